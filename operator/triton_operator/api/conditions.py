@@ -1,0 +1,108 @@
+"""Condition types and reasons, each documented where it is defined.
+
+Only `reconcile` sets them. A reason is a constant because alerts and scripts match on it; the message is free text.
+"""
+
+from __future__ import annotations
+
+READY = "Ready"
+"""The current generation is fully served: every wanted replica has every model. Else the first failing reason."""
+
+AVAILABLE = "Available"
+"""At least one pod serves, of an old revision too. Does not flap in a rolling update."""
+
+ACCEPTED = "Accepted"
+"""The spec makes sense and its child objects could be made."""
+
+MODELS_PREPARED = "ModelsPrepared"
+"""The newest pods have found, checked and laid out every model."""
+
+SCHEDULED = "Scheduled"
+"""Every newest pod has a node."""
+
+MODELS_LOADED = "ModelsLoaded"
+"""Triton in the newest pods has loaded every model."""
+
+RECONCILING = "Reconciling"
+"""Work towards the current generation goes on by itself (kstatus)."""
+
+STALLED = "Stalled"
+"""Nothing will change until a person acts (kstatus)."""
+
+PRIVACY_ENFORCED = "PrivacyEnforced"
+"""Every control of the privacy profile is in force. Absent under profile Open."""
+
+SCALING_ACTIVE = "ScalingActive"
+"""The autoscaler works. Absent without `spec.autoscaling`."""
+
+RUNTIME_VULNERABLE = "RuntimeVulnerable"
+"""The server image is below the security floor; Unknown when its version cannot be told."""
+
+
+class Reason:
+    """Reasons of conditions; the comment says what a user sees when it appears."""
+
+    SERVING = "Serving"  # Ready=True: all replicas have all models.
+    ROLLING_OUT = "RollingOut"  # Pods of the current generation are still coming up and nothing is wrong yet.
+    SUSPENDED = "Suspended"  # `spec.suspend` is set.
+    SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0, or the autoscaler went there.
+
+    ACCEPTED = "Accepted"  # Accepted=True.
+    INVALID_SPEC = "InvalidSpec"  # A field contradicts another one; the message names its path.
+    UNKNOWN_VERSION = "UnknownVersion"  # `spec.triton.version` names no image of the catalogue.
+    NAME_CONFLICT = "NameConflict"  # An object that is not ours bears a child's name; it is never taken over.
+    WAITING_FOR_DELETION = "WaitingForDeletion"  # A deleted namesake's children are still being collected.
+
+    MODEL_NOT_FOUND = "ModelNotFound"  # The model's folder is not in the repository.
+    MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numbered version with a model file.
+    CONFIG_INVALID = "ConfigInvalid"  # config.pbtxt is missing, does not parse, or contradicts the spec.
+    PREPARE_FAILED = "PrepareFailed"  # The prepare container failed without saying more.
+    MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
+    IMAGE_PULL_FAILED = "ImagePullFailed"  # An image of the pod cannot be pulled; the message has the registry's answer.
+    VOLUME_UNBOUND = "VolumeUnbound"  # The claim exists and has no volume yet.
+    DEPENDENCY_MISSING = "DependencyMissing"  # A claim, Secret or ConfigMap that the pod needs does not exist.
+    INSUFFICIENT_GPU = "InsufficientGPU"  # No node has enough free GPUs; the message is the scheduler's.
+    UNSCHEDULABLE = "Unschedulable"  # No node fits for another cause; the message is the scheduler's.
+    QUOTA_EXCEEDED = "QuotaExceeded"  # A ResourceQuota refuses the pods.
+    FORBIDDEN = "Forbidden"  # Admission (Pod Security, LimitRange, a policy) refuses the pods.
+    OUT_OF_MEMORY = "OutOfMemory"  # A container was killed for memory.
+    CRASHED = "Crashed"  # A container that had started ended by itself.
+    STARTUP_TIMEOUT = "StartupTimeout"  # The startup probe's budget ran out.
+    PODS_NOT_READY = "PodsNotReady"  # Pods run and are not ready, and nothing says why.
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # The rollout made no progress in its time.
+
+    PREPARED = "Prepared"  # ModelsPrepared=True.
+    LOADED = "Loaded"  # ModelsLoaded=True.
+    SCHEDULED = "Scheduled"  # Scheduled=True.
+    WAITING = "Waiting"  # An earlier stage is not done yet.
+
+    AVAILABLE = "Available"  # Available=True.
+    UNAVAILABLE = "Unavailable"  # No pod serves.
+
+    PROGRESSING = "Progressing"  # Reconciling=True.
+    SETTLED = "Settled"  # Reconciling=False or Stalled=False.
+
+    ENFORCED = "Enforced"  # PrivacyEnforced=True.
+    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # The profile asks for TLS and none is set up.
+    POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy is not in the cluster yet.
+
+    SCALING = "Scaling"  # ScalingActive=True.
+    SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported yet, or reports an error.
+
+    PATCHED = "Patched"  # RuntimeVulnerable=False.
+    BELOW_SECURITY_FLOOR = "BelowSecurityFloor"  # RuntimeVulnerable=True; the message names the first safe version.
+    VERSION_UNKNOWN = "VersionUnknown"  # RuntimeVulnerable=Unknown: an own image without a stated version.
+
+
+TERMINAL = frozenset(
+    {
+        Reason.INVALID_SPEC,
+        Reason.UNKNOWN_VERSION,
+        Reason.MODEL_NOT_FOUND,
+        Reason.MODEL_VERSION_NOT_FOUND,
+        Reason.CONFIG_INVALID,
+        Reason.MODEL_LOAD_FAILED,
+        Reason.FORBIDDEN,
+    }
+)
+"""Reasons that stay until a person acts: Stalled=True."""

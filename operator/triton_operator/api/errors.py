@@ -1,0 +1,25 @@
+"""Errors of the API layer.
+
+::
+
+    ApiError
+     └─ InvalidSpec      a user must change the object; never retried
+"""
+
+from __future__ import annotations
+
+
+class ApiError(Exception):
+    """Any error in reading a ModelDeployment."""
+
+
+class InvalidSpec(ApiError):
+    """The object says something that the API server's schema could not refuse.
+
+    `reason` is a CamelCase condition reason, `path` the field as a user would write it (`spec.models[0].name`).
+    """
+
+    def __init__(self, reason: str, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.reason = reason
+        self.path = path

@@ -1,0 +1,76 @@
+"""Names that the cluster sees: API group, labels, ports and the names of child objects.
+
+Pure constants and functions of a deployment's name; every other package takes its names from here, so that a
+label or a port is spelled once. Selectors of Deployments are immutable: the three labels in
+`selector_labels` can never change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+GROUP = "triton-operator.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ModelDeployment"
+PLURAL = "modeldeployments"
+
+MANAGER = "triton-operator"
+"""Field manager of server-side apply and value of `app.kubernetes.io/managed-by`."""
+
+SCALE_MANAGER = "triton-operator-scale"
+"""Second field manager: holds a Deployment's `replicas` while an autoscaler decides over it."""
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_DEPLOYMENT = f"{GROUP}/model-deployment"
+LABEL_TRACK = f"{GROUP}/track"
+LABEL_REVISION = f"{GROUP}/revision"
+"""On pods only, never in a selector: which ControllerRevision a pod was rendered from."""
+
+COMPONENT_SERVER = "server"
+TRACK_STABLE = "stable"
+
+PORT_HTTP = 8000
+PORT_GRPC = 8001
+PORT_METRICS = 8002
+
+CONTAINER_PREPARE = "prepare"
+CONTAINER_TRITON = "triton"
+
+
+def child_labels(name: str) -> dict[str, str]:
+    """Labels that every child of the deployment `name` carries."""
+    return {
+        LABEL_NAME: "triton",
+        LABEL_INSTANCE: name,
+        LABEL_MANAGED_BY: MANAGER,
+        LABEL_DEPLOYMENT: name,
+    }
+
+
+def selector_labels(name: str) -> dict[str, str]:
+    """Labels by which Deployment, Services and policies select the serving pods of `name`."""
+    return {LABEL_DEPLOYMENT: name, LABEL_COMPONENT: COMPONENT_SERVER, LABEL_TRACK: TRACK_STABLE}
+
+
+def headless_service_name(name: str) -> str:
+    """Name of the Service without a cluster IP, by which gRPC clients balance over pods themselves."""
+    return f"{name}-headless"
+
+
+def config_map_name(name: str, content: bytes) -> str:
+    """Name of the ConfigMap with the model configs; a new content is a new object, so rollbacks find the old."""
+    return f"{name}-config-{content_hash(content, 8)}"
+
+
+def revision_name(name: str, content: bytes) -> str:
+    """Name of the ControllerRevision that keeps a rendered pod template."""
+    return f"{name}-{content_hash(content, 10)}"
+
+
+def content_hash(content: bytes, length: int) -> str:
+    """First `length` hexadecimal digits of the SHA-256 of `content`."""
+    return hashlib.sha256(content).hexdigest()[:length]

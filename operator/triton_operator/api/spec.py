@@ -1,0 +1,227 @@
+"""The ModelDeployment as types: what enters is the object as the API server stores it.
+
+`parse` turns it into frozen structs; the reconciler, the CLI and the tests call it. The schema in
+`crds/modeldeployments.yaml` is the contract and has the documentation of each field; a unit test walks both and
+compares names, defaults and enumerations. Unknown fields are ignored: an older operator must survive a newer CRD.
+No default that touches pods lives in the CRD, so `None` means "not said": defaults are resolved at rendering.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from triton_operator.api.errors import InvalidSpec
+
+
+class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Common options of all API types: immutable, camelCase on the wire, defaults left out when written."""
+
+
+class PullPolicy(StrEnum):
+    """When the kubelet pulls an image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class Profile(StrEnum):
+    """How much is closed by default."""
+
+    OPEN = "Open"
+    PRIVATE = "Private"
+
+
+class TLSMode(StrEnum):
+    """Where serving certificates come from."""
+
+    OFF = "Off"
+
+
+class LogLevel(StrEnum):
+    """The least severe messages that Triton logs."""
+
+    ERROR = "Error"
+    WARNING = "Warning"
+    INFO = "Info"
+
+
+class ServiceType(StrEnum):
+    """Kinds of Service that a deployment may ask for."""
+
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+class MetricType(StrEnum):
+    """What an autoscaler looks at."""
+
+    CPU = "CPU"
+
+
+class ImageSource(Struct):
+    """An OCI image whose file system holds the model repository."""
+
+    reference: str
+    pull_policy: PullPolicy | None = None
+    path: str = "/"
+
+
+class ClaimSource(Struct):
+    """A PersistentVolumeClaim of the same namespace that holds the model repository."""
+
+    claim_name: str
+    path: str = "/"
+
+
+class ModelRepository(Struct):
+    """Where the models come from; exactly one member is set."""
+
+    image: ImageSource | None = None
+    pvc: ClaimSource | None = None
+
+
+class Model(Struct):
+    """One model to serve; `path` is its folder in the repository and defaults to its name."""
+
+    name: str
+    path: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The model's folder, relative to the repository's root."""
+        return self.path or self.name
+
+
+class Metric(Struct):
+    """One measure the autoscaler follows; `average_utilization` is percent of the requested CPU."""
+
+    type: MetricType
+    average_utilization: int | None = None
+
+
+class Autoscaling(Struct):
+    """Bounds and measures of a HorizontalPodAutoscaler."""
+
+    max_replicas: int
+    min_replicas: int = 1
+    metrics: tuple[Metric, ...] = ()
+
+
+class Gpu(Struct):
+    """Whole GPUs for each serving pod."""
+
+    count: int = 1
+    resource_name: str = "nvidia.com/gpu"
+
+
+class Resources(Struct):
+    """Requests and limits of the Triton container; GPUs are asked for under `gpu`."""
+
+    requests: dict[str, str | int] = {}
+    limits: dict[str, str | int] = {}
+
+
+class SecretName(Struct):
+    """Reference to a Secret of the same namespace."""
+
+    name: str
+
+
+class Triton(Struct):
+    """Which server runs the models and how much it says."""
+
+    image: str | None = None
+    version: str | None = None
+    log_level: LogLevel | None = None
+
+
+class Service(Struct):
+    """The Service before the pods."""
+
+    type: ServiceType = ServiceType.CLUSTER_IP
+    annotations: dict[str, str] = {}
+
+
+class Scheduling(Struct):
+    """Where pods may run; the members are those of a Kubernetes PodSpec, handed through as they are."""
+
+    node_selector: dict[str, str] | None = None
+    tolerations: tuple[dict[str, Any], ...] | None = None
+    affinity: dict[str, Any] | None = None
+    topology_spread_constraints: tuple[dict[str, Any], ...] | None = None
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+
+
+class Network(Struct):
+    """Who may open connections to the serving pods; NetworkPolicyPeers as Kubernetes defines them."""
+
+    allow_from: tuple[dict[str, Any], ...] = ()
+    metrics_from: tuple[dict[str, Any], ...] = ()
+
+
+class TLS(Struct):
+    """Encryption of traffic to the serving pods."""
+
+    mode: TLSMode | None = None
+
+
+class Privacy(Struct):
+    """What may reach a serving pod and what may leave it."""
+
+    profile: Profile = Profile.PRIVATE
+    network: Network = Network()
+    tls: TLS = TLS()
+
+
+class Spec(Struct):
+    """What a user wants served."""
+
+    model_repository: ModelRepository
+    models: tuple[Model, ...]
+    replicas: int = 1
+    autoscaling: Autoscaling | None = None
+    gpu: Gpu | None = None
+    resources: Resources = Resources()
+    image_pull_secrets: tuple[SecretName, ...] = ()
+    triton: Triton = Triton()
+    service: Service = Service()
+    scheduling: Scheduling = Scheduling()
+    privacy: Privacy = Privacy()
+    suspend: bool = False
+
+
+class Metadata(Struct):
+    """The part of an object's metadata that the operator reads."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+
+
+class ModelDeployment(Struct):
+    """A ModelDeployment without its status."""
+
+    metadata: Metadata
+    spec: Spec
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name), the identity under which the operator works on it."""
+        return self.metadata.namespace, self.metadata.name
+
+
+def parse(body: dict[str, Any]) -> ModelDeployment:
+    """Read a ModelDeployment from its JSON form; raises InvalidSpec with the field's path."""
+    try:
+        return msgspec.convert(body, ModelDeployment)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        raise InvalidSpec("InvalidSpec", path.rstrip("`") or "spec", message) from error

@@ -1,0 +1,93 @@
+"""The status of a ModelDeployment as types: what leaves towards users.
+
+`reconcile.derive_status` builds it from scratch, `cluster` writes it; tests and the CLI read it.
+Conditions follow Kubernetes' API conventions: one per type, `last_transition_time` changes with `status` only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from triton_operator.api.spec import Struct
+
+
+class Truth(StrEnum):
+    """The three values of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Struct):
+    """One observation about the deployment; `message` is written for a person."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str = ""
+    last_transition_time: str = ""
+    observed_generation: int = 0
+
+
+class ModelState(StrEnum):
+    """How far one model has come in the newest pods."""
+
+    PENDING = "Pending"
+    PREPARED = "Prepared"
+    READY = "Ready"
+    FAILED = "Failed"
+
+
+class ModelStatus(Struct):
+    """One model: the versions that are laid out, the digest of its files, and what is wrong with it."""
+
+    name: str
+    state: ModelState
+    versions: tuple[str, ...] = ()
+    digest: str = ""
+    message: str = ""
+
+
+class Endpoints(Struct):
+    """Addresses inside the cluster."""
+
+    http: str = ""
+    grpc: str = ""
+    metrics: str = ""
+
+
+class RevisionStatus(Struct):
+    """One rendered pod template that still has pods, or is the wanted one."""
+
+    name: str
+    generation: int = 0
+    image: str = ""
+    ready: int = 0
+    current: bool = False
+
+
+class Failure(Struct):
+    """The last failure of a serving pod, kept after it is mended."""
+
+    pod: str
+    container: str
+    reason: str
+    exit_code: int | None = None
+    message: str = ""
+    time: str = ""
+
+
+class Status(Struct, omit_defaults=False):
+    """What the operator last knew; `observed_generation` says of which spec."""
+
+    observed_generation: int
+    replicas: int = 0
+    ready_replicas: int = 0
+    updated_replicas: int = 0
+    selector: str = ""
+    models: tuple[ModelStatus, ...] = ()
+    endpoints: Endpoints = Endpoints()
+    revisions: tuple[RevisionStatus, ...] = ()
+    last_failure: Failure | None = None
+    conditions: tuple[Condition, ...] = ()
