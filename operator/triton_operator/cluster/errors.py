@@ -1,0 +1,46 @@
+"""What the API server may answer instead of doing what was asked.
+
+::
+
+    ClusterError
+     ├─ NotFound        404
+     ├─ Conflict        409: exists already, wrong uid, or a stale resourceVersion
+     ├─ Invalid         422 or 400: the object is refused, trying again is useless
+     ├─ Denied          403: RBAC, admission or a quota
+     └─ Unavailable     anything that may pass: 5xx, 401, 429, broken connections, time-outs
+"""
+
+from __future__ import annotations
+
+
+class ClusterError(Exception):
+    """Any answer that is not a success; `message` is the server's own sentence."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+class NotFound(ClusterError):
+    """The object, or its kind, is not there."""
+
+
+class Conflict(ClusterError):
+    """The object exists already, has another uid, or was changed meanwhile."""
+
+
+class Invalid(ClusterError):
+    """The API server refuses the object's content."""
+
+
+class Denied(ClusterError):
+    """We, or the object, are not allowed."""
+
+
+class Unavailable(ClusterError):
+    """The API server cannot answer now; `retry_after` seconds is what it asked for, if it did."""
+
+    def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after

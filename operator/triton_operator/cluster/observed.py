@@ -1,0 +1,138 @@
+"""What the operator remembers of objects in the cluster: small projections, never whole objects.
+
+`cluster` decodes them out of the API server's JSON, `reconcile` reads them. A child's content is reduced to a
+fingerprint, so that 500 deployments with all their children cost a few megabytes: drift is a fingerprint that
+differs from the one seen in the answer to our own last apply.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """Kinds of child objects."""
+
+    SERVICE_ACCOUNT = "ServiceAccount"
+    CONFIG_MAP = "ConfigMap"
+    DEPLOYMENT = "Deployment"
+    SERVICE = "Service"
+    NETWORK_POLICY = "NetworkPolicy"
+    AUTOSCALER = "HorizontalPodAutoscaler"
+    DISRUPTION_BUDGET = "PodDisruptionBudget"
+    REVISION = "ControllerRevision"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Common options of all projections."""
+
+
+class Condition(Record):
+    """A condition of a child or a pod as its own controller wrote it."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class DeploymentState(Record):
+    """What a Deployment says beyond its content. `replicas` is the spec's, `owns_replicas`: our Apply entry has it."""
+
+    generation: int
+    replicas: int
+    owns_replicas: bool
+    observed_generation: int = 0
+    current_replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class RevisionState(Record):
+    """A ControllerRevision: its number and its data as JSON bytes, decoded only when needed."""
+
+    number: int
+    data: bytes
+
+
+class AutoscalerState(Record):
+    """What a HorizontalPodAutoscaler reports."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class Child(Record):
+    """One child object.
+
+    `deployment` is the value of our label, `owner_uid` the uid of its ModelDeployment owner ("" when it has none),
+    `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
+    `foreign`: some other field manager owns a part of its spec or data (status and `/scale` do not count).
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    deployment: str = ""
+    owner_uid: str = ""
+    fingerprint: str = ""
+    foreign: bool = False
+    deleting: bool = False
+    state: DeploymentState | RevisionState | AutoscalerState | None = None
+
+
+class Terminated(Record):
+    """How a container ended."""
+
+    exit_code: int
+    reason: str = ""
+    signal: int = 0
+    message: str = ""
+    finished_at: str = ""
+
+
+class Container(Record):
+    """One container (or init container) of a pod as the kubelet reports it."""
+
+    name: str
+    init: bool
+    ready: bool = False
+    started: bool = False
+    restarts: int = 0
+    running: bool = False
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    terminated: Terminated | None = None
+    last_terminated: Terminated | None = None
+
+
+class Pod(Record):
+    """One serving pod. `created_at` is RFC 3339, `revision` the value of our revision label."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    deployment: str
+    revision: str = ""
+    created_at: str = ""
+    deleting: bool = False
+    node: str = ""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: tuple[Condition, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+
+class PodEvent(Record):
+    """A Kubernetes Event about one pod."""
+
+    type: str
+    reason: str
+    message: str
