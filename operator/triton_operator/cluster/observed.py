@@ -70,8 +70,7 @@ class Child(Record):
 
     `deployment` is the value of our label, `owner_uid` the uid of its ModelDeployment owner ("" when it has none),
     `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
-    `foreign`: some other field manager owns a part of its spec or data (status and `/scale` do not count).
-    """
+XX    """
 
     kind: Kind
     namespace: str

@@ -38,8 +38,11 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, past all caches."""
 
-    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> None:
-        """Write the whole status of a ModelDeployment; fields that are absent now are removed."""
+    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
+        """Write the whole status of a ModelDeployment; fields that are absent now are removed.
+
+        Returns the object's new resourceVersion, by which later watch events are known to be older than this write.
+        """
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
