@@ -70,7 +70,10 @@ class Child(Record):
 
     `deployment` is the value of our label, `owner_uid` the uid of its ModelDeployment owner ("" when it has none),
     `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
-XX    """
+    `foreign`: some other field manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and
+    the metadata of its pod template do not count: labels and annotations of others stay, so that
+    `kubectl rollout restart` works.
+    """
 
     kind: Kind
     namespace: str
