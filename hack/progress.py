@@ -1,0 +1,103 @@
+"""What a person sees while the tooling works: one line per step, with its time.
+
+Enters: a title and the block of work. Leaves: lines on standard error, so that
+standard output stays free for a command's answer. On a terminal the line shows
+a running time; elsewhere one line begins the step and one ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TICK_SECONDS = 0.2
+_BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
+_output = threading.RLock()
+
+
+class Step:
+    """A running step; `note()` says in a few words what it is at."""
+
+    def __init__(self, title: str) -> None:
+        """Start the clock of the step called `title`."""
+        self.title = title
+        self.detail = ""
+        self.started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the step began."""
+        return time.monotonic() - self.started
+
+    def note(self, detail: str) -> None:
+        """Show `detail` beside the title; without a terminal, print it on a line of its own when it changes."""
+        if detail == self.detail:
+            return
+        self.detail = detail
+        if not _is_terminal() and detail:
+            _write(f"  … {self.title}: {detail} ({self.seconds:.0f} s)\n")
+
+
+@contextmanager
+def step(title: str) -> Iterator[Step]:
+    """Print that `title` is worked on, then ✓ or ✗ with the seconds it took."""
+    current = Step(title)
+    finished = threading.Event()
+    painter = threading.Thread(target=_paint, args=(current, finished), daemon=True)
+    if _is_terminal():
+        painter.start()
+    else:
+        _write(f"… {title}\n")
+    try:
+        yield current
+    except BaseException:
+        _end(current, painter, finished, "✗", _RED)
+        raise
+    _end(current, painter, finished, "✓", _GREEN)
+
+
+def say(message: str) -> None:
+    """Print a line for the person, not tied to a step."""
+    _write(f"{message}\n")
+
+
+def bold(text: str) -> str:
+    """Make `text` stand out on a terminal; elsewhere return it as it is."""
+    return _coloured(text, _BOLD)
+
+
+def _paint(current: Step, finished: threading.Event) -> None:
+    while not finished.wait(_TICK_SECONDS):
+        detail = f" {_coloured(current.detail, _DIM)}" if current.detail else ""
+        _write(f"\r\033[K… {current.title} {current.seconds:.0f} s{detail}")
+
+
+def _end(current: Step, painter: threading.Thread, finished: threading.Event, mark: str, colour: str) -> None:
+    finished.set()
+    if painter.is_alive():
+        painter.join()
+    clear = "\r\033[K" if _is_terminal() else ""
+    _write(f"{clear}{_coloured(mark, colour)} {current.title} {current.seconds:.1f} s\n")
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _coloured(text: str, colour: str) -> str:
+    if not _is_terminal() or "NO_COLOR" in os.environ:
+        return text
+    return f"{colour}{text}{_RESET}"
+
+
+def _write(text: str) -> None:
+    with _output:
+        sys.stderr.write(text)
+        sys.stderr.flush()
