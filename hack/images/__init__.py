@@ -1,0 +1,1 @@
+"""Container images of this repository, built with or without a container engine."""
