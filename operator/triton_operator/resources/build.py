@@ -1,0 +1,72 @@
+"""All children of one deployment: the order in which they are made, and which of them it has at all.
+
+Pure. `reconcile` calls it with the revision it found or rendered; the CLI renders a file offline with `render`.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.spec import ModelDeployment, Profile
+from triton_operator.resources.autoscaler import build_autoscaler
+from triton_operator.resources.config_map import build_config_map
+from triton_operator.resources.deployment import build_deployment
+from triton_operator.resources.disruption_budget import build_disruption_budget
+from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.network_policy import build_network_policy
+from triton_operator.resources.revision import Revision, build_controller_revision, render_revision
+from triton_operator.resources.service import build_headless_service, build_service, service_ports
+from triton_operator.resources.service_account import build_service_account
+from triton_operator.resources.settings import Settings
+
+
+def render(deployment: ModelDeployment, settings: Settings) -> list[Manifest]:
+    """Every child as a first apply would make it; raises InvalidSpec."""
+    revision = render_new_revision(deployment, settings)
+    return build_children(deployment, revision, number=1, replicas=first_replicas(deployment))
+
+
+def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
+    """What this operator makes of the spec; raises InvalidSpec."""
+    return render_revision(deployment, service_ports(), settings)
+
+
+def build_children(
+    deployment: ModelDeployment, revision: Revision, *, number: int, replicas: int | None
+) -> list[Manifest]:
+    """Every child, in the order of creation: what pods need comes before the Deployment.
+
+    `number` orders the ControllerRevision, `replicas` None leaves the count to its other owner.
+    """
+    spec = deployment.spec
+    children = [
+        build_service_account(deployment),
+        build_config_map(deployment, revision),
+        build_controller_revision(deployment, revision, number),
+    ]
+    if spec.privacy.profile is Profile.PRIVATE:
+        # Before the pods: there is no moment in which one runs without its policy.
+        children.append(build_network_policy(deployment))
+    children += [
+        build_service(deployment, revision),
+        build_headless_service(deployment, revision),
+        build_deployment(deployment, revision, replicas),
+    ]
+    if spec.autoscaling and not spec.suspend:
+        children.append(build_autoscaler(deployment, spec.autoscaling))
+    if may_have_several_pods(spec.replicas, deployment):
+        children.append(build_disruption_budget(deployment))
+    return children
+
+
+def may_have_several_pods(replicas: int, deployment: ModelDeployment) -> bool:
+    """Whether a disruption budget makes sense: with one pod it would only be in the way of a drain."""
+    if deployment.spec.suspend:
+        return False
+    autoscaling = deployment.spec.autoscaling
+    return (autoscaling.max_replicas if autoscaling else replicas) > 1
+
+
+def first_replicas(deployment: ModelDeployment) -> int | None:
+    """Replicas of a Deployment that does not exist yet; None leaves one pod, from which an autoscaler goes on."""
+    if deployment.spec.suspend:
+        return 0
+    return None if deployment.spec.autoscaling else deployment.spec.replicas

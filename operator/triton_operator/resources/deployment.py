@@ -1,0 +1,39 @@
+"""The Deployment around a revision's pod template."""
+
+from __future__ import annotations
+
+from triton_operator.api.names import selector_labels
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.resources.metadata import Manifest, child_metadata
+from triton_operator.resources.pod import STARTUP_SECONDS
+from triton_operator.resources.revision import Revision
+
+PROGRESS_DEADLINE_SECONDS = STARTUP_SECONDS + 1800
+"""A rollout may pull a 15 GB image before the startup budget even begins."""
+
+
+def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: int | None) -> Manifest:
+    """The Deployment; `replicas` None leaves them to whoever owns them (an autoscaler)."""
+    spec = {
+        "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
+        "template": revision.template,
+        "strategy": _strategy(has_gpu=deployment.spec.gpu is not None),
+        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "revisionHistoryLimit": 3,
+        "minReadySeconds": 0,
+        "paused": False,
+    }
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": child_metadata(deployment, deployment.metadata.name),
+        "spec": spec,
+    }
+
+
+def _strategy(*, has_gpu: bool) -> dict[str, object]:
+    """Surge first, except with GPUs: a surge that waits for the last GPU would wait for ever."""
+    surge, unavailable = (0, 1) if has_gpu else (1, 0)
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}

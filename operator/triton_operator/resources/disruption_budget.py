@@ -1,0 +1,24 @@
+"""PodDisruptionBudget, made when there can be more than one pod: a drain takes them one at a time.
+
+`unhealthyPodEvictionPolicy: AlwaysAllow` (stable since Kubernetes 1.31) lets a drain remove pods that serve nobody.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.names import selector_labels
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.resources.metadata import Manifest, child_metadata
+
+
+def build_disruption_budget(deployment: ModelDeployment) -> Manifest:
+    """The deployment's budget."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": child_metadata(deployment, deployment.metadata.name),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
+        },
+    }

@@ -1,0 +1,27 @@
+"""Metadata that every child shares: name, labels and the owner that the garbage collector follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triton_operator.api.names import API_VERSION, KIND, child_labels
+from triton_operator.api.spec import ModelDeployment
+
+Manifest = dict[str, Any]
+
+
+def child_metadata(deployment: ModelDeployment, name: str, labels: dict[str, str] | None = None) -> Manifest:
+    """Metadata of the child `name`; without a uid (offline rendering) there is no owner to refer to."""
+    owner = deployment.metadata
+    metadata: Manifest = {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": child_labels(owner.name) | (labels or {}),
+    }
+    if owner.uid:
+        # No blockOwnerDeletion: it needs the right to update finalizers where
+        # OwnerReferencesPermissionEnforcement is on, and background deletion does not wait for children anyway.
+        metadata["ownerReferences"] = [
+            {"apiVersion": API_VERSION, "kind": KIND, "name": owner.name, "uid": owner.uid, "controller": True}
+        ]
+    return metadata

@@ -1,0 +1,41 @@
+"""NetworkPolicy of profile Private: nothing leaves a serving pod, and only the named peers come in.
+
+An empty peer list renders no rule at all: Kubernetes stores a rule with `from: []` as one without `from`, which is
+open to everybody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, selector_labels
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.resources.metadata import Manifest, child_metadata
+
+
+def build_network_policy(deployment: ModelDeployment) -> Manifest:
+    """The deployment's policy. `egress: []` is spelled out so that an added rule is ours to undo."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": child_metadata(deployment, deployment.metadata.name),
+        "spec": {
+            "podSelector": {"matchLabels": selector_labels(deployment.metadata.name)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": _ingress(deployment),
+            "egress": [],
+        },
+    }
+
+
+def _ingress(deployment: ModelDeployment) -> list[dict[str, Any]]:
+    network = deployment.spec.privacy.network
+    same_namespace: dict[str, Any] = {"podSelector": {}}
+    rules = [{"from": [same_namespace, *network.allow_from], "ports": _ports(PORT_HTTP, PORT_GRPC)}]
+    if network.metrics_from:
+        rules.append({"from": list(network.metrics_from), "ports": _ports(PORT_METRICS)})
+    return rules
+
+
+def _ports(*numbers: int) -> list[dict[str, Any]]:
+    return [{"port": number, "protocol": "TCP"} for number in numbers]

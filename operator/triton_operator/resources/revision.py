@@ -1,0 +1,122 @@
+"""A rendered pod template with its model configs, kept in a ControllerRevision so that an upgrade rolls no pod.
+
+A deployment is rendered anew only when a field that touches pods changed (`inputs_hash`); a newer operator, which
+might render differently, finds the old template in the revision and goes on applying that. `build` decides which
+revision is current, `reconcile` reads them back out of the cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
+from triton_operator.api.spec import ModelDeployment, Spec, Struct
+from triton_operator.resources.metadata import Manifest, child_metadata
+from triton_operator.resources.pod import build_pod_template
+from triton_operator.resources.server_image import choose_server_image
+from triton_operator.resources.settings import Settings
+from triton_operator.triton import preparation
+
+HISTORY = 3
+"""ControllerRevisions kept for each deployment, the current one included."""
+
+
+class Revision(Struct, omit_defaults=False):
+    """Everything about pods that a later operator must not render differently.
+
+    `config` is the ConfigMap's data, `service_ports` the plain Service's, `template` a PodTemplateSpec that carries
+    `template_hash` as its revision label.
+    """
+
+    inputs_hash: str
+    template_hash: str
+    server_image: str
+    server_version: str
+    config_name: str
+    config: dict[str, str]
+    service_ports: tuple[dict[str, Any], ...]
+    template: dict[str, Any]
+
+    def encode(self) -> bytes:
+        """Canonical JSON, the content of the ControllerRevision."""
+        return msgspec.json.encode(self, order="sorted")
+
+    def object_name(self, deployment_name: str) -> str:
+        """Name of the ControllerRevision that keeps this."""
+        return revision_name(deployment_name, self.encode())
+
+
+class _PodInputs(Struct):
+    """The part of a spec that reaches pods; members may be added, never removed or given another default."""
+
+    model_repository: Any
+    models: Any
+    gpu: Any
+    resources: Any
+    image_pull_secrets: Any
+    triton: Any
+    scheduling: Any
+    profile: Any
+    tls: Any
+
+
+def inputs_hash(spec: Spec) -> str:
+    """Hash of the fields that touch pods: not replicas, autoscaling, suspend, service or who may connect."""
+    inputs = _PodInputs(
+        model_repository=spec.model_repository,
+        models=spec.models,
+        gpu=spec.gpu,
+        resources=spec.resources,
+        image_pull_secrets=spec.image_pull_secrets,
+        triton=spec.triton,
+        scheduling=spec.scheduling,
+        profile=spec.privacy.profile,
+        tls=spec.privacy.tls,
+    )
+    return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
+
+
+def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, Any]], settings: Settings) -> Revision:
+    """Render the pods of this spec with this operator; raises InvalidSpec when no server image fits."""
+    spec = deployment.spec
+    server = choose_server_image(spec, settings)
+    config = {preparation.CONFIG_FILE: _preparation(spec)}
+    config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
+    template = build_pod_template(deployment, config_name, server, settings.operator_image)
+    template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
+    template["metadata"]["labels"][LABEL_REVISION] = template_hash
+    return Revision(
+        inputs_hash=inputs_hash(spec),
+        template_hash=template_hash,
+        server_image=server.image,
+        server_version=server.version,
+        config_name=config_name,
+        config=config,
+        service_ports=tuple(service_ports),
+        template=template,
+    )
+
+
+def decode_revision(data: bytes) -> Revision:
+    """Read a revision back out of a ControllerRevision's data; raises msgspec.DecodeError on foreign content."""
+    return msgspec.json.decode(data, type=Revision)
+
+
+def build_controller_revision(deployment: ModelDeployment, revision: Revision, number: int) -> Manifest:
+    """The ControllerRevision; its data is immutable, only `number` moves when an old content becomes current again."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": child_metadata(deployment, revision.object_name(deployment.metadata.name)),
+        "revision": number,
+        "data": msgspec.to_builtins(revision),
+    }
+
+
+def _preparation(spec: Spec) -> str:
+    source = spec.model_repository.image or spec.model_repository.pvc
+    models = tuple(preparation.PreparationModel(name=model.name, path=model.folder) for model in spec.models)
+    wanted = preparation.Preparation(models=models, source_path=source.path if source else "/")
+    return preparation.encode(wanted).decode()

@@ -1,0 +1,61 @@
+"""Which Triton image a deployment runs: its own, or the catalogue's entry for what it asks.
+
+Pure; called once per rendering. An image's version decides which flags it gets and whether it is known to be vulnerable.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.spec import Spec
+from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
+
+_RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
+
+
+class ServerImage(NamedTuple):
+    """A server image and its NVIDIA release (YY.MM), "" when it cannot be told."""
+
+    image: str
+    version: str
+
+
+def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
+    """The image for this spec; raises InvalidSpec when the catalogue has none that fits."""
+    if spec.triton.image is not None:
+        return ServerImage(spec.triton.image, spec.triton.version or _release_of(spec.triton.image))
+    wanted = Accelerator.GPU if spec.gpu else Accelerator.CPU
+    if spec.triton.version is not None:
+        fitting = [entry for entry in settings.images if entry.version == spec.triton.version]
+    else:
+        fitting = [entry for entry in settings.images if entry.default]
+    entry = _best(fitting, wanted)
+    if entry is None:
+        raise _nothing_fits(spec, settings, wanted)
+    return ServerImage(entry.image, entry.version)
+
+
+def _best(entries: list[CatalogueImage], wanted: Accelerator) -> CatalogueImage | None:
+    """NVIDIA's GPU images also run without a GPU, so they serve when no CPU image is listed; never the reverse."""
+    exact = [entry for entry in entries if entry.accelerator is wanted]
+    spare = [entry for entry in entries if entry.accelerator is Accelerator.GPU]
+    return next(iter(exact or spare), None)
+
+
+def _release_of(image: str) -> str:
+    match = _RELEASE_TAG.search(image)
+    return match.group(1) if match else ""
+
+
+def _nothing_fits(spec: Spec, settings: Settings, wanted: Accelerator) -> InvalidSpec:
+    known = ", ".join(sorted({f"{entry.version} ({entry.accelerator})" for entry in settings.images})) or "none"
+    asked = f"version {spec.triton.version}" if spec.triton.version else "a default image"
+    return InvalidSpec(
+        Reason.UNKNOWN_VERSION,
+        "spec.triton.version",
+        f"the image catalogue has no entry for {asked} with {wanted}; it has: {known}. "
+        "Choose one of these, set spec.triton.image, or ask who installed the operator to add it.",
+    )

@@ -1,0 +1,74 @@
+"""The two Services before the pods.
+
+The plain one balances connections; the headless one gives gRPC clients every pod's address, because one gRPC channel
+through a cluster IP stays on one pod. Every field that could open the Service to the outside is spelled out, so that
+server-side apply owns it and undoes a change by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triton_operator.api.names import (
+    PORT_GRPC,
+    PORT_HTTP,
+    PORT_METRICS,
+    headless_service_name,
+    selector_labels,
+)
+from triton_operator.api.spec import ModelDeployment, ServiceType
+from triton_operator.resources.metadata import Manifest, child_metadata
+from triton_operator.resources.revision import Revision
+
+
+def service_ports() -> list[dict[str, Any]]:
+    """Ports of the plain Service; kept in the revision, because pods and Services must agree on them."""
+    return [
+        _port("http", PORT_HTTP, "http"),
+        # The value that Kubernetes defines for HTTP/2 without TLS (KEP-3726).
+        _port("grpc", PORT_GRPC, "kubernetes.io/h2c"),
+    ]
+
+
+def build_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
+    """The Service that clients use."""
+    service = deployment.spec.service
+    metadata = child_metadata(deployment, deployment.metadata.name)
+    if service.annotations:
+        metadata["annotations"] = dict(service.annotations)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {
+            "type": service.type,
+            "selector": selector_labels(deployment.metadata.name),
+            "ports": list(revision.service_ports),
+            "externalIPs": [],
+            "publishNotReadyAddresses": False,
+            "sessionAffinity": "None",
+        },
+    }
+
+
+def build_headless_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
+    """The Service without a cluster IP: one DNS record per ready pod, and the metrics port for scrapers."""
+    name = deployment.metadata.name
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": child_metadata(deployment, headless_service_name(name)),
+        "spec": {
+            "type": ServiceType.CLUSTER_IP,
+            "clusterIP": "None",
+            "selector": selector_labels(name),
+            "ports": [*revision.service_ports, _port("metrics", PORT_METRICS, "http")],
+            "externalIPs": [],
+            "publishNotReadyAddresses": False,
+            "sessionAffinity": "None",
+        },
+    }
+
+
+def _port(name: str, number: int, app_protocol: str) -> dict[str, Any]:
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP", "appProtocol": app_protocol}

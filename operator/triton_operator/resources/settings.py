@@ -1,0 +1,51 @@
+"""What the installation decides: the operator's own image and the catalogue of server images.
+
+Enters as a JSON file that the chart renders from its values; read once by `runtime` and by the CLI.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from triton_operator.api.spec import Struct
+
+
+class Accelerator(StrEnum):
+    """What a server image computes on."""
+
+    GPU = "GPU"
+    CPU = "CPU"
+
+
+class CatalogueImage(Struct):
+    """A Triton image that deployments may use; `version` is its NVIDIA release, YY.MM."""
+
+    image: str
+    version: str
+    backends: tuple[str, ...] = ()
+    accelerator: Accelerator = Accelerator.GPU
+    default: bool = False
+
+
+class Settings(Struct):
+    """All of them; `operator_image` runs as the `prepare` container of serving pods."""
+
+    operator_image: str
+    images: tuple[CatalogueImage, ...] = ()
+
+
+class SettingsInvalid(Exception):
+    """The settings file cannot be used; the message names the file and the field."""
+
+
+def load(path: Path) -> Settings:
+    """Read the settings file; raises SettingsInvalid."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except OSError as error:
+        raise SettingsInvalid(f"{path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise SettingsInvalid(f"{path}: {error}") from error
