@@ -1,0 +1,73 @@
+# Two commands are enough for most: `make demo` and `make test`. Everything is written under one cache folder
+# (TRITON_OPERATOR_CACHE, else ~/.cache/triton-operator); nothing is installed on the machine.
+
+PYTHON ?= python3
+# Each runs a command in its Python environment and makes that first when it is missing (hack/environment.py).
+DEMO := $(PYTHON) -m hack.environment demo
+DEV := $(PYTHON) -m hack.environment dev
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## List these commands.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo:  ## Cluster, operator, model, predictions: everything from nothing, reused the second time.
+	@$(DEMO) python -m hack.demo up
+
+.PHONY: demo-down
+demo-down:  ## Remove all that `make demo` brought up; only the cache folder stays.
+	@$(DEMO) python -m hack.demo down
+
+.PHONY: test
+test:  ## Every tier of tests, in one run; the last line says what was skipped and why.
+	@$(DEV) pytest
+
+.PHONY: check
+check: lint  ## What to run before each commit: lint, unit and wiring tests (no cluster, a minute).
+	@$(DEV) pytest tests/unit tests/wiring
+
+.PHONY: lint
+lint:  ## ruff, format, mypy strict, direction of imports.
+	@$(DEV) ruff check
+	@$(DEV) ruff format --check
+	@$(DEV) mypy
+	@$(DEV) lint-imports
+
+.PHONY: fmt
+fmt:  ## Format and mend what ruff can mend.
+	@$(DEV) ruff format
+	@$(DEV) ruff check --fix
+
+.PHONY: test-unit test-wiring test-chart test-apiserver
+test-unit:  ## Pure code, property tests: seconds.
+test-wiring:  ## Event handlers against an API server in the process: seconds.
+test-chart:  ## The rendered chart: seconds.
+test-apiserver:  ## A real API server and etcd on loopback: a minute or two.
+test-unit test-wiring test-chart test-apiserver:
+	@$(DEV) pytest tests/$(@:test-%=%)
+
+.PHONY: e2e
+e2e:  ## A real node, a real Triton, real clients: minutes.
+	@$(DEV) pytest tests/e2e
+
+.PHONY: cluster-up
+cluster-up:  ## A local cluster (CLUSTER=current|kind|native chooses which).
+	@$(DEMO) python -m hack.cluster up
+
+.PHONY: cluster-down
+cluster-down:  ## Remove the local cluster.
+	@$(DEMO) python -m hack.cluster down
+
+.PHONY: images
+images:  ## Build the container images; an unchanged tree builds nothing.
+	@$(DEMO) python -m hack.images
+
+.PHONY: bench
+bench:  ## Cost of the operator per object and at rest, against a real API server.
+	@$(DEV) pytest tests/apiserver/bench --benchmark
+
+.PHONY: lock
+lock:  ## Write the lock files anew (UPGRADE=1: move to newer releases).
+	@$(PYTHON) -m hack.lock

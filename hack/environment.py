@@ -1,0 +1,143 @@
+"""Python environments of this checkout, made from the lock files under the cache folder.
+
+Enters: a name (`demo`: no torch, what the demo and the cluster need; `dev`: everything) and a command. Leaves: the
+command runs in that environment, which is made first when it is missing. Called by the Makefile with the
+system's Python, so it needs nothing but the standard library and pip; Python's own `venv` is not needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # Before the imports that need it.
+    raise SystemExit(  # noqa: TRY301, RUF100
+        f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}. "
+        "Name another one: make PYTHON=/path/to/python3.11 …"
+    )
+
+from hack.cache import cache_dir, locked
+from hack.progress import step
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = {
+    "demo": ("requirements-demo.lock",),
+    "dev": ("requirements.lock", "requirements-torch.lock"),
+}
+_TORCH_LOCK = "requirements-torch.lock"
+_STUBS = "hack/images/cuda_stubs.py"
+_DONE = "complete"
+
+
+class EnvironmentFailed(Exception):
+    """The environment cannot be made; the message says why and what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Make the environment named first and run the rest in it; without a command print its folder."""
+    name, *command = arguments or [""]
+    if name not in LOCKS:
+        print(f"usage: python3 -m hack.environment {'|'.join(LOCKS)} [COMMAND…]", file=sys.stderr)
+        return 2
+    try:
+        folder = ensure(name)
+    except EnvironmentFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if not command:
+        print(folder)
+        return 0
+    os.execvpe(command[0], command, _activated(folder))  # noqa: S606 - this is what the command is for.
+
+
+def ensure(name: str) -> Path:
+    """Return the folder of the environment `name`, made when its lock files, the project or Python changed."""
+    folder = cache_dir() / "python" / f"{name}-{_fingerprint(name)}"
+    if (folder / _DONE).exists():
+        return folder
+    with locked(f"python-{name}"):
+        if not (folder / _DONE).exists():
+            _make(name, folder)
+    return folder
+
+
+def _make(name: str, folder: Path) -> None:
+    with step(f"Python environment “{name}”") as progress:
+        progress.note("fetching the installer")
+        uv = uv_program()
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(uv, "venv", "--python", sys.executable, str(folder))
+        python = folder / "bin" / "python"
+        for lock in LOCKS[name]:
+            progress.note(f"installing {lock}")
+            alone = ["--no-deps"] if lock == _TORCH_LOCK else []
+            _run(uv, "pip", "install", "--python", str(python), "--require-hashes", *alone, "-r", str(ROOT / lock))
+        progress.note("installing this checkout")
+        _run(uv, "pip", "install", "--python", str(python), "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        if _TORCH_LOCK in LOCKS[name]:
+            progress.note("stub libraries for torch")
+            _run(python, "-m", "hack.images.cuda_stubs", str(_site_packages(folder)))
+        (folder / _DONE).touch()
+
+
+def uv_program() -> Path:
+    """Return the installer; pip puts it into the cache folder the first time. Raises EnvironmentFailed."""
+    folder = cache_dir() / "python" / "uv"
+    program = folder / "bin" / "uv"
+    if program.exists():
+        return program
+    if importlib.util.find_spec("pip") is None:
+        raise EnvironmentFailed(
+            f"{sys.executable} has no pip. Install it (Debian: apt-get install python3-pip), or name a Python "
+            "that has it: make PYTHON=/path/to/python3 …"
+        )
+    _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location", "--upgrade", "--target", str(folder), "uv")
+    return program
+
+
+def _run(*command: str | Path) -> None:
+    """Run a command that says nothing unless it fails."""
+    caches = cache_dir() / "python"
+    environment = {
+        **os.environ,
+        "UV_CACHE_DIR": str(caches / "uv-cache"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_CONFIG": "1",
+        "PIP_CACHE_DIR": str(caches / "pip-cache"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise EnvironmentFailed(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _fingerprint(name: str) -> str:
+    """Hash of all that shapes the environment: two checkouts and two Pythons never share one."""
+    inputs = [ROOT / "pyproject.toml", *(ROOT / lock for lock in LOCKS[name])]
+    if _TORCH_LOCK in LOCKS[name]:
+        inputs.append(ROOT / _STUBS)
+    digest = hashlib.sha256(f"{ROOT} {sys.executable} {sys.version}".encode())
+    for path in inputs:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _site_packages(folder: Path) -> Path:
+    return folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def _activated(folder: Path) -> dict[str, str]:
+    environment = {**os.environ, "VIRTUAL_ENV": str(folder), "PATH": f"{folder / 'bin'}:{os.environ.get('PATH', '')}"}
+    environment.pop("PYTHONHOME", None)
+    return environment
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
