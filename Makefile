@@ -33,7 +33,7 @@ lint:  ## ruff, format, mypy strict, direction of imports.
 	@$(DEV) ruff check
 	@$(DEV) ruff format --check
 	@$(DEV) mypy
-	@$(DEV) lint-imports
+	@$(DEV) lint-imports --no-logo
 
 .PHONY: fmt
 fmt:  ## Format and mend what ruff can mend.

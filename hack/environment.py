@@ -8,18 +8,20 @@ system's Python, so it needs nothing but the standard library and pip; Python's 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # Before the imports that need it.
-    raise SystemExit(  # noqa: TRY301, RUF100
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls this with an older one deserves a sentence.
+    raise SystemExit(
         f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}. "
-        "Name another one: make PYTHON=/path/to/python3.11 …"
+        "Name another one: make PYTHON=/path/to/python3.11 ..."
     )
+
+import tomllib
 
 from hack.cache import cache_dir, locked
 from hack.progress import step
@@ -32,6 +34,8 @@ LOCKS = {
 _TORCH_LOCK = "requirements-torch.lock"
 _STUBS = "hack/images/cuda_stubs.py"
 _DONE = "complete"
+# Called from inside an environment, `sys.executable` is that environment's; the new one must not depend on it.
+_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
 class EnvironmentFailed(Exception):
@@ -49,10 +53,10 @@ def main(arguments: list[str]) -> int:
     except EnvironmentFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if not command:
-        print(folder)
-        return 0
-    os.execvpe(command[0], command, _activated(folder))  # noqa: S606 - this is what the command is for.
+    if command:
+        return _enter(folder, command)
+    print(folder)
+    return 0
 
 
 def ensure(name: str) -> Path:
@@ -66,19 +70,30 @@ def ensure(name: str) -> Path:
     return folder
 
 
+def _enter(folder: Path, command: list[str]) -> int:
+    """Become the command; returns only when there is no such program."""
+    try:
+        os.execvpe(command[0], command, _activated(folder))  # noqa: S606 - this is what the module is for.
+    except FileNotFoundError:
+        print(f"error: there is no program {command[0]!r} in {folder / 'bin'} or on PATH", file=sys.stderr)
+        return 127
+
+
 def _make(name: str, folder: Path) -> None:
     with step(f"Python environment “{name}”") as progress:
         progress.note("fetching the installer")
         uv = uv_program()
         shutil.rmtree(folder, ignore_errors=True)
-        _run(uv, "venv", "--python", sys.executable, str(folder))
+        _run(uv, "venv", "--python", _PYTHON, str(folder))
         python = folder / "bin" / "python"
         for lock in LOCKS[name]:
             progress.note(f"installing {lock}")
             alone = ["--no-deps"] if lock == _TORCH_LOCK else []
             _run(uv, "pip", "install", "--python", str(python), "--require-hashes", *alone, "-r", str(ROOT / lock))
         progress.note("installing this checkout")
-        _run(uv, "pip", "install", "--python", str(python), "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        _run(
+            uv, "pip", "install", "--python", str(python), "--no-deps", "--no-build-isolation", "--editable", str(ROOT)
+        )
         if _TORCH_LOCK in LOCKS[name]:
             progress.note("stub libraries for torch")
             _run(python, "-m", "hack.images.cuda_stubs", str(_site_packages(folder)))
@@ -91,12 +106,13 @@ def uv_program() -> Path:
     program = folder / "bin" / "uv"
     if program.exists():
         return program
-    if importlib.util.find_spec("pip") is None:
+    if subprocess.run([_PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode:
         raise EnvironmentFailed(
-            f"{sys.executable} has no pip. Install it (Debian: apt-get install python3-pip), or name a Python "
+            f"{_PYTHON} has no pip. Install it (Debian: apt-get install python3-pip), or name a Python "
             "that has it: make PYTHON=/path/to/python3 …"
         )
-    _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location", "--upgrade", "--target", str(folder), "uv")
+    pip = [_PYTHON, "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
+    _run(*pip, "--upgrade", "--target", str(folder), "uv")
     return program
 
 
@@ -115,15 +131,18 @@ def _run(*command: str | Path) -> None:
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
-        raise EnvironmentFailed(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise EnvironmentFailed(
+            f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
 
 
 def _fingerprint(name: str) -> str:
     """Hash of all that shapes the environment: two checkouts and two Pythons never share one."""
-    inputs = [ROOT / "pyproject.toml", *(ROOT / lock for lock in LOCKS[name])]
+    inputs = [ROOT / lock for lock in LOCKS[name]]
     if _TORCH_LOCK in LOCKS[name]:
         inputs.append(ROOT / _STUBS)
-    digest = hashlib.sha256(f"{ROOT} {sys.executable} {sys.version}".encode())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # The rest configures tools.
+    digest = hashlib.sha256(f"{ROOT} {_PYTHON} {sys.version} {project}".encode())
     for path in inputs:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
