@@ -1,0 +1,55 @@
+"""What `prepare` is asked to do, and where in the pod everything lies.
+
+`resources` writes a Preparation into the pod's ConfigMap and mounts the folders; `prepare` reads it. Encoding is
+deterministic: the ConfigMap's name is a hash of it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from triton_operator.api.spec import Struct
+
+SOURCE_DIR = "/source"
+"""The model repository, read-only; at the same path in both containers, because MODELS_DIR links into it."""
+
+MODELS_DIR = "/models"
+"""The tree that Triton reads."""
+
+CONFIG_DIR = "/config"
+CONFIG_FILE = "models.json"
+"""Key in the ConfigMap and file in CONFIG_DIR: a Preparation."""
+
+KEY_DIR = "/key"
+KEY_FILE = "/key/admin.env"
+"""Environment file with the admin key; the kubelet reads it, no container but `prepare` mounts its folder."""
+
+KEY_VARIABLE = "ADMIN_KEY"
+"""Variable in KEY_FILE and in Triton's environment."""
+
+
+class PreparationModel(Struct):
+    """One model to lay out: `path` is its folder, relative to `source_path` in the repository."""
+
+    name: str
+    path: str
+
+
+class Preparation(Struct):
+    """The models to lay out, and the folder in the repository (relative to SOURCE_DIR) that holds them."""
+
+    models: tuple[PreparationModel, ...]
+    source_path: str = "/"
+
+
+def encode(preparation: Preparation) -> bytes:
+    """JSON, the same bytes for the same content."""
+    return msgspec.json.encode(preparation)
+
+
+def decode(data: bytes) -> Preparation:
+    """Read what `encode` wrote; raises ValueError naming the offending field."""
+    try:
+        return msgspec.json.decode(data, type=Preparation)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"the list of models cannot be read: {error}") from error

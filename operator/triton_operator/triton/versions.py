@@ -1,0 +1,158 @@
+"""Triton's releases: how they are named, what they fix, which are safe to run.
+
+A release is named YY.MM after its container image; the server inside counts 2.xx. `resources` parses what users and
+the image catalogue say, `flags` compares versions, `reconcile` asks for known vulnerabilities. The table of bulletins
+is bundled, because an operator that cannot reach the internet must still be able to warn.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Version(NamedTuple):
+    """A release by year (two digits) and month; compares in order of time and prints as YY.MM."""
+
+    year: int
+    month: int
+
+    def __str__(self) -> str:
+        return f"{self.year:02d}.{self.month:02d}"
+
+
+SECURITY_FLOOR = Version(26, 7)
+"""The oldest release without a published vulnerability."""
+
+_FORM = re.compile(r"([0-9]{2})\.(0[1-9]|1[0-2])")
+
+_FIRST_KNOWN, _LAST_KNOWN = Version(24, 1), Version(26, 11)
+_SKIPPED = Version(25, 7)
+"""No container was released that month (the server went from 2.59.0 over a patch 2.59.1 to 2.60.0 in 25.08)."""
+
+
+def parse(text: str) -> Version:
+    """Read YY.MM; raises ValueError with a sentence for the user."""
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is no Triton release: expected YY.MM as in the image tag, such as {SECURITY_FLOOR}')
+    return Version(int(match[1]), int(match[2]))
+
+
+def server_release(version: Version) -> str | None:
+    """The server's own number, such as "2.51" for 24.10; None where it is not known.
+
+    One minor release a month (tags of github.com/triton-inference-server/server, 24.01 = 2.42), but none in 25.07.
+    """
+    if not _FIRST_KNOWN <= version <= _LAST_KNOWN or version == _SKIPPED:
+        return None
+    months = (version.year - _FIRST_KNOWN.year) * 12 + version.month - _FIRST_KNOWN.month
+    return f"2.{42 + months - (version > _SKIPPED)}"
+
+
+class Bulletin(NamedTuple):
+    """One of NVIDIA's security bulletins, or its part that one release fixed.
+
+    `worst` is the highest CVSS base score of its CVEs, 0.0 where no score is known here.
+    """
+
+    fixed_in: Version
+    number: int
+    cves: tuple[str, ...]
+    worst: float
+
+
+BULLETINS = (
+    Bulletin(
+        Version(25, 5),
+        5687,
+        ("CVE-2025-23323", "CVE-2025-23324", "CVE-2025-23325", "CVE-2025-23326", "CVE-2025-23327", "CVE-2025-23335"),
+        7.5,
+    ),
+    Bulletin(Version(25, 6), 5687, ("CVE-2025-23322", "CVE-2025-23331"), 7.5),
+    Bulletin(
+        Version(25, 7),
+        5687,
+        (
+            "CVE-2025-23310",
+            "CVE-2025-23311",
+            "CVE-2025-23317",
+            "CVE-2025-23318",
+            "CVE-2025-23319",
+            "CVE-2025-23320",
+            "CVE-2025-23321",
+            "CVE-2025-23333",
+            "CVE-2025-23334",
+        ),
+        9.8,
+    ),
+    Bulletin(Version(25, 8), 5691, ("CVE-2025-23316", "CVE-2025-23328", "CVE-2025-23329", "CVE-2025-23336"), 9.8),
+    Bulletin(Version(25, 9), 5723, ("CVE-2025-33202",), 7.5),
+    Bulletin(Version(25, 10), 5734, ("CVE-2025-33211", "CVE-2025-33201"), 7.5),
+    Bulletin(Version(26, 1), 5790, ("CVE-2025-33238", "CVE-2025-33254", "CVE-2026-24158"), 7.5),
+    Bulletin(
+        Version(26, 2),
+        5816,
+        ("CVE-2026-24146", "CVE-2026-24173", "CVE-2026-24174", "CVE-2026-24175", "CVE-2026-24147"),
+        7.5,
+    ),
+    Bulletin(
+        Version(26, 3),
+        5828,
+        ("CVE-2026-24207", "CVE-2026-24209", "CVE-2026-24210", "CVE-2026-24206", "CVE-2026-24208"),
+        9.8,
+    ),
+    Bulletin(Version(26, 3), 5860, ("CVE-2026-47487",), 4.4),
+    Bulletin(Version(26, 4), 5848, ("CVE-2026-24264", "CVE-2026-24266"), 7.5),
+    Bulletin(
+        Version(26, 5),
+        5853,
+        (
+            "CVE-2026-47476",
+            "CVE-2026-47477",
+            "CVE-2026-47478",
+            "CVE-2026-47479",
+            "CVE-2026-47480",
+            "CVE-2026-47482",
+            "CVE-2026-47481",
+        ),
+        7.5,
+    ),
+    Bulletin(
+        Version(26, 6),
+        5865,
+        ("CVE-2026-47627", "CVE-2026-47628", "CVE-2026-47629", "CVE-2026-47606", "CVE-2026-47630"),
+        9.8,
+    ),
+    Bulletin(Version(26, 7), 5875, (), 0.0),
+)
+"""Bulletins on the server itself since mid-2025 (github.com/NVIDIA/product-security; its DALI backend left out), in
+order of the fixing release, in each the worst CVE first. 5875 (severity HIGH) is known by its number alone."""
+
+
+class Vulnerability(NamedTuple):
+    """What a release lacks: `fixed_in` is the oldest release that has every fix, `ids` names what is fixed by then.
+
+    `ids` has the CVEs, worst bulletin first, or "bulletin N" where a bulletin's CVEs are not known here.
+    """
+
+    fixed_in: Version
+    ids: tuple[str, ...]
+    message: str
+
+
+def vulnerability(version: Version) -> Vulnerability | None:
+    """The known vulnerabilities of a release as one finding, None for a release at or above the floor."""
+    missing = sorted((each for each in BULLETINS if version < each.fixed_in), key=lambda each: -each.worst)
+    if not missing:
+        return None
+    fixed_in = max(each.fixed_in for each in missing)
+    ids = tuple(name for each in missing for name in each.cves or (f"bulletin {each.number}",))
+    count = len({each.number for each in missing})
+    bulletins = "1 NVIDIA security bulletin" if count == 1 else f"{count} NVIDIA security bulletins"
+    score = f", CVSS {missing[0].worst}" if missing[0].worst else ""
+    message = (
+        f"Triton {version} lacks the fixes of {bulletins} (the worst: {ids[0]}{score}, "
+        f"fixed in {missing[0].fixed_in}). Use {fixed_in} or newer."
+    )
+    return Vulnerability(fixed_in, ids, message)
