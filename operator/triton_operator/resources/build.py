@@ -52,17 +52,17 @@ def build_children(
     ]
     if spec.autoscaling and not spec.suspend:
         children.append(build_autoscaler(deployment, spec.autoscaling))
-    if may_have_several_pods(spec.replicas, deployment):
+    if _may_have_several_pods(deployment):
         children.append(build_disruption_budget(deployment))
     return children
 
 
-def may_have_several_pods(replicas: int, deployment: ModelDeployment) -> bool:
+def _may_have_several_pods(deployment: ModelDeployment) -> bool:
     """Whether a disruption budget makes sense: with one pod it would only be in the way of a drain."""
     if deployment.spec.suspend:
         return False
     autoscaling = deployment.spec.autoscaling
-    return (autoscaling.max_replicas if autoscaling else replicas) > 1
+    return (autoscaling.max_replicas if autoscaling else deployment.spec.replicas) > 1
 
 
 def first_replicas(deployment: ModelDeployment) -> int | None:

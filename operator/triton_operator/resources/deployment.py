@@ -6,7 +6,7 @@ from triton_operator.api.names import selector_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import STARTUP_SECONDS
-from triton_operator.resources.revision import Revision
+from triton_operator.resources.revision import HISTORY, Revision
 
 PROGRESS_DEADLINE_SECONDS = STARTUP_SECONDS + 1800
 """A rollout may pull a 15 GB image before the startup budget even begins."""
@@ -19,7 +19,8 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
         "template": revision.template,
         "strategy": _strategy(has_gpu=deployment.spec.gpu is not None),
         "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
-        "revisionHistoryLimit": 3,
+        # The current ReplicaSet and two old ones: as many as there are ControllerRevisions.
+        "revisionHistoryLimit": HISTORY - 1,
         "minReadySeconds": 0,
         "paused": False,
     }

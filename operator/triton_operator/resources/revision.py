@@ -48,6 +48,14 @@ class Revision(Struct, omit_defaults=False):
         return revision_name(deployment_name, self.encode())
 
 
+class RevisionSummary(Struct):
+    """The few fields that status and pruning need; msgspec skips the template, which is nearly all of the content."""
+
+    template_hash: str
+    server_image: str
+    config_name: str
+
+
 class _PodInputs(Struct):
     """The part of a spec that reaches pods; members may be added, never removed or given another default."""
 
@@ -102,6 +110,11 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
 def decode_revision(data: bytes) -> Revision:
     """Read a revision back out of a ControllerRevision's data; raises msgspec.DecodeError on foreign content."""
     return msgspec.json.decode(data, type=Revision)
+
+
+def summarize_revision(data: bytes) -> RevisionSummary:
+    """Read only the summary; raises msgspec.DecodeError on foreign content."""
+    return msgspec.json.decode(data, type=RevisionSummary)
 
 
 def build_controller_revision(deployment: ModelDeployment, revision: Revision, number: int) -> Manifest:

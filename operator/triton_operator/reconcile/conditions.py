@@ -1,0 +1,140 @@
+"""The conditions besides Ready, each a pure function of the Situation.
+
+Ready's verdict is handed in where a condition depends on it, so that the two can never contradict each other.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api import conditions as types
+from triton_operator.api.conditions import TERMINAL, Reason
+from triton_operator.api.spec import Profile
+from triton_operator.api.status import Truth
+from triton_operator.cluster.observed import Kind
+from triton_operator.reconcile.model_states import is_prepared
+from triton_operator.reconcile.readiness import Verdict, judge_ready
+from triton_operator.reconcile.situation import Situation
+from triton_operator.triton.versions import parse, vulnerability
+
+_PREPARE_REASONS = frozenset(
+    {Reason.MODEL_NOT_FOUND, Reason.MODEL_VERSION_NOT_FOUND, Reason.CONFIG_INVALID, Reason.PREPARE_FAILED}
+)
+_SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
+
+
+def judge_all(situation: Situation) -> dict[str, Verdict]:
+    """Every condition that applies to this deployment, in the order in which they are shown."""
+    ready = judge_ready(situation)
+    verdicts: dict[str, Verdict | None] = {
+        types.READY: ready,
+        types.AVAILABLE: _available(situation),
+        types.ACCEPTED: _accepted(situation),
+        types.SCHEDULED: _scheduled(situation),
+        types.MODELS_PREPARED: _prepared(situation),
+        types.MODELS_LOADED: _loaded(situation, ready),
+        types.RECONCILING: _reconciling(ready),
+        types.STALLED: _stalled(ready),
+        types.PRIVACY_ENFORCED: _privacy_enforced(situation),
+        types.SCALING_ACTIVE: _scaling_active(situation),
+        types.RUNTIME_VULNERABLE: _runtime_vulnerable(situation),
+    }
+    return {kind: verdict for kind, verdict in verdicts.items() if verdict}
+
+
+def _available(situation: Situation) -> Verdict:
+    serving = situation.state.available_replicas if situation.state else 0
+    if serving:
+        return Verdict(Truth.TRUE, Reason.AVAILABLE, f"{serving} replicas serve")
+    return Verdict(Truth.FALSE, Reason.UNAVAILABLE, "no replica serves")
+
+
+def _accepted(situation: Situation) -> Verdict:
+    if situation.blocked:
+        return Verdict(Truth.FALSE, *situation.blocked)
+    return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and its objects are in place")
+
+
+def _scheduled(situation: Situation) -> Verdict | None:
+    if not situation.pods:
+        return None
+    for diagnosis in situation.diagnoses:
+        if diagnosis.reason in _SCHEDULE_REASONS:
+            return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
+    if all(pod.node for pod in situation.pods):
+        return Verdict(Truth.TRUE, Reason.SCHEDULED, "every replica has a node")
+    return Verdict(Truth.FALSE, Reason.WAITING, "waiting for the scheduler")
+
+
+def _prepared(situation: Situation) -> Verdict | None:
+    if not situation.pods:
+        return None
+    for diagnosis in situation.diagnoses:
+        if diagnosis.reason in _PREPARE_REASONS:
+            return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
+    if all(is_prepared(pod) for pod in situation.pods):
+        return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has found and laid out its models")
+    return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")
+
+
+def _loaded(situation: Situation, ready: Verdict) -> Verdict | None:
+    if not situation.pods:
+        return None
+    if situation.ready_pods == len(situation.pods):
+        return Verdict(Truth.TRUE, Reason.LOADED, "Triton has loaded every model in every replica")
+    if situation.diagnoses:
+        return Verdict(Truth.FALSE, ready.reason, ready.message)
+    return Verdict(Truth.FALSE, Reason.WAITING, f"{situation.ready_pods} of {len(situation.pods)} replicas are done")
+
+
+def _reconciling(ready: Verdict) -> Verdict:
+    if ready.status is Truth.TRUE or ready.reason in TERMINAL | {Reason.SUSPENDED, Reason.SCALED_TO_ZERO}:
+        return Verdict(Truth.FALSE, Reason.SETTLED)
+    return Verdict(Truth.TRUE, Reason.PROGRESSING, ready.message)
+
+
+def _stalled(ready: Verdict) -> Verdict:
+    if ready.status is Truth.FALSE and ready.reason in TERMINAL:
+        return Verdict(Truth.TRUE, ready.reason, ready.message)
+    return Verdict(Truth.FALSE, Reason.SETTLED)
+
+
+def _privacy_enforced(situation: Situation) -> Verdict | None:
+    deployment = situation.observation.deployment
+    if deployment.spec.privacy.profile is Profile.OPEN:
+        return None
+    if (Kind.NETWORK_POLICY, deployment.metadata.name) not in situation.observation.owned:
+        return Verdict(Truth.FALSE, Reason.POLICY_MISSING, "the NetworkPolicy is not in place")
+    return Verdict(
+        Truth.FALSE,
+        Reason.TLS_NOT_CONFIGURED,
+        "the NetworkPolicy is in place, but traffic to the pods is not encrypted: spec.privacy.tls.mode is Off",
+    )
+
+
+def _scaling_active(situation: Situation) -> Verdict | None:
+    if situation.observation.deployment.spec.autoscaling is None:
+        return None
+    if situation.observation.deployment.spec.suspend:
+        return Verdict(Truth.FALSE, Reason.SUSPENDED, "spec.suspend is set")
+    state = situation.observation.autoscaler_state
+    for condition in state.conditions if state else ():
+        if condition.type == "ScalingActive" and condition.status == "True":
+            return Verdict(Truth.TRUE, Reason.SCALING, "the autoscaler decides over replicas; spec.replicas is ignored")
+        if condition.type == "ScalingActive":
+            return Verdict(Truth.FALSE, condition.reason or Reason.SCALING_NOT_READY, condition.message)
+    return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
+
+
+def _runtime_vulnerable(situation: Situation) -> Verdict | None:
+    revision = situation.revision
+    if revision is None:
+        return None
+    if not revision.server_version:
+        return Verdict(
+            Truth.UNKNOWN,
+            Reason.VERSION_UNKNOWN,
+            f"the release of {revision.server_image} cannot be told; state it in spec.triton.version",
+        )
+    found = vulnerability(parse(revision.server_version))
+    if found:
+        return Verdict(Truth.TRUE, Reason.BELOW_SECURITY_FLOOR, found.sentence)
+    return Verdict(Truth.FALSE, Reason.PATCHED, f"release {revision.server_version} has no known hole")

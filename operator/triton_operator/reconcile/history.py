@@ -1,0 +1,78 @@
+"""Revisions of one deployment: which is current, what number it has, and which old ones are kept for a rollback.
+
+Pure; the contents come from ControllerRevisions among the observed children.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from triton_operator.cluster.observed import Child, Kind, RevisionState
+from triton_operator.reconcile.observation import Observation
+from triton_operator.reconcile.store import ChildId
+from triton_operator.resources.revision import (
+    HISTORY,
+    Revision,
+    RevisionSummary,
+    decode_revision,
+    summarize_revision,
+)
+
+
+class Past(NamedTuple):
+    """A revision in the cluster."""
+
+    name: str
+    number: int
+    summary: RevisionSummary
+
+
+def current_revision(observation: Observation) -> Revision | None:
+    """The newest revision in the cluster; one whose content was tampered with counts as none."""
+    for _, state in _newest_first(observation):
+        try:
+            return decode_revision(state.data)
+        except msgspec.DecodeError:
+            continue
+    return None
+
+
+def past_revisions(observation: Observation) -> list[Past]:
+    """Every readable revision, newest first."""
+    found = []
+    for child, state in _newest_first(observation):
+        try:
+            found.append(Past(child.name, state.number, summarize_revision(state.data)))
+        except msgspec.DecodeError:
+            continue
+    return found
+
+
+def revision_number(observation: Observation, revision: Revision) -> int:
+    """The number its ControllerRevision has, or one above all others when it is not the newest yet."""
+    newest = next(iter(_newest_first(observation)), None)
+    if newest is None:
+        return observation.deployment.metadata.generation
+    child, state = newest
+    if child.name == revision.object_name(observation.deployment.metadata.name):
+        return state.number
+    return max(observation.deployment.metadata.generation, state.number + 1)
+
+
+def kept_for_rollback(observation: Observation, current: str) -> frozenset[ChildId]:
+    """The newest revisions besides `current` (an object name), and the ConfigMaps that they mount."""
+    kept = [past for past in past_revisions(observation) if past.name != current][: HISTORY - 1]
+    revisions = {(Kind.REVISION, past.name) for past in kept}
+    configs = {(Kind.CONFIG_MAP, past.summary.config_name) for past in kept}
+    return frozenset(revisions | configs)
+
+
+def _newest_first(observation: Observation) -> list[tuple[Child, RevisionState]]:
+    found = [
+        (child, child.state)
+        for child in observation.owned.values()
+        if isinstance(child.state, RevisionState) and not child.deleting
+    ]
+    return sorted(found, key=lambda pair: (pair[1].number, pair[0].name), reverse=True)

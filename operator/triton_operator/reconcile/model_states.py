@@ -1,0 +1,66 @@
+"""How far each model has come in the newest pods: `status.models`.
+
+Pure. Versions and digests come from `prepare`'s termination message, failures from the pods' diagnoses; that a model is
+loaded is the kubelet's readiness, because Triton's own readiness is strict and covers every model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.api.status import ModelState, ModelStatus
+from triton_operator.cluster.observed import Pod
+from triton_operator.reconcile.pod_failures import Diagnosis
+from triton_operator.triton.termination import Prepared, PreparedModel, read_prepare
+
+
+def derive_models(
+    deployment: ModelDeployment, pods: Sequence[Pod], diagnoses: Sequence[Diagnosis], *, any_ready: bool
+) -> tuple[ModelStatus, ...]:
+    """One entry for each model of the spec, in its order; `pods` are those of the current revision."""
+    prepared = prepared_models(pods)
+    blamed = {diagnosis.model: diagnosis for diagnosis in diagnoses if diagnosis.model}
+    return tuple(
+        _state(model.name, prepared.get(model.name), blamed.get(model.name), any_ready=any_ready)
+        for model in deployment.spec.models
+    )
+
+
+def prepared_models(pods: Sequence[Pod]) -> dict[str, PreparedModel]:
+    """What `prepare` laid out in the newest pod in which it succeeded."""
+    for pod in reversed(pods):
+        report = _report(pod)
+        if report:
+            return {model.name: model for model in report.models}
+    return {}
+
+
+def is_prepared(pod: Pod) -> bool:
+    """Whether `prepare` is done in this pod."""
+    return any(
+        container.name == CONTAINER_PREPARE and container.terminated is not None and container.terminated.exit_code == 0
+        for container in pod.containers
+    )
+
+
+def _report(pod: Pod) -> Prepared | None:
+    for container in pod.containers:
+        if container.name == CONTAINER_PREPARE and container.terminated and container.terminated.exit_code == 0:
+            report = read_prepare(container.terminated.message)
+            return report if isinstance(report, Prepared) else None
+    return None
+
+
+def _state(name: str, prepared: PreparedModel | None, blame: Diagnosis | None, *, any_ready: bool) -> ModelStatus:
+    versions = prepared.versions if prepared else ()
+    digest = prepared.digest if prepared else ""
+    if any_ready:
+        return ModelStatus(name=name, state=ModelState.READY, versions=versions, digest=digest)
+    if blame:
+        return ModelStatus(
+            name=name, state=ModelState.FAILED, versions=versions, digest=digest, message=blame.message
+        )
+    state = ModelState.PREPARED if prepared else ModelState.PENDING
+    return ModelStatus(name=name, state=state, versions=versions, digest=digest)

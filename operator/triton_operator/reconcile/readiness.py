@@ -1,0 +1,98 @@
+"""Ready: an ordered chain of checks over a Situation; the first failing one gives reason and message.
+
+Pure. The order is from the user's own will, through the spec, the API server and the scheduler, to the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.status import Truth
+from triton_operator.cluster.observed import Condition as ChildCondition
+from triton_operator.reconcile.situation import Situation
+
+
+class Verdict(NamedTuple):
+    """The value of a condition."""
+
+    status: Truth
+    reason: str
+    message: str = ""
+
+
+def judge_ready(situation: Situation) -> Verdict:
+    """Whether the current generation is fully served, and if not, why."""
+    for check in _CHECKS:
+        verdict = check(situation)
+        if verdict:
+            return verdict
+    count = situation.wanted
+    pods = "1 replica has" if count == 1 else f"{count} replicas have"
+    return Verdict(Truth.TRUE, Reason.SERVING, f"{pods} every model loaded")
+
+
+def _make_sure_the_spec_is_accepted(situation: Situation) -> Verdict | None:
+    return Verdict(Truth.FALSE, *situation.blocked) if situation.blocked else None
+
+
+def _make_sure_it_is_not_suspended(situation: Situation) -> Verdict | None:
+    if not situation.observation.deployment.spec.suspend:
+        return None
+    return Verdict(Truth.FALSE, Reason.SUSPENDED, "spec.suspend is set; set it to false to serve again")
+
+
+def _make_sure_pods_are_wanted(situation: Situation) -> Verdict | None:
+    if situation.wanted:
+        return None
+    if situation.observation.deployment.spec.autoscaling:
+        return Verdict(Truth.TRUE, Reason.SCALED_TO_ZERO, "the autoscaler has scaled to zero")
+    return Verdict(Truth.FALSE, Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve again")
+
+
+def _make_sure_nothing_forbids_pods(situation: Situation) -> Verdict | None:
+    condition = _deployment_condition(situation, "ReplicaFailure")
+    if condition is None or condition.status != "True":
+        return None
+    reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in condition.message else Reason.FORBIDDEN
+    return Verdict(Truth.FALSE, reason, condition.message)
+
+
+def _make_sure_no_pod_fails(situation: Situation) -> Verdict | None:
+    if not situation.diagnoses:
+        return None
+    worst = situation.diagnoses[0]
+    return Verdict(Truth.FALSE, worst.reason, worst.message)
+
+
+def _make_sure_the_rollout_moves(situation: Situation) -> Verdict | None:
+    condition = _deployment_condition(situation, "Progressing")
+    if condition is None or condition.reason != "ProgressDeadlineExceeded":
+        return None
+    return Verdict(Truth.FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED, f"{condition.message}; old pods go on serving")
+
+
+def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
+    if situation.is_served:
+        return None
+    progress = f"{situation.ready_pods} of {situation.wanted} replicas serve the current generation"
+    if situation.was_serving:
+        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; the others run but are not ready")
+    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, progress)
+
+
+_CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
+    _make_sure_the_spec_is_accepted,
+    _make_sure_it_is_not_suspended,
+    _make_sure_pods_are_wanted,
+    _make_sure_nothing_forbids_pods,
+    _make_sure_no_pod_fails,
+    _make_sure_the_rollout_moves,
+    _make_sure_all_are_ready,
+)
+
+
+def _deployment_condition(situation: Situation, kind: str) -> ChildCondition | None:
+    conditions = situation.state.conditions if situation.state else ()
+    return next((condition for condition in conditions if condition.type == kind), None)

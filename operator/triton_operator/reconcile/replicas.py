@@ -1,0 +1,41 @@
+"""Who decides over a Deployment's replicas: we, or an autoscaler.
+
+Server-side apply sets a field to its default (1 pod!) when its only owner stops naming it. So before the count is left
+to an autoscaler, the live count is applied once under a second field manager, which then owns it too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.cluster.observed import DeploymentState
+
+
+class ReplicaDecision(NamedTuple):
+    """`apply`: the count we name in the Deployment, None to leave it out; `hand_over`: the count to give away first."""
+
+    apply: int | None
+    hand_over: int | None = None
+
+
+def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> ReplicaDecision:
+    """What to do about replicas, given the Deployment as it is (None: not there yet)."""
+    spec = deployment.spec
+    if spec.suspend:
+        return ReplicaDecision(0)
+    if spec.autoscaling is None:
+        return ReplicaDecision(spec.replicas)
+    if live is None or not live.owns_replicas:
+        return ReplicaDecision(None)
+    # An autoscaler does not touch a Deployment with 0 replicas, so resuming has to start it.
+    return ReplicaDecision(None, hand_over=live.replicas or spec.autoscaling.min_replicas)
+
+
+def wanted_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> int:
+    """How many pods there should be now."""
+    if deployment.spec.suspend:
+        return 0
+    if deployment.spec.autoscaling is None:
+        return deployment.spec.replicas
+    return live.replicas if live else deployment.spec.autoscaling.min_replicas
