@@ -123,7 +123,7 @@ def _run(*command: str | Path) -> None:
         **os.environ,
         "UV_CACHE_DIR": str(caches / "uv-cache"),
         "UV_PYTHON_DOWNLOADS": "never",
-        "UV_NO_CONFIG": "1",
+        **_index(),
         "PIP_CACHE_DIR": str(caches / "pip-cache"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
@@ -134,6 +134,20 @@ def _run(*command: str | Path) -> None:
         raise EnvironmentFailed(
             f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
         )
+
+
+def _index() -> dict[str, str]:
+    """Let uv use the package index and the certificates that this machine's pip is set up for."""
+    settings = {}
+    asked = subprocess.run(
+        [_PYTHON, "-m", "pip", "config", "get", "global.index-url"], text=True, capture_output=True, check=False
+    )
+    index = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip()
+    if index and not os.environ.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL"}:
+        settings["UV_DEFAULT_INDEX"] = index
+    if Path("/etc/ssl/certs/ca-certificates.crt").exists():
+        settings["UV_SYSTEM_CERTS"] = "1"
+    return settings
 
 
 def _fingerprint(name: str) -> str:

@@ -37,7 +37,7 @@ _OPTIONS = [
 def main() -> int:
     """Compile each lock file; exit status 1 with the resolver's words when one cannot be made."""
     upgrade = ["--upgrade"] if os.environ.get("UPGRADE") else []
-    environment = {**os.environ, "UV_CACHE_DIR": str(cache_dir() / "python" / "uv-cache"), "UV_NO_CONFIG": "1"}
+    environment = {**os.environ, "UV_CACHE_DIR": str(cache_dir() / "python" / "uv-cache")}
     for name, source in LOCKS.items():
         with step(f"Locking {name}"):
             command = [str(uv_program()), "pip", "compile", *_OPTIONS, *upgrade, *source, "--output-file", name]
