@@ -1,0 +1,102 @@
+"""Make a model, or check that it can be made again.
+
+    python -m training digits                 train, evaluate and export to model_repository/digits
+    python -m training digits --output DIR    the same, exported to DIR/digits
+    python -m training digits --check         retrain into a temporary folder and compare with the model card
+
+Exit codes: 0 done, 1 the model is not good enough or differs from its card, 2 wrong arguments or nothing to train with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+MODELS = ("digits", "linear_regression")
+"""Modules of this package, each with a RECIPE of the same name."""
+
+_REPOSITORY = Path(__file__).resolve().parent.parent / "model_repository"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    start = time.monotonic()
+    try:
+        recipe: Recipe = importlib.import_module(f"training.{options.model}").RECIPE
+        code = _check(recipe, options.output) if options.check else _train(recipe, options.output)
+    except ModuleNotFoundError as error:
+        _complain(f"training needs the package {error.name}: pip install 'triton-operator[training]'")
+        return 2
+    _say(f"{time.monotonic() - start:.1f} s")
+    return code
+
+
+def _train(recipe: Recipe, repository: Path) -> int:
+    from training.workflow import NotGoodEnoughError, run  # noqa: PLC0415  torch may be missing; main() says so
+
+    try:
+        run(recipe, repository, _say)
+    except NotGoodEnoughError as error:
+        _complain(f"{error}. Nothing was exported.")
+        return 1
+    return 0
+
+
+def _check(recipe: Recipe, repository: Path) -> int:
+    from training.check import check  # noqa: PLC0415  torch may be missing; main() says so
+    from training.model_card import ModelCardError  # noqa: PLC0415
+    from training.workflow import NotGoodEnoughError  # noqa: PLC0415
+
+    try:
+        problems = check(recipe, repository, _say)
+    except (ModelCardError, NotGoodEnoughError) as error:
+        problems = [str(error)]
+    for each in problems:
+        _complain(each)
+    if not problems:
+        _say("check       retraining gives the scores of the model card")
+    return 1 if problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train, evaluate and export one model: preprocess, build, train, validate, test, export.",
+    )
+    parser.add_argument(
+        "model", choices=MODELS, type=lambda name: name.replace("-", "_"), help="which model: %(choices)s", metavar="MODEL"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=_REPOSITORY,
+        metavar="DIR",
+        help="the model repository to export to, or with --check to compare with (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="retrain into a temporary folder and compare the scores with the model card; changes nothing",
+    )
+    return parser
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _complain(line: str) -> None:
+    print(f"error: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""A convolutional network with two convolutions that reads handwritten digits."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from training import digits_data
+from training.model_config import Tensor
+from training.recipe import Plan, Recipe
+from training.scores import Metric, accuracy, macro_f1
+
+_LARGEST_SHIFT = 2
+"""Pixels by which a training picture is moved at most: people do not write in the middle."""
+
+
+class DigitsNetwork(nn.Module):
+    """[batch, 1, 28, 28], 0 paper to 1 ink -> [batch, 10], the probability of each digit."""
+
+    def __init__(self) -> None:
+        """Start with random weights; 28 pixels become 26, 13, 11 and at last 5."""
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, kernel_size=3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, kernel_size=3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+        )
+        self.classifier = nn.Sequential(nn.Linear(64 * 5 * 5, 128), nn.ReLU(), nn.Linear(128, 10))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return probabilities; in training the logarithms of the odds, which the loss needs."""
+        logits = self.classifier(self.features(images))
+        if self.training:
+            return logits  # type: ignore[no-any-return]
+        return torch.softmax(logits, dim=1)
+
+
+def cross_entropy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of a batch."""
+    outputs = model(images)
+    if model.training:
+        return nn.functional.cross_entropy(outputs, labels)
+    return nn.functional.nll_loss(outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log(), labels)
+
+
+def shift(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Move each picture by up to two pixels each way; paper comes in at the edges."""
+    side = images.shape[-1]
+    padded = nn.functional.pad(images, [_LARGEST_SHIFT] * 4)
+    corners = torch.randint(0, 2 * _LARGEST_SHIFT + 1, (len(images), 2), generator=generator).tolist()
+    moved = [each[:, top : top + side, left : left + side] for each, (top, left) in zip(padded, corners, strict=True)]
+    return torch.stack(moved)
+
+
+RECIPE = Recipe(
+    name="digits",
+    title="Handwritten digits by a network with two convolutions",
+    architecture="28x28 -> conv 32 3x3, ReLU, max-pool 2 -> conv 64 3x3, ReLU, max-pool 2 -> dense 128, ReLU -> "
+    "dense 10, softmax",
+    preprocess=digits_data.load,
+    build=DigitsNetwork,
+    loss=cross_entropy,
+    plan=Plan(seed=1, epochs=30, batch_size=32, optimizer="Adam", learning_rate=0.001, schedule="cosine"),
+    metrics=(
+        Metric("accuracy", accuracy, better="higher", required=0.97, tolerance=0.01),
+        Metric("f1", macro_f1, better="higher", required=0.97, tolerance=0.01),
+    ),
+    inputs=(Tensor("INPUT__0", "FP32", (1, digits_data.SIDE, digits_data.SIDE)),),
+    outputs=(Tensor("OUTPUT__0", "FP32", (10,)),),
+    max_batch_size=64,
+    augment=shift,
+    augmentation=f"each picture moved by up to {_LARGEST_SHIFT} pixels",
+)

@@ -1,0 +1,96 @@
+"""The model card: what a model is, what it learned from, and how good it was when measured.
+
+It is the README.md of a model's folder (Triton ignores it there): facts as YAML between two lines of `---`, then text
+for people made from the same facts. `workflow` writes it, `check` and the tests read it. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE_NAME = "README.md"
+
+_FENCE = "---\n"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The facts of one model.
+
+    `scores` are per part (validation, test) and metric; `tolerances` per metric how far a retraining may differ.
+    `files` are the SHA-256 sums of the exported files, by path inside the model's folder.
+    """
+
+    model: str
+    title: str
+    architecture: str
+    parameters: int
+    dataset: Mapping[str, Any]
+    training: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, float]]
+    tolerances: Mapping[str, float]
+    libraries: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+class ModelCardError(ValueError):
+    """A model card is missing or not what `write` makes; the message names the file."""
+
+
+def write(card: ModelCard, folder: Path) -> None:
+    """Write the card into a model's folder."""
+    facts = yaml.safe_dump(asdict(card), sort_keys=False, allow_unicode=True, width=118)
+    (folder / FILE_NAME).write_text(f"{_FENCE}{facts}{_FENCE}{_text(card)}", encoding="utf-8")
+
+
+def read(folder: Path) -> ModelCard:
+    """Read the facts of the card in a model's folder."""
+    path = folder / FILE_NAME
+    try:
+        before, facts, _ = path.read_text(encoding="utf-8").split(_FENCE, maxsplit=2)
+        if before:
+            raise ModelCardError(_advice(path, "it does not begin with ---"))
+        return ModelCard(**yaml.safe_load(facts))
+    except (OSError, TypeError, yaml.YAMLError) as error:
+        raise ModelCardError(_advice(path, str(error))) from error
+    except ValueError as error:
+        if isinstance(error, ModelCardError):
+            raise
+        raise ModelCardError(_advice(path, "its facts do not stand between two lines of ---")) from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 sum of a file in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _advice(path: Path, problem: str) -> str:
+    return f"{path} is not a model card: {problem}. Write it anew by training: python -m training {path.parent.name}"
+
+
+def _text(card: ModelCard) -> str:
+    rows = [
+        f"| {part} | {card.dataset['rows'][part]} | {' | '.join(f'{value:.4g}' for value in scores.values())} |"
+        for part, scores in card.scores.items()
+    ]
+    metrics = list(next(iter(card.scores.values())))
+    lines = [
+        f"# {card.title}",
+        "",
+        f"Written by `python -m training {card.model}`; do not edit. `--check` retrains and compares the scores.",
+        "",
+        f"{card.architecture}: {card.parameters:,} parameters.",
+        "",
+        f"Data: {card.dataset['name']}; {card.dataset['source']}; {card.dataset['licence']}. {card.dataset['remarks']}",
+        "",
+        f"| part | rows | {' | '.join(metrics)} |",
+        f"|---|---|{'---|' * len(metrics)}",
+        *rows,
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"

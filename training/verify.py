@@ -1,0 +1,145 @@
+"""Does a served model answer as the model that was trained? Over HTTP and gRPC, with the test part of its data.
+
+    python -m training.verify digits --http 127.0.0.1:8000 --grpc 127.0.0.1:8001
+
+Each answer is compared with PyTorch without TorchScript, run here on the same rows. Exit codes: 0 the same, 1 different or
+no answer, 2 wrong arguments. `verify` is what the end-to-end tests call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc
+import tritonclient.http
+from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException
+
+from training import torchscript
+from training.__main__ import MODELS
+from training.fit import predict
+from training.recipe import Recipe
+from training.workflow import REPOSITORY, model_file
+
+TOLERANCE = 1e-5
+"""Largest difference of one output value: float32 sums may be added in another order, nothing else may differ."""
+
+_TIMEOUT_SECONDS = 60.0
+
+Infer = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Takes one batch of inputs, returns what the server answered."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a comparison found.
+
+    `differences` are the largest absolute differences by protocol; `scores` are those of the answers, by protocol and
+    metric, on `rows` rows of the test part.
+    """
+
+    model: str
+    rows: int
+    differences: Mapping[str, float]
+    scores: Mapping[str, Mapping[str, float]]
+    tolerance: float = TOLERANCE
+
+    @property
+    def passed(self) -> bool:
+        """Say whether every value of every answer is within the tolerance."""
+        return all(each <= self.tolerance for each in self.differences.values())
+
+    def lines(self) -> list[str]:
+        """Describe the result, one line per protocol."""
+        return [
+            f"{self.model} over {protocol}: {self.rows} rows, largest difference from PyTorch {difference:.2g} "
+            f"({'same' if difference <= self.tolerance else 'DIFFERENT'}, tolerance {self.tolerance:g}); "
+            + ", ".join(f"{name} {value:.4g}" for name, value in self.scores[protocol].items())
+            for protocol, difference in self.differences.items()
+        ]
+
+
+def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOSITORY) -> Report:
+    """Send the test data of `model` to both addresses (host:port) and compare the answers with those of PyTorch.
+
+    Raises tritonclient's InferenceServerException when the server refuses, and OSError when nobody listens.
+    """
+    recipe: Recipe = importlib.import_module(f"training.{model}").RECIPE
+    eager = torchscript.load_eager(recipe.build, model_file(repository, model))
+    with (
+        tritonclient.http.InferenceServerClient(http_url, network_timeout=_TIMEOUT_SECONDS) as http,
+        tritonclient.grpc.InferenceServerClient(grpc_url) as grpc,
+    ):
+        clients = {
+            "HTTP": _client(recipe, tritonclient.http, http.infer),
+            "gRPC": _client(recipe, tritonclient.grpc, grpc.infer),
+        }
+        return compare(recipe, clients, lambda inputs: predict(eager, inputs))
+
+
+def compare(recipe: Recipe, clients: Mapping[str, Infer], expected: Infer) -> Report:
+    """Ask each client for the test part of the data, in batches as large as the model takes, and compare."""
+    part = recipe.preprocess().test
+    batches = [
+        part.inputs[start : start + recipe.max_batch_size] for start in range(0, len(part), recipe.max_batch_size)
+    ]
+    wanted = np.concatenate([expected(batch) for batch in batches])
+    answers = {name: np.concatenate([infer(batch) for batch in batches]) for name, infer in clients.items()}
+    return Report(
+        model=recipe.name,
+        rows=len(part),
+        differences={name: _largest_difference(answer, wanted) for name, answer in answers.items()},
+        scores={
+            name: {metric.name: metric.measure(answer, part.targets) for metric in recipe.metrics}
+            for name, answer in answers.items()
+        },
+    )
+
+
+def _client(recipe: Recipe, protocol: ModuleType, infer: Callable[..., Any]) -> Infer:
+    """Make the call for one protocol: the modules of tritonclient have classes of the same names."""
+    (tensor,), (output,) = recipe.inputs, recipe.outputs
+
+    def ask(batch: NDArray[np.float32]) -> NDArray[Any]:
+        content = protocol.InferInput(tensor.name, list(batch.shape), tensor.data_type)
+        content.set_data_from_numpy(batch)
+        answer: NDArray[Any] = infer(recipe.name, [content]).as_numpy(output.name)
+        return answer
+
+    return ask
+
+
+def _largest_difference(answer: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Return the largest absolute difference; infinite for another shape or values that are no numbers."""
+    if answer.shape != wanted.shape:
+        return float("inf")
+    difference = float(np.max(np.abs(answer.astype(np.float64) - wanted)))
+    return difference if np.isfinite(difference) else float("inf")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify one served model and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m training.verify", description="Compare a served model with PyTorch.")
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--http", required=True, metavar="HOST:PORT", help="Triton's HTTP address")
+    parser.add_argument("--grpc", required=True, metavar="HOST:PORT", help="Triton's gRPC address")
+    options = parser.parse_args(arguments)
+    try:
+        report = verify(options.model, http_url=options.http, grpc_url=options.grpc)
+    except (InferenceServerException, OSError) as error:
+        print(f"error: no answer from {options.model} at {options.http} and {options.grpc}: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(report.lines()))
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
