@@ -1,0 +1,186 @@
+"""Words of protobuf text format: text goes in, tokens with line and column leave, `config_text` reads them."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import NamedTuple
+
+
+class ConfigTextError(ValueError):
+    """The text is not protobuf text format; `line` and `column` count from 1."""
+
+    def __init__(self, line: int, column: int, message: str) -> None:
+        super().__init__(f"line {line}, column {column}: {message}")
+        self.line = line
+        self.column = column
+
+
+class Identifier(str):
+    """A word without quotes where a value stands."""
+
+    __slots__ = ()
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    IDENTIFIER = auto()
+    NUMBER = auto()
+    STRING = auto()
+    SYMBOL = auto()
+    END = auto()
+
+
+class Token(NamedTuple):
+    """One word; `content` holds a string literal's bytes without quotes and escapes."""
+
+    kind: Kind
+    text: str
+    line: int
+    column: int
+    content: bytes = b""
+
+    @property
+    def shown(self) -> str:
+        """The token as an error message quotes it."""
+        if self.kind is Kind.END:
+            return "the end of the file"
+        return f'"{self.text[:40]}"' if self.kind is not Kind.STRING else "a string"
+
+    def error(self, message: str) -> ConfigTextError:
+        """An error at this token."""
+        return ConfigTextError(self.line, self.column, message)
+
+    def number(self) -> int | float:
+        """Value of a NUMBER: 10, 0x1f, 017, 1.5, 1e3, 2f."""
+        text = self.text.lower()
+        if text.startswith("0x"):
+            return int(text, 16)
+        if re.fullmatch("0[0-7]+", text):
+            return int(text, 8)
+        if text.isdigit():
+            return self._decimal(text)
+        return float(text.rstrip("f"))
+
+    def _decimal(self, text: str) -> int:
+        """No field is wider than 64 bits, and a million digits would take minutes to convert."""
+        if len(text) > len(str(2**64)):
+            raise self.error("the number has too many digits")
+        if text.startswith("0") and text.strip("0"):
+            raise self.error(f'"{text}" starts with 0 and is no octal number')
+        return int(text)
+
+
+_BLANK = re.compile(r"(?:[ \t\v\f\r\n]+|#[^\n]*)+")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?")
+_ADJACENT = re.compile(r"[A-Za-z0-9_.]")
+_SYMBOLS = frozenset("{}<>[]:,;-")
+_ESCAPE = re.compile(
+    r"\\(?:(?P<simple>[abfnrtv?\\'\"])|(?P<octal>[0-7]{1,3})|[xX](?P<hex>[0-9a-fA-F]{1,2})"
+    r"|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8}))"
+)
+_SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "?": 63, "\\": 92, "'": 39, '"': 34}
+_PLAIN = {quote: re.compile(rf"[^\\\n{quote}]+") for quote in "'\""}
+
+
+def tokenize(text: str) -> list[Token]:
+    """All tokens and an END; raises ConfigTextError at the first character that fits nowhere."""
+    return _Tokenizer(text).run()
+
+
+class _Tokenizer:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._line = 1
+        self._line_start = 0
+
+    def run(self) -> list[Token]:
+        tokens = []
+        while True:
+            self._skip_blank()
+            tokens.append(self._token())
+            if tokens[-1].kind is Kind.END:
+                return tokens
+
+    def _skip_blank(self) -> None:
+        blank = _BLANK.match(self._text, self._at)
+        if blank is None:
+            return
+        newlines = blank[0].count("\n")
+        if newlines:
+            self._line += newlines
+            self._line_start = blank.start() + blank[0].rindex("\n") + 1
+        self._at = blank.end()
+
+    def _token(self) -> Token:
+        if self._at == len(self._text):
+            return self._make(Kind.END, "")
+        first = self._text[self._at]
+        if first in "'\"":
+            return self._string(first)
+        if word := _IDENTIFIER.match(self._text, self._at):
+            return self._make(Kind.IDENTIFIER, word[0])
+        if number := _NUMBER.match(self._text, self._at):
+            return self._number(number[0])
+        if first in _SYMBOLS:
+            return self._make(Kind.SYMBOL, first)
+        raise self._error(f"unexpected character {first!r}")
+
+    def _number(self, text: str) -> Token:
+        end = self._at + len(text)
+        if _ADJACENT.match(self._text, end):
+            raise self._error(f'"{self._text[self._at : end + 1]}" is no number')
+        return self._make(Kind.NUMBER, text)
+
+    def _string(self, quote: str) -> Token:
+        start, content = self._at, bytearray()
+        at = start + 1
+        while (char := self._text[at : at + 1]) != quote:
+            if char in {"", "\n"}:
+                raise self._error("the string does not end on its line")
+            at = self._escape(at, content) if char == "\\" else self._plain(at, quote, content)
+        return self._make(Kind.STRING, self._text[start : at + 1], bytes(content))
+
+    def _plain(self, at: int, quote: str, content: bytearray) -> int:
+        plain = _PLAIN[quote].match(self._text, at)
+        assert plain is not None, at  # noqa: S101 -- the caller saw a plain character
+        try:
+            content += plain[0].encode()
+        except UnicodeEncodeError as error:
+            raise self._error("the string is not UTF-8") from error
+        return plain.end()
+
+    def _escape(self, at: int, content: bytearray) -> int:
+        escape = _ESCAPE.match(self._text, at)
+        if escape is None:
+            raise self._error(f"unknown escape {self._text[at : at + 2]!r} in the string")
+        content += self._escaped(escape)
+        return escape.end()
+
+    def _escaped(self, escape: re.Match[str]) -> bytes:
+        if simple := escape["simple"]:
+            return bytes((_SIMPLE[simple],))
+        if octal := escape["octal"]:
+            return self._byte(int(octal, 8), escape[0])
+        if digits := escape["hex"]:
+            return self._byte(int(digits, 16), escape[0])
+        try:
+            return chr(int(escape["short"] or escape["long"], 16)).encode()
+        except (ValueError, OverflowError) as error:
+            raise self._error(f"{escape[0]} is no Unicode character") from error
+
+    def _byte(self, value: int, shown: str) -> bytes:
+        if value > 0xFF:  # noqa: PLR2004 -- one byte
+            raise self._error(f"{shown} is more than a byte")
+        return bytes((value,))
+
+    def _make(self, kind: Kind, text: str, content: bytes = b"") -> Token:
+        token = Token(kind, text, self._line, self._at - self._line_start + 1, content)
+        self._at += len(text)
+        return token
+
+    def _error(self, message: str) -> ConfigTextError:
+        return ConfigTextError(self._line, self._at - self._line_start + 1, message)
