@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Common options of all projections."""
 
 
-class Condition(Record):
+class Condition(Record, frozen=True, kw_only=True):
     """A condition of a child or a pod as its own controller wrote it."""
 
     type: str
@@ -38,7 +38,7 @@ class Condition(Record):
     message: str = ""
 
 
-class DeploymentState(Record):
+class DeploymentState(Record, frozen=True, kw_only=True):
     """What a Deployment says beyond its content. `replicas` is the spec's, `owns_replicas`: our Apply entry has it."""
 
     generation: int
@@ -52,20 +52,20 @@ class DeploymentState(Record):
     conditions: tuple[Condition, ...] = ()
 
 
-class RevisionState(Record):
+class RevisionState(Record, frozen=True, kw_only=True):
     """A ControllerRevision: its number and its data as JSON bytes, decoded only when needed."""
 
     number: int
     data: bytes
 
 
-class AutoscalerState(Record):
+class AutoscalerState(Record, frozen=True, kw_only=True):
     """What a HorizontalPodAutoscaler reports."""
 
     conditions: tuple[Condition, ...] = ()
 
 
-class Child(Record):
+class Child(Record, frozen=True, kw_only=True):
     """One child object.
 
     `deployment` is the value of our label, `owner_uid` the uid of its ModelDeployment owner ("" when it has none),
@@ -88,7 +88,7 @@ class Child(Record):
     state: DeploymentState | RevisionState | AutoscalerState | None = None
 
 
-class Terminated(Record):
+class Terminated(Record, frozen=True, kw_only=True):
     """How a container ended."""
 
     exit_code: int
@@ -98,7 +98,7 @@ class Terminated(Record):
     finished_at: str = ""
 
 
-class Container(Record):
+class Container(Record, frozen=True, kw_only=True):
     """One container (or init container) of a pod as the kubelet reports it."""
 
     name: str
@@ -113,7 +113,7 @@ class Container(Record):
     last_terminated: Terminated | None = None
 
 
-class Pod(Record):
+class Pod(Record, frozen=True, kw_only=True):
     """One serving pod. `created_at` is RFC 3339, `revision` the value of our revision label."""
 
     namespace: str
@@ -132,7 +132,7 @@ class Pod(Record):
     containers: tuple[Container, ...] = ()
 
 
-class PodEvent(Record):
+class PodEvent(Record, frozen=True, kw_only=True):
     """A Kubernetes Event about one pod."""
 
     type: str

@@ -1,0 +1,176 @@
+"""The real Cluster: server-side apply and friends over `ApiClient`.
+
+The reconciler calls it through the protocol in `cluster.protocol`. Before each write `may_write` is asked, so a
+process that lost its Lease while a pass was under way does no more harm.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from triton_operator.api.names import API_VERSION, KIND, LABEL_DEPLOYMENT, MANAGER
+from triton_operator.cluster.errors import Conflict, NotFound, Unavailable
+from triton_operator.cluster.event_objects import build_event, read_events
+from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.projection import project_child, project_version
+from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
+from triton_operator.cluster.replica_sets import mounted_config_maps
+from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from triton_operator.api.status import Status
+    from triton_operator.cluster.client import ApiClient
+    from triton_operator.cluster.observed import Child, PodEvent
+    from triton_operator.cluster.protocol import Manifest
+
+APPLY = "application/apply-patch+yaml"
+_NEVER_STORED = "1"
+"""A resourceVersion no object can have: an apply with it creates, or meets a Conflict, and never takes over."""
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class HttpCluster:
+    """Reads and writes through one API client; `instance` names this process in Events."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        instance: str,
+        may_write: Callable[[], bool] = lambda: True,
+        now: Callable[[], str] = _utc_now,
+    ) -> None:
+        self._client = client
+        self._instance = instance
+        self._may_write = may_write
+        self._now = now
+
+    async def create(self, manifest: Manifest) -> Child:
+        """Server-side apply that succeeds only when nothing of that name exists; raises Conflict otherwise.
+
+        An apply rather than a POST: after a POST the fields belong to an `Update` entry too, and a field that a
+        later apply drops would stay.
+        """
+        return project_child(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
+
+    async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
+        """Forced server-side apply on the object with this uid; raises Conflict when it is another one by now."""
+        return project_child(*await self._apply(manifest, {"uid": uid}, manager))
+
+    async def replace(self, manifest: Manifest, *, uid: str) -> Child:
+        """Put the manifest's content in place of the object's, so that foreign additions go.
+
+        Two requests when somebody only added; five when fields of ours were changed too, because then ownership
+        has to be brought back to our apply entry. Raises Conflict when the object changed meanwhile.
+        """
+        kind, path = _address(manifest)
+        live = orjson.loads(await self._client.request("GET", path, kind=kind))
+        if live["metadata"]["uid"] != uid:
+            raise Conflict(f"{kind} {live['metadata']['name']} is another object by now", status=409)
+        answer = await self._put(manifest, replacement(live, manifest))
+        if has_update_entries(orjson.loads(answer)):
+            _, answer = await self._apply(manifest, {"uid": uid}, MANAGER)
+            answer = await self._put(manifest, without_update_entries(orjson.loads(answer)))
+        return project_child(kind, answer)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Delete this very object; one that is gone already is fine."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._write("DELETE", CHILDREN[kind].path(namespace, name), kind=kind, body=orjson.dumps(options))
+        except (NotFound, Conflict):  # Conflict: a namesake has that name by now
+            return
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
+        """The live object, past all caches."""
+        try:
+            return project_child(
+                kind, await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
+            )
+        except NotFound:
+            return None
+
+    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
+        """Write the whole status of a ModelDeployment; fields that are absent now are removed.
+
+        Returns the object's new resourceVersion, by which later watch events are known to be older than this write.
+        """
+        said = {field: value for field, value in msgspec.to_builtins(status).items() if value is not None}
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+            "status": said,
+        }
+        answer = await self._write(
+            "PATCH",
+            MODEL_DEPLOYMENTS.path(namespace, name, "status"),
+            kind=f"{KIND}/status",
+            query={"fieldManager": MANAGER, "force": "true"},
+            body=orjson.dumps(body),
+            content_type=APPLY,
+        )
+        return project_version(answer)
+
+    async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
+        """Events about one pod, oldest first."""
+        listing = await list_all(self._client, EVENTS, namespace, {"fieldSelector": f"regarding.uid={pod_uid}"})
+        return read_events(listing.items)
+
+    async def configs_in_use(self, namespace: str, deployment: str) -> frozenset[str]:
+        """Names of ConfigMaps that ReplicaSets of this deployment still mount."""
+        selector = {"labelSelector": f"{LABEL_DEPLOYMENT}={deployment}"}
+        return mounted_config_maps((await list_all(self._client, REPLICA_SETS, namespace, selector)).items)
+
+    async def post_event(
+        self,
+        namespace: str,
+        name: str,
+        uid: str,
+        *,
+        type: str,  # noqa: A002 - the protocol's name, as in the API
+        reason: str,
+        message: str,
+        action: str,
+    ) -> None:
+        """Record an Event about a ModelDeployment (events.k8s.io/v1)."""
+        said = {"type": type, "reason": reason, "action": action}
+        seen = {"eventTime": self._now(), "reportingInstance": self._instance}
+        event = build_event(namespace, name, uid, note=message, **said, **seen)
+        await self._write("POST", EVENTS.path(namespace), kind=EVENTS.kind, body=orjson.dumps(event))
+
+    async def _apply(self, manifest: Manifest, identity: dict[str, str], manager: str) -> tuple[Kind, bytes]:
+        kind, path = _address(manifest)
+        body = {**manifest, "metadata": {**manifest["metadata"], **identity}}
+        return kind, await self._write(
+            "PATCH",
+            path,
+            kind=kind,
+            query={"fieldManager": manager, "force": "true"},
+            body=orjson.dumps(body),
+            content_type=APPLY,
+        )
+
+    async def _put(self, manifest: Manifest, body: dict[str, Any]) -> bytes:
+        kind, path = _address(manifest)
+        return await self._write("PUT", path, kind=kind, query={"fieldManager": MANAGER}, body=orjson.dumps(body))
+
+    async def _write(self, method: str, path: str, *, kind: str, body: bytes, **options: Any) -> bytes:
+        if not self._may_write():
+            raise Unavailable("another instance leads now")
+        return await self._client.request(method, path, kind=kind, body=body, **options)
+
+
+def _address(manifest: Manifest) -> tuple[Kind, str]:
+    kind = Kind(manifest["kind"])
+    return kind, CHILDREN[kind].path(manifest["metadata"]["namespace"], manifest["metadata"]["name"])

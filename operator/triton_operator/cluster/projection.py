@@ -1,0 +1,215 @@
+"""From an object's JSON bytes to the small Child or Pod that the operator remembers.
+
+Pure functions; the reflectors call them for every event and `HttpCluster` for every answer, so they make no Python
+dictionaries of whole objects. Two decodings of the same content give the same fingerprint: the API server's encoder
+writes maps in sorted order, in watches as in answers.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from triton_operator.api.names import KIND as OWNER_KIND
+from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, MANAGER, SCALE_MANAGER
+from triton_operator.cluster.observed import (
+    AutoscalerState,
+    Child,
+    Condition,
+    Container,
+    DeploymentState,
+    Kind,
+    Pod,
+    RevisionState,
+    Terminated,
+)
+from triton_operator.cluster.stored_objects import (
+    ManagedFields,
+    Metadata,
+    StoredChild,
+    StoredCondition,
+    StoredContainerStatus,
+    StoredObject,
+    StoredPod,
+    StoredStatus,
+    StoredTerminated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OURS = frozenset({MANAGER, SCALE_MANAGER})
+_ROLLOUT_ANNOTATIONS = "deployment.kubernetes.io/"
+"""Bookkeeping of the Deployment controller: its revision number changes with every rollout."""
+
+_decode_child = msgspec.json.Decoder(StoredChild).decode
+_decode_pod = msgspec.json.Decoder(StoredPod).decode
+_decode_any = msgspec.json.Decoder(StoredObject).decode
+_decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode_metadata = msgspec.json.Encoder(order="sorted").encode
+
+
+def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
+    """A child object; raises msgspec.DecodeError when the bytes are no such object."""
+    stored = _decode_child(body)
+    metadata = stored.metadata
+    replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
+    return Child(
+        kind=kind,
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=int(metadata.resource_version),
+        deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
+        owner_uid=next((owner.uid for owner in metadata.owner_references if owner.kind == OWNER_KIND), ""),
+        fingerprint=_fingerprint(stored),
+        foreign=any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
+        deleting=metadata.deletion_timestamp is not None,
+        state=_state(kind, stored, replicas),
+    )
+
+
+def project_pod(body: bytes | msgspec.Raw) -> Pod:
+    """A serving pod as the kubelet and the scheduler report it; raises msgspec.DecodeError."""
+    stored = _decode_pod(body)
+    metadata, status = stored.metadata, stored.status
+    return Pod(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=int(metadata.resource_version),
+        deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
+        revision=metadata.labels.get(LABEL_REVISION, ""),
+        created_at=metadata.creation_timestamp,
+        deleting=metadata.deletion_timestamp is not None,
+        node=stored.spec.node_name,
+        phase=status.phase,
+        reason=status.reason,
+        message=status.message,
+        conditions=_conditions(status.conditions),
+        containers=(
+            *(_container(container, init=True) for container in status.init_container_statuses),
+            *(_container(container, init=False) for container in status.container_statuses),
+        ),
+    )
+
+
+def project_version(body: bytes | msgspec.Raw) -> int:
+    """The resourceVersion of any object; raises msgspec.DecodeError."""
+    return int(_decode_any(body).metadata.resource_version)
+
+
+def child_projection(kind: Kind) -> Callable[[bytes | msgspec.Raw], Child]:
+    """`project_child` for one kind, as a reflector wants it."""
+    return lambda body: project_child(kind, body)
+
+
+def _fingerprint(stored: StoredChild) -> str:
+    """16 hexadecimal digits over everything a user or a controller could change by hand; no status in it."""
+    digest = blake2b(digest_size=8)
+    for field, value in stored.spec.items():
+        digest.update(field.encode())
+        digest.update(value)
+    for part in (stored.data, stored.binary_data):
+        digest.update(b"\0")
+        digest.update(part)
+    digest.update(
+        _encode_metadata(
+            (
+                stored.immutable,
+                stored.revision,
+                stored.automount_service_account_token,
+                stored.metadata.labels,
+                {
+                    key: value
+                    for key, value in stored.metadata.annotations.items()
+                    if not key.startswith(_ROLLOUT_ANNOTATIONS)
+                },
+                stored.metadata.owner_references,
+            )
+        )
+    )
+    return digest.hexdigest()
+
+
+def _is_foreign(kind: Kind, entry: ManagedFields) -> bool:
+    """Whether somebody else wrote into the content, other than through /status or /scale."""
+    if entry.manager in _OURS or entry.subresource:
+        return False
+    fields = entry.fields
+    if kind is Kind.DEPLOYMENT and fields.spec is not None:
+        return any(_is_content(field, owned) for field, owned in fields.spec.items())
+    return fields.spec is not None or fields.data is not None or fields.binary_data is not None
+
+
+def _is_content(field: str, owned: msgspec.Raw) -> bool:
+    """Whether a field of a Deployment's spec is ours alone: not replicas, and not the pod template's metadata."""
+    if field == "f:template":
+        return bool(_decode_keys(owned).keys() - {"f:metadata"})
+    return field != "f:replicas"
+
+
+def _owns_replicas(metadata: Metadata) -> bool:
+    return any(
+        entry.manager == MANAGER and entry.operation == "Apply" and "f:replicas" in (entry.fields.spec or ())
+        for entry in metadata.managed_fields
+    )
+
+
+def _state(
+    kind: Kind, stored: StoredChild, replicas: msgspec.Raw | None
+) -> DeploymentState | RevisionState | AutoscalerState | None:
+    status = stored.status or StoredStatus()
+    match kind:
+        case Kind.DEPLOYMENT:
+            return DeploymentState(
+                generation=stored.metadata.generation,
+                replicas=int(bytes(replicas)) if replicas is not None else 1,
+                owns_replicas=_owns_replicas(stored.metadata),
+                observed_generation=status.observed_generation,
+                current_replicas=status.replicas,
+                updated_replicas=status.updated_replicas,
+                ready_replicas=status.ready_replicas,
+                available_replicas=status.available_replicas,
+                conditions=_conditions(status.conditions),
+            )
+        case Kind.REVISION:
+            return RevisionState(number=stored.revision, data=bytes(stored.data))
+        case Kind.AUTOSCALER:
+            return AutoscalerState(conditions=_conditions(status.conditions))
+        case _:
+            return None
+
+
+def _conditions(conditions: list[StoredCondition]) -> tuple[Condition, ...]:
+    return tuple(Condition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions)
+
+
+def _container(status: StoredContainerStatus, *, init: bool) -> Container:
+    waiting = status.state.waiting
+    return Container(
+        name=status.name,
+        init=init,
+        ready=status.ready,
+        started=bool(status.started),
+        restarts=status.restart_count,
+        running=status.state.running is not None,
+        waiting_reason=waiting.reason if waiting else "",
+        waiting_message=waiting.message if waiting else "",
+        terminated=_terminated(status.state.terminated),
+        last_terminated=_terminated(status.last_state.terminated),
+    )
+
+
+def _terminated(state: StoredTerminated | None) -> Terminated | None:
+    if state is None:
+        return None
+    return Terminated(
+        exit_code=state.exit_code,
+        reason=state.reason,
+        signal=state.signal,
+        message=state.message,
+        finished_at=state.finished_at or "",
+    )

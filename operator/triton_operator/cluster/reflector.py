@@ -1,0 +1,195 @@
+"""Keeps a sink in step with all objects of one kind: LIST once, then WATCH, for ever.
+
+Enters: the API server's events as bytes. Leaves: projections into a sink, which `runtime` connects to the store and
+the work queue. After a gap that cannot be bridged (410, an error in the stream) everything is listed anew and the sink
+gets the whole list, so that objects that went away meanwhile are noticed. Nothing but cancellation ends `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Generic, NoReturn, Protocol, TypeVar
+
+import msgspec
+
+from triton_operator.cluster.backoff import Backoff
+from triton_operator.cluster.client import ApiClient, as_error
+from triton_operator.cluster.errors import ClusterError, Unavailable
+from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.projection import project_version
+from triton_operator.cluster.resource_paths import Resource
+
+log = logging.getLogger(__name__)
+
+SILENCE = 75.0
+"""Seconds without a byte after which a watch counts as dead: the API server sends a bookmark about every 60."""
+
+SERVER_TIMEOUT = (240, 300)
+"""Seconds after which we ask the API server to end a watch; spread, so that reconnects are too."""
+
+SHORT = 1.0
+"""Seconds: a watch that ends sooner, without an event, is a failure."""
+
+
+class Versioned(Protocol):
+    """What every projection has."""
+
+    @property
+    def resource_version(self) -> int:
+        """The object's version when it was seen."""
+
+
+T = TypeVar("T", bound=Versioned)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Sink(Protocol[T_contra]):
+    """Where objects go."""
+
+    def put(self, item: T_contra) -> None:
+        """An object is new or changed."""
+
+    def drop(self, item: T_contra) -> None:
+        """An object is gone, or no longer matches the selector."""
+
+    def replace(self, items: Sequence[T_contra]) -> None:
+        """These are all objects there are."""
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_error = msgspec.json.Decoder(_Error).decode
+
+
+class Reflector(Generic[T]):
+    """One kind, in one namespace or (None) in all; `project` makes the sink's items out of JSON bytes."""
+
+    def __init__(  # noqa: PLR0913 - what to watch, and for whom
+        self,
+        client: ApiClient,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        selector: str,
+        project: Callable[[msgspec.Raw], T],
+        sink: Sink[T],
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.kind = resource.kind
+        self.synced = asyncio.Event()
+        self.last_event = self.last_turn = clock()
+        self._client = client
+        self._resource = resource
+        self._namespace = namespace
+        self._selector = selector
+        self._project = project
+        self._sink = sink
+        self._clock = clock
+        self._pause = pause
+        self._backoff = Backoff()
+        self._version = ""
+
+    async def run(self) -> NoReturn:
+        """Follow the kind until cancelled."""
+        while True:
+            try:
+                await self._turn()
+            except ClusterError as error:
+                await self._recover(error)
+            except Exception:
+                log.exception("following %s failed; listing anew", self.kind)
+                self._version = ""
+                await self._pause(self._backoff.next())
+
+    async def _turn(self) -> None:
+        """One watch, after a list when there is no version to go on from."""
+        self._alive()
+        if not self._version:
+            await self._list()
+        began = self._clock()
+        seen = self.last_event
+        await self._watch()
+        if self._clock() - began < SHORT and self.last_event == seen:
+            raise Unavailable("the watch ended at once")
+        self._working()
+
+    async def _recover(self, error: ClusterError) -> None:
+        self._alive()
+        if error.status == HTTPStatus.GONE:
+            self._version = ""
+        elif not self._backoff.failures:
+            log.warning("following %s is interrupted, trying again: %s", self.kind, error)
+        await self._pause(self._backoff.next(error.retry_after if isinstance(error, Unavailable) else 0.0))
+
+    async def _list(self) -> None:
+        listing = await list_all(self._client, self._resource, self._namespace, {"labelSelector": self._selector})
+        self._sink.replace([item for raw in listing.items if (item := self._read(raw)) is not None])
+        self._version = listing.version
+        self._event_seen()
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "labelSelector": self._selector,
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(random.randint(*SERVER_TIMEOUT)),
+        }
+        path = self._resource.path(self._namespace)
+        async with self._client.stream(path, kind=self.kind, query=query, silence=SILENCE) as chunks:
+            await self._consume(chunks)
+
+    async def _consume(self, chunks: AsyncIterator[bytes]) -> None:
+        rest = b""
+        async for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        """One event of the stream."""
+        event = _decode_event(line)
+        if event.type == "ERROR":
+            self._version = ""  # whatever it was, the stream is no base to go on from
+            raise as_error(_decode_error(event.object).code, bytes(event.object))
+        if event.type == "BOOKMARK":
+            self._version = str(project_version(event.object))
+        elif (item := self._read(event.object)) is not None:
+            (self._sink.drop if event.type == "DELETED" else self._sink.put)(item)
+            self._version = str(item.resource_version)
+        self._event_seen()
+        self._working()
+
+    def _read(self, raw: msgspec.Raw) -> T | None:
+        try:
+            return self._project(raw)
+        except msgspec.DecodeError:
+            log.exception("a %s of the API server cannot be read and is left out", self.kind)
+            return None
+
+    def _event_seen(self) -> None:
+        self.last_event = self._clock()
+        self._alive()
+
+    def _alive(self) -> None:
+        self.last_turn = self._clock()
+
+    def _working(self) -> None:
+        if self._backoff.failures > 1:
+            log.info("following %s goes on after %d failures", self.kind, self._backoff.failures)
+        self._backoff.reset()

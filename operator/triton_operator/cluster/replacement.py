@@ -1,0 +1,119 @@
+"""What to PUT so that an object has our content and nobody else's, without losing what is not ours to lose.
+
+Server-side apply leaves every field that it does not name, so an added container or `externalIPs` survive it; only
+an update removes them. But an update has its own ownership: whatever it changes belongs to our `Update` entry in
+managedFields, and a later apply that drops such a field would not remove it. So an update here also rewrites
+managedFields: foreign managers lose the content (not their labels), and `without_update_entries` drops our own
+update entry once an apply owns everything again. Pure functions over JSON objects; `HttpCluster.replace` uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from triton_operator.api.names import MANAGER, SCALE_MANAGER
+
+Object = dict[str, Any]
+
+_CONTENT = ("f:spec", "f:data", "f:binaryData")
+_SERVICE_ASSIGNED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+_LOAD_BALANCER_ASSIGNED = ("healthCheckNodePort", "loadBalancerClass")
+
+
+def replacement(live: Object, manifest: Object) -> Object:
+    """The object to PUT over `live`: the manifest's content, with metadata of others and assigned fields kept."""
+    owned = _owned_fields(live)
+    body = {**manifest, "metadata": _metadata(live["metadata"], manifest["metadata"], owned)}
+    if manifest["kind"] == "Service":
+        body["spec"] = _service_spec(live["spec"], manifest["spec"])
+    if manifest["kind"] == "Deployment":
+        body["spec"] = _deployment_spec(live["spec"], manifest["spec"], owned.get("f:spec", {}))
+    return body
+
+
+def has_update_entries(stored: Object) -> bool:
+    """Whether an update of ours owns anything: later applies could not drop it."""
+    return any(map(_is_our_update, stored["metadata"].get("managedFields", ())))
+
+
+def without_update_entries(stored: Object) -> Object:
+    """The same object with our update entry taken out of managedFields."""
+    kept = [entry for entry in stored["metadata"].get("managedFields", ()) if not _is_our_update(entry)]
+    return {**stored, "metadata": {**stored["metadata"], "managedFields": kept}}
+
+
+def _is_our_update(entry: Object) -> bool:
+    return entry.get("manager") == MANAGER and entry.get("operation") == "Update" and not entry.get("subresource")
+
+
+def _owned_fields(live: Object) -> Object:
+    """The `fieldsV1` of our applies."""
+    for entry in live["metadata"].get("managedFields", ()):
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return dict(entry.get("fieldsV1", {}))
+    return {}
+
+
+def _metadata(live: Object, wanted: Object, owned: Object) -> Object:
+    ours = wanted.get("ownerReferences", [])
+    uids = {owner["uid"] for owner in ours}
+    return {
+        **_labelled(live, wanted, owned.get("f:metadata", {})),
+        "ownerReferences": [*ours, *(owner for owner in live.get("ownerReferences", ()) if owner["uid"] not in uids)],
+        "managedFields": _disowned(live.get("managedFields", ())),
+    }
+
+
+def _labelled(live: Object, wanted: Object, owned: Object) -> Object:
+    """`live` metadata with the wanted labels and annotations beside those that we never applied."""
+    merged = dict(live)
+    for field in ("labels", "annotations"):
+        ours = owned.get(f"f:{field}", {})
+        others = {key: value for key, value in live.get(field, {}).items() if f"f:{key}" not in ours}
+        merged[field] = {**others, **wanted.get(field, {})}
+    return merged
+
+
+def _disowned(entries: Iterable[Object]) -> list[Object]:
+    """Entries of managedFields in which no manager but ours and the subresources' owns content."""
+    kept = []
+    for entry in entries:
+        if entry.get("manager") in {MANAGER, SCALE_MANAGER} or entry.get("subresource"):
+            kept.append(entry)
+        elif fields := _without_content(entry.get("fieldsV1", {})):
+            kept.append({**entry, "fieldsV1": fields})
+    return kept
+
+
+def _without_content(fields: Object) -> Object:
+    """A `fieldsV1` without content; the pod template's metadata and a Deployment's replicas may stay others'."""
+    kept = {key: value for key, value in fields.items() if key not in _CONTENT}
+    spec = fields.get("f:spec", {})
+    shared = {"f:replicas": spec["f:replicas"]} if "f:replicas" in spec else {}
+    if metadata := spec.get("f:template", {}).get("f:metadata"):
+        shared["f:template"] = {"f:metadata": metadata}
+    return {**kept, "f:spec": shared} if shared else kept
+
+
+def _deployment_spec(live: Object, wanted: Object, owned: Object) -> Object:
+    template = wanted["template"]
+    metadata = _labelled(
+        live["template"].get("metadata", {}),
+        template.get("metadata", {}),
+        owned.get("f:template", {}).get("f:metadata", {}),
+    )
+    return {"replicas": live.get("replicas", 1), **wanted, "template": {**template, "metadata": metadata}}
+
+
+def _service_spec(live: Object, wanted: Object) -> Object:
+    spec = {field: live[field] for field in _SERVICE_ASSIGNED if field in live} | wanted
+    if wanted.get("type") in {"NodePort", "LoadBalancer"}:
+        assigned = {port["port"]: port["nodePort"] for port in live.get("ports", ()) if "nodePort" in port}
+        spec["ports"] = [
+            {"nodePort": assigned[port["port"]], **port} if port["port"] in assigned else port
+            for port in wanted.get("ports", ())
+        ]
+    if wanted.get("type") == "LoadBalancer":
+        spec = {field: live[field] for field in _LOAD_BALANCER_ASSIGNED if field in live} | spec
+    return spec

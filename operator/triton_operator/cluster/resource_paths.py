@@ -1,0 +1,47 @@
+"""Where each kind lives in the API: group version and plural, and URLs made of them.
+
+A table and pure functions; `HttpCluster` and the reflectors use them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from triton_operator.api.names import API_VERSION, KIND, PLURAL
+from triton_operator.cluster.observed import Kind
+
+
+class Resource(NamedTuple):
+    """One kind of object as the API names it."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
+        """URL path of the collection in `namespace` (None: of all namespaces), or of one object in it."""
+        root = "/api" if "/" not in self.api_version else "/apis"
+        parts = [root, self.api_version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        return "/".join([*parts, self.plural, *filter(None, (name, subresource))])
+
+
+CHILDREN: dict[Kind, Resource] = {
+    kind: Resource(api_version, kind.value, kind.value.lower() + "s")
+    for kind, api_version in {
+        Kind.SERVICE_ACCOUNT: "v1",
+        Kind.CONFIG_MAP: "v1",
+        Kind.DEPLOYMENT: "apps/v1",
+        Kind.SERVICE: "v1",
+        Kind.AUTOSCALER: "autoscaling/v2",
+        Kind.DISRUPTION_BUDGET: "policy/v1",
+        Kind.REVISION: "apps/v1",
+    }.items()
+} | {Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies")}
+
+MODEL_DEPLOYMENTS = Resource(API_VERSION, KIND, PLURAL)
+PODS = Resource("v1", "Pod", "pods")
+REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
+EVENTS = Resource("events.k8s.io/v1", "Event", "events")
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")

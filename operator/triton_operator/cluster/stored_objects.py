@@ -1,0 +1,156 @@
+"""Kubernetes objects as the API server writes them, decoded no further than the operator looks.
+
+What nobody reads field by field stays `msgspec.Raw`: a slice of the received bytes, good for hashing. The
+projections are the only readers. Every struct ignores unknown fields, so newer API servers do no harm.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+
+class Stored(msgspec.Struct, rename="camel"):
+    """Common options: camelCase on the wire."""
+
+
+class Owner(Stored):
+    """One ownerReference."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+    block_owner_deletion: bool = False
+
+
+class FieldSet(msgspec.Struct):
+    """The parts of a `fieldsV1` that tell who owns content."""
+
+    spec: dict[str, Raw] | None = msgspec.field(default=None, name="f:spec")
+    data: Raw | None = msgspec.field(default=None, name="f:data")
+    binary_data: Raw | None = msgspec.field(default=None, name="f:binaryData")
+
+
+class ManagedFields(Stored):
+    """What one field manager owns."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fields: FieldSet = msgspec.field(default_factory=FieldSet, name="fieldsV1")
+
+
+class Metadata(Stored):
+    """The metadata that matters to us."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = "0"
+    generation: int = 0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: list[Owner] = []
+    managed_fields: list[ManagedFields] = []
+    creation_timestamp: str = ""
+    deletion_timestamp: str | None = None
+
+
+class StoredCondition(Stored):
+    """A condition in anybody's status."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class StoredStatus(Stored):
+    """The status fields of Deployments and HorizontalPodAutoscalers that the operator reads."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    conditions: list[StoredCondition] = []
+
+
+class StoredObject(Stored):
+    """Any object, seen from the outside; a watch's bookmark too."""
+
+    metadata: Metadata
+
+
+class StoredChild(StoredObject):
+    """Any child kind; the content of each sits in one of these members."""
+
+    spec: dict[str, Raw] = {}
+    data: Raw = Raw()
+    binary_data: Raw = Raw()
+    immutable: bool = False
+    revision: int = 0
+    automount_service_account_token: bool | None = None
+    status: StoredStatus | None = None
+
+
+class StoredTerminated(Stored):
+    """`state.terminated` of a container."""
+
+    exit_code: int = 0
+    reason: str = ""
+    signal: int = 0
+    message: str = ""
+    finished_at: str | None = None
+
+
+class StoredWaiting(Stored):
+    """`state.waiting` of a container."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class StoredState(Stored):
+    """`state` or `lastState` of a container; at most one member is set."""
+
+    running: Raw | None = None
+    waiting: StoredWaiting | None = None
+    terminated: StoredTerminated | None = None
+
+
+class StoredContainerStatus(Stored):
+    """One entry of containerStatuses or initContainerStatuses."""
+
+    name: str
+    ready: bool = False
+    started: bool | None = None
+    restart_count: int = 0
+    state: StoredState = msgspec.field(default_factory=StoredState)
+    last_state: StoredState = msgspec.field(default_factory=StoredState)
+
+
+class StoredPodSpec(Stored):
+    """A pod's spec: only where it runs."""
+
+    node_name: str = ""
+
+
+class StoredPodStatus(Stored):
+    """A pod's status."""
+
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: list[StoredCondition] = []
+    init_container_statuses: list[StoredContainerStatus] = []
+    container_statuses: list[StoredContainerStatus] = []
+
+
+class StoredPod(Stored):
+    """A pod."""
+
+    metadata: Metadata
+    spec: StoredPodSpec = msgspec.field(default_factory=StoredPodSpec)
+    status: StoredPodStatus = msgspec.field(default_factory=StoredPodStatus)

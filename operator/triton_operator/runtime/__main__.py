@@ -1,0 +1,43 @@
+"""`python -m triton_operator.runtime`: the operator."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import uvloop
+
+from triton_operator.cluster.connection import NoConnection, connect
+from triton_operator.cluster.http import HttpCluster
+from triton_operator.reconcile.reconciler import Reconciler
+from triton_operator.reconcile.store import Store
+from triton_operator.resources.settings import Settings, SettingsInvalid, load
+from triton_operator.runtime import logs
+from triton_operator.runtime.options import Options, parse
+from triton_operator.runtime.process import Process
+from triton_operator.runtime.workers import Reconcile
+
+
+async def operate(options: Options, settings: Settings) -> int:
+    """Run one operator process in this event loop; returns the exit status."""
+    store = Store()
+
+    def build_reconcile(cluster: HttpCluster) -> Reconcile:
+        return Reconciler(cluster, store, settings).reconcile
+
+    return await Process(options, connect(options.kubeconfig), store, build_reconcile).run()
+
+
+def main() -> int:
+    """Read flags and settings, then operate."""
+    options = parse(sys.argv[1:])
+    logs.configure(options.log_level)
+    try:
+        return uvloop.run(operate(options, load(options.settings)))
+    except (NoConnection, SettingsInvalid) as error:
+        logging.getLogger(__name__).critical("%s", error)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

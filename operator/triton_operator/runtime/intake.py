@@ -1,0 +1,140 @@
+"""Which event wakes which key: watches and lists go into the store, keys of interest into the queue.
+
+Two sources tell about ModelDeployments, Kopf's watch and our own lists, and they race: a list may be older than what
+the watch has brought meanwhile, and the end of an old object may arrive after the birth of its namesake. So what is
+older than what we know changes nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from triton_operator.cluster.observed import Child, Kind, Pod
+from triton_operator.runtime.work_queue import WorkQueue
+
+Key = tuple[str, str]
+Body = dict[str, Any]
+
+
+class Tables(Protocol):
+    """What the store of `reconcile` offers to watches."""
+
+    def keys(self) -> set[Key]:
+        """Every deployment that exists."""
+
+    def put_deployment(self, body: Body) -> bool:
+        """Take in a ModelDeployment; True when there is something to do about it."""
+
+    def forget_deployment(self, namespace: str, name: str) -> None:
+        """It is gone."""
+
+    def put_child(self, child: Child) -> Key | None:
+        """Take in a child; the key to look at, if any."""
+
+    def drop_child(self, child: Child) -> Key | None:
+        """A child is gone; the key to look at, if any."""
+
+    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None) -> set[Key]:
+        """These are all children of a kind; the keys to look at."""
+
+    def put_pod(self, pod: Pod) -> Key | None:
+        """Take in a pod; the key to look at, if any."""
+
+    def drop_pod(self, pod: Pod) -> Key | None:
+        """A pod is gone; the key to look at, if any."""
+
+    def replace_pods(self, pods: Iterable[Pod], namespace: str | None) -> set[Key]:
+        """These are all pods; the keys to look at."""
+
+
+class DeploymentIntake:
+    """ModelDeployments from both sources."""
+
+    def __init__(self, store: Tables, queue: WorkQueue[Key]) -> None:
+        self._store = store
+        self._queue = queue
+        self._seen: dict[Key, tuple[str, int]] = {}
+
+    def put(self, body: Body) -> None:
+        """An object as a watch or a list shows it."""
+        key, uid, version = _identity(body)
+        known = self._seen.get(key)
+        if known is not None and version <= known[1]:
+            return
+        self._seen[key] = (uid, version)
+        if self._store.put_deployment(body):
+            self._queue.add(key)
+
+    def drop(self, body: Body) -> None:
+        """A watch says that this object is gone."""
+        key, uid, _ = _identity(body)
+        if self._seen.get(key, (uid, 0))[0] == uid:
+            self._forget(key)
+
+    def listed(self, bodies: Sequence[Body], version: int) -> None:
+        """All objects as of `version`: those that we knew before it and that are missing now are gone."""
+        present = {_identity(body)[0] for body in bodies}
+        for key in [key for key, (_, seen) in self._seen.items() if key not in present and seen <= version]:
+            self._forget(key)
+        for body in bodies:
+            self.put(body)
+
+    def _forget(self, key: Key) -> None:
+        self._seen.pop(key, None)
+        self._store.forget_deployment(*key)
+        self._queue.add(key)  # the reconciler forgets it too
+
+
+class ChildIntake:
+    """Children of one kind; a reflector's sink."""
+
+    def __init__(self, kind: Kind, namespace: str | None, store: Tables, queue: WorkQueue[Key]) -> None:
+        self._kind = kind
+        self._namespace = namespace
+        self._store = store
+        self._queue = queue
+
+    def put(self, item: Child) -> None:
+        """A child is new or changed."""
+        _wake(self._queue, self._store.put_child(item))
+
+    def drop(self, item: Child) -> None:
+        """A child is gone, or lost our label."""
+        _wake(self._queue, self._store.drop_child(item))
+
+    def replace(self, items: Sequence[Child]) -> None:
+        """These are all children of this kind."""
+        _wake(self._queue, *self._store.replace_children(self._kind, items, self._namespace))
+
+
+class PodIntake:
+    """Serving pods; a reflector's sink."""
+
+    def __init__(self, namespace: str | None, store: Tables, queue: WorkQueue[Key]) -> None:
+        self._namespace = namespace
+        self._store = store
+        self._queue = queue
+
+    def put(self, item: Pod) -> None:
+        """A pod is new or changed."""
+        _wake(self._queue, self._store.put_pod(item))
+
+    def drop(self, item: Pod) -> None:
+        """A pod is gone."""
+        _wake(self._queue, self._store.drop_pod(item))
+
+    def replace(self, items: Sequence[Pod]) -> None:
+        """These are all pods."""
+        _wake(self._queue, *self._store.replace_pods(items, self._namespace))
+
+
+def _wake(queue: WorkQueue[Key], *keys: Key | None) -> None:
+    for key in keys:
+        if key is not None:
+            queue.add(key)
+
+
+def _identity(body: Body) -> tuple[Key, str, int]:
+    metadata = body["metadata"]
+    return (metadata["namespace"], metadata["name"]), metadata["uid"], int(metadata["resourceVersion"])

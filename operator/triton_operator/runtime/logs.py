@@ -1,0 +1,90 @@
+"""Logging: one JSON object per record on standard error, and no flood when a cluster is away.
+
+`configure` is called once by `__main__`. Workers set `current_key`, so that records of one pass carry the deployment's
+namespace and name. A message that repeats is limited per template, with a count of what was left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+import orjson
+
+current_key: ContextVar[tuple[str, str] | None] = ContextVar("current_key", default=None)
+"""(namespace, name) of the deployment that the current task works on."""
+
+BURST = 10
+"""Records of one template that pass within WINDOW seconds."""
+WINDOW = 60.0
+
+LIMITED_FROM = logging.WARNING
+"""Information about single deployments is news each time; what repeats in an outage are warnings and errors."""
+
+
+class JsonFormatter(logging.Formatter):
+    """time, level, message; namespace and name of the deployment where there is one; the traceback as `error`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        if key := _key_of(record):
+            line["namespace"], line["name"] = key
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class RepetitionFilter(logging.Filter):
+    """Lets BURST records of a template through per WINDOW; the first one after that says how many were held back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written."""
+        if record.levelno < LIMITED_FROM:
+            return True
+        template = (record.name, _template(record))
+        since, count = self._windows.get(template, (self._clock(), 0))
+        held_back = 0
+        if self._clock() >= since + WINDOW:
+            since, held_back, count = self._clock(), max(0, count - BURST), 0
+        self._windows[template] = (since, count + 1)
+        if held_back:
+            record.msg, record.args = f"{record.getMessage()} ({held_back} more like this were left out)", ()
+        return count < BURST
+
+
+def configure(level: str) -> None:
+    """Write records of `level` and above; Kopf's and aiohttp's only from WARNING on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(RepetitionFilter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    if level != "DEBUG":
+        for noisy in ("kopf", "aiohttp", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _key_of(record: logging.LogRecord) -> tuple[str, str] | None:
+    reference = getattr(record, "k8s_ref", None)  # what Kopf's loggers carry
+    if reference:
+        return str(reference.get("namespace") or ""), str(reference.get("name") or "")
+    return current_key.get()
+
+
+def _template(record: logging.LogRecord) -> str:
+    """What repetitions have in common: Kopf formats its messages beforehand, so only their beginning counts."""
+    return record.msg[:24] if record.name.startswith("kopf") else str(record.msg)

@@ -1,0 +1,51 @@
+"""Prometheus metrics of the operator itself; no label names an object, so their number does not grow with use.
+
+`Metrics` belongs to one process. Gauges ask their source when they are scraped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
+
+
+class Metrics:
+    """Counters to be fed and gauges to be connected."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self.reconcile_seconds = Histogram(
+            "triton_operator_reconcile_seconds",
+            "Time of one pass over a deployment, by how it ended.",
+            ["result"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "triton_operator_api_requests",
+            "Requests to the API server; code 0 means that no answer came.",
+            ["verb", "kind", "code"],
+            registry=self._registry,
+        )
+
+    def api_request(self, verb: str, kind: str, code: int) -> None:
+        """Count one request."""
+        self._requests.labels(verb, kind, str(code)).inc()
+
+    def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Publish what `read` returns under `triton_operator_<name>`."""
+        Gauge(f"triton_operator_{name}", description, registry=self._registry).set_function(read)
+
+    def gauges(self, name: str, description: str, label: str, read: Mapping[str, Callable[[], float]]) -> None:
+        """The same for a fixed set of label values."""
+        gauge = Gauge(f"triton_operator_{name}", description, [label], registry=self._registry)
+        for value, function in read.items():
+            gauge.labels(value).set_function(function)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)

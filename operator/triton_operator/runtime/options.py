@@ -1,0 +1,97 @@
+"""What the process is told: flags, and environment variables as the chart sets them.
+
+`parse` is called once by `__main__`; everything else gets the Options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+METRICS_PORT = 8080
+
+
+class Options(NamedTuple):
+    """All settings of one process. `namespace` None: all namespaces; `kubeconfig` None: the pod's service account."""
+
+    settings: Path
+    kubeconfig: Path | None
+    namespace: str | None
+    own_namespace: str | None
+    identity: str
+    listen: str
+    metrics_port: int
+    log_level: str
+    workers: int
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
+    """Read flags, then the environment; ends the process with a usage message when something is missing."""
+    parser = _parser(environment)
+    found = parser.parse_args(arguments)
+    if not found.settings:
+        parser.error("no settings file: give --settings, or TRITON_OPERATOR_SETTINGS")
+    return Options(
+        settings=Path(found.settings),
+        kubeconfig=Path(found.kubeconfig) if found.kubeconfig else None,
+        namespace=found.namespace or None,
+        own_namespace=environment.get("POD_NAMESPACE") or None,
+        identity=found.identity,
+        listen=found.listen,
+        metrics_port=found.metrics_port,
+        log_level=found.log_level.upper(),
+        workers=found.workers,
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m triton_operator.runtime",
+        description="Run the Triton operator. Every flag has an environment variable; the chart sets those.",
+    )
+    add = parser.add_argument
+    add(
+        "--settings",
+        metavar="FILE",
+        default=environment.get("TRITON_OPERATOR_SETTINGS"),
+        help="JSON file with the operator image and the catalogue of server images [TRITON_OPERATOR_SETTINGS]",
+    )
+    add(
+        "--kubeconfig",
+        metavar="FILE",
+        default=None,
+        help="how to reach the cluster; default: the pod's service account, else KUBECONFIG or ~/.kube/config",
+    )
+    add(
+        "--namespace",
+        default=environment.get("WATCH_NAMESPACE", ""),
+        help="work on this namespace only; default: on all [WATCH_NAMESPACE]",
+    )
+    add(
+        "--identity",
+        default=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        help="name in the Lease and in Events; default: host and process number [POD_NAME]",
+    )
+    add(
+        "--listen", metavar="ADDRESS", default="", help="address of the probes and metrics; default: all of this host's"
+    )
+    add(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        default=METRICS_PORT,
+        help=f"port of /healthz, /readyz and /metrics; default: {METRICS_PORT}",
+    )
+    add("--workers", type=int, metavar="N", default=16, help="deployments worked on at a time; default: 16")
+    add(
+        "--log-level",
+        default=environment.get("LOG_LEVEL", "INFO"),
+        type=str.upper,
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        help="least severe records to log; default: INFO [LOG_LEVEL]",
+    )
+    return parser

@@ -1,0 +1,169 @@
+"""The operator's life: connect, fill the caches, lead, work, and end within seconds when asked.
+
+`__main__` makes one Process and runs it; the wiring tests do the same with an API server and a reconciler of their
+own. Everything that lives as long as the process is made in `__init__`, so this is also the map of the parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from triton_operator.cluster.client import ApiClient
+from triton_operator.cluster.connection import Connection
+from triton_operator.cluster.http import HttpCluster
+from triton_operator.cluster.lease import Elector
+from triton_operator.runtime import framework
+from triton_operator.runtime.health import HealthServer
+from triton_operator.runtime.intake import DeploymentIntake, Key, Tables
+from triton_operator.runtime.metrics import Metrics
+from triton_operator.runtime.options import Options
+from triton_operator.runtime.resync import INTERVAL, Resync
+from triton_operator.runtime.vital_signs import VitalSigns
+from triton_operator.runtime.watches import build_reflectors
+from triton_operator.runtime.work_queue import WorkQueue
+from triton_operator.runtime.workers import Reconcile, Workers
+
+log = logging.getLogger(__name__)
+
+DRAIN = 1.5
+"""Seconds that passes under way get to finish after SIGTERM."""
+FAREWELL = 1.0
+"""Seconds for giving the Lease back."""
+
+
+class Process:
+    """One operator process; `build_reconcile` makes the pass out of the cluster that it may write to."""
+
+    def __init__(
+        self,
+        options: Options,
+        connection: Connection,
+        store: Tables,
+        build_reconcile: Callable[[HttpCluster], Reconcile],
+        *,
+        resync_interval: float = INTERVAL,
+    ) -> None:
+        self._options = options
+        self._connection = connection
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.stop = asyncio.Event()
+        self.metrics = Metrics()
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.client = ApiClient(connection, observe=self.metrics.api_request)
+        self.elector = Elector(self.client, self._lease_namespace(), options.identity)
+        cluster = HttpCluster(self.client, instance=options.identity, may_write=self.elector.may_write)
+        self.intake = DeploymentIntake(store, self.queue)
+        self.resync = Resync(
+            self.client,
+            options.namespace,
+            self.intake,
+            lambda: self.queue.add_all(store.keys()),
+            interval=resync_interval,
+        )
+        self.reflectors = build_reflectors(self.client, options.namespace, store, self.queue)
+        self.workers = Workers(
+            self.queue,
+            build_reconcile(cluster),
+            ready=self._ready_to_work,
+            leads=self.elector.leading.is_set,
+            metrics=self.metrics,
+        )
+        self.signs = VitalSigns(self.reflectors, self.resync, self.queue, self.elector, store)
+        self.signs.publish(self.metrics)
+        self.health = HealthServer(self.signs.alive(), self.signs.ready(), self.metrics)
+
+    async def run(self) -> int:
+        """Work until `stop` is set or a signal comes; the exit status, 1 when a part failed for good."""
+        self._handle_signals()
+        try:
+            await self.health.start(self._options.listen, self._options.metrics_port)
+            log.info("watching %s", self._options.namespace or "all namespaces")
+            self._start()
+            return await self._until_over()
+        finally:
+            await self._end()
+
+    def _lease_namespace(self) -> str:
+        """Who works on one namespace must meet everybody else who does, so the Lease is there."""
+        return self._options.namespace or self._options.own_namespace or self._connection.namespace
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+
+    def _start(self) -> None:
+        """Start all parts. Kopf comes last: when it ends it cancels every task that is younger than itself."""
+        for part in (self.elector, self.resync, *self.reflectors):
+            self._spawn(type(part).__name__, part.run())
+        for _ in range(self._options.workers):
+            self._spawn("Worker", self.workers.run())
+        self._spawn("settling", self._settle(), forever=False)
+        self._spawn("Kopf", self._run_kopf())
+
+    def _spawn(self, name: str, work: Any, *, forever: bool = True) -> None:
+        task = asyncio.create_task(work, name=name)
+        if forever:
+            self._tasks.append(task)
+        else:
+            self._finite = task
+
+    async def _ready_to_work(self) -> None:
+        await self._synced()
+        await self.elector.leading.wait()
+
+    async def _synced(self) -> None:
+        for part in (self.resync, *self.reflectors):
+            await part.synced.wait()
+
+    async def _settle(self) -> None:
+        """What is in memory by now stays: keep it out of garbage collections, and make those rarer."""
+        await self._synced()
+        log.info("caches are filled; %d deployments wait", len(self.queue))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+
+    async def _run_kopf(self) -> None:
+        await self.resync.synced.wait()
+        older = asyncio.all_tasks()
+        tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
+        self._handle_signals()  # Kopf has installed its own
+        self.signs.watcher_expected()
+        await kopf.run_tasks(tasks, ignored=older)
+
+    async def _until_over(self) -> int:
+        stopped = asyncio.create_task(self.stop.wait(), name="stop")
+        done, _ = await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if self.stop.is_set():
+            return 0
+        for task in done:
+            error = None if task.cancelled() else task.exception()
+            log.error("%s ended, so the process does: %s", task.get_name(), error or "cancelled", exc_info=error)
+        return 1
+
+    async def _end(self) -> None:
+        """Let passes finish, then end everything and give the Lease back."""
+        self.stop.set()
+        self.queue.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await self.queue.idle()
+        for task in (*self._tasks, self._finite):
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=FAREWELL)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await self.elector.release()
+        await self.health.stop()
+        await self.client.close()
+        log.info("ended")

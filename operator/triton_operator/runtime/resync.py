@@ -1,0 +1,79 @@
+"""Lists all ModelDeployments at the start and about every ten minutes, and wakes every key.
+
+The watch may miss what happened in a gap; nothing misses a list. The first list also shows that the definition of
+ModelDeployments exists, so `synced` is what Kopf and the workers wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import orjson
+
+from triton_operator.cluster.backoff import Backoff
+from triton_operator.cluster.client import ApiClient
+from triton_operator.cluster.errors import ClusterError, NotFound, Unavailable
+from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.runtime.intake import DeploymentIntake
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 600.0
+"""Seconds between two lists, give or take a fifth: not all operators of a cluster at once."""
+
+
+class Resync:
+    """The lists of one process; `wake_all` is called after each."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        namespace: str | None,
+        intake: DeploymentIntake,
+        wake_all: Callable[[], None],
+        *,
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.synced = asyncio.Event()
+        self.last_turn = clock()
+        self._client = client
+        self._namespace = namespace
+        self._intake = intake
+        self._wake_all = wake_all
+        self._interval = interval
+        self._clock = clock
+        self._pause = pause
+        self._backoff = Backoff()
+
+    async def run(self) -> NoReturn:
+        """List for ever."""
+        while True:
+            self.last_turn = self._clock()
+            await self._pause(await self._turn())
+
+    async def _turn(self) -> float:
+        """One list; returns seconds until the next."""
+        try:
+            listing = await list_all(self._client, MODEL_DEPLOYMENTS, self._namespace)
+        except ClusterError as error:
+            return self._explain(error)
+        self._intake.listed([orjson.loads(bytes(item)) for item in listing.items], int(listing.version))
+        self._wake_all()
+        self._backoff.reset()
+        self.synced.set()
+        return self._interval * random.uniform(0.8, 1.2)
+
+    def _explain(self, error: ClusterError) -> float:
+        if isinstance(error, NotFound):
+            log.warning("the cluster knows no ModelDeployments; waiting until crds/modeldeployments.yaml is applied")
+        else:
+            log.warning("ModelDeployments cannot be listed, trying again: %s", error)
+        return self._backoff.next(error.retry_after if isinstance(error, Unavailable) else 0.0)

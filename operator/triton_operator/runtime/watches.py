@@ -1,0 +1,41 @@
+"""Which kinds are watched for which sink: every kind of child, and the serving pods.
+
+One connection each, only objects with our label; `process` runs the reflectors.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.names import COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
+from triton_operator.cluster.client import ApiClient
+from triton_operator.cluster.observed import Child, Kind, Pod
+from triton_operator.cluster.projection import child_projection, project_pod
+from triton_operator.cluster.reflector import Reflector
+from triton_operator.cluster.resource_paths import CHILDREN, PODS
+from triton_operator.runtime.intake import ChildIntake, Key, PodIntake, Tables
+from triton_operator.runtime.work_queue import WorkQueue
+
+SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
+POD_SELECTOR = f"{SELECTOR},{LABEL_COMPONENT}={COMPONENT_SERVER}"
+
+AnyReflector = Reflector[Child] | Reflector[Pod]
+
+
+def build_reflectors(
+    client: ApiClient, namespace: str | None, store: Tables, queue: WorkQueue[Key]
+) -> list[AnyReflector]:
+    """One reflector per kind, not running yet."""
+    children: list[AnyReflector] = [
+        Reflector(
+            client,
+            CHILDREN[kind],
+            namespace,
+            selector=SELECTOR,
+            project=child_projection(kind),
+            sink=ChildIntake(kind, namespace, store, queue),
+        )
+        for kind in Kind
+    ]
+    pods = Reflector(
+        client, PODS, namespace, selector=POD_SELECTOR, project=project_pod, sink=PodIntake(namespace, store, queue)
+    )
+    return [*children, pods]

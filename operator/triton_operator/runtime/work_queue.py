@@ -1,0 +1,122 @@
+"""Which deployments wait to be looked at: each key once, by one worker at a time, later again when it failed.
+
+The semantics are those of client-go's work queue. Keys enter from watches, the resync and the workers themselves; they
+leave to the workers. Everything runs on one event loop, nothing is thread-safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from triton_operator.cluster.backoff import Backoff
+
+K = TypeVar("K")
+
+FIRST_RETRY = 0.5
+LAST_RETRY = 300.0
+
+
+class ShutDown(Exception):
+    """The queue gives out no more keys."""
+
+
+class WorkQueue(Generic[K]):
+    """Keys in the order in which they were added."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._waiting: dict[K, float] = {}  # When each was added; dictionaries keep the order.
+        self._busy: set[K] = set()
+        self._again: dict[K, float] = {}  # Added while busy.
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._backoffs: dict[K, Backoff] = {}
+        self._wakeups: asyncio.Queue[None] = asyncio.Queue()
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._again)
+
+    @property
+    def busy(self) -> int:
+        """How many keys workers hold."""
+        return len(self._busy)
+
+    def oldest_age(self) -> float:
+        """Seconds that the longest waiting key has waited; 0 when none does. Planned retries do not count."""
+        return self._clock() - min(self._waiting.values()) if self._waiting else 0.0
+
+    def add(self, key: K) -> None:
+        """Look at this key soon."""
+        if self._closed:
+            return
+        self._cancel_timer(key)
+        if key in self._busy:
+            self._again.setdefault(key, self._clock())
+        elif key not in self._waiting:
+            self._waiting[key] = self._clock()
+            self._wakeups.put_nowait(None)
+
+    def add_all(self, keys: Iterable[K]) -> None:
+        """Look at all of these soon."""
+        for key in keys:
+            self.add(key)
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Look at this key in some time, if nothing makes it wanted sooner."""
+        if self._closed or key in self._waiting or key in self._again:
+            return
+        self._cancel_timer(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
+
+    def retry(self, key: K, at_least: float = 0.0) -> float:
+        """Look at a key that failed again, later each time; returns the pause in seconds."""
+        backoff = self._backoffs.setdefault(key, Backoff(FIRST_RETRY, LAST_RETRY))
+        pause = backoff.next(at_least)
+        self.add_after(key, pause)
+        return pause
+
+    def forget(self, key: K) -> None:
+        """The key succeeded: its next failure is a first one."""
+        self._backoffs.pop(key, None)
+
+    async def get(self) -> K:
+        """The next key; the caller must call `done` with it. Raises ShutDown after `close`."""
+        await self._wakeups.get()
+        if self._closed:
+            self._wakeups.put_nowait(None)  # for the next worker
+            raise ShutDown
+        key = next(iter(self._waiting))
+        del self._waiting[key]
+        self._busy.add(key)
+        self._idle.clear()
+        return key
+
+    def done(self, key: K) -> None:
+        """A worker is through with the key; if it was added meanwhile, it waits again."""
+        self._busy.discard(key)
+        if not self._busy:
+            self._idle.set()
+        since = self._again.pop(key, None)
+        if since is not None:
+            self._waiting[key] = since
+            self._wakeups.put_nowait(None)
+
+    async def idle(self) -> None:
+        """Wait until no worker holds a key."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Give out no more keys and forget all plans; keys that are held are not disturbed."""
+        self._closed = True
+        for key in list(self._timers):
+            self._cancel_timer(key)
+        self._wakeups.put_nowait(None)
+
+    def _cancel_timer(self, key: K) -> None:
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
