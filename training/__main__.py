@@ -17,13 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training import MODELS, REPOSITORY
+
 if TYPE_CHECKING:
     from training.recipe import Recipe
-
-MODELS = ("digits", "linear_regression")
-"""Modules of this package, each with a RECIPE of the same name."""
-
-_REPOSITORY = Path(__file__).resolve().parent.parent / "model_repository"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(recipe: Recipe, repository: Path) -> int:
-    from training.workflow import NotGoodEnoughError, run  # noqa: PLC0415  torch may be missing; main() says so
+    from training.workflow import NotGoodEnoughError, run
 
     try:
         run(recipe, repository, _say)
@@ -52,9 +49,9 @@ def _train(recipe: Recipe, repository: Path) -> int:
 
 
 def _check(recipe: Recipe, repository: Path) -> int:
-    from training.check import check  # noqa: PLC0415  torch may be missing; main() says so
-    from training.model_card import ModelCardError  # noqa: PLC0415
-    from training.workflow import NotGoodEnoughError  # noqa: PLC0415
+    from training.check import check
+    from training.model_card import ModelCardError
+    from training.workflow import NotGoodEnoughError
 
     try:
         problems = check(recipe, repository, _say)
@@ -73,12 +70,16 @@ def _parser() -> argparse.ArgumentParser:
         description="Train, evaluate and export one model: preprocess, build, train, validate, test, export.",
     )
     parser.add_argument(
-        "model", choices=MODELS, type=lambda name: name.replace("-", "_"), help="which model: %(choices)s", metavar="MODEL"
+        "model",
+        choices=MODELS,
+        type=lambda name: name.replace("-", "_"),
+        help="which model: %(choices)s",
+        metavar="MODEL",
     )
     parser.add_argument(
         "--output",
         type=Path,
-        default=_REPOSITORY,
+        default=REPOSITORY,
         metavar="DIR",
         help="the model repository to export to, or with --check to compare with (default: %(default)s)",
     )

@@ -1,7 +1,7 @@
 """Real handwritten digits as 28x28 pictures, without torch.
 
-The data ship inside scikit-learn: 1,797 digits of 8x8 pixels with values 0 to 16, written by 43 people (the test part of
-"Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998).
+The data ship inside scikit-learn: 1,797 digits of 8x8 pixels with values 0 to 16, written by 13 people (the test part
+of "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998).
 `training.digits` learns from them; the demo and the end-to-end tests send those of the test part to a server.
 """
 
@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+from sklearn.datasets import load_digits
 
 from training.dataset import Dataset, Part
 
@@ -85,7 +85,8 @@ def split(labels: NDArray[np.int64]) -> tuple[list[int], list[int], list[int]]:
 def _interpolation(old: int, new: int) -> NDArray[np.float32]:
     """Return the [new, old] matrix that interpolates a line of `old` pixels at `new` places."""
     centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(old))).astype(np.float32)
+    weights = np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(old)))
+    return np.asarray(weights, dtype=np.float32)
 
 
 def _shuffled(rows: Iterable[int]) -> list[int]:

@@ -77,7 +77,7 @@ def _batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Go once through all rows in a random order."""
     inputs, targets = torch.from_numpy(part.inputs), torch.from_numpy(part.targets)
-    for rows in torch.randperm(len(part), generator=generator).split(size):
+    for rows in torch.split(torch.randperm(len(part), generator=generator), size):
         batch = inputs[rows]
         yield (augment(batch, generator) if augment else batch), targets[rows]
 

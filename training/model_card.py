@@ -1,7 +1,7 @@
 """The model card: what a model is, what it learned from, and how good it was when measured.
 
 It is the README.md of a model's folder (Triton ignores it there): facts as YAML between two lines of `---`, then text
-for people made from the same facts. `workflow` writes it, `check` and the tests read it. Needs no torch.
+for people made from the same facts. `workflow` writes it, `check` and the tests read and compare it. Needs no torch.
 """
 
 from __future__ import annotations
@@ -68,6 +68,26 @@ def read(folder: Path) -> ModelCard:
 def sha256(path: Path) -> str:
     """Return the SHA-256 sum of a file in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def differences(claimed: ModelCard, measured: ModelCard) -> list[str]:
+    """Compare the scores of two cards; one sentence for each that differs by more than its tolerance."""
+    return [
+        f"{part} {name}: the model card says {value:.6g}, retraining gave {measured.scores[part][name]:.6g} "
+        f"(tolerance {claimed.tolerances[name]:g})"
+        for part, scores in claimed.scores.items()
+        for name, value in scores.items()
+        if abs(measured.scores[part][name] - value) > claimed.tolerances[name]
+    ]
+
+
+def damaged_files(card: ModelCard, folder: Path) -> list[str]:
+    """Compare the files of a model with the sums in its card; one sentence for each that is missing or different."""
+    return [
+        f"{folder / name}: not the file that the model card describes (SHA-256 {expected[:12]}…)"
+        for name, expected in card.files.items()
+        if not (folder / name).is_file() or sha256(folder / name) != expected
+    ]
 
 
 def _advice(path: Path, problem: str) -> str:

@@ -29,7 +29,7 @@ def save(model: nn.Module, path: Path) -> None:
     """
     buffer = io.BytesIO()
     with _deprecation_known():
-        torch.jit.save(torch.jit.script(model.eval()), buffer)  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.script(model.eval()), buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_fixed_archive(buffer))
 

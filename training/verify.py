@@ -2,8 +2,8 @@
 
     python -m training.verify digits --http 127.0.0.1:8000 --grpc 127.0.0.1:8001
 
-Each answer is compared with PyTorch without TorchScript, run here on the same rows. Exit codes: 0 the same, 1 different or
-no answer, 2 wrong arguments. `verify` is what the end-to-end tests call.
+Each answer is compared with PyTorch without TorchScript, run here on the same rows. Exit codes: 0 the same, 1 different
+or no answer, 2 wrong arguments. `verify` is what the end-to-end tests call.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,11 +24,10 @@ import tritonclient.http
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from training import torchscript
-from training.__main__ import MODELS
+from training import MODELS, REPOSITORY, torchscript
 from training.fit import predict
 from training.recipe import Recipe
-from training.workflow import REPOSITORY, model_file
+from training.workflow import model_file
 
 TOLERANCE = 1e-5
 """Largest difference of one output value: float32 sums may be added in another order, nothing else may differ."""
@@ -80,7 +80,7 @@ def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOS
     ):
         clients = {
             "HTTP": _client(recipe, tritonclient.http, http.infer),
-            "gRPC": _client(recipe, tritonclient.grpc, grpc.infer),
+            "gRPC": _client(recipe, tritonclient.grpc, partial(grpc.infer, client_timeout=_TIMEOUT_SECONDS)),
         }
         return compare(recipe, clients, lambda inputs: predict(eager, inputs))
 
@@ -127,7 +127,9 @@ def _largest_difference(answer: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify one served model and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.verify", description="Compare a served model with PyTorch.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.verify", description="Compare a served model with PyTorch."
+    )
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--http", required=True, metavar="HOST:PORT", help="Triton's HTTP address")
     parser.add_argument("--grpc", required=True, metavar="HOST:PORT", help="Triton's gRPC address")

@@ -22,9 +22,6 @@ from training.model_config import pytorch_config
 from training.recipe import Recipe
 from training.reproducible import reproducible
 
-REPOSITORY = Path(__file__).resolve().parent.parent / "model_repository"
-"""Where models of this project live."""
-
 _MODEL_FILE = "1/model.pt"
 _CONFIG_FILE = "config.pbtxt"
 _LIBRARIES = ("torch", "numpy", "scikit-learn")
@@ -72,9 +69,7 @@ def require_good_enough(recipe: Recipe, scores: Mapping[str, float]) -> None:
 def config_text(recipe: Recipe) -> str:
     """Write the config.pbtxt of a recipe's model."""
     return pbtxt.to_text(
-        pytorch_config(
-            recipe.name, inputs=recipe.inputs, outputs=recipe.outputs, max_batch_size=recipe.max_batch_size
-        )
+        pytorch_config(recipe.name, inputs=recipe.inputs, outputs=recipe.outputs, max_batch_size=recipe.max_batch_size)
     )
 
 
