@@ -2,12 +2,14 @@
 
 Enters: a title and the block of work. Leaves: lines on standard error, so that
 standard output stays free for a command's answer. On a terminal the line shows
-a running time; elsewhere one line begins the step and one ends it.
+a running time; elsewhere one line begins the step and one ends it. Steps may
+run at the same time, in threads or one inside another: they share the line.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.2
 _BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 _output = threading.RLock()
+_active: list[Step] = []
 
 
 class Step:
@@ -49,6 +52,7 @@ class Step:
 def step(title: str) -> Iterator[Step]:
     """Print that `title` is worked on, then ✓ or ✗ with the seconds it took."""
     current = Step(title)
+    _active.append(current)
     finished = threading.Event()
     painter = threading.Thread(target=_paint, args=(current, finished), daemon=True)
     if _is_terminal():
@@ -75,12 +79,19 @@ def bold(text: str) -> str:
 
 def _paint(current: Step, finished: threading.Event) -> None:
     while not finished.wait(_TICK_SECONDS):
-        detail = f" {_coloured(current.detail, _DIM)}" if current.detail else ""
-        _write(f"\r\033[K… {current.title} {current.seconds:.0f} s{detail}")
+        if _active and _active[-1] is current:
+            _write(f"\r\033[K{_coloured(_line(list(_active)), _DIM)}")
+
+
+def _line(steps: list[Step]) -> str:
+    """Say all running steps on one line that fits the terminal, so that returning to its start overwrites it."""
+    texts = (f"… {each.title} {each.seconds:.0f} s {each.detail}".rstrip() for each in steps)
+    return " ".join(texts)[: shutil.get_terminal_size().columns - 1]
 
 
 def _end(current: Step, painter: threading.Thread, finished: threading.Event, mark: str, colour: str) -> None:
     finished.set()
+    _active.remove(current)
     if painter.is_alive():
         painter.join()
     clear = "\r\033[K" if _is_terminal() else ""

@@ -1,0 +1,59 @@
+"""Bring up a Kubernetes cluster for the demo and the tests, and take it down.
+
+`ensure()` returns a running cluster, `down()` leaves nothing of it, `tools()`
+returns the folder of programs. `hack.cluster.controlplane` has an API server
+without a node, for tests that need no pods.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hack.cluster import current, kind
+from hack.cluster.choice import VARIABLE, Choice, choose
+from hack.cluster.failures import ClusterError
+from hack.cluster.handle import Cluster
+from hack.cluster.native import node
+from hack.cluster.programs import tools
+from hack.progress import say
+
+__all__ = ["Cluster", "ClusterError", "down", "ensure", "running", "tools", "which"]
+
+
+def ensure(asked: str | None = None) -> Cluster:
+    """Return a running cluster, starting one when none runs; a second call does nothing.
+
+    `asked` is current, kind or native; without it, $CLUSTER and then the
+    machine decide, and the choice is said. Raises ClusterError with what to do.
+    """
+    chosen = which(asked)
+    if chosen.kind == "native":
+        return _said(chosen, node.up())
+    return _said(chosen, kind.up() if chosen.kind == "kind" else current.up())
+
+
+def running(asked: str | None = None) -> Cluster | None:
+    """Return the cluster if it runs, starting and changing nothing on the native node."""
+    chosen = which(asked)
+    return node.running() if chosen.kind == "native" else ensure(asked)
+
+
+def down(asked: str | None = None) -> None:
+    """Take the cluster down so that nothing of it is left; nothing happens when none runs."""
+    {"native": node.down, "kind": kind.down, "current": current.down}[which(asked).kind]()
+
+
+def which(asked: str | None = None) -> Choice:
+    """Return which kind of cluster is used, and why."""
+    asked = asked or os.environ.get(VARIABLE)
+    native_runs = not asked and node.running() is not None
+    engine = None if asked or native_runs else kind.engine()
+    try:
+        return choose(asked, engine, native_runs=native_runs)
+    except ValueError as error:
+        raise ClusterError(str(error)) from error
+
+
+def _said(chosen: Choice, cluster: Cluster) -> Cluster:
+    say(f"cluster: {chosen.kind} ({chosen.reason})")
+    return cluster

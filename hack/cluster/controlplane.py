@@ -1,0 +1,215 @@
+"""A real API server for tests: etcd and kube-apiserver on loopback, with TLS.
+
+Enters: a folder. Leaves: a kubeconfig. Called by the API-server test tier:
+
+    with ControlPlane(tmp_path) as plane:
+        subprocess.run(["kubectl", "--kubeconfig", plane.kubeconfig, "get", "ns"])
+
+No kubelet and no scheduler: pods stay as they are written. Add
+"kube-controller-manager" for garbage collection, Deployments and namespaces
+that can be deleted.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from hack.cluster import commands, credentials, pki
+from hack.cluster.failures import ClusterError
+from hack.cluster.kubeconfig import write_kubeconfig, write_token_kubeconfig
+from hack.cluster.process import Child
+from hack.cluster.programs import tools
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+_READY_SECONDS = 90
+ORDER = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+
+class ControlPlane:
+    """etcd, kube-apiserver and, when asked for, kube-controller-manager, as child processes."""
+
+    def __init__(self, directory: Path, components: Sequence[str] = ("etcd", "kube-apiserver")) -> None:
+        """Prepare a control plane that keeps all its files in `directory`, which is made when missing.
+
+        Raises ValueError for a component that is not one of ORDER. A folder that
+        another control plane has used is refused by `start`.
+        """
+        unknown = sorted(set(components) - set(ORDER))
+        if unknown:
+            msg = f"no component is called {', '.join(unknown)}; there are {', '.join(ORDER)}"
+            raise ValueError(msg)
+        self.directory = Path(directory)
+        self.components = tuple(name for name in ORDER if name in components)
+        self._children: dict[str, Child] = {}
+        self._authority: pki.Authority | None = None
+
+    def start(self) -> None:
+        """Start everything and return when the API server is ready; about 5 s.
+
+        The first call on a machine builds the programs, which takes minutes and
+        shows progress. Raises StartError, with the end of the log, after
+        stopping what had been started.
+        """
+        programs = tools(*self.components, "kubectl")
+        self._at = _endpoints(self.directory)
+        self._authority = credentials.write_control_plane_files(self._at, self.server)
+        (self.directory / "logs").mkdir()
+        self._programs = programs
+        with ExitStack() as undo:
+            undo.callback(self.stop)
+            for name in self.components:
+                self.start_component(name)
+            undo.pop_all()
+
+    def stop(self) -> None:
+        """Stop everything, last started first; the folder stays for a look at the logs."""
+        for name in reversed(list(self._children)):
+            self.stop_component(name)
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return f"https://127.0.0.1:{self._at.api_port}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """An administrator's kubeconfig (group system:masters)."""
+        return self._at.pki / "admin.kubeconfig"
+
+    @property
+    def certificate_authority(self) -> Path:
+        """The certificate that the API server's own is signed by."""
+        return self._at.pki / "ca.crt"
+
+    def client_kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """Return a kubeconfig for a user known by certificate; what it may do is up to RBAC objects."""
+        if self._authority is None:
+            msg = "the control plane has no authority yet: call start() first"
+            raise ClusterError(msg)
+        file_name = f"user-{user.replace(':', '_')}"
+        self._authority.issue(file_name, pki.Subject(user, groups=groups))
+        path = self._at.pki / f"{file_name}.kubeconfig"
+        write_kubeconfig(path, self.server, self._at.pki, file_name)
+        return path
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """Return a kubeconfig with a fresh token of an existing service account, as a pod of it would have."""
+        token = self._kubectl("create", "token", name, "--namespace", namespace, "--duration=4h").strip()
+        path = self._at.pki / f"sa-{namespace}-{name}.kubeconfig"
+        write_token_kubeconfig(path, self.server, self._at.pki, name, token)
+        return path
+
+    def start_component(self, name: str) -> None:
+        """Start one component, on its old port and data when it ran before, and await it."""
+        command = self._command(name)
+        command[0] = str(self._programs / command[0])
+        child = Child(command, self.log(name))
+        self._children[name] = child
+        child.await_ready(lambda: self._is_ready(name), _READY_SECONDS)
+
+    def stop_component(self, name: str, *, kill: bool = False) -> None:
+        """Stop one component; with `kill`, the way a crash does."""
+        child = self._children.pop(name)
+        if kill:
+            child.kill()
+        else:
+            child.stop(patience=5)
+
+    def pid(self, name: str) -> int:
+        """Return a component's process id, for measuring."""
+        return self._children[name].pid
+
+    def log(self, name: str) -> Path:
+        """Return the file that a component's output goes to."""
+        return self.directory / "logs" / f"{name}.log"
+
+    def _command(self, name: str) -> list[str]:
+        if name == "etcd":
+            return commands.etcd_command(self._at)
+        if name == "kube-apiserver":
+            return commands.apiserver_command(self._at, _loopback_words(self.components))
+        return commands.controller_manager_command(self._at)
+
+    def _is_ready(self, name: str) -> bool:
+        if name == "etcd":
+            return accepts(self._at.etcd_port)
+        return self._api_says_ready()
+
+    def _api_says_ready(self) -> bool:
+        context = ssl.create_default_context(cafile=self.certificate_authority)
+        context.load_cert_chain(self._at.pki / "admin.crt", self._at.pki / "admin.key")
+        try:
+            with urllib.request.urlopen(f"{self.server}/readyz", timeout=5, context=context):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _kubectl(self, *arguments: str) -> str:
+        command = [str(self._programs / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            msg = f"`kubectl {' '.join(arguments[:3])}` failed: {result.stderr.strip()}"
+            raise ClusterError(msg)
+        return result.stdout
+
+    def __enter__(self) -> Self:
+        """Start; see `start`."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; see `stop`."""
+        self.stop()
+
+
+def accepts(port: int) -> bool:
+    """Whether something on 127.0.0.1 accepts connections at `port`."""
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nothing listens on now."""
+    with ExitStack() as open_sockets:
+        listeners = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+def _endpoints(directory: Path) -> commands.Endpoints:
+    api, etcd, peer = free_ports(3)
+    return commands.Endpoints(
+        pki=directory / "pki",
+        data=directory / "data",
+        address="127.0.0.1",
+        api_port=api,
+        etcd_port=etcd,
+        etcd_peer_port=peer,
+    )
+
+
+def _loopback_words(components: Sequence[str]) -> tuple[str, ...]:
+    """Return what differs from a node's API server.
+
+    127.0.0.1 may not stand in the endpoints of a Service, so nothing writes
+    them. Without the controller manager nobody makes a namespace's `default`
+    service account, and the admission plugin would refuse every pod.
+    """
+    words = ("--endpoint-reconciler-type=none",)
+    if "kube-controller-manager" in components:
+        return words
+    return (*words, "--disable-admission-plugins=ServiceAccount")

@@ -1,0 +1,41 @@
+"""Which certificates and kubeconfigs a control plane needs.
+
+Enters: its endpoints. Leaves: the files that `commands` names. Called by
+`controlplane` and by the native node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hack.cluster import pki
+from hack.cluster.commands import API_CLUSTER_IP, API_HOSTS
+from hack.cluster.kubeconfig import write_kubeconfig
+
+if TYPE_CHECKING:
+    from hack.cluster.commands import Endpoints
+
+ADMIN = pki.Subject("triton-operator-admin", groups=("system:masters",))
+USERS = {
+    "admin": ADMIN,
+    "controller-manager": pki.Subject("system:kube-controller-manager"),
+    "scheduler": pki.Subject("system:kube-scheduler"),
+}
+
+
+def write_control_plane_files(at: Endpoints, server: str) -> pki.Authority:
+    """Make the folder, an authority, and every file the control plane's command lines name.
+
+    `server` is the https URL by which the control plane's own programs reach the API server.
+    """
+    at.pki.mkdir(parents=True, mode=0o700)
+    authority = pki.Authority(at.pki)
+    addresses = sorted({"127.0.0.1", at.address, API_CLUSTER_IP})
+    authority.issue("apiserver", pki.Subject("kube-apiserver", hosts=API_HOSTS, addresses=addresses))
+    authority.issue("etcd", pki.Subject("etcd", hosts=("localhost",), addresses=("127.0.0.1",)))
+    authority.issue("front-proxy", pki.Subject("front-proxy"))
+    pki.write_signing_pair(at.pki, "sa")
+    for name, subject in USERS.items():
+        authority.issue(name, subject)
+        write_kubeconfig(at.pki / f"{name}.kubeconfig", server, at.pki, name)
+    return authority

@@ -1,0 +1,74 @@
+"""The cluster that kubectl talks to already, used as it is.
+
+Enters: the person's kubeconfig. Leaves: a `CurrentCluster`. Only taken when it
+is asked for by name: nothing here should touch a cluster that somebody else
+works on without being told to.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hack.cache import cache_dir
+from hack.cluster.failures import ClusterError
+from hack.cluster.handle import kubectl_output, port_forwarded
+from hack.cluster.kubeconfig import give_to_invoker
+from hack.cluster.programs import tools
+from hack.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hack.cluster.native.images import Image
+
+
+@dataclass(frozen=True)
+class CurrentCluster:
+    """A cluster that was there before; `kubeconfig` is a copy of its context alone."""
+
+    kubeconfig: Path
+    kind: str = "current"
+    host_path: Path | None = None
+    node_path: str = ""
+
+    def load_images(self, images: Iterable[Image]) -> None:
+        """Say which images the cluster must be able to pull: there is no way to put them on its nodes from here."""
+        for image in images:
+            say(f"the cluster must be able to pull {image.reference}: push {image.archive} to its registry")
+
+    @contextmanager
+    def reach(self, namespace: str, service: str, port: int | str) -> Iterator[str]:
+        """Yield "127.0.0.1:PORT" of a port-forward to one of the Service's pods."""
+        log = cache_dir() / "current" / "port-forward.log"
+        with port_forwarded(_kubectl(self.kubeconfig), namespace, service, port, log) as address:
+            yield address
+
+
+def up() -> CurrentCluster:
+    """Return the current context's cluster; raises ClusterError when there is no context or nothing answers."""
+    folder = cache_dir() / "current"
+    folder.mkdir(exist_ok=True)
+    given = [str(tools("kubectl") / "kubectl")]
+    context = kubectl_output(given, "config", "current-context").strip()
+    say(f"using the context {context}")
+    path = folder / "kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(kubectl_output(given, "config", "view", "--minify", "--flatten", "--raw"))
+    give_to_invoker(path)
+    kubectl_output(_kubectl(path), "version", "--request-timeout=10s")
+    return CurrentCluster(path)
+
+
+def down() -> None:
+    """Refuse: it is not ours to take down."""
+    context = os.environ.get("KUBECONFIG", "~/.kube/config")
+    msg = f"the current context ({context}) was not started from here: take it down with what started it"
+    raise ClusterError(msg)
+
+
+def _kubectl(kubeconfig: Path) -> list[str]:
+    return [str(tools("kubectl") / "kubectl"), "--kubeconfig", str(kubeconfig)]

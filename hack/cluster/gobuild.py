@@ -1,0 +1,152 @@
+"""Go programs of the local cluster, built from their modules once.
+
+Enters: a module of `hack/`. Leaves: a folder of binaries in the cache, named
+after a hash of everything that decides what they are, so an unchanged module is
+never built again and a changed one always is. Called by `programs`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hack.cache import cache_dir, filled, locked
+from hack.cluster.failures import BuildError
+from hack.cluster.gotoolchain import go_program
+from hack.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hack.progress import Step
+
+HACK = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """A Go module of ours and what comes out of it.
+
+    `links` are further names for the module's own binary, which acts by the
+    name it is called by. `tools` says that the module's `tool` directives are
+    built too. `versions` says which Go variable is to hold the required version
+    of which module, and as what: "whole" (v1.36.3), "major" (1) or "minor" (36).
+    """
+
+    name: str
+    folder: Path
+    programs: tuple[str, ...]
+    links: tuple[str, ...] = ()
+    main: bool = True
+    tools: bool = False
+    tags: tuple[str, ...] = ()
+    versions: tuple[tuple[str, str, str], ...] = ()
+
+
+def built(module: GoModule) -> Path:
+    """Return the folder that holds the module's programs, building them when they are not there.
+
+    Raises BuildError with the compiler's last lines.
+    """
+    folder = output_folder(module)
+    if folder.is_dir():
+        return folder
+    with locked(f"go-{module.name}"):
+        if not folder.is_dir():
+            _build(module, folder)
+    return folder
+
+
+def output_folder(module: GoModule) -> Path:
+    """Return where the module's programs are or will be."""
+    return cache_dir() / "tools" / f"{module.name}-{fingerprint(module)}"
+
+
+def fingerprint(module: GoModule) -> str:
+    """Hash the module's sources and build settings to 12 hexadecimal digits."""
+    digest = hashlib.sha256(repr((module.tags, module.versions, module.links, module.main, module.tools)).encode())
+    for path in _sources(module.folder):
+        digest.update(f"\n{path.relative_to(module.folder)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def linker_flags(module: GoModule, go_mod: str) -> str:
+    """Return `go build -ldflags`: no debugging tables, and the versions that release builds write in.
+
+    Without them Kubernetes calls itself v0.0.0-master and refuses to start.
+    """
+    required = dict(_required_versions(go_mod))
+    settings = [f"-X {variable}={_part(required[path], part)}" for variable, path, part in module.versions]
+    return " ".join(["-s", "-w", *settings])
+
+
+def _part(version: str, part: str) -> str:
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    return {"whole": version, "major": major, "minor": minor}[part]
+
+
+def _required_versions(go_mod: str) -> Iterable[tuple[str, str]]:
+    for line in go_mod.splitlines():
+        words = line.removeprefix("require ").split()
+        if len(words) > 1 and words[1].startswith("v"):
+            yield words[0], words[1]
+
+
+def _sources(folder: Path) -> list[Path]:
+    """List what the build reads, leaving out Go modules in folders below, which have their own hash."""
+    names = [path for path in folder.rglob("*") if _decides(path.name)]
+    nested = {path.parent for path in names if path.name == "go.mod" and path.parent != folder}
+    return sorted(path for path in names if not nested.intersection(path.parents))
+
+
+def _decides(name: str) -> bool:
+    return name in {"go.mod", "go.sum"} or (name.endswith(".go") and not name.endswith("_test.go"))
+
+
+def _build(module: GoModule, folder: Path) -> None:
+    go = go_program(module.folder / "go.mod")
+    targets = (["."] if module.main else []) + (["tool"] if module.tools else [])
+    with step(f"build {', '.join(module.programs)} from Go modules") as current, filled(folder) as draft:
+        current.note("downloading modules")
+        _run_go(go, module, ["mod", "download"], current)
+        for target in targets:
+            current.note("compiling")
+            _run_go(go, module, _build_arguments(module, draft, target), current)
+        for link in module.links:
+            (draft / link).symlink_to(module.name)
+
+
+def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:
+    flags = linker_flags(module, (module.folder / "go.mod").read_text())
+    place = str(output / module.name) if target == "." else f"{output}/"
+    return ["build", "-ldflags", flags, "-tags", ",".join(module.tags), "-o", place, target]
+
+
+def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> None:
+    """Run the go command in the module, politely (lower priority): it takes minutes on every core."""
+    command = ["nice", "-n", "5", str(go), *arguments]
+    result = subprocess.run(command, cwd=module.folder, env=go_environment(), capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        end = "\n".join(result.stderr.splitlines()[-20:])
+        msg = f"{current.title}: `go {arguments[0]}` in {module.folder} failed with code {result.returncode}:\n{end}"
+        raise BuildError(msg)
+
+
+def go_environment() -> dict[str, str]:
+    """Return the environment that keeps every file Go writes inside the cache, in folders that can be deleted."""
+    go = cache_dir() / "go"
+    own = {
+        "GOPATH": str(go / "path"),
+        "GOMODCACHE": str(go / "mod"),
+        "GOCACHE": str(go / "build"),
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-trimpath -modcacherw -buildvcs=false",
+        "GOTELEMETRY": "off",
+        "CGO_ENABLED": "0",
+    }
+    return {**os.environ, **own}

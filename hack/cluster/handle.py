@@ -1,0 +1,84 @@
+"""What the demo and the tests know of a cluster, whichever kind it is.
+
+Called by the demo, the e2e tests and the command line of `hack.cluster`; the
+three kinds implement `Cluster`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from hack.cluster.failures import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from hack.cluster.native.images import Image
+
+_FORWARD_SECONDS = 30.0
+_FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
+
+
+class Cluster(Protocol):
+    """A running cluster."""
+
+    @property
+    def kind(self) -> str:
+        """Which of native, kind and current it is."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """An administrator's kubeconfig, for use on this machine."""
+
+    @property
+    def host_path(self) -> Path | None:
+        """A folder of this machine that the node sees at `node_path`; None where there is no such folder."""
+
+    @property
+    def node_path(self) -> str:
+        """Where the node sees `host_path`: the path for a PersistentVolume of type hostPath or local."""
+
+    def load_images(self, images: Iterable[Image]) -> None:
+        """Make the images available to pods, by tag (and by digest on the native node); those present are skipped."""
+
+    def reach(self, namespace: str, service: str, port: int | str) -> AbstractContextManager[str]:
+        """Yield "127.0.0.1:PORT", which leads to the Service's port (number or name) while the block runs."""
+
+
+def kubectl_output(kubectl: list[str], *arguments: str) -> str:
+    """Run kubectl and return its output; raises ClusterError with what it said."""
+    result = subprocess.run([*kubectl, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        msg = f"`kubectl {' '.join(arguments[:4])}` failed: {result.stderr.strip()}"
+        raise ClusterError(msg)
+    return result.stdout
+
+
+@contextmanager
+def port_forwarded(kubectl: list[str], namespace: str, service: str, port: int | str, log: Path) -> Iterator[str]:
+    """Yield "127.0.0.1:PORT" of a `kubectl port-forward` to the Service; it goes to one pod, chosen at the start."""
+    command = [*kubectl, "port-forward", "--namespace", namespace, f"service/{service}", f":{port}"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield f"127.0.0.1:{_forwarded_port(process, log)}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _forwarded_port(process: subprocess.Popen[bytes], log: Path) -> int:
+    deadline = time.monotonic() + _FORWARD_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        found = _FORWARDING.search(log.read_text())
+        if found:
+            return int(found[1])
+        time.sleep(0.05)
+    msg = f"`kubectl port-forward` did not begin: {log.read_text().strip()}"
+    raise ClusterError(msg)

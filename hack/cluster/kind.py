@@ -1,0 +1,134 @@
+"""A kind cluster, where a container engine answers.
+
+Enters: `kind-config.yaml`. Leaves: a `KindCluster`. kind itself is taken from
+the machine, or built from its Go module.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hack.cache import cache_dir, locked
+from hack.cluster.failures import ClusterError
+from hack.cluster.handle import port_forwarded
+from hack.cluster.kubeconfig import give_to_invoker
+from hack.cluster.programs import tools
+from hack.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hack.cluster.native.images import Image
+
+CONFIG = Path(__file__).resolve().parents[2] / "kind-config.yaml"
+NODE_PATH = "/triton-operator/share"
+_ENGINES = ("docker", "podman", "nerdctl")
+_ANSWER_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class KindCluster:
+    """A running kind cluster."""
+
+    name: str
+    kubeconfig: Path
+    host_path: Path | None
+    kind: str = "kind"
+    node_path: str = NODE_PATH
+
+    def load_images(self, images: Iterable[Image]) -> None:
+        """Load the images that are missing from the node, by tag."""
+        present = self._references()
+        for image in images:
+            if image.reference not in present:
+                with step(f"load image {image.name}"):
+                    _kind("load", "image-archive", str(image.archive), "--name", self.name)
+
+    @contextmanager
+    def reach(self, namespace: str, service: str, port: int | str) -> Iterator[str]:
+        """Yield "127.0.0.1:PORT" of a port-forward to one of the Service's pods."""
+        kubectl = [str(tools("kubectl") / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        log = self.kubeconfig.parent / "port-forward.log"
+        with port_forwarded(kubectl, namespace, service, port, log) as address:
+            yield address
+
+    def _references(self) -> set[str]:
+        node = f"{self.name}-control-plane"
+        listing = _run([engine() or "docker", "exec", node, "ctr", "-n", "k8s.io", "images", "list", "--quiet"])
+        return set(listing.split())
+
+
+def engine() -> str | None:
+    """Return the name of a container engine that answers, or None."""
+    return next((name for name in _ENGINES if _answers(name)), None)
+
+
+def up() -> KindCluster:
+    """Return the kind cluster of `kind-config.yaml`, creating it when it does not run."""
+    folder = cache_dir() / "kind"
+    share = folder / "share"
+    share.mkdir(parents=True, exist_ok=True)
+    config = with_share(yaml.safe_load(CONFIG.read_text()), share)
+    cluster = KindCluster(config["name"], folder / "kubeconfig", share)
+    with locked("kind"):
+        if cluster.name not in _kind("get", "clusters").split():
+            _create(cluster, config, folder / "config.yaml")
+        _kind("export", "kubeconfig", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
+    give_to_invoker(cluster.kubeconfig)
+    return cluster
+
+
+def down() -> None:
+    """Delete the kind cluster and its files; nothing happens when there is none."""
+    name = yaml.safe_load(CONFIG.read_text())["name"]
+    folder = cache_dir() / "kind"
+    with locked("kind"), step(f"delete the kind cluster {name}"):
+        _kind("delete", "cluster", "--name", name, "--kubeconfig", str(folder / "kubeconfig"))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_share(config: dict[str, Any], share: Path) -> dict[str, Any]:
+    """Return the configuration with `share` mounted into every node at NODE_PATH."""
+    mount = {"hostPath": str(share), "containerPath": NODE_PATH}
+    nodes = [{**node, "extraMounts": [*node.get("extraMounts", []), mount]} for node in config["nodes"]]
+    return {**config, "nodes": nodes}
+
+
+def _create(cluster: KindCluster, config: dict[str, Any], path: Path) -> None:
+    path.write_text(yaml.safe_dump(config))
+    words = ("--config", str(path), "--kubeconfig", str(cluster.kubeconfig), "--wait", "180s")
+    with step(f"create the kind cluster {cluster.name}"):
+        _kind("create", "cluster", *words)
+
+
+def _answers(name: str) -> bool:
+    if shutil.which(name) is None:
+        return False
+    try:
+        result = subprocess.run([name, "info"], capture_output=True, check=False, timeout=_ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return result.returncode == 0
+
+
+def _kind(*arguments: str) -> str:
+    found = shutil.which("kind") or str(tools("kind") / "kind")
+    provider = engine()
+    environment = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": provider} if provider else dict(os.environ)
+    return _run([found, *arguments], environment)
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        msg = f"`{Path(command[0]).name} {' '.join(command[1:4])}` failed: {result.stderr.strip()[-1500:]}"
+        raise ClusterError(msg)
+    return result.stdout

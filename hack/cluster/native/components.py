@@ -1,0 +1,109 @@
+"""Which programs make up the node, how each is called, and what it waits for; pure.
+
+Enters: the layout and the folder of programs. Leaves: components in the order
+of their start. Called by the supervisor.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hack.cluster import commands
+from hack.cluster.native.layout import API_PORT, CONTAINERD_SOCKET, NODE_ADDRESS, NODE_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hack.cluster.native.layout import Layout
+
+API_TARGET = f"{NODE_ADDRESS}:{API_PORT}"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One supervised program.
+
+    `gate` is what must accept a connection before components that wait for this
+    one may start: "address:port" or the path of a Unix socket; None when nothing
+    waits for it. `keeps` is an open file that the program inherits.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    gate: str | None = None
+    keeps: int | None = None
+
+
+def node_components(layout: Layout, programs: Path, listener: int) -> list[Component]:
+    """Return all components; `listener` is the machine's socket that API requests arrive at."""
+    at = layout.endpoints
+    found = [
+        Component("etcd", _words(commands.etcd_command(at)), gate=f"127.0.0.1:{at.etcd_port}"),
+        Component(
+            "containerd",
+            ("containerd", f"--config={layout.config / 'containerd.toml'}", "--log-level=warn"),
+            gate=CONTAINERD_SOCKET,
+        ),
+        Component(
+            "kube-apiserver",
+            _words(commands.apiserver_command(at, _apiserver_words(layout))),
+            after=("etcd",),
+            gate=API_TARGET,
+        ),
+        Component("api-forwarder", _forwarder(listener), keeps=listener),
+        Component(
+            "kube-controller-manager",
+            _words(commands.controller_manager_command(at, _controller_words())),
+            after=("kube-apiserver",),
+        ),
+        Component("kube-scheduler", _words(commands.scheduler_command(at)), after=("kube-apiserver",)),
+        Component("kubelet", _kubelet(layout), after=("kube-apiserver", "containerd")),
+        Component(
+            "kube-proxy", ("kube-proxy", f"--config={layout.config / 'kube-proxy.json'}"), after=("kube-apiserver",)
+        ),
+    ]
+    if (programs / "netpol").exists():
+        found.append(Component("netpol", _policy_enforcer(layout, programs), after=("kube-apiserver",)))
+    return found
+
+
+def _words(command: list[str]) -> tuple[str, ...]:
+    return tuple(command)
+
+
+def _apiserver_words(layout: Layout) -> tuple[str, ...]:
+    pki = layout.endpoints.pki
+    return (
+        "--enable-admission-plugins=NodeRestriction",
+        f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
+        f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",
+        f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+        "--kubelet-preferred-address-types=InternalIP",
+    )
+
+
+def _controller_words() -> tuple[str, ...]:
+    return ("--allocate-node-cidrs=true", f"--cluster-cidr={commands.POD_CIDR}")
+
+
+def _kubelet(layout: Layout) -> tuple[str, ...]:
+    return (
+        "kubelet",
+        f"--config={layout.config / 'kubelet.json'}",
+        f"--kubeconfig={layout.endpoints.pki / 'kubelet.kubeconfig'}",
+        f"--hostname-override={NODE_NAME}",
+        f"--node-ip={NODE_ADDRESS}",
+        "--root-dir=/var/lib/kubelet",
+    )
+
+
+def _policy_enforcer(layout: Layout, programs: Path) -> tuple[str, ...]:
+    kubeconfig = layout.endpoints.pki / "netpol.kubeconfig"
+    return ("netpol", "--kubeconfig", str(kubeconfig), "--nft", str(programs / "nft"))
+
+
+def _forwarder(listener: int) -> tuple[str, ...]:
+    return (sys.executable, "-m", "hack.cluster.native.forwarder", str(listener), API_TARGET)

