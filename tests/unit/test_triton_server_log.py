@@ -1,0 +1,156 @@
+"""What Triton 2.51 printed with `--log-info=false` for each kind of failure, and what a person should read of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triton_operator.triton.termination import LoadFailure, ServerFailure, read_server
+
+
+def error(sentence: str, source: str = "model_lifecycle.cc:642") -> str:
+    """A line as Triton writes errors: the sentence as a JSON string behind the header."""
+    return f"E1122 10:34:27.715872 7 {source}] {json.dumps(sentence)}\n"
+
+
+NOISE = error("CudaDriverHelper has not been initialized.", "server.cc:241")
+ALL_FAILED = "error: creating server: Internal - failed to load all models\n"
+UNKNOWN_BACKEND = (  # Letter for letter, the rest is made by `error`.
+    "E1122 10:34:27.715872 7 model_lifecycle.cc:642] \"failed to load 'bad' version 1: Invalid argument: "
+    "unable to find backend library for backend 'nosuch', try specifying runtime on the model configuration.\"\n"
+)
+STACK = (
+    "\n\nAt:\n  /models/bad/1/model.py(1): <module>\n  <frozen importlib._bootstrap>(241): _call_with_frames_removed\n"
+)
+PYTHON_ERROR = error(
+    f'ERROR: Failed to create instance: ValueError: boom: "quoted"\nsecond line{STACK}', "backend_model.cc:692"
+) + error(f"failed to load 'bad' version 1: Internal: ValueError: boom: \"quoted\"\nsecond line{STACK}")
+USAGE = (
+    "If not specified, the\n\tlimit will not be set.\n\nDEPRECATED:\n  --trace-file <string>\n"
+    "\tDEPRECATED: Please use --trace-config\n\ttriton,file=<path> Set the file\n  --trace-level <string>\n"
+    "\tDEPRECATED: Please use --trace-config\n\tDefault is 0.\n\n"
+)
+NO_VERSION = "at least one version must be available under the version policy of model 'bad'"
+BAD_SIZE = "'max_batch_size' must be non-negative value for bad"
+BAD_ZIP = "PytorchStreamReader failed reading zip archive"
+TORCH_STACK = "\nException raised from valid at inline_container.cc:200 (most recent call first):\nframe #0: c10::Error"
+TRACEBACK = 'Traceback (most recent call last):\n  File "/x.py", line 1\nValueError: why'
+IN_USE = "failed to start HTTP service: Unavailable - Socket '0.0.0.0:8000' already in use"
+KILLED = "the process of model 'digits' died: signal 9 (killed; most often for want of memory)"
+
+
+def test_each_refused_model_with_tritons_sentence() -> None:
+    """Two models, two failures in the log's order; the general sentence adds nothing."""
+    text = NOISE + UNKNOWN_BACKEND + UNKNOWN_BACKEND.replace("'bad' version 1", "'worse' version 2") + ALL_FAILED
+    sentence = (
+        "Invalid argument: unable to find backend library for backend 'nosuch', "
+        "try specifying runtime on the model configuration."
+    )
+    assert read_server(text) == [LoadFailure("bad", "1", sentence), LoadFailure("worse", "2", sentence)]
+
+
+def test_a_model_code_error_without_its_stack() -> None:
+    """Escapes are undone, lines joined, the stack left out."""
+    expected = [LoadFailure("bad", "1", 'Internal: ValueError: boom: "quoted" second line')]
+    assert read_server(NOISE + PYTHON_ERROR + ALL_FAILED) == expected
+
+
+def test_a_config_error_with_its_place() -> None:
+    """Protobuf says where, Triton says in which model."""
+    text = (
+        "[libprotobuf ERROR /tmp/build/text_format.cc:337] Error parsing text-format inference.ModelConfig: 1:23: "
+        'Message type "inference.ModelConfig" has no field named "nam".\n'
+    ) + error("Poll failed for model directory 'bad': failed to read text proto from /models/bad/config.pbtxt")
+    message = (
+        "failed to read text proto from /models/bad/config.pbtxt: "
+        'line 1, column 23: Message type "inference.ModelConfig" has no field named "nam".'
+    )
+    assert read_server(text + ALL_FAILED) == [LoadFailure("bad", "", message)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (error(f"failed to load model 'bad': {NO_VERSION}"), LoadFailure("bad", "", NO_VERSION)),
+        (error(f"Poll failed for model directory 'bad': {BAD_SIZE}"), LoadFailure("bad", "", BAD_SIZE)),
+        (
+            "2026-11-22T10:34:29Z E 7 model_lifecycle.cc:642] \"failed to load 'bad' version 12: Internal: no\"",
+            LoadFailure("bad", "12", "Internal: no"),
+        ),
+        (
+            "E1122 10:34:29.878189 7 model_lifecycle.cc:642] failed to load 'bad' version 1: Internal: in old servers",
+            LoadFailure("bad", "1", "Internal: in old servers"),
+        ),
+        (
+            error(f"failed to load 'm' version 1: Internal: {BAD_ZIP}{TORCH_STACK}"),
+            LoadFailure("m", "1", f"Internal: {BAD_ZIP}"),
+        ),
+        (
+            error(f"failed to load 'm' version 1: Internal: {TRACEBACK}"),
+            LoadFailure("m", "1", "Internal: ValueError: why"),
+        ),
+        ("model process of 'digits' died: signal 9", ServerFailure(KILLED, "digits")),
+        (error(f"{IN_USE} ", "main.cc:257"), ServerFailure(IN_USE)),
+        (
+            "error: creating server: Internal - failed to stat file /models",
+            ServerFailure("creating server: Internal - failed to stat file /models"),
+        ),
+        ("Signal (11) received.\n 0# 0x0000", ServerFailure("Triton crashed with signal 11")),
+        ("python3: something else\n\n", ServerFailure("python3: something else")),
+    ],
+)
+def test_sentences(line: str, expected: LoadFailure | ServerFailure) -> None:
+    """One kind of line each, after the noise of every start without a GPU."""
+    assert read_server(NOISE + line) == [expected]
+
+
+def test_a_killed_model_process_comes_before_the_load_that_fails_with_it() -> None:
+    """The cause first; but a process that only exited is the consequence of its own error."""
+    killed = read_server(UNKNOWN_BACKEND + "model process of 'bad' died: signal 9\n" + ALL_FAILED)
+    assert [type(failure) for failure in killed] == [ServerFailure, LoadFailure]
+    ended = read_server("model process of 'bad' died: exit code 1\n" + UNKNOWN_BACKEND + ALL_FAILED)
+    assert [type(failure) for failure in ended] == [LoadFailure, ServerFailure]
+
+
+def test_flags_that_the_server_does_not_take() -> None:
+    """The value's error is at the end of the usage, an unknown flag only in front of it and usually cut off."""
+    bad_value = USAGE + "Bad option: \"--http-restricted-api\".\nunknown restricted api 'foo' \n\n"
+    expected = "Triton refuses its flag --http-restricted-api: unknown restricted api 'foo'"
+    assert read_server(bad_value) == [ServerFailure(expected)]
+    (named,) = read_server(
+        "tritonserver: unrecognized option '--nonsense=true'\nUsage: tritonserver [options]\n" + USAGE
+    )
+    assert named.message.startswith("Triton does not know the flag --nonsense=true;")
+    (cut,) = read_server(USAGE)
+    assert "refuses one of its flags" in cut.message
+    assert "spec.triton.version" in cut.message
+
+
+def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
+    """Better than silence."""
+    (failure,) = read_server("model.py(1): <module>\\n  <frozen>\n" + ALL_FAILED)
+    assert failure.message == "creating server: Internal - failed to load all models (the reasons are in the pod's log)"
+
+
+def test_an_orderly_end_is_no_crash() -> None:
+    """SIGTERM is how pods end."""
+    assert read_server("Signal (15) received.\n") == [ServerFailure("Signal (15) received.")]
+    assert read_server(UNKNOWN_BACKEND + "Signal (15) received.\n")[1:] == []
+
+
+def test_nothing_says_nothing() -> None:
+    """An empty message has no failure in it."""
+    assert read_server("") == []
+    assert read_server("\n \n") == []
+
+
+@given(st.integers(0, 3000), st.text(st.characters(), max_size=50))
+def test_a_log_cut_anywhere_is_read(cut: int, noise: str) -> None:
+    """Never an error, never a message that floods a condition."""
+    text = (NOISE + PYTHON_ERROR + "failed to load 'x' version 1: " + "y" * 900 + "\n" + noise + ALL_FAILED)[cut:]
+    for failure in read_server(text):
+        assert 0 < len(failure.message) <= 700
+        assert "\n" not in failure.message
