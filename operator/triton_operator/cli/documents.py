@@ -1,0 +1,97 @@
+"""ModelDeployments out of YAML files, with the complaints that the API server would have about typing mistakes.
+
+Enters: a path (`-` is standard input). Leaves: typed deployments. `render` calls it. The API server checks more (the
+schema of crds/modeldeployments.yaml); offline, unknown fields, wrong types and contradictions are found.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.names import API_VERSION, KIND
+from triton_operator.api.spec import ModelDeployment, Spec, parse
+from triton_operator.cli.failures import Misused
+from triton_operator.reconcile.validate import validate
+
+
+def read_deployments(path: Path, namespace: str) -> list[ModelDeployment]:
+    """Return the ModelDeployments of a file; other objects in it are passed over. Raises Misused, naming the field.
+
+    `namespace` is for objects that name none.
+    """
+    source = "standard input" if str(path) == "-" else str(path)
+    bodies = [body for body in _documents(path, source) if body.get("kind") == KIND]
+    if not bodies:
+        raise Misused(f"{source}: has no {KIND}")
+    return [_deployment(body, namespace, source) for body in bodies]
+
+
+def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
+    import yaml
+
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text()
+        for document in yaml.safe_load_all(text):
+            if isinstance(document, dict):
+                yield document
+            elif document is not None:
+                raise Misused(f"{source}: is not a Kubernetes object but {type(document).__name__}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misused(f"{source}: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        raise Misused(f"{source}: is not YAML: {error}") from error
+
+
+def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeployment:
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise Misused(f"{source}: metadata.name: is missing")
+    place = f"{source}: {metadata['name']}"
+    if body.get("apiVersion") != API_VERSION:
+        raise Misused(f"{place}: apiVersion: is {body.get('apiVersion')!r}, expected {API_VERSION}")
+    for problem in unknown_fields(body.get("spec"), Spec, "spec"):
+        raise Misused(f"{place}: {problem}")
+    try:
+        deployment = parse({**body, "metadata": {"namespace": namespace, **metadata}})
+        validate(deployment.spec)
+    except InvalidSpec as error:
+        raise Misused(f"{place}: {error}") from error
+    return deployment
+
+
+def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[str]:
+    """Yield a sentence for every member that the API does not have; wrong types are left to `parse`."""
+    struct, many = _struct(kind)
+    if struct is None:
+        return
+    if many and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_fields(item, struct, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        known = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+        for name, member in value.items():
+            if name in known:
+                yield from unknown_fields(member, known[name], f"{path}.{name}")
+            else:
+                yield _unknown(f"{path}.{name}", str(name), known)
+
+
+def _unknown(path: str, name: str, known: dict[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"{path}: there is no such field; " + (
+        f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+    )
+
+
+def _struct(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
+    """Find the struct in `Struct`, `Struct | None` and `tuple[Struct, ...]`, and whether it is a list of them."""
+    candidates = [kind, *get_args(kind)]
+    found = next((each for each in candidates if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+    return found, getattr(kind, "__origin__", None) is tuple

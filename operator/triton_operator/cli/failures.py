@@ -1,0 +1,11 @@
+"""Ends of a command other than success, apart from the SDK's own errors."""
+
+from __future__ import annotations
+
+
+class Failed(Exception):
+    """The command did its work, and the answer is no; the message says what is not so."""
+
+
+class Misused(Exception):
+    """A file or an option cannot be used; the message names it and says what to do."""

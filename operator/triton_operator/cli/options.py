@@ -1,0 +1,41 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from triton_operator.sdk.kubectl import Kubectl
+
+
+class Format(StrEnum):
+    """How an answer is printed; `table` is for people, the others are for programs."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class ManifestFormat(StrEnum):
+    """How Kubernetes objects are printed."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the ModelDeployment.")]
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NS", help="Its namespace; the context's own by default.")
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
+Kubeconfig = Annotated[
+    str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig to use; kubectl's own choice by default.")
+]
+Context = Annotated[str, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.")]
+
+
+def kubectl(kubeconfig: str, context: str) -> Kubectl:
+    """The way to the cluster that the options ask for."""
+    return Kubectl(kubeconfig=kubeconfig, context=context)

@@ -1,0 +1,43 @@
+"""What can go wrong on the way to a prediction.
+
+::
+
+    SdkError
+     ├─ Unreachable       no way to the cluster or the server: kubectl missing, no kubeconfig, connection refused
+     ├─ NotFound          the cluster answers, and has no such object
+     ├─ Refused           the cluster answers, and does not let us
+     ├─ RequestInvalid    the inference request contradicts itself; the message names the field
+     └─ InferenceFailed   the server got the request and answered with an error
+
+Each message is written for the person who called, and says what to do where that can be known.
+"""
+
+from __future__ import annotations
+
+
+class SdkError(Exception):
+    """Any error of the SDK."""
+
+
+class Unreachable(SdkError):
+    """The cluster or the server cannot be reached; nothing was done."""
+
+
+class NotFound(SdkError):
+    """There is no such object in the cluster."""
+
+
+class Refused(SdkError):
+    """The caller is not allowed, or the cluster does not accept what was asked."""
+
+
+class RequestInvalid(SdkError):
+    """`field` of the request, such as `inputs[0].data`, cannot be sent as it is."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class InferenceFailed(SdkError):
+    """The server refused or failed the inference; the message has its own sentence."""

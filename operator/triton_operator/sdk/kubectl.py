@@ -1,0 +1,124 @@
+"""Reading objects and opening ports through the user's own kubectl.
+
+Enters: names of objects. Leaves: their JSON, or an address on loopback. The SDK outside a cluster and the CLI call it.
+kubectl knows every kubeconfig, login program, proxy and impersonation that the user has set up, starts in 50 ms and is
+there wherever the cluster is used by hand; the `kubernetes` package needs half a second and 50 MB to say the same.
+Inside a cluster nothing here is needed: a Service's name is its address.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
+from triton_operator.sdk.errors import NotFound, Refused, SdkError, Unreachable
+
+Object = dict[str, Any]
+
+_RESOURCE = f"{PLURAL}.{GROUP}"
+_NO_CONNECTION = (
+    "Unable to connect",
+    "connection refused",
+    "was refused",
+    "no configuration has been provided",
+    "no such host",
+    "i/o timeout",
+    "deadline exceeded",
+    "You must be logged in",
+    "Unauthorized",
+    "context was not found",
+    "does not exist",
+    "stat ",
+    "getting credentials",
+)
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with the cluster it talks to; empty members leave the choice to kubectl (KUBECONFIG, its context)."""
+
+    kubeconfig: str = ""
+    context: str = ""
+
+    def deployment(self, name: str, namespace: str = "") -> Object:
+        """Return the ModelDeployment; raises NotFound, Refused, Unreachable."""
+        return self._json("get", _RESOURCE, name, *_in(namespace))
+
+    def pods(self, deployment: str, namespace: str = "") -> list[Object]:
+        """Return the serving pods of a ModelDeployment."""
+        selector = f"{LABEL_DEPLOYMENT}={deployment}"
+        items: list[Object] = self._json("get", "pods", "-l", selector, *_in(namespace))["items"]
+        return items
+
+    def follow(self, name: str, namespace: str = "", *, seconds: float) -> Iterator[Object]:
+        """Yield the ModelDeployment now and after every change, for at most so many seconds."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            yield self.deployment(name, namespace)
+            yield from self._watch(name, namespace, left)
+
+    def _watch(self, name: str, namespace: str, seconds: float) -> Iterator[Object]:
+        """One watch; it ends when its time is over, or earlier when the API server closes it."""
+        timeout = f"--request-timeout={max(1, round(seconds))}s"
+        command = self.command("get", _RESOURCE, name, *_in(namespace), "--watch", "-o", "json", timeout)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            try:
+                yield from _documents(process)
+            finally:
+                process.terminate()
+
+    def _json(self, *arguments: str) -> Object:
+        done = subprocess.run(self.command(*arguments, "-o", "json"), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise explain(done.stderr)
+        answer: Object = json.loads(done.stdout)
+        return answer
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the whole command line; raises Unreachable where there is no kubectl."""
+        program = shutil.which("kubectl")
+        if program is None:
+            raise Unreachable(
+                "kubectl is not on PATH, and it is what reaches the cluster from here. Install it "
+                "(https://kubernetes.io/docs/tasks/tools), or give the server's address with --url."
+            )
+        options = [*(["--kubeconfig", self.kubeconfig] if self.kubeconfig else [])]
+        options += ["--context", self.context] if self.context else []
+        return [program, *options, *arguments]
+
+
+def explain(stderr: str) -> SdkError:
+    """Turn what kubectl wrote into one of our errors, with what to do about it."""
+    lines = [
+        line for line in stderr.strip().splitlines() if not line.startswith(("E", "W", "I")) or ":" not in line[:6]
+    ]
+    said = (lines or stderr.strip().splitlines() or ["kubectl said nothing"])[-1].removeprefix("error: ")
+    if "(NotFound)" in said:
+        return NotFound(f"{said.split('(NotFound): ')[-1]}; `kubectl get {PLURAL} -A` lists what there is")
+    if "doesn't have a resource type" in said:
+        return NotFound(f"this cluster does not know {PLURAL}: install the chart charts/triton-operator first")
+    if "(Forbidden)" in said:
+        return Refused(said.split("(Forbidden): ")[-1])
+    if any(sign in said for sign in _NO_CONNECTION):
+        return Unreachable(f"{said} (kubectl; check KUBECONFIG, --kubeconfig and --context)")
+    return SdkError(f"kubectl: {said}")
+
+
+def _documents(process: subprocess.Popen[str]) -> Iterator[Object]:
+    """Split kubectl's stream of indented JSON objects: each ends with a brace in the first column."""
+    text = ""
+    for line in process.stdout or ():
+        text += line
+        if line.startswith("}"):
+            yield json.loads(text)
+            text = ""
+
+
+def _in(namespace: str) -> list[str]:
+    return ["--namespace", namespace] if namespace else []
