@@ -58,7 +58,9 @@ class Reason:
     CONFIG_INVALID = "ConfigInvalid"  # config.pbtxt is missing, does not parse, or contradicts the spec.
     PREPARE_FAILED = "PrepareFailed"  # The prepare container failed without saying more.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
-    IMAGE_PULL_FAILED = "ImagePullFailed"  # An image of the pod cannot be pulled; the message has the registry's answer.
+    IMAGE_PULL_FAILED = (
+        "ImagePullFailed"  # An image of the pod cannot be pulled; the message has the registry's answer.
+    )
     VOLUME_UNBOUND = "VolumeUnbound"  # The claim exists and has no volume yet.
     DEPENDENCY_MISSING = "DependencyMissing"  # A claim, Secret or ConfigMap that the pod needs does not exist.
     INSUFFICIENT_GPU = "InsufficientGPU"  # No node has enough free GPUs; the message is the scheduler's.

@@ -63,7 +63,7 @@ class MetricType(StrEnum):
     CPU = "CPU"
 
 
-class ImageSource(Struct):
+class ImageSource(Struct, frozen=True):
     """An OCI image whose file system holds the model repository."""
 
     reference: str
@@ -71,21 +71,21 @@ class ImageSource(Struct):
     path: str = "/"
 
 
-class ClaimSource(Struct):
+class ClaimSource(Struct, frozen=True):
     """A PersistentVolumeClaim of the same namespace that holds the model repository."""
 
     claim_name: str
     path: str = "/"
 
 
-class ModelRepository(Struct):
+class ModelRepository(Struct, frozen=True):
     """Where the models come from; exactly one member is set."""
 
     image: ImageSource | None = None
     pvc: ClaimSource | None = None
 
 
-class Model(Struct):
+class Model(Struct, frozen=True):
     """One model to serve; `path` is its folder in the repository and defaults to its name."""
 
     name: str
@@ -97,14 +97,14 @@ class Model(Struct):
         return self.path or self.name
 
 
-class Metric(Struct):
+class Metric(Struct, frozen=True):
     """One measure the autoscaler follows; `average_utilization` is percent of the requested CPU."""
 
     type: MetricType
     average_utilization: int | None = None
 
 
-class Autoscaling(Struct):
+class Autoscaling(Struct, frozen=True):
     """Bounds and measures of a HorizontalPodAutoscaler."""
 
     max_replicas: int
@@ -112,27 +112,27 @@ class Autoscaling(Struct):
     metrics: tuple[Metric, ...] = ()
 
 
-class Gpu(Struct):
+class Gpu(Struct, frozen=True):
     """Whole GPUs for each serving pod."""
 
     count: int = 1
     resource_name: str = "nvidia.com/gpu"
 
 
-class Resources(Struct):
+class Resources(Struct, frozen=True):
     """Requests and limits of the Triton container; GPUs are asked for under `gpu`."""
 
     requests: dict[str, str | int] = {}
     limits: dict[str, str | int] = {}
 
 
-class SecretName(Struct):
+class SecretName(Struct, frozen=True):
     """Reference to a Secret of the same namespace."""
 
     name: str
 
 
-class Triton(Struct):
+class Triton(Struct, frozen=True):
     """Which server runs the models and how much it says."""
 
     image: str | None = None
@@ -140,14 +140,14 @@ class Triton(Struct):
     log_level: LogLevel | None = None
 
 
-class Service(Struct):
+class Service(Struct, frozen=True):
     """The Service before the pods."""
 
     type: ServiceType = ServiceType.CLUSTER_IP
     annotations: dict[str, str] = {}
 
 
-class Scheduling(Struct):
+class Scheduling(Struct, frozen=True):
     """Where pods may run; the members are those of a Kubernetes PodSpec, handed through as they are."""
 
     node_selector: dict[str, str] | None = None
@@ -158,20 +158,20 @@ class Scheduling(Struct):
     runtime_class_name: str | None = None
 
 
-class Network(Struct):
+class Network(Struct, frozen=True):
     """Who may open connections to the serving pods; NetworkPolicyPeers as Kubernetes defines them."""
 
     allow_from: tuple[dict[str, Any], ...] = ()
     metrics_from: tuple[dict[str, Any], ...] = ()
 
 
-class TLS(Struct):
+class TLS(Struct, frozen=True):
     """Encryption of traffic to the serving pods."""
 
     mode: TLSMode | None = None
 
 
-class Privacy(Struct):
+class Privacy(Struct, frozen=True):
     """What may reach a serving pod and what may leave it."""
 
     profile: Profile = Profile.PRIVATE
@@ -179,7 +179,7 @@ class Privacy(Struct):
     tls: TLS = TLS()
 
 
-class Spec(Struct):
+class Spec(Struct, frozen=True):
     """What a user wants served."""
 
     model_repository: ModelRepository
@@ -196,7 +196,7 @@ class Spec(Struct):
     suspend: bool = False
 
 
-class Metadata(Struct):
+class Metadata(Struct, frozen=True):
     """The part of an object's metadata that the operator reads."""
 
     name: str
@@ -206,7 +206,7 @@ class Metadata(Struct):
     deletion_timestamp: str | None = None
 
 
-class ModelDeployment(Struct):
+class ModelDeployment(Struct, frozen=True):
     """A ModelDeployment without its status."""
 
     metadata: Metadata

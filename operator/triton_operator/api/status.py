@@ -19,7 +19,7 @@ class Truth(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Struct):
+class Condition(Struct, frozen=True):
     """One observation about the deployment; `message` is written for a person."""
 
     type: str
@@ -39,7 +39,7 @@ class ModelState(StrEnum):
     FAILED = "Failed"
 
 
-class ModelStatus(Struct):
+class ModelStatus(Struct, frozen=True):
     """One model: the versions that are laid out, the digest of its files, and what is wrong with it."""
 
     name: str
@@ -49,7 +49,7 @@ class ModelStatus(Struct):
     message: str = ""
 
 
-class Endpoints(Struct):
+class Endpoints(Struct, frozen=True):
     """Addresses inside the cluster."""
 
     http: str = ""
@@ -57,7 +57,7 @@ class Endpoints(Struct):
     metrics: str = ""
 
 
-class RevisionStatus(Struct):
+class RevisionStatus(Struct, frozen=True):
     """One rendered pod template that still has pods, or is the wanted one."""
 
     name: str
@@ -67,7 +67,7 @@ class RevisionStatus(Struct):
     current: bool = False
 
 
-class Failure(Struct):
+class Failure(Struct, frozen=True):
     """The last failure of a serving pod, kept after it is mended."""
 
     pod: str
@@ -78,7 +78,7 @@ class Failure(Struct):
     time: str = ""
 
 
-class Status(Struct, omit_defaults=False):
+class Status(Struct, frozen=True, omit_defaults=False):
     """What the operator last knew; `observed_generation` says of which spec."""
 
     observed_generation: int

@@ -136,5 +136,5 @@ def _runtime_vulnerable(situation: Situation) -> Verdict | None:
         )
     found = vulnerability(parse(revision.server_version))
     if found:
-        return Verdict(Truth.TRUE, Reason.BELOW_SECURITY_FLOOR, found.sentence)
+        return Verdict(Truth.TRUE, Reason.BELOW_SECURITY_FLOOR, found.message)
     return Verdict(Truth.FALSE, Reason.PATCHED, f"release {revision.server_version} has no known hole")

@@ -59,8 +59,6 @@ def _state(name: str, prepared: PreparedModel | None, blame: Diagnosis | None, *
     if any_ready:
         return ModelStatus(name=name, state=ModelState.READY, versions=versions, digest=digest)
     if blame:
-        return ModelStatus(
-            name=name, state=ModelState.FAILED, versions=versions, digest=digest, message=blame.message
-        )
+        return ModelStatus(name=name, state=ModelState.FAILED, versions=versions, digest=digest, message=blame.message)
     state = ModelState.PREPARED if prepared else ModelState.PENDING
     return ModelStatus(name=name, state=state, versions=versions, digest=digest)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
-from triton_operator.triton.termination import PrepareFailed, read_prepare, read_server
+from triton_operator.triton.server_log import LoadFailure, read_server
+from triton_operator.triton.termination import PrepareFailed, read_prepare
 
 _PULL_REASONS = frozenset(
     {
@@ -51,13 +52,16 @@ def diagnose(pod: Pod, events: Sequence[PodEvent], gpu_resource: str = "") -> Di
     )
 
 
-def describe_end(ended: Terminated) -> str:
+def _describe_end(ended: Terminated) -> str:
     """How a container ended, and the last lines that it left."""
-    how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
-    if ended.exit_code > 128:
-        how = f"exit code {ended.exit_code} (signal {ended.exit_code - 128})"
     lines = [line.strip() for line in ended.message.strip().splitlines() if line.strip()]
-    return f"{how}: {' / '.join(lines[-_MESSAGE_LINES:])}" if lines else how
+    return ": ".join([_describe_code(ended), *([" / ".join(lines[-_MESSAGE_LINES:])] if lines else [])])
+
+
+def _describe_code(ended: Terminated) -> str:
+    """Shells and runtimes report a death by signal N as exit code 128 + N."""
+    signal = ended.signal or max(ended.exit_code - 128, 0)
+    return f"exit code {ended.exit_code} (signal {signal})" if signal else f"exit code {ended.exit_code}"
 
 
 def _not_scheduled(pod: Pod, gpu_resource: str) -> Diagnosis | None:
@@ -110,7 +114,7 @@ def _prepare_failed(pod: Pod) -> Diagnosis | None:
     report = read_prepare(ended.message)
     if isinstance(report, PrepareFailed):
         return Diagnosis(report.reason, report.message, report.model)
-    return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {describe_end(ended)}")
+    return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {_describe_end(ended)}")
 
 
 def _server_failed(pod: Pod) -> Diagnosis | None:
@@ -128,21 +132,19 @@ def judge_end(container: Container, ended: Terminated) -> Diagnosis:
             Reason.OUT_OF_MEMORY,
             f"container {container.name} was killed for memory; raise spec.resources.limits.memory or remove the limit",
         )
-    report = read_server(ended.message)
-    if report.load_failures:
-        failure = report.load_failures[0]
-        return Diagnosis(Reason.MODEL_LOAD_FAILED, report.sentence, failure.model)
+    found = next(iter(read_server(ended.message)), None)
+    if isinstance(found, LoadFailure):
+        version = f" version {found.version}" if found.version else ""
+        return Diagnosis(
+            Reason.MODEL_LOAD_FAILED, f"failed to load '{found.model}'{version}: {found.message}", found.model
+        )
     if ended.exit_code == 0 and not container.started:
         # Seen: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message.
         return Diagnosis(
             Reason.STARTUP_TIMEOUT, f"container {container.name} was not ready within its start-up budget and was ended"
         )
-    detail = f": {report.sentence}" if report.sentence else ""
-    return Diagnosis(Reason.CRASHED, f"container {container.name} ended with {describe_end(ended) if not detail else _code(ended) + detail}")
-
-
-def _code(ended: Terminated) -> str:
-    return describe_end(Terminated(exit_code=ended.exit_code, signal=ended.signal))
+    how = f"container {container.name} ended with {_describe_code(ended)}"
+    return Diagnosis(Reason.CRASHED, f"{how}: {found.message}" if found else how, found.model if found else "")
 
 
 def _volume_not_mounted(events: Sequence[PodEvent]) -> Diagnosis | None:

@@ -23,7 +23,7 @@ HISTORY = 3
 """ControllerRevisions kept for each deployment, the current one included."""
 
 
-class Revision(Struct, omit_defaults=False):
+class Revision(Struct, frozen=True, omit_defaults=False):
     """Everything about pods that a later operator must not render differently.
 
     `config` is the ConfigMap's data, `service_ports` the plain Service's, `template` a PodTemplateSpec that carries
@@ -48,7 +48,7 @@ class Revision(Struct, omit_defaults=False):
         return revision_name(deployment_name, self.encode())
 
 
-class RevisionSummary(Struct):
+class RevisionSummary(Struct, frozen=True):
     """The few fields that status and pruning need; msgspec skips the template, which is nearly all of the content."""
 
     template_hash: str
@@ -56,7 +56,7 @@ class RevisionSummary(Struct):
     config_name: str
 
 
-class _PodInputs(Struct):
+class _PodInputs(Struct, frozen=True):
     """The part of a spec that reaches pods; members may be added, never removed or given another default."""
 
     model_repository: Any

@@ -1,6 +1,6 @@
 """Which Triton image a deployment runs: its own, or the catalogue's entry for what it asks.
 
-Pure; called once per rendering. An image's version decides which flags it gets and whether it is known to be vulnerable.
+Pure; called once per rendering. An image's version decides which flags it gets and whether it has known holes.
 """
 
 from __future__ import annotations

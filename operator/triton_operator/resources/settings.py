@@ -20,7 +20,7 @@ class Accelerator(StrEnum):
     CPU = "CPU"
 
 
-class CatalogueImage(Struct):
+class CatalogueImage(Struct, frozen=True):
     """A Triton image that deployments may use; `version` is its NVIDIA release, YY.MM."""
 
     image: str
@@ -30,7 +30,7 @@ class CatalogueImage(Struct):
     default: bool = False
 
 
-class Settings(Struct):
+class Settings(Struct, frozen=True):
     """All of them; `operator_image` runs as the `prepare` container of serving pods."""
 
     operator_image: str

@@ -1,0 +1,117 @@
+"""Objects for tests, with defaults that are valid: a test names only what it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.api.spec import ModelDeployment, parse
+from triton_operator.cluster.observed import Condition, Container, Pod, Terminated
+from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
+from triton_operator.triton.termination import Prepared, PreparedModel, encode
+
+NOW = "2026-01-02T03:04:05Z"
+
+SETTINGS = Settings(
+    operator_image="example.org/triton-operator:1",
+    images=(
+        CatalogueImage(image="nvcr.io/nvidia/tritonserver:26.11-py3", version="26.11", default=True),
+        CatalogueImage(
+            image="example.org/triton-cpu:24.10", version="24.10", accelerator=Accelerator.CPU, default=True
+        ),
+    ),
+)
+
+
+def a_body(name: str = "digits", namespace: str = "shop", **spec: Any) -> dict[str, Any]:
+    """A ModelDeployment as the API server stores it; keyword arguments are fields of its spec."""
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "uid": f"uid-of-{name}",
+        "generation": 1,
+        "resourceVersion": "100",
+    }
+    return {
+        "apiVersion": "triton-operator.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": metadata,
+        "spec": {
+            "modelRepository": {"image": {"reference": "example.org/models:1"}},
+            "models": [{"name": "digits"}],
+            "replicas": 1,
+        }
+        | spec,
+    }
+
+
+def a_deployment(name: str = "digits", namespace: str = "shop", **spec: Any) -> ModelDeployment:
+    """The same, parsed."""
+    return parse(a_body(name, namespace, **spec))
+
+
+def a_pod(
+    name: str = "digits-1",
+    *,
+    revision: str,
+    ready: bool = False,
+    containers: tuple[Container, ...] | None = None,
+    conditions: tuple[Condition, ...] = (),
+    **fields: Any,
+) -> Pod:
+    """A serving pod on a node; `ready` makes it a healthy one."""
+    status = "True" if ready else "False"
+    defaults: dict[str, Any] = {
+        "namespace": "shop",
+        "uid": f"uid-of-{name}",
+        "resource_version": 1,
+        "deployment": "digits",
+        "created_at": NOW,
+        "node": "node-1",
+        "phase": "Running" if ready else "Pending",
+    }
+    return Pod(
+        name=name,
+        revision=revision,
+        conditions=(Condition(type="Ready", status=status), *conditions),
+        containers=containers if containers is not None else (prepared(), serving(ready=ready)),
+        **(defaults | fields),
+    )
+
+
+def prepared(*models: str, versions: tuple[str, ...] = ("1",)) -> Container:
+    """The `prepare` container after it succeeded."""
+    laid_out = tuple(PreparedModel(name=model, versions=versions) for model in models or ("digits",))
+    message = encode(Prepared(models=laid_out)).decode()
+    return Container(name=CONTAINER_PREPARE, init=True, terminated=Terminated(exit_code=0, message=message))
+
+
+def ended_prepare(message: str, *, exit_code: int = 1, reason: str = "Error") -> Container:
+    """The `prepare` container after it failed."""
+    ended = Terminated(exit_code=exit_code, reason=reason, message=message, finished_at=NOW)
+    return Container(
+        name=CONTAINER_PREPARE, init=True, waiting_reason="CrashLoopBackOff", last_terminated=ended, restarts=1
+    )
+
+
+def serving(*, ready: bool = True, started: bool = True) -> Container:
+    """The `triton` container while it runs."""
+    return Container(name=CONTAINER_TRITON, init=False, ready=ready, started=started, running=True)
+
+
+def ended_server(message: str = "", *, exit_code: int = 1, reason: str = "Error", finished_at: str = NOW) -> Container:
+    """The `triton` container after it ended and before it is started again."""
+    ended = Terminated(exit_code=exit_code, reason=reason, message=message, finished_at=finished_at)
+    return Container(
+        name=CONTAINER_TRITON, init=False, waiting_reason="CrashLoopBackOff", last_terminated=ended, restarts=1
+    )
+
+
+def waiting(reason: str, message: str = "", *, name: str = CONTAINER_TRITON) -> Container:
+    """A container that the kubelet cannot start yet."""
+    return Container(name=name, init=name == CONTAINER_PREPARE, waiting_reason=reason, waiting_message=message)
+
+
+def unschedulable(message: str) -> Condition:
+    """The scheduler's condition of a pod that fits nowhere."""
+    return Condition(type="PodScheduled", status="False", reason="Unschedulable", message=message)

@@ -1,0 +1,87 @@
+"""A real node with the operator installed as a user would: Helm chart, images, restricted namespaces.
+
+The node is brought up once for the whole run, and taken down at the end unless it was up before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack import cluster as local
+from hack.cluster.handle import Cluster
+from hack.images import Image, build
+from hack.install import install_operator
+from tests.kube import Kube, Object
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Cluster]:
+    was_up = local.is_up()
+    yield local.ensure()
+    if not was_up:
+        local.down()
+
+
+@pytest.fixture(scope="session")
+def images(node: Cluster) -> dict[str, Image]:
+    built = {image.name: image for image in build("operator", "triton-cpu", "models")}
+    node.load_images(built.values())
+    return built
+
+
+@pytest.fixture(scope="session")
+def operator(node: Cluster, images: dict[str, Image]) -> str:
+    """The namespace in which the operator runs."""
+    return install_operator(node, images)
+
+
+@pytest.fixture(scope="session")
+def in_namespace(node: Cluster) -> Callable[[str], Kube]:
+    """Kubectl for any namespace."""
+    return lambda namespace: Kube(local.tools() / "kubectl", node.kubeconfig, namespace)
+
+
+@pytest.fixture(scope="module")
+def kube(request: pytest.FixtureRequest, operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
+    """A namespace of this module's own that enforces Pod Security `restricted`."""
+    name = re.sub(r"[^a-z0-9-]+", "-", f"e2e-{Path(str(request.path)).stem.removeprefix('test_')}")
+    found = in_namespace(name)
+    metadata = {"name": name, "labels": RESTRICTED}
+    found.run(
+        "apply",
+        "-f",
+        "-",
+        namespaced=False,
+        stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+    )
+    yield found
+    found.run("delete", "namespace", name, "--wait=true", namespaced=False)
+
+
+@pytest.fixture(scope="session")
+def model_deployment(images: dict[str, Image]) -> Callable[..., Object]:
+    """Builds a ModelDeployment over the built model image."""
+
+    def make(name: str, **spec: Any) -> Object:
+        defaults = {
+            "modelRepository": {"image": {"reference": images["models"].reference}},
+            "models": [{"name": name}],
+            # Two cores carry the node, its pods and the tests.
+            "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
+        }
+        return {
+            "apiVersion": "triton-operator.io/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name.replace("_", "-")},
+            "spec": {key: value for key, value in (defaults | spec).items() if value is not None},
+        }
+
+    return make

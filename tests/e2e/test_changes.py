@@ -1,0 +1,129 @@
+"""What happens to a served model when somebody changes something: the user, or another hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.kube import Kube, Object
+
+NAME = "linear-regression"
+REPAIR_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[None]:
+    kube.apply(model_deployment("linear_regression"))
+    kube.wait_ready(NAME)
+    yield
+    kube.delete("modeldeployment", NAME)
+
+
+def test_a_change_of_the_spec_rolls_the_pods(kube: Kube) -> None:
+    before = {pod["metadata"]["uid"] for pod in kube.list("pods")}
+    kube.patch("modeldeployment", NAME, {"spec": {"triton": {"logLevel": "Info"}}})
+    kube.wait_ready(NAME)
+    after = {pod["metadata"]["uid"] for pod in kube.list("pods") if "deletionTimestamp" not in pod["metadata"]}
+    assert after.isdisjoint(before)
+
+
+def test_scale_changes_the_number_of_pods_and_rolls_none(kube: Kube) -> None:
+    before = _serving_uids(kube)
+    kube.run("scale", f"md/{NAME}", "--replicas=3")
+    body = kube.wait_ready(NAME)
+    assert body["status"]["readyReplicas"] == 3
+    assert before <= _serving_uids(kube)
+    assert kube.get("poddisruptionbudget", NAME)
+    kube.run("scale", f"md/{NAME}", "--replicas=1")
+    kube.wait_ready(NAME)
+    kube.wait(lambda: kube.get("poddisruptionbudget", NAME) is None, "the disruption budget is gone")
+
+
+@pytest.mark.parametrize("kind", ["service", "networkpolicy", "serviceaccount", "deployment"])
+def test_a_deleted_child_is_back_within_two_seconds(kind: str, kube: Kube) -> None:
+    before = kube.get(kind, NAME)
+    assert before
+    kube.delete(kind, NAME, wait=False)
+    kube.wait(lambda: _is_another(kube.get(kind, NAME), before), f"a new {kind}", REPAIR_SECONDS)
+    kube.wait_ready(NAME)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "is_repaired"),
+    [
+        ("service", {"spec": {"type": "NodePort"}}, lambda body: body["spec"]["type"] == "ClusterIP"),
+        (
+            "service",
+            {"spec": {"externalIPs": ["192.0.2.1"]}},
+            lambda body: not body["spec"].get("externalIPs"),
+        ),
+        ("networkpolicy", {"spec": {"egress": [{}]}}, lambda body: not body["spec"].get("egress")),
+        ("networkpolicy", {"spec": {"policyTypes": ["Ingress"]}}, lambda body: "Egress" in body["spec"]["policyTypes"]),
+        ("deployment", {"spec": {"replicas": 4}}, lambda body: body["spec"]["replicas"] == 1),
+        (
+            "deployment",
+            {"spec": {"template": {"spec": {"nodeSelector": {"nowhere": "true"}}}}},
+            lambda body: "nodeSelector" not in body["spec"]["template"]["spec"],
+        ),
+    ],
+    ids=["service type", "external address", "egress rule", "policy types", "replicas", "node selector"],
+)
+def test_an_edited_child_is_repaired_within_two_seconds(
+    kind: str, change: Object, is_repaired: Callable[[Object], bool], kube: Kube
+) -> None:
+    kube.patch(kind, NAME, change)
+    kube.wait(lambda: is_repaired(kube.get(kind, NAME) or {}), f"{kind} is repaired", REPAIR_SECONDS)
+    kube.wait_ready(NAME)
+
+
+def test_a_container_that_somebody_adds_is_removed(kube: Kube) -> None:
+    intruder = {"name": "intruder", "image": "example.org/intruder:1"}
+    change = '[{"op": "add", "path": "/spec/template/spec/containers/-", "value": %s}]'
+    kube.run("patch", "deployment", NAME, "--type=json", "-p", change % json.dumps(intruder))
+
+    def only_ours() -> bool:
+        body = kube.get("deployment", NAME)
+        return bool(body) and [c["name"] for c in body["spec"]["template"]["spec"]["containers"]] == ["triton"]
+
+    kube.wait(only_ours, "the container is gone", REPAIR_SECONDS)
+    kube.wait_ready(NAME)
+
+
+def test_labels_and_annotations_of_others_stay(kube: Kube) -> None:
+    kube.run("annotate", "service", NAME, "example.org/note=mine")
+    kube.patch("service", NAME, {"spec": {"sessionAffinity": "ClientIP"}})
+    kube.wait(lambda: (kube.get("service", NAME) or {})["spec"]["sessionAffinity"] == "None", "the Service is repaired")
+    body = kube.get("service", NAME)
+    assert body
+    assert body["metadata"]["annotations"]["example.org/note"] == "mine"
+
+
+def test_kubectl_rollout_restart_works(kube: Kube) -> None:
+    before = _serving_uids(kube)
+    kube.run("rollout", "restart", f"deployment/{NAME}")
+    kube.wait(lambda: before.isdisjoint(_serving_uids(kube)) and _serving_uids(kube), "other pods serve", 90)
+    kube.wait_ready(NAME)
+
+
+def test_deletion_removes_every_child(kube: Kube, model_deployment: Callable[..., Object]) -> None:
+    body = model_deployment("linear_regression", replicas=2, autoscaling={"maxReplicas": 3})
+    body["metadata"]["name"] = "short-lived"
+    kube.apply(body)
+    selector = "triton-operator.io/model-deployment=short-lived"
+    kinds = (
+        "deployment,service,serviceaccount,configmap,networkpolicy,horizontalpodautoscaler,"
+        "poddisruptionbudget,controllerrevision,replicaset,pod"
+    )
+    kube.wait(lambda: len(kube.list(kinds, selector)) >= 10, "children are there")
+    kube.delete("modeldeployment", "short-lived")
+    kube.wait(lambda: not kube.list(kinds, selector), "nothing is left", 90)
+
+
+def _serving_uids(kube: Kube) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in kube.list("pods") if "deletionTimestamp" not in pod["metadata"]}
+
+
+def _is_another(now: Object | None, before: Object) -> bool:
+    return now is not None and now["metadata"]["uid"] != before["metadata"]["uid"]

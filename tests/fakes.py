@@ -1,0 +1,262 @@
+"""A cluster in memory, for the unit tier alone: it says nothing about what a real API server does.
+
+`World` is one ModelDeployment with its reconciler; tests change its state, let it reconcile and look at what is there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tests.builders import SETTINGS, a_body
+from triton_operator.api.names import MANAGER, content_hash
+from triton_operator.api.status import Condition, Status
+from triton_operator.cluster.errors import Conflict
+from triton_operator.cluster.observed import (
+    AutoscalerState,
+    Child,
+    DeploymentState,
+    Kind,
+    Pod,
+    PodEvent,
+    RevisionState,
+)
+from triton_operator.cluster.protocol import Manifest
+from triton_operator.reconcile.reconciler import Reconciler
+from triton_operator.reconcile.store import Store
+from triton_operator.resources.settings import Settings
+
+Identity = tuple[Kind, str, str]
+
+
+class FakeCluster:
+    """Objects by kind, namespace and name; `writes` lists every write as "verb Kind/name"."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Identity, Child] = {}
+        self.manifests: dict[Identity, Manifest] = {}
+        self.writes: list[str] = []
+        self.statuses: list[Status] = []
+        self.events: list[tuple[str, str, str]] = []
+        self.pod_event_log: dict[str, list[PodEvent]] = {}
+        self.used_configs: frozenset[str] = frozenset()
+        self.fail_with: Exception | None = None
+        self._version = 1000
+
+    async def create(self, manifest: Manifest) -> Child:
+        identity = identify(manifest)
+        if identity in self.objects:
+            raise Conflict("already exists", status=409)
+        return self._store(manifest, "create", uid=f"uid-{self._version}")
+
+    async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
+        identity = identify(manifest)
+        known = self.objects.get(identity)
+        if known is None or known.uid != uid:
+            raise Conflict("another uid", status=409)
+        if manager != MANAGER:
+            return self._hand_over(identity, manifest["spec"]["replicas"])
+        return self._store(manifest, "apply", uid=uid, foreign=known.foreign)
+
+    async def replace(self, manifest: Manifest, *, uid: str) -> Child:
+        return self._store(manifest, "replace", uid=uid)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        self._write(f"delete {kind}/{name}")
+        self.objects.pop((kind, namespace, name), None)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
+        return self.objects.get((kind, namespace, name))
+
+    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
+        self._write(f"status {name}")
+        self.statuses.append(status)
+        return self._version
+
+    async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
+        return self.pod_event_log.get(pod_uid, [])
+
+    async def configs_in_use(self, namespace: str, deployment: str) -> frozenset[str]:
+        return self.used_configs
+
+    async def post_event(
+        self, namespace: str, name: str, uid: str, *, type: str, reason: str, message: str, action: str
+    ) -> None:
+        self.events.append((type, reason, message))
+
+    def put_stranger(self, kind: Kind, name: str, *, owner_uid: str = "", namespace: str = "shop") -> None:
+        """An object that somebody else made."""
+        self.objects[kind, namespace, name] = Child(
+            kind=kind, namespace=namespace, name=name, uid=f"stranger-{name}", resource_version=1, owner_uid=owner_uid
+        )
+
+    def _store(self, manifest: Manifest, verb: str, *, uid: str, foreign: bool = False) -> Child:
+        identity = identify(manifest)
+        self._write(f"{verb} {identity[0]}/{identity[2]}")
+        child = Child(
+            kind=identity[0],
+            namespace=identity[1],
+            name=identity[2],
+            uid=uid,
+            resource_version=self._version,
+            deployment=manifest["metadata"]["labels"]["triton-operator.io/model-deployment"],
+            owner_uid=manifest["metadata"]["ownerReferences"][0]["uid"],
+            fingerprint=_fingerprint(manifest),
+            foreign=foreign,
+            state=self._state(identity, manifest),
+        )
+        self.objects[identity] = child
+        self.manifests[identity] = copy.deepcopy(manifest)
+        return child
+
+    def _state(
+        self, identity: Identity, manifest: Manifest
+    ) -> DeploymentState | RevisionState | AutoscalerState | None:
+        known = self.objects.get(identity)
+        match identity[0]:
+            case Kind.DEPLOYMENT:
+                replicas = manifest["spec"].get("replicas")
+                before = known.state if known and isinstance(known.state, DeploymentState) else None
+                start = before or DeploymentState(generation=1, replicas=1, owns_replicas=False)
+                return msgspec.structs.replace(
+                    start,
+                    generation=start.generation + 1 if before else 1,
+                    replicas=start.replicas if replicas is None else replicas,
+                    owns_replicas=replicas is not None,
+                )
+            case Kind.REVISION:
+                return RevisionState(number=manifest["revision"], data=msgspec.json.encode(manifest["data"]))
+            case Kind.AUTOSCALER:
+                return AutoscalerState()
+        return None
+
+    def _hand_over(self, identity: Identity, replicas: int) -> Child:
+        self._write(f"hand over {identity[0]}/{identity[2]}")
+        known = self.objects[identity]
+        assert isinstance(known.state, DeploymentState)
+        state = msgspec.structs.replace(known.state, replicas=replicas)
+        self.objects[identity] = msgspec.structs.replace(known, state=state, resource_version=self._version)
+        return self.objects[identity]
+
+    def next_version(self) -> int:
+        """The resourceVersion of the next change by whomever."""
+        self._version += 1
+        return self._version
+
+    def _write(self, what: str) -> None:
+        if self.fail_with:
+            raise self.fail_with
+        self.next_version()
+        self.writes.append(what)
+
+
+class World:
+    """One ModelDeployment (`digits` in `shop`) and the operator that looks after it."""
+
+    def __init__(self, settings: Settings = SETTINGS, **spec: Any) -> None:
+        self.cluster = FakeCluster()
+        self.store = Store()
+        self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        self.settings = settings
+        self.reconciler = self.new_operator()
+        self.body = a_body(**spec)
+        self.store.put_deployment(self.body)
+
+    def new_operator(self, settings: Settings | None = None) -> Reconciler:
+        """A fresh operator process: nothing remembered but what the cluster shows."""
+        self.reconciler = Reconciler(self.cluster, self.store, settings or self.settings, clock=lambda: self.now)
+        return self.reconciler
+
+    async def reconcile(self) -> float | None:
+        """One pass, after which the watch tells of what was deleted."""
+        again = await self.reconciler.reconcile(self.key)
+        for (kind, name), child in self.store.view(self.key).children.items():
+            if (kind, self.key[0], name) not in self.cluster.objects:
+                self.store.drop_child(child)
+        return again
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.body["metadata"]["namespace"], self.body["metadata"]["name"]
+
+    def edit(self, **spec: Any) -> None:
+        """A user changes the spec; None removes a field."""
+        self.body["spec"] = {key: value for key, value in (self.body["spec"] | spec).items() if value is not None}
+        self.body["metadata"]["generation"] += 1
+        known = self.store.view(self.key).known
+        version = max(int(self.body["metadata"]["resourceVersion"]), known.resource_version if known else 0) + 1
+        self.body["metadata"]["resourceVersion"] = str(version)
+        if self.cluster.statuses:
+            self.body["status"] = msgspec.to_builtins(self.cluster.statuses[-1])
+        self.store.put_deployment(self.body)
+
+    def child(self, kind: Kind, name: str = "digits") -> Child:
+        return self.cluster.objects[kind, self.key[0], name]
+
+    def manifest(self, kind: Kind, name: str = "digits") -> Manifest:
+        return self.cluster.manifests[kind, self.key[0], name]
+
+    def names(self, kind: Kind) -> list[str]:
+        return sorted(name for found, _, name in self.cluster.objects if found is kind)
+
+    def change_child(self, kind: Kind, name: str = "digits", **fields: Any) -> None:
+        """Another hand changes a child, and the watch tells."""
+        version = self.cluster.next_version()
+        child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=version)
+        self.cluster.objects[kind, self.key[0], name] = child
+        self.store.put_child(child)
+
+    def roll_out(self, *pods: Pod, **counts: int) -> None:
+        """The Deployment controller and the kubelet have done their work; `counts` overrides what they report."""
+        child = self.child(Kind.DEPLOYMENT)
+        assert isinstance(child.state, DeploymentState)
+        ready = sum(any(c.type == "Ready" and c.status == "True" for c in pod.conditions) for pod in pods)
+        reported = {
+            "observed_generation": child.state.generation,
+            "current_replicas": len(pods),
+            "updated_replicas": len(pods),
+            "ready_replicas": ready,
+            "available_replicas": ready,
+        }
+        self.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(child.state, **(reported | counts)))
+        version = self.cluster.next_version()
+        self.store.replace_pods([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
+
+    def vanish(self, kind: Kind, name: str = "digits") -> None:
+        """The watch tells that a child is gone."""
+        child = self.store.view(self.key).children[kind, name]
+        self.cluster.objects.pop((kind, self.key[0], name), None)
+        self.store.drop_child(child)
+
+    @property
+    def template_hash(self) -> str:
+        labels = self.manifest(Kind.DEPLOYMENT)["spec"]["template"]["metadata"]["labels"]
+        return str(labels["triton-operator.io/revision"])
+
+    @property
+    def status(self) -> Status:
+        return self.cluster.statuses[-1]
+
+    def condition(self, kind: str) -> Condition:
+        return next(condition for condition in self.status.conditions if condition.type == kind)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def forget_writes(self) -> None:
+        self.cluster.writes.clear()
+
+
+def identify(manifest: Manifest) -> Identity:
+    """Kind, namespace and name of a manifest."""
+    return Kind(manifest["kind"]), manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _fingerprint(manifest: Manifest) -> str:
+    content = copy.deepcopy(manifest)
+    content.get("spec", {}).pop("replicas", None)
+    return content_hash(msgspec.json.encode(content, order="sorted"), 16)

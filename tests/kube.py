@@ -1,0 +1,115 @@
+"""kubectl as tests use it: apply, read, wait; every wait has a limit and says what it last saw."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Object = dict[str, Any]
+
+_POLL_SECONDS = 0.1
+
+
+class Refused(Exception):
+    """kubectl ended with an error; the text is what it said."""
+
+
+class Kube:
+    """One namespace of one cluster, seen through kubectl."""
+
+    def __init__(self, kubectl: Path, kubeconfig: Path, namespace: str) -> None:
+        self.namespace = namespace
+        self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
+
+    def run(self, *arguments: str, stdin: str | None = None, namespaced: bool = True) -> str:
+        """What kubectl prints; raises Refused."""
+        scope = [f"--namespace={self.namespace}"] if namespaced else []
+        done = subprocess.run(
+            [*self._command, *scope, *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise Refused(done.stderr.strip())
+        return done.stdout
+
+    def apply(self, *manifests: Object) -> None:
+        """Kubectl apply."""
+        self.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+
+    def get(self, kind: str, name: str) -> Object | None:
+        """The object, None when it is not there."""
+        text = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
+        found: Object | None = json.loads(text) if text else None
+        return found
+
+    def list(self, kind: str, selector: str = "") -> list[Object]:
+        """All objects of a kind in the namespace."""
+        chosen = ["-l", selector] if selector else []
+        items: list[Object] = json.loads(self.run("get", kind, *chosen, "-o", "json"))["items"]
+        return items
+
+    def patch(self, kind: str, name: str, change: Object, *, subresource: str = "") -> None:
+        """Kubectl patch with a merge patch."""
+        options = [f"--subresource={subresource}"] if subresource else []
+        self.run("patch", kind, name, "--type=merge", "-p", json.dumps(change), *options)
+
+    def delete(self, kind: str, name: str, *, wait: bool = True) -> None:
+        """Kubectl delete; gone already is fine."""
+        self.run("delete", kind, name, "--ignore-not-found", f"--wait={str(wait).lower()}")
+
+    def wait(self, look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
+        """The first true answer of `look`; fails after `seconds` saying what was waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = look()
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}; last seen: {found!r}"
+            time.sleep(_POLL_SECONDS)
+
+    def condition(self, name: str, kind: str = "Ready") -> Object | None:
+        """A condition of a ModelDeployment, None while there is none of the current generation."""
+        body = self.get("modeldeployment", name)
+        if body is None:
+            return None
+        for condition in body.get("status", {}).get("conditions", []):
+            if condition["type"] == kind and condition.get("observedGeneration") == body["metadata"]["generation"]:
+                found: Object = condition
+                return found
+        return None
+
+    def wait_ready(self, name: str, seconds: float = 120) -> Object:
+        """Wait for Ready=True of the current generation; returns the ModelDeployment."""
+        seen: list[str] = []
+
+        def ready() -> bool:
+            condition = self.condition(name)
+            text = f"{condition['reason']}: {condition.get('message', '')}" if condition else "no condition"
+            if not seen or seen[-1] != text:
+                seen.append(text)
+            return bool(condition and condition["status"] == "True")
+
+        try:
+            self.wait(ready, f"{name} is Ready", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; on the way: {' | '.join(seen)}") from None
+        body = self.get("modeldeployment", name)
+        assert body
+        return body
+
+    def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 60) -> Object:
+        """Wait until a condition is False with this reason; returns the condition."""
+        last: list[Object | None] = [None]
+
+        def found() -> Object | None:
+            last[0] = self.condition(name, kind)
+            return last[0] if last[0] and last[0]["reason"] == reason else None
+
+        try:
+            return self.wait(found, f"{kind} of {name} is {reason}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {last[0]}") from None

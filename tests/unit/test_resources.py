@@ -1,0 +1,195 @@
+"""The children as they are built: safe by themselves, valid for Kubernetes, and the same for the same spec."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import SETTINGS, a_deployment
+from triton_operator.api.errors import InvalidSpec
+from triton_operator.resources.build import build_children, render, render_new_revision
+from triton_operator.resources.revision import decode_revision, inputs_hash
+from triton_operator.resources.server_image import choose_server_image
+from triton_operator.resources.settings import Accelerator, Settings
+
+EVERYTHING: dict[str, Any] = {
+    "models": [{"name": "digits", "path": "vision/digits"}, {"name": "linear"}],
+    "autoscaling": {"minReplicas": 2, "maxReplicas": 5, "metrics": [{"type": "CPU", "averageUtilization": 60}]},
+    "gpu": {"count": 2},
+    "resources": {"limits": {"memory": "2Gi"}, "requests": {"cpu": 1}},
+    "imagePullSecrets": [{"name": "registry"}],
+    "service": {"type": "NodePort", "annotations": {"team": "vision"}},
+    "scheduling": {"nodeSelector": {"zone": "a"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]},
+    "privacy": {
+        "profile": "Private",
+        "network": {
+            "allowFrom": [{"namespaceSelector": {"matchLabels": {"team": "web"}}}],
+            "metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
+        },
+    },
+}
+
+
+def _children(**spec: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    children = render(a_deployment(**spec), SETTINGS)
+    return {(child["kind"], child["metadata"]["name"]): child for child in children}
+
+
+def _pod(**spec: Any) -> dict[str, Any]:
+    pod: dict[str, Any] = _children(**spec)["Deployment", "digits"]["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("spec", [{}, EVERYTHING, {"modelRepository": {"pvc": {"claimName": "models"}}}])
+def test_every_child_is_valid_for_kubernetes(spec: dict[str, Any]) -> None:
+    for child in _children(**spec).values():
+        manifest = copy.deepcopy(child)
+        for volume in manifest["spec"]["template"]["spec"]["volumes"] if child["kind"] == "Deployment" else []:
+            assert volume["name"]
+        kubernetes_validate.validate(manifest, "1.35", strict=True)
+
+
+def test_every_container_passes_the_restricted_level() -> None:
+    pod = _pod()
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["initContainers"] + pod["containers"]:
+        security = container["securityContext"]
+        assert not security["allowPrivilegeEscalation"]
+        assert security["readOnlyRootFilesystem"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_pod_has_no_token_and_shares_nothing_with_its_node() -> None:
+    pod = _pod()
+    assert pod["automountServiceAccountToken"] is False
+    assert not any(pod[field] for field in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"))
+
+
+def test_the_admin_key_reaches_triton_through_a_file_that_it_does_not_mount() -> None:
+    triton = _pod()["containers"][0]
+    assert triton["env"][0]["valueFrom"]["fileKeyRef"] == {"volumeName": "key", "path": "admin.env", "key": "ADMIN_KEY"}
+    assert "key" not in [mount["name"] for mount in triton["volumeMounts"]]
+    assert any(argument.endswith("admin-key=$(ADMIN_KEY)") for argument in triton["args"])
+
+
+def test_ending_leaves_time_for_endpoints_to_forget_and_requests_to_finish() -> None:
+    pod = _pod()
+    assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 15}}}
+    assert pod["terminationGracePeriodSeconds"] == 50
+
+
+def test_gpus_are_limits_and_requests_and_replace_pods_in_place() -> None:
+    deployment = _children(gpu={"count": 2})["Deployment", "digits"]
+    resources = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert resources["limits"]["nvidia.com/gpu"] == resources["requests"]["nvidia.com/gpu"] == "2"
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_requests_are_defaulted_only_where_nothing_is_said() -> None:
+    resources = _pod(resources={"limits": {"memory": "2Gi"}})["containers"][0]["resources"]
+    assert resources == {"requests": {"cpu": "250m"}, "limits": {"memory": "2Gi"}}
+
+
+def test_private_lets_nothing_out_and_only_the_namespace_in() -> None:
+    policy = _children()["NetworkPolicy", "digits"]["spec"]
+    assert policy["egress"] == []
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert [rule["from"] for rule in policy["ingress"]] == [[{"podSelector": {}}]]
+
+
+def test_no_rule_is_ever_rendered_with_an_empty_peer_list() -> None:
+    for spec in ({}, EVERYTHING):
+        for rule in _children(**spec)["NetworkPolicy", "digits"]["spec"]["ingress"]:
+            assert rule["from"]
+
+
+def test_metrics_are_open_only_to_those_named() -> None:
+    rules = _children(**EVERYTHING)["NetworkPolicy", "digits"]["spec"]["ingress"]
+    assert [rule["from"] for rule in rules if {"port": 8002, "protocol": "TCP"} in rule["ports"]] == [
+        EVERYTHING["privacy"]["network"]["metricsFrom"]
+    ]
+
+
+def test_grpc_is_marked_as_http2_without_tls() -> None:
+    ports = {port["name"]: port for port in _children()["Service", "digits"]["spec"]["ports"]}
+    assert ports["grpc"]["appProtocol"] == "kubernetes.io/h2c"
+    assert (ports["http"]["port"], ports["grpc"]["port"]) == (8000, 8001)
+
+
+def test_a_gpu_image_serves_without_gpu_only_when_no_cpu_image_is_listed() -> None:
+    gpu_only = Settings(operator_image="o:1", images=SETTINGS.images[:1])
+    assert choose_server_image(a_deployment().spec, SETTINGS).version == "24.10"
+    assert choose_server_image(a_deployment().spec, gpu_only).version == "26.11"
+    assert choose_server_image(a_deployment(gpu={}).spec, SETTINGS).version == "26.11"
+
+
+def test_a_cpu_image_is_never_chosen_for_a_gpu() -> None:
+    cpu_only = Settings(operator_image="o:1", images=SETTINGS.images[1:])
+    assert cpu_only.images[0].accelerator is Accelerator.CPU
+    with pytest.raises(InvalidSpec, match=r"spec\.triton\.version"):
+        choose_server_image(a_deployment(gpu={}).spec, cpu_only)
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("nvcr.io/nvidia/tritonserver:26.11-py3", "26.11"),
+        ("registry.local:5000/triton:25.08", "25.08"),
+        ("registry.local:5000/triton", ""),
+        ("example.org/triton@sha256:abc", ""),
+        ("example.org/triton:v1.2.3", ""),
+    ],
+)
+def test_the_release_is_read_from_the_tag(image: str, version: str) -> None:
+    assert choose_server_image(a_deployment(triton={"image": image}).spec, SETTINGS) == (image, version)
+
+
+def test_the_same_spec_renders_the_same_bytes() -> None:
+    first, second = (render_new_revision(a_deployment(**EVERYTHING), SETTINGS).encode() for _ in range(2))
+    assert first == second
+
+
+def test_a_revision_read_back_builds_the_same_children() -> None:
+    deployment = a_deployment(**EVERYTHING)
+    revision = render_new_revision(deployment, SETTINGS)
+    again = decode_revision(revision.encode())
+    assert build_children(deployment, again, number=1, replicas=2) == build_children(
+        deployment, revision, number=1, replicas=2
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"replicas": 4}, {"suspend": True}, {"autoscaling": {"maxReplicas": 3}}, {"service": {"type": "NodePort"}}],
+)
+def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str, Any]) -> None:
+    assert inputs_hash(a_deployment(**change).spec) == inputs_hash(a_deployment().spec)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": [{"name": "other"}]},
+        {"gpu": {"count": 1}},
+        {"triton": {"logLevel": "Info"}},
+        {"resources": {"limits": {"cpu": 2}}},
+        {"scheduling": {"nodeSelector": {"a": "b"}}},
+        {"imagePullSecrets": [{"name": "x"}]},
+        {"modelRepository": {"image": {"reference": "example.org/models:2"}}},
+    ],
+)
+def test_fields_that_touch_pods_change_their_hash(change: dict[str, Any]) -> None:
+    assert inputs_hash(a_deployment(**change).spec) != inputs_hash(a_deployment().spec)
+
+
+@given(name=st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True))
+def test_every_child_name_is_a_dns_label(name: str) -> None:
+    for child in render(a_deployment(name), SETTINGS):
+        assert len(child["metadata"]["name"]) <= 63
+        assert child["metadata"]["name"].startswith(name)
