@@ -66,7 +66,7 @@ def _status(arguments: argparse.Namespace) -> int:
         return 0
     states = node.status()
     for name, state in states.items():
-        past = f", restarted {state['restarts']} times, last ended with {state['lastExit']}" if state["restarts"] else ""
+        past = f", {state['restarts']} restarts, last ended with {state['lastExit']}" if state["restarts"] else ""
         print(f"  {name}: {'runs' if state['running'] else 'does not run'}{past}")
     if not states:
         print("  no node runs")

@@ -12,20 +12,19 @@ that can be deleted.
 
 from __future__ import annotations
 
+import os
 import socket
-import ssl
-import subprocess
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hack.cluster import commands, credentials, pki
 from hack.cluster.failures import ClusterError
+from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.kubeconfig import write_kubeconfig, write_token_kubeconfig
 from hack.cluster.process import Child
 from hack.cluster.programs import tools
+from hack.cluster.readiness import api_is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +112,8 @@ class ControlPlane:
         """Start one component, on its old port and data when it ran before, and await it."""
         command = self._command(name)
         command[0] = str(self._programs / command[0])
-        child = Child(command, self.log(name))
+        # A proxy that the person has set must not be asked for loopback addresses.
+        child = Child(command, self.log(name), {"PATH": os.environ["PATH"], "HOME": str(self.directory)})
         self._children[name] = child
         child.await_ready(lambda: self._is_ready(name), _READY_SECONDS)
 
@@ -143,24 +143,10 @@ class ControlPlane:
     def _is_ready(self, name: str) -> bool:
         if name == "etcd":
             return accepts(self._at.etcd_port)
-        return self._api_says_ready()
-
-    def _api_says_ready(self) -> bool:
-        context = ssl.create_default_context(cafile=self.certificate_authority)
-        context.load_cert_chain(self._at.pki / "admin.crt", self._at.pki / "admin.key")
-        try:
-            with urllib.request.urlopen(f"{self.server}/readyz", timeout=5, context=context):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+        return api_is_ready(self.server, self._at.pki)
 
     def _kubectl(self, *arguments: str) -> str:
-        command = [str(self._programs / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            msg = f"`kubectl {' '.join(arguments[:3])}` failed: {result.stderr.strip()}"
-            raise ClusterError(msg)
-        return result.stdout
+        return kubectl_output(kubectl_command(self._programs, self.kubeconfig), *arguments)
 
     def __enter__(self) -> Self:
         """Start; see `start`."""

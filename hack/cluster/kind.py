@@ -18,7 +18,7 @@ import yaml
 
 from hack.cache import cache_dir, locked
 from hack.cluster.failures import ClusterError
-from hack.cluster.handle import port_forwarded
+from hack.cluster.handle import kubectl_command, port_forwarded
 from hack.cluster.kubeconfig import give_to_invoker
 from hack.cluster.programs import tools
 from hack.progress import step
@@ -55,7 +55,7 @@ class KindCluster:
     @contextmanager
     def reach(self, namespace: str, service: str, port: int | str) -> Iterator[str]:
         """Yield "127.0.0.1:PORT" of a port-forward to one of the Service's pods."""
-        kubectl = [str(tools("kubectl") / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        kubectl = kubectl_command(tools("kubectl"), self.kubeconfig)
         log = self.kubeconfig.parent / "port-forward.log"
         with port_forwarded(kubectl, namespace, service, port, log) as address:
             yield address

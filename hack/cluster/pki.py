@@ -7,7 +7,7 @@ as long as the cluster's folder.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_LIFETIME = datetime.timedelta(days=365)
+_LIFETIME = dt.timedelta(days=365)
 # A machine whose clock is a little behind another's must not refuse a fresh certificate.
-_BACKDATE = datetime.timedelta(hours=1)
+_BACKDATE = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256())
 
     def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(name)

@@ -23,10 +23,27 @@ if TYPE_CHECKING:
 KUBERNETES = "k8s.io/kubernetes"
 KUBECTL_PACKAGE_VERSION = "1.36.3"
 
+_SERVERS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
+)
 NODE = GoModule(
     name="node",
     folder=HACK / "tools" / "node",
-    programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"),
+    programs=(
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kube-proxy",
+        "coredns",
+    ),
     links=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"),
     versions=(
         ("k8s.io/component-base/version.gitVersion", KUBERNETES, "whole"),

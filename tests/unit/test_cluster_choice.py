@@ -8,6 +8,7 @@ import pytest
 
 from hack import cache
 from hack.cluster.choice import Choice, choose
+from hack.cluster.failures import MachineError
 from hack.cluster.native import preflight
 
 _GOOD = preflight.Machine(
@@ -34,7 +35,7 @@ def test_the_native_node_is_used_when_no_engine_answers() -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="CLUSTER=minikube .* current, kind, native"):
+    with pytest.raises(ValueError, match=r"CLUSTER=minikube .* current, kind, native"):
         choose("minikube", None, native_runs=False)
 
 
@@ -71,7 +72,7 @@ def test_less_disk_is_needed_when_the_programs_are_built() -> None:
 
 
 def test_all_findings_come_in_one_error() -> None:
-    with pytest.raises(preflight.MachineError, match=r"native node:\n  - one\n  - two"):
+    with pytest.raises(MachineError, match=r"native node:\n  - one\n  - two"):
         preflight.require(["one", "two"])
 
 
@@ -94,9 +95,14 @@ def test_a_relative_cache_folder_is_refused() -> None:
 
 def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "programs"
-    with pytest.raises(RuntimeError), cache.filled(folder) as draft:
-        (draft / "half").touch()
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with cache.filled(folder) as draft:
+            (draft / "half").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert list(tmp_path.iterdir()) == []
 
     with cache.filled(folder) as draft:

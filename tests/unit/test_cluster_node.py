@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from hack.cluster import credentials
+from hack.cluster import credentials, pki
 from hack.cluster.failures import ClusterError
 from hack.cluster.native import components, config, images, isolation, record, stop
 from hack.cluster.native.addons import addons
@@ -165,7 +165,7 @@ def test_a_node_whose_record_is_lost_is_found_by_its_command_line(tmp_path: Path
 def test_certificates_name_users_as_kubernetes_reads_them(tmp_path: Path) -> None:
     at = Layout(tmp_path).endpoints
     authority = credentials.write_control_plane_files(at, "https://10.99.0.1:6443")
-    authority.issue("kubelet", credentials.pki.Subject("system:node:node", groups=("system:nodes",)))
+    authority.issue("kubelet", pki.Subject("system:node:node", groups=("system:nodes",)))
 
     certificate = x509.load_pem_x509_certificate((at.pki / "kubelet.crt").read_bytes())
 

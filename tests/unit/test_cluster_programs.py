@@ -31,7 +31,9 @@ def module(tmp_path: Path) -> GoModule:
     folder.mkdir()
     (folder / "go.mod").write_text(_GO_MOD)
     (folder / "main.go").write_text("package main\n")
-    return GoModule("m", folder, ("m",), versions=(("v.major", "example.com/a", "major"), ("v.all", "example.com/b", "whole")))
+    return GoModule(
+        "m", folder, ("m",), versions=(("v.major", "example.com/a", "major"), ("v.all", "example.com/b", "whole"))
+    )
 
 
 @pytest.mark.parametrize("name", ["go.mod", "go.sum", "main.go", "deeper/other.go"])

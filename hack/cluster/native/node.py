@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hack.cache import cache_dir, locked
 from hack.cluster.failures import ClusterError
-from hack.cluster.handle import kubectl_output
+from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.native import preflight, record
 from hack.cluster.native.images import import_images, stored
 from hack.cluster.native.layout import SHARE_IN_NODE, Layout
@@ -97,8 +96,8 @@ class NativeCluster:
             forwarder.wait()
 
     def _service_address(self, namespace: str, service: str, port: int | str) -> str:
-        query = 'jsonpath={.spec.clusterIP}{range .spec.ports[*]} {.name}={.port}{end}'
-        kubectl = [str(self.programs / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        query = "jsonpath={.spec.clusterIP}{range .spec.ports[*]} {.name}={.port}{end}"
+        kubectl = kubectl_command(self.programs, self.kubeconfig)
         text = kubectl_output(kubectl, "get", "service", service, "--namespace", namespace, "-o", query)
         return service_address(text, f"{namespace}/{service}", port)
 
@@ -167,7 +166,7 @@ def status() -> dict[str, dict[str, Any]]:
 
 def _start(place: Layout) -> NativeCluster:
     # Imported late: the images are built by programs that this package provides.
-    from hack.images import build  # noqa: PLC0415
+    from hack.images import build
 
     programs = tools()
     pause, dns = build("pause", "coredns")

@@ -105,28 +105,32 @@ def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
+_OVERLAY = (
+    'mkdir -p "$DRAFT/low" "$DRAFT/up" "$DRAFT/work" "$DRAFT/all" && '
+    'mount -t overlay overlay -o "lowerdir=$DRAFT/low,upperdir=$DRAFT/up,workdir=$DRAFT/work" "$DRAFT/all"'
+)
+_NO_OVERLAY = (
+    "overlay mounts do not work in the cache folder: load the kernel module overlay, "
+    "or set TRITON_OPERATOR_CACHE to a folder on an ordinary disk file system"
+)
 # Each trial is a line of shell and what it means when it fails. They run in
 # namespaces of their own, which end with the shell.
 _TRIALS = (
     ("mount -t tmpfs tmpfs /run", "mounting is refused (a container or a security module forbids it)"),
-    (
-        'mkdir -p "$DRAFT/low" "$DRAFT/up" "$DRAFT/work" "$DRAFT/all" && '
-        'mount -t overlay overlay -o "lowerdir=$DRAFT/low,upperdir=$DRAFT/up,workdir=$DRAFT/work" "$DRAFT/all"',
-        "overlay mounts do not work in the cache folder: load the kernel module overlay, or set TRITON_OPERATOR_CACHE "
-        "to a folder on an ordinary disk file system",
-    ),
+    (_OVERLAY, _NO_OVERLAY),
     ("mount -t sysfs sysfs /sys", "a new /sys cannot be mounted (the container is unprivileged)"),
     ('"$TOOLS/ip" link set lo up', "the network of a new namespace cannot be set up"),
     ('"$TOOLS/ip" link add tv0 type veth peer name tv1', "virtual network links are missing: load the module veth"),
     ("echo 1 > /proc/sys/net/ipv4/ip_forward", "packet forwarding cannot be switched on in a new namespace"),
-    ('"$TOOLS/nft" -f "$DRAFT/rules"', "the packet filter lacks a feature: load the modules nf_tables and nft_chain_nat"),
+    ('"$TOOLS/nft" -f "$DRAFT/rules"', "the packet filter lacks a feature: load the modules nf_tables, nft_chain_nat"),
 )
 _RULES = """\
 table ip trial {
   map services { type ipv4_addr . inet_proto . inet_service : verdict; }
   chain target { dnat to 10.0.0.1:80; }
-  chain nat { type nat hook prerouting priority dstnat; ct state new numgen random mod 2 vmap { 0 : jump target }; fib daddr type local return; }
-  chain out { type nat hook postrouting priority srcnat; meta mark & 0x4000 == 0x4000 masquerade fully-random; }
+  chain nat { type nat hook prerouting priority dstnat; ct state new numgen random mod 2 vmap { 0 : jump target }; }
+  chain local { type nat hook output priority dstnat; fib daddr type local return; }
+  chain out { type nat hook postrouting priority srcnat; meta mark & 0x4000 == 0x4000 masquerade; }
   chain forward { type filter hook forward priority filter; ct state established,related accept; }
 }
 """

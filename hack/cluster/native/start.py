@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +19,7 @@ from typing import TYPE_CHECKING
 from hack.cache import cache_dir
 from hack.cluster import credentials, pki
 from hack.cluster.failures import StartError
+from hack.cluster.handle import kubectl_command
 from hack.cluster.kubeconfig import write_kubeconfig
 from hack.cluster.native import preflight, record
 from hack.cluster.native.addons import KUBELET_CLIENT, POLICY_ENFORCER, addons
@@ -31,6 +29,7 @@ from hack.cluster.native.images import import_images
 from hack.cluster.native.layout import NODE_ADDRESS, NODE_NAME
 from hack.cluster.native.stop import clear, stop
 from hack.cluster.process import log_end
+from hack.cluster.readiness import api_is_ready
 from hack.progress import step
 
 if TYPE_CHECKING:
@@ -125,7 +124,8 @@ def _spawn(layout: Layout, programs: Path, listener: int) -> int:
     namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private"]
     words = ["-m", "hack.cluster.native.supervisor", str(layout.root), str(programs), str(listener)]
     # A short environment: a proxy or a language set by the person must not reach the components.
-    environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(_REPOSITORY)}
+    environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
+    environment |= {"PYTHONPATH": str(_REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
     with (layout.logs / "supervisor.log").open("wb") as log:
         outer = subprocess.Popen(
             ["unshare", *namespaces, sys.executable, *words],
@@ -147,12 +147,17 @@ def _spawn(layout: Layout, programs: Path, listener: int) -> int:
 
 
 def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, found: RunRecord) -> None:
-    kubectl = [str(programs / "kubectl"), "--kubeconfig", str(layout.kubeconfig)]
+    kubectl = kubectl_command(programs, layout.kubeconfig)
     with step("import the node's own images"):
         _await(layout, found, "containerd", lambda: _is_open(layout, "containerd"))
         import_images(found.supervisor, programs, [pause, dns])
     with step("wait for the API server"):
-        _await(layout, found, "kube-apiserver", lambda: _api_is_ready(layout, found))
+        _await(
+            layout,
+            found,
+            "kube-apiserver",
+            lambda: api_is_ready(f"https://127.0.0.1:{found.api_port}", layout.endpoints.pki),
+        )
         _apply(kubectl, addons(dns.reference))
     with step("wait for the node and its DNS"):
         _await(layout, found, "kubelet", lambda: _node_is_ready(kubectl))
@@ -182,17 +187,6 @@ def _is_open(layout: Layout, component: str) -> bool:
     return bool(record.component_states(layout).get(component, {}).get("ready"))
 
 
-def _api_is_ready(layout: Layout, found: RunRecord) -> bool:
-    folder = layout.endpoints.pki
-    context = ssl.create_default_context(cafile=folder / "ca.crt")
-    context.load_cert_chain(folder / "admin.crt", folder / "admin.key")
-    try:
-        with urllib.request.urlopen(f"https://127.0.0.1:{found.api_port}/readyz", timeout=5, context=context):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def _node_is_ready(kubectl: list[str]) -> bool:
     query = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
     return _output([*kubectl, "get", "nodes", "-o", query]) == "True"
@@ -213,4 +207,3 @@ def _apply(kubectl: list[str], manifests: list[dict[str, object]]) -> None:
 
 def _output(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-

@@ -1,0 +1,25 @@
+"""Whether an API server is ready, asked over TLS as an administrator.
+
+Enters: its URL and the folder of certificates. Leaves: yes or no. Called by
+`controlplane` and by the native node while they wait.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+_SECONDS = 5.0
+
+
+def api_is_ready(server: str, pki: Path) -> bool:
+    """Whether `server`, an https URL, answers /readyz with 200; any failure to answer is a no."""
+    context = ssl.create_default_context(cafile=pki / "ca.crt")
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    try:
+        with urllib.request.urlopen(f"{server}/readyz", timeout=_SECONDS, context=context):  # noqa: S310  (our URL)
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
