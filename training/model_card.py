@@ -53,16 +53,11 @@ def read(folder: Path) -> ModelCard:
     """Read the facts of the card in a model's folder."""
     path = folder / FILE_NAME
     try:
-        before, facts, _ = path.read_text(encoding="utf-8").split(_FENCE, maxsplit=2)
-        if before:
-            raise ModelCardError(_advice(path, "it does not begin with ---"))
-        return ModelCard(**yaml.safe_load(facts))
-    except (OSError, TypeError, yaml.YAMLError) as error:
-        raise ModelCardError(_advice(path, str(error))) from error
-    except ValueError as error:
-        if isinstance(error, ModelCardError):
-            raise
-        raise ModelCardError(_advice(path, "its facts do not stand between two lines of ---")) from error
+        return ModelCard(**yaml.safe_load(_facts(path.read_text(encoding="utf-8"))))
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        message = f"{path} is not a model card: {problem}. Write it anew by training: python -m training {folder.name}"
+        raise ModelCardError(message) from error
 
 
 def sha256(path: Path) -> str:
@@ -73,11 +68,11 @@ def sha256(path: Path) -> str:
 def differences(claimed: ModelCard, measured: ModelCard) -> list[str]:
     """Compare the scores of two cards; one sentence for each that differs by more than its tolerance."""
     return [
-        f"{part} {name}: the model card says {value:.6g}, retraining gave {measured.scores[part][name]:.6g} "
+        f"{part} {name}: the model card says {value:.6g}, retraining gave {reached:.6g} "
         f"(tolerance {claimed.tolerances[name]:g})"
         for part, scores in claimed.scores.items()
         for name, value in scores.items()
-        if abs(measured.scores[part][name] - value) > claimed.tolerances[name]
+        if not abs((reached := measured.scores[part][name]) - value) <= claimed.tolerances[name]  # NaN never is
     ]
 
 
@@ -90,8 +85,12 @@ def damaged_files(card: ModelCard, folder: Path) -> list[str]:
     ]
 
 
-def _advice(path: Path, problem: str) -> str:
-    return f"{path} is not a model card: {problem}. Write it anew by training: python -m training {path.parent.name}"
+def _facts(text: str) -> str:
+    before, *rest = text.split(_FENCE, maxsplit=2)
+    if before or len(rest) != len(("facts", "text")):
+        message = "it does not begin with facts between two lines of ---"
+        raise ValueError(message)
+    return rest[0]
 
 
 def _text(card: ModelCard) -> str:

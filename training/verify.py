@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from training import MODELS, REPOSITORY, torchscript
+from training.dataset import Part
 from training.fit import predict
 from training.recipe import Recipe
 from training.workflow import model_file
@@ -97,10 +98,7 @@ def compare(recipe: Recipe, clients: Mapping[str, Infer], expected: Infer) -> Re
         model=recipe.name,
         rows=len(part),
         differences={name: _largest_difference(answer, wanted) for name, answer in answers.items()},
-        scores={
-            name: {metric.name: metric.measure(answer, part.targets) for metric in recipe.metrics}
-            for name, answer in answers.items()
-        },
+        scores={name: _scores(recipe, answer, wanted, part) for name, answer in answers.items()},
     )
 
 
@@ -123,6 +121,12 @@ def _largest_difference(answer: NDArray[Any], wanted: NDArray[Any]) -> float:
         return float("inf")
     difference = float(np.max(np.abs(answer.astype(np.float64) - wanted)))
     return difference if np.isfinite(difference) else float("inf")
+
+
+def _scores(recipe: Recipe, answer: NDArray[Any], wanted: NDArray[Any], part: Part) -> dict[str, float]:
+    """Measure answers as in training; answers of another shape have no score."""
+    fits = answer.shape == wanted.shape
+    return {each.name: each.measure(answer, part.targets) if fits else float("nan") for each in recipe.metrics}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

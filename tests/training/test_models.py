@@ -1,0 +1,109 @@
+"""The committed models: they can be made again, and they answer as PyTorch does without TorchScript."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training import MODELS, REPOSITORY, digits, torchscript
+from training.__main__ import main
+from training.digits_data import load, resize
+from training.fit import predict
+from training.recipe import Recipe
+from training.workflow import config_text, model_file
+
+pytestmark = pytest.mark.training
+
+_TEST_MODELS = Path(__file__).parent.parent / "models"
+_ROOT = REPOSITORY.parent
+
+
+def _recipe(name: str) -> Recipe:
+    recipe: Recipe = importlib.import_module(f"training.{name}").RECIPE
+    return recipe
+
+
+@pytest.mark.timeout(900)  # A minute of one quiet core; several when others compute beside it.
+@pytest.mark.parametrize("name", MODELS)
+def test_retraining_gives_the_scores_of_the_model_card(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command that the card names says so itself."""
+    assert main([name, "--check"]) == 0
+    assert "retraining gives the scores of the model card" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_file_answers_as_pytorch(name: str) -> None:
+    """TorchScript from the repository against the Python module, on the whole test part."""
+    recipe = _recipe(name)
+    path = model_file(REPOSITORY, name)
+    inputs = recipe.preprocess().test.inputs
+    eager = predict(torchscript.load_eager(recipe.build, path), inputs)
+    scripted = predict(torchscript.load(path), inputs)
+    assert eager.shape == (len(inputs), *recipe.outputs[0].dims)
+    assert np.max(np.abs(eager - scripted)) <= 1e-5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_committed_configuration_is_the_one_of_the_recipe(name: str) -> None:
+    """Nobody edited it by hand."""
+    assert (REPOSITORY / name / "config.pbtxt").read_text(encoding="utf-8") == config_text(_recipe(name))
+
+
+def test_linear_regression_continues_the_line() -> None:
+    """[9, 10] is 5 and [11, 12] is 6."""
+    model = torchscript.load(model_file(REPOSITORY, "linear_regression"))
+    answers = predict(model, np.array([[9, 10], [11, 12]], dtype=np.float32))
+    assert np.allclose(answers, [[5], [6]], atol=1e-3)
+
+
+def test_digits_answers_with_probabilities() -> None:
+    """Each row adds up to one."""
+    model = torchscript.load(model_file(REPOSITORY, "digits"))
+    answers = predict(model, load().test.inputs)
+    assert answers.min() >= 0
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+def test_pictures_are_resized_as_pytorch_does() -> None:
+    """Data prepared with either are the same."""
+    images = np.random.default_rng(1).random((3, 8, 8), dtype=np.float32)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(images)[None], size=28, mode="bilinear")[0].numpy()
+    assert np.allclose(resize(images, 28), expected, atol=1e-6)
+
+
+def test_shifted_pictures_are_the_same_picture_elsewhere() -> None:
+    """No ink is lost within two pixels of the edge, and the places differ."""
+    images = torch.zeros(50, 1, 28, 28)
+    images[:, :, 10:18, 10:18] = 1
+    shifted = digits.shift(images, torch.Generator().manual_seed(1))
+    assert shifted.shape == images.shape
+    assert shifted.sum(dim=(1, 2, 3)).tolist() == [64] * 50
+    places = {(int(each[0].sum(1).argmax()), int(each[0].sum(0).argmax())) for each in shifted}
+    assert {place for pair in places for place in pair} == {8, 9, 10, 11, 12}
+    assert len(places) > 5
+
+
+def test_the_echo_model_can_be_made_again(tmp_path: Path) -> None:
+    """Its committed files are those of its script."""
+    subprocess.run([sys.executable, "-m", "tests.models.make_echo", str(tmp_path)], cwd=_ROOT, check=True)
+    for name in ("config.pbtxt", "1/model.pt"):
+        assert (tmp_path / name).read_bytes() == (_TEST_MODELS / "echo" / name).read_bytes()
+
+
+def test_the_echo_model_gives_back_what_it_gets() -> None:
+    """Chinese, nothing at all, and both truth values."""
+    texts, flags = torchscript.load(_TEST_MODELS / "echo/1/model.pt")(["我爱你", ""], torch.tensor([True, False]))
+    assert texts == ["我爱你", ""]
+    assert flags.tolist() == [True, False]
+
+
+def test_the_broken_model_is_broken() -> None:
+    """End-to-end tests rely on it."""
+    with pytest.raises(RuntimeError, match="failed reading zip archive"):
+        torchscript.load(_TEST_MODELS / "not_torchscript/1/model.pt")

@@ -1,0 +1,76 @@
+"""Comparing a served model with PyTorch: every way of being different is noticed."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training import linear_regression
+from training.verify import Report, compare, main
+
+pytestmark = pytest.mark.training
+
+
+def _right(batch: NDArray[np.float32]) -> NDArray[Any]:
+    return batch[:, :1] / 2 + np.float32(0.5)
+
+
+def _compare(answer: Any) -> Report:
+    clients = {"HTTP": _right, "gRPC": lambda batch: answer(_right(batch))}
+    return compare(linear_regression.RECIPE, clients, _right)
+
+
+def test_the_same_answers_pass() -> None:
+    """Both protocols are told with their scores."""
+    report = _compare(lambda values: values + np.float32(1e-6))
+    assert report.passed
+    assert report.rows == 2
+    assert report.scores["HTTP"] == {"mse": 0}
+    http, grpc = report.lines()
+    assert http.startswith("linear_regression over HTTP: 2 rows, largest difference from PyTorch 0 (same")
+    assert "over gRPC" in grpc
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda values: values + np.float32(1e-4),
+        lambda values: np.where(values == values[-1], np.nan, values),
+        lambda values: values[:1],
+        lambda values: values * np.float32(np.inf),
+    ],
+    ids=["far", "no number", "too few", "infinite"],
+)
+def test_other_answers_over_one_protocol_fail(wrong: Any) -> None:
+    """The other protocol being right does not help."""
+    report = _compare(wrong)
+    assert not report.passed
+    assert report.differences["HTTP"] == 0
+    assert "DIFFERENT" in report.lines()[1]
+
+
+def test_large_test_parts_are_sent_in_batches_the_model_takes() -> None:
+    """Triton refuses more rows than max_batch_size."""
+    sizes: list[int] = []
+
+    def infer(batch: NDArray[np.float32]) -> NDArray[Any]:
+        sizes.append(len(batch))
+        return np.zeros((len(batch), 10), dtype=np.float32)
+
+    from training import digits
+
+    assert compare(digits.RECIPE, {"HTTP": infer}, lambda batch: np.zeros((len(batch), 10))).rows == 355
+    assert sizes == [64, 64, 64, 64, 64, 35]
+
+
+def test_nobody_listening_is_an_error_with_both_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 and no traceback."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        assert main(["linear_regression", "--http", address, "--grpc", address]) == 1
+    assert f"no answer from linear_regression at {address}" in capsys.readouterr().err

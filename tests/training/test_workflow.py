@@ -1,0 +1,163 @@
+"""The shared workflow, with a model that is made in no time."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training import linear_regression, model_card, torchscript
+from training.check import check
+from training.fit import fit, predict
+from training.recipe import Recipe
+from training.reproducible import reproducible
+from training.workflow import NotGoodEnoughError, run
+
+pytestmark = pytest.mark.training
+
+_LINE = linear_regression.RECIPE
+
+
+def _short(epochs: int, *, required: float = 1e9) -> Recipe:
+    """Linear regression, trained less and asked for less."""
+    plan = replace(_LINE.plan, epochs=epochs, report_every=1)
+    return replace(_LINE, plan=plan, metrics=(replace(_LINE.metrics[0], required=required),))
+
+
+def _silent(line: str) -> None:
+    """Take a line of progress."""
+
+
+def test_each_step_and_each_epoch_is_told(tmp_path: Path) -> None:
+    """Preprocess, build, train, validate, test, export: in this order."""
+    lines: list[str] = []
+    run(_short(2), tmp_path, lines.append)
+    steps = [line.split()[0] for line in lines]
+    assert steps == ["preprocess", "build", "train", "train", "validate", "test", "export"]
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
+    """Byte for byte, and running again replaces them."""
+    first = run(_short(3), tmp_path, _silent)
+    again = run(_short(3), tmp_path, _silent)
+    assert again == first
+    assert model_card.damaged_files(first, tmp_path / "linear_regression") == []
+    assert model_card.read(tmp_path / "linear_regression") == first
+
+
+def test_another_seed_gives_another_model(tmp_path: Path) -> None:
+    """So the seed is what fixes the result, not a constant somewhere."""
+    other = replace(_short(3), plan=replace(_short(3).plan, seed=2))
+    assert run(_short(3), tmp_path, _silent).files != run(other, tmp_path, _silent).files
+
+
+def test_a_bad_model_is_not_exported(tmp_path: Path) -> None:
+    """The message has the score and what is required."""
+    with pytest.raises(NotGoodEnoughError, match=r"linear_regression: test mse is .*, required is at most 1e-06"):
+        run(_short(1, required=1e-6), tmp_path, _silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_that_diverges_is_not_exported(tmp_path: Path) -> None:
+    """Beyond a learning rate of 0.019 the weights grow until they are no numbers; what came before is bad, too."""
+    recipe = replace(_LINE, plan=replace(_LINE.plan, learning_rate=1.0, epochs=60))
+    with pytest.raises(NotGoodEnoughError):
+        run(recipe, tmp_path, _silent)
+
+
+def test_training_ends_with_the_weights_that_validated_best() -> None:
+    """Steps that are too large make the second epoch worse than the first."""
+    recipe = replace(_LINE, plan=replace(_LINE.plan, learning_rate=0.03, epochs=5))
+    dataset = recipe.preprocess()
+    with reproducible(1):
+        model = recipe.build()
+        before = predict(model, dataset.validation.inputs)
+        best = fit(model, recipe, dataset, _silent)
+    losses = [
+        float(np.mean((each - dataset.validation.targets) ** 2))
+        for each in (before, predict(model, dataset.validation.inputs))
+    ]
+    assert best == 1
+    assert losses[1] < 10 * losses[0]
+
+
+def test_the_cosine_schedule_slows_down_to_a_stop() -> None:
+    """In the last of many epochs the weights hardly move; with a constant rate they do."""
+    assert _last_movement("cosine") < _last_movement("constant") / 10
+
+
+def _last_movement(schedule: Literal["constant", "cosine"]) -> float:
+    plan = replace(_LINE.plan, epochs=20, learning_rate=0.001, schedule=schedule, report_every=1)
+    weights: list[torch.Tensor] = []
+    with reproducible(1):
+        model = linear_regression.LinearRegression()
+
+        def remember(_: str) -> None:
+            weights.append(model.linear.weight.detach().clone())
+
+        fit(model, replace(_LINE, plan=plan), _LINE.preprocess(), remember)
+    return float((weights[-1] - weights[-2]).abs().max())
+
+
+def test_torch_is_left_as_it_was() -> None:
+    """Whoever trains in a larger program keeps their threads and random numbers, also after an error."""
+    before = _torch_state()
+    with pytest.raises(KeyError):
+        _fail_inside()
+    assert _torch_state() == before
+
+
+def _fail_inside() -> None:
+    with reproducible(3):
+        assert torch.get_num_threads() == 1
+        torch.rand(1)
+        raise KeyError
+
+
+def _torch_state() -> tuple[int, bool, list[int]]:
+    numbers = torch.random.get_rng_state().tolist()
+    return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), numbers
+
+
+def test_a_card_that_claims_too_much_is_found_out(tmp_path: Path) -> None:
+    """What `--check` is for."""
+    card = run(_LINE, tmp_path, _silent)
+    model_card.write(replace(card, scores={"test": {"mse": 0.5}}), tmp_path / _LINE.name)
+    (problem,) = check(_LINE, tmp_path, _silent)
+    assert problem.startswith("test mse: the model card says 0.5, retraining gave")
+
+
+class _Doubles(nn.Module):
+    """Twice the input, times a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0]))
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        return 2 * value * self.weight
+
+
+def test_an_archive_says_nothing_about_the_machine(tmp_path: Path) -> None:
+    """No source paths, no dates; everything else is there and runs."""
+    path = tmp_path / "a" / "model.pt"
+    torchscript.save(_Doubles(), path)
+    with zipfile.ZipFile(path) as archive:
+        assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        content = b"".join(archive.read(each) for each in archive.namelist())
+    assert str(Path(__file__).parent).encode() not in content
+    assert torchscript.load(path)(torch.tensor([1.0])).tolist() == [6.0]
+
+
+def test_the_eager_module_has_the_weights_of_the_file(tmp_path: Path) -> None:
+    """And not those it starts with."""
+    trained = _Doubles()
+    trained.weight.data.fill_(5)
+    torchscript.save(trained, tmp_path / "model.pt")
+    assert torchscript.load_eager(_Doubles, tmp_path / "model.pt")(torch.tensor([1.0])).tolist() == [10.0]

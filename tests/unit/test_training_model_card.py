@@ -1,0 +1,108 @@
+"""Model cards: facts that can be read back and compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training import MODELS, REPOSITORY, model_card
+from training.model_card import ModelCard, ModelCardError
+
+
+def _card(**changes: object) -> ModelCard:
+    card = ModelCard(
+        model="m",
+        title="A model",
+        architecture="dense",
+        parameters=1234,
+        dataset={"name": "数据", "source": "s", "licence": "l", "rows": {"validation": 5, "test": 7}, "remarks": ""},
+        training={"seed": 1},
+        scores={"validation": {"accuracy": 0.98}, "test": {"accuracy": 0.97}},
+        tolerances={"accuracy": 0.01},
+        libraries={"torch": "2"},
+        files={"1/model.pt": "0" * 64},
+    )
+    return replace(card, **changes)  # type: ignore[arg-type]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """Facts survive, Chinese too."""
+    model_card.write(_card(), tmp_path)
+    assert model_card.read(tmp_path) == _card()
+
+
+def test_people_read_the_same_scores(tmp_path: Path) -> None:
+    """The table below the facts is made from them."""
+    model_card.write(_card(), tmp_path)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| part | rows | accuracy |" in text
+    assert "| test | 7 | 0.97 |" in text
+    assert "1,234 parameters" in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "# no facts\n",
+        "---\nmodel: m\n",
+        "---\nmodel: m\n---\n",
+        "---\nunknown: 1\n---\n",
+        "text\n---\n---\n",
+        "---\na: [\n---\n",
+    ],
+)
+def test_what_is_no_card_is_named_with_what_to_do(tmp_path: Path, content: str | None) -> None:
+    """Missing, empty, cut off, incomplete, foreign or broken."""
+    if content is not None:
+        (tmp_path / "README.md").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelCardError, match=r"README\.md is not a model card: .*python -m training"):
+        model_card.read(tmp_path)
+
+
+def test_scores_within_the_tolerance_are_the_same() -> None:
+    """Another processor may turn one digit of a hundred."""
+    measured = _card(scores={"validation": {"accuracy": 0.975}, "test": {"accuracy": 0.979}})
+    assert model_card.differences(_card(), measured) == []
+
+
+@pytest.mark.parametrize("reached", [0.95, 0.99, float("nan")])
+def test_scores_beyond_the_tolerance_are_told(reached: float) -> None:
+    """Worse, better or no number: the card does not describe this model."""
+    measured = _card(scores={"validation": {"accuracy": 0.98}, "test": {"accuracy": reached}})
+    (sentence,) = model_card.differences(_card(), measured)
+    assert sentence == f"test accuracy: the model card says 0.97, retraining gave {reached:g} (tolerance 0.01)"
+
+
+def test_missing_and_changed_files_are_told(tmp_path: Path) -> None:
+    """A model that was exchanged does not have the scores of its card."""
+    (tmp_path / "a").write_text("changed")
+    card = _card(files={"a": "0" * 64, "b": "0" * 64})
+    assert [each.split(":")[0] for each in model_card.damaged_files(card, tmp_path)] == [
+        str(tmp_path / "a"),
+        str(tmp_path / "b"),
+    ]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_committed_models_are_those_of_their_cards(name: str) -> None:
+    """Every file has the sum that its card says, and the card is the model's own."""
+    card = model_card.read(REPOSITORY / name)
+    assert card.model == name
+    assert set(card.files) == {"config.pbtxt", "1/model.pt"}
+    assert model_card.damaged_files(card, REPOSITORY / name) == []
+
+
+def test_committed_scores_are_good() -> None:
+    """What the project promises about its models."""
+    assert model_card.read(REPOSITORY / "digits").scores["test"]["accuracy"] >= 0.97
+    assert model_card.read(REPOSITORY / "digits").scores["test"]["f1"] >= 0.97
+    assert model_card.read(REPOSITORY / "linear_regression").scores["test"]["mse"] <= 1e-4
+
+
+def test_committed_models_are_small() -> None:
+    """They are stored with the source for ever."""
+    assert sum((REPOSITORY / name / "1/model.pt").stat().st_size for name in MODELS) < 2_000_000

@@ -1,0 +1,52 @@
+"""How good predictions are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.scores import Metric, accuracy, macro_f1, mean_squared_error
+
+_PROBABILITIES = np.array([[0.9, 0.1, 0], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0, 0, 1]], dtype=np.float32)
+_LABELS = np.array([0, 1, 1, 2])
+
+
+def test_accuracy_is_the_share_of_right_answers() -> None:
+    """Three of four."""
+    assert accuracy(_PROBABILITIES, _LABELS) == 0.75
+
+
+def test_macro_f1_is_the_mean_over_classes() -> None:
+    """Class 0: one right, one too many; class 1: one right, one missed; class 2: right."""
+    assert macro_f1(_PROBABILITIES, _LABELS) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+
+
+def test_a_class_that_nobody_has_counts_as_zero() -> None:
+    """The score says that nothing is known of it, instead of dividing by zero."""
+    assert macro_f1(np.array([[1, 0]], dtype=np.float32), np.array([0])) == 0.5
+
+
+def test_mean_squared_error_refuses_shapes_that_would_be_stretched() -> None:
+    """[2, 1] minus [2] would quietly become [2, 2]."""
+    with pytest.raises(ValueError, match="must be the same"):
+        mean_squared_error(np.zeros((2, 1), dtype=np.float32), np.zeros(2, dtype=np.float32))
+
+
+def test_mean_squared_error() -> None:
+    """(1 + 9) / 2."""
+    assert mean_squared_error(np.array([1, 3], dtype=np.float32), np.zeros(2, dtype=np.float32)) == 5
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "met"),
+    [
+        (Metric("accuracy", accuracy, better="higher", required=0.97, tolerance=0), 0.97, True),
+        (Metric("accuracy", accuracy, better="higher", required=0.97, tolerance=0), 0.96, False),
+        (Metric("mse", mean_squared_error, better="lower", required=0.1, tolerance=0), 0.1, True),
+        (Metric("mse", mean_squared_error, better="lower", required=0.1, tolerance=0), 0.2, False),
+        (Metric("mse", mean_squared_error, better="lower", required=0.1, tolerance=0), float("nan"), False),
+    ],
+)
+def test_a_requirement_knows_its_direction(metric: Metric, score: float, *, met: bool) -> None:
+    """More accuracy is better, more error is not, and no number is never enough."""
+    assert metric.is_met_by(score) is met
