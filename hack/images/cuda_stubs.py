@@ -63,8 +63,8 @@ def plan_stubs(objects: Iterable[SharedObject], missing: set[str]) -> dict[str, 
     return plan
 
 
-def make_stubs(site_packages: Path) -> dict[str, int]:
-    """Write what is missing into `site_packages/torch/lib`; library name -> number of its symbols.
+def make_stubs(site_packages: Path, target: Path | None = None) -> dict[str, int]:
+    """Write what is missing into `target` (default `site_packages/torch/lib`); library name -> number of its symbols.
 
     Raises `StubError` when there is no torch, or one for a machine other than x86_64 and aarch64.
     """
@@ -76,7 +76,7 @@ def make_stubs(site_packages: Path) -> dict[str, int]:
     own = [*(torch / "lib").glob("libtorch*.so"), *(torch / "lib").glob("libc*.so"), *torch.glob("_C.*.so")]
     objects = [read_shared_object(path) for path in sorted(own)]
     plan = plan_stubs(objects, missing_libraries(objects, present))
-    _write(torch / "lib", plan, objects[0].machine)
+    _write(target or torch / "lib", plan, objects[0].machine)
     return {name: len(symbols) for name, symbols in sorted(plan.items())}
 
 

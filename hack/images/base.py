@@ -1,0 +1,173 @@
+"""The base of our images without a registry: Debian 12's Python 3.11, unpacked from its packages.
+
+In: the machine's apt. Out: a folder that is a root file system, about 80 MB, without apt, dpkg or any maintainer script
+run. Called by `catalogue`; `docker build` uses python:3.11-slim-bookworm instead, which has the same C library and Python.
+Debian 12 whatever the machine runs: Triton's helper process for models is built for Python 3.11 and numpy before 2.
+
+Packages come from the Debian mirror that the machine's apt uses, or from $TRITON_OPERATOR_DEBIAN_MIRROR (an address
+ending in /debian). Archives' signatures are checked as always.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from hack.cache import cache_dir, filled
+from hack.cluster import debian
+from hack.images.contexts import Prepared
+from hack.images.failures import ImageError
+from hack.progress import step
+
+VARIABLE = "TRITON_OPERATOR_DEBIAN_MIRROR"
+SUITE = "bookworm"
+PACKAGES = (
+    "base-files",
+    "bash",  # Triton starts its helper process through `bash -c`.
+    "ca-certificates",
+    "libbz2-1.0",
+    "libc-bin",
+    "libc6",
+    "libcrypt1",
+    "libexpat1",
+    "libffi8",
+    "libgcc-s1",
+    "liblzma5",
+    "libpython3.11",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libssl3",
+    "libstdc++6",
+    "libtinfo6",
+    "libuuid1",
+    "python3.11-minimal",
+    "zlib1g",
+)
+_MERGED = ("bin", "sbin", "lib", "lib64")
+_EMPTY = ("dev", "proc", "sys", "run", "tmp", "var/tmp", "root", "home")
+_LEFT_OUT = ("man", "locale", "info", "lintian", "doc-base", "menu", "pixmaps")
+_ACCOUNTS = (("root", 0, "/root"), ("triton-server", 1000, "/tmp"), ("nonroot", 65532, "/tmp"))
+_RECIPE = "1"  # raise it when this file makes something else of the same packages
+
+
+def base() -> Prepared:
+    """The base as a build context; fetched on first use."""
+    return Prepared(_key(), _ensure)
+
+
+def _key() -> str:
+    return hashlib.sha256(repr((_RECIPE, SUITE, PACKAGES, _ACCOUNTS)).encode()).hexdigest()
+
+
+def _ensure() -> Path:
+    folder = cache_dir() / "images" / "base" / _key()[:12]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            step("base of the images: Debian 12's Python"),
+            filled(folder) as draft,
+            tempfile.TemporaryDirectory() as temporary,
+        ):
+            archives = _download(Path(temporary))
+            _unpack(archives, draft)
+            _finish(draft)
+    return folder
+
+
+def mirrors(addresses: list[str], given: str = "") -> dict[str, str]:
+    """Suite -> address of its archive, out of the addresses that the machine's apt uses."""
+    if given:
+        return {SUITE: given.rstrip("/")}
+    found = {}
+    for address in (address.rstrip("/") for address in addresses):
+        if address.endswith("/debian"):
+            found.setdefault(SUITE, address)
+        elif address.endswith("/debian-security"):
+            found.setdefault(f"{SUITE}-security", address)
+    if SUITE not in found:
+        raise ImageError(
+            f"no Debian mirror is known: this machine's apt uses {', '.join(sorted(set(addresses))) or 'none'}. "
+            f"Set {VARIABLE} to the address of one, ending in /debian"
+        )
+    return found
+
+
+def _download(folder: Path) -> list[Path]:
+    addresses = _run("apt-get", "indextargets", "--format", "$(REPO_URI)").split()
+    keyring = _keyring()
+    sources = folder / "sources.list"
+    sources.write_text(
+        "".join(
+            f"deb [signed-by={keyring}] {address} {suite} main\n"
+            for suite, address in mirrors(addresses, os.environ.get(VARIABLE, "")).items()
+        )
+    )
+    options = _apt_options(folder, sources)
+    _run("apt-get", *options, "update", "--quiet")
+    _run("apt-get", *options, "download", "--quiet", *PACKAGES, folder=folder)
+    return sorted(folder.glob("*.deb"))
+
+
+def _apt_options(folder: Path, sources: Path) -> list[str]:
+    """Let apt know nothing of this machine: own sources, own state, nothing installed."""
+    for name in ("lists/partial", "archives/partial", "parts"):
+        (folder / name).mkdir(parents=True)
+    (folder / "status").touch()
+    options = {
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": folder / "parts",
+        "Dir::State::status": folder / "status",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::Cache": folder,
+        "Acquire::Languages": "none",
+        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
+    }
+    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+
+
+def _keyring() -> Path:
+    place = Path("usr/share/keyrings/debian-archive-keyring.gpg")
+    installed = Path("/") / place
+    return installed if installed.exists() else debian.unpacked("debian-archive-keyring") / place
+
+
+def _unpack(archives: list[Path], root: Path) -> None:
+    for name in _MERGED:
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    excluded = [f"--exclude=./usr/share/{name}" for name in _LEFT_OUT]
+    for archive in archives:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as unpacking:
+            command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", *excluded, "-C", str(root)]
+            done = subprocess.run(command, stdin=unpacking.stdout, capture_output=True, text=True, check=False)
+        if done.returncode or unpacking.returncode:
+            raise ImageError(f"could not unpack {archive.name}: {done.stderr[-500:]}")
+
+
+def _finish(root: Path) -> None:
+    """Do what the packages' own scripts would have done, as far as a container needs it."""
+    (root / "usr/bin/python3").symlink_to("python3.11")
+    (root / "usr/bin/sh").symlink_to("bash")
+    for name in _EMPTY:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name in ("tmp", "var/tmp"):
+        (root / name).chmod(0o1777)
+    accounts = (f"{name}:x:{number}:{number}:{name}:{home}:/bin/sh\n" for name, number, home in _ACCOUNTS)
+    (root / "etc/passwd").write_text("".join(accounts))
+    (root / "etc/group").write_text("".join(f"{name}:x:{number}:\n" for name, number, _ in _ACCOUNTS))
+    (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+    authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
+    (root / "etc/ssl/certs/ca-certificates.crt").write_text("".join(path.read_text() for path in authorities))
+
+
+def _run(*command: str, folder: Path | None = None) -> str:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ImageError(f"{command[0]} not found: without docker, images are built on Debian or Ubuntu only") from None
+    if done.returncode:
+        raise ImageError(f"{' '.join(command[:1])} ended with {done.returncode}:\n{done.stderr[-1500:]}")
+    return done.stdout

@@ -1,0 +1,95 @@
+"""Build images, each only when something that goes into it has changed.
+
+In: definitions. Out: `Image`, a reference whose tag is a hash of all inputs, and an archive to import. Called by
+`hack.images`.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hack.cache import cache_dir, locked
+from hack.images.base import base
+from hack.images.containerfile import Run, parse
+from hack.images.failures import ImageError
+from hack.images.layers import Layer, ensure_layer, layer_folder
+from hack.images.oci import read_digest, write_archive
+from hack.images.plan import make_plan
+from hack.images.sandbox import require_sandbox
+from hack.progress import step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hack.images.catalogue import Definition
+    from hack.images.contexts import Context
+    from hack.images.plan import Plan
+
+REGISTRY = "triton-operator.local"
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: `reference` is `triton-operator.local/<name>:<hash12>`, `archive` an OCI layout in a tar file."""
+
+    name: str
+    reference: str
+    archive: Path
+
+    @cached_property
+    def digest(self) -> str:
+        """The image's own digest, `sha256:...`, for references by digest."""
+        return read_digest(self.archive)
+
+
+def image_of(definition: Definition) -> Image:
+    """Say what the image is called, whether or not it is built; reads sources, writes nothing."""
+    return _image(definition.name, plan_of(definition))
+
+
+def build_image(definition: Definition) -> Image:
+    """Build the image unless it is there. Raises `ImageError`."""
+    image = image_of(definition)
+    if image.archive.exists():
+        return image
+    with locked(f"image-{definition.name}"):
+        if not image.archive.exists():
+            _build(definition, plan_of(definition))
+    return image
+
+
+def plan_of(definition: Definition) -> Plan:
+    """Read the Containerfile and work out the layers."""
+    recipe = parse(definition.containerfile.read_text(), str(definition.containerfile))
+    return make_plan(recipe, _contexts(definition), base().key)
+
+
+def _image(name: str, plan: Plan) -> Image:
+    tag = plan.key[:12]
+    return Image(name, f"{REGISTRY}/{name}:{tag}", cache_dir() / "images" / "archives" / f"{name}-{tag}.tar")
+
+
+def _contexts(definition: Definition) -> dict[str, Context]:
+    return {"": definition.main, **definition.contexts}
+
+
+def _build(definition: Definition, plan: Plan) -> None:
+    machine = platform.machine()
+    if machine not in _MACHINES:
+        raise ImageError(f"images are built for x86_64 and aarch64 machines, not for {machine}")
+    missing = [planned for planned in plan.layers if not layer_folder(planned.key).is_dir()]
+    if any(planned.step is None or isinstance(planned.step.action, Run) for planned in missing):
+        require_sandbox()
+    image = _image(definition.name, plan)
+    image.archive.parent.mkdir(parents=True, exist_ok=True)
+    with step(f"image {definition.name}") as current:
+        layers: list[Layer] = []
+        for number, planned in enumerate(plan.layers, start=1):
+            current.note(f"layer {number} of {len(plan.layers)}")
+            layers.append(ensure_layer(planned, layers, _contexts(definition), base()))
+        current.note("archive")
+        write_archive(image.archive, image.reference, layers, plan.recipe.settings, _MACHINES[machine])

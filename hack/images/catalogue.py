@@ -1,0 +1,93 @@
+"""The images of this repository: for each its Containerfile and where its files come from.
+
+In: a name. Out: `Definition`. Called by `build`. Nothing is fetched or built here: contexts prepare themselves when a layer
+that needs them is made.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hack.cluster import gobuild, programs
+from hack.cluster.gobuild import GoModule
+from hack.images.contexts import Context, Folder, Prepared
+from hack.images.failures import ImageError
+from hack.images.python_packages import python_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAUSE = GoModule(name="pause", folder=ROOT / "hack" / "images" / "pause", programs=("pause",))
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An image: `main` is the build context that COPY without --from means, `contexts` are the named ones."""
+
+    name: str
+    containerfile: Path
+    main: Context
+    contexts: dict[str, Context] = field(default_factory=dict)
+
+
+def operator() -> Definition:
+    """The operator and `prepare`."""
+    packages = python_packages("operator", ROOT / "requirements-operator.lock", platform.machine())
+    return Definition("operator", ROOT / "operator" / "Dockerfile", Folder(ROOT), {"packages": packages})
+
+
+def triton_cpu() -> Definition:
+    """Triton for machines without a GPU; nvidia-pytriton exists for x86_64 only."""
+    if platform.machine() != "x86_64":
+        raise ImageError(
+            f"image triton-cpu needs an x86_64 machine: Triton's program is not packaged for {platform.machine()}"
+        )
+    folder = ROOT / "hack" / "images" / "triton-cpu"
+    packages = python_packages("triton-cpu", folder / "requirements.lock", "x86_64")
+    return Definition("triton-cpu", folder / "Containerfile", Folder(ROOT), {"packages": packages})
+
+
+def models() -> Definition:
+    """The models of `model_repository/`."""
+    return model_container("models", ROOT / "model_repository")
+
+
+def model_container(name: str, folder: Path) -> Definition:
+    """Any folder of models."""
+    return Definition(name, ROOT / "model_repository" / "Containerfile", Folder(folder))
+
+
+def pause() -> Definition:
+    """What holds a pod's namespaces."""
+    return _of_program("pause", PAUSE)
+
+
+def coredns() -> Definition:
+    """The cluster's DNS."""
+    return _of_program("coredns", programs.NODE)
+
+
+def _of_program(name: str, module: GoModule) -> Definition:
+    built = Prepared(gobuild.fingerprint(module), partial(gobuild.built, module))
+    return Definition(name, ROOT / "hack" / "images" / name / "Containerfile", Folder(ROOT), {"programs": built})
+
+
+IMAGES: dict[str, Callable[[], Definition]] = {
+    "operator": operator,
+    "triton-cpu": triton_cpu,
+    "models": models,
+    "pause": pause,
+    "coredns": coredns,
+}
+
+
+def definition(name: str) -> Definition:
+    """Find an image by name; raises `ImageError` with the names there are."""
+    if name not in IMAGES:
+        raise ImageError(f"there is no image {name!r}; there are {', '.join(IMAGES)}")
+    return IMAGES[name]()

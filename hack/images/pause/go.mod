@@ -1,0 +1,3 @@
+module triton-operator.io/hack/pause
+
+go 1.25

@@ -1,0 +1,52 @@
+"""Python packages for an image: fetched and unpacked on the host, for the image's Python, not the host's.
+
+In: a lock file with hashes. Out: a build context with what would lie in `site-packages`. Called by `catalogue`. So a
+build needs no network and no package index, and a package is fetched once for environments and images together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hack.cache import cache_dir, filled
+from hack.environment import uv_program
+from hack.images.contexts import Prepared
+from hack.images.failures import ImageError
+from hack.progress import step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYTHON = "3.11"
+
+
+def python_packages(name: str, lock: Path, machine: str) -> Prepared:
+    """Describe the packages of a lock file for an image called `name`; `machine` is x86_64 or aarch64."""
+    key = hashlib.sha256(f"{PYTHON} {machine}\0".encode() + lock.read_bytes()).hexdigest()
+    return Prepared(key, partial(_ensure, name, lock, machine, key))
+
+
+def _ensure(name: str, lock: Path, machine: str, key: str) -> Path:
+    folder = cache_dir() / "images" / "python" / f"{name}-{key[:12]}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with step(f"Python packages of image {name}"), filled(folder) as draft:
+            _install(lock, machine, draft)
+    return folder
+
+
+def _install(lock: Path, machine: str, folder: Path) -> None:
+    # Debian 12 has glibc 2.36, so a file for glibc 2.35 or older fits.
+    platform = ["--python-version", PYTHON, "--python-platform", f"{machine}-manylinux_2_35"]
+    rules = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet"]
+    command = [str(uv_program()), "pip", "install", "--target", str(folder), *platform, *rules, "-r", str(lock)]
+    cache = cache_dir() / "python" / "uv-cache"
+    environment = {**os.environ, "UV_CACHE_DIR": str(cache), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ImageError(f"the packages of {lock.name} cannot be installed:\n{done.stderr[-1500:]}")
+    (folder / ".lock").unlink(missing_ok=True)

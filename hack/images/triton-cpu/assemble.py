@@ -1,0 +1,75 @@
+"""Lay out Triton, torch and numpy in the CPU image, without what only GPUs need.
+
+    assemble.py PACKAGES TARGET
+
+In: unpacked packages (nvidia-pytriton, torch, numpy and their needs). Out: TARGET as in NVIDIA's images (/opt/tritonserver),
+with the Python packages in TARGET/python. Run inside the image while it is built. 1.2 GB come in, about 0.6 GB leave.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from hack.images.cuda_stubs import make_stubs
+from hack.images.hollow import hollow
+
+STUB_PYTHON = "3.11"
+# Headers, static libraries, compilers' tools and tests: nothing of it runs with a model.
+NOT_RUN = ("torch/include", "torch/share", "torch/test", "torch/bin/protoc", "torch/lib/libshm_windows", "bin")
+NOT_RUN_SUFFIXES = (".a", ".pyi", ".h", ".hpp", ".cuh", ".lib")
+_HOLLOWED = ("torch/lib/lib", "torch/_C.")
+
+
+def runs(name: str) -> bool:
+    """Whether a file of the packages, named relative to them, is used when a model runs."""
+    folders = name.split("/")
+    if "tests" in folders and folders[0] in {"numpy", "sympy", "networkx", "mpmath"}:
+        return False
+    return not name.startswith(NOT_RUN) and not name.endswith(NOT_RUN_SUFFIXES)
+
+
+def copy_packages(packages: Path, target: Path) -> None:
+    """Copy all packages but Triton's own; GPU code and symbol tables of torch's libraries stay behind."""
+    for source in sorted(packages.rglob("*")):
+        name = str(source.relative_to(packages))
+        if not source.is_file() or name.startswith(("pytriton", "nvidia_pytriton")) or not runs(name):
+            continue
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if name.startswith(_HOLLOWED) and ".so" in name:
+            hollow(source, place)
+        else:
+            shutil.copyfile(source, place)
+        place.chmod(0o755 if ".so" in source.name or "/bin/" in name else 0o644)
+
+
+def copy_server(packages: Path, target: Path) -> None:
+    """Copy Triton's program, its libraries and the Python backend; the libraries of other Pythons stay behind."""
+    server = packages / "pytriton" / "tritonserver"
+    python = target / "backends" / "python"
+    libraries = (packages / "nvidia_pytriton.libs").iterdir()
+    wanted = {
+        server / "bin" / "tritonserver": target / "bin",
+        server / "backends" / "python" / "libtriton_python.so": python,
+        server / "backends" / "python" / "triton_python_backend_utils.py": python,
+        server / "python_backend_stubs" / STUB_PYTHON / "triton_python_backend_stub": python,
+        server / "caches" / "local" / "libtritoncache_local.so": target / "caches" / "local",
+        **{path: target / "lib" for path in libraries if not path.name.startswith("libpython")},
+    }
+    for source, folder in wanted.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / source.name)
+        (folder / source.name).chmod(0o644 if source.suffix == ".py" else 0o755)
+
+
+def main(packages: Path, target: Path) -> None:
+    """Lay out everything below `target`."""
+    copy_server(packages, target)
+    copy_packages(packages, target / "python")
+    make_stubs(packages, target / "python" / "torch" / "lib")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,172 @@
+"""First process of the CPU Triton image: runs Triton and ends the container when a model's process dies.
+
+    entrypoint.py tritonserver --model-repository=/models ...
+
+Each model instance has a process of its own, `triton_python_backend_stub`. When one dies, Triton 2.51 stays "ready" and
+answers its requests with errors for ever, and it is no better when the kernel kills only that process for memory. So
+this program watches them: a death that is not part of a shutdown is said on standard error, where the kubelet picks up
+the last lines as the reason, and ends the container with a code that is not 0.
+
+It also forwards SIGTERM and SIGINT, and reaps orphans, as the first process of a container must.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+STUB = "triton_python_backend_stub"
+SCAN_SECONDS = 1.0
+# After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
+OWN_END_SECONDS = 30.0
+STOP_SECONDS = 5.0
+_INSTANCE = re.compile(r"(.+?)(_\d+)+")
+_NAME_ARGUMENT = 8  # of the stub's command line: the instance's name, as `digits_0_0`
+
+
+class Watch:
+    """The server and the model processes seen so far, each with a descriptor that tells its end."""
+
+    def __init__(self, command: list[str], proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._models: dict[int, tuple[int, str]] = {}
+        self._wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._forward)
+        self.stopping = False
+        self.deadline: float | None = None
+        self.failure = 0
+        self.server = os.posix_spawnp(command[0], command, os.environ)
+
+    def run(self) -> int:
+        """Wait for the server's end; the container's exit code."""
+        poller = select.poll()
+        poller.register(self._wakeup_read, select.POLLIN)
+        while True:
+            self._look_for_models(poller)
+            for descriptor, _ in poller.poll(SCAN_SECONDS * 1000):
+                if descriptor == self._wakeup_read:
+                    os.read(self._wakeup_read, 4096)
+                else:
+                    poller.unregister(descriptor)
+                    self._take_death(descriptor)
+            status = self._reap()
+            if status is not None:
+                return self.failure or exit_code(status)
+            if self.deadline and time.monotonic() > self.deadline:
+                self._end_server()
+
+    def _forward(self, number: int, _frame: object) -> None:
+        self.stopping = True
+        os.kill(self.server, number)
+
+    def _look_for_models(self, poller: select.poll) -> None:
+        for pid, words in model_processes(self._proc):
+            if pid not in self._models:
+                try:
+                    descriptor = os.pidfd_open(pid)
+                except OSError:  # gone between the two looks
+                    continue
+                self._models[pid] = (descriptor, model_name(words))
+                poller.register(descriptor, select.POLLIN)
+
+    def _take_death(self, descriptor: int) -> None:
+        pid, name = next((pid, name) for pid, (fd, name) in self._models.items() if fd == descriptor)
+        os.close(descriptor)
+        status = exit_status(self._proc, pid)
+        # The entry stays while its zombie does, so that a scan does not find it as new.
+        self._models[pid] = (-1, name)
+        if self.stopping or self.failure or status == 0:
+            return
+        killed = status is None or os.WIFSIGNALED(status)
+        self.failure = 1 if status is None else exit_code(status)
+        print(f"model process of '{name}' died: {describe(status)}", file=sys.stderr, flush=True)
+        self.deadline = time.monotonic() + (0 if killed else OWN_END_SECONDS)
+
+    def _end_server(self) -> None:
+        """Ask once, then kill: requests in flight for other models get a moment."""
+        os.kill(self.server, signal.SIGKILL if self.stopping else signal.SIGTERM)
+        self.stopping = True
+        self.deadline = time.monotonic() + STOP_SECONDS
+
+    def _reap(self) -> int | None:
+        """Collect ended children; the server's status when it was among them."""
+        found = None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return found
+            if pid == 0:
+                return found
+            self._models.pop(pid, None)
+            if pid == self.server:
+                found = status
+
+
+def model_processes(proc: Path) -> list[tuple[int, list[str]]]:
+    """Ids and command lines of the model processes that run now."""
+    found = []
+    for folder in proc.iterdir():
+        if folder.name.isdecimal():
+            try:
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if words[0].rpartition("/")[2] == STUB:
+                found.append((int(folder.name), words))
+    return found
+
+
+def model_name(words: list[str]) -> str:
+    """Read the model's name out of a model process's command line; `?` if there is none."""
+    instance = words[_NAME_ARGUMENT] if len(words) > _NAME_ARGUMENT else "?"
+    match = _INSTANCE.fullmatch(instance)
+    return match[1] if match else instance
+
+
+def exit_status(proc: Path, pid: int) -> int | None:
+    """Read how a process that is no child of ours ended, which its zombie tells; None when that is gone."""
+    try:
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[-1])
+
+
+def exit_code(status: int) -> int:
+    """Turn a wait status into an exit code as shells do: 128 + signal."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def describe(status: int | None) -> str:
+    """Say how a process ended."""
+    if status is None:
+        return "unknown cause"
+    if not os.WIFSIGNALED(status):
+        return f"exit code {os.WEXITSTATUS(status)}"
+    number = os.WTERMSIG(status)
+    return f"signal {number}" + (" (killed, perhaps for lack of memory)" if number == signal.SIGKILL else "")
+
+
+def main(command: list[str]) -> int:
+    """Run the command; without one, say how."""
+    if not command:
+        print("usage: entrypoint.py PROGRAM [ARGUMENT...]", file=sys.stderr)
+        return 2
+    try:
+        return Watch(command).run()
+    except FileNotFoundError:
+        print(f"there is no program {command[0]!r} in this image", file=sys.stderr)
+        return 127
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
