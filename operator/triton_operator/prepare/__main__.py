@@ -1,0 +1,107 @@
+"""Command line of `prepare`: run the steps, say the outcome to the kubelet and to people.
+
+Exit code 0 when everything is laid out, 1 when a person or another try is needed, 2 on wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from triton_operator.api.conditions import Reason
+from triton_operator.prepare.admin_key import write_admin_key
+from triton_operator.prepare.digest import model_digest
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.layout import lay_out
+from triton_operator.prepare.model import CheckedModel, check_model
+from triton_operator.prepare.repository import Repository
+from triton_operator.triton import preparation
+from triton_operator.triton.outcome import Prepared, PreparedModel, PrepareFailed, encode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prepare the pod; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    outcome = _attempt(options)
+    _report(outcome, options.termination_log)
+    return 0 if isinstance(outcome, Prepared) else 1
+
+
+def prepare(config: Path, source: Path, models: Path, key_file: Path) -> Prepared:
+    """All steps in order; raises PrepareError, or OSError when a file cannot be read or written."""
+    wanted = _read_preparation(config)
+    repository = Repository(source, wanted.source_path)
+    checked = [check_model(repository, model) for model in wanted.models]
+    lay_out(checked, models)
+    write_admin_key(key_file)
+    return Prepared(tuple(_prepared(model) for model in checked))
+
+
+def _read_preparation(config: Path) -> preparation.Preparation:
+    try:
+        wanted = preparation.decode(config.read_bytes())
+    except ValueError as error:
+        raise PrepareError(Reason.PREPARE_FAILED, "", f"{config}: {error}") from error
+    for model in wanted.models:
+        if model.name in {"", ".", ".."} or "/" in model.name or "\0" in model.name:
+            raise PrepareError(Reason.PREPARE_FAILED, model.name, f'"{model.name}" cannot be the name of a model')
+    return wanted
+
+
+def _prepared(model: CheckedModel) -> PreparedModel:
+    return PreparedModel(model.name, model.versions, model_digest(model))
+
+
+def _attempt(options: argparse.Namespace) -> Prepared | PrepareFailed:
+    """Whatever goes wrong becomes an outcome: a traceback in a termination message helps nobody."""
+    try:
+        return prepare(options.config, options.source, options.models, options.key_file)
+    except PrepareError as error:
+        return PrepareFailed(error.reason, error.model, str(error))
+    except Exception as error:  # noqa: BLE001 -- the process ends with this and says what it was
+        return PrepareFailed(Reason.PREPARE_FAILED, "", _one_line(error))
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.filename} may not be read by the pod's user: {error.strerror}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _report(outcome: Prepared | PrepareFailed, termination_log: Path) -> None:
+    """For people on stderr, for the operator in the termination message."""
+    _say(outcome)
+    try:
+        termination_log.write_bytes(encode(outcome) + b"\n")
+    except OSError as error:
+        sys.stderr.write(f"the outcome cannot be written to {termination_log}: {error}\n")
+
+
+def _say(outcome: Prepared | PrepareFailed) -> None:
+    if isinstance(outcome, PrepareFailed):
+        about = f'model "{outcome.model}": ' if outcome.model else ""
+        sys.stderr.write(f"{outcome.reason}: {about}{outcome.message}\n")
+        return
+    for model in outcome.models:
+        sys.stderr.write(f'model "{model.name}": version {", ".join(model.versions)} {model.digest}\n')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m triton_operator.prepare",
+        description="Check the models of a serving pod, lay them out for Triton, make its admin key.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    layout = preparation
+    config = Path(layout.CONFIG_DIR, layout.CONFIG_FILE)
+    parser.add_argument("--config", type=Path, default=config, help="list of models, JSON")
+    parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="where the repository is mounted")
+    parser.add_argument("--models", type=Path, default=Path(layout.MODELS_DIR), help="folder to lay the models out in")
+    parser.add_argument("--key-file", type=Path, default=Path(layout.KEY_FILE), help="environment file to write")
+    parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), help="where to say it")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""The one error by which preparing ends: it becomes the pod's termination message and the object's reason."""
+
+from __future__ import annotations
+
+from triton_operator.api.conditions import Reason
+
+
+class PrepareError(Exception):
+    """Something that a person has to mend; `reason` is a condition reason, `model` "" when it is about no one model."""
+
+    def __init__(self, reason: str, model: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.model = model
+
+
+def not_found(model: str, message: str) -> PrepareError:
+    """The model, or a file that it points to, is not in the repository."""
+    return PrepareError(Reason.MODEL_NOT_FOUND, model, message)
+
+
+def version_not_found(model: str, message: str) -> PrepareError:
+    """The model is there without a version that can be served."""
+    return PrepareError(Reason.MODEL_VERSION_NOT_FOUND, model, message)
+
+
+def config_invalid(model: str, message: str) -> PrepareError:
+    """config.pbtxt is missing, unreadable, or says something else than the object."""
+    return PrepareError(Reason.CONFIG_INVALID, model, message)

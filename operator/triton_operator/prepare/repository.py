@@ -1,0 +1,127 @@
+"""A model repository read with suspicion: paths and links in it may try to lead elsewhere.
+
+`find_folder` walks to a model's folder, `check_links` looks at everything that Triton will be able to follow from it.
+Both refuse what leaves the repository: Triton would serve, and `prepare` would report on, files of the pod itself.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triton_operator.prepare.errors import not_found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHOWN_ENTRIES = 10
+"""Names listed when something is not there."""
+
+MAX_ENTRIES = 20_000
+"""Files of one model; more is a wrong folder, and would take the pod minutes to look through."""
+
+
+class Repository:
+    """The part of a mounted source that holds the models."""
+
+    def __init__(self, source: Path, path: str) -> None:
+        """Use `path` inside the mount point `source`; raises PrepareError when that is no folder in it."""
+        self._top = source.resolve()
+        self.root = self._walk(self._top, path, model="")
+
+    def find_folder(self, model: str, path: str) -> Path:
+        """The folder of `model`; raises PrepareError saying what is there instead."""
+        return self._walk(self.root, path, model)
+
+    def check_links(self, model: str, start: Path) -> None:
+        """Raise PrepareError when `start` or anything below is a link out of the repository or no file or folder."""
+        for count, entry in enumerate(self._entries(start)):
+            if count == MAX_ENTRIES:
+                shown = self.shown(start)
+                raise not_found(model, f"{shown} has more than {MAX_ENTRIES} entries: is it the right folder?")
+            self._check_entry(model, entry)
+
+    def contains(self, path: Path) -> bool:
+        """Whether a path, with every link followed, is inside the source."""
+        # Not Path.resolve: until Python 3.13 it raises on a link to itself.
+        return Path(os.path.realpath(path)).is_relative_to(self._top)
+
+    def shown(self, path: Path) -> str:
+        """A path as a user of the repository knows it."""
+        return f"/{path.relative_to(self._top)}" if path != self._top else "/"
+
+    def listing(self, folder: Path) -> str:
+        """What a folder holds, for a message."""
+        names = _names(folder)
+        if not names:
+            return "nothing"
+        more = f" and {len(names) - SHOWN_ENTRIES} more" if len(names) > SHOWN_ENTRIES else ""
+        return ", ".join(names[:SHOWN_ENTRIES]) + more
+
+    def _walk(self, start: Path, path: str, model: str) -> Path:
+        """Go down one segment at a time, so that a message can say how far the path is right."""
+        current = start
+        for segment in _segments(path, model):
+            current = self._step(current, segment, path, model)
+        return current
+
+    def _step(self, folder: Path, segment: str, path: str, model: str) -> Path:
+        if segment not in _names(folder):
+            raise not_found(model, self._nothing_there(folder, segment, path))
+        child = folder / segment
+        if not self.contains(child):
+            raise not_found(model, f'"{path}": {self.shown(child)} is a link that leaves the repository')
+        if not child.is_dir():
+            raise not_found(model, f'"{path}": {self.shown(child)} is no folder')
+        return child
+
+    def _nothing_there(self, folder: Path, segment: str, path: str) -> str:
+        import difflib  # Only for a message; a pod that starts well need not wait for it.
+
+        close = difflib.get_close_matches(segment, _names(folder), n=1, cutoff=0.7)
+        guess = f' Did you mean "{close[0]}"?' if close else ""
+        return (
+            f'the repository has no folder "{path}": no "{segment}" in {self.shown(folder)}, '
+            f"which holds {self.listing(folder)}.{guess}"
+        )
+
+    def _entries(self, start: Path) -> Iterator[Path]:
+        """`start` and everything below it, through links that stay inside, each folder once."""
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            entry = waiting.pop()
+            yield entry
+            real = os.path.realpath(entry)
+            if real not in seen and self.contains(entry) and entry.is_dir():
+                seen.add(real)
+                waiting.extend(entry.iterdir())
+
+    def _check_entry(self, model: str, entry: Path) -> None:
+        if not self.contains(entry):
+            raise not_found(model, f"{self._shown_link(entry)}, which is outside the repository")
+        try:
+            mode = entry.stat().st_mode
+        except PermissionError:
+            raise
+        except OSError as error:  # It was listed a moment ago, so it is a link to nothing or to itself.
+            raise not_found(model, f"{self._shown_link(entry)}, which does not exist") from error
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise not_found(model, f"{self.shown(entry)} is neither a file nor a folder")
+
+    def _shown_link(self, entry: Path) -> str:
+        return f"{self.shown(entry)} is a link to {entry.readlink()}"
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def _segments(path: str, model: str) -> list[str]:
+    """Parts of a path relative to the repository; a leading slash is the repository's root."""
+    segments = [part for part in path.split("/") if part not in {"", "."}]
+    if ".." in segments:
+        raise not_found(model, f'the path "{path}" leaves the repository; write it without ".."')
+    return segments

@@ -1,0 +1,120 @@
+"""How preparing a pod ended, as one JSON line: the termination message of `prepare`.
+
+`prepare` encodes it, `reconcile` reads it out of the pod's status. The kubelet keeps 4096 bytes of a message and
+12 KiB over all containers of a pod (Kubernetes documentation, "Determine the Reason for Pod Failure"); 2048 is what it
+keeps of a log, and so what every message here is made to fit into. What is read may have been written by anything:
+reading never raises.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from triton_operator.api.spec import Struct
+
+LIMIT = 2048
+"""Bytes that an encoded outcome never exceeds."""
+
+ELLIPSIS = "…"
+_MODEL_LIMIT, _REASON_LIMIT = 100, 60
+
+
+class PreparedModel(Struct):
+    """One model that is laid out: its versions in ascending order, and "sha256:..." or "" for its files."""
+
+    name: str
+    versions: tuple[str, ...] = ()
+    digest: str = ""
+
+
+class Prepared(Struct, tag_field="outcome", tag="Prepared"):
+    """Every model was found, checked and laid out."""
+
+    models: tuple[PreparedModel, ...]
+
+
+class PrepareFailed(Struct, tag_field="outcome", tag="Failed"):
+    """Preparing stopped: `reason` is a condition reason, `model` "" when it is about no single one."""
+
+    reason: str
+    model: str
+    message: str
+
+
+def encode(outcome: Prepared | PrepareFailed) -> bytes:
+    """The outcome as one JSON line of at most LIMIT bytes.
+
+    What does not fit goes in this order: digests, then a model's older versions, then whole models from the end; of a
+    failure the end of its message.
+    """
+    if isinstance(outcome, PrepareFailed):
+        return _encode_failed(outcome)
+    return _encode_prepared(outcome)
+
+
+def read_prepare(text: str) -> Prepared | PrepareFailed | None:
+    """The outcome in the last line that is one; None when no line is. Anything else around it is passed over."""
+    for line in reversed(text.split("\n")):
+        try:
+            return msgspec.json.decode(line, type=Prepared | PrepareFailed)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            continue
+    return None
+
+
+def _encode_prepared(outcome: Prepared) -> bytes:
+    models = tuple(_printable(model) for model in outcome.models)
+    without_digests = tuple(PreparedModel(model.name, model.versions) for model in models)
+    for candidate in (models, without_digests, *_ever_fewer_versions(without_digests)):
+        line = _line(Prepared(candidate))
+        if len(line) <= LIMIT:
+            return line
+    return _encode_some(without_digests)
+
+
+def _printable(model: PreparedModel) -> PreparedModel:
+    return PreparedModel(_cut(model.name, _MODEL_LIMIT), tuple(map(_clean, model.versions)), _clean(model.digest))
+
+
+def _ever_fewer_versions(models: tuple[PreparedModel, ...]) -> list[tuple[PreparedModel, ...]]:
+    """The newest 64, 32, ... 1 versions of each model."""
+    limits = (64, 32, 16, 8, 4, 2, 1)
+    return [tuple(PreparedModel(model.name, model.versions[-limit:]) for model in models) for limit in limits]
+
+
+def _encode_some(models: tuple[PreparedModel, ...]) -> bytes:
+    """As many models as fit, by name alone."""
+    names = tuple(PreparedModel(model.name) for model in models)
+    while len(line := _line(Prepared(names))) > LIMIT:
+        names = names[:-1]
+    return line
+
+
+def _encode_failed(outcome: PrepareFailed) -> bytes:
+    reason, model = _cut(outcome.reason, _REASON_LIMIT), _cut(outcome.model, _MODEL_LIMIT)
+    message = _clean(outcome.message)
+    whole = _line(PrepareFailed(reason, model, message))
+    if len(whole) <= LIMIT:
+        return whole
+    fits, too_long = 0, min(len(message), LIMIT)
+    while fits + 1 < too_long:
+        middle = (fits + too_long) // 2
+        if len(_line(PrepareFailed(reason, model, message[:middle] + ELLIPSIS))) <= LIMIT:
+            fits = middle
+        else:
+            too_long = middle
+    return _line(PrepareFailed(reason, model, message[:fits] + ELLIPSIS))
+
+
+def _line(outcome: Prepared | PrepareFailed) -> bytes:
+    return msgspec.json.encode(outcome)
+
+
+def _cut(text: str, limit: int) -> str:
+    text = _clean(text)
+    return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
+
+
+def _clean(text: str) -> str:
+    """File names may hold bytes that are no UTF-8, which Python carries as lone surrogates: write them as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
