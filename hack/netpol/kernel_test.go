@@ -1,0 +1,62 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestTheKernelAgreesWithTheTruthTable(t *testing.T) {
+	world := newLab(t)
+	for _, row := range truthTable {
+		t.Run(row.name, func(t *testing.T) {
+			world.load(t, Render(Compile(worldPods(), worldNamespaces(), readPolicies(t, row.policies))))
+			for _, text := range slices.Concat(row.allowed, row.refused) {
+				attempt := readConnection(t, text)
+				if attempt.protocol == corev1.ProtocolSCTP {
+					continue // few kernels have its sockets; that its rules load is seen
+				}
+				want := slices.Contains(row.allowed, text)
+				if allowed, err := world.try(attempt); err != nil {
+					t.Errorf("%s: neither let through nor refused: %v", text, err)
+				} else if allowed != want {
+					t.Errorf("%s: let through is %t, want %t", text, allowed, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAnOpenConnectionOutlivesANewPolicy(t *testing.T) {
+	world := newLab(t)
+	attempt := readConnection(t, "bank/web shop/web:8000")
+	world.load(t, Render(Ruleset{}))
+	opened, err := world.open(attempt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close() //nolint:errcheck // nothing was written that could be lost
+	if err := exchange(opened); err != nil {
+		t.Fatal(err)
+	}
+	policies := readPolicies(t, []string{"shop: {podSelector: {}, policyTypes: [Ingress, Egress]}"})
+	world.load(t, Render(Compile(worldPods(), worldNamespaces(), policies)))
+	if err := exchange(opened); err != nil {
+		t.Errorf("the open connection: %v", err)
+	}
+	if allowed, err := world.try(attempt); allowed || err != nil {
+		t.Errorf("a new connection: let through is %t (%v), want a refusal", allowed, err)
+	}
+}
+
+func TestRemovalLeavesNoTable(t *testing.T) {
+	world := newLab(t)
+	world.load(t, Render(Ruleset{}))
+	world.load(t, Removal)
+	world.load(t, Removal) // and once more, where there is none
+	if tables := world.tables(t); strings.Contains(tables, table) {
+		t.Errorf("the tables are still %s", tables)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// sandboxes knows the addresses of pods before the API server does.
+// The kubelet reports an address a second or so after the containers have started, and until then a policy could
+// neither protect the pod nor let it through. The container runtime, however, keeps the result of its network plugin
+// (libcni's cache, one file per pod and interface) before it starts the first container.
+type sandboxes struct {
+	folder string // empty: nothing is known early
+}
+
+// watchSandboxes sends a notice for each result that comes or goes, until the context ends.
+func watchSandboxes(ctx context.Context, folder string, changed notice) (sandboxes, error) {
+	if folder == "" {
+		return sandboxes{}, nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return sandboxes{}, fmt.Errorf("--cni-results: %w", err)
+	}
+	descriptor, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return sandboxes{}, fmt.Errorf("watch %s: %w", folder, err)
+	}
+	events := os.NewFile(uintptr(descriptor), folder)
+	if _, err := unix.InotifyAddWatch(descriptor, folder, unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO|unix.IN_DELETE); err != nil {
+		_ = events.Close()
+		return sandboxes{}, fmt.Errorf("watch %s: %w", folder, err)
+	}
+	context.AfterFunc(ctx, func() { _ = events.Close() })
+	go func() {
+		buffer := make([]byte, 64*(unix.SizeofInotifyEvent+unix.NAME_MAX+1))
+		for {
+			if _, err := events.Read(buffer); err != nil {
+				return // closed: the context has ended
+			}
+			changed.send()
+		}
+	}()
+	return sandboxes{folder}, nil
+}
+
+// complete returns the pods, with copies in the place of those whose status lacks addresses that are known here.
+func (s sandboxes) complete(pods []*corev1.Pod) []*corev1.Pod {
+	known := s.addresses()
+	completed := make([]*corev1.Pod, 0, len(pods))
+	for _, pod := range pods {
+		if addresses := known[pod.UID]; len(pod.Status.PodIPs) == 0 && len(addresses) > 0 {
+			pod = pod.DeepCopy()
+			for _, address := range addresses {
+				pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: address.String()})
+			}
+		}
+		completed = append(completed, pod)
+	}
+	return completed
+}
+
+// addresses reads every result in the folder. A file that is gone or half written is passed over:
+// its end sends a notice of its own.
+func (s sandboxes) addresses() map[types.UID][]netip.Addr {
+	addresses := map[types.UID][]netip.Addr{}
+	if s.folder == "" {
+		return addresses
+	}
+	files, _ := filepath.Glob(filepath.Join(s.folder, "*"))
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		uid, found := parseResult(content)
+		addresses[uid] = append(addresses[uid], found...)
+	}
+	return addresses
+}
+
+// parseResult reads one file of libcni's cache: the pod it is about and its addresses, loopback left out.
+func parseResult(content []byte) (types.UID, []netip.Addr) {
+	var cached struct {
+		Args   [][2]string `json:"cniArgs"`
+		Result struct {
+			IPs []struct {
+				Address netip.Prefix `json:"address"`
+			} `json:"ips"`
+		} `json:"result"`
+	}
+	if json.Unmarshal(content, &cached) != nil {
+		return "", nil
+	}
+	var uid types.UID
+	for _, arg := range cached.Args {
+		if arg[0] == "K8S_POD_UID" {
+			uid = types.UID(arg[1])
+		}
+	}
+	var addresses []netip.Addr
+	for _, ip := range cached.Result.IPs {
+		if !ip.Address.Addr().IsLoopback() {
+			addresses = append(addresses, ip.Address.Addr())
+		}
+	}
+	return uid, addresses
+}
