@@ -60,10 +60,11 @@ def _attempt(options: argparse.Namespace) -> Prepared | PrepareFailed:
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
     except Exception as error:  # noqa: BLE001 -- the process ends with this and says what it was
-        return PrepareFailed(Reason.PREPARE_FAILED, "", _one_line(error))
+        return PrepareFailed(Reason.PREPARE_FAILED, "", describe(error))
 
 
-def _one_line(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """An error that nobody foresaw, in one line for a person."""
     if isinstance(error, PermissionError):
         return f"{error.filename} may not be read by the pod's user: {error.strerror}"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
