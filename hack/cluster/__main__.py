@@ -1,4 +1,4 @@
-"""Command line: `python -m hack.cluster up|down|status|kubeconfig|reach|images|tools`."""
+"""Command line: `python -m hack.cluster up|down|status|kubeconfig|reach|images|check-kind|tools`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 
 from hack import cluster as clusters
+from hack.cluster import kind, kindcheck
 from hack.cluster.choice import KINDS
 from hack.cluster.failures import ClusterError
 from hack.cluster.native import node
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, "say what runs"),
         ("kubeconfig", _kubeconfig, "print the path of an administrator's kubeconfig"),
         ("images", _images, "list the images on the native node"),
+        ("check-kind", _check_kind, "ask kind whether it accepts kind-config.yaml; needs no container engine"),
         ("tools", _tools, "build what is missing and print the folder of programs"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(run=run)
@@ -89,6 +91,14 @@ def _images(arguments: argparse.Namespace) -> int:
 
 def _tools(_: argparse.Namespace) -> int:
     print(clusters.tools())
+    return 0
+
+
+def _check_kind(_: argparse.Namespace) -> int:
+    said = kindcheck.objection(kind.CONFIG)
+    if said:
+        raise ClusterError(f"kind refuses {kind.CONFIG}: {said}")
+    say(f"kind accepts {kind.CONFIG}")
     return 0
 
 

@@ -24,13 +24,15 @@ from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.kubeconfig import write_kubeconfig, write_token_kubeconfig
 from hack.cluster.process import Child
 from hack.cluster.programs import tools
-from hack.cluster.readiness import api_is_ready
+from hack.cluster.readiness import FIRST_SERVICE_ACCOUNT, READY, api_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
 _READY_SECONDS = 90
+# The API server would wait for its clients' watches; nobody needs what it has in memory.
+_STOP_SECONDS = 1.0
 ORDER = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
@@ -123,7 +125,7 @@ class ControlPlane:
         if kill:
             child.kill()
         else:
-            child.stop(patience=5)
+            child.stop(_STOP_SECONDS)
 
     def pid(self, name: str) -> int:
         """Return a component's process id, for measuring."""
@@ -143,7 +145,8 @@ class ControlPlane:
     def _is_ready(self, name: str) -> bool:
         if name == "etcd":
             return accepts(self._at.etcd_port)
-        return api_is_ready(self.server, self._at.pki)
+        path = READY if name == "kube-apiserver" else FIRST_SERVICE_ACCOUNT
+        return api_answers(self.server, self._at.pki, path)
 
     def _kubectl(self, *arguments: str) -> str:
         return kubectl_output(kubectl_command(self._programs, self.kubeconfig), *arguments)

@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,11 +79,17 @@ def _download(packages: tuple[str, ...], archives: Path, current: Step) -> list[
     """
     (archives / "partial").mkdir(parents=True, exist_ok=True)
     current.note("reading package lists")
-    _run(_apt(archives, "update", "--quiet"), "update the package lists")
+    _update_lists()
     current.note("downloading")
     install = ("install", "--download-only", "--reinstall", "--no-install-recommends", "--quiet", "--yes")
     _run(_apt(archives, *install, *packages), f"download {' '.join(packages)}")
     return sorted(archives.glob("*.deb"))
+
+
+@cache
+def _update_lists() -> None:
+    """Fetch the lists of packages, once for all that this command asks for."""
+    _run(_apt(cache_dir() / "debian" / "apt", "update", "--quiet"), "update the package lists")
 
 
 def _apt(archives: Path, *arguments: str) -> list[str]:

@@ -86,6 +86,12 @@ def up() -> KindCluster:
     return cluster
 
 
+def running() -> KindCluster | None:
+    """Return the kind cluster when it exists."""
+    name = yaml.safe_load(CONFIG.read_text())["name"]
+    return up() if name in _kind("get", "clusters").split() else None
+
+
 def down() -> None:
     """Delete the kind cluster and its files; nothing happens when there is none."""
     name = yaml.safe_load(CONFIG.read_text())["name"]

@@ -1,4 +1,4 @@
-"""Whether an API server is ready, asked over TLS as an administrator.
+"""Whether an API server answers, asked over TLS as an administrator.
 
 Enters: its URL and the folder of certificates. Leaves: yes or no. Called by
 `controlplane` and by the native node while they wait.
@@ -14,12 +14,17 @@ from pathlib import Path
 _SECONDS = 5.0
 
 
-def api_is_ready(server: str, pki: Path) -> bool:
-    """Whether `server`, an https URL, answers /readyz with 200; any failure to answer is a no."""
+READY = "/readyz"
+# Written by the controller manager: it is there once its controllers work.
+FIRST_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+
+
+def api_answers(server: str, pki: Path, path: str = READY) -> bool:
+    """Whether `server`, an https URL, answers `path` with 200; any failure to answer is a no."""
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     try:
-        with urllib.request.urlopen(f"{server}/readyz", timeout=_SECONDS, context=context):  # noqa: S310  (our URL)
+        with urllib.request.urlopen(f"{server}{path}", timeout=_SECONDS, context=context):  # noqa: S310  (our URL)
             return True
     except (urllib.error.URLError, OSError):
         return False

@@ -29,7 +29,7 @@ from hack.cluster.native.images import import_images
 from hack.cluster.native.layout import NODE_ADDRESS, NODE_NAME
 from hack.cluster.native.stop import clear, stop
 from hack.cluster.process import log_end
-from hack.cluster.readiness import api_is_ready
+from hack.cluster.readiness import FIRST_SERVICE_ACCOUNT, api_answers
 from hack.progress import step
 
 if TYPE_CHECKING:
@@ -156,9 +156,10 @@ def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, found: Run
             layout,
             found,
             "kube-apiserver",
-            lambda: api_is_ready(f"https://127.0.0.1:{found.api_port}", layout.endpoints.pki),
+            lambda: api_answers(f"https://127.0.0.1:{found.api_port}", layout.endpoints.pki),
         )
         _apply(kubectl, addons(dns.reference))
+        _await(layout, found, "kube-controller-manager", lambda: api_answers(server, folder, FIRST_SERVICE_ACCOUNT))
     with step("wait for the node and its DNS"):
         _await(layout, found, "kubelet", lambda: _node_is_ready(kubectl))
         _await(layout, found, "kubelet", lambda: _dns_is_ready(kubectl))

@@ -1,0 +1,56 @@
+"""Whether kind accepts a configuration, asked of kind itself without a container engine.
+
+Enters: a configuration file. Leaves: kind's objection, or None. Called by the
+chart tests and `python -m hack.cluster check-kind`.
+
+kind reads and validates the configuration before it makes anything, but only
+once an engine has answered. So it is given an engine that answers what it is,
+knows no containers, and fails at everything else: then the first thing kind
+wants to make, the node's image, shows that it has accepted the configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from hack.cluster.programs import tools
+
+_ENGINE = """\
+#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$1" in
+-v) echo "Docker version 28.0.0, build 0" ;;
+info) echo '{"CgroupVersion": "2", "MemoryLimit": true, "PidsLimit": true, "CPUShares": true}' ;;
+ps) ;;
+*) exit 1 ;;
+esac
+"""
+_ACCEPTED = "inspect --type=image"
+
+
+def objection(config: Path) -> str | None:
+    """Return what kind says against the file `config`; None when it would create the cluster."""
+    with tempfile.TemporaryDirectory() as folder:
+        calls = Path(folder) / "calls"
+        result = _create(config, Path(folder), calls)
+        if calls.exists() and _ACCEPTED in calls.read_text():
+            return None
+        return result.stderr.strip()
+
+
+def _create(config: Path, folder: Path, calls: Path) -> subprocess.CompletedProcess[str]:
+    engine = folder / "docker"
+    engine.write_text(_ENGINE)
+    engine.chmod(0o755)
+    words = ["create", "cluster", "--config", str(config), "--kubeconfig", str(folder / "kubeconfig")]
+    environment = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "CALLS": str(calls),
+        "KIND_EXPERIMENTAL_PROVIDER": "docker",
+    }
+    program = str(tools("kind") / "kind")
+    return subprocess.run([program, *words], env=environment, capture_output=True, text=True, check=False)
