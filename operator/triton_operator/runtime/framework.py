@@ -83,7 +83,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = 75  # bookmarks come every 60 s; a silent watch is dead (#585)
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
-    settings.process.ultimate_exiting_timeout = 25
+    settings.process.ultimate_exiting_timeout = None  # `process` ends by itself; this would be a SIGKILL
     return settings
 
 
@@ -121,7 +121,7 @@ def build_registry(connection: Connection, intake: DeploymentIntake) -> kopf.Ope
 async def start(
     connection: Connection, namespace: str | None, intake: DeploymentIntake, stop: asyncio.Event
 ) -> Collection[asyncio.Task[Any]]:
-    """Start Kopf's tasks; hand them to `kopf.run_tasks`. They end when `stop` is set."""
+    """Start Kopf's tasks; they are for `follow`. They end when `stop` is set."""
     return await kopf.spawn_tasks(
         registry=build_registry(connection, intake),
         settings=build_settings(),
@@ -130,6 +130,22 @@ async def start(
         standalone=True,
         stop_flag=stop,
     )
+
+
+async def follow(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until one of Kopf's tasks ends, then end the others; raises what it failed with.
+
+    `kopf.run_tasks` does this too, but takes every younger task of the process with it.
+    """
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
 
 
 def is_watching() -> bool:

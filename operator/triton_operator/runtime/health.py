@@ -29,12 +29,12 @@ class HealthServer:
     async def start(self, listen: str, port: int) -> None:
         """Listen on `listen` (empty: all addresses) and `port` (0: any free one, then found in `port`)."""
         app = web.Application()
-        app.router.add_get("/healthz", lambda _: _answer(self._alive))
-        app.router.add_get("/readyz", lambda _: _answer(self._ready))
+        app.router.add_get("/healthz", self._show_life)
+        app.router.add_get("/readyz", self._show_readiness)
         app.router.add_get("/metrics", self._show_metrics)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, listen or None, port, shutdown_timeout=0.1).start()
+        await web.TCPSite(self._runner, listen or None, port).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -42,10 +42,16 @@ class HealthServer:
         if self._runner:
             await self._runner.cleanup()
 
+    async def _show_life(self, _: web.Request) -> web.Response:
+        return _answer(self._alive)
+
+    async def _show_readiness(self, _: web.Request) -> web.Response:
+        return _answer(self._ready)
+
     async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
-async def _answer(checks: Sequence[Check]) -> web.Response:
+def _answer(checks: Sequence[Check]) -> web.Response:
     problems = [problem for check in checks if (problem := check())]
     return web.Response(status=503 if problems else 200, text="\n".join(problems or ["ok"]) + "\n")

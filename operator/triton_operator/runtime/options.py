@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from triton_operator.runtime.resync import INTERVAL
+
 METRICS_PORT = 8080
 
 
@@ -27,6 +29,7 @@ class Options(NamedTuple):
     metrics_port: int
     log_level: str
     workers: int
+    resync_seconds: float
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
@@ -45,6 +48,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         metrics_port=found.metrics_port,
         log_level=found.log_level.upper(),
         workers=found.workers,
+        resync_seconds=found.resync_seconds,
     )
 
 
@@ -85,6 +89,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="PORT",
         default=METRICS_PORT,
         help=f"port of /healthz, /readyz and /metrics; default: {METRICS_PORT}",
+    )
+    add(
+        "--resync-seconds",
+        type=float,
+        metavar="N",
+        default=INTERVAL,
+        help=f"seconds between two lists of all ModelDeployments, a fifth more or less; default: {INTERVAL:.0f}",
     )
     add("--workers", type=int, metavar="N", default=16, help="deployments worked on at a time; default: 16")
     add(

@@ -11,10 +11,8 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
-
-import kopf
 
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
@@ -25,7 +23,7 @@ from triton_operator.runtime.health import HealthServer
 from triton_operator.runtime.intake import DeploymentIntake, Key, Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
-from triton_operator.runtime.resync import INTERVAL, Resync
+from triton_operator.runtime.resync import Resync
 from triton_operator.runtime.vital_signs import VitalSigns
 from triton_operator.runtime.watches import build_reflectors
 from triton_operator.runtime.work_queue import WorkQueue
@@ -48,12 +46,11 @@ class Process:
         connection: Connection,
         store: Tables,
         build_reconcile: Callable[[HttpCluster], Reconcile],
-        *,
-        resync_interval: float = INTERVAL,
     ) -> None:
         self._options = options
         self._connection = connection
         self._tasks: list[asyncio.Task[Any]] = []
+        self._settling: asyncio.Task[None] | None = None
         self.stop = asyncio.Event()
         self.metrics = Metrics()
         self.queue: WorkQueue[Key] = WorkQueue()
@@ -66,7 +63,7 @@ class Process:
             options.namespace,
             self.intake,
             lambda: self.queue.add_all(store.keys()),
-            interval=resync_interval,
+            interval=options.resync_seconds,
         )
         self.reflectors = build_reflectors(self.client, options.namespace, store, self.queue)
         self.workers = Workers(
@@ -101,20 +98,16 @@ class Process:
             loop.add_signal_handler(number, self.stop.set)
 
     def _start(self) -> None:
-        """Start all parts. Kopf comes last: when it ends it cancels every task that is younger than itself."""
+        """Start all parts."""
         for part in (self.elector, self.resync, *self.reflectors):
             self._spawn(type(part).__name__, part.run())
         for _ in range(self._options.workers):
             self._spawn("Worker", self.workers.run())
-        self._spawn("settling", self._settle(), forever=False)
+        self._settling = asyncio.create_task(self._settle(), name="settling")
         self._spawn("Kopf", self._run_kopf())
 
-    def _spawn(self, name: str, work: Any, *, forever: bool = True) -> None:
-        task = asyncio.create_task(work, name=name)
-        if forever:
-            self._tasks.append(task)
-        else:
-            self._finite = task
+    def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
 
     async def _ready_to_work(self) -> None:
         await self._synced()
@@ -134,11 +127,10 @@ class Process:
 
     async def _run_kopf(self) -> None:
         await self.resync.synced.wait()
-        older = asyncio.all_tasks()
         tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
         self._handle_signals()  # Kopf has installed its own
         self.signs.watcher_expected()
-        await kopf.run_tasks(tasks, ignored=older)
+        await framework.follow(tasks)
 
     async def _until_over(self) -> int:
         stopped = asyncio.create_task(self.stop.wait(), name="stop")
@@ -158,9 +150,11 @@ class Process:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
                 await self.queue.idle()
-        for task in (*self._tasks, self._finite):
+        tasks = [*self._tasks, *filter(None, [self._settling])]
+        for task in tasks:
             task.cancel()
-        await asyncio.wait(self._tasks, timeout=FAREWELL)
+        if tasks:
+            await asyncio.wait(tasks, timeout=FAREWELL)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 await self.elector.release()

@@ -1,0 +1,110 @@
+"""A fake API server, and operator processes that talk to it in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.fake_api_server import FakeApiServer
+from triton_operator.cluster.connection import Connection
+from triton_operator.reconcile.store import Store
+from triton_operator.runtime.options import Options
+from triton_operator.runtime.process import Process
+
+Key = tuple[str, str]
+
+
+class Running:
+    """One operator process whose passes only write down their key, unless `outcome` says otherwise."""
+
+    def __init__(self, server: FakeApiServer, **options: Any) -> None:
+        self.passes: list[Key] = []
+        self.outcome: Callable[[Key], Awaitable[float | None]] | None = None
+        self.store = Store()
+        self._changed = asyncio.Condition()
+        self.process = Process(
+            _options(**options), Connection(server.url), self.store, lambda _cluster: self._reconcile
+        )
+        self.task = asyncio.create_task(self.process.run())
+
+    async def _reconcile(self, key: Key) -> float | None:
+        async with self._changed:
+            self.passes.append(key)
+            self._changed.notify_all()
+        return await self.outcome(key) if self.outcome else None
+
+    async def passed(self, key: Key, times: int = 1) -> None:
+        """Wait until a key was reconciled that often since `forget_passes`."""
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(lambda: self.passes.count(key) >= times)
+
+    async def quiet(self) -> None:
+        """Wait until it watches and nothing is left to do; then forget the passes so far."""
+        async with asyncio.timeout(10):
+            await self.process.elector.leading.wait()
+            while len(self.process.queue) or self.process.queue.busy:
+                await asyncio.sleep(0.01)
+        self.passes.clear()
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        """What a probe or a scrape gets."""
+        async with ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{self.process.health.port}{path}") as answer:
+                return answer.status, await answer.text()
+
+    async def end(self) -> int:
+        """SIGTERM, without the signal; returns the exit status."""
+        self.process.stop.set()
+        return await asyncio.wait_for(self.task, 10)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApiServer]:
+    """Run a fake API server."""
+    async with FakeApiServer().running() as running:
+        yield running
+
+
+@pytest.fixture
+async def start(server: FakeApiServer) -> AsyncIterator[Callable[..., Running]]:
+    """Start operator processes; all are ended after the test."""
+    started: list[Running] = []
+
+    def begin(**options: Any) -> Running:
+        started.append(Running(server, **options))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        await running.end()
+
+
+@pytest.fixture
+async def operator(start: Callable[..., Running], server: FakeApiServer) -> Running:
+    """One operator process that leads and watches everything."""
+    running = start()
+    async with asyncio.timeout(10):
+        await server.watched("modeldeployments", "services", "deployments", "pods", "configmaps")
+        await running.process.elector.leading.wait()
+    return running
+
+
+def _options(**changes: Any) -> Options:
+    options = Options(
+        settings=Path("unused"),
+        kubeconfig=None,
+        namespace=None,
+        own_namespace="operators",
+        identity="operator-1",
+        listen="127.0.0.1",
+        metrics_port=0,
+        log_level="INFO",
+        workers=4,
+        resync_seconds=600,
+    )
+    return options._replace(**changes)

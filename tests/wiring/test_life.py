@@ -1,0 +1,178 @@
+"""The process as a whole: start, leadership, probes, outages, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.builders import a_body
+from tests.fake_api_server import FakeApiServer
+from tests.wiring.conftest import Key, Running
+from triton_operator.cluster.errors import Unavailable
+from triton_operator.runtime import framework
+
+DIGITS = ("shop", "digits")
+DIGITS_PATH = "/apis/triton-operator.io/v1alpha1/namespaces/shop/modeldeployments/digits"
+COLLECTION = "/apis/triton-operator.io/v1alpha1/modeldeployments"
+LEASE_PATH = "/apis/coordination.k8s.io/v1/namespaces/operators/leases/triton-operator"
+
+
+async def test_probes_are_green_and_metrics_tell_of_requests(operator: Running) -> None:
+    """The normal case."""
+    assert await operator.ask("/healthz") == (200, "ok\n")
+    assert await operator.ask("/readyz") == (200, "ok\n")
+    _, text = await operator.ask("/metrics")
+    assert "triton_operator_leader 1.0" in text
+    assert 'triton_operator_api_requests_total{code="200",kind="Service",verb="GET"} 1.0' in text
+    assert 'triton_operator_watch_idle_seconds{kind="Pod"}' in text
+
+
+async def test_a_dead_watcher_of_kopf_turns_healthz_red(operator: Running) -> None:
+    """Kopf swallows the cancellation of its watcher and runs on without it."""
+    assert (await operator.ask("/healthz"))[0] == 200
+    watchers = [task for task in asyncio.all_tasks() if task.get_name().startswith(framework.WATCHER)]
+    assert len(watchers) == 1
+    watchers[0].cancel()
+    await asyncio.wait(watchers)
+    assert await operator.ask("/healthz") == (503, "Kopf does not watch ModelDeployments\n")
+
+
+async def test_a_dead_reflector_ends_the_process(operator: Running) -> None:
+    """A new process is the cure; the exit status says that it was no wish."""
+    tasks = [task for task in operator.process._tasks if task.get_name() == "Reflector"]
+    tasks[0].cancel()
+    assert await asyncio.wait_for(operator.task, 10) == 1
+
+
+async def test_nothing_is_reconciled_before_all_lists_are_in(
+    server: FakeApiServer, start: Callable[..., Running]
+) -> None:
+    """A child that is only not known yet must not be created again."""
+    await server.put(DIGITS_PATH, a_body())
+    server.faults["/api/v1/services"] = [500]
+    operator = start()
+    await server.seen("GET", "/api/v1/services")
+    await operator.process.resync.synced.wait()
+    await operator.process.elector.leading.wait()
+    assert operator.passes == []
+    assert (await operator.ask("/readyz")) == (503, "not listed yet: Service\n")
+    await operator.passed(DIGITS)
+
+
+async def test_a_definition_that_comes_later_is_waited_for(
+    server: FakeApiServer, start: Callable[..., Running]
+) -> None:
+    """Helm may start the operator before the definition is established."""
+    server.faults[COLLECTION] = [404, 404]
+    operator = start()
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    await server.watched("modeldeployments")
+    assert (await operator.ask("/healthz"))[0] == 200
+
+
+async def test_the_second_operator_waits_and_takes_over_when_the_first_ends(
+    server: FakeApiServer, start: Callable[..., Running]
+) -> None:
+    """The Lease is released at the end, so nobody waits for it to run out."""
+    first = start()
+    await first.process.elector.leading.wait()
+    second = start(identity="operator-2")
+    await server.put(DIGITS_PATH, a_body())
+    await first.passed(DIGITS)
+    await server.seen("GET", LEASE_PATH, times=3)
+    assert second.passes == []
+    assert (await second.ask("/readyz"))[0] == 200
+    assert await first.end() == 0
+    await second.passed(DIGITS)
+
+
+async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(
+    server: FakeApiServer, operator: Running
+) -> None:
+    """Errors of the cluster and of our own are survived."""
+    failures: list[Exception] = [Unavailable("etcd is away"), ZeroDivisionError()]
+
+    async def fail_twice(key: Key) -> None:
+        if key == DIGITS and failures:
+            raise failures.pop()
+
+    operator.outcome = fail_twice
+    await server.put(DIGITS_PATH, a_body())
+    await server.put(DIGITS_PATH.replace("digits", "other"), a_body("other"))
+    await operator.passed(("shop", "other"))
+    await operator.passed(DIGITS, times=3)
+    _, text = await operator.ask("/metrics")
+    assert 'triton_operator_reconcile_seconds_count{result="error"} 1.0' in text
+    assert 'triton_operator_reconcile_seconds_count{result="retry"} 1.0' in text
+
+
+async def test_a_pass_can_ask_to_be_repeated(server: FakeApiServer, operator: Running) -> None:
+    """Such as for a pod that hangs without an event."""
+    answers = [0.05]
+
+    async def once_more(_: Key) -> float | None:
+        return answers.pop() if answers else None
+
+    operator.outcome = once_more
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS, times=2)
+
+
+async def test_an_outage_of_the_api_server_is_no_reason_to_restart(
+    server: FakeApiServer, operator: Running
+) -> None:
+    """Watches end, nothing answers for a while; afterwards all goes on."""
+    server.reachable.clear()
+    await server.end_watches()
+    assert (await operator.ask("/healthz"))[0] == 200
+    server.reachable.set()
+    await server.watched("modeldeployments", "services", "pods")
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_process_within_seconds_and_frees_the_lease(
+    server: FakeApiServer, operator: Running, number: signal.Signals
+) -> None:
+    """The pass under way is finished, the exit status is 0, the Lease has no holder."""
+    under_way, finished = asyncio.Event(), asyncio.Event()
+
+    async def take_a_moment(_: Key) -> None:
+        under_way.set()
+        await asyncio.sleep(0.3)
+        finished.set()
+
+    operator.outcome = take_a_moment
+    await server.put(DIGITS_PATH, a_body())
+    await under_way.wait()
+    began = time.monotonic()
+    os.kill(os.getpid(), number)
+    assert await asyncio.wait_for(operator.task, 10) == 0
+    assert finished.is_set()
+    assert time.monotonic() - began < 3
+    lease = server.stored(LEASE_PATH)
+    assert lease is not None
+    assert "holderIdentity" not in lease["spec"]
+
+
+async def test_a_pass_that_hangs_does_not_delay_the_end(server: FakeApiServer, operator: Running) -> None:
+    """It is cut after the time that passes get."""
+    under_way = asyncio.Event()
+
+    async def hang(_: Key) -> None:
+        under_way.set()
+        await asyncio.Event().wait()
+
+    operator.outcome = hang
+    await server.put(DIGITS_PATH, a_body())
+    await under_way.wait()
+    began = time.monotonic()
+    assert await operator.end() == 0
+    assert time.monotonic() - began < 3

@@ -1,0 +1,141 @@
+"""Which event wakes which key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.builders import a_body
+from tests.fake_api_server import FakeApiServer
+from tests.wiring.conftest import Running
+
+DIGITS = ("shop", "digits")
+DIGITS_PATH = "/apis/triton-operator.io/v1alpha1/namespaces/shop/modeldeployments/digits"
+SERVICE_PATH = "/api/v1/namespaces/shop/services/digits"
+POD_PATH = "/api/v1/namespaces/shop/pods/digits-1"
+
+
+def labelled(**content: Any) -> dict[str, Any]:
+    """A child or pod of `digits`."""
+    return {"metadata": {"labels": {"triton-operator.io/model-deployment": "digits"}}, **content}
+
+
+async def test_objects_that_exist_already_are_looked_at_once_at_the_start(
+    server: FakeApiServer, start: Callable[..., Running]
+) -> None:
+    """Our first list and Kopf's tell of the same object, and one pass is enough."""
+    await server.put(DIGITS_PATH, a_body())
+    operator = start()
+    await operator.passed(DIGITS)
+    await server.watched("modeldeployments")
+    await operator.process.queue.idle()
+    assert operator.passes == [DIGITS]
+
+
+async def test_a_new_object_wakes_its_key(server: FakeApiServer, operator: Running) -> None:
+    """Kopf's watch brings it."""
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+
+
+async def test_a_new_generation_wakes_and_a_mere_annotation_does_not(server: FakeApiServer, operator: Running) -> None:
+    """Only what a pass would look at is news."""
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    await operator.quiet()
+    noted = a_body()
+    noted["metadata"]["annotations"] = {"note": "x"}
+    await server.put(DIGITS_PATH, noted)
+    changed = a_body(replicas=2)
+    changed["metadata"]["generation"] = 2
+    await server.put(DIGITS_PATH, changed)
+    await operator.passed(DIGITS)
+    await operator.process.queue.idle()
+    assert operator.passes == [DIGITS]
+
+
+async def test_a_deleted_object_wakes_its_key_once_more(server: FakeApiServer, operator: Running) -> None:
+    """The reconciler must learn to forget it."""
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    await operator.quiet()
+    await server.remove(DIGITS_PATH)
+    await operator.passed(DIGITS)
+    assert operator.store.keys() == set()
+
+
+@pytest.mark.parametrize("path", [SERVICE_PATH, POD_PATH])
+async def test_children_and_pods_wake_the_deployment_of_their_label(
+    server: FakeApiServer, operator: Running, path: str
+) -> None:
+    """Added, changed, deleted: each is news."""
+    await server.put(path, labelled())
+    await operator.passed(DIGITS, times=1)
+    await server.put(path, labelled(spec={"type": "NodePort"}))
+    await operator.passed(DIGITS, times=2)
+    await server.remove(path)
+    await operator.passed(DIGITS, times=3)
+
+
+async def test_a_child_that_vanished_in_a_gap_wakes_its_key(server: FakeApiServer, operator: Running) -> None:
+    """The stream says that it cannot go on; the new list shows what is missing."""
+    await server.put(SERVICE_PATH, labelled())
+    await operator.passed(DIGITS)
+    await operator.quiet()
+    server.lose(SERVICE_PATH)
+    await server.send("services", {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
+    await operator.passed(DIGITS)
+    assert operator.store.view(DIGITS).children == {}
+
+
+async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
+    server: FakeApiServer, operator: Running
+) -> None:
+    """Kopf reports no deletion across a gap (its streams start with what is there)."""
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    await operator.quiet()
+    server.lose(DIGITS_PATH)
+    await operator.process.resync._turn()
+    await operator.passed(DIGITS)
+    assert operator.store.keys() == set()
+
+
+async def test_the_late_end_of_a_namesake_does_not_hide_the_new_object(operator: Running) -> None:
+    """Kopf handles objects of different uids side by side, so the order is not sure."""
+    old, new = a_body(), a_body()
+    old["metadata"] |= {"uid": "old", "resourceVersion": "200"}
+    new["metadata"] |= {"uid": "new", "resourceVersion": "202"}
+    operator.process.intake.put(old)
+    operator.process.intake.put(new)
+    old["metadata"]["resourceVersion"] = "201"
+    operator.process.intake.drop(old)
+    assert operator.store.keys() == {DIGITS}
+
+
+async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running) -> None:
+    """An object made after the list was written is not gone."""
+    body = a_body()
+    body["metadata"]["resourceVersion"] = "300"
+    operator.process.intake.put(body)
+    operator.process.intake.listed([], version=299)
+    assert operator.store.keys() == {DIGITS}
+    operator.process.intake.listed([], version=300)
+    assert operator.store.keys() == set()
+
+
+async def test_one_namespace_is_watched_where_one_was_asked_for(
+    server: FakeApiServer, start: Callable[..., Running]
+) -> None:
+    """Nothing outside the namespace is asked of the API server: the operator has no right to it."""
+    start(namespace="shop")
+    async with asyncio.timeout(10):
+        await server.watched("modeldeployments", "services", "pods")
+    outside = [
+        path for _, path in server.requests if "/namespaces/shop/" not in path and not path.startswith("/apis/triton")
+    ]
+    assert {path for path in outside if path.count("/") > 3} == set()
+    assert server.stored("/apis/coordination.k8s.io/v1/namespaces/shop/leases/triton-operator") is not None
