@@ -151,13 +151,9 @@ def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, found: Run
     with step("import the node's own images"):
         _await(layout, found, "containerd", lambda: _is_open(layout, "containerd"))
         import_images(found.supervisor, programs, [pause, dns])
+    server, folder = f"https://127.0.0.1:{found.api_port}", layout.endpoints.pki
     with step("wait for the API server"):
-        _await(
-            layout,
-            found,
-            "kube-apiserver",
-            lambda: api_answers(f"https://127.0.0.1:{found.api_port}", layout.endpoints.pki),
-        )
+        _await(layout, found, "kube-apiserver", lambda: api_answers(server, folder))
         _apply(kubectl, addons(dns.reference))
         _await(layout, found, "kube-controller-manager", lambda: api_answers(server, folder, FIRST_SERVICE_ACCOUNT))
     with step("wait for the node and its DNS"):
