@@ -1,0 +1,91 @@
+"""Plain HTTP to an API server, for tests that look at its answers as they are.
+
+Enters: a kubeconfig with client certificates. Leaves: JSON, or Refused with the fields the server complains about.
+The operator's own client is under test elsewhere in this tier, so it is not used to judge.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import tempfile
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class Refused(Exception):
+    """The server said no: `code`, its sentence, and {field path: what is wrong there}."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        super().__init__(f"{status.get('code')} {status.get('reason')}: {status.get('message')}")
+        self.code: int = status.get("code", 0)
+        self.message: str = status.get("message", "")
+        self.fields: dict[str, str] = {}
+        for cause in status.get("details", {}).get("causes", ()):
+            # "<nil>" says only that CEL rules were left out because the schema was violated already; and the check
+            # of the scale subresource writes its path with a dot before it.
+            if (field := cause["field"].removeprefix(".")) != "<nil>":
+                self.fields[field] = f"{self.fields.get(field, '')}; {cause['message']}".removeprefix("; ")
+
+
+class Api:
+    """Requests to one server, each on a connection of its own."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._host = urllib.parse.urlsplit(cluster["server"]).netloc
+        self._tls = ssl.create_default_context(cadata=_content(cluster, "certificate-authority").decode())
+        with tempfile.NamedTemporaryFile() as pair:  # Python reads a key from files only.
+            pair.write(_content(user, "client-certificate") + b"\n" + _content(user, "client-key"))
+            pair.flush()
+            self._tls.load_cert_chain(pair.name)
+
+    def create(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """POST to a collection."""
+        return self._ask("POST", path, body, query)
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """GET an object or a list."""
+        return self._ask("GET", path, None, query)
+
+    def merge(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """PATCH with a JSON merge patch."""
+        return self._ask("PATCH", path, body, query, "application/merge-patch+json")
+
+    def apply(self, path: str, body: dict[str, Any], manager: str, **query: str) -> dict[str, Any]:
+        """PATCH as server-side apply, forced."""
+        query |= {"fieldManager": manager, "force": "true"}
+        return self._ask("PATCH", path, body, query, "application/apply-patch+yaml")
+
+    def _ask(
+        self,
+        verb: str,
+        path: str,
+        body: dict[str, Any] | None,
+        query: dict[str, str],
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        connection = http.client.HTTPSConnection(self._host, context=self._tls, timeout=30)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", content, {"Content-Type": content_type})
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status >= http.HTTPStatus.BAD_REQUEST:
+            raise Refused(answer)
+        return answer
+
+
+def _content(section: dict[str, str], key: str) -> bytes:
+    """Content of a kubeconfig's entry, which stands there or in a file that it names."""
+    if f"{key}-data" in section:
+        return base64.b64decode(section[f"{key}-data"])
+    return Path(section[key]).read_bytes()

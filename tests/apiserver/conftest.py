@@ -1,0 +1,87 @@
+"""One real API server for the whole session, with our definition in it, and a fresh namespace for each test.
+
+`control_plane`  the running ControlPlane (etcd, kube-apiserver); start more of it with `start_component`
+`kubeconfig`     an administrator's, as a path
+`kubectl`        runs kubectl as that administrator
+`namespace`      a new namespace of the test's own; nothing deletes it, because all data goes with the session's folder
+`api`            plain HTTP to the server, for what kubectl words differently
+"""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from hack.cluster.controlplane import ControlPlane
+from hack.cluster.programs import tools
+from tests.apiserver.api_client import Api
+
+CRD = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
+
+
+class KubectlFailed(Exception):
+    """kubectl ended with an error; these are its words."""
+
+
+class Kubectl(Protocol):
+    """Runs kubectl and returns what it printed; raises KubectlFailed."""
+
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
+        """Run with `arguments`."""
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Start the API server; the first time on a machine this builds it, which takes minutes."""
+    plane = ControlPlane(tmp_path_factory.mktemp("control-plane") / "run")
+    plane.start()
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture(scope="session")
+def bare_kubectl(control_plane: ControlPlane) -> Kubectl:
+    """Run kubectl before the definition is there."""
+    program = tools("kubectl") / "kubectl"
+
+    def run(*arguments: str, stdin: str = "") -> str:
+        command = [str(program), "--kubeconfig", str(control_plane.kubeconfig), *arguments]
+        done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise KubectlFailed(done.stderr)
+        return str(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kubectl(bare_kubectl: Kubectl) -> Kubectl:
+    """Run kubectl against a server that knows ModelDeployments."""
+    bare_kubectl("apply", "--server-side", "--filename", str(CRD))
+    bare_kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(CRD))
+    return bare_kubectl
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(control_plane: ControlPlane, kubectl: Kubectl) -> Path:
+    """Return the administrator's kubeconfig of a server that knows ModelDeployments."""
+    return control_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path) -> Api:
+    """Plain HTTP as that administrator."""
+    return Api(kubeconfig)
+
+
+@pytest.fixture
+def namespace(api: Api) -> str:
+    """Make a namespace that no other test uses."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name

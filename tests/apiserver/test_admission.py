@@ -1,0 +1,271 @@
+"""What a real API server accepts and refuses, and which field it names."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.apiserver.api_client import Api, Refused
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+NOTHING = object()
+DIGEST = "sha256:" + "0" * 64
+
+FULL: dict[str, Any] = {
+    "modelRepository": {
+        "image": {"reference": "registry.example.com:5000/team/models:v7", "path": "/model_repository"}
+    },
+    "models": [{"name": "digits"}, {"name": "tagger.v2", "path": "文字/tagger"}],
+    "replicas": 2,
+    "autoscaling": {"minReplicas": 1, "maxReplicas": 5, "metrics": [{"type": "CPU", "averageUtilization": 70}]},
+    "gpu": {"count": 1, "resourceName": "nvidia.com/mig-1g.10gb"},
+    "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1.5", "memory": "2Gi"}},
+    "imagePullSecrets": [{"name": "registry"}],
+    "triton": {"image": f"nvcr.io/nvidia/tritonserver@{DIGEST}", "version": "26.11", "logLevel": "Info"},
+    "service": {"type": "ClusterIP", "annotations": {"example.com/scheme": "internal"}},
+    "scheduling": {
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 2}
+        ],
+        "priorityClassName": "high",
+        "runtimeClassName": "nvidia",
+    },
+    "privacy": {
+        "profile": "Private",
+        "network": {
+            "allowFrom": [
+                {"podSelector": {}},
+                {"ipBlock": {"cidr": "10.20.0.0/16", "except": ["10.20.30.0/24"]}},
+                {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["shop"]}]}},
+            ],
+            "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        },
+        "tls": {"mode": "Off"},
+    },
+    "suspend": False,
+}
+
+MINIMAL: dict[str, Any] = {
+    "modelRepository": {"image": {"reference": "models:v1"}},
+    "models": [{"name": "digits"}],
+}
+
+# What somebody wrote, where, the field that the server names, and words of the reason.
+BAD: dict[str, tuple[str, Any, str, str]] = {
+    "no repository": ("modelRepository", {}, "modelRepository", "exactly one of image and pvc"),
+    "two repositories": ("modelRepository.pvc", {"claimName": "models"}, "modelRepository", "exactly one of image"),
+    "repository forgotten": ("modelRepository", NOTHING, "modelRepository", "Required value"),
+    "image with a scheme": ("modelRepository.image.reference", "oci://models:v1", "", "without a scheme"),
+    "image in capitals": ("modelRepository.image.reference", "example.com/Team/Models", "", "lower case"),
+    "image with a space": ("modelRepository.image.reference", "models: v1", "", "image reference"),
+    "short digest": ("modelRepository.image.reference", "models@sha256:abc", "", "image reference"),
+    "unknown pull policy": ("modelRepository.image.pullPolicy", "always", "", "Unsupported value"),
+    "repository path climbs out": ("modelRepository.image.path", "/models/../../etc", "", "no '..'"),
+    "repository path is relative": ("modelRepository.image.path", "models", "", "begin with a slash"),
+    "claim's name in capitals": (
+        "modelRepository",
+        {"pvc": {"claimName": "Models"}},
+        "modelRepository.pvc.claimName",
+        "match",
+    ),
+    "claim's path climbs out": (
+        "modelRepository",
+        {"pvc": {"claimName": "models", "path": "/.."}},
+        "modelRepository.pvc.path",
+        "no '..'",
+    ),
+    "no model": ("models", [], "", "at least 1 items"),
+    "models forgotten": ("models", NOTHING, "", "Required value"),
+    "17 models": ("models", [{"name": f"m{number}"} for number in range(17)], "", "at most 16 items"),
+    "the same model twice": ("models", [{"name": "digits"}, {"name": "digits"}], "models[1]", "Duplicate value"),
+    "model without a name": ("models", [{"path": "digits"}], "models[0].name", "Required value"),
+    "model name is a path": ("models.0.name", "../digits", "models[0].name", "match"),
+    "model name with two dots": ("models.0.name", "a..b", "models[0].name", "match"),
+    "model name with a space": ("models.0.name", "my model", "models[0].name", "match"),
+    "model name of 64 characters": ("models.0.name", "m" * 64, "models[0].name", "Too long"),
+    "model path climbs out": ("models.0.path", "vision/../../secret", "models[0].path", "no '..'"),
+    "model path is absolute": ("models.0.path", "/etc/passwd", "models[0].path", "no slash at either end"),
+    "model path with a backslash": ("models.0.path", "vision\\digits", "models[0].path", "no backslash"),
+    "model path with a line break": ("models.0.path", "vision\ndigits", "models[0].path", "must be relative"),
+    "negative replicas": ("replicas", -1, "", "greater than or equal to 0"),
+    "replicas in quotes": ("replicas", "3", "", "must be of type integer"),
+    "a million replicas": ("replicas", 1_000_000, "", "less than or equal to 1000"),
+    "autoscaling without a maximum": ("autoscaling", {"minReplicas": 1}, "autoscaling.maxReplicas", "Required value"),
+    "autoscaling upside down": (
+        "autoscaling",
+        {"minReplicas": 5, "maxReplicas": 2},
+        "autoscaling.maxReplicas",
+        "less than",
+    ),
+    "autoscaling from zero": (
+        "autoscaling",
+        {"minReplicas": 0, "maxReplicas": 2},
+        "autoscaling.minReplicas",
+        "equal to 1",
+    ),
+    "unknown metric": (
+        "autoscaling",
+        {"maxReplicas": 2, "metrics": [{"type": "Memory"}]},
+        "autoscaling.metrics[0].type",
+        "Unsupported value",
+    ),
+    "the CPU metric twice": (
+        "autoscaling",
+        {"maxReplicas": 2, "metrics": [{"type": "CPU"}, {"type": "CPU"}]},
+        "autoscaling.metrics",
+        "more than once",
+    ),
+    "half a GPU": ("gpu.count", 0.5, "", "must be of type int32"),
+    "no GPU": ("gpu.count", 0, "", "greater than or equal to 1"),
+    "GPU without a vendor": ("gpu.resourceName", "gpu", "", "match"),
+    "GPU of Kubernetes": ("gpu.resourceName", "kubernetes.io/gpu", "", "extended resource"),
+    "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
+    "GPU under requests": ("resources.requests", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
+    "misspelt resource": ("resources.limits", {"memmory": "1Gi"}, "", "only cpu, memory"),
+    "misspelt quantity": ("resources.limits", {"memory": "1 GB"}, "resources.limits[memory]", "must be a quantity"),
+    "negative quantity": ("resources.requests", {"cpu": "-1"}, "resources.requests[cpu]", "not negative"),
+    "memory without a unit": ("resources.limits", {"memory": 4}, "resources.limits", "unit such as Mi"),
+    "thousandths of a byte": ("resources.requests", {"memory": "400m"}, "resources.requests", "unit such as Mi"),
+    "request above the limit": (
+        "resources",
+        {"requests": {"memory": "2Gi"}, "limits": {"memory": "1024Mi"}},
+        "resources.requests",
+        "greater than the limit",
+    ),
+    "pull secret twice": ("imagePullSecrets", [{"name": "a"}, {"name": "a"}], "imagePullSecrets[1]", "Duplicate value"),
+    "version as a number": ("triton.version", 26.1, "", "must be of type string"),
+    "version with a v": ("triton.version", "v2.51", "", "match"),
+    "unknown log level": ("triton.logLevel", "Debug", "", "Unsupported value"),
+    "server image with a scheme": ("triton.image", "https://nvcr.io/nvidia/tritonserver", "", "without a scheme"),
+    "unknown kind of Service": ("service.type", "ExternalName", "", "Unsupported value"),
+    "annotation key with a space": ("service.annotations", {"my key": "x"}, "", "annotation keys"),
+    "toleration without a key": ("scheduling.tolerations", [{"value": "x"}], "scheduling.tolerations[0]", "Exists"),
+    "node label's value with a space": (
+        "scheduling.nodeSelector",
+        {"zone": "a b"},
+        "scheduling.nodeSelector.zone",
+        "match",
+    ),
+    "unknown profile": ("privacy.profile", "private", "", "Unsupported value"),
+    "Off without quotes": ("privacy.tls.mode", False, "", "must be of type string"),
+    "empty peer": ("privacy.network.allowFrom", [{}], "privacy.network.allowFrom[0]", "must have podSelector"),
+    "address beside a selector": (
+        "privacy.network.allowFrom",
+        [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}],
+        "privacy.network.allowFrom[0]",
+        "stand alone",
+    ),
+    "address range with a host": (
+        "privacy.network.metricsFrom",
+        [{"ipBlock": {"cidr": "10.1.2.3/8"}}],
+        "privacy.network.metricsFrom[0].ipBlock.cidr",
+        "address range",
+    ),
+    "suspend in words": ("suspend", "yes", "", "must be of type boolean"),
+}
+
+
+def deployment(spec: dict[str, Any], name: str = "digits") -> dict[str, Any]:
+    """Return a ModelDeployment with this spec."""
+    return {
+        "apiVersion": "triton-operator.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def changed(spec: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
+    """Return a copy of `spec` with `value` at `place` ("models.0.name"), or without that place."""
+    result = copy.deepcopy(spec)
+    *parents, last = place.split(".")
+    at: Any = result
+    for parent in parents:
+        at = at[int(parent)] if isinstance(at, list) else at.setdefault(parent, {})
+    if value is NOTHING:
+        del at[last]
+    else:
+        at[last] = value
+    return result
+
+
+def create(api: Api, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Create as kubectl does: a field that the schema does not know is an error."""
+    path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments"
+    return api.create(path, body, fieldValidation="Strict")
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
+    """Each mistake is named where it was made, and not somewhere above."""
+    place, value, field, words = BAD[case]
+    with pytest.raises(Refused) as refused:
+        create(api, namespace, deployment(changed(MINIMAL, place, value)))
+    wanted = f"spec.{field or place}"
+    assert refused.value.code == 422, refused.value
+    assert words in refused.value.fields.get(wanted, ""), refused.value.fields
+    assert len(refused.value.fields) == 1, refused.value.fields
+
+
+@pytest.mark.parametrize("place", ["replica", "models.0.format", "resources.limit", "privacy.network.allowform"])
+def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None:
+    """A field that does nothing must not look as if it did."""
+    with pytest.raises(Refused) as refused:
+        create(api, namespace, deployment(changed(MINIMAL, place, {})))
+    shown = place.replace(".0", "[0]")
+    assert f'unknown field "spec.{shown}"' in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Digits", "1-digits", "digits-", "my.digits", "a" * 41]
+    + [f"a-{suffix}" for suffix in ("headless", "canary", "proxy", "config-0123abcd", "cache-0123abcd", "0123456789")],
+)
+def test_name_that_does_not_fit_children_is_refused(api: Api, namespace: str, name: str) -> None:
+    """Children are called after the object, so its name must leave room and not look like one of theirs."""
+    with pytest.raises(Refused) as refused:
+        create(api, namespace, deployment(MINIMAL, name))
+    assert refused.value.code == 422
+    assert set(refused.value.fields) == {"metadata.name"}
+
+
+@pytest.mark.parametrize(
+    "name", ["d", "a" * 40, "headless", "a-config", "a-cache-0123abc", "a-0123456789a", "a-canary-b"]
+)
+def test_name_that_is_merely_similar_is_accepted(api: Api, namespace: str, name: str) -> None:
+    """The rule about names takes no more than it must."""
+    create(api, namespace, deployment(MINIMAL, name))
+
+
+def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> None:
+    """Every field of the API survives storage as it was written."""
+    assert create(api, namespace, deployment(FULL))["spec"] == FULL
+
+
+def test_nothing_but_replicas_is_added(api: Api, namespace: str) -> None:
+    """Any other default of the schema would change pods that run."""
+    assert create(api, namespace, deployment(MINIMAL))["spec"] == {**MINIMAL, "replicas": 1}
+
+
+@pytest.mark.parametrize("place", ["replicas", "gpu", "autoscaling.metrics", "resources", "privacy", "scheduling"])
+def test_optional_field_may_be_absent(api: Api, namespace: str, place: str) -> None:
+    """Optional means absent."""
+    create(api, namespace, deployment(changed(FULL, place, NOTHING)))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_example_is_accepted(api: Api, namespace: str, example: Path) -> None:
+    """What we show works."""
+    create(api, namespace, yaml.safe_load(example.read_text()))
+
+
+def test_replicas_beside_autoscaling_is_accepted(api: Api, namespace: str) -> None:
+    """`kubectl scale` writes replicas, and no apply could take it away again: a rule against both would lock out."""
+    create(api, namespace, deployment({**MINIMAL, "replicas": 3, "autoscaling": {"maxReplicas": 2}}))

@@ -1,0 +1,115 @@
+"""The definition at work: subresources, columns, documentation and status on a real API server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.conftest import Kubectl
+from triton_operator.api.status import (
+    Condition,
+    Endpoints,
+    Failure,
+    ModelState,
+    ModelStatus,
+    RevisionStatus,
+    Status,
+    Truth,
+)
+
+COLLECTION = "/apis/triton-operator.io/v1alpha1/namespaces/{}/modeldeployments"
+BODY: dict[str, Any] = {
+    "apiVersion": "triton-operator.io/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "digits"},
+    "spec": {"modelRepository": {"image": {"reference": "models:v1"}}, "models": [{"name": "digits"}]},
+}
+FULL_STATUS = Status(
+    observed_generation=1,
+    replicas=2,
+    ready_replicas=1,
+    updated_replicas=2,
+    selector="triton-operator.io/model-deployment=digits",
+    models=(ModelStatus("digits", ModelState.FAILED, ("1", "3"), "sha256:0", "no model.pt"),),
+    endpoints=Endpoints("http://digits.test.svc:8000", "digits.test.svc:8001", "http://digits.test.svc:8002/metrics"),
+    revisions=(RevisionStatus("digits-0123456789", 1, "tritonserver:26.11-py3", 1, current=True),),
+    last_failure=Failure("digits-1", "triton", "Crashed", 139, "signal 11", "2026-11-22T10:00:00Z"),
+    conditions=(
+        Condition("Ready", Truth.FALSE, "ModelLoadFailed", "digits: no model.pt", "2026-11-22T10:00:00Z", 1),
+        Condition("RuntimeVulnerable", Truth.UNKNOWN, "VersionUnknown"),
+    ),
+)
+
+
+@pytest.fixture
+def path(api: Api, namespace: str) -> str:
+    """Create the ModelDeployment `digits` and return its path."""
+    collection = COLLECTION.format(namespace)
+    api.create(collection, BODY)
+    return f"{collection}/digits"
+
+
+@pytest.mark.parametrize("status", [Status(observed_generation=1), FULL_STATUS], ids=["empty", "full"])
+def test_status_that_we_write_is_kept(api: Api, path: str, status: Status) -> None:
+    """No field of the operator's status is unknown, too long or of another type."""
+    written = json.loads(msgspec.json.encode(status))
+    kept = api.merge(f"{path}/status", {"status": written}, fieldValidation="Strict")["status"]
+    expected = {key: value for key, value in written.items() if value is not None}
+    assert {key: value for key, value in kept.items() if value is not None} == expected
+
+
+def test_users_cannot_write_the_status_with_the_object(api: Api, path: str) -> None:
+    """Only the status subresource changes it."""
+    assert "status" not in api.merge(path, {"status": {"replicas": 7}})
+
+
+def test_unknown_state_of_a_model_is_refused(api: Api, path: str) -> None:
+    """A status outside the contract would mislead whoever reads it."""
+    with pytest.raises(Refused) as refused:
+        api.merge(f"{path}/status", {"status": {"models": [{"name": "digits", "state": "Fine"}]}})
+    assert "status.models[0].state" in refused.value.fields
+
+
+def test_scale_reads_and_writes_replicas(api: Api, kubectl: Kubectl, namespace: str, path: str) -> None:
+    """`kubectl scale` and every autoscaler work, also where the user never wrote `replicas`."""
+    assert api.get(f"{path}/scale")["spec"]["replicas"] == 1
+    kubectl("--namespace", namespace, "scale", "md/digits", "--current-replicas=1", "--replicas=3")
+    api.merge(f"{path}/status", {"status": msgspec.to_builtins(FULL_STATUS)})
+    scale = api.get(f"{path}/scale")
+    assert scale["spec"]["replicas"] == 3
+    assert scale["status"] == {"replicas": 2, "selector": "triton-operator.io/model-deployment=digits"}
+
+
+def test_columns_show_why(api: Api, kubectl: Kubectl, namespace: str, path: str) -> None:
+    """`kubectl get` answers the first question of whoever sees that something is not ready."""
+    api.merge(f"{path}/status", {"status": msgspec.to_builtins(FULL_STATUS)})
+    head, row = (line.split() for line in kubectl("--namespace", namespace, "get", "md").splitlines())
+    assert head == ["NAME", "READY", "REASON", "REPLICAS", "SERVING", "AGE"]
+    assert row[:5] == ["digits", "False", "ModelLoadFailed", "2", "1"]
+    wide = kubectl("--namespace", namespace, "get", "md", "--output", "wide")
+    assert "digits: no model.pt" in wide
+    assert "tritonserver:26.11-py3" in wide
+    assert "http://digits.test.svc:8000" in wide
+
+
+def test_get_all_shows_it(kubectl: Kubectl, namespace: str, path: str) -> None:
+    """It owns what `get all` shows, so it belongs there."""
+    assert "modeldeployment.triton-operator.io/digits" in kubectl("--namespace", namespace, "get", "all")
+
+
+def test_explain_reads_like_documentation(kubectl: Kubectl) -> None:
+    """The descriptions reach the user."""
+    assert "Exactly one of `image` and `pvc`" in " ".join(kubectl("explain", "md.spec.modelRepository").split())
+    assert "YAML reads 26.10 as the number 26.1" in " ".join(kubectl("explain", "md.spec.triton.version").split())
+
+
+def test_the_definition_has_no_complaint(api: Api, kubectl: Kubectl) -> None:
+    """The server finds the schema structural and the names free."""
+    crd = api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/modeldeployments.triton-operator.io")
+    conditions = {condition["type"]: condition["status"] for condition in crd["status"]["conditions"]}
+    assert conditions.get("NonStructuralSchema", "False") == "False"
+    assert conditions["NamesAccepted"] == conditions["Established"] == "True"
