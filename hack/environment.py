@@ -86,7 +86,7 @@ def _make(name: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         _run(uv, "venv", "--python", _PYTHON, str(folder))
         python = folder / "bin" / "python"
-        install = [uv, "pip", "install", "--python", python]
+        install: list[str | Path] = [uv, "pip", "install", "--python", python]
         for lock in LOCKS[name]:
             progress.note(f"installing {lock}")
             alone = ["--no-deps"] if lock == _TORCH_LOCK else []

@@ -1,0 +1,73 @@
+"""A program called kubectl that answers from files, for tests of what we run and how we read it.
+
+`FakeKubectl.install` puts it first on PATH. An answer is chosen by the first word of the command line (`get` also by
+the kind), so that a test sees the real child process, its exit status and its two streams.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_PROGRAM = """#!{python}
+import os, pathlib, signal, sys
+folder = pathlib.Path({folder!r})
+with (folder / "calls").open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+verbs = [word for word in sys.argv[1:] if word in ("get", "port-forward")]
+kinds = [word.split(".")[0] for word in sys.argv[1:] if word in ("pods",) or "." in word and word.startswith("model")]
+name = "-".join(verbs + kinds + ["watch"] * ("--watch" in sys.argv))
+if (folder / (name + ".stderr")).exists():
+    sys.stderr.write((folder / (name + ".stderr")).read_text())
+    sys.exit(1)
+sys.stdout.write((folder / name).read_text())
+sys.stdout.flush()
+if "port-forward" in sys.argv or "--watch" in sys.argv:
+    signal.pause()
+"""
+
+
+@dataclass
+class FakeKubectl:
+    """The answers lie in `folder`; what was asked is in its file `calls`."""
+
+    folder: Path
+
+    @classmethod
+    def install(cls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+        """Put the program first on PATH; it knows no answer yet."""
+        program = folder / "kubectl"
+        program.write_text(_PROGRAM.format(python=sys.executable, folder=str(folder)))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        return cls(folder)
+
+    def answer(self, deployment: dict[str, Any], pods: list[dict[str, Any]] | None = None) -> None:
+        """Make `get` return this ModelDeployment and these pods."""
+        (self.folder / "get-modeldeployments").write_text(json.dumps(deployment))
+        (self.folder / "get-pods").write_text(json.dumps({"items": pods or []}))
+
+    def watch(self, *deployments: dict[str, Any]) -> None:
+        """Make a watch deliver these, one after the other, and then stay open."""
+        text = "".join(json.dumps(deployment, indent=4) + "\n" for deployment in deployments)
+        (self.folder / "get-modeldeployments-watch").write_text(text)
+
+    def forward(self, address: str) -> None:
+        """Make `port-forward` say that it forwards this address."""
+        (self.folder / "port-forward").write_text(f"Forwarding from {address} -> 8000\n")
+
+    def fail(self, answer: str, stderr: str) -> None:
+        """Make `answer`, such as `get-modeldeployments` or `port-forward`, end with this complaint."""
+        (self.folder / f"{answer}.stderr").write_text(stderr)
+
+    @property
+    def calls(self) -> list[str]:
+        """Every command line so far."""
+        return (self.folder / "calls").read_text().splitlines()

@@ -1,0 +1,95 @@
+"""`tritonctl infer`: from a request file to an answer, over both protocols, and every way in which it can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.fake_kubectl import FakeKubectl
+from tests.inference_server import grpc_server, http_server
+from tests.tritonctl import tritonctl
+
+REQUEST = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10.5]}]}
+SERVERS = {"http": http_server, "grpc": grpc_server}
+
+
+def write(folder: Path, request: Any = REQUEST) -> Path:
+    """A request file."""
+    file = folder / "request.json"
+    file.write_text(json.dumps(request))
+    return file
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+@pytest.mark.parametrize(("form", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_the_protocols_own_json(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str, form: str, load: Any
+) -> None:
+    """The same over HTTP and gRPC."""
+    with SERVERS[protocol]() as url:
+        outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path), "-p", protocol, "--url", url, "-o", form)
+    assert outcome.code == 0, outcome.err
+    outputs = [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [9.0, 10.5]}]
+    assert load(outcome.out) == {"model_name": "echo", "model_version": "1", "outputs": outputs}
+
+
+def test_people_get_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Long outputs are shortened, and said to be."""
+    many = {"inputs": [{"name": "x", "shape": [12], "datatype": "INT32", "data": list(range(12))}]}
+    with http_server() as url:
+        outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, many), "--url", url)
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (12 values)" in outcome.out
+    assert "echo version 1 answered over HTTP in" in outcome.out
+
+
+def test_the_only_model_needs_no_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked up, and the way there is a port that kubectl forwards."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    kubectl.answer({"spec": {"models": [{"name": "echo"}]}})
+    with http_server() as url:
+        kubectl.forward(url)
+        outcome = tritonctl(capsys, "infer", "other-name", "-n", "models", "-i", write(tmp_path), "-o", "json")
+    assert json.loads(outcome.out)["model_name"] == "echo"
+    assert any("port-forward" in call and "service/other-name" in call for call in kubectl.calls)
+
+
+def test_several_models_need_a_choice(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the message has what to choose from."""
+    FakeKubectl.install(tmp_path, monkeypatch).answer({"spec": {"models": [{"name": "a"}, {"name": "b"}]}})
+    outcome = tritonctl(capsys, "infer", "pair", "-i", write(tmp_path))
+    assert (outcome.code, outcome.err) == (2, "error: --model: pair serves several; choose one of a, b\n")
+
+
+def test_a_refusal_is_exit_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With the server's sentence."""
+    with http_server() as url:
+        outcome = tritonctl(capsys, "infer", "echo", "-m", "broken", "-i", write(tmp_path), "--url", url)
+    assert outcome.code == 1
+    assert "expected 2 dimensions" in outcome.err
+
+
+def test_a_bad_file_is_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Before anything is connected."""
+    bad = {"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [1]}]}
+    outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, bad), "--url", "127.0.0.1:1")
+    assert outcome.code == 2
+    assert "request.json: inputs[0].shape: [3] asks for 3 values, data has 1" in outcome.err
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str) -> None:
+    """With the address that was tried."""
+    with SERVERS[protocol]() as url:
+        pass
+    outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path), "-p", protocol, "--url", url, "--timeout", "3")
+    assert outcome.code == 3
+    assert url in outcome.err
+    assert "Traceback" not in outcome.err

@@ -1,0 +1,145 @@
+"""`tritonctl render`: what comes out of a file, and how mistakes in it are reported."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from tests.tritonctl import tritonctl
+from triton_operator.cli.render import CHART_DEFAULTS
+from triton_operator.resources.settings import CatalogueImage
+
+ROOT = Path(__file__).parents[2]
+GOOD = {
+    "apiVersion": "triton-operator.io/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "digits"},
+    "spec": {"modelRepository": {"image": {"reference": "models:1"}}, "models": [{"name": "digits"}]},
+}
+
+
+def write(folder: Path, *documents: Any) -> Path:
+    """A YAML file with these documents."""
+    file = folder / "file.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    return file
+
+
+def changed(**spec: Any) -> dict[str, Any]:
+    """The good object with other fields in its spec."""
+    return {**GOOD, "spec": {**GOOD["spec"], **spec}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_renders(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    """And each of its objects names its kind, name and namespace."""
+    outcome = tritonctl(capsys, "render", "-f", file, "-n", "models")
+    assert outcome.code == 0, outcome.err
+    manifests = list(yaml.safe_load_all(outcome.out))
+    assert {"Deployment", "Service", "ServiceAccount"} <= {manifest["kind"] for manifest in manifests}
+    assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"models"}
+
+
+def test_json_has_the_same_objects_as_yaml(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As one List, which kubectl reads."""
+    file = write(tmp_path, GOOD)
+    as_yaml = list(yaml.safe_load_all(tritonctl(capsys, "render", "-f", file).out))
+    as_json = json.loads(tritonctl(capsys, "render", "-f", file, "-o", "json").out)
+    assert (as_json["kind"], as_json["items"]) == ("List", as_yaml)
+
+
+def test_rendering_twice_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """So that it can be kept in Git and compared."""
+    file = write(tmp_path, GOOD)
+    assert tritonctl(capsys, "render", "-f", file) == tritonctl(capsys, "render", "-f", file)
+
+
+def test_standard_input_and_other_objects(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other kinds in the stream are passed over; an object's own namespace goes before the option."""
+    other = {**GOOD, "metadata": {"name": "other", "namespace": "theirs"}}
+    text = write(tmp_path, {"kind": "Namespace"}, GOOD, None, other).read_text()
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    manifests = list(yaml.safe_load_all(tritonctl(capsys, "render", "-f", "-", "-n", "ours").out))
+    places = {(manifest["metadata"]["namespace"], manifest["metadata"]["name"]) for manifest in manifests}
+    assert {("ours", "digits"), ("theirs", "other")} <= places
+
+
+def test_the_installations_settings_decide_the_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As in the cluster that they were taken from."""
+    settings = tmp_path / "settings.json"
+    settings.write_text(
+        '{"operatorImage": "op:7", "images": [{"image": "triton:7", "version": "24.10", "default": true}]}'
+    )
+    outcome = tritonctl(capsys, "render", "-f", write(tmp_path, GOOD), "--settings", settings)
+    assert "image: op:7" in outcome.out
+    assert "image: triton:7" in outcome.out
+
+
+def test_without_settings_the_charts_defaults_count() -> None:
+    """They are written twice, because the chart is not part of the package."""
+    values = yaml.safe_load((ROOT / "charts/triton-operator/values.yaml").read_text())
+    assert msgspec.convert(values["images"], tuple[CatalogueImage, ...]) == CHART_DEFAULTS.images
+    assert CHART_DEFAULTS.operator_image.startswith(f"{values['image']['repository']}:")
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        (changed(replcias=2), "spec.replcias: there is no such field; did you mean replicas?"),
+        (
+            changed(models=[{"name": "m", "colour": 1}]),
+            "spec.models[0].colour: there is no such field; known: name, path",
+        ),
+        (changed(gpu={"cuont": 1}), "spec.gpu.cuont: there is no such field; did you mean count?"),
+        (changed(replicas="two"), "spec.replicas: Expected `int`, got `str`"),
+        (changed(models=[]), "spec.models: name at least one model"),
+        (changed(modelRepository={}), "spec.modelRepository: set exactly one of image and pvc"),
+        (changed(models=[{"name": "m", "path": "../m"}]), "leads out of the repository"),
+        (changed(triton={"version": "20.01"}), "spec.triton.version: the image catalogue has no entry"),
+        ({**GOOD, "apiVersion": "triton-operator.io/v9"}, "apiVersion: is 'triton-operator.io/v9', expected"),
+        ({**GOOD, "metadata": {}}, "metadata.name: is missing"),
+        ({key: GOOD[key] for key in ("apiVersion", "kind", "metadata")}, "spec"),
+        ({"kind": "Pod"}, "has no ModelDeployment"),
+        ("text", "is not a Kubernetes object but str"),
+    ],
+)
+def test_mistakes_name_the_file_and_the_field(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, document: Any, complaint: str
+) -> None:
+    """Nothing is printed as if it were right, and the exit status says whose mistake it was."""
+    file = write(tmp_path, document)
+    outcome = tritonctl(capsys, "render", "-f", file)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: {file}: ")
+    assert complaint in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [("a: [", "is not YAML"), (None, "No such file"), (b"\xff", "utf-8")]
+)
+def test_unreadable_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | bytes | None, complaint: str
+) -> None:
+    """As above, before there is anything to look at."""
+    file = tmp_path / "file.yaml"
+    if content is not None:
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    outcome = tritonctl(capsys, "render", "-f", file)
+    assert outcome.code == 2
+    assert complaint in outcome.err
+
+
+def test_unreadable_settings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The option is named, as the file of the deployment is not to blame."""
+    outcome = tritonctl(capsys, "render", "-f", write(tmp_path, GOOD), "--settings", tmp_path / "none")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: --settings")
