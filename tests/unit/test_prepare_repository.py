@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -103,18 +104,39 @@ def test_a_pipe_is_refused(pod: Pod) -> None:
     assert "/digits/1/pipe is neither a file nor a folder" in pod.failure().message
 
 
-NAMES = st.sampled_from(["digits", "1", "model.pt", "config.pbtxt", "sub", "x"])
-PLACES = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
-TARGETS = st.one_of(
-    PLACES,
-    st.sampled_from(
-        [".", "..", "../..", "../../..", "../../outside", "../outside", "/", "/etc/passwd", "OUTSIDE", "SOURCE"]
-    ),
+PLACES = st.sampled_from(
+    [
+        "digits",
+        "digits/1",
+        "digits/1/model.pt",
+        "digits/1/extra",
+        "digits/config.pbtxt",
+        "digits/labels.txt",
+        "x",
+        "x/1",
+    ]
 )
+TARGETS = st.sampled_from(
+    [
+        *("OUTSIDE", "OUTSIDE/1", "OUTSIDE/1/model.pt", "OUTSIDE/config.pbtxt", "SOURCE", "SOURCE/x", "/", "gone", "1"),
+        *(
+            "..",
+            "../..",
+            "../../outside",
+            "../../../outside/1",
+            "../x",
+            "../../x/1",
+            "digits",
+            "../digits/1",
+            "config.pbtxt",
+        ),
+    ]
+)
+PATHS = st.one_of(st.just("digits"), PLACES, TARGETS, st.text(max_size=9))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(links=st.dictionaries(PLACES, TARGETS, max_size=5), path=st.one_of(PLACES, TARGETS, st.text(max_size=9)))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(links=st.dictionaries(PLACES, TARGETS, max_size=5), path=PATHS)
 def test_nothing_that_is_laid_out_leads_out_of_the_repository(tmp_path: Path, links: dict[str, str], path: str) -> None:
     """Any tree with any links: refused with an outcome, or everything that Triton can reach is in the source."""
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
@@ -133,14 +155,16 @@ def test_nothing_that_is_laid_out_leads_out_of_the_repository(tmp_path: Path, li
 
 
 def put_link(pod: Pod, place: str, target: str) -> None:
-    """Make a link where there is room for one, in place of a file if need be."""
+    """Make a link where there is room for one, in place of a file or folder if need be."""
     link = pod.source / place
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_dir() and not link.is_symlink():
+            shutil.rmtree(link)
         link.unlink(missing_ok=True)
         link.symlink_to(target.replace("OUTSIDE", str(pod.root / "outside")).replace("SOURCE", str(pod.source)))
     except OSError:
-        return  # A folder is there, or the way to it leads over a file or a link to nothing.
+        return  # The way to it leads over a file or a link to nothing.
 
 
 def reachable(start: Path) -> set[str]:

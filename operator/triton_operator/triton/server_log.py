@@ -102,8 +102,7 @@ class _Reading:
         self._loads.setdefault((model, version), LoadFailure(model, version, readable(message)))
 
     def _add_death(self, model: str, how: str) -> None:
-        hint = " (killed; most often for want of memory)" if how == "signal 9" else ""
-        failure = ServerFailure(f"the process of model '{model}' died: {readable(how)}{hint}", model)
+        failure = ServerFailure(f"the process of model '{model}' died: {readable(how)}", model)
         (self._killed if how.startswith("signal") else self._others).append(failure)
 
     def _add_other(self, content: str, following: str) -> None:
