@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TICK_SECONDS = 0.2
+_LINE_SECONDS = 10.0
 _BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 _output = threading.RLock()
 _active: list[Step] = []
@@ -33,6 +34,7 @@ class Step:
         self.title = title
         self.detail = ""
         self.started = time.monotonic()
+        self._noted = 0.0
 
     @property
     def seconds(self) -> float:
@@ -40,11 +42,10 @@ class Step:
         return time.monotonic() - self.started
 
     def note(self, detail: str) -> None:
-        """Show `detail` beside the title; without a terminal, print it on a line of its own when it changes."""
-        if detail == self.detail:
-            return
+        """Show `detail` beside the title; without a terminal, as a line of its own, one in 10 s at most."""
         self.detail = detail
-        if not _is_terminal() and detail:
+        if not _is_terminal() and self.seconds - self._noted >= _LINE_SECONDS:
+            self._noted = self.seconds
             _write(f"  … {self.title}: {detail} ({self.seconds:.0f} s)\n")
 
 

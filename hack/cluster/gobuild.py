@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,10 +113,7 @@ def _build(module: GoModule, folder: Path) -> None:
     go = go_program(module.folder / "go.mod")
     targets = (["."] if module.main else []) + (["tool"] if module.tools else [])
     with step(f"build {', '.join(module.programs)} from Go modules") as current, filled(folder) as draft:
-        current.note("downloading modules")
-        _run_go(go, module, ["mod", "download"], current)
         for target in targets:
-            current.note("compiling")
             _run_go(go, module, _build_arguments(module, draft, target), current)
         for link in module.links:
             (draft / link).symlink_to(module.name)
@@ -124,19 +122,34 @@ def _build(module: GoModule, folder: Path) -> None:
 def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:
     flags = linker_flags(module, (module.folder / "go.mod").read_text())
     place = str(output / module.name) if target == "." else f"{output}/"
-    return ["build", "-ldflags", flags, "-tags", ",".join(module.tags), "-o", place, target]
+    return ["build", "-v", "-ldflags", flags, "-tags", ",".join(module.tags), "-o", place, target]
 
 
 def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> None:
     """Run the go command in the module, politely (lower priority): it takes minutes on every core."""
     command = ["nice", "-n", "5", str(go), *arguments]
-    result = subprocess.run(
-        command, cwd=module.folder, env=go_environment(), capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        end = "\n".join(result.stderr.splitlines()[-20:])
-        msg = f"{current.title}: `go {arguments[0]}` in {module.folder} failed with code {result.returncode}:\n{end}"
+    with subprocess.Popen(
+        command, cwd=module.folder, env=go_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        end = _follow(process.stderr or (), current)
+    if process.returncode != 0:
+        said = "\n".join(end)
+        msg = f"{current.title}: `go {arguments[0]}` in {module.folder} failed with code {process.returncode}:\n{said}"
         raise BuildError(msg)
+
+
+def _follow(output: Iterable[str], current: Step) -> list[str]:
+    """Show how far the go command is, from what it prints; return its last lines."""
+    end: deque[str] = deque(maxlen=20)
+    compiled = 0
+    for line in map(str.strip, output):
+        end.append(line)
+        if line.startswith("go: downloading "):
+            current.note(line.removeprefix("go: "))
+        else:
+            compiled += 1
+            current.note(f"{compiled} packages compiled, now {line}"[:100])
+    return list(end)
 
 
 def go_environment() -> dict[str, str]:

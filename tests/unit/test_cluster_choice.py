@@ -77,8 +77,8 @@ def test_all_findings_come_in_one_error() -> None:
 
 
 def test_a_failed_trial_is_explained_with_what_the_kernel_said() -> None:
-    assert "virtual network links are missing" in preflight.explain_trial(14, "x\nRTNETLINK answers: not supported")
-    assert "(RTNETLINK answers: not supported)" in preflight.explain_trial(14, "x\nRTNETLINK answers: not supported")
+    assert "virtual network links are missing" in preflight.explain_trial(14, "RTNETLINK answers: not supported\nx")
+    assert "(RTNETLINK answers: not supported)" in preflight.explain_trial(14, "RTNETLINK answers: not supported\nx")
     assert preflight.explain_trial(0, "") == ""
     assert "namespaces cannot be made" in preflight.explain_trial(1, "unshare failed")
 

@@ -10,6 +10,7 @@ import pytest
 
 from hack.cluster import debian, gobuild, gotoolchain, programs
 from hack.cluster.gobuild import GoModule
+from hack.progress import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,3 +112,12 @@ def test_a_launcher_starts_its_program_with_the_libraries_beside_it(tmp_path: Pa
 
     assert printed == f"{root}/usr/lib/x86_64-linux-gnu word\n"
     assert os.access(tmp_path / "launcher", os.X_OK)
+
+
+def test_the_compiler_s_progress_is_followed_and_its_last_words_kept() -> None:
+    current = Step("build")
+
+    end = gobuild._follow(["go: downloading x v1\n", "a/b\n", "a/c\n"], current)
+
+    assert current.detail == "2 packages compiled, now a/c"
+    assert end == ["go: downloading x v1", "a/b", "a/c"]

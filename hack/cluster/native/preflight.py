@@ -127,9 +127,9 @@ _TRIALS = (
 _RULES = """\
 table ip trial {
   map services { type ipv4_addr . inet_proto . inet_service : verdict; }
-  chain target { dnat to 10.0.0.1:80; }
+  chain target { meta l4proto tcp dnat to 10.0.0.1:80; }
   chain nat { type nat hook prerouting priority dstnat; ct state new numgen random mod 2 vmap { 0 : jump target }; }
-  chain local { type nat hook output priority dstnat; fib daddr type local return; }
+  chain local { type nat hook output priority -100; fib daddr type local return; }
   chain out { type nat hook postrouting priority srcnat; meta mark & 0x4000 == 0x4000 masquerade; }
   chain forward { type filter hook forward priority filter; ct state established,related accept; }
 }
@@ -164,7 +164,7 @@ def explain_trial(code: int, output: str) -> str:
     """Return the finding for the trials' exit code; empty for 0."""
     if code == 0:
         return ""
-    said = f" ({output.splitlines()[-1]})" if output else ""
+    said = f" ({output.splitlines()[0]})" if output else ""
     number = code - 10
     if 0 <= number < len(_TRIALS):
         return f"{_TRIALS[number][1]}{said}; {_ELSE}"
