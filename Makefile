@@ -62,7 +62,7 @@ cluster-down:  ## Remove the local cluster.
 
 .PHONY: images
 images:  ## Build the container images; an unchanged tree builds nothing.
-	@$(DEMO) python -m hack.images
+	@$(DEMO) python -m hack.images build
 
 .PHONY: bench
 bench:  ## Cost of the operator per object and at rest, against a real API server.

@@ -53,6 +53,9 @@ def main(arguments: list[str]) -> int:
     except EnvironmentFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"error: {error}. Was it made with sudo? Give it back: sudo chown -R $(id -u) …", file=sys.stderr)
+        return 1
     if command:
         return _enter(folder, command)
     print(folder)

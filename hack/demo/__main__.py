@@ -1,0 +1,38 @@
+"""Command line of the demo: `python -m hack.demo up|down`.
+
+Leaves: exit status 0, or 1 with one message that says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from hack.cluster import ClusterError
+from hack.demo.end import down
+from hack.demo.run import DemoFailed, up
+from hack.images.failures import ImageError
+from hack.install import InstallFailed
+from hack.progress import say
+from triton_operator.sdk import SdkError
+
+_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m hack.demo", description="A real model on a real cluster.")
+    parser.add_argument("command", choices=("up", "down"))
+    try:
+        {"up": up, "down": down}[parser.parse_args().command]()
+    except (ClusterError, ImageError, InstallFailed, DemoFailed, SdkError) as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here, `make demo-down` takes everything down")
+        return _INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""`make demo`: cluster, images, operator, model, predictions.
+
+Enters: the machine, and $CLUSTER. Leaves: a running deployment `digits`, its predictions on standard output, and what
+to try next. Each step is skipped when it has been done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hack import cluster as clusters
+from hack.cache import cache_dir
+from hack.cluster import Cluster
+from hack.cluster.native import preflight
+from hack.cluster.programs import are_built
+from hack.demo.next_steps import next_steps
+from hack.demo.predictions import Prober, show_predictions, write_request
+from hack.images import build
+from hack.images.build import Image
+from hack.install import install_operator, kubectl, make_namespace
+from hack.progress import bold, say, step
+from training.digits_data import unseen_digits
+from triton_operator.cli.report import verdict
+from triton_operator.sdk import Kubectl
+
+NAMESPACE = "triton-demo"
+NAME = "digits"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.yaml"
+_READY_SECONDS = 300
+_DIGITS = 5
+
+
+class DemoFailed(Exception):
+    """The demo came up and does not do what it should; the message says where to look."""
+
+
+def up() -> None:
+    """Bring up what is missing and show predictions over HTTP and gRPC."""
+    started = time.monotonic()
+    check_machine()
+    cluster, images = bring_up()
+    cluster.load_images(images.values())
+    with step("install the operator with Helm"):
+        install_operator(cluster, images)
+    deploy(cluster, images["models"])
+    await_ready(cluster)
+    predict(cluster)
+    say(next_steps(cluster, NAMESPACE, NAME, write_request(cache_dir() / "demo", unseen_digits(1).inputs)))
+    say(f"\n✓ {bold('the demo took')} {time.monotonic() - started:.0f} s")
+
+
+def check_machine() -> None:
+    """Raise ClusterError before anything is changed where the machine cannot do it."""
+    chosen = clusters.which()
+    say(f"cluster: {chosen.kind} ({chosen.reason})")
+    if chosen.kind == "native" and clusters.running() is None:
+        built = are_built()
+        preflight.require(preflight.findings(preflight.look(cache_dir(), built=built)))
+        if not built:
+            say(f"The first run fetches and builds into {cache_dir()}: about 15 minutes. Later runs take one or two.")
+
+
+def bring_up() -> tuple[Cluster, dict[str, Image]]:
+    """Start the cluster and build the images side by side: one mostly computes, the other mostly fetches."""
+    with ThreadPoolExecutor(2) as pool:
+        building = pool.submit(build, "operator", "triton-cpu", "models")
+        starting = pool.submit(clusters.ensure)
+        return starting.result(), {image.name: image for image in building.result()}
+
+
+def deploy(cluster: Cluster, models: Image) -> None:
+    """Apply the example, with the reference of the model image that was built here."""
+    with step(f"apply {EXAMPLE.parent.name}/{EXAMPLE.name}"):
+        make_namespace(cluster, NAMESPACE)
+        manifest = with_reference(yaml.safe_load(EXAMPLE.read_text()), models.reference)
+        kubectl(cluster, "apply", "--namespace", NAMESPACE, "-f", "-", stdin=json.dumps(manifest))
+
+
+def with_reference(manifest: dict[str, Any], reference: str) -> dict[str, Any]:
+    """The ModelDeployment with another model image."""
+    image = {**manifest["spec"]["modelRepository"]["image"], "reference": reference}
+    return {**manifest, "spec": {**manifest["spec"], "modelRepository": {"image": image}}}
+
+
+def await_ready(cluster: Cluster) -> None:
+    """Follow the object until it is Ready; every reason on the way is a line with its time."""
+    use_programs_of_the_demo()
+    started = time.monotonic()
+    said = ""
+    say(f"… {NAME} becomes Ready")
+    for deployment in Kubectl(str(cluster.kubeconfig)).follow(NAME, NAMESPACE, seconds=_READY_SECONDS):
+        ready, reason, message = verdict(deployment)
+        seconds = time.monotonic() - started
+        if (line := f"{reason}: {message}") != said:
+            say(f"  {seconds:5.1f} s  {line}")
+            said = line
+        if ready:
+            say(f"✓ {NAME} is Ready {seconds:.1f} s")
+            return
+    raise DemoFailed(
+        f"{NAME} is not Ready after {_READY_SECONDS} s: {said}. "
+        f"`kubectl --kubeconfig {cluster.kubeconfig} -n {NAMESPACE} describe md {NAME}` has more"
+    )
+
+
+def use_programs_of_the_demo() -> None:
+    """Let the SDK find kubectl on a machine that has none of its own."""
+    programs = str(clusters.tools("kubectl"))
+    if programs not in os.environ["PATH"].split(":"):
+        os.environ["PATH"] += f":{programs}"
+
+
+def predict(cluster: Cluster) -> None:
+    """Ask for digits that the model has never seen, over both protocols; raises DemoFailed when they disagree."""
+    digits = unseen_digits(_DIGITS)
+    with Prober(cluster, NAMESPACE, NAME) as prober:
+        answers = [prober.ask(image) for image in digits.inputs]
+    print(show_predictions(digits, answers, colour=os.isatty(1) and "NO_COLOR" not in os.environ))
+    if any(answer.http.digit != answer.grpc.digit for answer in answers):
+        raise DemoFailed("HTTP and gRPC gave different digits")
