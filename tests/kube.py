@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import time
@@ -25,6 +26,12 @@ class Kube:
     def __init__(self, kubectl: Path, kubeconfig: Path, namespace: str) -> None:
         self.namespace = namespace
         self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
+
+    def beside(self, namespace: str) -> Kube:
+        """Another namespace of the same cluster."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        return other
 
     def run(self, *arguments: str, stdin: str | None = None, namespaced: bool = True) -> str:
         """What kubectl prints; raises Refused."""

@@ -1,0 +1,90 @@
+"""Install the operator into a cluster as a user would: Helm chart, images, a namespace that enforces `restricted`.
+
+Enters: a cluster and the images that were built for it. Leaves: a running operator of this very tree. The demo and the
+end-to-end tests call it; on an unchanged tree it changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from hack.cluster import tools
+from hack.cluster.handle import Cluster
+from hack.images import Image
+
+NAMESPACE = "triton-operator-system"
+RELEASE = "triton-operator"
+CHART = Path(__file__).parents[1] / "charts" / "triton-operator"
+CPU_TRITON_VERSION = "24.10"
+"""The release of the server inside the CPU image (2.51)."""
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+class InstallFailed(Exception):
+    """Helm or kubectl refused; the message is what it said."""
+
+
+def install_operator(cluster: Cluster, images: Mapping[str, Image]) -> str:
+    """Install or upgrade the release and wait until it runs; returns its namespace."""
+    make_namespace(cluster, NAMESPACE)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as values:
+        json.dump(chart_values(images), values)
+        values.flush()
+        _run(
+            tools("helm") / "helm",
+            *("upgrade", "--install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", f"--values={values.name}"),
+            *(f"--kubeconfig={cluster.kubeconfig}", "--wait", "--timeout=120s"),
+        )
+    return NAMESPACE
+
+
+def uninstall_operator(cluster: Cluster) -> None:
+    """Remove the release and its namespace; what is gone already is fine."""
+    helm = ("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
+    _run(tools("helm") / "helm", *helm, f"--kubeconfig={cluster.kubeconfig}")
+    kubectl(cluster, "delete", "namespace", NAMESPACE, "--ignore-not-found")
+
+
+def make_namespace(cluster: Cluster, name: str) -> None:
+    """A namespace that admits only pods of the level `restricted`."""
+    metadata = {"name": name, "labels": RESTRICTED}
+    kubectl(
+        cluster, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    )
+
+
+def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
+    """Helm values for images that were built here: the operator, and the CPU server as default for the CPU."""
+    repository, _, tag = images["operator"].reference.rpartition(":")
+    nvidia = {
+        "image": "nvcr.io/nvidia/tritonserver:26.11-py3",
+        "version": "26.11",
+        "backends": ["pytorch", "python", "onnxruntime"],
+        "accelerator": "GPU",
+        "default": True,
+    }
+    local = {
+        "image": images["triton-cpu"].reference,
+        "version": CPU_TRITON_VERSION,
+        "backends": ["pytorch", "python"],
+        "accelerator": "CPU",
+        "default": True,
+    }
+    return {"image": {"repository": repository, "tag": tag}, "images": [nvidia, local]}
+
+
+def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
+    """What kubectl prints; raises InstallFailed."""
+    return _run(tools("kubectl") / "kubectl", f"--kubeconfig={cluster.kubeconfig}", *arguments, stdin=stdin)
+
+
+def _run(program: Path, *arguments: str, stdin: str | None = None) -> str:
+    done = subprocess.run([str(program), *arguments], input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InstallFailed(f"{program.name} {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,117 @@
+"""The operator as a process of its own, on one namespace of a real API server: start, measure, kill.
+
+Enters: a kubeconfig and a namespace. Leaves: CPU seconds, memory and counted requests, from /proc and its metrics.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from tests.builders import SETTINGS
+
+_START_SECONDS = 60
+_WRITES = frozenset({"PATCH", "PUT", "POST", "DELETE"})
+_REQUEST = re.compile(r'^triton_operator_api_requests_total\{code="(\d+)",kind="([^"]+)",verb="(\w+)"\} (\S+)$', re.M)
+
+
+class OperatorProcess:
+    """`python -m triton_operator.runtime`; a context manager that ends it."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, folder: Path, *, resync_seconds: float = 600) -> None:
+        self._port = _free_port()
+        settings = folder / "settings.json"
+        settings.write_bytes(msgspec.json.encode(SETTINGS))
+        self.log = folder / f"operator-{time.monotonic_ns()}.log"
+        # fmt: off
+        self._command = [
+            sys.executable, "-m", "triton_operator.runtime",
+            "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--settings", str(settings),
+            "--identity", "operator-under-test", "--listen", "127.0.0.1", "--metrics-port", str(self._port),
+            "--resync-seconds", str(resync_seconds), "--log-level", "WARNING",
+        ]
+        # fmt: on
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it without waiting for anything."""
+        source = str(Path(__file__).parents[2] / "operator")
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": source}
+            )
+
+    def wait_ready(self) -> None:
+        """Return when its caches are filled."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._get("/readyz"):
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"not ready; {self.log.read_text()}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> float:
+        """Ask it to end; returns the seconds it took. Fails when it does not end cleanly."""
+        if self._process.poll() is not None:
+            return 0.0
+        began = time.monotonic()
+        self._process.terminate()
+        assert self._process.wait(timeout=20) == 0, self.log.read_text()
+        return time.monotonic() - began
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the process so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_megabytes(self) -> float:
+        """RSS."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def writes(self) -> Counter[str]:
+        """Successful writes so far by kind, the Lease left out."""
+        found: Counter[str] = Counter()
+        for code, kind, verb, count in _REQUEST.findall(self._get("/metrics") or ""):
+            if verb in _WRITES and code.startswith("2") and kind != "Lease":
+                found[kind] += int(float(count))
+        return found
+
+    def _get(self, path: str) -> str:
+        """What the health server answers, empty when it does not or says no."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+        except (urllib.error.URLError, OSError):
+            return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,56 @@
+"""What the operator costs with many objects, against a real API server over TLS.
+
+`make bench` prints the figures; the limits are asserted always. There is no controller manager here, so nothing but
+the operator writes: what is counted is its own work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.apiserver.operator_process import OperatorProcess
+from tests.apiserver.world import Namespace
+
+COUNT = 500
+CPU_MILLISECONDS_PER_OBJECT = 8.0
+EVERYTHING = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
+"""Adds the autoscaler and the disruption budget, so that every kind of child is there."""
+
+
+@pytest.mark.timeout(600)
+async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
+    kubeconfig: Path, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OperatorProcess(kubeconfig, namespace, tmp_path, resync_seconds=8) as operator:
+        operator.wait_ready()
+        async with Namespace(kubeconfig, namespace) as world:
+            idle = operator.resident_megabytes()
+            cpu, began = operator.cpu_seconds(), time.monotonic()
+            await world.create(COUNT, **EVERYTHING)
+            await world.until_observed()
+            took = time.monotonic() - began
+            spent = (operator.cpu_seconds() - cpu) * 1000 / COUNT
+            writes = operator.writes()
+            children = await world.count_children()
+        before = operator.cpu_seconds()
+        await asyncio.sleep(20)  # two resyncs of 8 s, a fifth more or less
+        at_rest = operator.writes() - writes
+        rest = (operator.cpu_seconds() - before) * 1000 / 20
+        full = operator.resident_megabytes()
+    with capsys.disabled():
+        print(
+            f"\n{COUNT} objects with {sum(children.values()) / COUNT:.0f} children each, over TLS: "
+            f"{spent:.1f} CPU-ms an object, {took:.0f} s in all, "
+            f"{sum(writes.values()) / COUNT:.2f} writes an object; "
+            f"over two resyncs {sum(at_rest.values())} writes and {rest:.1f} CPU-ms a second; "
+            f"RSS {idle:.0f} -> {full:.0f} MB"
+        )
+    assert all(count == COUNT * (2 if kind == "Service" else 1) for kind, count in children.items()), children
+    assert all(writes[kind] <= children[kind] for kind in children), writes
+    assert writes["ModelDeployment/status"] <= 2 * COUNT
+    assert not at_rest
+    assert spent <= CPU_MILLISECONDS_PER_OBJECT

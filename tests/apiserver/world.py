@@ -1,0 +1,94 @@
+"""Many ModelDeployments in one namespace of a real API server, and what the operator made of them.
+
+Uses the operator's HTTP client for speed; judgements compare what the server has with what pure builders say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.builders import a_body
+from triton_operator.cluster.client import ApiClient
+from triton_operator.cluster.connection import connect
+from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
+
+Object = dict[str, Any]
+
+_POLL_SECONDS = 0.2
+
+
+class Namespace:
+    """One namespace; a context manager that closes its connections."""
+
+    def __init__(self, kubeconfig: Path, name: str) -> None:
+        self.name = name
+        self._client = ApiClient(connect(kubeconfig))
+
+    async def __aenter__(self) -> Namespace:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def create(self, count: int, **spec: Any) -> None:
+        """ModelDeployments m-0 … m-N, a few at a time."""
+        gate = asyncio.Semaphore(8)
+
+        async def one(number: int) -> None:
+            body = a_body(f"m-{number}", self.name, **spec)
+            body["metadata"] = {"name": body["metadata"]["name"], "namespace": self.name}
+            async with gate:
+                path = MODEL_DEPLOYMENTS.path(self.name)
+                await self._client.request("POST", path, kind="ModelDeployment", body=orjson.dumps(body))
+
+        await asyncio.gather(*(one(number) for number in range(count)))
+
+    async def edit(self, name: str, **spec: Any) -> None:
+        """Merge-patch one spec."""
+        await self._client.request(
+            "PATCH",
+            MODEL_DEPLOYMENTS.path(self.name, name),
+            kind="ModelDeployment",
+            body=orjson.dumps({"spec": spec}),
+            content_type="application/merge-patch+json",
+        )
+
+    async def deployments(self) -> list[Object]:
+        """All ModelDeployments."""
+        listing = await list_all(self._client, MODEL_DEPLOYMENTS, self.name, {})
+        return [orjson.loads(bytes(item)) for item in listing.items]
+
+    async def children(self, kind: Kind) -> list[Object]:
+        """All children of one kind."""
+        listing = await list_all(
+            self._client, CHILDREN[kind], self.name, {"labelSelector": "app.kubernetes.io/managed-by=triton-operator"}
+        )
+        return [orjson.loads(bytes(item)) for item in listing.items]
+
+    async def count_children(self) -> Counter[str]:
+        """How many there are of each kind."""
+        return Counter({kind.value: len(await self.children(kind)) for kind in Kind})
+
+    async def until(self, look: Callable[[list[Object]], bool], what: str, seconds: float) -> None:
+        """Wait until the ModelDeployments are as `look` wants them."""
+        async with asyncio.timeout(seconds):
+            while not look(await self.deployments()):
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def until_observed(self, seconds: float = 120) -> None:
+        """Wait until every object has a status of its current generation."""
+
+        def observed(bodies: list[Object]) -> bool:
+            return all(
+                body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"] for body in bodies
+            )
+
+        await self.until(observed, "every object has been looked at", seconds)

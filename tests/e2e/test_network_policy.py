@@ -1,0 +1,137 @@
+"""Private means private: who reaches a serving pod, and that it reaches nobody.
+
+Each "cannot" has its positive control: the same packet with the policy lifted gets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from hack.images import Image
+from tests.e2e.conftest import RESTRICTED
+from tests.kube import Kube, Object
+
+NAME = "linear-regression"
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3).close()
+except OSError as error:
+    print("blocked", error)
+else:
+    print("open")
+"""
+
+
+@pytest.fixture(scope="module")
+def namespaces(kube: Kube, images: dict[str, Image]) -> Iterator[dict[str, Kube]]:
+    """A client pod in the model's namespace, in one that is allowed, and in one that is not."""
+    found = {"same": kube, "allowed": kube.beside("e2e-allowed"), "stranger": kube.beside("e2e-stranger")}
+    for who, client in found.items():
+        if who != "same":
+            labels = RESTRICTED | {"team": who}
+            kube.apply(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": client.namespace, "labels": labels}}
+            )
+        client.apply(_client_pod(images["operator"].reference))
+    for client in found.values():
+        client.run("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
+    yield found
+    for who, client in found.items():
+        if who != "same":
+            client.run("delete", "namespace", client.namespace, "--wait=true", namespaced=False)
+
+
+@pytest.fixture(scope="module")
+def pod_address(kube: Kube, model_deployment: Callable[..., Object], namespaces: dict[str, Kube]) -> str:
+    network = {"allowFrom": [{"namespaceSelector": {"matchLabels": {"team": "allowed"}}}]}
+    kube.apply(model_deployment("linear_regression", privacy={"profile": "Private", "network": network}))
+    kube.wait_ready(NAME)
+    pod = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")[0]
+    return str(pod["status"]["podIP"])
+
+
+@pytest.mark.parametrize(
+    ("who", "port", "expected"),
+    [
+        ("same", 8000, True),
+        ("same", 8001, True),
+        ("allowed", 8000, True),
+        ("allowed", 8001, True),
+        ("stranger", 8000, False),
+        ("stranger", 8001, False),
+        ("same", 8002, False),
+        ("stranger", 8002, False),
+    ],
+)
+def test_only_the_namespace_and_allow_from_come_in(
+    who: str, port: int, expected: bool, pod_address: str, namespaces: dict[str, Kube]
+) -> None:
+    assert _reaches(namespaces[who], "client", pod_address, port) is expected
+
+
+def test_a_serving_pod_reaches_nothing(pod_address: str, kube: Kube, namespaces: dict[str, Kube]) -> None:
+    serving = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")[0]["metadata"]["name"]
+    for address, port in _targets(kube, namespaces):
+        assert not _reaches(kube, serving, address, port, container="triton"), (address, port)
+
+
+def test_with_the_policy_lifted_the_same_packets_pass(
+    pod_address: str, kube: Kube, namespaces: dict[str, Kube], model_deployment: Callable[..., Object]
+) -> None:
+    kube.patch("modeldeployment", NAME, {"spec": {"privacy": {"profile": "Open", "network": None}}})
+    kube.wait_ready(NAME)
+    kube.wait(lambda: kube.get("networkpolicy", NAME) is None, "the policy is gone")
+    pod = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")[0]
+    serving, address = pod["metadata"]["name"], pod["status"]["podIP"]
+    kube.wait(lambda: _reaches(namespaces["stranger"], "client", address, 8000), "a stranger gets through")
+    assert _reaches(namespaces["stranger"], "client", address, 8002)
+    for target, port in _targets(kube, namespaces):
+        assert _reaches(kube, serving, target, port, container="triton"), (target, port)
+
+
+def _targets(kube: Kube, namespaces: dict[str, Kube]) -> list[tuple[str, int]]:
+    """The API server, the cluster's DNS over TCP, and a listening pod of another namespace."""
+    dns = kube.beside("kube-system").get("service", "kube-dns")
+    api = kube.beside("default").get("service", "kubernetes")
+    client: Any = namespaces["stranger"].get("pod", "client")
+    assert dns
+    assert api
+    return [(api["spec"]["clusterIP"], 443), (dns["spec"]["clusterIP"], 53), (client["status"]["podIP"], 9000)]
+
+
+def _reaches(kube: Kube, pod: str, address: str, port: int, *, container: str = "client") -> bool:
+    said = kube.run("exec", pod, "-c", container, "--", "python3", "-c", CONNECT, address, str(port))
+    assert said.startswith(("open", "blocked")), said
+    return said.startswith("open")
+
+
+def _client_pod(image: str) -> Object:
+    """Python that listens on 9000 and otherwise waits to be used; the operator's image has it."""
+    serve = "import http.server; http.server.test(port=9000)"
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "client"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1000,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "client",
+                    "image": image,
+                    "command": ["python3", "-c", serve],
+                    "readinessProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1},
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }

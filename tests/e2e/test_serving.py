@@ -1,0 +1,160 @@
+"""A model answers through the Service exactly as PyTorch does: over HTTP, over gRPC, and by curl."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+
+from hack.cluster.handle import Cluster
+from tests.kube import Kube, Object
+from training.verify import verify
+
+ECHO = Path(__file__).parents[1] / "models" / "echo"
+MODELS = ("digits", "linear_regression")
+TEXTS = ["我爱你", "hello", "", "你好呀"]
+READY_SECONDS = 8.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
+    """Both models of the repository, each in a deployment of its own, left for the namespace's end."""
+    kube.apply(*(model_deployment(model) for model in MODELS))
+    for model in MODELS:
+        kube.wait_ready(model.replace("_", "-"))
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_answers_are_those_of_eager_pytorch_over_http_and_grpc(model: str, node: Cluster, kube: Kube) -> None:
+    service = model.replace("_", "-")
+    with (
+        node.reach(kube.namespace, service, 8000) as http,
+        node.reach(kube.namespace, service, 8001) as grpc,
+    ):
+        report = verify(model, http_url=http, grpc_url=grpc)
+    print("\n".join(report.lines()))
+    assert set(report.differences) == {"HTTP", "gRPC"}
+    assert report.passed, report.lines()
+
+
+def test_curl_gets_an_answer(node: Cluster, kube: Kube) -> None:
+    request = {"inputs": [{"name": "INPUT__0", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
+    with node.reach(kube.namespace, "linear-regression", 8000) as address:
+        url = f"http://{address}/v2/models/linear_regression/infer"
+        answer = subprocess.run(
+            ["curl", "--silent", "--fail", "--data", json.dumps(request), url],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    assert json.loads(answer)["outputs"][0]["data"][0] == pytest.approx(5, abs=0.2)
+
+
+def test_status_names_versions_and_digests(model: str, kube: Kube) -> None:
+    body = kube.get("modeldeployment", model.replace("_", "-"))
+    assert body
+    entry = body["status"]["models"][0]
+    assert (entry["name"], entry["versions"], entry["state"]) == (model, ["1"], "Ready")
+    assert entry["digest"].startswith("sha256:")
+
+
+def test_admin_apis_are_closed_to_everybody(node: Cluster, kube: Kube) -> None:
+    with node.reach(kube.namespace, "digits", 8000) as address:
+        for path in ("v2/repository/index", "v2/logging", "v2/systemsharedmemory/status", "v2/models/digits/config"):
+            method = "POST" if path.endswith("index") else "GET"
+            code = subprocess.run(
+                ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "-X", method,
+                 f"http://{address}/{path}"],
+                capture_output=True, text=True, check=True,
+            ).stdout  # fmt: skip
+            assert code == "403", path
+
+
+def test_texts_and_truth_values_come_back_unchanged(node: Cluster, kube: Kube, echo: str) -> None:
+    flags = np.array([True, False, True])
+    texts = np.array([text.encode() for text in TEXTS], dtype=np.object_)
+    with (
+        node.reach(kube.namespace, echo, 8000) as http_address,
+        node.reach(kube.namespace, echo, 8001) as grpc_address,
+        tritonclient.http.InferenceServerClient(http_address) as http,
+        tritonclient.grpc.InferenceServerClient(grpc_address) as grpc,
+    ):
+        for protocol, client in ((tritonclient.http, http), (tritonclient.grpc, grpc)):
+            inputs = [
+                protocol.InferInput("INPUT__0", [len(texts)], "BYTES"),
+                protocol.InferInput("INPUT__1", [len(flags)], "BOOL"),
+            ]
+            inputs[0].set_data_from_numpy(texts)
+            inputs[1].set_data_from_numpy(flags)
+            answer = client.infer("echo", inputs)
+            assert [text.decode() for text in answer.as_numpy("OUTPUT__0")] == TEXTS
+            assert answer.as_numpy("OUTPUT__1").tolist() == flags.tolist()
+
+
+def test_apply_to_ready_is_quick(
+    kube: Kube, model_deployment: Callable[..., Object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images are on the node and the page cache is warm: what is left is the operator, the kubelet and Triton."""
+    took = []
+    for number in range(5):
+        body = model_deployment("digits")
+        body["metadata"]["name"] = f"quick-{number}"
+        start = time.monotonic()
+        kube.apply(body)
+        kube.wait_ready(f"quick-{number}")
+        took.append(time.monotonic() - start)
+        kube.delete("modeldeployment", f"quick-{number}")
+    median = statistics.median(took)
+    with capsys.disabled():
+        print(f"\napply → Ready, digits, warm node: median {median:.1f} s of {[round(each, 1) for each in took]}")
+    assert median <= READY_SECONDS
+
+
+@pytest.fixture
+def echo(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[str]:
+    """The echo model, served from a claim."""
+    if node.host_path is None:
+        pytest.skip("this cluster has no folder that tests can fill")
+    folder = node.host_path / "echo"
+    shutil.copytree(ECHO, folder / "echo", dirs_exist_ok=True)
+    spec = {"accessModes": ["ReadOnlyMany"], "storageClassName": "echo"}
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "echo"},
+            "spec": spec
+            | {
+                "capacity": {"storage": "1Gi"},
+                "persistentVolumeReclaimPolicy": "Retain",
+                "hostPath": {"path": f"{node.node_path}/echo", "type": "Directory"},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "echo"},
+            "spec": spec | {"resources": {"requests": {"storage": "1Gi"}}},
+        },
+        model_deployment("echo", modelRepository={"pvc": {"claimName": "echo"}}),
+    )
+    kube.wait_ready("echo")
+    yield "echo"
+    kube.delete("modeldeployment", "echo")
+    kube.wait(lambda: not kube.list("pods", "triton-operator.io/model-deployment=echo"), "echo's pod is gone", 90)
+    kube.delete("persistentvolumeclaim", "echo")
+    kube.delete("persistentvolume", "echo")
+    shutil.rmtree(folder)
