@@ -135,7 +135,7 @@ TARGETS = st.sampled_from(
 PATHS = st.one_of(st.just("digits"), PLACES, TARGETS, st.text(max_size=9))
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(links=st.dictionaries(PLACES, TARGETS, max_size=5), path=PATHS)
 def test_nothing_that_is_laid_out_leads_out_of_the_repository(tmp_path: Path, links: dict[str, str], path: str) -> None:
     """Any tree with any links: refused with an outcome, or everything that Triton can reach is in the source."""

@@ -135,7 +135,7 @@ def assert_same_value(ours: Value, theirs: Any, field: FieldDescriptor) -> None:
         assert ours == theirs
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     content=messages(DESCRIPTOR),
     style=st.fixed_dictionaries(
@@ -154,7 +154,7 @@ def test_whatever_protobuf_prints_is_read_back(content: dict[str, Any], style: d
     assert_same(parse(text_format.MessageToString(message, **style)), message)
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 @given(st.text(alphabet="ab_1.0xf-+{}<>[]:,;#\"'\\\n \té", max_size=30))
 def test_hostile_text_is_read_or_refused_with_a_place(text: str) -> None:
     """Strings of hostile characters: read or refused with a place, never another exception."""

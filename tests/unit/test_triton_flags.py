@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triton_operator.triton.flags import ADMIN_APIS, COMMON_SINCE, FIXED, server_args
@@ -71,6 +71,7 @@ def test_a_flag_is_given_only_to_servers_that_have_it(version: Version | None, k
     assert flags(version)["http-restricted-api"].startswith("shared-memory,")
 
 
+@settings(deadline=None)
 @given(st.builds(Version, st.integers(24, 40), st.integers(1, 12)), st.sampled_from(LEVELS), st.booleans())
 def test_a_newer_server_never_gets_fewer_flags(version: Version, level: str, gpu: bool) -> None:  # noqa: FBT001
     """And every server gets the common ones."""

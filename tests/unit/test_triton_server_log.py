@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triton_operator.triton.termination import LoadFailure, ServerFailure, read_server
@@ -150,6 +150,7 @@ def test_nothing_says_nothing() -> None:
     assert read_server("\n \n") == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3000), st.text(st.characters(), max_size=50))
 def test_a_log_cut_anywhere_is_read(cut: int, noise: str) -> None:
     """Never an error, never a message that floods a condition."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from triton_operator.triton.termination import (
@@ -24,13 +24,14 @@ MODELS = st.lists(
     st.builds(
         PreparedModel,
         name=LONG_TEXT,
-        versions=st.lists(st.integers(1, 10**18).map(str), max_size=300).map(tuple),
+        versions=st.lists(st.integers(1, 10**18).map(str), max_size=120).map(tuple),
         digest=st.sampled_from(["", DIGEST]),
     ),
-    max_size=40,
+    max_size=20,
 ).map(tuple)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(reason=LONG_TEXT, model=LONG_TEXT, message=LONG_TEXT)
 def test_a_failure_always_fits_and_is_read_back(reason: str, model: str, message: str) -> None:
     """At most 2048 bytes, one line, valid UTF-8 and JSON; the message's beginning survives."""
@@ -55,6 +56,7 @@ def test_a_short_failure_is_whole() -> None:
     assert read_prepare(encode(failure).decode()) == failure
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MODELS)
 def test_success_always_fits_and_is_read_back(models: tuple[PreparedModel, ...]) -> None:
     """At most 2048 bytes; what is read back is a beginning of the models, each with its newest versions."""
@@ -128,6 +130,7 @@ def test_a_text_without_an_outcome_is_none(text: str) -> None:
     assert read_prepare(text) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters()), st.integers(0, 200), st.integers(0, 200))
 def test_reading_never_raises(noise: str, front: int, back: int) -> None:
     """Cut anywhere, with anything around it."""

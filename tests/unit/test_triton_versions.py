@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triton_operator.triton.versions import BULLETINS, SECURITY_FLOOR, Version, parse, server_release, vulnerability
@@ -11,6 +11,7 @@ from triton_operator.triton.versions import BULLETINS, SECURITY_FLOOR, Version, 
 VERSIONS = st.builds(Version, st.integers(0, 99), st.integers(1, 12))
 
 
+@settings(deadline=None)
 @given(VERSIONS)
 def test_a_release_is_read_as_it_is_printed(version: Version) -> None:
     """Two digits each."""
@@ -47,6 +48,7 @@ def test_the_number_of_the_server(release: str, server: str | None) -> None:
     assert server_release(parse(release)) == server
 
 
+@settings(deadline=None)
 @given(VERSIONS)
 def test_exactly_the_releases_below_the_floor_are_vulnerable(version: Version) -> None:
     """And all of them are told to go at least there."""
