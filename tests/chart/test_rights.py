@@ -1,0 +1,98 @@
+"""What the operator may do: enough for its work, and nothing on any Secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import NAMESPACE, SCENARIOS, Manifest, Render, one
+from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS
+
+ROLES = {"Role", "ClusterRole"}
+CHILD_VERBS = {"get", "list", "watch", "create", "patch", "update", "delete"}
+USERS = ("-view", "-edit")
+
+
+def rules(objects: list[Manifest]) -> list[dict[str, Any]]:
+    """Every rule of the operator's own roles."""
+    roles = [body for body in objects if body["kind"] in ROLES and not body["metadata"]["name"].endswith(USERS)]
+    return [rule for role in roles for rule in role["rules"]]
+
+
+def verbs(objects: list[Manifest], group: str, resource: str) -> set[str]:
+    """What may be done with `resource` whatever its name."""
+    fitting = [rule for rule in rules(objects) if group in rule["apiGroups"] and resource in rule["resources"]]
+    return {verb for rule in fitting if "resourceNames" not in rule for verb in rule["verbs"]}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_no_secret_and_no_wildcard(render: Render, scenario: str) -> None:
+    """Even create and patch without get would read every Secret, by an empty patch."""
+    for role in (body for body in render(scenario) if body["kind"] in ROLES):
+        for rule in role["rules"]:
+            words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            assert not words & {"*", "secrets", "escalate", "bind", "impersonate"}
+
+
+@pytest.mark.parametrize("scenario", ["default", "namespace"])
+def test_every_child_can_be_made_mended_and_removed(render: Render, scenario: str) -> None:
+    """The rules follow the kinds that the operator makes."""
+    objects = render(scenario)
+    for resource in CHILDREN.values():
+        group = resource.api_version.rpartition("/")[0]
+        assert verbs(objects, group, resource.plural) == CHILD_VERBS
+
+
+@pytest.mark.parametrize("scenario", ["default", "namespace"])
+def test_users_objects_are_read_only(render: Render, scenario: str) -> None:
+    """Of a ModelDeployment only the status is written."""
+    objects, group = render(scenario), MODEL_DEPLOYMENTS.api_version.partition("/")[0]
+    assert verbs(objects, group, "modeldeployments") == {"get", "list", "watch"}
+    assert verbs(objects, group, "modeldeployments/status") == {"patch"}
+
+
+@pytest.mark.parametrize("scenario", ["default", "namespace"])
+def test_pods_are_only_looked_at(render: Render, scenario: str) -> None:
+    """No exec, no logs, no deletion."""
+    pods = [rule for rule in rules(render(scenario)) if any(word.startswith("pods") for word in rule["resources"])]
+    assert [(rule["resources"], set(rule["verbs"])) for rule in pods] == [(["pods"], {"list", "watch"})]
+
+
+@pytest.mark.parametrize("scenario", ["default", "namespace"])
+def test_only_our_lease_can_be_changed(render: Render, scenario: str) -> None:
+    """A Lease of somebody else stays his; `create` knows no names and reads nothing."""
+    leases = [rule for rule in rules(render(scenario)) if LEASES.plural in rule["resources"]]
+    assert {verb for rule in leases if "resourceNames" not in rule for verb in rule["verbs"]} == {"create"}
+    assert [rule["resourceNames"] for rule in leases if "resourceNames" in rule] == [["triton-operator"]]
+
+
+@pytest.mark.parametrize("scenario", ["namespace", "namespace-with-crd"])
+def test_one_namespace_needs_nothing_of_the_cluster(render: Render, scenario: str) -> None:
+    """A tenant installs it without an administrator, once the definition is there."""
+    objects = render(scenario)
+    wide = {body["kind"] for body in objects if "namespace" not in body["metadata"]}
+    assert wide == ({"CustomResourceDefinition"} if scenario == "namespace-with-crd" else set())
+    assert {body["metadata"]["namespace"] for body in objects if "namespace" in body["metadata"]} == {NAMESPACE}
+
+
+@pytest.mark.parametrize("scenario", ["default", "namespace"])
+def test_bindings_give_the_roles_to_the_operator(render: Render, scenario: str) -> None:
+    """Each own role is bound once, to the account that the pods run as."""
+    objects = render(scenario)
+    account = one(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert one(objects, "ServiceAccount")["metadata"]["name"] == account
+    bound = [body["roleRef"]["name"] for body in objects if body["kind"] in {"RoleBinding", "ClusterRoleBinding"}]
+    own = [body for body in objects if body["kind"] in ROLES and not body["metadata"]["name"].endswith(USERS)]
+    assert sorted(bound) == sorted(body["metadata"]["name"] for body in own)
+    for binding in (body for body in objects if body["kind"] in {"RoleBinding", "ClusterRoleBinding"}):
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
+
+
+def test_users_roles_join_the_clusters_own(render: Render) -> None:
+    """Who may edit a namespace may deploy models in it, but not forge their status."""
+    objects = render()
+    edit = one(objects, "ClusterRole", f"{NAMESPACE}-triton-operator-edit")
+    assert edit["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-edit"] == "true"
+    assert "modeldeployments/status" not in {resource for rule in edit["rules"] for resource in rule["resources"]}
+    assert [body for body in render("closed") if body["metadata"]["name"].endswith(USERS)] == []

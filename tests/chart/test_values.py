@@ -1,0 +1,73 @@
+"""Helm refuses values that would do nothing or break, and every value is explained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.conftest import CHART
+
+IMAGE = {"image": "triton:1", "version": "26.11", "accelerator": "CPU", "default": True}
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "misspelt value": ({"replicaCount": 2}, "replicaCount"),
+    "misspelt value below": ({"image": {"repository": "x", "tags": "1"}}, "tags"),
+    "scope in lower case": ({"scope": "cluster"}, "scope"),
+    "tag as a number": ({"image": {"repository": "x", "tag": 1.5}}, "tag"),
+    "tag inside the repository": ({"image": {"repository": "x@sha256:0"}}, "repository"),
+    "short digest": ({"image": {"repository": "x", "digest": "sha256:abc"}}, "digest"),
+    "replicas in words": ({"replicas": "two"}, "replicas"),
+    "empty catalogue": ({"images": []}, "images"),
+    "catalogue without a default": ({"images": [{**IMAGE, "default": False}]}, "images"),
+    "version as a number": ({"images": [{**IMAGE, "version": 26.1}]}, "version"),
+    "unknown accelerator": ({"images": [{**IMAGE, "accelerator": "TPU"}]}, "accelerator"),
+    "image without a version": ({"images": [{"image": "triton:1", "accelerator": "CPU", "default": True}]}, "version"),
+    "pull secret as a bare name": ({"imagePullSecrets": ["registry"]}, "imagePullSecrets"),
+    "empty peer": ({"networkPolicy": {"metricsFrom": [{}]}}, "metricsFrom"),
+    "port out of range": ({"networkPolicy": {"apiServerPorts": [70000]}}, "apiServerPorts"),
+    "label that is no text": ({"podLabels": {"a": 1}}, "podLabels"),
+    "misspelt quantity": ({"resources": {"limits": {"memory": "256 MB"}}}, "memory"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_value_is_refused_by_name(refuse: Callable[..., str], case: str) -> None:
+    """A misspelt value would otherwise be ignored in silence."""
+    values, place = WRONG[case]
+    assert place in refuse(**values)
+
+
+def test_schema_and_values_know_the_same() -> None:
+    """Each value has a type, and each type a value that shows it."""
+
+    def compare(values: dict[str, Any], schema: dict[str, Any], path: str) -> None:
+        assert set(values) == set(schema["properties"]) - {"global"}, path
+        assert schema["additionalProperties"] is False, path
+        for key, value in values.items():
+            below = schema["properties"][key]
+            if isinstance(value, dict) and "properties" in below and value:
+                compare(value, below, f"{path}.{key}")
+
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    compare(values, schema, "values")
+
+
+def test_every_value_is_explained() -> None:
+    """A comment that begins with `# --` stands above each value, or above the group that it belongs to."""
+    text = (CHART / "values.yaml").read_text()
+    explained = set(re.findall(r"# -- .*\n(?: *# .*\n)* *(\w+):", text))
+
+    def unexplained(values: dict[str, Any]) -> list[str]:
+        found = []
+        for key, value in values.items():
+            if key not in explained:
+                found += unexplained(value) if isinstance(value, dict) and value else [key]
+        return found
+
+    assert unexplained(yaml.safe_load(text)) == []
