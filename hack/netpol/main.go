@@ -14,6 +14,8 @@
 // Everything of networking.k8s.io/v1 is supported. Refused connections fail at once (reset, or ICMP
 // administratively prohibited). Policies see addresses after services are resolved. Connections that are open when a
 // policy changes stay open, a pod always reaches itself, and what the node itself sends always passes.
+//
+// Tests: `NFT=/path/to/nft go test .` as root; without root or nft, those that need a network are skipped and say so.
 package main
 
 import (
