@@ -40,12 +40,13 @@ fmt:  ## Format and mend what ruff can mend.
 	@$(DEV) ruff format
 	@$(DEV) ruff check --fix
 
-.PHONY: test-unit test-wiring test-chart test-apiserver
+.PHONY: test-unit test-wiring test-training test-chart test-apiserver
 test-unit:  ## Pure code, property tests: seconds.
 test-wiring:  ## Event handlers against an API server in the process: seconds.
+test-training:  ## Train the models again and compare with their cards: a minute or two.
 test-chart:  ## The rendered chart: seconds.
 test-apiserver:  ## A real API server and etcd on loopback: a minute or two.
-test-unit test-wiring test-chart test-apiserver:
+test-unit test-wiring test-training test-chart test-apiserver:
 	@$(DEV) pytest tests/$(@:test-%=%)
 
 .PHONY: e2e
@@ -66,7 +67,7 @@ images:  ## Build the container images; an unchanged tree builds nothing.
 
 .PHONY: bench
 bench:  ## Cost of the operator per object and at rest, against a real API server.
-	@$(DEV) pytest tests/apiserver/bench --benchmark
+	@$(DEV) pytest -s tests/apiserver/test_many_objects.py
 
 .PHONY: lock
 lock:  ## Write the lock files anew (UPGRADE=1: move to newer releases).

@@ -1,7 +1,7 @@
 """A server that speaks the KServe v2 protocol over HTTP and gRPC inside the test's process, on loopback.
 
-It echoes: the model `echo` answers each input `x` with an output `x`; the model `broken` fails with a sentence as
-Triton would. So a test sees which bytes the real tritonclient sends, without a Triton.
+It echoes: the models `echo` and `digits` answer each input `x` with an output `x`, and `INPUT__0` with `OUTPUT__0`; any
+other fails with a sentence as Triton would. So a test sees which bytes the real tritonclient sends, without a Triton.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+MODELS = ("echo", "digits")
 COMPLAINT = "[request id: <id_unknown>] expected 2 dimensions"
 
 
@@ -52,11 +53,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._answer(200 if self.path == "/v2/models/echo/ready" else 400, b"")
+        self._answer(200 if self.path in [f"/v2/models/{model}/ready" for model in MODELS] else 400, b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path != "/v2/models/echo/infer":
+        if self.path not in [f"/v2/models/{model}/infer" for model in MODELS]:
             self._answer(400, json.dumps({"error": COMPLAINT}).encode())
             return
         length = int(self.headers.get("Inference-Header-Content-Length", len(body)))
@@ -76,19 +77,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _echo_json(tensor: dict[str, Any]) -> dict[str, Any]:
-    return {name: tensor[name] for name in ("name", "shape", "datatype", "parameters", "data") if name in tensor}
+    output = {name: tensor[name] for name in ("name", "shape", "datatype", "parameters", "data") if name in tensor}
+    output["name"] = output["name"].replace("INPUT", "OUTPUT")
+    return output
 
 
 class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - its name in the protocol.
         del context
-        return service_pb2.ModelReadyResponse(ready=request.name == "echo")
+        return service_pb2.ModelReadyResponse(ready=request.name in MODELS)
 
     def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - as above.
-        if request.model_name != "echo":
+        if request.model_name not in MODELS:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, COMPLAINT)
         answer = service_pb2.ModelInferResponse(model_name="echo", model_version="1")
         for tensor in request.inputs:
-            answer.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+            answer.outputs.add(
+                name=tensor.name.replace("INPUT", "OUTPUT"), datatype=tensor.datatype, shape=tensor.shape
+            )
         answer.raw_output_contents.extend(request.raw_input_contents)
         return answer

@@ -17,7 +17,7 @@ def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> st
     place = f"-n {namespace}"
     lines = [
         bold("What to try next"),
-        f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))} PATH={shlex.quote(path)}:$PATH",
+        f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))} PATH=$PATH:{shlex.quote(path)}",
         f"  kubectl {place} get md -o wide            # is it Ready, and why",
         f"  kubectl {place} describe md {name}        # everything the operator knows of it",
         "  kubectl explain md.spec                     # what one can write",

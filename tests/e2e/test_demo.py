@@ -1,0 +1,128 @@
+"""What a newcomer does: the demo, what it prints, and the commands of the README, on the real node."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cache import cache_dir
+from hack.cluster.handle import Cluster
+from hack.demo.run import NAMESPACE
+from tests.kube import Kube
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+WAIT = "kubectl wait --for=condition=Ready md/digits --timeout=120s"
+
+
+def run_demo() -> subprocess.CompletedProcess[str]:
+    """`make demo` with this Python."""
+    command = [sys.executable, "-m", "hack.demo", "up"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def readme_commands() -> list[str]:
+    """The README's commands about a deployment that is there, in their order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("kubectl", "tritonctl"))]
+
+
+@pytest.fixture(scope="module")
+def kube(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
+    """The demo's namespace, gone afterwards."""
+    del operator
+    found = in_namespace(NAMESPACE)
+    yield found
+    found.run("delete", "namespace", NAMESPACE, "--ignore-not-found", namespaced=False)
+
+
+@pytest.fixture(scope="module")
+def demo(kube: Kube) -> subprocess.CompletedProcess[str]:
+    """The demo, run once."""
+    del kube
+    done = run_demo()
+    assert done.returncode == 0, done.stderr
+    print(done.stderr)
+    print(done.stdout)
+    return done
+
+
+@pytest.fixture
+def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
+    """Runs a command line where a person would: in the demo's namespace, with the examples and a request at hand."""
+    kubeconfig = tmp_path / "kubeconfig"
+    shutil.copy(node.kubeconfig, kubeconfig)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    shutil.copy(cache_dir() / "demo" / "digit.json", tmp_path)
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+
+    def run(line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euc", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    run(f"kubectl config set-context --current --namespace={kube.namespace}")
+    return run
+
+
+@pytest.mark.timeout(900)
+def test_five_digits_are_read_over_both_protocols(demo: subprocess.CompletedProcess[str]) -> None:
+    """Drawn without colours, because this is no terminal."""
+    read = re.findall(r"This is a (\d)  \(([\d.]+)% sure, (right|wrong)", demo.stdout)
+    assert len(read) == 5
+    assert sum(outcome == "right" for _, _, outcome in read) >= 4
+    for protocol in ("HTTP", "gRPC"):
+        assert re.findall(rf"{protocol}  (\d) +[\d.]+ ms", demo.stdout) == [digit for digit, _, _ in read]
+    assert "█" in demo.stdout
+    assert "\033" not in demo.stdout + demo.stderr
+
+
+def test_the_reason_is_shown_while_it_waits(demo: subprocess.CompletedProcess[str]) -> None:
+    """With its time, up to Ready."""
+    assert re.search(r"^ +[\d.]+ s  Serving: ", demo.stderr, re.MULTILINE)
+    assert "✓ digits is Ready" in demo.stderr
+
+
+def test_a_second_run_reuses_everything(demo: subprocess.CompletedProcess[str], kube: Kube) -> None:
+    """The same pod answers."""
+    del demo
+    before = {pod["metadata"]["uid"] for pod in kube.list("pods")}
+    again = run_demo()
+    assert again.returncode == 0, again.stderr
+    assert {pod["metadata"]["uid"] for pod in kube.list("pods")} == before
+
+
+def test_what_it_suggests_works(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
+    """All of it in one shell, as it is printed; only the local port is one that is free."""
+    lines = demo.stderr.partition("What to try next")[2].splitlines()
+    commands = [line.strip() for line in lines if re.match(r"  (export|kubectl|tritonctl|curl) ", line)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    live = f"until curl -s localhost:{port}/v2/health/live; do sleep 0.1; done"
+    script = "\n".join(commands).replace("service/digits 8000 &", f"service/digits {port}:8000 >/dev/null & {live}")
+    script = script.replace("localhost:8000", f"localhost:{port}").replace(" --replicas=3", f" --replicas=1; {WAIT}")
+    said = shell(f"trap 'kill $(jobs -p)' EXIT\n{script}")
+    assert "OUTPUT__0" in said
+    assert re.search(r'"outputs":\[\{"name":"OUTPUT__0"', said)
+
+
+def test_the_readmes_commands_work(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
+    """One after the other; a change is given the time it needs."""
+    del demo
+    commands = readme_commands()
+    assert len(commands) >= 7
+    for command in commands:
+        shell(command)
+        if "scale" in command:
+            shell(WAIT)

@@ -1,0 +1,121 @@
+"""The documents cannot rot: what they name exists, what they show is run.
+
+Paths, links, `make` targets, command lines, the Python and the YAML of README.md, docs/ and CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.fake_kubectl import FakeKubectl
+from tests.inference_server import grpc_server
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text()
+
+SHOWN_BY = {
+    "make demo": ("tests/e2e/test_demo.py", '"up"'),
+    "make test": (".ci/run", "make test"),
+    "kubectl wait --for=condition=Ready": ("tests/e2e/test_demo.py", "readme_commands"),
+    "kubectl get md": ("tests/e2e/test_demo.py", "readme_commands"),
+    "kubectl describe md": ("tests/e2e/test_demo.py", "readme_commands"),
+    "kubectl scale md": ("tests/e2e/test_demo.py", "readme_commands"),
+    "tritonctl status": ("tests/unit/test_cli_status.py", '"status"'),
+    "tritonctl infer": ("tests/unit/test_cli_infer.py", '"infer"'),
+    "tritonctl render": ("tests/unit/test_cli_render.py", '"render"'),
+    "helm upgrade --install": ("hack/install.py", '"--install"'),
+}
+"""Who runs a command that the documents show: a file, and a text in it."""
+
+NOT_TAKEN = {"uv.lock", "pylock.toml"}
+"""Files that a decision names as alternatives."""
+
+
+def blocks(language: str) -> Iterator[str]:
+    """The fenced blocks of a language in all pages."""
+    for page in PAGES:
+        yield from re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every command line in the pages' shell blocks, without its comment; continued lines are one."""
+    lines = (line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines())
+    return sorted({line.partition("  #")[0].strip() for line in lines} - {""})
+
+
+def spans(page: Path) -> set[str]:
+    """What stands between backticks, outside of blocks."""
+    return set(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)))
+
+
+def looks_like_a_path(text: str) -> bool:
+    """Folders and files of this tree; not places on other machines, options, types or code."""
+    return re.fullmatch(
+        r"[\w.-]+(/[\w.*-]+)+/?|[\w-]+\.(md|py|yaml|toml|lock)", text
+    ) is not None and not text.startswith(("nvidia.com", "nvcr.io", "triton-operator.io", "1/", "config."))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_exist(page: Path) -> None:
+    """A file that moved is noticed here."""
+    named = [text for text in spans(page) if looks_like_a_path(text) and text not in NOT_TAKEN]
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative ones; others are not ours to keep."""
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_make_targets_exist_and_say_what_they_do() -> None:
+    """Those that are named, and `make help` lists each target once."""
+    makefile = (ROOT / "Makefile").read_text()
+    helped = re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.MULTILINE)
+    named = {target for page in PAGES for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)`", page.read_text())}
+    assert named - set(helped) == set()
+    phony = {target for line in re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE) for target in line.split()}
+    assert sorted(helped) == sorted(phony)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_run_by_something(command: str) -> None:
+    """A command that nothing runs would be wrong sooner or later."""
+    shown = [by for start, by in SHOWN_BY.items() if command.startswith(start)]
+    assert shown, f"add {command!r} to SHOWN_BY with the test that runs it"
+    for file, text in shown:
+        assert text in (ROOT / file).read_text(), f"{file} no longer has {text!r}"
+
+
+def test_the_readmes_object_is_the_example() -> None:
+    """People copy it."""
+    (shown,) = blocks("yaml")
+    assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
+
+
+def test_the_readmes_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against a server that echoes."""
+    (code,) = blocks("python")
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    with grpc_server() as address:
+        kubectl.forward(address)
+        exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - that it runs is the test.
+    assert re.fullmatch(r"0 0\.\d+\n", capsys.readouterr().out)
+
+
+def test_the_tiers_are_those_that_pytest_runs() -> None:
+    """In their order."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tiers = [Path(path).name for path in config["tool"]["pytest"]["ini_options"]["testpaths"]]
+    named = re.findall(r"^\| (\w+) \| .* \| `make ", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    assert named == tiers
