@@ -18,10 +18,16 @@ from typing import Protocol
 import pytest
 
 from hack.cluster.controlplane import ControlPlane
-from hack.cluster.programs import tools
+from hack.cluster.programs import CONTROL_PLANE, tools
 from tests.apiserver.api_client import Api
+from tests.programs import build_before_tests
 
 CRD = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the API server and Helm where they are missing."""
+    build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm")
 
 
 class KubectlFailed(Exception):
@@ -37,7 +43,7 @@ class Kubectl(Protocol):
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Start the API server; the first time on a machine this builds it, which takes minutes."""
+    """Start the API server."""
     plane = ControlPlane(tmp_path_factory.mktemp("control-plane") / "run")
     plane.start()
     yield plane
@@ -45,26 +51,27 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 
 @pytest.fixture(scope="session")
-def bare_kubectl(control_plane: ControlPlane) -> Kubectl:
-    """Run kubectl before the definition is there."""
+def kubectl(control_plane: ControlPlane) -> Kubectl:
+    """Run kubectl against a server that knows ModelDeployments."""
+    install = _kubectl(control_plane, "before")
+    install("apply", "--server-side", "--filename", str(CRD))
+    install("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(CRD))
+    return _kubectl(control_plane, "after")
+
+
+def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:
+    """Return kubectl with a memory of its own: for minutes it would not see a kind that was new since it looked."""
     program = tools("kubectl") / "kubectl"
+    options = (f"--kubeconfig={plane.kubeconfig}", f"--cache-dir={plane.directory / memory}")
 
     def run(*arguments: str, stdin: str = "") -> str:
-        command = [str(program), "--kubeconfig", str(control_plane.kubeconfig), *arguments]
+        command = [str(program), *options, *arguments]
         done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
         if done.returncode:
             raise KubectlFailed(done.stderr)
         return str(done.stdout)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def kubectl(bare_kubectl: Kubectl) -> Kubectl:
-    """Run kubectl against a server that knows ModelDeployments."""
-    bare_kubectl("apply", "--server-side", "--filename", str(CRD))
-    bare_kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(CRD))
-    return bare_kubectl
 
 
 @pytest.fixture(scope="session")

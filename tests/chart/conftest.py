@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from hack.cluster.programs import tools
+from tests.programs import build_before_tests
 
 CHART = Path(__file__).parents[2] / "charts" / "triton-operator"
 SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
@@ -25,9 +26,14 @@ Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build Helm where it is missing."""
+    build_before_tests(session, Path(__file__).parent, "helm")
+
+
 @pytest.fixture(scope="session")
 def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Helm; the first time on a machine this builds it, which takes minutes."""
+    """Run Helm."""
     program = tools("helm") / "helm"
 
     def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
