@@ -27,8 +27,8 @@ Render = Callable[..., list[Manifest]]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build Helm where it is missing."""
-    build_before_tests(session, Path(__file__).parent, "helm")
+    """Build Helm and kind where they are missing."""
+    build_before_tests(session, Path(__file__).parent, "helm", "kind")
 
 
 @pytest.fixture(scope="session")
