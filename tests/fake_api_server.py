@@ -58,7 +58,7 @@ class FakeApiServer:
         name = path.rsplit("/", 1)[-1]
         metadata = {
             "name": name,
-            "namespace": path.split("/namespaces/")[1].split("/")[0],
+            "namespace": _collection(path)[1],
             "uid": known["metadata"]["uid"] if known else str(uuid.uuid4()),
             **body.get("metadata", {}),
             "resourceVersion": str(self._version),
@@ -115,7 +115,6 @@ class FakeApiServer:
                 queue.put_nowait(line)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        await self.reachable.wait()
         method, path = request.method, request.path
         body = json.loads(await request.read() or b"null")
         async with self._changed:
@@ -123,21 +122,25 @@ class FakeApiServer:
             self.queries[path].append(dict(request.query))
             self.bodies[method, path].append(body)
             self._changed.notify_all()
+        await self.reachable.wait()
         if self.tokens and request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return _refuse(401, "Unauthorized")
         if self.faults[path]:
             return _refuse(self.faults[path].pop(0), "on purpose")
         if path in _DISCOVERY:
             return web.json_response(_DISCOVERY[path])
+        return await self._answer(request, body)
+
+    async def _answer(self, request: web.Request, body: Any) -> web.StreamResponse:
         if "watch" in request.query:
             return await self._watch(request)
-        match method:
+        match request.method:
             case "GET":
-                return self._get(path, request.query.get("limit"), request.query.get("continue"))
+                return self._get(request.path, request.query.get("limit"), request.query.get("continue"))
             case "DELETE":
-                return await self._delete(path, body)
+                return await self._delete(request.path, body)
             case _:
-                return await self._store(method, path, body)
+                return await self._store(request.method, request.path, body)
 
     def _get(self, path: str, limit: str | None, start: str | None) -> web.Response:
         if path in self._objects:

@@ -47,15 +47,14 @@ class Running:
         """Wait until it watches and nothing is left to do; then forget the passes so far."""
         async with asyncio.timeout(10):
             await self.process.elector.leading.wait()
-            while len(self.process.queue) or self.process.queue.busy:
-                await asyncio.sleep(0.01)
+            await self.process.queue.drained()
         self.passes.clear()
 
     async def ask(self, path: str) -> tuple[int, str]:
         """What a probe or a scrape gets."""
-        async with ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{self.process.health.port}{path}") as answer:
-                return answer.status, await answer.text()
+        url = f"http://127.0.0.1:{self.process.health.port}{path}"
+        async with ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
 
     async def end(self) -> int:
         """SIGTERM, without the signal; returns the exit status."""

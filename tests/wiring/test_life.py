@@ -92,9 +92,7 @@ async def test_the_second_operator_waits_and_takes_over_when_the_first_ends(
     await second.passed(DIGITS)
 
 
-async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(
-    server: FakeApiServer, operator: Running
-) -> None:
+async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(server: FakeApiServer, operator: Running) -> None:
     """Errors of the cluster and of our own are survived."""
     failures: list[Exception] = [Unavailable("etcd is away"), ZeroDivisionError()]
 
@@ -124,9 +122,7 @@ async def test_a_pass_can_ask_to_be_repeated(server: FakeApiServer, operator: Ru
     await operator.passed(DIGITS, times=2)
 
 
-async def test_an_outage_of_the_api_server_is_no_reason_to_restart(
-    server: FakeApiServer, operator: Running
-) -> None:
+async def test_an_outage_of_the_api_server_is_no_reason_to_restart(server: FakeApiServer, operator: Running) -> None:
     """Watches end, nothing answers for a while; afterwards all goes on."""
     server.reachable.clear()
     await server.end_watches()

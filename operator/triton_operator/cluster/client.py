@@ -37,7 +37,12 @@ _ERRORS: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Den
 _RETRYABLE = frozenset({401, 408, 410, 429})
 
 
+class _Cause(msgspec.Struct):
+    field: str = ""
+
+
 class _Details(msgspec.Struct):
+    causes: list[_Cause] = []
     retry_after: int = msgspec.field(default=0, name="retryAfterSeconds")
 
 
@@ -136,9 +141,10 @@ def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
     except msgspec.DecodeError:  # a proxy's page, or nothing
         refusal = Refusal(message=body[:200].decode(errors="replace"))
     message = refusal.message or f"HTTP {status}"
+    details = refusal.details or _Details()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRYABLE:
         asked = float(retry_after) if retry_after.isdigit() else 0.0
-        return Unavailable(
-            message, status=status, retry_after=asked or (refusal.details.retry_after if refusal.details else 0)
-        )
+        return Unavailable(message, status=status, retry_after=asked or details.retry_after)
+    if any(cause.field == "metadata.uid" for cause in details.causes):
+        return Conflict(message, status=status)  # an apply with a uid met a namesake
     return _ERRORS.get(status, Invalid)(message, status=status)

@@ -50,7 +50,7 @@ def build_event(namespace: str, name: str, uid: str, *, note: str, **fields: str
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         # A generated name: two transitions within one clock tick must not clash.
-        "metadata": {"generateName": f"{name}.", "namespace": namespace},
+        "metadata": {"generateName": f"{name}-", "namespace": namespace},
         "reportingController": MANAGER,
         "note": shorten(note, NOTE_LIMIT),
         "regarding": {"apiVersion": API_VERSION, "kind": KIND, "namespace": namespace, "name": name, "uid": uid},

@@ -7,17 +7,18 @@ process that lost its Lease while a pass was under way does no more harm.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
-from triton_operator.api.names import API_VERSION, KIND, LABEL_DEPLOYMENT, MANAGER
-from triton_operator.cluster.errors import Conflict, NotFound, Unavailable
+from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
+from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
-from triton_operator.cluster.projection import project_child, project_version
+from triton_operator.cluster.projection import project_child, project_uid, project_version
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
 from triton_operator.cluster.replica_sets import mounted_config_maps
 from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from triton_operator.cluster.protocol import Manifest
 
 APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
 _NEVER_STORED = "1"
 """A resourceVersion no object can have: an apply with it creates, or meets a Conflict, and never takes over."""
 
@@ -76,7 +78,7 @@ class HttpCluster:
         kind, path = _address(manifest)
         live = orjson.loads(await self._client.request("GET", path, kind=kind))
         if live["metadata"]["uid"] != uid:
-            raise Conflict(f"{kind} {live['metadata']['name']} is another object by now", status=409)
+            raise Conflict(f"{kind} {live['metadata']['name']} is another object by now", status=HTTPStatus.CONFLICT)
         answer = await self._put(manifest, replacement(live, manifest))
         if has_update_entries(orjson.loads(answer)):
             _, answer = await self._apply(manifest, {"uid": uid}, MANAGER)
@@ -104,22 +106,19 @@ class HttpCluster:
         """Write the whole status of a ModelDeployment; fields that are absent now are removed.
 
         Returns the object's new resourceVersion, by which later watch events are known to be older than this write.
+        A JSON patch, because an apply to /status of a custom resource does not look at the uid (Kubernetes 1.36):
+        it would write the status of a dead object into its namesake.
         """
+        path = MODEL_DEPLOYMENTS.path(namespace, name, "status")
         said = {field: value for field, value in msgspec.to_builtins(status).items() if value is not None}
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {"name": name, "namespace": namespace, "uid": uid},
-            "status": said,
-        }
-        answer = await self._write(
-            "PATCH",
-            MODEL_DEPLOYMENTS.path(namespace, name, "status"),
-            kind=f"{KIND}/status",
-            query={"fieldManager": MANAGER, "force": "true"},
-            body=orjson.dumps(body),
-            content_type=APPLY,
-        )
+        patch = [{"op": "test", "path": "/metadata/uid", "value": uid}, {"op": "add", "path": "/status", "value": said}]
+        try:
+            answer = await self._write(
+                "PATCH", path, kind=f"{KIND}/status", body=orjson.dumps(patch), content_type=JSON_PATCH
+            )
+        except Invalid:
+            await self._check_uid(namespace, name, uid)
+            raise
         return project_version(answer)
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
@@ -148,6 +147,12 @@ class HttpCluster:
         seen = {"eventTime": self._now(), "reportingInstance": self._instance}
         event = build_event(namespace, name, uid, note=message, **said, **seen)
         await self._write("POST", EVENTS.path(namespace), kind=EVENTS.kind, body=orjson.dumps(event))
+
+    async def _check_uid(self, namespace: str, name: str, uid: str) -> None:
+        """Raise Conflict when the ModelDeployment is another one: a failed test of a patch looks like bad content."""
+        live = await self._client.request("GET", MODEL_DEPLOYMENTS.path(namespace, name), kind=KIND)
+        if project_uid(live) != uid:
+            raise Conflict("the ModelDeployment is another object by now", status=HTTPStatus.CONFLICT)
 
     async def _apply(self, manifest: Manifest, identity: dict[str, str], manager: str) -> tuple[Kind, bytes]:
         kind, path = _address(manifest)

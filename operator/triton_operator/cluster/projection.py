@@ -101,6 +101,11 @@ def project_version(body: bytes | msgspec.Raw) -> int:
     return int(_decode_any(body).metadata.resource_version)
 
 
+def project_uid(body: bytes | msgspec.Raw) -> str:
+    """The uid of any object; raises msgspec.DecodeError."""
+    return _decode_any(body).metadata.uid
+
+
 def child_projection(kind: Kind) -> Callable[[bytes | msgspec.Raw], Child]:
     """`project_child` for one kind, as a reflector wants it."""
     return lambda body: project_child(kind, body)

@@ -28,8 +28,8 @@ class FieldSet(msgspec.Struct):
     """The parts of a `fieldsV1` that tell who owns content."""
 
     spec: dict[str, Raw] | None = msgspec.field(default=None, name="f:spec")
-    data: Raw | None = msgspec.field(default=None, name="f:data")
-    binary_data: Raw | None = msgspec.field(default=None, name="f:binaryData")
+    data: dict[str, Raw] | None = msgspec.field(default=None, name="f:data")
+    binary_data: dict[str, Raw] | None = msgspec.field(default=None, name="f:binaryData")
 
 
 class ManagedFields(Stored):
@@ -105,6 +105,10 @@ class StoredTerminated(Stored):
     finished_at: str | None = None
 
 
+class StoredRunning(Stored):
+    """`state.running` of a container; that it is there says enough."""
+
+
 class StoredWaiting(Stored):
     """`state.waiting` of a container."""
 
@@ -115,7 +119,7 @@ class StoredWaiting(Stored):
 class StoredState(Stored):
     """`state` or `lastState` of a container; at most one member is set."""
 
-    running: Raw | None = None
+    running: StoredRunning | None = None
     waiting: StoredWaiting | None = None
     terminated: StoredTerminated | None = None
 

@@ -1,0 +1,207 @@
+"""What the operator remembers of child objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stored_objects import OWNER, a_stored, a_stored_deployment, encode, managed
+from triton_operator.cluster.observed import (
+    AutoscalerState,
+    Child,
+    Condition,
+    DeploymentState,
+    Kind,
+    RevisionState,
+)
+from triton_operator.cluster.projection import project_child, project_uid, project_version
+
+Object = dict[str, Any]
+
+
+def project(stored: Object) -> Child:
+    """What becomes of an object."""
+    return project_child(Kind(stored["kind"]), encode(stored))
+
+
+def test_identity_and_owner_are_kept() -> None:
+    """By the label it belongs to a deployment, by the ownerReference to one of its lives."""
+    child = project(a_stored("Service", spec={"type": "ClusterIP"}))
+    assert (child.kind, child.namespace, child.name) == (Kind.SERVICE, "shop", "digits")
+    assert (child.uid, child.resource_version, child.deployment) == ("uid-of-child", 4711, "digits")
+    assert (child.owner_uid, child.deleting, child.state) == ("uid-of-digits", False, None)
+
+
+def test_an_object_without_owner_and_labels_is_read_too() -> None:
+    """As a stranger's is, when its name is in our way."""
+    stored = a_stored("ConfigMap", metadata={"labels": {}, "ownerReferences": [], "deletionTimestamp": "2026-01-01T"})
+    child = project(stored)
+    assert (child.deployment, child.owner_uid, child.deleting) == ("", "", True)
+    foreign_owner = {**OWNER, "kind": "Job"}
+    assert project(a_stored("ConfigMap", metadata={"ownerReferences": [foreign_owner]})).owner_uid == ""
+
+
+def test_a_deployment_reports_replicas_and_conditions() -> None:
+    """What its controller wrote."""
+    child = project(a_stored_deployment(managed({"f:spec": {"f:replicas": {}, "f:selector": {}}})))
+    assert child.state == DeploymentState(
+        generation=3,
+        replicas=2,
+        owns_replicas=True,
+        observed_generation=3,
+        current_replicas=2,
+        updated_replicas=1,
+        ready_replicas=1,
+        available_replicas=1,
+        conditions=(
+            Condition(type="Available", status="False", reason="MinimumReplicasUnavailable", message="1 of 2"),
+        ),
+    )
+
+
+def test_a_new_deployment_has_no_status_yet() -> None:
+    """Zeros, no failure."""
+    stored = a_stored_deployment()
+    del stored["status"]
+    assert project(stored).state == DeploymentState(generation=3, replicas=2, owns_replicas=False)
+
+
+@pytest.mark.parametrize(
+    ("entry", "ours"),
+    [
+        (managed({"f:spec": {"f:replicas": {}}}), True),
+        (managed({"f:spec": {"f:selector": {}}}), False),
+        (managed({"f:spec": {"f:replicas": {}}}, operation="Update"), False),
+        (managed({"f:spec": {"f:replicas": {}}}, manager="triton-operator-scale"), False),
+        (managed({"f:spec": {"f:replicas": {}}}, manager="kubectl", operation="Update", subresource="scale"), False),
+    ],
+)
+def test_replicas_are_ours_when_our_apply_entry_has_them(entry: Object, *, ours: bool) -> None:
+    """Only then would leaving them out of an apply reset them."""
+    state = project(a_stored_deployment(entry)).state
+    assert isinstance(state, DeploymentState)
+    assert state.owns_replicas is ours
+
+
+FOREIGN = [
+    ("Service", managed({"f:spec": {"f:externalIPs": {}}}, "kubectl-edit", "Update")),
+    ("ConfigMap", managed({"f:data": {"f:x": {}}}, "kubectl", "Apply")),
+    ("ConfigMap", managed({"f:binaryData": {"f:x": {}}}, "kubectl", "Update")),
+    ("ControllerRevision", managed({"f:data": {}, "f:revision": {}}, "kubectl", "Update")),
+    ("Deployment", managed({"f:spec": {"f:template": {"f:spec": {}}}}, "injector", "Update")),
+    ("Deployment", managed({"f:spec": {"f:paused": {}, "f:replicas": {}}}, "kubectl", "Update")),
+    ("Deployment", managed({"f:spec": {"f:template": {"f:metadata": {}, "f:spec": {}}}}, "kubectl", "Update")),
+]
+HARMLESS = [
+    ("Service", managed({"f:spec": {"f:ports": {}}})),
+    ("Service", managed({"f:spec": {"f:ports": {}}}, operation="Update")),
+    ("Service", managed({"f:status": {"f:loadBalancer": {}}}, "cloud", "Update", "status")),
+    ("Service", managed({"f:metadata": {"f:labels": {"f:spec": {}}}}, "kubectl", "Update")),
+    ("Deployment", managed({"f:metadata": {}, "f:status": {}}, "kube-controller-manager", "Update", "status")),
+    ("Deployment", managed({"f:spec": {"f:replicas": {}}}, "kubectl", "Update", "scale")),
+    ("Deployment", managed({"f:spec": {"f:replicas": {}}}, "kubectl", "Update")),
+    ("Deployment", managed({"f:spec": {"f:replicas": {}}}, "triton-operator-scale")),
+    ("Deployment", managed({"f:spec": {"f:template": {"f:metadata": {"f:annotations": {}}}}}, "kubectl", "Update")),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "foreign"), [(*case, True) for case in FOREIGN] + [(*case, False) for case in HARMLESS]
+)
+def test_who_else_owns_content_makes_a_child_foreign(kind: str, entry: Object, *, foreign: bool) -> None:
+    """Status, `/scale`, replicas and other people's labels do not count."""
+    stored = a_stored_deployment(entry) if kind == "Deployment" else a_stored(kind, entry)
+    assert project(stored).foreign is foreign
+
+
+CHANGES = {
+    "spec": {"spec": {"type": "NodePort"}},
+    "a new field of the spec": {"spec": {"type": "ClusterIP", "externalIPs": ["192.0.2.1"]}},
+    "data": {"data": {"a": "2"}},
+    "binary data": {"binaryData": {"a": "Yg=="}},
+    "immutable": {"immutable": True},
+    "token": {"automountServiceAccountToken": True},
+    "labels": {"metadata": {"labels": {"other": "x"}}},
+    "annotations": {"metadata": {"annotations": {"other": "x"}}},
+    "owner": {"metadata": {"ownerReferences": []}},
+}
+UNCHANGED = {
+    "version": {"metadata": {"resourceVersion": "9999", "generation": 9}},
+    "bookkeeping": {"metadata": {"managedFields": [managed({"f:spec": {}}, "kubectl")]}},
+    "status": {"status": {"loadBalancer": {"ingress": []}}},
+    "rollout": {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "7"}}},
+    "image pull secrets that the platform adds": {"imagePullSecrets": [{"name": "x"}], "secrets": [{"name": "x"}]},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_fingerprint_tells_changes_of_content(change: str) -> None:
+    """Each of these is drift."""
+    assert fingerprint_after(CHANGES[change]) != fingerprint_after({})
+
+
+@pytest.mark.parametrize("change", UNCHANGED)
+def test_the_fingerprint_ignores_what_others_have_to_write(change: str) -> None:
+    """None of these is drift."""
+    assert fingerprint_after(UNCHANGED[change]) == fingerprint_after({})
+
+
+def fingerprint_after(change: Object) -> str:
+    """The fingerprint of an object with a bit of everything in it, changed."""
+    content = {"spec": {"type": "ClusterIP"}, "data": {"a": "1"}, "automountServiceAccountToken": False}
+    metadata = change.get("metadata", {})
+    return project(
+        a_stored("Service", metadata=metadata, **content | {k: v for k, v in change.items() if k != "metadata"})
+    ).fingerprint
+
+
+def test_a_deployments_fingerprint_ignores_its_replicas() -> None:
+    """They are compared as a number, because an autoscaler may own them."""
+    assert project(a_stored_deployment(replicas=9)).fingerprint == project(a_stored_deployment()).fingerprint
+    assert project(a_stored_deployment(paused=True)).fingerprint != project(a_stored_deployment()).fingerprint
+
+
+@given(st.dictionaries(st.text(max_size=3), st.text(max_size=3)), st.dictionaries(st.text(max_size=3), st.text()))
+def test_only_equal_data_has_equal_fingerprints(one: dict[str, str], other: dict[str, str]) -> None:
+    """Whatever keys and values are."""
+    first, second = (project(a_stored("ConfigMap", data=data)).fingerprint for data in (one, other))
+    assert (first == second) == (one == other)
+
+
+def test_a_revision_keeps_number_and_data() -> None:
+    """Its content is decoded only when somebody looks at it."""
+    state = project(a_stored("ControllerRevision", data={"template": {"a": [1, "ü"]}}, revision=7)).state
+    assert isinstance(state, RevisionState)
+    assert state.number == 7
+    assert msgspec.json.decode(state.data) == {"template": {"a": [1, "ü"]}}
+
+
+def test_an_autoscaler_keeps_its_conditions() -> None:
+    """Before its first look it has none."""
+    active = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics"}
+    child = project(a_stored("HorizontalPodAutoscaler", spec={}, status={"conditions": [active]}))
+    assert child.state == AutoscalerState(conditions=(Condition(**active),))
+    assert project(a_stored("HorizontalPodAutoscaler", spec={})).state == AutoscalerState()
+
+
+def test_version_and_uid_of_any_object() -> None:
+    """Bookmarks have nothing else."""
+    assert project_version(b'{"metadata":{"resourceVersion":"12"}}') == 12
+    assert project_uid(b'{"metadata":{"uid":"u"},"spec":5}') == "u"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"metadata":{"labels":[]}}', b'{"metadata"'])
+def test_what_is_no_object_is_refused(body: bytes) -> None:
+    """With the error that reflectors expect."""
+    with pytest.raises(msgspec.DecodeError):
+        project_child(Kind.SERVICE, body)
+
+
+def test_a_projection_keeps_nothing_of_the_bytes_it_came_from() -> None:
+    """500 deployments must not hold all JSON they were read from."""
+    child = project(a_stored("ConfigMap", data={"config": "x" * 100_000}))
+    assert len(msgspec.json.encode(child)) < 400
