@@ -10,6 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -57,8 +58,15 @@ def _fixed_archive(source: io.BytesIO) -> bytes:
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
         for name in old.namelist():
             if not name.endswith(_NOT_THE_MODEL):
-                new.writestr(zipfile.ZipInfo(name, _DATE), old.read(name))
+                content = _in_fixed_order(old.read(name)) if name.endswith(".py") else old.read(name)
+                new.writestr(zipfile.ZipInfo(name, _DATE), content)
     return target.getvalue()
+
+
+def _in_fixed_order(code: bytes) -> bytes:
+    """Sort the constants of each class: torch keeps them in a set, whose order differs from process to process."""
+    groups = groupby(code.splitlines(keepends=True), key=lambda line: b" : Final[" in line)
+    return b"".join(line for constants, lines in groups for line in (sorted(lines) if constants else lines))
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from training import linear_regression, model_card, torchscript
+from training import REPOSITORY, linear_regression, model_card, torchscript
 from training.check import check
 from training.fit import fit, predict
 from training.recipe import Recipe
@@ -153,6 +156,21 @@ def test_an_archive_says_nothing_about_the_machine(tmp_path: Path) -> None:
         content = b"".join(archive.read(each) for each in archive.namelist())
     assert str(Path(__file__).parent).encode() not in content
     assert torchscript.load(path)(torch.tensor([1.0])).tolist() == [6.0]
+
+
+def test_every_process_writes_the_same_archive(tmp_path: Path) -> None:
+    """Python orders sets of names by chance in each process; a layer's constants are such a set."""
+    program = (
+        "import sys, torch; from pathlib import Path; from training import digits, torchscript; "
+        "torch.manual_seed(1); torchscript.save(digits.DigitsNetwork(), Path(sys.argv[1]))"
+    )
+    archives = []
+    for seed in ("1", "2", "3"):
+        path = tmp_path / seed
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", program, str(path)], cwd=REPOSITORY.parent, env=environment, check=True)
+        archives.append(path.read_bytes())
+    assert archives[0] == archives[1] == archives[2]
 
 
 def test_the_eager_module_has_the_weights_of_the_file(tmp_path: Path) -> None:
