@@ -25,7 +25,9 @@ from tests.builders import SETTINGS
 
 _START_SECONDS = 60
 _WRITES = frozenset({"PATCH", "PUT", "POST", "DELETE"})
-_REQUEST = re.compile(r'^triton_operator_api_requests_total\{code="(\d+)",kind="([^"]+)",verb="(\w+)"\} (\S+)$', re.M)
+_REQUEST = re.compile(
+    r'^triton_operator_api_requests_total\{code="(\d+)",kind="([^"]+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
+)
 
 
 class OperatorProcess:

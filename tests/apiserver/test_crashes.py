@@ -25,14 +25,13 @@ async def test_kill_9_at_random_moments_leaves_the_same_end_state(
 ) -> None:
     undisturbed = f"{namespace}-ref"
     kubectl("create", "namespace", undisturbed)
-    expected = await _run(kubeconfig, undisturbed, tmp_path / "reference", kills=0)
-    found = await _run(kubeconfig, namespace, tmp_path / "killed", kills=KILLS)
+    expected = await _run(kubeconfig, undisturbed, tmp_path, kills=0)
+    found = await _run(kubeconfig, namespace, tmp_path, kills=KILLS)
     assert found == expected
 
 
 async def _run(kubeconfig: Path, namespace: str, folder: Path, *, kills: int) -> Any:
     """Create, edit half of the objects, and end with everything settled; returns what is there, without identities."""
-    folder.mkdir()
     dice = random.Random(20260102)
     operator = OperatorProcess(kubeconfig, namespace, folder)
     operator.start()

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -22,7 +22,7 @@ from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
 
 Object = dict[str, Any]
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.5
 
 
 class Namespace:
@@ -32,7 +32,7 @@ class Namespace:
         self.name = name
         self._client = ApiClient(connect(kubeconfig))
 
-    async def __aenter__(self) -> Namespace:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -80,7 +80,7 @@ class Namespace:
     async def until(self, look: Callable[[list[Object]], bool], what: str, seconds: float) -> None:
         """Wait until the ModelDeployments are as `look` wants them."""
         async with asyncio.timeout(seconds):
-            while not look(await self.deployments()):
+            while not look(await self.deployments()):  # noqa: ASYNC110 - the server does not know what is waited for
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def until_observed(self, seconds: float = 120) -> None:

@@ -68,7 +68,7 @@ def pod_address(kube: Kube, model_deployment: Callable[..., Object], namespaces:
     ],
 )
 def test_only_the_namespace_and_allow_from_come_in(
-    who: str, port: int, expected: bool, pod_address: str, namespaces: dict[str, Kube]
+    who: str, port: int, *, expected: bool, pod_address: str, namespaces: dict[str, Kube]
 ) -> None:
     assert _reaches(namespaces[who], "client", pod_address, port) is expected
 

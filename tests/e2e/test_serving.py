@@ -45,7 +45,6 @@ def test_answers_are_those_of_eager_pytorch_over_http_and_grpc(model: str, node:
         node.reach(kube.namespace, service, 8001) as grpc,
     ):
         report = verify(model, http_url=http, grpc_url=grpc)
-    print("\n".join(report.lines()))
     assert set(report.differences) == {"HTTP", "gRPC"}
     assert report.passed, report.lines()
 
@@ -119,7 +118,7 @@ def test_apply_to_ready_is_quick(
         kube.delete("modeldeployment", f"quick-{number}")
     median = statistics.median(took)
     with capsys.disabled():
-        print(f"\napply → Ready, digits, warm node: median {median:.1f} s of {[round(each, 1) for each in took]}")
+        print(f"\n  apply → Ready, digits, warm node: median {median:.1f} s of {[round(each, 1) for each in took]}")
     assert median <= READY_SECONDS
 
 
