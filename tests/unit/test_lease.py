@@ -47,7 +47,8 @@ def holder(server: FakeApiServer) -> str | None:
     """Who is written in the Lease."""
     lease = server.stored(PATH)
     assert lease is not None
-    return lease["spec"].get("holderIdentity")
+    name: str | None = lease["spec"].get("holderIdentity")
+    return name
 
 
 async def test_a_free_lease_is_taken_and_held_for_ten_seconds(
@@ -120,9 +121,7 @@ async def test_who_finds_another_in_the_lease_stops_writing_at_once(
     assert (one.may_write(), two.may_write()) == (False, True)
 
 
-async def test_two_candidates_cannot_both_take_it(
-    server: FakeApiServer, client: ApiClient, clock: FakeClock
-) -> None:
+async def test_two_candidates_cannot_both_take_it(server: FakeApiServer, client: ApiClient, clock: FakeClock) -> None:
     """The API server refuses the one that read an older version."""
     first = candidate(client, clock)
     await first.attempt()
@@ -148,9 +147,7 @@ async def test_a_restarted_container_takes_its_own_lease_up_at_once(
     assert lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_a_released_lease_is_taken_at_once(
-    server: FakeApiServer, client: ApiClient, clock: FakeClock
-) -> None:
+async def test_a_released_lease_is_taken_at_once(server: FakeApiServer, client: ApiClient, clock: FakeClock) -> None:
     """And only its holder releases it."""
     one, two = candidate(client, clock), candidate(client, clock, "two")
     await one.attempt()
@@ -193,7 +190,9 @@ async def test_failures_are_survived_until_the_right_to_write_runs_out(
     assert all(1.6 <= pause <= 2.4 for pause in clock.pauses)
 
 
-async def test_errors_of_an_attempt_are_the_clusters(server: FakeApiServer, client: ApiClient, clock: FakeClock) -> None:
+async def test_errors_of_an_attempt_are_the_clusters(
+    server: FakeApiServer, client: ApiClient, clock: FakeClock
+) -> None:
     """`run` survives only those."""
     server.faults[PATH] = [403]
     with pytest.raises(ClusterError):

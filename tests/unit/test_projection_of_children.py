@@ -118,7 +118,7 @@ def test_who_else_owns_content_makes_a_child_foreign(kind: str, entry: Object, *
     assert project(stored).foreign is foreign
 
 
-CHANGES = {
+CHANGES: dict[str, Object] = {
     "spec": {"spec": {"type": "NodePort"}},
     "a new field of the spec": {"spec": {"type": "ClusterIP", "externalIPs": ["192.0.2.1"]}},
     "data": {"data": {"a": "2"}},
@@ -129,7 +129,7 @@ CHANGES = {
     "annotations": {"metadata": {"annotations": {"other": "x"}}},
     "owner": {"metadata": {"ownerReferences": []}},
 }
-UNCHANGED = {
+UNCHANGED: dict[str, Object] = {
     "version": {"metadata": {"resourceVersion": "9999", "generation": 9}},
     "bookkeeping": {"metadata": {"managedFields": [managed({"f:spec": {}}, "kubectl")]}},
     "status": {"status": {"loadBalancer": {"ingress": []}}},

@@ -81,9 +81,7 @@ def test_identity_place_and_conditions() -> None:
     assert (pod.namespace, pod.name, pod.uid, pod.resource_version) == ("shop", "digits", "uid-of-child", 4711)
     assert (pod.deployment, pod.revision) == ("digits", "digits-0123456789")
     assert (pod.node, pod.phase, pod.created_at) == ("node-1", "Running", "2026-01-02T03:04:05Z")
-    assert pod.conditions == (
-        Condition(type="Ready", status="False", reason="ContainersNotReady", message="triton"),
-    )
+    assert pod.conditions == (Condition(type="Ready", status="False", reason="ContainersNotReady", message="triton"),)
 
 
 def test_a_pod_that_no_kubelet_has_seen() -> None:

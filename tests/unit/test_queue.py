@@ -88,9 +88,7 @@ async def test_a_key_that_waits_needs_no_plan(queue: WorkQueue[tuple[str, str]])
     assert await asyncio.wait_for(queue.get(), 5) == KEY
 
 
-async def test_the_age_is_that_of_the_longest_waiting_key(
-    queue: WorkQueue[tuple[str, str]], clock: FakeClock
-) -> None:
+async def test_the_age_is_that_of_the_longest_waiting_key(queue: WorkQueue[tuple[str, str]], clock: FakeClock) -> None:
     """Also of one that waits for its own pass to end."""
     assert queue.oldest_age() == 0
     queue.add(KEY)

@@ -261,7 +261,7 @@ async def test_a_defect_of_the_sink_leads_to_a_new_list(
     """The reflector lives on."""
     begin()
     await server.watched("services")
-    sink.put = _fail  # type: ignore[method-assign]
+    sink.put = _fail  # type: ignore[method-assign,assignment]
     await server.put(path("one"), {})
     await sink.noted("replace", "one")
     assert "listing anew" in caplog.text

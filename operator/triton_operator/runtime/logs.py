@@ -87,4 +87,4 @@ def _key_of(record: logging.LogRecord) -> tuple[str, str] | None:
 
 def _template(record: logging.LogRecord) -> str:
     """What repetitions have in common: Kopf formats its messages beforehand, so only their beginning counts."""
-    return record.msg[:24] if record.name.startswith("kopf") else str(record.msg)
+    return record.msg[:16] if record.name.startswith("kopf") else str(record.msg)

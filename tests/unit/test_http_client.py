@@ -1,0 +1,223 @@
+"""Requests and typed errors; who we are and what we do when that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.fake_api_server import FakeApiServer
+from tests.fake_clock import FakeClock
+from triton_operator.cluster.client import ApiClient, as_error
+from triton_operator.cluster.connection import Connection, NoConnection, TokenFile, connect, from_kubeconfig
+from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable
+from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, LEASES, MODEL_DEPLOYMENTS
+
+SERVICES = "/api/v1/services"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApiServer]:
+    """Run a fake API server."""
+    async with FakeApiServer().running() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (400, Invalid),
+        (422, Invalid),
+        (413, Invalid),
+        (403, Denied),
+        (404, NotFound),
+        (409, Conflict),
+        (401, Unavailable),
+        (408, Unavailable),
+        (410, Unavailable),
+        (429, Unavailable),
+        (500, Unavailable),
+        (504, Unavailable),
+    ],
+)
+def test_each_refusal_is_an_error_of_its_own_type(code: int, error: type[ClusterError]) -> None:
+    """With the server's own sentence."""
+    raised = as_error(code, b'{"kind":"Status","code":1,"message":"because"}')
+    assert type(raised) is error
+    assert (raised.status, raised.message) == (code, "because")
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "seconds"),
+    [
+        (b"{}", "7", 7),
+        (b'{"details":{"retryAfterSeconds":3}}', "", 3),
+        (b"{}", "Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        (b"too many", "", 0),
+    ],
+)
+def test_how_long_the_server_wants_us_to_wait(body: bytes, header: str, seconds: int) -> None:
+    """In the header or in the body."""
+    error = as_error(429, body, header)
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == seconds
+
+
+def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
+    """Its beginning is the message."""
+    assert as_error(502, b"<html>bad gateway").message == "<html>bad gateway"
+    assert as_error(503, b"").message == "HTTP 503"
+
+
+def test_a_uid_that_does_not_match_is_a_conflict() -> None:
+    """The API server calls the uid immutable and answers 422."""
+    body = b'{"code":422,"message":"immutable","details":{"causes":[{"field":"metadata.uid"}]}}'
+    assert isinstance(as_error(422, body), Conflict)
+
+
+async def test_requests_are_reported_with_their_answer(server: FakeApiServer) -> None:
+    """Code 0 is for no answer at all."""
+    seen: list[tuple[str, str, int]] = []
+    async with ApiClient(Connection(server.url), observe=lambda *report: seen.append(report)) as client:
+        await client.request("GET", SERVICES, kind="Service")
+        server.faults[SERVICES] = [500]
+        with pytest.raises(Unavailable):
+            await client.request("GET", SERVICES, kind="Service")
+    async with ApiClient(Connection("http://127.0.0.1:1"), observe=lambda *report: seen.append(report)) as client:
+        with pytest.raises(Unavailable, match="GET Service"):
+            await client.request("GET", SERVICES, kind="Service")
+    assert seen == [("GET", "Service", 200), ("GET", "Service", 500), ("GET", "Service", 0)]
+
+
+async def test_an_answer_that_does_not_come_in_time_is_an_outage(server: FakeApiServer) -> None:
+    """Also when a watch falls silent."""
+    async with ApiClient(Connection(server.url)) as client:
+        server.reachable.clear()
+        with pytest.raises(Unavailable):
+            await client.request("GET", SERVICES, kind="Service", within=0.05)
+        server.reachable.set()
+        with pytest.raises(Unavailable):
+            await _read_silent_watch(client)
+
+
+async def test_a_stream_that_is_refused_raises_its_error(server: FakeApiServer) -> None:
+    """410 sends the reflector back to a list."""
+    server.faults[SERVICES] = [410]
+    async with ApiClient(Connection(server.url)) as client:
+        with pytest.raises(Unavailable) as raised:
+            async with client.stream(SERVICES, kind="Service", query={"watch": "1"}, silence=1):
+                pass
+    assert raised.value.status == 410
+
+
+async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
+    """The version is that of the last page; the selector goes with every page."""
+    for number in range(1201):
+        await server.put(f"/api/v1/namespaces/shop/services/s{number}", {})
+    async with ApiClient(Connection(server.url)) as client:
+        listing = await list_all(client, CHILDREN[Kind.SERVICE], None, {"labelSelector": "a=b"})
+    assert (len(listing.items), listing.version) == (1201, "1301")
+    assert [query.get("labelSelector") for query in server.queries[SERVICES]] == ["a=b"] * 3
+
+
+def test_a_token_is_read_again_after_a_minute_or_when_refused(tmp_path: Path) -> None:
+    """The kubelet replaces the file."""
+    file, clock = tmp_path / "token", FakeClock()
+    file.write_text("one\n")
+    token = TokenFile(file, clock)
+    assert token.read() == "one"
+    file.write_text("two")
+    clock.now += 59
+    assert token.read() == "one"
+    clock.now += 1
+    assert token.read() == "two"
+    file.write_text("three")
+    token.expire()
+    assert token.read() == "three"
+
+
+async def test_a_refused_token_is_looked_up_again_and_tried_once(server: FakeApiServer, tmp_path: Path) -> None:
+    """A rotation costs no failed pass; a token that stays wrong does."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    server.tokens = {"old"}
+    async with ApiClient(Connection(server.url, token=TokenFile(file))) as client:
+        await client.request("GET", SERVICES, kind="Service")
+        server.tokens = {"new"}
+        file.write_text("new")
+        await client.request("GET", SERVICES, kind="Service")
+        server.tokens = {"newer"}
+        with pytest.raises(Unavailable) as raised:
+            await client.request("GET", SERVICES, kind="Service")
+    assert raised.value.status == 401
+    assert server.requests["GET", SERVICES] == 4
+
+
+def a_kubeconfig(tmp_path: Path, server: str, **user: object) -> Path:
+    """A kubeconfig with one context."""
+    path = tmp_path / "kubeconfig"
+    content = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+async def test_a_kubeconfig_with_a_token(server: FakeApiServer, tmp_path: Path) -> None:
+    """In it, or in a file beside it."""
+    server.tokens = {"secret"}
+    (tmp_path / "token").write_text("secret")
+    for user in ({"token": "secret"}, {"tokenFile": "token"}):
+        connection = connect(a_kubeconfig(tmp_path, f"{server.url}/", **user))
+        assert connection.namespace == "shop"
+        async with ApiClient(connection) as client:
+            await client.request("GET", SERVICES, kind="Service")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"current-context": "there"}, "contexts has no entry named 'there'"),
+        ({"clusters": []}, "clusters has no entry named 'c'"),
+        ({"users": None}, "users has no entry named 'u'"),
+        ({"users": [{"name": "u", "user": {"exec": {"command": "x"}}}]}, "use a client certificate or a token"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    """And names the file."""
+    path = a_kubeconfig(tmp_path, "http://127.0.0.1:1")
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
+    with pytest.raises(NoConnection, match=words) as raised:
+        from_kubeconfig(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a cluster nothing else is left."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(NoConnection, match="none does not exist; name a kubeconfig with --kubeconfig or KUBECONFIG"):
+        connect()
+
+
+def test_paths_of_collections_objects_and_subresources() -> None:
+    """Core kinds live under /api, all others under /apis."""
+    assert CHILDREN[Kind.SERVICE].path(None) == "/api/v1/services"
+    assert CHILDREN[Kind.DISRUPTION_BUDGET].path("a", "b") == "/apis/policy/v1/namespaces/a/poddisruptionbudgets/b"
+    assert CHILDREN[Kind.NETWORK_POLICY].plural == "networkpolicies"
+    assert LEASES.path("a").endswith("/namespaces/a/leases")
+    assert EVENTS.path("a") == "/apis/events.k8s.io/v1/namespaces/a/events"
+    assert MODEL_DEPLOYMENTS.path("a", "b", "status").endswith("/namespaces/a/modeldeployments/b/status")
+
+
+async def _read_silent_watch(client: ApiClient) -> None:
+    async with client.stream(SERVICES, kind="Service", query={"watch": "1"}, silence=0.05) as chunks:
+        async for _ in chunks:
+            pass

@@ -1,0 +1,105 @@
+"""Bodies that the operator sends: replacements and Events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stored_objects import OWNER, a_stored, a_stored_deployment, managed
+from triton_operator.cluster.event_objects import build_event, shorten
+from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
+
+Object = dict[str, Any]
+
+OURS = managed({"f:metadata": {"f:labels": {"f:mine": {}, "f:dropped": {}}}, "f:spec": {"f:ports": {}}})
+THEIRS = managed({"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:externalIPs": {}}}, "kubectl", "Update")
+
+
+def a_manifest(kind: str, **content: Any) -> Object:
+    """What `resources` would build."""
+    metadata = {"name": "digits", "namespace": "shop", "labels": {"mine": "1"}, "ownerReferences": [OWNER]}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
+
+
+def test_labels_of_others_stay_and_labels_we_dropped_go() -> None:
+    """What we once applied is told from what others wrote by managedFields."""
+    labels = {"mine": "0", "dropped": "x", "theirs": "x"}
+    finalizers = ["service.kubernetes.io/load-balancer-cleanup"]
+    live = a_stored("Service", OURS, THEIRS, metadata={"labels": labels, "finalizers": finalizers}, spec={})
+    metadata = replacement(live, a_manifest("Service", spec={}))["metadata"]
+    assert metadata["labels"] == {"mine": "1", "theirs": "x"}
+    assert metadata["finalizers"] == finalizers
+    assert (metadata["uid"], metadata["resourceVersion"]) == ("uid-of-child", "4711")
+
+
+def test_owners_of_others_stay_beside_ours() -> None:
+    """Ours stands once."""
+    other = {**OWNER, "uid": "another", "controller": False}
+    live = a_stored("Service", metadata={"ownerReferences": [other, {**OWNER, "controller": False}]}, spec={})
+    assert replacement(live, a_manifest("Service", spec={}))["metadata"]["ownerReferences"] == [OWNER, other]
+
+
+def test_others_lose_the_content_and_keep_their_labels() -> None:
+    """Entries of subresources and of our two managers stay whole; empty ones go."""
+    status = managed({"f:status": {}}, "cloud", "Update", "status")
+    scale = managed({"f:spec": {"f:replicas": {}}}, "triton-operator-scale")
+    content_only = managed({"f:spec": {"f:externalIPs": {}}}, "kubectl", "Update")
+    live = a_stored("Service", OURS, THEIRS, status, scale, content_only, spec={})
+    entries = replacement(live, a_manifest("Service", spec={}))["metadata"]["managedFields"]
+    labels_only = {**THEIRS, "fieldsV1": {"f:metadata": {"f:labels": {"f:theirs": {}}}}}
+    assert entries == [OURS, labels_only, status, scale]
+
+
+def test_a_deployment_keeps_replicas_only_where_none_are_wanted() -> None:
+    """An autoscaler's number outlives the replacement."""
+    live = a_stored_deployment(replicas=7)
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {}}
+    assert replacement(live, a_manifest("Deployment", spec={"template": template}))["spec"]["replicas"] == 7
+    wanted = {"template": template, "replicas": 1}
+    assert replacement(live, a_manifest("Deployment", spec=wanted))["spec"]["replicas"] == 1
+
+
+def test_a_rollout_restart_outlives_a_replacement() -> None:
+    """The annotation of a pod template belongs to kubectl, and so does its entry."""
+    restarted: Object = {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}, "f:spec": {}}}
+    live = a_stored_deployment(managed({"f:spec": restarted}, "kubectl-rollout", "Update"))
+    live["spec"]["template"]["metadata"]["annotations"] = {"restartedAt": "now"}
+    wanted = {"template": {"metadata": {"annotations": {"mine": "1"}}, "spec": {}}}
+    body = replacement(live, a_manifest("Deployment", spec=wanted))
+    assert body["spec"]["template"]["metadata"]["annotations"] == {"restartedAt": "now", "mine": "1"}
+    (entry,) = body["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}}}
+
+
+def test_update_entries_of_ours_are_found_and_taken_out() -> None:
+    """Others' and those of subresources are not ours to take."""
+    update = managed({"f:spec": {}}, operation="Update")
+    others = [OURS, THEIRS, managed({"f:status": {}}, operation="Update", subresource="status")]
+    assert has_update_entries(a_stored("Service", *others, update))
+    cleaned = without_update_entries(a_stored("Service", *others, update))
+    assert cleaned["metadata"]["managedFields"] == others
+    assert not has_update_entries(cleaned)
+
+
+def test_an_event_names_its_object_and_its_author() -> None:
+    """A generated name keeps two of one moment apart."""
+    event = build_event("shop", "digits", "uid-1", note="hello", type="Normal", reason="Serving", action="Reconcile")
+    assert event["metadata"] == {"generateName": "digits-", "namespace": "shop"}
+    assert (event["reportingController"], event["note"], event["reason"]) == ("triton-operator", "hello", "Serving")
+    assert event["regarding"] == {
+        "apiVersion": "triton-operator.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "namespace": "shop",
+        "name": "digits",
+        "uid": "uid-1",
+    }
+
+
+@given(st.text(max_size=60), st.integers(min_value=3, max_value=50))
+def test_a_text_is_cut_to_bytes_and_stays_text(text: str, limit: int) -> None:
+    """What fits is left alone."""
+    cut = shorten(text, limit)
+    assert len(cut.encode(errors="surrogatepass")) <= limit
+    assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))
