@@ -77,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _echo_json(tensor: dict[str, Any]) -> dict[str, Any]:
-    output = {name: tensor[name] for name in ("name", "shape", "datatype", "parameters", "data") if name in tensor}
+    output: dict[str, Any] = {
+        name: tensor[name] for name in ("name", "shape", "datatype", "parameters", "data") if name in tensor
+    }
     output["name"] = output["name"].replace("INPUT", "OUTPUT")
     return output
 
