@@ -1,8 +1,8 @@
 """Container images of this repository, built with or without a container engine.
 
-`build("operator", ...)` gives images that can be imported; an unchanged tree builds nothing. `pack(name, folder)` makes a
-model container of any folder. Names: operator, triton-cpu, models, pause, coredns. This module imports nothing of the
-others until it is asked to: single files of this folder run inside images, where there is no rest of the repository.
+`build("operator", ...)` gives images that can be imported; an unchanged tree builds nothing. `pack(name, folder)`
+makes a model container of any folder. Names: operator, triton-cpu, models, pause, coredns. This module imports nothing
+of the others until it is asked to: `hack.images.cuda_stubs` must work with nothing but the standard library.
 """
 
 from __future__ import annotations

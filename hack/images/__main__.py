@@ -1,7 +1,7 @@
 """Command line: `python -m hack.images build [NAME...] | list | command NAME`.
 
-build prints each image's reference and archive; list says which are built; command prints the `docker build` command that
-makes the same image from the same Containerfile.
+build prints each image's reference and archive; list says which are built; command prints the `docker build` command
+that makes the same image from the same Containerfile.
 """
 
 from __future__ import annotations

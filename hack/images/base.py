@@ -1,7 +1,7 @@
 """The base of our images without a registry: Debian 12's Python 3.11, unpacked from its packages.
 
 In: the machine's apt. Out: a folder that is a root file system, about 80 MB, without apt, dpkg or any maintainer script
-run. Called by `catalogue`; `docker build` uses python:3.11-slim-bookworm instead, which has the same C library and Python.
+run. Called by `build`; `docker build` uses python:3.11-slim-bookworm instead, which has the same C library and Python.
 Debian 12 whatever the machine runs: Triton's helper process for models is built for Python 3.11 and numpy before 2.
 
 Packages come from the Debian mirror that the machine's apt uses, or from $TRITON_OPERATOR_DEBIAN_MIRROR (an address
@@ -49,7 +49,7 @@ PACKAGES = (
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _EMPTY = ("dev", "proc", "sys", "run", "tmp", "var/tmp", "root", "home")
 _LEFT_OUT = ("man", "locale", "info", "lintian", "doc-base", "menu", "pixmaps")
-_ACCOUNTS = (("root", 0, "/root"), ("triton-server", 1000, "/tmp"), ("nonroot", 65532, "/tmp"))
+_ACCOUNTS = (("root", 0), ("triton-server", 1000), ("nonroot", 65532))
 _RECIPE = "1"  # raise it when this file makes something else of the same packages
 
 
@@ -81,7 +81,7 @@ def mirrors(addresses: list[str], given: str = "") -> dict[str, str]:
     """Suite -> address of its archive, out of the addresses that the machine's apt uses."""
     if given:
         return {SUITE: given.rstrip("/")}
-    found = {}
+    found: dict[str, str] = {}
     for address in (address.rstrip("/") for address in addresses):
         if address.endswith("/debian"):
             found.setdefault(SUITE, address)
@@ -155,9 +155,9 @@ def _finish(root: Path) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("tmp", "var/tmp"):
         (root / name).chmod(0o1777)
-    accounts = (f"{name}:x:{number}:{number}:{name}:{home}:/bin/sh\n" for name, number, home in _ACCOUNTS)
+    accounts = (f"{name}:x:{number}:{number}:{name}:/root:/bin/sh\n" for name, number in _ACCOUNTS)
     (root / "etc/passwd").write_text("".join(accounts))
-    (root / "etc/group").write_text("".join(f"{name}:x:{number}:\n" for name, number, _ in _ACCOUNTS))
+    (root / "etc/group").write_text("".join(f"{name}:x:{number}:\n" for name, number in _ACCOUNTS))
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
     (root / "etc/ssl/certs/ca-certificates.crt").write_text("".join(path.read_text() for path in authorities))

@@ -14,7 +14,7 @@ import stat
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from hack.cache import cache_dir, filled
 from hack.images.containerfile import Copy
@@ -32,7 +32,7 @@ LONG_AGO = 315532800  # 1980-01-01 UTC in seconds, the earliest time that zip fi
 
 @dataclass(frozen=True)
 class Layer:
-    """A finished layer: its files below `folder`, its archive, the archive's `digest` (`sha256:...`) and size in bytes."""
+    """A finished layer: its files below `folder`, and its archive with digest (`sha256:...`) and size in bytes."""
 
     folder: Path
     archive: Path
@@ -103,7 +103,9 @@ def _copy(file: Path, target: Path) -> None:
 def _describe(draft: Path) -> None:
     with (draft / "layer.tar").open("wb") as output:
         writer = HashingWriter(output)
-        with tarfile.open(fileobj=writer, mode="w|", format=tarfile.GNU_FORMAT, bufsize=1 << 20) as archive:
+        with tarfile.open(
+            fileobj=cast("IO[bytes]", writer), mode="w|", format=tarfile.GNU_FORMAT, bufsize=1 << 20
+        ) as archive:
             for path in sorted((draft / "files").rglob("*")):
                 add_file(archive, path, str(path.relative_to(draft / "files")))
     described = {"digest": f"sha256:{writer.digest.hexdigest()}", "size": writer.size}
@@ -111,7 +113,7 @@ def _describe(draft: Path) -> None:
 
 
 class HashingWriter:
-    """Passes bytes on to a file and hashes them."""
+    """Passes bytes on to a file and hashes them; as much of a file as a streamed archive needs."""
 
     def __init__(self, output: IO[bytes]) -> None:
         self._output = output

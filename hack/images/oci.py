@@ -41,7 +41,7 @@ def write_archive(target: Path, reference: str, layers: Sequence[Layer], setting
         }
     )
     draft = target.with_suffix(".draft")
-    with tarfile.open(draft, "w", format=tarfile.GNU_FORMAT, copybufsize=1 << 20) as archive:
+    with tarfile.TarFile(draft, "w", format=tarfile.GNU_FORMAT, copybufsize=1 << 20) as archive:
         _add(archive, "index.json", _encode(image_index(manifest, reference)))
         _add(archive, "oci-layout", _encode({"imageLayoutVersion": "1.0.0"}))
         for blob in (manifest, config):

@@ -12,6 +12,7 @@ import importlib
 import py_compile
 import sys
 import warnings
+from pathlib import Path
 
 
 def main(names: list[str]) -> int:
@@ -20,7 +21,10 @@ def main(names: list[str]) -> int:
     for name in names:
         importlib.import_module(name)
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    sources = sorted(file for file in files if file and file.endswith(".py") and file != __file__)
+    # torch makes modules whose files do not exist, such as `_classes.py`.
+    sources = sorted(
+        file for file in files if file and file.endswith(".py") and Path(file).is_file() and file != __file__
+    )
     for source in sources:
         py_compile.compile(source, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     return len(sources)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import triton_python_backend_utils as pb
+from torch.utils.dlpack import from_dlpack
 
 if TYPE_CHECKING:
     from interface import Entry
@@ -44,7 +45,7 @@ def read_tensor(tensor: Any, entry: Entry) -> Any:
         return None
     if entry.dtype == STRING:
         return _read_strings(tensor.as_numpy(), entry)
-    return torch.from_dlpack(tensor)
+    return from_dlpack(tensor)
 
 
 def _read_strings(array: np.ndarray[Any, Any], entry: Entry) -> list[str]:

@@ -1,7 +1,7 @@
 """Load a TorchScript file, and say in one sentence why one cannot be loaded.
 
-In: a path. Out: the module and the arguments of its forward(), or `LoadError`, whose sentence Triton repeats in its log and
-the kubelet in the pod's status. Called by `model`.
+In: a path. Out: the module and the arguments of its forward(), or `LoadError`, whose sentence Triton repeats in its
+log and the kubelet in the pod's status. Called by `model`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def load(path: Path) -> tuple[Any, list[Argument]]:
     explain_unusable(path, name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # said about every torch.jit.load since torch 2.10
-            module = torch.jit.load(str(path), map_location="cpu").eval()
+            warnings.simplefilter("ignore", FutureWarning)  # "torch.jit.load is deprecated", at each start
+            module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
         forward = [
             Argument(argument.name, str(argument.type), argument.has_default_value())
             for argument in module.forward.schema.arguments[1:]
@@ -54,13 +54,11 @@ def explain_unusable(path: Path, name: str) -> None:
     if not start:
         raise LoadError(f"{name} is empty")
     if not zipfile.is_zipfile(path):
-        kind = "a Python pickle" if start[:1] == _PICKLE else _kind_of(start)
-        raise LoadError(f"{name} is {kind}, not TorchScript: {_EXPORT}")
+        raise LoadError(f"{name} is {_kind_of(start)}, not TorchScript: {_EXPORT}")
     with zipfile.ZipFile(path) as archive:
         inside = {entry.partition("/")[2] for entry in archive.namelist()}
     if not any(entry.startswith("code/") for entry in inside):
-        kind = "written by torch.save" if "data.pkl" in inside else "a zip archive of something else"
-        raise LoadError(f"{name} is {kind}, not TorchScript: {_EXPORT}")
+        raise LoadError(f"{name} is {_kind_of_zip(inside)}, not TorchScript: {_EXPORT}")
 
 
 def prepare(module: Any, *, optimized: bool) -> Any:
@@ -95,5 +93,15 @@ def _has_convolution(module: Any) -> bool:
     return "aten::conv" in graph or "aten::_conv" in graph
 
 
+def _kind_of_zip(inside: set[str]) -> str:
+    if "archive_format" in inside:
+        return "an exported program (torch.export)"
+    return "written by torch.save" if "data.pkl" in inside else "a zip archive of something else"
+
+
 def _kind_of(start: bytes) -> str:
+    if start == b"PK\x03\x04":
+        return "an incomplete zip archive (was the copy cut short?)"
+    if start[:1] == _PICKLE:
+        return "a Python pickle"
     return "text" if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start) else "a file of unknown format"  # noqa: PLR2004

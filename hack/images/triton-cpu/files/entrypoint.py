@@ -25,8 +25,7 @@ SCAN_SECONDS = 1.0
 # After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
 OWN_END_SECONDS = 30.0
 STOP_SECONDS = 5.0
-_INSTANCE = re.compile(r"(.+?)(_\d+)+")
-_NAME_ARGUMENT = 8  # of the stub's command line: the instance's name, as `digits_0_0`
+_MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # the stub's first argument, as /models/digits/1/model.pt
 
 
 class Watch:
@@ -83,12 +82,11 @@ class Watch:
         status = exit_status(self._proc, pid)
         # The entry stays while its zombie does, so that a scan does not find it as new.
         self._models[pid] = (-1, name)
-        if self.stopping or self.failure or status == 0:
+        if self.stopping or self.failure or not status:
             return
-        killed = status is None or os.WIFSIGNALED(status)
-        self.failure = 1 if status is None else exit_code(status)
+        self.failure = exit_code(status)
         print(f"model process of '{name}' died: {describe(status)}", file=sys.stderr, flush=True)
-        self.deadline = time.monotonic() + (0 if killed else OWN_END_SECONDS)
+        self.deadline = time.monotonic() + (0 if os.WIFSIGNALED(status) else OWN_END_SECONDS)
 
     def _end_server(self) -> None:
         """Ask once, then kill: requests in flight for other models get a moment."""
@@ -126,14 +124,18 @@ def model_processes(proc: Path) -> list[tuple[int, list[str]]]:
 
 
 def model_name(words: list[str]) -> str:
-    """Read the model's name out of a model process's command line; `?` if there is none."""
-    instance = words[_NAME_ARGUMENT] if len(words) > _NAME_ARGUMENT else "?"
-    match = _INSTANCE.fullmatch(instance)
-    return match[1] if match else instance
+    """Read the model's name out of a model process's command line; the whole first argument if it is no such path."""
+    path = words[1] if len(words) > 1 else "?"
+    match = _MODEL_FILE.fullmatch(path)
+    return match[1] if match else path
 
 
 def exit_status(proc: Path, pid: int) -> int | None:
-    """Read how a process that is no child of ours ended, which its zombie tells; None when that is gone."""
+    """Read how a process that is no child of ours ended, which its zombie tells.
+
+    None when there is no zombie: then Triton has collected it, as it does with a process that it ended itself, after a
+    model that could not be loaded for one. It does not collect one that died under it (seen on 2.51).
+    """
     try:
         fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -146,10 +148,8 @@ def exit_code(status: int) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def describe(status: int | None) -> str:
+def describe(status: int) -> str:
     """Say how a process ended."""
-    if status is None:
-        return "unknown cause"
     if not os.WIFSIGNALED(status):
         return f"exit code {os.WEXITSTATUS(status)}"
     number = os.WTERMSIG(status)
