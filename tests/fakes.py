@@ -129,7 +129,7 @@ class FakeCluster:
                     owns_replicas=replicas is not None,
                 )
             case Kind.REVISION:
-                return RevisionState(number=manifest["revision"], data=msgspec.json.encode(manifest["data"]))
+                return RevisionState(number=manifest["revision"], data=msgspec.json.encode(manifest["data"], order="sorted"))
             case Kind.AUTOSCALER:
                 return AutoscalerState()
         return None

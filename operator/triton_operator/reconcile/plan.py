@@ -93,8 +93,8 @@ def identity(manifest: Manifest) -> ChildId:
 
 
 def digest(manifest: Manifest) -> str:
-    """Hash of a manifest; builders are deterministic, so no sorting is needed."""
-    return content_hash(msgspec.json.encode(manifest), 16)
+    """Hash of a manifest. Sorted, because a revision comes back from the API server with its keys in another order."""
+    return content_hash(msgspec.json.encode(manifest, order="sorted"), 16)
 
 
 def _step_for(child_id: ChildId, manifest: Manifest, child: Child | None, applied: Applied | None) -> Step | None:
