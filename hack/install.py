@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hack.cluster import tools
 from hack.cluster.handle import Cluster
-from hack.images import Image
+from hack.images.builder import Image
 
 NAMESPACE = "triton-operator-system"
 RELEASE = "triton-operator"

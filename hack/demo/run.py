@@ -23,7 +23,7 @@ from hack.cluster.programs import are_built
 from hack.demo.next_steps import next_steps
 from hack.demo.predictions import Prober, show_predictions, write_request
 from hack.images import build
-from hack.images.build import Image
+from hack.images.builder import Image
 from hack.install import install_operator, kubectl, make_namespace
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits

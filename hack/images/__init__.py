@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hack.images.build import Image
+    from hack.images.builder import Image
 
 
 def build(*names: str) -> list[Image]:
     """Build the named images, all of them without a name. Raises `ImageError` with the cause."""
-    from hack.images.build import build_image
+    from hack.images.builder import build_image
     from hack.images.catalogue import IMAGES, definition
 
     return [build_image(definition(name)) for name in names or IMAGES]
@@ -25,7 +25,7 @@ def build(*names: str) -> list[Image]:
 
 def pack(name: str, folder: Path) -> Image:
     """Make a model container `triton-operator.local/<name>` whose files are those of `folder`."""
-    from hack.images.build import build_image
+    from hack.images.builder import build_image
     from hack.images.catalogue import model_container
 
     return build_image(model_container(name, folder))

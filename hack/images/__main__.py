@@ -12,7 +12,7 @@ import sys
 
 from hack.cluster.failures import ClusterError
 from hack.images import build
-from hack.images.build import image_of
+from hack.images.builder import image_of
 from hack.images.catalogue import IMAGES, ROOT, definition
 from hack.images.contexts import Folder
 from hack.images.failures import ImageError

@@ -1,7 +1,7 @@
 """Make one layer of an image: a folder of files and the tar archive of it, kept under the layer's key.
 
 In: a planned layer, the layers below it and the build contexts. Out: `Layer`, from the cache when it is there already.
-Called by `build`. Archives are the same bytes for the same files: sorted, owned by root, all of one time, and
+Called by `builder`. Archives are the same bytes for the same files: sorted, owned by root, all of one time, and
 uncompressed, because containerd imports that fastest.
 """
 

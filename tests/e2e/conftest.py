@@ -15,7 +15,8 @@ import pytest
 
 from hack import cluster as local
 from hack.cluster.handle import Cluster
-from hack.images import Image, build
+from hack.images import build
+from hack.images.builder import Image
 from hack.install import install_operator
 from tests.kube import Kube, Object
 
@@ -24,7 +25,7 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Cluster]:
-    was_up = local.is_up()
+    was_up = local.running() is not None
     yield local.ensure()
     if not was_up:
         local.down()

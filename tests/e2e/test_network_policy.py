@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hack.images import Image
+from hack.images.builder import Image
 from tests.e2e.conftest import RESTRICTED
 from tests.kube import Kube, Object
 

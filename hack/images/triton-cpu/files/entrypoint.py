@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 STUB = "triton_python_backend_stub"
@@ -25,6 +26,7 @@ SCAN_SECONDS = 1.0
 # After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
 OWN_END_SECONDS = 30.0
 STOP_SECONDS = 5.0
+_PARENT, _EXIT_STATUS = 1, -1  # places in /proc/PID/stat after the name, proc(5)
 _MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # the stub's first argument, as /models/digits/1/model.pt
 
 
@@ -58,6 +60,7 @@ class Watch:
                     self._take_death(descriptor)
             status = self._reap()
             if status is not None:
+                self._end_models()
                 return self.failure or exit_code(status)
             if self.deadline and time.monotonic() > self.deadline:
                 self._end_server()
@@ -67,7 +70,7 @@ class Watch:
         os.kill(self.server, number)
 
     def _look_for_models(self, poller: select.poll) -> None:
-        for pid, words in model_processes(self._proc):
+        for pid, words in model_processes(self._proc, self.server):
             if pid not in self._models:
                 try:
                     descriptor = os.pidfd_open(pid)
@@ -94,6 +97,13 @@ class Watch:
         self.stopping = True
         self.deadline = time.monotonic() + STOP_SECONDS
 
+    def _end_models(self) -> None:
+        """Leave no model process behind: one that was loading outlives the server (seen for 17 minutes)."""
+        for descriptor, _ in self._models.values():
+            if descriptor >= 0:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+
     def _reap(self) -> int | None:
         """Collect ended children; the server's status when it was among them."""
         found = None
@@ -109,17 +119,17 @@ class Watch:
                 found = status
 
 
-def model_processes(proc: Path) -> list[tuple[int, list[str]]]:
-    """Ids and command lines of the model processes that run now."""
+def model_processes(proc: Path, server: int) -> list[tuple[int, list[str]]]:
+    """Ids and command lines of the model processes that `server` started and that run now."""
     found = []
     for folder in proc.iterdir():
         if folder.name.isdecimal():
             try:
                 words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
+                if words[0].rpartition("/")[2] == STUB and _status_fields(folder)[_PARENT] == str(server):
+                    found.append((int(folder.name), words))
+            except OSError:  # gone meanwhile
                 continue
-            if words[0].rpartition("/")[2] == STUB:
-                found.append((int(folder.name), words))
     return found
 
 
@@ -137,10 +147,14 @@ def exit_status(proc: Path, pid: int) -> int | None:
     model that could not be loaded for one. It does not collect one that died under it (seen on 2.51).
     """
     try:
-        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return int(_status_fields(proc / str(pid))[_EXIT_STATUS])
     except OSError:
         return None
-    return int(fields[-1])
+
+
+def _status_fields(folder: Path) -> list[str]:
+    """Fields of /proc/PID/stat after the program's name, which may hold anything."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()
 
 
 def exit_code(status: int) -> int:
