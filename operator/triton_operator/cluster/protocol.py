@@ -51,6 +51,14 @@ class Cluster(Protocol):
         """Names of ConfigMaps that ReplicaSets of this deployment still mount."""
 
     async def post_event(
-        self, namespace: str, name: str, uid: str, *, type: str, reason: str, message: str, action: str
+        self,
+        namespace: str,
+        name: str,
+        uid: str,
+        *,
+        type: str,  # noqa: A002 - Kubernetes' own name for it
+        reason: str,
+        message: str,
+        action: str,
     ) -> None:
         """Record an Event about a ModelDeployment (events.k8s.io/v1)."""

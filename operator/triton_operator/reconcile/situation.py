@@ -15,7 +15,7 @@ from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import Observation
 from triton_operator.reconcile.pod_failures import Diagnosis, diagnose
 from triton_operator.reconcile.replicas import wanted_replicas
-from triton_operator.resources.revision import Revision
+from triton_operator.resources.revision import RevisionSummary
 
 
 class Situation(NamedTuple):
@@ -23,7 +23,7 @@ class Situation(NamedTuple):
 
     observation: Observation
     blocked: Blocked | None
-    revision: Revision | None
+    revision: RevisionSummary | None
     state: DeploymentState | None
     wanted: int
     pods: tuple[Pod, ...]
@@ -61,7 +61,7 @@ class Situation(NamedTuple):
         )
 
 
-def assess(observation: Observation, blocked: Blocked | None, revision: Revision | None) -> Situation:
+def assess(observation: Observation, blocked: Blocked | None, revision: RevisionSummary | None) -> Situation:
     """Work out the facts."""
     deployment = observation.deployment
     pods = tuple(pod for pod in observation.pods if _is_current(pod, revision) and not pod.deleting)
@@ -87,5 +87,5 @@ def is_ready(pod: Pod) -> bool:
     return any(condition.type == "Ready" and condition.status == "True" for condition in pod.conditions)
 
 
-def _is_current(pod: Pod, revision: Revision | None) -> bool:
+def _is_current(pod: Pod, revision: RevisionSummary | None) -> bool:
     return revision is not None and pod.revision == revision.template_hash

@@ -23,6 +23,15 @@ HISTORY = 3
 """ControllerRevisions kept for each deployment, the current one included."""
 
 
+class RevisionSummary(Struct, frozen=True):
+    """The few fields that status and pruning need; msgspec skips the template, which is nearly all of the content."""
+
+    template_hash: str
+    server_image: str
+    server_version: str
+    config_name: str
+
+
 class Revision(Struct, frozen=True, omit_defaults=False):
     """Everything about pods that a later operator must not render differently.
 
@@ -43,17 +52,18 @@ class Revision(Struct, frozen=True, omit_defaults=False):
         """Canonical JSON, the content of the ControllerRevision."""
         return msgspec.json.encode(self, order="sorted")
 
+    def summary(self) -> RevisionSummary:
+        """What has to be remembered between passes."""
+        return RevisionSummary(
+            template_hash=self.template_hash,
+            server_image=self.server_image,
+            server_version=self.server_version,
+            config_name=self.config_name,
+        )
+
     def object_name(self, deployment_name: str) -> str:
         """Name of the ControllerRevision that keeps this."""
         return revision_name(deployment_name, self.encode())
-
-
-class RevisionSummary(Struct, frozen=True):
-    """The few fields that status and pruning need; msgspec skips the template, which is nearly all of the content."""
-
-    template_hash: str
-    server_image: str
-    config_name: str
 
 
 class _PodInputs(Struct, frozen=True):

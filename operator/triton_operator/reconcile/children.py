@@ -1,0 +1,141 @@
+"""Make the children of a deployment what they should be, and remember what was applied.
+
+The reconciler hands in what it observed and learns what blocked it, if anything, and which revision pods run. Between
+changes this costs no more than a comparison: nothing is built as long as nothing that a plan depends on has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.cluster.observed import Child, Kind
+from triton_operator.cluster.protocol import Cluster
+from triton_operator.reconcile.execute import Blocked, Target, execute
+from triton_operator.reconcile.history import current_revision, kept_for_rollback, revision_number
+from triton_operator.reconcile.observation import Observation
+from triton_operator.reconcile.plan import (
+    Applied,
+    Manifest,
+    Step,
+    hand_over_step,
+    identity,
+    make_plan,
+    plan_pruning,
+    superfluous,
+)
+from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
+from triton_operator.reconcile.store import ChildId, Key, Store
+from triton_operator.reconcile.validate import validate
+from triton_operator.resources.build import build_children, render_new_revision
+from triton_operator.resources.revision import Revision, RevisionSummary, inputs_hash
+from triton_operator.resources.settings import Settings
+
+
+class Outcome(NamedTuple):
+    """What came of it: why it could not be done, if so, and what the pods are made from."""
+
+    blocked: Blocked | None
+    revision: RevisionSummary | None
+
+
+class Sight(NamedTuple):
+    """All that a plan depends on; two equal ones lead to the same plan."""
+
+    deployment: ModelDeployment
+    children: Mapping[ChildId, tuple[object, ...]]
+    decision: ReplicaDecision
+
+
+class Settled(NamedTuple):
+    """A sight under which there was nothing to do."""
+
+    sight: Sight
+    revision: RevisionSummary
+
+
+class Children:
+    """Keeps the children of all deployments; `applied_uids` tells which objects are known to be ours."""
+
+    def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._settings = settings
+        self._applied: dict[Key, dict[ChildId, Applied]] = {}
+        self._settled: dict[Key, Settled] = {}
+
+    def applied_uids(self, key: Key) -> frozenset[str]:
+        """Objects that this process has applied for the deployment."""
+        return frozenset(applied.uid for applied in self._applied.get(key, {}).values())
+
+    def forget(self, key: Key) -> None:
+        """The deployment is gone."""
+        self._applied.pop(key, None)
+        self._settled.pop(key, None)
+
+    async def bring_about(self, key: Key, observation: Observation) -> Outcome:
+        """One pass. Mistakes in the spec end in the outcome; outages raise ClusterError."""
+        sight = _look(observation)
+        settled = self._settled.get(key)
+        if settled and settled.sight == sight:
+            return Outcome(None, settled.revision)
+        found = current_revision(observation)
+        try:
+            validate(observation.deployment.spec)
+            revision = self._revision_for(observation.deployment, found)
+        except InvalidSpec as error:
+            return Outcome(Blocked(error.reason, str(error)), found.summary() if found else None)
+        return await self._converge(key, observation, revision, sight)
+
+    def _revision_for(self, deployment: ModelDeployment, found: Revision | None) -> Revision:
+        """What is in the cluster, as long as nothing that touches pods changed: an upgrade rolls no pod."""
+        if found and found.inputs_hash == inputs_hash(deployment.spec):
+            return found
+        return render_new_revision(deployment, self._settings)
+
+    async def _converge(self, key: Key, observation: Observation, revision: Revision, sight: Sight) -> Outcome:
+        number = revision_number(observation, revision)
+        wanted = build_children(observation.deployment, revision, number=number, replicas=sight.decision.apply)
+        applied = self._applied.setdefault(key, {})
+        steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, applied)
+        pruning = _pruning(wanted, observation)
+        target = Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied)
+        blocked = await execute(steps, target) or await self._prune(pruning, target)
+        if not (steps or pruning or blocked):
+            self._settled[key] = Settled(sight, revision.summary())
+        return Outcome(blocked, revision.summary())
+
+    async def _prune(self, steps: list[Step], target: Target) -> Blocked | None:
+        if any(step.kind is Kind.CONFIG_MAP for step in steps):
+            in_use = await self._cluster.configs_in_use(*target.key)
+            steps = [step for step in steps if step.kind is not Kind.CONFIG_MAP or step.name not in in_use]
+        return await execute(steps, target)
+
+
+def _pruning(wanted: list[Manifest], observation: Observation) -> list[Step]:
+    if not superfluous(wanted, observation.owned):
+        return []
+    current = next(name for kind, name in map(identity, wanted) if kind is Kind.REVISION)
+    return plan_pruning(wanted, observation.owned, kept_for_rollback(observation, current))
+
+
+def _look(observation: Observation) -> Sight:
+    children = {child_id: _content(child) for child_id, child in observation.owned.items()}
+    return Sight(
+        observation.deployment, children, decide_replicas(observation.deployment, observation.deployment_state)
+    )
+
+
+def _content(child: Child) -> tuple[object, ...]:
+    """What of a child matters to a plan: not its status."""
+    replicas = getattr(child.state, "replicas", None)
+    return child.uid, child.fingerprint, child.owner_uid, child.foreign, child.deleting, replicas
+
+
+def _handing_over(observation: Observation, decision: ReplicaDecision) -> list[Step]:
+    live = observation.deployment_child
+    if live is None or decision.hand_over is None:
+        return []
+    return [hand_over_step(live, decision.hand_over)]
