@@ -78,7 +78,9 @@ def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
         return None
     progress = f"{situation.ready_pods} of {situation.wanted} replicas serve the current generation"
     if situation.was_serving:
-        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; the others run but are not ready")
+        unready = len(situation.pods) - situation.ready_pods
+        running = f"{unready} more run but are not ready" if unready else "the others are being replaced"
+        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {running}")
     return Verdict(Truth.FALSE, Reason.ROLLING_OUT, progress)
 
 
