@@ -67,6 +67,7 @@ CONTAINERD = GoModule(
     main=False,
     tools=True,
     tags=("no_btrfs", "no_zfs", "no_devmapper"),
+    versions=(("github.com/containerd/containerd/v2/version.Version", "github.com/containerd/containerd/v2", "whole"),),
 )
 NETPOL = GoModule(name="netpol", folder=HACK / "netpol", programs=("netpol",))
 KIND = GoModule(name="kind", folder=HACK / "tools" / "kind", programs=("kind",), main=False, tools=True)

@@ -19,12 +19,12 @@ READY = "/readyz"
 FIRST_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 
-def api_answers(server: str, pki: Path, path: str = READY) -> bool:
-    """Whether `server`, an https URL, answers `path` with 200; any failure to answer is a no."""
+def api_answers(server: str, pki: Path, path: str = READY, seconds: float = _SECONDS) -> bool:
+    """Whether `server`, an https URL, answers `path` with 200 within `seconds`; any failure to answer is a no."""
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     try:
-        with urllib.request.urlopen(f"{server}{path}", timeout=_SECONDS, context=context):  # noqa: S310  (our URL)
+        with urllib.request.urlopen(f"{server}{path}", timeout=seconds, context=context):  # noqa: S310  (our URL)
             return True
     except (urllib.error.URLError, OSError):
         return False

@@ -26,8 +26,9 @@ class Component:
     """One supervised program.
 
     `gate` is what must accept a connection before components that wait for this
-    one may start: "address:port" or the path of a Unix socket; None when nothing
-    waits for it. `keeps` is an open file that the program inherits.
+    one may start: "address:port", the path of a Unix socket, or the https URL of
+    an API server, which must say that it is ready; None when nothing waits for it.
+    `keeps` is an open file that the program inherits.
     """
 
     name: str
@@ -51,7 +52,7 @@ def node_components(layout: Layout, programs: Path, listener: int) -> list[Compo
             "kube-apiserver",
             _words(commands.apiserver_command(at, _apiserver_words(layout))),
             after=("etcd",),
-            gate=API_TARGET,
+            gate=f"https://{API_TARGET}",
         ),
         Component("api-forwarder", _forwarder(listener), keeps=listener),
         Component(

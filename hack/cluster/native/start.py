@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def _launch(layout: Layout, programs: Path, pause: Image) -> RunRecord:
     preflight.require(preflight.try_kernel(cache_dir(), programs))
     stop(layout)
     clear(layout)
+    shutil.rmtree(layout.logs, ignore_errors=True)
     _write_files(layout, programs, pause.reference)
     with _listener() as listener:
         port = listener.getsockname()[1]

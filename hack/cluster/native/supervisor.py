@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 from hack.cluster.native.components import Component, node_components
 from hack.cluster.native.isolation import isolate
 from hack.cluster.native.layout import Layout
+from hack.cluster.readiness import api_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TICK_SECONDS, _CALM_TICK_SECONDS = 0.1, 2.0
 _STOP_SECONDS = 4.0
+_ANSWER_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _STEADY_SECONDS = 60.0
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
@@ -115,7 +117,14 @@ class Supervisor:
             if state.pid is None:
                 state.open = False
             elif not state.open:
-                state.open = state.component.gate is None or _accepts(state.component.gate)
+                state.open = self._is_open(state.component.gate)
+
+    def _is_open(self, gate: str | None) -> bool:
+        if gate is None:
+            return True
+        if gate.startswith("https:"):
+            return api_answers(gate, self._layout.endpoints.pki, seconds=_ANSWER_SECONDS)
+        return _accepts(gate)
 
     def _collect_ended(self) -> None:
         by_pid = {state.pid: state for state in self._states.values()}
