@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hack.cluster import Cluster
 from training.dataset import Part
+from training.digits_data import SIDE
 from training.picture import draw
 from triton_operator.sdk import Client, Prediction, Protocol
 from triton_operator.sdk.tensors import data_type
@@ -51,12 +52,12 @@ class Prober:
         self._clients: dict[Protocol, Client] = {}
 
     def __enter__(self) -> Self:
-        """Connect; the first call that opens a connection is not one that is timed."""
+        """Connect, and send one blank picture over each connection, so that what is timed later is a usual request."""
         for protocol in Protocol:
             reach = self._cluster.reach(self._namespace, self._name, protocol.value)
             client = Client(self._name, protocol=protocol, url=self._open.enter_context(reach))
             self._clients[protocol] = self._open.enter_context(client)
-            client.is_ready(MODEL)
+            client.infer(MODEL, {INPUT: np.zeros((1, 1, SIDE, SIDE), np.float32)})
         return self
 
     def __exit__(
@@ -81,7 +82,7 @@ def read(prediction: Prediction) -> Answer:
 def show_predictions(digits: Part, answers: list[Answers], *, colour: bool) -> str:
     """Each picture with what was said of it on its right."""
     pairs = zip(digits.inputs, digits.targets, answers, strict=True)
-    return "\n".join(_beside(draw(image, colour=colour), _lines(int(label), said)) for image, label, said in pairs)
+    return "\n\n".join(_beside(draw(image, colour=colour), _lines(int(label), said)) for image, label, said in pairs)
 
 
 def write_request(folder: Path, image: NDArray[np.float32]) -> Path:

@@ -59,7 +59,6 @@ def up() -> None:
 def check_machine() -> None:
     """Raise ClusterError before anything is changed where the machine cannot do it."""
     chosen = clusters.which()
-    say(f"cluster: {chosen.kind} ({chosen.reason})")
     if chosen.kind == "native" and clusters.running() is None:
         built = are_built()
         preflight.require(preflight.findings(preflight.look(cache_dir(), built=built)))

@@ -20,7 +20,7 @@ from tests.kube import Kube
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
-WAIT = "kubectl wait --for=condition=Ready md/digits --timeout=120s"
+WAIT = f"kubectl -n {NAMESPACE} wait --for=condition=Ready md/digits --timeout=120s"
 
 
 def run_demo() -> subprocess.CompletedProcess[str]:
@@ -112,7 +112,7 @@ def test_what_it_suggests_works(demo: subprocess.CompletedProcess[str], shell: C
     live = f"until curl -s localhost:{port}/v2/health/live; do sleep 0.1; done"
     script = "\n".join(commands).replace("service/digits 8000 &", f"service/digits {port}:8000 >/dev/null & {live}")
     script = script.replace("localhost:8000", f"localhost:{port}").replace(" --replicas=3", f" --replicas=1; {WAIT}")
-    said = shell(f"trap 'kill $(jobs -p)' EXIT\n{script}")
+    said = shell(f"{script}\nkill %1")
     assert "OUTPUT__0" in said
     assert re.search(r'"outputs":\[\{"name":"OUTPUT__0"', said)
 
