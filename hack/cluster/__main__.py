@@ -19,7 +19,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         code: int = arguments.run(arguments)
-    except ClusterError as error:
+    except (ClusterError, NotADirectoryError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

@@ -7,9 +7,12 @@ never built again and a changed one always is. Called by `programs`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from hack.progress import Step
 
+_KEPT_SECONDS = 14 * 24 * 3600
 HACK = Path(__file__).resolve().parent.parent
 
 
@@ -54,11 +58,13 @@ def built(module: GoModule) -> Path:
     Raises BuildError with the compiler's last lines.
     """
     folder = output_folder(module)
-    if folder.is_dir():
-        return folder
-    with locked(f"go-{module.name}"):
-        if not folder.is_dir():
-            _build(module, folder)
+    if not folder.is_dir():
+        with locked(f"go-{module.name}"):
+            if not folder.is_dir():
+                _build(module, folder)
+                _forget_unused(module, folder)
+    with contextlib.suppress(PermissionError):  # Built under sudo, used without.
+        os.utime(folder)
     return folder
 
 
@@ -117,6 +123,14 @@ def _build(module: GoModule, folder: Path) -> None:
             _run_go(go, module, _build_arguments(module, draft, target), current)
         for link in module.links:
             (draft / link).symlink_to(module.name)
+
+
+def _forget_unused(module: GoModule, kept: Path) -> None:
+    """Remove builds of the module that nothing has asked for in a while: each holds up to 140 MB."""
+    for folder in kept.parent.glob(f"{module.name}-*"):
+        is_build = len(folder.name) == len(kept.name)
+        if is_build and folder != kept and time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(folder)
 
 
 def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:

@@ -62,7 +62,7 @@ class KindCluster:
 
     def _references(self) -> set[str]:
         node = f"{self.name}-control-plane"
-        listing = _run([engine() or "docker", "exec", node, "ctr", "-n", "k8s.io", "images", "list", "--quiet"])
+        listing = _run([_require_engine(), "exec", node, "ctr", "-n", "k8s.io", "images", "list", "--quiet"])
         return set(listing.split())
 
 
@@ -126,10 +126,17 @@ def _answers(name: str) -> bool:
 
 
 def _kind(*arguments: str) -> str:
+    environment = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": _require_engine()}
     found = shutil.which("kind") or str(tools("kind") / "kind")
-    provider = engine()
-    environment = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": provider} if provider else dict(os.environ)
     return _run([found, *arguments], environment)
+
+
+def _require_engine() -> str:
+    found = engine()
+    if found is None:
+        msg = f"no container engine answers ({', '.join(_ENGINES)}): start one, or use CLUSTER=native"
+        raise ClusterError(msg)
+    return found
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> str:

@@ -4,9 +4,9 @@ Enters: a configuration file. Leaves: kind's objection, or None. Called by the
 chart tests and `python -m hack.cluster check-kind`.
 
 kind reads and validates the configuration before it makes anything, but only
-once an engine has answered. So it is given an engine that answers what it is,
-knows no containers, and fails at everything else: then the first thing kind
-wants to make, the node's image, shows that it has accepted the configuration.
+once an engine has answered. So it is given an engine that answers what it is, has every
+image and no container, and fails at everything else: when kind looks for the
+node's image, it has accepted the configuration.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ echo "$*" >> "$CALLS"
 case "$1" in
 -v) echo "Docker version 28.0.0, build 0" ;;
 info) echo '{"CgroupVersion": "2", "MemoryLimit": true, "PidsLimit": true, "CPUShares": true}' ;;
-ps) ;;
+ps | inspect) ;;
 *) exit 1 ;;
 esac
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hack import cache
+from hack.cluster import kind
 from hack.cluster.choice import Choice, choose
 from hack.cluster.failures import MachineError
 from hack.cluster.native import preflight
@@ -108,3 +109,16 @@ def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:
     with cache.filled(folder) as draft:
         (draft / "whole").touch()
     assert [path.name for path in folder.iterdir()] == ["whole"]
+
+
+def test_every_kind_node_shares_the_folder_and_keeps_its_own_mounts() -> None:
+    config = {
+        "name": "x",
+        "nodes": [{"role": "control-plane"}, {"role": "worker", "extraMounts": [{"hostPath": "/a"}]}],
+    }
+
+    nodes = kind.with_share(config, Path("/cache/share"))["nodes"]
+
+    ours = {"hostPath": "/cache/share", "containerPath": kind.NODE_PATH}
+    assert [node["extraMounts"] for node in nodes] == [[ours], [{"hostPath": "/a"}, ours]]
+    assert "extraMounts" not in config["nodes"][0]

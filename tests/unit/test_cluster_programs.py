@@ -121,3 +121,17 @@ def test_the_compiler_s_progress_is_followed_and_its_last_words_kept() -> None:
 
     assert current.detail == "2 packages compiled, now a/c"
     assert end == ["go: downloading x v1", "a/b", "a/c"]
+
+
+def test_only_builds_that_nothing_asked_for_in_weeks_are_removed(module: GoModule, tmp_path: Path) -> None:
+    kept, old, recent, other = (
+        tmp_path / name for name in ("m-aaaaaaaaaaaa", "m-bbbbbbbbbbbb", "m-cccccccccccc", "m-tools-dddddddddddd")
+    )
+    for folder in (kept, old, recent, other):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+
+    gobuild._forget_unused(module, kept)
+
+    assert {path.name for path in tmp_path.glob("m-*")} == {kept.name, recent.name, other.name}
