@@ -47,7 +47,7 @@ def packaged(package: str, version: str, path: str) -> Path:
     program = folder / path
     if not program.exists():
         msg = (
-            f"the Python package {package} {version} has no {path}: remove {folder} and install {program.name} yourself"
+            f"the Python package {package} {version} has no {path}: remove {folder} and install {program.name}"
         )
         raise BuildError(msg)
     return program
