@@ -23,6 +23,7 @@ from pathlib import Path
 
 STUB = "triton_python_backend_stub"
 SCAN_SECONDS = 1.0
+COLLECT_SECONDS = 0.5
 # After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
 OWN_END_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -36,15 +37,19 @@ class Watch:
     def __init__(self, command: list[str], proc: Path = Path("/proc")) -> None:
         self._proc = proc
         self._models: dict[int, tuple[int, str]] = {}
+        self._ended: dict[int, float] = {}
         self._wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._forward)
         self.stopping = False
         self.deadline: float | None = None
         self.failure = 0
-        self.server = os.posix_spawnp(command[0], command, os.environ)
+        stops = (signal.SIGTERM, signal.SIGINT)
+        signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # one that comes now waits until it can be forwarded
+        self.server = os.posix_spawnp(command[0], command, os.environ, setsigmask=())
+        for number in stops:
+            signal.signal(number, self._forward)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
 
     def run(self) -> int:
         """Wait for the server's end; the container's exit code."""
@@ -52,12 +57,13 @@ class Watch:
         poller.register(self._wakeup_read, select.POLLIN)
         while True:
             self._look_for_models(poller)
-            for descriptor, _ in poller.poll(SCAN_SECONDS * 1000):
+            for descriptor, _ in poller.poll((COLLECT_SECONDS if self._ended else SCAN_SECONDS) * 1000):
                 if descriptor == self._wakeup_read:
                     os.read(self._wakeup_read, 4096)
                 else:
                     poller.unregister(descriptor)
                     self._take_death(descriptor)
+            self._judge_deaths()
             status = self._reap()
             if status is not None:
                 self._end_models()
@@ -80,16 +86,23 @@ class Watch:
                 poller.register(descriptor, select.POLLIN)
 
     def _take_death(self, descriptor: int) -> None:
+        """Note a model process that ended; whether it should have is seen when the server had time to collect it."""
         pid, name = next((pid, name) for pid, (fd, name) in self._models.items() if fd == descriptor)
         os.close(descriptor)
-        status = exit_status(self._proc, pid)
-        # The entry stays while its zombie does, so that a scan does not find it as new.
-        self._models[pid] = (-1, name)
-        if self.stopping or self.failure or not status:
-            return
-        self.failure = exit_code(status)
-        print(f"model process of '{name}' died: {describe(status)}", file=sys.stderr, flush=True)
-        self.deadline = time.monotonic() + (0 if os.WIFSIGNALED(status) else OWN_END_SECONDS)
+        self._models[pid] = (-1, name)  # stays known while its zombie does, so that it is not found anew
+        self._ended[pid] = time.monotonic() + COLLECT_SECONDS
+
+    def _judge_deaths(self) -> None:
+        for pid in [pid for pid, judged_at in self._ended.items() if time.monotonic() >= judged_at]:
+            del self._ended[pid]
+            status = exit_status(self._proc, pid)
+            if status is None:
+                self._models.pop(pid, None)  # the number may come back with another process
+            if self.stopping or self.failure or not status:
+                continue
+            self.failure = exit_code(status)
+            print(f"model process of '{self._models[pid][1]}' died: {describe(status)}", file=sys.stderr, flush=True)
+            self.deadline = time.monotonic() + (0 if os.WIFSIGNALED(status) else OWN_END_SECONDS)
 
     def _end_server(self) -> None:
         """Ask once, then kill: requests in flight for other models get a moment."""

@@ -1,0 +1,32 @@
+"""The base of images: which Debian mirror it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from hack.images.base import mirrors
+from hack.images.failures import ImageError
+
+
+def test_the_machines_own_mirror_is_used_with_our_suite() -> None:
+    """Also when the machine runs another release; its other repositories are left out."""
+    addresses = [
+        "http://mirror.example/debian/",
+        "http://mirror.example/debian-security/",
+        "https://other.example/repo",
+    ]
+    assert mirrors(addresses) == {
+        "bookworm": "http://mirror.example/debian",
+        "bookworm-security": "http://mirror.example/debian-security",
+    }
+
+
+def test_a_given_mirror_wins() -> None:
+    """Set by the person."""
+    assert mirrors(["http://a.example/debian"], "http://b.example/debian/") == {"bookworm": "http://b.example/debian"}
+
+
+def test_a_machine_without_debian_is_told_what_to_set() -> None:
+    """Ubuntu's apt knows no Debian mirror."""
+    with pytest.raises(ImageError, match=r"archive\.example/ubuntu\. Set TRITON_OPERATOR_DEBIAN_MIRROR"):
+        mirrors(["http://archive.example/ubuntu"])
