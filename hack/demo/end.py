@@ -28,10 +28,10 @@ def down() -> None:
         kubectl(cluster, "delete", "namespace", NAMESPACE, "--ignore-not-found")
     with step("uninstall the operator"):
         uninstall_operator(cluster)
-        _remove_definition(cluster)
+        remove_definition(cluster)
 
 
-def _remove_definition(cluster: Cluster) -> None:
+def remove_definition(cluster: Cluster) -> None:
     """Delete the definition that our release left behind, unless somebody has ModelDeployments."""
     found = kubectl(cluster, "get", "crd", _CRD, "--ignore-not-found", "-o", "json")
     if not found:
