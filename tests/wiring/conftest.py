@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.fake_api_server import FakeApiServer
-from triton_operator.cluster.connection import Connection
+from triton_operator.cluster.connection import Connection, TokenFile
 from triton_operator.reconcile.store import Store
 from triton_operator.runtime.options import Options
 from triton_operator.runtime.process import Process
@@ -22,13 +22,13 @@ Key = tuple[str, str]
 class Running:
     """One operator process whose passes only write down their key, unless `outcome` says otherwise."""
 
-    def __init__(self, server: FakeApiServer, **options: Any) -> None:
+    def __init__(self, server: FakeApiServer, token: TokenFile | None = None, **options: Any) -> None:
         self.passes: list[Key] = []
         self.outcome: Callable[[Key], Awaitable[float | None]] | None = None
         self.store = Store()
         self._changed = asyncio.Condition()
         self.process = Process(
-            _options(**options), Connection(server.url), self.store, lambda _cluster: self._reconcile
+            _options(**options), Connection(server.url, token=token), self.store, lambda _cluster: self._reconcile
         )
         self.task = asyncio.create_task(self.process.run())
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.builders import a_body
+from tests.builders import SETTINGS, a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Key, Running
+from triton_operator.cluster.connection import TokenFile
 from triton_operator.cluster.errors import Unavailable
 from triton_operator.runtime import framework
 
@@ -172,3 +177,77 @@ async def test_a_pass_that_hangs_does_not_delay_the_end(server: FakeApiServer, o
     began = time.monotonic()
     assert await operator.end() == 0
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("code", [500, 504])
+async def test_kopf_is_started_again_when_it_gives_up(server: FakeApiServer, operator: Running, code: int) -> None:
+    """An error in its stream other than 410 is the end for Kopf, and no reason to give up the Lease."""
+    await server.send("modeldeployments", {"type": "ERROR", "object": {"code": code, "message": "etcd"}})
+    await server.seen("GET", "/apis", times=2)
+    await server.watched("modeldeployments")
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    assert operator.process.elector.leading.is_set()
+    assert (await operator.ask("/healthz"))[0] == 200
+
+
+async def test_a_definition_that_is_deleted_is_waited_for(server: FakeApiServer, operator: Running) -> None:
+    """Nobody deletes it on purpose; the operator is there when it comes back."""
+    server.faults[COLLECTION] = [404, 404, 404]
+    await server.end_watches()
+    await server.watched("modeldeployments")
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+
+
+async def test_a_renewed_token_is_used_by_all_parts(
+    server: FakeApiServer, start: Callable[..., Running], tmp_path: Path
+) -> None:
+    """Kopf too; a spell of refusals is survived."""
+    file = tmp_path / "token"
+    file.write_text("one")
+    server.tokens = {"one"}
+    operator = start(token=TokenFile(file))
+    await server.watched("modeldeployments", "services")
+    server.tokens = {"two"}
+    await server.end_watches()
+    await server.seen("GET", COLLECTION, times=4)
+    file.write_text("two")
+    await server.watched("modeldeployments", "services")
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+
+
+async def test_a_process_of_its_own_ends_cleanly_on_sigterm(server: FakeApiServer, tmp_path: Path) -> None:
+    """Started as the container starts it: exit status 0 within three seconds, every line of its log is JSON."""
+    settings = tmp_path / "settings.json"
+    settings.write_bytes(msgspec.json.encode(SETTINGS))
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG.format(server=server.url))
+    operator = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "triton_operator.runtime", "--settings", str(settings)),
+        *("--kubeconfig", str(kubeconfig), "--listen", "127.0.0.1", "--metrics-port", "0"),
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "operator"), "POD_NAMESPACE": "operators"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        await server.watched("modeldeployments", "services", "pods")
+    began = time.monotonic()
+    operator.terminate()
+    _, errors = await asyncio.wait_for(operator.communicate(), 10)
+    assert operator.returncode == 0
+    assert time.monotonic() - began < 3
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert [line["level"] for line in lines] == ["info"] * len(lines)
+    assert lines[-1]["message"] == "ended"
+    lease = server.stored(LEASE_PATH)
+    assert lease is not None
+    assert "holderIdentity" not in lease["spec"]
+
+
+KUBECONFIG = """
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
+clusters: [{{name: here, cluster: {{server: "{server}"}}}}]
+users: [{{name: me, user: {{token: x}}}}]
+"""

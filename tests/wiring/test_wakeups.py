@@ -99,7 +99,7 @@ async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
     await operator.passed(DIGITS)
     await operator.quiet()
     server.lose(DIGITS_PATH)
-    await operator.process.resync._turn()
+    await operator.process.resync.succeed()
     await operator.passed(DIGITS)
     assert operator.store.keys() == set()
 

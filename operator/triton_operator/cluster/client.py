@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from triton_operator.cluster.errors import (
     ClusterError,
@@ -91,8 +93,7 @@ class ApiClient:
         with self._reporting(verb, kind) as report:
             async with self._session.request(
                 verb,
-                self._connection.server + path,
-                params=query,
+                self._url(path, query),
                 data=body,
                 headers={"Content-Type": content_type},
                 timeout=limits,
@@ -110,11 +111,15 @@ class ApiClient:
         """Chunks of a watch as they come; Unavailable after `silence` seconds without one."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
         with self._reporting("WATCH", kind) as report:
-            async with self._session.get(self._connection.server + path, params=query, timeout=limits) as response:
+            async with self._session.get(self._url(path, query), timeout=limits) as response:
                 report(response.status)
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise as_error(response.status, await response.read(), response.headers.get("Retry-After", ""))
                 yield response.content.iter_any()
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> URL:
+        """Encoded here: our paths are plain ASCII, and yarl's search for what to quote is not cheap."""
+        return URL(f"{self._connection.server}{path}{'?' if query else ''}{urlencode(query or ())}", encoded=True)
 
     @contextlib.contextmanager
     def _reporting(self, verb: str, kind: str) -> Iterator[Callable[[int], None]]:

@@ -92,7 +92,7 @@ class Connection:
             connector=aiohttp.TCPConnector(limit=limit, ssl=self._tls if self._tls is not None else True),
             middlewares=(self._authorize,) if self._token else (),
             headers={"User-Agent": "triton-operator"},
-            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def _authorize(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:

@@ -86,6 +86,7 @@ class Elector:
         self._pause = pause
         self._renewed_at = float("-inf")
         self._observed: tuple[str, float] = ("", clock())
+        self._failing = False
 
     def may_write(self) -> bool:
         """Whether the Lease is surely still ours: renewed less than RENEW_WITHIN seconds ago."""
@@ -97,7 +98,9 @@ class Elector:
             try:
                 await self.attempt()
             except ClusterError as error:
-                log.debug("the Lease cannot be renewed: %s", error)
+                self._complain(error)
+            else:
+                self._failing = False
             self._show()
             await self._pause(PERIOD * random.uniform(0.8, 1.2))
 
@@ -118,7 +121,7 @@ class Elector:
         """Let go of the Lease, if it is ours, so that a successor need not wait for it to run out."""
         held = self.may_write()
         self._renewed_at = float("-inf")
-        self._show()
+        self.leading.clear()
         if not held:
             return
         try:
@@ -128,6 +131,12 @@ class Elector:
                 await self._write("PUT", Lease(lease.metadata, freed))
         except ClusterError as error:
             log.warning("the Lease could not be released and runs out by itself in %d s: %s", DURATION, error)
+
+    def _complain(self, error: ClusterError) -> None:
+        """Once per spell of failures: without the right to the Lease nothing would ever be done, and nobody told."""
+        if not self._failing:
+            log.warning("the Lease cannot be taken or renewed, trying again: %s", error)
+        self._failing = True
 
     def _show(self) -> None:
         if self.may_write() and not self.leading.is_set():

@@ -48,7 +48,7 @@ _decode_child = msgspec.json.Decoder(StoredChild).decode
 _decode_pod = msgspec.json.Decoder(StoredPod).decode
 _decode_any = msgspec.json.Decoder(StoredObject).decode
 _decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode_metadata = msgspec.json.Encoder(order="sorted").encode
+_encode_metadata = msgspec.json.Encoder().encode
 
 
 def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.http import HttpCluster
@@ -126,11 +127,18 @@ class Process:
         gc.set_threshold(50_000, 20, 50)
 
     async def _run_kopf(self) -> None:
-        await self.resync.synced.wait()
-        tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
-        self._handle_signals()  # Kopf has installed its own
-        self.signs.watcher_expected()
-        await framework.follow(tasks)
+        """Run Kopf, anew whenever it gives up: on errors in a stream, on a definition that is deleted."""
+        backoff = Backoff(first=1.0, cap=60.0)
+        while not self.stop.is_set():
+            await self.resync.succeed()
+            tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
+            self._handle_signals()  # Kopf has installed its own
+            self.signs.watcher_expected()
+            try:
+                await framework.follow(tasks)
+            except Exception as error:  # noqa: BLE001 - whatever it was, watching has to go on
+                log.warning("Kopf gave up and is started again: %s", error)
+            await asyncio.sleep(backoff.next())
 
     async def _until_over(self) -> int:
         stopped = asyncio.create_task(self.stop.wait(), name="stop")

@@ -18,7 +18,7 @@ import orjson
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.errors import ClusterError, NotFound, Unavailable
-from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.listing import Listing, list_all
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.runtime.intake import DeploymentIntake
 
@@ -56,20 +56,26 @@ class Resync:
     async def run(self) -> NoReturn:
         """List for ever."""
         while True:
-            self.last_turn = self._clock()
-            await self._pause(await self._turn())
+            await self.succeed()
+            await self._pause(self._interval * random.uniform(0.8, 1.2))
 
-    async def _turn(self) -> float:
-        """One list; returns seconds until the next."""
-        try:
-            listing = await list_all(self._client, MODEL_DEPLOYMENTS, self._namespace)
-        except ClusterError as error:
-            return self._explain(error)
+    async def succeed(self) -> None:
+        """Return once a list has succeeded: ModelDeployments are defined and the API server answers."""
+        while True:
+            self.last_turn = self._clock()
+            try:
+                listing = await list_all(self._client, MODEL_DEPLOYMENTS, self._namespace)
+            except ClusterError as error:
+                await self._pause(self._explain(error))
+            else:
+                self._take(listing)
+                return
+
+    def _take(self, listing: Listing) -> None:
         self._intake.listed([orjson.loads(bytes(item)) for item in listing.items], int(listing.version))
         self._wake_all()
         self._backoff.reset()
         self.synced.set()
-        return self._interval * random.uniform(0.8, 1.2)
 
     def _explain(self, error: ClusterError) -> float:
         if isinstance(error, NotFound):

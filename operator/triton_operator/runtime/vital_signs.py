@@ -47,7 +47,8 @@ class VitalSigns:
         self._watcher_seen = False
 
     def watcher_expected(self) -> None:
-        """Kopf was started: within GRACE seconds it must watch."""
+        """Kopf was started, or started again: within GRACE seconds it must watch."""
+        self._watcher_seen = False
         self._watcher_due = self._clock() + GRACE
 
     def alive(self) -> list[Check]:
