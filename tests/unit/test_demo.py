@@ -48,7 +48,9 @@ def test_the_likeliest_digit_is_read_with_its_time() -> None:
     """In milliseconds."""
     outputs = {"OUTPUT__0": np.array([[0.1, 0.2, 0.7]], np.float32)}
     answer = read(Prediction("digits", "1", outputs, 0.0021))
-    assert (answer.digit, answer.probability, answer.milliseconds) == (2, pytest.approx(0.7), pytest.approx(2.1))
+    assert answer.digit == 2
+    assert answer.probability == pytest.approx(0.7)
+    assert answer.milliseconds == pytest.approx(2.1)
 
 
 def test_pictures_stand_beside_what_was_said() -> None:
