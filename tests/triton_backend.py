@@ -1,0 +1,142 @@
+"""The CPU image's Triton backend, loaded without Triton: for its tests.
+
+`load()` gives its modules under a pretended `triton_python_backend_utils`, whose tensors travel by DLPack and numpy as
+the real ones do. What only the real one can show (shared memory, the wire) is the end-to-end tests' business.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch.utils.dlpack import from_dlpack
+
+BACKEND = Path(__file__).parents[1] / "hack" / "images" / "triton-cpu" / "files" / "backend"
+MODULES = ("interface", "torchscript_file", "tensors", "batching", "model")
+
+
+class Tensor:
+    """Stands for `pb_utils.Tensor`: a name with a numpy array or with numbers that came by DLPack."""
+
+    def __init__(
+        self, name: str, array: np.ndarray[Any, Any] | None = None, values: torch.Tensor | None = None
+    ) -> None:
+        self.name, self.array, self.values = name, array, values
+
+    @staticmethod
+    def from_dlpack(name: str, values: torch.Tensor) -> Tensor:
+        """Take over a tensor that must be contiguous, as Triton demands."""
+        assert values.is_contiguous()
+        return Tensor(name, values=from_dlpack(values))
+
+    def as_numpy(self) -> np.ndarray[Any, Any]:
+        """Give text, or numbers as numpy."""
+        if self.array is not None:
+            return self.array
+        assert self.values is not None
+        return self.values.numpy()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        assert self.values is not None
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        assert self.values is not None
+        return self.values.__dlpack_device__()
+
+
+class TritonError(Exception):
+    """Stands for `pb_utils.TritonError`."""
+
+    INTERNAL, INVALID_ARG = "INTERNAL", "INVALID_ARG"
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.message, self.code = message, code
+
+
+@dataclass
+class Response:
+    """Stands for `pb_utils.InferenceResponse`."""
+
+    output_tensors: list[Tensor] = field(default_factory=list)
+    error: TritonError | None = None
+
+    def values(self, name: str) -> Any:
+        """Give an output as nested lists; text as str."""
+        assert self.error is None, self.error
+        array = next(tensor for tensor in self.output_tensors if tensor.name == name).as_numpy()
+        return np.vectorize(bytes.decode, otypes=[object])(array).tolist() if array.dtype == object else array.tolist()
+
+
+def load() -> dict[str, ModuleType]:
+    """Import the backend's modules as Triton's helper process does, and leave no trace in `sys.modules`."""
+    fake = SimpleNamespace(
+        Tensor=Tensor,
+        TritonError=TritonError,
+        TritonModelException=type("TritonModelException", (Exception,), {}),
+        InferenceResponse=lambda output_tensors=(), error=None: Response(list(output_tensors), error),
+        get_input_tensor_by_name=lambda request, name: request.get(name),
+    )
+    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
+    sys.modules["triton_python_backend_utils"] = fake  # type: ignore[assignment]
+    sys.path.insert(0, str(BACKEND))
+    try:
+        return {name: importlib.import_module(name) for name in MODULES}
+    finally:
+        sys.path.remove(str(BACKEND))
+        for name in (*MODULES, "triton_python_backend_utils"):
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
+
+
+def save(module: torch.nn.Module, folder: Path) -> Path:
+    """Export a module as version 1 of a model in `folder`; the file."""
+    (folder / "1").mkdir(parents=True, exist_ok=True)
+    path = folder / "1" / "model.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.jit.script is deprecated.
+        torch.jit.script(module.eval()).save(str(path))
+    return path
+
+
+def serve(backend: ModuleType, folder: Path, config: dict[str, Any]) -> Any:
+    """Start the model of `folder` as Triton would."""
+    model = backend.TritonPythonModel()
+    arguments = {"model_config": json.dumps(config), "model_repository": str(folder), "model_version": "1"}
+    threads = torch.get_num_threads()
+    with patch("torch.set_num_interop_threads"):  # Possible once in a process, and a test's process is not the model's.
+        model.initialize(arguments)
+    model.threads = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    return model
+
+
+def put(name: str, dtype: str, *dims: int) -> dict[str, Any]:
+    """Write one input or output of a config."""
+    return {"name": name, "data_type": f"TYPE_{dtype}", "dims": [str(size) for size in dims]}
+
+
+def numbers(name: str, values: Any, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Make an input of numbers."""
+    return Tensor(name, values=torch.tensor(values, dtype=dtype))
+
+
+def text(name: str, values: Any) -> Tensor:
+    """Make an input of text, as bytes, which is how Triton hands it over."""
+    encoded = np.vectorize(lambda value: value if isinstance(value, bytes) else value.encode(), otypes=[object])
+    return Tensor(name, encoded(np.array(values, dtype=object)))
+
+
+def ask(model: Any, *requests: list[Tensor]) -> list[Response]:
+    """Send requests together, as Triton's batcher does."""
+    return list(model.execute([{tensor.name: tensor for tensor in request} for request in requests]))

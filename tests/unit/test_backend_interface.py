@@ -1,0 +1,91 @@
+"""Which input becomes which argument of forward(): the rules of Triton's native pytorch backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.triton_backend import load, put
+
+interface = load()["interface"]
+Argument = interface.Argument
+X, Y = Argument("x"), Argument("y")
+
+
+def config(*inputs: str, outputs: tuple[str, ...] = ("out",)) -> dict[str, Any]:
+    """Make a config with inputs and outputs of these names."""
+    return {"input": [put(name, "FP32", 2) for name in inputs], "output": [put(name, "FP32", 2) for name in outputs]}
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments"),
+    [
+        (("x", "y"), ["first", "second"]),
+        (("y", "x"), ["second", "first"]),
+        (("INPUT__0", "INPUT__1"), ["first", "second"]),
+        (("b__1", "a__0"), ["second", "first"]),
+        (("left", "right"), ["first", "second"]),
+        (("y", "other"), ["first", "second"]),
+    ],
+)
+def test_inputs_become_arguments_by_name_by_index_or_by_order(names: tuple[str, ...], arguments: list[str]) -> None:
+    """All names are arguments: by name. All end in __<index>: by index. Otherwise the config's order."""
+    found = interface.read_interface(config(*names), [X, Y])
+    assert found.arguments(["first", "second"]) == (arguments, {})
+
+
+def test_arguments_after_a_gap_go_by_name() -> None:
+    """So that the default of the one between holds."""
+    found = interface.read_interface(config("x", "z"), [X, Argument("y", "int", has_default=True), Argument("z")])
+    assert found.arguments(["first", "third"]) == ([], {"x": "first", "z": "third"})
+
+
+def test_an_optional_input_that_was_not_sent_is_left_out() -> None:
+    """By name; its default holds."""
+    given = config("x", "y")
+    given["input"][1]["optional"] = True
+    found = interface.read_interface(given, [X, Argument("y", has_default=True)])
+    assert found.arguments(["first", None]) == ([], {"x": "first"})
+
+
+def test_a_dictionary_gets_all_inputs_by_name() -> None:
+    """forward(self, inputs: Dict[str, Tensor])."""
+    found = interface.read_interface(config("x", "y"), [Argument("inputs", "Dict[str, Tensor]")])
+    assert found.arguments([1, 2]) == ([{"x": 1, "y": 2}], {})
+
+
+@pytest.mark.parametrize(("names", "picked"), [(("a", "b"), [1, 2]), (("out__1", "out__0"), [2, 1]), (("o__2",), [3])])
+def test_outputs_are_picked_by_index_or_by_order(names: tuple[str, ...], picked: list[int]) -> None:
+    """A tuple's parts."""
+    found = interface.read_interface(config("x", outputs=names), [X])
+    assert found.pick_outputs((1, 2, 3)) == picked
+
+
+def test_a_list_of_strings_is_one_result() -> None:
+    """Only a tuple has parts."""
+    assert interface.read_interface(config("x"), [X]).pick_outputs(["a", "b"]) == [["a", "b"]]
+
+
+def test_a_missing_result_is_said() -> None:
+    """Config and model disagree."""
+    found = interface.read_interface(config("x", outputs=("a", "b")), [X])
+    with pytest.raises(interface.InterfaceError, match=r"returned 1 result\(s\), so there is none for output b"):
+        found.pick_outputs("only")
+
+
+@pytest.mark.parametrize(
+    ("given", "forward", "words"),
+    [
+        (config("x"), [X, Y], r"declares 1 input\(s\) \(x\), but forward\(\) of the model takes \(x, y\)"),
+        (config("a", "b"), [X], r"declares 2 input\(s\) \(a, b\), but forward\(\) of the model takes \(x\)"),
+        (config("y"), [X, Argument("y", has_default=True)], r"takes \(x, y=…\)"),
+        (config("a__0", "b__2"), [X, Y], "indices must be 0 to 1, each once"),
+        ({"output": []}, [X], "declares no input"),
+        ({"input": [put("x", "FP32", 1)]}, [X], "declares no output"),
+    ],
+)
+def test_what_does_not_fit_is_said_at_loading(given: dict[str, Any], forward: list[Any], words: str) -> None:
+    """In one sentence that names both sides."""
+    with pytest.raises(interface.InterfaceError, match=words):
+        interface.read_interface(given, forward)
