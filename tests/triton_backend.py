@@ -105,7 +105,7 @@ def save(module: torch.nn.Module, folder: Path) -> Path:
     path = folder / "1" / "model.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit.script is deprecated.
-        torch.jit.script(module.eval()).save(str(path))
+        torch.jit.script(module.eval()).save(str(path))  # type: ignore[no-untyped-call]
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def test_an_operation_that_torch_does_not_know_is_named(path: Path) -> None:
 
 def test_triton_gets_the_sentence(path: Path) -> None:
     """It repeats the exception's text after `failed to load 'digits' version 1:`."""
-    config = {"input": [], "output": []}
+    config: dict[str, Any] = {"input": [], "output": []}
     with pytest.raises(Exception, match=r"^1/model\.pt does not exist") as caught:
         serve(modules["model"], path.parent.parent, config)
     assert type(caught.value).__name__ == "TritonModelException"

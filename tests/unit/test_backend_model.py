@@ -103,9 +103,14 @@ def test_text_that_is_no_list_is_the_callers_fault(tmp_path: Path) -> None:
 
 def test_requests_of_a_batch_run_together(doubled: Any) -> None:
     """One call of the model, each request its own rows."""
-    calls = []
+    calls: list[int] = []
     run = doubled._module
-    doubled._module = lambda *inputs: calls.append(len(inputs[0])) or run(*inputs)
+
+    def counted(rows: torch.Tensor) -> torch.Tensor:
+        calls.append(len(rows))
+        return torch.as_tensor(run(rows))
+
+    doubled._module = counted
     answers = ask(doubled, [numbers("x", [[1, 2]])], [numbers("x", [[3, 4], [5, 6]])])
     assert [answer.values("y") for answer in answers] == [[[2, 4]], [[6, 8], [10, 12]]]
     assert calls == [3]
