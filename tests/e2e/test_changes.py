@@ -85,7 +85,7 @@ def test_a_container_that_somebody_adds_is_removed(kube: Kube) -> None:
 
     def only_ours() -> bool:
         body = kube.get("deployment", NAME)
-        return bool(body) and [c["name"] for c in body["spec"]["template"]["spec"]["containers"]] == ["triton"]
+        return body is not None and [c["name"] for c in body["spec"]["template"]["spec"]["containers"]] == ["triton"]
 
     kube.wait(only_ours, "the container is gone", REPAIR_SECONDS)
     kube.wait_ready(NAME)

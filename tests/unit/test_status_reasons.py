@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -20,13 +22,13 @@ from triton_operator.cluster.observed import Condition, Container, DeploymentSta
 from triton_operator.triton.termination import PrepareFailed, encode
 
 
-async def _world(**spec: object) -> World:
+async def _world(**spec: Any) -> World:
     world = World(**spec)
     await world.reconcile()
     return world
 
 
-async def _with_pods(world: World, *containers: Container, **pod: object) -> World:
+async def _with_pods(world: World, *containers: Container, **pod: Any) -> World:
     world.roll_out(a_pod(revision=world.template_hash, containers=containers, **pod))
     await world.reconcile()
     return world

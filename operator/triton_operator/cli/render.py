@@ -16,7 +16,6 @@ from triton_operator.cli.documents import read_deployments
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.options import ManifestFormat
 from triton_operator.cli.output import print_objects
-from triton_operator.resources.build import render as render_children
 from triton_operator.resources.settings import CatalogueImage, Settings, SettingsInvalid, load
 
 CHART_DEFAULTS = Settings(
@@ -62,6 +61,8 @@ def render(
     Typing mistakes and contradictions are reported with their field, exit status 2. What only the API server knows
     (its schema's patterns and bounds) is checked by: kubectl apply --dry-run=server -f FILE
     """
+    from triton_operator.resources.build import render as render_children
+
     known = load_settings(settings)
     manifests = []
     for deployment in read_deployments(file, namespace):

@@ -19,7 +19,7 @@ ELLIPSIS = "…"
 _MODEL_LIMIT, _REASON_LIMIT = 100, 60
 
 
-class PreparedModel(Struct):
+class PreparedModel(Struct, frozen=True):
     """One model that is laid out: its versions in ascending order, and "sha256:..." or "" for its files."""
 
     name: str
@@ -27,13 +27,13 @@ class PreparedModel(Struct):
     digest: str = ""
 
 
-class Prepared(Struct, tag_field="outcome", tag="Prepared"):
+class Prepared(Struct, frozen=True, tag_field="outcome", tag="Prepared"):
     """Every model was found, checked and laid out."""
 
     models: tuple[PreparedModel, ...]
 
 
-class PrepareFailed(Struct, tag_field="outcome", tag="Failed"):
+class PrepareFailed(Struct, frozen=True, tag_field="outcome", tag="Failed"):
     """Preparing stopped: `reason` is a condition reason, `model` "" when it is about no single one."""
 
     reason: str

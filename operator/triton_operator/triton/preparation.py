@@ -28,14 +28,14 @@ KEY_VARIABLE = "ADMIN_KEY"
 """Variable in KEY_FILE and in Triton's environment."""
 
 
-class PreparationModel(Struct):
+class PreparationModel(Struct, frozen=True):
     """One model to lay out: `path` is its folder, relative to `source_path` in the repository."""
 
     name: str
     path: str
 
 
-class Preparation(Struct):
+class Preparation(Struct, frozen=True):
     """The models to lay out, and the folder in the repository (relative to SOURCE_DIR) that holds them."""
 
     models: tuple[PreparationModel, ...]

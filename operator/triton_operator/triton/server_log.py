@@ -14,7 +14,7 @@ from typing import TypeAlias
 from triton_operator.api.spec import Struct
 
 
-class LoadFailure(Struct):
+class LoadFailure(Struct, frozen=True):
     """A model that Triton refused, in Triton's words; `version` is "" when no version was reached."""
 
     model: str
@@ -22,7 +22,7 @@ class LoadFailure(Struct):
     message: str
 
 
-class ServerFailure(Struct):
+class ServerFailure(Struct, frozen=True):
     """The server ended for another cause; `model` is set when it is the process of one model."""
 
     message: str
