@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,49 +16,51 @@ from tests.kube import Kube, Object
 MODELS = Path(__file__).parents[1] / "models"
 Make = Callable[..., Object]
 
+_numbers = itertools.count(1)
+
 
 @pytest.fixture
 def deployed(kube: Kube, model_deployment: Make) -> Iterator[Callable[..., str]]:
-    """Applies a ModelDeployment and removes it after the test."""
+    """Applies a ModelDeployment under a name of its own and removes it after the test, without waiting for its pods."""
     names = []
 
     def apply(model: str = "linear_regression", **spec: Any) -> str:
         body = model_deployment(model, **spec)
+        body["metadata"]["name"] = f"failing-{next(_numbers)}"
         kube.apply(body)
         names.append(body["metadata"]["name"])
         return names[-1]
 
     yield apply
     for name in names:
-        kube.delete("modeldeployment", name)
-        kube.wait(lambda: not kube.list("pods"), "pods are gone", 90)
+        kube.delete("modeldeployment", name, wait=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def claim(node: Cluster, kube: Kube) -> Iterator[Callable[..., str]]:
     """Makes a claim; with models it is bound to a volume that holds them."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
-    made: list[str] = []
+    volumes: list[str] = []
     folders: list[Path] = []
 
-    def make(name: str, *models: str, bound: bool = True) -> str:
-        made.append(name)
+    def make(name: str, *models: str) -> str:
         spec = {
             "accessModes": ["ReadOnlyMany"],
             "resources": {"requests": {"storage": "1Gi"}},
             "storageClassName": name,
         }
         kube.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
-        if bound:
+        if models:
             folders.append(_fill(node, name, models))
-            kube.apply(_volume(node, kube, name))
+            volume = _volume(node, kube, name)
+            kube.apply(volume)
+            volumes.append(volume["metadata"]["name"])
         return name
 
     yield make
-    for name in made:
-        kube.delete("persistentvolumeclaim", name)
-        kube.delete("persistentvolume", f"{kube.namespace}-{name}")
+    for name in volumes:
+        kube.delete("persistentvolume", name, wait=False)
     for folder in folders:
         shutil.rmtree(folder)
 
@@ -113,7 +116,7 @@ def test_a_claim_that_does_not_exist(kube: Kube, deployed: Callable[..., str], c
 
 
 def test_a_claim_that_has_no_volume(kube: Kube, deployed: Callable[..., str], claim: Callable[..., str]) -> None:
-    claim("unbound", bound=False)
+    claim("unbound")
     name = deployed(modelRepository={"pvc": {"claimName": "unbound"}}, models=[{"name": "linear_regression"}])
     kube.wait_reason(name, "VolumeUnbound")
     claim("unbound", "linear_regression")
@@ -129,7 +132,7 @@ def test_no_gpu_on_any_node_and_then_one(kube: Kube, deployed: Callable[..., str
     kube.patch("node", node, {"status": {"capacity": {"nvidia.com/gpu": "1"}}}, subresource="status")
     try:
         kube.wait_ready(name)
-        pod = kube.list("pods")[0]
+        pod = _pods(kube, name)[0]
         assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     finally:
         gone = {"capacity": {"nvidia.com/gpu": None}, "allocatable": {"nvidia.com/gpu": None}}
@@ -144,7 +147,7 @@ def test_no_gpu_on_any_node_and_then_one(kube: Kube, deployed: Callable[..., str
 def test_a_crash_after_ready(victim: str, signal: str, kube: Kube, deployed: Callable[..., str]) -> None:
     name = deployed()
     kube.wait_ready(name)
-    pod = kube.list("pods")[0]["metadata"]["name"]
+    pod = _pods(kube, name)[0]["metadata"]["name"]
     kube.run("exec", pod, "-c", "triton", "--", "python3", "-c", _KILL.format(victim=victim, signal=signal))
     condition = kube.wait_reason(name, "Crashed", seconds=15)
     if victim != "tritonserver":
@@ -159,7 +162,7 @@ def test_suspended_and_resumed(kube: Kube, deployed: Callable[..., str]) -> None
     kube.wait_ready(name)
     kube.patch("modeldeployment", name, {"spec": {"suspend": True}})
     kube.wait_reason(name, "Suspended")
-    kube.wait(lambda: not kube.list("pods"), "no pod is left", 90)
+    kube.wait(lambda: not _pods(kube, name), "no pod is left", 90)
     kube.patch("modeldeployment", name, {"spec": {"suspend": False}})
     kube.wait_ready(name)
 
@@ -177,6 +180,10 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
     if "{victim}" in os.readlink(process / "exe"):
         os.kill(int(process.name), signal.SIG{signal})
 """
+
+
+def _pods(kube: Kube, name: str) -> list[Object]:
+    return kube.list("pods", f"triton-operator.io/model-deployment={name}")
 
 
 def _fill(node: Cluster, name: str, models: tuple[str, ...]) -> Path:
