@@ -129,7 +129,9 @@ class FakeCluster:
                     owns_replicas=replicas is not None,
                 )
             case Kind.REVISION:
-                return RevisionState(number=manifest["revision"], data=msgspec.json.encode(manifest["data"], order="sorted"))
+                return RevisionState(
+                    number=manifest["revision"], data=msgspec.json.encode(manifest["data"], order="sorted")
+                )
             case Kind.AUTOSCALER:
                 return AutoscalerState()
         return None

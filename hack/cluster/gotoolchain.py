@@ -46,9 +46,7 @@ def packaged(package: str, version: str, path: str) -> Path:
             _install(f"{package}=={version}", draft)
     program = folder / path
     if not program.exists():
-        msg = (
-            f"the Python package {package} {version} has no {path}: remove {folder} and install {program.name}"
-        )
+        msg = f"the Python package {package} {version} has no {path}: remove {folder} and install {program.name}"
         raise BuildError(msg)
     return program
 

@@ -65,7 +65,7 @@ def test_a_bare_switch_has_no_value() -> None:
     ("version", "knows"),
     [(None, False), (Version(24, 10), False), (Version(26, 3), False), (Version(26, 4), True), (NEWEST, True)],
 )
-def test_a_flag_is_given_only_to_servers_that_have_it(version: Version | None, knows: bool) -> None:  # noqa: FBT001
+def test_a_flag_is_given_only_to_servers_that_have_it(version: Version | None, knows: bool) -> None:
     """Triton exits on an unknown flag; without it the feature is on in those servers, hence the restriction too."""
     assert ("allow-client-shm" in flags(version)) is knows
     assert flags(version)["http-restricted-api"].startswith("shared-memory,")
@@ -73,7 +73,7 @@ def test_a_flag_is_given_only_to_servers_that_have_it(version: Version | None, k
 
 @settings(deadline=None)
 @given(st.builds(Version, st.integers(24, 40), st.integers(1, 12)), st.sampled_from(LEVELS), st.booleans())
-def test_a_newer_server_never_gets_fewer_flags(version: Version, level: str, gpu: bool) -> None:  # noqa: FBT001
+def test_a_newer_server_never_gets_fewer_flags(version: Version, level: str, gpu: bool) -> None:
     """And every server gets the common ones."""
     common = set(flags(None, log_level=level, gpu=gpu).items())
     assert (
