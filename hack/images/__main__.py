@@ -1,7 +1,7 @@
-"""Command line: `python -m hack.images build [NAME...] | list | command NAME`.
+"""Command line: `python -m hack.images build [NAME...] | list | command NAME | prune`.
 
 build prints each image's reference and archive; list says which are built; command prints the `docker build` command
-that makes the same image from the same Containerfile.
+that makes the same image from the same Containerfile; prune frees what earlier states of the sources left in the cache.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 from hack.cluster.failures import ClusterError
 from hack.images import build
-from hack.images.builder import image_of
+from hack.images.builder import image_of, prune
 from hack.images.catalogue import IMAGES, ROOT, definition
 from hack.images.contexts import Folder
 from hack.images.failures import ImageError
@@ -66,7 +66,11 @@ def docker_command(name: str) -> str:
     return shlex.join([*words, "--tag", image_of(chosen).reference, str(main)])
 
 
-_COMMANDS = {"build": _build, "list": _list, "command": _command}
+def _prune(_names: list[str]) -> list[str]:
+    return [f"{prune([definition(name) for name in IMAGES]) / 1e6:.0f} MB freed"]
+
+
+_COMMANDS = {"build": _build, "list": _list, "command": _command, "prune": _prune}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,6 +7,7 @@ In: definitions. Out: `Image`, a reference whose tag is a hash of all inputs, an
 from __future__ import annotations
 
 import platform
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -66,6 +67,23 @@ def plan_of(definition: Definition) -> Plan:
     """Read the Containerfile and work out the layers."""
     recipe = parse(definition.containerfile.read_text(), str(definition.containerfile))
     return make_plan(recipe, _contexts(definition), base().key)
+
+
+def prune(definitions: list[Definition]) -> int:
+    """Remove every layer and archive that these images do not consist of; the number of bytes freed."""
+    plans = {definition.name: plan_of(definition) for definition in definitions}
+    kept = {layer_folder(planned.key) for plan in plans.values() for planned in plan.layers}
+    kept |= {_image(name, plan).archive for name, plan in plans.items()}
+    folders = [cache_dir() / "images" / name for name in ("layers", "archives")]
+    old = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path not in kept]
+    return sum(_remove(path) for path in old)
+
+
+def _remove(path: Path) -> int:
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    size = sum(file.lstat().st_size for file in files)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return size
 
 
 def _image(name: str, plan: Plan) -> Image:

@@ -108,6 +108,16 @@ def test_an_interrupted_build_is_done_again(models: Path, monkeypatch: pytest.Mo
     assert contents(pack("toy", models).archive)
 
 
+def test_pruning_leaves_the_present_images_alone(models: Path) -> None:
+    """What an earlier state of the sources left goes."""
+    before = pack("toy", models)
+    (models / "digits" / "config.pbtxt").write_text("changed")
+    after = pack("toy", models)
+    assert builder.prune([catalogue.model_container("toy", models)]) > 0
+    assert (before.archive.exists(), after.archive.exists()) == (False, True)
+    assert pack("toy", models) == after
+
+
 def test_a_pattern_in_the_ignore_file_is_refused(models: Path) -> None:
     """It would mean something else to docker than to us."""
     (models / ".dockerignore").write_text("*.md\n")
