@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def deployed(kube: Kube, model_deployment: Make) -> Iterator[Callable[..., str]]:
     """Applies a ModelDeployment under a name of its own and removes it after the test, without waiting for its pods."""
-    names = []
+    names: list[str] = []
 
     def apply(model: str = "linear_regression", **spec: Any) -> str:
         body = model_deployment(model, **spec)
