@@ -1,6 +1,6 @@
 """The base of our images without a registry: Debian 12's Python 3.11, unpacked from its packages.
 
-In: the machine's apt. Out: a folder that is a root file system, about 80 MB, without apt, dpkg or any maintainer script
+In: the machine's apt. Out: a folder that is a root file system, about 60 MB, without apt, dpkg or any maintainer script
 run. Called by `builder`. `docker build` uses python:3.11-slim-bookworm instead, with the same C library and Python.
 Debian 12 whatever the machine runs: Triton's helper process for models is built for Python 3.11 and numpy before 2.
 

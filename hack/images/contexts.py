@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-# Never part of an image, whatever a Containerfile copies.
-LEFT_OUT = frozenset({"__pycache__", ".git", ".DS_Store"})
+COMPILED = "__pycache__"
 IGNORE_FILE = ".dockerignore"
 
 
@@ -74,10 +73,12 @@ class Folder:
 
 def _walk(folder: Path, ignored: frozenset[Path]) -> Iterable[Path]:
     for entry in folder.iterdir():
-        if entry.name in LEFT_OUT or entry in ignored:
+        if entry in ignored:
             continue
         if entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry, ignored)
+            # Hidden folders are the tools' own: histories and caches, which would change the tag and fill the image.
+            if entry.name != COMPILED and not entry.name.startswith("."):
+                yield from _walk(entry, ignored)
         else:
             yield entry
 

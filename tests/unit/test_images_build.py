@@ -35,8 +35,9 @@ def models(tmp_path: Path) -> Path:
     (folder / "digits" / "config.pbtxt").write_text('name: "digits"')
     (folder / "digits" / "1" / "model.pt").write_bytes(b"weights")
     (folder / "digits" / "1" / "model.pt").chmod(0o600)
-    (folder / "digits" / "__pycache__").mkdir()
-    (folder / "digits" / "__pycache__" / "x.pyc").touch()
+    for unwanted in ("__pycache__", ".mypy_cache"):
+        (folder / "digits" / unwanted).mkdir()
+        (folder / "digits" / unwanted / "x").touch()
     (folder / "NOTES").touch()
     (folder / ".dockerignore").write_text("NOTES\n.dockerignore\n")
     return folder
