@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except PermissionError as error:
-        print(f"error: {error}. Was it made with sudo? Give it back: sudo chown -R $(id -u) …", file=sys.stderr)
+        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
+        print("If a run with sudo made it, give it back: sudo chown -R $(id -u) <cache folder>", file=sys.stderr)
         return 1
     if command:
         return _enter(folder, command)
