@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Object = dict[str, Any]
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
+"""Each look starts a kubectl, which takes a tenth of a second of a core that the cluster needs too."""
 
 
 class Refused(Exception):
@@ -91,19 +92,10 @@ class Kube:
 
     def wait_ready(self, name: str, seconds: float = 120) -> Object:
         """Wait for Ready=True of the current generation; returns the ModelDeployment."""
-        seen: list[str] = []
-
-        def ready() -> bool:
-            condition = self.condition(name)
-            text = f"{condition['reason']}: {condition.get('message', '')}" if condition else "no condition"
-            if not seen or seen[-1] != text:
-                seen.append(text)
-            return bool(condition and condition["status"] == "True")
-
         try:
-            self.wait(ready, f"{name} is Ready", seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; on the way: {' | '.join(seen)}") from None
+            self.run("wait", f"modeldeployment/{name}", "--for=condition=Ready", f"--timeout={seconds:.0f}s")
+        except Refused as error:
+            raise AssertionError(f"{name} is not Ready: {error}; it is {self.condition(name)}") from None
         body = self.get("modeldeployment", name)
         assert body
         return body
