@@ -19,7 +19,7 @@ from tests.builders import (
 from tests.fakes import World
 from triton_operator.api.status import ModelState, Truth
 from triton_operator.cluster.observed import Condition, Container, DeploymentState, Kind, PodEvent
-from triton_operator.triton.termination import PrepareFailed, encode
+from triton_operator.triton.outcome import PrepareFailed, encode
 
 
 async def _world(**spec: Any) -> World:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_operator.triton.termination import LoadFailure, ServerFailure, read_server
+from triton_operator.triton.server_log import LoadFailure, ServerFailure, read_server
 
 
 def error(sentence: str, source: str = "model_lifecycle.cc:642") -> str:

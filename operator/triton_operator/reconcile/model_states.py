@@ -13,7 +13,7 @@ from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import ModelState, ModelStatus
 from triton_operator.cluster.observed import Pod
 from triton_operator.reconcile.pod_failures import Diagnosis
-from triton_operator.triton.termination import Prepared, PreparedModel, read_prepare
+from triton_operator.triton.outcome import Prepared, PreparedModel, read_prepare
 
 
 def derive_models(

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
+from triton_operator.triton.outcome import PrepareFailed, read_prepare
 from triton_operator.triton.server_log import LoadFailure, read_server
-from triton_operator.triton.termination import PrepareFailed, read_prepare
 
 _PULL_REASONS = frozenset(
     {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from triton_operator.triton.termination import (
+from triton_operator.triton.outcome import (
     LIMIT,
     Prepared,
     PreparedModel,
