@@ -127,6 +127,36 @@ async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running)
     assert operator.store.keys() == set()
 
 
+async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(operator: Running) -> None:
+    """It was written before the deletion and came in after it; so did an even older one of Kopf's."""
+    body = a_body()
+    body["metadata"]["resourceVersion"] = "300"
+    intake = operator.process.intake
+    intake.put(body)
+    intake.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
+    intake.listed([body], version=301)
+    assert operator.store.keys() == set()
+    intake.listed([], version=303)
+    intake.put(body)
+    assert operator.store.keys() == set()
+    reborn = {**body, "metadata": {**body["metadata"], "uid": "new", "resourceVersion": "304"}}
+    intake.put(reborn)
+    assert operator.store.keys() == {DIGITS}
+
+
+async def test_deletions_are_remembered_for_two_lists_only(operator: Running) -> None:
+    """Their memory must not grow with every object that ever was."""
+    body = a_body()
+    body["metadata"]["resourceVersion"] = "300"
+    intake = operator.process.intake
+    intake.put(body)
+    intake.listed([], version=301)
+    assert operator.store.keys() == set()
+    assert intake._gone == {DIGITS: 301}
+    intake.listed([], version=302)
+    assert intake._gone == {}
+
+
 async def test_one_namespace_is_watched_where_one_was_asked_for(
     server: FakeApiServer, start: Callable[..., Running]
 ) -> None:

@@ -2,7 +2,7 @@
 
 Two sources tell about ModelDeployments, Kopf's watch and our own lists, and they race: a list may be older than what
 the watch has brought meanwhile, and the end of an old object may arrive after the birth of its namesake. So what is
-older than what we know changes nothing here.
+older than what we know changes nothing here, be it about an object that exists or about one that is gone.
 """
 
 from __future__ import annotations
@@ -55,12 +55,15 @@ class DeploymentIntake:
         self._store = store
         self._queue = queue
         self._seen: dict[Key, tuple[str, int]] = {}
+        self._gone: dict[Key, int] = {}
+        """Keys that have no object since a version: a list written before it may come in after it."""
+        self._listed = 0
 
     def put(self, body: Body) -> None:
         """An object as a watch or a list shows it."""
         key, uid, version = _identity(body)
         known = self._seen.get(key)
-        if known is not None and version <= known[1]:
+        if version <= (known[1] if known else self._gone.get(key, 0)):
             return
         self._seen[key] = (uid, version)
         if self._store.put_deployment(body):
@@ -68,20 +71,23 @@ class DeploymentIntake:
 
     def drop(self, body: Body) -> None:
         """A watch says that this object is gone."""
-        key, uid, _ = _identity(body)
+        key, uid, version = _identity(body)
         if self._seen.get(key, (uid, 0))[0] == uid:
-            self._forget(key)
+            self._forget(key, version)
 
     def listed(self, bodies: Sequence[Body], version: int) -> None:
         """All objects as of `version`: those that we knew before it and that are missing now are gone."""
         present = {_identity(body)[0] for body in bodies}
         for key in [key for key, (_, seen) in self._seen.items() if key not in present and seen <= version]:
-            self._forget(key)
+            self._forget(key, version)
         for body in bodies:
             self.put(body)
+        self._gone = {key: gone for key, gone in self._gone.items() if gone > self._listed}
+        self._listed = version  # one list back, because Kopf's own list may still be under way
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: Key, version: int) -> None:
         self._seen.pop(key, None)
+        self._gone[key] = version
         self._store.forget_deployment(*key)
         self._queue.add(key)  # the reconciler forgets it too
 
