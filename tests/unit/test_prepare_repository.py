@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -102,6 +103,29 @@ def test_a_pipe_is_refused(pod: Pod) -> None:
     model = pod.add("digits", v1="x")
     os.mkfifo(model / "1" / "pipe")
     assert "/digits/1/pipe is neither a file nor a folder" in pod.failure().message
+
+
+def test_links_that_multiply_are_refused(pod: Pod) -> None:
+    """Seven folders and 35 links are 97,656 paths, which Triton would go as well; two folders are a few."""
+    model = pod.add("digits", v1="x")
+    add_chain(model / "1" / "few", 2, pod.source / "few")
+    assert pod.versions() == ("1",)
+    add_chain(model / "1" / "many", 7, pod.source / "many")
+    failure = pod.failure()
+    assert (failure.reason, failure.model) == (Reason.MODEL_NOT_FOUND, "digits")
+    assert "/digits has more than 20000 entries, links followed" in failure.message
+
+
+def add_chain(start: Path, length: int, store: Path) -> None:
+    """Make `start` a link to the first of `length` folders, each with five links to the next."""
+    folders = [store / str(number) for number in range(length + 1)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    start.symlink_to(folders[0])
+    (folders[-1] / "file").write_text("z")
+    for folder, following in itertools.pairwise(folders):
+        for number in range(5):
+            (folder / str(number)).symlink_to(following)
 
 
 PLACES = st.sampled_from(

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from triton_operator.prepare.model import CheckedModel
+from triton_operator.prepare.repository import entries
 
 BUDGET = 256 << 20
 """Bytes of a model above which no digest is made: reading is 1.7 GB/s at best, and a pod waits for it."""
@@ -31,22 +32,13 @@ def model_digest(model: CheckedModel, budget: int = BUDGET) -> str:
 
 
 def _files(model: CheckedModel) -> list[str]:
-    """Paths relative to the model's folder."""
+    """Paths relative to the model's folder, through links; `check_model` has seen that they are not too many."""
     return [
-        str(file.relative_to(model.folder))
-        for entry in model.entries
-        for file in _below(model.folder / entry, seen=frozenset())
+        str(entry.path.relative_to(model.folder))
+        for name in model.entries
+        for entry in entries(model.folder / name)
+        if not entry.real.is_dir()
     ]
-
-
-def _below(path: Path, seen: frozenset[Path]) -> list[Path]:
-    """Files at or below a path, through links; a link back to a folder above ends there."""
-    if not path.is_dir():
-        return [path]
-    real = Path(os.path.realpath(path))
-    if real in seen:
-        return []
-    return [file for entry in path.iterdir() for file in _below(entry, seen | {real})]
 
 
 def _file_digests(paths: list[Path]) -> list[str]:

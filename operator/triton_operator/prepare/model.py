@@ -43,8 +43,7 @@ def check_model(repository: Repository, wanted: PreparationModel) -> CheckedMode
     config = _read_config(repository, wanted.name, folder)
     versions = _versions(repository, wanted.name, folder, config)
     entries = (*_side_entries(folder), *versions)
-    for entry in entries:
-        repository.check_links(wanted.name, folder / entry)
+    repository.check_links(wanted.name, folder, entries)
     return CheckedModel(wanted.name, folder, versions, entries)
 
 
@@ -52,7 +51,7 @@ def _read_config(repository: Repository, name: str, folder: Path) -> ModelConfig
     path = folder / CONFIG_NAME
     shown = repository.shown(path)
     if path.is_symlink():
-        repository.check_links(name, path)
+        repository.check_links(name, folder, [CONFIG_NAME])
     if not path.is_file():
         raise config_invalid(name, f"there is no {shown}; the folder holds {repository.listing(folder)}")
     if path.stat().st_size > CONFIG_LIMIT:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from triton_operator.prepare.errors import not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SHOWN_ENTRIES = 10
 """Names listed when something is not there."""
 
 MAX_ENTRIES = 20_000
-"""Files of one model; more is a wrong folder, and would take the pod minutes to look through."""
+"""Files and folders of one model, each counted once for every way that leads to it.
+
+More is a wrong folder, or links that multiply: seven folders with five links each are 97,656 ways, and Triton goes
+every one of them.
+"""
 
 
 class Repository:
@@ -35,13 +39,19 @@ class Repository:
         """The folder of `model`; raises PrepareError saying what is there instead."""
         return self._walk(self.root, path, model)
 
-    def check_links(self, model: str, start: Path) -> None:
-        """Raise PrepareError when `start` or anything below is a link out of the repository or no file or folder."""
-        for count, entry in enumerate(self._entries(start)):
+    def check_links(self, model: str, folder: Path, names: Iterable[str]) -> None:
+        """Look at the entries `names` of `folder` and all below them.
+
+        Raises PrepareError when one is a link out of the repository or no file or folder, or when there are too many.
+        """
+        reached = (entry for name in names for entry in entries(folder / name))
+        for count, entry in enumerate(reached):
             if count == MAX_ENTRIES:
-                shown = self.shown(start)
-                raise not_found(model, f"{shown} has more than {MAX_ENTRIES} entries: is it the right folder?")
-            self._check_entry(model, entry)
+                shown = self.shown(folder)
+                raise not_found(
+                    model, f"{shown} has more than {MAX_ENTRIES} entries, links followed: is it the right folder?"
+                )
+            self._check_entry(model, *entry)
 
     def contains(self, path: Path) -> bool:
         """Whether a path, with every link followed, is inside the source."""
@@ -87,32 +97,48 @@ class Repository:
             f"which holds {self.listing(folder)}.{guess}"
         )
 
-    def _entries(self, start: Path) -> Iterator[Path]:
-        """`start` and everything below it, through links that stay inside, each folder once."""
-        seen: set[str] = set()
-        waiting = [start]
-        while waiting:
-            entry = waiting.pop()
-            yield entry
-            real = os.path.realpath(entry)
-            if real not in seen and self.contains(entry) and entry.is_dir():
-                seen.add(real)
-                waiting.extend(entry.iterdir())
-
-    def _check_entry(self, model: str, entry: Path) -> None:
-        if not self.contains(entry):
-            raise not_found(model, f"{self._shown_link(entry)}, which is outside the repository")
+    def _check_entry(self, model: str, path: Path, real: Path) -> None:
+        if not real.is_relative_to(self._top):
+            raise not_found(model, f"{self._shown_link(path)}, which is outside the repository")
         try:
-            mode = entry.stat().st_mode
+            mode = real.stat().st_mode
         except PermissionError:
             raise
         except OSError as error:  # It was listed a moment ago, so it is a link to nothing or to itself.
-            raise not_found(model, f"{self._shown_link(entry)}, which does not exist") from error
+            raise not_found(model, f"{self._shown_link(path)}, which does not exist") from error
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise not_found(model, f"{self.shown(entry)} is neither a file nor a folder")
+            raise not_found(model, f"{self.shown(path)} is neither a file nor a folder")
 
     def _shown_link(self, entry: Path) -> str:
         return f"{self.shown(entry)} is a link to {entry.readlink()}"
+
+
+class Entry(NamedTuple):
+    """A file or folder by one of the paths that lead to it; `real` is the path with every link followed."""
+
+    path: Path
+    real: Path
+
+
+def entries(start: Path) -> Iterator[Entry]:
+    """`start` and everything below it by every path, as Triton goes; a link to a folder above it is not followed.
+
+    A folder is listed only when the next path is asked for, so who refuses a link before that never follows it.
+    """
+    waiting: list[tuple[Entry, frozenset[Path]]] = [(Entry(start, Path(os.path.realpath(start))), frozenset())]
+    while waiting:
+        entry, above = waiting.pop()
+        yield entry
+        if entry.real not in above and entry.real.is_dir():
+            waiting.extend((child, above | {entry.real}) for child in _children(entry))
+
+
+def _children(folder: Entry) -> Iterator[Entry]:
+    """Follow only each child's own link: the folder's path is real already, and chains of links are slow to follow."""
+    with os.scandir(folder.real) as children:
+        for child in children:
+            real = os.path.realpath(child.path) if child.is_symlink() else child.path
+            yield Entry(folder.path / child.name, Path(real))
 
 
 def _names(folder: Path) -> list[str]:
