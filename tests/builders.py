@@ -99,9 +99,9 @@ def serving(*, ready: bool = True, started: bool = True) -> Container:
     return Container(name=CONTAINER_TRITON, init=False, ready=ready, started=started, running=True)
 
 
-def ended_server(message: str = "", *, exit_code: int = 1, reason: str = "Error", finished_at: str = NOW) -> Container:
+def ended_server(message: str = "", *, exit_code: int = 1, reason: str = "Error", started_at: str = NOW) -> Container:
     """The `triton` container after it ended and before it is started again."""
-    ended = Terminated(exit_code=exit_code, reason=reason, message=message, finished_at=finished_at)
+    ended = Terminated(exit_code=exit_code, reason=reason, message=message, started_at=started_at, finished_at=NOW)
     return Container(
         name=CONTAINER_TRITON, init=False, waiting_reason="CrashLoopBackOff", last_terminated=ended, restarts=1
     )

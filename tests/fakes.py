@@ -15,7 +15,7 @@ import msgspec
 from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import MANAGER, content_hash
 from triton_operator.api.status import Condition, Status
-from triton_operator.cluster.errors import Conflict
+from triton_operator.cluster.errors import Conflict, Denied
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
@@ -45,6 +45,7 @@ class FakeCluster:
         self.pod_event_log: dict[str, list[PodEvent]] = {}
         self.used_configs: frozenset[str] = frozenset()
         self.fail_with: Exception | None = None
+        self.refuse: Kind | None = None
         self._version = 1000
 
     async def create(self, manifest: Manifest) -> Child:
@@ -96,6 +97,8 @@ class FakeCluster:
 
     def _store(self, manifest: Manifest, verb: str, *, uid: str, foreign: bool = False) -> Child:
         identity = identify(manifest)
+        if identity[0] is self.refuse:
+            raise Denied("not allowed", status=403)
         self._write(f"{verb} {identity[0]}/{identity[2]}")
         child = Child(
             kind=identity[0],

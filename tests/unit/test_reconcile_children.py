@@ -9,7 +9,8 @@ from tests.builders import SETTINGS, a_pod
 from tests.fakes import World
 from triton_operator.api.status import Truth
 from triton_operator.cluster.errors import Unavailable
-from triton_operator.cluster.observed import DeploymentState, Kind
+from triton_operator.cluster.observed import DeploymentState, Kind, RevisionState
+from triton_operator.reconcile import children
 
 
 async def test_a_new_object_gets_every_child_with_one_write_each_and_one_status() -> None:
@@ -283,6 +284,90 @@ async def test_an_unknown_version_keeps_what_runs_and_says_which_there_are() -> 
     assert world.condition("Accepted").reason == "UnknownVersion"
     assert "24.10" in world.condition("Accepted").message
     assert world.manifest(Kind.DEPLOYMENT) == before
+
+
+async def test_a_policy_is_restored_even_while_the_spec_is_refused() -> None:
+    world = World()
+    await world.reconcile()
+    world.edit(triton={"version": "23.01"})
+    await world.reconcile()
+    world.vanish(Kind.NETWORK_POLICY)
+    await world.reconcile()
+    assert world.names(Kind.NETWORK_POLICY) == ["digits"]
+    assert world.condition("Accepted").reason == "UnknownVersion"
+
+
+async def test_a_refused_child_does_not_keep_others_from_being_repaired() -> None:
+    world = World()
+    await world.reconcile()
+    world.cluster.refuse = Kind.SERVICE_ACCOUNT
+    world.change_child(Kind.SERVICE_ACCOUNT, fingerprint="edited")
+    world.change_child(Kind.NETWORK_POLICY, fingerprint="opened")
+    world.forget_writes()
+    await world.reconcile()
+    assert "apply NetworkPolicy/digits" in world.cluster.writes
+    assert world.condition("Accepted").status is Truth.FALSE
+
+
+async def test_an_autoscaled_deployment_that_somebody_stopped_is_started_again() -> None:
+    world = World(autoscaling={"minReplicas": 2, "maxReplicas": 8})
+    await world.reconcile()
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=0))
+    await world.reconcile()
+    assert _replicas(world) == 2
+    assert world.condition("Ready").status is Truth.FALSE
+
+
+async def test_a_late_event_of_a_dead_child_does_not_replace_its_successor() -> None:
+    world = World()
+    await world.reconcile()
+    dead = msgspec.structs.replace(world.child(Kind.SERVICE), uid="the-dead", resource_version=5)
+    assert world.store.put_child(dead) is None
+
+
+async def test_a_revision_that_another_hand_wrote_is_never_applied_to_pods() -> None:
+    world = World()
+    await world.reconcile()
+    name = world.names(Kind.REVISION)[0]
+    state = world.child(Kind.REVISION, name).state
+    assert isinstance(state, RevisionState)
+    evil = state.data.replace(b"example.org/triton-cpu:24.10", b"example.org/evil:1")
+    world.change_child(Kind.REVISION, name, foreign=True, state=msgspec.structs.replace(state, data=evil, number=99))
+    await world.reconcile()
+    containers = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
+    assert containers[0]["image"] == "example.org/triton-cpu:24.10"
+
+
+async def test_a_version_that_is_no_release_is_refused_with_its_path() -> None:
+    world = World(triton={"image": "example.org/mine:1", "version": "26.1"})
+    await world.reconcile()
+    assert world.condition("Accepted").reason == "InvalidSpec"
+    assert world.condition("Accepted").message.startswith("spec.triton.version: ")
+
+
+async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.reconcile()
+    world.change_child(Kind.DEPLOYMENT)
+    built: list[object] = []
+    monkeypatch.setattr(children, "build_children", lambda *_, **__: built.append(1) or [])
+    await world.reconcile()
+    assert built == []
+
+
+async def test_a_hand_on_replicas_between_two_passes_is_not_taken_for_settled() -> None:
+    world = World(replicas=2)
+    await world.reconcile()
+    for count in (5, 0, 2, 7):
+        state = world.child(Kind.DEPLOYMENT).state
+        assert isinstance(state, DeploymentState)
+        world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=count))
+        await world.reconcile()
+        assert _replicas(world) == 2
 
 
 async def test_a_pod_that_hangs_is_looked_at_again() -> None:

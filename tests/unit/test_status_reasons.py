@@ -18,6 +18,7 @@ from tests.builders import (
 )
 from tests.fakes import World
 from triton_operator.api.status import ModelState, Truth
+from triton_operator.cluster.errors import Unavailable
 from triton_operator.cluster.observed import Condition, Container, DeploymentState, Kind, PodEvent
 from triton_operator.triton.outcome import PrepareFailed, encode
 
@@ -146,8 +147,102 @@ async def test_a_kill_for_memory_is_out_of_memory() -> None:
 
 async def test_an_end_by_the_startup_probe_is_a_startup_timeout() -> None:
     world = await _world()
-    await _with_pods(world, prepared(), ended_server(exit_code=0, reason="Completed"))
+    await _with_pods(
+        world, prepared(), ended_server(exit_code=0, reason="Completed", started_at="2026-01-02T02:54:05Z")
+    )
     assert world.condition("Ready").reason == "StartupTimeout"
+
+
+async def test_an_end_by_the_liveness_probe_is_a_crash() -> None:
+    world = await _world()
+    await _with_pods(world, prepared(), ended_server(exit_code=0, reason="Completed"))
+    assert (world.condition("Ready").reason, "exit code 0" in world.condition("Ready").message) == ("Crashed", True)
+
+
+async def test_an_evicted_pod_beside_its_replacement_does_not_matter() -> None:
+    world = await _world()
+    evicted = a_pod("digits-1", revision=world.template_hash, containers=(), phase="Failed", reason="Evicted")
+    world.roll_out(
+        evicted, a_pod("digits-2", revision=world.template_hash, ready=True), current_replicas=1, updated_replicas=1
+    )
+    await world.reconcile()
+    assert world.condition("Ready").status is Truth.TRUE
+    assert world.condition("ModelsLoaded").status is Truth.TRUE
+
+
+async def test_an_evicted_pod_without_a_replacement_is_told() -> None:
+    world = await _world()
+    evicted = a_pod(
+        revision=world.template_hash, containers=(), phase="Failed", reason="Evicted", message="disk pressure"
+    )
+    world.roll_out(evicted)
+    await world.reconcile()
+    assert "disk pressure" in world.condition("Ready").message
+
+
+async def test_a_scale_up_by_the_autoscaler_is_no_failure() -> None:
+    world = await _world(autoscaling={"maxReplicas": 4})
+    first = a_pod(revision=world.template_hash, ready=True)
+    world.roll_out(first)
+    await world.reconcile()
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=3))
+    world.roll_out(
+        first, a_pod("digits-2", revision=world.template_hash, containers=(prepared(), serving(ready=False)))
+    )
+    await world.reconcile()
+    assert world.condition("Ready").reason == "RollingOut"
+    assert [reason for _, reason, _ in world.cluster.events] == ["Serving", "RollingOut"]
+
+
+async def test_the_last_failure_of_prepare_is_told_as_in_ready() -> None:
+    world = await _world()
+    failed = PrepareFailed(reason="ModelNotFound", model="digits", message="/digits is not there")
+    await _with_pods(world, ended_prepare(encode(failed).decode()))
+    assert world.status.last_failure is not None
+    assert (world.status.last_failure.reason, world.status.last_failure.message) == (
+        "ModelNotFound",
+        "/digits is not there",
+    )
+
+
+async def test_an_old_mount_warning_is_history_once_an_image_is_pulled() -> None:
+    world = await _world()
+    pod = a_pod(revision=world.template_hash, containers=(waiting("ContainerCreating"),))
+    world.cluster.pod_event_log[pod.uid] = [
+        PodEvent(type="Warning", reason="FailedMount", message="failed to sync configmap cache"),
+        PodEvent(type="Normal", reason="Pulling", message='Pulling image "big"'),
+    ]
+    world.roll_out(pod)
+    world.pass_time(30)
+    await world.reconcile()
+    assert world.condition("Ready").reason == "RollingOut"
+
+
+async def test_a_rollout_past_its_deadline_says_that_older_pods_serve_only_when_they_do() -> None:
+    world = await _world()
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    late = Condition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="too late")
+    for serving_replicas, expected in ((0, "too late"), (1, "too late; 1 older replicas go on serving")):
+        changed = msgspec.structs.replace(state, conditions=(late,), available_replicas=serving_replicas)
+        world.change_child(Kind.DEPLOYMENT, state=changed)
+        await world.reconcile()
+        assert world.condition("Ready").message == expected
+
+
+async def test_events_that_cannot_be_read_do_not_keep_the_status_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await _world()
+
+    async def refuse(*_: object) -> list[PodEvent]:
+        raise Unavailable("events are in another etcd, which is down")
+
+    monkeypatch.setattr(world.cluster, "pod_events", refuse)
+    world.roll_out(a_pod(revision=world.template_hash, containers=(waiting("ContainerCreating"),)))
+    world.pass_time(30)
+    await world.reconcile()
+    assert world.status.replicas == 1
 
 
 @pytest.mark.parametrize("container", ["prepare", "triton"])

@@ -45,7 +45,7 @@ class Reason:
     SERVING = "Serving"  # Ready=True: all replicas have all models.
     ROLLING_OUT = "RollingOut"  # Pods of the current generation are still coming up and nothing is wrong yet.
     SUSPENDED = "Suspended"  # `spec.suspend` is set.
-    SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0, or the autoscaler went there.
+    SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0.
 
     ACCEPTED = "Accepted"  # Accepted=True.
     INVALID_SPEC = "InvalidSpec"  # A field contradicts another one; the message names its path.
@@ -84,7 +84,6 @@ class Reason:
     PROGRESSING = "Progressing"  # Reconciling=True.
     SETTLED = "Settled"  # Reconciling=False or Stalled=False.
 
-    ENFORCED = "Enforced"  # PrivacyEnforced=True.
     TLS_NOT_CONFIGURED = "TLSNotConfigured"  # The profile asks for TLS and none is set up.
     POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy is not in the cluster yet.
 
@@ -100,6 +99,7 @@ TERMINAL = frozenset(
     {
         Reason.INVALID_SPEC,
         Reason.UNKNOWN_VERSION,
+        Reason.NAME_CONFLICT,
         Reason.MODEL_NOT_FOUND,
         Reason.MODEL_VERSION_NOT_FOUND,
         Reason.CONFIG_INVALID,
@@ -107,4 +107,7 @@ TERMINAL = frozenset(
         Reason.FORBIDDEN,
     }
 )
-"""Reasons that stay until a person acts: Stalled=True."""
+"""Reasons that stay until a person acts: Stalled=True.
+
+What the kubelet or the scheduler tries again by itself (pulls, volumes, restarts, free GPUs) is not among them.
+"""

@@ -28,7 +28,7 @@ LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_DEPLOYMENT = f"{GROUP}/model-deployment"
 LABEL_TRACK = f"{GROUP}/track"
 LABEL_REVISION = f"{GROUP}/revision"
-"""On pods only, never in a selector: which ControllerRevision a pod was rendered from."""
+"""On pods only, never in a selector: hash of the template that a pod was rendered from, see `resources.revision`."""
 
 COMPONENT_SERVER = "server"
 TRACK_STABLE = "stable"

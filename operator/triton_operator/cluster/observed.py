@@ -95,6 +95,7 @@ class Terminated(Record, frozen=True, kw_only=True):
     reason: str = ""
     signal: int = 0
     message: str = ""
+    started_at: str = ""
     finished_at: str = ""
 
 

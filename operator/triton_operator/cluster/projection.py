@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, LABEL_REVISION, MANAGER, SCALE_MANAGER
 from triton_operator.api.names import KIND as OWNER_KIND
-from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, MANAGER, SCALE_MANAGER
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
@@ -28,6 +28,7 @@ from triton_operator.cluster.observed import (
 from triton_operator.cluster.stored_objects import (
     ManagedFields,
     Metadata,
+    Owner,
     StoredChild,
     StoredCondition,
     StoredContainerStatus,
@@ -63,7 +64,7 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
         uid=metadata.uid,
         resource_version=int(metadata.resource_version),
         deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
-        owner_uid=next((owner.uid for owner in metadata.owner_references if owner.kind == OWNER_KIND), ""),
+        owner_uid=next((owner.uid for owner in metadata.owner_references if _is_deployment(owner)), ""),
         fingerprint=_fingerprint(stored),
         foreign=any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
         deleting=metadata.deletion_timestamp is not None,
@@ -109,6 +110,11 @@ def project_uid(body: bytes | msgspec.Raw) -> str:
 def child_projection(kind: Kind) -> Callable[[bytes | msgspec.Raw], Child]:
     """`project_child` for one kind, as a reflector wants it."""
     return lambda body: project_child(kind, body)
+
+
+def _is_deployment(owner: Owner) -> bool:
+    """Whatever the version: the owner may have been written by an operator of another one."""
+    return owner.kind == OWNER_KIND and owner.api_version.startswith(f"{GROUP}/")
 
 
 def _fingerprint(stored: StoredChild) -> str:
@@ -216,5 +222,6 @@ def _terminated(state: StoredTerminated | None) -> Terminated | None:
         reason=state.reason,
         signal=state.signal,
         message=state.message,
+        started_at=state.started_at or "",
         finished_at=state.finished_at or "",
     )

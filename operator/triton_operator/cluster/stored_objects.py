@@ -17,6 +17,7 @@ class Stored(msgspec.Struct, rename="camel"):
 class Owner(Stored):
     """One ownerReference."""
 
+    api_version: str = ""
     kind: str = ""
     name: str = ""
     uid: str = ""
@@ -102,6 +103,7 @@ class StoredTerminated(Stored):
     reason: str = ""
     signal: int = 0
     message: str = ""
+    started_at: str | None = None
     finished_at: str | None = None
 
 

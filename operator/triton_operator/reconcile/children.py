@@ -15,13 +15,14 @@ from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.execute import Blocked, Target, execute
 from triton_operator.reconcile.history import current_revision, kept_for_rollback, revision_number
-from triton_operator.reconcile.observation import Observation
+from triton_operator.reconcile.observation import Observation, own
 from triton_operator.reconcile.plan import (
     Applied,
     Manifest,
     Step,
     hand_over_step,
     identity,
+    is_as_applied,
     make_plan,
     plan_pruning,
     superfluous,
@@ -86,8 +87,17 @@ class Children:
             validate(observation.deployment.spec)
             revision = self._revision_for(observation.deployment, found)
         except InvalidSpec as error:
-            return Outcome(Blocked(error.reason, str(error)), found.summary() if found else None)
+            return await self._keep(key, observation, found, Blocked(error.reason, str(error)))
         return await self._converge(key, observation, revision, sight)
+
+    async def _keep(self, key: Key, observation: Observation, found: Revision | None, blocked: Blocked) -> Outcome:
+        """A spec that cannot be followed changes no pod, but what runs is still kept from other hands."""
+        if found is None:
+            return Outcome(blocked, None)
+        applied = self._applied.setdefault(key, {})
+        steps = make_plan(self._build(observation, found), observation.owned, applied)
+        await execute(steps, Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied))
+        return Outcome(blocked, found.summary())
 
     def _revision_for(self, deployment: ModelDeployment, found: Revision | None) -> Revision:
         """What is in the cluster, as long as nothing that touches pods changed: an upgrade rolls no pod."""
@@ -96,16 +106,31 @@ class Children:
         return render_new_revision(deployment, self._settings)
 
     async def _converge(self, key: Key, observation: Observation, revision: Revision, sight: Sight) -> Outcome:
-        number = revision_number(observation, revision)
-        wanted = build_children(observation.deployment, revision, number=number, replicas=sight.decision.apply)
+        wanted = self._build(observation, revision)
         applied = self._applied.setdefault(key, {})
         steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, applied)
         pruning = _pruning(wanted, observation)
         target = Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied)
         blocked = await execute(steps, target) or await self._prune(pruning, target)
-        if not (steps or pruning or blocked):
-            self._settled[key] = Settled(sight, revision.summary())
+        if not blocked:
+            self._settle(key, observation, wanted, revision.summary())
         return Outcome(blocked, revision.summary())
+
+    def _settle(self, key: Key, observation: Observation, wanted: list[Manifest], revision: RevisionSummary) -> None:
+        """Remember that there is nothing to do, if all is as it was in the answers to our own writes."""
+        owned = own(self._store.view(key), observation.deployment, self.applied_uids(key))
+        sight = _look(observation._replace(owned=owned))
+        if (
+            owned.keys() == {identity(body) for body in wanted}
+            and is_as_applied(owned, self._applied[key])
+            and _has_its_replicas(observation._replace(owned=owned), sight.decision)
+        ):
+            self._settled[key] = Settled(sight, revision)
+
+    def _build(self, observation: Observation, revision: Revision) -> list[Manifest]:
+        decision = decide_replicas(observation.deployment, observation.deployment_state)
+        number = revision_number(observation, revision)
+        return build_children(observation.deployment, revision, number=number, replicas=decision.apply)
 
     async def _prune(self, steps: list[Step], target: Target) -> Blocked | None:
         if any(step.kind is Kind.CONFIG_MAP for step in steps):
@@ -132,6 +157,11 @@ def _content(child: Child) -> tuple[object, ...]:
     """What of a child matters to a plan: not its status."""
     replicas = getattr(child.state, "replicas", None)
     return child.uid, child.fingerprint, child.owner_uid, child.foreign, child.deleting, replicas
+
+
+def _has_its_replicas(observation: Observation, decision: ReplicaDecision) -> bool:
+    state = observation.deployment_state
+    return decision.hand_over is None and state is not None and decision.apply in {None, state.replicas}
 
 
 def _handing_over(observation: Observation, decision: ReplicaDecision) -> list[Step]:

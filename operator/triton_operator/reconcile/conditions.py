@@ -43,7 +43,9 @@ def judge_all(situation: Situation) -> dict[str, Verdict]:
 def _available(situation: Situation) -> Verdict:
     serving = situation.state.available_replicas if situation.state else 0
     if serving:
-        return Verdict(Truth.TRUE, Reason.AVAILABLE, f"{serving} replicas serve")
+        return Verdict(
+            Truth.TRUE, Reason.AVAILABLE, f"{serving} {'replica serves' if serving == 1 else 'replicas serve'}"
+        )
     return Verdict(Truth.FALSE, Reason.UNAVAILABLE, "no replica serves")
 
 

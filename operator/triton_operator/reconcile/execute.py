@@ -40,18 +40,30 @@ class Target(NamedTuple):
 
 
 async def execute(steps: list[Step], target: Target) -> Blocked | None:
-    """Do the steps in order; stops at the first that cannot be done and says why. Outages raise ClusterError."""
+    """Do the steps in order; says why of the first that cannot be done. Outages raise ClusterError.
+
+    After that one nothing new is made, but what exists is still repaired: a policy that somebody opened is closed again
+    even while something else is refused.
+    """
+    first: Blocked | None = None
     for step in steps:
-        try:
-            blocked = await _do(step, target)
-        except Invalid as error:
-            blocked = Blocked(Reason.INVALID_SPEC, f"the API server refuses the {step.kind}: {error.message}")
-        except Denied as error:
-            blocked = Blocked(Reason.FORBIDDEN, f"the API server forbids the {step.kind}: {error.message}")
-        if blocked:
-            return blocked
-        log.info("%s %s %s: %s", step.verb, step.kind, step.name, step.why)
-    return None
+        if first and step.verb is Verb.CREATE:
+            continue
+        blocked = await _try(step, target)
+        first = first or blocked
+        if not blocked:
+            log.info("%s %s %s: %s", step.verb, step.kind, step.name, step.why)
+    return first
+
+
+async def _try(step: Step, target: Target) -> Blocked | None:
+    try:
+        return await _do(step, target)
+    except Invalid as error:
+        return Blocked(Reason.INVALID_SPEC, f"the API server refuses the {step.kind}: {error.message}")
+    except Denied as error:
+        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.message else Reason.FORBIDDEN
+        return Blocked(reason, f"the API server forbids the {step.kind}: {error.message}")
 
 
 def judge_owner(child: Child, owner_uid: str) -> Blocked | None:

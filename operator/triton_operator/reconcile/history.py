@@ -73,6 +73,7 @@ def _newest_first(observation: Observation) -> list[tuple[Child, RevisionState]]
     found = [
         (child, child.state)
         for child in observation.owned.values()
-        if isinstance(child.state, RevisionState) and not child.deleting
+        # What another hand wrote into a revision is never applied to pods; the plan replaces it.
+        if isinstance(child.state, RevisionState) and not child.deleting and not child.foreign
     ]
     return sorted(found, key=lambda pair: (pair[1].number, pair[0].name), reverse=True)

@@ -1,7 +1,7 @@
 """Everything one pass judges, gathered into one frozen value.
 
-`observe` reads the store and, for pods that hang without saying why, their Events; all later steps are pure functions
-of the result.
+The reconciler fills it from the store and, for pods that hang without saying why, from their Events; all later steps
+are pure functions of it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from triton_operator.reconcile.store import ChildId, View
 
 PENDING_GRACE = timedelta(seconds=5)
 """How long a pod may sit in ContainerCreating before its Events are read."""
+
+LONGEST_LOOK = timedelta(seconds=60)
+"""At least this often they are read again."""
 
 
 class Observation(NamedTuple):

@@ -61,6 +61,16 @@ def make_plan(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], applie
     return steps
 
 
+def is_as_applied(owned: Mapping[ChildId, Child], applied: Memory) -> bool:
+    """Whether every child is what our last apply made of it."""
+    return all(
+        child_id in applied
+        and (applied[child_id].uid, applied[child_id].fingerprint) == (child.uid, child.fingerprint)
+        and not (child.foreign or child.deleting)
+        for child_id, child in owned.items()
+    )
+
+
 def superfluous(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child]) -> list[Child]:
     """Our children that are not wanted."""
     needed = {identity(manifest) for manifest in wanted}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
+from triton_operator.resources.pod import STARTUP_SECONDS
 from triton_operator.triton.outcome import PrepareFailed, read_prepare
 from triton_operator.triton.server_log import LoadFailure, read_server
 
@@ -28,7 +30,10 @@ _PULL_REASONS = frozenset(
     }
 )
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_PAST_THE_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
+"""Events after which an older warning about a volume is history."""
 _MESSAGE_LINES = 5
+STARTUP_BUDGET = timedelta(seconds=STARTUP_SECONDS)
 
 
 class Diagnosis(NamedTuple):
@@ -107,14 +112,7 @@ def _container_not_made(pod: Pod) -> Diagnosis | None:
 def _prepare_failed(pod: Pod) -> Diagnosis | None:
     container = _find(pod, CONTAINER_PREPARE)
     ended = _last_end(container)
-    if ended is None or ended.exit_code == 0:
-        return None
-    if ended.reason == "OOMKilled":
-        return Diagnosis(Reason.OUT_OF_MEMORY, f"container {CONTAINER_PREPARE} was killed for memory")
-    report = read_prepare(ended.message)
-    if isinstance(report, PrepareFailed):
-        return Diagnosis(report.reason, report.message, report.model)
-    return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {_describe_end(ended)}")
+    return judge_end(container, ended) if container and ended and ended.exit_code else None
 
 
 def _server_failed(pod: Pod) -> Diagnosis | None:
@@ -126,20 +124,30 @@ def _server_failed(pod: Pod) -> Diagnosis | None:
 
 
 def judge_end(container: Container, ended: Terminated) -> Diagnosis:
-    """What the end of a serving container means."""
+    """What the end of a container means; also told as the last failure, after it is mended."""
     if ended.reason == "OOMKilled":
-        return Diagnosis(
-            Reason.OUT_OF_MEMORY,
-            f"container {container.name} was killed for memory; raise spec.resources.limits.memory or remove the limit",
-        )
+        advice = "" if container.init else "; raise spec.resources.limits.memory or remove the limit"
+        return Diagnosis(Reason.OUT_OF_MEMORY, f"container {container.name} was killed for memory{advice}")
+    return _judge_prepare(ended) if container.name == CONTAINER_PREPARE else _judge_server(container, ended)
+
+
+def _judge_prepare(ended: Terminated) -> Diagnosis:
+    report = read_prepare(ended.message)
+    if isinstance(report, PrepareFailed):
+        return Diagnosis(report.reason, report.message, report.model)
+    return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {_describe_end(ended)}")
+
+
+def _judge_server(container: Container, ended: Terminated) -> Diagnosis:
     found = next(iter(read_server(ended.message)), None)
     if isinstance(found, LoadFailure):
         version = f" version {found.version}" if found.version else ""
         return Diagnosis(
             Reason.MODEL_LOAD_FAILED, f"failed to load '{found.model}'{version}: {found.message}", found.model
         )
-    if ended.exit_code == 0 and not container.started:
-        # Seen: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message.
+    if ended.exit_code == 0 and _ran_for(ended) >= STARTUP_BUDGET and not container.ready:
+        # Seen: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message. A kill by
+        # the liveness probe looks the same but for the time.
         return Diagnosis(
             Reason.STARTUP_TIMEOUT, f"container {container.name} was not ready within its start-up budget and was ended"
         )
@@ -147,10 +155,16 @@ def judge_end(container: Container, ended: Terminated) -> Diagnosis:
     return Diagnosis(Reason.CRASHED, f"{how}: {found.message}" if found else how, found.model if found else "")
 
 
+def _ran_for(ended: Terminated) -> timedelta:
+    if not (ended.started_at and ended.finished_at):
+        return timedelta(0)
+    return datetime.fromisoformat(ended.finished_at) - datetime.fromisoformat(ended.started_at)
+
+
 def _volume_not_mounted(events: Sequence[PodEvent]) -> Diagnosis | None:
     for event in reversed(events):
-        if event.type != "Warning":
-            continue
+        if event.reason in _PAST_THE_VOLUMES:
+            return None
         if event.reason in {"FailedMount", "FailedAttachVolume"}:
             missing = "not found" in event.message
             return Diagnosis(Reason.DEPENDENCY_MISSING if missing else Reason.VOLUME_UNBOUND, event.message)

@@ -44,10 +44,8 @@ def _make_sure_it_is_not_suspended(situation: Situation) -> Verdict | None:
 
 
 def _make_sure_pods_are_wanted(situation: Situation) -> Verdict | None:
-    if situation.wanted:
+    if situation.wanted or situation.observation.deployment.spec.autoscaling:
         return None
-    if situation.observation.deployment.spec.autoscaling:
-        return Verdict(Truth.TRUE, Reason.SCALED_TO_ZERO, "the autoscaler has scaled to zero")
     return Verdict(Truth.FALSE, Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve again")
 
 
@@ -70,7 +68,9 @@ def _make_sure_the_rollout_moves(situation: Situation) -> Verdict | None:
     condition = _deployment_condition(situation, "Progressing")
     if condition is None or condition.reason != "ProgressDeadlineExceeded":
         return None
-    return Verdict(Truth.FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED, f"{condition.message}; old pods go on serving")
+    serving = situation.state.available_replicas if situation.state else 0
+    old = f"; {serving} older replicas go on serving" if serving else ""
+    return Verdict(Truth.FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED, f"{condition.message}{old}")
 
 
 def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:

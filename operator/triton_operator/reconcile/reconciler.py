@@ -17,7 +17,15 @@ from triton_operator.cluster.errors import ClusterError
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.children import Children, Outcome
 from triton_operator.reconcile.execute import Blocked
-from triton_operator.reconcile.observation import PENDING_GRACE, Observation, is_hanging, own, read_pod_events
+from triton_operator.reconcile.observation import (
+    LONGEST_LOOK,
+    PENDING_GRACE,
+    Observation,
+    created,
+    is_hanging,
+    own,
+    read_pod_events,
+)
 from triton_operator.reconcile.situation import assess
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.store import Key, Known, Store
@@ -70,7 +78,12 @@ class Reconciler:
         return Observation(deployment, previous, owned, view.pods, {}, self._clock())
 
     async def _with_events(self, observation: Observation) -> Observation:
-        events = await read_pod_events(self._cluster, observation.pods, observation.now)
+        """Events of pods that hang; without them the status says less, which is better than no status."""
+        try:
+            events = await read_pod_events(self._cluster, observation.pods, observation.now)
+        except ClusterError as error:
+            log.warning("events of pods cannot be read: %s", error)
+            return observation
         return observation._replace(pod_events=events)
 
     async def _report_unreadable(self, key: Key, known: Known, error: InvalidSpec) -> float | None:
@@ -104,6 +117,8 @@ def _look_again(observation: Observation, blocked: Blocked | None) -> float | No
     """Nobody tells us when a stranger's object goes, or when the kubelet has written an Event."""
     if blocked:
         return BLOCKED_RETRY_SECONDS
-    if any(is_hanging(pod) for pod in observation.pods):
-        return PENDING_GRACE.total_seconds()
-    return None
+    ages = [observation.now - created(pod) for pod in observation.pods if is_hanging(pod)]
+    if not ages:
+        return None
+    # The longer a pod hangs, the less likely is news: a big image may be pulled for half an hour.
+    return min(max(min(ages), PENDING_GRACE), LONGEST_LOOK).total_seconds()

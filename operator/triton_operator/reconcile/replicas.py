@@ -26,10 +26,12 @@ def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -
         return ReplicaDecision(0)
     if spec.autoscaling is None:
         return ReplicaDecision(spec.replicas)
-    if live is None or not live.owns_replicas:
+    if live is None:
         return ReplicaDecision(None)
-    # An autoscaler does not touch a Deployment with 0 replicas, so resuming has to start it.
-    return ReplicaDecision(None, hand_over=live.replicas or spec.autoscaling.min_replicas)
+    if live.replicas == 0:
+        # A HorizontalPodAutoscaler does not touch a Deployment with 0 replicas: whoever set that, it must be started.
+        return ReplicaDecision(None, hand_over=spec.autoscaling.min_replicas)
+    return ReplicaDecision(None, hand_over=live.replicas if live.owns_replicas else None)
 
 
 def wanted_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> int:

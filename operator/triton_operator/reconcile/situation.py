@@ -48,7 +48,7 @@ class Situation(NamedTuple):
 
     @property
     def was_serving(self) -> bool:
-        """Whether this very generation was served before: then pods that are not ready are news."""
+        """Whether as many replicas of this very generation served before: then pods that are not ready are news."""
         previous = self.observation.previous
         if previous is None:
             return False
@@ -56,7 +56,10 @@ class Situation(NamedTuple):
         return any(
             condition.type == READY
             and condition.observed_generation == generation
-            and (condition.status is Truth.TRUE or condition.reason == Reason.PODS_NOT_READY)
+            and (
+                condition.reason == Reason.PODS_NOT_READY
+                or (condition.status is Truth.TRUE and previous.ready_replicas >= self.wanted)
+            )
             for condition in previous.conditions
         )
 
@@ -64,7 +67,9 @@ class Situation(NamedTuple):
 def assess(observation: Observation, blocked: Blocked | None, revision: RevisionSummary | None) -> Situation:
     """Work out the facts."""
     deployment = observation.deployment
-    pods = tuple(pod for pod in observation.pods if _is_current(pod, revision) and not pod.deleting)
+    current = tuple(pod for pod in observation.pods if _is_current(pod, revision) and not pod.deleting)
+    # An evicted pod stays for days beside its replacement; it counts only while there is nothing else.
+    pods = tuple(pod for pod in current if not is_over(pod)) or current
     gpu = deployment.spec.gpu
     found = (
         diagnose(pod, observation.pod_events.get(pod.uid, ()), gpu.resource_name if gpu else "")
@@ -85,6 +90,11 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
 def is_ready(pod: Pod) -> bool:
     """The kubelet's own judgement: Triton answered its strict readiness probe."""
     return any(condition.type == "Ready" and condition.status == "True" for condition in pod.conditions)
+
+
+def is_over(pod: Pod) -> bool:
+    """Whether the kubelet will never run this pod again."""
+    return pod.phase in {"Failed", "Succeeded"}
 
 
 def _is_current(pod: Pod, revision: RevisionSummary | None) -> bool:

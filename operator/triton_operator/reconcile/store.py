@@ -77,19 +77,6 @@ class Store:
         """The object is gone; its children follow by their own events."""
         self._known.pop((namespace, name), None)
 
-    def replace_deployments(self, bodies: Iterable[dict[str, Any]], namespace: str | None) -> set[Key]:
-        """Take in a whole list (of one namespace, or of all): objects that are not in it are gone."""
-        gone = {key for key in self._known if namespace in (None, key[0])}
-        changed = set()
-        for body in bodies:
-            key = (body["metadata"]["namespace"], body["metadata"]["name"])
-            gone.discard(key)
-            if self.put_deployment(body):
-                changed.add(key)
-        for key in gone:
-            self.forget_deployment(*key)
-        return changed | gone
-
     def remember_status(self, key: Key, uid: str, status: Status, resource_version: int) -> None:
         """Our own status write, so that its echo is no news."""
         known = self._known.get(key)
@@ -101,8 +88,8 @@ class Store:
         key = self._homes.setdefault(child.uid, (child.namespace, child.deployment))
         table = self._children[key]
         old = table.get((child.kind, child.name))
-        if old and old.resource_version >= child.resource_version and old.uid == child.uid:
-            return None
+        if old and old.resource_version >= child.resource_version:
+            return None  # A late event, of this object or of a dead one of the same name.
         table[child.kind, child.name] = child
         return key
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import Spec
+from triton_operator.triton.versions import parse
 
 
 def validate(spec: Spec) -> None:
@@ -19,6 +20,7 @@ def validate(spec: Spec) -> None:
     _make_sure_models_are_named_once(spec)
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
+    _make_sure_the_version_is_a_release(spec)
 
 
 def _make_sure_there_is_one_source(spec: Spec) -> None:
@@ -54,3 +56,12 @@ def _make_sure_bounds_are_in_order(spec: Spec) -> None:
     if bounds and bounds.max_replicas < bounds.min_replicas:
         message = f"{bounds.max_replicas} is less than minReplicas {bounds.min_replicas}"
         raise InvalidSpec(Reason.INVALID_SPEC, "spec.autoscaling.maxReplicas", message)
+
+
+def _make_sure_the_version_is_a_release(spec: Spec) -> None:
+    if spec.triton.version is None:
+        return
+    try:
+        parse(spec.triton.version)
+    except ValueError as error:
+        raise InvalidSpec(Reason.INVALID_SPEC, "spec.triton.version", str(error)) from error

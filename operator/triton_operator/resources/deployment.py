@@ -21,7 +21,6 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
         "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
         # The current ReplicaSet and two old ones: as many as there are ControllerRevisions.
         "revisionHistoryLimit": HISTORY - 1,
-        "minReadySeconds": 0,
         "paused": False,
     }
     if replicas is not None:

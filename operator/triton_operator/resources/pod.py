@@ -159,7 +159,7 @@ def _server_resources(spec: Spec) -> Manifest:
     if spec.gpu:
         limits[spec.gpu.resource_name] = str(spec.gpu.count)
         requests[spec.gpu.resource_name] = str(spec.gpu.count)
-    return {"requests": requests, "limits": limits}
+    return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 
 
 def _volumes(spec: Spec, config_name: str) -> list[Manifest]:

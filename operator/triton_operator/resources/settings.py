@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from triton_operator.api.spec import Struct
+from triton_operator.triton.versions import parse
 
 
 class Accelerator(StrEnum):
@@ -44,8 +45,14 @@ class SettingsInvalid(Exception):
 def load(path: Path) -> Settings:
     """Read the settings file; raises SettingsInvalid."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        settings = msgspec.json.decode(path.read_bytes(), type=Settings)
     except OSError as error:
         raise SettingsInvalid(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
         raise SettingsInvalid(f"{path}: {error}") from error
+    for index, entry in enumerate(settings.images):
+        try:
+            parse(entry.version)
+        except ValueError as error:
+            raise SettingsInvalid(f"{path}: images[{index}].version: {error}") from error
+    return settings
