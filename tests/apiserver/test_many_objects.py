@@ -7,16 +7,24 @@ the operator writes: what is counted is its own work.
 from __future__ import annotations
 
 import asyncio
+import copy
+import json
+import statistics
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.apiserver.operator_process import OperatorProcess
-from tests.apiserver.world import Namespace
+from tests.apiserver.world import Namespace, Object
+from triton_operator.cluster.observed import Kind
 
 COUNT = 500
 CPU_MILLISECONDS_PER_OBJECT = 8.0
+"""On a core of usual speed; a slower or busier one is measured in the same run and the figure scaled by it."""
+USUAL_COPY = 47e-9
+"""CPU seconds for each byte of JSON, to deep-copy a live Deployment: typical of the two-core machines that this is
+developed on (260 µs for 5.5 KB). Shared machines were seen up to four times slower, and then everything is."""
 EVERYTHING = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
 """Adds the autoscaler and the disruption budget, so that every kind of child is there."""
 
@@ -31,7 +39,7 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
             idle = operator.resident_megabytes()
             cpu, began = operator.cpu_seconds(), time.monotonic()
             await world.create(COUNT, **EVERYTHING)
-            await _until_written(operator)
+            slowness = await _until_written(operator, (await world.children(Kind.DEPLOYMENT))[0])
             took = time.monotonic() - began
             spent = (operator.cpu_seconds() - cpu) * 1000 / COUNT
             writes = operator.writes()
@@ -44,7 +52,8 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
     with capsys.disabled():
         print(
             f"\n{COUNT} objects with {sum(children.values()) / COUNT:.0f} children each, over TLS: "
-            f"{spent:.1f} CPU-ms an object, {took:.0f} s in all, "
+            f"{spent / slowness:.1f} CPU-ms an object ({spent:.1f} here, on a core that is {slowness:.1f} times slower "
+            f"than usual), {took:.0f} s in all, "
             f"{sum(writes.values()) / COUNT:.2f} writes an object; "
             f"over two resyncs {sum(at_rest.values())} writes and {rest:.1f} CPU-ms a second; "
             f"RSS {idle:.0f} -> {full:.0f} MB"
@@ -53,11 +62,25 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
     assert all(writes[kind] <= children[kind] for kind in children), writes
     assert writes["ModelDeployment/status"] <= 2 * COUNT
     assert not at_rest
-    assert spent <= CPU_MILLISECONDS_PER_OBJECT
+    assert spent / slowness <= CPU_MILLISECONDS_PER_OBJECT
 
 
-async def _until_written(operator: OperatorProcess) -> None:
-    """Wait until every object has its status, asking the operator: lists of all objects would load the API server."""
+async def _until_written(operator: OperatorProcess, sample: Object) -> float:
+    """Wait until every object has its status, and see meanwhile how much slower than usual the cores are.
+
+    The operator is asked, because lists of all objects would load the API server.
+    """
+    size = len(json.dumps(sample))
+    seen = []
     async with asyncio.timeout(300):
-        while operator.writes()["ModelDeployment/status"] < COUNT:  # noqa: ASYNC110 - it is another process
+        while operator.writes()["ModelDeployment/status"] < COUNT:
+            seen.append(_copy_seconds(sample) / size / USUAL_COPY)
             await asyncio.sleep(0.5)
+    return statistics.median(seen)
+
+
+def _copy_seconds(sample: Object, times: int = 20) -> float:
+    began = time.process_time()
+    for _ in range(times):
+        copy.deepcopy(sample)
+    return (time.process_time() - began) / times

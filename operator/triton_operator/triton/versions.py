@@ -8,6 +8,7 @@ is bundled, because an operator that cannot reach the internet must still be abl
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 
@@ -141,6 +142,7 @@ class Vulnerability(NamedTuple):
     message: str
 
 
+@cache
 def vulnerability(version: Version) -> Vulnerability | None:
     """The known vulnerabilities of a release as one finding, None for a release at or above the floor."""
     missing = sorted((each for each in BULLETINS if version < each.fixed_in), key=lambda each: -each.worst)
