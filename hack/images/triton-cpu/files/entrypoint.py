@@ -27,6 +27,7 @@ COLLECT_SECONDS = 0.5
 # After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
 OWN_END_SECONDS = 30.0
 STOP_SECONDS = 5.0
+UNEXPECTED_END = 1  # the container's exit code when a model process ended with 0 and nobody asked it to
 _PARENT, _EXIT_STATUS = 1, -1  # places in /proc/PID/stat after the name, proc(5)
 _MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # the stub's first argument, as /models/digits/1/model.pt
 
@@ -98,9 +99,10 @@ class Watch:
             status = exit_status(self._proc, pid)
             if status is None:
                 self._models.pop(pid, None)  # the number may come back with another process
-            if self.stopping or self.failure or not status:
                 continue
-            self.failure = exit_code(status)
+            if self.stopping or self.failure:
+                continue
+            self.failure = exit_code(status) or UNEXPECTED_END
             print(f"model process of '{self._models[pid][1]}' died: {describe(status)}", file=sys.stderr, flush=True)
             self.deadline = time.monotonic() + (0 if os.WIFSIGNALED(status) else OWN_END_SECONDS)
 
