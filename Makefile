@@ -5,6 +5,8 @@ PYTHON ?= python3
 # Each runs a command in its Python environment and makes that first when it is missing (hack/environment.py).
 DEMO := $(PYTHON) -m hack.environment demo
 DEV := $(PYTHON) -m hack.environment dev
+# Says what is wrong with the machine while nothing has been changed on it.
+PREFLIGHT := $(PYTHON) -m hack.preflight
 
 .DEFAULT_GOAL := help
 
@@ -14,6 +16,7 @@ help:  ## List these commands.
 
 .PHONY: demo
 demo:  ## Cluster, operator, model, predictions: everything from nothing, reused the second time.
+	@$(PREFLIGHT) demo
 	@$(DEMO) python -m hack.demo up
 
 .PHONY: demo-down
@@ -22,6 +25,7 @@ demo-down:  ## Remove all that `make demo` brought up; only the cache folder sta
 
 .PHONY: test
 test:  ## Every tier of tests, in one run; the last line says what was skipped and why.
+	@$(PREFLIGHT) test
 	@$(DEV) pytest
 
 .PHONY: check
@@ -51,10 +55,12 @@ test-unit test-wiring test-training test-chart test-apiserver:
 
 .PHONY: e2e
 e2e:  ## A real node, a real Triton, real clients: minutes.
+	@$(PREFLIGHT) test
 	@$(DEV) pytest tests/e2e
 
 .PHONY: cluster-up
 cluster-up:  ## A local cluster (CLUSTER=current|kind|native chooses which).
+	@$(PREFLIGHT) demo
 	@$(DEMO) python -m hack.cluster up
 
 .PHONY: cluster-down

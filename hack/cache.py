@@ -29,9 +29,14 @@ def cache_dir() -> Path:
     person who invoked the command. Raises NotADirectoryError for a relative
     value or one that names a file.
     """
-    folder = locate(os.environ, _home_of(os.environ.get("SUDO_USER")))
+    folder = cache_place()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def cache_place() -> Path:
+    """Return the same folder without making it, for questions that must change nothing; raises as `cache_dir`."""
+    return locate(os.environ, _home_of(os.environ.get("SUDO_USER")))
 
 
 def locate(environ: Mapping[str, str], home: Path) -> Path:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cache import cache_dir, filled, locked
+from hack.cache import cache_dir, cache_place, filled, locked
 from hack.cluster.failures import BuildError
 from hack.cluster.gotoolchain import go_program
 from hack.progress import step
@@ -70,7 +70,7 @@ def built(module: GoModule) -> Path:
 
 def output_folder(module: GoModule) -> Path:
     """Return where the module's programs are or will be."""
-    return cache_dir() / "tools" / f"{module.name}-{fingerprint(module)}"
+    return cache_place() / "tools" / f"{module.name}-{fingerprint(module)}"
 
 
 def fingerprint(module: GoModule) -> str:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from hack.cache import cache_dir, locked
 from hack.cluster.failures import ClusterError
 from hack.cluster.handle import kubectl_command, port_forwarded
@@ -76,7 +74,7 @@ def up() -> KindCluster:
     folder = cache_dir() / "kind"
     share = folder / "share"
     share.mkdir(parents=True, exist_ok=True)
-    config = with_share(yaml.safe_load(CONFIG.read_text()), share)
+    config = with_share(_config(), share)
     cluster = KindCluster(config["name"], folder / "kubeconfig", share)
     with locked("kind"):
         if cluster.name not in _kind("get", "clusters").split():
@@ -88,13 +86,13 @@ def up() -> KindCluster:
 
 def running() -> KindCluster | None:
     """Return the kind cluster when it exists."""
-    name = yaml.safe_load(CONFIG.read_text())["name"]
+    name = _config()["name"]
     return up() if name in _kind("get", "clusters").split() else None
 
 
 def down() -> None:
     """Delete the kind cluster and its files; nothing happens when there is none."""
-    name = yaml.safe_load(CONFIG.read_text())["name"]
+    name = _config()["name"]
     folder = cache_dir() / "kind"
     with locked("kind"), step(f"delete the kind cluster {name}"):
         _kind("delete", "cluster", "--name", name, "--kubeconfig", str(folder / "kubeconfig"))
@@ -108,7 +106,16 @@ def with_share(config: dict[str, Any], share: Path) -> dict[str, Any]:
     return {**config, "nodes": nodes}
 
 
+def _config() -> dict[str, Any]:
+    import yaml  # Here, so that the preflight runs before there is an environment with packages.
+
+    config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
+    return config
+
+
 def _create(cluster: KindCluster, config: dict[str, Any], path: Path) -> None:
+    import yaml
+
     path.write_text(yaml.safe_dump(config))
     words = ("--config", str(path), "--kubeconfig", str(cluster.kubeconfig), "--wait", "180s")
     with step(f"create the kind cluster {cluster.name}"):

@@ -18,13 +18,13 @@ import yaml
 from hack import cluster as clusters
 from hack.cache import cache_dir
 from hack.cluster import Cluster
-from hack.cluster.native import preflight
 from hack.cluster.programs import are_built
 from hack.demo.next_steps import next_steps
 from hack.demo.predictions import Prober, show_predictions, write_request
 from hack.images import build
 from hack.images.builder import Image
 from hack.install import install_operator, kubectl, make_namespace
+from hack.preflight import require_machine
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits
 from triton_operator.cli.report import verdict
@@ -44,7 +44,8 @@ class DemoFailed(Exception):
 def up() -> None:
     """Bring up what is missing and show predictions over HTTP and gRPC."""
     started = time.monotonic()
-    check_machine()
+    require_machine()
+    announce_builds()
     cluster, images = bring_up()
     cluster.load_images(images.values())
     with step("install the operator with Helm"):
@@ -56,14 +57,10 @@ def up() -> None:
     say(f"\n✓ {bold('the demo took')} {time.monotonic() - started:.0f} s")
 
 
-def check_machine() -> None:
-    """Raise ClusterError before anything is changed where the machine cannot do it."""
-    chosen = clusters.which()
-    if chosen.kind == "native" and clusters.running() is None:
-        built = are_built()
-        preflight.require(preflight.findings(preflight.look(cache_dir(), built=built)))
-        if not built:
-            say(f"The first run fetches and builds into {cache_dir()}: about 15 minutes. Later runs take one or two.")
+def announce_builds() -> None:
+    """Say that the first run takes its time, and where."""
+    if clusters.which().kind == "native" and not are_built():
+        say(f"The first run fetches and builds into {cache_dir()}: about 15 minutes. Later runs take one or two.")
 
 
 def bring_up() -> tuple[Cluster, dict[str, Image]]:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hack.cache import cache_dir, locked
+from hack.cache import cache_dir, cache_place, locked
 from hack.cluster.failures import ClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.native import preflight, record
 from hack.cluster.native.images import import_images, stored
 from hack.cluster.native.layout import SHARE_IN_NODE, Layout
-from hack.cluster.native.start import start
 from hack.cluster.native.stop import clear, node_processes, stop
 from hack.cluster.programs import are_built, tools
 from hack.progress import say, step
@@ -37,7 +36,7 @@ _LOCK = "native-node"
 
 def layout() -> Layout:
     """Return where the node's files are."""
-    return Layout(cache_dir() / "node")
+    return Layout(cache_place() / "node")
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,9 @@ def status() -> dict[str, dict[str, Any]]:
 
 
 def _start(place: Layout) -> NativeCluster:
-    # Imported late: the images are built by programs that this package provides.
+    # Imported late: the images are built by programs that this package provides, and a start needs packages that
+    # are not there yet when the preflight runs.
+    from hack.cluster.native.start import start
     from hack.images import build
 
     programs = tools()

@@ -1,8 +1,8 @@
 """Whether the machine can be a node, found out before anything on it is changed.
 
-Enters: facts. Leaves: findings, each with what to do. Called by `start`, first
-with facts that can be read, then with what a short trial in throw-away
-namespaces shows.
+Enters: facts. Leaves: findings, each with what to do. Called by `hack.preflight`
+and `node` with facts that can be read, then by `start` with what a short trial
+in throw-away namespaces shows. The first part needs the standard library only.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def look(cache: Path, *, built: bool) -> Machine:
 
 def findings(machine: Machine) -> list[str]:
     """Return what is wrong, one sentence each with what to do; empty when the machine will do."""
-    found = [*_rights(machine), *_space(machine)]
+    found = [*lacking_rights(machine), *_space(machine)]
     found.extend(
         f"the program {name} is missing: install the package {_PROGRAMS[name]}" for name in machine.missing_programs
     )
@@ -73,7 +73,8 @@ def require(found: list[str]) -> None:
         raise MachineError("this machine cannot run a native node:\n" + "\n".join(f"  - {each}" for each in found))
 
 
-def _rights(machine: Machine) -> list[str]:
+def lacking_rights(machine: Machine) -> list[str]:
+    """Return the findings about who calls; they hold also for using a node that runs."""
     if machine.user_id != 0:
         return [f"it needs root (user id is {machine.user_id}): call it with `sudo -E`, {_ELSE}"]
     lacking = [name for name, bit in _CAPABILITIES.items() if not machine.capabilities >> bit & 1]

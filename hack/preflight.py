@@ -1,0 +1,53 @@
+"""Whether `make demo`, `make cluster-up` or `make test` can do its work here, before anything is fetched or changed.
+
+Enters: `demo` or `test`, and the machine. Leaves: exit status 1 with what is wrong and what to do; for `test` a remark,
+as every tier but the last runs anywhere. The Makefile calls it with the system's Python before it makes an environment,
+so it needs the standard library only and creates nothing, not even the cache folder.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from hack import environment as _refuses_an_old_python  # noqa: F401 - with a sentence, where others would trace back.
+
+# isort: split
+from hack import cluster as clusters
+from hack.cache import cache_place
+from hack.cluster.failures import ClusterError
+from hack.cluster.native import preflight
+from hack.cluster.programs import are_built
+from hack.progress import say
+
+COMMANDS = ("demo", "test")
+
+
+def main(arguments: list[str]) -> int:
+    """Check for the command that is named."""
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        say(f"usage: python3 -m hack.preflight {'|'.join(COMMANDS)}")
+        return 2
+    try:
+        require_machine()
+    except (ClusterError, NotADirectoryError) as error:
+        if arguments == ["test"]:
+            say(f"tests/e2e will be skipped, and with CI=true fail: {error}")
+            return 0
+        say(f"error: {error}")
+        return 1
+    return 0
+
+
+def require_machine() -> None:
+    """Raise ClusterError, listing what is wrong, where the cluster that would be chosen cannot be started here.
+
+    A node that runs already asks for rights only; kind and a cluster of somebody else are left to themselves.
+    """
+    if clusters.which().kind != "native":
+        return
+    machine = preflight.look(cache_place(), built=are_built())
+    preflight.require(preflight.findings(machine) if clusters.running() is None else preflight.lacking_rights(machine))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
