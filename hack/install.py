@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from hack.cluster import tools
 from hack.cluster.handle import Cluster
 from hack.images.builder import Image
@@ -50,24 +52,18 @@ def uninstall_operator(cluster: Cluster) -> None:
     kubectl(cluster, "delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
-def make_namespace(cluster: Cluster, name: str) -> None:
-    """A namespace that admits only pods of the level `restricted`."""
-    metadata = {"name": name, "labels": RESTRICTED}
+def make_namespace(cluster: Cluster, name: str, **labels: str) -> None:
+    """A namespace that admits only pods of the level `restricted`, with further labels if there are any."""
+    metadata = {"name": name, "labels": RESTRICTED | labels}
     kubectl(
         cluster, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     )
 
 
 def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
-    """Helm values for images that were built here: the operator, and the CPU server as default for the CPU."""
+    """Helm values for images that were built here: the operator, and the CPU server beside the chart's own."""
     repository, _, tag = images["operator"].reference.rpartition(":")
-    nvidia = {
-        "image": "nvcr.io/nvidia/tritonserver:26.11-py3",
-        "version": "26.11",
-        "backends": ["pytorch", "python", "onnxruntime"],
-        "accelerator": "GPU",
-        "default": True,
-    }
+    own = yaml.safe_load((CHART / "values.yaml").read_text())["images"]  # A list in values replaces the chart's.
     local = {
         "image": images["triton-cpu"].reference,
         "version": CPU_TRITON_VERSION,
@@ -75,7 +71,7 @@ def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
         "accelerator": "CPU",
         "default": True,
     }
-    return {"image": {"repository": repository, "tag": tag}, "images": [nvidia, local]}
+    return {"image": {"repository": repository, "tag": tag}, "images": [*own, local]}
 
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:

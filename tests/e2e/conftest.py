@@ -5,7 +5,6 @@ The node is brought up once for the whole run, and taken down at the end unless 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,15 +16,18 @@ from hack import cluster as local
 from hack.cluster.handle import Cluster
 from hack.images import build
 from hack.images.builder import Image
-from hack.install import install_operator
+from hack.install import install_operator, make_namespace
+from hack.preflight import require_machine
 from tests.kube import Kube, Object
-
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Cluster]:
     was_up = local.running() is not None
+    try:
+        require_machine()
+    except local.ClusterError as error:
+        pytest.skip(" ".join(str(error).split()))
     yield local.ensure()
     if not was_up:
         local.down()
@@ -51,18 +53,13 @@ def in_namespace(node: Cluster) -> Callable[[str], Kube]:
 
 
 @pytest.fixture(scope="module")
-def kube(request: pytest.FixtureRequest, operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
+def kube(
+    request: pytest.FixtureRequest, node: Cluster, operator: str, in_namespace: Callable[[str], Kube]
+) -> Iterator[Kube]:
     """A namespace of this module's own that enforces Pod Security `restricted`."""
     name = re.sub(r"[^a-z0-9-]+", "-", f"e2e-{Path(str(request.path)).stem.removeprefix('test_')}")
     found = in_namespace(name)
-    metadata = {"name": name, "labels": RESTRICTED}
-    found.run(
-        "apply",
-        "-f",
-        "-",
-        namespaced=False,
-        stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
-    )
+    make_namespace(node, name)
     yield found
     found.run("delete", "namespace", name, "--wait=true", namespaced=False)
 

@@ -12,6 +12,7 @@ import pytest
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.volumes import claim_manifest, volume_manifest
 
 MODELS = Path(__file__).parents[1] / "models"
 Make = Callable[..., Object]
@@ -45,15 +46,10 @@ def claim(node: Cluster, kube: Kube) -> Iterator[Callable[..., str]]:
     folders: list[Path] = []
 
     def make(name: str, *models: str) -> str:
-        spec = {
-            "accessModes": ["ReadOnlyMany"],
-            "resources": {"requests": {"storage": "1Gi"}},
-            "storageClassName": name,
-        }
-        kube.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
+        kube.apply(claim_manifest(name))
         if models:
             folders.append(_fill(node, name, models))
-            volume = _volume(node, kube, name)
+            volume = volume_manifest(name, kube.namespace, f"{node.node_path}/{name}")
             kube.apply(volume)
             volumes.append(volume["metadata"]["name"])
         return name
@@ -195,18 +191,3 @@ def _fill(node: Cluster, name: str, models: tuple[str, ...]) -> Path:
         source = committed if committed.exists() else Path("model_repository") / model
         shutil.copytree(source, folder / model, dirs_exist_ok=True)
     return folder
-
-
-def _volume(node: Cluster, kube: Kube, name: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": f"{kube.namespace}-{name}"},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadOnlyMany"],
-            "storageClassName": name,
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": f"{node.node_path}/{name}", "type": "Directory"},
-        },
-    }

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.handle import Cluster
 from hack.images.builder import Image
-from tests.e2e.conftest import RESTRICTED
+from hack.install import make_namespace
 from tests.kube import Kube, Object
 
 NAME = "linear-regression"
@@ -27,15 +28,12 @@ else:
 
 
 @pytest.fixture(scope="module")
-def namespaces(kube: Kube, images: dict[str, Image]) -> Iterator[dict[str, Kube]]:
+def namespaces(node: Cluster, kube: Kube, images: dict[str, Image]) -> Iterator[dict[str, Kube]]:
     """A client pod in the model's namespace, in one that is allowed, and in one that is not."""
     found = {"same": kube, "allowed": kube.beside("e2e-allowed"), "stranger": kube.beside("e2e-stranger")}
     for who, client in found.items():
         if who != "same":
-            labels = RESTRICTED | {"team": who}
-            kube.apply(
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": client.namespace, "labels": labels}}
-            )
+            make_namespace(node, client.namespace, team=who)
         client.apply(_client_pod(images["operator"].reference))
     for client in found.values():
         client.run("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")

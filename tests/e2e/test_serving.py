@@ -17,6 +17,7 @@ import tritonclient.http
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.volumes import claim_manifest, volume_manifest
 from training.verify import verify
 
 ECHO = Path(__file__).parents[1] / "models" / "echo"
@@ -129,25 +130,10 @@ def echo(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> 
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / "echo"
     shutil.copytree(ECHO, folder / "echo", dirs_exist_ok=True)
-    spec = {"accessModes": ["ReadOnlyMany"], "storageClassName": "echo"}
+    volume = volume_manifest("echo", kube.namespace, f"{node.node_path}/echo")
     kube.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": "echo"},
-            "spec": spec
-            | {
-                "capacity": {"storage": "1Gi"},
-                "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": {"path": f"{node.node_path}/echo", "type": "Directory"},
-            },
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "echo"},
-            "spec": spec | {"resources": {"requests": {"storage": "1Gi"}}},
-        },
+        volume,
+        claim_manifest("echo"),
         model_deployment("echo", modelRepository={"pvc": {"claimName": "echo"}}),
     )
     kube.wait_ready("echo")
@@ -155,5 +141,5 @@ def echo(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> 
     kube.delete("modeldeployment", "echo")
     kube.wait(lambda: not kube.list("pods", "triton-operator.io/model-deployment=echo"), "echo's pod is gone", 90)
     kube.delete("persistentvolumeclaim", "echo")
-    kube.delete("persistentvolume", "echo")
+    kube.delete("persistentvolume", volume["metadata"]["name"])
     shutil.rmtree(folder)

@@ -14,6 +14,8 @@ import yaml
 
 from hack.demo import end, next_steps, run
 from hack.demo.predictions import Answer, Answers, read, show_predictions, write_request
+from hack.images.builder import Image
+from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
 from training.dataset import Part
 from triton_operator.sdk.client import Prediction
@@ -42,6 +44,16 @@ def test_only_the_reference_of_the_example_is_changed() -> None:
     assert changed["spec"]["modelRepository"]["image"].pop("reference") == "models:7"
     del example["spec"]["modelRepository"]["image"]["reference"]
     assert changed == example
+
+
+def test_the_chart_gets_the_built_images_beside_its_own_catalogue() -> None:
+    """A list in Helm's values replaces the chart's, so it has to be said again."""
+    built = {name: Image(name, f"here/{name}:7", Path("-")) for name in ("operator", "triton-cpu")}
+    values: Any = chart_values(built)
+    assert values["image"] == {"repository": "here/operator", "tag": "7"}
+    *own, local = values["images"]
+    assert own == yaml.safe_load((CHART / "values.yaml").read_text())["images"]
+    assert (local["image"], local["accelerator"], local["default"]) == ("here/triton-cpu:7", "CPU", True)
 
 
 def test_the_likeliest_digit_is_read_with_its_time() -> None:
