@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_operator.triton.versions import BULLETINS, SECURITY_FLOOR, Version, parse, server_release, vulnerability
+from triton_operator.triton.versions import BULLETINS, SECURITY_FLOOR, Version, parse, vulnerability
 
 VERSIONS = st.builds(Version, st.integers(0, 99), st.integers(1, 12))
 
@@ -25,27 +25,6 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
     """The message shows what was given and what is wanted."""
     with pytest.raises(ValueError, match=r"is no Triton release: expected YY\.MM .* such as 26\.07"):
         parse(text)
-
-
-@pytest.mark.parametrize(
-    ("release", "server"),
-    [  # Tags of the server's repository, and what each README says.
-        ("24.01", "2.42"),
-        ("24.10", "2.51"),
-        ("25.06", "2.59"),
-        ("25.07", None),
-        ("25.08", "2.60"),
-        ("26.01", "2.65"),
-        ("26.04", "2.68"),
-        ("26.07", "2.71"),
-        ("26.11", "2.75"),
-        ("23.12", None),
-        ("26.12", None),
-    ],
-)
-def test_the_number_of_the_server(release: str, server: str | None) -> None:
-    """One a month but for one month; nothing is guessed beyond the known ones."""
-    assert server_release(parse(release)) == server
 
 
 @settings(deadline=None)

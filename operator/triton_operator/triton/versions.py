@@ -1,9 +1,8 @@
 """Triton's releases: how they are named, what they fix, which are safe to run.
 
-A release is named YY.MM after its container image; the server inside counts 2.xx. `resources` parses what users and
-the image catalogue say, `flags` compares versions, `reconcile` asks for known vulnerabilities. The table of bulletins
-is bundled, because an operator that cannot reach the internet must still be able to warn.
-"""
+A release is named YY.MM after its container image. `resources` parses what users and the image catalogue say, `flags`
+compares versions, `reconcile` asks for known vulnerabilities. The table of bulletins is bundled, because an operator that
+cannot reach the internet must still be able to warn.
 
 from __future__ import annotations
 
@@ -27,10 +26,6 @@ SECURITY_FLOOR = Version(26, 7)
 
 _FORM = re.compile(r"([0-9]{2})\.(0[1-9]|1[0-2])")
 
-_FIRST_KNOWN, _LAST_KNOWN = Version(24, 1), Version(26, 11)
-_SKIPPED = Version(25, 7)
-"""No container was released that month (the server went from 2.59.0 over a patch 2.59.1 to 2.60.0 in 25.08)."""
-
 
 def parse(text: str) -> Version:
     """Read YY.MM; raises ValueError with a sentence for the user."""
@@ -38,17 +33,6 @@ def parse(text: str) -> Version:
     if match is None:
         raise ValueError(f'"{text}" is no Triton release: expected YY.MM as in the image tag, such as {SECURITY_FLOOR}')
     return Version(int(match[1]), int(match[2]))
-
-
-def server_release(version: Version) -> str | None:
-    """The server's own number, such as "2.51" for 24.10; None where it is not known.
-
-    One minor release a month (tags of github.com/triton-inference-server/server, 24.01 = 2.42), but none in 25.07.
-    """
-    if not _FIRST_KNOWN <= version <= _LAST_KNOWN or version == _SKIPPED:
-        return None
-    months = (version.year - _FIRST_KNOWN.year) * 12 + version.month - _FIRST_KNOWN.month
-    return f"2.{42 + months - (version > _SKIPPED)}"
 
 
 class Bulletin(NamedTuple):
