@@ -1,8 +1,9 @@
 """Triton's releases: how they are named, what they fix, which are safe to run.
 
 A release is named YY.MM after its container image. `resources` parses what users and the image catalogue say, `flags`
-compares versions, `reconcile` asks for known vulnerabilities. The table of bulletins is bundled, because an operator that
-cannot reach the internet must still be able to warn.
+compares versions, `reconcile` asks for known vulnerabilities. The table of bulletins is bundled, because an operator
+that cannot reach the internet must still be able to warn.
+"""
 
 from __future__ import annotations
 
