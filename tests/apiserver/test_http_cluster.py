@@ -14,7 +14,7 @@ from triton_operator.api.names import SCALE_MANAGER
 from triton_operator.api.status import Condition, Failure, ModelState, ModelStatus, Status, Truth
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import from_kubeconfig
-from triton_operator.cluster.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from triton_operator.cluster.errors import Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.observed import Child, DeploymentState, Kind, PodEvent
 
@@ -407,11 +407,21 @@ async def test_what_is_forbidden_and_what_is_invalid_is_told_apart(
         await cluster.create(a_service(namespace, type="Wrong"))
 
 
+async def test_a_namespace_that_is_being_deleted_is_no_mere_refusal(
+    client: ApiClient, cluster: HttpCluster, namespace: str, digits: Object
+) -> None:
+    """The ModelDeployment in it can still be told so, but nothing new can be made."""
+    await client.request("DELETE", f"/api/v1/namespaces/{namespace}", kind="Namespace")
+    with pytest.raises(Terminating, match="being terminated"):
+        await cluster.create(a_service(namespace))
+    await cluster.write_status(namespace, "digits", digits["metadata"]["uid"], a_status())
+
+
 async def test_nothing_is_written_by_who_does_not_lead(
     client: ApiClient, api: Api, namespace: str, digits: Object
 ) -> None:
     """Reading goes on."""
-    cluster = HttpCluster(client, instance="x", may_write=lambda: False)
+    cluster = HttpCluster(client, instance="x", time_left=lambda: 0.0)
     uid = digits["metadata"]["uid"]
     with pytest.raises(Unavailable):
         await cluster.create(a_service(namespace))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
 from triton_operator.cluster.client import ApiClient, as_error
 from triton_operator.cluster.connection import Connection, NoConnection, TokenFile, connect, from_kubeconfig
-from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable
+from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
+from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, LEASES, MODEL_DEPLOYMENTS
@@ -77,6 +79,27 @@ def test_a_uid_that_does_not_match_is_a_conflict() -> None:
     """The API server calls the uid immutable and answers 422."""
     body = b'{"code":422,"message":"immutable","details":{"causes":[{"field":"metadata.uid"}]}}'
     assert isinstance(as_error(422, body), Conflict)
+
+
+def test_a_namespace_that_is_being_deleted_is_told_from_other_refusals() -> None:
+    """Nothing can be made in it, and nothing need be: the ModelDeployment goes with it."""
+    cause = b'{"reason":"NamespaceTerminating","message":"namespace shop is being terminated"}'
+    assert isinstance(as_error(403, b'{"details":{"causes":[%s]}}' % cause), Terminating)
+    assert not isinstance(as_error(403, b'{"details":{"causes":[{"reason":"Other"}]}}'), Terminating)
+
+
+async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiServer) -> None:
+    """It would land while a successor works; without any time left it does not start."""
+    server.reachable.clear()
+    left = [0.05, 0.0]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
+    async with ApiClient(Connection(server.url)) as client, asyncio.timeout(5):
+        cluster = HttpCluster(client, instance="x", time_left=lambda: left.pop(0))
+        for words in ("PATCH Service", "not surely ours"):
+            with pytest.raises(Unavailable, match=words):
+                await cluster.create(service)
+    assert left == []
+    assert sum(number for (method, _), number in server.requests.items() if method == "PATCH") == 1
 
 
 async def test_requests_are_reported_with_their_answer(server: FakeApiServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -64,8 +65,10 @@ async def test_a_free_lease_is_taken_and_held_for_ten_seconds(
     await one.attempt()
     clock.now += RENEW_WITHIN - 0.1
     assert one.may_write()
+    assert one.time_left() == pytest.approx(0.1)
     clock.now += 0.2
     assert not one.may_write()
+    assert one.time_left() == 0
 
 
 async def test_the_first_renewal_is_counted_from_before_the_request(
@@ -147,13 +150,17 @@ async def test_a_restarted_container_takes_its_own_lease_up_at_once(
     assert lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_a_released_lease_is_taken_at_once(server: FakeApiServer, client: ApiClient, clock: FakeClock) -> None:
+async def test_a_released_lease_is_taken_at_once(
+    server: FakeApiServer, client: ApiClient, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     """And only its holder releases it."""
     one, two = candidate(client, clock), candidate(client, clock, "two")
     await one.attempt()
     await two.release()
     assert holder(server) == "one"
-    await one.release()
+    with caplog.at_level(logging.INFO):
+        await one.release()
+    assert [(record.levelname, record.message) for record in caplog.records] == [("INFO", "gave the Lease back")]
     assert not one.may_write()
     await two.attempt()
     assert two.may_write()

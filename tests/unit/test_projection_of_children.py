@@ -41,8 +41,10 @@ def test_an_object_without_owner_and_labels_is_read_too() -> None:
     stored = a_stored("ConfigMap", metadata={"labels": {}, "ownerReferences": [], "deletionTimestamp": "2026-01-01T"})
     child = project(stored)
     assert (child.deployment, child.owner_uid, child.deleting) == ("", "", True)
-    foreign_owner = {**OWNER, "kind": "Job"}
-    assert project(a_stored("ConfigMap", metadata={"ownerReferences": [foreign_owner]})).owner_uid == ""
+    for foreign in ({"kind": "Job"}, {"apiVersion": "example.org/v1alpha1"}, {"apiVersion": "triton-operator.io.x/v1"}):
+        assert project(a_stored("ConfigMap", metadata={"ownerReferences": [OWNER | foreign]})).owner_uid == ""
+    newer = OWNER | {"apiVersion": "triton-operator.io/v1"}
+    assert project(a_stored("ConfigMap", metadata={"ownerReferences": [newer]})).owner_uid == "uid-of-digits"
 
 
 def test_a_deployment_reports_replicas_and_conditions() -> None:

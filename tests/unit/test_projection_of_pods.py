@@ -53,7 +53,11 @@ def test_containers_tell_how_they_are_and_how_they_ended() -> None:
             init=True,
             ready=True,
             terminated=Terminated(
-                exit_code=0, reason="Completed", message='{"models":[]}', finished_at="2026-01-02T03:04:06Z"
+                exit_code=0,
+                reason="Completed",
+                message='{"models":[]}',
+                started_at="2026-01-02T03:04:05Z",
+                finished_at="2026-01-02T03:04:06Z",
             ),
         ),
         Container(

@@ -22,6 +22,7 @@ from triton_operator.cluster.errors import (
     Denied,
     Invalid,
     NotFound,
+    Terminating,
     Unavailable,
 )
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 LIMIT = 32
 """Connections at most: 9 watches, 16 workers, the Lease and the resync fit."""
 
-TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+WITHIN = 30.0
+"""Seconds that a request may take, if nothing shorter is asked for."""
 
 _ERRORS: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Denied}
 _RETRYABLE = frozenset({401, 408, 410, 429})
@@ -41,6 +43,7 @@ _RETRYABLE = frozenset({401, 408, 410, 429})
 
 class _Cause(msgspec.Struct):
     field: str = ""
+    reason: str = ""
 
 
 class _Details(msgspec.Struct):
@@ -86,17 +89,16 @@ class ApiClient:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
-        within: float | None = None,
+        within: float = WITHIN,
     ) -> bytes:
         """The body of a successful answer; raises ClusterError for everything else. `within` is in seconds."""
-        limits = TIMEOUT if within is None else aiohttp.ClientTimeout(total=within)
         with self._reporting(verb, kind) as report:
             async with self._session.request(
                 verb,
                 self._url(path, query),
                 data=body,
                 headers={"Content-Type": content_type},
-                timeout=limits,
+                timeout=aiohttp.ClientTimeout(total=within, sock_connect=5),
             ) as response:
                 report(response.status)
                 answer = await response.read()
@@ -152,4 +154,6 @@ def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
         return Unavailable(message, status=status, retry_after=asked or details.retry_after)
     if any(cause.field == "metadata.uid" for cause in details.causes):
         return Conflict(message, status=status)  # an apply with a uid met a namesake
+    if any(cause.reason == "NamespaceTerminating" for cause in details.causes):
+        return Terminating(message, status=status)
     return _ERRORS.get(status, Invalid)(message, status=status)

@@ -7,6 +7,7 @@
      ├─ Conflict        409: exists already, wrong uid, or a stale resourceVersion
      ├─ Invalid         422 or 400: the object is refused, trying again is useless
      ├─ Denied          403: RBAC, admission or a quota
+     │   └─ Terminating    because the namespace is being deleted
      └─ Unavailable     anything that may pass: 5xx, 401, 429, broken connections, time-outs
 """
 
@@ -36,6 +37,10 @@ class Invalid(ClusterError):
 
 class Denied(ClusterError):
     """We, or the object, are not allowed."""
+
+
+class Terminating(Denied):
+    """The namespace is being deleted, so nothing can be made in it; the ModelDeployment goes too."""
 
 
 class Unavailable(ClusterError):

@@ -1,11 +1,12 @@
 """The real Cluster: server-side apply and friends over `ApiClient`.
 
-The reconciler calls it through the protocol in `cluster.protocol`. Before each write `may_write` is asked, so a
-process that lost its Lease while a pass was under way does no more harm.
+The reconciler calls it through the protocol in `cluster.protocol`. A write gets no more time than the Lease is surely
+ours (`time_left`), so that none of a process that loses it lands after its successor has begun.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
+from triton_operator.cluster.client import WITHIN
 from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.listing import list_all
@@ -49,12 +51,12 @@ class HttpCluster:
         client: ApiClient,
         *,
         instance: str,
-        may_write: Callable[[], bool] = lambda: True,
+        time_left: Callable[[], float] = lambda: math.inf,
         now: Callable[[], str] = _utc_now,
     ) -> None:
         self._client = client
         self._instance = instance
-        self._may_write = may_write
+        self._time_left = time_left
         self._now = now
 
     async def create(self, manifest: Manifest) -> Child:
@@ -171,9 +173,10 @@ class HttpCluster:
         return await self._write("PUT", path, kind=kind, query={"fieldManager": MANAGER}, body=orjson.dumps(body))
 
     async def _write(self, method: str, path: str, *, kind: str, body: bytes, **options: Any) -> bytes:
-        if not self._may_write():
-            raise Unavailable("another instance leads now")
-        return await self._client.request(method, path, kind=kind, body=body, **options)
+        left = self._time_left()
+        if left <= 0:
+            raise Unavailable("the Lease is not surely ours any more")
+        return await self._client.request(method, path, kind=kind, body=body, within=min(left, WITHIN), **options)
 
 
 def _address(manifest: Manifest) -> tuple[Kind, str]:

@@ -1,8 +1,8 @@
 """Leader election by a Lease: one of several operators works, the others keep their caches warm.
 
-`Elector.run` takes and renews the Lease; `leading` is set while we hold it, and `may_write` is the fence that
-`HttpCluster` asks before each write. Whether another holder's Lease ran out is judged by our own monotonic clock since
-we last saw it change, never by the times written in it: clocks of machines differ.
+`Elector.run` takes and renews the Lease; `leading` is set while we hold it, and `time_left` is the fence of
+`HttpCluster`: no write starts without any, and none may take longer. Whether another holder's Lease ran out is judged
+by our own monotonic clock since we last saw it change, never by the times written in it: clocks of machines differ.
 """
 
 from __future__ import annotations
@@ -88,9 +88,13 @@ class Elector:
         self._observed: tuple[str, float] = ("", clock())
         self._failing = False
 
+    def time_left(self) -> float:
+        """Seconds for which the Lease is surely ours still; 0 when it may be another's."""
+        return max(self._renewed_at + RENEW_WITHIN - self._clock(), 0.0)
+
     def may_write(self) -> bool:
         """Whether the Lease is surely still ours: renewed less than RENEW_WITHIN seconds ago."""
-        return self._clock() < self._renewed_at + RENEW_WITHIN
+        return self.time_left() > 0
 
     async def run(self) -> NoReturn:
         """Stand for election until cancelled."""
@@ -129,6 +133,7 @@ class Elector:
             if lease and lease.spec.holder_identity == self.identity:
                 freed = msgspec.structs.replace(lease.spec, holder_identity="", lease_duration_seconds=1)
                 await self._write("PUT", Lease(lease.metadata, freed))
+                log.info("gave the Lease back")
         except ClusterError as error:
             log.warning("the Lease could not be released and runs out by itself in %d s: %s", DURATION, error)
 
