@@ -131,4 +131,3 @@ async def test_idle_waits_for_the_keys_that_are_held(queue: WorkQueue[tuple[str,
     assert not waiting.done()
     queue.done(KEY)
     await waiting
-    await queue.drained()

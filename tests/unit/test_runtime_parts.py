@@ -14,6 +14,7 @@ from tests.fake_clock import FakeClock
 from triton_operator.runtime import framework
 from triton_operator.runtime.logs import BURST, WINDOW, JsonFormatter, RepetitionFilter, current_key
 from triton_operator.runtime.options import parse
+from triton_operator.runtime.restarts import HEALTHY, run_anew
 from triton_operator.runtime.vital_signs import GRACE, VitalSigns
 
 POD = {
@@ -130,6 +131,30 @@ async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
     watcher.cancel()
     await asyncio.wait([watcher])
     assert signs._watcher_dead() == "Kopf does not watch ModelDeployments"
+    signs.watcher_excused()
+    clock.now += 1000
+    assert signs._watcher_dead() is None
+    signs.watcher_expected()
+    clock.now += GRACE + 1
+    assert signs._watcher_dead() == "Kopf does not watch ModelDeployments"
+
+
+async def test_pauses_before_a_restart_grow_only_while_it_ends_soon() -> None:
+    """Seven quick ends, then one after a long life; failures and quiet ends alike."""
+    clock, stop = FakeClock(), asyncio.Event()
+    lives = [1.0] * 7 + [HEALTHY + 1, 1.0]
+
+    async def live() -> None:
+        clock.now += lives.pop(0)
+        if not lives:
+            stop.set()
+        if len(lives) % 2:
+            raise ConnectionError
+
+    await run_anew("it", live, stop, clock=clock, pause=clock.pause)
+    assert len(clock.pauses) == 9
+    assert clock.pauses[6] >= 30
+    assert clock.pauses[7] <= 1
 
 
 def _divide() -> float:

@@ -47,7 +47,10 @@ class Running:
         """Wait until it watches and nothing is left to do; then forget the passes so far."""
         async with asyncio.timeout(10):
             await self.process.elector.leading.wait()
-            await self.process.queue.drained()
+            queue = self.process.queue
+            while len(queue) or queue.busy:
+                await queue.idle()
+                await asyncio.sleep(0)  # to the workers, that hold a key from then on
         self.passes.clear()
 
     async def ask(self, path: str) -> tuple[int, str]:

@@ -193,8 +193,12 @@ async def test_kopf_is_started_again_when_it_gives_up(server: FakeApiServer, ope
 
 async def test_a_definition_that_is_deleted_is_waited_for(server: FakeApiServer, operator: Running) -> None:
     """Nobody deletes it on purpose; the operator is there when it comes back."""
+    assert (await operator.ask("/healthz"))[0] == 200
+    so_far = server.requests["GET", COLLECTION]
     server.faults[COLLECTION] = [404, 404, 404]
     await server.end_watches()
+    await server.seen("GET", COLLECTION, times=so_far + 3)
+    assert (await operator.ask("/healthz"))[0] == 200
     await server.watched("modeldeployments")
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)

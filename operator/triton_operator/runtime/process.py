@@ -14,7 +14,6 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.http import HttpCluster
@@ -24,6 +23,7 @@ from triton_operator.runtime.health import HealthServer
 from triton_operator.runtime.intake import DeploymentIntake, Key, Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
+from triton_operator.runtime.restarts import run_anew
 from triton_operator.runtime.resync import Resync
 from triton_operator.runtime.vital_signs import VitalSigns
 from triton_operator.runtime.watches import build_reflectors
@@ -57,7 +57,7 @@ class Process:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.client = ApiClient(connection, observe=self.metrics.api_request)
         self.elector = Elector(self.client, self._lease_namespace(), options.identity)
-        cluster = HttpCluster(self.client, instance=options.identity, may_write=self.elector.may_write)
+        cluster = HttpCluster(self.client, instance=options.identity, time_left=self.elector.time_left)
         self.intake = DeploymentIntake(store, self.queue)
         self.resync = Resync(
             self.client,
@@ -90,7 +90,11 @@ class Process:
             await self._end()
 
     def _lease_namespace(self) -> str:
-        """Who works on one namespace must meet everybody else who does, so the Lease is there."""
+        """Where our Lease is: in the namespace worked on, or in our own when we work on all.
+
+        So two operators for the same namespace take turns, and so do two for all namespaces in the same namespace of
+        their own. One for all and one for a single namespace do not meet: both would work on the latter.
+        """
         return self._options.namespace or self._options.own_namespace or self._connection.namespace
 
     def _handle_signals(self) -> None:
@@ -105,7 +109,7 @@ class Process:
         for _ in range(self._options.workers):
             self._spawn("Worker", self.workers.run())
         self._settling = asyncio.create_task(self._settle(), name="settling")
-        self._spawn("Kopf", self._run_kopf())
+        self._spawn("Kopf", run_anew("Kopf", self._run_kopf, self.stop))
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -127,18 +131,15 @@ class Process:
         gc.set_threshold(50_000, 20, 50)
 
     async def _run_kopf(self) -> None:
-        """Run Kopf, anew whenever it gives up: on errors in a stream, on a definition that is deleted."""
-        backoff = Backoff(first=1.0, cap=60.0)
-        while not self.stop.is_set():
-            await self.resync.succeed()
-            tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
-            self._handle_signals()  # Kopf has installed its own
-            self.signs.watcher_expected()
-            try:
-                await framework.follow(tasks)
-            except Exception as error:  # noqa: BLE001 - whatever it was, watching has to go on
-                log.warning("Kopf gave up and is started again: %s", error)
-            await asyncio.sleep(backoff.next())
+        """Run Kopf until it gives up: on errors in a stream, on a definition that is deleted."""
+        await self.resync.succeed()
+        tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
+        self._handle_signals()  # Kopf has installed its own
+        self.signs.watcher_expected()
+        try:
+            await framework.follow(tasks)
+        finally:
+            self.signs.watcher_excused()
 
     async def _until_over(self) -> int:
         stopped = asyncio.create_task(self.stop.wait(), name="stop")

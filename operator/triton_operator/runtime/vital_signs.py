@@ -51,6 +51,11 @@ class VitalSigns:
         self._watcher_seen = False
         self._watcher_due = self._clock() + GRACE
 
+    def watcher_excused(self) -> None:
+        """Kopf has ended and is started again later, at the latest when ModelDeployments are defined again."""
+        self._watcher_seen = False
+        self._watcher_due = float("inf")
+
     def alive(self) -> list[Check]:
         """Checks of /healthz."""
         return [self._watcher_dead, self._reflector_stuck, self._resync_stuck, self._queue_stuck]

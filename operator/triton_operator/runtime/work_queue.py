@@ -36,9 +36,7 @@ class WorkQueue(Generic[K]):
         self._wakeups: asyncio.Queue[None] = asyncio.Queue()
         self._closed = False
         self._idle = asyncio.Event()
-        self._drained = asyncio.Event()
         self._idle.set()
-        self._drained.set()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._again)
@@ -61,7 +59,6 @@ class WorkQueue(Generic[K]):
             self._again.setdefault(key, self._clock())
         elif key not in self._waiting:
             self._waiting[key] = self._clock()
-            self._drained.clear()
             self._wakeups.put_nowait(None)
 
     def add_all(self, keys: Iterable[K]) -> None:
@@ -108,16 +105,10 @@ class WorkQueue(Generic[K]):
         if since is not None:
             self._waiting[key] = since
             self._wakeups.put_nowait(None)
-        elif not self._waiting and not self._busy:
-            self._drained.set()
 
     async def idle(self) -> None:
         """Wait until no worker holds a key."""
         await self._idle.wait()
-
-    async def drained(self) -> None:
-        """Wait until nothing waits either; planned retries do not count."""
-        await self._drained.wait()
 
     def close(self) -> None:
         """Give out no more keys and forget all plans; keys that are held are not disturbed."""

@@ -1,0 +1,39 @@
+"""Does something over and over that should never end, such as Kopf; pauses grow while it ends soon after its start.
+
+`process` runs Kopf with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from triton_operator.cluster.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+HEALTHY = 300.0
+"""Seconds after which an end has nothing to do with those before it."""
+
+
+async def run_anew(
+    name: str,
+    once: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Await `once()` again and again, whatever it raises, until `stop` is set."""
+    backoff = Backoff(first=1.0, cap=60.0)
+    while not stop.is_set():
+        began = clock()
+        try:
+            await once()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it has to go on
+            log.warning("%s gave up and is started again: %s", name, error)
+        if clock() - began > HEALTHY:
+            backoff.reset()
+        await pause(backoff.next())
