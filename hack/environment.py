@@ -23,7 +23,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls this with an older
 
 import tomllib
 
-from hack.cache import cache_dir, locked
+from hack.cache import cache_dir, filled, locked
 from hack.progress import step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +32,9 @@ LOCKS = {
     "dev": ("requirements.lock", "requirements-torch.lock"),
 }
 _TORCH_LOCK = "requirements-torch.lock"
-_STUBS = "hack/images/cuda_stubs.py"
+_UV_LOCK = ROOT / "requirements-uv.lock"
+# The program that writes the stub libraries, and the modules that it imports.
+_STUBS = ("hack/images/cuda_stubs.py", "hack/images/elf.py", "hack/images/elf_stub.py")
 _DONE = "complete"
 # Called from inside an environment, `sys.executable` is that environment's; the new one must not depend on it.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
@@ -104,8 +106,8 @@ def _make(name: str, folder: Path) -> None:
 
 
 def uv_program() -> Path:
-    """Return the installer; pip puts it into the cache folder the first time. Raises EnvironmentFailed."""
-    folder = cache_dir() / "python" / "uv"
+    """Return the installer in the locked version, which pip fetches the first time. Raises EnvironmentFailed."""
+    folder = cache_dir() / "python" / f"uv-{hashlib.sha256(_UV_LOCK.read_bytes()).hexdigest()[:12]}"
     program = folder / "bin" / "uv"
     if program.exists():
         return program
@@ -114,8 +116,11 @@ def uv_program() -> Path:
             f"{_PYTHON} has no pip. Install it (Debian: apt-get install python3-pip), or name a Python "
             "that has it: make PYTHON=/path/to/python3 …"
         )
-    pip = [_PYTHON, "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-    _run(*pip, "--upgrade", "--target", str(folder), "uv")
+    pip = [_PYTHON, "-m", "pip", "install", "--quiet", "--no-warn-script-location", "--only-binary=:all:"]
+    with locked("python-uv"):
+        if not program.exists():
+            with filled(folder) as draft:
+                _run(*pip, "--require-hashes", "--no-deps", "--target", str(draft), "-r", str(_UV_LOCK))
     return program
 
 
@@ -157,7 +162,7 @@ def _fingerprint(name: str) -> str:
     """Hash of all that shapes the environment: two checkouts and two Pythons never share one."""
     inputs = [ROOT / lock for lock in LOCKS[name]]
     if _TORCH_LOCK in LOCKS[name]:
-        inputs.append(ROOT / _STUBS)
+        inputs.extend(ROOT / module for module in _STUBS)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # The rest configures tools.
     digest = hashlib.sha256(f"{ROOT} {_PYTHON} {sys.version} {project}".encode())
     for path in inputs:

@@ -21,6 +21,7 @@ LOCKS: dict[str, list[str]] = {
     "requirements-demo.lock": ["-c", MAIN, "--extra", "cli", "--group", "demo", "pyproject.toml"],
     "requirements-operator.lock": ["-c", MAIN, "--extra", "operator", "pyproject.toml"],
     "requirements-torch.lock": ["--no-deps", "--group", "torch"],
+    "requirements-uv.lock": ["--no-deps", "--group", "uv"],
 }
 _OPTIONS = [
     "--quiet",

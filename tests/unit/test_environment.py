@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,58 @@ def test_a_python_without_pip_gets_a_sentence(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
     with pytest.raises(environment.EnvironmentFailed, match=r"has no pip.*apt-get install python3-pip"):
         environment.uv_program()
+
+
+def test_the_installer_itself_comes_with_a_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything else is installed by it; another lock fetches it anew."""
+    pip = tmp_path / "python3"
+    pip.write_text(f"#!{sys.executable}\n{PIP}")
+    pip.chmod(0o755)
+    lock = tmp_path / "requirements-uv.lock"
+    lock.write_text("uv==1 --hash=sha256:1")
+    monkeypatch.setattr(environment, "_PYTHON", str(pip))
+    monkeypatch.setattr(environment, "_UV_LOCK", lock)
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
+    program = environment.uv_program()
+    assert "--require-hashes" in program.read_text()
+    assert str(lock) in program.read_text()
+    assert environment.uv_program() == program
+    lock.write_text("uv==2 --hash=sha256:2")
+    assert environment.uv_program() != program
+
+
+PIP = """
+import pathlib, sys
+if "--target" in sys.argv:
+    program = pathlib.Path(sys.argv[sys.argv.index("--target") + 1]) / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text(" ".join(sys.argv))
+"""
+
+
+def test_the_stub_libraries_are_part_of_what_an_environment_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every module that the program writing them imports: a mended one makes the environment anew."""
+    names = ("pyproject.toml", *environment.LOCKS["dev"], *(str(path.relative_to(ROOT)) for path in stub_modules()))
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(environment, "_make", lambda _name, folder: folder.mkdir(parents=True))
+    folders = {environment.ensure("dev")}
+    for name in names[1:]:
+        with (tmp_path / name).open("a") as file:
+            file.write("# changed\n")
+        folders.add(environment.ensure("dev"))
+    assert len(folders) == len(names)
+
+
+def stub_modules() -> set[Path]:
+    """Files of `hack.images` that `cuda_stubs` runs."""
+    code = "import sys, hack.images.cuda_stubs\n"
+    code += "print(*(module.__file__ for name, module in sys.modules.items() if 'hack.images.' in name))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    return {Path(name) for name in done.stdout.split()}
 
 
 def test_an_unknown_environment_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
