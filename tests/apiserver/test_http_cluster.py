@@ -13,9 +13,9 @@ from tests.apiserver.api_client import Api
 from triton_operator.api.names import SCALE_MANAGER
 from triton_operator.api.status import Condition, Failure, ModelState, ModelStatus, Status, Truth
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.connection import from_kubeconfig
 from triton_operator.cluster.errors import Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
 from triton_operator.cluster.http import HttpCluster
+from triton_operator.cluster.kubeconfig import from_kubeconfig
 from triton_operator.cluster.observed import Child, DeploymentState, Kind, PodEvent
 
 Object = dict[str, Any]

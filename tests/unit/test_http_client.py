@@ -12,9 +12,10 @@ import yaml
 from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
 from triton_operator.cluster.client import ApiClient, as_error
-from triton_operator.cluster.connection import Connection, NoConnection, TokenFile, connect, from_kubeconfig
+from triton_operator.cluster.connection import Connection, NoConnection, TokenFile, connect
 from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
 from triton_operator.cluster.http import HttpCluster
+from triton_operator.cluster.kubeconfig import from_kubeconfig
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, LEASES, MODEL_DEPLOYMENTS
@@ -210,6 +211,13 @@ async def test_a_kubeconfig_with_a_token(server: FakeApiServer, tmp_path: Path) 
         ({"current-context": "there"}, "contexts has no entry named 'there'"),
         ({"clusters": []}, "clusters has no entry named 'c'"),
         ({"users": None}, "users has no entry named 'u'"),
+        ({"clusters": [{"name": "c"}]}, "server must be an http"),
+        ({"clusters": [{"name": "c", "cluster": {"server": "api.example.org"}}]}, "not 'api.example.org'"),
+        ({"contexts": [{"name": "here", "context": "c"}]}, "context of 'here' in contexts has no fields"),
+        (
+            {"clusters": [{"name": "c", "cluster": {"server": "https://a", "certificate-authority-data": "?"}}]},
+            "certificate or key cannot be loaded",
+        ),
         ({"users": [{"name": "u", "user": {"exec": {"command": "x"}}}]}, "use a client certificate or a token"),
     ],
 )
@@ -220,6 +228,44 @@ def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path, change: dict[
     with pytest.raises(NoConnection, match=words) as raised:
         from_kubeconfig(path)
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is no kubeconfig: it has no fields"),
+        ("- a", "is no kubeconfig: it has no fields"),
+        ("{", "cannot be read as a kubeconfig"),
+        ("a: \x00", "cannot be read as a kubeconfig"),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_says_so(tmp_path: Path, text: str, words: str) -> None:
+    """In one sentence, without a traceback."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(NoConnection, match=words) as raised:
+        from_kubeconfig(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_several_kubeconfigs_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first that says something counts; files that do not exist are left out; paths are relative to their file."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "token").write_text("from b")
+    first = {
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "first"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://first"}}],
+    }
+    (tmp_path / "a" / "kubeconfig").write_text(yaml.safe_dump(first))
+    second = a_kubeconfig(tmp_path / "b", "http://second", tokenFile="token")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none:{tmp_path}/a/kubeconfig::{second}")
+    connection = connect()
+    assert (connection.server, connection.namespace) == ("http://first", "first")
+    assert isinstance(connection._token, TokenFile)
+    assert connection._token.read() == "from b"
 
 
 def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,22 @@
 """How to reach the API server and who we are: from the pod's service account, or from a kubeconfig.
 
 `connect` returns a Connection; the API client, Kopf's login handler and the CLI open their HTTP sessions with it.
-Nothing is asked of the cluster here. Kubeconfigs may carry client certificates or bearer tokens; plug-ins that run
-programs are refused with a sentence saying so.
+Nothing is asked of the cluster here.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import os
 import ssl
-import tempfile
 import time
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from aiohttp.client_middlewares import ClientHandlerType
 
@@ -112,11 +108,11 @@ class Connection:
 
 def connect(kubeconfig: Path | None = None) -> Connection:
     """The connection of `kubeconfig`, else the pod's own, else that of $KUBECONFIG or ~/.kube/config."""
-    if kubeconfig is not None:
-        return from_kubeconfig(kubeconfig)
-    if "KUBERNETES_SERVICE_HOST" in os.environ and (SERVICE_ACCOUNT / "token").exists():
+    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and (SERVICE_ACCOUNT / "token").exists():
         return in_cluster()
-    return from_kubeconfig(Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"))
+    from triton_operator.cluster.kubeconfig import from_kubeconfig, from_user  # the operator's pod never pays for YAML
+
+    return from_kubeconfig(kubeconfig) if kubeconfig is not None else from_user()
 
 
 def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Connection:
@@ -128,65 +124,3 @@ def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Connection:
         token=TokenFile(folder / "token"),
         namespace=(folder / "namespace").read_text().strip(),
     )
-
-
-def from_kubeconfig(path: Path) -> Connection:
-    """The connection of a kubeconfig's current context; raises NoConnection with the field at fault."""
-    import yaml  # only outside a cluster: the operator's pod never pays for it
-
-    try:
-        config = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise NoConnection(f"{path} does not exist; name a kubeconfig with --kubeconfig or KUBECONFIG") from None
-    context = _entry(path, config, "contexts", config.get("current-context"))["context"]
-    cluster = _entry(path, config, "clusters", context.get("cluster"))["cluster"]
-    user = _entry(path, config, "users", context.get("user"))["user"] or {}
-    return Connection(
-        cluster["server"],
-        tls=_tls(path, cluster, user) if cluster["server"].startswith("https:") else None,
-        token=_token(path, user),
-        namespace=context.get("namespace") or "default",
-    )
-
-
-def _entry(path: Path, config: dict[str, Any], section: str, name: str | None) -> dict[str, Any]:
-    for entry in config.get(section) or ():
-        if entry.get("name") == name:
-            return dict(entry)
-    raise NoConnection(f"{path}: {section} has no entry named {name!r}")
-
-
-def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
-    with contextlib.ExitStack() as files:
-        authority = files.enter_context(_as_file(path, cluster, "certificate-authority"))
-        context = ssl.create_default_context(cafile=authority)
-        if cluster.get("insecure-skip-tls-verify"):
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        certificate = files.enter_context(_as_file(path, user, "client-certificate"))
-        if certificate is not None:
-            context.load_cert_chain(certificate, files.enter_context(_as_file(path, user, "client-key")))
-    return context
-
-
-@contextlib.contextmanager
-def _as_file(path: Path, section: dict[str, Any], field: str) -> Iterator[str | None]:
-    """A file with what `field` or `field`-data holds: OpenSSL loads keys from files only."""
-    if data := section.get(f"{field}-data"):
-        with tempfile.NamedTemporaryFile() as file:  # mode 0600, gone after loading
-            file.write(base64.b64decode(data))
-            file.flush()
-            yield file.name
-    else:
-        name = section.get(field)
-        yield str(path.parent / name) if name else None
-
-
-def _token(path: Path, user: dict[str, Any]) -> TokenFile | FixedToken | None:
-    if "exec" in user or "auth-provider" in user:
-        raise NoConnection(
-            f"{path}: users that get credentials from a program (exec, auth-provider) are not "
-            "supported; use a client certificate or a token"
-        )
-    if name := user.get("tokenFile"):
-        return TokenFile(path.parent / name)
-    return FixedToken(user["token"]) if user.get("token") else None
