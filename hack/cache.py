@@ -9,17 +9,21 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import shlex
 import shutil
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.progress import say
+from hack.progress import say, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 VARIABLE = "TRITON_OPERATOR_CACHE"
+_ROOTS = ("images", "node")
+"""Parts whose owners containers see."""
 
 
 def cache_dir() -> Path:
@@ -30,7 +34,10 @@ def cache_dir() -> Path:
     value or one that names a file.
     """
     folder = cache_place()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    for place in made:
+        give_to_invoker(place)
     return folder
 
 
@@ -80,6 +87,37 @@ def filled(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     draft.replace(folder)
+
+
+def give_to_invoker(path: Path) -> None:
+    """Under sudo, hand `path` to the person who called, who is to use it without sudo."""
+    if invoker := _invoker():
+        os.chown(path, *invoker)
+
+
+def give_back() -> None:
+    """Under sudo, hand the folder to the person who called, so that other commands work without sudo afterwards.
+
+    Commands that use sudo call it at their end. What containers see as root's stays root's.
+    """
+    invoker, folder = _invoker(), cache_place()
+    if invoker is None or not folder.is_dir():
+        return
+    owner = f"{invoker[0]}:{invoker[1]}"
+    parts = [str(part) for part in sorted(folder.iterdir()) if part.name not in _ROOTS]
+    command = ["chown", "--recursive", "--no-dereference", owner, *parts]
+    with step(f"give {folder} back to {os.environ.get('SUDO_USER', owner)}"):
+        os.chown(folder, *invoker)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"some files stay root's ({done.stderr.strip()}); to have them: sudo {shlex.join(command)}")
+
+
+def _invoker() -> tuple[int, int] | None:
+    """User and group of the person behind sudo; None where there is none."""
+    if os.geteuid() != 0 or "SUDO_UID" not in os.environ:
+        return None
+    return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1"))
 
 
 def _home_of(sudo_user: str | None) -> Path:

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from hack import cluster as clusters
+from hack.cache import give_back
 from hack.cluster import kind, kindcheck
 from hack.cluster.choice import KINDS
 from hack.cluster.failures import ClusterError
@@ -51,7 +52,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    cluster = clusters.ensure(arguments.cluster)
+    try:
+        cluster = clusters.ensure(arguments.cluster)
+    finally:
+        give_back()
     print(f"export KUBECONFIG={cluster.kubeconfig}")
     return 0
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cache import cache_dir
+from hack.cache import cache_dir, give_to_invoker
 from hack.cluster.failures import ClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output, port_forwarded
-from hack.cluster.kubeconfig import give_to_invoker
 from hack.cluster.programs import tools
 from hack.progress import say
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hack.cache import cache_dir, locked
+from hack.cache import cache_dir, give_to_invoker, locked
 from hack.cluster.failures import ClusterError
 from hack.cluster.handle import kubectl_command, port_forwarded
-from hack.cluster.kubeconfig import give_to_invoker
 from hack.cluster.programs import tools
 from hack.progress import step
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from typing import TYPE_CHECKING, Any
+
+from hack.cache import give_to_invoker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +47,6 @@ def _content(server: str, authority: str, user: str, credentials: dict[str, str]
         "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
         "current-context": name,
     }
-
-
-def give_to_invoker(path: Path) -> None:
-    """Under sudo, hand `path` to the person who called, who is to use it without sudo."""
-    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
-        os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1")))
 
 
 def _encoded(path: Path) -> str:

@@ -6,10 +6,13 @@ Leaves: exit status 0, or 1 with one message that says what is wrong and what to
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
+from hack.cache import give_back
 from hack.cluster import ClusterError
 from hack.demo.end import down
+from hack.demo.next_steps import demo_down
 from hack.demo.run import DemoFailed, up
 from hack.images.failures import ImageError
 from hack.install import InstallFailed
@@ -25,12 +28,14 @@ def main() -> int:
     parser.add_argument("command", choices=("up", "down"))
     try:
         {"up": up, "down": down}[parser.parse_args().command]()
-    except (ClusterError, ImageError, InstallFailed, DemoFailed, SdkError) as error:
+    except (ClusterError, ImageError, InstallFailed, DemoFailed, SdkError, NotADirectoryError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on from here, `make demo-down` takes everything down")
+        say(f"interrupted; the same command goes on from here, `{demo_down(os.environ)}` takes everything down")
         return _INTERRUPTED
+    finally:
+        give_back()
     return 0
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from hack import cluster as clusters
+from hack.cache import VARIABLE as CACHE
 from hack.cluster import Cluster
+from hack.cluster.choice import VARIABLE as CLUSTER
 from hack.progress import bold
+
+_PATIENTLY = "--retry 9 --retry-delay 1 --retry-connrefused"
+"""What lets a pasted curl wait until the port-forward of the line before it listens."""
 
 
 def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> str:
     """Commands for a shell; `request` is an inference request as a file."""
     path = f"{Path(sys.executable).parent}:{clusters.tools('kubectl')}"
     here = f"-n {namespace}"
+    path_of_request = shlex.quote(str(request))
     lines = [
         bold("What to try next"),
         f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))} PATH=$PATH:{shlex.quote(path)}",
@@ -23,12 +31,20 @@ def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> st
         _with_remark("kubectl explain md.spec", "what one can write"),
         _with_remark(f"tritonctl status {name} {here}", "the same with pods, in one page"),
         f"  kubectl {here} scale md/{name} --replicas=3",
-        f"  tritonctl infer {name} {here} --input {request} --protocol grpc",
+        f"  kubectl {here} wait md/{name} --for=condition=Ready --timeout=180s",
+        f"  tritonctl infer {name} {here} --input {path_of_request} --protocol grpc",
         f"  kubectl {here} port-forward service/{name} 8000 &",
-        f"  curl -s localhost:8000/v2/models/{name}/infer -d @{request}",
-        _with_remark("make demo-down", "leaves nothing but the cache folder"),
+        f"  curl -s {_PATIENTLY} localhost:8000/v2/models/{name}/infer -d @{path_of_request}",
+        _with_remark("kill $!", "ends the port-forward"),
+        _with_remark(demo_down(os.environ), "leaves nothing but the cache folder"),
     ]
     return "\n" + "\n".join(lines)
+
+
+def demo_down(environ: Mapping[str, str]) -> str:
+    """The command that undoes this demo: with the same cluster, the same cache folder and the same rights."""
+    given = [f"{name}={shlex.quote(environ[name])}" for name in (CLUSTER, CACHE) if environ.get(name)]
+    return " ".join([*given, *(["sudo -E"] if "SUDO_UID" in environ else []), "make demo-down"])
 
 
 def _with_remark(command: str, remark: str) -> str:

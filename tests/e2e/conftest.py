@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hack import cluster as local
+from hack.cache import give_back
 from hack.cluster.handle import Cluster
 from hack.images import build
 from hack.images.builder import Image
@@ -31,6 +32,7 @@ def node() -> Iterator[Cluster]:
     yield local.ensure()
     if not was_up:
         local.down()
+    give_back()
 
 
 @pytest.fixture(scope="session")

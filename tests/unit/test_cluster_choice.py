@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,35 @@ def test_the_cache_is_in_the_home_of_the_person_unless_told_otherwise() -> None:
 def test_a_relative_cache_folder_is_refused() -> None:
     with pytest.raises(NotADirectoryError, match="TRITON_OPERATOR_CACHE=here is a relative path"):
         cache.locate({"TRITON_OPERATOR_CACHE": "here"}, Path("/home/ada"))
+
+
+def test_under_sudo_the_cache_is_the_callers_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `make check` without sudo could not write there; what containers see as root's stays so."""
+    if os.geteuid() != 0:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    owner = (os.getuid() or 1234, os.getgid() or 1234)
+    monkeypatch.setenv("SUDO_UID", str(owner[0]))
+    monkeypatch.setenv("SUDO_GID", str(owner[1]))
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "new" / "cache"))
+    folder = cache.cache_dir()
+    (folder / "python" / "dev").mkdir(parents=True)
+    (folder / "python" / "dev" / "link").symlink_to("nowhere")
+    (folder / "node").mkdir()
+    stays = (folder / "node").stat().st_uid
+
+    cache.give_back()
+
+    given = [folder.parent, folder, folder / "python", folder / "python" / "dev" / "link"]
+    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in given} == {owner}
+    assert (folder / "node").stat().st_uid == stays
+
+
+def test_without_sudo_nothing_changes_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is said."""
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(subprocess, "run", None)
+    cache.give_back()
 
 
 def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:

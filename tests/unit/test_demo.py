@@ -85,13 +85,31 @@ def test_the_request_file_is_what_tritonctl_reads(tmp_path: Path) -> None:
 
 def test_suggestions_name_the_cluster_the_namespace_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths with spaces are quoted, or the line could not be pasted."""
+    for name in ("CLUSTER", "TRITON_OPERATOR_CACHE", "SUDO_UID"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("hack.cluster.tools", lambda *_: Path("/tools"))
     cluster: Any = SomeCluster()
-    text = next_steps.next_steps(cluster, "ns", "digits", Path("/digit.json"))
+    text = next_steps.next_steps(cluster, "ns", "digits", Path("/a b/digit.json"))
     assert "export KUBECONFIG='/a path/kubeconfig'" in text
     assert "kubectl -n ns describe md digits " in text
-    assert "tritonctl infer digits -n ns --input /digit.json" in text
+    assert "tritonctl infer digits -n ns --input '/a b/digit.json'" in text
     assert text.rstrip().splitlines()[-1].startswith("  make demo-down ")
+
+
+@pytest.mark.parametrize(
+    ("environ", "command"),
+    [
+        ({}, "make demo-down"),
+        ({"CLUSTER": "current"}, "CLUSTER=current make demo-down"),
+        (
+            {"CLUSTER": "", "TRITON_OPERATOR_CACHE": "/a b", "SUDO_UID": "7"},
+            "TRITON_OPERATOR_CACHE='/a b' sudo -E make demo-down",
+        ),
+    ],
+)
+def test_the_way_down_leads_where_the_way_up_led(environ: dict[str, str], command: str) -> None:
+    """Without the variable it would look for another cluster, or in another folder."""
+    assert next_steps.demo_down(environ) == command
 
 
 @pytest.mark.parametrize(
