@@ -1,0 +1,44 @@
+"""The local node's network policies do what Kubernetes documents: the Go tests of hack/netpol, against this kernel.
+
+They keep a table of policies and of connections that each lets through or refuses, and try every one of them in
+networks of their own; what the other tests here say of policies is worth as much as that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hack.cluster import tools
+from hack.cluster.gobuild import HACK, go_environment
+from hack.cluster.gotoolchain import go_program
+
+NETPOL = HACK / "netpol"
+
+
+@pytest.mark.timeout(1200)  # On a new machine it compiles for minutes.
+def test_the_kernel_agrees_with_the_truth_table() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("private networks need root: run it with sudo")
+    done = _go_test(tools("ip", "nft"))
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    refused = re.search(r"may not make private networks.*", said)  # Root of a container without privileges.
+    if refused:
+        pytest.skip(refused[0])
+    assert "--- SKIP" not in said, said
+    assert "--- PASS: TestTheKernelAgreesWithTheTruthTable/" in said, said
+
+
+def _go_test(programs: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **go_environment(),
+        "NFT": str(programs / "nft"),
+        "PATH": f"{programs}:{os.environ.get('PATH', '')}",
+    }
+    command = ["nice", "-n", "5", str(go_program(NETPOL / "go.mod")), "test", "-v", "-count=1", "."]
+    return subprocess.run(command, cwd=NETPOL, env=environment, capture_output=True, text=True, check=False)
