@@ -22,6 +22,7 @@ from typing import Self
 import msgspec
 
 from tests.builders import SETTINGS
+from triton_operator.resources.settings import Settings
 
 _START_SECONDS = 60
 _WRITES = frozenset({"PATCH", "PUT", "POST", "DELETE"})
@@ -33,15 +34,23 @@ _REQUEST = re.compile(
 class OperatorProcess:
     """`python -m triton_operator.runtime`; a context manager that ends it."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, folder: Path, *, resync_seconds: float = 600) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        folder: Path,
+        *,
+        resync_seconds: float = 600,
+        settings: Settings = SETTINGS,
+    ) -> None:
         self._port = _free_port()
-        settings = folder / "settings.json"
-        settings.write_bytes(msgspec.json.encode(SETTINGS))
+        settings_file = folder / "settings.json"
+        settings_file.write_bytes(msgspec.json.encode(settings))
         self.log = folder / f"operator-{time.monotonic_ns()}.log"
         # fmt: off
         self._command = [
             sys.executable, "-m", "triton_operator.runtime",
-            "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--settings", str(settings),
+            "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--settings", str(settings_file),
             "--identity", "operator-under-test", "--listen", "127.0.0.1", "--metrics-port", str(self._port),
             "--resync-seconds", str(resync_seconds), "--log-level", "WARNING",
         ]
