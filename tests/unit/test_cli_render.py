@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.tritonctl import tritonctl
+from triton_operator.cli import documents
 from triton_operator.cli.render import CHART_DEFAULTS
 from triton_operator.resources.settings import CatalogueImage
 
@@ -90,6 +91,27 @@ def test_without_settings_the_charts_defaults_count() -> None:
     assert CHART_DEFAULTS.operator_image.startswith(f"{values['image']['repository']}:")
 
 
+def test_names_follow_the_rules_of_the_definition() -> None:
+    """They are written twice, because the definition is not part of the package."""
+    definition = yaml.safe_load((ROOT / "crds/modeldeployments.yaml").read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    name = schema["properties"]["metadata"]["properties"]["name"]
+    (rule,) = name["x-kubernetes-validations"]
+    assert (name["maxLength"], name["pattern"]) == (documents.NAME_LENGTH, documents.NAME_PATTERN)
+    assert rule["rule"] == f"!self.matches('{documents.CHILD_SUFFIX}')"
+
+
+def test_mistakes_on_standard_input_are_said_to_be_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of a file called -, whichever part finds them."""
+    for spec in ({"replicas": "two"}, {"triton": {"version": "20.01"}}):
+        monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(changed(**spec))))
+        outcome = tritonctl(capsys, "render", "-f", "-")
+        assert outcome.code == 2
+        assert outcome.err.startswith("error: standard input: digits: spec.")
+
+
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
@@ -107,6 +129,11 @@ def test_without_settings_the_charts_defaults_count() -> None:
         ({**GOOD, "apiVersion": "triton-operator.io/v9"}, "apiVersion: is 'triton-operator.io/v9', expected"),
         ({**GOOD, "metadata": {}}, "metadata.name: is missing"),
         ({key: GOOD[key] for key in ("apiVersion", "kind", "metadata")}, "spec"),
+        ({**GOOD, "metadata": {"name": "Digits"}}, "metadata.name: use small letters"),
+        ({**GOOD, "metadata": {"name": "digits-"}}, "metadata.name: use small letters"),
+        ({**GOOD, "metadata": {"name": "d" * 41}}, "metadata.name: has 41 characters, and 40 are allowed"),
+        ({**GOOD, "metadata": {"name": "digits-headless"}}, "metadata.name: ends like the name of a child object"),
+        (changed(triton={"version": "newest"}), "spec.triton.version: "),
         ({"kind": "Pod"}, "has no ModelDeployment"),
         ("text", "is not a Kubernetes object but str"),
     ],

@@ -164,6 +164,17 @@ def test_waiting_prints_each_reason_once_and_ends_with_ready(
     assert "--watch" in " ".join(kubectl.calls)
 
 
+def test_where_watching_is_not_allowed_it_is_read_again_less_and_less_often(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each reading starts a program and asks the API server: at 0, 0.25 and 0.75 s at the earliest."""
+    kubectl.answer(BROKEN)
+    kubectl.fail("get-modeldeployments-watch", "Error from server (Forbidden): cannot watch")
+    outcome = tritonctl(capsys, "status", "digits", "--wait", 1)
+    assert outcome.code == 1
+    assert 2 <= sum("--watch" in call for call in kubectl.calls) <= 3
+
+
 def test_waiting_ends_with_its_time(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
     """The last word is the state as it is then."""
     kubectl.answer(BROKEN)

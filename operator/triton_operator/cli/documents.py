@@ -7,6 +7,7 @@ schema of crds/modeldeployments.yaml); offline, unknown fields, wrong types and 
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +21,27 @@ from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.cli.failures import Misused
 from triton_operator.reconcile.validate import validate
 
+NAME_LENGTH = 40
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+CHILD_SUFFIX = r"-(headless|canary|proxy|(config|cache)-[0-9a-f]{8}|[0-9a-f]{10})$"
+"""Rules of crds/modeldeployments.yaml for names, which is not part of the package; a test keeps them equal."""
+
 
 def read_deployments(path: Path, namespace: str) -> list[ModelDeployment]:
     """Return the ModelDeployments of a file; other objects in it are passed over. Raises Misused, naming the field.
 
     `namespace` is for objects that name none.
     """
-    source = "standard input" if str(path) == "-" else str(path)
+    source = source_name(path)
     bodies = [body for body in _documents(path, source) if body.get("kind") == KIND]
     if not bodies:
         raise Misused(f"{source}: has no {KIND}")
     return [_deployment(body, namespace, source) for body in bodies]
+
+
+def source_name(path: Path) -> str:
+    """What messages call the file."""
+    return "standard input" if str(path) == "-" else str(path)
 
 
 def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
@@ -56,14 +67,29 @@ def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeplo
     place = f"{source}: {metadata['name']}"
     if body.get("apiVersion") != API_VERSION:
         raise Misused(f"{place}: apiVersion: is {body.get('apiVersion')!r}, expected {API_VERSION}")
-    for problem in unknown_fields(body.get("spec"), Spec, "spec"):
-        raise Misused(f"{place}: {problem}")
+    if problem := wrong_name(metadata["name"]):
+        raise Misused(f"{place}: metadata.name: {problem}")
+    for complaint in unknown_fields(body.get("spec"), Spec, "spec"):
+        raise Misused(f"{place}: {complaint}")
     try:
         deployment = parse({**body, "metadata": {"namespace": namespace, **metadata}})
         validate(deployment.spec)
     except InvalidSpec as error:
         raise Misused(f"{place}: {error}") from error
     return deployment
+
+
+def wrong_name(name: str) -> str:
+    """What is wrong with the name of a ModelDeployment, by the rules of the definition; "" when nothing is."""
+    if len(name) > NAME_LENGTH:
+        return f"has {len(name)} characters, and {NAME_LENGTH} are allowed"
+    if not re.search(NAME_PATTERN, name):
+        return "use small letters, digits and '-', beginning with a letter and not ending with '-'"
+    if re.search(CHILD_SUFFIX, name):
+        return (
+            "ends like the name of a child object, such as -headless or -config-<8 hex digits>; choose another ending"
+        )
+    return ""
 
 
 def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[str]:

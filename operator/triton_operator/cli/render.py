@@ -12,7 +12,7 @@ import typer
 
 from triton_operator import __version__
 from triton_operator.api.errors import InvalidSpec
-from triton_operator.cli.documents import read_deployments
+from triton_operator.cli.documents import read_deployments, source_name
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.options import ManifestFormat
 from triton_operator.cli.output import print_objects
@@ -69,7 +69,7 @@ def render(
         try:
             manifests += render_children(deployment, known)
         except InvalidSpec as error:
-            raise Misused(f"{file}: {deployment.metadata.name}: {error}") from error
+            raise Misused(f"{source_name(file)}: {deployment.metadata.name}: {error}") from error
     print_objects(manifests, output)
 
 

@@ -37,6 +37,9 @@ _NO_CONNECTION = (
     "stat ",
     "getting credentials",
 )
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
+_USUAL_WATCH_SECONDS = 5.0
+"""A watch that ends sooner did not work: an API server closes one after minutes."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,21 @@ class Kubectl:
         return items
 
     def follow(self, name: str, namespace: str = "", *, seconds: float) -> Iterator[Object]:
-        """Yield the ModelDeployment now and after every change, for at most so many seconds."""
+        """Yield the ModelDeployment now and after every change, for at most so many seconds.
+
+        Where watching is not allowed or breaks off at once, it is read again, at ever longer intervals.
+        """
         end = time.monotonic() + seconds
+        pause = _PAUSE_SECONDS
         while (left := end - time.monotonic()) > 0:
             yield self.deployment(name, namespace)
+            started = time.monotonic()
             yield from self._watch(name, namespace, left)
+            if time.monotonic() - started > _USUAL_WATCH_SECONDS:
+                pause = _PAUSE_SECONDS
+                continue
+            time.sleep(max(0.0, min(pause, end - time.monotonic())))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _watch(self, name: str, namespace: str, seconds: float) -> Iterator[Object]:
         """One watch; it ends when its time is over, or earlier when the API server closes it."""
