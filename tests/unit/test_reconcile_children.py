@@ -8,7 +8,7 @@ import pytest
 from tests.builders import SETTINGS, a_pod
 from tests.fakes import World
 from triton_operator.api.status import Truth
-from triton_operator.cluster.errors import Unavailable
+from triton_operator.cluster.errors import Terminating, Unavailable
 from triton_operator.cluster.observed import DeploymentState, Kind, RevisionState
 from triton_operator.reconcile import children
 
@@ -265,6 +265,13 @@ async def test_an_outage_is_raised_to_the_queue_and_the_next_pass_goes_on() -> N
     world.cluster.fail_with = None
     await world.reconcile()
     assert world.names(Kind.DEPLOYMENT) == ["digits"]
+
+
+async def test_a_namespace_that_is_being_deleted_is_left_alone() -> None:
+    world = World()
+    world.cluster.fail_with = Terminating("because it is being terminated", status=403)
+    assert await world.reconcile() is None
+    assert world.cluster.statuses == []
 
 
 async def test_an_object_that_is_being_deleted_is_left_to_the_garbage_collector() -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import SCALE_MANAGER
-from triton_operator.cluster.errors import Conflict, Denied, Invalid
+from triton_operator.cluster.errors import Conflict, Denied, Invalid, Terminating
 from triton_operator.cluster.observed import Child
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.plan import Applied, Step, Verb, digest
@@ -59,6 +59,8 @@ async def execute(steps: list[Step], target: Target) -> Blocked | None:
 async def _try(step: Step, target: Target) -> Blocked | None:
     try:
         return await _do(step, target)
+    except Terminating:
+        raise  # The deployment is about to go with its namespace: nobody reads a status about it.
     except Invalid as error:
         return Blocked(Reason.INVALID_SPEC, f"the API server refuses the {step.kind}: {error.message}")
     except Denied as error:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment, ModelRepository, Spec
 from triton_operator.api.status import Status
-from triton_operator.cluster.errors import ClusterError
+from triton_operator.cluster.errors import ClusterError, NotFound, Terminating
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.children import Children, Outcome
 from triton_operator.reconcile.execute import Blocked
@@ -66,7 +66,10 @@ class Reconciler:
             return None
         if isinstance(known.deployment, InvalidSpec):
             return await self._report_unreadable(key, known, known.deployment)
-        outcome = await self._children.bring_about(key, self._observe(key, known.deployment))
+        try:
+            outcome = await self._children.bring_about(key, self._observe(key, known.deployment))
+        except Terminating:
+            return None
         observation = await self._with_events(self._observe(key, known.deployment))
         await self._write_status(key, observation, outcome)
         return _look_again(observation, outcome.blocked)
@@ -98,7 +101,10 @@ class Reconciler:
         if status == observation.previous:
             return
         uid = observation.deployment.metadata.uid
-        version = await self._cluster.write_status(*key, uid, status)
+        try:
+            version = await self._cluster.write_status(*key, uid, status)
+        except NotFound:
+            return  # Deleted meanwhile; its event is on the way.
         self._store.remember_status(key, uid, status, version)
         await self._announce(key, uid, observation.previous, status)
 
