@@ -361,7 +361,12 @@ async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_wri
     await world.reconcile()
     world.change_child(Kind.DEPLOYMENT)
     built: list[object] = []
-    monkeypatch.setattr(children, "build_children", lambda *_, **__: built.append(1) or [])
+
+    def count(*arguments: object, **_: object) -> list[object]:
+        built.append(arguments)
+        return []
+
+    monkeypatch.setattr(children, "build_children", count)
     await world.reconcile()
     assert built == []
 
