@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,13 @@ import yaml
 
 from tests.fake_kubectl import FakeKubectl
 from tests.inference_server import grpc_server
+from tests.tritonctl import tritonctl
+from triton_operator.api import conditions
+from triton_operator.api.conditions import Reason
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-README = (ROOT / "README.md").read_text()
+GUIDE = ROOT / "docs" / "guide.md"
 
 SHOWN_BY = {
     "make demo": ("tests/e2e/test_demo.py", '"make", "demo"'),
@@ -39,9 +42,9 @@ NOT_TAKEN = {"uv.lock", "pylock.toml"}
 """Files that a decision names as alternatives."""
 
 
-def blocks(language: str) -> Iterator[str]:
-    """The fenced blocks of a language in all pages."""
-    for page in PAGES:
+def blocks(language: str, pages: Iterable[Path] = PAGES) -> Iterator[str]:
+    """The fenced blocks of a language in these pages."""
+    for page in pages:
         yield from re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
@@ -99,8 +102,27 @@ def test_every_command_is_listed_with_what_runs_it(command: str) -> None:
 
 def test_the_readmes_object_is_the_example() -> None:
     """People copy it."""
-    (shown,) = blocks("yaml")
+    (shown,) = blocks("yaml", [ROOT / "README.md"])
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
+
+
+@pytest.mark.parametrize("fragment", [*blocks("yaml", [GUIDE])])
+def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is a part of a spec; the rest of it is the first example's."""
+    example = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
+    file = tmp_path / "file.yaml"
+    file.write_text(yaml.safe_dump({**example, "spec": {**example["spec"], **yaml.safe_load(fragment)}}))
+    outcome = tritonctl(capsys, "render", "-f", file)
+    assert outcome.code == 0, outcome.err
+
+
+def test_the_guide_explains_every_condition_and_reason() -> None:
+    """And no reason that is gone, in the first column of its tables."""
+    cells = re.findall(r"^\| (`[^|]+) \|", GUIDE.read_text(), re.MULTILINE)
+    explained = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
+    reasons = {value for name, value in vars(Reason).items() if name.isupper()}
+    types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
+    assert explained == reasons | types
 
 
 def test_the_readmes_python_runs(
