@@ -43,6 +43,7 @@ def test_all_arguments_of_a_pod_with_a_new_server() -> None:
         "allow-metrics": "true",
         "allow-cpu-metrics": "false",
         "allow-gpu-metrics": "false",
+        "pinned-memory-pool-byte-size": "0",
         "http-address": "0.0.0.0",
         "http-port": "8000",
         "grpc-address": "0.0.0.0",
@@ -97,10 +98,12 @@ def test_an_unknown_log_level_is_an_error() -> None:
         server_args(NEWEST, log_level="Verbose", gpu=False)
 
 
-def test_gpu_metrics_only_with_a_gpu() -> None:
-    """As its name says."""
+def test_a_pod_without_gpu_asks_for_nothing_that_needs_one() -> None:
+    """Neither metrics of it nor memory to exchange with it; a pod with one keeps the server's own pool."""
     assert flags(gpu=True)["allow-gpu-metrics"] == "true"
+    assert "pinned-memory-pool-byte-size" not in flags(gpu=True)
     assert flags(gpu=False)["allow-gpu-metrics"] == "false"
+    assert flags(gpu=False)["pinned-memory-pool-byte-size"] == "0"
 
 
 def test_metrics_can_have_an_address_of_their_own() -> None:

@@ -92,7 +92,7 @@ def server_args(
         *FIXED,
         *_listeners(address, metrics_address or address),
         *_logging(log_level),
-        Flag("allow-gpu-metrics", _boolean(value=gpu), "Without a GPU its library only logs errors."),
+        *_devices(gpu=gpu),
     ]
     return [flag.argument() for flag in flags if _known(flag, version)]
 
@@ -120,6 +120,16 @@ def _logging(log_level: str) -> list[Flag]:
         Flag("log-warning", _boolean(value=level is not LogLevel.ERROR), "As the user chose."),
         Flag("log-info", _boolean(value=level is LogLevel.INFO), "At Info the options table hides the reason."),
         Flag("log-verbose", "0", "Not for production."),
+    ]
+
+
+def _devices(*, gpu: bool) -> list[Flag]:
+    """What a pod without GPU would only complain about: of four lines at each start two stay that no flag silences."""
+    if gpu:
+        return [Flag("allow-gpu-metrics", "true", "Who has a GPU wants to know how busy it is.")]
+    return [
+        Flag("allow-gpu-metrics", "false", "Without a GPU its library only logs errors."),
+        Flag("pinned-memory-pool-byte-size", "0", "Without a GPU the pool cannot be had, which is a warning."),
     ]
 
 
