@@ -8,6 +8,7 @@ that none came.
 from __future__ import annotations
 
 import contextlib
+import functools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
@@ -27,7 +28,7 @@ from triton_operator.cluster.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from triton_operator.cluster.connection import Connection
 
@@ -38,6 +39,7 @@ WITHIN = 30.0
 """Seconds that a request may take, if nothing shorter is asked for."""
 
 _ERRORS: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Denied}
+_OUTAGES = (aiohttp.ClientError, TimeoutError, OSError)
 _RETRYABLE = frozenset({401, 408, 410, 429})
 
 
@@ -62,6 +64,12 @@ class Refusal(msgspec.Struct):
 _decode_refusal = msgspec.json.Decoder(Refusal).decode
 
 
+@functools.lru_cache(maxsize=64)
+def _with_query(server: str, *query: tuple[str, str]) -> URL:
+    """The same few come again and again: those of applies, and nothing."""
+    return URL(f"{server}?{urlencode(query)}", encoded=True)
+
+
 class ApiClient:
     """An open HTTP session to one API server."""
 
@@ -69,6 +77,7 @@ class ApiClient:
         self._connection = connection
         self._observe = observe or (lambda _verb, _kind, _code: None)
         self._session = connection.session(limit=LIMIT)
+        self._prefix = URL(connection.server).raw_path.rstrip("/")
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,16 +101,19 @@ class ApiClient:
         within: float = WITHIN,
     ) -> bytes:
         """The body of a successful answer; raises ClusterError for everything else. `within` is in seconds."""
-        with self._reporting(verb, kind) as report:
+        content = None if body is None else aiohttp.BytesPayload(body, content_type=content_type)
+        limits = aiohttp.ClientTimeout(total=within, sock_connect=5)
+        code = 0
+        try:
             async with self._session.request(
-                verb,
-                self._url(path, query),
-                data=body,
-                headers={"Content-Type": content_type},
-                timeout=aiohttp.ClientTimeout(total=within, sock_connect=5),
+                verb, self._url(path, query), data=content, timeout=limits, allow_redirects=False
             ) as response:
-                report(response.status)
+                code = response.status
                 answer = await response.read()
+        except _OUTAGES as error:
+            raise _outage(verb, kind, error) from error
+        finally:
+            self._observe(verb, kind, code)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise as_error(response.status, answer, response.headers.get("Retry-After", ""))
         return answer
@@ -112,33 +124,28 @@ class ApiClient:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Chunks of a watch as they come; Unavailable after `silence` seconds without one."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
-        with self._reporting("WATCH", kind) as report:
-            async with self._session.get(self._url(path, query), timeout=limits) as response:
-                report(response.status)
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise as_error(response.status, await response.read(), response.headers.get("Retry-After", ""))
+        code = 0
+        try:
+            async with self._session.get(self._url(path, query), timeout=limits, allow_redirects=False) as response:
+                code = response.status
+                self._observe("WATCH", kind, code)
+                if code >= HTTPStatus.BAD_REQUEST:
+                    raise as_error(code, await response.read(), response.headers.get("Retry-After", ""))
                 yield response.content.iter_any()
+        except _OUTAGES as error:
+            if not code:
+                self._observe("WATCH", kind, code)
+            raise _outage("WATCH", kind, error) from error
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> URL:
         """Encoded here: our paths are plain ASCII, and yarl's search for what to quote is not cheap."""
-        return URL(f"{self._connection.server}{path}{'?' if query else ''}{urlencode(query or ())}", encoded=True)
+        return _with_query(self._connection.server, *(query or {}).items()).with_path(
+            self._prefix + path, encoded=True, keep_query=True
+        )
 
-    @contextlib.contextmanager
-    def _reporting(self, verb: str, kind: str) -> Iterator[Callable[[int], None]]:
-        """Turn broken connections and time-outs into Unavailable; tell `observe` how it ended."""
-        seen = 0
 
-        def report(code: int) -> None:
-            nonlocal seen
-            seen = code
-            self._observe(verb, kind, code)
-
-        try:
-            yield report
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if not seen:
-                report(0)
-            raise Unavailable(f"{verb} {kind}: {str(error) or type(error).__name__}") from error
+def _outage(verb: str, kind: str, error: Exception) -> Unavailable:
+    return Unavailable(f"{verb} {kind}: {str(error) or type(error).__name__}")
 
 
 def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:

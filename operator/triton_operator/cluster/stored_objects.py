@@ -78,15 +78,23 @@ class StoredStatus(Stored):
     conditions: list[StoredCondition] = []
 
 
+class Identity(Stored):
+    """Which object, and which state of it; all that is decoded of a ModelDeployment or a bookmark."""
+
+    uid: str = ""
+    resource_version: str = "0"
+
+
 class StoredObject(Stored):
     """Any object, seen from the outside; a watch's bookmark too."""
 
-    metadata: Metadata
+    metadata: Identity
 
 
-class StoredChild(StoredObject):
+class StoredChild(Stored):
     """Any child kind; the content of each sits in one of these members."""
 
+    metadata: Metadata
     spec: dict[str, Raw] = {}
     data: Raw = Raw()
     binary_data: Raw = Raw()
