@@ -14,13 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
+from collections import Counter as Tally
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from tests.apiserver.instructions import Counter, count_instructions
 from tests.builders import SETTINGS
 from triton_operator.resources.settings import Settings
 
@@ -98,14 +99,18 @@ class OperatorProcess:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def count_instructions(self) -> Counter | None:
+        """A counter of what it executes from now on."""
+        return count_instructions(self._process.pid)
+
     def resident_megabytes(self) -> float:
         """RSS."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def writes(self) -> Counter[str]:
+    def writes(self) -> Tally[str]:
         """Successful writes so far by kind, the Lease left out."""
-        found: Counter[str] = Counter()
+        found: Tally[str] = Tally()
         for code, kind, verb, count in _REQUEST.findall(self._get("/metrics") or ""):
             if verb in _WRITES and code.startswith("2") and kind != "Lease":
                 found[kind] += int(float(count))

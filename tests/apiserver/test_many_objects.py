@@ -21,7 +21,10 @@ from triton_operator.cluster.observed import Kind
 
 COUNT = 500
 CPU_MILLISECONDS_PER_OBJECT = 8.0
-"""On a core of usual speed; a slower or busier one is measured in the same run and the figure scaled by it."""
+"""On a quiet core of usual speed; how slow this one is, is measured in the same run."""
+INSTRUCTIONS_PER_MILLISECOND = 3e6
+"""3 GHz and one instruction a cycle, which is modest; what is limited where the processor can count, because seconds
+on a shared machine say more about its neighbours than about the operator."""
 USUAL_COPY = 47e-9
 """CPU seconds for each byte of JSON, to deep-copy a live Deployment: typical of the two-core machines that this is
 developed on (260 µs for 5.5 KB). Shared machines were seen up to four times slower, and then everything is."""
@@ -37,11 +40,12 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
         operator.wait_ready()
         async with Namespace(kubeconfig, namespace) as world:
             idle = operator.resident_megabytes()
-            cpu, began = operator.cpu_seconds(), time.monotonic()
+            cpu, began, counter = operator.cpu_seconds(), time.monotonic(), operator.count_instructions()
             await world.create(COUNT, **EVERYTHING)
             slowness = await _until_written(operator, (await world.children(Kind.DEPLOYMENT))[0])
             took = time.monotonic() - began
             spent = (operator.cpu_seconds() - cpu) * 1000 / COUNT
+            instructions = counter.read() / COUNT if counter else 0
             writes = operator.writes()
             children = await world.count_children()
         before = operator.cpu_seconds()
@@ -52,8 +56,8 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
     with capsys.disabled():
         print(
             f"\n{COUNT} objects with {sum(children.values()) / COUNT:.0f} children each, over TLS: "
-            f"{spent / slowness:.1f} CPU-ms an object ({spent:.1f} here, on a core that is {slowness:.1f} times slower "
-            f"than usual), {took:.0f} s in all, "
+            f"{instructions / 1e6:.1f} million instructions and {spent:.1f} CPU-ms an object, on a core that is "
+            f"{slowness:.1f} times slower than usual; {took:.0f} s in all, "
             f"{sum(writes.values()) / COUNT:.2f} writes an object; "
             f"over two resyncs {sum(at_rest.values())} writes and {rest:.1f} CPU-ms a second; "
             f"RSS {idle:.0f} -> {full:.0f} MB"
@@ -62,7 +66,7 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
     assert all(writes[kind] <= children[kind] for kind in children), writes
     assert writes["ModelDeployment/status"] <= 2 * COUNT
     assert not at_rest
-    assert spent / slowness <= CPU_MILLISECONDS_PER_OBJECT
+    assert (instructions / INSTRUCTIONS_PER_MILLISECOND or spent / slowness) <= CPU_MILLISECONDS_PER_OBJECT
 
 
 async def _until_written(operator: OperatorProcess, sample: Object) -> float:
