@@ -1,7 +1,8 @@
 """Command line: `python -m hack.images build [NAME...] | list | command NAME | prune`.
 
 build prints each image's reference and archive; list says which are built; command prints the `docker build` command
-that makes the same image from the same Containerfile; prune frees what earlier states of the sources left in the cache.
+that makes the same image from the same Containerfile; prune frees at once what earlier states of the sources left in
+the cache, other checkouts' included. A build frees only what nobody has asked for in three days.
 """
 
 from __future__ import annotations

@@ -6,8 +6,11 @@ In: definitions. Out: `Image`, a reference whose tag is a hash of all inputs, an
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from hack.images.plan import Plan
 
 REGISTRY = "triton-operator.local"
+_KEPT_SECONDS = 3 * 24 * 3600
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -54,12 +58,15 @@ def image_of(definition: Definition) -> Image:
 
 def build_image(definition: Definition) -> Image:
     """Build the image unless it is there. Raises `ImageError`."""
-    image = image_of(definition)
+    plan = plan_of(definition)
+    image = _image(definition.name, plan)
+    _note_use(image, plan)
     if image.archive.exists():
         return image
     with locked(f"image-{definition.name}"):
         if not image.archive.exists():
             _build(definition, plan_of(definition))
+            _forget_unused()
     return image
 
 
@@ -74,9 +81,28 @@ def prune(definitions: list[Definition]) -> int:
     plans = {definition.name: plan_of(definition) for definition in definitions}
     kept = {layer_folder(planned.key) for plan in plans.values() for planned in plan.layers}
     kept |= {_image(name, plan).archive for name, plan in plans.items()}
+    return sum(_remove(path) for path in _stored() if path not in kept)
+
+
+def _note_use(image: Image, plan: Plan) -> None:
+    """Mark what is there of the image as in use, before anything is built upon it."""
+    for path in (image.archive, *(layer_folder(planned.key) for planned in plan.layers)):
+        with suppress(FileNotFoundError, PermissionError):  # Not built yet; built under sudo, used without.
+            os.utime(path)
+
+
+def _forget_unused() -> None:
+    """Remove what no checkout that shares the cache has asked for in a while: each state of the sources leaves 1 GB."""
+    for path in _stored():
+        with suppress(FileNotFoundError, PermissionError):  # Another command was faster; built under sudo.
+            if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+                _remove(path)
+
+
+def _stored() -> list[Path]:
+    """List layers and archives, those of other checkouts among them."""
     folders = [cache_dir() / "images" / name for name in ("layers", "archives")]
-    old = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path not in kept]
-    return sum(_remove(path) for path in old)
+    return [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
 
 
 def _remove(path: Path) -> int:

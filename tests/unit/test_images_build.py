@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import tarfile
 from pathlib import Path
@@ -117,6 +118,29 @@ def test_pruning_leaves_the_present_images_alone(models: Path) -> None:
     assert builder.prune([catalogue.model_container("toy", models)]) > 0
     assert (before.archive.exists(), after.archive.exists()) == (False, True)
     assert pack("toy", models) == after
+
+
+def test_a_build_forgets_what_nobody_has_asked_for_in_days(models: Path, cache: Path) -> None:
+    """But not what a checkout that shares the cache has asked for since."""
+    config = models / "digits" / "config.pbtxt"
+    old = pack("toy", models)
+    old_layers = stored_layers(cache)
+    config.write_text("of another checkout")
+    recent = pack("toy", models)
+    recent_layers = stored_layers(cache) - old_layers
+    for path in [old.archive, recent.archive, *old_layers, *recent_layers]:
+        os.utime(path, (0, 0))
+    assert pack("toy", models) == recent
+    config.write_text("new")
+    new = pack("toy", models)
+    assert [image.archive.exists() for image in (old, recent, new)] == [False, True, True]
+    assert not old_layers & stored_layers(cache)
+    assert recent_layers < stored_layers(cache)
+
+
+def stored_layers(cache: Path) -> set[Path]:
+    """Folders of all layers in the cache."""
+    return set((cache / "images" / "layers").iterdir())
 
 
 def test_a_pattern_in_the_ignore_file_is_refused(models: Path) -> None:
