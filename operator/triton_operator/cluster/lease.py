@@ -1,4 +1,4 @@
-"""Leader election by a Lease: one of several operators works, the others keep their caches warm.
+"""Leader election by a Lease: of the operators that share it one works, the others keep their caches warm.
 
 `Elector.run` takes and renews the Lease; `leading` is set while we hold it, and `time_left` is the fence of
 `HttpCluster`: no write starts without any, and none may take longer. Whether another holder's Lease ran out is judged
