@@ -35,7 +35,7 @@ app.command(epilog=infer.EPILOG)(infer.infer)
 def run() -> int:
     """Run the command of `sys.argv`; return its exit status."""
     try:
-        app()
+        app(prog_name="tritonctl")  # Also when it runs as a module.
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else NOT_SO
     except Exception as error:
