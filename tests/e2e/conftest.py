@@ -22,7 +22,6 @@ from hack.preflight import require_machine
 from tests.kube import Kube, Object
 from tests.programs import build_before_tests
 
-
 IMAGES = ("operator", "triton-cpu", "models")
 
 
