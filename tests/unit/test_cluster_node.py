@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -180,3 +181,19 @@ def test_the_dns_answers_on_the_address_that_pods_are_told() -> None:
     service = next(each for each in addons("dns:1") if each["kind"] == "Service")
 
     assert [service["spec"]["clusterIP"]] == kubelet["clusterDNS"]
+
+
+def test_a_control_group_that_is_still_busy_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = tmp_path / "group"
+    group.mkdir()
+    real, refusals = Path.rmdir, [OSError(errno.EBUSY, "busy"), OSError(errno.EBUSY, "busy")]
+
+    def rmdir(folder: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        real(folder)
+
+    monkeypatch.setattr(Path, "rmdir", rmdir)
+    monkeypatch.setattr(isolation, "_mounted_hierarchies", lambda _: [tmp_path])
+    isolation.remove_control_groups("/group")
+    assert not group.exists()

@@ -8,18 +8,23 @@ the supervisor, first of all.
 
 from __future__ import annotations
 
+import errno
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cluster.commands import SERVICE_CIDR
+from hack.cluster.failures import ClusterError
 from hack.cluster.native.layout import NODE_ADDRESS, SHARE_IN_NODE
 
 if TYPE_CHECKING:
     from hack.cluster.native.layout import Layout
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_PATIENCE_SECONDS = 15.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,23 @@ def remove_control_groups(group: str) -> None:
             continue
         folders = sorted((path for path in parent.rglob("*") if path.is_dir()), reverse=True)
         for folder in [*folders, parent]:
-            folder.rmdir()
+            _remove_when_empty(folder)
+
+
+def _remove_when_empty(group: Path) -> None:
+    """Remove a control group; a process that was just killed keeps it busy until the kernel is done with it."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise ClusterError(f"the control group {group} cannot be removed: {error.strerror}") from error
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _mounted_hierarchies(proc_mounts: str) -> list[Path]:
