@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -158,7 +159,11 @@ def test_a_node_whose_record_is_lost_is_found_by_its_command_line(tmp_path: Path
     (tmp_path / name).write_text("read line\n")
     command = ["sh", "-m", name, str(tmp_path), "programs", "3"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=tmp_path) as process:
-        assert stop.node_processes(Layout(tmp_path)) == [process.pid]
+        deadline = time.monotonic() + 10
+        # The kernel lets the parent go on a moment before the child's command line can be read.
+        while not (found := stop.node_processes(Layout(tmp_path))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert found == [process.pid]
         assert stop.node_processes(Layout(tmp_path / "other")) == []
         process.communicate(b"\n")
 
