@@ -36,7 +36,7 @@ EVERYTHING = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
 async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
     kubeconfig: Path, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with OperatorProcess(kubeconfig, namespace, tmp_path, resync_seconds=8) as operator:
+    with OperatorProcess(kubeconfig, namespace, tmp_path, resync_seconds=12) as operator:
         operator.wait_ready()
         async with Namespace(kubeconfig, namespace) as world:
             idle = operator.resident_megabytes()
@@ -44,14 +44,15 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
             await world.create(COUNT, **EVERYTHING)
             slowness = await _until_written(operator, (await world.children(Kind.DEPLOYMENT))[0])
             took = time.monotonic() - began
+            await _until_quiet(operator)  # The echo of its own writes is a part of the cost.
             spent = (operator.cpu_seconds() - cpu) * 1000 / COUNT
             instructions = counter.read() / COUNT if counter else 0
             writes = operator.writes()
             children = await world.count_children()
         before = operator.cpu_seconds()
-        await asyncio.sleep(20)  # two resyncs of 8 s, a fifth more or less
+        await asyncio.sleep(30)  # two resyncs of 12 s, a fifth more or less
         at_rest = operator.writes() - writes
-        rest = (operator.cpu_seconds() - before) * 1000 / 20
+        rest = (operator.cpu_seconds() - before) * 1000 / 30
         full = operator.resident_megabytes()
     with capsys.disabled():
         print(
@@ -88,3 +89,15 @@ def _copy_seconds(sample: Object, times: int = 20) -> float:
     for _ in range(times):
         copy.deepcopy(sample)
     return (time.process_time() - began) / times
+
+
+async def _until_quiet(operator: OperatorProcess) -> None:
+    """Wait until it spends less than 3 % of a core."""
+    async with asyncio.timeout(120):
+        before = operator.cpu_seconds()
+        while True:
+            await asyncio.sleep(1)
+            now = operator.cpu_seconds()
+            if now - before < 0.03:
+                return
+            before = now
