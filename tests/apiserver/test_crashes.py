@@ -43,6 +43,7 @@ async def _run(kubeconfig: Path, namespace: str, folder: Path, *, kills: int) ->
                 operator.kill()
                 operator.start()
             await work
+            operator.wait_ready()  # The last one may have begun after everything was done.
             await world.until_observed()
             operator.stop()
             return await _picture(world)
@@ -52,6 +53,7 @@ async def _run(kubeconfig: Path, namespace: str, folder: Path, *, kills: int) ->
 
 async def _work(world: Namespace) -> None:
     await world.create(COUNT, **SPEC)
+    await world.until_observed()  # So that each has a revision to go back to, whenever the operator was killed.
     for number in range(0, COUNT, 2):
         await world.edit(f"m-{number}", models=[{"name": "digits"}, {"name": "linear"}], replicas=1, autoscaling=None)
 
