@@ -35,16 +35,8 @@ _SERVERS = (
 NODE = GoModule(
     name="node",
     folder=HACK / "tools" / "node",
-    programs=(
-        "etcd",
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kubelet",
-        "kube-proxy",
-        "coredns",
-    ),
-    links=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"),
+    programs=_SERVERS,
+    links=_SERVERS,
     versions=(
         ("k8s.io/component-base/version.gitVersion", KUBERNETES, "whole"),
         ("k8s.io/component-base/version.gitMajor", KUBERNETES, "major"),
