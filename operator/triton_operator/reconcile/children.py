@@ -12,13 +12,12 @@ from typing import NamedTuple
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import Child, Kind
-from triton_operator.cluster.protocol import Cluster
+from triton_operator.cluster.protocol import Cluster, Manifest
 from triton_operator.reconcile.execute import Blocked, Target, execute
 from triton_operator.reconcile.history import current_revision, kept_for_rollback, revision_number
 from triton_operator.reconcile.observation import Observation, own
 from triton_operator.reconcile.plan import (
     Applied,
-    Manifest,
     Step,
     hand_over_step,
     identity,
@@ -87,15 +86,17 @@ class Children:
             validate(observation.deployment.spec)
             revision = self._revision_for(observation.deployment, found)
         except InvalidSpec as error:
-            return await self._keep(key, observation, found, Blocked(error.reason, str(error)))
+            return await self._keep(key, sight, observation, found, Blocked(error.reason, str(error)))
         return await self._converge(key, observation, revision, sight)
 
-    async def _keep(self, key: Key, observation: Observation, found: Revision | None, blocked: Blocked) -> Outcome:
+    async def _keep(
+        self, key: Key, sight: Sight, observation: Observation, found: Revision | None, blocked: Blocked
+    ) -> Outcome:
         """A spec that cannot be followed changes no pod, but what runs is still kept from other hands."""
         if found is None:
             return Outcome(blocked, None)
         applied = self._applied.setdefault(key, {})
-        steps = make_plan(self._build(observation, found), observation.owned, applied)
+        steps = make_plan(_build(observation, found, sight.decision), observation.owned, applied)
         await execute(steps, Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied))
         return Outcome(blocked, found.summary())
 
@@ -106,7 +107,7 @@ class Children:
         return render_new_revision(deployment, self._settings)
 
     async def _converge(self, key: Key, observation: Observation, revision: Revision, sight: Sight) -> Outcome:
-        wanted = self._build(observation, revision)
+        wanted = _build(observation, revision, sight.decision)
         applied = self._applied.setdefault(key, {})
         steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, applied)
         pruning = _pruning(wanted, observation)
@@ -119,24 +120,25 @@ class Children:
     def _settle(self, key: Key, observation: Observation, wanted: list[Manifest], revision: RevisionSummary) -> None:
         """Remember that there is nothing to do, if all is as it was in the answers to our own writes."""
         owned = own(self._store.view(key), observation.deployment, self.applied_uids(key))
-        sight = _look(observation._replace(owned=owned))
+        after = observation._replace(owned=owned)
+        sight = _look(after)
         if (
             owned.keys() == {identity(body) for body in wanted}
             and is_as_applied(owned, self._applied[key])
-            and _has_its_replicas(observation._replace(owned=owned), sight.decision)
+            and _has_its_replicas(after, sight.decision)
         ):
             self._settled[key] = Settled(sight, revision)
-
-    def _build(self, observation: Observation, revision: Revision) -> list[Manifest]:
-        decision = decide_replicas(observation.deployment, observation.deployment_state)
-        number = revision_number(observation, revision)
-        return build_children(observation.deployment, revision, number=number, replicas=decision.apply)
 
     async def _prune(self, steps: list[Step], target: Target) -> Blocked | None:
         if any(step.kind is Kind.CONFIG_MAP for step in steps):
             in_use = await self._cluster.configs_in_use(*target.key)
             steps = [step for step in steps if step.kind is not Kind.CONFIG_MAP or step.name not in in_use]
         return await execute(steps, target)
+
+
+def _build(observation: Observation, revision: Revision, decision: ReplicaDecision) -> list[Manifest]:
+    number = revision_number(observation, revision)
+    return build_children(observation.deployment, revision, number=number, replicas=decision.apply)
 
 
 def _pruning(wanted: list[Manifest], observation: Observation) -> list[Step]:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from triton_operator.api.names import content_hash
 from triton_operator.cluster.observed import Child, DeploymentState, Kind
+from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.store import ChildId
-
-Manifest = dict[str, Any]
 
 
 class Verb(StrEnum):

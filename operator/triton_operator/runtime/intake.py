@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from triton_operator.cluster.observed import Child, Kind, Pod
+from triton_operator.reconcile.store import Key
 from triton_operator.runtime.work_queue import WorkQueue
 
-Key = tuple[str, str]
 Body = dict[str, Any]
 
 

@@ -18,9 +18,10 @@ from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.lease import Elector
+from triton_operator.reconcile.store import Key
 from triton_operator.runtime import framework
 from triton_operator.runtime.health import HealthServer
-from triton_operator.runtime.intake import DeploymentIntake, Key, Tables
+from triton_operator.runtime.intake import DeploymentIntake, Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
 from triton_operator.runtime.restarts import run_anew

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from triton_operator.cluster.lease import Elector
+from triton_operator.reconcile.store import Key
 from triton_operator.runtime import framework
 from triton_operator.runtime.health import Check
-from triton_operator.runtime.intake import Key, Tables
+from triton_operator.runtime.intake import Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.resync import INTERVAL, Resync
 from triton_operator.runtime.watches import AnyReflector

@@ -11,7 +11,8 @@ from triton_operator.cluster.observed import Child, Kind, Pod
 from triton_operator.cluster.projection import child_projection, project_pod
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
-from triton_operator.runtime.intake import ChildIntake, Key, PodIntake, Tables
+from triton_operator.reconcile.store import Key
+from triton_operator.runtime.intake import ChildIntake, PodIntake, Tables
 from triton_operator.runtime.work_queue import WorkQueue
 
 SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"

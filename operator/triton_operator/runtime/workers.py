@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from triton_operator.cluster.errors import ClusterError, Unavailable
+from triton_operator.reconcile.store import Key
 from triton_operator.runtime.logs import current_key
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.work_queue import ShutDown, WorkQueue
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 PASS_LIMIT = 60.0
 """Seconds one pass may take: a request may take 30, and a pass that hangs must not hold its worker for ever."""
 
-Key = tuple[str, str]
 Reconcile = Callable[[Key], Awaitable[float | None]]
 
 
