@@ -14,18 +14,9 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.errors import InvalidSpec
-
-
-class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Common options of all API types: immutable, camelCase on the wire, defaults left out when written."""
-
-
-class PullPolicy(StrEnum):
-    """When the kubelet pulls an image."""
-
-    ALWAYS = "Always"
-    IF_NOT_PRESENT = "IfNotPresent"
-    NEVER = "Never"
+from triton_operator.api.model import Model
+from triton_operator.api.repository import ModelRepository
+from triton_operator.api.struct import Struct
 
 
 class Profile(StrEnum):
@@ -63,40 +54,6 @@ class MetricType(StrEnum):
     CPU = "CPU"
 
 
-class ImageSource(Struct, frozen=True):
-    """An OCI image whose file system holds the model repository."""
-
-    reference: str
-    pull_policy: PullPolicy | None = None
-    path: str = "/"
-
-
-class ClaimSource(Struct, frozen=True):
-    """A PersistentVolumeClaim of the same namespace that holds the model repository."""
-
-    claim_name: str
-    path: str = "/"
-
-
-class ModelRepository(Struct, frozen=True):
-    """Where the models come from; exactly one member is set."""
-
-    image: ImageSource | None = None
-    pvc: ClaimSource | None = None
-
-
-class Model(Struct, frozen=True):
-    """One model to serve; `path` is its folder in the repository and defaults to its name."""
-
-    name: str
-    path: str | None = None
-
-    @property
-    def folder(self) -> str:
-        """The model's folder, relative to the repository's root."""
-        return self.path or self.name
-
-
 class Metric(Struct, frozen=True):
     """One measure the autoscaler follows; `average_utilization` is percent of the requested CPU."""
 
@@ -122,8 +79,8 @@ class Gpu(Struct, frozen=True):
 class Resources(Struct, frozen=True):
     """Requests and limits of the Triton container; GPUs are asked for under `gpu`."""
 
-    requests: dict[str, str | int] = {}
-    limits: dict[str, str | int] = {}
+    requests: dict[str, str | int] = msgspec.field(default_factory=dict)
+    limits: dict[str, str | int] = msgspec.field(default_factory=dict)
 
 
 class SecretName(Struct, frozen=True):
@@ -144,7 +101,7 @@ class Service(Struct, frozen=True):
     """The Service before the pods."""
 
     type: ServiceType = ServiceType.CLUSTER_IP
-    annotations: dict[str, str] = {}
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Scheduling(Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from triton_operator.api.spec import Struct
+from triton_operator.api.struct import Struct
 
 
 class Truth(StrEnum):

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from triton_operator.api.errors import InvalidSpec
-from triton_operator.api.spec import ModelDeployment, ModelRepository, Spec
+from triton_operator.api.repository import ModelRepository
+from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import Status
 from triton_operator.cluster.errors import ClusterError, NotFound, Terminating
 from triton_operator.cluster.protocol import Cluster

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
-from triton_operator.api.spec import ModelDeployment, Spec, Struct
+from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.struct import Struct
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import build_pod_template
 from triton_operator.resources.server_image import choose_server_image

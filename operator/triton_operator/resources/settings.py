@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from triton_operator.api.spec import Struct
+from triton_operator.api.struct import Struct
 from triton_operator.triton.versions import parse
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from triton_operator.api.spec import Struct
+from triton_operator.api.struct import Struct
 
 LIMIT = 2048
 """Bytes that an encoded outcome never exceeds."""

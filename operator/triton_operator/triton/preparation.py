@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from triton_operator.api.spec import Struct
+from triton_operator.api.struct import Struct
 
 SOURCE_DIR = "/source"
 """The model repository, read-only; at the same path in both containers, because MODELS_DIR links into it."""

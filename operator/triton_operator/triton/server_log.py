@@ -11,7 +11,7 @@ import json
 import re
 from typing import TypeAlias
 
-from triton_operator.api.spec import Struct
+from triton_operator.api.struct import Struct
 
 
 class LoadFailure(Struct, frozen=True):
