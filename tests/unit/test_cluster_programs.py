@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from hack.cluster import debian, gobuild, gotoolchain, programs
 from hack.cluster.gobuild import GoModule
+from hack.cluster.programs import CONTAINERD, NETPOL, NODE
 from hack.progress import Step
 
 if TYPE_CHECKING:
@@ -135,3 +137,22 @@ def test_only_builds_that_nothing_asked_for_in_weeks_are_removed(module: GoModul
     gobuild._forget_unused(module, kept)
 
     assert {path.name for path in tmp_path.glob("m-*")} == {kept.name, recent.name, other.name}
+
+
+@pytest.mark.parametrize("of_ours", [NETPOL, CONTAINERD], ids=lambda module: module.name)
+def test_modules_require_what_the_node_requires(of_ours: GoModule) -> None:
+    """Go keeps a compiled package by module and version: with others, hundreds of packages are compiled twice.
+
+    containerd does not compile with the Kubernetes libraries of the node, so those are its own.
+    """
+    theirs, ours = requirements(NODE), requirements(of_ours)
+    shared = {
+        path for path in theirs.keys() & ours.keys() if not (of_ours is CONTAINERD and path.startswith("k8s.io/"))
+    }
+    assert {path: ours[path] for path in shared} == {path: theirs[path] for path in shared}
+
+
+def requirements(module: GoModule) -> dict[str, str]:
+    """Versions by module path, without what is put in their place."""
+    text = (module.folder / "go.mod").read_text().partition("\nreplace")[0]
+    return dict(re.findall(r"^\s*(?:require )?([\w.-]+\.[\w.-]+/\S+) (v\S+)", text, re.MULTILINE))
