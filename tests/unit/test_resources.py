@@ -188,6 +188,25 @@ def test_fields_that_touch_pods_change_their_hash(change: dict[str, Any]) -> Non
     assert inputs_hash(a_deployment(**change).spec) != inputs_hash(a_deployment().spec)
 
 
+@pytest.mark.parametrize(
+    ("spec", "frozen"),
+    [
+        ({}, "531bd4785e"),
+        (EVERYTHING, "5191528a25"),
+        (
+            {
+                "modelRepository": {"pvc": {"claimName": "models", "path": "/a"}},
+                "triton": {"version": "26.11", "logLevel": "Info"},
+            },
+            "a7badd4180",
+        ),
+    ],
+)
+def test_the_hash_of_an_old_spec_stays_for_ever(spec: dict[str, Any], frozen: str) -> None:
+    """Taken from version 0.1.0: another hash would roll every pod at an upgrade of the operator."""
+    assert inputs_hash(a_deployment(**spec).spec) == frozen
+
+
 @given(name=st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True))
 def test_every_child_name_is_a_dns_label(name: str) -> None:
     for child in render(a_deployment(name), SETTINGS):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from triton_operator.api.struct import Struct
+from triton_operator.triton.defaults import Facts
 
 SOURCE_DIR = "/source"
 """The model repository, read-only; at the same path in both containers, because MODELS_DIR links into it."""
@@ -29,10 +30,22 @@ KEY_VARIABLE = "ADMIN_KEY"
 
 
 class PreparationModel(Struct, frozen=True):
-    """One model to lay out: `path` is its folder, relative to `source_path` in the repository."""
+    """One model to lay out: `path` is its folder, relative to `source_path` in the repository.
+
+    What is unset is not written, so a list from an older operator reads as one where nothing of it was asked:
+    `config` names the file in CONFIG_DIR with the configuration, "" is the repository's own. Where that file is a
+    user's, `config_map` and `config_key` say where it comes from; when it is not there, they are missing. `format` and
+    `digest` are those of `spec.models`. From `facts` fields are filled in that the configuration leaves open.
+    """
 
     name: str
     path: str
+    config: str = ""
+    config_map: str = ""
+    config_key: str = ""
+    format: str = ""
+    digest: str = ""
+    facts: Facts | None = None
 
 
 class Preparation(Struct, frozen=True):
