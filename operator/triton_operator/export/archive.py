@@ -1,0 +1,67 @@
+"""Writes TorchScript archives that say nothing of the machine that made them: the same model, the same bytes.
+
+Enters: an archive of `torch.jit.save`, and a signature. Leaves: the same archive with the signature among its extra
+files. `exporter` calls it. Members are copied one at a time, so a model of ten gigabytes needs no memory for itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from itertools import groupby
+from pathlib import Path
+
+from triton_operator.triton.signature import EXTRA_FILE, Signature, encode
+
+_NOT_THE_MODEL = (".debug_pkl", ".data/serialization_id")
+"""Left out of the archive: the first name source files of the machine that saved it, the second is a hash of them."""
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+"""The first day a zip archive can name; every entry carries it."""
+
+
+def write_archive(source: Path, target: Path, signature: Signature | None) -> None:
+    """Copy an archive to `target`, entries in order, uncompressed, without what varies, with this signature alone.
+
+    Parent folders are made. A file that is there is replaced at once, or not at all when something fails.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
+        draft = Path(folder, target.name)
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as new:
+            _copy(old, new, signature)
+        os.chmod(draft, 0o644)  # noqa: PTH101
+        draft.replace(target)
+
+
+def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile, signature: Signature | None) -> None:
+    top = old.namelist()[0].partition("/")[0]
+    own = f"{top}/extra/{EXTRA_FILE}"
+    for member in old.infolist():
+        if member.filename.endswith(_NOT_THE_MODEL) or member.filename == own:
+            continue
+        if member.filename.endswith(".py"):
+            new.writestr(_dated(member.filename), _in_fixed_order(old.read(member)))
+        else:
+            _copy_member(old, member, new)
+    if signature is not None:
+        new.writestr(_dated(own), encode(signature))
+
+
+def _copy_member(old: zipfile.ZipFile, member: zipfile.ZipInfo, new: zipfile.ZipFile) -> None:
+    info = _dated(member.filename)
+    info.file_size = member.file_size  # Decides whether the entry gets the header for large files.
+    with old.open(member) as content, new.open(info, "w") as copy:
+        shutil.copyfileobj(content, copy, 1 << 20)
+
+
+def _dated(name: str) -> zipfile.ZipInfo:
+    return zipfile.ZipInfo(name, _DATE)
+
+
+def _in_fixed_order(code: bytes) -> bytes:
+    """Sort the constants of each class: torch keeps them in a set, whose order differs from process to process."""
+    groups = groupby(code.splitlines(keepends=True), key=lambda line: b" : Final[" in line)
+    return b"".join(line for constants, lines in groups for line in (sorted(lines) if constants else lines))

@@ -1,0 +1,7 @@
+"""The one error of exporting."""
+
+from __future__ import annotations
+
+
+class ExportError(Exception):
+    """A module, an example or a name that cannot become a model for Triton; the text says what to change."""

@@ -1,0 +1,52 @@
+"""Names of a model's tensors, by the rules of Triton's PyTorch backend. Pure; `exporter` calls it.
+
+Input names are forward()'s own argument names, or end in `__<position>`; with any other name Triton takes the order of
+the configuration, which nobody checks, so that is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from triton_operator.export.errors import ExportError
+
+_INDEXED = re.compile(r".+__(\d+)")
+
+
+def check_model_name(name: str) -> None:
+    """Refuse what cannot be a folder; raises ExportError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ExportError(f'"{name}" cannot be the name of a model: use letters, digits, "_", "-" and "."')
+
+
+def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of `count` inputs, INPUT__0 and so on unless they are given. `arguments` are forward()'s."""
+    names = tuple(wanted) or tuple(f"INPUT__{index}" for index in range(count))
+    _check(names, count, "inputs")
+    if names != tuple(arguments[:count]) and not _are_positions(names):
+        raise ExportError(
+            f"input names {', '.join(names)}: use forward()'s own argument names ({', '.join(arguments)}), "
+            "or names that end in __0, __1 and so on"
+        )
+    return names
+
+
+def choose_output_names(wanted: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of `count` outputs, OUTPUT__0 and so on unless they are given."""
+    names = tuple(wanted) or tuple(f"OUTPUT__{index}" for index in range(count))
+    _check(names, count, "outputs")
+    if all(map(_INDEXED.fullmatch, names)) and not _are_positions(names):
+        raise ExportError(f"output names {', '.join(names)} end in numbers, so these must be __0, __1 and so on")
+    return names
+
+
+def _check(names: tuple[str, ...], count: int, kind: str) -> None:
+    if len(names) != count:
+        raise ExportError(f"there are {count} {kind} and {len(names)} names: {', '.join(names)}")
+    if len(set(names)) < count:
+        raise ExportError(f"names of {kind} must differ: {', '.join(names)}")
+
+
+def _are_positions(names: tuple[str, ...]) -> bool:
+    return all((match := _INDEXED.fullmatch(name)) and int(match[1]) == at for at, name in enumerate(names))

@@ -1,0 +1,92 @@
+"""What torch's values are to Triton: types, dimensions, and which of them requests may choose.
+
+Enters: arguments and results of forward(). Leaves: the tensors of a signature. `exporter` calls it. Needs torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+
+from triton_operator.export.errors import ExportError
+from triton_operator.triton.signature import ANY, Tensor
+
+Value: TypeAlias = "torch.Tensor | list[str]"
+
+DATA_TYPES = {
+    torch.bool: "BOOL",
+    torch.uint8: "UINT8",
+    torch.int8: "INT8",
+    torch.int16: "INT16",
+    torch.int32: "INT32",
+    torch.int64: "INT64",
+    torch.float16: "FP16",
+    torch.float32: "FP32",
+    torch.float64: "FP64",
+}
+
+
+def read_values(values: object, who: str) -> list[Value]:
+    """Arguments or results as a list; raises ExportError for what Triton cannot pass on. `who` begins the sentence."""
+    return [_read_value(value, who) for value in (values if isinstance(values, tuple) else (values,))]
+
+
+def read_tensors(names: Sequence[str], examples: Sequence[Sequence[Value]], *, batched: bool) -> tuple[Tensor, ...]:
+    """One tensor for each name; a size that differs between examples is any size. Raises ExportError."""
+    if {len(each) for each in examples} != {len(names)}:
+        raise ExportError("the examples differ in how many inputs or outputs they have")
+    return tuple(_tensor(name, [each[index] for each in examples], batched) for index, name in enumerate(names))
+
+
+def joined(value: Value) -> Value:
+    """The same rows twice."""
+    return value + value if isinstance(value, list) else torch.cat([value, value])
+
+
+def difference(expected: Sequence[Value], actual: Sequence[Value]) -> float:
+    """Largest absolute difference of any value; infinite where type, shape, text or a whole number differs."""
+    if len(expected) != len(actual):
+        return math.inf
+    return max((_difference(one, other) for one, other in zip(expected, actual, strict=True)), default=0.0)
+
+
+def _difference(expected: Value, actual: Value) -> float:
+    if not isinstance(expected, torch.Tensor) or not isinstance(actual, torch.Tensor):
+        return 0.0 if expected == actual else math.inf
+    if expected.dtype != actual.dtype or expected.shape != actual.shape:
+        return math.inf
+    if torch.equal(expected, actual) or not expected.numel():
+        return 0.0
+    if not expected.dtype.is_floating_point:
+        return math.inf
+    both_undefined = expected.isnan() & actual.isnan()
+    apart = (expected.double() - actual.double()).abs().masked_fill(both_undefined | (expected == actual), 0)
+    furthest = float(apart.max())
+    return math.inf if math.isnan(furthest) else furthest
+
+
+def _read_value(value: object, who: str) -> Value:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    if not isinstance(value, torch.Tensor):
+        raise ExportError(
+            f"{who} {type(value).__name__}; Triton passes tensors and lists of str, and a tuple of these as the result"
+        )
+    if value.dtype not in DATA_TYPES:
+        raise ExportError(f"{who} {value.dtype}, which Triton has not for TorchScript; cast it, for example .float()")
+    return value
+
+
+def _tensor(name: str, values: Sequence[Value], batched: bool) -> Tensor:  # noqa: FBT001 - private, one caller.
+    types = {DATA_TYPES[each.dtype] if isinstance(each, torch.Tensor) else "STRING" for each in values}
+    shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else (len(each),) for each in values]
+    if len(types) > 1 or len({len(shape) for shape in shapes}) > 1:
+        raise ExportError(f"{name}: examples differ in type or number of dimensions")
+    dims = [set(sizes) for sizes in zip(*shapes, strict=True)]
+    if not dims:
+        raise ExportError(f"{name} has no dimensions, which Triton cannot send; make it one value: .reshape(1)")
+    sizes = tuple(next(iter(each)) if len(each) == 1 else ANY for each in (dims[1:] if batched else dims))
+    return Tensor(name, types.pop(), sizes)

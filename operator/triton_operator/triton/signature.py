@@ -1,0 +1,91 @@
+"""A model's signature: the tensors that it takes and gives, kept inside its TorchScript file.
+
+The exporter writes a Signature as one JSON document into the archive's extra files; `prepare` and `lint` find it there
+and give it to `contract`, which holds it against a configuration. Pure. A document may come from anybody: reading it
+raises SignatureError and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from triton_operator.api.struct import Struct
+
+EXTRA_FILE = "triton_signature.json"
+"""Name for `torch.jit.save(_extra_files=...)`, which puts it at `<archive>/extra/triton_signature.json`."""
+
+TORCHSCRIPT_TYPES = frozenset({"BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "STRING"})
+"""Triton's data types that its PyTorch backend has for TorchScript (pytorch_backend, `src/libtorch_utils.cc`)."""
+
+ANY = -1
+"""A size that requests decide."""
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Size = Annotated[int, msgspec.Meta(ge=ANY, le=2**62)]
+
+
+class SignatureError(ValueError):
+    """A document that is no signature, or of a version that is not known here; the text names the field."""
+
+
+class Tensor(Struct, frozen=True):
+    """An input or output: `data_type` as Triton names it without `TYPE_`, `dims` without the batch; -1 is any size."""
+
+    name: _Name
+    data_type: str
+    dims: Annotated[tuple[_Size, ...], msgspec.Meta(max_length=64)]
+
+    @property
+    def shown(self) -> str:
+        """Type and dimensions as messages write them: `FP32 [1,28,28]`."""
+        return shown_tensor(self.data_type, self.dims)
+
+
+_Tensors = Annotated[tuple[Tensor, ...], msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class Signature(Struct, frozen=True, omit_defaults=False):
+    """What a model takes and gives, in the order of forward(); `max_batch_size` 0 means that it has no batch.
+
+    `version` is the document's own: a reader refuses what it does not know.
+    """
+
+    inputs: _Tensors
+    outputs: _Tensors
+    max_batch_size: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    version: Literal[1] = 1
+
+
+def encode(signature: Signature) -> bytes:
+    """JSON that ends its line, the same bytes for the same content."""
+    return msgspec.json.encode(signature) + b"\n"
+
+
+def decode(data: bytes) -> Signature:
+    """Read what `encode` wrote; raises SignatureError."""
+    try:
+        signature = msgspec.json.decode(data, type=Signature)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SignatureError(f"{EXTRA_FILE} cannot be read: {error}") from error
+    check(signature)
+    return signature
+
+
+def check(signature: Signature) -> None:
+    """Refuse what types cannot: names that occur twice, data types that TorchScript has not in Triton."""
+    for field, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs)):
+        if len({tensor.name for tensor in tensors}) < len(tensors):
+            raise SignatureError(f"{EXTRA_FILE}: two of the {field} have the same name")
+        for tensor in tensors:
+            if tensor.data_type not in TORCHSCRIPT_TYPES:
+                raise SignatureError(
+                    f"{EXTRA_FILE}: {field}: {tensor.name} is {tensor.data_type[:20]!r}; "
+                    f"Triton has for TorchScript: {', '.join(sorted(TORCHSCRIPT_TYPES))}"
+                )
+
+
+def shown_tensor(data_type: str, dims: tuple[int, ...]) -> str:
+    """Type and dimensions as messages write them: `FP32 [1,28,28]`."""
+    return f"{data_type} [{','.join(map(str, dims))}]"
