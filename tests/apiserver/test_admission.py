@@ -25,8 +25,14 @@ FULL: dict[str, Any] = {
     "gpu": {"count": 1, "resourceName": "nvidia.com/mig-1g.10gb"},
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1.5", "memory": "2Gi"}},
     "imagePullSecrets": [{"name": "registry"}],
-    "triton": {"image": f"nvcr.io/nvidia/tritonserver@{DIGEST}", "version": "26.11", "logLevel": "Info"},
+    "triton": {
+        "image": f"nvcr.io/nvidia/tritonserver@{DIGEST}",
+        "version": "26.11",
+        "logLevel": "Info",
+        "sharedMemorySize": "1Gi",
+    },
     "service": {"type": "ClusterIP", "annotations": {"example.com/scheme": "internal"}},
+    "lifecycle": {"startupTimeoutSeconds": 1200, "progressDeadlineSeconds": 3600},
     "scheduling": {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
@@ -144,6 +150,25 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "version with a v": ("triton.version", "v2.51", "", "match"),
     "unknown log level": ("triton.logLevel", "Debug", "", "Unsupported value"),
     "server image with a scheme": ("triton.image", "https://nvcr.io/nvidia/tritonserver", "", "without a scheme"),
+    "shared memory without a unit": ("triton.sharedMemorySize", "512", "", "at least 1Mi"),
+    "shared memory in words": ("triton.sharedMemorySize", "large", "", "at least 1Mi"),
+    "shared memory as a number": ("triton.sharedMemorySize", 1073741824, "", "must be of type string"),
+    "startup in minutes": ("lifecycle.startupTimeoutSeconds", "20m", "", "must be of type integer"),
+    "startup of a second": ("lifecycle.startupTimeoutSeconds", 1, "", "greater than or equal to 10"),
+    "startup of two days": ("lifecycle.startupTimeoutSeconds", 172_800, "", "less than or equal to 86400"),
+    "rollout of a second": ("lifecycle.progressDeadlineSeconds", 1, "", "greater than or equal to 60"),
+    "rollout shorter than the default start": (
+        "lifecycle.progressDeadlineSeconds",
+        600,
+        "",
+        "longer than startupTimeoutSeconds",
+    ),
+    "rollout shorter than its start": (
+        "lifecycle",
+        {"startupTimeoutSeconds": 3600, "progressDeadlineSeconds": 1800},
+        "lifecycle.progressDeadlineSeconds",
+        "longer than startupTimeoutSeconds",
+    ),
     "unknown kind of Service": ("service.type", "ExternalName", "", "Unsupported value"),
     "annotation key with a space": ("service.annotations", {"my key": "x"}, "", "annotation keys"),
     "toleration without a key": ("scheduling.tolerations", [{"value": "x"}], "scheduling.tolerations[0]", "Exists"),
@@ -254,7 +279,9 @@ def test_nothing_but_replicas_is_added(api: Api, namespace: str) -> None:
     assert create(api, namespace, deployment(MINIMAL))["spec"] == {**MINIMAL, "replicas": 1}
 
 
-@pytest.mark.parametrize("place", ["replicas", "gpu", "autoscaling.metrics", "resources", "privacy", "scheduling"])
+@pytest.mark.parametrize(
+    "place", ["replicas", "gpu", "autoscaling.metrics", "resources", "privacy", "scheduling", "lifecycle"]
+)
 def test_optional_field_may_be_absent(api: Api, namespace: str, place: str) -> None:
     """Optional means absent."""
     create(api, namespace, deployment(changed(FULL, place, NOTHING)))

@@ -84,6 +84,24 @@ def test_ending_leaves_time_for_endpoints_to_forget_and_requests_to_finish() -> 
     assert pod["terminationGracePeriodSeconds"] == 50
 
 
+@pytest.mark.parametrize(
+    ("lifecycle", "budget", "deadline"),
+    [
+        ({}, 600, 2400),
+        ({"startupTimeoutSeconds": 3600}, 3600, 5400),
+        ({"progressDeadlineSeconds": 900}, 600, 900),
+        ({"startupTimeoutSeconds": 60, "progressDeadlineSeconds": 90}, 60, 90),
+    ],
+)
+def test_a_start_has_its_budget_and_a_rollout_half_an_hour_more(
+    lifecycle: dict[str, int], budget: int, deadline: int
+) -> None:
+    deployment = _children(lifecycle=lifecycle)["Deployment", "digits"]["spec"]
+    probe = deployment["template"]["spec"]["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == budget
+    assert deployment["progressDeadlineSeconds"] == deadline
+
+
 def test_gpus_are_limits_and_requests_and_replace_pods_in_place() -> None:
     deployment = _children(gpu={"count": 2})["Deployment", "digits"]
     resources = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
@@ -166,7 +184,13 @@ def test_a_revision_read_back_builds_the_same_children() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"replicas": 4}, {"suspend": True}, {"autoscaling": {"maxReplicas": 3}}, {"service": {"type": "NodePort"}}],
+    [
+        {"replicas": 4},
+        {"suspend": True},
+        {"autoscaling": {"maxReplicas": 3}},
+        {"service": {"type": "NodePort"}},
+        {"lifecycle": {"progressDeadlineSeconds": 3600}},
+    ],
 )
 def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str, Any]) -> None:
     assert inputs_hash(a_deployment(**change).spec) == inputs_hash(a_deployment().spec)
@@ -178,6 +202,8 @@ def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str
         {"models": [{"name": "other"}]},
         {"gpu": {"count": 1}},
         {"triton": {"logLevel": "Info"}},
+        {"triton": {"sharedMemorySize": "1Gi"}},
+        {"lifecycle": {"startupTimeoutSeconds": 60}},
         {"resources": {"limits": {"cpu": 2}}},
         {"scheduling": {"nodeSelector": {"a": "b"}}},
         {"imagePullSecrets": [{"name": "x"}]},

@@ -90,11 +90,12 @@ class SecretName(Struct, frozen=True):
 
 
 class Triton(Struct, frozen=True):
-    """Which server runs the models and how much it says."""
+    """Which server runs the models, and how much it says; `shared_memory_size` is a quantity of bytes."""
 
     image: str | None = None
     version: str | None = None
     log_level: LogLevel | None = None
+    shared_memory_size: str | None = None
 
 
 class Service(Struct, frozen=True):
@@ -113,6 +114,13 @@ class Scheduling(Struct, frozen=True):
     topology_spread_constraints: tuple[dict[str, Any], ...] | None = None
     priority_class_name: str | None = None
     runtime_class_name: str | None = None
+
+
+class Lifecycle(Struct, frozen=True):
+    """How long things may take, in seconds."""
+
+    startup_timeout_seconds: int | None = None
+    progress_deadline_seconds: int | None = None
 
 
 class Network(Struct, frozen=True):
@@ -149,6 +157,7 @@ class Spec(Struct, frozen=True):
     triton: Triton = Triton()
     service: Service = Service()
     scheduling: Scheduling = Scheduling()
+    lifecycle: Lifecycle = Lifecycle()
     privacy: Privacy = Privacy()
     suspend: bool = False
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
-from triton_operator.resources.pod import STARTUP_SECONDS
+from triton_operator.resources.probes import STARTUP_SECONDS
 from triton_operator.triton.outcome import PrepareFailed, read_prepare
 from triton_operator.triton.server_log import LoadFailure, read_server
 

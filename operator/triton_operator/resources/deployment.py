@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from triton_operator.api.names import selector_labels
-from triton_operator.api.spec import ModelDeployment
+from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.pod import STARTUP_SECONDS
+from triton_operator.resources.probes import startup_seconds
 from triton_operator.resources.revision import HISTORY, Revision
 
-PROGRESS_DEADLINE_SECONDS = STARTUP_SECONDS + 1800
+BEFORE_STARTUP_SECONDS = 1800
 """A rollout may pull a 15 GB image before the startup budget even begins."""
 
 
@@ -18,7 +18,7 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
         "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
         "template": revision.template,
         "strategy": _strategy(has_gpu=deployment.spec.gpu is not None),
-        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "progressDeadlineSeconds": progress_deadline_seconds(deployment.spec),
         # The current ReplicaSet and two old ones: as many as there are ControllerRevisions.
         "revisionHistoryLimit": HISTORY - 1,
         "paused": False,
@@ -31,6 +31,11 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
         "metadata": child_metadata(deployment, deployment.metadata.name),
         "spec": spec,
     }
+
+
+def progress_deadline_seconds(spec: Spec) -> int:
+    """After so long without progress a rollout counts as stuck."""
+    return spec.lifecycle.progress_deadline_seconds or startup_seconds(spec) + BEFORE_STARTUP_SECONDS
 
 
 def _strategy(*, has_gpu: bool) -> dict[str, object]:

@@ -18,7 +18,10 @@ from triton_operator.api.names import (
 )
 from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.probes import build_probes
+from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
+from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.triton import preparation as layout
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, server_args
 from triton_operator.triton.versions import parse
@@ -29,8 +32,6 @@ SERVER_UID = 1000
 PRE_STOP_SECONDS = 15
 """Endpoints need time to forget the pod: without it 131 of 9,300 requests were lost in a rolling update."""
 GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 5
-STARTUP_SECONDS = 600
-"""Budget of the startup probe; big models load for minutes."""
 
 DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 """Asked for where the user says nothing: an autoscaler on CPU needs a request to measure against."""
@@ -109,7 +110,10 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "image": server.image,
         # No `command`: the image's own entrypoint runs what is given here, in NVIDIA's images and in the CPU one.
         "args": ["tritonserver", *server_args(version, log_level=log_level, gpu=spec.gpu is not None)],
-        "env": [_admin_key()],
+        "env": [
+            _admin_key(),
+            *({"name": variable.name, "value": variable.value} for variable in server_environment(spec)),
+        ],
         "ports": [
             {"name": "http", "containerPort": PORT_HTTP, "protocol": "TCP"},
             {"name": "grpc", "containerPort": PORT_GRPC, "protocol": "TCP"},
@@ -117,9 +121,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         ],
         "resources": _server_resources(spec),
         "securityContext": _LOCKED_DOWN,
-        "startupProbe": _probe("/v2/health/ready", period=1, failures=STARTUP_SECONDS, timeout=1, grace=5),
-        "readinessProbe": _probe("/v2/health/ready", period=2, failures=2, timeout=2),
-        "livenessProbe": _probe("/v2/health/live", period=10, failures=3, timeout=5, grace=5),
+        **build_probes(spec),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -136,19 +138,6 @@ def _admin_key() -> Manifest:
     """The key that `prepare` made, through EnvFiles (KEP-3721, beta and on since Kubernetes 1.35)."""
     reference = {"volumeName": "key", "path": layout.KEY_FILE.rpartition("/")[2], "key": layout.KEY_VARIABLE}
     return {"name": layout.KEY_VARIABLE, "valueFrom": {"fileKeyRef": reference}}
-
-
-def _probe(path: str, *, period: int, failures: int, timeout: int, grace: int | None = None) -> Manifest:
-    probe: Manifest = {
-        "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
-        "periodSeconds": period,
-        "failureThreshold": failures,
-        "timeoutSeconds": timeout,
-    }
-    if grace is not None:
-        # A server that is to be killed for being dead gets no time to drain.
-        probe["terminationGracePeriodSeconds"] = grace
-    return probe
 
 
 def _server_resources(spec: Spec) -> Manifest:
@@ -168,7 +157,7 @@ def _volumes(spec: Spec, config_name: str) -> list[Manifest]:
         {"name": "models", "emptyDir": {"sizeLimit": "16Mi"}},
         {"name": "config", "configMap": {"name": config_name}},
         {"name": "key", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory_size(spec, {}).quantity}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
 

@@ -79,6 +79,7 @@ class _PodInputs(Struct, frozen=True):
     scheduling: Any
     profile: Any
     tls: Any
+    startup_timeout: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -93,6 +94,7 @@ def inputs_hash(spec: Spec) -> str:
         scheduling=spec.scheduling,
         profile=spec.privacy.profile,
         tls=spec.privacy.tls,
+        startup_timeout=spec.lifecycle.startup_timeout_seconds,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

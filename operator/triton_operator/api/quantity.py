@@ -1,0 +1,48 @@
+"""Kubernetes quantities of memory, disk and CPUs, read and written.
+
+`parse_bytes` and `whole_cpus` read what users and the kubelet write, `format_bytes` writes what goes into manifests and
+messages.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+KI, MI, GI, TI = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
+_BINARY = {"Ki": KI, "Mi": MI, "Gi": GI, "Ti": TI, "Pi": 1 << 50, "Ei": 1 << 60}
+_DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+_SMALL = {"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000)}
+_SUFFIXES: dict[str, int | Fraction] = {**_BINARY, **_DECIMAL, **_SMALL}
+_FORM = re.compile(r"\+?(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([KMGTPE]i|[numkMGTPE]?))")
+
+
+def parse_bytes(text: str) -> int | None:
+    """Bytes that a quantity stands for, rounded up as Kubernetes does; None when it is no quantity, or a negative."""
+    exact = _exact(text)
+    return None if exact is None else math.ceil(exact)
+
+
+def whole_cpus(text: str) -> int | None:
+    """CPUs that may all run all the time under this limit, at least 1; None as for `parse_bytes`."""
+    exact = _exact(text)
+    return None if exact is None else max(1, math.floor(exact))
+
+
+def format_bytes(count: int) -> str:
+    """The shortest exact quantity with a binary suffix."""
+    for suffix, size in reversed(_BINARY.items()):
+        if count and count % size == 0:
+            return f"{count // size}{suffix}"
+    return str(count)
+
+
+def _exact(text: str) -> Fraction | None:
+    found = _FORM.fullmatch(text)
+    if found is None:
+        return None
+    number, exponent, suffix = found.groups()
+    scale = Fraction(10) ** int(exponent) if exponent else Fraction(_SUFFIXES[suffix or ""])
+    return Fraction(number) * scale

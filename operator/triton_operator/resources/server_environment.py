@@ -1,0 +1,53 @@
+"""Environment of the Triton container: how its libraries use memory and threads, and why.
+
+Pure; a spec goes in, variables with their reasons leave. `pod` renders them, the CLI explains them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from triton_operator.api.quantity import GI, MI, whole_cpus
+from triton_operator.api.spec import Spec
+
+KEPT_BYTES = GI
+"""Memory that the allocator may keep instead of giving it back: more than the tensors of any one request."""
+
+TOP_PAD_BYTES = 32 * MI
+"""The heap grows in steps of this."""
+
+
+class Variable(NamedTuple):
+    """One variable of the server and the reason for its value."""
+
+    name: str
+    value: str
+    reason: str
+
+
+_KEEP = "Memory of a request is kept for the next one: 1.4 times the throughput of a CNN on a CPU."
+_ALLOCATOR = (
+    Variable("MALLOC_MMAP_THRESHOLD_", str(KEPT_BYTES), _KEEP),
+    Variable("MALLOC_TRIM_THRESHOLD_", str(KEPT_BYTES), _KEEP),
+    Variable("MALLOC_TOP_PAD_", str(TOP_PAD_BYTES), _KEEP),
+)
+"""For glibc's allocator; other allocators do not read them."""
+
+
+def cpu_limit(spec: Spec) -> int | None:
+    """Whole CPUs that the server may use, None where nothing limits it."""
+    limit = spec.resources.limits.get("cpu")
+    return None if limit is None else whole_cpus(str(limit))
+
+
+def server_environment(spec: Spec) -> list[Variable]:
+    """The variables of this deployment's server, besides the admin key."""
+    cpus = cpu_limit(spec)
+    threads = [] if cpus is None else [_threads(cpus)]
+    # Measured on CPUs; with GPUs the tensors of a request are not the heap's.
+    return [*threads, *([] if spec.gpu else _ALLOCATOR)]
+
+
+def _threads(cpus: int) -> Variable:
+    reason = "Torch counts the node's CPUs; without this, a model whose config names no threads takes one for each."
+    return Variable("OMP_NUM_THREADS", str(cpus), reason)

@@ -1,0 +1,116 @@
+"""How large /dev/shm of a serving pod is.
+
+Model processes exchange tensors with Triton through it. Pure; a spec and what is known of its models' configurations
+go in, a size with its reason leaves. `pod` renders it, the CLI explains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
+from triton_operator.api.spec import Spec
+from triton_operator.triton.config_text import Message
+
+FLOOR = 256 * MI
+"""Enough for what is not known: seen to be used are 1 MiB for each process and 10 MiB for eight images in flight."""
+
+STEP = 64 * MI
+CAP = 8 * GI
+"""Without a memory limit. What is used counts as the pod's memory; the size itself reserves none."""
+
+IN_FLIGHT = 4
+"""Copies of a full batch: what comes in, what goes out, and the next one of each while Triton collects the last."""
+
+UNKNOWN_TEXT_BYTES = 1024
+"""Bytes of one text, whose length no configuration says."""
+
+_BYTES = {
+    "TYPE_BOOL": 1,
+    "TYPE_UINT8": 1,
+    "TYPE_INT8": 1,
+    "TYPE_UINT16": 2,
+    "TYPE_INT16": 2,
+    "TYPE_FP16": 2,
+    "TYPE_BF16": 2,
+    "TYPE_UINT32": 4,
+    "TYPE_INT32": 4,
+    "TYPE_FP32": 4,
+    "TYPE_UINT64": 8,
+    "TYPE_INT64": 8,
+    "TYPE_FP64": 8,
+    "TYPE_STRING": UNKNOWN_TEXT_BYTES,
+}
+
+
+class Size(NamedTuple):
+    """A size as a Kubernetes quantity, and the reason in a sentence."""
+
+    quantity: str
+    why: str
+
+
+def shared_memory_size(spec: Spec, configs: Mapping[str, Message]) -> Size:
+    """What the user says, else what the tensors need; `configs` are the completed ones by model, where known."""
+    if spec.triton.shared_memory_size is not None:
+        return Size(spec.triton.shared_memory_size, "As spec.triton.sharedMemorySize says.")
+    needs = {name: _needed(config, spec.gpu.count if spec.gpu else 1) for name, config in configs.items()}
+    needed = sum(bytes_ or 0 for bytes_ in needs.values())
+    size = min(max(FLOOR, STEP + -(-needed // STEP) * STEP), _cap(spec))
+    return Size(format_bytes(size), _reason(spec, needs, needed, size))
+
+
+def _cap(spec: Spec) -> int:
+    """Half of the memory limit: beyond that the server is killed before a request is refused."""
+    limit = parse_bytes(str(spec.resources.limits.get("memory", "")))
+    return CAP if limit is None else max(FLOOR, limit // 2 // STEP * STEP)
+
+
+def _needed(config: Message, gpus: int) -> int | None:
+    """Bytes of all tensors in flight of one model; None when a dimension is open."""
+    tensors = [tensor for field in ("input", "output") for tensor in _messages(config, field)]
+    sizes = [_tensor_bytes(tensor) for tensor in tensors]
+    if not sizes or None in sizes:
+        return None
+    batch = max(1, _integer(config, "max_batch_size"))
+    return sum(size or 0 for size in sizes) * batch * _instances(config, gpus) * IN_FLIGHT
+
+
+def _tensor_bytes(tensor: Message) -> int | None:
+    size = _BYTES.get(str(next(iter(tensor.get("data_type", ())), "")))
+    for length in tensor.get("dims", ()):
+        if size is None or not isinstance(length, int) or length < 0:
+            return None
+        size *= length
+    return size
+
+
+def _instances(config: Message, gpus: int) -> int:
+    """Processes of a model: a group of kind KIND_GPU has its count on each GPU."""
+    groups = _messages(config, "instance_group")
+    counts = (max(1, _integer(group, "count")) * (gpus if _is_on_gpus(group) else 1) for group in groups)
+    return sum(counts) or 1
+
+
+def _is_on_gpus(group: Message) -> bool:
+    return "KIND_GPU" in group.get("kind", ())
+
+
+def _reason(spec: Spec, needs: Mapping[str, int | None], needed: int, size: int) -> str:
+    unknown = [model.name for model in spec.models if needs.get(model.name) is None]
+    silent = f"; not counted, as the spec does not say all their dims: {', '.join(unknown)}" if unknown else ""
+    if size < needed:
+        return f"The tensors of full batches need {needed // MI} MiB, but no more is sound with this memory{silent}."
+    if size == FLOOR:
+        return f"The least that is given; the tensors of full batches need {needed // MI} MiB{silent}."
+    return f"The tensors of full batches in every instance need {needed // MI} MiB{silent}."
+
+
+def _messages(message: Message, field: str) -> Iterable[Message]:
+    return [value for value in message.get(field, ()) if isinstance(value, dict)]
+
+
+def _integer(message: Message, field: str) -> int:
+    value = next(iter(message.get(field, ())), 0)
+    return value if isinstance(value, int) else 0
