@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.stored_objects import a_stored, encode
 from triton_operator.cluster.observed import Condition, Container, Terminated
-from triton_operator.cluster.projection import project_pod
+from triton_operator.cluster.pod_projection import project_pod
 
 Object = dict[str, Any]
 

@@ -100,7 +100,11 @@ class Terminated(Record, frozen=True, kw_only=True):
 
 
 class Container(Record, frozen=True, kw_only=True):
-    """One container (or init container) of a pod as the kubelet reports it."""
+    """One container (or init container) of a pod as the kubelet reports it.
+
+    `memory_limit` is the quantity that the pod was admitted with, "" where there is none; `startup_seconds` the budget
+    of its startup probe, 0 without one.
+    """
 
     name: str
     init: bool
@@ -112,10 +116,15 @@ class Container(Record, frozen=True, kw_only=True):
     waiting_message: str = ""
     terminated: Terminated | None = None
     last_terminated: Terminated | None = None
+    memory_limit: str = ""
+    startup_seconds: int = 0
 
 
 class Pod(Record, frozen=True, kw_only=True):
-    """One serving pod. `created_at` is RFC 3339, `revision` the value of our revision label."""
+    """One serving pod.
+
+    `created_at` is RFC 3339, `revision` the value of our revision label, `claims` the volume claims that it mounts.
+    """
 
     namespace: str
     name: str
@@ -131,6 +140,7 @@ class Pod(Record, frozen=True, kw_only=True):
     message: str = ""
     conditions: tuple[Condition, ...] = ()
     containers: tuple[Container, ...] = ()
+    claims: tuple[str, ...] = ()
 
 
 class PodEvent(Record, frozen=True, kw_only=True):

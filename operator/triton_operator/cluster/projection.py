@@ -1,4 +1,4 @@
-"""From an object's JSON bytes to the small Child or Pod that the operator remembers.
+"""From an object's JSON bytes to the small Child that the operator remembers; pods are `pod_projection`'s.
 
 Pure functions; the reflectors call them for every event and `HttpCluster` for every answer, so they make no Python
 dictionaries of whole objects. Two decodings of the same content give the same fingerprint: the API server's encoder
@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, LABEL_REVISION, MANAGER, SCALE_MANAGER
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER
 from triton_operator.api.names import KIND as OWNER_KIND
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
     Condition,
-    Container,
     DeploymentState,
     Kind,
-    Pod,
     RevisionState,
-    Terminated,
 )
 from triton_operator.cluster.stored_objects import (
     ManagedFields,
@@ -31,22 +28,18 @@ from triton_operator.cluster.stored_objects import (
     Owner,
     StoredChild,
     StoredCondition,
-    StoredContainerStatus,
     StoredObject,
-    StoredPod,
     StoredStatus,
-    StoredTerminated,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _OURS = frozenset({MANAGER, SCALE_MANAGER})
 _ROLLOUT_ANNOTATIONS = "deployment.kubernetes.io/"
 """Bookkeeping of the Deployment controller: its revision number changes with every rollout."""
 
 _decode_child = msgspec.json.Decoder(StoredChild).decode
-_decode_pod = msgspec.json.Decoder(StoredPod).decode
 _decode_any = msgspec.json.Decoder(StoredObject).decode
 _decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode_metadata = msgspec.json.Encoder().encode
@@ -72,31 +65,6 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
     )
 
 
-def project_pod(body: bytes | msgspec.Raw) -> Pod:
-    """A serving pod as the kubelet and the scheduler report it; raises msgspec.DecodeError."""
-    stored = _decode_pod(body)
-    metadata, status = stored.metadata, stored.status
-    return Pod(
-        namespace=metadata.namespace,
-        name=metadata.name,
-        uid=metadata.uid,
-        resource_version=int(metadata.resource_version),
-        deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
-        revision=metadata.labels.get(LABEL_REVISION, ""),
-        created_at=metadata.creation_timestamp,
-        deleting=metadata.deletion_timestamp is not None,
-        node=stored.spec.node_name,
-        phase=status.phase,
-        reason=status.reason,
-        message=status.message,
-        conditions=_conditions(status.conditions),
-        containers=(
-            *(_container(container, init=True) for container in status.init_container_statuses),
-            *(_container(container, init=False) for container in status.container_statuses),
-        ),
-    )
-
-
 def project_version(body: bytes | msgspec.Raw) -> int:
     """The resourceVersion of any object; raises msgspec.DecodeError."""
     return int(_decode_any(body).metadata.resource_version)
@@ -105,6 +73,11 @@ def project_version(body: bytes | msgspec.Raw) -> int:
 def project_uid(body: bytes | msgspec.Raw) -> str:
     """The uid of any object; raises msgspec.DecodeError."""
     return _decode_any(body).metadata.uid
+
+
+def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[Condition, ...]:
+    """Conditions as their controller wrote them."""
+    return tuple(Condition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions)
 
 
 def child_projection(kind: Kind) -> Callable[[bytes | msgspec.Raw], Child]:
@@ -184,44 +157,11 @@ def _state(
                 updated_replicas=status.updated_replicas,
                 ready_replicas=status.ready_replicas,
                 available_replicas=status.available_replicas,
-                conditions=_conditions(status.conditions),
+                conditions=project_conditions(status.conditions),
             )
         case Kind.REVISION:
             return RevisionState(number=stored.revision, data=bytes(stored.data))
         case Kind.AUTOSCALER:
-            return AutoscalerState(conditions=_conditions(status.conditions))
+            return AutoscalerState(conditions=project_conditions(status.conditions))
         case _:
             return None
-
-
-def _conditions(conditions: list[StoredCondition]) -> tuple[Condition, ...]:
-    return tuple(Condition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions)
-
-
-def _container(status: StoredContainerStatus, *, init: bool) -> Container:
-    waiting = status.state.waiting
-    return Container(
-        name=status.name,
-        init=init,
-        ready=status.ready,
-        started=bool(status.started),
-        restarts=status.restart_count,
-        running=status.state.running is not None,
-        waiting_reason=waiting.reason if waiting else "",
-        waiting_message=waiting.message if waiting else "",
-        terminated=_terminated(status.state.terminated),
-        last_terminated=_terminated(status.last_state.terminated),
-    )
-
-
-def _terminated(state: StoredTerminated | None) -> Terminated | None:
-    if state is None:
-        return None
-    return Terminated(
-        exit_code=state.exit_code,
-        reason=state.reason,
-        signal=state.signal,
-        message=state.message,
-        started_at=state.started_at or "",
-        finished_at=state.finished_at or "",
-    )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from triton_operator.api.names import COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.observed import Child, Kind, Pod
-from triton_operator.cluster.projection import child_projection, project_pod
+from triton_operator.cluster.pod_projection import project_pod
+from triton_operator.cluster.projection import child_projection
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
 from triton_operator.reconcile.store import Key
