@@ -21,7 +21,7 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 BACKEND = Path(__file__).parents[1] / "hack" / "images" / "triton-cpu" / "files" / "backend"
-MODULES = ("interface", "torchscript_file", "tensors", "batching", "model")
+MODULES = ("interface", "torchscript_file", "tensors", "batching", "warmup", "model")
 
 
 class Tensor:

@@ -51,7 +51,8 @@ class Total(torch.nn.Module):
 
 def config(inputs: list[Any], outputs: list[Any], batch: int = 0, **more: Any) -> dict[str, Any]:
     """Make a config as Triton hands it over."""
-    return {"max_batch_size": batch, "input": inputs, "output": outputs, "default_model_filename": "", **more}
+    said = {"name": "digits", "max_batch_size": batch, "default_model_filename": ""}
+    return {**said, "input": inputs, "output": outputs, **more}
 
 
 @pytest.fixture
@@ -177,6 +178,21 @@ def test_a_convolution_gives_what_eager_torch_gives(tmp_path: Path, dtype: torch
         torch.testing.assert_close(
             torch.tensor(answer.values("y"), dtype=dtype), network(images).detach(), atol=1e-5, rtol=0
         )
+
+
+def test_a_failed_warm_up_is_told_with_the_shapes_that_were_sent(tmp_path: Path, capfd: Any) -> None:
+    """Triton 2.51 often crashes before it says why; of a caller's request nothing is ever told."""
+    save(Picky(), tmp_path)
+    warmup = [{"name": "zeros", "batch_size": 2, "inputs": {}, "count": 0}]
+    model = serve(
+        backend, tmp_path, config([put("x", "FP32", -1)], [put("y", "FP32", -1)], batch=8, model_warmup=warmup)
+    )
+    ask(model, [numbers("x", [[1.0, 2.0]])], [numbers("x", [[-13.0, 2.0, 3.0]])])
+    told = capfd.readouterr().err
+    assert told.startswith("warm-up of model 'digits' failed: ")
+    assert told.endswith(" (sent x [1, 3] float32)\n")
+    ask(model, [numbers("x", [[-13.0, 2.0, 3.0]])])
+    assert capfd.readouterr().err == ""
 
 
 def test_threads_are_one_unless_asked(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import triton_python_backend_utils as pb
 from batching import Batch
 from interface import Interface, InterfaceError, read_interface
 from tensors import TensorError, read_tensor, write_tensor
+from warmup import WarmUp
 
 _DEFAULT_FILE = "model.pt"
 
@@ -42,17 +43,20 @@ class TritonPythonModel:
         optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false").lower() != "true"
         self._module = torchscript_file.prepare(module, optimized=optimized)
         self._batched = int(config.get("max_batch_size", 0)) > 0
+        self._warmup = WarmUp(config)
         gc.collect()
         gc.freeze()  # What is loaded stays; the collector need not look at it again with each request.
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; those that Triton batched run together when they fit together."""
-        outcomes: list[Any] = [self._read(request) for request in requests]
+        sent = [self._read(request) for request in requests]
+        outcomes: list[Any] = list(sent)
         ready = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, list)]
         with torch.inference_mode():
             answers = self._answer([outcomes[index] for index in ready])
         for index, answer in zip(ready, answers, strict=True):
             outcomes[index] = answer
+        self._warmup.watch(sent, [_reason(each) if isinstance(each, Exception) else None for each in outcomes])
         return [self._response(outcome) for outcome in outcomes]
 
     def _read(self, request: Any) -> list[Any] | Exception:
@@ -101,8 +105,11 @@ def _error_response(error: Exception) -> Any:
     """Say what is wrong in one sentence: the caller's fault as INVALID_ARG, the model's as INTERNAL."""
     if isinstance(error, TensorError) and error.of_the_caller:
         return pb.InferenceResponse(error=pb.TritonError(str(error), pb.TritonError.INVALID_ARG))
-    text = str(error) if isinstance(error, (TensorError, InterfaceError)) else torchscript_file.reason_of(error)
-    return pb.InferenceResponse(error=pb.TritonError(f"the model failed: {text}", pb.TritonError.INTERNAL))
+    return pb.InferenceResponse(error=pb.TritonError(f"the model failed: {_reason(error)}", pb.TritonError.INTERNAL))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, (TensorError, InterfaceError)) else torchscript_file.reason_of(error)
 
 
 def _count(parameters: dict[str, str], name: str) -> int:
