@@ -99,11 +99,20 @@ def serving(*, ready: bool = True, started: bool = True) -> Container:
     return Container(name=CONTAINER_TRITON, init=False, ready=ready, started=started, running=True)
 
 
-def ended_server(message: str = "", *, exit_code: int = 1, reason: str = "Error", started_at: str = NOW) -> Container:
+def ended_server(
+    message: str = "", *, exit_code: int = 1, reason: str = "Error", started_at: str = NOW, memory_limit: str = ""
+) -> Container:
     """The `triton` container after it ended and before it is started again."""
     ended = Terminated(exit_code=exit_code, reason=reason, message=message, started_at=started_at, finished_at=NOW)
     return Container(
-        name=CONTAINER_TRITON, init=False, waiting_reason="CrashLoopBackOff", last_terminated=ended, restarts=1
+        name=CONTAINER_TRITON,
+        init=False,
+        waiting_reason="CrashLoopBackOff",
+        waiting_message="back-off 1m20s restarting failed container=triton pod=digits-1_shop(uid)",
+        last_terminated=ended,
+        restarts=1,
+        memory_limit=memory_limit,
+        startup_seconds=600,
     )
 
 

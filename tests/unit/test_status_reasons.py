@@ -85,7 +85,9 @@ async def test_an_old_pod_that_is_left_keeps_ready_false() -> None:
 async def test_the_scheduler_s_sentence_is_told(message: str, reason: str) -> None:
     world = await _world(gpu={"count": 1})
     await _with_pods(world, node="", conditions=(unschedulable(message),))
-    assert (world.condition("Ready").reason, world.condition("Ready").message) == (reason, message)
+    assert world.condition("Ready").reason == reason
+    assert message.rstrip(".") in world.condition("Ready").message
+    assert "by itself" in world.condition("Ready").message
 
 
 async def test_a_missing_model_is_named_with_the_path() -> None:
@@ -151,6 +153,7 @@ async def test_an_end_by_the_startup_probe_is_a_startup_timeout() -> None:
         world, prepared(), ended_server(exit_code=0, reason="Completed", started_at="2026-01-02T02:54:05Z")
     )
     assert world.condition("Ready").reason == "StartupTimeout"
+    assert "600 s" in world.condition("Ready").message
 
 
 async def test_an_end_by_the_liveness_probe_is_a_crash() -> None:
@@ -225,11 +228,13 @@ async def test_a_rollout_past_its_deadline_says_that_older_pods_serve_only_when_
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
     late = Condition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="too late")
-    for serving_replicas, expected in ((0, "too late"), (1, "too late; 1 older replicas go on serving")):
+    for serving_replicas in (0, 1):
         changed = msgspec.structs.replace(state, conditions=(late,), available_replicas=serving_replicas)
         world.change_child(Kind.DEPLOYMENT, state=changed)
         await world.reconcile()
-        assert world.condition("Ready").message == expected
+        message = world.condition("Ready").message
+        assert message.startswith("too late; ")
+        assert message.endswith("; 1 older replica goes on serving") == bool(serving_replicas)
 
 
 async def test_events_that_cannot_be_read_do_not_keep_the_status_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +286,8 @@ async def test_a_refused_pod_is_told_in_the_api_server_s_words(message: str, rea
     failure = Condition(type="ReplicaFailure", status="True", reason="FailedCreate", message=message)
     world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, conditions=(failure,)))
     await world.reconcile()
-    assert (world.condition("Ready").reason, world.condition("Ready").message) == (reason, message)
+    assert world.condition("Ready").reason == reason
+    assert world.condition("Ready").message.startswith(f"{message}; ")
 
 
 async def test_zero_replicas_by_hand_is_not_ready() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_operator.triton.server_log import LoadFailure, ServerFailure, read_server
+from triton_operator.api.conditions import Reason
+from triton_operator.triton.server_log import LAST_LINES, LoadFailure, ServerFailure, last_lines, read_server
 
 
 def error(sentence: str, source: str = "model_lifecycle.cc:642") -> str:
@@ -49,7 +50,10 @@ def test_each_refused_model_with_tritons_sentence() -> None:
         "Invalid argument: unable to find backend library for backend 'nosuch', "
         "try specifying runtime on the model configuration."
     )
-    assert read_server(text) == [LoadFailure("bad", "1", sentence), LoadFailure("worse", "2", sentence)]
+    assert read_server(text) == [
+        LoadFailure("bad", "1", sentence, Reason.UNSUPPORTED_BY_IMAGE),
+        LoadFailure("worse", "2", sentence, Reason.UNSUPPORTED_BY_IMAGE),
+    ]
 
 
 def test_a_model_code_error_without_its_stack() -> None:
@@ -68,14 +72,20 @@ def test_a_config_error_with_its_place() -> None:
         "failed to read text proto from /models/bad/config.pbtxt: "
         'line 1, column 23: Message type "inference.ModelConfig" has no field named "nam".'
     )
-    assert read_server(text + ALL_FAILED) == [LoadFailure("bad", "", message)]
+    assert read_server(text + ALL_FAILED) == [LoadFailure("bad", "", message, Reason.CONFIG_INVALID)]
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (error(f"failed to load model 'bad': {NO_VERSION}"), LoadFailure("bad", "", NO_VERSION)),
-        (error(f"Poll failed for model directory 'bad': {BAD_SIZE}"), LoadFailure("bad", "", BAD_SIZE)),
+        (
+            error(f"failed to load model 'bad': {NO_VERSION}"),
+            LoadFailure("bad", "", NO_VERSION, Reason.MODEL_VERSION_NOT_FOUND),
+        ),
+        (
+            error(f"Poll failed for model directory 'bad': {BAD_SIZE}"),
+            LoadFailure("bad", "", BAD_SIZE, Reason.CONFIG_INVALID),
+        ),
         (
             "2026-11-22T10:34:29Z E 7 model_lifecycle.cc:642] \"failed to load 'bad' version 12: Internal: no\"",
             LoadFailure("bad", "12", "Internal: no"),
@@ -102,7 +112,6 @@ def test_a_config_error_with_its_place() -> None:
             ServerFailure("creating server: Internal - failed to stat file /models"),
         ),
         ("Signal (11) received.\n 0# 0x0000", ServerFailure("Triton crashed with signal 11")),
-        ("python3: something else\n\n", ServerFailure("python3: something else")),
     ],
 )
 def test_sentences(line: str, expected: LoadFailure | ServerFailure) -> None:
@@ -121,15 +130,78 @@ def test_a_killed_model_process_comes_before_the_load_that_fails_with_it() -> No
 def test_flags_that_the_server_does_not_take() -> None:
     """The value's error is at the end of the usage, an unknown flag only in front of it and usually cut off."""
     bad_value = USAGE + "Bad option: \"--http-restricted-api\".\nunknown restricted api 'foo' \n\n"
-    expected = "Triton refuses its flag --http-restricted-api: unknown restricted api 'foo'"
-    assert read_server(bad_value) == [ServerFailure(expected)]
+    expected = "Triton refuses its arguments: Bad option: \"--http-restricted-api\". unknown restricted api 'foo'"
+    assert read_server(bad_value) == [ServerFailure(expected, reason=Reason.SERVER_ARGUMENT_INVALID)]
     (named,) = read_server(
         "tritonserver: unrecognized option '--nonsense=true'\nUsage: tritonserver [options]\n" + USAGE
     )
-    assert named.message.startswith("Triton does not know the flag --nonsense=true;")
+    assert named.message == "this Triton does not know its argument --nonsense=true"
     (cut,) = read_server(USAGE)
-    assert "refuses one of its flags" in cut.message
-    assert "spec.triton.version" in cut.message
+    assert "does not know one of its arguments" in cut.message
+    assert {named.reason, cut.reason} == {Reason.SERVER_ARGUMENT_INVALID}
+
+
+WRONG_SHAPE = (
+    "[request id: <id_unknown>] unexpected shape for input 'INPUT__0' for model 'm'. Expected [-1,2], got [1,7]."
+)
+WARMUP_ERROR = "the model failed: mat1 and mat2 shapes cannot be multiplied (1x3 and 2x1)"
+TOLD_BY_THE_BACKEND = f"warm-up of model 'm' failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "version", "message"),
+    [
+        (
+            error(
+                f"failed to load 'm' version 1: Invalid argument: failed to run warmup sample 'zeros': {WARMUP_ERROR}; "
+            ),
+            "1",
+            f"Invalid argument: failed to run warmup sample 'zeros': {WARMUP_ERROR};",
+        ),
+        (
+            error(f"failed to load 'm' version 1: Invalid argument: {WRONG_SHAPE}"),
+            "1",
+            f"Invalid argument: {WRONG_SHAPE}",
+        ),
+        (
+            error(
+                "failed to load 'm' version 1: Internal: failed to open text file for read /models/m/warmup/nope: No"
+            ),
+            "1",
+            "Internal: failed to open text file for read /models/m/warmup/nope: No",
+        ),
+        (TOLD_BY_THE_BACKEND, "", f"{WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)"),
+        (
+            TOLD_BY_THE_BACKEND
+            + error(
+                f"failed to load 'm' version 1: Invalid argument: failed to run warmup sample 'zeros': {WARMUP_ERROR}; "
+            ),
+            "1",
+            f"{WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
+        ),
+    ],
+    ids=["by Triton", "a shape that Triton refuses", "a file that is missing", "before a crash", "by both"],
+)
+def test_a_failed_warm_up(lines: str, version: str, message: str) -> None:
+    """However far Triton came with it; what the backend says has the shapes."""
+    assert read_server(NOISE + lines + ALL_FAILED) == [LoadFailure("m", version, message, Reason.WARMUP_FAILED)]
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ("\n\nInvalid option value. Got abc\n\n\n", "Invalid option value. Got abc"),
+        ("\n\nUnexpected argument: extra\n", "Unexpected argument: extra"),
+        (
+            "\n\nError: Use of '--load-model' requires setting '--model-control-mode=explicit' as well.\n",
+            "Error: Use of '--load-model' requires setting '--model-control-mode=explicit' as well.",
+        ),
+    ],
+)
+def test_arguments_that_the_server_refuses_by_their_value(after: str, told: str) -> None:
+    """As 2.51 prints them: its whole usage first, then the one line that helps."""
+    expected = ServerFailure(f"Triton refuses its arguments: {told}", reason=Reason.SERVER_ARGUMENT_INVALID)
+    assert read_server(USAGE.rstrip() + after) == [expected]
 
 
 def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
@@ -140,7 +212,7 @@ def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
 
 def test_an_orderly_end_is_no_crash() -> None:
     """SIGTERM is how pods end."""
-    assert read_server("Signal (15) received.\n") == [ServerFailure("Signal (15) received.")]
+    assert read_server("Signal (15) received.\n") == []
     assert read_server(UNKNOWN_BACKEND + "Signal (15) received.\n")[1:] == []
 
 
@@ -148,6 +220,14 @@ def test_nothing_says_nothing() -> None:
     """An empty message has no failure in it."""
     assert read_server("") == []
     assert read_server("\n \n") == []
+    assert last_lines("\n \n") == ""
+
+
+def test_of_what_nobody_knows_the_last_lines_are_shown() -> None:
+    """Without headers and empty lines, as one."""
+    text = "".join(f"line {number}\n\n" for number in range(9)) + error("the end \nof it")
+    assert read_server(text) == []
+    assert last_lines(text) == " / ".join([*(f"line {n}" for n in range(10 - LAST_LINES, 9)), "the end of it"])
 
 
 @settings(deadline=None)

@@ -56,8 +56,17 @@ class Reason:
     MODEL_NOT_FOUND = "ModelNotFound"  # The model's folder is not in the repository.
     MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numbered version with a model file.
     CONFIG_INVALID = "ConfigInvalid"  # config.pbtxt is missing, does not parse, or contradicts the spec.
-    PREPARE_FAILED = "PrepareFailed"  # The prepare container failed without saying more.
+    PREPARE_FAILED = "PrepareFailed"  # The prepare container failed without a reason that is known here.
+    SOURCE_NOT_FOUND = "SourceNotFound"  # Nothing is where spec.modelRepository says; the URL is in the message.
+    ACCESS_DENIED = "AccessDenied"  # The source refuses the credentials, or asks for some.
+    SOURCE_UNTRUSTED = "SourceUntrusted"  # The source's certificate is signed by nobody that the pod trusts.
+    SOURCE_UNREACHABLE = "SourceUnreachable"  # The source does not answer, or broke off.
+    DIGEST_MISMATCH = "DigestMismatch"  # The files are others than those that were pinned; both digests are told.
+    OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message tells what was needed.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
+    WARMUP_FAILED = "WarmupFailed"  # The model was loaded and failed the first request, Triton's own warm-up.
+    UNSUPPORTED_BY_IMAGE = "UnsupportedByImage"  # The server image has no backend for a model's format.
+    SERVER_ARGUMENT_INVALID = "ServerArgumentInvalid"  # Triton, or its release, does not take one of the arguments.
     IMAGE_PULL_FAILED = (
         "ImagePullFailed"  # An image of the pod cannot be pulled; the message has the registry's answer.
     )
@@ -69,8 +78,9 @@ class Reason:
     FORBIDDEN = "Forbidden"  # Admission (Pod Security, LimitRange, a policy) refuses the pods.
     OUT_OF_MEMORY = "OutOfMemory"  # A container was killed for memory.
     CRASHED = "Crashed"  # A container that had started ended by itself.
+    NODE_LOST = "NodeLost"  # The pod's node has stopped reporting, or is gone.
     STARTUP_TIMEOUT = "StartupTimeout"  # The startup probe's budget ran out.
-    PODS_NOT_READY = "PodsNotReady"  # Pods run and are not ready, and nothing says why.
+    PODS_NOT_READY = "PodsNotReady"  # Pods are not ready, for a cause that has no reason of its own or is not known.
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # The rollout made no progress in its time.
 
     PREPARED = "Prepared"  # ModelsPrepared=True.
@@ -80,6 +90,7 @@ class Reason:
 
     AVAILABLE = "Available"  # Available=True.
     UNAVAILABLE = "Unavailable"  # No pod serves.
+    REPLACING_IN_PLACE = "ReplacingInPlace"  # Available=False: the old pod had to go before the new one can start.
 
     PROGRESSING = "Progressing"  # Reconciling=True.
     SETTLED = "Settled"  # Reconciling=False or Stalled=False.
@@ -95,6 +106,23 @@ class Reason:
     VERSION_UNKNOWN = "VersionUnknown"  # RuntimeVulnerable=Unknown: an own image without a stated version.
 
 
+PREPARE_REASONS = frozenset(
+    {
+        Reason.MODEL_NOT_FOUND,
+        Reason.MODEL_VERSION_NOT_FOUND,
+        Reason.CONFIG_INVALID,
+        Reason.UNSUPPORTED_BY_IMAGE,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.ACCESS_DENIED,
+        Reason.SOURCE_UNTRUSTED,
+        Reason.SOURCE_UNREACHABLE,
+        Reason.DIGEST_MISMATCH,
+        Reason.OUT_OF_SPACE,
+        Reason.PREPARE_FAILED,
+    }
+)
+"""Reasons that `prepare` may end with. Any other word in its outcome is told as PrepareFailed, with the word."""
+
 TERMINAL = frozenset(
     {
         Reason.INVALID_SPEC,
@@ -103,11 +131,19 @@ TERMINAL = frozenset(
         Reason.MODEL_NOT_FOUND,
         Reason.MODEL_VERSION_NOT_FOUND,
         Reason.CONFIG_INVALID,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.ACCESS_DENIED,
+        Reason.SOURCE_UNTRUSTED,
+        Reason.DIGEST_MISMATCH,
         Reason.MODEL_LOAD_FAILED,
+        Reason.WARMUP_FAILED,
+        Reason.UNSUPPORTED_BY_IMAGE,
+        Reason.SERVER_ARGUMENT_INVALID,
         Reason.FORBIDDEN,
+        Reason.PROGRESS_DEADLINE_EXCEEDED,
     }
 )
 """Reasons that stay until a person acts: Stalled=True.
 
-What the kubelet or the scheduler tries again by itself (pulls, volumes, restarts, free GPUs) is not among them.
+What mends itself when something else in the cluster changes (pulls, volumes, restarts, free GPUs) is not among them.
 """

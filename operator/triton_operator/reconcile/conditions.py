@@ -6,7 +6,7 @@ Ready's verdict is handed in where a condition depends on it, so that the two ca
 from __future__ import annotations
 
 from triton_operator.api import conditions as types
-from triton_operator.api.conditions import TERMINAL, Reason
+from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
 from triton_operator.api.spec import Profile
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
@@ -15,9 +15,6 @@ from triton_operator.reconcile.readiness import Verdict, judge_ready
 from triton_operator.reconcile.situation import Situation
 from triton_operator.triton.versions import parse, vulnerability
 
-_PREPARE_REASONS = frozenset(
-    {Reason.MODEL_NOT_FOUND, Reason.MODEL_VERSION_NOT_FOUND, Reason.CONFIG_INVALID, Reason.PREPARE_FAILED}
-)
 _SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
 
 
@@ -46,6 +43,10 @@ def _available(situation: Situation) -> Verdict:
         return Verdict(
             Truth.TRUE, Reason.AVAILABLE, f"{serving} {'replica serves' if serving == 1 else 'replicas serve'}"
         )
+    if situation.is_replaced_in_place:
+        return Verdict(
+            Truth.FALSE, Reason.REPLACING_IN_PLACE, "the replica that served gives its place to the one of the new spec"
+        )
     return Verdict(Truth.FALSE, Reason.UNAVAILABLE, "no replica serves")
 
 
@@ -69,10 +70,11 @@ def _scheduled(situation: Situation) -> Verdict | None:
 def _prepared(situation: Situation) -> Verdict | None:
     if not situation.pods:
         return None
+    prepared = all(is_prepared(pod) for pod in situation.pods)
     for diagnosis in situation.diagnoses:
-        if diagnosis.reason in _PREPARE_REASONS:
+        if diagnosis.reason in PREPARE_REASONS and not prepared:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
-    if all(is_prepared(pod) for pod in situation.pods):
+    if prepared:
         return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has found and laid out its models")
     return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")
 

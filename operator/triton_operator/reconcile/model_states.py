@@ -12,7 +12,8 @@ from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import ModelState, ModelStatus
 from triton_operator.cluster.observed import Pod
-from triton_operator.reconcile.pod_failures import Diagnosis
+from triton_operator.reconcile.container_ends import Diagnosis
+from triton_operator.reconcile.messages import clip
 from triton_operator.triton.outcome import Prepared, PreparedModel, read_prepare
 
 
@@ -21,7 +22,7 @@ def derive_models(
 ) -> tuple[ModelStatus, ...]:
     """One entry for each model of the spec, in its order; `pods` are those of the current revision."""
     prepared = prepared_models(pods)
-    blamed = {diagnosis.model: diagnosis for diagnosis in diagnoses if diagnosis.model}
+    blamed = {diagnosis.model: diagnosis for diagnosis in reversed(diagnoses) if diagnosis.model}
     return tuple(
         _state(model.name, prepared.get(model.name), blamed.get(model.name), any_ready=any_ready)
         for model in deployment.spec.models
@@ -54,11 +55,17 @@ def _report(pod: Pod) -> Prepared | None:
 
 
 def _state(name: str, prepared: PreparedModel | None, blame: Diagnosis | None, *, any_ready: bool) -> ModelStatus:
-    versions = prepared.versions if prepared else ()
-    digest = prepared.digest if prepared else ""
+    """A model that some replica serves is Ready; what another replica says against it stands in the message."""
     if any_ready:
-        return ModelStatus(name=name, state=ModelState.READY, versions=versions, digest=digest)
-    if blame:
-        return ModelStatus(name=name, state=ModelState.FAILED, versions=versions, digest=digest, message=blame.message)
-    state = ModelState.PREPARED if prepared else ModelState.PENDING
-    return ModelStatus(name=name, state=state, versions=versions, digest=digest)
+        state = ModelState.READY
+    elif blame:
+        state = ModelState.FAILED
+    else:
+        state = ModelState.PREPARED if prepared else ModelState.PENDING
+    return ModelStatus(
+        name=name,
+        state=state,
+        versions=prepared.versions if prepared else (),
+        digest=prepared.digest if prepared else "",
+        message=clip(blame.message) if blame else "",
+    )

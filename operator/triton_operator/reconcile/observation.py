@@ -22,6 +22,7 @@ from triton_operator.cluster.observed import (
     PodEvent,
 )
 from triton_operator.cluster.protocol import Cluster
+from triton_operator.reconcile.outlook import moment
 from triton_operator.reconcile.store import ChildId, View
 
 PENDING_GRACE = timedelta(seconds=5)
@@ -94,7 +95,7 @@ def is_hanging(pod: Pod) -> bool:
 
 def created(pod: Pod) -> datetime:
     """When the pod was made."""
-    return datetime.fromisoformat(pod.created_at) if pod.created_at else datetime.min.replace(tzinfo=UTC)
+    return moment(pod.created_at) or datetime.min.replace(tzinfo=UTC)
 
 
 def selector(deployment: ModelDeployment) -> str:

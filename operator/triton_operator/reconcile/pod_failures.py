@@ -1,22 +1,20 @@
 """Why a serving pod does not serve, in the words of whoever knows: scheduler, kubelet, `prepare` or Triton.
 
-Pure. `diagnose` asks the checks in the order in which a pod comes up; the first that finds something wins. None means
-that nothing is wrong (yet).
+Pure. `diagnose` asks the checks in the order in which a pod comes up; the first that finds something wins. Nothing
+found means that nothing is wrong (yet).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.spec import Spec
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
-from triton_operator.resources.probes import STARTUP_SECONDS
-from triton_operator.triton.outcome import PrepareFailed, read_prepare
-from triton_operator.triton.server_log import LoadFailure, read_server
+from triton_operator.reconcile.container_ends import Diagnosis, judge_end
+from triton_operator.reconcile.outlook import outlook
 
 _PULL_REASONS = frozenset(
     {
@@ -32,64 +30,77 @@ _PULL_REASONS = frozenset(
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _PAST_THE_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
 """Events after which an older warning about a volume is history."""
-_MESSAGE_LINES = 5
-STARTUP_BUDGET = timedelta(seconds=STARTUP_SECONDS)
+_SPACE = re.compile(r"emptydir volume|ephemeral[- ]storage|nodefs|imagefs|containerfs|inodes", re.IGNORECASE)
+"""In the kubelet's sentences about evictions that are about disks or memory-backed volumes."""
+_MISSING = re.compile(r"not found|non-existent")
+_PASSING = re.compile(r"not registered|failed to sync \w+ cache")
+"""In the kubelet's warnings that it cannot look something up yet; they say nothing about what it looks for."""
 
 
-class Diagnosis(NamedTuple):
-    """A condition reason and a sentence for a person; `model` is the model's name where one is to blame."""
-
-    reason: str
-    message: str
-    model: str = ""
-
-
-def diagnose(pod: Pod, events: Sequence[PodEvent], gpu_resource: str = "") -> Diagnosis | None:
-    """What is wrong with a pod that is not ready; `gpu_resource` is the one that the deployment asks for."""
-    return (
-        _not_scheduled(pod, gpu_resource)
-        or _evicted(pod)
-        or _image_not_pulled(pod)
-        or _container_not_made(pod)
-        or _prepare_failed(pod)
-        or _server_failed(pod)
-        or _volume_not_mounted(events)
-    )
+def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosis, ...]:
+    """What is wrong with a pod that is not ready, the first to be told in front."""
+    for found in (
+        _not_scheduled(pod, spec),
+        _node_lost(pod),
+        judge_eviction(pod, spec),
+        _image_not_pulled(pod),
+        _container_not_made(pod),
+    ):
+        if found:
+            return (found._replace(outlook=outlook(found.reason)),)
+    return _prepare_failed(pod) or _server_failed(pod) or _volume_not_mounted(pod, events)
 
 
-def _describe_end(ended: Terminated) -> str:
-    """How a container ended, and the last lines that it left."""
-    lines = [line.strip() for line in ended.message.strip().splitlines() if line.strip()]
-    return ": ".join([_describe_code(ended), *([" / ".join(lines[-_MESSAGE_LINES:])] if lines else [])])
+def judge_eviction(pod: Pod, spec: Spec) -> Diagnosis | None:
+    """Why the kubelet has given up a pod for good; None while it has not."""
+    if pod.phase != "Failed" or not pod.reason:
+        return None
+    message = f"pod {pod.name}: {pod.reason}: {pod.message}"
+    if pod.reason.startswith("OutOf"):  # The kubelet had less left than the scheduler believed: OutOfcpu, ...
+        gpu = spec.gpu is not None and pod.reason.endswith(spec.gpu.resource_name)
+        return Diagnosis(Reason.INSUFFICIENT_GPU if gpu else Reason.UNSCHEDULABLE, message)
+    if pod.reason == "NodeLost":
+        return Diagnosis(Reason.NODE_LOST, message)
+    if pod.reason == "Evicted" and _SPACE.search(pod.message):
+        return Diagnosis(Reason.OUT_OF_SPACE, message)
+    if pod.reason == "Evicted" and "memory" in pod.message:
+        return Diagnosis(Reason.OUT_OF_MEMORY, message)
+    return Diagnosis(Reason.CRASHED, message)
 
 
-def _describe_code(ended: Terminated) -> str:
-    """Shells and runtimes report a death by signal N as exit code 128 + N."""
-    signal = ended.signal or max(ended.exit_code - 128, 0)
-    return f"exit code {ended.exit_code} (signal {signal})" if signal else f"exit code {ended.exit_code}"
-
-
-def _not_scheduled(pod: Pod, gpu_resource: str) -> Diagnosis | None:
+def _not_scheduled(pod: Pod, spec: Spec) -> Diagnosis | None:
     for condition in pod.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
-            return Diagnosis(_scheduling_reason(condition.message, gpu_resource), condition.message)
+            return _judge_scheduling(condition.message, pod, spec)
     return None
 
 
-def _scheduling_reason(message: str, gpu_resource: str) -> str:
-    if gpu_resource and f"Insufficient {gpu_resource}" in message:
-        return Reason.INSUFFICIENT_GPU
+def _judge_scheduling(message: str, pod: Pod, spec: Spec) -> Diagnosis:
+    if spec.gpu and f"Insufficient {spec.gpu.resource_name}" in message:
+        return Diagnosis(Reason.INSUFFICIENT_GPU, message)
     if "unbound immediate PersistentVolumeClaims" in message or "didn't find available persistent volumes" in message:
-        return Reason.VOLUME_UNBOUND
+        return Diagnosis(Reason.VOLUME_UNBOUND, f"{_name_claims(pod)} not bound to a volume: {message}")
     if re.search(r'persistentvolumeclaim "[^"]+" not found', message):
-        return Reason.DEPENDENCY_MISSING
-    return Reason.UNSCHEDULABLE
+        return Diagnosis(Reason.DEPENDENCY_MISSING, f"in namespace {pod.namespace}: {message}")
+    return Diagnosis(Reason.UNSCHEDULABLE, message)
 
 
-def _evicted(pod: Pod) -> Diagnosis | None:
-    if pod.phase != "Failed" or not pod.reason:
+def _name_claims(pod: Pod) -> str:
+    names = ", ".join(pod.claims) or "a claim"
+    return f"{names} in namespace {pod.namespace} {'are' if len(pod.claims) > 1 else 'is'}"
+
+
+def _node_lost(pod: Pod) -> Diagnosis | None:
+    """The pod tells by itself, so nobody needs the right to read nodes.
+
+    When a node stops reporting, the node controller turns the pod's Ready to False and leaves all the rest as the
+    kubelet wrote it last: every container ready, and no reason. A kubelet that does so itself gives a reason.
+    """
+    unready = any(each.type == "Ready" and each.status == "False" and not each.reason for each in pod.conditions)
+    serving = [container for container in pod.containers if not container.init]
+    if not (unready and serving and all(container.ready for container in serving)):
         return None
-    return Diagnosis(Reason.CRASHED, f"pod {pod.name}: {pod.reason}: {pod.message}")
+    return Diagnosis(Reason.NODE_LOST, f"node {pod.node} of pod {pod.name} has stopped reporting")
 
 
 def _image_not_pulled(pod: Pod) -> Diagnosis | None:
@@ -103,81 +114,48 @@ def _image_not_pulled(pod: Pod) -> Diagnosis | None:
 def _container_not_made(pod: Pod) -> Diagnosis | None:
     for container in pod.containers:
         if container.waiting_reason in _CONFIG_REASONS:
-            message = f"container {container.name}: {container.waiting_reason}: {container.waiting_message}"
-            missing = "not found" in container.waiting_message
-            return Diagnosis(Reason.DEPENDENCY_MISSING if missing else Reason.CRASHED, message)
+            told = f"{container.waiting_reason}: {container.waiting_message}"
+            if _MISSING.search(container.waiting_message):
+                return Diagnosis(Reason.DEPENDENCY_MISSING, f"in namespace {pod.namespace}: {told}")
+            return Diagnosis(Reason.PODS_NOT_READY, f"container {container.name}: {told}")
     return None
 
 
-def _prepare_failed(pod: Pod) -> Diagnosis | None:
-    container = _find(pod, CONTAINER_PREPARE)
-    ended = _last_end(container)
-    return judge_end(container, ended) if container and ended and ended.exit_code else None
+def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
+    container = next((container for container in pod.containers if container.name == CONTAINER_PREPARE), None)
+    ended = last_end(container) if container else None
+    return judge_end(container, ended) if container and ended and ended.exit_code else ()
 
 
-def _server_failed(pod: Pod) -> Diagnosis | None:
+def _server_failed(pod: Pod) -> tuple[Diagnosis, ...]:
     for container in pod.containers:
-        ended = None if container.init or container.ready else _last_end(container)
+        ended = None if container.init or container.ready else last_end(container)
         if ended:
             return judge_end(container, ended)
-    return None
+    return ()
 
 
-def judge_end(container: Container, ended: Terminated) -> Diagnosis:
-    """What the end of a container means; also told as the last failure, after it is mended."""
-    if ended.reason == "OOMKilled":
-        advice = "" if container.init else "; raise spec.resources.limits.memory or remove the limit"
-        return Diagnosis(Reason.OUT_OF_MEMORY, f"container {container.name} was killed for memory{advice}")
-    return _judge_prepare(ended) if container.name == CONTAINER_PREPARE else _judge_server(container, ended)
-
-
-def _judge_prepare(ended: Terminated) -> Diagnosis:
-    report = read_prepare(ended.message)
-    if isinstance(report, PrepareFailed):
-        return Diagnosis(report.reason, report.message, report.model)
-    return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {_describe_end(ended)}")
-
-
-def _judge_server(container: Container, ended: Terminated) -> Diagnosis:
-    found = next(iter(read_server(ended.message)), None)
-    if isinstance(found, LoadFailure):
-        version = f" version {found.version}" if found.version else ""
-        return Diagnosis(
-            Reason.MODEL_LOAD_FAILED, f"failed to load '{found.model}'{version}: {found.message}", found.model
-        )
-    if ended.exit_code == 0 and _ran_for(ended) >= STARTUP_BUDGET and not container.ready:
-        # Seen: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message. A kill by
-        # the liveness probe looks the same but for the time.
-        return Diagnosis(
-            Reason.STARTUP_TIMEOUT, f"container {container.name} was not ready within its start-up budget and was ended"
-        )
-    how = f"container {container.name} ended with {_describe_code(ended)}"
-    return Diagnosis(Reason.CRASHED, f"{how}: {found.message}" if found else how, found.model if found else "")
-
-
-def _ran_for(ended: Terminated) -> timedelta:
-    if not (ended.started_at and ended.finished_at):
-        return timedelta(0)
-    return datetime.fromisoformat(ended.finished_at) - datetime.fromisoformat(ended.started_at)
-
-
-def _volume_not_mounted(events: Sequence[PodEvent]) -> Diagnosis | None:
+def _volume_not_mounted(pod: Pod, events: Sequence[PodEvent]) -> tuple[Diagnosis, ...]:
     for event in reversed(events):
         if event.reason in _PAST_THE_VOLUMES:
-            return None
-        if event.reason in {"FailedMount", "FailedAttachVolume"}:
-            missing = "not found" in event.message
-            return Diagnosis(Reason.DEPENDENCY_MISSING if missing else Reason.VOLUME_UNBOUND, event.message)
-        if event.reason in {"Failed", "FailedCreatePodSandBox"}:
-            pull = "pull" in event.message
-            return Diagnosis(Reason.IMAGE_PULL_FAILED if pull else Reason.CRASHED, event.message)
+            return ()
+        found = _judge_event(event, pod)
+        if found:
+            return (found._replace(outlook=outlook(found.reason)),)
+    return ()
+
+
+def _judge_event(event: PodEvent, pod: Pod) -> Diagnosis | None:
+    if event.reason in {"FailedMount", "FailedAttachVolume"} and not _PASSING.search(event.message):
+        missing = _MISSING.search(event.message)
+        reason = Reason.DEPENDENCY_MISSING if missing else Reason.VOLUME_UNBOUND
+        return Diagnosis(reason, f"in namespace {pod.namespace}: {event.message}")
+    if event.reason in {"Failed", "FailedCreatePodSandBox"}:
+        pull = "pull" in event.message
+        return Diagnosis(Reason.IMAGE_PULL_FAILED if pull else Reason.PODS_NOT_READY, event.message)
     return None
 
 
-def _find(pod: Pod, name: str) -> Container | None:
-    return next((container for container in pod.containers if container.name == name), None)
-
-
-def _last_end(container: Container | None) -> Terminated | None:
+def last_end(container: Container) -> Terminated | None:
     """How the container ended, now or before its last restart."""
-    return (container.terminated or container.last_terminated) if container else None
+    return container.terminated or container.last_terminated

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Condition as ChildCondition
+from triton_operator.reconcile.messages import join
+from triton_operator.reconcile.outlook import outlook
 from triton_operator.reconcile.situation import Situation
 
 
@@ -54,23 +56,22 @@ def _make_sure_nothing_forbids_pods(situation: Situation) -> Verdict | None:
     if condition is None or condition.status != "True":
         return None
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in condition.message else Reason.FORBIDDEN
-    return Verdict(Truth.FALSE, reason, condition.message)
+    return Verdict(Truth.FALSE, reason, join(condition.message, outlook(reason), _describe_older(situation)))
 
 
 def _make_sure_no_pod_fails(situation: Situation) -> Verdict | None:
     if not situation.diagnoses:
         return None
     worst = situation.diagnoses[0]
-    return Verdict(Truth.FALSE, worst.reason, worst.message)
+    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.outlook, _describe_older(situation)))
 
 
 def _make_sure_the_rollout_moves(situation: Situation) -> Verdict | None:
     condition = _deployment_condition(situation, "Progressing")
     if condition is None or condition.reason != "ProgressDeadlineExceeded":
         return None
-    serving = situation.state.available_replicas if situation.state else 0
-    old = f"; {serving} older replicas go on serving" if serving else ""
-    return Verdict(Truth.FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED, f"{condition.message}{old}")
+    reason = Reason.PROGRESS_DEADLINE_EXCEEDED
+    return Verdict(Truth.FALSE, reason, join(condition.message, outlook(reason), _describe_older(situation)))
 
 
 def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
@@ -93,6 +94,14 @@ _CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
     _make_sure_the_rollout_moves,
     _make_sure_all_are_ready,
 )
+
+
+def _describe_older(situation: Situation) -> str:
+    """That a failed rollout has not taken the service down."""
+    count = situation.older_serving
+    if not count:
+        return ""
+    return "1 older replica goes on serving" if count == 1 else f"{count} older replicas go on serving"
 
 
 def _deployment_condition(situation: Situation, kind: str) -> ChildCondition | None:

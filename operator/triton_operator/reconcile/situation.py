@@ -6,20 +6,31 @@ judged from the Situation that comes out.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from triton_operator.api.conditions import READY, Reason
-from triton_operator.api.status import Truth
+from triton_operator.api.conditions import AVAILABLE, READY, TERMINAL, Reason
+from triton_operator.api.status import Condition, Truth
 from triton_operator.cluster.observed import DeploymentState, Pod
+from triton_operator.reconcile.container_ends import Diagnosis
 from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import Observation
-from triton_operator.reconcile.pod_failures import Diagnosis, diagnose
+from triton_operator.reconcile.outlook import moment
+from triton_operator.reconcile.pod_failures import diagnose, judge_eviction
 from triton_operator.reconcile.replicas import wanted_replicas
+from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary
+
+EVICTION_IS_NEWS = timedelta(minutes=5)
+"""How long the end of a pod is told while its replacement comes up: the next one may end in the same way."""
 
 
 class Situation(NamedTuple):
-    """Facts that several conditions need. `pods` are those of the current revision that are not being deleted."""
+    """Facts that several conditions need.
+
+    `pods` are those of the current revision that are not being deleted; `diagnoses` what is wrong with them, the one to
+    be told first in front.
+    """
 
     observation: Observation
     blocked: Blocked | None
@@ -33,6 +44,11 @@ class Situation(NamedTuple):
     def ready_pods(self) -> int:
         """Pods of the current revision that the kubelet calls ready."""
         return sum(is_ready(pod) for pod in self.pods)
+
+    @property
+    def older_serving(self) -> int:
+        """Replicas of older revisions that serve."""
+        return max((self.state.available_replicas if self.state else 0) - self.ready_pods, 0)
 
     @property
     def is_served(self) -> bool:
@@ -49,19 +65,29 @@ class Situation(NamedTuple):
     @property
     def was_serving(self) -> bool:
         """Whether as many replicas of this very generation served before: then pods that are not ready are news."""
-        previous = self.observation.previous
-        if previous is None:
+        previous, ready = self.observation.previous, self._previously(READY)
+        if previous is None or ready is None:
             return False
-        generation = self.observation.deployment.metadata.generation
-        return any(
-            condition.type == READY
-            and condition.observed_generation == generation
-            and (
-                condition.reason == Reason.PODS_NOT_READY
-                or (condition.status is Truth.TRUE and previous.ready_replicas >= self.wanted)
-            )
-            for condition in previous.conditions
+        return ready.observed_generation == self.observation.deployment.metadata.generation and (
+            ready.reason == Reason.PODS_NOT_READY
+            or (ready.status is Truth.TRUE and previous.ready_replicas >= self.wanted)
         )
+
+    @property
+    def is_replaced_in_place(self) -> bool:
+        """Whether nothing serves only because the last old replica had to go before a new one can come up."""
+        available = self._previously(AVAILABLE)
+        return (
+            replaces_in_place(self.observation.deployment.spec)
+            and self.wanted > 0
+            and not (self.blocked or self.diagnoses or self.was_serving)
+            and available is not None
+            and (available.status is Truth.TRUE or available.reason == Reason.REPLACING_IN_PLACE)
+        )
+
+    def _previously(self, kind: str) -> Condition | None:
+        previous = self.observation.previous
+        return next((each for each in previous.conditions if each.type == kind), None) if previous else None
 
 
 def assess(observation: Observation, blocked: Blocked | None, revision: RevisionSummary | None) -> Situation:
@@ -70,12 +96,6 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
     current = tuple(pod for pod in observation.pods if _is_current(pod, revision) and not pod.deleting)
     # An evicted pod stays for days beside its replacement; it counts only while there is nothing else.
     pods = tuple(pod for pod in current if not is_over(pod)) or current
-    gpu = deployment.spec.gpu
-    found = (
-        diagnose(pod, observation.pod_events.get(pod.uid, ()), gpu.resource_name if gpu else "")
-        for pod in pods
-        if not is_ready(pod)
-    )
     return Situation(
         observation=observation,
         blocked=blocked,
@@ -83,8 +103,30 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
         state=observation.deployment_state,
         wanted=wanted_replicas(deployment, observation.deployment_state),
         pods=pods,
-        diagnoses=tuple(diagnosis for diagnosis in found if diagnosis),
+        diagnoses=_diagnose(observation, current, pods),
     )
+
+
+def _diagnose(observation: Observation, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
+    """What needs a person goes first: another replica that waits for a node is no reason to wait."""
+    spec = observation.deployment.spec
+    unready = [pod for pod in pods if not is_ready(pod)]
+    found = [each for pod in unready for each in diagnose(pod, observation.pod_events.get(pod.uid, ()), spec)]
+    if unready and not found:
+        over = [judge_eviction(pod, spec) for pod in current if is_over(pod) and _is_news(pod, observation.now)]
+        found = [diagnosis for diagnosis in over if diagnosis]
+    return tuple(sorted(found, key=lambda diagnosis: diagnosis.reason not in TERMINAL))
+
+
+def _is_news(pod: Pod, now: datetime) -> bool:
+    end = moment(ended_at(pod))
+    return end is not None and now - end < EVICTION_IS_NEWS
+
+
+def ended_at(pod: Pod) -> str:
+    """When the last container of a pod that is over ended; when the pod was made, if none had begun."""
+    ends = [container.terminated.finished_at for container in pod.containers if container.terminated]
+    return max(ends, default="") or pod.created_at
 
 
 def is_ready(pod: Pod) -> bool:

@@ -9,19 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, headless_service_name
-from triton_operator.api.spec import ModelDeployment
+from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import Condition, Endpoints, Failure, RevisionStatus, Status
 from triton_operator.cluster.observed import Pod
 from triton_operator.reconcile.conditions import judge_all
+from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.reconcile.history import past_revisions
+from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.model_states import derive_models
 from triton_operator.reconcile.observation import selector
-from triton_operator.reconcile.pod_failures import judge_end
+from triton_operator.reconcile.pod_failures import judge_eviction, last_end
 from triton_operator.reconcile.readiness import Verdict
-from triton_operator.reconcile.situation import Situation, is_ready
-
-MESSAGE_LIMIT = 1024
-"""Characters of a condition's message; the CRD allows a little more."""
+from triton_operator.reconcile.situation import Situation, ended_at, is_ready
 
 
 def derive_status(situation: Situation) -> Status:
@@ -74,24 +73,32 @@ def _revisions(situation: Situation) -> tuple[RevisionStatus, ...]:
 def _last_failure(situation: Situation) -> Failure | None:
     previous = situation.observation.previous
     known = previous.last_failure if previous else None
-    seen = [failure for pod in situation.observation.pods for failure in _failures(pod)]
+    spec = situation.observation.deployment.spec
+    seen = [failure for pod in situation.observation.pods for failure in _failures(pod, spec)]
     return max([*seen, *([known] if known else [])], key=lambda failure: failure.time, default=None)
 
 
-def _failures(pod: Pod) -> list[Failure]:
+def _failures(pod: Pod, spec: Spec) -> list[Failure]:
+    """Of a pod that the kubelet has given up, why; else how each of its containers ended last."""
+    if pod.deleting:
+        return []
+    given_up = judge_eviction(pod, spec)
+    if given_up:
+        message = clip(given_up.message)
+        return [Failure(pod=pod.name, container="", reason=given_up.reason, message=message, time=ended_at(pod))]
     found = []
     for container in pod.containers:
-        ended = container.terminated or container.last_terminated
-        if ended is None or pod.deleting or (ended.exit_code == 0 and container.init):
+        ended = last_end(container)
+        if ended is None or (ended.exit_code == 0 and container.init):
             continue
-        judged = judge_end(container, ended)
+        judged = judge_end(container, ended)[0]
         found.append(
             Failure(
                 pod=pod.name,
                 container=container.name,
                 reason=judged.reason,
                 exit_code=ended.exit_code,
-                message=_clip(judged.message),
+                message=clip(judged.message),
                 time=ended.finished_at,
             )
         )
@@ -108,7 +115,7 @@ def _conditions(verdicts: dict[str, Verdict], situation: Situation) -> tuple[Con
             type=kind,
             status=verdict.status,
             reason=verdict.reason,
-            message=_clip(verdict.message),
+            message=clip(verdict.message),
             observed_generation=generation,
             last_transition_time=_since(old.get(kind), verdict, now),
         )
@@ -124,7 +131,3 @@ def _since(old: Condition | None, verdict: Verdict, now: str) -> str:
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds, as Kubernetes writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _clip(message: str) -> str:
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"

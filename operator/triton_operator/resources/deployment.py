@@ -17,7 +17,7 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
     spec = {
         "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
         "template": revision.template,
-        "strategy": _strategy(has_gpu=deployment.spec.gpu is not None),
+        "strategy": _strategy(deployment.spec),
         "progressDeadlineSeconds": progress_deadline_seconds(deployment.spec),
         # The current ReplicaSet and two old ones: as many as there are ControllerRevisions.
         "revisionHistoryLimit": HISTORY - 1,
@@ -38,7 +38,11 @@ def progress_deadline_seconds(spec: Spec) -> int:
     return spec.lifecycle.progress_deadline_seconds or startup_seconds(spec) + BEFORE_STARTUP_SECONDS
 
 
-def _strategy(*, has_gpu: bool) -> dict[str, object]:
-    """Surge first, except with GPUs: a surge that waits for the last GPU would wait for ever."""
-    surge, unavailable = (0, 1) if has_gpu else (1, 0)
+def replaces_in_place(spec: Spec) -> bool:
+    """Whether a rollout ends an old pod before the new one starts: a surge that waits for the last GPU never ends."""
+    return spec.gpu is not None
+
+
+def _strategy(spec: Spec) -> dict[str, object]:
+    surge, unavailable = (0, 1) if replaces_in_place(spec) else (1, 0)
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}

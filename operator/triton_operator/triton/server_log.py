@@ -1,8 +1,9 @@
 """The end of Triton's log, read for what went wrong.
 
 The kubelet keeps the last 2048 bytes of a failed container's log, cut anywhere in front; a list of failures leaves,
-the most telling first. `reconcile` puts them into conditions. The sentences are those of server 2.51 (24.10) as seen,
-compared with the sources of 2.71; what is not recognised is passed on as the log's last line.
+the most telling first, each with the condition reason that it stands for. `reconcile` puts them into conditions. The
+sentences are those of server 2.51 (24.10) as seen, compared with the sources of 2.71; of what is not recognised,
+`last_lines` gives the end.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 from typing import TypeAlias
 
+from triton_operator.api.conditions import Reason
 from triton_operator.api.struct import Struct
 
 
@@ -20,6 +22,7 @@ class LoadFailure(Struct, frozen=True):
     model: str
     version: str
     message: str
+    reason: str = Reason.MODEL_LOAD_FAILED
 
 
 class ServerFailure(Struct, frozen=True):
@@ -27,6 +30,7 @@ class ServerFailure(Struct, frozen=True):
 
     message: str
     model: str = ""
+    reason: str = Reason.CRASHED
 
 
 Failure: TypeAlias = LoadFailure | ServerFailure
@@ -34,9 +38,16 @@ Failure: TypeAlias = LoadFailure | ServerFailure
 MESSAGE_LIMIT = 600
 """Characters of one failure's message."""
 
+LAST_LINES = 5
+"""Lines that are shown when none of them is known to tell more than the others."""
+
 _HEADER = re.compile(r"(?:[EWIF]\d{4} [\d:.]+ +\d+ |\d{4}-\S+Z [EWIF] \d+ )\S+:\d+\] *")
 """Start of a line in Triton's two log formats."""
 
+_WARMUP = re.compile(r"warmup sample|^[\w ]+: \[request id: |/warmup/")
+"""A request within a start can only be the warm-up's."""
+_NO_BACKEND = re.compile(r"unable to find (?:backend library for backend )?'")
+_VERSION_POLICY = "at least one version must be available under the version policy"
 _LOAD = re.compile(r"failed to load '(?P<model>[^']+)' version (?P<version>-?\d+): (?P<message>.+)", re.DOTALL)
 _POLL = re.compile(r"Poll failed for model directory '(?P<model>[^']+)': (?P<message>.+)", re.DOTALL)
 _NO_VERSION = re.compile(r"failed to load model '(?P<model>[^']+)': (?P<message>.+)", re.DOTALL)
@@ -46,26 +57,35 @@ _DIED = re.compile(r"model process of '(?P<model>[^']*)' died: (?P<how>.+)")
 
 _SERVICE = re.compile(r"(?P<message>failed to start \w+ service: .+)")
 _CREATE = re.compile(r"^error: creating server: (?P<message>.+)")
+_WARMUP_DEATH = re.compile(r"warm-up of model '(?P<model>[^']+)' failed: (?P<message>.+)")
+"""Printed by the CPU image's backend, because this Triton may crash before it says so."""
 _UNKNOWN_FLAG = re.compile(r"unrecognized option '(?P<flag>[^']+)'")
-_BAD_FLAG = re.compile(r'Bad option: "(?P<flag>[^"]+)"')
 _USAGE = re.compile(r"\s+--[a-z][a-z-]+ <|\s+DEPRECATED: Please use --")
+_USAGE_LINES = 2
+"""One alone may stand in any text."""
 _SIGNAL = re.compile(r"Signal \((?P<number>\d+)\) received")
 _ORDERLY_SIGNALS = {"2", "15"}
 
 _TRACE = re.compile(r"\n\s*(?:At:\n|Exception raised from |[Ff]rame #0|Stack trace)")
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n.*\n(?=\S)", re.DOTALL)
 
+_UNKNOWN_ARGUMENT = "Triton does not know one of its arguments, and printed its usage instead of which"
 _ALL_FAILED = "failed to load all models"
-_VERSION_HINT = "does the image have the release that spec.triton.version says?"
 
 
 def read_server(text: str) -> list[Failure]:
-    """What a person should read about a server that ended, best sentence first; empty for an empty text."""
+    """What a person should read about a server that ended, best sentence first; empty where none is recognised."""
     reading = _Reading()
     lines = text.split("\n")
-    for index, line in enumerate(lines):
-        reading.add(_content(line), following=lines[index + 1] if index + 1 < len(lines) else "")
-    return reading.failures() or _unrecognised(lines)
+    for line in lines:
+        reading.add(_content(line))
+    return reading.failures() or _usage(lines)
+
+
+def last_lines(text: str) -> str:
+    """The last few lines without their headers, as one; "" for an empty text."""
+    lines = [content for line in text.split("\n") if (content := " ".join(_content(line).split()))]
+    return readable(" / ".join(lines[-LAST_LINES:]))
 
 
 class _Reading:
@@ -77,41 +97,53 @@ class _Reading:
         self._others: list[Failure] = []
         self._last: list[Failure] = []
         self._config_error = ""
+        self._warmups: dict[str, str] = {}
 
-    def add(self, content: str, following: str) -> None:
-        """Take in one line; `following` is the next one, raw."""
+    def add(self, content: str) -> None:
+        """Take in one line."""
         if found := _CONFIG_PARSE.search(content):
             self._config_error = f"line {found['line']}, column {found['column']}: {found['message']}"
         elif found := _LOAD.search(content):
-            self._add_load(found["model"], found["version"], found["message"])
-        elif found := _POLL.search(content) or _NO_VERSION.search(content):
-            self._add_load(found["model"], "", found["message"])
+            self._add_load(found["model"], found["version"], found["message"], _load_reason(found["message"]))
+        elif found := _POLL.search(content):
+            self._add_load(found["model"], "", found["message"], Reason.CONFIG_INVALID)
+        elif found := _NO_VERSION.search(content):
+            self._add_load(found["model"], "", found["message"], _load_reason(found["message"]))
+        elif found := _WARMUP_DEATH.search(content):
+            self._warmups.setdefault(found["model"], found["message"])
         elif found := _DIED.search(content):
             self._add_death(found["model"], found["how"].strip())
         else:
-            self._add_other(content, following)
+            self._add_other(content)
 
     def failures(self) -> list[Failure]:
         """A killed model process comes first: a load that fails with it is its consequence."""
-        return _unique([*self._killed, *self._loads.values(), *self._others]) or self._last
+        crashed = [
+            LoadFailure(model, "", readable(message), Reason.WARMUP_FAILED) for model, message in self._warmups.items()
+        ]
+        return _unique([*self._killed, *crashed, *self._loads.values(), *self._others]) or self._last
 
-    def _add_load(self, model: str, version: str, message: str) -> None:
-        """Triton names the unparsable file, protobuf the place in it, one line earlier."""
+    def _add_load(self, model: str, version: str, message: str, reason: str) -> None:
+        """The better half of some sentences stands one line earlier.
+
+        Triton names the unparsable file, protobuf the place in it; Triton a warm-up's error, the backend its shapes.
+        """
         if self._config_error and "failed to read text proto" in message:
             message, self._config_error = f"{message}: {self._config_error}", ""
-        self._loads.setdefault((model, version), LoadFailure(model, version, readable(message)))
+        if reason == Reason.WARMUP_FAILED:
+            message = self._warmups.pop(model, message)
+        self._loads.setdefault((model, version), LoadFailure(model, version, readable(message), reason))
 
     def _add_death(self, model: str, how: str) -> None:
         failure = ServerFailure(f"the process of model '{model}' died: {readable(how)}", model)
         (self._killed if how.startswith("signal") else self._others).append(failure)
 
-    def _add_other(self, content: str, following: str) -> None:
+    def _add_other(self, content: str) -> None:
         if found := _SERVICE.search(content):
             self._others.append(ServerFailure(readable(found["message"])))
-        elif found := _BAD_FLAG.search(content):
-            self._others.append(ServerFailure(readable(f"Triton refuses its flag {found['flag']}: {following}")))
         elif found := _UNKNOWN_FLAG.search(content):
-            self._others.append(ServerFailure(f"Triton does not know the flag {found['flag']}; {_VERSION_HINT}"))
+            message = f"this Triton does not know its argument {found['flag']}"
+            self._others.append(ServerFailure(readable(message), reason=Reason.SERVER_ARGUMENT_INVALID))
         elif found := _CREATE.search(content):
             self._add_create(found["message"])
         elif (found := _SIGNAL.search(content)) and found["number"] not in _ORDERLY_SIGNALS:
@@ -120,7 +152,8 @@ class _Reading:
     def _add_create(self, message: str) -> None:
         """That all models failed is said after the reasons; alone it means that those were cut off."""
         if _ALL_FAILED in message:
-            self._last = [ServerFailure(f"creating server: {readable(message)} (the reasons are in the pod's log)")]
+            told = f"creating server: {readable(message)} (the reasons are in the pod's log)"
+            self._last = [ServerFailure(told, reason=Reason.MODEL_LOAD_FAILED)]
         else:
             self._others.append(ServerFailure(f"creating server: {readable(message)}"))
 
@@ -147,11 +180,27 @@ def _content(line: str) -> str:
     return content
 
 
-def _unrecognised(lines: list[str]) -> list[Failure]:
-    if sum(1 for line in lines if _USAGE.match(line)) > 1:
-        return [ServerFailure(f"Triton refuses one of its flags and printed its usage; {_VERSION_HINT}")]
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return [ServerFailure(readable(_content(last)))] if last else []
+def _load_reason(message: str) -> str:
+    """Of some failures to load a model it is known what they mean."""
+    if _WARMUP.search(message):
+        return Reason.WARMUP_FAILED
+    if _NO_BACKEND.search(message):
+        return Reason.UNSUPPORTED_BY_IMAGE
+    return Reason.MODEL_VERSION_NOT_FOUND if _VERSION_POLICY in message else Reason.MODEL_LOAD_FAILED
+
+
+def _usage(lines: list[str]) -> list[Failure]:
+    """What Triton says about its arguments.
+
+    Of a bad value it tells after its usage, of one that it does not know in front of it; and that is 19 KB long, so the
+    name is cut off.
+    """
+    if sum(1 for line in lines if _USAGE.match(line)) < _USAGE_LINES:
+        return []
+    end = max(index for index, line in enumerate(lines) if line.startswith("\t"))
+    told = readable("\n".join(lines[end + 1 :]))
+    message = f"Triton refuses its arguments: {told}" if told else _UNKNOWN_ARGUMENT
+    return [ServerFailure(message, reason=Reason.SERVER_ARGUMENT_INVALID)]
 
 
 def _unique(failures: list[Failure]) -> list[Failure]:

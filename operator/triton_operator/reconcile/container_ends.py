@@ -1,0 +1,147 @@
+"""What the end of a container means: `prepare` says it in one line of JSON, Triton at the end of its log.
+
+Pure. A container and how it ended go in; diagnoses come out, the one to be told first in front. `pod_failures` asks for
+pods that do not serve, `status` for the last failure, which is told even after it is mended.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from triton_operator.api.conditions import PREPARE_REASONS, Reason
+from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
+from triton_operator.cluster.observed import Container, Terminated
+from triton_operator.reconcile.outlook import moment, restart_outlook
+from triton_operator.triton.outcome import PrepareFailed, read_prepare
+from triton_operator.triton.server_log import Failure, LoadFailure, last_lines, read_server
+
+PROBE_SLACK = timedelta(seconds=30)
+"""A kill by the startup probe comes this long after its budget at the latest: last probe, grace period, clean-up."""
+
+_KILLS = frozenset({0, 137, 143})
+"""Exit codes after a kill by a probe: Triton ended in good order (seen: 0, Completed), SIGKILL, SIGTERM."""
+
+
+class Diagnosis(NamedTuple):
+    """A condition reason and a sentence for a person.
+
+    `model` is the model's name where one is to blame, `outlook` whether and when it is tried again, where that can be
+    told.
+    """
+
+    reason: str
+    message: str
+    model: str = ""
+    outlook: str = ""
+
+
+def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] = ()) -> tuple[Diagnosis, ...]:
+    """What the end of a container means, at least one diagnosis; `arguments` are those that the user gave to Triton."""
+    found = _judge(container, ended, arguments)
+    return tuple(each._replace(outlook=restart_outlook(each.reason, container, ended)) for each in found)
+
+
+def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) -> tuple[Diagnosis, ...]:
+    if ended.reason == "OOMKilled":
+        return (Diagnosis(Reason.OUT_OF_MEMORY, _describe_lack_of_memory(container)),)
+    if container.name == CONTAINER_PREPARE:
+        return (_judge_prepare(ended),)
+    return _judge_server(container, ended, arguments)
+
+
+def _describe_lack_of_memory(container: Container) -> str:
+    """The limit, and what to try instead; that of `prepare` is not the user's to change."""
+    killed = f"container {container.name} was killed for memory"
+    if not container.memory_limit:
+        return (
+            f"{killed} without a limit of its own: its node ran out; "
+            "ask for what it needs in spec.resources.requests.memory"
+        )
+    at_limit = f"{killed} at its limit of {container.memory_limit}"
+    more = more_memory(container.memory_limit)
+    return at_limit if container.init or not more else f"{at_limit}; try spec.resources.limits.memory: {more}"
+
+
+def more_memory(limit: str) -> str:
+    """Half as much again, rounded up to what a person would write; "" for what is no quantity."""
+    count = parse_bytes(limit)
+    if not count:
+        return ""
+    wanted = count + count // 2
+    step = 64 * MI if wanted <= GI else 256 * MI if wanted <= 4 * GI else GI
+    return format_bytes(-(-wanted // step) * step)
+
+
+def _judge_prepare(ended: Terminated) -> Diagnosis:
+    report = read_prepare(ended.message)
+    if not isinstance(report, PrepareFailed):
+        return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {_describe_end(ended)}")
+    about = f"model {report.model}: " if report.model and report.model not in report.message else ""
+    if report.reason in PREPARE_REASONS:
+        return Diagnosis(report.reason, f"{about}{report.message}", report.model)
+    # A `prepare` of another release: its word may be none that the API server takes for a reason.
+    return Diagnosis(Reason.PREPARE_FAILED, f"{report.reason}: {about}{report.message}", report.model)
+
+
+def _judge_server(container: Container, ended: Terminated, arguments: Sequence[str]) -> tuple[Diagnosis, ...]:
+    found = read_server(ended.message)
+    if found:
+        return tuple(_judge_failure(failure, container, ended, arguments) for failure in found)
+    if _is_startup_timeout(container, ended):
+        return (
+            Diagnosis(
+                Reason.STARTUP_TIMEOUT,
+                f"container {container.name} was not ready {container.startup_seconds} s after its start, which is its "
+                "budget, and was ended",
+            ),
+        )
+    hint = ", as after a failed liveness probe" if ended.exit_code == 0 else ""
+    return (Diagnosis(Reason.CRASHED, f"container {container.name} ended with {_describe_end(ended)}{hint}"),)
+
+
+def _judge_failure(failure: Failure, container: Container, ended: Terminated, arguments: Sequence[str]) -> Diagnosis:
+    if isinstance(failure, LoadFailure):
+        version = f" version {failure.version}" if failure.version else ""
+        return Diagnosis(failure.reason, f"failed to load '{failure.model}'{version}: {failure.message}", failure.model)
+    if failure.reason == Reason.SERVER_ARGUMENT_INVALID:
+        return Diagnosis(failure.reason, f"{failure.message}; {_name_arguments(arguments)}")
+    how = f"container {container.name} ended with {_describe_code(ended)}"
+    return Diagnosis(failure.reason, f"{how}: {failure.message}", failure.model)
+
+
+def _name_arguments(arguments: Sequence[str]) -> str:
+    """Triton's usage is so long that the argument's name is often cut off: then these are the candidates."""
+    if arguments:
+        return f"spec.triton.extraArgs has {', '.join(arguments)}"
+    return "spec.triton.extraArgs has none, so the image has another release than spec.triton.version says"
+
+
+def _is_startup_timeout(container: Container, ended: Terminated) -> bool:
+    """Seen: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message.
+
+    A kill by the liveness probe looks the same but for the time.
+    """
+    start, end = moment(ended.started_at), moment(ended.finished_at)
+    if not (start and end and container.startup_seconds) or container.ready or ended.exit_code not in _KILLS:
+        return False
+    budget = timedelta(seconds=container.startup_seconds)
+    return budget <= end - start <= budget + PROBE_SLACK
+
+
+def _describe_end(ended: Terminated) -> str:
+    """How a container ended, and the last lines that it left."""
+    last = last_lines(ended.message)
+    return f"{_describe_code(ended)}: {last}" if last else _describe_code(ended)
+
+
+def _describe_code(ended: Terminated) -> str:
+    """Shells and runtimes report a death by signal N as exit code 128 + N."""
+    number = ended.signal or max(ended.exit_code - 128, 0)
+    try:
+        return f"exit code {ended.exit_code} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"exit code {ended.exit_code}"
