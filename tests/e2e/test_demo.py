@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hack.cache import cache_dir
 from hack.cluster.handle import Cluster
 from hack.demo.run import NAMESPACE
-from tests.kube import Kube
+from tests.kube import Kube, Object
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -28,6 +29,18 @@ def make_demo() -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "demo", f"PYTHON={sys.executable}"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def readme_table() -> str:
+    """What the README shows of `kubectl get md`."""
+    (table,) = re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return str(table)
+
+
+def without_ages(table: str) -> list[str]:
+    """The lines of a table of kubectl without its last column."""
+    end = table.index("AGE")
+    return [line[:end] for line in table.splitlines()]
 
 
 def readme_commands() -> list[str]:
@@ -102,6 +115,32 @@ def test_a_second_run_reuses_everything(demo: subprocess.CompletedProcess[str], 
     again = make_demo()
     assert again.returncode == 0, again.stderr
     assert {pod["metadata"]["uid"] for pod in kube.list("pods")} == before
+
+
+def test_the_readmes_table_is_what_kubectl_prints(
+    demo: subprocess.CompletedProcess[str], kube: Kube, shell: Callable[[str], str]
+) -> None:
+    """Columns and values; the ages are a matter of when one looks."""
+    del demo
+    shell(WAIT)
+    body = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
+    body["metadata"]["name"] = "typo"
+    body["spec"] |= {"modelRepository": _repository_of(kube), "models": [{"name": "digits", "path": "digitz"}]}
+    kube.apply(body)
+    kube.wait_reason("typo", "ModelNotFound")
+    printed = shell("kubectl get md")
+    told = shell("kubectl get md typo -o wide")
+    kube.delete("modeldeployment", "typo")
+    assert without_ages(printed) == without_ages(readme_table())
+    assert 'Did you mean "digits"?' in told
+
+
+def _repository_of(kube: Kube) -> Object:
+    """Where the demo's models are: the image that was built here."""
+    found = kube.get("modeldeployment", "digits")
+    assert found
+    repository: Object = found["spec"]["modelRepository"]
+    return repository
 
 
 def test_what_it_suggests_works(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
