@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_operator.triton.flags import ADMIN_APIS, COMMON_SINCE, FIXED, server_args
+from triton_operator.triton.flags import ADMIN_APIS, COMMON_SINCE, FIXED, server_flags
 from triton_operator.triton.versions import Version
 
 LEVELS = ["Error", "Warning", "Info"]
@@ -15,11 +15,9 @@ NEWEST = Version(26, 11)
 
 def flags(version: Version | None = NEWEST, *, log_level: str = "Warning", gpu: bool = False) -> dict[str, str]:
     """Arguments as a mapping; a flag that is given twice fails."""
-    pairs = [
-        argument.removeprefix("--").partition("=") for argument in server_args(version, log_level=log_level, gpu=gpu)
-    ]
-    assert len({name for name, _, _ in pairs}) == len(pairs)
-    return {name: value for name, _, value in pairs}
+    chosen = server_flags(version, log_level=log_level, gpu=gpu)
+    assert len({flag.name for flag in chosen}) == len(chosen)
+    return {flag.name: flag.value or "" for flag in chosen}
 
 
 def test_all_arguments_of_a_pod_with_a_new_server() -> None:
@@ -59,7 +57,8 @@ def test_all_arguments_of_a_pod_with_a_new_server() -> None:
 
 def test_a_bare_switch_has_no_value() -> None:
     """Triton's help shows this one without a value."""
-    assert "--disable-auto-complete-config" in server_args(NEWEST, log_level="Warning", gpu=False)
+    arguments = [flag.argument() for flag in server_flags(NEWEST, log_level="Warning", gpu=False)]
+    assert "--disable-auto-complete-config" in arguments
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ def test_log_levels(level: str, warning: str, info: str) -> None:
 def test_an_unknown_log_level_is_an_error() -> None:
     """The schema has an enumeration; whoever comes around it hears so."""
     with pytest.raises(ValueError, match="Verbose"):
-        server_args(NEWEST, log_level="Verbose", gpu=False)
+        server_flags(NEWEST, log_level="Verbose", gpu=False)
 
 
 def test_a_pod_without_gpu_asks_for_nothing_that_needs_one() -> None:
@@ -108,8 +107,9 @@ def test_a_pod_without_gpu_asks_for_nothing_that_needs_one() -> None:
 
 def test_metrics_can_have_an_address_of_their_own() -> None:
     """For a server behind a proxy."""
-    arguments = server_args(NEWEST, log_level="Warning", gpu=False, address="127.0.0.1", metrics_address="0.0.0.0")
-    assert {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=0.0.0.0"} <= set(arguments)
+    chosen = server_flags(NEWEST, log_level="Warning", gpu=False, address="127.0.0.1", metrics_address="0.0.0.0")
+    arguments = {flag.argument() for flag in chosen}
+    assert {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=0.0.0.0"} <= arguments
 
 
 def test_nothing_that_opens_a_door() -> None:

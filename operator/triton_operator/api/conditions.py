@@ -65,7 +65,7 @@ class Reason:
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message tells what was needed.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
     WARMUP_FAILED = "WarmupFailed"  # The model was loaded and failed the first request, Triton's own warm-up.
-    UNSUPPORTED_BY_IMAGE = "UnsupportedByImage"  # The server image has no backend for a model's format.
+    UNSUPPORTED_BY_IMAGE = "UnsupportedByImage"  # The server image lacks a format's backend, or a flag.
     SERVER_ARGUMENT_INVALID = "ServerArgumentInvalid"  # Triton, or its release, does not take one of the arguments.
     IMAGE_PULL_FAILED = (
         "ImagePullFailed"  # An image of the pod cannot be pulled; the message has the registry's answer.

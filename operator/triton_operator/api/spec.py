@@ -95,6 +95,7 @@ class Triton(Struct, frozen=True):
     image: str | None = None
     version: str | None = None
     log_level: LogLevel | None = None
+    extra_args: tuple[str, ...] = ()
     shared_memory_size: str | None = None
 
 

@@ -23,8 +23,8 @@ from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.triton import preparation as layout
-from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, server_args
-from triton_operator.triton.versions import parse
+from triton_operator.triton.extra_args import add_extra_args
+from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
 
 SERVER_UID = 1000
 """`triton-server` in NVIDIA's images."""
@@ -103,13 +103,11 @@ def _prepare_container(operator_image: str) -> Manifest:
 
 
 def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
-    version = parse(server.version) if server.version else None
-    log_level = spec.triton.log_level or LogLevel.WARNING
     return {
         "name": CONTAINER_TRITON,
         "image": server.image,
         # No `command`: the image's own entrypoint runs what is given here, in NVIDIA's images and in the CPU one.
-        "args": ["tritonserver", *server_args(version, log_level=log_level, gpu=spec.gpu is not None)],
+        "args": ["tritonserver", *add_extra_args(flags_of(spec, server), spec.triton.extra_args)],
         "env": [
             _admin_key(),
             *({"name": variable.name, "value": variable.value} for variable in server_environment(spec)),
@@ -132,6 +130,12 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
         ],
     }
+
+
+def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
+    """The flags that the operator gives to this deployment's server."""
+    log_level = spec.triton.log_level or LogLevel.WARNING
+    return server_flags(server.release, log_level=log_level, gpu=spec.gpu is not None)
 
 
 def _admin_key() -> Manifest:

@@ -19,6 +19,7 @@ from triton_operator.resources.pod import build_pod_template
 from triton_operator.resources.server_image import choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.triton import preparation
+from triton_operator.triton.extra_args import check_extra_args
 
 HISTORY = 3
 """ControllerRevisions kept for each deployment, the current one included."""
@@ -100,9 +101,10 @@ def inputs_hash(spec: Spec) -> str:
 
 
 def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, Any]], settings: Settings) -> Revision:
-    """Render the pods of this spec with this operator; raises InvalidSpec when no server image fits."""
+    """Render the pods of this spec with this operator; raises InvalidSpec when no server image fits it."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
+    check_extra_args(spec.triton.extra_args, server.release)
     config = {preparation.CONFIG_FILE: _preparation(spec)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
     template = build_pod_template(deployment, config_name, server, settings.operator_image)

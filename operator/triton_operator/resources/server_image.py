@@ -12,6 +12,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import Spec
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
+from triton_operator.triton.versions import Version, parse
 
 _RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
 
@@ -21,6 +22,11 @@ class ServerImage(NamedTuple):
 
     image: str
     version: str
+
+    @property
+    def release(self) -> Version | None:
+        """The release as one that compares; None when it cannot be told."""
+        return parse(self.version) if self.version else None
 
 
 def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:

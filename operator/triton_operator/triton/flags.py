@@ -74,15 +74,20 @@ FIXED = (
 """Flags that are the same for every pod."""
 
 
-def server_args(
+def own_flags() -> list[Flag]:
+    """Every flag that some pod gets, those of pods with and without a GPU."""
+    return [*FIXED, *_listeners("", ""), *_logging(LogLevel.WARNING), *_devices(gpu=True), *_devices(gpu=False)]
+
+
+def server_flags(
     version: Version | None,
     *,
     log_level: str,
     gpu: bool,
     address: str = "0.0.0.0",  # noqa: S104 -- a pod listens on its own address, which it does not know here
     metrics_address: str | None = None,
-) -> list[str]:
-    """Arguments after `tritonserver` for a server of this release.
+) -> list[Flag]:
+    """Flags of a server of this release, in the order of its command line.
 
     `version` None stands for an image of unknown release. `log_level` is a LogLevel; with less than Info a failed
     start fits into the 2048 bytes of a termination message. `address` is where HTTP and gRPC listen,
@@ -94,7 +99,7 @@ def server_args(
         *_logging(log_level),
         *_devices(gpu=gpu),
     ]
-    return [flag.argument() for flag in flags if _known(flag, version)]
+    return [flag for flag in flags if _known(flag, version)]
 
 
 def _known(flag: Flag, version: Version | None) -> bool:
