@@ -101,7 +101,8 @@ def _values(tensor: _Tensor, place: str) -> Array:
     """Convert without loss: numpy alone would cut 1.5 to 1 and read "no" as true."""
     wanted = DATA_TYPES[tensor.datatype]
     try:
-        found = np.array(tensor.data, dtype=np.object_ if tensor.datatype == "BYTES" else None)
+        # numpy makes floats of a list with numbers below and above the largest signed one: those are looked at singly.
+        found = np.array(tensor.data, dtype=np.object_ if tensor.datatype in {"BYTES", "UINT64"} else None)
         if found.size and not _fits(found, tensor.datatype):
             raise RequestInvalid(place, f"has values that are no {tensor.datatype}")
         return np.array(tensor.data, dtype=wanted)
@@ -112,6 +113,8 @@ def _values(tensor: _Tensor, place: str) -> Array:
 def _fits(found: Array, datatype: str) -> bool:
     if datatype == "BYTES":
         return all(isinstance(value, str) for value in found.reshape(-1))
+    if datatype == "UINT64":
+        return all(type(value) is int for value in found.reshape(-1))
     if datatype == "BOOL":
         return found.dtype.kind == "b"
     return found.dtype.kind in ("iuf" if datatype.startswith("FP") else "iu")
