@@ -18,7 +18,7 @@ from triton_operator.cluster.observed import (
     Kind,
     RevisionState,
 )
-from triton_operator.cluster.projection import project_child, project_uid, project_version
+from triton_operator.cluster.projection import identify, project_child
 
 Object = dict[str, Any]
 
@@ -192,8 +192,8 @@ def test_an_autoscaler_keeps_its_conditions() -> None:
 
 def test_version_and_uid_of_any_object() -> None:
     """Bookmarks have nothing else."""
-    assert project_version(b'{"metadata":{"resourceVersion":"12"}}') == 12
-    assert project_uid(b'{"metadata":{"uid":"u"},"spec":5}') == "u"
+    assert identify(b'{"metadata":{"resourceVersion":"12"}}').version == 12
+    assert identify(b'{"metadata":{"uid":"u"},"spec":5}').uid == "u"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"metadata":{"labels":[]}}', b'{"metadata"'])

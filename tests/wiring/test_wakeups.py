@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.builders import a_body
@@ -74,7 +75,7 @@ async def test_children_and_pods_wake_the_deployment_of_their_label(
     """Added, changed, deleted: each is news."""
     await server.put(path, labelled())
     await operator.passed(DIGITS, times=1)
-    await server.put(path, labelled(spec={"type": "NodePort"}))
+    await server.put(path, labelled(spec={"type": "NodePort"}, status={"phase": "Running"}))
     await operator.passed(DIGITS, times=2)
     await server.remove(path)
     await operator.passed(DIGITS, times=3)
@@ -134,7 +135,7 @@ async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(opera
     intake = operator.process.intake
     intake.put(body)
     intake.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
-    intake.listed([body], version=301)
+    intake.listed([msgspec.Raw(msgspec.json.encode(body))], version=301)
     assert operator.store.keys() == set()
     intake.listed([], version=303)
     intake.put(body)

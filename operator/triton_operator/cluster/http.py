@@ -20,7 +20,7 @@ from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavaila
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
-from triton_operator.cluster.projection import project_child, project_uid, project_version
+from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
 from triton_operator.cluster.replica_sets import mounted_config_maps
 from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
@@ -121,7 +121,7 @@ class HttpCluster:
         except Invalid:
             await self._check_uid(namespace, name, uid)
             raise
-        return project_version(answer)
+        return identify(answer).version
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
@@ -153,7 +153,7 @@ class HttpCluster:
     async def _check_uid(self, namespace: str, name: str, uid: str) -> None:
         """Raise Conflict when the ModelDeployment is another one: a failed test of a patch looks like bad content."""
         live = await self._client.request("GET", MODEL_DEPLOYMENTS.path(namespace, name), kind=KIND)
-        if project_uid(live) != uid:
+        if identify(live).uid != uid:
             raise Conflict("the ModelDeployment is another object by now", status=HTTPStatus.CONFLICT)
 
     async def _apply(self, manifest: Manifest, identity: dict[str, str], manager: str) -> tuple[Kind, bytes]:

@@ -23,6 +23,7 @@ from triton_operator.cluster.observed import (
     RevisionState,
 )
 from triton_operator.cluster.stored_objects import (
+    Identity,
     ManagedFields,
     Metadata,
     Owner,
@@ -65,14 +66,9 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
     )
 
 
-def project_version(body: bytes | msgspec.Raw) -> int:
-    """The resourceVersion of any object; raises msgspec.DecodeError."""
-    return int(_decode_any(body).metadata.resource_version)
-
-
-def project_uid(body: bytes | msgspec.Raw) -> str:
-    """The uid of any object; raises msgspec.DecodeError."""
-    return _decode_any(body).metadata.uid
+def identify(body: bytes | msgspec.Raw) -> Identity:
+    """Which object this is, of any kind; raises msgspec.DecodeError."""
+    return _decode_any(body).metadata
 
 
 def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[Condition, ...]:

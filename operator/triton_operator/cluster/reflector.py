@@ -21,7 +21,7 @@ from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient, as_error
 from triton_operator.cluster.errors import ClusterError, Unavailable
 from triton_operator.cluster.listing import list_all
-from triton_operator.cluster.projection import project_version
+from triton_operator.cluster.projection import identify
 from triton_operator.cluster.resource_paths import Resource
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class Reflector(Generic[T]):
             self._version = ""  # whatever it was, the stream is no base to go on from
             raise as_error(_decode_error(event.object).code, bytes(event.object))
         if event.type == "BOOKMARK":
-            self._version = str(project_version(event.object))
+            self._version = identify(event.object).resource_version
         elif (item := self._read(event.object)) is not None:
             (self._sink.drop if event.type == "DELETED" else self._sink.put)(item)
             self._version = str(item.resource_version)

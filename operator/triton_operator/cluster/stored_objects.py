@@ -79,10 +79,17 @@ class StoredStatus(Stored):
 
 
 class Identity(Stored):
-    """Which object, and which state of it; all that is decoded of a ModelDeployment or a bookmark."""
+    """Which object, and which state of it; all that is decoded where nothing else is news."""
 
+    namespace: str = ""
+    name: str = ""
     uid: str = ""
     resource_version: str = "0"
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion; they are comparable integers."""
+        return int(self.resource_version)
 
 
 class StoredObject(Stored):

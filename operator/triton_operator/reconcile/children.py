@@ -35,10 +35,11 @@ from triton_operator.resources.settings import Settings
 
 
 class Outcome(NamedTuple):
-    """What came of it: why it could not be done, if so, and what the pods are made from."""
+    """What came of it: why it could not be done, if so, what the pods are made from, and whether all is as wanted."""
 
     blocked: Blocked | None
     revision: RevisionSummary | None
+    settled: bool = False
 
 
 class Sight(NamedTuple):
@@ -80,7 +81,7 @@ class Children:
         sight = _look(observation)
         settled = self._settled.get(key)
         if settled and settled.sight == sight:
-            return Outcome(None, settled.revision)
+            return Outcome(None, settled.revision, settled=True)
         found = current_revision(observation)
         try:
             validate(observation.deployment.spec)
@@ -113,21 +114,22 @@ class Children:
         pruning = _pruning(wanted, observation)
         target = Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied)
         blocked = await execute(steps, target) or await self._prune(pruning, target)
-        if not blocked:
-            self._settle(key, observation, wanted, revision.summary())
-        return Outcome(blocked, revision.summary())
+        settled = not blocked and self._settle(key, observation, wanted, revision.summary())
+        return Outcome(blocked, revision.summary(), settled)
 
-    def _settle(self, key: Key, observation: Observation, wanted: list[Manifest], revision: RevisionSummary) -> None:
+    def _settle(self, key: Key, observation: Observation, wanted: list[Manifest], revision: RevisionSummary) -> bool:
         """Remember that there is nothing to do, if all is as it was in the answers to our own writes."""
         owned = own(self._store.view(key), observation.deployment, self.applied_uids(key))
         after = observation._replace(owned=owned)
         sight = _look(after)
-        if (
+        settled = (
             owned.keys() == {identity(body) for body in wanted}
             and is_as_applied(owned, self._applied[key])
             and _has_its_replicas(after, sight.decision)
-        ):
+        )
+        if settled:
             self._settled[key] = Settled(sight, revision)
+        return settled
 
     async def _prune(self, steps: list[Step], target: Target) -> Blocked | None:
         if any(step.kind is Kind.CONFIG_MAP for step in steps):

@@ -7,14 +7,16 @@ outages raise ClusterError, and the queue tries again for ever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import Status
 from triton_operator.cluster.errors import ClusterError, NotFound, Terminating
+from triton_operator.cluster.observed import Child, Pod
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.children import Children, Outcome
 from triton_operator.reconcile.execute import Blocked
@@ -29,7 +31,7 @@ from triton_operator.reconcile.observation import (
 )
 from triton_operator.reconcile.situation import assess
 from triton_operator.reconcile.status import derive_status
-from triton_operator.reconcile.store import Key, Known, Store
+from triton_operator.reconcile.store import ChildId, Key, Known, Store, View
 from triton_operator.reconcile.transitions import announce
 from triton_operator.resources.settings import Settings
 
@@ -48,6 +50,24 @@ _EMPTY_SPEC = Spec(model_repository=ModelRepository(), models=())
 """Stands in for a spec that cannot be read."""
 
 
+class Rest(NamedTuple):
+    """What a pass ended with that left nothing to do. The next one over the same would change nothing either."""
+
+    deployment: ModelDeployment
+    status: Status
+    children: Mapping[ChildId, Child]
+    pods: tuple[Pod, ...]
+
+    def lasts(self, view: View) -> bool:
+        """Whether all is as it was; tables are the very same ones as long as nothing in them changed."""
+        return (
+            view.children is self.children
+            and view.pods is self.pods
+            and view.known is not None
+            and (view.known.deployment, view.known.status) == (self.deployment, self.status)
+        )
+
+
 class Reconciler:
     """Brings the cluster to what ModelDeployments say, one at a time."""
 
@@ -58,22 +78,36 @@ class Reconciler:
         self._store = store
         self._clock = clock
         self._children = Children(cluster, store, settings)
+        self._at_rest: dict[Key, Rest] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Work on one deployment; returns the seconds after which it wants to be looked at again, if any."""
-        known = self._store.view(key).known
+        view = self._store.view(key)
+        rest = self._at_rest.pop(key, None)
+        if rest and rest.lasts(view):
+            self._at_rest[key] = rest
+            return None
+        known = view.known
         if known is None or known.metadata.deletion_timestamp:
             self._children.forget(key)
             return None
         if isinstance(known.deployment, InvalidSpec):
             return await self._report_unreadable(key, known, known.deployment)
+        return await self._pass(key, known.deployment)
+
+    async def _pass(self, key: Key, deployment: ModelDeployment) -> float | None:
+        """The whole way; what it leaves settled is remembered, so that the echoes of its own writes cost nothing."""
         try:
-            outcome = await self._children.bring_about(key, self._observe(key, known.deployment))
+            outcome = await self._children.bring_about(key, self._observe(key, deployment))
         except Terminating:
             return None
-        observation = await self._with_events(self._observe(key, known.deployment))
-        await self._write_status(key, observation, outcome)
-        return _look_again(observation, outcome.blocked)
+        view = self._store.view(key)
+        observation = await self._with_events(self._observe(key, deployment))
+        status = await self._write_status(key, observation, outcome)
+        delay = _look_again(observation, outcome.blocked)
+        if outcome.settled and delay is None:
+            self._at_rest[key] = Rest(deployment, status, view.children, view.pods)
+        return delay
 
     def _observe(self, key: Key, deployment: ModelDeployment) -> Observation:
         view = self._store.view(key)
@@ -97,17 +131,19 @@ class Reconciler:
         await self._write_status(key, observation, Outcome(Blocked(error.reason, str(error)), None))
         return None
 
-    async def _write_status(self, key: Key, observation: Observation, outcome: Outcome) -> None:
+    async def _write_status(self, key: Key, observation: Observation, outcome: Outcome) -> Status:
+        """Write the status if it is another one than before; returns it."""
         status = derive_status(assess(observation, outcome.blocked, outcome.revision))
         if status == observation.previous:
-            return
+            return status
         uid = observation.deployment.metadata.uid
         try:
             version = await self._cluster.write_status(*key, uid, status)
         except NotFound:
-            return  # Deleted meanwhile; its event is on the way.
+            return status  # Deleted meanwhile; its event is on the way.
         self._store.remember_status(key, uid, status, version)
         await self._announce(key, uid, observation.previous, status)
+        return status
 
     async def _announce(self, key: Key, uid: str, old: Status | None, new: Status) -> None:
         """Events are a courtesy: the status has said it all, so a lost one is not worth a second pass."""

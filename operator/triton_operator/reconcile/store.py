@@ -7,9 +7,9 @@ the watch (resourceVersions are comparable integers since Kubernetes 1.35, KEP-5
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ Key = tuple[str, str]
 
 ChildId = tuple[Kind, str]
 
+T = TypeVar("T")
+
 
 class Known(NamedTuple):
     """A ModelDeployment as last seen. `deployment` is the error where its spec cannot be read."""
@@ -34,11 +36,17 @@ class Known(NamedTuple):
 
 
 class View(NamedTuple):
-    """One deployment with everything that bears its label; `known` is None once it is gone."""
+    """One deployment with everything that bears its label; `known` is None once it is gone.
+
+    Nobody changes a table in place: as long as nothing has changed, views have the very same tables.
+    """
 
     known: Known | None
-    children: dict[ChildId, Child]
+    children: Mapping[ChildId, Child]
     pods: tuple[Pod, ...]
+
+
+_NO_CHILDREN: Mapping[ChildId, Child] = MappingProxyType({})
 
 
 class Store:
@@ -46,8 +54,8 @@ class Store:
 
     def __init__(self) -> None:
         self._known: dict[Key, Known] = {}
-        self._children: defaultdict[Key, dict[ChildId, Child]] = defaultdict(dict)
-        self._pods: defaultdict[Key, dict[str, Pod]] = defaultdict(dict)
+        self._children: dict[Key, Mapping[ChildId, Child]] = {}
+        self._pods: dict[Key, tuple[Pod, ...]] = {}
         # By uid: a child stays with the deployment it was made for, whatever happens to its labels.
         self._homes: dict[str, Key] = {}
 
@@ -56,21 +64,17 @@ class Store:
         return set(self._known)
 
     def view(self, key: Key) -> View:
-        """What is known about one deployment right now."""
-        return View(
-            self._known.get(key),
-            dict(self._children.get(key, {})),
-            tuple(sorted(self._pods.get(key, {}).values(), key=lambda pod: (pod.created_at, pod.name))),
-        )
+        """What is known about one deployment right now; pods in the order in which they were made."""
+        return View(self._known.get(key), self._children.get(key, _NO_CHILDREN), self._pods.get(key, ()))
 
     def put_deployment(self, body: dict[str, Any]) -> bool:
         """Take in a ModelDeployment; True when there is something to do about it."""
-        new = _read(body)
-        key = (new.metadata.namespace, new.metadata.name)
+        metadata = body["metadata"]
+        key = (metadata["namespace"], metadata["name"])
         old = self._known.get(key)
-        if old and old.metadata.uid == new.metadata.uid and new.resource_version < old.resource_version:
-            return False
-        self._known[key] = new
+        if old and old.metadata.uid == metadata["uid"] and int(metadata["resourceVersion"]) <= old.resource_version:
+            return False  # Late, or the echo of our own write of its status.
+        self._known[key] = new = _read(body)
         return old is None or _signature(old) != _signature(new)
 
     def forget_deployment(self, namespace: str, name: str) -> None:
@@ -86,22 +90,21 @@ class Store:
     def put_child(self, child: Child) -> Key | None:
         """Take in a child; the key of its deployment when it differs from what was known."""
         key = self._homes.setdefault(child.uid, (child.namespace, child.deployment))
-        table = self._children[key]
+        table = self._children.get(key, _NO_CHILDREN)
         old = table.get((child.kind, child.name))
         if old and old.resource_version >= child.resource_version:
             return None  # A late event, of this object or of a dead one of the same name.
-        table[child.kind, child.name] = child
-        return key
+        self._children[key] = {**table, (child.kind, child.name): child}
+        return None if _says_the_same(old, child) else key
 
     def drop_child(self, child: Child) -> Key | None:
         """A child is gone; its key, unless another object bears the name by now."""
         key = self._homes.pop(child.uid, (child.namespace, child.deployment))
-        table = self._children.get(key, {})
-        known = table.get((child.kind, child.name))
+        rest = dict(self._children.get(key, {}))
+        known = rest.pop((child.kind, child.name), None)
         if known is None or known.uid != child.uid:
             return None
-        del table[child.kind, child.name]
-        self._tidy(key)
+        _put_or_drop(self._children, key, rest)
         return key
 
     def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None) -> set[Key]:
@@ -121,19 +124,20 @@ class Store:
     def put_pod(self, pod: Pod) -> Key | None:
         """Take in a pod; the key of its deployment when it is news."""
         key = (pod.namespace, pod.deployment)
-        table = self._pods[key]
-        old = table.get(pod.uid)
+        others, old = _without(self._pods.get(key, ()), pod.uid)
         if old and old.resource_version >= pod.resource_version:
             return None
-        table[pod.uid] = pod
-        return key
+        self._pods[key] = tuple(sorted((*others, pod), key=lambda pod: (pod.created_at, pod.name)))
+        return None if _says_the_same(old, pod) else key
 
     def drop_pod(self, pod: Pod) -> Key | None:
         """A pod is gone."""
         key = (pod.namespace, pod.deployment)
-        dropped = self._pods.get(key, {}).pop(pod.uid, None)
-        self._tidy(key)
-        return key if dropped else None
+        others, old = _without(self._pods.get(key, ()), pod.uid)
+        if old is None:
+            return None
+        _put_or_drop(self._pods, key, others)
+        return key
 
     def replace_pods(self, pods: Iterable[Pod], namespace: str | None) -> set[Key]:
         """Take in a whole list of pods; those that are not in it are gone."""
@@ -143,16 +147,29 @@ class Store:
             pod
             for key, table in self._pods.items()
             if namespace in (None, key[0])
-            for pod in table.values()
+            for pod in table
             if pod.uid not in present
         ]
         keys = {self.drop_pod(pod) for pod in lost} | {self.put_pod(pod) for pod in listed}
         return {key for key in keys if key}
 
-    def _tidy(self, key: Key) -> None:
-        for tables in (self._children, self._pods):
-            if key in tables and not tables[key]:
-                del tables[key]
+
+def _put_or_drop(tables: dict[Key, T], key: Key, rest: T) -> None:
+    """Keep no empty tables: deployments come and go."""
+    if rest:
+        tables[key] = rest
+    else:
+        tables.pop(key, None)
+
+
+def _says_the_same(old: Child | Pod | None, new: Child | Pod) -> bool:
+    """Whether only the version is new: controllers write much that nobody here reads."""
+    return old is not None and msgspec.structs.replace(old, resource_version=new.resource_version) == new
+
+
+def _without(pods: tuple[Pod, ...], uid: str) -> tuple[tuple[Pod, ...], Pod | None]:
+    """All pods but one, and that one."""
+    return tuple(pod for pod in pods if pod.uid != uid), next((pod for pod in pods if pod.uid == uid), None)
 
 
 def _read(body: dict[str, Any]) -> Known:

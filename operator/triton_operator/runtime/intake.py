@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+import msgspec
+import orjson
+
 from triton_operator.cluster.observed import Child, Kind, Pod
+from triton_operator.cluster.projection import identify
 from triton_operator.reconcile.store import Key
 from triton_operator.runtime.work_queue import WorkQueue
 
@@ -62,8 +66,7 @@ class DeploymentIntake:
     def put(self, body: Body) -> None:
         """An object as a watch or a list shows it."""
         key, uid, version = _identity(body)
-        known = self._seen.get(key)
-        if version <= (known[1] if known else self._gone.get(key, 0)):
+        if self._is_old(key, version):
             return
         self._seen[key] = (uid, version)
         if self._store.put_deployment(body):
@@ -75,15 +78,23 @@ class DeploymentIntake:
         if self._seen.get(key, (uid, 0))[0] == uid:
             self._forget(key, version)
 
-    def listed(self, bodies: Sequence[Body], version: int) -> None:
-        """All objects as of `version`: those that we knew before it and that are missing now are gone."""
-        present = {_identity(body)[0] for body in bodies}
+    def listed(self, items: Sequence[msgspec.Raw], version: int) -> None:
+        """All objects as of `version`: those that we knew before it and that are missing now are gone.
+
+        Of most of them there is no news, so only who they are is decoded.
+        """
+        present = {(found.namespace, found.name): (found.version, item) for item in items for found in [identify(item)]}
         for key in [key for key, (_, seen) in self._seen.items() if key not in present and seen <= version]:
             self._forget(key, version)
-        for body in bodies:
-            self.put(body)
+        for key, (seen, item) in present.items():
+            if not self._is_old(key, seen):
+                self.put(orjson.loads(bytes(item)))
         self._gone = {key: gone for key, gone in self._gone.items() if gone > self._listed}
         self._listed = version  # one list back, because Kopf's own list may still be under way
+
+    def _is_old(self, key: Key, version: int) -> bool:
+        known = self._seen.get(key)
+        return version <= (known[1] if known else self._gone.get(key, 0))
 
     def _forget(self, key: Key, version: int) -> None:
         self._seen.pop(key, None)

@@ -13,8 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-import orjson
-
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.errors import ClusterError, NotFound, Unavailable
@@ -72,7 +70,7 @@ class Resync:
                 return
 
     def _take(self, listing: Listing) -> None:
-        self._intake.listed([orjson.loads(bytes(item)) for item in listing.items], int(listing.version))
+        self._intake.listed(listing.items, int(listing.version))
         self._wake_all()
         self._backoff.reset()
         self.synced.set()
