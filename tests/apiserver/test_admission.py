@@ -264,7 +264,7 @@ def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -
     assert len(refused.value.fields) == 1, refused.value.fields
 
 
-@pytest.mark.parametrize("place", ["replica", "models.0.format", "resources.limit", "privacy.network.allowform"])
+@pytest.mark.parametrize("place", ["replica", "models.0.fromat", "resources.limit", "privacy.network.allowform"])
 def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None:
     """A field that does nothing must not look as if it did."""
     with pytest.raises(Refused) as refused:

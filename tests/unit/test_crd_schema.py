@@ -16,7 +16,7 @@ FILE = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
 CRD: dict[str, Any] = yaml.safe_load(FILE.read_text())
 VERSION: dict[str, Any] = CRD["spec"]["versions"][0]
 SCHEMA: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]["properties"]
-LARGEST_BYTES = 100_000
+LARGEST_BYTES = 200_000
 DNS_LABEL = 63
 
 Node = tuple[str, dict[str, Any]]

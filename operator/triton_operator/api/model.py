@@ -2,14 +2,74 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
+from triton_operator.api.model_config import ModelConfig
 from triton_operator.api.struct import Struct
 
 
+class Format(StrEnum):
+    """What a model's file is, which decides the backend that runs it."""
+
+    TORCHSCRIPT = "TorchScript"
+    AOT_INDUCTOR = "AOTInductor"
+    ONNX = "ONNX"
+    PYTHON = "Python"
+    ENSEMBLE = "Ensemble"
+
+
+class Objective(StrEnum):
+    """What the values that the operator chooses are good for."""
+
+    THROUGHPUT = "Throughput"
+    LATENCY = "Latency"
+
+
+class LatestVersions(Struct, frozen=True):
+    """The `count` highest versions."""
+
+    count: int
+
+
+class AllVersions(Struct, frozen=True):
+    """Every version that is there."""
+
+
+class SpecificVersions(Struct, frozen=True):
+    """These versions and no others."""
+
+    versions: tuple[int, ...]
+
+
+class VersionPolicy(Struct, frozen=True):
+    """Which versions of a model are served; exactly one member is set."""
+
+    latest: LatestVersions | None = None
+    all: AllVersions | None = None
+    specific: SpecificVersions | None = None
+
+
+class ConfigMapKey(Struct, frozen=True):
+    """A text in a ConfigMap of the same namespace."""
+
+    name: str
+    key: str = "config.pbtxt"
+
+
 class Model(Struct, frozen=True):
-    """One model to serve; `path` is its folder in the repository and defaults to its name."""
+    """One model to serve; `path` is its folder in the repository and defaults to its name.
+
+    Its configuration is `config`, or the text that `config_map_ref` names, or else the repository's own file.
+    """
 
     name: str
     path: str | None = None
+    format: Format | None = None
+    version_policy: VersionPolicy | None = None
+    digest: str | None = None
+    objective: Objective | None = None
+    config: ModelConfig | None = None
+    config_map_ref: ConfigMapKey | None = None
 
     @property
     def folder(self) -> str:

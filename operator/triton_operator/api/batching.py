@@ -1,0 +1,108 @@
+"""How Triton gathers requests into batches, as a user writes it in `spec.models[].config`.
+
+`dynamicBatching` is for models that treat each request by itself, `sequenceBatching` for models that remember the
+requests before. Durations are microseconds, as Triton has them. `model_config` holds both.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from triton_operator.api.struct import Struct
+from triton_operator.api.tensor import DataType
+
+
+class TimeoutAction(StrEnum):
+    """What becomes of a request that has waited too long."""
+
+    REJECT = "Reject"
+    DELAY = "Delay"
+
+
+class QueuePolicy(Struct, frozen=True):
+    """How many requests may wait and for how long; 0 or None is no limit."""
+
+    max_queue_size: int | None = None
+    default_timeout_microseconds: int | None = None
+    timeout_action: TimeoutAction | None = None
+    allow_timeout_override: bool = False
+
+
+class PriorityQueuePolicy(Struct, frozen=True):
+    """The queue policy of one priority level, 1 being the most urgent."""
+
+    priority_level: int
+    policy: QueuePolicy
+
+
+class DynamicBatching(Struct, frozen=True):
+    """Batches are made of requests that wait at the same time."""
+
+    preferred_batch_sizes: tuple[int, ...] = ()
+    max_queue_delay_microseconds: int | None = None
+    preserve_ordering: bool = False
+    priority_levels: int | None = None
+    default_priority_level: int | None = None
+    default_queue_policy: QueuePolicy | None = None
+    priority_queue_policies: tuple[PriorityQueuePolicy, ...] = ()
+
+
+class ControlKind(StrEnum):
+    """What a control input tells the model about the sequence."""
+
+    START = "Start"
+    READY = "Ready"
+    END = "End"
+    CORRELATION_ID = "CorrelationID"
+
+
+class ControlInput(Struct, frozen=True):
+    """An input that Triton fills: 0 or 1 for yes and no, or the number of the sequence (CorrelationID)."""
+
+    name: str
+    kind: ControlKind
+    data_type: DataType
+
+
+class DirectStrategy(Struct, frozen=True):
+    """Each sequence keeps one slot of one instance; the utilization is percent of the slots."""
+
+    max_queue_delay_microseconds: int | None = None
+    minimum_slot_utilization_percent: int | None = None
+
+
+class OldestStrategy(Struct, frozen=True):
+    """Batches are made of the sequences that have waited longest."""
+
+    max_candidate_sequences: int
+    preferred_batch_sizes: tuple[int, ...] = ()
+    max_queue_delay_microseconds: int | None = None
+    preserve_ordering: bool = False
+
+
+class InitialState(Struct, frozen=True):
+    """What a sequence begins with: the content of a file in the model's folder `initial_state`, else zeros."""
+
+    name: str
+    dims: tuple[int, ...]
+    data_file: str | None = None
+
+
+class State(Struct, frozen=True):
+    """A tensor that Triton keeps between the requests of a sequence: what one call gives, the next one takes."""
+
+    input_name: str
+    output_name: str
+    data_type: DataType
+    dims: tuple[int, ...]
+    initial_state: InitialState | None = None
+
+
+class SequenceBatching(Struct, frozen=True):
+    """Requests of one sequence go to one instance; at most one strategy is set, Triton's default is `direct`."""
+
+    max_sequence_idle_microseconds: int | None = None
+    control_inputs: tuple[ControlInput, ...] = ()
+    states: tuple[State, ...] = ()
+    direct: DirectStrategy | None = None
+    oldest: OldestStrategy | None = None
