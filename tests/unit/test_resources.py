@@ -14,7 +14,7 @@ from tests.builders import SETTINGS, a_deployment
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.resources.build import build_children, render, render_new_revision
 from triton_operator.resources.revision import decode_revision, inputs_hash
-from triton_operator.resources.server_image import choose_server_image
+from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Accelerator, Settings
 
 EVERYTHING: dict[str, Any] = {
@@ -165,7 +165,7 @@ def test_a_cpu_image_is_never_chosen_for_a_gpu() -> None:
     ],
 )
 def test_the_release_is_read_from_the_tag(image: str, version: str) -> None:
-    assert choose_server_image(a_deployment(triton={"image": image}).spec, SETTINGS) == (image, version)
+    assert choose_server_image(a_deployment(triton={"image": image}).spec, SETTINGS) == ServerImage(image, version)
 
 
 def test_the_same_spec_renders_the_same_bytes() -> None:
@@ -203,6 +203,10 @@ def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str
         {"gpu": {"count": 1}},
         {"triton": {"logLevel": "Info"}},
         {"triton": {"sharedMemorySize": "1Gi"}},
+        {"triton": {"extraArgs": ["--http-thread-count=4"]}},
+        {"models": [{"name": "digits", "objective": "Latency"}]},
+        {"models": [{"name": "digits", "config": {"maxBatchSize": 8}}]},
+        {"models": [{"name": "digits", "configMapRef": {"name": "mine"}}]},
         {"lifecycle": {"startupTimeoutSeconds": 60}},
         {"resources": {"limits": {"cpu": 2}}},
         {"scheduling": {"nodeSelector": {"a": "b"}}},

@@ -112,6 +112,7 @@ PREPARE_REASONS = frozenset(
         Reason.MODEL_VERSION_NOT_FOUND,
         Reason.CONFIG_INVALID,
         Reason.UNSUPPORTED_BY_IMAGE,
+        Reason.DEPENDENCY_MISSING,
         Reason.SOURCE_NOT_FOUND,
         Reason.ACCESS_DENIED,
         Reason.SOURCE_UNTRUSTED,

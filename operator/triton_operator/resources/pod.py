@@ -5,7 +5,8 @@ Pure; called once per revision. Every security-relevant field is spelled out, so
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from triton_operator.api.names import (
     CONTAINER_PREPARE,
@@ -18,6 +19,7 @@ from triton_operator.api.names import (
 )
 from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
 from triton_operator.resources.probes import build_probes
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
@@ -44,18 +46,25 @@ _LOCKED_DOWN: Manifest = {
 }
 
 
-def build_pod_template(
-    deployment: ModelDeployment, config_name: str, server: ServerImage, operator_image: str
-) -> Manifest:
+class Parts(NamedTuple):
+    """What a pod is made of besides its spec; `config_name` is the ConfigMap that holds the `configs`."""
+
+    server: ServerImage
+    operator_image: str
+    config_name: str
+    configs: Sequence[RenderedConfig]
+
+
+def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
     """The pod template without its revision label, which is made from the template's own hash."""
     name = deployment.metadata.name
     return {
         "metadata": {"labels": child_labels(name) | selector_labels(name)},
-        "spec": _pod_spec(deployment, config_name, server, operator_image),
+        "spec": _pod_spec(deployment, parts),
     }
 
 
-def _pod_spec(deployment: ModelDeployment, config_name: str, server: ServerImage, operator_image: str) -> Manifest:
+def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
     spec = deployment.spec
     pod: Manifest = {
         "serviceAccountName": deployment.metadata.name,
@@ -72,9 +81,9 @@ def _pod_spec(deployment: ModelDeployment, config_name: str, server: ServerImage
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "initContainers": [_prepare_container(operator_image)],
-        "containers": [_triton_container(spec, server)],
-        "volumes": _volumes(spec, config_name),
+        "initContainers": [_prepare_container(parts.operator_image)],
+        "containers": [_triton_container(spec, parts.server)],
+        "volumes": _volumes(spec, parts),
     }
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
@@ -155,13 +164,14 @@ def _server_resources(spec: Spec) -> Manifest:
     return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 
 
-def _volumes(spec: Spec, config_name: str) -> list[Manifest]:
+def _volumes(spec: Spec, parts: Parts) -> list[Manifest]:
+    shared_memory = shared_memory_size(spec, known_messages(parts.configs)).quantity
     return [
         {"name": "source"} | _source_volume(spec),
         {"name": "models", "emptyDir": {"sizeLimit": "16Mi"}},
-        {"name": "config", "configMap": {"name": config_name}},
+        {"name": "config"} | config_volume(parts.config_name, parts.configs),
         {"name": "key", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory_size(spec, {}).quantity}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
 

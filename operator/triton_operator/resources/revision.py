@@ -15,7 +15,9 @@ from triton_operator.api.names import LABEL_REVISION, config_map_name, content_h
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.struct import Struct
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.pod import build_pod_template
+from triton_operator.resources.model_configs import add_configs, config_files, render_configs
+from triton_operator.resources.model_formats import check_formats
+from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.triton import preparation
@@ -105,9 +107,12 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     spec = deployment.spec
     server = choose_server_image(spec, settings)
     check_extra_args(spec.triton.extra_args, server.release)
-    config = {preparation.CONFIG_FILE: _preparation(spec)}
+    check_formats(spec, server)
+    configs = render_configs(spec)
+    wanted = add_configs(_preparation(spec), configs)
+    config = {preparation.CONFIG_FILE: preparation.encode(wanted).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
-    template = build_pod_template(deployment, config_name, server, settings.operator_image)
+    template = build_pod_template(deployment, Parts(server, settings.operator_image, config_name, configs))
     template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
     template["metadata"]["labels"][LABEL_REVISION] = template_hash
     return Revision(
@@ -143,8 +148,7 @@ def build_controller_revision(deployment: ModelDeployment, revision: Revision, n
     }
 
 
-def _preparation(spec: Spec) -> str:
+def _preparation(spec: Spec) -> preparation.Preparation:
     source = spec.model_repository.image or spec.model_repository.pvc
     models = tuple(preparation.PreparationModel(name=model.name, path=model.folder) for model in spec.models)
-    wanted = preparation.Preparation(models=models, source_path=source.path if source else "/")
-    return preparation.encode(wanted).decode()
+    return preparation.Preparation(models=models, source_path=source.path if source else "/")

@@ -18,10 +18,14 @@ _RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
 
 
 class ServerImage(NamedTuple):
-    """A server image and its NVIDIA release (YY.MM), "" when it cannot be told."""
+    """A server image and its NVIDIA release (YY.MM), "" when it cannot be told.
+
+    `backends` are those that the catalogue says it has, none where nobody says.
+    """
 
     image: str
     version: str
+    backends: tuple[str, ...] = ()
 
     @property
     def release(self) -> Version | None:
@@ -32,7 +36,7 @@ class ServerImage(NamedTuple):
 def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
     """The image for this spec; raises InvalidSpec when the catalogue has none that fits."""
     if spec.triton.image is not None:
-        return ServerImage(spec.triton.image, spec.triton.version or _release_of(spec.triton.image))
+        return _own_image(spec.triton.image, spec.triton.version, settings)
     wanted = Accelerator.GPU if spec.gpu else Accelerator.CPU
     if spec.triton.version is not None:
         fitting = [entry for entry in settings.images if entry.version == spec.triton.version]
@@ -41,7 +45,14 @@ def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
     entry = _best(fitting, wanted)
     if entry is None:
         raise _nothing_fits(spec, settings, wanted)
-    return ServerImage(entry.image, entry.version)
+    return ServerImage(entry.image, entry.version, entry.backends)
+
+
+def _own_image(image: str, version: str | None, settings: Settings) -> ServerImage:
+    """An image that the user names; where the catalogue has it too, more is known of it."""
+    entry = next((entry for entry in settings.images if entry.image == image), None)
+    release = version or (entry.version if entry else _release_of(image))
+    return ServerImage(image, release, entry.backends if entry else ())
 
 
 def _best(entries: list[CatalogueImage], wanted: Accelerator) -> CatalogueImage | None:

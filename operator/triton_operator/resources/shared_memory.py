@@ -68,7 +68,12 @@ def _cap(spec: Spec) -> int:
 
 
 def _needed(config: Message, gpus: int) -> int | None:
-    """Bytes of all tensors in flight of one model; None when a dimension is open."""
+    """Bytes of all tensors in flight of one model; None when a dimension is open.
+
+    An ensemble has no process of its own: its steps' tensors are counted with them.
+    """
+    if "ensemble_scheduling" in config:
+        return 0
     tensors = [tensor for field in ("input", "output") for tensor in _messages(config, field)]
     sizes = [_tensor_bytes(tensor) for tensor in tensors]
     if not sizes or None in sizes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from triton_operator.api.model import VersionPolicy
 from triton_operator.api.struct import Struct
 from triton_operator.triton.defaults import Facts
 
@@ -34,8 +35,9 @@ class PreparationModel(Struct, frozen=True):
 
     What is unset is not written, so a list from an older operator reads as one where nothing of it was asked:
     `config` names the file in CONFIG_DIR with the configuration, "" is the repository's own. Where that file is a
-    user's, `config_map` and `config_key` say where it comes from; when it is not there, they are missing. `format` and
-    `digest` are those of `spec.models`. From `facts` fields are filled in that the configuration leaves open.
+    user's, `config_map` and `config_key` say where it comes from; when it is not there, they are missing. `format`,
+    `digest` and `version_policy` are those of `spec.models`. From `facts` fields are filled in that the configuration
+    leaves open. `copy` is set where somebody may change the source's files after their digest was compared.
     """
 
     name: str
@@ -45,6 +47,8 @@ class PreparationModel(Struct, frozen=True):
     config_key: str = ""
     format: str = ""
     digest: str = ""
+    version_policy: VersionPolicy | None = None
+    copy: bool = False
     facts: Facts | None = None
 
 
