@@ -55,6 +55,49 @@ def test_json_has_the_same_objects_as_yaml(capsys: pytest.CaptureFixture[str], t
     assert (as_json["kind"], as_json["items"]) == ("List", as_yaml)
 
 
+def test_an_explanation_says_what_was_chosen_and_why(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """For a person as a table; each choice of the model, the server and its start has a line."""
+    config = {
+        "maxBatchSize": 8,
+        "inputs": [{"name": "x", "dataType": "FP32", "dims": [4]}],
+        "outputs": [{"name": "y", "dataType": "FP32", "dims": [2]}],
+    }
+    file = write(tmp_path, changed(models=[{"name": "digits", "config": config}], resources={"limits": {"cpu": 2}}))
+    outcome = tritonctl(capsys, "render", "-f", file, "--explain")
+    assert outcome.code == 0, outcome.err
+    shown = {line.split("  ")[0]: line for line in outcome.out.splitlines()}
+    assert {
+        "spec.models[0].config.instanceGroups",
+        "spec.models[0].config.dynamicBatching",
+        "spec.models[0].config.warmup",
+        "spec.triton.image",
+        "spec.triton.sharedMemorySize",
+        "spec.lifecycle.startupTimeoutSeconds",
+        "environment OMP_NUM_THREADS",
+        "flag --http-port",
+    } <= shown.keys()
+    assert "2 of KIND_CPU" in shown["spec.models[0].config.instanceGroups"]
+    assert "kind: Deployment" not in outcome.out
+
+
+def test_an_explanation_for_a_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each with field, value and reason; what the user said is no choice."""
+    file = write(tmp_path, changed(triton={"sharedMemorySize": "1Gi"}, lifecycle={"startupTimeoutSeconds": 60}))
+    (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--explain", "-o", "json").out)
+    assert digits["name"] == "digits"
+    fields = {choice["field"] for choice in digits["choices"]}
+    assert {"spec.models[0].config", "spec.resources.requests.cpu", "rollout"} <= fields
+    assert not {"spec.triton.sharedMemorySize", "spec.lifecycle.startupTimeoutSeconds"} & fields
+    assert all(choice["value"] or choice["field"].startswith("flag ") for choice in digits["choices"])
+    assert all(choice["why"].endswith(".") for choice in digits["choices"])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_is_explained(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    """Whatever it uses."""
+    assert tritonctl(capsys, "render", "-f", file, "--explain").code == 0
+
+
 def test_rendering_twice_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """So that it can be kept in Git and compared."""
     file = write(tmp_path, GOOD)

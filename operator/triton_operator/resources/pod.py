@@ -25,7 +25,7 @@ from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.triton import preparation as layout
-from triton_operator.triton.extra_args import add_extra_args
+from triton_operator.triton.extra_args import leave_out_given
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
 
 SERVER_UID = 1000
@@ -116,7 +116,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "name": CONTAINER_TRITON,
         "image": server.image,
         # No `command`: the image's own entrypoint runs what is given here, in NVIDIA's images and in the CPU one.
-        "args": ["tritonserver", *add_extra_args(flags_of(spec, server), spec.triton.extra_args)],
+        "args": ["tritonserver", *(flag.argument() for flag in flags_of(spec, server)), *spec.triton.extra_args],
         "env": [
             _admin_key(),
             *({"name": variable.name, "value": variable.value} for variable in server_environment(spec)),
@@ -144,7 +144,8 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
 def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
     """The flags that the operator gives to this deployment's server."""
     log_level = spec.triton.log_level or LogLevel.WARNING
-    return server_flags(server.release, log_level=log_level, gpu=spec.gpu is not None)
+    flags = server_flags(server.release, log_level=log_level, gpu=spec.gpu is not None)
+    return leave_out_given(flags, spec.triton.extra_args)
 
 
 def _admin_key() -> Manifest:
@@ -153,11 +154,17 @@ def _admin_key() -> Manifest:
     return {"name": layout.KEY_VARIABLE, "valueFrom": {"fileKeyRef": reference}}
 
 
+def default_requests(spec: Spec) -> dict[str, str]:
+    """What is asked for where the user says nothing."""
+    # A limit alone is a request of the same size to Kubernetes, so a default would only be in its way.
+    said = spec.resources.limits.keys() | spec.resources.requests.keys()
+    return {key: value for key, value in DEFAULT_REQUESTS.items() if key not in said}
+
+
 def _server_resources(spec: Spec) -> Manifest:
     limits: dict[str, Any] = {key: str(value) for key, value in spec.resources.limits.items()}
     asked: dict[str, Any] = {key: str(value) for key, value in spec.resources.requests.items()}
-    # A limit alone is a request of the same size to Kubernetes, so a default would only be in its way.
-    requests = {key: value for key, value in DEFAULT_REQUESTS.items() if key not in limits} | asked
+    requests = default_requests(spec) | asked
     if spec.gpu:
         limits[spec.gpu.resource_name] = str(spec.gpu.count)
         requests[spec.gpu.resource_name] = str(spec.gpu.count)

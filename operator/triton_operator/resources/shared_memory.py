@@ -104,12 +104,11 @@ def _is_on_gpus(group: Message) -> bool:
 
 def _reason(spec: Spec, needs: Mapping[str, int | None], needed: int, size: int) -> str:
     unknown = [model.name for model in spec.models if needs.get(model.name) is None]
-    silent = f"; not counted, as the spec does not say all their dims: {', '.join(unknown)}" if unknown else ""
+    silent = f" Not counted, because the spec does not say all their dims: {', '.join(unknown)}." if unknown else ""
+    tensors = f"the tensors of full batches in every instance need {needed // MI} MiB"
     if size < needed:
-        return f"The tensors of full batches need {needed // MI} MiB, but no more is sound with this memory{silent}."
-    if size == FLOOR:
-        return f"The least that is given; the tensors of full batches need {needed // MI} MiB{silent}."
-    return f"The tensors of full batches in every instance need {needed // MI} MiB{silent}."
+        return f"No more is sound with this memory, though {tensors}.{silent}"
+    return f"{'The least that is given' if size == FLOOR else 'With something to spare'}: {tensors}.{silent}"
 
 
 def _messages(message: Message, field: str) -> Iterable[Message]:

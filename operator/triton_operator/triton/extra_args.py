@@ -92,10 +92,10 @@ def check_extra_args(arguments: Sequence[str], version: Version | None) -> None:
         _make_sure_the_server_has_it(name, version, path)
 
 
-def add_extra_args(flags: Sequence[Flag], arguments: Sequence[str]) -> list[str]:
-    """The whole command line after `tritonserver`; `arguments` have been checked."""
+def leave_out_given(flags: Sequence[Flag], arguments: Sequence[str]) -> list[Flag]:
+    """The flags but those that the user gives; `arguments` have been checked."""
     given = {argument.removeprefix("--").partition("=")[0] for argument in arguments}
-    return [*(flag.argument() for flag in flags if flag.name not in given), *arguments]
+    return [flag for flag in flags if flag.name not in given]
 
 
 def _name(argument: str, path: str) -> str:

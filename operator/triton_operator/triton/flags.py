@@ -122,7 +122,7 @@ def _logging(log_level: str) -> list[Flag]:
     level = LogLevel(log_level)
     return [
         Flag("log-error", "true", "The reason of a failed start."),
-        Flag("log-warning", _boolean(value=level is not LogLevel.ERROR), "As the user chose."),
+        Flag("log-warning", _boolean(value=level is not LogLevel.ERROR), "spec.triton.logLevel decides."),
         Flag("log-info", _boolean(value=level is LogLevel.INFO), "At Info the options table hides the reason."),
         Flag("log-verbose", "0", "Not for production."),
     ]
