@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import pytest
 import yaml
 
 from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
-NOTHING = object()
 DIGEST = "sha256:" + "0" * 64
 
 FULL: dict[str, Any] = {
@@ -56,11 +55,6 @@ FULL: dict[str, Any] = {
         "tls": {"mode": "Off"},
     },
     "suspend": False,
-}
-
-MINIMAL: dict[str, Any] = {
-    "modelRepository": {"image": {"reference": "models:v1"}},
-    "models": [{"name": "digits"}],
 }
 
 # What somebody wrote, where, the field that the server names, and words of the reason.
@@ -220,36 +214,6 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     ),
     "suspend in words": ("suspend", "yes", "", "must be of type boolean"),
 }
-
-
-def deployment(spec: dict[str, Any], name: str = "digits") -> dict[str, Any]:
-    """Return a ModelDeployment with this spec."""
-    return {
-        "apiVersion": "triton-operator.io/v1alpha1",
-        "kind": "ModelDeployment",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-def changed(spec: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
-    """Return a copy of `spec` with `value` at `place` ("models.0.name"), or without that place."""
-    result = copy.deepcopy(spec)
-    *parents, last = place.split(".")
-    at: Any = result
-    for parent in parents:
-        at = at[int(parent)] if isinstance(at, list) else at.setdefault(parent, {})
-    if value is NOTHING:
-        del at[last]
-    else:
-        at[last] = value
-    return result
-
-
-def create(api: Api, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Create as kubectl does: a field that the schema does not know is an error."""
-    path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments"
-    return api.create(path, body, fieldValidation="Strict")
 
 
 @pytest.mark.parametrize("case", BAD)
