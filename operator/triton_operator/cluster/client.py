@@ -1,17 +1,18 @@
 """Raw HTTP to the API server: one request in, JSON bytes or a typed error out.
 
-`HttpCluster`, the reflectors, the Lease and the resync share one ApiClient, so at most LIMIT connections are open.
-Nothing is retried here: who asks decides. Every answer is reported to `observe(verb, kind, code)`, code 0 meaning
-that none came.
+`HttpCluster`, the reflectors, the Lease and the resync share one ApiClient. Nothing is retried here, but for a token
+that has been renewed: who asks decides. Every answer is reported to `observe(verb, kind, code)`, code 0 meaning that
+none came.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
@@ -26,14 +27,12 @@ from triton_operator.cluster.errors import (
     Terminating,
     Unavailable,
 )
+from triton_operator.cluster.exchange import Content, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from triton_operator.cluster.connection import Connection
-
-LIMIT = 32
-"""Connections at most: 9 watches, 16 workers, the Lease and the resync fit."""
 
 WITHIN = 30.0
 """Seconds that a request may take, if nothing shorter is asked for."""
@@ -65,9 +64,9 @@ _decode_refusal = msgspec.json.Decoder(Refusal).decode
 
 
 @functools.lru_cache(maxsize=64)
-def _with_query(server: str, *query: tuple[str, str]) -> URL:
+def _encode(*query: tuple[str, str]) -> str:
     """The same few come again and again: those of applies, and nothing."""
-    return URL(f"{server}?{urlencode(query)}", encoded=True)
+    return f"?{urlencode(query)}" if query else ""
 
 
 class ApiClient:
@@ -76,8 +75,10 @@ class ApiClient:
     def __init__(self, connection: Connection, *, observe: Callable[[str, str, int], None] | None = None) -> None:
         self._connection = connection
         self._observe = observe or (lambda _verb, _kind, _code: None)
-        self._session = connection.session(limit=LIMIT)
-        self._prefix = URL(connection.server).raw_path.rstrip("/")
+        self._session = connection.session()
+        self._exchange = Exchange(connection.server, connection.tls)
+        self._prefix = urlsplit(connection.server).path
+        self._origin = connection.server.removesuffix(self._prefix)
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,6 +88,7 @@ class ApiClient:
 
     async def close(self) -> None:
         """Close all connections, watches included."""
+        self._exchange.close()
         await self._session.close()
 
     async def request(
@@ -101,22 +103,23 @@ class ApiClient:
         within: float = WITHIN,
     ) -> bytes:
         """The body of a successful answer; raises ClusterError for everything else. `within` is in seconds."""
-        content = None if body is None else aiohttp.BytesPayload(body, content_type=content_type)
-        limits = aiohttp.ClientTimeout(total=within, sock_connect=5)
-        code = 0
+        target = self._target(path, query)
+        token = self._connection.token()
+        content = None if body is None else Content(content_type, body)
+        status = 0
         try:
-            async with self._session.request(
-                verb, self._url(path, query), data=content, timeout=limits, allow_redirects=False
-            ) as response:
-                code = response.status
-                answer = await response.read()
-        except _OUTAGES as error:
+            async with asyncio.timeout(within):
+                answer = await self._exchange.ask(verb, target, content, token)
+                if answer.status == HTTPStatus.UNAUTHORIZED and (renewed := self._connection.renewed(token)):
+                    answer = await self._exchange.ask(verb, target, content, renewed)
+            status = answer.status
+        except OSError as error:  # a TimeoutError is one too
             raise _outage(verb, kind, error) from error
         finally:
-            self._observe(verb, kind, code)
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            raise as_error(response.status, answer, response.headers.get("Retry-After", ""))
-        return answer
+            self._observe(verb, kind, status)
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise as_error(status, answer.body, answer.retry_after)
+        return answer.body
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -126,10 +129,11 @@ class ApiClient:
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
         code = 0
         try:
-            async with self._session.get(self._url(path, query), timeout=limits, allow_redirects=False) as response:
+            url = URL(self._origin + self._target(path, query), encoded=True)
+            async with self._session.get(url, timeout=limits, allow_redirects=False) as response:
                 code = response.status
                 self._observe("WATCH", kind, code)
-                if code >= HTTPStatus.BAD_REQUEST:
+                if code >= HTTPStatus.MULTIPLE_CHOICES:
                     raise as_error(code, await response.read(), response.headers.get("Retry-After", ""))
                 yield response.content.iter_any()
         except _OUTAGES as error:
@@ -137,11 +141,9 @@ class ApiClient:
                 self._observe("WATCH", kind, code)
             raise _outage("WATCH", kind, error) from error
 
-    def _url(self, path: str, query: Mapping[str, str] | None) -> URL:
-        """Encoded here: our paths are plain ASCII, and yarl's search for what to quote is not cheap."""
-        return _with_query(self._connection.server, *(query or {}).items()).with_path(
-            self._prefix + path, encoded=True, keep_query=True
-        )
+    def _target(self, path: str, query: Mapping[str, str] | None) -> str:
+        """Path and query; our paths are plain ASCII and need no quoting."""
+        return f"{self._prefix}{path}{_encode(*(query or {}).items())}"
 
 
 def _outage(verb: str, kind: str, error: Exception) -> Unavailable:

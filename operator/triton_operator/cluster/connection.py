@@ -79,13 +79,24 @@ class Connection:
     ) -> None:
         self.server = server.rstrip("/")
         self.namespace = namespace
-        self._tls = tls
+        self.tls = tls
         self._token = token
 
-    def session(self, *, limit: int) -> aiohttp.ClientSession:
-        """A new HTTP session with at most `limit` connections (0: as many as wanted); the caller closes it."""
+    def token(self) -> str:
+        """The bearer token to show, "" when it is a certificate in `tls` that says who we are."""
+        return self._token.read() if self._token else ""
+
+    def renewed(self, refused: str) -> str:
+        """Another token than the one that was refused with a 401, "" when there is none."""
+        if self._token is None:
+            return ""
+        self._token.expire()
+        return "" if (token := self._token.read()) == refused else token
+
+    def session(self) -> aiohttp.ClientSession:
+        """A new HTTP session for watches, with as many connections as wanted; the caller closes it."""
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limit, ssl=self._tls if self._tls is not None else True),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.tls if self.tls is not None else True),
             middlewares=(self._authorize,) if self._token else (),
             headers={"User-Agent": "triton-operator"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -93,16 +104,13 @@ class Connection:
 
     async def _authorize(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """Send the token along; on a 401 look for a renewed one and try that once."""
-        assert self._token is not None  # noqa: S101 - `session` installs this only with a token
-        sent = self._token.read()
+        sent = self.token()
         request.headers["Authorization"] = f"Bearer {sent}"
         response = await handler(request)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            self._token.expire()
-            if (renewed := self._token.read()) != sent:
-                response.release()
-                request.headers["Authorization"] = f"Bearer {renewed}"
-                response = await handler(request)
+        if response.status == HTTPStatus.UNAUTHORIZED and (renewed := self.renewed(sent)):
+            response.release()
+            request.headers["Authorization"] = f"Bearer {renewed}"
+            response = await handler(request)
         return response
 
 

@@ -102,7 +102,7 @@ def build_registry(connection: Connection, intake: DeploymentIntake) -> kopf.Ope
         return kopf.AiohttpSession(
             server=connection.server,
             default_namespace=connection.namespace,
-            aiohttp_session=connection.session(limit=0),
+            aiohttp_session=connection.session(),
         )
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)

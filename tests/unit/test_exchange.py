@@ -1,0 +1,183 @@
+"""One request, one whole answer; whatever goes wrong, the next request gets its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import re
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fake_clock import FakeClock
+from triton_operator.cluster.exchange import IDLE, Answer, Content, Exchange
+
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+BYE = b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+
+
+class Script:
+    """A server that answers each request with the next of `answers`, as bytes; None closes without a word."""
+
+    def __init__(self, *answers: bytes | Sequence[bytes] | None) -> None:
+        self.answers = list(answers)
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
+        self.url = ""
+        self._serving: set[asyncio.Task[None] | None] = set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Script]:
+        """Listen on loopback until the block ends."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in filter(None, self._serving):
+                task.cancel()
+            await asyncio.gather(*filter(None, self._serving), return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._serving.add(asyncio.current_task())
+        try:
+            await self._answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"Content-Length: (\d+)", head)
+            self.requests.append(head + await reader.readexactly(int(length[1]) if length else 0))
+            self.asked.set()
+            answer = self.answers.pop(0)
+            if answer is None:
+                return
+            for piece in [answer] if isinstance(answer, bytes) else answer:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def scripted(*answers: bytes | Sequence[bytes] | None) -> AsyncIterator[tuple[Script, Exchange]]:
+    """A server with its script, and a client of it."""
+    async with Script(*answers).running() as server, asyncio.timeout(10):
+        exchange = Exchange(server.url, clock=FakeClock())
+        yield server, exchange
+        exchange.close()
+
+
+async def test_a_request_is_what_it_says_and_connections_are_kept() -> None:
+    async with scripted(HELLO, HELLO) as (server, exchange):
+        assert await exchange.ask("GET", "/a?b=c") == Answer(200, b"hello", "")
+        await exchange.ask("PATCH", "/d", Content("application/json", b"{}"), token="secret")
+    first, second = server.requests
+    assert first.startswith(b"GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"Content-Length" not in first
+    assert b"Authorization: Bearer secret\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" in second
+    assert server.connections == 1
+
+
+async def test_requests_at_the_same_time_have_connections_of_their_own() -> None:
+    async with scripted(*[HELLO] * 6) as (server, exchange):
+        for _ in range(2):
+            await asyncio.gather(*(exchange.ask("GET", "/") for _ in range(3)))
+    assert server.connections == 3
+
+
+@given(cuts=st.lists(st.integers(0, len(EARLY + CHUNKED)), max_size=8))
+def test_an_answer_may_come_in_any_pieces(cuts: list[int]) -> None:
+    """Chunked, after an interim answer."""
+    whole = EARLY + CHUNKED
+    edges = [0, *sorted(cuts), len(whole)]
+    pieces = [whole[start:end] for start, end in itertools.pairwise(edges) if start < end]
+
+    async def ask() -> Answer:
+        async with scripted(pieces) as (_, exchange):
+            return await exchange.ask("GET", "/")
+
+    assert asyncio.run(ask()) == Answer(200, b"hello", "")
+
+
+async def test_a_large_answer_is_whole() -> None:
+    body = b"x" * 3_000_000
+    async with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body) as (_, exchange):
+        assert (await exchange.ask("GET", "/")).body == body
+
+
+async def test_a_server_that_closes_after_its_answer_is_asked_on_a_new_connection() -> None:
+    async with scripted(BYE, HELLO) as (server, exchange):
+        assert await exchange.ask("GET", "/") == Answer(503, b"bye", "7")
+        assert (await exchange.ask("GET", "/")).status == 200
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "broken", [None, [HELLO[:-2], b""], b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
+)
+async def test_an_answer_that_is_none_is_an_error_and_the_next_request_has_its_own(
+    broken: bytes | Sequence[bytes] | None,
+) -> None:
+    async with scripted(broken, None, HELLO) as (_, exchange):
+        with pytest.raises(OSError):  # noqa: PT011 - which of them is the system's business
+            async with asyncio.timeout(0.2):
+                await exchange.ask("GET", "/")
+        with pytest.raises(ConnectionError):
+            await exchange.ask("GET", "/")
+        assert (await exchange.ask("GET", "/")).body == b"hello"
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+    late = HELLO.replace(b"hello", b"LATE!")
+    async with scripted(late, HELLO) as (server, exchange):
+        asking = asyncio.create_task(exchange.ask("GET", "/"))
+        await server.asked.wait()
+        asking.cancel()
+        assert (await exchange.ask("GET", "/")).body == b"hello"
+    assert server.connections == 2
+
+
+async def test_an_answer_that_nobody_asked_for_is_the_end_of_the_connection() -> None:
+    async with scripted(HELLO + HELLO.replace(b"hello", b"twice"), HELLO) as (server, exchange):
+        assert (await exchange.ask("GET", "/")).body == b"hello"
+        assert (await exchange.ask("GET", "/")).body == b"hello"
+    assert server.connections == 2
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
+    clock = FakeClock()
+    async with Script(HELLO, HELLO, HELLO).running() as server:
+        exchange = Exchange(server.url, clock=clock)
+        await exchange.ask("GET", "/")
+        clock.now += IDLE
+        await exchange.ask("GET", "/")
+        assert server.connections == 1
+        clock.now += IDLE + 1
+        await exchange.ask("GET", "/")
+        assert server.connections == 2
+        exchange.close()
+
+
+@pytest.mark.parametrize(("target", "token"), [("/a b", ""), ("/a\r\nX: y", ""), ("/a", "secret\nX: y")])
+async def test_nothing_can_be_smuggled_into_a_request(target: str, token: str) -> None:
+    with pytest.raises(ValueError, match="several lines"):
+        await Exchange("http://127.0.0.1:1").ask("GET", target, token=token)
+
+
+async def test_nobody_there_is_an_error() -> None:
+    with pytest.raises(ConnectionError):
+        await Exchange("http://127.0.0.1:1").ask("GET", "/")
