@@ -115,6 +115,20 @@ def test_all_of_it_is_valid_for_kubernetes() -> None:
         kubernetes_validate.validate(child, "1.35", strict=True)
 
 
+def test_a_model_that_wants_a_response_cache_gets_a_server_that_has_one() -> None:
+    """Triton would else ignore the wish; a user's own size goes before."""
+    caching = {**TYPED, "config": {**TYPED["config"], "responseCache": True}}
+
+    def arguments(**spec: Any) -> list[str]:
+        pod = children(**spec)["Deployment"]["spec"]["template"]["spec"]
+        return [each for each in pod["containers"][0]["args"] if each.startswith("--cache-config")]
+
+    assert arguments(models=[TYPED]) == []
+    assert arguments(models=[TYPED, {**caching, "name": "other"}]) == ["--cache-config=local,size=67108864"]
+    own = "--cache-config=local,size=1048576"
+    assert arguments(models=[caching], triton={"extraArgs": [own]}) == [own]
+
+
 def test_shared_memory_follows_the_typed_tensors() -> None:
     """Three megabytes of pixels in four bytes, 64 at once, four times, and a spare step."""
     wide = {"resources": {"limits": {"memory": "64Gi"}}}

@@ -31,7 +31,7 @@ def test_everything_comes_back() -> None:
         config_key="config.pbtxt",
         format="TorchScript",
         digest="sha256:00",
-        facts=Facts(cpus=2, gpus=1, objective="Latency", without=("model_warmup",)),
+        facts=Facts(cpus=2, gpus=1, objective="Latency"),
     )
     wanted = Preparation(models=(model,), source_path="/models")
     assert decode(encode(wanted)) == wanted

@@ -171,12 +171,6 @@ def test_a_backend_that_was_not_measured_gets_one_instance_and_no_warmup(backend
     assert "dynamic_batching" in outcome.message
 
 
-def test_a_field_that_the_user_wants_left_out_stays_out() -> None:
-    """A warm-up that a model cannot stand, for one."""
-    outcome = completed(cpus=2, without=("model_warmup",))
-    assert "model_warmup" not in outcome.message
-
-
 @pytest.mark.parametrize(("objective", "wanted"), [("", False), (THROUGHPUT, True), (LATENCY, True)])
 def test_a_hand_written_file_is_completed_only_for_an_objective(objective: str, wanted: bool) -> None:
     """It is its author's word."""

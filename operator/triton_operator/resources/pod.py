@@ -144,7 +144,8 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
 def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
     """The flags that the operator gives to this deployment's server."""
     log_level = spec.triton.log_level or LogLevel.WARNING
-    flags = server_flags(server.release, log_level=log_level, gpu=spec.gpu is not None)
+    cache = any(model.config.response_cache for model in spec.models if model.config)
+    flags = server_flags(server.release, log_level=log_level, gpu=spec.gpu is not None, response_cache=cache)
     return leave_out_given(flags, spec.triton.extra_args)
 
 

@@ -29,13 +29,12 @@ class Facts(Struct, frozen=True):
     """What decides besides the configuration itself.
 
     `cpus` are the whole CPUs of the server's limit (at least 1), None without a limit; `gpus` the GPUs of a pod;
-    `objective` what the user said, "" for nothing; `without` names fields that the user wants left out.
+    `objective` what the user said, "" for nothing.
     """
 
     cpus: int | None = None
     gpus: int = 0
     objective: str = ""
-    without: tuple[str, ...] = ()
 
     def apply_to(self, *, hand_written: bool) -> bool:
         """Whether open fields are filled in: in a file that a person wrote only when an objective is asked for."""
@@ -96,12 +95,8 @@ def _kind(message: Message) -> _Kind:
     return _Kind.OTHER
 
 
-def _is_open(message: Message, field: str, facts: Facts) -> bool:
-    return field not in message and field not in facts.without
-
-
 def _instances(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
-    if not _is_open(message, "instance_group", facts):
+    if "instance_group" in message:
         return []
     count, device, why = _instance_group(facts, kind)
     message["instance_group"] = [{"count": [count], "kind": [Identifier(device)]}]
@@ -122,7 +117,7 @@ def _instance_group(facts: Facts, kind: _Kind) -> tuple[int, str, str]:
 
 def _threads(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     name = _THREADS.get(kind)
-    if name is None or facts.gpus or name in _parameter_names(message) or not _is_open(message, name, facts):
+    if name is None or facts.gpus or name in _parameter_names(message):
         return []
     threads, why = _thread_count(message, facts)
     if threads is None:
@@ -143,11 +138,9 @@ def _thread_count(message: Message, facts: Facts) -> tuple[int | None, str]:
 
 
 def _batching(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
-    """One of `dynamic_batching` and `sequence_batching` may be there."""
-    del kind  # Every backend takes several requests at once.
-    if "sequence_batching" in message or not _is_open(message, "dynamic_batching", facts):
-        return []
-    if _integer(message, "max_batch_size") < 1:
+    """Only one of the two kinds of batching may be there."""
+    del facts, kind  # Wherever it runs: every backend takes several requests at once.
+    if {"dynamic_batching", "sequence_batching"} & message.keys() or _integer(message, "max_batch_size") < 1:
         return []
     message["dynamic_batching"] = [{}]
     why = "Requests that wait run as one: up to 2.5 times the throughput, and nothing is lost where none waits."
@@ -156,10 +149,11 @@ def _batching(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
 
 def _warmup(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     """Only where a backend compiles during the first requests; a Python model warms itself up."""
-    if kind is _Kind.OTHER or not _is_open(message, "model_warmup", facts):
+    del facts  # Wherever it runs.
+    if kind is _Kind.OTHER or {"model_warmup", "sequence_batching"} & message.keys():
         return []
     inputs = [tensor for tensor in message.get("input", ()) if isinstance(tensor, dict)]
-    if not inputs or "sequence_batching" in message or not all(_has_known_shape(tensor) for tensor in inputs):
+    if not inputs or not all(_has_known_shape(tensor) for tensor in inputs):
         return []
     sent = [tensor for tensor in inputs if _text(tensor, "optional") != "true"]
     if not sent:

@@ -74,6 +74,12 @@ FIXED = (
 """Flags that are the same for every pod."""
 
 
+_RESPONSE_CACHE = Flag(
+    "cache-config", f"local,size={64 << 20}", "Some model has responseCache, which does nothing without a cache."
+)
+"""64 MiB of the server's memory; `spec.triton.extraArgs` may say otherwise."""
+
+
 def own_flags() -> list[Flag]:
     """Every flag that some pod gets, those of pods with and without a GPU."""
     return [*FIXED, *_listeners("", ""), *_logging(LogLevel.WARNING), *_devices(gpu=True), *_devices(gpu=False)]
@@ -84,20 +90,23 @@ def server_flags(
     *,
     log_level: str,
     gpu: bool,
+    response_cache: bool = False,
     address: str = "0.0.0.0",  # noqa: S104 -- a pod listens on its own address, which it does not know here
     metrics_address: str | None = None,
 ) -> list[Flag]:
     """Flags of a server of this release, in the order of its command line.
 
     `version` None stands for an image of unknown release. `log_level` is a LogLevel; with less than Info a failed
-    start fits into the 2048 bytes of a termination message. `address` is where HTTP and gRPC listen,
-    `metrics_address` where metrics do when that differs. Raises ValueError on another log level.
+    start fits into the 2048 bytes of a termination message. `response_cache`: some model asks for one. `address` is
+    where HTTP and gRPC listen, `metrics_address` where metrics do when that differs. Raises ValueError on another log
+    level.
     """
     flags = [
         *FIXED,
         *_listeners(address, metrics_address or address),
         *_logging(log_level),
         *_devices(gpu=gpu),
+        *([_RESPONSE_CACHE] if response_cache else []),
     ]
     return [flag for flag in flags if _known(flag, version)]
 
