@@ -6,6 +6,7 @@ loaded is the kubelet's readiness, because Triton's own readiness is strict and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from triton_operator.api.names import CONTAINER_PREPARE
@@ -15,6 +16,10 @@ from triton_operator.cluster.observed import Pod
 from triton_operator.reconcile.container_ends import Diagnosis
 from triton_operator.reconcile.messages import clip
 from triton_operator.triton.outcome import Prepared, PreparedModel, read_prepare
+
+_VERSION = re.compile(r"[0-9]{1,20}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+"""What else a termination message may have there, the API server would refuse, and with it the whole status."""
 
 
 def derive_models(
@@ -65,7 +70,7 @@ def _state(name: str, prepared: PreparedModel | None, blame: Diagnosis | None, *
     return ModelStatus(
         name=name,
         state=state,
-        versions=prepared.versions if prepared else (),
-        digest=prepared.digest if prepared else "",
+        versions=tuple(filter(_VERSION.fullmatch, prepared.versions)) if prepared else (),
+        digest=prepared.digest if prepared and _DIGEST.fullmatch(prepared.digest) else "",
         message=clip(blame.message) if blame else "",
     )
