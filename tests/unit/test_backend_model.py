@@ -189,7 +189,7 @@ def test_a_failed_warm_up_is_told_with_the_shapes_that_were_sent(tmp_path: Path,
     )
     ask(model, [numbers("x", [[1.0, 2.0]])], [numbers("x", [[-13.0, 2.0, 3.0]])])
     told = capfd.readouterr().err
-    assert told.startswith("warm-up of model 'digits' failed: ")
+    assert told.startswith("warm-up of model 'digits' version 1 failed: ")
     assert told.endswith(" (sent x [1, 3] float32)\n")
     ask(model, [numbers("x", [[-13.0, 2.0, 3.0]])])
     assert capfd.readouterr().err == ""

@@ -71,7 +71,7 @@ def test_the_whole_of_a_silent_configuration() -> None:
         parameters { key: "INTRA_OP_THREAD_COUNT" value { string_value: "1" } }
         dynamic_batching {}
         model_warmup {
-          name: "zeros" batch_size: 1 count: 3
+          name: "zeros for INPUT__0 [1, 28, 28]" batch_size: 1 count: 3
           inputs { key: "INPUT__0" value { data_type: TYPE_FP32 dims: [1, 28, 28] zero_data: true } }
         }
         """

@@ -145,7 +145,7 @@ WRONG_SHAPE = (
     "[request id: <id_unknown>] unexpected shape for input 'INPUT__0' for model 'm'. Expected [-1,2], got [1,7]."
 )
 WARMUP_ERROR = "the model failed: mat1 and mat2 shapes cannot be multiplied (1x3 and 2x1)"
-TOLD_BY_THE_BACKEND = f"warm-up of model 'm' failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)\n"
+TOLD_BY_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)\n"
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,14 @@ TOLD_BY_THE_BACKEND = f"warm-up of model 'm' failed: {WARMUP_ERROR} (sent INPUT_
             "1",
             "Internal: failed to open text file for read /models/m/warmup/nope: No",
         ),
-        (TOLD_BY_THE_BACKEND, "", f"{WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)"),
+        (TOLD_BY_THE_BACKEND, "1", f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)"),
         (
             TOLD_BY_THE_BACKEND
             + error(
                 f"failed to load 'm' version 1: Invalid argument: failed to run warmup sample 'zeros': {WARMUP_ERROR}; "
             ),
             "1",
-            f"{WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
+            f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
         ),
     ],
     ids=["by Triton", "a shape that Triton refuses", "a file that is missing", "before a crash", "by both"],

@@ -158,14 +158,15 @@ def _warmup(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     sent = [tensor for tensor in inputs if _text(tensor, "optional") != "true"]
     if not sent:
         return []
+    shown = ", ".join(f"{_text(tensor, 'name')} {_dims(tensor)}" for tensor in sent)
     sample: Message = {
-        "name": ["zeros"],
+        # Of a warm-up that fails Triton tells the name, and nothing else of what it sent.
+        "name": [f"zeros for {shown}"],
         "batch_size": [1],
         "count": [WARMUP_RUNS],
         "inputs": [_zeros(tensor) for tensor in sent],
     }
     message["model_warmup"] = [sample]
-    shown = ", ".join(f"{_text(tensor, 'name')} {_dims(tensor)}" for tensor in sent)
     why = "The first requests compile the model, which takes longer than the rest: no client should wait for it."
     return [Choice("warmup", f"{WARMUP_RUNS} requests of zeros: {shown}", why)]
 

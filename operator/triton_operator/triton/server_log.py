@@ -57,7 +57,7 @@ _DIED = re.compile(r"model process of '(?P<model>[^']*)' died: (?P<how>.+)")
 
 _SERVICE = re.compile(r"(?P<message>failed to start \w+ service: .+)")
 _CREATE = re.compile(r"^error: creating server: (?P<message>.+)")
-_WARMUP_DEATH = re.compile(r"warm-up of model '(?P<model>[^']+)' failed: (?P<message>.+)")
+_WARMUP_DEATH = re.compile(r"warm-up of model '(?P<model>[^']+)' version (?P<version>\d+) failed: (?P<message>.+)")
 """Printed by the CPU image's backend, because this Triton may crash before it says so."""
 _UNKNOWN_FLAG = re.compile(r"unrecognized option '(?P<flag>[^']+)'")
 _USAGE = re.compile(r"\s+--[a-z][a-z-]+ <|\s+DEPRECATED: Please use --")
@@ -97,7 +97,7 @@ class _Reading:
         self._others: list[Failure] = []
         self._last: list[Failure] = []
         self._config_error = ""
-        self._warmups: dict[str, str] = {}
+        self._warmups: dict[str, Failure] = {}
 
     def add(self, content: str) -> None:
         """Take in one line."""
@@ -110,7 +110,10 @@ class _Reading:
         elif found := _NO_VERSION.search(content):
             self._add_load(found["model"], "", found["message"], _load_reason(found["message"]))
         elif found := _WARMUP_DEATH.search(content):
-            self._warmups.setdefault(found["model"], found["message"])
+            told = f"warm-up failed: {found['message']}"
+            self._warmups.setdefault(
+                found["model"], LoadFailure(found["model"], found["version"], readable(told), Reason.WARMUP_FAILED)
+            )
         elif found := _DIED.search(content):
             self._add_death(found["model"], found["how"].strip())
         else:
@@ -118,20 +121,15 @@ class _Reading:
 
     def failures(self) -> list[Failure]:
         """A killed model process comes first: a load that fails with it is its consequence."""
-        crashed = [
-            LoadFailure(model, "", readable(message), Reason.WARMUP_FAILED) for model, message in self._warmups.items()
-        ]
-        return _unique([*self._killed, *crashed, *self._loads.values(), *self._others]) or self._last
+        found = [*self._killed, *self._warmups.values(), *self._loads.values(), *self._others]
+        return list(dict.fromkeys(found)) or self._last
 
     def _add_load(self, model: str, version: str, message: str, reason: str) -> None:
-        """The better half of some sentences stands one line earlier.
-
-        Triton names the unparsable file, protobuf the place in it; Triton a warm-up's error, the backend its shapes.
-        """
+        """The better half of some stands one line earlier: protobuf's place in a file, the backend's shapes."""
         if self._config_error and "failed to read text proto" in message:
             message, self._config_error = f"{message}: {self._config_error}", ""
-        if reason == Reason.WARMUP_FAILED:
-            message = self._warmups.pop(model, message)
+        if reason == Reason.WARMUP_FAILED and model in self._warmups:
+            return
         self._loads.setdefault((model, version), LoadFailure(model, version, readable(message), reason))
 
     def _add_death(self, model: str, how: str) -> None:
@@ -201,7 +199,3 @@ def _usage(lines: list[str]) -> list[Failure]:
     told = readable("\n".join(lines[end + 1 :]))
     message = f"Triton refuses its arguments: {told}" if told else _UNKNOWN_ARGUMENT
     return [ServerFailure(message, reason=Reason.SERVER_ARGUMENT_INVALID)]
-
-
-def _unique(failures: list[Failure]) -> list[Failure]:
-    return list(dict.fromkeys(failures))

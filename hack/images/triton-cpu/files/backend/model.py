@@ -43,7 +43,7 @@ class TritonPythonModel:
         optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false").lower() != "true"
         self._module = torchscript_file.prepare(module, optimized=optimized)
         self._batched = int(config.get("max_batch_size", 0)) > 0
-        self._warmup = WarmUp(config)
+        self._warmup = WarmUp(config, args["model_version"])
         gc.collect()
         gc.freeze()  # What is loaded stays; the collector need not look at it again with each request.
 

@@ -16,8 +16,8 @@ import torch
 class WarmUp:
     """Counts the requests of the warm-up, which come before all others."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._model = config["name"]
+    def __init__(self, config: dict[str, Any], version: str) -> None:
+        self._about = f"model '{config['name']}' version {version}"
         self._names = [entry["name"] for entry in config.get("input", [])]
         self._left = sum(_requests(sample) for sample in config.get("model_warmup", []))
 
@@ -28,7 +28,7 @@ class WarmUp:
         self._left -= len(sent)
         for inputs, reason in zip(sent, reasons, strict=True):
             if reason:
-                told = f"warm-up of model '{self._model}' failed: {reason}{self._describe(inputs)}"
+                told = f"warm-up of {self._about} failed: {reason}{self._describe(inputs)}"
                 print(" ".join(told.split()), file=sys.stderr, flush=True)
                 return
 
