@@ -30,7 +30,7 @@ _PULL_REASONS = frozenset(
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _PAST_THE_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
 """Events after which an older warning about a volume is history."""
-_SPACE = re.compile(r"emptydir volume|ephemeral[- ]storage|nodefs|imagefs|containerfs|inodes", re.IGNORECASE)
+_SPACE = re.compile(r"emptydir volume|ephemeral[- ](?:local )?storage|nodefs|imagefs|containerfs|inodes", re.IGNORECASE)
 """In the kubelet's sentences about evictions that are about disks or memory-backed volumes."""
 _MISSING = re.compile(r"not found|non-existent")
 _PASSING = re.compile(r"not registered|failed to sync \w+ cache")
@@ -48,7 +48,7 @@ def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosi
     ):
         if found:
             return (found._replace(outlook=outlook(found.reason)),)
-    return _prepare_failed(pod) or _server_failed(pod) or _volume_not_mounted(pod, events)
+    return _prepare_failed(pod) or _server_failed(pod, spec) or _volume_not_mounted(pod, events)
 
 
 def judge_eviction(pod: Pod, spec: Spec) -> Diagnosis | None:
@@ -127,11 +127,11 @@ def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
     return judge_end(container, ended) if container and ended and ended.exit_code else ()
 
 
-def _server_failed(pod: Pod) -> tuple[Diagnosis, ...]:
+def _server_failed(pod: Pod, spec: Spec) -> tuple[Diagnosis, ...]:
     for container in pod.containers:
         ended = None if container.init or container.ready else last_end(container)
         if ended:
-            return judge_end(container, ended)
+            return judge_end(container, ended, spec.triton.extra_args)
     return ()
 
 

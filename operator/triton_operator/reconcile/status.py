@@ -91,7 +91,7 @@ def _failures(pod: Pod, spec: Spec) -> list[Failure]:
         ended = last_end(container)
         if ended is None or (ended.exit_code == 0 and container.init):
             continue
-        judged = judge_end(container, ended)[0]
+        judged = judge_end(container, ended, spec.triton.extra_args)[0]
         found.append(
             Failure(
                 pod=pod.name,
