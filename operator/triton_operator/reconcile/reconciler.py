@@ -29,7 +29,7 @@ from triton_operator.reconcile.observation import (
     own,
     read_pod_events,
 )
-from triton_operator.reconcile.situation import assess
+from triton_operator.reconcile.situation import assess, time_left
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.store import ChildId, Key, Known, Store, View
 from triton_operator.reconcile.transitions import announce
@@ -157,11 +157,11 @@ class Reconciler:
 
 
 def _look_again(observation: Observation, blocked: Blocked | None) -> float | None:
-    """Nobody tells us when a stranger's object goes, or when the kubelet has written an Event."""
+    """Nobody tells when a stranger's object goes, the kubelet has written an Event, or an eviction is old news."""
     if blocked:
         return BLOCKED_RETRY_SECONDS
-    ages = [observation.now - created(pod) for pod in observation.pods if is_hanging(pod)]
-    if not ages:
-        return None
     # The longer a pod hangs, the less likely is news: a big image may be pulled for half an hour.
-    return min(max(min(ages), PENDING_GRACE), LONGEST_LOOK).total_seconds()
+    ages = [observation.now - created(pod) for pod in observation.pods if is_hanging(pod)]
+    looks = [min(max(min(ages), PENDING_GRACE), LONGEST_LOOK)] if ages else []
+    ends = filter(None, (time_left(pod, observation.now) for pod in observation.pods))
+    return min((look.total_seconds() for look in (*looks, *ends)), default=None)

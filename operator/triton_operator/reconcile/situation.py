@@ -113,14 +113,15 @@ def _diagnose(observation: Observation, current: tuple[Pod, ...], pods: tuple[Po
     unready = [pod for pod in pods if not is_ready(pod)]
     found = [each for pod in unready for each in diagnose(pod, observation.pod_events.get(pod.uid, ()), spec)]
     if unready and not found:
-        over = [judge_eviction(pod, spec) for pod in current if is_over(pod) and _is_news(pod, observation.now)]
+        over = [judge_eviction(pod, spec) for pod in current if time_left(pod, observation.now)]
         found = [diagnosis for diagnosis in over if diagnosis]
     return tuple(sorted(found, key=lambda diagnosis: diagnosis.reason not in TERMINAL))
 
 
-def _is_news(pod: Pod, now: datetime) -> bool:
-    end = moment(ended_at(pod))
-    return end is not None and now - end < EVICTION_IS_NEWS
+def time_left(pod: Pod, now: datetime) -> timedelta:
+    """How long the end of a pod is news still; nothing for one that is not over."""
+    end = moment(ended_at(pod)) if is_over(pod) else None
+    return max(EVICTION_IS_NEWS - (now - end), timedelta(0)) if end else timedelta(0)
 
 
 def ended_at(pod: Pod) -> str:
