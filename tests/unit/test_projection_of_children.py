@@ -19,6 +19,7 @@ from triton_operator.cluster.observed import (
     RevisionState,
 )
 from triton_operator.cluster.projection import identify, project_child
+from triton_operator.cluster.projector import RECENT, Projector
 
 Object = dict[str, Any]
 
@@ -207,3 +208,22 @@ def test_a_projection_keeps_nothing_of_the_bytes_it_came_from() -> None:
     """500 deployments must not hold all JSON they were read from."""
     child = project(a_stored("ConfigMap", data={"config": "x" * 100_000}))
     assert len(msgspec.json.encode(child)) < 400
+
+
+def test_a_version_is_projected_once_for_the_answer_and_its_event() -> None:
+    """Whichever comes second finds the work done; what comes after that, or in another version, is projected anew."""
+    projector = Projector()
+    body = encode(a_stored("Service"))
+    first = projector.project(Kind.SERVICE, body)
+    assert projector.project(Kind.SERVICE, body) is first
+    assert projector.project(Kind.SERVICE, body) is not first
+    later = encode(a_stored("Service", metadata={"resourceVersion": "10000"}))
+    assert projector.project(Kind.SERVICE, later).resource_version == 10000
+
+
+def test_versions_that_come_once_are_not_remembered_for_ever() -> None:
+    """Those that other hands wrote."""
+    projector = Projector()
+    for number in range(2 * RECENT):
+        projector.project(Kind.SERVICE, encode(a_stored("Service", metadata={"resourceVersion": str(number)})))
+    assert len(projector._recent) == RECENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.fake_clock import FakeClock
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.observed import Child, Kind
-from triton_operator.cluster.projection import child_projection
+from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN
 
@@ -102,7 +103,7 @@ async def begin(
                 CHILDREN[Kind.SERVICE],
                 namespace,
                 selector="a=b",
-                project=child_projection(Kind.SERVICE),
+                project=partial(Projector().project, Kind.SERVICE),
                 sink=sink,
                 clock=clock,
                 pause=clock.pause,
@@ -275,7 +276,7 @@ async def test_an_event_that_comes_in_pieces_is_put_together(sink: Recorder, ser
             CHILDREN[Kind.SERVICE],
             None,
             selector="",
-            project=child_projection(Kind.SERVICE),
+            project=partial(Projector().project, Kind.SERVICE),
             sink=sink,
         )
         lines = b"".join(

@@ -20,7 +20,8 @@ from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavaila
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
-from triton_operator.cluster.projection import identify, project_child
+from triton_operator.cluster.projection import identify
+from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
 from triton_operator.cluster.replica_sets import mounted_config_maps
 from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
@@ -53,11 +54,13 @@ class HttpCluster:
         instance: str,
         time_left: Callable[[], float] = lambda: math.inf,
         now: Callable[[], str] = _utc_now,
+        projector: Projector | None = None,
     ) -> None:
         self._client = client
         self._instance = instance
         self._time_left = time_left
         self._now = now
+        self._projector = projector or Projector()
 
     async def create(self, manifest: Manifest) -> Child:
         """Server-side apply that succeeds only when nothing of that name exists; raises Conflict otherwise.
@@ -65,11 +68,11 @@ class HttpCluster:
         An apply rather than a POST: after a POST the fields belong to an `Update` entry too, and a field that a
         later apply drops would stay.
         """
-        return project_child(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
+        return self._projector.project(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
         """Forced server-side apply on the object with this uid; raises Conflict when it is another one by now."""
-        return project_child(*await self._apply(manifest, {"uid": uid}, manager))
+        return self._projector.project(*await self._apply(manifest, {"uid": uid}, manager))
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Put the manifest's content in place of the object's, so that foreign additions go.
@@ -85,7 +88,7 @@ class HttpCluster:
         if has_update_entries(orjson.loads(answer)):
             _, answer = await self._apply(manifest, {"uid": uid}, MANAGER)
             answer = await self._put(manifest, without_update_entries(orjson.loads(answer)))
-        return project_child(kind, answer)
+        return self._projector.project(kind, answer)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete this very object; one that is gone already is fine."""
@@ -98,7 +101,7 @@ class HttpCluster:
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, past all caches."""
         try:
-            return project_child(
+            return self._projector.project(
                 kind, await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
             )
         except NotFound:

@@ -7,12 +7,11 @@ writes maps in sorted order, in watches as in answers.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
 from triton_operator.api.names import KIND as OWNER_KIND
 from triton_operator.cluster.observed import (
     AutoscalerState,
@@ -34,7 +33,7 @@ from triton_operator.cluster.stored_objects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 _OURS = frozenset({MANAGER, SCALE_MANAGER})
 _ROLLOUT_ANNOTATIONS = "deployment.kubernetes.io/"
@@ -43,7 +42,8 @@ _ROLLOUT_ANNOTATIONS = "deployment.kubernetes.io/"
 _decode_child = msgspec.json.Decoder(StoredChild).decode
 _decode_any = msgspec.json.Decoder(StoredObject).decode
 _decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode_metadata = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+_ABSENT = msgspec.Raw(b"null")
 
 
 def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
@@ -76,11 +76,6 @@ def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[Condition
     return tuple(Condition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions)
 
 
-def child_projection(kind: Kind) -> Callable[[bytes | msgspec.Raw], Child]:
-    """`project_child` for one kind, as a reflector wants it."""
-    return lambda body: project_child(kind, body)
-
-
 def _is_deployment(owner: Owner) -> bool:
     """Whatever the version: the owner may have been written by an operator of another one."""
     return owner.kind == OWNER_KIND and owner.api_version.startswith(f"{GROUP}/")
@@ -88,30 +83,21 @@ def _is_deployment(owner: Owner) -> bool:
 
 def _fingerprint(stored: StoredChild) -> str:
     """16 hexadecimal digits over everything a user or a controller could change by hand; no status in it."""
-    digest = blake2b(digest_size=8)
-    for field, value in stored.spec.items():
-        digest.update(field.encode())
-        digest.update(value)
-    for part in (stored.data, stored.binary_data):
-        digest.update(b"\0")
-        digest.update(part)
-    digest.update(
-        _encode_metadata(
-            (
-                stored.immutable,
-                stored.revision,
-                stored.automount_service_account_token,
-                stored.metadata.labels,
-                {
-                    key: value
-                    for key, value in stored.metadata.annotations.items()
-                    if not key.startswith(_ROLLOUT_ANNOTATIONS)
-                },
-                stored.metadata.owner_references,
-            )
-        )
+    annotations = {
+        key: value for key, value in stored.metadata.annotations.items() if not key.startswith(_ROLLOUT_ANNOTATIONS)
+    }
+    content = (
+        stored.spec,
+        stored.data or _ABSENT,
+        stored.binary_data or _ABSENT,
+        stored.immutable,
+        stored.revision,
+        stored.automount_service_account_token,
+        stored.metadata.labels,
+        annotations,
+        stored.metadata.owner_references,
     )
-    return digest.hexdigest()
+    return content_hash(_encode(content), 16)
 
 
 def _is_foreign(kind: Kind, entry: ManagedFields) -> bool:

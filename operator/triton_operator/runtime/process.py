@@ -18,6 +18,7 @@ from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.lease import Elector
+from triton_operator.cluster.projector import Projector
 from triton_operator.reconcile.store import Key
 from triton_operator.runtime import framework
 from triton_operator.runtime.health import HealthServer
@@ -58,7 +59,10 @@ class Process:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.client = ApiClient(connection, observe=self.metrics.api_request)
         self.elector = Elector(self.client, self._lease_namespace(), options.identity)
-        cluster = HttpCluster(self.client, instance=options.identity, time_left=self.elector.time_left)
+        projector = Projector()
+        cluster = HttpCluster(
+            self.client, instance=options.identity, time_left=self.elector.time_left, projector=projector
+        )
         self.intake = DeploymentIntake(store, self.queue)
         self.resync = Resync(
             self.client,
@@ -67,7 +71,7 @@ class Process:
             lambda: self.queue.add_all(store.keys()),
             interval=options.resync_seconds,
         )
-        self.reflectors = build_reflectors(self.client, options.namespace, store, self.queue)
+        self.reflectors = build_reflectors(self.client, options.namespace, store, self.queue, projector)
         self.workers = Workers(
             self.queue,
             build_reconcile(cluster),

@@ -5,11 +5,13 @@ One connection each, only objects with our label; `process` runs the reflectors.
 
 from __future__ import annotations
 
+from functools import partial
+
 from triton_operator.api.names import COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.observed import Child, Kind, Pod
 from triton_operator.cluster.pod_projection import project_pod
-from triton_operator.cluster.projection import child_projection
+from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
 from triton_operator.reconcile.store import Key
@@ -23,7 +25,7 @@ AnyReflector = Reflector[Child] | Reflector[Pod]
 
 
 def build_reflectors(
-    client: ApiClient, namespace: str | None, store: Tables, queue: WorkQueue[Key]
+    client: ApiClient, namespace: str | None, store: Tables, queue: WorkQueue[Key], projector: Projector
 ) -> list[AnyReflector]:
     """One reflector per kind, not running yet."""
     children: list[AnyReflector] = [
@@ -32,7 +34,7 @@ def build_reflectors(
             CHILDREN[kind],
             namespace,
             selector=SELECTOR,
-            project=child_projection(kind),
+            project=partial(projector.project, kind),
             sink=ChildIntake(kind, namespace, store, queue),
         )
         for kind in Kind

@@ -1,0 +1,38 @@
+"""Projects children, each version of one only once.
+
+The answer to a write and the event that tells of it are the same version of the same object, and either may come
+first: whichever is second finds the work done. `HttpCluster` and the reflectors share one Projector.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triton_operator.cluster.projection import identify, project_child
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from triton_operator.cluster.observed import Child, Kind
+
+RECENT = 256
+"""Versions remembered at most: those that others wrote come only once."""
+
+
+class Projector:
+    """`project_child` with a memory of what it projected last."""
+
+    def __init__(self) -> None:
+        self._recent: dict[tuple[str, str], Child] = {}
+
+    def project(self, kind: Kind, body: bytes | msgspec.Raw) -> Child:
+        """A child object; raises msgspec.DecodeError when the bytes are no such object."""
+        found = identify(body)
+        version = (found.uid, found.resource_version)
+        known = self._recent.pop(version, None)
+        if known is not None:
+            return known
+        child = self._recent[version] = project_child(kind, body)
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+        return child
