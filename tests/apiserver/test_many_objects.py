@@ -22,9 +22,11 @@ from triton_operator.cluster.observed import Kind
 COUNT = 500
 CPU_MILLISECONDS_PER_OBJECT = 8.0
 """On a quiet core of usual speed; how slow this one is, is measured in the same run."""
-INSTRUCTIONS_PER_MILLISECOND = 3e6
-"""3 GHz and one instruction a cycle, which is modest; what is limited where the processor can count, because seconds
-on a shared machine say more about its neighbours than about the operator."""
+INSTRUCTIONS_PER_OBJECT = 15e6
+"""What is limited where the processor can count, because seconds on a shared machine say more about its neighbours
+than about the operator: a quarter more than was reached."""
+SCRAPE_SECONDS = 5.0
+"""Between two looks at the operator's metrics, whose writing costs it as much as half an object."""
 USUAL_COPY = 47e-9
 """CPU seconds for each byte of JSON, to deep-copy a live Deployment: typical of the two-core machines that this is
 developed on (260 µs for 5.5 KB). Shared machines were seen up to four times slower, and then everything is."""
@@ -67,7 +69,10 @@ async def test_five_hundred_objects_cost_little_and_nothing_at_rest(
     assert all(writes[kind] <= children[kind] for kind in children), writes
     assert writes["ModelDeployment/status"] <= 2 * COUNT
     assert not at_rest
-    assert (instructions / INSTRUCTIONS_PER_MILLISECOND or spent / slowness) <= CPU_MILLISECONDS_PER_OBJECT
+    if counter:
+        assert instructions <= INSTRUCTIONS_PER_OBJECT
+    else:
+        assert spent / slowness <= CPU_MILLISECONDS_PER_OBJECT
 
 
 async def _until_written(operator: OperatorProcess, sample: Object) -> float:
@@ -80,7 +85,7 @@ async def _until_written(operator: OperatorProcess, sample: Object) -> float:
     async with asyncio.timeout(300):
         while operator.writes()["ModelDeployment/status"] < COUNT:
             seen.append(_copy_seconds(sample) / size / USUAL_COPY)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(SCRAPE_SECONDS)
     return statistics.median(seen)
 
 

@@ -134,11 +134,18 @@ async def test_an_answer_that_is_none_is_an_error_and_the_next_request_has_its_o
 ) -> None:
     async with scripted(broken, None, HELLO) as (_, exchange):
         with pytest.raises(OSError):  # noqa: PT011 - which of them is the system's business
-            async with asyncio.timeout(0.2):
-                await exchange.ask("GET", "/")
+            await exchange.ask("GET", "/", within=0.2)
         with pytest.raises(ConnectionError):
             await exchange.ask("GET", "/")
         assert (await exchange.ask("GET", "/")).body == b"hello"
+
+
+async def test_an_answer_that_does_not_come_in_time_is_an_error() -> None:
+    async with scripted([], HELLO) as (server, exchange):
+        with pytest.raises(TimeoutError, match="no answer within"):
+            await exchange.ask("GET", "/", within=0.05)
+        assert (await exchange.ask("GET", "/")).body == b"hello"
+    assert server.connections == 2
 
 
 async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:

@@ -7,9 +7,9 @@ none came.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode, urlsplit
@@ -27,15 +27,12 @@ from triton_operator.cluster.errors import (
     Terminating,
     Unavailable,
 )
-from triton_operator.cluster.exchange import Content, Exchange
+from triton_operator.cluster.exchange import WITHIN, Content, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from triton_operator.cluster.connection import Connection
-
-WITHIN = 30.0
-"""Seconds that a request may take, if nothing shorter is asked for."""
 
 _ERRORS: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Denied}
 _OUTAGES = (aiohttp.ClientError, TimeoutError, OSError)
@@ -106,12 +103,13 @@ class ApiClient:
         target = self._target(path, query)
         token = self._connection.token()
         content = None if body is None else Content(content_type, body)
+        end = time.monotonic() + within
         status = 0
         try:
-            async with asyncio.timeout(within):
-                answer = await self._exchange.ask(verb, target, content, token)
-                if answer.status == HTTPStatus.UNAUTHORIZED and (renewed := self._connection.renewed(token)):
-                    answer = await self._exchange.ask(verb, target, content, renewed)
+            answer = await self._exchange.ask(verb, target, content, token, within=within)
+            if answer.status == HTTPStatus.UNAUTHORIZED and (renewed := self._connection.renewed(token)):
+                left = max(end - time.monotonic(), 0)
+                answer = await self._exchange.ask(verb, target, content, renewed, within=left)
             status = answer.status
         except OSError as error:  # a TimeoutError is one too
             raise _outage(verb, kind, error) from error

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 IDLE = 15.0
 """Seconds after which a connection is not used again: what is between us and the server may have forgotten it."""
 
+WITHIN = 30.0
+"""Seconds that a request may take, if nothing shorter is asked for."""
+
 CONNECT = 5.0
 """Seconds for opening a connection, TLS included."""
 
@@ -56,8 +59,10 @@ class Exchange:
         self._clock = clock
         self._idle: deque[_Connection] = deque()
 
-    async def ask(self, verb: str, target: str, content: Content | None = None, token: str = "") -> Answer:
-        """Send one request, for as long as it takes; raises OSError when no whole answer came."""
+    async def ask(
+        self, verb: str, target: str, content: Content | None = None, token: str = "", *, within: float = WITHIN
+    ) -> Answer:
+        """Send one request; raises OSError when no whole answer came, TimeoutError after `within` seconds."""
         if not f"{target}{token}".isprintable() or " " in target:
             raise ValueError(f"{target!r} is no target of a request, or the token has several lines")
         head = f"{verb} {target} HTTP/1.1\r\n{self._always}"
@@ -65,8 +70,9 @@ class Exchange:
             head += f"Authorization: Bearer {token}\r\n"
         if content:
             head += f"Content-Type: {content.type}\r\nContent-Length: {len(content.body)}\r\n"
-        connection = self._take() or await self._open()
-        answer = await connection.ask(f"{head}\r\n".encode("latin-1") + (content.body if content else b""))
+        connection = self._take() or await self._open(min(within, CONNECT))
+        request = f"{head}\r\n".encode("latin-1") + (content.body if content else b"")
+        answer = await connection.ask(request, within)
         if connection.reusable:
             connection.idle_since = self._clock()
             self._idle.append(connection)
@@ -86,8 +92,8 @@ class Exchange:
                 return connection
         return None
 
-    async def _open(self) -> _Connection:
-        async with asyncio.timeout(CONNECT):
+    async def _open(self, within: float) -> _Connection:
+        async with asyncio.timeout(within):
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
         return connection
@@ -105,20 +111,28 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._retry_after = ""
 
-    async def ask(self, request: bytes) -> Answer:
+    async def ask(self, request: bytes, within: float) -> Answer:
         """Send and wait; whoever stops waiting leaves a connection that is closed."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(within, self._fail, TimeoutError(f"no answer within {within:g} s"))
         self._transport.write(request)
         try:
             return await self._waiter
         except BaseException:
             self.close()
             raise
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         """Close it at once, whatever is under way."""
         self.reusable = False
         self._transport.abort()
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_exception(error)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
@@ -127,16 +141,14 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, by whomever."""
         self.reusable = False
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_exception(exc or ConnectionResetError("the server closed the connection"))
+        self._fail(exc or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
         """Parse; what is no HTTP is the end of the connection."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self._waiter and not self._waiter.done():
-                self._waiter.set_exception(ConnectionAbortedError(f"the server's answer is no HTTP: {error}"))
+            self._fail(ConnectionAbortedError(f"the server's answer is no HTTP: {error}"))
             self.close()
 
     def on_message_begin(self) -> None:

@@ -15,11 +15,11 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
-from triton_operator.cluster.client import WITHIN
 from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from triton_operator.cluster.event_objects import build_event, read_events
+from triton_operator.cluster.exchange import WITHIN
 from triton_operator.cluster.listing import list_all
-from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.observed import KINDS, Kind
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
@@ -183,5 +183,5 @@ class HttpCluster:
 
 
 def _address(manifest: Manifest) -> tuple[Kind, str]:
-    kind = Kind(manifest["kind"])
+    kind = KINDS[manifest["kind"]]
     return kind, CHILDREN[kind].path(manifest["metadata"]["namespace"], manifest["metadata"]["name"])

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
+import orjson
 
 from triton_operator.api.names import content_hash
-from triton_operator.cluster.observed import Child, DeploymentState, Kind
+from triton_operator.cluster.observed import KINDS, Child, DeploymentState, Kind
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.store import ChildId
 
@@ -98,12 +98,12 @@ def hand_over_step(child: Child, replicas: int) -> Step:
 
 def identity(manifest: Manifest) -> ChildId:
     """Kind and name of a manifest."""
-    return Kind(manifest["kind"]), manifest["metadata"]["name"]
+    return KINDS[manifest["kind"]], manifest["metadata"]["name"]
 
 
 def digest(manifest: Manifest) -> str:
     """Hash of a manifest. Sorted, because a revision comes back from the API server with its keys in another order."""
-    return content_hash(msgspec.json.encode(manifest, order="sorted"), 16)
+    return content_hash(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS), 16)
 
 
 def _step_for(child_id: ChildId, manifest: Manifest, child: Child | None, applied: Applied | None) -> Step | None:
