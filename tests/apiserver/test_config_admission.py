@@ -25,6 +25,8 @@ QUEUE = {
     "allowTimeoutOverride": True,
 }
 MODEL: dict[str, Any] = {"name": "digits", "config": CONFIG}
+GPUS = {"gpu": {"count": 2}}
+"""What instances on GPUs need beside the models."""
 
 FULL_MODELS: dict[str, list[dict[str, Any]]] = {
     "dynamic batching": [
@@ -366,9 +368,9 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
 }
 
 
-def spec_with(models: list[dict[str, Any]]) -> dict[str, Any]:
+def spec_with(models: list[dict[str, Any]], **others: Any) -> dict[str, Any]:
     """A spec of these models."""
-    return MINIMAL | {"models": models}
+    return MINIMAL | {"models": models} | others
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -377,7 +379,7 @@ def test_bad_config_is_refused_at_its_field(api: Api, namespace: str, case: str)
     place, value, field, words = BAD[case]
     model = MODEL | {"config": NOTHING} if place == "configMapRef" and case != "config twice" else MODEL
     model = {name: content for name, content in model.items() if content is not NOTHING}
-    spec = changed(spec_with([model, {"name": "other"}]), f"models.0.{place}", value)
+    spec = changed(spec_with([model, {"name": "other"}], **GPUS), f"models.0.{place}", value)
     with pytest.raises(Refused) as refused:
         create(api, namespace, deployment(spec))
     assert refused.value.code == 422, refused.value
@@ -422,6 +424,23 @@ def test_bad_ensemble_is_refused_at_its_field(
     assert len(refused.value.fields) == 1, refused.value.fields
 
 
+@pytest.mark.parametrize(
+    ("config", "others", "words"),
+    [
+        ({"instanceGroups": [{"kind": "GPU"}]}, {}, "spec.gpu is not set"),
+        ({"instanceGroups": [{"kind": "GPU", "gpus": [1]}]}, {"gpu": {}}, "beyond spec.gpu.count"),
+        ({"instanceGroups": [{"kind": "GPU", "gpus": [0, 2]}]}, {"gpu": {"count": 2}}, "beyond spec.gpu.count"),
+    ],
+)
+def test_what_the_pod_does_not_have_is_refused(
+    api: Api, namespace: str, config: dict[str, Any], others: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        create(api, namespace, deployment(spec_with([{"name": "digits", "config": config}], **others)))
+    assert set(refused.value.fields) == {"spec.models"}
+    assert words in refused.value.fields["spec.models"]
+
+
 @pytest.mark.parametrize("place", ["config.dynamicBatch", "config.inputs.0.shape", "config.ensemble.scheduler"])
 def test_misspelt_field_of_a_config_is_refused(api: Api, namespace: str, place: str) -> None:
     with pytest.raises(Refused) as refused:
@@ -433,6 +452,6 @@ def test_misspelt_field_of_a_config_is_refused(api: Api, namespace: str, place: 
 def test_every_field_is_accepted_and_kept(api: Api, namespace: str, case: str) -> None:
     """Every field of a configuration survives storage as it was written, and the operator reads it."""
     models = FULL_MODELS[case]
-    stored = create(api, namespace, deployment(spec_with(models)))["spec"]["models"]
+    stored = create(api, namespace, deployment(spec_with(models, **GPUS)))["spec"]["models"]
     assert stored == models
     assert json.loads(msgspec.json.encode(msgspec.convert(stored, tuple[Model, ...]))) == models

@@ -198,3 +198,12 @@ def test_a_typed_configuration_without_a_format_is_torchscript() -> None:
     with pytest.raises(InvalidSpec, match="TorchScript needs Triton's backend pytorch"):
         render(a_deployment(models=[TYPED]), python_only)
     assert render(a_deployment(models=[OWN]), python_only)
+
+
+def test_a_contradiction_in_a_configuration_is_refused_before_there_is_a_pod() -> None:
+    """Reshapes cannot be counted by the API server's rules."""
+    tensor = {"name": "INPUT__0", "dataType": "FP32", "dims": [4], "reshape": [3]}
+    model = {"name": "other", "config": {"inputs": [tensor]}}
+    with pytest.raises(InvalidSpec, match=r"inputs\[0\].reshape: \[3\] does not have as many") as refused:
+        render(a_deployment(models=[OWN, model]), SETTINGS)
+    assert refused.value.path == "spec.models[1].config"

@@ -18,6 +18,7 @@ from triton_operator.api.model import Model
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.server_environment import cpu_limit
+from triton_operator.triton.config_check import check
 from triton_operator.triton.config_text import Message
 from triton_operator.triton.config_writer import write
 from triton_operator.triton.defaults import Choice, Facts, complete
@@ -77,6 +78,7 @@ def _render(spec: Spec, index: int, model: Model) -> RenderedConfig:
     if model.config is None:
         return RenderedConfig(model, f"{index}.pbtxt" if model.config_map_ref else "", facts)
     try:
+        check(model.config)
         message = to_message(model.config, name=model.name, format=model.format, version_policy=model.version_policy)
     except ConfigError as error:
         raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].config", str(error)) from error
