@@ -63,7 +63,11 @@ CONTAINERD = GoModule(
 )
 NETPOL = GoModule(name="netpol", folder=HACK / "netpol", programs=("netpol",))
 KIND = GoModule(name="kind", folder=HACK / "tools" / "kind", programs=("kind",), main=False, tools=True)
-MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND)
+VERSITYGW = GoModule(
+    name="versitygw", folder=HACK / "tools" / "versitygw", programs=("versitygw",), main=False, tools=True
+)
+"""An S3 server for the tests, over a folder."""
+MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW)
 
 # program -> (Debian package, path below the unpacked root)
 PACKAGED = {
@@ -139,7 +143,8 @@ def _module_of(name: str) -> GoModule:
     for module in MODULES:
         if name in module.programs:
             return module
-    msg = f"no program is called {name!r}; there are {', '.join(sorted({*ALL, *NETPOL.programs, *KIND.programs}))}"
+    known = sorted({*ALL, *(program for module in MODULES for program in module.programs)})
+    msg = f"no program is called {name!r}; there are {', '.join(known)}"
     raise ValueError(msg)
 
 
