@@ -44,13 +44,14 @@ fmt:  ## Format and mend what ruff can mend.
 	@$(DEV) ruff format
 	@$(DEV) ruff check --fix
 
-.PHONY: test-unit test-wiring test-training test-chart test-apiserver
+.PHONY: test-unit test-wiring test-training test-chart test-sources test-apiserver
 test-unit:  ## Pure code, property tests: seconds.
 test-wiring:  ## Event handlers against an API server in the process: seconds.
 test-training:  ## Train the models again and compare with their cards: a minute or two.
 test-chart:  ## The rendered chart: seconds.
+test-sources:  ## Models from a real S3 server on loopback: a minute.
 test-apiserver:  ## A real API server and etcd on loopback: a minute or two.
-test-unit test-wiring test-training test-chart test-apiserver:
+test-unit test-wiring test-training test-chart test-sources test-apiserver:
 	@$(DEV) pytest tests/$(@:test-%=%)
 
 .PHONY: e2e

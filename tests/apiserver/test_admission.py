@@ -59,7 +59,7 @@ FULL: dict[str, Any] = {
 
 # What somebody wrote, where, the field that the server names, and words of the reason.
 BAD: dict[str, tuple[str, Any, str, str]] = {
-    "no repository": ("modelRepository", {}, "modelRepository", "exactly one of image and pvc"),
+    "no repository": ("modelRepository", {}, "modelRepository", "exactly one of image, pvc, s3 and http"),
     "two repositories": ("modelRepository.pvc", {"claimName": "models"}, "modelRepository", "exactly one of image"),
     "repository forgotten": ("modelRepository", NOTHING, "modelRepository", "Required value"),
     "image with a scheme": ("modelRepository.image.reference", "oci://models:v1", "", "without a scheme"),

@@ -103,7 +103,9 @@ def test_get_all_shows_it(kubectl: Kubectl, namespace: str, path: str) -> None:
 
 def test_explain_reads_like_documentation(kubectl: Kubectl) -> None:
     """The descriptions reach the user."""
-    assert "Exactly one of `image` and `pvc`" in " ".join(kubectl("explain", "md.spec.modelRepository").split())
+    assert "Exactly one of `image`, `pvc`, `s3` and `http`" in " ".join(
+        kubectl("explain", "md.spec.modelRepository").split()
+    )
     assert "YAML reads 26.10 as the number 26.1" in " ".join(kubectl("explain", "md.spec.triton.version").split())
 
 

@@ -166,7 +166,7 @@ def test_mistakes_on_standard_input_are_said_to_be_there(
         (changed(gpu={"cuont": 1}), "spec.gpu.cuont: there is no such field; did you mean count?"),
         (changed(replicas="two"), "spec.replicas: Expected `int`, got `str`"),
         (changed(models=[]), "spec.models: name at least one model"),
-        (changed(modelRepository={}), "spec.modelRepository: set exactly one of image and pvc"),
+        (changed(modelRepository={}), "spec.modelRepository: set exactly one of image, pvc, s3 and http"),
         (changed(models=[{"name": "m", "path": "../m"}]), "leads out of the repository"),
         (changed(triton={"version": "20.01"}), "spec.triton.version: the image catalogue has no entry"),
         ({**GOOD, "apiVersion": "triton-operator.io/v9"}, "apiVersion: is 'triton-operator.io/v9', expected"),

@@ -61,6 +61,7 @@ class Reason:
     ACCESS_DENIED = "AccessDenied"  # The source refuses the credentials, or asks for some.
     SOURCE_UNTRUSTED = "SourceUntrusted"  # The source's certificate is signed by nobody that the pod trusts.
     SOURCE_UNREACHABLE = "SourceUnreachable"  # The source does not answer, or broke off.
+    SOURCE_INVALID = "SourceInvalid"  # What the source holds cannot be used: a broken archive, a name that climbs out.
     DIGEST_MISMATCH = "DigestMismatch"  # The files are others than those that were pinned; both digests are told.
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message tells what was needed.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
@@ -117,6 +118,7 @@ PREPARE_REASONS = frozenset(
         Reason.ACCESS_DENIED,
         Reason.SOURCE_UNTRUSTED,
         Reason.SOURCE_UNREACHABLE,
+        Reason.SOURCE_INVALID,
         Reason.DIGEST_MISMATCH,
         Reason.OUT_OF_SPACE,
         Reason.PREPARE_FAILED,
@@ -135,6 +137,7 @@ TERMINAL = frozenset(
         Reason.SOURCE_NOT_FOUND,
         Reason.ACCESS_DENIED,
         Reason.SOURCE_UNTRUSTED,
+        Reason.SOURCE_INVALID,
         Reason.DIGEST_MISMATCH,
         Reason.MODEL_LOAD_FAILED,
         Reason.WARMUP_FAILED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from triton_operator.api.model_config import ModelConfig
+from triton_operator.api.repository import ModelRepository
 from triton_operator.api.struct import Struct
 
 
@@ -60,6 +61,7 @@ class Model(Struct, frozen=True):
     """One model to serve; `path` is its folder in the repository and defaults to its name.
 
     Its configuration is `config`, or the text that `config_map_ref` names, or else the repository's own file.
+    `model_repository` is where this one comes from instead of from the deployment's common repository.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Model(Struct, frozen=True):
     objective: Objective | None = None
     config: ModelConfig | None = None
     config_map_ref: ConfigMapKey | None = None
+    model_repository: ModelRepository | None = None
 
     @property
     def folder(self) -> str:

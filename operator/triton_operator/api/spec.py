@@ -15,6 +15,7 @@ import msgspec
 
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.model import Model
+from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.struct import Struct
 
@@ -83,12 +84,6 @@ class Resources(Struct, frozen=True):
     limits: dict[str, str | int] = msgspec.field(default_factory=dict)
 
 
-class SecretName(Struct, frozen=True):
-    """Reference to a Secret of the same namespace."""
-
-    name: str
-
-
 class Triton(Struct, frozen=True):
     """Which server runs the models, and how much it says; `shared_memory_size` is a quantity of bytes."""
 
@@ -148,8 +143,8 @@ class Privacy(Struct, frozen=True):
 class Spec(Struct, frozen=True):
     """What a user wants served."""
 
-    model_repository: ModelRepository
     models: tuple[Model, ...]
+    model_repository: ModelRepository | None = None
     replicas: int = 1
     autoscaling: Autoscaling | None = None
     gpu: Gpu | None = None

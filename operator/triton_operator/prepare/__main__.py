@@ -15,7 +15,7 @@ from triton_operator.prepare.digest import model_digest
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import CheckedModel, check_model
-from triton_operator.prepare.repository import Repository
+from triton_operator.prepare.sources import Repositories, fetch_all
 from triton_operator.triton import preparation
 from triton_operator.triton.outcome import Prepared, PreparedModel, PrepareFailed, encode
 
@@ -31,11 +31,17 @@ def main(arguments: list[str] | None = None) -> int:
 def prepare(config: Path, source: Path, models: Path, key_file: Path) -> Prepared:
     """All steps in order; raises PrepareError, or OSError when a file cannot be read or written."""
     wanted = _read_preparation(config)
-    repository = Repository(source, wanted.source_path)
-    checked = [check_model(repository, model) for model in wanted.models]
+    repositories = Repositories(source, wanted, fetch_all(wanted.downloads))
+    checked = [check_model(repositories.of(model), model) for model in wanted.models]
     lay_out(checked, models)
     write_admin_key(key_file)
     return Prepared(tuple(_prepared(model) for model in checked))
+
+
+def fetch_only(config: Path) -> Prepared:
+    """Fetch onto volumes that outlive this pod, and look at no model; raises as `prepare`."""
+    fetch_all(_read_preparation(config).downloads, durable=True)
+    return Prepared(())
 
 
 def _read_preparation(config: Path) -> preparation.Preparation:
@@ -56,6 +62,8 @@ def _prepared(model: CheckedModel) -> PreparedModel:
 def _attempt(options: argparse.Namespace) -> Prepared | PrepareFailed:
     """Whatever goes wrong becomes an outcome: a traceback in a termination message helps nobody."""
     try:
+        if options.fetch_only:
+            return fetch_only(options.config)
         return prepare(options.config, options.source, options.models, options.key_file)
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
@@ -101,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", type=Path, default=Path(layout.MODELS_DIR), help="folder to lay the models out in")
     parser.add_argument("--key-file", type=Path, default=Path(layout.KEY_FILE), help="environment file to write")
     parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), help="where to say it")
+    parser.add_argument("--fetch-only", action="store_true", help="fetch what the list says and leave it at that")
     return parser
 
 

@@ -6,27 +6,49 @@ rule existed, or under an older CRD, reach the operator all the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpec
-from triton_operator.api.spec import Spec
+from triton_operator.api.repository import ModelRepository
+from triton_operator.api.spec import Profile, Spec
 from triton_operator.triton.versions import parse
 
 
 def validate(spec: Spec) -> None:
     """Raise InvalidSpec for the first thing that is wrong."""
-    _make_sure_there_is_one_source(spec)
     _make_sure_models_are_named_once(spec)
+    for path, repository in _repositories(spec):
+        _make_sure_there_is_one_source(path, repository)
+        _make_sure_it_may_be_fetched(path, repository, spec.privacy.profile)
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
 
 
-def _make_sure_there_is_one_source(spec: Spec) -> None:
-    sources = [spec.model_repository.image, spec.model_repository.pvc]
+def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
+    """(field, repository) of the common repository and of each model's own."""
+    if spec.model_repository:
+        yield "spec.modelRepository", spec.model_repository
+    elif any(model.model_repository is None for model in spec.models):
+        message = "is required unless every model has a modelRepository of its own"
+        raise InvalidSpec(Reason.INVALID_SPEC, "spec.modelRepository", message)
+    for index, model in enumerate(spec.models):
+        if model.model_repository:
+            yield f"spec.models[{index}].modelRepository", model.model_repository
+
+
+def _make_sure_there_is_one_source(path: str, repository: ModelRepository) -> None:
+    sources = [repository.image, repository.pvc, repository.s3, repository.http]
     if sum(source is not None for source in sources) != 1:
-        raise InvalidSpec(Reason.INVALID_SPEC, "spec.modelRepository", "set exactly one of image and pvc")
+        raise InvalidSpec(Reason.INVALID_SPEC, path, "set exactly one of image, pvc, s3 and http")
+
+
+def _make_sure_it_may_be_fetched(path: str, repository: ModelRepository, profile: Profile) -> None:
+    if repository.fetched and profile is not Profile.OPEN:
+        message = "s3 and http need privacy.profile: Open, because under Private nothing leaves a serving pod"
+        raise InvalidSpec(Reason.INVALID_SPEC, path, message)
 
 
 def _make_sure_models_are_named_once(spec: Spec) -> None:
@@ -42,10 +64,10 @@ def _make_sure_models_are_named_once(spec: Spec) -> None:
 
 def _make_sure_paths_stay_inside(spec: Spec) -> None:
     paths = {f"spec.models[{index}].path": model.path for index, model in enumerate(spec.models)}
-    if spec.model_repository.image:
-        paths["spec.modelRepository.image.path"] = spec.model_repository.image.path
-    if spec.model_repository.pvc:
-        paths["spec.modelRepository.pvc.path"] = spec.model_repository.pvc.path
+    for place, repository in _repositories(spec):
+        paths[f"{place}.image.path"] = repository.image.path if repository.image else None
+        paths[f"{place}.pvc.path"] = repository.pvc.path if repository.pvc else None
+        paths[f"{place}.s3.prefix"] = repository.s3.prefix if repository.s3 else None
     for field, path in paths.items():
         if path and ".." in PurePosixPath(path).parts:
             raise InvalidSpec(Reason.INVALID_SPEC, field, f"{path!r} leads out of the repository; remove '..'")

@@ -24,6 +24,7 @@ from triton_operator.resources.probes import build_probes
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
+from triton_operator.resources.sources import needs_fetching, prepare_mounts, server_mounts, source_volumes
 from triton_operator.triton import preparation as layout
 from triton_operator.triton.extra_args import leave_out_given
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
@@ -37,6 +38,10 @@ GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 5
 
 DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 """Asked for where the user says nothing: an autoscaler on CPU needs a request to measure against."""
+
+PREPARE_RESOURCES: Manifest = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+FETCHING_RESOURCES: Manifest = {"requests": {"cpu": "250m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+"""Where `prepare` fetches: it needs less than 100 MB itself; what it has written and the disk has not counts too."""
 
 _LOCKED_DOWN: Manifest = {
     "allowPrivilegeEscalation": False,
@@ -81,7 +86,7 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "initContainers": [_prepare_container(parts.operator_image)],
+        "initContainers": [_prepare_container(spec, parts.operator_image)],
         "containers": [_triton_container(spec, parts.server)],
         "volumes": _volumes(spec, parts),
     }
@@ -90,20 +95,17 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
     return pod | _scheduling(spec)
 
 
-def _prepare_container(operator_image: str) -> Manifest:
+def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
     return {
         "name": CONTAINER_PREPARE,
         "image": operator_image,
         "command": ["python3", "-m", "triton_operator.prepare"],
         "securityContext": _LOCKED_DOWN,
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"memory": "256Mi"},
-        },
+        "resources": FETCHING_RESOURCES if needs_fetching(spec) else PREPARE_RESOURCES,
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
         "volumeMounts": [
-            {"name": "source", "mountPath": layout.SOURCE_DIR, "readOnly": True},
+            *prepare_mounts(spec),
             {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
             {"name": "models", "mountPath": layout.MODELS_DIR},
             {"name": "key", "mountPath": layout.KEY_DIR},
@@ -133,7 +135,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
-            {"name": "source", "mountPath": layout.SOURCE_DIR, "readOnly": True},
+            *server_mounts(spec),
             {"name": "models", "mountPath": layout.MODELS_DIR, "readOnly": True},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - a volume of the pod's own
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
@@ -175,26 +177,13 @@ def _server_resources(spec: Spec) -> Manifest:
 def _volumes(spec: Spec, parts: Parts) -> list[Manifest]:
     shared_memory = shared_memory_size(spec, known_messages(parts.configs)).quantity
     return [
-        {"name": "source"} | _source_volume(spec),
+        *source_volumes(spec),
         {"name": "models", "emptyDir": {"sizeLimit": "16Mi"}},
         {"name": "config"} | config_volume(parts.config_name, parts.configs),
         {"name": "key", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
-
-
-def _source_volume(spec: Spec) -> Manifest:
-    source = spec.model_repository
-    if source.image:
-        image: Manifest = {"reference": source.image.reference}
-        if source.image.pull_policy:
-            image["pullPolicy"] = source.image.pull_policy
-        return {"image": image}
-    if source.pvc:
-        return {"persistentVolumeClaim": {"claimName": source.pvc.claim_name, "readOnly": True}}
-    message = "spec.modelRepository has no source"  # CEL and validate() both refuse it before.
-    raise AssertionError(message)
 
 
 def _scheduling(spec: Spec) -> Manifest:

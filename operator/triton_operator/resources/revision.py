@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.struct import Struct
@@ -20,6 +21,7 @@ from triton_operator.resources.model_formats import check_formats
 from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import choose_server_image
 from triton_operator.resources.settings import Settings
+from triton_operator.resources.sources import build_downloads, place_of
 from triton_operator.triton import preparation
 from triton_operator.triton.extra_args import check_extra_args
 
@@ -149,6 +151,16 @@ def build_controller_revision(deployment: ModelDeployment, revision: Revision, n
 
 
 def _preparation(spec: Spec) -> preparation.Preparation:
-    source = spec.model_repository.image or spec.model_repository.pvc
-    models = tuple(preparation.PreparationModel(name=model.name, path=model.folder) for model in spec.models)
-    return preparation.Preparation(models=models, source_path=source.path if source else "/")
+    common = spec.model_repository
+    return preparation.Preparation(
+        models=tuple(_preparation_model(spec, model) for model in spec.models),
+        source_path=common.path if common else "/",
+        downloads=build_downloads(spec),
+    )
+
+
+def _preparation_model(spec: Spec, model: Model) -> preparation.PreparationModel:
+    place = place_of(spec, model)
+    return preparation.PreparationModel(
+        name=model.name, path=model.folder, source=place.source, source_path=place.source_path
+    )

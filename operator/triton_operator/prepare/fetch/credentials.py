@@ -1,0 +1,44 @@
+"""Keys of the user's Secret, as the files that the kubelet makes of them; no value ever goes into a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from triton_operator.api.conditions import Reason
+from triton_operator.prepare.errors import PrepareError
+
+
+class Credentials:
+    """A mounted Secret."""
+
+    def __init__(self, folder: str) -> None:
+        """Read from `folder`, "" when the repository names no Secret."""
+        self._folder = Path(folder) if folder else None
+
+    def __bool__(self) -> bool:
+        return self._folder is not None
+
+    def get(self, key: str) -> str:
+        """The value of a key without the line's end, "" when there is no such key; raises PrepareError."""
+        if self._folder is None:
+            return ""
+        try:
+            value = (self._folder / key).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+        except UnicodeDecodeError:
+            value = "\0"
+        if not value.isprintable():
+            raise _unusable(f"{key} in the Secret of credentialsSecretRef has characters that cannot be sent")
+        return value
+
+    def need(self, *keys: str) -> list[str]:
+        """The values of keys that must be there; raises PrepareError naming the first that is not."""
+        for key in keys:
+            if not self.get(key):
+                raise _unusable(f"the Secret of credentialsSecretRef has no {key}")
+        return [self.get(key) for key in keys]
+
+
+def _unusable(message: str) -> PrepareError:
+    return PrepareError(Reason.ACCESS_DENIED, "", message)

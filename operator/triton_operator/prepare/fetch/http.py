@@ -1,0 +1,154 @@
+"""An archive on a web server: one file, in ranges where the server knows them.
+
+The standard library's client does: a connection for each part is no burden at 16 MiB a part, and it brings no package
+into the image. A redirect never takes the credentials to another server and never leads from https to http.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
+from typing import IO, Any, NoReturn
+from urllib.parse import urlsplit
+
+from triton_operator.api.conditions import Reason
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.fetch.credentials import Credentials
+from triton_operator.prepare.fetch.origin import CHUNK, Changed, Passing, RemoteFile
+from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
+from triton_operator.triton.preparation import Download
+
+ANSWER_SECONDS = 15
+"""Silence on a connection after which it counts as broken."""
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that other attempts may not get."""
+
+
+class HttpOrigin:
+    """The archive of a Download from a web server."""
+
+    def __init__(self, download: Download) -> None:
+        """Connect nothing yet; raises PrepareError when the Secret or the certificates cannot be used."""
+        assert download.http  # noqa: S101 -- who makes it has looked
+        self._url = download.http.url
+        self.shown = shown_url(self._url)
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": "triton-operator"}
+        if authorization := _authorization(Credentials(download.credentials)):
+            self._headers["Authorization"] = authorization
+        self._advice = (
+            "check the Secret of credentialsSecretRef, and what it may read"
+            if authorization
+            else "it wants credentials: name a Secret in credentialsSecretRef"
+        )
+        context = ssl.create_default_context()
+        if download.ca_bundle:
+            context.load_verify_locations(cadata=read_ca_bundle(download.ca_bundle))
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects())
+
+    def find(self, name: str) -> RemoteFile:
+        """Ask how large the archive is and whether parts of it can be had; raises Passing or PrepareError."""
+        with self._open({"Range": "bytes=0-0"}) as response:
+            whole = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if response.status == http.client.PARTIAL_CONTENT and whole:
+                return RemoteFile(name, "", int(whole[3]), _version(response.headers))
+            length = response.headers.get("Content-Length", "")
+            return RemoteFile(name, "", int(length) if length.isdecimal() else None, "")
+
+    def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
+        """See `Origin.read`; a file without a version comes whole, whatever is asked for."""
+        headers = {}
+        if file.version and end is not None:
+            headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": file.version}
+        with self._open(headers) as response:
+            if headers:
+                _make_sure_it_is_the_part(response, file, start)
+            while chunk := response.read(CHUNK):
+                yield chunk
+
+    @contextmanager
+    def _open(self, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a GET; whatever goes wrong until its end becomes one of our exceptions."""
+        request = urllib.request.Request(self._url, headers=self._headers | headers)  # noqa: S310 -- CEL: http, https
+        try:
+            with self._opener.open(request, timeout=ANSWER_SECONDS) as response:
+                yield response
+        except urllib.error.HTTPError as error:
+            error.close()
+            self._refused(error)
+        except urllib.error.URLError as error:
+            self._failed(error.reason if isinstance(error.reason, Exception) else error)
+        except (OSError, http.client.HTTPException) as error:
+            self._failed(error)
+
+    def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
+        answer = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
+        if error.code in _BUSY:
+            raise Passing(answer) from error
+        if error.code in {401, 403, 407}:
+            raise PrepareError(Reason.ACCESS_DENIED, "", f"{self.shown}: {answer}; {self._advice}") from error
+        raise PrepareError(Reason.SOURCE_NOT_FOUND, "", f"{self.shown}: {answer}; correct the url") from error
+
+    def _failed(self, error: Exception) -> NoReturn:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise untrusted(self.shown, error.verify_message) from error
+        if isinstance(error, TimeoutError):
+            raise Passing(f"the server did not answer for {ANSWER_SECONDS} seconds") from error
+        if isinstance(error, http.client.IncompleteRead):
+            raise Passing("the connection broke off") from error
+        raise Passing(getattr(error, "strerror", "") or type(error).__name__) from error
+
+
+def shown_url(url: str) -> str:
+    """A URL without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _authorization(credentials: Credentials) -> str:
+    if not credentials:
+        return ""
+    if token := credentials.get("token"):
+        return f"Bearer {token}"
+    pair = ":".join(credentials.need("username", "password"))
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _version(headers: Message) -> str:
+    """What `If-Range` takes: a strong ETag, else the time of the last change."""
+    etag = headers.get("ETag", "")
+    if etag.startswith('"') and etag.isprintable():
+        return etag
+    return headers.get("Last-Modified", "")
+
+
+def _make_sure_it_is_the_part(response: http.client.HTTPResponse, file: RemoteFile, start: int) -> None:
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if response.status != http.client.PARTIAL_CONTENT or not found:
+        raise Changed  # So answers who has another version now.
+    if int(found[1]) != start or int(found[3]) != file.size:
+        raise Changed
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects as usual, but with care for what is secret."""
+
+    max_redirections = 5
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if (old.scheme, new.scheme) not in {("https", "https"), ("http", "http"), ("http", "https")}:
+            raise urllib.error.HTTPError(shown_url(newurl), code, "a redirect to another scheme", headers, fp)
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request and (old.scheme, old.netloc) != (new.scheme, new.netloc):
+            request.headers.pop("Authorization", None)
+        return request

@@ -1,0 +1,167 @@
+"""Fetches files in parts, several at a time, each written to its place as it comes.
+
+Called by `run` with the list of files; it returns when all of them are whole. What the journal has is not fetched
+again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from triton_operator.prepare.fetch.journal import Journal
+from triton_operator.prepare.fetch.origin import Origin, Passing, RemoteFile
+from triton_operator.prepare.fetch.patience import Patience
+from triton_operator.prepare.fetch.space import free_bytes, is_full, make_sure_there_is_room, out_of_space
+
+PART = 16 << 20
+"""Bytes of one part: what a kill costs at most for each connection."""
+CONNECTIONS = 8
+FROM_THE_START = 5
+"""How often a file that cannot be resumed is begun again: unlike with others, bytes that arrive are no progress."""
+
+Tell = Callable[[int, int | None], None]
+"""Called with the bytes that are there and all bytes (None: not known), from any thread, about once a second."""
+
+
+class Part(NamedTuple):
+    """The bytes of a file from `start` to before `end`; None is the file's end, wherever that is."""
+
+    file: RemoteFile
+    start: int
+    end: int | None
+
+
+def fetch_files(origin: Origin, files: list[RemoteFile], folder: Path, journal: Journal, tell: Tell) -> None:
+    """Fill `folder` with the files; raises PrepareError, or Changed when a file was replaced meanwhile."""
+    missing = [part for file in files for part in _missing_parts(file, folder / file.name, journal)]
+    tally = _Tally(files, missing, tell)
+    make_sure_there_is_room(origin.shown, folder, tally.missing)
+    _in_parallel(_Fetching(origin, folder, journal, Patience(origin.shown), tally), missing)
+
+
+def _missing_parts(file: RemoteFile, path: Path, journal: Journal) -> list[Part]:
+    """The parts that are to be fetched; the file is made when nothing of it is there."""
+    parts = _parts(file)
+    missing = [part for part in parts if not journal.has(file, part.start)]
+    if len(missing) == len(parts) or not path.is_file() or path.stat().st_size != file.size:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with path.open("xb") as new:
+            new.truncate(file.size or 0)
+        return parts
+    return missing
+
+
+def _parts(file: RemoteFile) -> list[Part]:
+    if file.size is None or not file.version:
+        return [Part(file, 0, file.size)] if file.size != 0 else []
+    return [Part(file, start, min(start + PART, file.size)) for start in range(0, file.size, PART)]
+
+
+class _Tally:
+    """Counts bytes, and tells somebody now and then."""
+
+    def __init__(self, files: list[RemoteFile], missing: list[Part], tell: Tell) -> None:
+        sizes = [file.size for file in files]
+        self.total = None if None in sizes else sum(size or 0 for size in sizes)
+        self.missing = sum(part.end - part.start for part in missing if part.end is not None)
+        self._done = (self.total or 0) - self.missing
+        self._tell, self._told = tell, time.monotonic()
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            now = time.monotonic()
+            due = now - self._told >= 1
+            self._told = now if due else self._told
+        if due:
+            self._tell(self._done, self.total)
+
+    def left(self) -> int | None:
+        return None if self.total is None else self.total - self._done
+
+
+class _Ended(Exception):
+    """Another thread has failed; this one need not go on."""
+
+
+class _Fetching(NamedTuple):
+    origin: Origin
+    folder: Path
+    journal: Journal
+    patience: Patience
+    tally: _Tally
+
+    def fetch(self, part: Part) -> None:
+        """Fetch one part, however often it breaks off, and note it in the journal."""
+        descriptor = os.open(self.folder / part.file.name, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            self._fill(part, descriptor)
+        finally:
+            os.close(descriptor)
+        if part.file.version:
+            self.journal.add(part.file, part.start)
+
+    def _fill(self, part: Part, descriptor: int) -> None:
+        position, attempts = part.start, 0
+        while part.end is None or position < part.end:
+            before = position
+            try:
+                for chunk in self.origin.read(part.file, position, part.end):
+                    position += self._write(descriptor, chunk, position, part.end)
+                if part.end is None:
+                    return
+                _make_sure_it_went_on(part, before, position)
+            except Passing as cause:
+                attempts = 0 if part.file.version and position > before else attempts + 1
+                if not part.file.version:
+                    self._begin_again(cause, attempts, position)
+                    position = part.start
+                self.patience.wait(cause, attempts)
+
+    def _begin_again(self, cause: Passing, attempts: int, done: int) -> None:
+        self.tally.add(-done)
+        if attempts >= FROM_THE_START:
+            self.patience.give_up(cause)
+
+    def _write(self, descriptor: int, chunk: bytes, position: int, end: int | None) -> int:
+        if self.patience.ended:
+            raise _Ended
+        wanted = memoryview(chunk) if end is None else memoryview(chunk)[: end - position]
+        written = 0
+        try:
+            while written < len(wanted):
+                written += os.pwrite(descriptor, wanted[written:], position + written)
+        except OSError as error:
+            if is_full(error):
+                raise out_of_space(self.origin.shown, self.tally.left(), free_bytes(self.folder)) from error
+            raise
+        self.patience.progress()
+        self.tally.add(written)
+        return written
+
+
+def _make_sure_it_went_on(part: Part, before: int, position: int) -> None:
+    """An answer may end early; without a single byte, or where nothing can be resumed, that is a failure."""
+    if part.end is not None and position < part.end and (position == before or not part.file.version):
+        raise Passing("the server closed the connection early")
+
+
+def _in_parallel(fetching: _Fetching, parts: Iterable[Part]) -> None:
+    """Fetch the parts with CONNECTIONS threads; the first failure ends all of them."""
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        running = [pool.submit(fetching.fetch, part) for part in parts]
+        finished = wait(running, return_when=FIRST_EXCEPTION).done
+        fetching.patience.end()
+        pool.shutdown(cancel_futures=True)
+    failures = [error for future in finished if (error := future.exception()) and not isinstance(error, _Ended)]
+    if failures:
+        raise failures[0]

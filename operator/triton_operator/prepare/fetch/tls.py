@@ -1,0 +1,27 @@
+"""What is said when a server's certificate is not trusted, and the certificates that a user adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from triton_operator.api.conditions import Reason
+from triton_operator.prepare.errors import PrepareError
+
+
+def read_ca_bundle(path: str) -> str:
+    """PEM certificates of a mounted file; raises PrepareError when the file holds none."""
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise PrepareError(
+            Reason.SOURCE_UNTRUSTED, "", "the key of caBundleConfigMapRef holds no certificate in PEM format"
+        )
+    return text
+
+
+def untrusted(shown: str, why: str) -> PrepareError:
+    """The certificate is signed by nobody we know, is for another name, or is out of date."""
+    message = (
+        f"{shown}: the server's certificate is not trusted ({why}); "
+        "if a private authority signed it, name its certificate in caBundleConfigMapRef"
+    )
+    return PrepareError(Reason.SOURCE_UNTRUSTED, "", message)

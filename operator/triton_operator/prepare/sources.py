@@ -1,0 +1,64 @@
+"""The repositories that the models of a pod come from: fetched first where they are not mounted, opened when asked for.
+
+Called by the command line of `prepare`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from triton_operator.prepare.repository import Repository
+from triton_operator.triton.preparation import Download, Preparation, PreparationModel
+
+_TOLD_SECONDS = 10
+
+
+def fetch_all(downloads: Iterable[Download], *, durable: bool = False) -> dict[str, Path]:
+    """Fetch one after the other, telling progress on stderr; returns {target: folder with the repository}.
+
+    Raises PrepareError. `durable` is explained at `fetch`.
+    """
+    return {download.target: _fetch(download, durable=durable) for download in downloads}
+
+
+class Repositories:
+    """The repository of each model, opened once."""
+
+    def __init__(self, source: Path, wanted: Preparation, fetched: dict[str, Path]) -> None:
+        """`source` is where the common repository is mounted, `fetched` what `fetch_all` returned."""
+        self._source = source
+        self._wanted = wanted
+        self._fetched = fetched
+        self._open: dict[tuple[Path, str], Repository] = {}
+
+    def of(self, model: PreparationModel) -> Repository:
+        """The repository that this model is in; raises PrepareError when its path is no folder there."""
+        mount = Path(model.source) if model.source else self._source
+        path = model.source_path if model.source else self._wanted.source_path
+        place = (self._fetched.get(str(mount), mount), path)
+        if place not in self._open:
+            self._open[place] = Repository(*place)
+        return self._open[place]
+
+
+def _fetch(download: Download, *, durable: bool) -> Path:
+    from triton_operator.prepare.fetch.run import fetch  # Loads much that a pod without downloads need not wait for.
+
+    return fetch(download, _Narrator(), durable=durable)
+
+
+class _Narrator:
+    """Tells people now and then how far it is."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _TOLD_SECONDS
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _TOLD_SECONDS
+        of_all = "" if total is None else f" of {total >> 20}"
+        sys.stderr.write(f"fetched {done >> 20}{of_all} MiB\n")

@@ -1,0 +1,110 @@
+"""versitygw on loopback: a real S3 server over a folder, one bucket, one user who may do everything.
+
+Started by a test that needs it, and ended by its own process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import obstore
+from obstore.store import S3Store
+
+from hack.cluster.programs import tools
+from triton_operator.api.repository import S3Source
+from triton_operator.triton.preparation import Download
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config
+
+ACCESS_KEY, SECRET_KEY = "reader-of-tests", "a secret for nobody"
+BUCKET = "models"
+_START_SECONDS = 30
+
+
+class S3(NamedTuple):
+    """A running server; `pid` ends with the block that started it."""
+
+    endpoint: str
+    folder: Path
+    pid: int
+
+    def put(self, key: str, content: bytes | Path) -> None:
+        """Store an object."""
+        obstore.put(self._store(), key, content)
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        obstore.delete(self._store(), key)
+
+    def secret(self, folder: Path, access: str = ACCESS_KEY, secret: str = SECRET_KEY) -> str:
+        """Write credentials as the kubelet mounts them; returns the folder."""
+        folder.mkdir(exist_ok=True)
+        (folder / "accessKeyId").write_text(access)
+        (folder / "secretAccessKey").write_text(secret)
+        return str(folder)
+
+    def download(self, target: Path, *folders: str, prefix: str = "", credentials: str = "") -> Download:
+        """What `prepare` is told to fetch."""
+        target.mkdir(exist_ok=True)
+        source = S3Source(BUCKET, prefix, self.endpoint)
+        return Download(str(target), s3=source, folders=folders, credentials=credentials)
+
+    def _store(self) -> S3Store:
+        config: S3Config = {
+            "endpoint": self.endpoint,
+            "access_key_id": ACCESS_KEY,
+            "secret_access_key": SECRET_KEY,
+            "region": "us-east-1",
+        }
+        # Nothing that is under test: the certificate is looked at elsewhere.
+        client: ClientConfig = {"allow_http": True, "allow_invalid_certificates": True, "timeout": timedelta(minutes=5)}
+        return S3Store(BUCKET, config=config, client_options=client)
+
+
+@contextmanager
+def s3_server(folder: Path, certificate: Path | None = None, port: int = 0) -> Iterator[S3]:
+    """Serve `folder` until the block ends, at any port if 0 is given; `certificate` is a .crt beside its .key."""
+    (folder / BUCKET).mkdir(parents=True, exist_ok=True)
+    port = port or _free_port()
+    tls = ["--cert", str(certificate), "--key", str(certificate.with_suffix(".key"))] if certificate else []
+    program = str(tools("versitygw") / "versitygw")
+    arguments = [program, "--port", f"127.0.0.1:{port}", "--quiet", *tls, "posix", str(folder)]
+    environment = {**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+    log = folder.with_name(f"{folder.name}.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(port, process, log)
+        yield S3(f"{'https' if certificate else 'http'}://127.0.0.1:{port}", folder, process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert process.poll() is None, f"versitygw: {log.read_text()}"
+            assert time.monotonic() < deadline, f"versitygw does not listen: {log.read_text()}"
+            time.sleep(0.02)
+        else:
+            return

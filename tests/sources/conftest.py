@@ -1,0 +1,58 @@
+"""A real S3 server for the session, over plain HTTP and over TLS with an authority of its own.
+
+`s3`      a server with the digits model in it, below two prefixes
+`s3_tls`  the same over TLS; `authority` signed its certificate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cluster.pki import Authority, Subject
+from tests.programs import build_before_tests
+from tests.s3_server import S3, s3_server
+from triton_operator.prepare.fetch import patience
+
+MODELS = Path(__file__).parents[2] / "model_repository"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the server where it is missing."""
+    build_before_tests(session, Path(__file__).parent, "versitygw")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with s3_server(tmp_path_factory.mktemp("s3") / "data") as server:
+        _fill(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A private authority."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def s3_tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[S3]:
+    authority.issue("s3", Subject("s3", addresses=["127.0.0.1"]))
+    with s3_server(tmp_path_factory.mktemp("s3-tls") / "data", authority.folder / "s3.crt") as server:
+        _fill(server)
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of an outage needs no half minute."""
+    monkeypatch.setattr(patience, "WITHOUT_PROGRESS_SECONDS", 0.5)
+
+
+def _fill(server: S3) -> None:
+    for prefix in ("", "team-a/models/"):
+        for model in ("digits", "linear_regression"):
+            for name in ("config.pbtxt", "1/model.pt"):
+                server.put(f"{prefix}{model}/{name}", MODELS / model / name)
