@@ -198,6 +198,7 @@ class FakeApiServer:
 _PLURALS = {
     "serviceaccounts", "configmaps", "deployments", "services", "networkpolicies", "horizontalpodautoscalers",
     "poddisruptionbudgets", "controllerrevisions", "pods", "modeldeployments", "leases", "events", "replicasets",
+    "persistentvolumeclaims", "jobs",
 }  # fmt: skip
 
 _DISCOVERY: dict[str, Object] = {

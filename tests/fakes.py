@@ -13,17 +13,20 @@ from typing import Any
 import msgspec
 
 from tests.builders import SETTINGS, a_body
-from triton_operator.api.names import MANAGER, content_hash
+from triton_operator.api.names import ANNOTATION_FILLED, ANNOTATION_RECIPE, MANAGER, content_hash
 from triton_operator.api.status import Condition, Status
 from triton_operator.cluster.errors import Conflict, Denied
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
+    ClaimState,
     DeploymentState,
+    JobState,
     Kind,
     Pod,
     PodEvent,
     RevisionState,
+    State,
 )
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.reconciler import Reconciler
@@ -43,7 +46,7 @@ class FakeCluster:
         self.statuses: list[Status] = []
         self.events: list[tuple[str, str, str]] = []
         self.pod_event_log: dict[str, list[PodEvent]] = {}
-        self.used_configs: frozenset[str] = frozenset()
+        self.in_use: frozenset[tuple[Kind, str]] = frozenset()
         self.fail_with: Exception | None = None
         self.refuse: Kind | None = None
         self._version = 1000
@@ -81,8 +84,8 @@ class FakeCluster:
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         return self.pod_event_log.get(pod_uid, [])
 
-    async def configs_in_use(self, namespace: str, deployment: str) -> frozenset[str]:
-        return self.used_configs
+    async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
+        return self.in_use
 
     async def post_event(
         self, namespace: str, name: str, uid: str, *, type: str, reason: str, message: str, action: str
@@ -116,9 +119,7 @@ class FakeCluster:
         self.manifests[identity] = copy.deepcopy(manifest)
         return child
 
-    def _state(
-        self, identity: Identity, manifest: Manifest
-    ) -> DeploymentState | RevisionState | AutoscalerState | None:
+    def _state(self, identity: Identity, manifest: Manifest) -> State | None:
         known = self.objects.get(identity)
         match identity[0]:
             case Kind.DEPLOYMENT:
@@ -137,6 +138,11 @@ class FakeCluster:
                 )
             case Kind.AUTOSCALER:
                 return AutoscalerState()
+            case Kind.CLAIM:
+                filled = manifest["metadata"].get("annotations", {}).get(ANNOTATION_FILLED) == "true"
+                return ClaimState(requested=manifest["spec"]["resources"]["requests"]["storage"], filled=filled)
+            case Kind.JOB:
+                return JobState(recipe=manifest["metadata"]["annotations"][ANNOTATION_RECIPE])
         return None
 
     def _hand_over(self, identity: Identity, replicas: int) -> Child:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from triton_operator.api.conditions import TERMINAL
 from triton_operator.prepare.__main__ import main
-from triton_operator.triton.outcome import LIMIT, Prepared, PrepareFailed, read_prepare
+from triton_operator.triton.outcome import LIMIT, MISTAKE, Prepared, PrepareFailed, read_prepare
 from triton_operator.triton.preparation import Preparation, PreparationModel, encode
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Pod:
         assert len(self.message().encode()) <= LIMIT
         outcome = read_prepare(self.message())
         assert outcome is not None
-        assert code == (0 if isinstance(outcome, Prepared) else 1)
+        assert code == (0 if isinstance(outcome, Prepared) else MISTAKE if outcome.reason in TERMINAL else 1)
         return outcome
 
     def failure(self) -> PrepareFailed:

@@ -5,6 +5,8 @@ The storage class, which need not exist, has the claim's name, so that nothing e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.kube import Object
 
 _ACCESS = ["ReadOnlyMany"]
@@ -17,11 +19,11 @@ def claim_manifest(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
-def volume_manifest(claim: str, namespace: str, folder: str) -> Object:
+def volume_manifest(claim: str, namespace: str, folder: str, *, modes: Sequence[str] = _ACCESS) -> Object:
     """A volume for that claim; `folder` is a path on the node. Volumes have no namespace, so its name carries one."""
     spec = {
         "capacity": _SIZE,
-        "accessModes": _ACCESS,
+        "accessModes": list(modes),
         "storageClassName": claim,
         "persistentVolumeReclaimPolicy": "Retain",
         "hostPath": {"path": folder, "type": "Directory"},

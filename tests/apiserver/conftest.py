@@ -55,7 +55,9 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Run kubectl against a server that knows ModelDeployments."""
     install = _kubectl(control_plane, "before")
     install("apply", "--server-side", "--filename", str(CRD))
-    install("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(CRD))
+    # By path, because waiting for a condition fails while there is no list of conditions yet.
+    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+    install("wait", f"--for={established}", "--timeout=60s", "--filename", str(CRD))
     return _kubectl(control_plane, "after")
 
 

@@ -374,11 +374,12 @@ async def test_events_of_the_kubelet_are_read_in_their_old_form(cluster: HttpClu
     assert [event.reason for event in events] == ["Scheduled", "FailedMount"]
 
 
-async def test_config_maps_that_replica_sets_mount_are_in_use(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """Directly, or as one source of a projected volume; of this deployment only."""
+async def test_what_replica_sets_mount_is_in_use(cluster: HttpCluster, api: Api, namespace: str) -> None:
+    """ConfigMaps, as one source of a projected volume too, and claims; of this deployment only."""
     volumes = [
         {"name": "direct", "configMap": {"name": "digits-config-1"}},
         {"name": "mixed", "projected": {"sources": [{"configMap": {"name": "digits-config-2"}}]}},
+        {"name": "cache", "persistentVolumeClaim": {"claimName": "digits-cache-1"}},
         {"name": "empty", "emptyDir": {}},
     ]
     for name, labels in {"digits": LABELS, "other": {**LABELS, "triton-operator.io/model-deployment": "other"}}.items():
@@ -392,7 +393,11 @@ async def test_config_maps_that_replica_sets_mount_are_in_use(cluster: HttpClust
             "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
         }
         api.create(f"/apis/apps/v1/namespaces/{namespace}/replicasets", replica_set)
-    assert await cluster.configs_in_use(namespace, "digits") == {"digits-config-1", "digits-config-2"}
+    assert await cluster.mounted(namespace, "digits") == {
+        (Kind.CONFIG_MAP, "digits-config-1"),
+        (Kind.CONFIG_MAP, "digits-config-2"),
+        (Kind.CLAIM, "digits-cache-1"),
+    }
 
 
 async def test_what_is_forbidden_and_what_is_invalid_is_told_apart(

@@ -13,18 +13,10 @@ import pytest
 from hack.cluster.handle import Cluster
 from hack.images.builder import Image
 from hack.install import make_namespace
+from tests.connections import reaches
 from tests.kube import Kube, Object
 
 NAME = "linear-regression"
-CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3).close()
-except OSError as error:
-    print("blocked", error)
-else:
-    print("open")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +60,13 @@ def pod_address(kube: Kube, model_deployment: Callable[..., Object], namespaces:
 def test_only_the_namespace_and_allow_from_come_in(
     who: str, port: int, *, expected: bool, pod_address: str, namespaces: dict[str, Kube]
 ) -> None:
-    assert _reaches(namespaces[who], "client", pod_address, port) is expected
+    assert reaches(namespaces[who], "client", pod_address, port) is expected
 
 
 def test_a_serving_pod_reaches_nothing(pod_address: str, kube: Kube, namespaces: dict[str, Kube]) -> None:
     serving = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")[0]["metadata"]["name"]
     for address, port in _targets(kube, namespaces):
-        assert not _reaches(kube, serving, address, port, container="triton"), (address, port)
+        assert not reaches(kube, serving, address, port, container="triton"), (address, port)
 
 
 def test_with_the_policy_lifted_the_same_packets_pass(
@@ -85,10 +77,10 @@ def test_with_the_policy_lifted_the_same_packets_pass(
     kube.wait(lambda: kube.get("networkpolicy", NAME) is None, "the policy is gone")
     pod = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")[0]
     serving, address = pod["metadata"]["name"], pod["status"]["podIP"]
-    kube.wait(lambda: _reaches(namespaces["stranger"], "client", address, 8000), "a stranger gets through")
-    assert _reaches(namespaces["stranger"], "client", address, 8002)
+    kube.wait(lambda: reaches(namespaces["stranger"], "client", address, 8000), "a stranger gets through")
+    assert reaches(namespaces["stranger"], "client", address, 8002)
     for target, port in _targets(kube, namespaces):
-        assert _reaches(kube, serving, target, port, container="triton"), (target, port)
+        assert reaches(kube, serving, target, port, container="triton"), (target, port)
 
 
 def _targets(kube: Kube, namespaces: dict[str, Kube]) -> list[tuple[str, int]]:
@@ -99,12 +91,6 @@ def _targets(kube: Kube, namespaces: dict[str, Kube]) -> list[tuple[str, int]]:
     assert dns
     assert api
     return [(api["spec"]["clusterIP"], 443), (dns["spec"]["clusterIP"], 53), (client["status"]["podIP"], 9000)]
-
-
-def _reaches(kube: Kube, pod: str, address: str, port: int, *, container: str = "client") -> bool:
-    said = kube.run("exec", pod, "-c", container, "--", "python3", "-c", CONNECT, address, str(port))
-    assert said.startswith(("open", "blocked")), said
-    return said.startswith("open")
 
 
 def _client_pod(image: str) -> Object:

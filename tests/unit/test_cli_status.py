@@ -75,6 +75,15 @@ def test_not_ready_is_exit_status_1_and_says_why(kubectl: FakeKubectl, capsys: p
     assert outcome.err == "error: models/digits is not Ready: ModelLoadFailed\n"
 
 
+def test_a_cache_says_how_far_it_is(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    """The claim's name leads to the Job, too."""
+    body = deployment("False", "Caching", "a Job fetches the models")
+    body["status"]["cache"] = {"claimName": "digits-cache-1", "state": "Filling", "since": "2026-01-02T03:04:05Z"}
+    kubectl.answer(body)
+    outcome = tritonctl(capsys, "status", "digits")
+    assert "Cache digits-cache-1: Filling since 2026-01-02T03:04:05Z" in outcome.out
+
+
 @pytest.mark.parametrize(("form", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
 def test_programs_get_data(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], form: str, load: Any) -> None:
     """The same in both forms, for Ready and not Ready."""

@@ -9,7 +9,8 @@ import pytest
 
 from tests.builders import SETTINGS, a_deployment
 from triton_operator.api.errors import InvalidSpec
-from triton_operator.cluster.replica_sets import mounted_config_maps
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.replica_sets import mounted
 from triton_operator.resources.build import render
 from triton_operator.resources.settings import CatalogueImage, Settings
 from triton_operator.triton.config_text import parse
@@ -106,7 +107,7 @@ def test_a_projected_config_map_is_seen_to_be_in_use() -> None:
     deployment = children(models=[TYPED, BY_HAND])["Deployment"]
     replica_set = msgspec.Raw(msgspec.json.encode({"spec": {"template": deployment["spec"]["template"]}}))
     name = children(models=[TYPED, BY_HAND])["ConfigMap"]["metadata"]["name"]
-    assert mounted_config_maps([replica_set]) >= {name, "mine"}
+    assert mounted([replica_set]) >= {(Kind.CONFIG_MAP, name), (Kind.CONFIG_MAP, "mine")}
 
 
 def test_all_of_it_is_valid_for_kubernetes() -> None:

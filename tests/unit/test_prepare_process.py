@@ -13,6 +13,7 @@ import pytest
 from tests.pod_folders import Pod
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.__main__ import describe
+from triton_operator.triton.outcome import MISTAKE
 from triton_operator.triton.preparation import Preparation, PreparationModel, decode, encode
 
 
@@ -69,7 +70,7 @@ def test_as_a_process(pod: Pod) -> None:
     pod.ask("linear")
     command[-1] = f"--termination-log={pod.root}"
     bad = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    assert bad.returncode == 1
+    assert bad.returncode == MISTAKE
     assert bad.stderr.startswith('ModelNotFound: model "linear": the repository has no folder "linear"')
     assert "the outcome cannot be written" in bad.stderr
     shown = subprocess.run([*command[:3], "--help"], check=True, capture_output=True, text=True, env=environment)

@@ -182,7 +182,7 @@ async def test_a_config_that_a_replica_set_mounts_is_kept() -> None:
     world = World()
     await world.reconcile()
     first = world.names(Kind.CONFIG_MAP)[0]
-    world.cluster.used_configs = frozenset({first})
+    world.cluster.in_use = frozenset({(Kind.CONFIG_MAP, first)})
     for model in ("a", "b", "c", "d"):
         world.edit(models=[{"name": model}])
         await world.reconcile()

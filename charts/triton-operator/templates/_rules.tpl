@@ -24,11 +24,18 @@ refer to pull secrets by name, and the admin key of a pod never leaves the pod. 
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, update, delete]
+# Claims that cache models, and the Jobs that fill them: made and labelled by server-side apply, never replaced.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
 # What the status is made of.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
-# A config is kept as long as a ReplicaSet refers to it.
+# A config or a cache is kept as long as a ReplicaSet refers to it.
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [list]

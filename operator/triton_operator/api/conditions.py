@@ -64,6 +64,7 @@ class Reason:
     SOURCE_INVALID = "SourceInvalid"  # What the source holds cannot be used: a broken archive, a name that climbs out.
     DIGEST_MISMATCH = "DigestMismatch"  # The files are others than those that were pinned; both digests are told.
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message tells what was needed.
+    CACHING = "Caching"  # A Job fetches the models into the cache; pods are made when it is done.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
     WARMUP_FAILED = "WarmupFailed"  # The model was loaded and failed the first request, Triton's own warm-up.
     UNSUPPORTED_BY_IMAGE = "UnsupportedByImage"  # The server image lacks a format's backend, or a flag.
@@ -98,6 +99,8 @@ class Reason:
 
     TLS_NOT_CONFIGURED = "TLSNotConfigured"  # The profile asks for TLS and none is set up.
     POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy is not in the cluster yet.
+
+    CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache's Job may connect to any address: none are named.
 
     SCALING = "Scaling"  # ScalingActive=True.
     SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported yet, or reports an error.

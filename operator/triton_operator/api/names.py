@@ -30,7 +30,18 @@ LABEL_TRACK = f"{GROUP}/track"
 LABEL_REVISION = f"{GROUP}/revision"
 """On pods only, never in a selector: hash of the template that a pod was rendered from, see `resources.revision`."""
 
+LABEL_JOB = "batch.kubernetes.io/job-name"
+"""On the pods of a Job, by its controller: the Job's name."""
+
+ANNOTATION_RECIPE = f"{GROUP}/recipe"
+"""On a cache's Job: hash of what it was made from, see `resources.cache`."""
+ANNOTATION_PREPARATION = f"{GROUP}/preparation"
+"""On that Job's pods: what they have to fetch, as JSON."""
+ANNOTATION_FILLED = f"{GROUP}/filled"
+"""On a cache's claim: "true" once a Job has filled it."""
+
 COMPONENT_SERVER = "server"
+COMPONENT_CACHE = "cache"
 TRACK_STABLE = "stable"
 
 PORT_HTTP = 8000
@@ -64,6 +75,11 @@ def headless_service_name(name: str) -> str:
 def config_map_name(name: str, content: bytes) -> str:
     """Name of the ConfigMap with the model configs; a new content is a new object, so rollbacks find the old."""
     return f"{name}-config-{content_hash(content, 8)}"
+
+
+def cache_name(name: str, content: bytes) -> str:
+    """Name of the claim that keeps this content, of the Job that fills it and of the Job's NetworkPolicy."""
+    return f"{name}-cache-{content_hash(content, 8)}"
 
 
 def revision_name(name: str, content: bytes) -> str:

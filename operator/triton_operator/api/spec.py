@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.cache import Cache
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.model import Model
 from triton_operator.api.references import SecretName
@@ -145,6 +146,7 @@ class Spec(Struct, frozen=True):
 
     models: tuple[Model, ...]
     model_repository: ModelRepository | None = None
+    cache: Cache | None = None
     replicas: int = 1
     autoscaling: Autoscaling | None = None
     gpu: Gpu | None = None

@@ -57,6 +57,23 @@ class Endpoints(Struct, frozen=True):
     metrics: str = ""
 
 
+class CacheState(StrEnum):
+    """How far the cache is; Waiting while nothing fills it, as in a suspended deployment."""
+
+    WAITING = "Waiting"
+    FILLING = "Filling"
+    FILLED = "Filled"
+    FAILED = "Failed"
+
+
+class CacheStatus(Struct, frozen=True):
+    """The claim that the present spec asks for, and since when it is in its state (RFC 3339)."""
+
+    claim_name: str
+    state: CacheState
+    since: str = ""
+
+
 class RevisionStatus(Struct, frozen=True):
     """One rendered pod template that still has pods, or is the wanted one."""
 
@@ -89,5 +106,6 @@ class Status(Struct, frozen=True, omit_defaults=False):
     models: tuple[ModelStatus, ...] = ()
     endpoints: Endpoints = Endpoints()
     revisions: tuple[RevisionStatus, ...] = ()
+    cache: CacheStatus | None = None
     last_failure: Failure | None = None
     conditions: tuple[Condition, ...] = ()

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.conditions import READY
-from triton_operator.api.status import Condition, Endpoints, Failure, ModelStatus, Status, Truth
+from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, ModelStatus, Status, Truth
 
 NOT_SEEN = "NotSeenYet"
 OUTDATED = "Outdated"
 
 
 class PodReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One serving pod; `state` is what hinders it, or its phase."""
+    """One pod; `state` is what hinders it, or its phase."""
 
     name: str
     ready: bool
@@ -42,6 +42,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...]
     endpoints: Endpoints
     pods: tuple[PodReport, ...]
+    cache: CacheStatus | None = None
     last_failure: Failure | None = None
 
 
@@ -62,6 +63,7 @@ def report(deployment: dict[str, Any], pods: list[dict[str, Any]]) -> Report:
         conditions=status.conditions,
         endpoints=status.endpoints,
         pods=tuple(_pod(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))),
+        cache=status.cache,
         last_failure=status.last_failure,
     )
 

@@ -77,6 +77,9 @@ def print_report(found: Report) -> None:
         out.print()
         models = [(m.name, m.state, ", ".join(m.versions), m.digest[:19], m.message) for m in found.models]
         out.print(table(["MODEL", "STATE", "VERSIONS", "DIGEST", "MESSAGE"], models))
+    if found.cache:
+        out.print()
+        out.print(Text(f"Cache {found.cache.claim_name}: {found.cache.state} since {found.cache.since}"))
     if found.pods:
         out.print()
         pods = [(p.name, "yes" if p.ready else "no", p.state, str(p.restarts), p.node, p.message) for p in found.pods]

@@ -23,7 +23,7 @@ from triton_operator.cluster.observed import KINDS, Kind
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
-from triton_operator.cluster.replica_sets import mounted_config_maps
+from triton_operator.cluster.replica_sets import mounted
 from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ class HttpCluster:
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete this very object; one that is gone already is fine."""
-        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        # A Job stays until its pods are gone, so that the next one never writes beside them.
+        propagation = "Foreground" if kind is Kind.JOB else "Background"
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
         try:
             await self._write("DELETE", CHILDREN[kind].path(namespace, name), kind=kind, body=orjson.dumps(options))
         except (NotFound, Conflict):  # Conflict: a namesake has that name by now
@@ -131,10 +133,10 @@ class HttpCluster:
         listing = await list_all(self._client, EVENTS, namespace, {"fieldSelector": f"regarding.uid={pod_uid}"})
         return read_events(listing.items)
 
-    async def configs_in_use(self, namespace: str, deployment: str) -> frozenset[str]:
-        """Names of ConfigMaps that ReplicaSets of this deployment still mount."""
+    async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
+        """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
         selector = {"labelSelector": f"{LABEL_DEPLOYMENT}={deployment}"}
-        return mounted_config_maps((await list_all(self._client, REPLICA_SETS, namespace, selector)).items)
+        return mounted((await list_all(self._client, REPLICA_SETS, namespace, selector)).items)
 
     async def post_event(
         self,

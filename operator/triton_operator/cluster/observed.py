@@ -23,6 +23,12 @@ class Kind(StrEnum):
     AUTOSCALER = "HorizontalPodAutoscaler"
     DISRUPTION_BUDGET = "PodDisruptionBudget"
     REVISION = "ControllerRevision"
+    CLAIM = "PersistentVolumeClaim"
+    JOB = "Job"
+
+
+LASTING = frozenset({Kind.CLAIM, Kind.JOB})
+"""Kinds whose content can hardly be changed: they are made, labelled anew and deleted, but never mended."""
 
 
 KINDS = {kind.value: kind for kind in Kind}
@@ -69,6 +75,37 @@ class AutoscalerState(Record, frozen=True, kw_only=True):
     conditions: tuple[Condition, ...] = ()
 
 
+class ClaimState(Record, frozen=True, kw_only=True):
+    """A PersistentVolumeClaim: the size that it asks for now, and whether we have marked it as filled."""
+
+    requested: str = ""
+    filled: bool = False
+
+
+class JobState(Record, frozen=True, kw_only=True):
+    """A Job: what it was made from, whether it is over, and why it failed; times are RFC 3339.
+
+    `labelled` is false when somebody took the label away by which it is watched.
+    """
+
+    recipe: str = ""
+    labelled: bool = True
+    complete: bool = False
+    failed: bool = False
+    failed_at: str = ""
+    reason: str = ""
+    message: str = ""
+    started_at: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its controller makes no pod for it any more."""
+        return self.complete or self.failed
+
+
+State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobState
+
+
 class Child(Record, frozen=True, kw_only=True):
     """One child object.
 
@@ -76,7 +113,7 @@ class Child(Record, frozen=True, kw_only=True):
     `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
     `foreign`: some other field manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and
     the metadata of its pod template do not count: labels and annotations of others stay, so that
-    `kubectl rollout restart` works.
+    `kubectl rollout restart` works. Of a LASTING kind the content is in neither of the two.
     """
 
     kind: Kind
@@ -89,7 +126,7 @@ class Child(Record, frozen=True, kw_only=True):
     fingerprint: str = ""
     foreign: bool = False
     deleting: bool = False
-    state: DeploymentState | RevisionState | AutoscalerState | None = None
+    state: State | None = None
 
 
 class Terminated(Record, frozen=True, kw_only=True):
@@ -125,9 +162,9 @@ class Container(Record, frozen=True, kw_only=True):
 
 
 class Pod(Record, frozen=True, kw_only=True):
-    """One serving pod.
+    """One pod: of a Job when `job` names it, else a serving one, with the value of our revision label in `revision`.
 
-    `created_at` is RFC 3339, `revision` the value of our revision label, `claims` the volume claims that it mounts.
+    `created_at` is RFC 3339, `claims` are the volume claims that it mounts.
     """
 
     namespace: str
@@ -136,6 +173,7 @@ class Pod(Record, frozen=True, kw_only=True):
     resource_version: int
     deployment: str
     revision: str = ""
+    job: str = ""
     created_at: str = ""
     deleting: bool = False
     node: str = ""

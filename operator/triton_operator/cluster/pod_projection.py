@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_JOB, LABEL_REVISION
 from triton_operator.cluster.observed import Container, Pod, Terminated
 from triton_operator.cluster.projection import project_conditions
 from triton_operator.cluster.stored_pods import (
@@ -24,7 +24,7 @@ _decode_pod = msgspec.json.Decoder(StoredPod).decode
 
 
 def project_pod(body: bytes | msgspec.Raw) -> Pod:
-    """A serving pod as the kubelet and the scheduler report it; raises msgspec.DecodeError."""
+    """A pod as the kubelet and the scheduler report it; raises msgspec.DecodeError."""
     stored = _decode_pod(body)
     metadata, status = stored.metadata, stored.status
     return Pod(
@@ -34,6 +34,7 @@ def project_pod(body: bytes | msgspec.Raw) -> Pod:
         resource_version=int(metadata.resource_version),
         deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
         revision=metadata.labels.get(LABEL_REVISION, ""),
+        job=metadata.labels.get(LABEL_JOB, ""),
         created_at=metadata.creation_timestamp,
         deleting=metadata.deletion_timestamp is not None,
         node=stored.spec.node_name,

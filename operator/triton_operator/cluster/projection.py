@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
-from triton_operator.api.names import KIND as OWNER_KIND
+from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
+from triton_operator.cluster.lasting import project_lasting
 from triton_operator.cluster.observed import (
+    LASTING,
     AutoscalerState,
     Child,
     Condition,
     DeploymentState,
     Kind,
     RevisionState,
+    State,
 )
 from triton_operator.cluster.stored_objects import (
     Identity,
     ManagedFields,
     Metadata,
-    Owner,
     StoredChild,
     StoredCondition,
     StoredObject,
@@ -49,6 +50,8 @@ _ABSENT = msgspec.Raw(b"null")
 def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
     """A child object; raises msgspec.DecodeError when the bytes are no such object."""
     stored = _decode_child(body)
+    if kind in LASTING:
+        return project_lasting(kind, stored)
     metadata = stored.metadata
     replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
     return Child(
@@ -58,7 +61,7 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
         uid=metadata.uid,
         resource_version=int(metadata.resource_version),
         deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
-        owner_uid=next((owner.uid for owner in metadata.owner_references if _is_deployment(owner)), ""),
+        owner_uid=metadata.deployment_uid,
         fingerprint=_fingerprint(stored),
         foreign=any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
         deleting=metadata.deletion_timestamp is not None,
@@ -74,11 +77,6 @@ def identify(body: bytes | msgspec.Raw) -> Identity:
 def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[Condition, ...]:
     """Conditions as their controller wrote them."""
     return tuple(Condition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions)
-
-
-def _is_deployment(owner: Owner) -> bool:
-    """Whatever the version: the owner may have been written by an operator of another one."""
-    return owner.kind == OWNER_KIND and owner.api_version.startswith(f"{GROUP}/")
 
 
 def _fingerprint(stored: StoredChild) -> str:
@@ -124,9 +122,7 @@ def _owns_replicas(metadata: Metadata) -> bool:
     )
 
 
-def _state(
-    kind: Kind, stored: StoredChild, replicas: msgspec.Raw | None
-) -> DeploymentState | RevisionState | AutoscalerState | None:
+def _state(kind: Kind, stored: StoredChild, replicas: msgspec.Raw | None) -> State | None:
     status = stored.status or StoredStatus()
     match kind:
         case Kind.DEPLOYMENT:

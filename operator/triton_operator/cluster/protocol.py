@@ -33,7 +33,7 @@ class Cluster(Protocol):
         """
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete this very object; one that is gone already is fine."""
+        """Delete this very object; one that is gone already is fine. A Job goes only after its pods."""
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, past all caches."""
@@ -47,8 +47,8 @@ class Cluster(Protocol):
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
 
-    async def configs_in_use(self, namespace: str, deployment: str) -> frozenset[str]:
-        """Names of ConfigMaps that ReplicaSets of this deployment still mount."""
+    async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
+        """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
 
     async def post_event(
         self,

@@ -1,14 +1,19 @@
-"""Which ConfigMaps ReplicaSets mount: a config that an old ReplicaSet names must outlive it for rollbacks. Pure."""
+"""Which ConfigMaps and claims ReplicaSets mount: what an old ReplicaSet names must outlive it for rollbacks. Pure."""
 
 from __future__ import annotations
 
 import msgspec
 
+from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.stored_objects import Stored
 
 
 class _ConfigMap(Stored):
     name: str = ""
+
+
+class _Claim(Stored):
+    claim_name: str = ""
 
 
 class _Source(Stored):
@@ -21,6 +26,7 @@ class _Projected(Stored):
 
 class _Volume(_Source):
     projected: _Projected | None = None
+    persistent_volume_claim: _Claim | None = None
 
 
 class _PodSpec(Stored):
@@ -42,8 +48,12 @@ class _ReplicaSet(Stored):
 _decode = msgspec.json.Decoder(_ReplicaSet).decode
 
 
-def mounted_config_maps(items: list[msgspec.Raw]) -> frozenset[str]:
-    """Names of all ConfigMaps that the pods of these ReplicaSets mount, directly or in a projected volume."""
+def mounted(items: list[msgspec.Raw]) -> frozenset[tuple[Kind, str]]:
+    """Kind and name of all ConfigMaps and claims that the pods of these ReplicaSets mount, in projected volumes too."""
     volumes = [volume for item in items for volume in _decode(item).spec.template.spec.volumes]
     sources = [source for volume in volumes for source in (volume, *(volume.projected or _Projected()).sources)]
-    return frozenset(source.config_map.name for source in sources if source.config_map)
+    configs = {(Kind.CONFIG_MAP, source.config_map.name) for source in sources if source.config_map}
+    claims = {
+        (Kind.CLAIM, volume.persistent_volume_claim.claim_name) for volume in volumes if volume.persistent_volume_claim
+    }
+    return frozenset(configs | claims)

@@ -37,6 +37,8 @@ CHILDREN: dict[Kind, Resource] = {
         Kind.AUTOSCALER: "autoscaling/v2",
         Kind.DISRUPTION_BUDGET: "policy/v1",
         Kind.REVISION: "apps/v1",
+        Kind.CLAIM: "v1",
+        Kind.JOB: "batch/v1",
     }.items()
 } | {Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies")}
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from triton_operator.api.names import GROUP
+from triton_operator.api.names import KIND as OWNER_KIND
+
 
 class Stored(msgspec.Struct, rename="camel"):
     """Common options: camelCase on the wire."""
@@ -57,6 +60,14 @@ class Metadata(Stored):
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
 
+    @property
+    def deployment_uid(self) -> str:
+        """Uid of the ModelDeployment that owns it, of whatever version that was written; "" when none does."""
+        for owner in self.owner_references:
+            if owner.kind == OWNER_KIND and owner.api_version.startswith(f"{GROUP}/"):
+                return owner.uid
+        return ""
+
 
 class StoredCondition(Stored):
     """A condition in anybody's status."""
@@ -65,17 +76,25 @@ class StoredCondition(Stored):
     status: str = ""
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class StoredStatus(Stored):
-    """The status fields of Deployments and HorizontalPodAutoscalers that the operator reads."""
+    """The status fields of Deployments, HorizontalPodAutoscalers and Jobs that the operator reads."""
 
     observed_generation: int = 0
     replicas: int = 0
     updated_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
+    start_time: str | None = None
     conditions: list[StoredCondition] = []
+
+
+class StoredResources(Stored):
+    """`spec.resources` of a claim."""
+
+    requests: dict[str, str] = {}
 
 
 class Identity(Stored):

@@ -1,6 +1,7 @@
 """Command line of `prepare`: run the steps, say the outcome to the kubelet and to people.
 
-Exit code 0 when everything is laid out, 1 when a person or another try is needed, 2 on wrong arguments.
+Exit code 0 when everything is laid out, MISTAKE when a person is needed first, 1 when another try may help, 2 on wrong
+arguments.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from triton_operator.api.conditions import Reason
+from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.prepare.admin_key import write_admin_key
 from triton_operator.prepare.digest import model_digest
 from triton_operator.prepare.errors import PrepareError
@@ -17,7 +18,7 @@ from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import CheckedModel, check_model
 from triton_operator.prepare.sources import Repositories, fetch_all
 from triton_operator.triton import preparation
-from triton_operator.triton.outcome import Prepared, PreparedModel, PrepareFailed, encode
+from triton_operator.triton.outcome import MISTAKE, Prepared, PreparedModel, PrepareFailed, encode
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     outcome = _attempt(options)
     _report(outcome, options.termination_log)
-    return 0 if isinstance(outcome, Prepared) else 1
+    if isinstance(outcome, Prepared):
+        return 0
+    return MISTAKE if outcome.reason in TERMINAL else 1
 
 
 def prepare(config: Path, source: Path, models: Path, key_file: Path) -> Prepared:
@@ -39,8 +42,11 @@ def prepare(config: Path, source: Path, models: Path, key_file: Path) -> Prepare
 
 
 def fetch_only(config: Path) -> Prepared:
-    """Fetch onto volumes that outlive this pod, and look at no model; raises as `prepare`."""
-    fetch_all(_read_preparation(config).downloads, durable=True)
+    """Fetch onto a volume that outlives this pod, and look at no model; raises as `prepare`."""
+    downloads = _read_preparation(config).downloads
+    for download in downloads:
+        Path(download.target).mkdir(exist_ok=True)
+    fetch_all(downloads, durable=True)
     return Prepared(())
 
 

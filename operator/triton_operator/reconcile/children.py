@@ -6,13 +6,14 @@ changes this costs no more than a comparison: nothing is built as long as nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster, Manifest
+from triton_operator.reconcile.caching import Caching, decide_caching, guards
 from triton_operator.reconcile.execute import Blocked, Target, execute
 from triton_operator.reconcile.history import current_revision, kept_for_rollback, revision_number
 from triton_operator.reconcile.observation import Observation, own
@@ -29,9 +30,13 @@ from triton_operator.reconcile.plan import (
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
 from triton_operator.reconcile.store import ChildId, Key, Store
 from triton_operator.reconcile.validate import validate
-from triton_operator.resources.build import build_children, render_new_revision
+from triton_operator.resources.build import build_children, render_new_revision, without_pods
+from triton_operator.resources.cache import build_cache
 from triton_operator.resources.revision import Revision, RevisionSummary, inputs_hash
 from triton_operator.resources.settings import Settings
+
+_MOUNTED = frozenset({Kind.CONFIG_MAP, Kind.CLAIM})
+"""Kinds that old ReplicaSets may still need."""
 
 
 class Outcome(NamedTuple):
@@ -48,6 +53,19 @@ class Sight(NamedTuple):
     deployment: ModelDeployment
     children: Mapping[ChildId, tuple[object, ...]]
     decision: ReplicaDecision
+    caching: Caching | None
+
+
+class Goal(NamedTuple):
+    """The revision that pods are to run, and the newest one in the cluster."""
+
+    revision: Revision
+    found: Revision | None
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether it is in the cluster, so that its pods may be, too."""
+        return self.revision is self.found
 
 
 class Settled(NamedTuple):
@@ -88,7 +106,7 @@ class Children:
             revision = self._revision_for(observation.deployment, found)
         except InvalidSpec as error:
             return await self._keep(key, sight, observation, found, Blocked(error.reason, str(error)))
-        return await self._converge(key, observation, revision, sight)
+        return await self._converge(key, observation, Goal(revision, found), sight)
 
     async def _keep(
         self, key: Key, sight: Sight, observation: Observation, found: Revision | None, blocked: Blocked
@@ -107,15 +125,27 @@ class Children:
             return found
         return render_new_revision(deployment, self._settings)
 
-    async def _converge(self, key: Key, observation: Observation, revision: Revision, sight: Sight) -> Outcome:
-        wanted = _build(observation, revision, sight.decision)
+    async def _converge(self, key: Key, observation: Observation, goal: Goal, sight: Sight) -> Outcome:
+        wanted = self._wanted(observation, goal, sight)
         applied = self._applied.setdefault(key, {})
         steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, applied)
         pruning = _pruning(wanted, observation)
         target = Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied)
         blocked = await execute(steps, target) or await self._prune(pruning, target)
-        settled = not blocked and self._settle(key, observation, wanted, revision.summary())
-        return Outcome(blocked, revision.summary(), settled)
+        settled = not blocked and self._settle(key, observation, wanted, goal.revision.summary())
+        return Outcome(blocked, goal.revision.summary(), settled)
+
+    def _wanted(self, observation: Observation, goal: Goal, sight: Sight) -> list[Manifest]:
+        """Every child. Pods of a new revision wait for its cache; meanwhile those that are there stay as they are."""
+        caching = sight.caching
+        if caching is None:
+            return _build(observation, goal.revision, sight.decision)
+        cache = build_cache(observation.deployment, caching.generation, self._settings.operator_image)
+        if caching.generation.filled or goal.is_reached:
+            return _build(observation, goal.revision, sight.decision, cache)
+        if goal.found:
+            return _build(observation, goal.found, sight.decision, cache)
+        return without_pods(_build(observation, goal.revision, sight.decision, cache))
 
     def _settle(self, key: Key, observation: Observation, wanted: list[Manifest], revision: RevisionSummary) -> bool:
         """Remember that there is nothing to do, if all is as it was in the answers to our own writes."""
@@ -132,29 +162,30 @@ class Children:
         return settled
 
     async def _prune(self, steps: list[Step], target: Target) -> Blocked | None:
-        if any(step.kind is Kind.CONFIG_MAP for step in steps):
-            in_use = await self._cluster.configs_in_use(*target.key)
-            steps = [step for step in steps if step.kind is not Kind.CONFIG_MAP or step.name not in in_use]
+        if any(step.kind in _MOUNTED for step in steps):
+            in_use = await self._cluster.mounted(*target.key)
+            steps = [step for step in steps if (step.kind, step.name) not in in_use]
         return await execute(steps, target)
 
 
-def _build(observation: Observation, revision: Revision, decision: ReplicaDecision) -> list[Manifest]:
+def _build(
+    observation: Observation, revision: Revision, decision: ReplicaDecision, cache: Sequence[Manifest] = ()
+) -> list[Manifest]:
     number = revision_number(observation, revision)
-    return build_children(observation.deployment, revision, number=number, replicas=decision.apply)
+    return build_children(observation.deployment, revision, number=number, replicas=decision.apply, cache=cache)
 
 
 def _pruning(wanted: list[Manifest], observation: Observation) -> list[Step]:
     if not superfluous(wanted, observation.owned):
         return []
-    current = next(name for kind, name in map(identity, wanted) if kind is Kind.REVISION)
-    return plan_pruning(wanted, observation.owned, kept_for_rollback(observation, current))
+    current = next((name for kind, name in map(identity, wanted) if kind is Kind.REVISION), "")
+    return plan_pruning(wanted, observation.owned, kept_for_rollback(observation, current) | guards(observation))
 
 
 def _look(observation: Observation) -> Sight:
     children = {child_id: _content(child) for child_id, child in observation.owned.items()}
-    return Sight(
-        observation.deployment, children, decide_replicas(observation.deployment, observation.deployment_state)
-    )
+    replicas = decide_replicas(observation.deployment, observation.deployment_state)
+    return Sight(observation.deployment, children, replicas, decide_caching(observation))
 
 
 def _content(child: Child) -> tuple[object, ...]:

@@ -11,8 +11,9 @@ from triton_operator.api.spec import Profile
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.model_states import is_prepared
-from triton_operator.reconcile.readiness import Verdict, judge_ready
+from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_ready
 from triton_operator.reconcile.situation import Situation
+from triton_operator.resources.cache_policy import egress_ports
 from triton_operator.triton.versions import parse, vulnerability
 
 _SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
@@ -68,6 +69,8 @@ def _scheduled(situation: Situation) -> Verdict | None:
 
 
 def _prepared(situation: Situation) -> Verdict | None:
+    if caching := judge_cache(situation):
+        return caching
     if not situation.pods:
         return None
     prepared = all(is_prepared(pod) for pod in situation.pods)
@@ -102,11 +105,21 @@ def _stalled(ready: Verdict) -> Verdict:
 
 
 def _privacy_enforced(situation: Situation) -> Verdict | None:
-    deployment = situation.observation.deployment
+    deployment, caching = situation.observation.deployment, situation.caching
     if deployment.spec.privacy.profile is Profile.OPEN:
         return None
-    if (Kind.NETWORK_POLICY, deployment.metadata.name) not in situation.observation.owned:
-        return Verdict(Truth.FALSE, Reason.POLICY_MISSING, "the NetworkPolicy is not in place")
+    policies = [deployment.metadata.name, *([caching.generation.name] if caching and caching.generation.job else [])]
+    for name in policies:
+        if (Kind.NETWORK_POLICY, name) not in situation.observation.owned:
+            return Verdict(Truth.FALSE, Reason.POLICY_MISSING, f"the NetworkPolicy {name} is not in place")
+    cache = deployment.spec.cache
+    if cache and not cache.egress.cidrs:
+        ports = ", ".join(map(str, egress_ports(deployment.spec, cache)))
+        return Verdict(
+            Truth.FALSE,
+            Reason.CACHE_EGRESS_OPEN,
+            f"the Job that fills the cache may connect to port {ports} of any address; name spec.cache.egress.cidrs",
+        )
     return Verdict(
         Truth.FALSE,
         Reason.TLS_NOT_CONFIGURED,

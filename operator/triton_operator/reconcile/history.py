@@ -62,11 +62,14 @@ def revision_number(observation: Observation, revision: Revision) -> int:
 
 
 def kept_for_rollback(observation: Observation, current: str) -> frozenset[ChildId]:
-    """The newest revisions besides `current` (an object name), and the ConfigMaps that they mount."""
-    kept = [past for past in past_revisions(observation) if past.name != current][: HISTORY - 1]
-    revisions = {(Kind.REVISION, past.name) for past in kept}
-    configs = {(Kind.CONFIG_MAP, past.summary.config_name) for past in kept}
-    return frozenset(revisions | configs)
+    """The newest revisions besides `current` (an object name), and what these and `current` mount."""
+    past = past_revisions(observation)
+    kept = [revision for revision in past if revision.name != current][: HISTORY - 1]
+    mounting = [*kept, *(revision for revision in past if revision.name == current)]
+    revisions = {(Kind.REVISION, revision.name) for revision in kept}
+    configs = {(Kind.CONFIG_MAP, revision.summary.config_name) for revision in mounting}
+    claims = {(Kind.CLAIM, revision.summary.claim_name) for revision in mounting if revision.summary.claim_name}
+    return frozenset(revisions | configs | claims)
 
 
 def _newest_first(observation: Observation) -> list[tuple[Child, RevisionState]]:

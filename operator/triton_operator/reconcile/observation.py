@@ -17,6 +17,7 @@ from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
     DeploymentState,
+    JobState,
     Kind,
     Pod,
     PodEvent,
@@ -33,7 +34,7 @@ LONGEST_LOOK = timedelta(seconds=60)
 
 
 class Observation(NamedTuple):
-    """One deployment, its own children and pods, and what Events say about pods that hang."""
+    """One deployment, its own children, its serving pods and those of its Jobs, and Events about what hangs."""
 
     deployment: ModelDeployment
     previous: Status | None
@@ -41,6 +42,7 @@ class Observation(NamedTuple):
     pods: tuple[Pod, ...]
     pod_events: Mapping[str, tuple[PodEvent, ...]]
     now: datetime
+    cache_pods: tuple[Pod, ...] = ()
 
     @property
     def deployment_child(self) -> Child | None:
@@ -73,13 +75,27 @@ def own(view: View, deployment: ModelDeployment, applied_uids: frozenset[str]) -
     }
 
 
-async def read_pod_events(cluster: Cluster, pods: tuple[Pod, ...], now: datetime) -> dict[str, tuple[PodEvent, ...]]:
-    """Events of pods that hang: a missing volume or Secret shows nowhere else."""
+async def read_events(cluster: Cluster, observation: Observation) -> dict[str, tuple[PodEvent, ...]]:
+    """Events of what hangs: a missing volume or Secret, or a Job that may not make a pod, shows nowhere else."""
+    namespace = observation.deployment.metadata.namespace
     return {
-        pod.uid: tuple(await cluster.pod_events(pod.namespace, pod.uid))
-        for pod in pods
-        if is_hanging(pod) and now - created(pod) >= PENDING_GRACE
+        uid: tuple(await cluster.pod_events(namespace, uid))
+        for uid, since in hanging(observation).items()
+        if observation.now - since >= PENDING_GRACE
     }
+
+
+def hanging(observation: Observation) -> dict[str, datetime]:
+    """Uids of pods that hang and of Jobs that have no pod, and since when they are there."""
+    pods = {pod.uid: created(pod) for pod in (*observation.pods, *observation.cache_pods) if is_hanging(pod)}
+    with_pods = {pod.job for pod in observation.cache_pods}
+    jobs = {
+        child.uid: begun
+        for child in observation.owned.values()
+        if isinstance(child.state, JobState) and child.name not in with_pods and not child.state.is_over
+        if (begun := moment(child.state.started_at))
+    }
+    return pods | jobs
 
 
 def is_hanging(pod: Pod) -> bool:

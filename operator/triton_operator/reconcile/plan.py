@@ -12,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from triton_operator.api.names import content_hash
-from triton_operator.cluster.observed import KINDS, Child, DeploymentState, Kind
+from triton_operator.cluster.observed import KINDS, Child, DeploymentState, JobState, Kind
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.store import ChildId
 
@@ -112,6 +112,8 @@ def _step_for(child_id: ChildId, manifest: Manifest, child: Child | None, applie
         return Step(Verb.CREATE, kind, name, "missing", manifest=manifest)
     if child.deleting:
         return None  # Its DELETED event brings us back.
+    if isinstance(child.state, JobState) and child.state.labelled:
+        return None  # A Job cannot be changed: it is left as it is, or not wanted.
     if child.foreign:
         return Step(Verb.REPLACE, kind, name, "has foreign parts", child.uid, manifest)
     why = _difference(manifest, child, applied)

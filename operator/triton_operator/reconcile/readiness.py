@@ -51,6 +51,18 @@ def _make_sure_pods_are_wanted(situation: Situation) -> Verdict | None:
     return Verdict(Truth.FALSE, Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve again")
 
 
+def judge_cache(situation: Situation) -> Verdict | None:
+    """Why pods of this generation are not made yet; None when its cache is filled, or when it needs none."""
+    caching = situation.caching
+    if caching is None or caching.generation.filled:
+        return None
+    failure, older = situation.cache_failure, _describe_older(situation)
+    if failure:
+        return Verdict(Truth.FALSE, failure.reason, join(failure.message, failure.outlook, older))
+    progress = f"a Job fetches the models into claim {caching.generation.name}; pods are made when it is done"
+    return Verdict(Truth.FALSE, Reason.CACHING, join(progress, older))
+
+
 def _make_sure_nothing_forbids_pods(situation: Situation) -> Verdict | None:
     condition = _deployment_condition(situation, "ReplicaFailure")
     if condition is None or condition.status != "True":
@@ -89,6 +101,7 @@ _CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
     _make_sure_the_spec_is_accepted,
     _make_sure_it_is_not_suspended,
     _make_sure_pods_are_wanted,
+    judge_cache,
     _make_sure_nothing_forbids_pods,
     _make_sure_no_pod_fails,
     _make_sure_the_rollout_moves,

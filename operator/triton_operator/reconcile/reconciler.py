@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.api.errors import InvalidSpec
@@ -18,16 +18,16 @@ from triton_operator.api.status import Status
 from triton_operator.cluster.errors import ClusterError, NotFound, Terminating
 from triton_operator.cluster.observed import Child, Pod
 from triton_operator.cluster.protocol import Cluster
+from triton_operator.reconcile.caching import decide_caching
 from triton_operator.reconcile.children import Children, Outcome
 from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import (
     LONGEST_LOOK,
     PENDING_GRACE,
     Observation,
-    created,
-    is_hanging,
+    hanging,
     own,
-    read_pod_events,
+    read_events,
 )
 from triton_operator.reconcile.situation import assess, time_left
 from triton_operator.reconcile.status import derive_status
@@ -113,12 +113,14 @@ class Reconciler:
         view = self._store.view(key)
         owned = own(view, deployment, self._children.applied_uids(key))
         previous = view.known.status if view.known else None
-        return Observation(deployment, previous, owned, view.pods, {}, self._clock())
+        serving = tuple(pod for pod in view.pods if not pod.job)
+        fetching = tuple(pod for pod in view.pods if pod.job)
+        return Observation(deployment, previous, owned, serving, {}, self._clock(), fetching)
 
     async def _with_events(self, observation: Observation) -> Observation:
-        """Events of pods that hang; without them the status says less, which is better than no status."""
+        """Events of what hangs; without them the status says less, which is better than no status."""
         try:
-            events = await read_pod_events(self._cluster, observation.pods, observation.now)
+            events = await read_events(self._cluster, observation)
         except ClusterError as error:
             log.warning("events of pods cannot be read: %s", error)
             return observation
@@ -157,11 +159,13 @@ class Reconciler:
 
 
 def _look_again(observation: Observation, blocked: Blocked | None) -> float | None:
-    """Nobody tells when a stranger's object goes, the kubelet has written an Event, or an eviction is old news."""
+    """Nobody tells when a stranger's object goes, an Event is written, an eviction is old news, or a pause is over."""
     if blocked:
         return BLOCKED_RETRY_SECONDS
     # The longer a pod hangs, the less likely is news: a big image may be pulled for half an hour.
-    ages = [observation.now - created(pod) for pod in observation.pods if is_hanging(pod)]
+    ages = [observation.now - since for since in hanging(observation).values()]
     looks = [min(max(min(ages), PENDING_GRACE), LONGEST_LOOK)] if ages else []
     ends = filter(None, (time_left(pod, observation.now) for pod in observation.pods))
-    return min((look.total_seconds() for look in (*looks, *ends)), default=None)
+    caching = decide_caching(observation)
+    pauses = [max(caching.retry_at - observation.now, timedelta(0))] if caching and caching.retry_at else []
+    return min((look.total_seconds() for look in (*looks, *ends, *pauses)), default=None)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from triton_operator.api.conditions import AVAILABLE, READY, TERMINAL, Reason
 from triton_operator.api.status import Condition, Truth
 from triton_operator.cluster.observed import DeploymentState, Pod
+from triton_operator.reconcile.cache_progress import diagnose_cache
+from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.container_ends import Diagnosis
 from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import Observation
@@ -29,7 +31,8 @@ class Situation(NamedTuple):
     """Facts that several conditions need.
 
     `pods` are those of the current revision that are not being deleted; `diagnoses` what is wrong with them, the one to
-    be told first in front.
+    be told first in front. `caching` is the cache that the spec asks for, `cache_failure` what keeps it from being
+    filled.
     """
 
     observation: Observation
@@ -39,6 +42,8 @@ class Situation(NamedTuple):
     wanted: int
     pods: tuple[Pod, ...]
     diagnoses: tuple[Diagnosis, ...]
+    caching: Caching | None = None
+    cache_failure: Diagnosis | None = None
 
     @property
     def ready_pods(self) -> int:
@@ -96,6 +101,7 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
     current = tuple(pod for pod in observation.pods if _is_current(pod, revision) and not pod.deleting)
     # An evicted pod stays for days beside its replacement; it counts only while there is nothing else.
     pods = tuple(pod for pod in current if not is_over(pod)) or current
+    caching = decide_caching(observation)
     return Situation(
         observation=observation,
         blocked=blocked,
@@ -104,6 +110,8 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
         wanted=wanted_replicas(deployment, observation.deployment_state),
         pods=pods,
         diagnoses=_diagnose(observation, current, pods),
+        caching=caching,
+        cache_failure=diagnose_cache(caching, observation) if caching else None,
     )
 
 

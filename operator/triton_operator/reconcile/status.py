@@ -10,8 +10,9 @@ from datetime import datetime
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, headless_service_name
 from triton_operator.api.spec import ModelDeployment, Spec
-from triton_operator.api.status import Condition, Endpoints, Failure, RevisionStatus, Status
+from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, RevisionStatus, Status
 from triton_operator.cluster.observed import Pod
+from triton_operator.reconcile.cache_progress import derive_cache
 from triton_operator.reconcile.conditions import judge_all
 from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.reconcile.history import past_revisions
@@ -37,6 +38,7 @@ def derive_status(situation: Situation) -> Status:
         models=derive_models(deployment, situation.pods, situation.diagnoses, any_ready=situation.ready_pods > 0),
         endpoints=_endpoints(deployment),
         revisions=_revisions(situation),
+        cache=_cache(situation),
         last_failure=_last_failure(situation),
         conditions=_conditions(judge_all(situation), situation),
     )
@@ -70,11 +72,19 @@ def _revisions(situation: Situation) -> tuple[RevisionStatus, ...]:
     return tuple(found.values())
 
 
+def _cache(situation: Situation) -> CacheStatus | None:
+    observation = situation.observation
+    if situation.caching is None:
+        return None
+    return derive_cache(situation.caching, situation.cache_failure, observation, timestamp(observation.now))
+
+
 def _last_failure(situation: Situation) -> Failure | None:
     previous = situation.observation.previous
     known = previous.last_failure if previous else None
     spec = situation.observation.deployment.spec
-    seen = [failure for pod in situation.observation.pods for failure in _failures(pod, spec)]
+    pods = (*situation.observation.pods, *situation.observation.cache_pods)
+    seen = [failure for pod in pods for failure in _failures(pod, spec)]
     return max([*seen, *([known] if known else [])], key=lambda failure: failure.time, default=None)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import READY, Reason
 from triton_operator.api.status import Condition, Status, Truth
 
-_QUIET = frozenset({Reason.ROLLING_OUT, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
+_QUIET = frozenset({Reason.ROLLING_OUT, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
 """What the user asked for is no warning."""
 
 

@@ -21,7 +21,8 @@ def validate(spec: Spec) -> None:
     _make_sure_models_are_named_once(spec)
     for path, repository in _repositories(spec):
         _make_sure_there_is_one_source(path, repository)
-        _make_sure_it_may_be_fetched(path, repository, spec.privacy.profile)
+        _make_sure_it_may_be_fetched(path, repository, spec)
+    _make_sure_the_cache_has_something_to_keep(spec)
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
@@ -45,10 +46,16 @@ def _make_sure_there_is_one_source(path: str, repository: ModelRepository) -> No
         raise InvalidSpec(Reason.INVALID_SPEC, path, "set exactly one of image, pvc, s3 and http")
 
 
-def _make_sure_it_may_be_fetched(path: str, repository: ModelRepository, profile: Profile) -> None:
-    if repository.fetched and profile is not Profile.OPEN:
-        message = "s3 and http need privacy.profile: Open, because under Private nothing leaves a serving pod"
+def _make_sure_it_may_be_fetched(path: str, repository: ModelRepository, spec: Spec) -> None:
+    if repository.fetched and spec.privacy.profile is not Profile.OPEN and spec.cache is None:
+        message = "s3 and http need spec.cache, because under the profile Private nothing leaves a serving pod"
         raise InvalidSpec(Reason.INVALID_SPEC, path, message)
+
+
+def _make_sure_the_cache_has_something_to_keep(spec: Spec) -> None:
+    if spec.cache and not any(repository.fetched for _, repository in _repositories(spec)):
+        message = "does nothing, because no repository is s3 or http; remove it"
+        raise InvalidSpec(Reason.INVALID_SPEC, "spec.cache", message)
 
 
 def _make_sure_models_are_named_once(spec: Spec) -> None:

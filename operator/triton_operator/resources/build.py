@@ -5,8 +5,11 @@ Pure. `reconcile` calls it with the revision it found or rendered; the CLI rende
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from triton_operator.api.spec import ModelDeployment, Profile
 from triton_operator.resources.autoscaler import build_autoscaler
+from triton_operator.resources.cache import build_cache, first_generation
 from triton_operator.resources.config_map import build_config_map
 from triton_operator.resources.deployment import build_deployment
 from triton_operator.resources.disruption_budget import build_disruption_budget
@@ -17,11 +20,16 @@ from triton_operator.resources.service import build_headless_service, build_serv
 from triton_operator.resources.service_account import build_service_account
 from triton_operator.resources.settings import Settings
 
+_ABOUT_PODS = frozenset(
+    {"ConfigMap", "ControllerRevision", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
+)
+
 
 def render(deployment: ModelDeployment, settings: Settings) -> list[Manifest]:
     """Every child as a first apply would make it; raises InvalidSpec."""
     revision = render_new_revision(deployment, settings)
-    return build_children(deployment, revision, number=1, replicas=first_replicas(deployment))
+    cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
+    return build_children(deployment, revision, number=1, replicas=first_replicas(deployment), cache=cache)
 
 
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
@@ -30,7 +38,12 @@ def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revi
 
 
 def build_children(
-    deployment: ModelDeployment, revision: Revision, *, number: int, replicas: int | None
+    deployment: ModelDeployment,
+    revision: Revision,
+    *,
+    number: int,
+    replicas: int | None,
+    cache: Sequence[Manifest] = (),
 ) -> list[Manifest]:
     """Every child, in the order of creation: what pods need comes before the Deployment.
 
@@ -39,6 +52,7 @@ def build_children(
     spec = deployment.spec
     children = [
         build_service_account(deployment),
+        *cache,
         build_config_map(deployment, revision),
         build_controller_revision(deployment, revision, number),
     ]
@@ -55,6 +69,11 @@ def build_children(
     if _may_have_several_pods(deployment):
         children.append(build_disruption_budget(deployment))
     return children
+
+
+def without_pods(children: Iterable[Manifest]) -> list[Manifest]:
+    """Those that may be there before there is a model to serve: no pod, and nothing that is about pods."""
+    return [child for child in children if child["kind"] not in _ABOUT_PODS]
 
 
 def _may_have_several_pods(deployment: ModelDeployment) -> bool:

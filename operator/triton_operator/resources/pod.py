@@ -18,6 +18,7 @@ from triton_operator.api.names import (
     selector_labels,
 )
 from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
+from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
 from triton_operator.resources.probes import build_probes
@@ -43,7 +44,7 @@ PREPARE_RESOURCES: Manifest = {"requests": {"cpu": "50m", "memory": "64Mi"}, "li
 FETCHING_RESOURCES: Manifest = {"requests": {"cpu": "250m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 """Where `prepare` fetches: it needs less than 100 MB itself; what it has written and the disk has not counts too."""
 
-_LOCKED_DOWN: Manifest = {
+LOCKED_DOWN: Manifest = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
     "privileged": False,
@@ -88,7 +89,7 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "initContainers": [_prepare_container(spec, parts.operator_image)],
         "containers": [_triton_container(spec, parts.server)],
-        "volumes": _volumes(spec, parts),
+        "volumes": _volumes(spec, parts, claim_name(deployment)),
     }
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
@@ -100,7 +101,7 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
         "name": CONTAINER_PREPARE,
         "image": operator_image,
         "command": ["python3", "-m", "triton_operator.prepare"],
-        "securityContext": _LOCKED_DOWN,
+        "securityContext": LOCKED_DOWN,
         "resources": FETCHING_RESOURCES if needs_fetching(spec) else PREPARE_RESOURCES,
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -129,7 +130,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
             {"name": "metrics", "containerPort": PORT_METRICS, "protocol": "TCP"},
         ],
         "resources": _server_resources(spec),
-        "securityContext": _LOCKED_DOWN,
+        "securityContext": LOCKED_DOWN,
         **build_probes(spec),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         "terminationMessagePath": "/dev/termination-log",
@@ -174,10 +175,10 @@ def _server_resources(spec: Spec) -> Manifest:
     return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 
 
-def _volumes(spec: Spec, parts: Parts) -> list[Manifest]:
+def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
     shared_memory = shared_memory_size(spec, known_messages(parts.configs)).quantity
     return [
-        *source_volumes(spec),
+        *source_volumes(spec, claim),
         {"name": "models", "emptyDir": {"sizeLimit": "16Mi"}},
         {"name": "config"} | config_volume(parts.config_name, parts.configs),
         {"name": "key", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},

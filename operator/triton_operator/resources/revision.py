@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.cache import Egress
 from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.struct import Struct
+from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.model_configs import add_configs, config_files, render_configs
 from triton_operator.resources.model_formats import check_formats
@@ -36,13 +38,15 @@ class RevisionSummary(Struct, frozen=True):
     server_image: str
     server_version: str
     config_name: str
+    claim_name: str = ""
 
 
 class Revision(Struct, frozen=True, omit_defaults=False):
     """Everything about pods that a later operator must not render differently.
 
     `config` is the ConfigMap's data, `service_ports` the plain Service's, `template` a PodTemplateSpec that carries
-    `template_hash` as its revision label.
+    `template_hash` as its revision label, `claim_name` the cache that it mounts. What was added later is not written
+    where it is unset, because the object's name is a hash of all that is.
     """
 
     inputs_hash: str
@@ -53,6 +57,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
     config: dict[str, str]
     service_ports: tuple[dict[str, Any], ...]
     template: dict[str, Any]
+    claim_name: str | msgspec.UnsetType = msgspec.UNSET
 
     def encode(self) -> bytes:
         """Canonical JSON, the content of the ControllerRevision."""
@@ -65,6 +70,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
             server_image=self.server_image,
             server_version=self.server_version,
             config_name=self.config_name,
+            claim_name=self.claim_name or "",
         )
 
     def object_name(self, deployment_name: str) -> str:
@@ -85,6 +91,7 @@ class _PodInputs(Struct, frozen=True):
     profile: Any
     tls: Any
     startup_timeout: Any = None
+    cache: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -100,6 +107,8 @@ def inputs_hash(spec: Spec) -> str:
         profile=spec.privacy.profile,
         tls=spec.privacy.tls,
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
+        # Where its Job may connect to is nothing to pods.
+        cache=msgspec.structs.replace(spec.cache, egress=Egress()) if spec.cache else None,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 
@@ -126,6 +135,7 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
         config=config,
         service_ports=tuple(service_ports),
         template=template,
+        claim_name=claim_name(deployment) or msgspec.UNSET,
     )
 
 

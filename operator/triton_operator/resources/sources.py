@@ -2,7 +2,8 @@
 
 Pure. The common repository is mounted at `/source`, those of single models at `/source-1` and so on in the order in
 which the models name them; equal ones are one. What is fetched is an emptyDir that only `prepare` can write, and the
-Secret and the ConfigMap for it are mounted into `prepare` alone.
+Secret and the ConfigMap for it are mounted into `prepare` alone. With a cache a Job fetches instead, into folders of a
+claim, and pods mount these.
 """
 
 from __future__ import annotations
@@ -13,17 +14,27 @@ from triton_operator.api.model import Model
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
-from triton_operator.triton.preparation import SOURCE_DIR, Download
+from triton_operator.triton.preparation import REPOSITORY_FOLDER, SOURCE_DIR, Download
 
+CACHE_VOLUME = "cache"
 _CA_FILE = "ca.crt"
 
 
 class Source(NamedTuple):
-    """A repository that some model comes from; `name` is its volume's, `mount` its place in both containers."""
+    """A repository that some model comes from; `name` is its volume's, `mount` its place in both containers.
+
+    One that is `cached` has no volume of its own, but a folder of its name in the cache's claim.
+    """
 
     name: str
     mount: str
     repository: ModelRepository
+    cached: bool
+
+    @property
+    def fetched_by_pods(self) -> bool:
+        """Whether every pod fetches it for itself."""
+        return self.repository.fetched and not self.cached
 
     @property
     def credentials(self) -> str:
@@ -40,15 +51,22 @@ def sources_of(spec: Spec) -> list[Source]:
     """Each repository that a model comes from, once, the common one first."""
     used = list(dict.fromkeys(repository for model in spec.models if (repository := _repository_of(spec, model))))
     own = [repository for repository in used if repository != spec.model_repository]
-    common = [Source("source", SOURCE_DIR, repository) for repository in used if repository == spec.model_repository]
-    return common + [
-        Source(f"source-{number}", f"{SOURCE_DIR}-{number}", repository) for number, repository in enumerate(own, 1)
+    places = [("source", SOURCE_DIR, repository) for repository in used if repository == spec.model_repository]
+    places += [(f"source-{number}", f"{SOURCE_DIR}-{number}", repository) for number, repository in enumerate(own, 1)]
+    return [
+        Source(name, mount, repository, cached=spec.cache is not None and repository.fetched)
+        for name, mount, repository in places
     ]
+
+
+def cached_sources(spec: Spec) -> list[Source]:
+    """Those that a Job fetches into the cache's claim."""
+    return [source for source in sources_of(spec) if source.cached]
 
 
 def needs_fetching(spec: Spec) -> bool:
     """Whether `prepare` has something to fetch."""
-    return any(source.repository.fetched for source in sources_of(spec))
+    return any(source.fetched_by_pods for source in sources_of(spec))
 
 
 class Place(NamedTuple):
@@ -69,56 +87,81 @@ def place_of(spec: Spec, model: Model) -> Place:
 
 def build_downloads(spec: Spec) -> tuple[Download, ...]:
     """What `prepare` has to fetch."""
-    return tuple(_download(spec, source) for source in sources_of(spec) if source.repository.fetched)
+    return tuple(build_download(spec, source, source.mount) for source in sources_of(spec) if source.fetched_by_pods)
 
 
-def source_volumes(spec: Spec) -> list[Manifest]:
-    """Volumes of the sources and of what fetching them needs."""
-    volumes: list[Manifest] = []
-    for source in sources_of(spec):
-        volumes.append({"name": source.name} | _volume(source.repository))
-        if secret := source.repository.credentials_secret_ref:
-            volumes.append({"name": f"{source.name}-credentials", "secret": {"secretName": secret.name}})
-        if bundle := source.repository.ca_bundle_config_map_ref:
-            items = [{"key": bundle.key, "path": _CA_FILE}]
-            volumes.append({"name": f"{source.name}-ca", "configMap": {"name": bundle.name, "items": items}})
-    return volumes
-
-
-def server_mounts(spec: Spec) -> list[Manifest]:
-    """Mounts of the sources in Triton's container: nothing can be written."""
-    return [{"name": source.name, "mountPath": source.mount, "readOnly": True} for source in sources_of(spec)]
-
-
-def prepare_mounts(spec: Spec) -> list[Manifest]:
-    """Mounts of the sources in `prepare`, with what fetching needs; only what is fetched can be written."""
-    mounts: list[Manifest] = []
-    for source in sources_of(spec):
-        mount: Manifest = {"name": source.name, "mountPath": source.mount}
-        mounts.append(mount if source.repository.fetched else mount | {"readOnly": True})
-        if source.credentials:
-            name = f"{source.name}-credentials"
-            mounts.append({"name": name, "mountPath": source.credentials, "readOnly": True})
-        if source.ca_folder:
-            mounts.append({"name": f"{source.name}-ca", "mountPath": source.ca_folder, "readOnly": True})
-    return mounts
-
-
-def _repository_of(spec: Spec, model: Model) -> ModelRepository | None:
-    return model.model_repository or spec.model_repository
-
-
-def _download(spec: Spec, source: Source) -> Download:
+def build_download(spec: Spec, source: Source, target: str) -> Download:
+    """What has to be fetched of a source into `target`, a folder."""
     repository = source.repository
     users = (model for model in spec.models if _repository_of(spec, model) == repository)
     return Download(
-        target=source.mount,
+        target=target,
         s3=repository.s3,
         http=repository.http,
         folders=tuple(sorted({model.folder for model in users})) if repository.s3 else (),
         credentials=source.credentials,
         ca_bundle=f"{source.ca_folder}/{_CA_FILE}" if source.ca_folder else "",
     )
+
+
+def source_volumes(spec: Spec, claim: str) -> list[Manifest]:
+    """Volumes of the sources and of what fetching them needs; `claim` is that of the cached ones."""
+    volumes: list[Manifest] = []
+    for source in sources_of(spec):
+        if not source.cached:
+            volumes.append({"name": source.name} | _volume(source.repository))
+        if source.fetched_by_pods:
+            volumes += access_volumes(source)
+    if cached_sources(spec):
+        volumes.append({"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+    return volumes
+
+
+def server_mounts(spec: Spec) -> list[Manifest]:
+    """Mounts of the sources in Triton's container: nothing can be written."""
+    return [_mount(source) | {"readOnly": True} for source in sources_of(spec)]
+
+
+def prepare_mounts(spec: Spec) -> list[Manifest]:
+    """Mounts of the sources in `prepare`, with what fetching needs; only what it fetches itself can be written."""
+    mounts: list[Manifest] = []
+    for source in sources_of(spec):
+        if source.fetched_by_pods:
+            mounts += [_mount(source), *access_mounts(source)]
+        else:
+            mounts.append(_mount(source) | {"readOnly": True})
+    return mounts
+
+
+def access_volumes(source: Source) -> list[Manifest]:
+    """The Secret and the ConfigMap that fetching this source needs."""
+    volumes: list[Manifest] = []
+    if secret := source.repository.credentials_secret_ref:
+        volumes.append({"name": f"{source.name}-credentials", "secret": {"secretName": secret.name}})
+    if bundle := source.repository.ca_bundle_config_map_ref:
+        items = [{"key": bundle.key, "path": _CA_FILE}]
+        volumes.append({"name": f"{source.name}-ca", "configMap": {"name": bundle.name, "items": items}})
+    return volumes
+
+
+def access_mounts(source: Source) -> list[Manifest]:
+    """Where these are in the container that fetches."""
+    mounts: list[Manifest] = []
+    if source.credentials:
+        mounts.append({"name": f"{source.name}-credentials", "mountPath": source.credentials, "readOnly": True})
+    if source.ca_folder:
+        mounts.append({"name": f"{source.name}-ca", "mountPath": source.ca_folder, "readOnly": True})
+    return mounts
+
+
+def _mount(source: Source) -> Manifest:
+    if source.cached:
+        return {"name": CACHE_VOLUME, "mountPath": source.mount, "subPath": f"{source.name}/{REPOSITORY_FOLDER}"}
+    return {"name": source.name, "mountPath": source.mount}
+
+
+def _repository_of(spec: Spec, model: Model) -> ModelRepository | None:
+    return model.model_repository or spec.model_repository
 
 
 def _volume(repository: ModelRepository) -> Manifest:

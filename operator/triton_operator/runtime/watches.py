@@ -1,4 +1,4 @@
-"""Which kinds are watched for which sink: every kind of child, and the serving pods.
+"""Which kinds are watched for which sink: every kind of child, and the pods.
 
 One connection each, only objects with our label; `process` runs the reflectors.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from triton_operator.api.names import COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
+from triton_operator.api.names import COMPONENT_CACHE, COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.observed import Child, Kind, Pod
 from triton_operator.cluster.pod_projection import project_pod
@@ -19,7 +19,7 @@ from triton_operator.runtime.intake import ChildIntake, PodIntake, Tables
 from triton_operator.runtime.work_queue import WorkQueue
 
 SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
-POD_SELECTOR = f"{SELECTOR},{LABEL_COMPONENT}={COMPONENT_SERVER}"
+POD_SELECTOR = f"{SELECTOR},{LABEL_COMPONENT} in ({COMPONENT_SERVER},{COMPONENT_CACHE})"
 
 AnyReflector = Reflector[Child] | Reflector[Pod]
 

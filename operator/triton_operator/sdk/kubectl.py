@@ -54,7 +54,7 @@ class Kubectl:
         return self._json("get", _RESOURCE, name, *_in(namespace))
 
     def pods(self, deployment: str, namespace: str = "") -> list[Object]:
-        """Return the serving pods of a ModelDeployment."""
+        """Return the pods of a ModelDeployment: those that serve, and those of its cache's Job."""
         selector = f"{LABEL_DEPLOYMENT}={deployment}"
         items: list[Object] = self._json("get", "pods", "-l", selector, *_in(namespace))["items"]
         return items

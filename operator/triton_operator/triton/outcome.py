@@ -15,6 +15,9 @@ from triton_operator.api.struct import Struct
 LIMIT = 2048
 """Bytes that an encoded outcome never exceeds."""
 
+MISTAKE = 78
+"""Exit code of `prepare` when another try is useless until a person has acted: EX_CONFIG of sysexits.h."""
+
 ELLIPSIS = "…"
 _MODEL_LIMIT, _REASON_LIMIT = 100, 60
 

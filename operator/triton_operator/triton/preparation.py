@@ -23,6 +23,9 @@ Repositories of single models lie beside it, `/source-1` and so on. Only one tha
 REPOSITORY_FOLDER = "repository"
 """Folder in the target of a Download that holds what was fetched; it is there when all of it is."""
 
+CACHE_DIR = "/cache"
+"""The cache's claim in the Job that fills it; a folder in it for each source."""
+
 MODELS_DIR = "/models"
 """The tree that Triton reads."""
 

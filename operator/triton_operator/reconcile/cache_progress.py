@@ -1,0 +1,84 @@
+"""What is told about a cache that is being filled: how far it is and, when it fails, why and whether it is tried again.
+
+Pure. The Job's pods are judged as serving pods are: they run the same `prepare`. A Job that cannot even make a pod says
+so in its Events alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.status import CacheState, CacheStatus
+from triton_operator.cluster.observed import PodEvent
+from triton_operator.reconcile.caching import Caching
+from triton_operator.reconcile.container_ends import Diagnosis
+from triton_operator.reconcile.observation import Observation
+from triton_operator.reconcile.outlook import outlook
+from triton_operator.reconcile.pod_failures import diagnose
+
+
+def diagnose_cache(caching: Caching, observation: Observation) -> Diagnosis | None:
+    """What is in the way of filling it; None when nothing is (yet), or when it is filled."""
+    if caching.generation.filled:
+        return None
+    return (
+        _judge_pods(caching, observation)
+        or _judge_events(observation.pod_events.get(caching.uid, ()))
+        or _judge_job(caching)
+    )
+
+
+def derive_cache(caching: Caching, diagnosis: Diagnosis | None, observation: Observation, now: str) -> CacheStatus:
+    """The part of the status; `now` is when a state begins that was not there before."""
+    state = _state(caching, diagnosis)
+    name = caching.generation.name
+    old = observation.previous.cache if observation.previous else None
+    unchanged = old is not None and (old.claim_name, old.state) == (name, state)
+    return CacheStatus(claim_name=name, state=state, since=old.since if old and unchanged else now)
+
+
+def _state(caching: Caching, diagnosis: Diagnosis | None) -> CacheState:
+    if caching.generation.filled:
+        return CacheState.FILLED
+    if diagnosis:
+        return CacheState.FAILED
+    return CacheState.FILLING if caching.job else CacheState.WAITING
+
+
+def _judge_pods(caching: Caching, observation: Observation) -> Diagnosis | None:
+    """The newest that knows something: while the next attempt runs, the last one's failure is still the news."""
+    for pod in reversed(observation.cache_pods):
+        if pod.job != caching.generation.name or pod.deleting or pod.phase == "Succeeded":
+            continue
+        for found in diagnose(pod, observation.pod_events.get(pod.uid, ()), observation.deployment.spec):
+            return found._replace(outlook=_outlook(caching)) if pod.phase == "Failed" else found
+    return None
+
+
+def _judge_events(events: Sequence[PodEvent]) -> Diagnosis | None:
+    """Events of the Job itself."""
+    for event in reversed(events):
+        if event.reason == "FailedCreate":
+            quota = "exceeded quota" in event.message
+            reason = Reason.QUOTA_EXCEEDED if quota else Reason.FORBIDDEN
+            return Diagnosis(reason, event.message, outlook=outlook(reason))
+    return None
+
+
+def _judge_job(caching: Caching) -> Diagnosis | None:
+    """Its pods are gone, and what they said with them."""
+    if caching.job is None or not caching.job.failed:
+        return None
+    message = f"Job {caching.generation.name} failed: {caching.job.message}"
+    return Diagnosis(Reason.PREPARE_FAILED, message, outlook=_outlook(caching))
+
+
+def _outlook(caching: Caching) -> str:
+    """What becomes of a failure of one of its pods."""
+    name = caching.generation.name
+    if caching.job is None or not caching.job.failed:
+        return f"Job {name} tries again by itself"
+    if caching.retry_at is None:
+        return f"it is tried again when the spec has changed, or somebody has deleted Job {name}"
+    return f"Job {name} is made anew at {caching.retry_at:%H:%M:%S} UTC"

@@ -1,0 +1,47 @@
+"""The cache of a deployment: a claim, and while that is to be filled, a Job with its NetworkPolicy.
+
+Pure. One claim is one generation: another content is another claim next to the old one, from which older pods go on
+serving. When a generation is filled or given up, `reconcile` decides.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from triton_operator.api.spec import ModelDeployment, Profile
+from triton_operator.resources.cache_claim import build_claim
+from triton_operator.resources.cache_content import claim_name, recipe
+from triton_operator.resources.cache_job import build_cache_job
+from triton_operator.resources.cache_policy import build_cache_policy
+from triton_operator.resources.metadata import Manifest
+
+
+class Generation(NamedTuple):
+    """How the children of one cache are to look now; all of them have its name.
+
+    `filled` is marked on the claim, `size` is what a claim that exists asks for; `job` is whether to have the Job.
+    """
+
+    name: str
+    filled: bool
+    size: str
+    job: bool
+
+
+def first_generation(deployment: ModelDeployment) -> Generation:
+    """A cache of which nothing exists yet."""
+    cache = deployment.spec.cache
+    return Generation(claim_name(deployment), filled=False, size=cache.size if cache else "", job=True)
+
+
+def build_cache(deployment: ModelDeployment, generation: Generation, operator_image: str) -> list[Manifest]:
+    """Its children in the order of creation: the Job never runs without its policy. None without `spec.cache`."""
+    spec = deployment.spec
+    if spec.cache is None:
+        return []
+    children = [build_claim(deployment, generation.name, spec.cache, generation.size, filled=generation.filled)]
+    if generation.job:
+        if spec.privacy.profile is Profile.PRIVATE:
+            children.append(build_cache_policy(deployment, generation.name, spec.cache))
+        children.append(build_cache_job(deployment, generation.name, recipe(spec), operator_image))
+    return children

@@ -1,0 +1,59 @@
+"""What a cache is named after: all that decides over its content, and what a claim cannot change afterwards.
+
+Pure. The hashes are the same for every operator, so a newer one finds what an older one has filled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from triton_operator.api.names import cache_name, content_hash
+from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.struct import Struct
+from triton_operator.resources.sources import cached_sources
+
+
+class _Content(Struct, frozen=True):
+    """What decides over a claim and its content; members may be added, never removed or given another default."""
+
+    sources: Any
+    models: Any
+    size: Any
+    storage_class_name: Any
+    access_modes: Any
+
+
+class _Recipe(Struct, frozen=True):
+    """What else a Job is made from and a user may have to correct; members as above."""
+
+    access: Any
+    image_pull_secrets: Any
+    scheduling: Any
+
+
+def claim_name(deployment: ModelDeployment) -> str:
+    """Name of the cache that this spec asks for, "" when it asks for none."""
+    spec = deployment.spec
+    if spec.cache is None:
+        return ""
+    content = _Content(
+        sources=[(source.repository.s3, source.repository.http) for source in cached_sources(spec)],
+        models=[(model.folder, model.digest) for model in spec.models],
+        size=spec.cache.size,
+        storage_class_name=spec.cache.storage_class_name,
+        access_modes=spec.cache.access_modes,
+    )
+    return cache_name(deployment.metadata.name, msgspec.json.encode(content, order="sorted"))
+
+
+def recipe(spec: Spec) -> str:
+    """Hash of what a Job depends on besides the content: another one is worth another try."""
+    repositories = [source.repository for source in cached_sources(spec)]
+    made_from = _Recipe(
+        access=[(each.credentials_secret_ref, each.ca_bundle_config_map_ref) for each in repositories],
+        image_pull_secrets=spec.image_pull_secrets,
+        scheduling=spec.scheduling,
+    )
+    return content_hash(msgspec.json.encode(made_from, order="sorted"), 10)

@@ -1,0 +1,153 @@
+"""The Job that fills a cache's claim: `prepare`, told only to fetch.
+
+A mistake of the user's ends it at once, everything else is tried again with growing pauses; whether and when a Job
+that gave up is made anew, `reconcile` decides. Every security-relevant field is spelled out.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.names import (
+    ANNOTATION_PREPARATION,
+    ANNOTATION_RECIPE,
+    COMPONENT_CACHE,
+    CONTAINER_PREPARE,
+    LABEL_COMPONENT,
+    child_labels,
+)
+from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.resources.metadata import Manifest, child_metadata
+from triton_operator.resources.pod import FETCHING_RESOURCES, LOCKED_DOWN, SERVER_UID
+from triton_operator.resources.sources import (
+    CACHE_VOLUME,
+    access_mounts,
+    access_volumes,
+    build_download,
+    cached_sources,
+)
+from triton_operator.triton import preparation as layout
+from triton_operator.triton.outcome import MISTAKE
+
+ATTEMPTS = 6
+"""Retries of one Job, with the controller's pauses of 10, 20, 40 seconds and so on: ten minutes in all."""
+
+GRACE_SECONDS = 5
+"""What is fetched can be resumed after any end, so there is nothing to wait for."""
+
+
+def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, operator_image: str) -> Manifest:
+    """The Job `name`, which fills the claim of the same name; `recipe` is remembered on it.
+
+    It has no deadline, because a big repository over a slow line may take a day, and no time to live: `reconcile`
+    removes it when the claim is marked.
+    """
+    metadata = child_metadata(deployment, name, {LABEL_COMPONENT: COMPONENT_CACHE})
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata | {"annotations": {ANNOTATION_RECIPE: recipe}},
+        "spec": {
+            "parallelism": 1,
+            "completions": 1,
+            "backoffLimit": ATTEMPTS,
+            "podFailurePolicy": {"rules": _failure_rules()},
+            # Two pods must never write into one claim.
+            "podReplacementPolicy": "Failed",
+            "template": _template(deployment, name, operator_image),
+        },
+    }
+
+
+def _failure_rules() -> list[Manifest]:
+    """A mistake ends the Job; a pod that a node or the scheduler took away is no failure."""
+    mistake = {"containerName": CONTAINER_PREPARE, "operator": "In", "values": [MISTAKE]}
+    return [
+        {"action": "FailJob", "onExitCodes": mistake},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    ]
+
+
+def _template(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
+    labels = child_labels(deployment.metadata.name) | {LABEL_COMPONENT: COMPONENT_CACHE}
+    return {
+        "metadata": {"labels": labels, "annotations": {ANNOTATION_PREPARATION: _preparation(deployment.spec)}},
+        "spec": _pod_spec(deployment, name, operator_image),
+    }
+
+
+def _preparation(spec: Spec) -> str:
+    downloads = [build_download(spec, source, f"{layout.CACHE_DIR}/{source.name}") for source in cached_sources(spec)]
+    return layout.encode(layout.Preparation(models=(), downloads=tuple(downloads))).decode()
+
+
+def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
+    spec = deployment.spec
+    pod: Manifest = {
+        "restartPolicy": "Never",
+        "serviceAccountName": deployment.metadata.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "hostNetwork": False,
+        "hostPID": False,
+        "hostIPC": False,
+        "shareProcessNamespace": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": SERVER_UID,
+            "runAsGroup": SERVER_UID,
+            # A new volume belongs to root; serving pods read what this group owns.
+            "fsGroup": SERVER_UID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [_container(spec, operator_image)],
+        "volumes": [
+            {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": name, "readOnly": False}},
+            {"name": "config", "downwardAPI": {"items": [_preparation_file()]}},
+            *(volume for source in cached_sources(spec) for volume in access_volumes(source)),
+        ],
+    }
+    if spec.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
+    return pod | _scheduling(spec)
+
+
+def _container(spec: Spec, operator_image: str) -> Manifest:
+    return {
+        "name": CONTAINER_PREPARE,
+        "image": operator_image,
+        "command": ["python3", "-m", "triton_operator.prepare", "--fetch-only"],
+        "securityContext": LOCKED_DOWN,
+        "resources": FETCHING_RESOURCES,
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [
+            {"name": CACHE_VOLUME, "mountPath": layout.CACHE_DIR},
+            {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
+            *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
+        ],
+    }
+
+
+def _preparation_file() -> Manifest:
+    """The list of downloads, as a file out of the pod's own annotation: it is made and goes with the pod."""
+    return {
+        "path": layout.CONFIG_FILE,
+        "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{ANNOTATION_PREPARATION}']"},
+    }
+
+
+def _scheduling(spec: Spec) -> Manifest:
+    """Where serving pods may run: many volumes are bound to the zone or node of their first pod.
+
+    What spreads serving pods, and what only a GPU needs, is left out.
+    """
+    scheduling = spec.scheduling
+    node_affinity = (scheduling.affinity or {}).get("nodeAffinity")
+    fields: Manifest = {
+        "nodeSelector": scheduling.node_selector,
+        "tolerations": list(scheduling.tolerations) if scheduling.tolerations else None,
+        "affinity": {"nodeAffinity": node_affinity} if node_affinity else None,
+        "priorityClassName": scheduling.priority_class_name,
+    }
+    return {key: value for key, value in fields.items() if value is not None}

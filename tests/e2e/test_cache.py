@@ -1,0 +1,168 @@
+"""Models of a web server, fetched once by a Job into a claim, and served by pods that reach nothing.
+
+The server's certificate is signed by an authority that only a ConfigMap knows. That the Job's policy is enforced is
+seen by what it does not let through at first; that it is the policy, by what passes once the address is named.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cluster.handle import Cluster
+from hack.cluster.pki import Authority, Subject
+from hack.images.builder import Image
+from tests.connections import reaches
+from tests.kube import Kube, Object
+from tests.volumes import volume_manifest
+
+NAME = "linear-regression"
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+STORAGE = "by-hand"
+"""A class that need not exist: its volumes are made here."""
+PORT = 8443
+SERVE = f"""
+import functools, http.server, ssl
+files = functools.partial(http.server.SimpleHTTPRequestHandler, directory="/archive")
+server = http.server.ThreadingHTTPServer(("", {PORT}), files)
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain("/tls/tls.crt", "/tls/tls.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def volumes(node: Cluster, kube: Kube) -> Iterator[None]:
+    """Two volumes that one node may write."""
+    if node.host_path is None:
+        pytest.skip("this cluster has no folder that tests can fill")
+    names = []
+    for number in (1, 2):
+        folder = node.host_path / f"cache-{number}"
+        folder.mkdir()
+        folder.chmod(0o777)  # The kubelet gives a volume of this kind to nobody.
+        volume = volume_manifest(STORAGE, kube.namespace, f"{node.node_path}/{folder.name}", modes=["ReadWriteOnce"])
+        volume["metadata"]["name"] += f"-{number}"
+        kube.apply(volume)
+        names.append(volume["metadata"]["name"])
+    yield
+    for name in names:
+        kube.delete("persistentvolume", name, wait=False)
+
+
+@pytest.fixture(scope="module")
+def archive(kube: Kube, images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A web server in the cluster, at https://archive.<namespace>.svc; returns its pod's address."""
+    folder = tmp_path_factory.mktemp("authority")
+    authority = Authority(folder)
+    authority.issue("server", Subject("archive", hosts=[f"archive.{kube.namespace}.svc"]))
+    key = {f"tls.{end}": _base64((folder / f"server.{end}").read_bytes()) for end in ("crt", "key")}
+    kube.apply(
+        _named("Secret", "archive-key", data=key),
+        _named("ConfigMap", "archive-authority", data={"ca.crt": authority.certificate.read_text()}),
+        _named("ConfigMap", "archive", binaryData={"models.tar.gz": _base64(_archive())}),
+        _named(
+            "Service", "archive", spec={"selector": {"app": "archive"}, "ports": [{"port": 443, "targetPort": PORT}]}
+        ),
+        _server(images["operator"].reference),
+    )
+    kube.run("wait", "pod/archive", "--for=condition=Ready", "--timeout=60s")
+    pod = kube.get("pod", "archive")
+    assert pod
+    return str(pod["status"]["podIP"])
+
+
+def test_a_job_reaches_only_what_is_named_and_pods_serve_what_it_fetched(
+    kube: Kube, volumes: None, archive: str, model_deployment: Callable[..., Object]
+) -> None:
+    elsewhere = {"cidrs": ["192.0.2.0/24"], "ports": [PORT]}
+    repository = {
+        "http": {"url": f"https://archive.{kube.namespace}.svc/models.tar.gz"},
+        "caBundleConfigMapRef": {"name": "archive-authority"},
+    }
+    cache = {"size": "1Gi", "storageClassName": STORAGE, "egress": elsewhere}
+    kube.apply(model_deployment("linear_regression", modelRepository=repository, cache=cache))
+    condition = kube.wait_reason(NAME, "SourceUnreachable", seconds=120)
+    assert "archive" in condition["message"]
+    assert kube.get("deployment", NAME) is None, "no pod is made before there is something to serve"
+    named = {"cidrs": [f"{archive}/32"], "ports": [PORT]}
+    kube.patch("modeldeployment", NAME, {"spec": {"cache": {"egress": named}}})
+    body = kube.wait_ready(NAME, 180)
+    assert body["status"]["cache"]["state"] == "Filled"
+    (claim,) = kube.list("persistentvolumeclaim")
+    assert claim["metadata"]["name"] == body["status"]["cache"]["claimName"]
+    assert claim["metadata"]["ownerReferences"][0]["uid"] == body["metadata"]["uid"]
+    serving = _serving(kube)
+    assert not reaches(kube, serving["metadata"]["name"], archive, PORT, container="triton")
+    kube.wait(lambda: not kube.list("job"), "the Job is gone, having done its work")
+
+
+def test_another_content_is_fetched_next_to_the_old_one(kube: Kube, archive: str) -> None:
+    before = _claims(_serving(kube))
+    kube.patch("modeldeployment", NAME, {"spec": {"cache": {"size": "512Mi"}}})
+    kube.wait(lambda: len(kube.list("persistentvolumeclaim")) == len(before) + 1, "a second claim is there")
+    assert _claims(_serving(kube)) == before
+    kube.wait_ready(NAME, 180)
+    after = {body["metadata"]["name"] for body in kube.list("persistentvolumeclaim")}
+    assert after > before, "the old one is kept for a rollback"
+    assert _claims(_serving(kube)) == after - before
+
+
+def _serving(kube: Kube) -> Object:
+    """The pod that serves and is not about to go."""
+    selector = f"triton-operator.io/model-deployment={NAME},app.kubernetes.io/component=server"
+    pods = [pod for pod in kube.list("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
+    assert len(pods) == 1
+    return pods[0]
+
+
+def _claims(pod: Object) -> set[str]:
+    volumes = pod["spec"]["volumes"]
+    return {each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each}
+
+
+def _archive() -> bytes:
+    """A repository with one model."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.add(REPOSITORY / "linear_regression", "linear_regression")
+    return content.getvalue()
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _named(kind: str, name: str, **content: object) -> Object:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, **content}
+
+
+def _server(image: str) -> Object:
+    """The operator's image has Python."""
+    container = {
+        "name": "server",
+        "image": image,
+        "command": ["python3", "-c", SERVE],
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "archive", "mountPath": "/archive"}, {"name": "tls", "mountPath": "/tls"}],
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [
+            {"name": "archive", "configMap": {"name": "archive"}},
+            {"name": "tls", "secret": {"secretName": "archive-key"}},
+        ],
+    }
+    pod = _named("Pod", "archive", spec=spec)
+    pod["metadata"]["labels"] = {"app": "archive"}
+    return pod
