@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from triton_operator.api.conditions import TERMINAL
 from triton_operator.prepare.__main__ import main
+from triton_operator.triton.config_text import Message, parse
 from triton_operator.triton.outcome import LIMIT, MISTAKE, Prepared, PrepareFailed, read_prepare
 from triton_operator.triton.preparation import Preparation, PreparationModel, encode
 
@@ -45,18 +46,27 @@ class Pod:
     def ask(self, *models: str | tuple[str, str], source_path: str = "/") -> None:
         """Write the list of models: names, or (name, path)."""
         pairs = [(model, model) if isinstance(model, str) else model for model in models]
-        wanted = Preparation(tuple(PreparationModel(name, path) for name, path in pairs), source_path)
-        (self.root / "config" / "models.json").write_bytes(encode(wanted))
+        self.ask_for(*(PreparationModel(name, path) for name, path in pairs), source_path=source_path)
 
-    def add(self, folder: str, config: str | None = CONFIG, **files: str) -> Path:
-        """Put a model into the repository; `files` are version="text of model.pt"."""
+    def ask_for(self, *models: PreparationModel, source_path: str = "/") -> None:
+        """Write the list of models as the operator renders it."""
+        (self.root / "config" / "models.json").write_bytes(encode(Preparation(models, source_path)))
+
+    def add_config(self, name: str, text: str) -> str:
+        """Put a text beside the list of models, as the pod's ConfigMap has it; its name."""
+        (self.root / "config" / name).write_text(text, encoding="utf-8")
+        return name
+
+    def add(self, folder: str, config: str | None = CONFIG, **files: str | bytes) -> Path:
+        """Put a model into the repository; `files` are version="content of model.pt"."""
         path = self.source / folder
         path.mkdir(parents=True, exist_ok=True)
         if config is not None:
             (path / "config.pbtxt").write_text(config, encoding="utf-8")
-        for version, text in files.items():
+        for version, content in files.items():
             (path / version.strip("v")).mkdir()
-            (path / version.strip("v") / "model.pt").write_text(text, encoding="utf-8")
+            data = content if isinstance(content, bytes) else content.encode()
+            (path / version.strip("v") / "model.pt").write_bytes(data)
         return path
 
     def arguments(self) -> list[str]:
@@ -88,6 +98,12 @@ class Pod:
         outcome = self.prepare()
         assert isinstance(outcome, PrepareFailed), outcome
         return outcome
+
+    def served(self) -> Message:
+        """Run it and expect success: the configuration that Triton gets for `digits`."""
+        outcome = self.prepare()
+        assert isinstance(outcome, Prepared), outcome
+        return parse((self.models / "digits" / "config.pbtxt").read_text(encoding="utf-8"))
 
     def versions(self) -> tuple[str, ...]:
         """Run it and expect success: versions of the first model."""

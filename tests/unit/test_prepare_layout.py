@@ -56,7 +56,7 @@ def test_running_again_follows_the_new_list(pod: Pod) -> None:
     pod.ask("digits")
     assert pod.versions() == ("2",)
     assert pod.versions() == ("2",)
-    assert [entry.name for entry in pod.models.iterdir()] == ["digits"]
+    assert sorted(entry.name for entry in pod.models.iterdir()) == [".prepared", "digits"]
     assert sorted(entry.name for entry in (pod.models / "digits").iterdir()) == ["2", "config.pbtxt"]
     assert pod.key_file.read_text() != first_key
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.prepare.admin_key import write_admin_key
-from triton_operator.prepare.digest import model_digest
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import lay_out
-from triton_operator.prepare.model import CheckedModel, check_model
+from triton_operator.prepare.model import check_model
 from triton_operator.prepare.sources import Repositories, fetch_all
 from triton_operator.triton import preparation
 from triton_operator.triton.outcome import MISTAKE, Prepared, PreparedModel, PrepareFailed, encode
@@ -35,10 +34,12 @@ def prepare(config: Path, source: Path, models: Path, key_file: Path) -> Prepare
     """All steps in order; raises PrepareError, or OSError when a file cannot be read or written."""
     wanted = _read_preparation(config)
     repositories = Repositories(source, wanted, fetch_all(wanted.downloads))
-    checked = [check_model(repositories.of(model), model) for model in wanted.models]
-    lay_out(checked, models)
+    checked = [check_model(repositories.of(model), model, config.parent) for model in wanted.models]
+    digests = lay_out(checked, models)
     write_admin_key(key_file)
-    return Prepared(tuple(_prepared(model) for model in checked))
+    return Prepared(
+        tuple(PreparedModel(model.name, model.versions, digest) for model, digest in zip(checked, digests, strict=True))
+    )
 
 
 def fetch_only(config: Path) -> Prepared:
@@ -59,10 +60,6 @@ def _read_preparation(config: Path) -> preparation.Preparation:
         if model.name in {"", ".", ".."} or "/" in model.name or "\0" in model.name:
             raise PrepareError(Reason.PREPARE_FAILED, model.name, f'"{model.name}" cannot be the name of a model')
     return wanted
-
-
-def _prepared(model: CheckedModel) -> PreparedModel:
-    return PreparedModel(model.name, model.versions, model_digest(model))
 
 
 def _attempt(options: argparse.Namespace) -> Prepared | PrepareFailed:

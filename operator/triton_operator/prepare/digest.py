@@ -3,49 +3,76 @@
 It is the digest of the lines that `sha256sum` prints for them, in the byte order of their paths, so anyone can check
 it in the model's folder (`config.pbtxt 1` being what is served of it):
 `find -L config.pbtxt 1 -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum`.
+A config.pbtxt that the object replaces is not served, so it is no part of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from triton_operator.api.conditions import Reason
+from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import CheckedModel
 from triton_operator.prepare.repository import entries
 
 BUDGET = 256 << 20
-"""Bytes of a model above which no digest is made: reading is 1.7 GB/s at best, and a pod waits for it."""
+"""Bytes of a model above which no digest is made unless one is asked for: reading is 1.7 GB/s, and a pod waits."""
 
 _THREADS = 4
 
 
-def model_digest(model: CheckedModel, budget: int = BUDGET) -> str:
-    """Digest of a checked model's files as "sha256:...", "" when they are larger than `budget` bytes together."""
-    files = sorted(_files(model), key=os.fsencode)
-    if sum((model.folder / name).stat().st_size for name in files) > budget:
+def model_digest(model: CheckedModel, budget: int | None = BUDGET) -> str:
+    """Digest of a checked model's files as "sha256:...", "" without any or above `budget` bytes."""
+    names = file_names(model)
+    if not names or (budget is not None and size_of(model, names) > budget):
         return ""
+    return digest_of(names, lambda name: _file_digest(model.folder / name))
+
+
+def digest_of(names: list[str], hash_file: Callable[[str], str]) -> str:
+    """The digest of files by `hash_file`, which gets a name and returns SHA-256 in hexadecimal; several at a time."""
     whole = hashlib.sha256()
-    for name, digest in zip(files, _file_digests([model.folder / name for name in files]), strict=True):
+    for name, digest in zip(names, _in_parallel(hash_file, names), strict=True):
         whole.update(f"{digest}  ".encode() + os.fsencode(name) + b"\n")
     return f"sha256:{whole.hexdigest()}"
 
 
-def _files(model: CheckedModel) -> list[str]:
+def require_digest(model: CheckedModel, found: str) -> None:
+    """Compare with the digest that the object names; raises PrepareError when it is another one."""
+    expected = model.wanted.digest
+    if expected and found != expected:
+        raise PrepareError(
+            Reason.DIGEST_MISMATCH,
+            model.name,
+            f"spec.models[].digest is {expected}, but the files have {found or 'none'}: "
+            "they are not the ones that were meant, or the digest has to be changed with them",
+        )
+
+
+def file_names(model: CheckedModel) -> list[str]:
     """Paths relative to the model's folder, through links; `check_model` has seen that they are not too many."""
-    return [
+    found = (
         str(entry.path.relative_to(model.folder))
         for name in model.entries
         for entry in entries(model.folder / name)
         if not entry.real.is_dir()
-    ]
+    )
+    return sorted(found, key=os.fsencode)
 
 
-def _file_digests(paths: list[Path]) -> list[str]:
+def size_of(model: CheckedModel, names: Iterable[str]) -> int:
+    """Bytes of these files together."""
+    return sum((model.folder / name).stat().st_size for name in names)
+
+
+def _in_parallel(hash_file: Callable[[str], str], names: list[str]) -> list[str]:
     from concurrent.futures import ThreadPoolExecutor  # 20 ms that a pod without models to hash need not wait for.
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_file_digest, paths))
+        return list(pool.map(hash_file, names))
 
 
 def _file_digest(path: Path) -> str:

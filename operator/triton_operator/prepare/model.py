@@ -2,7 +2,7 @@
 
 A folder goes in, a CheckedModel leaves or a PrepareError with the sentence for the user. Only what Triton itself
 would report late or not at all is refused here (a Python model without its file makes Triton 2.51 hang, for one);
-whether a model file can be loaded is Triton's to say.
+whether a model file can be loaded is Triton's to say, unless the object names the format.
 """
 
 from __future__ import annotations
@@ -10,101 +10,127 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from triton_operator.prepare.errors import config_invalid, version_not_found
+from triton_operator.prepare.config import Author, Chosen, finish, read_folder_config, read_object_config
+from triton_operator.prepare.errors import PrepareError, config_invalid, version_not_found
+from triton_operator.prepare.model_file import check_format, describe, read_signatures
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.model_config import (
     CONFIG_NAME,
     ENSEMBLE,
     SIDE_FOLDERS,
+    ConfigError,
     Latest,
     ModelConfig,
     Specific,
     VersionPolicy,
-    read_config,
 )
-from triton_operator.triton.preparation import PreparationModel
+from triton_operator.triton.preparation import CONFIG_DIR, PreparationModel
 
-CONFIG_LIMIT = 1 << 20
-"""Bytes of a config.pbtxt; real ones have a few thousand."""
+_ENSEMBLE_VERSION = ("1",)
+"""Triton wants a version of every model; an ensemble's is an empty folder, which many repositories cannot keep."""
 
 
 class CheckedModel(NamedTuple):
-    """A model that can be laid out: `entries` of `folder` are what Triton gets to see, versions among them."""
+    """A model that can be laid out: `entries` of `folder` are what Triton gets to see, versions among them.
 
-    name: str
+    `config` is the text that Triton gets for config.pbtxt, "" where that is an entry like the others. `wanted` is what
+    the object asks for. A version that is no entry is an empty folder.
+    """
+
+    wanted: PreparationModel
     folder: Path
     versions: tuple[str, ...]
     entries: tuple[str, ...]
+    config: str = ""
+
+    @property
+    def name(self) -> str:
+        """What clients call it."""
+        return self.wanted.name
 
 
-def check_model(repository: Repository, wanted: PreparationModel) -> CheckedModel:
-    """Check one model; raises PrepareError."""
+def check_model(repository: Repository, wanted: PreparationModel, config_dir: Path = Path(CONFIG_DIR)) -> CheckedModel:
+    """Check one model; raises PrepareError. `config_dir` holds the texts that the object brings along."""
+    chosen = read_object_config(wanted, config_dir)
+    if chosen and _config_of(wanted, chosen).platform == ENSEMBLE and not repository.has_folder(wanted.path):
+        return CheckedModel(wanted, repository.root, _ENSEMBLE_VERSION, (), finish(wanted, chosen, {}))
     folder = repository.find_folder(wanted.name, wanted.path)
-    config = _read_config(repository, wanted.name, folder)
-    versions = _versions(repository, wanted.name, folder, config)
-    entries = (*_side_entries(folder), *versions)
+    return _check_folder(repository, wanted, folder, chosen or read_folder_config(repository, wanted, folder))
+
+
+def _check_folder(repository: Repository, wanted: PreparationModel, folder: Path, chosen: Chosen) -> CheckedModel:
+    config = _config_of(wanted, chosen)
+    present = _present_versions(repository, wanted.name, folder, config)
+    versions = _served(wanted, chosen, config.version_policy, present) or _ENSEMBLE_VERSION
+    entries = (*_side_entries(folder, chosen), *(version for version in versions if int(version) in present))
     repository.check_links(wanted.name, folder, entries)
-    return CheckedModel(wanted.name, folder, versions, entries)
+    for version in versions:
+        _check_file(repository, wanted.name, folder / version, config)
+    files = {repository.shown(path): path for path in _model_files(folder, versions, config)}
+    check_format(wanted, chosen.origin, config, files)
+    signatures = read_signatures(wanted.name, config, files)
+    if chosen.author is Author.NOBODY and not signatures:
+        raise _nothing_known(repository, wanted.name, folder, files)
+    return CheckedModel(wanted, folder, versions, entries, finish(wanted, chosen, signatures))
 
 
-def _read_config(repository: Repository, name: str, folder: Path) -> ModelConfig:
-    path = folder / CONFIG_NAME
-    shown = repository.shown(path)
-    if path.is_symlink():
-        repository.check_links(name, folder, [CONFIG_NAME])
-    if not path.is_file():
-        raise config_invalid(name, f"there is no {shown}; the folder holds {repository.listing(folder)}")
-    if path.stat().st_size > CONFIG_LIMIT:
-        raise config_invalid(name, f"{shown} is larger than {CONFIG_LIMIT} bytes")
+def _config_of(wanted: PreparationModel, chosen: Chosen) -> ModelConfig:
     try:
-        config = read_config(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise config_invalid(name, f"{shown} is not UTF-8 text (byte {error.start})") from error
-    except ValueError as error:
-        raise config_invalid(name, f"{shown}: {error}") from error
-    if config.name not in {"", name}:
-        raise config_invalid(
-            name,
-            f'{shown} has name: "{config.name}", but the model is called "{name}" in spec.models; '
-            "make them equal or leave the name out of the file",
-        )
-    return config
+        return chosen.config
+    except ConfigError as error:
+        raise config_invalid(wanted.name, f"{chosen.origin}: {error}") from error
 
 
-def _versions(repository: Repository, name: str, folder: Path, config: ModelConfig) -> tuple[str, ...]:
-    """The versions to serve, oldest first, each seen to have its model file."""
-    empty_is_fine = config.platform == ENSEMBLE
-    present = sorted(
-        int(entry.name) for entry in folder.iterdir() if _is_version(entry) and (empty_is_fine or _has_file(entry))
-    )
-    if not present:
+def _present_versions(repository: Repository, name: str, folder: Path, config: ModelConfig) -> list[int]:
+    """The versions that are there, oldest first; an ensemble need not have any."""
+    is_ensemble = config.platform == ENSEMBLE
+    found = (entry for entry in folder.iterdir() if _is_version(entry) and (is_ensemble or _has_file(entry)))
+    present = sorted(int(entry.name) for entry in found)
+    if not present and not is_ensemble:
         raise version_not_found(
             name,
             f"{repository.shown(folder)} has no numbered version folder with a file in it, "
             f"such as 1/{config.model_filename or 'model.pt'}; it holds {repository.listing(folder)}",
         )
-    served = tuple(map(str, _served(repository.shown(folder), name, present, config.version_policy)))
-    for version in served:
-        _check_file(repository, name, folder / version, config)
-    return served
+    return present
 
 
-def _side_entries(folder: Path) -> list[str]:
-    """The config and what else may belong to the model: labels, warm-up data, a Python environment."""
-    return sorted(entry.name for entry in folder.iterdir() if not (_is_version(entry) or entry.name.startswith(".")))
+def _side_entries(folder: Path, chosen: Chosen) -> list[str]:
+    """The config and what else may belong to the model: labels, warm-up data, a Python environment.
+
+    A config that another one replaces is not among them: it is not served.
+    """
+    replaced = {CONFIG_NAME} if chosen.author is not Author.REPOSITORY else set()
+    names = (entry.name for entry in folder.iterdir() if not _is_version(entry))
+    return sorted(name for name in names if not name.startswith(".") and name not in replaced)
 
 
-def _served(shown: str, name: str, present: list[int], policy: VersionPolicy) -> list[int]:
+def _model_files(folder: Path, versions: tuple[str, ...], config: ModelConfig) -> list[Path]:
+    """The file of each version, where its name is known."""
+    return [folder / version / config.model_filename for version in versions if config.model_filename]
+
+
+def _nothing_known(repository: Repository, name: str, folder: Path, files: dict[str, Path]) -> PrepareError:
+    return config_invalid(
+        name,
+        f"there is no {repository.shown(folder / CONFIG_NAME)}; the folder holds {repository.listing(folder)}, "
+        f"and {describe(name, files)}. Write spec.models[].config, or export the model with tritonctl export",
+    )
+
+
+def _served(wanted: PreparationModel, chosen: Chosen, policy: VersionPolicy, present: list[int]) -> tuple[str, ...]:
     if isinstance(policy, Latest):
-        return present[-policy.limit :]
+        return tuple(map(str, present[-policy.limit :]))
     if not isinstance(policy, Specific):
-        return present
+        return tuple(map(str, present))
     missing = sorted(set(policy.versions) - set(present))
     if missing or not policy.versions:
+        who = "spec.models[].versionPolicy" if wanted.version_policy else f"version_policy of {chosen.origin}"
         asked = ", ".join(map(str, missing)) or "no version at all"
-        there = ", ".join(map(str, present))
-        raise version_not_found(name, f"version_policy of {shown}/{CONFIG_NAME} asks for {asked}; there is {there}")
-    return sorted(set(policy.versions))
+        raise version_not_found(
+            wanted.name, f"{who} asks for {asked}; there is {', '.join(map(str, present)) or 'none'}"
+        )
+    return tuple(map(str, sorted(set(policy.versions))))
 
 
 def _check_file(repository: Repository, name: str, version: Path, config: ModelConfig) -> None:

@@ -39,6 +39,10 @@ class Repository:
         """The folder of `model`; raises PrepareError saying what is there instead."""
         return self._walk(self.root, path, model)
 
+    def has_folder(self, path: str) -> bool:
+        """Whether something is at the path of a model that may do without a folder."""
+        return self.root.joinpath(*_segments(path, "")).exists()
+
     def check_links(self, model: str, folder: Path, names: Iterable[str]) -> None:
         """Look at the entries `names` of `folder` and all below them.
 

@@ -21,6 +21,7 @@ from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
+from triton_operator.resources.model_tree import models_volume
 from triton_operator.resources.probes import build_probes
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
@@ -179,7 +180,7 @@ def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
     shared_memory = shared_memory_size(spec, known_messages(parts.configs)).quantity
     return [
         *source_volumes(spec, claim),
-        {"name": "models", "emptyDir": {"sizeLimit": "16Mi"}},
+        {"name": "models"} | models_volume(spec),
         {"name": "config"} | config_volume(parts.config_name, parts.configs),
         {"name": "key", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},

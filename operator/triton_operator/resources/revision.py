@@ -20,6 +20,7 @@ from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.model_configs import add_configs, config_files, render_configs
 from triton_operator.resources.model_formats import check_formats
+from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import choose_server_image
 from triton_operator.resources.settings import Settings
@@ -172,5 +173,9 @@ def _preparation(spec: Spec) -> preparation.Preparation:
 def _preparation_model(spec: Spec, model: Model) -> preparation.PreparationModel:
     place = place_of(spec, model)
     return preparation.PreparationModel(
-        name=model.name, path=model.folder, source=place.source, source_path=place.source_path
+        name=model.name,
+        path=model.folder,
+        source=place.source,
+        source_path=place.source_path,
+        copy=is_copied(spec, model),
     )

@@ -61,6 +61,13 @@ class ModelConfig(NamedTuple):
     outputs: tuple[str, ...]
 
     @property
+    def is_torchscript(self) -> bool:
+        """Whether Triton's PyTorch backend loads the file as TorchScript."""
+        if self.platform:
+            return self.platform in _TORCHSCRIPT_PLATFORMS
+        return self.backend == "pytorch" and not self.runtime
+
+    @property
     def model_filename(self) -> str:
         """File that each version must have, "" where only Triton's backend knows."""
         if self.default_model_filename:
@@ -69,6 +76,8 @@ class ModelConfig(NamedTuple):
             return ""
         return _FILE_BY_PLATFORM.get(self.platform) or _FILE_BY_BACKEND.get(self.backend, "")
 
+
+_TORCHSCRIPT_PLATFORMS = frozenset({"pytorch_libtorch", "libtorch"})
 
 _FILE_BY_PLATFORM = {
     "pytorch_libtorch": "model.pt",
@@ -87,7 +96,11 @@ _FILE_BY_BACKEND = {
 
 def read_config(text: str) -> ModelConfig:
     """Read a config.pbtxt; raises ConfigTextError (place of a typing mistake) or ConfigError (a wrong value)."""
-    message = parse(text)
+    return interpret(parse(text))
+
+
+def interpret(message: Message) -> ModelConfig:
+    """The same of a text that has been parsed; raises ConfigError."""
     config = ModelConfig(
         name=_text(message, "name"),
         backend=_text(message, "backend"),
@@ -186,5 +199,6 @@ __all__ = [
     "ModelConfig",
     "Specific",
     "VersionPolicy",
+    "interpret",
     "read_config",
 ]

@@ -46,6 +46,7 @@ class Content(Enum):
     EXPORTED_PROGRAM = "a program of torch.export (.pt2)"
     OTHER_ARCHIVE = "a zip archive of something else"
     CUT_ARCHIVE = "an incomplete zip archive (was the copy cut short?)"
+    FOLDER = "a folder"
     EMPTY = "empty"
     TEXT = "text"
     UNKNOWN = "a file of unknown format"

@@ -1,0 +1,23 @@
+"""The volume in which `prepare` lays the models out for Triton: links, or copies of what somebody could change.
+
+Pure. `revision` tells `prepare` what to copy, `pod` makes room for it.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.model import Model
+from triton_operator.api.spec import Spec
+from triton_operator.resources.metadata import Manifest
+
+
+def is_copied(spec: Spec, model: Model) -> bool:
+    """Whether the model is pinned by a digest and lies in a claim: others may write there after it was compared."""
+    repository = model.model_repository or spec.model_repository
+    return model.digest is not None and repository is not None and repository.pvc is not None
+
+
+def models_volume(spec: Spec) -> Manifest:
+    """Links and configurations are small. How large copies are nobody knows here, so the node's disk bounds them."""
+    if any(is_copied(spec, model) for model in spec.models):
+        return {"emptyDir": {}}
+    return {"emptyDir": {"sizeLimit": "16Mi"}}
