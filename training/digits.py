@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from training import digits_data
-from training.model_config import Tensor
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, macro_f1
+from triton_operator.triton.signature import Tensor
 
 _LARGEST_SHIFT = 2
 """Pixels by which a training picture is moved at most: people do not write in the middle."""

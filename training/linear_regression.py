@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from training.dataset import Dataset, Part
-from training.model_config import Tensor
 from training.recipe import Plan, Recipe
 from training.scores import Metric, mean_squared_error
+from triton_operator.triton.signature import Tensor
 
 
 class LinearRegression(nn.Module):

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from training.dataset import Dataset
-from training.model_config import Tensor
 from training.scores import Metric
+from triton_operator.triton.signature import Signature, Tensor
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 """(model, inputs, targets) -> mean loss of the batch."""
@@ -46,7 +46,8 @@ class Recipe:
 
     `name` is the folder there and the name clients use. `preprocess` loads and prepares the data, `build` makes the
     module with fresh weights (and takes no arguments, so that a saved model can be rebuilt from its weights),
-    `loss` judges a batch in training; `metrics` judge the finished model.
+    `loss` judges a batch in training; `metrics` judge the finished model. `inputs` and `outputs` are what clients send
+    and get, which the export holds against the module.
     """
 
     name: str
@@ -62,3 +63,8 @@ class Recipe:
     max_batch_size: int
     augment: Augment | None = None
     augmentation: str = "none"
+
+    @property
+    def signature(self) -> Signature:
+        """What the exported model has to take and give."""
+        return Signature(self.inputs, self.outputs, self.max_batch_size)

@@ -12,15 +12,18 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from training import model_card, pbtxt, torchscript
+from training import model_card
 from training.dataset import Dataset, Part
 from training.fit import Say, fit, predict
 from training.model_card import ModelCard, sha256
-from training.model_config import pytorch_config
 from training.recipe import Recipe
 from training.reproducible import reproducible
+from triton_operator.export import export_torchscript
+from triton_operator.export.config import config_text as text_for
+from triton_operator.export.config import write_config
 
 _MODEL_FILE = "1/model.pt"
 _CONFIG_FILE = "config.pbtxt"
@@ -29,6 +32,10 @@ _LIBRARIES = ("torch", "numpy", "scikit-learn")
 
 class NotGoodEnoughError(RuntimeError):
     """A trained model scores below what its recipe requires; nothing was exported. The message has both numbers."""
+
+
+class NotAsDeclaredError(RuntimeError):
+    """A recipe declares other tensors than its module has; the message has both."""
 
 
 def run(recipe: Recipe, repository: Path, say: Say) -> ModelCard:
@@ -68,9 +75,7 @@ def require_good_enough(recipe: Recipe, scores: Mapping[str, float]) -> None:
 
 def config_text(recipe: Recipe) -> str:
     """Write the config.pbtxt of a recipe's model."""
-    return pbtxt.to_text(
-        pytorch_config(recipe.name, inputs=recipe.inputs, outputs=recipe.outputs, max_batch_size=recipe.max_batch_size)
-    )
+    return text_for(recipe.name, recipe.signature)
 
 
 def model_file(repository: Path, name: str) -> Path:
@@ -85,8 +90,7 @@ def _export(
     facts: Mapping[str, Mapping[str, object]],
     scores: Mapping[str, Mapping[str, float]],
 ) -> ModelCard:
-    torchscript.save(model, folder / _MODEL_FILE)
-    (folder / _CONFIG_FILE).write_text(config_text(recipe), encoding="utf-8")
+    _write_model(recipe, model, folder)
     card = ModelCard(
         model=recipe.name,
         title=recipe.title,
@@ -101,6 +105,17 @@ def _export(
     )
     model_card.write(card, folder)
     return card
+
+
+def _write_model(recipe: Recipe, model: nn.Module, folder: Path) -> None:
+    """Export with an example of the declared shape; the module itself says what it gives."""
+    examples = [torch.zeros(2, *tensor.dims) for tensor in recipe.inputs]
+    exported = export_torchscript(
+        model, examples, folder.parent, name=recipe.name, max_batch_size=recipe.max_batch_size
+    )
+    if exported.signature != recipe.signature:
+        raise NotAsDeclaredError(f"{recipe.name}: the recipe says {recipe.signature}, the module {exported.signature}")
+    write_config(recipe.name, exported.signature, folder)
 
 
 def _facts(recipe: Recipe, dataset: Dataset, best_epoch: int) -> dict[str, dict[str, object]]:

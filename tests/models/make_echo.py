@@ -3,7 +3,8 @@
     python -m tests.models.make_echo [DIR]
 
 End-to-end tests deploy it to see that STRING and BOOL tensors survive the way through Triton. Its files are committed;
-this says how they came to be, and a test that they still do. DIR is the folder to write to (default: where it lies).
+this says how they came to be, and a test that they still do. DIR is the repository to write to (default: the one it is
+in).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training import pbtxt, torchscript
-from training.model_config import Tensor, pytorch_config
+from triton_operator.export import export_torchscript
+from triton_operator.export.config import write_config
 
 
 class Echo(nn.Module):
@@ -26,17 +27,12 @@ class Echo(nn.Module):
         return texts, flags
 
 
-def make(folder: Path) -> None:
+def make(repository: Path) -> None:
     """Write the model and its config.pbtxt. Texts must be one-dimensional, so there is no batch dimension."""
-    torchscript.save(Echo(), folder / "1" / "model.pt")
-    config = pytorch_config(
-        "echo",
-        inputs=[Tensor("INPUT__0", "STRING", (-1,)), Tensor("INPUT__1", "BOOL", (-1,))],
-        outputs=[Tensor("OUTPUT__0", "STRING", (-1,)), Tensor("OUTPUT__1", "BOOL", (-1,))],
-        max_batch_size=0,
-    )
-    (folder / "config.pbtxt").write_text(pbtxt.to_text(config), encoding="utf-8")
+    examples = [(["text"] * count, torch.tensor([True] * count)) for count in (1, 2)]
+    exported = export_torchscript(Echo(), examples[0], repository, name="echo", other_examples=examples[1:])
+    write_config("echo", exported.signature, repository / "echo")
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "echo")
+    make(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

@@ -93,7 +93,7 @@ def test_the_echo_model_can_be_made_again(tmp_path: Path) -> None:
     """Its committed files are those of its script."""
     subprocess.run([sys.executable, "-m", "tests.models.make_echo", str(tmp_path)], cwd=_ROOT, check=True)
     for name in ("config.pbtxt", "1/model.pt"):
-        assert (tmp_path / name).read_bytes() == (_TEST_MODELS / "echo" / name).read_bytes()
+        assert (tmp_path / "echo" / name).read_bytes() == (_TEST_MODELS / "echo" / name).read_bytes()
 
 
 def test_the_echo_model_gives_back_what_it_gets() -> None:

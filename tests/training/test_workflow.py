@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from torch import nn
 
 from training import REPOSITORY, linear_regression, model_card, torchscript
@@ -20,7 +20,8 @@ from training.check import check
 from training.fit import fit, predict
 from training.recipe import Recipe
 from training.reproducible import reproducible
-from training.workflow import NotGoodEnoughError, run
+from training.workflow import NotAsDeclaredError, NotGoodEnoughError, run
+from triton_operator.export import export_torchscript
 
 pytestmark = pytest.mark.training
 
@@ -128,6 +129,13 @@ def _torch_state() -> tuple[int, bool, list[int]]:
     return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), numbers
 
 
+def test_a_recipe_that_declares_other_tensors_is_found_out(tmp_path: Path) -> None:
+    """What clients are promised is what the module does."""
+    wrong = replace(_short(1), outputs=(structs.replace(_LINE.outputs[0], dims=(2,)),))
+    with pytest.raises(NotAsDeclaredError, match="linear_regression: the recipe says"):
+        run(wrong, tmp_path, _silent)
+
+
 def test_a_card_that_claims_too_much_is_found_out(tmp_path: Path) -> None:
     """What `--check` is for."""
     card = run(_LINE, tmp_path, _silent)
@@ -147,29 +155,19 @@ class _Doubles(nn.Module):
         return 2 * value * self.weight
 
 
-def test_an_archive_says_nothing_about_the_machine(tmp_path: Path) -> None:
-    """No source paths, no dates; everything else is there and runs."""
-    path = tmp_path / "a" / "model.pt"
-    torchscript.save(_Doubles(), path)
-    with zipfile.ZipFile(path) as archive:
-        assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        content = b"".join(archive.read(each) for each in archive.namelist())
-    assert str(Path(__file__).parent).encode() not in content
-    assert torchscript.load(path)(torch.tensor([1.0])).tolist() == [6.0]
-
-
 def test_every_process_writes_the_same_archive(tmp_path: Path) -> None:
     """Python orders sets of names by chance in each process; a layer's constants are such a set."""
     program = (
-        "import sys, torch; from pathlib import Path; from training import digits, torchscript; "
-        "torch.manual_seed(1); torchscript.save(digits.DigitsNetwork(), Path(sys.argv[1]))"
+        "import sys, torch; from training import digits; from triton_operator.export import export_torchscript; "
+        "torch.manual_seed(1); "
+        "export_torchscript(digits.DigitsNetwork(), torch.zeros(1, 1, 28, 28), sys.argv[1], name='digits')"
     )
     archives = []
     for seed in ("1", "2", "3"):
         path = tmp_path / seed
         environment = os.environ | {"PYTHONHASHSEED": seed}
         subprocess.run([sys.executable, "-c", program, str(path)], cwd=REPOSITORY.parent, env=environment, check=True)
-        archives.append(path.read_bytes())
+        archives.append((path / "digits" / "1" / "model.pt").read_bytes())
     assert archives[0] == archives[1] == archives[2]
 
 
@@ -177,5 +175,5 @@ def test_the_eager_module_has_the_weights_of_the_file(tmp_path: Path) -> None:
     """And not those it starts with."""
     trained = _Doubles()
     trained.weight.data.fill_(5)
-    torchscript.save(trained, tmp_path / "model.pt")
-    assert torchscript.load_eager(_Doubles, tmp_path / "model.pt")(torch.tensor([1.0])).tolist() == [10.0]
+    path = export_torchscript(trained, torch.ones(1), tmp_path, name="doubles").path
+    assert torchscript.load_eager(_Doubles, path)(torch.tensor([1.0])).tolist() == [10.0]

@@ -11,7 +11,7 @@ import typer
 
 from triton_operator import __version__
 from triton_operator.api.errors import InvalidSpec
-from triton_operator.cli import infer, render, status
+from triton_operator.cli import export, infer, lint, render, status
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.sdk.errors import RequestInvalid, SdkError, Unreachable
 
@@ -28,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=render.EPILOG)(render.render)
+app.command(epilog=lint.EPILOG)(lint.lint)
+app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=infer.EPILOG)(infer.infer)
 

@@ -7,6 +7,7 @@ files. `exporter` calls it. Members are copied one at a time, so a model of ten 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -15,8 +16,9 @@ from pathlib import Path
 
 from triton_operator.triton.signature import EXTRA_FILE, Signature, encode
 
-_NOT_THE_MODEL = (".debug_pkl", ".data/serialization_id")
-"""Left out of the archive: the first name source files of the machine that saved it, the second is a hash of them."""
+_NOT_THE_MODEL = re.compile(r".*\.debug_pkl|[^/]+/\.data/serialization_id|[^/]+/traced_inputs(/.*|\.pkl)")
+"""Left out of the archive: the first name source files of the machine that saved it, the second is a hash of them,
+and the third are the very numbers that a model was traced with, which may be somebody's."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The first day a zip archive can name; every entry carries it."""
@@ -40,7 +42,7 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile, signature: Signature | Non
     top = old.namelist()[0].partition("/")[0]
     own = f"{top}/extra/{EXTRA_FILE}"
     for member in old.infolist():
-        if member.filename.endswith(_NOT_THE_MODEL) or member.filename == own:
+        if _NOT_THE_MODEL.fullmatch(member.filename) or member.filename == own:
             continue
         if member.filename.endswith(".py"):
             new.writestr(_dated(member.filename), _in_fixed_order(old.read(member)))

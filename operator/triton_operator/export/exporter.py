@@ -61,6 +61,21 @@ def export(
     return Exported(path, signature, furthest)
 
 
+def export_file(
+    source: Path, examples: Sequence[Arguments], contract: Contract, folder: Path, *, version: int
+) -> Exported:
+    """Give a TorchScript file its signature; everything else in it stays. Raises ExportError."""
+    check_model_name(contract.name)
+    try:
+        compiled = load(source).eval()
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(f"{source} cannot be loaded: {_sentence(error)}") from error
+    signature, _ = agree(compiled, compiled, [_as_sequence(each) for each in examples], contract)
+    path = folder / contract.name / str(version) / MODEL_FILE
+    write_archive(source, path, signature)
+    return Exported(path, signature, 0.0)
+
+
 def compile_module(module: nn.Module, example: Sequence[Value], *, trace: bool) -> torch.jit.ScriptModule:
     """The module as TorchScript; raises ExportError with torch's own sentence."""
     try:

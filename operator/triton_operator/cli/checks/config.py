@@ -1,0 +1,132 @@
+"""A configuration: whether Triton's own parser takes it, and the mistakes that this parser cannot see.
+
+Enters: the text, and what the model's file says of itself. Leaves: Findings. Triton's protobuf comes with tritonclient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from triton_operator.cli.checks.archive import ModelFile
+from triton_operator.cli.checks.code import Argument
+from triton_operator.cli.checks.finding import Finding, error, warning
+from triton_operator.triton.config_text import ConfigTextError, Message, parse
+from triton_operator.triton.contract import DATA_TYPES, merge
+from triton_operator.triton.model_config import ConfigError, ModelConfig, interpret
+from triton_operator.triton.signature import TORCHSCRIPT_TYPES
+
+_INDEXED = re.compile(r".+__(\d+)")
+_PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
+_DICTIONARY = "Dict[str, Tensor]"
+
+
+def check_config(text: str, shown: str, model: ModelFile | None = None) -> Iterator[Finding]:
+    """Look at one config.pbtxt; `model` is what its newest version's file says, None where that is not TorchScript."""
+    try:
+        message = parse(text)
+    except ConfigTextError as problem:
+        yield error(shown, f"line {problem.line}", str(problem), "")
+        return
+    yield from _check_protobuf(text, shown)
+    try:
+        config = interpret(message)
+    except ConfigError as problem:
+        yield error(shown, "", str(problem))
+        return
+    yield from _check_sizes(message, shown)
+    if config.is_torchscript:
+        yield from _check_torchscript(message, config, shown, model or ModelFile([]))
+
+
+def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
+    """The very message that Triton reads the file into."""
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2
+
+    try:
+        text_format.Parse(text, model_config_pb2.ModelConfig())
+    except text_format.ParseError as problem:
+        found = _PLACE.fullmatch(str(problem))
+        place, message = (f"line {found['line']}", found["message"]) if found else ("", str(problem))
+        yield error(shown, place, f"Triton refuses it: {' '.join(message.split())}")
+
+
+def _check_sizes(message: Message, shown: str) -> Iterator[Finding]:
+    tensors = list(_tensors(message))
+    for field, tensor in tensors:
+        if any(size == 0 or size < -1 for size in _sizes(tensor)):
+            yield error(shown, f"{field}.dims", "has a size that is neither above 0 nor -1", "-1 stands for any size")
+    batched = message.get("max_batch_size", [0])[-1] not in {0, None}
+    if batched and tensors and all(_sizes(tensor)[:1] == [-1] and len(_sizes(tensor)) > 1 for _, tensor in tensors):
+        yield warning(
+            shown,
+            "dims",
+            "every input and output begins with -1 although max_batch_size is set: that looks like the batch",
+            "with max_batch_size the dims leave out the batch",
+        )
+    if batched and "dynamic_batching" not in message and "sequence_batching" not in message:
+        advice = "dynamic_batching { } runs requests together that wait"
+        yield warning(shown, "dynamic_batching", "is not set, so requests run one by one", advice)
+    open_input = any(-1 in _sizes(tensor) for field, tensor in tensors if field.startswith("input"))
+    if open_input and "model_warmup" not in message:
+        advice = "add model_warmup with sizes that clients send"
+        yield warning(shown, "model_warmup", "is not set, so the first request of each shape is slow", advice)
+
+
+def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile) -> Iterator[Finding]:
+    for field, tensor in _tensors(message):
+        data_type = _data_type(tensor)
+        if data_type and data_type not in TORCHSCRIPT_TYPES:
+            advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
+            yield error(shown, f"{field}.data_type", f"TYPE_{data_type} is none that TorchScript has in Triton", advice)
+    if model.signature is not None:
+        try:
+            merge(message, model.signature, "config.pbtxt")
+        except ConfigError as problem:
+            yield error(shown, "", str(problem), "one of the two is wrong: correct the config, or export again")
+    else:
+        for field, names in (("input", config.inputs), ("output", config.outputs)):
+            if not names:
+                yield error(shown, field, "is missing, and the model has no signature to take it from", f"add {field}")
+    if config.inputs and model.arguments is not None:
+        yield from _check_names(config.inputs, model.arguments, shown)
+
+
+def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
+    """The three ways in which Triton's PyTorch backend finds forward()'s arguments."""
+    if len(arguments) == 1 and arguments[0].kind == _DICTIONARY:
+        return
+    known = [argument.name for argument in arguments]
+    takes = f"forward() takes ({', '.join(known)})"
+    needed = sum(not argument.has_default for argument in arguments)
+    if not needed <= len(names) <= len(known):
+        yield error(shown, "input", f"has {len(names)} inputs ({', '.join(names)}), and {takes}")
+        return
+    if set(names) <= set(known):
+        return
+    positions = [int(found[1]) for name in names if (found := _INDEXED.fullmatch(name))]
+    if len(positions) < len(names):
+        advice = f"name them like the arguments, or INPUT__0 to INPUT__{len(names) - 1}"
+        message = f"the names {', '.join(names)} say no position, and {takes}: Triton goes by their order in the file"
+        yield warning(shown, "input", message, advice)
+    elif sorted(positions) != list(range(len(names))):
+        yield error(shown, "input", f"the names {', '.join(names)} must end in __0 to __{len(names) - 1}, each once")
+
+
+def _tensors(message: Message) -> Iterator[tuple[str, Message]]:
+    for field in ("input", "output"):
+        for index, tensor in enumerate(message.get(field, [])):
+            if isinstance(tensor, dict):
+                yield f"{field}[{index}]", tensor
+
+
+def _sizes(tensor: Message) -> list[int]:
+    return [size for size in tensor.get("dims", []) if isinstance(size, int)]
+
+
+def _data_type(tensor: Message) -> str:
+    value = tensor.get("data_type", [""])[-1]
+    if isinstance(value, int):
+        return DATA_TYPES[value] if 0 <= value < len(DATA_TYPES) else str(value)
+    return value.removeprefix("TYPE_") if isinstance(value, str) else ""

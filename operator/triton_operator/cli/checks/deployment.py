@@ -1,0 +1,44 @@
+"""A YAML file with ModelDeployments: the field that is wrong, and the configurations that its models would get.
+
+Enters: a path. Leaves: Findings. What only the API server's schema knows is checked by kubectl --dry-run=server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.cli.checks.config import check_config
+from triton_operator.cli.checks.finding import Finding, error
+from triton_operator.cli.documents import read_deployments
+from triton_operator.cli.failures import Misused
+from triton_operator.triton.config_writer import write
+from triton_operator.triton.typed_config import to_message
+
+
+def check_deployments(path: Path) -> Iterator[Finding]:
+    """Check every ModelDeployment of a file."""
+    try:
+        deployments = read_deployments(path, "default")
+    except Misused as problem:
+        yield error(str(path), "", str(problem).removeprefix(f"{path}: "))
+        return
+    for deployment in deployments:
+        yield from _check_models(deployment, str(path))
+
+
+def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
+    for model in deployment.spec.models:
+        if model.config is None:
+            continue
+        field = f"{deployment.metadata.name}: spec.models[{model.name}].config"
+        text = write(
+            to_message(model.config, name=model.name, format=model.format, version_policy=model.version_policy)
+        )
+        for finding in check_config(text, file):
+            # Lines are those of the rendered text, which nobody sees.
+            place = "" if finding.place.startswith("line ") else f".{finding.place}"
+            yield msgspec.structs.replace(finding, place=field + place)

@@ -1,0 +1,80 @@
+"""A model's folder, or a repository of them: what `prepare` would say of it in a pod, and what else there is to say.
+
+Enters: a path. Leaves: Findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from triton_operator.cli.checks.archive import ModelFile, check_model_file
+from triton_operator.cli.checks.config import check_config
+from triton_operator.cli.checks.finding import Finding, error
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.model import check_model
+from triton_operator.prepare.repository import Repository
+from triton_operator.triton.model_config import CONFIG_NAME, read_config
+from triton_operator.triton.preparation import PreparationModel
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is a model's: it has a configuration or a numbered version."""
+    return (folder / CONFIG_NAME).is_file() or any(each.name.isdigit() and each.is_dir() for each in folder.iterdir())
+
+
+def models_in(folder: Path) -> list[Path]:
+    """The folder itself if it is a model's, else those in it that are; hidden ones are none."""
+    if is_model(folder):
+        return [folder]
+    inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.name.startswith("."))
+    return [each for each in inside if is_model(each)]
+
+
+def check_folder(folder: Path, wanted: PreparationModel | None = None) -> Iterator[Finding]:
+    """Check a model's folder under the name that it has, or as an object asks for it."""
+    resolved = folder.resolve()
+    asked = wanted or PreparationModel(resolved.name, resolved.name)
+    findings = list(_check_parts(folder))
+    yield from findings
+    try:
+        check_model(Repository(resolved.parent, "/"), asked)
+    except PrepareError as problem:
+        # The checks of its parts say the same more precisely.
+        if not any(finding.severity == "error" for finding in findings):
+            yield error(str(folder), "", f"{problem.reason}: {problem}")
+
+
+def _check_parts(folder: Path) -> Iterator[Finding]:
+    """The files of every version, and the configuration with what the newest one says."""
+    text = yield from _read_config(folder / CONFIG_NAME)
+    filename = _torchscript_name(text)
+    model: ModelFile | None = None
+    for version in sorted((each for each in folder.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)):
+        path = version / filename
+        if filename and path.is_file():
+            model = check_model_file(path, str(path))
+            yield from model.findings
+    if text is not None:
+        yield from check_config(text, str(folder / CONFIG_NAME), model)
+
+
+def _read_config(path: Path) -> Generator[Finding, None, str | None]:
+    if not path.is_file():
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        yield error(str(path), "", f"is not UTF-8 text (byte {problem.start})")
+        return None
+
+
+def _torchscript_name(text: str | None) -> str:
+    """The name of a version's file if that is to be TorchScript, else ""."""
+    if text is None:
+        return "model.pt"
+    try:
+        config = read_config(text)
+    except ValueError:
+        return ""
+    return config.model_filename if config.is_torchscript else ""

@@ -1,0 +1,68 @@
+"""`tritonctl export`: a PyTorch module, or a TorchScript file, as a folder that Triton serves.
+
+Enters: `FILE.py:NAME` or a `.pt`, and the tensors that forward() takes. Leaves: the model's file with its signature.
+The Python file is the user's own and is run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triton_operator.cli.failures import Failed, Misused
+
+EPILOG = """\b
+Examples:
+  tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits
+  tritonctl export net.py:build --input texts:STRING:-1 --input flags:BOOL:-1 --name words --to model_repository
+  tritonctl export digits.pt --input FP32:1,28,28 --max-batch-size 64
+\b
+NAME is a module, or a class or function that makes one without arguments. An input is [NAME:]TYPE:DIMS, dims without
+the batch, -1 for any size; without a name it is INPUT__0 and so on.
+"""
+
+
+def export(
+    source: Annotated[str, typer.Argument(metavar="FILE.py:NAME|FILE.pt", help="What to export.")],
+    inputs: Annotated[
+        list[str],
+        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS", help="One input of forward(), in order; repeat it."),
+    ],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The model's name; the file's without it.")] = "",
+    max_batch_size: Annotated[
+        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0: the first dimension is no batch.")
+    ] = 0,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option("--output-name", metavar="NAME", help="Name of an output, in order; OUTPUT__0 and so on without."),
+    ] = None,
+    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Repository to write to.")] = Path(),
+    version: Annotated[int, typer.Option("--version", min=1, help="The model's version.")] = 1,
+    trace: Annotated[bool, typer.Option("--trace", help="Trace instead of scripting.")] = False,
+    with_config: Annotated[
+        bool, typer.Option("--with-config", help="Write config.pbtxt, too: for a Triton without the operator.")
+    ] = False,
+) -> None:
+    """Write DIR/NAME/VERSION/model.pt as TorchScript, with a signature that says what the model takes and gives.
+
+    The compiled model has to answer as the module does, within 1e-5. A ModelDeployment needs no config.pbtxt then.
+    """
+    try:
+        from triton_operator.export.source import Request, run
+    except ModuleNotFoundError as error:
+        raise Misused(f"exporting needs {error.name}: pip install 'triton-operator[cli,export]'") from error
+    from triton_operator.export.errors import ExportError
+
+    request = Request(source, tuple(inputs), name, max_batch_size, tuple(outputs or ()), trace)
+    try:
+        exported = run(request, folder, version=version, with_config=with_config)
+    except ExportError as error:
+        raise Failed(str(error)) from error
+    signature = exported.signature
+    typer.echo(f"{exported.path}: answers within {exported.difference:.2g} of the module")
+    for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        for tensor in tensors:
+            typer.echo(f"  {kind} {tensor.name}: {tensor.shown}")
+    typer.echo(f"  {f'batches up to {signature.max_batch_size}' if signature.max_batch_size else 'no batches'}")

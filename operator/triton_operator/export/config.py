@@ -1,0 +1,32 @@
+"""A config.pbtxt for a Triton that no operator looks after; `source` and training write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from triton_operator.triton.config_text import Identifier, Message
+from triton_operator.triton.config_writer import write
+from triton_operator.triton.contract import merge
+from triton_operator.triton.defaults import Facts, complete
+from triton_operator.triton.model_config import CONFIG_NAME
+from triton_operator.triton.signature import Signature
+
+_ANYWHERE: Message = {"instance_group": [{"count": [1], "kind": [Identifier("KIND_AUTO")]}]}
+"""GPUs when the server sees any, else the processor: nobody knows here where the model will be served."""
+
+
+def config_text(name: str, signature: Signature) -> str:
+    """The whole configuration of a TorchScript model: tensors, batching, and a warm-up where shapes are fixed.
+
+    How many threads a request gets is left to the server.
+    """
+    said: Message = {"name": [name], "backend": ["pytorch"]}
+    message = merge(said, signature) | _ANYWHERE
+    return write(complete(message, Facts(without=("INTRA_OP_THREAD_COUNT",))).message)
+
+
+def write_config(name: str, signature: Signature, folder: Path) -> Path:
+    """Write it into the model's folder."""
+    path = folder / CONFIG_NAME
+    path.write_text(config_text(name, signature), encoding="utf-8")
+    return path
