@@ -16,13 +16,11 @@ _ANYWHERE: Message = {"instance_group": [{"count": [1], "kind": [Identifier("KIN
 
 
 def config_text(name: str, signature: Signature) -> str:
-    """The whole configuration of a TorchScript model: tensors, batching, and a warm-up where shapes are fixed.
-
-    How many threads a request gets is left to the server.
-    """
+    """The whole configuration of a TorchScript model: tensors, batching, and a warm-up where shapes are fixed."""
     said: Message = {"name": [name], "backend": ["pytorch"]}
     message = merge(said, signature) | _ANYWHERE
-    return write(complete(message, Facts(without=("INTRA_OP_THREAD_COUNT",))).message)
+    # With GPUs nothing is said about threads either, whose number depends on CPUs that nobody knows here.
+    return write(complete(message, Facts(gpus=1)).message)
 
 
 def write_config(name: str, signature: Signature, folder: Path) -> Path:

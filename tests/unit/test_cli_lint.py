@@ -1,0 +1,237 @@
+"""`tritonctl lint`: the mistakes that it knows, by the file, the place and the advice that a user reads."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.archives import EXTRA, SIGNATURE, a_model_file, an_archive, write
+from tests.tritonctl import tritonctl
+from triton_operator.triton.signature import Signature, encode
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """backend: "pytorch"
+max_batch_size: 64
+input { name: "INPUT__0" data_type: TYPE_FP32 dims: [1, 28, 28] }
+output { name: "OUTPUT__0" data_type: TYPE_FP32 dims: 10 }
+dynamic_batching { }
+"""
+CODE = """class Digits(Module):
+  __parameters__ = []
+  def forward(self: __torch__.Digits,
+    images: Tensor,
+    scale: Optional[float]=None) -> Tensor:
+    return torch.mul(images, 2)
+"""
+
+
+def a_program(code: str = CODE, signature: Signature | None = SIGNATURE) -> bytes:
+    """An archive whose data.pkl names the class, as torch writes it."""
+    members = [("data.pkl", b"\x80\x02c__torch__\nDigits\nq\x00."), ("code/__torch__.py", code.encode())]
+    extra = [(EXTRA, encode(signature))] if signature else []
+    return an_archive(*members, ("constants.pkl", b"\x80\x02)."), *extra)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder in which there is nothing to complain about."""
+    write(tmp_path / "digits" / "1" / "model.pt", a_program())
+    write(tmp_path / "digits" / "config.pbtxt", CONFIG.encode())
+    return tmp_path / "digits"
+
+
+def test_nothing_to_complain_about(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model, and the repository that it is in."""
+    for path in (model, model.parent, model / "config.pbtxt", model / "1" / "model.pt"):
+        assert tritonctl(capsys, "lint", path) == (0, "", "0 errors, 0 warnings\n"), path
+
+
+def test_what_this_project_ships(capsys: pytest.CaptureFixture[str]) -> None:
+    """The committed models and the examples."""
+    outcome = tritonctl(capsys, "lint", ROOT / "model_repository", *sorted((ROOT / "examples").glob("*.yaml")))
+    assert (outcome.code, outcome.out) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "severity", "words"),
+    [
+        ('torch.save(images, "/tmp/a")', "error", "writes a file"),
+        ('y = torch.from_file("/etc/passwd", False, 10)', "error", "opens a file of the server"),
+        ("print(images)", "warning", "prints to the server's log"),
+        ('y = torch.to(images, torch.device("cuda:0"))', "warning", "is bound to the device cuda:0"),
+        ("y = ops.mine.fast_relu(images)", "error", "uses the custom operator mine::fast_relu"),
+        ("y = ops.torchvision.nms(images)", "warning", "torchvision::nms, which NVIDIA's images have"),
+        ("y : __torch__.torch.classes.mine.Cache = x", "error", "uses the custom class mine::Cache"),
+        ("y = ops.prim.NumToTensor(3)", "", ""),
+        ("y = ops.quantized.add(x, x, 1., 0)", "", ""),
+        ("y = self.fingerprint(x)", "", ""),
+    ],
+)
+def test_lines_of_the_program(
+    model: Path, capsys: pytest.CaptureFixture[str], line: str, severity: str, words: str
+) -> None:
+    """The line is named as it stands in the archive."""
+    path = write(model / "1" / "model.pt", a_program(f"{CODE}    {line}\n"))
+    outcome = tritonctl(capsys, "lint", path)
+    assert outcome.code == (1 if severity == "error" else 0)
+    if severity:
+        assert outcome.out.startswith(f"{path}:code/__torch__.py: line 7: {severity}: ")
+        assert words in outcome.out
+    else:
+        assert outcome.out == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "severity", "words"),
+    [
+        ("dims: 10", "dims 10", "error", "config.pbtxt: line 4: error: line 4, column"),
+        (
+            "dynamic_batching",
+            "dynamic_batch",
+            "error",
+            'line 5: error: Triton refuses it: Message type "inference.ModelC',
+        ),
+        ("[1, 28, 28]", "64", "error", "INPUT__0 is FP32 [64], the model's signature says FP32 [1,28,28]"),
+        ("dims: 10", "dims: [-1, 10]", "error", "with max_batch_size the dims leave out the batch"),
+        ("TYPE_FP32 dims: 10", "TYPE_BF16 dims: 10", "error", "output[0].data_type: error: TYPE_BF16 is none that"),
+        ("dims: 10", "dims: 0", "error", "output[0].dims: error: has a size that is neither above 0 nor -1"),
+        ("dynamic_batching { }", "", "warning", "dynamic_batching: warning: is not set"),
+        ("INPUT__0", "INPUT__1", "error", "must end in __0 to __0"),
+        ("INPUT__0", "pictures", "warning", "the names pictures say no position, and forward() takes (images, scale)"),
+        ('backend: "pytorch"', "", "error", 'neither "backend" nor "platform"'),
+        ('backend: "pytorch"', 'backend: "pytorch" name: "other"', "error", 'has name: "other"'),
+        (
+            "max_batch_size",
+            "version_policy { specific { versions: 3 } } max_batch_size",
+            "error",
+            "asks for 3; there is 1",
+        ),
+    ],
+)
+def test_mistakes_in_a_config(
+    model: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, severity: str, words: str
+) -> None:
+    write(model / "config.pbtxt", CONFIG.replace(old, new).encode())
+    outcome = tritonctl(capsys, "lint", model)
+    assert words in outcome.out
+    assert f" {severity}: " in next(line for line in outcome.out.splitlines() if words in line)
+
+
+def test_without_a_signature_the_arguments_still_tell(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(model / "1" / "model.pt", a_program(signature=None))
+    write(model / "config.pbtxt", f"{CONFIG} input [{{ name: 'a' }}, {{ name: 'b' }}]".encode())
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == 1
+    assert "has no signature" in outcome.out
+    assert "has 3 inputs (INPUT__0, a, b), and forward() takes (images, scale)" in outcome.out
+    write(model / "config.pbtxt", b'backend: "pytorch"')
+    outcome = tritonctl(capsys, "lint", model)
+    assert "config.pbtxt: input: error: is missing, and the model has no signature to take it from" in outcome.out
+
+
+def test_a_batch_that_is_in_the_dims(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody can know for sure without a signature."""
+    write(model / "1" / "model.pt", a_program(signature=None))
+    write(model / "config.pbtxt", CONFIG.replace("[1, 28", "[-1, 1, 28").replace("10", "[-1, 10]").encode())
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == 0
+    assert "every input and output begins with -1 although max_batch_size is set" in outcome.out
+    assert "model_warmup: warning: is not set" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps({"a": 1}), "is a Python pickle, not TorchScript"),
+        (an_archive(("data.pkl", b"")), "is a pickle written by torch.save, not TorchScript"),
+        (b"", "is empty, not TorchScript"),
+        (a_model_file()[:300], "is an incomplete zip archive"),
+        (a_model_file(SIGNATURE, (EXTRA, b"")), "is in the archive 2 times"),
+    ],
+)
+def test_what_is_no_torchscript(model: Path, capsys: pytest.CaptureFixture[str], content: bytes, words: str) -> None:
+    write(model / "1" / "model.pt", content)
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == 1
+    assert words in outcome.out
+    assert outcome.err.startswith("1 errors, 0 warnings\n")
+
+
+def test_a_model_without_versions(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the pod would say it."""
+    (model / "1").rename(model / "first")
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == 1
+    assert "ModelVersionNotFound: /digits has no numbered version folder with a file in it" in outcome.out
+
+
+def test_a_python_model_is_not_asked_for_torchscript(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "words" / "1" / "model.py", b"")
+    write(tmp_path / "words" / "1" / "model.pt", b"weights")
+    write(tmp_path / "words" / "config.pbtxt", b'backend: "python" input { name: "x" } output { name: "y" }')
+    assert tritonctl(capsys, "lint", tmp_path).code == 0
+
+
+def test_a_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its fields, and the configuration that its model would get."""
+    text = (ROOT / "examples" / "digits.yaml").read_text()
+    path = write(tmp_path / "a.yaml", text.replace("models:", "model:").encode())
+    outcome = tritonctl(capsys, "lint", path)
+    assert outcome.code == 1
+    assert "spec.model: there is no such field" in outcome.out
+    config = "config: {maxBatchSize: 8, inputs: [{name: x, dataType: BF16, dims: [1]}]}"
+    path = write(tmp_path / "b.yaml", text.replace("- name: digits", f"- name: digits\n      {config}").encode())
+    outcome = tritonctl(capsys, "lint", path)
+    assert "spec.models[digits].config.input[0].data_type: error: TYPE_BF16" in outcome.out
+
+
+def test_for_programs(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(model / "config.pbtxt", CONFIG.replace("10", "0").encode())
+    outcome = tritonctl(capsys, "lint", model, "-o", "json")
+    assert outcome.code == 1
+    assert json.loads(outcome.out)[0] == {
+        "file": str(model / "config.pbtxt"),
+        "place": "output[0].dims",
+        "severity": "error",
+        "message": "has a size that is neither above 0 nor -1",
+        "advice": "-1 stands for any size",
+    }
+
+
+def test_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tritonctl(capsys, "lint", tmp_path / "missing.pt").code == 2
+    outcome = tritonctl(capsys, "lint", tmp_path)
+    assert outcome.code == 2
+    assert "holds no model" in outcome.err
+
+
+def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:
+    """A pickle that would run a program when it is loaded is only told apart."""
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (exec, ("raise SystemExit(77)",))
+
+    bad = model.parent / "bad"
+    write(
+        bad / "1" / "model.pt",
+        an_archive(("data.pkl", pickle.dumps(Evil())), ("constants.pkl", b""), ("code/a.py", b"")),
+    )
+    program = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['tritonctl', 'lint', *sys.argv[1:]]; "
+        "from triton_operator.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(model.parent)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.returncode == 1
+    assert "there is no /bad/config.pbtxt" in done.stdout
