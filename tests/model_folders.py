@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from tests.drawn_models import VERSIONS
-from training import torchscript
 from triton_operator.api.model import Format, Model
 from triton_operator.api.model_config import ModelConfig, Output
 from triton_operator.api.tensor import DataType
+from triton_operator.export.exporter import save
 
 _ZEROS = Path(__file__).parent / "models" / "zeros.py"
 _WIDEST = 8
@@ -53,7 +53,7 @@ def _write_version(model_format: Format, config: ModelConfig, folder: Path) -> N
     if model_format is Format.PYTHON:
         shutil.copyfile(_ZEROS, folder / "model.py")
     elif model_format is Format.TORCHSCRIPT:
-        torchscript.save(_module(config), folder / (config.default_model_filename or "model.pt"))
+        save(_module(config), folder / (config.default_model_filename or "model.pt"), signature=None)
 
 
 def _module(config: ModelConfig) -> torch.jit.ScriptModule:
