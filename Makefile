@@ -76,6 +76,10 @@ images:  ## Build the container images; an unchanged tree builds nothing.
 bench:  ## Cost of the operator per object and at rest, against a real API server.
 	@$(DEV) pytest -s tests/apiserver/test_many_objects.py
 
+.PHONY: bench-sources
+bench-sources:  ## Time and memory of fetching 2 GiB from S3, beside curl (7 GiB of disk).
+	@BENCH_BYTES=2147483648 $(DEV) pytest -s tests/sources/test_speed.py
+
 .PHONY: lock
 lock:  ## Write the lock files anew (UPGRADE=1: move to newer releases).
 	@$(PYTHON) -m hack.lock

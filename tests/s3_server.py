@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ACCESS_KEY, SECRET_KEY = "reader-of-tests", "a secret for nobody"
 BUCKET = "models"
 _START_SECONDS = 30
+_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
 
 
 class S3(NamedTuple):
@@ -44,6 +46,10 @@ class S3(NamedTuple):
     def delete(self, key: str) -> None:
         """Remove an object."""
         obstore.delete(self._store(), key)
+
+    def signed(self, key: str) -> str:
+        """A URL with which anybody may read an object for an hour."""
+        return str(obstore.sign(self._store(), "GET", key, timedelta(hours=1)))
 
     def secret(self, folder: Path, access: str = ACCESS_KEY, secret: str = SECRET_KEY) -> str:
         """Write credentials as the kubelet mounts them; returns the folder."""
@@ -71,20 +77,29 @@ class S3(NamedTuple):
 
 
 @contextmanager
-def s3_server(folder: Path, certificate: Path | None = None, port: int = 0) -> Iterator[S3]:
-    """Serve `folder` until the block ends, at any port if 0 is given; `certificate` is a .crt beside its .key."""
+def s3_server(
+    folder: Path,
+    certificate: Path | None = None,
+    port: int = 0,
+    address: str = "127.0.0.1",
+    inside: tuple[str, ...] = (),
+) -> Iterator[S3]:
+    """Serve `folder` until the block ends, at any port if 0 is given; `certificate` is a .crt beside its .key.
+
+    `inside` is put before each command, for a server that is to run in another network at `address`.
+    """
     (folder / BUCKET).mkdir(parents=True, exist_ok=True)
     port = port or _free_port()
     tls = ["--cert", str(certificate), "--key", str(certificate.with_suffix(".key"))] if certificate else []
     program = str(tools("versitygw") / "versitygw")
-    arguments = [program, "--port", f"127.0.0.1:{port}", "--quiet", *tls, "posix", str(folder)]
+    arguments = [program, "--port", f"{address}:{port}", "--quiet", *tls, "posix", str(folder)]
     environment = {**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     log = folder.with_name(f"{folder.name}.log")
     with log.open("wb") as output:
-        process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*inside, *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_for(port, process, log)
-        yield S3(f"{'https' if certificate else 'http'}://127.0.0.1:{port}", folder, process.pid)
+        _wait_for([*inside, sys.executable, "-c", _CONNECT, address, str(port)], process, log)
+        yield S3(f"{'https' if certificate else 'http'}://{address}:{port}", folder, process.pid)
     finally:
         process.kill()
         process.wait()
@@ -97,14 +112,8 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(connect: list[str], process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert process.poll() is None, f"versitygw: {log.read_text()}"
-            assert time.monotonic() < deadline, f"versitygw does not listen: {log.read_text()}"
-            time.sleep(0.02)
-        else:
-            return
+    while subprocess.run(connect, capture_output=True, check=False).returncode:
+        assert process.poll() is None, f"versitygw: {log.read_text()}"
+        assert time.monotonic() < deadline, f"versitygw does not listen: {log.read_text()}"

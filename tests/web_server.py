@@ -113,6 +113,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             else:
                 self.wfile.write(answer.body)
 
+        def do_POST(self) -> None:
+            self.do_GET()  # What is sent along is not looked at.
+
         def log_message(self, *arguments: Any) -> None:
             pass
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hack.cluster.pki import Authority
-from tests.s3_server import BUCKET, S3, s3_server
+from hack.cluster.pki import Authority, Subject
+from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
+from tests.web_server import Answer, web_server
 from triton_operator.api.conditions import Reason
 from triton_operator.api.repository import S3Source
 from triton_operator.prepare.errors import PrepareError
@@ -28,6 +29,13 @@ from triton_operator.triton.preparation import Download, Preparation, encode
 
 MODELS = Path(__file__).parents[2] / "model_repository"
 DIGITS = {f"digits/{name}": (MODELS / "digits" / name).read_bytes() for name in ("config.pbtxt", "1/model.pt")}
+
+IDENTITY = f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult><Credentials>
+    <AccessKeyId>{ACCESS_KEY}</AccessKeyId><SecretAccessKey>{SECRET_KEY}</SecretAccessKey>
+    <SessionToken></SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>
+  </Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>"""
 
 
 def fetched(download: Download) -> dict[str, bytes]:
@@ -204,3 +212,19 @@ def test_a_server_that_is_started_again_is_waited_for(
         monkeypatch.setattr(Journal, "add", replace_the_server)
         got = fetched(first.download(tmp_path / "source", "digits", credentials=secret))
     assert got == {"digits/1/model.pt": content}
+
+
+def test_the_identity_of_the_pod_is_used_where_there_is_no_secret(
+    s3_tls: S3, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Amazon: a token of the ServiceAccount is exchanged for keys, over TLS only, and they sign the requests."""
+    (tmp_path / "token").write_text("token-of-the-pod")
+    authority.issue("sts", Subject("sts", addresses=["127.0.0.1"]))
+    with web_server(certificate=authority.folder / "sts.crt") as sts:
+        sts.answer = lambda request: Answer(200, IDENTITY.encode())
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+        monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"https://127.0.0.1:{sts.port}")
+        download = s3_tls.download(tmp_path / "source", "digits")
+        assert fetched(msgspec.structs.replace(download, ca_bundle=str(authority.certificate))) == DIGITS
+    assert sts.requests
