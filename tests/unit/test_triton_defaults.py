@@ -6,11 +6,19 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from google.protobuf import text_format
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
+from tritonclient.grpc import model_config_pb2
 
+from tests.configs import configs
+from triton_operator.api.model import Format
+from triton_operator.api.model_config import ModelConfig
 from triton_operator.triton.config_text import Message, parse
+from triton_operator.triton.config_writer import write
 from triton_operator.triton.defaults import LATENCY, THROUGHPUT, Completed, Facts, complete
+from triton_operator.triton.typed_config import from_message, to_message
 
 TENSORS = """
 input { name: "INPUT__0" data_type: TYPE_FP32 dims: [1, 28, 28] }
@@ -176,6 +184,22 @@ def test_a_hand_written_file_is_completed_only_for_an_objective(objective: str, 
     """It is its author's word."""
     assert Facts(objective=objective).apply_to(hand_written=True) is wanted
     assert Facts(objective=objective).apply_to(hand_written=False)
+
+
+@settings(deadline=None, max_examples=100)
+@given(config=configs, cpus=st.none() | st.integers(1, 64), gpus=st.integers(0, 2), latency=st.booleans())
+def test_triton_reads_what_was_chosen_for_any_typed_configuration(
+    config: ModelConfig, cpus: int | None, gpus: int, *, latency: bool
+) -> None:
+    """And it reads back as a typed configuration in which the user's values stand."""
+    facts = Facts(cpus=cpus, gpus=gpus, objective=LATENCY if latency else "")
+    model_format = Format.ENSEMBLE if config.ensemble else Format.TORCHSCRIPT
+    outcome = complete(to_message(config, name="m", format=model_format), facts)
+    assert text_format.Parse(write(outcome.message), model_config_pb2.ModelConfig()).name == "m"
+    read = from_message(outcome.message)
+    for field in structs.fields(ModelConfig):
+        said, found = getattr(config, field.name), getattr(read, field.name)
+        assert found == said or not said or (field.name == "parameters" and said.items() <= found.items())
 
 
 PARTS = [

@@ -112,7 +112,7 @@ def _instance_group(facts: Facts, kind: _Kind) -> tuple[int, str, str]:
         return 1, "KIND_CPU", "Latency: one request at a time gets every CPU."
     if facts.cpus is None:
         return 1, "KIND_CPU", "Without resources.limits.cpu nobody knows how many CPUs there are."
-    return facts.cpus, "KIND_CPU", "One for each whole CPU of resources.limits.cpu, each with one thread."
+    return facts.cpus, "KIND_CPU", "One for each whole CPU of the limit, each with one thread and a copy of the model."
 
 
 def _threads(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
