@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -291,6 +293,26 @@ async def test_an_unknown_version_keeps_what_runs_and_says_which_there_are() -> 
     assert world.condition("Accepted").reason == "UnknownVersion"
     assert "24.10" in world.condition("Accepted").message
     assert world.manifest(Kind.DEPLOYMENT) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        ({"models": [{"name": "digits", "format": "AOTInductor"}]}, "UnsupportedByImage", "since Triton 26.03"),
+        ({"triton": {"extraArgs": ["--allow-client-shm=true"]}}, "ServerArgumentInvalid", "--allow-client-shm"),
+    ],
+)
+async def test_what_the_server_cannot_run_makes_no_pod_and_waits_for_a_person(
+    change: dict[str, Any], reason: str, words: str
+) -> None:
+    world = World(**change)
+    await world.reconcile()
+    assert world.names(Kind.DEPLOYMENT) == []
+    for condition in ("Accepted", "Ready", "Stalled"):
+        assert world.condition(condition).reason == reason
+    assert world.condition("Accepted").status is Truth.FALSE
+    assert world.condition("Stalled").status is Truth.TRUE
+    assert words in world.condition("Accepted").message
 
 
 async def test_a_policy_is_restored_even_while_the_spec_is_refused() -> None:
