@@ -73,8 +73,8 @@ images:  ## Build the container images; an unchanged tree builds nothing.
 	@$(DEMO) python -m hack.images build
 
 .PHONY: bench
-bench:  ## Cost of the operator per object and at rest, against a real API server.
-	@$(DEV) pytest -s tests/apiserver/test_many_objects.py
+bench:  ## Cost of the operator per object and at rest, and what the values that it chooses gain.
+	@$(DEV) pytest -s tests/apiserver/test_many_objects.py tests/e2e/test_defaults.py
 
 .PHONY: bench-sources
 bench-sources:  ## Time and memory of fetching 2 GiB from S3, beside curl (7 GiB of disk).

@@ -1,0 +1,144 @@
+"""What the operator chooses is faster than what Triton does where a configuration is silent.
+
+Each model is served twice: with a typed configuration, whose open fields the operator fills, and with the same tensors
+in a text of its own, to which nothing is added. `make bench` prints the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from hack.images.builder import Image
+from tests.kube import Kube, Object
+
+LOAD = (Path(__file__).parents[1] / "load_client.py").read_text()
+CONNECTIONS, SECONDS, ROUNDS = 32, 2.0, 3
+CPUS = "1"
+"""One of two: the other is the client's."""
+
+
+class Served(NamedTuple):
+    """A model of the repository by its tensors, without the batch.
+
+    `least_gain` is far below what a quiet machine shows, because this one may be shared, and its other CPU has the
+    client, the node and whatever else there is.
+    """
+
+    name: str
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    least_gain: float
+
+    def typed(self) -> Object:
+        """As a user writes it."""
+        config = {
+            "maxBatchSize": 64,
+            "inputs": [{"name": "INPUT__0", "dataType": "FP32", "dims": list(self.input)}],
+            "outputs": [{"name": "OUTPUT__0", "dataType": "FP32", "dims": list(self.output)}],
+        }
+        return {"name": self.name, "config": config}
+
+    def text(self) -> str:
+        """The same in Triton's own words."""
+        return f"""
+            backend: "pytorch"
+            max_batch_size: 64
+            input {{ name: "INPUT__0" data_type: TYPE_FP32 dims: {list(self.input)} }}
+            output {{ name: "OUTPUT__0" data_type: TYPE_FP32 dims: {list(self.output)} }}
+        """
+
+
+MODELS = (
+    Served("digits", (1, 28, 28), (10,), least_gain=1.3),
+    # So small that the client and the way to it are most of the work.
+    Served("linear_regression", (2,), (1,), least_gain=0.8),
+)
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda served: served.name)
+def addresses(
+    request: pytest.FixtureRequest, kube: Kube, model_deployment: Callable[..., Object], client: None
+) -> Iterator[tuple[Served, dict[str, str]]]:
+    """Both ways to serve one model, by name, with the addresses of their pods."""
+    served: Served = request.param
+    stem = served.name.replace("_", "-")
+    by_hand = {"name": served.name, "configMapRef": {"name": stem}}
+    kube.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": stem}, "data": {"config.pbtxt": served.text()}},
+        _deployment(model_deployment, f"{stem}-chosen", served.typed()),
+        _deployment(model_deployment, f"{stem}-silent", by_hand),
+    )
+    found = {}
+    for way in ("chosen", "silent"):
+        kube.wait_ready(f"{stem}-{way}")
+        (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={stem}-{way}")
+        found[way] = f"{pod['status']['podIP']}:8000"
+    yield served, found
+    for way in found:
+        kube.delete("modeldeployment", f"{stem}-{way}")
+
+
+def test_the_chosen_values_serve_more(
+    addresses: tuple[Served, dict[str, str]], kube: Kube, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In turns, so that what else the machine does is shared by both."""
+    served, where = addresses
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in where}
+    for number in range(ROUNDS):
+        for way in sorted(where, reverse=number % 2 == 1):
+            runs[way].append(_load(kube, where[way], served))
+    median = {
+        way: {figure: statistics.median(run[figure] for run in each) for figure in ("rps", "p50", "p99")}
+        for way, each in runs.items()
+    }
+    gain = median["chosen"]["rps"] / median["silent"]["rps"]
+    with capsys.disabled():
+        print(f"\n  {served.name}, {CPUS} CPU, {CONNECTIONS} connections, medians of {ROUNDS} runs of {SECONDS:.0f} s:")
+        for way, words in (("silent", "Triton's own defaults"), ("chosen", "the operator's")):
+            figures = median[way]
+            print(
+                f"    {words:22}{figures['rps']:6.0f} rps, p50 {figures['p50']:6.1f} ms, p99 {figures['p99']:6.1f} ms"
+            )
+        ratio = median["silent"]["p99"] / median["chosen"]["p99"]
+        print(f"    {gain:.2f} times the requests, p99 {ratio:.2f} times as short")
+    assert gain > served.least_gain
+
+
+def _deployment(model_deployment: Callable[..., Object], name: str, model: Object) -> Object:
+    body = model_deployment(name, models=[model], resources={"limits": {"cpu": CPUS, "memory": "1Gi"}})
+    body["spec"]["resources"]["requests"] = {"cpu": "50m", "memory": "256Mi"}
+    return body
+
+
+def _load(kube: Kube, address: str, served: Served) -> dict[str, float]:
+    shape = ",".join(str(size) for size in (1, *served.input))
+    words = [address, served.name, "INPUT__0", shape, str(CONNECTIONS), str(SECONDS)]
+    answer: dict[str, float] = json.loads(kube.run("exec", "client", "--", "python3", "-c", LOAD, *words))
+    return answer
+
+
+@pytest.fixture(scope="module")
+def client(kube: Kube, images: dict[str, Image]) -> None:
+    """A pod of the same namespace, which the policy lets in; it ends with the namespace."""
+    security: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "client",
+        "image": images["operator"].reference,
+        "command": ["python3", "-c", "import time; time.sleep(3600)"],
+        "securityContext": security,
+    }
+    profile = {"type": "RuntimeDefault"}
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": profile},
+        "containers": [container],
+    }
+    kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client"}, "spec": pod})
+    kube.run("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
