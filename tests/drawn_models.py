@@ -1,7 +1,8 @@
 """Models that a real Triton must load, drawn at random: entries of `spec.models` with any configuration.
 
 A seeded generator goes in. `model_folders` writes the files that go with them, end-to-end tests deploy both; unit tests
-hold the same models against Triton's protobuf. In turn: TorchScript, Python, and an ensemble of one of those before.
+hold the same models against Triton's protobuf. In turn: TorchScript, two of Python, an ensemble of one of those before;
+each version of the first three is a process.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from triton_operator.api.tensor import DataType
 
 T = TypeVar("T")
 
-VERSIONS = (1, 2, 5)
+VERSIONS = (1, 5)
 """The versions that each model has."""
 
 TORCH_TYPES = (
@@ -68,7 +69,7 @@ _LIMITS = (
 _POLICIES = (
     None,
     VersionPolicy(latest=LatestVersions(1)),
-    VersionPolicy(latest=LatestVersions(2)),
+    VersionPolicy(specific=SpecificVersions((5,))),
     VersionPolicy(specific=SpecificVersions((5, 1))),
     VersionPolicy(all=AllVersions()),
 )
@@ -80,10 +81,10 @@ def draw_models(random: Random, count: int) -> list[Model]:
     for index in range(count):
         name = f"{random.choice(('m', 'Model', 'a.b-', '0_'))}{index}"
         steps = [each for each in models if _is_step(each)]
-        if index % 3 == 2 and steps:
+        if index % 4 == 3 and steps:
             models.append(_draw_ensemble(random, name, random.choice(steps)))
         else:
-            models.append(_draw_model(random, name, Format.PYTHON if index % 3 else Format.TORCHSCRIPT))
+            models.append(_draw_model(random, name, Format.PYTHON if index % 4 else Format.TORCHSCRIPT))
     return models
 
 
@@ -96,7 +97,7 @@ def _draw_model(random: Random, name: str, model_format: Format) -> Model:
         inputs=inputs,
         outputs=outputs,
         max_batch_size=batch,
-        default_model_filename=random.choice((None, "a model.pt")) if torch else None,
+        default_model_filename=random.choice((None, "digits-2.0.pt")) if torch else None,
         instance_groups=_draw_groups(random),
         optimization=random.choice((None, Optimization(True, False), Optimization(eager_batching=True))),
         warmup=_draw_warmups(random, inputs, batch),
@@ -215,10 +216,10 @@ def _is_step(model: Model) -> bool:
 
 
 def _draw_ensemble(random: Random, name: str, step: Model) -> Model:
-    """The step's own inputs and outputs under other names; Triton looks at the shapes that the model sees."""
+    """The step's own inputs and outputs under other names, in the shapes that a client would send."""
     assert step.config
-    inputs = tuple(Input(f"in {each.name}", each.data_type, each.reshape or each.dims) for each in step.config.inputs)
-    outputs = tuple(Output(each.name, each.data_type, each.reshape or each.dims) for each in step.config.outputs)
+    inputs = tuple(Input(f"in {each.name}", each.data_type, each.dims) for each in step.config.inputs)
+    outputs = tuple(Output(each.name, each.data_type, each.dims) for each in step.config.outputs)
     config = ModelConfig(
         inputs=inputs,
         outputs=outputs,

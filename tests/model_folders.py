@@ -22,7 +22,10 @@ from triton_operator.export.exporter import save
 
 _ZEROS = Path(__file__).parent / "models" / "zeros.py"
 _WIDEST = 8
-"""Bytes of the largest element that a file holds."""
+"""Bytes of the largest element; a file may hold more than Triton reads."""
+
+_EMPTY_TEXT = bytes(4)
+"""A STRING in a file: its length, then nothing. Here there must not be one too many."""
 
 _TORCH = {
     DataType.BOOL: "torch.bool",
@@ -86,7 +89,8 @@ def _side_files(config: ModelConfig) -> Iterator[tuple[str, bytes]]:
     for warmup in config.warmup:
         for tensor in warmup.inputs:
             if tensor.data_file:
-                yield f"warmup/{tensor.data_file}", bytes(prod(tensor.dims) * _WIDEST)
+                element = _EMPTY_TEXT if tensor.data_type is DataType.STRING else bytes(_WIDEST)
+                yield f"warmup/{tensor.data_file}", element * prod(tensor.dims)
     for state in config.sequence_batching.states if config.sequence_batching else ():
         if state.initial_state and state.initial_state.data_file:
             yield f"initial_state/{state.initial_state.data_file}", bytes(prod(state.initial_state.dims) * _WIDEST)

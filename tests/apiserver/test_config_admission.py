@@ -171,6 +171,8 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     ),
     "negative batch": ("config.maxBatchSize", -1, "", "equal to 0"),
     "model file from elsewhere": ("config.defaultModelFilename", "/etc/passwd", "", "match"),
+    "model file that a shell would run": ("config.defaultModelFilename", "$(reboot).pt", "", "match"),
+    "model file of two words": ("config.defaultModelFilename", "my model.pt", "", "match"),
     "hidden model file": ("config.defaultModelFilename", ".model.pt", "", "match"),
     "no instance": ("config.instanceGroups", [{"count": 0}], "config.instanceGroups[0].count", "equal to 1"),
     "kind by Triton's prefix": (
