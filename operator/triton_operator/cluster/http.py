@@ -20,7 +20,7 @@ from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.exchange import WITHIN
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import KINDS, Kind
-from triton_operator.cluster.projection import identify
+from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
 from triton_operator.cluster.replica_sets import mounted
@@ -103,11 +103,11 @@ class HttpCluster:
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, past all caches."""
         try:
-            return self._projector.project(
-                kind, await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
-            )
+            answer = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
         except NotFound:
             return None
+        # Not by the projector: an object that lost our label is told of as it was before, under its new version.
+        return project_child(kind, answer)
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
         """Write the whole status of a ModelDeployment; fields that are absent now are removed.
