@@ -1,0 +1,143 @@
+"""Models that come from an image, a claim and a bucket, side by side, and sources that cannot be used."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http
+
+from hack.cluster.handle import Cluster
+from hack.cluster.native.layout import NODE_ADDRESS
+from hack.cluster.native.node import NativeCluster
+from hack.cluster.pki import Authority, Subject
+from tests.kube import Kube, Object
+from tests.programs import build_before_tests
+from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
+from tests.volumes import claim_manifest, volume_manifest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "digits": ROOT / "model_repository" / "digits",
+    "linear_regression": ROOT / "model_repository" / "linear_regression",
+    "echo": ROOT / "tests" / "models" / "echo",
+}
+OPEN = {"profile": "Open"}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the S3 server where it is missing."""
+    build_before_tests(session, Path(__file__).parent, "versitygw")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signed the S3 server's certificate."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def s3(node: Cluster, tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[S3]:
+    """A server in the node's own network, which pods reach at the node's address."""
+    if not isinstance(node, NativeCluster):
+        pytest.skip("only the native node has a network that a test can put a server into")
+    authority.issue("s3", Subject("s3", addresses=[NODE_ADDRESS]))
+    folder = tmp_path_factory.mktemp("s3") / "data"
+    for model, source in FOLDERS.items():
+        shutil.copytree(source, folder / BUCKET / "team-a" / model)
+    inside = ("nsenter", "--target", str(node.record.supervisor), "--net", "--")
+    certificate = authority.folder / "s3.crt"
+    with s3_server(folder, certificate, port=9443, address=NODE_ADDRESS, inside=inside) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bucket(kube: Kube, s3: S3, authority: Authority) -> Object:
+    """The repository in the bucket; its Secret and its ConfigMap are in the namespace."""
+    secret = {"stringData": {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}}
+    kube.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "reader"}} | secret,
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "stranger"}}
+        | {"stringData": {"accessKeyId": ACCESS_KEY, "secretAccessKey": "wrong"}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "company-ca"}}
+        | {"data": {"ca.crt": authority.certificate.read_text()}},
+    )
+    return {
+        "s3": {"bucket": BUCKET, "prefix": "team-a", "endpoint": s3.endpoint},
+        "credentialsSecretRef": {"name": "reader"},
+        "caBundleConfigMapRef": {"name": "company-ca"},
+    }
+
+
+@pytest.fixture(scope="module")
+def volume(node: Cluster, kube: Kube) -> Iterator[Object]:
+    """The repository on a claim."""
+    assert node.host_path
+    for model, source in FOLDERS.items():
+        shutil.copytree(source, node.host_path / "sources" / model, dirs_exist_ok=True)
+    manifest = volume_manifest("sources", kube.namespace, f"{node.node_path}/sources")
+    kube.apply(claim_manifest("sources"), manifest)
+    yield {"pvc": {"claimName": "sources"}}
+    kube.delete("persistentvolume", manifest["metadata"]["name"], wait=False)
+    shutil.rmtree(node.host_path / "sources")
+
+
+def test_three_models_from_three_sources_in_each_of_two_deployments(
+    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], bucket: Object, volume: Object
+) -> None:
+    """Image, claim and bucket in one pod, and in another the same models from other places."""
+    image = model_deployment("digits")["spec"]["modelRepository"]
+    sources: dict[str, list[Any]] = {"mixed": [image, bucket, volume], "turned": [bucket, volume, bucket]}
+    for name, (digits, linear, echo) in sources.items():
+        models = [
+            {"name": "digits", "modelRepository": digits},
+            {"name": "linear_regression", "modelRepository": linear},
+            {"name": "echo", "modelRepository": echo},
+        ]
+        kube.apply(model_deployment(name, modelRepository=None, models=models, privacy=OPEN))
+    for name in sources:
+        body = kube.wait_ready(name, 240)
+        assert {model["name"]: model["state"] for model in body["status"]["models"]} == dict.fromkeys(FOLDERS, "Ready")
+        with node.reach(kube.namespace, name, 8000) as address:
+            _ask_all(tritonclient.http.InferenceServerClient(address))
+
+
+def test_a_source_that_refuses_or_is_not_trusted(
+    kube: Kube, model_deployment: Callable[..., Object], bucket: Object, s3: S3
+) -> None:
+    """Each is told by the pod's own container, and neither the key nor the secret is in it."""
+    cases = {
+        "AccessDenied": bucket | {"credentialsSecretRef": {"name": "stranger"}},
+        "SourceUntrusted": {key: value for key, value in bucket.items() if key != "caBundleConfigMapRef"},
+        "SourceNotFound": bucket | {"s3": bucket["s3"] | {"bucket": "nothing"}},
+    }
+    for reason, repository in cases.items():
+        name = f"bad-{reason.lower()}"
+        body = model_deployment(name, modelRepository=repository, models=[{"name": "digits"}], privacy=OPEN)
+        kube.apply(body)
+        condition = kube.wait_reason(name, reason, seconds=120)
+        assert s3.endpoint in condition["message"]
+        assert ACCESS_KEY not in condition["message"]
+        assert SECRET_KEY not in condition["message"]
+        kube.delete("modeldeployment", name, wait=False)
+
+
+def _ask_all(client: Any) -> None:
+    """One request to each model."""
+    picture = _input("INPUT__0", np.zeros((1, 1, 28, 28), np.float32), "FP32")
+    assert client.infer("digits", [picture]).as_numpy("OUTPUT__0").shape == (1, 10)
+    numbers = _input("INPUT__0", np.array([[9, 10]], np.float32), "FP32")
+    assert client.infer("linear_regression", [numbers]).as_numpy("OUTPUT__0")[0] == pytest.approx(5, abs=0.2)
+    texts = _input("INPUT__0", np.array([b"hello"], np.object_), "BYTES")
+    flags = _input("INPUT__1", np.array([True]), "BOOL")
+    assert client.infer("echo", [texts, flags]).as_numpy("OUTPUT__0")[0] == b"hello"
+
+
+def _input(name: str, data: Any, kind: str) -> Any:
+    tensor = tritonclient.http.InferInput(name, list(data.shape), kind)
+    tensor.set_data_from_numpy(data)
+    return tensor
