@@ -34,6 +34,8 @@ SHOWN_BY = {
     "tritonctl status": ("tests/unit/test_cli_status.py", '"status"'),
     "tritonctl infer": ("tests/unit/test_cli_infer.py", '"infer"'),
     "tritonctl render": ("tests/unit/test_cli_render.py", '"render"'),
+    "tritonctl export": ("tests/unit/test_cli_export.py", '"export"'),
+    "tritonctl lint": ("tests/unit/test_cli_lint.py", '"lint"'),
     "helm upgrade --install": ("hack/install.py", '"--install"'),
 }
 """Who runs a command that the documents show: a file, and a text in it."""
@@ -129,12 +131,23 @@ def test_the_readmes_python_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Against a server that echoes."""
-    (code,) = blocks("python")
+    (code,) = blocks("python", [ROOT / "README.md"])
     kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     with grpc_server() as address:
         kubectl.forward(address)
         exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - that it runs is the test.
     assert re.fullmatch(r"0 0\.\d+\n", capsys.readouterr().out)
+
+
+def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It exports a network of the reader's own."""
+    import torch
+
+    (code,) = blocks("python", [GUIDE])
+    monkeypatch.chdir(tmp_path)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    exec(compile(code, "guide.md", "exec"), {"network": network, "images": torch.zeros(2, 1, 28, 28)})  # noqa: S102 - that it runs is the test.
+    assert (tmp_path / "model_repository" / "digits" / "1" / "model.pt").exists()
 
 
 def test_the_tiers_are_those_that_pytest_runs() -> None:
