@@ -34,12 +34,16 @@ async def _edited(**spec: Any) -> World:
 
 async def test_a_single_replica_that_gives_its_gpu_to_its_successor_is_replaced_in_place() -> None:
     world = await _edited(gpu={"count": 1})
+    old = a_pod(revision="0123456789", ready=True, deleting=True)
+    no_room = (unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),)
+    waits = a_pod("digits-2", revision=world.template_hash, node="", containers=(), conditions=no_room)
     new = a_pod("digits-2", revision=world.template_hash, containers=(prepared(), serving(ready=False)))
-    world.roll_out(new)
-    await world.reconcile()
-    available = world.condition("Available")
-    assert (available.status, available.reason) == (Truth.FALSE, "ReplacingInPlace")
-    assert world.condition("Ready").reason == "RollingOut"
+    for pods, ready in (((old, waits), "RollingOut"), ((waits,), "InsufficientGPU"), ((new,), "RollingOut")):
+        world.roll_out(*pods, ready_replicas=0, available_replicas=0)
+        await world.reconcile()
+        available = world.condition("Available")
+        assert (available.status, available.reason) == (Truth.FALSE, "ReplacingInPlace")
+        assert world.condition("Ready").reason == ready
     world.roll_out(msgspec.structs.replace(new, containers=(prepared(), ended_server())))
     await world.reconcile()
     assert world.condition("Available").reason == "Unavailable", "from now on it is a failure"

@@ -27,6 +27,9 @@ EVICTION_IS_NEWS = timedelta(minutes=5)
 """How long the end of a pod is told while its replacement comes up: the next one may end in the same way."""
 
 
+_WAITS_FOR_A_NODE = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE})
+
+
 class Situation(NamedTuple):
     """Facts that several conditions need.
 
@@ -85,7 +88,8 @@ class Situation(NamedTuple):
         return (
             replaces_in_place(self.observation.deployment.spec)
             and self.wanted > 0
-            and not (self.blocked or self.diagnoses or self.was_serving)
+            and not (self.blocked or self.was_serving)
+            and all(diagnosis.reason in _WAITS_FOR_A_NODE for diagnosis in self.diagnoses)
             and available is not None
             and (available.status is Truth.TRUE or available.reason == Reason.REPLACING_IN_PLACE)
         )
@@ -116,10 +120,16 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
 
 
 def _diagnose(observation: Observation, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
-    """What needs a person goes first: another replica that waits for a node is no reason to wait."""
+    """What needs a person goes first: another replica that waits for a node is no reason to wait.
+
+    That the new pod finds no room while the old one still ends is how a replacement in place goes, and no failure.
+    """
     spec = observation.deployment.spec
+    room_comes = replaces_in_place(spec) and any(pod.deleting for pod in observation.pods)
     unready = [pod for pod in pods if not is_ready(pod)]
     found = [each for pod in unready for each in diagnose(pod, observation.pod_events.get(pod.uid, ()), spec)]
+    if room_comes:
+        found = [diagnosis for diagnosis in found if diagnosis.reason not in _WAITS_FOR_A_NODE]
     if unready and not found:
         over = [judge_eviction(pod, spec) for pod in current if time_left(pod, observation.now)]
         found = [diagnosis for diagnosis in over if diagnosis]
