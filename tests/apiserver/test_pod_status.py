@@ -1,0 +1,183 @@
+"""Failures that one healthy node cannot have: the status that a kubelet or a controller would write, written by hand.
+
+Each was taken from a real cluster of the same version; the pod is made of the Deployment's own template.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apiserver.conftest import Kubectl
+from tests.apiserver.operator_process import OperatorProcess
+from tests.builders import a_body
+
+Object = dict[str, Any]
+Ask = Callable[..., Any]
+
+NOW = "2026-01-02T03:04:05Z"
+_WITHIN_SECONDS = 20.0
+NOTICE_SECONDS = 5.0
+PREPARED = '{"outcome":"Prepared","models":[{"name":"digits","versions":["1"],"digest":""}]}'
+PREPARE: Object = {
+    "name": "prepare",
+    "image": "example.org/triton-operator:1",
+    "imageID": "",
+    "ready": True,
+    "restartCount": 0,
+    "state": {"terminated": {"exitCode": 0, "reason": "Completed", "message": PREPARED, "finishedAt": NOW}},
+}
+RUNS: Object = {
+    "name": "triton",
+    "image": "nvcr.io/nvidia/tritonserver:26.11-py3",
+    "imageID": "",
+    "ready": True,
+    "started": True,
+    "restartCount": 0,
+    "state": {"running": {"startedAt": NOW}},
+}
+SERVES: Object = {
+    "phase": "Running",
+    "conditions": [
+        {"type": "Initialized", "status": "True"},
+        {"type": "Ready", "status": "True"},
+        {"type": "ContainersReady", "status": "True"},
+        {"type": "PodScheduled", "status": "True"},
+    ],
+    "initContainerStatuses": [PREPARE],
+    "containerStatuses": [RUNS],
+}
+NODE_STOPPED_REPORTING: Object = {
+    **SERVES,
+    "conditions": [
+        {"type": "Initialized", "status": "True"},
+        {"type": "Ready", "status": "False", "lastTransitionTime": NOW},
+        {"type": "ContainersReady", "status": "True"},
+        {"type": "PodScheduled", "status": "True"},
+    ],
+}
+LOW_ON_DISK: Object = {
+    "phase": "Failed",
+    "reason": "Evicted",
+    "message": (
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 10738417664, available: 10480932Ki. "
+        "Container triton was using 12Ki, request is 0, has larger consumption of ephemeral-storage. "
+    ),
+    "conditions": [
+        {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "TerminationByKubelet",
+            "message": "The node was low on resource: ephemeral-storage.",
+        }
+    ],
+}
+REJECTED: Object = {
+    "phase": "Failed",
+    "reason": "OutOfnvidia.com/gpu",
+    "message": "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu, requested: 1, used: 1, capacity: 1",
+}
+STUCK: Object = {
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ProgressDeadlineExceeded",
+    "message": 'ReplicaSet "digits-6d4cf56db6" has timed out progressing.',
+    "lastTransitionTime": NOW,
+    "lastUpdateTime": NOW,
+}
+
+
+class Served:
+    """A deployment whose only pod serves, and hands that change what it reports."""
+
+    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
+        self._kubectl = kubectl
+        self._namespace = namespace
+
+    def ask(self, *arguments: str, stdin: Object | None = None) -> str:
+        return self._kubectl("-n", self._namespace, *arguments, stdin=json.dumps(stdin) if stdin else "")
+
+    def start(self) -> None:
+        body = a_body(namespace=self._namespace, gpu={"count": 1})
+        body["metadata"] = {"name": "digits", "namespace": self._namespace}
+        self.ask("apply", "-f", "-", stdin=body)
+        _until(lambda: self.ask("get", "deployment", "--no-headers", "--ignore-not-found"), "the Deployment is there")
+        template = json.loads(self.ask("get", "deployment", "digits", "-o", "json"))["spec"]["template"]
+        labels = template["metadata"]["labels"]
+        spec = template["spec"] | {"nodeName": "node-1"}
+        metadata = {"name": "digits-1", "labels": labels}
+        self.ask("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        self.report_pod(SERVES)
+        self.report_deployment(1)
+        _until(lambda: self.ready()["status"] == "True", "it is Ready")
+
+    def report_pod(self, status: Object) -> None:
+        change = json.dumps({"status": {"conditions": None, "containerStatuses": None, **status}})
+        self.ask("patch", "pod", "digits-1", "--subresource=status", "--type=merge", "-p", change)
+
+    def report_deployment(self, ready: int, *conditions: Object) -> None:
+        counts = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": ready, "availableReplicas": ready}
+        generation = json.loads(self.ask("get", "deployment", "digits", "-o", "json"))["metadata"]["generation"]
+        status = {**counts, "observedGeneration": generation, "conditions": list(conditions)}
+        change = json.dumps({"status": status})
+        self.ask("patch", "deployment", "digits", "--subresource=status", "--type=merge", "-p", change)
+
+    def ready(self) -> Object:
+        body = json.loads(self.ask("get", "modeldeployment", "digits", "-o", "json"))
+        found = [each for each in body.get("status", {}).get("conditions", []) if each["type"] == "Ready"]
+        return found[0] if found else {"status": "", "reason": "", "message": ""}
+
+
+@pytest.fixture
+def served(kubeconfig: Path, kubectl: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Served]:
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as process:
+        process.wait_ready()
+        found = Served(kubectl, namespace)
+        found.start()
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "words"),
+    [
+        (NODE_STOPPED_REPORTING, "NodeLost", ("node-1", "digits-1", "replaced by itself")),
+        (LOW_ON_DISK, "OutOfSpace", ("ephemeral-storage", "available: 10480932Ki", "by itself")),
+        (REJECTED, "InsufficientGPU", ("Node didn't have enough resource: nvidia.com/gpu",)),
+    ],
+    ids=["a node that stopped reporting", "a node whose disk is full", "a GPU that was gone"],
+)
+def test_what_a_pod_shows_is_told(status: Object, reason: str, words: tuple[str, ...], served: Served) -> None:
+    served.report_pod(status)
+    began = time.monotonic()
+    _until(lambda: served.ready()["reason"] == reason, f"the reason is {reason}")
+    assert time.monotonic() - began < NOTICE_SECONDS
+    message = served.ready()["message"]
+    assert [word for word in words if word not in message] == [], message
+
+
+def test_a_node_that_comes_back_is_no_failure_any_more(served: Served) -> None:
+    served.report_pod(NODE_STOPPED_REPORTING)
+    _until(lambda: served.ready()["reason"] == "NodeLost", "the node is lost")
+    served.report_pod(SERVES)
+    _until(lambda: served.ready()["status"] == "True", "it is Ready again")
+
+
+def test_a_rollout_that_is_stuck_for_an_unknown_cause_is_told(served: Served) -> None:
+    starting = {**RUNS, "ready": False, "started": False}
+    unready = {"type": "Ready", "status": "False", "reason": "ContainersNotReady"}
+    served.report_pod({**SERVES, "conditions": [unready], "containerStatuses": [starting]})
+    served.report_deployment(0, STUCK)
+    _until(lambda: served.ready()["reason"] == "ProgressDeadlineExceeded", "the deadline is told")
+    assert served.ready()["message"].startswith('ReplicaSet "digits-6d4cf56db6" has timed out progressing; ')
+
+
+def _until(look: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + _WITHIN_SECONDS
+    while not look():
+        assert time.monotonic() < deadline, f"not within {_WITHIN_SECONDS:.0f} s: {what}"
+        time.sleep(0.1)
