@@ -1,0 +1,91 @@
+"""What happens to a deployment that serves: crashes, a rollout that fails, and what its user asks for."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.failures.conftest import Wrong
+from tests.kube import Kube, Object
+
+NOTICE_SECONDS = 5.0
+"""From when the kubelet knows until Ready says it."""
+
+_KILL = """
+import os, pathlib, signal
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    if "{victim}" in os.readlink(process / "exe"):
+        os.kill(int(process.name), signal.SIG{signal})
+"""
+
+
+@pytest.fixture(scope="module")
+def served(kube: Kube, wrong: Wrong) -> str:
+    """One that works, for all of this module."""
+    wrong("served")
+    kube.wait_ready("served")
+    return "served"
+
+
+@pytest.mark.parametrize(
+    ("victim", "signal"),
+    [("tritonserver", "SEGV"), ("triton_python_backend_stub", "KILL")],
+    ids=["the server", "the model's process"],
+)
+def test_a_crash_is_told_within_seconds(victim: str, signal: str, kube: Kube, served: str) -> None:
+    kube.wait_ready(served)
+    pod = _pods(kube, served)[0]["metadata"]["name"]
+    with ThreadPoolExecutor() as pool:
+        known = pool.submit(_until_unready, kube, f"pod/{pod}")
+        noticed = pool.submit(_until_unready, kube, f"modeldeployment/{served}")
+        kube.run("exec", pod, "-c", "triton", "--", "python3", "-c", _KILL.format(victim=victim, signal=signal))
+        condition = kube.wait_reason(served, "Crashed", seconds=15)
+    delay = noticed.result() - known.result()
+    print(f"Ready turned False {delay:.2f} s after the pod's")
+    assert delay < NOTICE_SECONDS
+    if victim == "tritonserver":
+        assert "SIGSEGV" in condition["message"] or "signal 11" in condition["message"]
+    else:
+        assert "linear_regression" in condition["message"]
+    assert "again by itself" in condition["message"]
+    kube.wait_ready(served)
+    failure = kube.get("modeldeployment", served)["status"]["lastFailure"]  # type: ignore[index]
+    assert (failure["pod"], failure["reason"]) == (pod, "Crashed")
+
+
+def test_a_rollout_that_fails_leaves_the_old_replica_serving(kube: Kube, served: str) -> None:
+    kube.patch("modeldeployment", served, {"spec": {"models": [{"name": "linear_regression", "path": "nowhere"}]}})
+    condition = kube.wait_reason(served, "ModelNotFound")
+    assert condition["message"].endswith("; 1 older replica goes on serving")
+    available = kube.condition(served, "Available")
+    assert available
+    assert available["status"] == "True"
+    kube.patch("modeldeployment", served, {"spec": {"models": [{"name": "linear_regression"}]}})
+    kube.wait_ready(served)
+
+
+def test_suspended_and_resumed(kube: Kube, served: str) -> None:
+    kube.patch("modeldeployment", served, {"spec": {"suspend": True}})
+    kube.wait_reason(served, "Suspended")
+    kube.wait(lambda: not _pods(kube, served), "no pod is left", 90)
+    kube.patch("modeldeployment", served, {"spec": {"suspend": False}})
+    kube.wait_ready(served)
+
+
+def test_scaled_to_zero_and_back(kube: Kube, served: str) -> None:
+    kube.run("scale", f"modeldeployment/{served}", "--replicas=0")
+    kube.wait_reason(served, "ScaledToZero")
+    kube.run("scale", f"modeldeployment/{served}", "--replicas=1")
+    kube.wait_ready(served)
+
+
+def _until_unready(kube: Kube, what: str) -> float:
+    """When kubectl, which watches, saw Ready=False."""
+    kube.run("wait", what, "--for=condition=Ready=false", "--timeout=60s")
+    return time.monotonic()
+
+
+def _pods(kube: Kube, name: str) -> list[Object]:
+    return kube.list("pods", f"triton-operator.io/model-deployment={name}")
