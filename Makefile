@@ -72,6 +72,10 @@ cluster-down:  ## Remove the local cluster.
 images:  ## Build the container images; an unchanged tree builds nothing.
 	@$(DEMO) python -m hack.images build
 
+.PHONY: reason-pages
+reason-pages:  ## Write the output that docs/reasons shows anew, after a message has changed.
+	@$(DEV) python -m tests.reason_pages
+
 .PHONY: bench
 bench:  ## Cost of the operator per object and at rest, and what the values that it chooses gain.
 	@$(DEV) pytest -s tests/apiserver/test_many_objects.py tests/e2e/test_defaults.py

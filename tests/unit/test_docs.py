@@ -40,6 +40,9 @@ SHOWN_BY = {
 }
 """Who runs a command that the documents show: a file, and a text in it."""
 
+REASONS = sorted((ROOT / "docs" / "reasons").glob("*.md"))
+"""All of their commands but `tritonctl status` are run by one test."""
+
 NOT_TAKEN = {"uv.lock", "pylock.toml"}
 """Files that a decision names as alternatives."""
 
@@ -47,18 +50,20 @@ NOT_TAKEN = {"uv.lock", "pylock.toml"}
 def blocks(language: str, pages: Iterable[Path] = PAGES) -> Iterator[str]:
     """The fenced blocks of a language in these pages."""
     for page in pages:
-        yield from re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        yield from re.findall(rf"^ *```{language}\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
+def commands(pages: Iterable[Path] = PAGES) -> list[str]:
     """Every command line in the pages' shell blocks, without its comment; continued lines are one."""
-    lines = (line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines())
+    lines = (line for block in blocks("sh", pages) for line in block.replace("\\\n", " ").splitlines())
     return sorted({line.partition("  #")[0].strip() for line in lines} - {""})
 
 
 def spans(page: Path) -> set[str]:
     """What stands between backticks, outside of blocks."""
-    return set(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)))
+    return set(
+        re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    )
 
 
 def looks_like_a_path(text: str) -> bool:
@@ -97,6 +102,8 @@ def test_make_targets_exist_and_say_what_they_do() -> None:
 def test_every_command_is_listed_with_what_runs_it(command: str) -> None:
     """Only that the list is complete and its places are there; that a command works is shown where it is run."""
     shown = [by for start, by in SHOWN_BY.items() if command.startswith(start)]
+    if command in commands(REASONS) and not command.startswith("tritonctl status"):
+        shown.append(("tests/e2e/test_reason_pages.py", "page_commands"))
     assert shown, f"add {command!r} to SHOWN_BY with the test that runs it"
     for file, text in shown:
         assert text in (ROOT / file).read_text(), f"{file} no longer has {text!r}"
@@ -119,12 +126,14 @@ def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pyte
 
 
 def test_the_guide_explains_every_condition_and_reason() -> None:
-    """And no reason that is gone, in the first column of its tables."""
+    """In a table, or on a page of its own; and none that is gone."""
     cells = re.findall(r"^\| (`[^|]+) \|", GUIDE.read_text(), re.MULTILINE)
     explained = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
+    linked = re.findall(r"\[`(\w+)`\]\(reasons/(\w+)\.md\)", GUIDE.read_text())
+    assert all(name == page for name, page in linked)
     reasons = {value for name, value in vars(Reason).items() if name.isupper()}
     types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    assert explained == reasons | types
+    assert explained | {name for name, _ in linked} == reasons | types
 
 
 def test_the_readmes_python_runs(

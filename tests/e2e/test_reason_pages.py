@@ -1,0 +1,103 @@
+"""Every command of docs/reasons works; what would change something in the cluster is tried without being done.
+
+They are run against one deployment that serves and has been restarted once, beside the objects that the pages name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hack import cluster as local
+from hack.cluster.handle import Cluster
+from tests.kube import Kube, Object
+from tests.volumes import claim_manifest
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+SELECTOR = "triton-operator.io/model-deployment=digits"
+_CHANGING = ("apply", "create", "delete", "patch", "scale")
+
+
+def page_commands() -> list[str]:
+    """The commands of all pages but `tritonctl status`, which waits, and has a test of its own."""
+    text = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "reasons").glob("*.md")))
+    lines = (line.strip() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines())
+    return sorted({line for line in lines if not line.startswith("tritonctl status")})
+
+
+def without_effect(command: str) -> str:
+    """The same command; the API server judges a change and forgets it."""
+    changing = "kubectl" in command and command.rpartition("kubectl ")[2].split()[0] in _CHANGING
+    return f"{command} --dry-run=server" if changing else command
+
+
+@pytest.fixture(scope="module")
+def shell(
+    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
+    """A shell in the namespace and in a folder with the files that the pages name."""
+    _bring_about(kube, model_deployment)
+    folder = tmp_path_factory.mktemp("reasons")
+    (folder / "digits.yaml").write_text(yaml.safe_dump(model_deployment("digits")))
+    (folder / "model_repository").symlink_to(ROOT / "model_repository")
+    (folder / "config.json").write_text('{"auths": {}}')
+    for name in ("accessKeyId", "secretAccessKey", "ca.crt"):
+        (folder / name).write_text("text")
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_bytes(node.kubeconfig.read_bytes())
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "PATH": f"{local.tools()}:{PROGRAMS}:{os.environ['PATH']}",
+    }
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    run(f"kubectl config set-context --current --namespace={kube.namespace}").check_returncode()
+    yield run
+    for name in ("digits", "other"):
+        kube.delete("modeldeployment", name)
+
+
+def _bring_about(kube: Kube, model_deployment: Callable[..., Object]) -> None:
+    """What the pages speak of: `digits`, restarted once, `other`, a claim and a Secret."""
+    other = model_deployment("digits", suspend=True)
+    other["metadata"]["name"] = "other"
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "models-reader"}}
+    kube.apply(model_deployment("digits"), other, claim_manifest("models"), secret)
+    kube.wait_ready("digits")
+    (pod,) = kube.list("pods", SELECTOR)
+    end = ["python3", "-c", "import os; os.kill(1, 15)"]
+    kube.run("exec", pod["metadata"]["name"], "-c", "triton", "--", *end)
+
+    def restarted() -> bool:
+        (status,) = kube.list("pods", SELECTOR)[0]["status"]["containerStatuses"]
+        return bool(status["restartCount"] and status["state"].get("running"))
+
+    kube.wait(restarted, "the server was started again")
+
+
+def test_the_commands_of_the_pages_work(kube: Kube, shell: Callable[[str], subprocess.CompletedProcess[str]]) -> None:
+    node = kube.list("nodes")[0]["metadata"]["name"]
+    failed = {}
+    for command in page_commands():
+        done = shell(without_effect(command.replace("NAME", node) if "node NAME" in command else command))
+        if done.returncode or "unknown field" in done.stderr:
+            failed[command] = done.stderr
+    assert not failed

@@ -1,0 +1,56 @@
+"""What `kubectl get` prints of a custom resource: its columns from the CRD, laid out as kubectl does it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_CRD = Path(__file__).parents[1] / "crds" / "modeldeployments.yaml"
+_PADDING = 3
+_STEP = re.compile(r'\.(\w+)|\[\?\(@\.(\w+)==(?:"([^"]*)"|(\w+))\)\]')
+"""One step of the JSON paths that our columns have: a member, or the elements whose member has a value."""
+
+
+def get_md(*objects: dict[str, Any], age: timedelta = timedelta(minutes=2), wide: bool = False) -> str:
+    """The lines of `kubectl get md` for these ModelDeployments, all of one age."""
+    (version,) = yaml.safe_load(_CRD.read_text())["spec"]["versions"]
+    columns = [column for column in version["additionalPrinterColumns"] if wide or not column.get("priority")]
+    heads = ["NAME", *(column["name"].upper() for column in columns)]
+    rows = [[body["metadata"]["name"], *(_cell(column, body, age) for column in columns)] for body in objects]
+    return lay_out([heads, *rows])
+
+
+def lay_out(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell and three spaces; the last has no end."""
+    widths = [max(map(len, column)) + _PADDING for column in zip(*rows, strict=True)]
+    lines = ("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _cell(column: dict[str, Any], body: dict[str, Any], age: timedelta) -> str:
+    if column["type"] == "date":
+        return _age(age)
+    found = next(iter(_follow(column["jsonPath"], body)), None)
+    return "<none>" if found is None else str(found)
+
+
+def _follow(path: str, body: dict[str, Any]) -> Iterable[Any]:
+    found: list[Any] = [body]
+    assert "".join(match[0] for match in _STEP.finditer(path)) == path, f"{path} has a step that is not known here"
+    for member, key, text, word in _STEP.findall(path):
+        if member:
+            found = [each[member] for each in found if isinstance(each, dict) and member in each]
+        else:
+            value = text or {"true": True, "false": False}[word]
+            found = [item for each in found for item in each if item.get(key) == value]
+    return found
+
+
+def _age(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    return f"{seconds}s" if seconds < 120 else f"{seconds // 60}m"

@@ -1,0 +1,91 @@
+"""The pages of docs/reasons, and what they show: written by the operator's own code from a state that has the reason.
+
+`make reason-pages` writes the shown output anew, after the wording of a message has changed; look at the
+difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.fakes import World
+from tests.kubectl_table import get_md
+from tests.reason_states import STATES
+from triton_operator.api.conditions import PRIVACY_ENFORCED, RUNTIME_VULNERABLE, Reason
+from triton_operator.cli.report import report
+from triton_operator.cli.status import print_report
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reasons"
+
+OF_OTHER_CONDITIONS = {
+    Reason.TLS_NOT_CONFIGURED: PRIVACY_ENFORCED,
+    Reason.POLICY_MISSING: PRIVACY_ENFORCED,
+    Reason.CACHE_EGRESS_OPEN: PRIVACY_ENFORCED,
+    Reason.BELOW_SECURITY_FLOOR: RUNTIME_VULNERABLE,
+    Reason.VERSION_UNKNOWN: RUNTIME_VULNERABLE,
+}
+"""Reasons with a page that are not Ready's."""
+
+_OPENING, _CLOSING = "```console\n", "```\n"
+_GAP = "…"
+
+
+async def world_with(reason: str) -> World:
+    """A world whose condition has this reason."""
+    with tempfile.TemporaryDirectory() as folder:
+        return await STATES[reason](Path(folder))
+
+
+def shown_by(page: Path) -> str:
+    """What a page shows of commands and their output."""
+    return page.read_text().partition(_OPENING)[2].partition(_CLOSING)[0]
+
+
+def output(reason: str, world: World) -> str:
+    """What a person sees: the line of `kubectl get md`, and the part of `tritonctl status` that is about the reason."""
+    body = {**world.body, "status": msgspec.to_builtins(world.status)}
+    name = body["metadata"]["name"]
+    lines = [line.rstrip() for line in _report(body).splitlines()]
+    head = lines[: lines.index("", 1)] if reason not in OF_OTHER_CONDITIONS else [lines[0]]
+    rows = [_GAP, *_row(lines, OF_OTHER_CONDITIONS[reason])] if reason in OF_OTHER_CONDITIONS else [_GAP]
+    said = "\n".join([*head, *rows])
+    return f"$ kubectl get md {name}\n{get_md(body)}\n$ tritonctl status {name}\n{said}\n"
+
+
+def is_tried_again(world: World) -> bool:
+    """Whether the operator itself says that it goes on without a person."""
+    return world.condition("Reconciling").status == "True"
+
+
+def _report(body: dict[str, Any]) -> str:
+    """`tritonctl status`, as a pipe sees it."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        print_report(report(body, []))
+    return out.getvalue()
+
+
+def _row(lines: list[str], condition: str) -> list[str]:
+    """The heads of the table of conditions, and one condition in it with the lines that continue it."""
+    (head,) = (index for index, line in enumerate(lines) if line.startswith("CONDITION"))
+    (start,) = (index for index, line in enumerate(lines) if index > head and line.startswith(condition))
+    end = next(index for index in range(start + 1, len(lines)) if not lines[index].startswith(" "))
+    return [lines[head], *([_GAP] if start > head + 1 else []), *lines[start:end]]
+
+
+async def _write_anew() -> None:
+    for reason in STATES:
+        page = FOLDER / f"{reason}.md"
+        before, _, rest = page.read_text().partition(_OPENING)
+        after = rest.partition(_CLOSING)[2]
+        page.write_text(f"{before}{_OPENING}{output(reason, await world_with(reason))}{_CLOSING}{after}")
+
+
+if __name__ == "__main__":
+    asyncio.run(_write_anew())

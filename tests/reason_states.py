@@ -1,0 +1,396 @@
+"""For each reason with a page of its own, a state of the world that has it.
+
+The words of others (scheduler, kubelet, registry, API server, Triton) are theirs, as seen on a real node; all other
+words come from the code. Each state is made in an empty folder, for those that need a model repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from tests import failed_downloads
+from tests.builders import SETTINGS, a_pod, ended_prepare, ended_server, prepared, serving, unschedulable, waiting
+from tests.fakes import World
+from tests.pod_folders import Pod as Folders
+from triton_operator.api.conditions import Reason
+from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.cluster.observed import Condition, Container, DeploymentState, JobState, Kind, PodEvent
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.resources.settings import Settings
+from triton_operator.triton.outcome import PrepareFailed, encode
+from triton_operator.triton.preparation import PreparationModel
+
+State: TypeAlias = Callable[[Path], Awaitable[World]]
+
+STATES: dict[str, State] = {}
+"""By reason."""
+
+_POD = "digits-6d4cf56db6-x7k2p"
+_CACHED: dict[str, Any] = {"modelRepository": {"http": {"url": failed_downloads.URL}}, "cache": {"size": "50Gi"}}
+_NO_ROOM = (
+    "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+)
+
+
+def _state(reason: str) -> Callable[[State], State]:
+    def keep(make: State) -> State:
+        STATES[reason] = make
+        return make
+
+    return keep
+
+
+async def _new(settings: Settings = SETTINGS, **spec: Any) -> World:
+    """A deployment of which the operator has made all objects, and nobody else has done anything yet."""
+    repository = {"image": {"reference": "registry.example.com/models:7"}}
+    defaults: dict[str, Any] = {"modelRepository": repository, "privacy": {"profile": "Open"}}
+    world = World(settings, **(defaults | spec))
+    await world.reconcile()
+    return world
+
+
+async def _with_pod(world: World, *containers: Container, ready: bool = False, **pod: Any) -> World:
+    """Its only pod is there."""
+    world.roll_out(
+        a_pod(_POD, revision=world.template_hash, ready=ready, containers=containers or None, **pod),
+    )
+    await world.reconcile()
+    return world
+
+
+async def _serving(**spec: Any) -> World:
+    return await _with_pod(await _new(**spec), ready=True)
+
+
+async def _report_of_the_deployment(world: World, condition: Condition) -> World:
+    """Kubernetes' Deployment has this condition."""
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, conditions=(condition,)))
+    await world.reconcile()
+    return world
+
+
+async def _event(world: World, reason: str, message: str) -> World:
+    """The only pod hangs, and an Event says why."""
+    pod = a_pod(_POD, revision=world.template_hash, containers=(waiting("ContainerCreating"),))
+    world.cluster.pod_event_log[pod.uid] = [PodEvent(type="Warning", reason=reason, message=message)]
+    world.roll_out(pod)
+    world.pass_time(30)
+    await world.reconcile()
+    return world
+
+
+async def _failed_prepare(folders: Folders, **spec: Any) -> World:
+    """`prepare` has run in these folders and failed."""
+    folders.failure()
+    return await _with_pod(await _new(**spec), ended_prepare(folders.message()))
+
+
+# --- Nothing is wrong, or the user wants it so.
+
+
+@_state(Reason.ROLLING_OUT)
+async def _rolling_out(_: Path) -> World:
+    return await _with_pod(await _new(), prepared(), serving(ready=False))
+
+
+@_state(Reason.PODS_NOT_READY)
+async def _pods_not_ready(_: Path) -> World:
+    return await _with_pod(await _serving(), prepared(), serving(ready=False))
+
+
+@_state(Reason.SUSPENDED)
+async def _suspended(_: Path) -> World:
+    return await _new(suspend=True)
+
+
+@_state(Reason.SCALED_TO_ZERO)
+async def _scaled_to_zero(_: Path) -> World:
+    return await _new(replicas=0)
+
+
+@_state(Reason.PROGRESS_DEADLINE_EXCEEDED)
+async def _progress_deadline_exceeded(_: Path) -> World:
+    world = await _with_pod(await _new(), prepared(), serving(ready=False))
+    message = 'ReplicaSet "digits-6d4cf56db6" has timed out progressing.'
+    late = Condition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message=message)
+    return await _report_of_the_deployment(world, late)
+
+
+# --- The spec is not accepted.
+
+
+@_state(Reason.INVALID_SPEC)
+async def _invalid_spec(_: Path) -> World:
+    return await _new(models=[{"name": "digits"}, {"name": "digits"}])
+
+
+@_state(Reason.UNKNOWN_VERSION)
+async def _unknown_version(_: Path) -> World:
+    return await _new(triton={"version": "25.09"})
+
+
+@_state(Reason.NAME_CONFLICT)
+async def _name_conflict(_: Path) -> World:
+    world = World()
+    world.cluster.put_stranger(Kind.SERVICE, "digits")
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.WAITING_FOR_DELETION)
+async def _waiting_for_deletion(_: Path) -> World:
+    world = World()
+    world.cluster.put_stranger(Kind.SERVICE, "digits", owner_uid="uid-of-an-older-digits")
+    await world.reconcile()
+    return world
+
+
+# --- `prepare` fails.
+
+
+@_state(Reason.MODEL_NOT_FOUND)
+async def _model_not_found(folder: Path) -> World:
+    folders = Folders(folder)
+    folders.add("digits", v1="model")
+    folders.add("linear_regression", v1="model")
+    folders.ask(("digits", "digitz"))
+    return await _failed_prepare(folders, models=[{"name": "digits", "path": "digitz"}])
+
+
+@_state(Reason.MODEL_VERSION_NOT_FOUND)
+async def _model_version_not_found(folder: Path) -> World:
+    folders = Folders(folder)
+    (folders.add("digits") / "model.pt").write_text("model")
+    return await _failed_prepare(folders)
+
+
+@_state(Reason.CONFIG_INVALID)
+async def _config_invalid(folder: Path) -> World:
+    folders = Folders(folder)
+    folders.add("digits", config='name: "mnist"\nbackend: "pytorch"\n', v1="model")
+    return await _failed_prepare(folders)
+
+
+@_state(Reason.DIGEST_MISMATCH)
+async def _digest_mismatch(folder: Path) -> World:
+    pinned = f"sha256:{'0123456789abcdef' * 4}"
+    folders = Folders(folder)
+    folders.add("digits", v1="model")
+    folders.ask_for(PreparationModel("digits", "digits", digest=pinned))
+    return await _failed_prepare(folders, models=[{"name": "digits", "digest": pinned}])
+
+
+@_state(Reason.PREPARE_FAILED)
+async def _prepare_failed(_: Path) -> World:
+    return await _with_pod(await _new(), ended_prepare("", exit_code=143))
+
+
+# --- The models do not come.
+
+
+async def _failed_download(error: PrepareError) -> World:
+    """`prepare` has ended with this error."""
+    said = encode(PrepareFailed(error.reason, error.model, str(error))).decode()
+    world = await _new(modelRepository={"http": {"url": failed_downloads.URL}})
+    return await _with_pod(world, ended_prepare(said))
+
+
+@_state(Reason.SOURCE_NOT_FOUND)
+async def _source_not_found(folder: Path) -> World:
+    return await _failed_download(failed_downloads.of_a_file_that_is_not_there(folder))
+
+
+@_state(Reason.ACCESS_DENIED)
+async def _access_denied(folder: Path) -> World:
+    return await _failed_download(failed_downloads.of_a_file_that_needs_credentials(folder))
+
+
+@_state(Reason.SOURCE_INVALID)
+async def _source_invalid(folder: Path) -> World:
+    return await _failed_download(failed_downloads.of_an_archive_that_leads_out(folder))
+
+
+@_state(Reason.SOURCE_UNTRUSTED)
+async def _source_untrusted(_: Path) -> World:
+    return await _failed_download(failed_downloads.from_a_server_that_nobody_vouches_for())
+
+
+@_state(Reason.SOURCE_UNREACHABLE)
+async def _source_unreachable(_: Path) -> World:
+    return await _failed_download(failed_downloads.from_a_server_that_breaks_off())
+
+
+@_state(Reason.OUT_OF_SPACE)
+async def _out_of_space(_: Path) -> World:
+    return await _failed_download(failed_downloads.of_more_than_fits())
+
+
+@_state(Reason.CACHING)
+async def _caching(_: Path) -> World:
+    return await _new(**_CACHED)
+
+
+# --- The pod does not start.
+
+
+@_state(Reason.INSUFFICIENT_GPU)
+async def _insufficient_gpu(_: Path) -> World:
+    said = f"0/1 nodes are available: 1 Insufficient nvidia.com/gpu. {_NO_ROOM}"
+    return await _with_pod(await _new(gpu={"count": 1}), node="", conditions=(unschedulable(said),))
+
+
+@_state(Reason.UNSCHEDULABLE)
+async def _unschedulable(_: Path) -> World:
+    said = f"0/1 nodes are available: 1 Insufficient cpu. {_NO_ROOM}"
+    return await _with_pod(await _new(), node="", conditions=(unschedulable(said),))
+
+
+@_state(Reason.VOLUME_UNBOUND)
+async def _volume_unbound(_: Path) -> World:
+    said = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+    world = await _new(modelRepository={"pvc": {"claimName": "models"}})
+    return await _with_pod(world, node="", conditions=(unschedulable(said),))
+
+
+@_state(Reason.DEPENDENCY_MISSING)
+async def _dependency_missing(_: Path) -> World:
+    said = '0/1 nodes are available: persistentvolumeclaim "modles" not found. not found'
+    world = await _new(modelRepository={"pvc": {"claimName": "modles"}})
+    return await _with_pod(world, node="", conditions=(unschedulable(said),))
+
+
+@_state(Reason.IMAGE_PULL_FAILED)
+async def _image_pull_failed(_: Path) -> World:
+    said = (
+        'Back-off pulling image "registry.example.com/models:7": ErrImagePull: failed to pull and unpack image '
+        '"registry.example.com/models:7": failed to resolve image: failed to do request: Head '
+        '"https://registry.example.com/v2/models/manifests/7": dial tcp: lookup registry.example.com on '
+        "10.255.255.53:53: dial udp 10.255.255.53:53: connect: network is unreachable"
+    )
+    return await _with_pod(await _new(), waiting("ImagePullBackOff", said, name=CONTAINER_PREPARE))
+
+
+@_state(Reason.QUOTA_EXCEEDED)
+async def _quota_exceeded(_: Path) -> World:
+    said = (
+        'pods "digits-6d4cf56db6-x7k2p" is forbidden: exceeded quota: small, '
+        "requested: requests.cpu=2, used: requests.cpu=0, limited: requests.cpu=1"
+    )
+    return await _refused(said)
+
+
+@_state(Reason.FORBIDDEN)
+async def _forbidden(_: Path) -> World:
+    said = 'pods "digits-6d4cf56db6-x7k2p" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi'
+    return await _refused(said)
+
+
+async def _refused(said: str) -> World:
+    failure = Condition(type="ReplicaFailure", status="True", reason="FailedCreate", message=said)
+    return await _report_of_the_deployment(await _new(), failure)
+
+
+# --- The server ends.
+
+
+@_state(Reason.MODEL_LOAD_FAILED)
+async def _model_load_failed(_: Path) -> World:
+    log = (
+        "E1122 03:04:05.678901 1 model_lifecycle.cc:642] \"failed to load 'digits' version 1: Internal: "
+        "TritonModelException: 1/model.pt is text, not TorchScript: export it with "
+        "torch.jit.script(model.eval()).save('model.pt')\"\n"
+        "error: creating server: Internal - failed to load all models\n"
+    )
+    return await _ended(log)
+
+
+@_state(Reason.WARMUP_FAILED)
+async def _warmup_failed(_: Path) -> World:
+    log = (
+        "warm-up of model 'digits' version 1 failed: the model failed: mat1 and mat2 shapes cannot be multiplied "
+        "(1x3 and 2x1) (sent INPUT__0 [1, 3] float32)\n"
+    )
+    return await _ended(log)
+
+
+@_state(Reason.UNSUPPORTED_BY_IMAGE)
+async def _unsupported_by_image(_: Path) -> World:
+    small = msgspec.structs.replace(SETTINGS.images[1], backends=("pytorch", "python"))
+    return await _new(msgspec.structs.replace(SETTINGS, images=(small,)), models=[{"name": "digits", "format": "ONNX"}])
+
+
+@_state(Reason.SERVER_ARGUMENT_INVALID)
+async def _server_argument_invalid(_: Path) -> World:
+    return await _new(triton={"extraArgs": ["--http-thread-counts=16"]})
+
+
+@_state(Reason.OUT_OF_MEMORY)
+async def _out_of_memory(_: Path) -> World:
+    return await _with_pod(
+        await _new(), prepared(), ended_server(exit_code=137, reason="OOMKilled", memory_limit="512Mi")
+    )
+
+
+@_state(Reason.CRASHED)
+async def _crashed(_: Path) -> World:
+    return await _ended("Signal (11) received.", exit_code=139)
+
+
+@_state(Reason.STARTUP_TIMEOUT)
+async def _startup_timeout(_: Path) -> World:
+    late = ended_server(exit_code=0, reason="Completed", started_at="2026-01-02T02:54:05Z")
+    return await _with_pod(await _new(), prepared(), late)
+
+
+async def _ended(log: str, exit_code: int = 1, **spec: Any) -> World:
+    return await _with_pod(await _new(**spec), prepared(), ended_server(log, exit_code=exit_code))
+
+
+@_state(Reason.NODE_LOST)
+async def _node_lost(_: Path) -> World:
+    world = await _serving()
+    return await _with_pod(world, prepared(), serving(ready=True), node="node-3")
+
+
+# --- Other conditions.
+
+
+@_state(Reason.TLS_NOT_CONFIGURED)
+async def _tls_not_configured(_: Path) -> World:
+    return await _serving(privacy={"profile": "Private"})
+
+
+@_state(Reason.POLICY_MISSING)
+async def _policy_missing(_: Path) -> World:
+    world = await _serving(privacy={"profile": "Private"})
+    world.vanish(Kind.NETWORK_POLICY)
+    world.cluster.refuse = Kind.NETWORK_POLICY
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.CACHE_EGRESS_OPEN)
+async def _cache_egress_open(_: Path) -> World:
+    world = await _new(**_CACHED, privacy={"profile": "Private"})
+    (name,) = world.names(Kind.JOB)
+    state = world.child(Kind.JOB, name).state
+    assert isinstance(state, JobState)
+    world.change_child(Kind.JOB, name, state=msgspec.structs.replace(state, complete=True))
+    await world.reconcile()
+    return await _with_pod(world, ready=True)
+
+
+@_state(Reason.BELOW_SECURITY_FLOOR)
+async def _below_security_floor(_: Path) -> World:
+    return await _serving()
+
+
+@_state(Reason.VERSION_UNKNOWN)
+async def _version_unknown(_: Path) -> World:
+    return await _serving(triton={"image": "registry.example.com/tritonserver:latest"})
