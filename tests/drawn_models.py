@@ -101,7 +101,7 @@ def _draw_model(random: Random, name: str, model_format: Format) -> Model:
         instance_groups=_draw_groups(random),
         optimization=random.choice((None, Optimization(True, False), Optimization(eager_batching=True))),
         warmup=_draw_warmups(random, inputs, batch),
-        parameters=random.choice(({}, {"NOTE": 'a "quote"\n\\ and 文字', "": ""}, {"INFERENCE_MODE": "true"})),
+        parameters=random.choice(({}, {"NOTE": 'a "quote"\n\\ and 文字', "EMPTY": ""}, {"INFERENCE_MODE": "true"})),
         **_draw_scheduler(random, batch, torch=torch),
     )
     # What the format is by default may go unsaid.

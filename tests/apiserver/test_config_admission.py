@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 
 from tests.apiserver.api_client import Api, Refused
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
+from tests.drawn_models import draw_models
 from triton_operator.api.model import Model
 
 TENSOR = {"name": "INPUT__0", "dataType": "FP32", "dims": [4]}
@@ -457,3 +459,9 @@ def test_every_field_is_accepted_and_kept(api: Api, namespace: str, case: str) -
     stored = create(api, namespace, deployment(spec_with(models, **GPUS)))["spec"]["models"]
     assert stored == models
     assert json.loads(msgspec.json.encode(msgspec.convert(stored, tuple[Model, ...]))) == models
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_models_that_triton_loads_are_accepted(api: Api, namespace: str, seed: int) -> None:
+    """The rules refuse nothing that is right: end-to-end tests deploy the same models."""
+    create(api, namespace, deployment(spec_with(msgspec.to_builtins(draw_models(Random(seed), 11)))))
