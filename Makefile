@@ -72,8 +72,9 @@ cluster-down:  ## Remove the local cluster.
 images:  ## Build the container images; an unchanged tree builds nothing.
 	@$(DEMO) python -m hack.images build
 
-.PHONY: reason-pages
-reason-pages:  ## Write the output that docs/reasons shows anew, after a message has changed.
+.PHONY: docs
+docs:  ## Write anew what is made: the API reference, and the output that docs/reasons shows.
+	@$(DEV) python -m hack.reference
 	@$(DEV) python -m tests.reason_pages
 
 .PHONY: bench

@@ -1,6 +1,6 @@
 """The pages of docs/reasons, and what they show: written by the operator's own code from a state that has the reason.
 
-`make reason-pages` writes the shown output anew, after the wording of a message has changed; look at the
+`make docs` writes the shown output anew, after the wording of a message has changed; look at the
 difference before it is committed.
 """
 

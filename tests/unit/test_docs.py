@@ -21,7 +21,10 @@ from triton_operator.api import conditions
 from triton_operator.api.conditions import Reason
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GENERATED = ROOT / "docs" / "api-reference.md"
+"""Held against the schema by its own test; patterns in it look like paths and links."""
+WRITTEN = sorted(set((ROOT / "docs").rglob("*.md")) - {GENERATED})
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *WRITTEN]
 GUIDE = ROOT / "docs" / "guide.md"
 
 SHOWN_BY = {

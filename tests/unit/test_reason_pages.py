@@ -53,11 +53,11 @@ def test_all_pages_are_built_alike(page: Path) -> None:
 
 @pytest.mark.parametrize("reason", sorted(STATES))
 async def test_a_page_shows_what_the_code_says(reason: str) -> None:
-    """When a sentence has changed on purpose: `make reason-pages`, and read the difference."""
+    """When a sentence has changed on purpose: `make docs`, and read the difference."""
     world = await world_with(reason)
     condition = world.condition(OF_OTHER_CONDITIONS.get(reason, "Ready"))
     assert condition.reason == reason
-    assert shown_by(FOLDER / f"{reason}.md") == output(reason, world), "if that is meant, `make reason-pages`"
+    assert shown_by(FOLDER / f"{reason}.md") == output(reason, world), "if that is meant, `make docs`"
 
 
 @pytest.mark.parametrize("reason", sorted(set(STATES) - set(OF_OTHER_CONDITIONS)))

@@ -1,0 +1,169 @@
+"""Writes docs/api-reference.md out of the CRD: every field with its type, its bounds and its rules.
+
+Enters: crds/modeldeployments.yaml, whose descriptions are the documentation. Leaves: one Markdown page, the same bytes
+for the same schema. `make docs` calls it; a unit test holds the page against the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFINITION = ROOT / "crds" / "modeldeployments.yaml"
+PAGE = ROOT / "docs" / "api-reference.md"
+
+Schema: TypeAlias = dict[str, Any]
+
+_INTRODUCTION = """\
+# API reference
+
+`{version}`, kind `{kind}` (short `{short}`). Made from [the definition](../crds/modeldeployments.yaml) by `make docs`;
+`kubectl explain {short}.spec` says the same on a terminal. Every field is optional unless *required* stands beside it.
+Where a default is named and the schema has none, the operator fills it in when it renders pods, so that an upgrade
+changes no pod. A value that breaks a bound or a rule is refused by the API server, with the path of the field.
+"""
+
+
+class Section(NamedTuple):
+    """An object of the schema: where it stands, and what it is."""
+
+    path: str
+    schema: Schema
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(render(yaml.safe_load(DEFINITION.read_text())))
+
+
+def render(definition: Schema) -> str:
+    """The page for a CustomResourceDefinition; raises KeyError for one without a version."""
+    spec = definition["spec"]
+    version = spec["versions"][0]
+    names = spec["names"]
+    introduction = _INTRODUCTION.format(
+        version=f"{spec['group']}/{version['name']}", kind=names["kind"], short=names["shortNames"][0]
+    )
+    roots = version["schema"]["openAPIV3Schema"]["properties"]
+    seen: dict[int, str] = {}
+    found = [section for name in ("spec", "status") for section in _sections(name, roots[name], seen)]
+    sections = [_section(section, seen) for section in found]
+    return "\n".join([introduction, *sections])
+
+
+def _sections(path: str, schema: Schema, seen: dict[int, str]) -> Iterator[Section]:
+    """The object and every object below it, in the order of the schema; a shared one (a YAML alias) only once."""
+    if id(schema.get("properties")) in seen:
+        return
+    seen[id(schema["properties"])] = path
+    yield Section(path, schema)
+    for name, field in schema["properties"].items():
+        inner, suffix = _inner(field)
+        if inner.get("properties"):
+            yield from _sections(f"{path}.{name}{suffix}", inner, seen)
+
+
+def _inner(field: Schema) -> tuple[Schema, str]:
+    """The schema of a list's or map's elements, and how its path goes on; a plain field's own otherwise."""
+    if "items" in field:
+        inner, suffix = _inner(field["items"])
+        return inner, f"[]{suffix}"
+    if isinstance(field.get("additionalProperties"), dict):
+        inner, suffix = _inner(field["additionalProperties"])
+        return inner, f"{{}}{suffix}"
+    return field, ""
+
+
+def _section(section: Section, seen: dict[int, str]) -> str:
+    required = set(section.schema.get("required", ()))
+    lines = [f"## `{section.path}`", "", _text(section.schema.get("description", "")), ""]
+    lines += [f"- Rule: {rule}" for rule in _rules(section.schema)]
+    if lines[-1]:
+        lines.append("")
+    lines += ["| field | type | meaning |", "|---|---|---|"]
+    for name, field in section.schema["properties"].items():
+        home = _home(field, seen)
+        kind = f"[{_type_name(field)}](#{_anchor(home)})" if home else _type_name(field)
+        demand = ", *required*" if name in required else ""
+        lines.append(f"| `{name}` | {kind}{demand} | {_meaning(field)} |")
+    return "\n".join([*lines, ""])
+
+
+def _home(field: Schema, seen: dict[int, str]) -> str:
+    """The section that has the field's own fields, "" for a plain one."""
+    properties = _inner(field)[0].get("properties")
+    return seen[id(properties)] if properties else ""
+
+
+def _anchor(path: str) -> str:
+    """As Markdown renderers make it out of a heading."""
+    return "".join(character for character in path.lower() if character.isalnum())
+
+
+def _type_name(field: Schema) -> str:
+    if field.get("x-kubernetes-int-or-string"):
+        return "integer or string"
+    if "items" in field:
+        return f"list of {_type_name(field['items'])}"
+    if isinstance(field.get("additionalProperties"), dict):
+        return f"map to {_type_name(field['additionalProperties'])}"
+    if "enum" in field:
+        return " \\| ".join(f"`{value}`" for value in field["enum"])
+    return str(field.get("type", "any"))
+
+
+def _meaning(field: Schema) -> str:
+    inner, _ = _inner(field)
+    parts = [_text(field.get("description", ""))]
+    if inner is not field and inner.get("description") and not inner.get("properties"):
+        parts.append(_text(inner["description"]))
+    parts += [f"Bounds: {bounds}." for bounds in _bounds(field)]
+    parts += [f"Rule: {rule}." for rule in (*_rules(field), *_element_rules(field))]
+    return " ".join(part for part in parts if part)
+
+
+def _bounds(field: Schema) -> Iterator[str]:
+    """What the schema limits, in words, for the field and then for its elements."""
+    words = {
+        "minimum": "at least {}",
+        "maximum": "at most {}",
+        "minLength": "length at least {}",
+        "maxLength": "length at most {}",
+        "minItems": "entries at least {}",
+        "maxItems": "entries at most {}",
+        "minProperties": "entries at least {}",
+        "maxProperties": "entries at most {}",
+        "default": "default {}",
+    }
+    found = [
+        word.format(field[key]) for key, word in words.items() if key in field and not isinstance(field[key], dict)
+    ]
+    if "pattern" in field:
+        found.append(f"`{_text(field['pattern'])}`")
+    if found:
+        yield ", ".join(found)
+    if "items" in field and not field["items"].get("properties"):
+        yield from (f"each entry {bounds}" for bounds in _bounds(field["items"]))
+
+
+def _rules(schema: Schema) -> list[str]:
+    return [_text(rule["message"]) for rule in schema.get("x-kubernetes-validations", ()) if "message" in rule]
+
+
+def _element_rules(field: Schema) -> list[str]:
+    """Rules of a list's plain elements; those of objects stand in their own section."""
+    inner, _ = _inner(field)
+    return [] if inner is field or inner.get("properties") else _rules(inner)
+
+
+def _text(text: str) -> str:
+    """One line that a table can hold."""
+    return " ".join(text.split()).replace("|", "\\|").rstrip(".") + ("." if text.rstrip().endswith(".") else "")
+
+
+if __name__ == "__main__":
+    main()
