@@ -50,6 +50,7 @@ def test_the_version_policy_decides_what_is_served(pod: Pod, policy: str, served
         ('backend: "pytorch" version_policy: "all"', ["version_policy: must be a message in braces"]),
         ('backend: "pytorch" default_model_filename: "../1/model.pt"', ["leaves the version's folder"]),
         ('backend: "pytorch" default_model_filename: "/etc/passwd"', ["leaves the version's folder"]),
+        ('backend: "python" default_model_filename: "a b.py; touch x"', ["'a b.py; touch x'", "rename the file"]),
         ("#" * (1 << 20) + CONFIG, ["larger than"]),
     ],
 )

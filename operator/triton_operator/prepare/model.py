@@ -7,6 +7,7 @@ whether a model file can be loaded is Triton's to say, unless the object names t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -28,6 +29,9 @@ from triton_operator.triton.preparation import CONFIG_DIR, PreparationModel
 
 _ENSEMBLE_VERSION = ("1",)
 """Triton wants a version of every model; an ensemble's is an empty folder, which many repositories cannot keep."""
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
+"""Triton's Python backend starts a model's process through a shell, with the path in the command (seen with 2.51)."""
 
 
 class CheckedModel(NamedTuple):
@@ -139,6 +143,12 @@ def _check_file(repository: Repository, name: str, version: Path, config: ModelC
         return
     if PurePosixPath(filename).is_absolute() or ".." in PurePosixPath(filename).parts:
         raise config_invalid(name, f'default_model_filename "{filename}" leaves the version\'s folder')
+    if not _PLAIN_PATH.fullmatch(filename):
+        raise config_invalid(
+            name,
+            f"default_model_filename {filename!r} may have letters, digits, dots, dashes and underscores only; "
+            "rename the file",
+        )
     if not (version / filename).exists():
         raise version_not_found(
             name,
