@@ -46,8 +46,10 @@ def write_broken_models(folder: Path) -> None:
     _with_config(folder / "no_version", lambda config: config)
     shutil.rmtree(folder / "no_version" / "1")
     _with_config(folder / "unparsable", lambda config: config.replace("max_batch_size: 64", "max_batch_size: many"))
-    # The model multiplies two features; the config, and so the warm-up, has three.
-    _with_config(folder / "wrong_shape", lambda config: config.replace("dims: [2]", "dims: [3]"))
+    # The model takes two features, the warm-up has seven.
+    _with_config(
+        folder / "wrong_shape", lambda config: config.replace("dims: 2\n      zero_data", "dims: 7\n      zero_data")
+    )
     _with_config(folder / "no_backend", lambda config: config.replace('"pytorch"', '"nosuch"'))
     _python_model(folder / "slow", SLOW)
     _python_model(folder / "greedy", GREEDY)
