@@ -6,6 +6,7 @@ Enters: the layout. Leaves: a node that is Ready and resolves names. Called by
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -121,10 +122,6 @@ def _listener() -> socket.socket:
     raise StartError("no port of 127.0.0.1 is free for the API server: end programs that hold ports open")
 
 
-_LASTING: list[subprocess.Popen[bytes]] = []
-"""Processes that are meant to outlive this one: Python warns of those that are forgotten while they run."""
-
-
 def _spawn(layout: Layout, programs: Path, listener: int) -> int:
     """Start the supervisor in new namespaces; return its process id as the machine sees it."""
     namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private"]
@@ -143,7 +140,8 @@ def _spawn(layout: Layout, programs: Path, listener: int) -> int:
             pass_fds=(listener,),
             start_new_session=True,
         )
-    _LASTING.append(outer)
+    # It is meant to outlive us; where it has not, Python is to know that it ended, and not to warn of it.
+    atexit.register(outer.poll)
     deadline = time.monotonic() + _READY_SECONDS
     while outer.poll() is None and time.monotonic() < deadline:
         pid = record.child_of(outer.pid)
