@@ -75,7 +75,8 @@ def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
     """Runs a command line where a person would: in the demo's namespace, with the examples and a request at hand."""
     kubeconfig = tmp_path / "kubeconfig"
     shutil.copy(node.kubeconfig, kubeconfig)
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for folder in ("examples", "model_repository"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     shutil.copy(cache_dir() / "demo" / "digit.json", tmp_path)
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
 
