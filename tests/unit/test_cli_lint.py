@@ -235,3 +235,50 @@ def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:
     )
     assert done.returncode == 1
     assert "there is no /bad/config.pbtxt" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "{maxBatchSize: 64}",
+        "{maxBatchSize: 64, inputs: [{name: INPUT__0, dataType: FP32, dims: [1, 28, 28]}]}",
+    ],
+)
+def test_what_the_operator_completes_is_not_missed(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The signature may say the rest, and no file is looked at here."""
+    text = (ROOT / "examples" / "digits.yaml").read_text()
+    path = write(
+        tmp_path / "a.yaml", text.replace("- name: digits", f"- name: digits\n      config: {config}").encode()
+    )
+    outcome = tritonctl(capsys, "lint", path)
+    assert (outcome.code, outcome.out) == (0, "")
+
+
+def test_a_config_that_contradicts_itself_is_told_at_its_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the operator would call InvalidSpec."""
+    config = "{inputs: [{name: INPUT__0, dataType: FP32, dims: [4], reshape: [3]}]}"
+    text = (ROOT / "examples" / "digits.yaml").read_text()
+    path = write(
+        tmp_path / "a.yaml", text.replace("- name: digits", f"- name: digits\n      config: {config}").encode()
+    )
+    outcome = tritonctl(capsys, "lint", path)
+    assert outcome.code == 1
+    assert "digits: spec.models[0].config" in outcome.out
+
+
+def test_a_config_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told like any mistake, without a traceback."""
+    outcome = tritonctl(capsys, "lint", write(tmp_path / "config.pbtxt", b"\xff\xfe"))
+    assert outcome.code == 1
+    assert "is not UTF-8 text (byte 0)" in outcome.out
+
+
+def test_the_advice_writes_the_same_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder's name and version, not those of the current folder."""
+    write(model / "1" / "model.pt", a_program(signature=None))
+    said = tritonctl(capsys, "lint", model).out
+    assert f"tritonctl export {model}/1/model.pt --to {model.parent} --name digits --version 1 --input" in said

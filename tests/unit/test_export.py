@@ -188,4 +188,4 @@ def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
         cwd=tmp_path,
     )
-    assert done.stdout == "exporting needs the package torch: pip install 'triton-operator[export]'\n"
+    assert done.stdout == "exporting needs the package torch: pip install '.[export]'\n"

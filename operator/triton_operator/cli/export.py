@@ -52,7 +52,7 @@ def export(
     try:
         from triton_operator.export.source import Request, run
     except ModuleNotFoundError as error:
-        raise Misused(f"exporting needs {error.name}: pip install 'triton-operator[cli,export]'") from error
+        raise Misused(f"exporting needs {error.name}: pip install '.[cli,export]'") from error
     from triton_operator.export.errors import ExportError
 
     request = Request(source, tuple(inputs), name, max_batch_size, tuple(outputs or ()), trace)
@@ -60,6 +60,8 @@ def export(
         exported = run(request, folder, version=version, with_config=with_config)
     except ExportError as error:
         raise Failed(str(error)) from error
+    except OSError as error:
+        raise Failed(f"{error.filename or folder}: {error.strerror or error}") from error
     signature = exported.signature
     typer.echo(f"{exported.path}: answers within {exported.difference:.2g} of the module")
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):

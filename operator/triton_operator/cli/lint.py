@@ -53,7 +53,7 @@ def lint(
 
 def _check(path: Path) -> Iterator[Finding]:
     from triton_operator.cli.checks.archive import check_model_file
-    from triton_operator.cli.checks.config import check_config
+    from triton_operator.cli.checks.config import check_file
     from triton_operator.cli.checks.deployment import check_deployments
     from triton_operator.cli.checks.folder import check_folder, models_in
 
@@ -69,7 +69,7 @@ def _check(path: Path) -> Iterator[Finding]:
         elif path.suffix in {".yaml", ".yml"}:
             yield from check_deployments(path)
         elif path.suffix == ".pbtxt":
-            yield from check_config(path.read_text(encoding="utf-8"), str(path))
+            yield from check_file(path)
         else:
             yield from check_model_file(path, str(path)).findings
     except OSError as problem:

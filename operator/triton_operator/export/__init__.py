@@ -47,7 +47,7 @@ def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, 
     try:
         from triton_operator.export import exporter
     except ModuleNotFoundError as error:
-        raise ExportError(f"exporting needs the package {error.name}: pip install 'triton-operator[export]'") from error
+        raise ExportError(f"exporting needs the package {error.name}: pip install '.[export]'") from error
     contract = exporter.Contract(name, tuple(input_names), tuple(output_names), max_batch_size)
     return exporter.export(
         module, (example_inputs, *other_examples), contract, Path(folder), trace=trace, version=version

@@ -88,7 +88,7 @@ def _config_of(wanted: PreparationModel, chosen: Chosen) -> ModelConfig:
 def _present_versions(repository: Repository, name: str, folder: Path, config: ModelConfig) -> list[int]:
     """The versions that are there, oldest first; an ensemble need not have any."""
     is_ensemble = config.platform == ENSEMBLE
-    found = (entry for entry in folder.iterdir() if _is_version(entry) and (is_ensemble or _has_file(entry)))
+    found = (entry for entry in folder.iterdir() if is_version(entry) and (is_ensemble or _has_file(entry)))
     present = sorted(int(entry.name) for entry in found)
     if not present and not is_ensemble:
         raise version_not_found(
@@ -105,7 +105,7 @@ def _side_entries(folder: Path, chosen: Chosen) -> list[str]:
     A config that another one replaces is not among them: it is not served.
     """
     replaced = {CONFIG_NAME} if chosen.author is not Author.REPOSITORY else set()
-    names = (entry.name for entry in folder.iterdir() if not _is_version(entry))
+    names = (entry.name for entry in folder.iterdir() if not is_version(entry))
     return sorted(name for name in names if not name.startswith(".") and name not in replaced)
 
 
@@ -146,8 +146,7 @@ def _check_file(repository: Repository, name: str, version: Path, config: ModelC
     if not _PLAIN_PATH.fullmatch(filename):
         raise config_invalid(
             name,
-            f"default_model_filename {filename!r} may have letters, digits, dots, dashes and underscores only; "
-            "rename the file",
+            f"default_model_filename {filename!r} may only have letters, digits and any of . _ - /; rename the file",
         )
     if not (version / filename).exists():
         raise version_not_found(
@@ -157,7 +156,7 @@ def _check_file(repository: Repository, name: str, version: Path, config: ModelC
         )
 
 
-def _is_version(entry: Path) -> bool:
+def is_version(entry: Path) -> bool:
     """Triton's own rule: a folder with a number for a name, without leading zeros."""
     name = entry.name
     if name in SIDE_FOLDERS or not (name.isascii() and name.isdigit()) or not entry.is_dir():

@@ -5,6 +5,7 @@ Enters: a path. Leaves: Findings, and with them what other checks need to know o
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -46,12 +47,20 @@ def _check_archive(archive: Archive, shown: str) -> ModelFile:
     signature = archive.signature()
     if signature is None:
         message = "has no signature, so a wrong name, type or shape is noticed by the first request only"
-        findings.append(
-            warning(shown, "", message, f"tritonctl export {path_of(shown)} --input NAME:TYPE:DIMS adds one")
-        )
+        findings.append(warning(shown, "", message, f"this adds one: {_export_again(shown)}"))
     return ModelFile(findings, signature, read_arguments(archive))
+
+
+def _export_again(shown: str) -> str:
+    """The command that writes the same file with a signature, as far as the file's place tells."""
+    path = Path(shown)
+    place = ""
+    if path.parent.name.isdecimal() and path.parent.parent.name:
+        model = path.parent.parent
+        place = f" --to {path_of(str(model.parent))} --name {path_of(model.name)} --version {path.parent.name}"
+    return f"tritonctl export {path_of(shown)}{place} --input [NAME:]TYPE:DIMS --max-batch-size N"
 
 
 def path_of(shown: str) -> str:
     """The file's name in a command to copy."""
-    return shown if " " not in shown else f"'{shown}'"
+    return shlex.quote(shown)

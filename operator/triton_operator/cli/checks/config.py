@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from triton_operator.cli.checks.archive import ModelFile
 from triton_operator.cli.checks.code import Argument
@@ -21,8 +22,16 @@ _PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
 _DICTIONARY = "Dict[str, Tensor]"
 
 
+def check_file(path: Path) -> Iterator[Finding]:
+    """Look at a config.pbtxt by itself; raises OSError when it cannot be read."""
+    try:
+        yield from check_config(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as problem:
+        yield error(str(path), "", f"is not UTF-8 text (byte {problem.start})")
+
+
 def check_config(text: str, shown: str, model: ModelFile | None = None) -> Iterator[Finding]:
-    """Look at one config.pbtxt; `model` is what its newest version's file says, None where that is not TorchScript."""
+    """Look at one config.pbtxt; `model` is what its newest version's file says, None where no file is looked at."""
     try:
         message = parse(text)
     except ConfigTextError as problem:
@@ -36,7 +45,7 @@ def check_config(text: str, shown: str, model: ModelFile | None = None) -> Itera
         return
     yield from _check_sizes(message, shown)
     if config.is_torchscript:
-        yield from _check_torchscript(message, config, shown, model or ModelFile([]))
+        yield from _check_torchscript(message, config, shown, model)
 
 
 def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
@@ -74,12 +83,14 @@ def _check_sizes(message: Message, shown: str) -> Iterator[Finding]:
         yield warning(shown, "model_warmup", "is not set, so the first request of each shape is slow", advice)
 
 
-def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile) -> Iterator[Finding]:
+def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
     for field, tensor in _tensors(message):
         data_type = _data_type(tensor)
         if data_type and data_type not in TORCHSCRIPT_TYPES:
             advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
             yield error(shown, f"{field}.data_type", f"TYPE_{data_type} is none that TorchScript has in Triton", advice)
+    if model is None:
+        return
     if model.signature is not None:
         try:
             merge(message, model.signature, "config.pbtxt")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cli.checks.config import check_config
 from triton_operator.cli.checks.finding import Finding, error
 from triton_operator.cli.documents import read_deployments
 from triton_operator.cli.failures import Misused
+from triton_operator.resources.model_configs import render_configs
 from triton_operator.triton.config_writer import write
-from triton_operator.triton.typed_config import to_message
 
 
 def check_deployments(path: Path) -> Iterator[Finding]:
@@ -31,14 +32,17 @@ def check_deployments(path: Path) -> Iterator[Finding]:
 
 
 def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
-    for model in deployment.spec.models:
-        if model.config is None:
+    try:
+        configs = render_configs(deployment.spec)
+    except InvalidSpec as problem:
+        said = str(problem).removeprefix(f"{problem.path}: ")
+        yield error(file, f"{deployment.metadata.name}: {problem.path}", said)
+        return
+    for config in configs:
+        if config.message is None:
             continue
-        field = f"{deployment.metadata.name}: spec.models[{model.name}].config"
-        text = write(
-            to_message(model.config, name=model.name, format=model.format, version_policy=model.version_policy)
-        )
-        for finding in check_config(text, file):
+        field = f"{deployment.metadata.name}: spec.models[{config.model.name}].config"
+        for finding in check_config(write(config.message), file):
             # Lines are those of the rendered text, which nobody sees.
             place = "" if finding.place.startswith("line ") else f".{finding.place}"
             yield msgspec.structs.replace(finding, place=field + place)

@@ -12,7 +12,7 @@ from triton_operator.cli.checks.archive import ModelFile, check_model_file
 from triton_operator.cli.checks.config import check_config
 from triton_operator.cli.checks.finding import Finding, error
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import check_model
+from triton_operator.prepare.model import check_model, is_version
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.model_config import CONFIG_NAME, read_config
 from triton_operator.triton.preparation import PreparationModel
@@ -20,7 +20,7 @@ from triton_operator.triton.preparation import PreparationModel
 
 def is_model(folder: Path) -> bool:
     """Whether a folder is a model's: it has a configuration or a numbered version."""
-    return (folder / CONFIG_NAME).is_file() or any(each.name.isdigit() and each.is_dir() for each in folder.iterdir())
+    return (folder / CONFIG_NAME).is_file() or any(is_version(each) for each in folder.iterdir())
 
 
 def models_in(folder: Path) -> list[Path]:
@@ -31,10 +31,10 @@ def models_in(folder: Path) -> list[Path]:
     return [each for each in inside if is_model(each)]
 
 
-def check_folder(folder: Path, wanted: PreparationModel | None = None) -> Iterator[Finding]:
-    """Check a model's folder under the name that it has, or as an object asks for it."""
+def check_folder(folder: Path) -> Iterator[Finding]:
+    """Check a model's folder under the name that it has."""
     resolved = folder.resolve()
-    asked = wanted or PreparationModel(resolved.name, resolved.name)
+    asked = PreparationModel(resolved.name, resolved.name)
     findings = list(_check_parts(folder))
     yield from findings
     try:
@@ -50,7 +50,7 @@ def _check_parts(folder: Path) -> Iterator[Finding]:
     text = yield from _read_config(folder / CONFIG_NAME)
     filename = _torchscript_name(text)
     model: ModelFile | None = None
-    for version in sorted((each for each in folder.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)):
+    for version in sorted(filter(is_version, folder.iterdir()), key=lambda each: int(each.name)):
         path = version / filename
         if filename and path.is_file():
             model = check_model_file(path, str(path))
