@@ -55,7 +55,7 @@ class Reason:
 
     MODEL_NOT_FOUND = "ModelNotFound"  # The model's folder is not in the repository.
     MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numbered version with a model file.
-    CONFIG_INVALID = "ConfigInvalid"  # config.pbtxt is missing, does not parse, or contradicts the spec.
+    CONFIG_INVALID = "ConfigInvalid"  # A configuration does not parse or contradicts, or nothing tells one.
     PREPARE_FAILED = "PrepareFailed"  # The prepare container failed without a reason that is known here.
     SOURCE_NOT_FOUND = "SourceNotFound"  # Nothing is where spec.modelRepository says; the URL is in the message.
     ACCESS_DENIED = "AccessDenied"  # The source refuses the credentials, or asks for some.

@@ -43,7 +43,7 @@ class Author(Enum):
 
     @property
     def is_person(self) -> bool:
-        """Whether the text is hand-written: then only gaps that Triton would refuse are filled."""
+        """Whether the text is hand-written: without an objective only what the signature tells is filled in then."""
         return self in {Author.CONFIG_MAP, Author.REPOSITORY}
 
 

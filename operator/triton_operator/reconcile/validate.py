@@ -1,4 +1,4 @@
-"""What the API server's schema and CEL rules cannot refuse.
+"""What stored objects may say although today's schema refuses it.
 
 Pure. The API server refuses all of this for objects written with the current CRD; objects that were stored before a
 rule existed, or under an older CRD, reach the operator all the same.
