@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.apiserver.api_client import Api, Refused
-from tests.apiserver.conftest import Kubectl
+from tests.apiserver.conftest import CRD, Kubectl
 from triton_operator.api.status import (
     Condition,
     Endpoints,
@@ -115,3 +115,9 @@ def test_the_definition_has_no_complaint(api: Api, kubectl: Kubectl) -> None:
     conditions = {condition["type"]: condition["status"] for condition in crd["status"]["conditions"]}
     assert conditions.get("NonStructuralSchema", "False") == "False"
     assert conditions["NamesAccepted"] == conditions["Established"] == "True"
+
+
+def test_plain_kubectl_apply_takes_it(kubectl: Kubectl) -> None:
+    """Which writes the whole definition into an annotation; 256 KiB is all that annotations may have."""
+    said = kubectl("apply", "--dry-run=server", "--filename", str(CRD))
+    assert "customresourcedefinition.apiextensions.k8s.io/modeldeployments.triton-operator.io" in said
