@@ -15,8 +15,9 @@ from triton_operator.api.names import (
     child_labels,
 )
 from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.pod import FETCHING_RESOURCES, LOCKED_DOWN, SERVER_UID
+from triton_operator.resources.pod import FETCHING_RESOURCES, prepare_container
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
     access_mounts,
@@ -80,25 +81,12 @@ def _preparation(spec: Spec) -> str:
 
 
 def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
-    spec = deployment.spec
+    spec, isolated = deployment.spec, isolated_pod(deployment)
     pod: Manifest = {
         "restartPolicy": "Never",
-        "serviceAccountName": deployment.metadata.name,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "hostNetwork": False,
-        "hostPID": False,
-        "hostIPC": False,
-        "shareProcessNamespace": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": SERVER_UID,
-            "runAsGroup": SERVER_UID,
-            # A new volume belongs to root; serving pods read what this group owns.
-            "fsGroup": SERVER_UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        # A new volume belongs to root; serving pods read what this group owns.
+        "securityContext": isolated["securityContext"]
+        | {"fsGroup": SERVER_UID, "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "containers": [_container(spec, operator_image)],
         "volumes": [
@@ -107,26 +95,16 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
             *(volume for source in cached_sources(spec) for volume in access_volumes(source)),
         ],
     }
-    if spec.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
-    return pod | _scheduling(spec)
+    return isolated | pod | _scheduling(spec)
 
 
 def _container(spec: Spec, operator_image: str) -> Manifest:
-    return {
-        "name": CONTAINER_PREPARE,
-        "image": operator_image,
-        "command": ["python3", "-m", "triton_operator.prepare", "--fetch-only"],
-        "securityContext": LOCKED_DOWN,
-        "resources": FETCHING_RESOURCES,
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [
-            {"name": CACHE_VOLUME, "mountPath": layout.CACHE_DIR},
-            {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
-            *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
-        ],
-    }
+    mounts: list[Manifest] = [
+        {"name": CACHE_VOLUME, "mountPath": layout.CACHE_DIR},
+        {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
+        *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
+    ]
+    return prepare_container(operator_image, "--fetch-only", resources=FETCHING_RESOURCES, mounts=mounts)
 
 
 def _preparation_file() -> Manifest:

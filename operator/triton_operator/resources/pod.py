@@ -19,6 +19,7 @@ from triton_operator.api.names import (
 )
 from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
 from triton_operator.resources.cache_content import claim_name
+from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
 from triton_operator.resources.model_tree import models_volume
@@ -31,9 +32,6 @@ from triton_operator.triton import preparation as layout
 from triton_operator.triton.extra_args import leave_out_given
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
 
-SERVER_UID = 1000
-"""`triton-server` in NVIDIA's images."""
-
 PRE_STOP_SECONDS = 15
 """Endpoints need time to forget the pod: without it 131 of 9,300 requests were lost in a rolling update."""
 GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 5
@@ -44,13 +42,6 @@ DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 PREPARE_RESOURCES: Manifest = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
 FETCHING_RESOURCES: Manifest = {"requests": {"cpu": "250m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 """Where `prepare` fetches: it needs less than 100 MB itself; what it has written and the disk has not counts too."""
-
-LOCKED_DOWN: Manifest = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "privileged": False,
-    "readOnlyRootFilesystem": True,
-}
 
 
 class Parts(NamedTuple):
@@ -74,45 +65,39 @@ def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
 def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
     spec = deployment.spec
     pod: Manifest = {
-        "serviceAccountName": deployment.metadata.name,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "hostNetwork": False,
-        "hostPID": False,
-        "hostIPC": False,
-        "shareProcessNamespace": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": SERVER_UID,
-            "runAsGroup": SERVER_UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "initContainers": [_prepare_container(spec, parts.operator_image)],
         "containers": [_triton_container(spec, parts.server)],
         "volumes": _volumes(spec, parts, claim_name(deployment)),
     }
-    if spec.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
-    return pod | _scheduling(spec)
+    return isolated_pod(deployment) | pod | _scheduling(spec)
 
 
-def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
+def prepare_container(
+    operator_image: str, *arguments: str, resources: Manifest, mounts: Sequence[Manifest]
+) -> Manifest:
+    """The container `prepare`, in a serving pod or in the Job of a cache."""
     return {
         "name": CONTAINER_PREPARE,
         "image": operator_image,
-        "command": ["python3", "-m", "triton_operator.prepare"],
+        "command": ["python3", "-m", "triton_operator.prepare", *arguments],
         "securityContext": LOCKED_DOWN,
-        "resources": FETCHING_RESOURCES if needs_fetching(spec) else PREPARE_RESOURCES,
+        "resources": resources,
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
-        "volumeMounts": [
-            *prepare_mounts(spec),
-            {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
-            {"name": "models", "mountPath": layout.MODELS_DIR},
-            {"name": "key", "mountPath": layout.KEY_DIR},
-        ],
+        "volumeMounts": list(mounts),
     }
+
+
+def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
+    mounts = [
+        *prepare_mounts(spec),
+        {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
+        {"name": "models", "mountPath": layout.MODELS_DIR},
+        {"name": "key", "mountPath": layout.KEY_DIR},
+    ]
+    resources = FETCHING_RESOURCES if needs_fetching(spec) else PREPARE_RESOURCES
+    return prepare_container(operator_image, resources=resources, mounts=mounts)
 
 
 def _triton_container(spec: Spec, server: ServerImage) -> Manifest:

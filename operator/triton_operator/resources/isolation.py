@@ -1,0 +1,42 @@
+"""What every pod of ours is denied, whatever it runs: spelled out, so that server-side apply owns it.
+
+Pure; `pod` and `cache_job` build on it, so that neither can be open where the other is closed.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.resources.metadata import Manifest
+
+SERVER_UID = 1000
+"""`triton-server` in NVIDIA's images."""
+
+LOCKED_DOWN: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "privileged": False,
+    "readOnlyRootFilesystem": True,
+}
+"""The security context of every container."""
+
+
+def isolated_pod(deployment: ModelDeployment) -> Manifest:
+    """The part of a PodSpec that keeps the pod to itself: identity without a token, no namespace of the node's."""
+    pod: Manifest = {
+        "serviceAccountName": deployment.metadata.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "hostNetwork": False,
+        "hostPID": False,
+        "hostIPC": False,
+        "shareProcessNamespace": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": SERVER_UID,
+            "runAsGroup": SERVER_UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    if deployment.spec.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret.name} for secret in deployment.spec.image_pull_secrets]
+    return pod
