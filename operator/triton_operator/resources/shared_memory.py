@@ -6,12 +6,13 @@ go in, a size with its reason leaves. `pod` renders it, the CLI explains it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.api.spec import Spec
 from triton_operator.triton.config_text import Message
+from triton_operator.triton.config_values import integer_in, messages_in
 
 FLOOR = 256 * MI
 """Enough for what is not known: seen to be used are 1 MiB for each process and 10 MiB for eight images in flight."""
@@ -74,11 +75,11 @@ def _needed(config: Message, gpus: int) -> int | None:
     """
     if "ensemble_scheduling" in config:
         return 0
-    tensors = [tensor for field in ("input", "output") for tensor in _messages(config, field)]
+    tensors = [tensor for field in ("input", "output") for tensor in messages_in(config, field)]
     sizes = [_tensor_bytes(tensor) for tensor in tensors]
     if not sizes or None in sizes:
         return None
-    batch = max(1, _integer(config, "max_batch_size"))
+    batch = max(1, integer_in(config, "max_batch_size"))
     return sum(size or 0 for size in sizes) * batch * _instances(config, gpus) * IN_FLIGHT
 
 
@@ -93,8 +94,8 @@ def _tensor_bytes(tensor: Message) -> int | None:
 
 def _instances(config: Message, gpus: int) -> int:
     """Processes of a model: a group of kind KIND_GPU has its count on each GPU."""
-    groups = _messages(config, "instance_group")
-    counts = (max(1, _integer(group, "count")) * (gpus if _is_on_gpus(group) else 1) for group in groups)
+    groups = messages_in(config, "instance_group")
+    counts = (max(1, integer_in(group, "count")) * (gpus if _is_on_gpus(group) else 1) for group in groups)
     return sum(counts) or 1
 
 
@@ -109,12 +110,3 @@ def _reason(spec: Spec, needs: Mapping[str, int | None], needed: int, size: int)
     if size < needed:
         return f"No more is sound with this memory, though {tensors}.{silent}"
     return f"{'The least that is given' if size == FLOOR else 'With something to spare'}: {tensors}.{silent}"
-
-
-def _messages(message: Message, field: str) -> Iterable[Message]:
-    return [value for value in message.get(field, ()) if isinstance(value, dict)]
-
-
-def _integer(message: Message, field: str) -> int:
-    value = next(iter(message.get(field, ())), 0)
-    return value if isinstance(value, int) else 0

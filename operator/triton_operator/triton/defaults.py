@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from triton_operator.api.struct import Struct
 from triton_operator.triton.config_text import Identifier, Message, Value
+from triton_operator.triton.config_values import integer_in, messages_in, text_in
 
 THROUGHPUT = "Throughput"
 LATENCY = "Latency"
@@ -83,10 +84,10 @@ def complete(message: Message, facts: Facts) -> Completed:
 
 
 def _kind(message: Message) -> _Kind:
-    backend, platform = _text(message, "backend"), _text(message, "platform")
+    backend, platform = text_in(message, "backend"), text_in(message, "platform")
     if platform == "ensemble" or "ensemble_scheduling" in message:
         return _Kind.ENSEMBLE
-    if platform == "torch_aoti" or _text(message, "runtime"):
+    if platform == "torch_aoti" or text_in(message, "runtime"):
         return _Kind.OTHER
     if backend == "pytorch" or platform == "pytorch_libtorch":
         return _Kind.TORCHSCRIPT
@@ -140,7 +141,7 @@ def _thread_count(message: Message, facts: Facts) -> tuple[int | None, str]:
 def _batching(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     """Only one of the two kinds of batching may be there."""
     del facts, kind  # Wherever it runs: every backend takes several requests at once.
-    if {"dynamic_batching", "sequence_batching"} & message.keys() or _integer(message, "max_batch_size") < 1:
+    if {"dynamic_batching", "sequence_batching"} & message.keys() or integer_in(message, "max_batch_size") < 1:
         return []
     message["dynamic_batching"] = [{}]
     why = "Requests that wait run as one: up to 2.5 times the throughput, and nothing is lost where none waits."
@@ -152,13 +153,13 @@ def _warmup(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     del facts  # Wherever it runs.
     if kind is _Kind.OTHER or {"model_warmup", "sequence_batching"} & message.keys():
         return []
-    inputs = [tensor for tensor in message.get("input", ()) if isinstance(tensor, dict)]
+    inputs = messages_in(message, "input")
     if not inputs or not all(_has_known_shape(tensor) for tensor in inputs):
         return []
-    sent = [tensor for tensor in inputs if _text(tensor, "optional") != "true"]
+    sent = [tensor for tensor in inputs if text_in(tensor, "optional") != "true"]
     if not sent:
         return []
-    shown = ", ".join(f"{_text(tensor, 'name')} {_dims(tensor)}" for tensor in sent)
+    shown = ", ".join(f"{text_in(tensor, 'name')} {_dims(tensor)}" for tensor in sent)
     sample: Message = {
         # Of a warm-up that fails Triton tells the name, and nothing else of what it sent.
         "name": [f"zeros for {shown}"],
@@ -174,7 +175,7 @@ def _warmup(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
 def _zeros(tensor: Message) -> Message:
     """An entry of the map `inputs`; a text of zeros is an empty text."""
     value: Message = {"data_type": tensor["data_type"], "dims": list(tensor["dims"]), "zero_data": [Identifier("true")]}
-    return {"key": [_text(tensor, "name")], "value": [value]}
+    return {"key": [text_in(tensor, "name")], "value": [value]}
 
 
 def _has_known_shape(tensor: Message) -> bool:
@@ -190,21 +191,10 @@ def _dims(tensor: Message) -> list[int]:
 
 
 def _instance_count(message: Message) -> int:
-    groups = [group for group in message.get("instance_group", ()) if isinstance(group, dict)]
-    return sum(max(1, _integer(group, "count")) for group in groups)
+    groups = messages_in(message, "instance_group")
+    return sum(max(1, integer_in(group, "count")) for group in groups)
 
 
 def _parameter_names(message: Message) -> set[Value]:
-    entries = [entry for entry in message.get("parameters", ()) if isinstance(entry, dict)]
+    entries = messages_in(message, "parameters")
     return {name for entry in entries for name in entry.get("key", ()) if isinstance(name, str)}
-
-
-def _text(message: Message, field: str) -> str:
-    """A text or a word, "" where there is none."""
-    value = next(iter(message.get(field, ())), "")
-    return value if isinstance(value, str) else ""
-
-
-def _integer(message: Message, field: str) -> int:
-    value = next(iter(message.get(field, ())), 0)
-    return value if isinstance(value, int) else 0
