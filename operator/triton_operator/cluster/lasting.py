@@ -13,36 +13,24 @@ from triton_operator.api.names import (
     ANNOTATION_FILLED,
     ANNOTATION_RECIPE,
     GROUP,
-    LABEL_DEPLOYMENT,
     LABEL_MANAGED_BY,
     MANAGER,
     content_hash,
 )
-from triton_operator.cluster.observed import Child, ClaimState, JobState, Kind
+from triton_operator.cluster.observed import ClaimState, JobState, Kind
 from triton_operator.cluster.stored_objects import StoredChild, StoredCondition, StoredResources, StoredStatus
 
 _decode_resources = msgspec.json.Decoder(StoredResources).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def project_lasting(kind: Kind, stored: StoredChild) -> Child:
-    """The Child for a PersistentVolumeClaim or a Job."""
-    metadata = stored.metadata
-    return Child(
-        kind=kind,
-        namespace=metadata.namespace,
-        name=metadata.name,
-        uid=metadata.uid,
-        resource_version=int(metadata.resource_version),
-        deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
-        owner_uid=metadata.deployment_uid,
-        fingerprint=_fingerprint(stored),
-        deleting=metadata.deletion_timestamp is not None,
-        state=_claim_state(stored) if kind is Kind.CLAIM else _job_state(stored),
-    )
+def lasting_state(kind: Kind, stored: StoredChild) -> ClaimState | JobState:
+    """What is decided by, of a PersistentVolumeClaim or a Job."""
+    return _claim_state(stored) if kind is Kind.CLAIM else _job_state(stored)
 
 
-def _fingerprint(stored: StoredChild) -> str:
+def lasting_fingerprint(stored: StoredChild) -> str:
+    """16 hexadecimal digits over what makes the object ours."""
     metadata = stored.metadata
     ours = {key: value for key, value in metadata.annotations.items() if key.startswith(f"{GROUP}/")}
     return content_hash(_encode((metadata.labels, ours, metadata.owner_references)), 16)

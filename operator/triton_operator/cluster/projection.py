@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
-from triton_operator.cluster.lasting import project_lasting
+from triton_operator.cluster.lasting import lasting_fingerprint, lasting_state
 from triton_operator.cluster.observed import (
     LASTING,
     AutoscalerState,
@@ -50,8 +50,7 @@ _ABSENT = msgspec.Raw(b"null")
 def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
     """A child object; raises msgspec.DecodeError when the bytes are no such object."""
     stored = _decode_child(body)
-    if kind in LASTING:
-        return project_lasting(kind, stored)
+    lasting = kind in LASTING
     metadata = stored.metadata
     replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
     return Child(
@@ -62,10 +61,10 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
         resource_version=int(metadata.resource_version),
         deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
         owner_uid=metadata.deployment_uid,
-        fingerprint=_fingerprint(stored),
-        foreign=any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
+        fingerprint=lasting_fingerprint(stored) if lasting else _fingerprint(stored),
+        foreign=not lasting and any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
         deleting=metadata.deletion_timestamp is not None,
-        state=_state(kind, stored, replicas),
+        state=lasting_state(kind, stored) if lasting else _state(kind, stored, replicas),
     )
 
 

@@ -39,14 +39,19 @@ from triton_operator.triton.special_codecs import (
 _RESHAPE = Wrapped("ModelTensorReshape", "shape", DIMS, absent=())
 _PINNED = Wrapped("PinnedMemoryBuffer", "enable", Boolean(), absent=False)
 
+_TENSOR = {
+    "name": Field("name", Text()),
+    "data_type": Field("data_type", DATA_TYPE),
+    "dims": Field("dims", DIMS),
+    "reshape": Field("reshape", _RESHAPE),
+}
+"""What inputs and outputs have in common."""
+
 _INPUT = Record(
     model_config.Input,
     "ModelInput",
     {
-        "name": Field("name", Text()),
-        "data_type": Field("data_type", DATA_TYPE),
-        "dims": Field("dims", DIMS),
-        "reshape": Field("reshape", _RESHAPE),
+        **_TENSOR,
         "optional": Field("optional", Boolean()),
     },
 )
@@ -54,10 +59,7 @@ _OUTPUT = Record(
     model_config.Output,
     "ModelOutput",
     {
-        "name": Field("name", Text()),
-        "data_type": Field("data_type", DATA_TYPE),
-        "dims": Field("dims", DIMS),
-        "reshape": Field("reshape", _RESHAPE),
+        **_TENSOR,
         "label_filename": Field("label_filename", Text()),
     },
 )

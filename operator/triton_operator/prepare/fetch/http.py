@@ -21,15 +21,13 @@ from urllib.parse import urlsplit
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.credentials import Credentials
-from triton_operator.prepare.fetch.origin import CHUNK, Changed, Passing, RemoteFile
+from triton_operator.prepare.fetch.origin import BUSY, CHUNK, Changed, Passing, RemoteFile
 from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
 from triton_operator.triton.preparation import Download
 
 ANSWER_SECONDS = 15
 """Silence on a connection after which it counts as broken."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that other attempts may not get."""
 
 
 class HttpOrigin:
@@ -90,7 +88,7 @@ class HttpOrigin:
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         answer = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
-        if error.code in _BUSY:
+        if error.code in BUSY:
             raise Passing(answer) from error
         if error.code in {401, 403, 407}:
             raise PrepareError(Reason.ACCESS_DENIED, "", f"{self.shown}: {answer}; {self._advice}") from error

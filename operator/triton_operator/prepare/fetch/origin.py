@@ -16,6 +16,10 @@ CHUNK = 1 << 20
 """Bytes that are held of each connection at a time."""
 
 
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP's answers that other attempts may not get."""
+
+
 class RemoteFile(NamedTuple):
     """A file to fetch: `name` is its path below the folder to fill, `key` what the source calls it.
 

@@ -19,7 +19,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError, not_found
 from triton_operator.prepare.fetch.credentials import Credentials
 from triton_operator.prepare.fetch.names import safe_parts
-from triton_operator.prepare.fetch.origin import CHUNK, Changed, Passing, RemoteFile, source_invalid
+from triton_operator.prepare.fetch.origin import BUSY, CHUNK, Changed, Passing, RemoteFile, source_invalid
 from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
 from triton_operator.prepare.repository import MAX_ENTRIES, SHOWN_ENTRIES
 from triton_operator.triton.preparation import Download
@@ -39,7 +39,6 @@ _POD_IDENTITY = (
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*([A-Za-z]+)")
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CAUSES = {
     "ConnectionRefused": "the connection was refused",
     "dns error": "its name cannot be resolved",
@@ -158,7 +157,7 @@ class S3Origin:
 
     def _refused(self, status: int, code: re.Match[str] | None) -> NoReturn:
         answer = f"the server answered {status}" + (f" {code[1]}" if code else "")
-        if status in _BUSY:
+        if status in BUSY:
             raise Passing(answer) from None
         if code and code[1] == "AuthorizationHeaderMalformed":  # So Amazon says that the region is another.
             raise self._elsewhere() from None
