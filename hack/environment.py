@@ -92,13 +92,13 @@ def _make(name: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         _run(uv, "venv", "--python", _PYTHON, str(folder))
         python = folder / "bin" / "python"
-        install: list[str | Path] = [uv, "pip", "install", "--python", python]
+        # A lock lists all that is needed; without `--no-deps` what builds on torch would ask for its CUDA libraries.
+        install: list[str | Path] = [uv, "pip", "install", "--no-deps", "--python", python]
         for lock in LOCKS[name]:
             progress.note(f"installing {lock}")
-            alone = ["--no-deps"] if lock == _TORCH_LOCK else []
-            _run(*install, "--require-hashes", "--compile-bytecode", *alone, "-r", str(ROOT / lock))
+            _run(*install, "--require-hashes", "--compile-bytecode", "-r", str(ROOT / lock))
         progress.note("installing this checkout")
-        _run(*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        _run(*install, "--no-build-isolation", "--editable", str(ROOT))
         if _TORCH_LOCK in LOCKS[name]:
             progress.note("stub libraries for torch")
             _run(python, "-m", "hack.images.cuda_stubs", str(_site_packages(folder)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from hack.cache import cache_dir
 from hack.environment import ROOT, uv_program
@@ -16,8 +18,13 @@ from hack.progress import step
 
 # The first one decides; the others are parts of it and must not differ in versions.
 MAIN = "requirements.lock"
+OVERRIDES = ["torch; sys_platform == 'never'", "packaging>=26", "rich>=15", "typer>=0.29"]
+"""Packages that build on torch would bring it with its CUDA libraries into the main lock; it has a lock of its own.
+flwr's bounds on the others are for its command line, which is not used here."""
+
+_EXTRAS = ("operator", "cli", "explain", "compress", "training", "federated")
 LOCKS: dict[str, list[str]] = {
-    MAIN: ["--extra", "operator", "--extra", "cli", "--group", "dev", "pyproject.toml"],
+    MAIN: [*(word for extra in _EXTRAS for word in ("--extra", extra)), "--group", "dev", "pyproject.toml"],
     "requirements-demo.lock": ["-c", MAIN, "--extra", "cli", "--group", "demo", "pyproject.toml"],
     "requirements-operator.lock": ["-c", MAIN, "--extra", "operator", "pyproject.toml"],
     "requirements-torch.lock": ["--no-deps", "--group", "torch"],
@@ -39,12 +46,18 @@ def main() -> int:
     """Compile each lock file; exit status 1 with the resolver's words when one cannot be made."""
     upgrade = ["--upgrade"] if os.environ.get("UPGRADE") else []
     environment = {**os.environ, "UV_CACHE_DIR": str(cache_dir() / "python" / "uv-cache")}
-    for name, source in LOCKS.items():
-        with step(f"Locking {name}"):
-            command = [str(uv_program()), "pip", "compile", *_OPTIONS, *upgrade, *source, "--output-file", name]
-            done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-        if done.returncode:
-            return 1
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = Path(folder) / "overrides.txt"
+        overrides.write_text("\n".join(OVERRIDES))
+        for name, source in LOCKS.items():
+            options = [*_OPTIONS, *upgrade]
+            if name == MAIN:
+                options += ["--override", str(overrides), "--no-emit-package=torch", "--no-emit-package=setuptools"]
+            with step(f"Locking {name}"):
+                command = [str(uv_program()), "pip", "compile", *options, *source, "--output-file", name]
+                done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+            if done.returncode:
+                return 1
     return 0
 
 
