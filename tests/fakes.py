@@ -142,7 +142,9 @@ class FakeCluster:
                 filled = manifest["metadata"].get("annotations", {}).get(ANNOTATION_FILLED) == "true"
                 return ClaimState(requested=manifest["spec"]["resources"]["requests"]["storage"], filled=filled)
             case Kind.JOB:
-                return JobState(recipe=manifest["metadata"]["annotations"][ANNOTATION_RECIPE])
+                start_of_job = known.state if known and isinstance(known.state, JobState) else JobState()
+                recipe = manifest["metadata"]["annotations"][ANNOTATION_RECIPE]
+                return msgspec.structs.replace(start_of_job, recipe=recipe, labelled=True)
         return None
 
     def _hand_over(self, identity: Identity, replicas: int) -> Child:
@@ -236,6 +238,12 @@ class World:
         self.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(child.state, **(reported | counts)))
         version = self.cluster.next_version()
         self.store.replace_pods([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
+
+    def hide_child(self, kind: Kind, name: str, **fields: Any) -> None:
+        """Another hand takes a child's labels away and changes it, which no watch tells."""
+        self.store.drop_child(self.store.view(self.key).children[kind, name])
+        child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=self.cluster.next_version())
+        self.cluster.objects[kind, self.key[0], name] = child
 
     def vanish(self, kind: Kind, name: str = "digits") -> None:
         """The watch tells that a child is gone."""

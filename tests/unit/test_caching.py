@@ -9,6 +9,7 @@ import pytest
 
 from tests.builders import SETTINGS
 from tests.fakes import World
+from triton_operator.cluster.errors import Conflict
 from triton_operator.cluster.observed import ClaimState, JobState, Kind
 
 S3 = {"s3": {"bucket": "models", "prefix": "v1", "endpoint": "https://s3.example.com"}}
@@ -27,6 +28,15 @@ def change_job(world: World, **state: Any) -> None:
     child = world.child(Kind.JOB, name)
     assert isinstance(child.state, JobState)
     world.change_child(Kind.JOB, name, state=msgspec.structs.replace(child.state, **state))
+
+
+def hide_job(world: World, **state: Any) -> None:
+    """Somebody takes away the labels by which it is watched."""
+    (name,) = world.names(Kind.JOB)
+    known = world.child(Kind.JOB, name).state
+    assert isinstance(known, JobState)
+    changed = msgspec.structs.replace(known, **state)
+    world.hide_child(Kind.JOB, name, fingerprint="without our labels", state=changed)
 
 
 async def fill(world: World) -> str:
@@ -199,6 +209,23 @@ async def test_a_job_that_somebody_deleted_is_made_again() -> None:
     world.vanish(Kind.JOB, name)
     await world.reconcile()
     assert world.names(Kind.JOB) == [name]
+
+
+async def test_what_only_the_answer_to_our_own_write_tells_is_acted_on() -> None:
+    """A Job that completes between the look at it and its new labels: the echo of that write is no news."""
+    world = a_world()
+    await world.reconcile()
+    (name,) = world.names(Kind.JOB)
+    hide_job(world, labelled=False)
+    with pytest.raises(Conflict):
+        await world.reconcile()
+    seen = world.store.view(world.key).children[Kind.JOB, name]
+    hide_job(world, complete=True)
+    world.store.put_child(seen)
+    assert await world.reconcile() == 0
+    assert world.names(Kind.DEPLOYMENT) == []
+    assert await world.reconcile() is None
+    assert world.names(Kind.DEPLOYMENT) == ["digits"]
 
 
 async def test_a_job_that_gave_up_on_an_outage_is_made_anew_after_a_pause() -> None:

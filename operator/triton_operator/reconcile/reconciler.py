@@ -97,14 +97,15 @@ class Reconciler:
 
     async def _pass(self, key: Key, deployment: ModelDeployment) -> float | None:
         """The whole way; what it leaves settled is remembered, so that the echoes of its own writes cost nothing."""
+        before = self._observe(key, deployment)
         try:
-            outcome = await self._children.bring_about(key, self._observe(key, deployment))
+            outcome = await self._children.bring_about(key, before)
         except Terminating:
             return None
         view = self._store.view(key)
         observation = await self._with_events(self._observe(key, deployment))
         status = await self._write_status(key, observation, outcome)
-        delay = _look_again(observation, outcome.blocked)
+        delay = 0.0 if _was_filled(before, observation) else _look_again(observation, outcome.blocked)
         if outcome.settled and delay is None:
             self._at_rest[key] = Rest(deployment, status, view.children, view.pods)
         return delay
@@ -156,6 +157,12 @@ class Reconciler:
                 )
             except ClusterError as error:
                 log.warning("event %s of %s/%s is lost: %s", news.reason, *key, error)
+
+
+def _was_filled(before: Observation, after: Observation) -> bool:
+    """Whether an answer to our own write told that a cache is filled: the echo of a write is no news to anybody."""
+    then, now = decide_caching(before), decide_caching(after)
+    return then is not None and now is not None and now.generation.filled and not then.generation.filled
 
 
 def _look_again(observation: Observation, blocked: Blocked | None) -> float | None:
