@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.builders import (
@@ -267,6 +268,14 @@ def test_a_passing_hiccup_of_the_kubelet_is_no_failure() -> None:
     hiccup = 'MountVolume.SetUp failed for volume "config" : object "shop"/"digits-config" not registered'
     spec = a_deployment().spec
     assert diagnose(pod, [PodEvent(type="Warning", reason="FailedMount", message=hiccup)], spec) == ()
+
+
+def test_an_end_before_the_container_came_up_again_does_not_explain_why_it_is_unready_now() -> None:
+    ended = ended_server(exit_code=139)
+    again = msgspec.structs.replace(ended, running=True, waiting_reason="", started=False)
+    assert told(of_containers(prepared(), again))[0] == Reason.CRASHED
+    up = msgspec.structs.replace(again, started=True)
+    assert diagnose(of_containers(prepared(), up), (), a_deployment().spec) == ()
 
 
 def test_every_model_that_triton_refuses_is_told() -> None:

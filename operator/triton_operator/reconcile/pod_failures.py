@@ -128,8 +128,10 @@ def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
 
 
 def _server_failed(pod: Pod, spec: Spec) -> tuple[Diagnosis, ...]:
+    """An earlier end explains a container that has not come up again; once it had, it is unready for another reason."""
     for container in pod.containers:
-        ended = None if container.init or container.ready else last_end(container)
+        came_up = container.running and container.started
+        ended = None if container.init or container.ready or came_up else last_end(container)
         if ended:
             return judge_end(container, ended, spec.triton.extra_args)
     return ()
