@@ -1,0 +1,136 @@
+"""Sentences made from patterns that were written by hand: `我{love}{you}` with words for the two places.
+
+Enters: a TOML file of `training/texts/`, with `[slots]` (words that fill a place), `[tagged.NAME]` and so on (the same,
+for words that a tagger has to find) and one table for each label, whose texts hold one pattern per line. Leaves:
+`Sentence`s. The choice of words depends on hashes alone, so that every version of every library makes the same
+sentences. Needs neither torch nor numpy; `text_data` calls it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_ATTEMPTS = 5
+"""Draws for each sentence wanted: some come out twice and do not count."""
+
+
+class PatternError(ValueError):
+    """A file of patterns cannot be read; the message names the file and the line."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The words that may stand in a place of a pattern, and the tag that a tagger gives them, "" for none."""
+
+    words: tuple[str, ...]
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A sentence with places to fill: `text` as written, `label` the table it stands in, `domain` its key there."""
+
+    text: str
+    label: str
+    domain: str
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A pattern filled with words: `pieces` are the parts of the text, each with its tag ("" for none)."""
+
+    pattern: Pattern
+    pieces: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        """The sentence as somebody writes it."""
+        return "".join(piece for piece, _ in self.pieces)
+
+    @property
+    def marked(self) -> str:
+        """The sentence with its tags in it: `[NAME 小明]去[PLACE 上海]`; `read_marked` reads it."""
+        return "".join(f"[{tag} {piece}]" if tag else piece for piece, tag in self.pieces)
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """One file: all patterns and the slots that they name."""
+
+    slots: Mapping[str, Slot]
+    patterns: tuple[Pattern, ...]
+
+    def sentences(self, most: int) -> list[Sentence]:
+        """Fill every pattern in up to `most` different ways, in the order of the file; no text comes twice."""
+        seen: set[str] = set()
+        return [sentence for pattern in self.patterns for sentence in self._fill(pattern, most, seen)]
+
+    def matcher(self, pattern: Pattern) -> re.Pattern[str]:
+        """An expression that matches exactly the texts that a pattern can make."""
+        parts = _PLACE.split(pattern.text)
+        parts[1::2] = [f"(?:{'|'.join(map(re.escape, self.slots[name].words))})" for name in parts[1::2]]
+        parts[::2] = [re.escape(part) for part in parts[::2]]
+        return re.compile("".join(parts))
+
+    def _fill(self, pattern: Pattern, most: int, seen: set[str]) -> Iterator[Sentence]:
+        made = 0
+        for attempt in range(most * _ATTEMPTS):
+            sentence = Sentence(pattern, tuple(self._pieces(pattern.text, attempt)))
+            if sentence.text in seen:
+                continue
+            seen.add(sentence.text)
+            made += 1
+            yield sentence
+            if made == most:
+                return
+
+    def _pieces(self, text: str, attempt: int) -> Iterator[tuple[str, str]]:
+        used: set[str] = set()
+        for index, part in enumerate(_PLACE.split(text)):
+            if index % 2:
+                slot = self.slots[part]
+                words = [word for word in slot.words if word not in used] or list(slot.words)
+                word = words[_number(f"{text} {attempt} {index}") % len(words)]
+                used.add(word)
+                yield word, slot.tag
+            elif part:
+                yield part, ""
+
+
+def read(path: Path) -> Patterns:
+    """Read a file of patterns; raises PatternError."""
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    slots = {name: Slot(tuple(words.split("|"))) for name, words in tables.pop("slots", {}).items()}
+    for tag, named in tables.pop("tagged", {}).items():
+        slots |= {name: Slot(tuple(words.split("|")), tag) for name, words in named.items()}
+    patterns = tuple(
+        Pattern(line, label, domain)
+        for label, table in tables.items()
+        for domain, lines in table.items()
+        for line in lines.split("\n")
+        if line
+    )
+    for pattern in patterns:
+        if missing := set(_PLACE.findall(pattern.text)) - slots.keys():
+            raise PatternError(f"{path}: {pattern.text}: no words are given for {', '.join(sorted(missing))}")
+    return Patterns(slots, patterns)
+
+
+def read_marked(text: str) -> tuple[tuple[str, str], ...]:
+    """Read what `Sentence.marked` wrote: the parts of a text with their tags."""
+    parts = re.split(r"\[(\w+) ([^\]]*)\]", text)
+    found: list[tuple[str, str]] = []
+    for plain, tag, words in zip(parts[::3], [*parts[1::3], ""], [*parts[2::3], ""], strict=True):
+        found += [(plain, "")] if plain else []
+        found += [(words, tag)] if tag else []
+    return tuple(found)
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
