@@ -34,7 +34,7 @@ LOCKS = {
 _TORCH_LOCK = "requirements-torch.lock"
 _UV_LOCK = ROOT / "requirements-uv.lock"
 # The program that writes the stub libraries, and the modules that it imports.
-_STUBS = ("hack/images/cuda_stubs.py", "hack/images/elf.py", "hack/images/elf_stub.py")
+_STUBS = tuple(f"operator/triton_operator/cpu_server/{name}.py" for name in ("cuda_stubs", "elf", "elf_stub"))
 _DONE = "complete"
 # Called from inside an environment, `sys.executable` is that environment's; the new one must not depend on it.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
@@ -101,7 +101,7 @@ def _make(name: str, folder: Path) -> None:
         _run(*install, "--no-build-isolation", "--editable", str(ROOT))
         if _TORCH_LOCK in LOCKS[name]:
             progress.note("stub libraries for torch")
-            _run(python, "-m", "hack.images.cuda_stubs", str(_site_packages(folder)))
+            _run(python, "-m", "triton_operator.cpu_server.cuda_stubs", str(_site_packages(folder)))
         (folder / _DONE).touch()
 
 

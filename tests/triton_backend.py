@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.dlpack import from_dlpack
 
-BACKEND = Path(__file__).parents[1] / "hack" / "images" / "triton-cpu" / "files" / "backend"
+BACKEND = Path(__file__).parents[1] / "operator" / "triton_operator" / "cpu_server" / "backend"
 MODULES = ("interface", "torchscript_file", "tensors", "batching", "warmup", "model")
 
 

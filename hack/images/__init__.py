@@ -1,8 +1,8 @@
 """Container images of this repository, built with or without a container engine.
 
 `build("operator", ...)` gives images that can be imported; an unchanged tree builds nothing. `pack(name, folder)`
-makes a model container of any folder. Names: operator, triton-cpu, models, pause, coredns. This module imports nothing
-of the others until it is asked to: `hack.images.cuda_stubs` must work with nothing but the standard library.
+makes a model container of any folder. Names: operator, triton-cpu, models, pause, coredns. What the CPU Triton is made
+of is part of the package, `triton_operator.cpu_server`, because `tritonctl run` lays out the same.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def triton_cpu() -> Definition:
             f"image triton-cpu needs an x86_64 machine: Triton's program is not packaged for {platform.machine()}"
         )
     folder = ROOT / "hack" / "images" / "triton-cpu"
-    packages = python_packages("triton-cpu", folder / "requirements.lock", "x86_64")
+    lock = ROOT / "operator" / "triton_operator" / "cpu_server" / "requirements.lock"
+    packages = python_packages("triton-cpu", lock, "x86_64")
     return Definition("triton-cpu", folder / "Containerfile", Folder(ROOT), {"packages": packages})
 
 

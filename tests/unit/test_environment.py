@@ -79,10 +79,12 @@ def test_the_stub_libraries_are_part_of_what_an_environment_is(tmp_path: Path, m
 
 
 def stub_modules() -> set[Path]:
-    """Files of `hack.images` that `cuda_stubs` runs."""
-    code = "import sys, hack.images.cuda_stubs\n"
-    code += "print(*(module.__file__ for name, module in sys.modules.items() if 'hack.images.' in name))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    """Files of `cpu_server` that `cuda_stubs` runs."""
+    code = "import sys, triton_operator.cpu_server.cuda_stubs\n"
+    code += "print(*(module.__file__ for name, module in sys.modules.items() if 'cpu_server.' in name))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "operator", check=True, capture_output=True, text=True
+    )
     return {Path(name) for name in done.stdout.split()}
 
 

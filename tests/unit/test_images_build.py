@@ -203,6 +203,6 @@ def test_an_unknown_image_or_context_is_refused_with_what_there_is(models: Path)
 
 def test_torch_has_the_version_that_training_uses() -> None:
     """A model exported by one torch is served by the same."""
-    locks = [ROOT / "requirements-torch.lock", ROOT / "hack/images/triton-cpu/requirements.lock"]
+    locks = [ROOT / "requirements-torch.lock", ROOT / "operator/triton_operator/cpu_server/requirements.lock"]
     first, second = ([line for line in lock.read_text().splitlines() if line.startswith("torch==")] for lock in locks)
     assert first == second

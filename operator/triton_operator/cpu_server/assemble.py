@@ -1,9 +1,9 @@
-"""Lay out Triton, torch and numpy in the CPU image, without what only GPUs need.
+"""Lay out Triton, torch and numpy for machines without a GPU, without what only GPUs need.
 
     assemble.py PACKAGES TARGET
 
-In: unpacked packages (nvidia-pytriton, torch, numpy and their needs). Out: TARGET as in NVIDIA's images
-(/opt/tritonserver), with the Python packages in TARGET/python. Run inside the image while it is built.
+In: unpacked packages (requirements.lock). Out: TARGET as in NVIDIA's images (/opt/tritonserver), with the Python
+packages in TARGET/python. Run so inside the CPU image while it is built; `local` calls `lay_out`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import site
 import sys
 from pathlib import Path
 
-from hack.images.cuda_stubs import make_stubs
-from hack.images.hollow import hollow
+from triton_operator.cpu_server.cuda_stubs import make_stubs
+from triton_operator.cpu_server.hollow import hollow
 
-STUB_PYTHON = "3.11"
+IMAGE_PYTHON = "3.11"
 # Headers, static libraries, compilers' tools and tests: nothing of it runs with a model.
 NOT_RUN = ("torch/include/", "torch/share/", "torch/test/", "torch/bin/protoc", "torch/lib/libshm_windows/", "bin/")
 NOT_RUN_SUFFIXES = (".a", ".pyi", ".h", ".hpp", ".cuh", ".lib")
@@ -46,16 +46,16 @@ def copy_packages(packages: Path, target: Path) -> None:
         place.chmod(0o755 if ".so" in source.name or "/bin/" in name else 0o644)
 
 
-def copy_server(packages: Path, target: Path) -> None:
-    """Copy Triton's program, its libraries and the Python backend; the libraries of other Pythons stay behind."""
+def copy_server(packages: Path, target: Path, python: str) -> None:
+    """Copy Triton's program, its libraries and the backend for `python` (as 3.11); those of other Pythons stay."""
     server = packages / "pytriton" / "tritonserver"
-    python = target / "backends" / "python"
+    backend = target / "backends" / "python"
     libraries = (packages / "nvidia_pytriton.libs").iterdir()
     wanted = {
         server / "bin" / "tritonserver": target / "bin",
-        server / "backends" / "python" / "libtriton_python.so": python,
-        server / "backends" / "python" / "triton_python_backend_utils.py": python,
-        server / "python_backend_stubs" / STUB_PYTHON / "triton_python_backend_stub": python,
+        server / "backends" / "python" / "libtriton_python.so": backend,
+        server / "backends" / "python" / "triton_python_backend_utils.py": backend,
+        server / "python_backend_stubs" / python / "triton_python_backend_stub": backend,
         server / "caches" / "local" / "libtritoncache_local.so": target / "caches" / "local",
         **{path: target / "lib" for path in libraries if not path.name.startswith("libpython")},
     }
@@ -72,12 +72,17 @@ def make_known(folder: Path) -> None:
     (known / "tritonserver.pth").write_text(f"{folder}\n")
 
 
+def lay_out(packages: Path, target: Path, site_packages: Path, python: str) -> None:
+    """Lay out the server below `target` and all other packages in `site_packages`, for a Python such as 3.11."""
+    copy_server(packages, target, python)
+    copy_packages(packages, site_packages)
+    make_stubs(packages, site_packages / "torch" / "lib")
+
+
 def main(packages: Path, target: Path) -> None:
-    """Lay out everything below `target`."""
+    """Lay out everything below `target`, for the image's Python."""
     make_known(target / "python")
-    copy_server(packages, target)
-    copy_packages(packages, target / "python")
-    make_stubs(packages, target / "python" / "torch" / "lib")
+    lay_out(packages, target, target / "python", IMAGE_PYTHON)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hack.images import cuda_stubs
-from hack.images.elf import ElfError, SharedObject, Symbol, read_shared_object
-from hack.images.elf_stub import AARCH64, X86_64, elf_hash, stub_library
+from triton_operator.cpu_server import cuda_stubs
+from triton_operator.cpu_server.elf import ElfError, SharedObject, Symbol, read_shared_object
+from triton_operator.cpu_server.elf_stub import AARCH64, X86_64, elf_hash, stub_library
 
 MACHINE = {"x86_64": X86_64, "aarch64": AARCH64}.get(platform.machine())
 needs_loader = pytest.mark.skipif(MACHINE is None or sys.platform != "linux", reason="ELF stand-ins are for Linux")

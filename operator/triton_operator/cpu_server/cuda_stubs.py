@@ -1,6 +1,6 @@
 """Let PyPI's CUDA build of torch run on a machine without CUDA: stand-ins for the libraries it links against.
 
-    python -m hack.images.cuda_stubs SITE_PACKAGES
+    python -m triton_operator.cpu_server.cuda_stubs SITE_PACKAGES
 
 PyPI's `torch` does not import without about 3 GB of `nvidia-*` wheels, although nothing on a CPU calls them. Installed
 with `--no-deps`, it lacks some twenty shared libraries. For each, this writes a library of the same name into
@@ -8,7 +8,7 @@ with `--no-deps`, it lacks some twenty shared libraries. For each, this writes a
 cudaErrorInsufficientDriver. `torch.cuda.is_available()` is then False and everything on the CPU works. Real `nvidia-*`
 wheels come earlier in the search path and are left alone. A second run writes the same files again.
 
-Called by the CPU Triton image's build and by whoever makes a virtual environment for training.
+Called when the CPU Triton is laid out and by whoever makes a virtual environment for training.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.images.elf import read_shared_object
-from hack.images.elf_stub import MARK, RETURN_35, stub_library
+from triton_operator.cpu_server.elf import read_shared_object
+from triton_operator.cpu_server.elf_stub import MARK, RETURN_35, stub_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hack.images.elf import SharedObject, Symbol
+    from triton_operator.cpu_server.elf import SharedObject, Symbol
 
 NVIDIA_LIBRARIES = ("libcu", "libnv", "libnccl")
 PYTHON_API = ("Py", "_Py")
@@ -102,7 +102,7 @@ def _write(folder: Path, plan: Mapping[str, set[Symbol]], machine: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; exit code 1 with one sentence when the folder does not fit."""
     parser = argparse.ArgumentParser(
-        prog="python -m hack.images.cuda_stubs", description="Stand-ins for CUDA libraries."
+        prog="python -m triton_operator.cpu_server.cuda_stubs", description="Stand-ins for CUDA libraries."
     )
     parser.add_argument("site_packages", type=Path, help="the folder that contains torch/")
     folder = parser.parse_args(arguments).site_packages

@@ -9,12 +9,20 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from hack.images.elf import DYNAMIC_ENTRY, FILE_HEADER, PROGRAM_HEADER, PT_DYNAMIC, PT_GNU_STACK, PT_LOAD, SYMBOL
+from triton_operator.cpu_server.elf import (
+    DYNAMIC_ENTRY,
+    FILE_HEADER,
+    PROGRAM_HEADER,
+    PT_DYNAMIC,
+    PT_GNU_STACK,
+    PT_LOAD,
+    SYMBOL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hack.images.elf import Symbol
+    from triton_operator.cpu_server.elf import Symbol
 
 X86_64, AARCH64 = 62, 183
 # `return 35` (cudaErrorInsufficientDriver): mov eax, 35; ret  /  mov w0, #35; ret

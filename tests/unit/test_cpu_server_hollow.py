@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.images.elf import PT_LOAD, PT_NOTE, ElfError
-from hack.images.hollow import PAGE, Segment, hollow, pack, without_gpu_code
+from triton_operator.cpu_server.elf import PT_LOAD, PT_NOTE, ElfError
+from triton_operator.cpu_server.hollow import PAGE, Segment, hollow, pack, without_gpu_code
 
 READ = 4
 

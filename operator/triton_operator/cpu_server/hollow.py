@@ -2,7 +2,7 @@
 
 In: a library that still has its section headers. Out: a smaller one that the dynamic loader treats the same. In
 torch 2.15's libtorch_cuda.so, 337 of 520 MB are code for GPUs (`.nv_fatbin`) and 80 MB are `.symtab` and `.strtab`.
-Called by the CPU Triton image's build.
+Called when the CPU Triton is laid out.
 
 The loader reads program headers only, so section headers go as well. A segment with GPU code is split in two around it;
 the addresses in between stay reserved and nothing looks at them, because registering GPU code is a stand-in's
@@ -14,7 +14,7 @@ from __future__ import annotations
 import mmap
 from typing import TYPE_CHECKING, NamedTuple
 
-from hack.images.elf import FILE_HEADER, PROGRAM_HEADER, PT_LOAD, PT_NOTE, ElfError, read_sections
+from triton_operator.cpu_server.elf import FILE_HEADER, PROGRAM_HEADER, PT_LOAD, PT_NOTE, ElfError, read_sections
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-ENTRYPOINT = Path(__file__).parents[2] / "hack" / "images" / "triton-cpu" / "files" / "entrypoint.py"
+ENTRYPOINT = Path(__file__).parents[2] / "operator" / "triton_operator" / "cpu_server" / "entrypoint.py"
 FAST = "SCAN_SECONDS = 0.05; COLLECT_SECONDS = 0.3; STOP_SECONDS = 0.2; OWN_END_SECONDS = 0.2"
 
 # A server that starts one model process, tells its id, and does what it is told about its end.
