@@ -1,4 +1,4 @@
-"""The command `tritonctl`: what a file would become, how a deployment is, and predictions from it.
+"""The command `tritonctl`, also `kubectl triton`: see what a file would become, how a deployment is, and ask it.
 
 Enters: a command line. Leaves: an exit status that scripts can rely on:
 
@@ -14,20 +14,36 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["main"]
+__all__ = ["complete_plugin", "main", "plugin"]
 
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Run `tritonctl` and end the process; the console script calls it."""
+    _run("tritonctl")
+
+
+def plugin() -> None:
+    """Run as `kubectl triton`: kubectl starts any program of its PATH that is called `kubectl-triton`."""
+    _run("kubectl triton")
+
+
+def complete_plugin() -> None:
+    """Print how a command line of `kubectl triton` may go on; kubectl asks `kubectl_complete-triton` for that."""
+    from triton_operator.cli.completion import complete_for_kubectl
+
+    complete_for_kubectl(sys.argv[1:])
+
+
+def _run(program: str) -> None:
     try:
         from triton_operator.cli.app import run
     except ModuleNotFoundError as error:
         sys.stderr.write(f"error: {error.name} is missing; install triton-operator[cli]\n")
         sys.exit(2)
     try:
-        sys.exit(run())
+        sys.exit(run(program))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `tritonctl … | head` closed its end.

@@ -1,24 +1,27 @@
-"""The command tree and the one place where errors become an exit status.
+"""The program and the one place where errors become an exit status.
 
 Enters: the command line. Leaves: an exit status (`cli` says which). Commands raise; nothing else prints errors.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from triton_operator import __version__
 from triton_operator.api.errors import InvalidSpec
-from triton_operator.cli import export, infer, lint, render, status
+from triton_operator.cli.commands import PROGRAM, Commands
+from triton_operator.cli.completion import COMPLETE, prepare_shells
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.sdk.errors import RequestInvalid, SdkError, Unreachable
 
 OK, NOT_SO, USAGE, UNREACHABLE = range(4)
 
 app = typer.Typer(
-    name="tritonctl",
+    name=PROGRAM,
+    cls=Commands,
     help="Look at, try and prepare ModelDeployments: models served by NVIDIA Triton in Kubernetes.",
     epilog="Exit status: 0 it is so, 1 it is not (for example not Ready), 2 wrong usage or file, 3 unreachable.",
     no_args_is_help=True,
@@ -27,17 +30,14 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its help loads a Markdown reader: 0.2 s more for the same words.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=render.EPILOG)(render.render)
-app.command(epilog=lint.EPILOG)(lint.lint)
-app.command(epilog=export.EPILOG)(export.export)
-app.command(epilog=status.EPILOG)(status.status)
-app.command(epilog=infer.EPILOG)(infer.infer)
 
 
-def run() -> int:
-    """Run the command of `sys.argv`; return its exit status."""
+def run(program: str = PROGRAM) -> int:
+    """Run the command of `sys.argv`; return its exit status. `program` is what help and examples call it."""
+    if COMPLETE in os.environ:
+        prepare_shells()
     try:
-        app(prog_name="tritonctl")  # Also when it runs as a module.
+        app(prog_name=program)  # Also when it runs as a module.
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else NOT_SO
     except Exception as error:
@@ -63,7 +63,7 @@ def exit_status(error: Exception) -> int | None:
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - typer's way to call it.
     if value:
-        typer.echo(f"tritonctl {__version__}")
+        typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 

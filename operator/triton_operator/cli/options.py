@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from triton_operator.cli.names import complete_contexts, complete_deployments, complete_namespaces
 from triton_operator.sdk.kubectl import Kubectl
 
 
@@ -25,15 +26,28 @@ class ManifestFormat(StrEnum):
     JSON = "json"
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the ModelDeployment.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name of the ModelDeployment.", autocompletion=complete_deployments),
+]
 Namespace = Annotated[
-    str, typer.Option("--namespace", "-n", metavar="NS", help="Its namespace; the context's own by default.")
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NS",
+        help="Its namespace; the context's own by default.",
+        autocompletion=complete_namespaces,
+    ),
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
 Kubeconfig = Annotated[
     str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig to use; kubectl's own choice by default.")
 ]
-Context = Annotated[str, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.")]
+Context = Annotated[
+    str,
+    typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.", autocompletion=complete_contexts),
+]
 
 
 def kubectl(kubeconfig: str, context: str) -> Kubectl:

@@ -1,0 +1,48 @@
+"""The commands by name and summary, each loaded when it is run: `--help` stays quick however many there are.
+
+Enters: a command's name. Leaves: the command, out of the module of the same name, which has a function of that name
+and the constant EPILOG. `app` makes the command tree of them. A new command is one line here and its own file.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+PROGRAM = "tritonctl"
+
+COMMANDS = {
+    "render": "Print every object that the operator would make, without a cluster.",
+    "lint": "Find what would keep models from being served, without a cluster.",
+    "export": "Make a TorchScript file with its signature out of a PyTorch module.",
+    "status": "Say whether a deployment serves every model, and if it does not, why.",
+    "infer": "Ask a deployment for one prediction and print its outputs.",
+    "completion": "Print a script that completes commands and names in a shell.",
+}
+"""In the order of the help."""
+
+
+class Commands(TyperGroup):
+    """The command tree: the names are known, the rest of a command is imported when it is chosen."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in COMMANDS.items():
+            self.add_command(TyperCommand(name, short_help=summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that the arguments name; the base class refuses a wrong one with suggestions."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load(str(name), str(ctx.find_root().info_name)), rest
+
+
+def load(name: str, program: str = PROGRAM) -> Any:
+    """Import a command; its examples call the program by the name under which it runs."""
+    module = import_module(f"triton_operator.cli.{name}")
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    single.command(name, epilog=module.EPILOG.replace(f"  {PROGRAM} ", f"  {program} "))(getattr(module, name))
+    return get_command(single)
