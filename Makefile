@@ -23,6 +23,10 @@ demo:  ## Cluster, operator, model, predictions: everything from nothing, reused
 demo-down:  ## Remove all that `make demo` brought up; only the cache folder stays.
 	@$(DEMO) python -m hack.demo down
 
+.PHONY: model-image
+model-image:  ## Pack MODELS=folder as a model container for the local cluster, and print its name.
+	@$(DEMO) python -m hack.demo pack "$(MODELS)"
+
 .PHONY: test
 test:  ## Every tier of tests, in one run; the last line says what was skipped and why.
 	@$(PREFLIGHT) test

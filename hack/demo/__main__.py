@@ -1,4 +1,4 @@
-"""Command line of the demo: `python -m hack.demo up|down`.
+"""Command line of the demo: `python -m hack.demo up|down|pack FOLDER`.
 
 Leaves: exit status 0, or 1 with one message that says what is wrong and what to do.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from hack.cache import give_back
 from hack.cluster import ClusterError
 from hack.demo.end import down
 from hack.demo.next_steps import demo_down
+from hack.demo.pack import pack_models
 from hack.demo.run import DemoFailed, up
 from hack.images.failures import ImageError
 from hack.install import InstallFailed
@@ -25,9 +27,15 @@ _INTERRUPTED = 130
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m hack.demo", description="A real model on a real cluster.")
-    parser.add_argument("command", choices=("up", "down"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("up", help="bring everything up and ask").set_defaults(run=lambda _: up())
+    commands.add_parser("down", help="take everything down").set_defaults(run=lambda _: down())
+    pack = commands.add_parser("pack", help="make a model container of a folder, for the cluster that runs")
+    pack.add_argument("folder", type=Path)
+    pack.set_defaults(run=lambda options: print(pack_models(options.folder).reference))
+    options = parser.parse_args()
     try:
-        {"up": up, "down": down}[parser.parse_args().command]()
+        options.run(options)
     except (ClusterError, ImageError, InstallFailed, DemoFailed, SdkError, NotADirectoryError) as error:
         say(f"error: {error}")
         return 1

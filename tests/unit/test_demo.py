@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
-from hack.demo import end, next_steps, run
+from hack.demo import end, next_steps, pack, run
 from hack.demo.predictions import Answer, Answers, read, show_predictions, write_request
 from hack.images.builder import Image
+from hack.images.failures import ImageError
 from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
 from training.dataset import Part
@@ -138,3 +139,19 @@ def test_the_definition_goes_only_if_the_demo_brought_it_and_nobody_uses_it(
     cluster: Any = SomeCluster()
     end.remove_definition(cluster)
     assert any(call[0] == "delete" for call in calls) == deleted
+
+
+@pytest.mark.parametrize(("files", "words"), [([], "nothing"), (["digits/model.pt", "notes.txt"], "digits, notes.txt")])
+def test_a_folder_without_models_is_not_packed(files: list[str], words: str, tmp_path: Path) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(ImageError, match=f"it holds {words}$"):
+        pack.require_models(tmp_path)
+    (tmp_path / "digits" / "1").mkdir(parents=True)
+    pack.require_models(tmp_path)
+
+
+def test_a_folder_of_any_name_gives_an_image_a_name() -> None:
+    assert pack.image_name(Path("/data/My Models_v2")) == "my-models-v2"
+    assert pack.image_name(Path("/数据")) == "models"

@@ -1,0 +1,40 @@
+"""A model container of one's own in the local cluster, without a registry: `make model-image MODELS=folder`.
+
+Enters: a folder with one sub-folder per model. Leaves: an image on the cluster's nodes; its tag is a hash of its files.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hack import cluster as clusters
+from hack.cluster import ClusterError
+from hack.images import pack
+from hack.images.builder import Image
+from hack.images.failures import ImageError
+
+
+def pack_models(folder: Path) -> Image:
+    """Pack the folder and load it; raises ImageError for what holds no model, ClusterError without a cluster."""
+    require_models(folder)
+    cluster = clusters.running()
+    if cluster is None:
+        raise ClusterError("no cluster runs: `make demo` starts one and installs the operator")
+    image = pack(image_name(folder), folder.resolve())
+    cluster.load_images([image])
+    return image
+
+
+def require_models(folder: Path) -> None:
+    """Raise ImageError unless some sub-folder has a numbered version: a mistake is hard to find once it is packed."""
+    if not folder.is_dir():
+        raise ImageError(f"MODELS={folder}: there is no such folder")
+    if not any(version.name.isdecimal() for version in folder.glob("*/*/")):
+        held = ", ".join(sorted(each.name for each in folder.iterdir())) or "nothing"
+        raise ImageError(f"MODELS={folder}: no sub-folder is a model with a version, such as digits/1; it holds {held}")
+
+
+def image_name(folder: Path) -> str:
+    """The folder's name as a container image may be called."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "models"
