@@ -6,12 +6,11 @@ import torch
 from torch import nn
 
 from training import digits_data
+from training.augment import shift
+from training.losses import cross_entropy
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, macro_f1
 from triton_operator.triton.signature import Tensor
-
-_LARGEST_SHIFT = 2
-"""Pixels by which a training picture is moved at most: people do not write in the middle."""
 
 
 class DigitsNetwork(nn.Module):
@@ -39,23 +38,6 @@ class DigitsNetwork(nn.Module):
         return torch.softmax(logits, dim=1)
 
 
-def cross_entropy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch."""
-    outputs = model(images)
-    if model.training:
-        return nn.functional.cross_entropy(outputs, labels)
-    return nn.functional.nll_loss(outputs.clamp_min(torch.finfo(outputs.dtype).tiny).log(), labels)
-
-
-def shift(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Move each picture by up to two pixels each way; paper comes in at the edges."""
-    side = images.shape[-1]
-    padded = nn.functional.pad(images, [_LARGEST_SHIFT] * 4)
-    corners = torch.randint(0, 2 * _LARGEST_SHIFT + 1, (len(images), 2), generator=generator).tolist()
-    moved = [each[:, top : top + side, left : left + side] for each, (top, left) in zip(padded, corners, strict=True)]
-    return torch.stack(moved)
-
-
 RECIPE = Recipe(
     name="digits",
     title="Handwritten digits by a network with two convolutions",
@@ -72,6 +54,8 @@ RECIPE = Recipe(
     inputs=(Tensor("INPUT__0", "FP32", (1, digits_data.SIDE, digits_data.SIDE)),),
     outputs=(Tensor("OUTPUT__0", "FP32", (10,)),),
     max_batch_size=64,
+    classes=digits_data.CLASSES,
     augment=shift,
-    augmentation=f"each picture moved by up to {_LARGEST_SHIFT} pixels",
+    augmentation="each picture moved by up to 2 pixels",
+    slow=True,
 )

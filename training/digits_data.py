@@ -7,8 +7,6 @@ of "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI M
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -16,15 +14,19 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from training.dataset import Dataset, Part
+from training.split import stratified
 
 SIDE = 28
 """Pixels on a side of what the model takes."""
 
+CLASSES = tuple(str(digit) for digit in range(10))
+"""What the answers of a model stand for, in their order."""
+
+FRAMED_SIDE = 10
+"""Pixels on a side of a digit with a frame of paper around it: lines of a sequence, and pixels of a line."""
+
 _HIGHEST_VALUE = 16.0
 """Each pixel of the source counts the dark ones among 4x4 scanned pixels."""
-
-_PARTS = 5
-"""Of five rows of a digit, one goes to validation, one to test, three to training."""
 
 
 def unseen_digits(count: int | None = None) -> Part:
@@ -40,19 +42,19 @@ def unseen_digits(count: int | None = None) -> Part:
 @cache
 def load() -> Dataset:
     """Read all digits, resize them and divide them into three fixed parts."""
-    digits = load_digits()
-    images = resize(np.asarray(digits.images, dtype=np.float32) / np.float32(_HIGHEST_VALUE), SIDE)
-    labels = np.asarray(digits.target, dtype=np.int64)
-    train, validation, test = (_part(images, labels, rows) for rows in split(labels))
-    return Dataset(
-        name="Optical Recognition of Handwritten Digits (1,797 digits that ship with scikit-learn)",
-        source="E. Alpaydin, C. Kaynak (1998), UCI Machine Learning Repository, https://doi.org/10.24432/C50P49",
-        licence="CC-BY-4.0",
-        train=train,
-        validation=validation,
-        test=test,
-        remarks="The data do not say who wrote a digit, so the same hands appear in all three parts.",
-    )
+    images, labels = _read()
+    return _dataset(resize(images, SIDE)[:, None], labels)
+
+
+@cache
+def load_sequences() -> Dataset:
+    """Read all digits as sequences of ten lines of ten pixels, in the same three parts.
+
+    Inputs have the shape [count, 10, 10], float32 from 0 (paper) to 1 (ink): the 8x8 pixels in a frame of paper.
+    """
+    images, labels = _read()
+    frame = (FRAMED_SIDE - images.shape[-1]) // 2
+    return _dataset(np.pad(images, [(0, 0), (frame, frame), (frame, frame)]), labels)
 
 
 def resize(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -64,22 +66,24 @@ def resize(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return (weights @ images @ weights.T).astype(np.float32)
 
 
-def split(labels: NDArray[np.int64]) -> tuple[list[int], list[int], list[int]]:
-    """Divide row numbers into training, validation and test, with each label in all of them at the same share.
+def _read() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the pictures [count, 8, 8] from 0 to 1 and the digits that they show."""
+    digits = load_digits()
+    images = np.asarray(digits.images, dtype=np.float32) / np.float32(_HIGHEST_VALUE)
+    return images, np.asarray(digits.target, dtype=np.int64)
 
-    Rows are shuffled by a hash of their number: unlike a random generator, that stays the same in every version of
-    every library, so the test part can never leak into a later training.
-    """
-    train: list[int] = []
-    validation: list[int] = []
-    test: list[int] = []
-    for label in np.unique(labels):
-        rows = _shuffled(np.flatnonzero(labels == label).tolist())
-        fifth = len(rows) // _PARTS
-        test += rows[:fifth]
-        validation += rows[fifth : 2 * fifth]
-        train += rows[2 * fifth :]
-    return _shuffled(train), _shuffled(validation), _shuffled(test)
+
+def _dataset(images: NDArray[np.float32], labels: NDArray[np.int64]) -> Dataset:
+    train, validation, test = (Part(images[rows], labels[rows]) for rows in stratified(labels))
+    return Dataset(
+        name="Optical Recognition of Handwritten Digits (1,797 digits that ship with scikit-learn)",
+        source="E. Alpaydin, C. Kaynak (1998), UCI Machine Learning Repository, https://doi.org/10.24432/C50P49",
+        licence="CC-BY-4.0",
+        train=train,
+        validation=validation,
+        test=test,
+        remarks="The data do not say who wrote a digit, so the same hands appear in all three parts.",
+    )
 
 
 def _interpolation(old: int, new: int) -> NDArray[np.float32]:
@@ -87,11 +91,3 @@ def _interpolation(old: int, new: int) -> NDArray[np.float32]:
     centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     weights = np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(old)))
     return np.asarray(weights, dtype=np.float32)
-
-
-def _shuffled(rows: Iterable[int]) -> list[int]:
-    return sorted(rows, key=lambda row: hashlib.sha256(str(row).encode()).digest())
-
-
-def _part(images: NDArray[np.float32], labels: NDArray[np.int64], rows: list[int]) -> Part:
-    return Part(images[rows][:, None], labels[rows])

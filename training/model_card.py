@@ -1,13 +1,14 @@
 """The model card: what a model is, what it learned from, and how good it was when measured.
 
 It is the README.md of a model's folder (Triton ignores it there): facts as YAML between two lines of `---`, then text
-for people made from the same facts. `workflow` writes it, `check` and the tests read and compare it. Needs no torch.
+and pictures for people made from the same facts. `workflow` writes it, `check` and the tests read and compare it. Needs
+no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ class ModelCard:
     """The facts of one model.
 
     `scores` are per part (validation, test) and metric; `tolerances` per metric how far a retraining may differ.
-    `files` are the SHA-256 sums of the exported files, by path inside the model's folder.
+    `confusion` counts the test part of a classifier: a row per actual class of `classes`, a column per predicted one.
+    `served_tolerance` is the largest difference of a served answer from PyTorch's. `files` are the SHA-256 sums of what
+    was written, by path from the model's folder: `../` begins those of folders beside it.
     """
 
     model: str
@@ -35,6 +38,9 @@ class ModelCard:
     training: Mapping[str, Any]
     scores: Mapping[str, Mapping[str, float]]
     tolerances: Mapping[str, float]
+    classes: Sequence[str]
+    confusion: Sequence[Sequence[int]]
+    served_tolerance: float
     libraries: Mapping[str, str]
     files: Mapping[str, str]
 
@@ -43,9 +49,21 @@ class ModelCardError(ValueError):
     """A model card is missing or not what `write` makes; the message names the file."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a list on one line: a row of a matrix is read so."""
+
+
+def _represent(dumper: yaml.SafeDumper, each: list[Any]) -> yaml.Node:
+    is_flat = not any(isinstance(item, list) for item in each)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", each, flow_style=is_flat)
+
+
+_Dumper.add_representer(list, _represent)
+
+
 def write(card: ModelCard, folder: Path) -> None:
     """Write the card into a model's folder."""
-    facts = yaml.safe_dump(asdict(card), sort_keys=False, allow_unicode=True, width=118)
+    facts = yaml.dump(asdict(card), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=118)
     (folder / FILE_NAME).write_text(f"{_FENCE}{facts}{_FENCE}{_text(card)}", encoding="utf-8")
 
 
@@ -65,14 +83,18 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def differences(claimed: ModelCard, measured: ModelCard) -> list[str]:
-    """Compare the scores of two cards; one sentence for each that differs by more than its tolerance."""
+def differences(
+    claimed: ModelCard, measured: Mapping[str, Mapping[str, float]], way: str = "retraining gave"
+) -> list[str]:
+    """Compare scores with a card's; one sentence for each that differs by more than its tolerance or is missing.
+
+    `measured` are scores by part and metric, `way` says in the sentences where they come from.
+    """
     return [
-        f"{part} {name}: the model card says {value:.6g}, retraining gave {reached:.6g} "
-        f"(tolerance {claimed.tolerances[name]:g})"
+        f"{part} {name}: the model card says {value:.6g}, {way} {reached:.6g} (tolerance {claimed.tolerances[name]:g})"
         for part, scores in claimed.scores.items()
         for name, value in scores.items()
-        if not abs((reached := measured.scores[part][name]) - value) <= claimed.tolerances[name]  # NaN never is
+        if not abs((reached := _score(measured, part, name)) - value) <= claimed.tolerances[name]  # NaN never is
     ]
 
 
@@ -83,6 +105,10 @@ def damaged_files(card: ModelCard, folder: Path) -> list[str]:
         for name, expected in card.files.items()
         if not (folder / name).is_file() or sha256(folder / name) != expected
     ]
+
+
+def _score(scores: Mapping[str, Mapping[str, float]], part: str, name: str) -> float:
+    return scores.get(part, {}).get(name, float("nan"))
 
 
 def _facts(text: str) -> str:
@@ -99,6 +125,7 @@ def _text(card: ModelCard) -> str:
         for part, scores in card.scores.items()
     ]
     metrics = list(next(iter(card.scores.values())))
+    pictures = [name for name in card.files if name.endswith(".png")]
     lines = [
         f"# {card.title}",
         "",
@@ -111,5 +138,6 @@ def _text(card: ModelCard) -> str:
         f"| part | rows | {' | '.join(metrics)} |",
         f"|---|---|{'---|' * len(metrics)}",
         *rows,
+        *(line for name in pictures for line in ("", f"![{Path(name).stem.replace('_', ' ').capitalize()}]({name})")),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -1,13 +1,14 @@
-"""What one model adds to the shared workflow, as data and three functions.
+"""What one model adds to the shared workflow, as data and a few functions.
 
-Each model's file makes one `Recipe`; `workflow.run` follows it. Needs torch.
+Each model's file makes a `Recipe`; `workflow.run` follows it. Needs torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -16,11 +17,17 @@ from training.dataset import Dataset
 from training.scores import Metric
 from triton_operator.triton.signature import Signature, Tensor
 
-Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
-"""(model, inputs, targets) -> mean loss of the batch."""
+Arguments: TypeAlias = Sequence[torch.Tensor]
+"""What forward() takes, in its order."""
+
+Loss = Callable[[nn.Module, Arguments, torch.Tensor], torch.Tensor]
+"""(model, arguments, targets) -> mean loss of the batch."""
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-"""(inputs, random numbers) -> inputs of the same shape, slightly different each time."""
+"""(first argument, random numbers) -> a tensor of the same shape, slightly different each time."""
+
+Companions = Callable[[Path], Sequence[Path]]
+"""(model repository) -> the files that were written into other folders of it, such as an ensemble's."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,14 @@ class Recipe:
 
     `name` is the folder there and the name clients use. `preprocess` loads and prepares the data, `build` makes the
     module with fresh weights (and takes no arguments, so that a saved model can be rebuilt from its weights),
-    `loss` judges a batch in training; `metrics` judge the finished model. `inputs` and `outputs` are what clients send
-    and get, which the export holds against the module.
+    `loss` judges a batch in training; `metrics` judge the finished model, the first is its headline. `inputs` and
+    `outputs` (one) are what clients send and get, which the export holds against the module. `classes` are the names of
+    what a classifier tells apart, in Latin letters, of which plots have the glyphs; two for one probability.
+
+    `trace` compiles by tracing what cannot be scripted. `companions` writes further folders of the repository after
+    the model's own: a tokenizer, labels, the ensemble around them. `served_tolerance` is the largest difference between
+    a served answer and PyTorch's: float32 sums may be added in another order. `slow` models take more than 20 s of one
+    core to train; CI holds their committed files against their cards instead of training them again.
     """
 
     name: str
@@ -61,8 +74,13 @@ class Recipe:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     max_batch_size: int
+    classes: tuple[str, ...] = ()
     augment: Augment | None = None
     augmentation: str = "none"
+    trace: bool = False
+    companions: Companions | None = None
+    served_tolerance: float = 1e-5
+    slow: bool = False
 
     @property
     def signature(self) -> Signature:

@@ -1,4 +1,8 @@
-"""How good predictions are. Pure numpy; recipes choose from these, model cards record them."""
+"""How good predictions are. Pure numpy; recipes choose from these, model cards record them.
+
+A classifier's predictions have a probability per class in their last dimension, or the one probability of the second
+of two classes. Labels are class numbers in the shape of the dimensions before; negative ones do not count (padding).
+"""
 
 from __future__ import annotations
 
@@ -29,23 +33,66 @@ class Metric:
         return score >= self.required if self.better == "higher" else score <= self.required
 
 
-def accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the share of rows whose most probable class is the label; `probabilities` has a column per class."""
-    return float(np.mean(probabilities.argmax(axis=1) == labels))
+def accuracy(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return the share of rows, or of tokens, whose most probable class is the label."""
+    predicted, actual = _judged(probabilities, labels)
+    return float(np.mean(predicted == actual))
 
 
-def macro_f1(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def f1(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return F1 = 2 TP / (2 TP + FP + FN) of the second of two classes, as is usual where the first means "not".
+
+    Raises ValueError for predictions of more than two classes: `macro_f1` is for those.
+    """
+    if _classes(probabilities) != 2:  # noqa: PLR2004 - a class and its opposite.
+        raise ValueError(f"F1 of one class needs two classes, not {_classes(probabilities)}: use macro_f1")
+    predicted, actual = _judged(probabilities, labels)
+    return _f1(predicted == 1, actual == 1)
+
+
+def macro_f1(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
     """Return the mean over all classes of F1 = 2 TP / (2 TP + FP + FN); a class nobody has or predicts counts as 0."""
-    predicted = probabilities.argmax(axis=1)
-    return float(np.mean([_f1(predicted == each, labels == each) for each in range(probabilities.shape[1])]))
+    predicted, actual = _judged(probabilities, labels)
+    return float(np.mean([_f1(predicted == each, actual == each) for each in range(_classes(probabilities))]))
 
 
-def mean_squared_error(predictions: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+def confusion(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Count what was taken for what: [classes, classes], a row per actual class, a column per predicted one."""
+    classes = _classes(probabilities)
+    predicted, actual = _judged(probabilities, labels)
+    return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def mean_squared_error(predictions: NDArray[Any], targets: NDArray[Any]) -> float:
     """Return the mean squared difference; both arrays have the same shape."""
+    _require_same_shape(predictions, targets)
+    return float(np.mean(np.square(predictions.astype(np.float64) - targets)))
+
+
+def r_squared(predictions: NDArray[Any], targets: NDArray[Any]) -> float:
+    """Return the share of the targets' variance that the predictions explain: 1 is all of it, 0 is none."""
+    _require_same_shape(predictions, targets)
+    left = np.sum(np.square(predictions.astype(np.float64) - targets))
+    return float(1 - left / np.sum(np.square(targets.astype(np.float64) - targets.mean(axis=0, dtype=np.float64))))
+
+
+def _classes(probabilities: NDArray[Any]) -> int:
+    return max(2, int(probabilities.shape[-1]))
+
+
+def _judged(probabilities: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the predicted and the actual class of each row or token that counts."""
+    one = probabilities.shape[-1] == 1
+    predicted = (probabilities[..., 0] >= 1 / 2).astype(np.int64) if one else probabilities.argmax(axis=-1)
+    if predicted.shape != labels.shape:
+        raise ValueError(f"predictions are for shape {predicted.shape}, labels have {labels.shape}: must be the same")
+    return predicted[labels >= 0], labels[labels >= 0].astype(np.int64)
+
+
+def _require_same_shape(predictions: NDArray[Any], targets: NDArray[Any]) -> None:
     if predictions.shape != targets.shape:
         message = f"predictions have shape {predictions.shape}, targets {targets.shape}: they must be the same"
         raise ValueError(message)
-    return float(np.mean(np.square(predictions.astype(np.float64) - targets)))
 
 
 def _f1(predicted: NDArray[np.bool_], actual: NDArray[np.bool_]) -> float:

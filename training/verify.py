@@ -9,7 +9,6 @@ or no answer, 2 wrong arguments. `verify` is what the end-to-end tests call.
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,19 +23,16 @@ import tritonclient.http
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from training import MODELS, REPOSITORY, torchscript
+from training import MODELS, REPOSITORY, recipes, torchscript
 from training.dataset import Part
 from training.fit import predict
 from training.recipe import Recipe
 from training.workflow import model_file
 
-TOLERANCE = 1e-5
-"""Largest difference of one output value: float32 sums may be added in another order, nothing else may differ."""
-
 _TIMEOUT_SECONDS = 60.0
 
-Infer = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""Takes one batch of inputs, returns what the server answered."""
+Infer = Callable[..., NDArray[Any]]
+"""Takes one batch of each input, in the order of forward(), and returns what the server answered."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +40,14 @@ class Report:
     """What a comparison found.
 
     `differences` are the largest absolute differences by protocol; `scores` are those of the answers, by protocol and
-    metric, on `rows` rows of the test part.
+    metric, on `rows` rows of the test part. `tolerance` is the recipe's, for one output value.
     """
 
     model: str
     rows: int
     differences: Mapping[str, float]
     scores: Mapping[str, Mapping[str, float]]
-    tolerance: float = TOLERANCE
+    tolerance: float
 
     @property
     def passed(self) -> bool:
@@ -73,7 +69,7 @@ def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOS
 
     Raises tritonclient's InferenceServerException when the server refuses, and OSError when nobody listens.
     """
-    recipe: Recipe = importlib.import_module(f"training.{model}").RECIPE
+    recipe = recipes.find(model)
     eager = torchscript.load_eager(recipe.build, model_file(repository, model))
     with (
         tritonclient.http.InferenceServerClient(http_url, network_timeout=_TIMEOUT_SECONDS) as http,
@@ -83,33 +79,36 @@ def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOS
             "HTTP": _client(recipe, tritonclient.http, http.infer),
             "gRPC": _client(recipe, tritonclient.grpc, partial(grpc.infer, client_timeout=_TIMEOUT_SECONDS)),
         }
-        return compare(recipe, clients, lambda inputs: predict(eager, inputs))
+        return compare(recipe, clients, partial(predict, eager))
 
 
 def compare(recipe: Recipe, clients: Mapping[str, Infer], expected: Infer) -> Report:
     """Ask each client for the test part of the data, in batches as large as the model takes, and compare."""
-    part = recipe.preprocess().test
-    batches = [
-        part.inputs[start : start + recipe.max_batch_size] for start in range(0, len(part), recipe.max_batch_size)
-    ]
-    wanted = np.concatenate([expected(batch) for batch in batches])
-    answers = {name: np.concatenate([infer(batch) for batch in batches]) for name, infer in clients.items()}
+    part, size = recipe.preprocess().test, recipe.max_batch_size
+    batches = [[each[start : start + size] for each in part.arguments] for start in range(0, len(part), size)]
+    wanted = np.concatenate([expected(*batch) for batch in batches])
+    answers = {name: np.concatenate([infer(*batch) for batch in batches]) for name, infer in clients.items()}
     return Report(
         model=recipe.name,
         rows=len(part),
         differences={name: _largest_difference(answer, wanted) for name, answer in answers.items()},
         scores={name: _scores(recipe, answer, wanted, part) for name, answer in answers.items()},
+        tolerance=recipe.served_tolerance,
     )
 
 
 def _client(recipe: Recipe, protocol: ModuleType, infer: Callable[..., Any]) -> Infer:
     """Make the call for one protocol: the modules of tritonclient have classes of the same names."""
-    (tensor,), (output,) = recipe.inputs, recipe.outputs
+    (output,) = recipe.outputs
 
-    def ask(batch: NDArray[np.float32]) -> NDArray[Any]:
-        content = protocol.InferInput(tensor.name, list(batch.shape), tensor.data_type)
-        content.set_data_from_numpy(batch)
-        answer: NDArray[Any] = infer(recipe.name, [content]).as_numpy(output.name)
+    def ask(*batches: NDArray[Any]) -> NDArray[Any]:
+        contents = [
+            protocol.InferInput(tensor.name, list(batch.shape), tensor.data_type)
+            for tensor, batch in zip(recipe.inputs, batches, strict=True)
+        ]
+        for content, batch in zip(contents, batches, strict=True):
+            content.set_data_from_numpy(batch)
+        answer: NDArray[Any] = infer(recipe.name, contents).as_numpy(output.name)
         return answer
 
     return ask

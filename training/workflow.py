@@ -1,33 +1,35 @@
 """From data to a model that Triton serves: preprocess, build, train, validate, test, export.
 
-`run` follows a recipe and leaves `config.pbtxt`, `1/model.pt` and the model card in a folder of the model's name, then
-returns the card. Called by `python -m training`, by `check` and by the tests.
+`run` follows a recipe and leaves `config.pbtxt`, `1/model.pt` and the model card with its pictures in a folder of the
+model's name, then returns the card. Called by `python -m training`, by `check` and by the tests.
 """
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from training import model_card
+from training import model_card, plots
 from training.dataset import Dataset, Part
-from training.fit import Say, fit, predict
+from training.fit import History, Say, fit, predict
 from training.model_card import ModelCard, sha256
 from training.recipe import Recipe
 from training.reproducible import reproducible
+from training.scores import confusion
 from triton_operator.export import export_torchscript
 from triton_operator.export.config import config_text as text_for
 from triton_operator.export.config import write_config
+from triton_operator.export.examples import make_examples
 
 _MODEL_FILE = "1/model.pt"
 _CONFIG_FILE = "config.pbtxt"
-_LIBRARIES = ("torch", "numpy", "scikit-learn")
+_LIBRARIES = ("torch", "numpy", "scikit-learn", "matplotlib")
 
 
 class NotGoodEnoughError(RuntimeError):
@@ -38,6 +40,16 @@ class NotAsDeclaredError(RuntimeError):
     """A recipe declares other tensors than its module has; the message has both."""
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """A model that is good enough to be exported, and what is known of it."""
+
+    model: nn.Module
+    dataset: Dataset
+    history: History
+    scores: Mapping[str, Mapping[str, float]]
+
+
 def run(recipe: Recipe, repository: Path, say: Say) -> ModelCard:
     """Make one model and export it to `repository`/<its name>, replacing what an earlier run left there."""
     dataset = recipe.preprocess()
@@ -45,21 +57,21 @@ def run(recipe: Recipe, repository: Path, say: Say) -> ModelCard:
     with reproducible(recipe.plan.seed):
         model = recipe.build()
         say(f"build       {recipe.architecture}: {_parameters(model):,} parameters")
-        best_epoch = fit(model, recipe, dataset, lambda line: say(f"train       {line}"))
+        history = fit(model, recipe, dataset, lambda line: say(f"train       {line}"))
         scores = {"validation": score(recipe, model, dataset.validation)}
-        say(f"validate    {_figures(scores['validation'])} with the weights of epoch {best_epoch}")
+        say(f"validate    {_figures(scores['validation'])} with the weights of epoch {history.best_epoch}")
         scores["test"] = score(recipe, model, dataset.test)
         say(f"test        {_figures(scores['test'])}")
-    require_good_enough(recipe, scores["test"])
-    folder = repository / recipe.name
-    card = _export(recipe, model, folder, _facts(recipe, dataset, best_epoch), scores)
-    say(f"export      {folder} ({(folder / _MODEL_FILE).stat().st_size / 1e3:,.0f} kB)")
+        require_good_enough(recipe, scores["test"])
+        card = _export(recipe, _Trained(model, dataset, history, scores), repository)
+    size = model_file(repository, recipe.name).stat().st_size
+    say(f"export      {repository / recipe.name} ({size / 1e3:,.0f} kB)")
     return card
 
 
 def score(recipe: Recipe, model: nn.Module, part: Part) -> dict[str, float]:
     """Measure a model on one part of the data, by each metric of the recipe."""
-    outputs = predict(model, part.inputs)
+    outputs = predict(model, *part.arguments)
     return {metric.name: metric.measure(outputs, part.targets) for metric in recipe.metrics}
 
 
@@ -83,54 +95,83 @@ def model_file(repository: Path, name: str) -> Path:
     return repository / name / _MODEL_FILE
 
 
-def _export(
-    recipe: Recipe,
-    model: nn.Module,
-    folder: Path,
-    facts: Mapping[str, Mapping[str, object]],
-    scores: Mapping[str, Mapping[str, float]],
-) -> ModelCard:
-    _write_model(recipe, model, folder)
+def _export(recipe: Recipe, trained: _Trained, repository: Path) -> ModelCard:
+    folder = repository / recipe.name
+    _write_model(recipe, trained.model, folder)
+    counts = _confusion(recipe, trained)
+    files = [folder / _CONFIG_FILE, folder / _MODEL_FILE, *_draw(recipe, trained.history, counts, folder)]
+    if recipe.companions:
+        files += recipe.companions(repository)
     card = ModelCard(
         model=recipe.name,
         title=recipe.title,
         architecture=recipe.architecture,
-        parameters=_parameters(model),
-        dataset=facts["dataset"],
-        training=facts["training"],
-        scores=scores,
+        parameters=_parameters(trained.model),
+        dataset=_dataset_facts(trained.dataset),
+        training=_training_facts(recipe, trained.history),
+        scores=trained.scores,
         tolerances={metric.name: metric.tolerance for metric in recipe.metrics},
+        classes=list(recipe.classes),
+        confusion=counts,
+        served_tolerance=recipe.served_tolerance,
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-        files={name: sha256(folder / name) for name in (_CONFIG_FILE, _MODEL_FILE)},
+        files={Path(os.path.relpath(path, folder)).as_posix(): sha256(path) for path in files},
     )
     model_card.write(card, folder)
     return card
 
 
 def _write_model(recipe: Recipe, model: nn.Module, folder: Path) -> None:
-    """Export with an example of the declared shape; the module itself says what it gives."""
-    examples = [torch.zeros(2, *tensor.dims) for tensor in recipe.inputs]
+    """Export with examples of the declared types and shapes; the module itself says what it gives."""
+    examples = make_examples(recipe.inputs, batched=recipe.max_batch_size > 0)
     exported = export_torchscript(
-        model, examples, folder.parent, name=recipe.name, max_batch_size=recipe.max_batch_size
+        model,
+        examples[0],
+        folder.parent,
+        name=recipe.name,
+        input_names=[each.name for each in recipe.inputs],
+        output_names=[each.name for each in recipe.outputs],
+        max_batch_size=recipe.max_batch_size,
+        other_examples=examples[1:],
+        trace=recipe.trace,
     )
     if exported.signature != recipe.signature:
         raise NotAsDeclaredError(f"{recipe.name}: the recipe says {recipe.signature}, the module {exported.signature}")
     write_config(recipe.name, exported.signature, folder)
 
 
-def _facts(recipe: Recipe, dataset: Dataset, best_epoch: int) -> dict[str, dict[str, object]]:
-    """Return what the model learned from and how, for its card."""
-    plan = {name: value for name, value in asdict(recipe.plan).items() if name != "report_every"}
+def _confusion(recipe: Recipe, trained: _Trained) -> list[list[int]]:
+    """Count what a classifier takes for what in the test part; nothing for other models."""
+    if not recipe.classes:
+        return []
+    test = trained.dataset.test
+    counts: list[list[int]] = confusion(predict(trained.model, *test.arguments), test.targets).tolist()
+    return counts
+
+
+def _draw(recipe: Recipe, history: History, counts: Sequence[Sequence[int]], folder: Path) -> list[Path]:
+    """Draw the pictures of the model card and return their files."""
+    curve, matrix = folder / plots.LEARNING_CURVE, folder / plots.CONFUSION_MATRIX
+    plots.draw_learning_curve(history, curve)
+    if not counts:
+        return [curve]
+    plots.draw_confusion(counts, recipe.classes, matrix)
+    return [curve, matrix]
+
+
+def _dataset_facts(dataset: Dataset) -> dict[str, object]:
     return {
-        "dataset": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "licence": dataset.licence,
-            "rows": dataset.rows(),
-            "remarks": dataset.remarks,
-        },
-        "training": {**plan, "best_epoch": best_epoch, "augmentation": recipe.augmentation},
+        "name": dataset.name,
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "rows": dataset.rows(),
+        "remarks": dataset.remarks,
     }
+
+
+def _training_facts(recipe: Recipe, history: History) -> dict[str, object]:
+    plan = {name: value for name, value in asdict(recipe.plan).items() if name != "report_every"}
+    return {**plan, "best_epoch": history.best_epoch, "augmentation": recipe.augmentation}
 
 
 def _parameters(model: nn.Module) -> int:

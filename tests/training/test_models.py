@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from training import MODELS, REPOSITORY, digits, torchscript
+from training import MODELS, REPOSITORY, torchscript
 from training.__main__ import main
+from training.augment import shift
+from training.check import measure
 from training.digits_data import load, resize
 from training.fit import predict
-from training.recipe import Recipe
+from training.recipes import find
 from training.workflow import config_text, model_file
 
 pytestmark = pytest.mark.training
@@ -24,35 +25,39 @@ _TEST_MODELS = Path(__file__).parent.parent / "models"
 _ROOT = REPOSITORY.parent
 
 
-def _recipe(name: str) -> Recipe:
-    recipe: Recipe = importlib.import_module(f"training.{name}").RECIPE
-    return recipe
+_QUICK = [name for name in MODELS if not find(name).slow]
 
 
-@pytest.mark.timeout(900)  # A minute of one quiet core; several when others compute beside it.
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.timeout(900)  # 20 s of one quiet core; several times that when others compute beside it.
+@pytest.mark.parametrize("name", _QUICK)
 def test_retraining_gives_the_scores_of_the_model_card(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command that the card names says so itself."""
+    """The command that the card names says so itself; `make models` does it with the slow ones."""
     assert main([name, "--check"]) == 0
     assert "retraining gives the scores of the model card" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_the_committed_file_has_the_scores_of_its_card(name: str) -> None:
+    """On the parts of the data that it has not learned from."""
+    assert measure(name, REPOSITORY) == []
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_file_answers_as_pytorch(name: str) -> None:
     """TorchScript from the repository against the Python module, on the whole test part."""
-    recipe = _recipe(name)
+    recipe = find(name)
     path = model_file(REPOSITORY, name)
-    inputs = recipe.preprocess().test.inputs
-    eager = predict(torchscript.load_eager(recipe.build, path), inputs)
-    scripted = predict(torchscript.load(path), inputs)
-    assert eager.shape == (len(inputs), *recipe.outputs[0].dims)
-    assert np.max(np.abs(eager - scripted)) <= 1e-5
+    arguments = recipe.preprocess().test.arguments
+    eager = predict(torchscript.load_eager(recipe.build, path), *arguments)
+    scripted = predict(torchscript.load(path), *arguments)
+    assert eager.shape == (len(arguments[0]), *recipe.outputs[0].dims)
+    assert np.max(np.abs(eager - scripted)) <= recipe.served_tolerance
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_committed_configuration_is_the_one_of_the_recipe(name: str) -> None:
     """Nobody edited it by hand."""
-    assert (REPOSITORY / name / "config.pbtxt").read_text(encoding="utf-8") == config_text(_recipe(name))
+    assert (REPOSITORY / name / "config.pbtxt").read_text(encoding="utf-8") == config_text(find(name))
 
 
 def test_linear_regression_continues_the_line() -> None:
@@ -81,7 +86,7 @@ def test_shifted_pictures_are_the_same_picture_elsewhere() -> None:
     """No ink is lost within two pixels of the edge, and the places differ."""
     images = torch.zeros(50, 1, 28, 28)
     images[:, :, 10:18, 10:18] = 1
-    shifted = digits.shift(images, torch.Generator().manual_seed(1))
+    shifted = shift(images, torch.Generator().manual_seed(1))
     assert shifted.shape == images.shape
     assert shifted.sum(dim=(1, 2, 3)).tolist() == [64] * 50
     places = {(int(each[0].sum(1).argmax()), int(each[0].sum(0).argmax())) for each in shifted}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training import linear_regression
+from training import digits, linear_regression
 from training.verify import Report, compare, main
 
 pytestmark = pytest.mark.training
@@ -29,7 +29,7 @@ def test_the_same_answers_pass() -> None:
     report = _compare(lambda values: values + np.float32(1e-6))
     assert report.passed
     assert report.rows == 2
-    assert report.scores["HTTP"] == {"mse": 0}
+    assert report.scores["HTTP"] == {"mse": 0, "r2": 1}
     http, grpc = report.lines()
     assert http.startswith("linear_regression over HTTP: 2 rows, largest difference from PyTorch 0 (same")
     assert "over gRPC" in grpc
@@ -60,8 +60,6 @@ def test_large_test_parts_are_sent_in_batches_the_model_takes() -> None:
     def infer(batch: NDArray[np.float32]) -> NDArray[Any]:
         sizes.append(len(batch))
         return np.zeros((len(batch), 10), dtype=np.float32)
-
-    from training import digits
 
     assert compare(digits.RECIPE, {"HTTP": infer}, lambda batch: np.zeros((len(batch), 10))).rows == 355
     assert sizes == [64, 64, 64, 64, 64, 35]

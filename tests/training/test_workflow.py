@@ -82,12 +82,14 @@ def test_training_ends_with_the_weights_that_validated_best() -> None:
     with reproducible(1):
         model = recipe.build()
         before = predict(model, dataset.validation.inputs)
-        best = fit(model, recipe, dataset, _silent)
+        history = fit(model, recipe, dataset, _silent)
     losses = [
         float(np.mean((each - dataset.validation.targets) ** 2))
         for each in (before, predict(model, dataset.validation.inputs))
     ]
-    assert best == 1
+    assert history.best_epoch == 1
+    assert history.validation[0] == min(history.validation)
+    assert len(history.train) == len(history.validation) == 5
     assert losses[1] < 10 * losses[0]
 
 

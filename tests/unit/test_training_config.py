@@ -45,7 +45,7 @@ def test_committed_models_declare_what_triton_needs(name: str) -> None:
     assert config.name == name
     assert config.backend == "pytorch"
     assert config.max_batch_size == 64
-    assert [(each.name, each.data_type) for each in config.input] == [("INPUT__0", model_config_pb2.TYPE_FP32)]
+    assert [each.name for each in config.input] == [f"INPUT__{index}" for index in range(len(config.input))]
     assert [(each.name, each.data_type) for each in config.output] == [("OUTPUT__0", model_config_pb2.TYPE_FP32)]
     assert [each.kind for each in config.instance_group] == [model_config_pb2.ModelInstanceGroup.KIND_AUTO]
 

@@ -9,6 +9,7 @@ import pytest
 
 from training import digits_data
 from training.dataset import Part
+from training.split import stratified
 
 
 def test_every_digit_is_in_exactly_one_part() -> None:
@@ -29,7 +30,7 @@ def test_each_part_has_all_digits_at_the_same_share() -> None:
 
 def test_the_split_never_changes() -> None:
     """Whoever changes it compares scores of different tests: model cards and this sum must then be made anew."""
-    rows = digits_data.split(np.arange(1797, dtype=np.int64) % 10)
+    rows = stratified(np.arange(1797, dtype=np.int64) % 10)
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()
     assert digest == "6a36b76c71c19028111f55ba24f1a310fc629fba62a8bf966a599c0b8eb1a6be"
 
@@ -40,6 +41,17 @@ def test_pictures_are_what_the_model_takes() -> None:
     assert images.shape == (355, 1, 28, 28)
     assert images.dtype == np.float32
     assert (images.min(), images.max()) == (0, 1)
+
+
+def test_sequences_are_the_same_digits_line_by_line() -> None:
+    """Ten lines of ten pixels: the scanned eight in a frame of paper, in the same order as the pictures."""
+    sequences, pictures = digits_data.load_sequences().test, digits_data.load().test
+    assert sequences.inputs.shape == (355, 10, 10)
+    assert sequences.inputs.dtype == np.float32
+    assert np.array_equal(sequences.targets, pictures.targets)
+    inner = sequences.inputs[:, 1:-1, 1:-1]
+    assert np.array_equal(digits_data.resize(inner, 28), pictures.inputs[:, 0])
+    assert sequences.inputs.sum() == inner.sum()
 
 
 def test_a_short_list_of_unseen_digits_starts_the_long_one() -> None:

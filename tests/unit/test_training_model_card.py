@@ -21,6 +21,9 @@ def _card(**changes: object) -> ModelCard:
         training={"seed": 1},
         scores={"validation": {"accuracy": 0.98}, "test": {"accuracy": 0.97}},
         tolerances={"accuracy": 0.01},
+        classes=["no", "yes"],
+        confusion=[[3, 1], [0, 3]],
+        served_tolerance=1e-5,
         libraries={"torch": "2"},
         files={"1/model.pt": "0" * 64},
     )
@@ -66,14 +69,19 @@ def test_what_is_no_card_is_named_with_what_to_do(tmp_path: Path, content: str |
 def test_scores_within_the_tolerance_are_the_same() -> None:
     """Another processor may turn one digit of a hundred."""
     measured = _card(scores={"validation": {"accuracy": 0.975}, "test": {"accuracy": 0.979}})
-    assert model_card.differences(_card(), measured) == []
+    assert model_card.differences(_card(), measured.scores) == []
+
+
+def test_a_score_that_is_missing_is_told() -> None:
+    """As no number."""
+    assert "retraining gave nan" in model_card.differences(_card(), {"validation": {"accuracy": 0.98}})[0]
 
 
 @pytest.mark.parametrize("reached", [0.95, 0.99, float("nan")])
 def test_scores_beyond_the_tolerance_are_told(reached: float) -> None:
     """Worse, better or no number: the card does not describe this model."""
     measured = _card(scores={"validation": {"accuracy": 0.98}, "test": {"accuracy": reached}})
-    (sentence,) = model_card.differences(_card(), measured)
+    (sentence,) = model_card.differences(_card(), measured.scores)
     assert sentence == f"test accuracy: the model card says 0.97, retraining gave {reached:g} (tolerance 0.01)"
 
 
@@ -92,7 +100,8 @@ def test_committed_models_are_those_of_their_cards(name: str) -> None:
     """Every file has the sum that its card says, and the card is the model's own."""
     card = model_card.read(REPOSITORY / name)
     assert card.model == name
-    assert set(card.files) == {"config.pbtxt", "1/model.pt"}
+    assert {"config.pbtxt", "1/model.pt", "learning_curve.png"} <= set(card.files)
+    assert ("confusion_matrix.png" in card.files) is bool(card.classes)
     assert model_card.damaged_files(card, REPOSITORY / name) == []
 
 
@@ -103,6 +112,23 @@ def test_committed_scores_are_good() -> None:
     assert model_card.read(REPOSITORY / "linear_regression").scores["test"]["mse"] <= 1e-4
 
 
-def test_committed_models_are_small() -> None:
-    """They are stored with the source for ever."""
-    assert sum((REPOSITORY / name / "1/model.pt").stat().st_size for name in MODELS) < 2_000_000
+def test_the_model_repository_is_small() -> None:
+    """It is stored with the source for ever, and each picture of a card is fetched by whoever looks at it."""
+    files = [path for path in REPOSITORY.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 20_000_000
+    assert [path for path in files if path.suffix == ".png" and path.stat().st_size > 25_000] == []
+
+
+def test_a_card_counts_what_was_taken_for_what() -> None:
+    """All of the test part, and as many right ones as its accuracy says."""
+    card = model_card.read(REPOSITORY / "digits")
+    counts = [sum(row) for row in card.confusion]
+    right = sum(row[index] for index, row in enumerate(card.confusion))
+    assert sum(counts) == card.dataset["rows"]["test"]
+    assert right / sum(counts) == card.scores["test"]["accuracy"]
+
+
+def test_a_card_shows_its_pictures(tmp_path: Path) -> None:
+    """They lie beside it."""
+    model_card.write(_card(files={"learning_curve.png": "0" * 64, "1/model.pt": "0" * 64}), tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8").endswith("\n\n![Learning curve](learning_curve.png)\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.scores import Metric, accuracy, macro_f1, mean_squared_error
+from training.scores import Metric, accuracy, confusion, f1, macro_f1, mean_squared_error, r_squared
 
 _PROBABILITIES = np.array([[0.9, 0.1, 0], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0, 0, 1]], dtype=np.float32)
 _LABELS = np.array([0, 1, 1, 2])
@@ -24,6 +24,48 @@ def test_macro_f1_is_the_mean_over_classes() -> None:
 def test_a_class_that_nobody_has_counts_as_zero() -> None:
     """The score says that nothing is known of it, instead of dividing by zero."""
     assert macro_f1(np.array([[1, 0]], dtype=np.float32), np.array([0])) == 0.5
+
+
+def test_one_probability_chooses_between_two_classes() -> None:
+    """From one half on it is the second. F1 is that of the second: one found, one missed, one too many."""
+    probabilities, labels = np.array([[0.5], [0.9], [0.2], [0.1]], dtype=np.float32), np.array([1, 0, 1, 0])
+    assert accuracy(probabilities, labels) == 0.5
+    assert f1(probabilities, labels) == pytest.approx(2 / 4)
+    assert confusion(probabilities, labels).tolist() == [[1, 1], [1, 1]]
+
+
+def test_f1_of_one_class_is_not_asked_of_three() -> None:
+    """Nobody knows which one is meant."""
+    with pytest.raises(ValueError, match="two classes, not 3: use macro_f1"):
+        f1(_PROBABILITIES, _LABELS)
+
+
+def test_padding_does_not_count() -> None:
+    """Answers per token: of three tokens one is padding, and one of the others is right."""
+    probabilities = np.array([[[1, 0], [1, 0], [0, 1]]], dtype=np.float32)
+    labels = np.array([[0, 1, -100]])
+    assert accuracy(probabilities, labels) == 0.5
+    assert macro_f1(probabilities, labels) == pytest.approx((2 / 3 + 0) / 2)
+    assert confusion(probabilities, labels).tolist() == [[1, 0], [1, 0]]
+
+
+def test_labels_of_another_shape_are_refused() -> None:
+    """[4, 1] would quietly be stretched."""
+    with pytest.raises(ValueError, match=r"labels have \(4, 1\)"):
+        accuracy(_PROBABILITIES, _LABELS[:, None])
+
+
+def test_confusion_has_a_row_for_each_actual_class() -> None:
+    """One of the second class was taken for the first."""
+    assert confusion(_PROBABILITIES, _LABELS).tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+
+
+def test_r_squared_is_one_for_the_truth_and_zero_for_the_mean() -> None:
+    """And falls below for worse."""
+    targets = np.array([[1], [2], [3]], dtype=np.float32)
+    assert r_squared(targets, targets) == 1
+    assert r_squared(np.full_like(targets, 2), targets) == 0
+    assert r_squared(-targets, targets) < 0
 
 
 def test_mean_squared_error_refuses_shapes_that_would_be_stretched() -> None:

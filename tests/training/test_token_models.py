@@ -1,0 +1,130 @@
+"""What the workflow does for models of another kind: whole numbers in, several inputs, an answer per token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training import model_card, torchscript
+from training.dataset import Dataset, Part
+from training.fit import predict
+from training.losses import IGNORED, cross_entropy
+from training.recipe import Plan, Recipe
+from training.scores import Metric, accuracy, macro_f1
+from training.verify import compare
+from training.workflow import run
+from triton_operator.triton.signature import Tensor
+from triton_operator.triton.torchscript import read_signature
+
+pytestmark = pytest.mark.training
+
+_TOKENS, _LENGTH = 8, 4
+
+
+class _OddOrEven(nn.Module):
+    """Token numbers and a mask, both [batch, length] -> [batch, length, 2]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(_TOKENS, 4)
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits = self.linear(self.embedding(tokens)) * mask.unsqueeze(-1)
+        if self.training:
+            return logits  # type: ignore[no-any-return]
+        return torch.softmax(logits, dim=-1)
+
+
+def _part(seed: int) -> Part:
+    tokens = np.random.default_rng(seed).integers(0, _TOKENS, (20, _LENGTH), dtype=np.int64)
+    mask = np.ones_like(tokens, dtype=np.int32)
+    mask[:, -1] = 0
+    return Part(tokens, np.where(mask, tokens % 2, IGNORED), (mask,))
+
+
+def _written_beside(repository: Path) -> Sequence[Path]:
+    path = repository / "tokens_labels" / "labels.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("even\nodd\n")
+    return [path]
+
+
+_RECIPE = Recipe(
+    name="tokens",
+    title="Odd or even",
+    architecture="embedding 4 -> dense 2, softmax",
+    preprocess=lambda: Dataset("numbers", "here", "Apache-2.0", _part(1), _part(2), _part(3)),
+    build=_OddOrEven,
+    loss=cross_entropy,
+    plan=Plan(seed=1, epochs=60, batch_size=5, optimizer="Adam", learning_rate=0.05, report_every=60),
+    metrics=(
+        Metric("accuracy", accuracy, better="higher", required=0.95, tolerance=0),
+        Metric("f1", macro_f1, better="higher", required=0.95, tolerance=0),
+    ),
+    inputs=(Tensor("INPUT__0", "INT64", (_LENGTH,)), Tensor("INPUT__1", "INT32", (_LENGTH,))),
+    outputs=(Tensor("OUTPUT__0", "FP32", (_LENGTH, 2)),),
+    max_batch_size=8,
+    classes=("even", "odd"),
+    companions=_written_beside,
+)
+
+
+def _silent(line: str) -> None:
+    """Take a line of progress."""
+
+
+def test_a_model_with_two_integer_inputs_learns_and_is_exported(tmp_path: Path) -> None:
+    """Padding is neither learned nor counted: three of four tokens are."""
+    card = run(_RECIPE, tmp_path, _silent)
+    assert card.scores["test"] == {"accuracy": 1, "f1": 1}
+    assert sum(sum(row) for row in card.confusion) == 20 * (_LENGTH - 1)
+    assert read_signature(tmp_path / "tokens" / "1" / "model.pt") == _RECIPE.signature
+
+
+def test_tracing_gives_the_same_model(tmp_path: Path) -> None:
+    """For what cannot be scripted."""
+    card = run(replace(_RECIPE, trace=True), tmp_path, _silent)
+    assert card.scores["test"]["accuracy"] == 1
+
+
+def test_files_beside_a_model_are_in_its_card(tmp_path: Path) -> None:
+    """One that was changed is noticed."""
+    card = run(_RECIPE, tmp_path, _silent)
+    assert model_card.damaged_files(card, tmp_path / "tokens") == []
+    (tmp_path / "tokens_labels" / "labels.txt").write_text("odd\neven\n")
+    (problem,) = model_card.damaged_files(card, tmp_path / "tokens")
+    assert "../tokens_labels/labels.txt: not the file" in problem
+
+
+def test_every_input_is_sent_in_the_same_batches(tmp_path: Path) -> None:
+    """Whoever verifies a served model gets tokens and mask of the same rows."""
+    run(_RECIPE, tmp_path, _silent)
+    eager = torchscript.load_eager(_OddOrEven, tmp_path / "tokens" / "1" / "model.pt")
+    sent: list[tuple[int, ...]] = []
+
+    def infer(tokens: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+        sent.append((*tokens.shape, *mask.shape))
+        return predict(eager, tokens, mask)
+
+    report = compare(_RECIPE, {"HTTP": infer}, infer)
+    assert report.passed
+    assert report.scores["HTTP"]["accuracy"] == 1
+    assert sent[: len(sent) // 2] == [(8, 4, 8, 4), (8, 4, 8, 4), (4, 4, 4, 4)]
+
+
+@pytest.mark.parametrize(("allowed", "passed"), [(1e-5, False), (1e-2, True)])
+def test_a_recipe_says_how_far_served_answers_may_differ(allowed: float, *, passed: bool) -> None:
+    """Reduced precision needs more than a sum in another order."""
+    wanted = np.zeros((8, _LENGTH, 2), dtype=np.float32)
+    recipe = replace(_RECIPE, served_tolerance=allowed)
+    report = compare(recipe, {"HTTP": lambda *a: wanted[: len(a[0])] + 1e-3}, lambda *a: wanted[: len(a[0])])
+    assert report.passed is passed

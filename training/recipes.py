@@ -1,0 +1,14 @@
+"""Finds the recipe of a model by its name. Whatever works on models by name calls it. Needs torch."""
+
+from __future__ import annotations
+
+import importlib
+
+from training import MODELS
+from training.recipe import Recipe
+
+
+def find(name: str) -> Recipe:
+    """Return the recipe called `name`; raises KeyError for a model that `MODELS` does not have."""
+    module = importlib.import_module(f"training.{MODELS[name]}")
+    return next(each for each in vars(module).values() if isinstance(each, Recipe) and each.name == name)
