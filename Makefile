@@ -63,6 +63,10 @@ e2e:  ## A real node, a real Triton, real clients: minutes.
 	@$(PREFLIGHT) test
 	@$(DEV) pytest tests/e2e
 
+.PHONY: models
+models:  ## Train every model again from nothing and compare with its card: 15 minutes on two cores.
+	@$(DEV) python -m training all --check
+
 .PHONY: cluster-up
 cluster-up:  ## A local cluster (CLUSTER=current|kind|native chooses which).
 	@$(PREFLIGHT) demo

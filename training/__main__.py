@@ -3,14 +3,14 @@
     python -m training digits                 train, evaluate and export to model_repository/digits
     python -m training digits --output DIR    the same, exported to DIR/digits
     python -m training digits --check         retrain into a temporary folder and compare with the model card
+    python -m training all [--check]          the same for every model, as many at a time as there are processors
 
-Exit codes: 0 done, 1 the model is not good enough or differs from its card, 2 wrong arguments or nothing to train with.
+Exit codes: 0 done, 1 a model is not good enough or differs from its card, 2 wrong arguments or nothing to train with.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 import time
 from collections.abc import Sequence
@@ -23,18 +23,39 @@ if TYPE_CHECKING:
     from training.recipe import Recipe
 
 
+_ALL = "all"
+"""Stands for every model."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     start = time.monotonic()
     try:
-        recipe: Recipe = importlib.import_module(f"training.{options.model}").RECIPE
-        code = _check(recipe, options.output) if options.check else _train(recipe, options.output)
+        code = _all(options) if options.model == _ALL else _one(options)
     except ModuleNotFoundError as error:
         _complain(f"training needs the package {error.name}: pip install 'triton-operator[training]'")
         return 2
     _say(f"{time.monotonic() - start:.1f} s")
     return code
+
+
+def _one(options: argparse.Namespace) -> int:
+    from training.recipes import find
+
+    recipe = find(options.model)
+    return _check(recipe, options.output) if options.check else _train(recipe, options.output)
+
+
+def _all(options: argparse.Namespace) -> int:
+    from training.together import make_all, table
+
+    outcomes = make_all(tuple(MODELS), options.output, keep=not options.check)
+    _say("\n".join(table(outcomes)))
+    problems = [f"{each.model}: {problem}" for each in outcomes for problem in each.problems]
+    for each in problems:
+        _complain(each)
+    return 1 if problems else 0
 
 
 def _train(recipe: Recipe, repository: Path) -> int:
@@ -67,11 +88,11 @@ def _check(recipe: Recipe, repository: Path) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Train, evaluate and export one model: preprocess, build, train, validate, test, export.",
+        description="Train, evaluate and export models: preprocess, build, train, validate, test, export.",
     )
     parser.add_argument(
         "model",
-        choices=MODELS,
+        choices=(*sorted(MODELS), _ALL),
         type=lambda name: name.replace("-", "_"),
         help="which model: %(choices)s",
         metavar="MODEL",
