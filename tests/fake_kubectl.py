@@ -20,15 +20,22 @@ import os, pathlib, signal, sys
 folder = pathlib.Path({folder!r})
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
-verbs = [word for word in sys.argv[1:] if word in ("get", "port-forward")]
-kinds = [word.split(".")[0] for word in sys.argv[1:] if word in ("pods",) or "." in word and word.startswith("model")]
-name = "-".join(verbs + kinds + ["watch"] * ("--watch" in sys.argv))
+words = sys.argv[1:]
+verb = next((word for word in words if word in ("get", "port-forward", "logs", "auth", "version", "config")), "")
+rest = words[words.index(verb) + 1 :] if verb else []
+if verb == "get":
+    kind = "children" if "," in rest[0] else rest[0].split(".")[0]
+    name = "-".join(["get", kind] + ["watch"] * ("--watch" in words))
+elif verb == "logs":
+    name = "-".join(["logs", rest[0], rest[rest.index("-c") + 1]])
+else:
+    name = verb
 if (folder / (name + ".stderr")).exists():
     sys.stderr.write((folder / (name + ".stderr")).read_text())
     sys.exit(1)
 sys.stdout.write((folder / name).read_text())
 sys.stdout.flush()
-if "port-forward" in sys.argv or "--watch" in sys.argv:
+if {{"port-forward", "--watch", "--follow"}} & set(words):
     signal.pause()
 """
 
@@ -62,6 +69,10 @@ class FakeKubectl:
     def forward(self, address: str) -> None:
         """Make `port-forward` say that it forwards this address."""
         (self.folder / "port-forward").write_text(f"Forwarding from {address} -> 8000\n")
+
+    def write(self, answer: str, text: str) -> None:
+        """Make `answer`, such as `get-nodes` or `logs-POD-CONTAINER`, print this text."""
+        (self.folder / answer).write_text(text)
 
     def fail(self, answer: str, stderr: str) -> None:
         """Make `answer`, such as `get-modeldeployments` or `port-forward`, end with this complaint."""

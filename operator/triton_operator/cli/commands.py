@@ -20,7 +20,8 @@ COMMANDS = {
     "lint": "Find what would keep models from being served, without a cluster.",
     "export": "Make a TorchScript file with its signature out of a PyTorch module.",
     "status": "Say whether a deployment serves every model, and if it does not, why.",
-    "infer": "Ask a deployment for one prediction and print its outputs.",
+    "infer": "Ask a deployment with pictures, texts, tables or JSON.",
+    "logs": "Print what the containers of a deployment wrote, and follow them.",
     "completion": "Print a script that completes commands and names in a shell.",
 }
 """In the order of the help."""

@@ -10,7 +10,7 @@ import subprocess
 
 import typer
 
-from triton_operator.api.names import GROUP, PLURAL
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.kubectl import Kubectl
 
@@ -23,6 +23,14 @@ def complete_deployments(ctx: typer.Context, incomplete: str) -> list[str]:
     namespace = ctx.params.get("namespace")
     place = ["--namespace", namespace] if namespace else []
     return _names(ctx, incomplete, "get", f"{PLURAL}.{GROUP}", *place, "-o", "name")
+
+
+def complete_pods(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Pods of the deployment that the line names."""
+    namespace, name = ctx.params.get("namespace"), ctx.params.get("name")
+    place = ["--namespace", namespace] if namespace else []
+    chosen = ["-l", f"{LABEL_DEPLOYMENT}={name}"] if name else []
+    return _names(ctx, incomplete, "get", "pods", *chosen, *place, "-o", "name")
 
 
 def complete_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:

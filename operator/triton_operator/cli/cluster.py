@@ -1,0 +1,92 @@
+"""What commands read from the cluster: one kubectl for each question, however many objects it is about.
+
+Enters: kinds, names, selectors. Leaves: the JSON of objects, now or with every change. All of it through the user's own
+kubectl (`sdk.kubectl`), whose sentences become our errors.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
+from triton_operator.cli.progress import waiting
+from triton_operator.sdk.errors import SdkError, Unreachable
+from triton_operator.sdk.kubectl import Kubectl, Object, explain
+
+DEPLOYMENTS = f"{PLURAL}.{GROUP}"
+REQUEST_SECONDS = 20
+"""For one request; over a bad link a list of some hundred pods takes a few seconds."""
+
+
+@dataclass
+class Found:
+    """Objects, and what kubectl said about those that it could not give."""
+
+    items: list[Object] = field(default_factory=list)
+    complaint: SdkError | None = None
+
+
+def place(namespace: str) -> list[str]:
+    """The options for a namespace, the context's own when it is empty."""
+    return ["--namespace", namespace] if namespace else []
+
+
+def selector(deployment: str) -> list[str]:
+    """The options that select what belongs to a ModelDeployment."""
+    return ["-l", f"{LABEL_DEPLOYMENT}={deployment}"]
+
+
+def read(kubectl: Kubectl, *arguments: str, what: str) -> Found:
+    """Run `kubectl get …` once. Objects that it has are given even where it complains about others."""
+    command = kubectl.command("get", *arguments, "-o", "json", f"--request-timeout={REQUEST_SECONDS}s")
+    with waiting(what):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    complaint = explain(done.stderr) if done.returncode else None
+    answer: Any = None
+    with suppress(json.JSONDecodeError):
+        answer = json.loads(done.stdout) if done.stdout.strip() else None
+    if not isinstance(answer, dict):
+        raise complaint or Unreachable(f"kubectl gave no JSON for {what}, but {done.stdout[:80]!r}")
+    items = answer["items"] if str(answer.get("kind", "List")).endswith("List") else [answer]
+    return Found(items, complaint)
+
+
+def pods_of(kubectl: Kubectl, deployment: str, namespace: str) -> list[Object]:
+    """The pods of a deployment; where it has none, that it exists at all is made sure. Raises NotFound and others."""
+    found = read(kubectl, "pods", *selector(deployment), *place(namespace), what=f"the pods of {deployment}")
+    if found.complaint:
+        raise found.complaint
+    if not found.items:
+        kubectl.deployment(deployment, namespace)
+    return sorted(found.items, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def watch(kubectl: Kubectl, *arguments: str) -> Iterator[Object]:
+    """Yield objects as they are and change, until kubectl or the API server ends it; closing it ends kubectl."""
+    command = kubectl.command("get", *arguments, "--watch", "-o", "json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield from _documents(process)
+        finally:
+            process.terminate()
+
+
+def _documents(process: subprocess.Popen[str]) -> Iterator[Object]:
+    """Each object ends with a brace in the first column; a list of those that are there may come first."""
+    text: list[str] = []
+    for line in process.stdout or ():
+        text.append(line)
+        if line.startswith("}"):
+            with suppress(json.JSONDecodeError):
+                yield json.loads("".join(text))
+            text = []
+
+
+def names(items: Sequence[Object]) -> list[str]:
+    """Their names."""
+    return [str(item["metadata"]["name"]) for item in items]
