@@ -1,45 +1,59 @@
-"""`tritonctl infer`: one prediction from a deployment, to see that it answers and what.
+"""`tritonctl infer`: predictions from a deployment, out of what one has at hand.
 
-Enters: a name and a KServe v2 request file. Leaves: the output tensors.
+Enters: a name, and pictures, texts, a table or JSON. Leaves: the output tensors.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triton_operator.cli.failures import Misused
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
 from triton_operator.cli.output import console, print_data, table
+from triton_operator.cli.progress import waiting
+from triton_operator.cli.server import Server
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
     from triton_operator.sdk.client import Prediction
-    from triton_operator.sdk.kubectl import Kubectl
     from triton_operator.sdk.tensors import Array
 
 EPILOG = """\b
 Examples:
-  tritonctl infer linear-regression --input request.json
-  tritonctl infer digits -n models -i digit.json --protocol grpc -o json
+  tritonctl infer digits --input seven.png
+  tritonctl infer sentiment --text 我爱你 --text "what a waste of time"
+  tritonctl infer diabetes --input patients.csv -o json
+  tritonctl infer linear-regression --input request.json --protocol grpc
+  echo '[[5, 6]]' | tritonctl infer linear-regression --input -
 \b
-A request file:
-  {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
+What a file is shows by its content, then by its ending:
+  PNG, JPEG  one picture; repeat --input for a batch. Grey or RGB, resized, 0 to 1, as the model declares
+  text       one text a line, for a model that takes BYTES
+  CSV        one row a line; columns called like the inputs, or all of them in order for one input
+  JSON       lists for the one input, {"name": lists} for several, or a whole request of the KServe v2 protocol:
+             {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
 """
 _SHOWN = 10
+_MOST_ROWS = 50
 
 
 def infer(
     name: Name,
-    input_file: Annotated[
-        Path, typer.Option("--input", "-i", metavar="FILE", help="JSON of a KServe v2 inference request.")
-    ],
+    input_files: Annotated[
+        list[Path] | None,
+        typer.Option("--input", "-i", metavar="FILE", help="Picture, text, CSV or JSON; - is standard input."),
+    ] = None,
+    texts: Annotated[
+        list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="A text; repeat it for a batch.")
+    ] = None,
     namespace: Namespace = "",
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="MODEL", help="Model to ask; needed when there are several.")
     ] = "",
+    invert: Annotated[bool, typer.Option("--invert", help="Dark on light becomes light on dark, in pictures.")] = False,
     protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
     output: Output = Format.TABLE,
     url: Annotated[
@@ -51,30 +65,23 @@ def infer(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Ask a deployment for one prediction and print its outputs.
+    """Ask a deployment for predictions and print its outputs.
 
     Exit status 1 when the model refuses, 2 when the file cannot be sent, 3 when nothing answers.
     """
+    from triton_operator.cli.inputs.given import read_given
     from triton_operator.sdk.client import Client
-    from triton_operator.sdk.tensors import read_request
 
-    request = read_request(input_file)
-    cluster = kubectl(kubeconfig, context)
-    asked = model or request.model or (name if url else only_model(cluster, name, namespace))
-    with Client(name, namespace, protocol=protocol, url=url, kubectl=cluster, timeout=timeout) as client:
-        prediction = client.infer(asked, request.inputs, request.outputs)
+    with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
+        chosen = cache(lambda: server.choose_model(model))
+        request = read_given(input_files or [], texts or [], lambda: server.model(chosen()), invert=invert)
+        asked = model or request.model or chosen()
+        with Client(name, url=server.address, protocol=protocol, timeout=timeout) as client, waiting(f"{asked} works"):
+            prediction = client.infer(asked, request.inputs, request.outputs)
     if output is Format.TABLE:
         _print(prediction, protocol)
     else:
         print_data(to_data(prediction), output)
-
-
-def only_model(cluster: Kubectl, name: str, namespace: str) -> str:
-    """The deployment's one model; raises Misused when there is a choice to make."""
-    models = [str(model["name"]) for model in cluster.deployment(name, namespace)["spec"]["models"]]
-    if len(models) > 1:
-        raise Misused(f"--model: {name} serves several; choose one of {', '.join(models)}")
-    return models[0]
 
 
 def to_data(prediction: Prediction) -> dict[str, Any]:
@@ -91,16 +98,25 @@ def to_data(prediction: Prediction) -> dict[str, Any]:
 def _print(prediction: Prediction, protocol: Protocol) -> None:
     from triton_operator.sdk.tensors import data_type
 
-    rows = [
-        (name, data_type(array, name), "x".join(map(str, array.shape)), _values(name, array))
-        for name, array in prediction.outputs.items()
-    ]
     out = console()
+    rows = [
+        (name, data_type(array, name), "x".join(map(str, array.shape)), values)
+        for name, array in prediction.outputs.items()
+        for values in _lines(name, array)
+    ]
     out.print(table(["OUTPUT", "TYPE", "SHAPE", "VALUES"], rows))
     milliseconds = prediction.seconds * 1000
     out.print(
         f"\n{prediction.model} version {prediction.version} answered over {protocol.name} in {milliseconds:.1f} ms"
     )
+
+
+def _lines(name: str, array: Array) -> list[str]:
+    """The values, a line for each row of a batch."""
+    if array.ndim < 2 or len(array) < 2:  # noqa: PLR2004 - rows of values; else there is one line.
+        return [_values(name, array)]
+    lines = [_values(name, row) for row in array[:_MOST_ROWS]]
+    return [*lines, f"… ({len(array)} rows)"] if len(array) > _MOST_ROWS else lines
 
 
 def _values(name: str, array: Array) -> str:

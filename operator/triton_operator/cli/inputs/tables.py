@@ -1,0 +1,105 @@
+"""CSV as tensors: a line for each row of the batch, columns by name or all together.
+
+Enters: the text of a file, and the model. Leaves: an array for each input. Columns called like inputs go there; a model
+of one input may take all columns at once, in their order.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from triton_operator.cli.failures import Misused
+from triton_operator.cli.inputs.declared import FREE, Model, Tensor, numpy_type, stack
+from triton_operator.cli.inputs.texts import decoded
+from triton_operator.sdk.tensors import Array
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def read_table(content: bytes, model: Model, source: str) -> dict[str, Array]:
+    """The table as the model's inputs; raises Misused that names line and column."""
+    lines = _lines(decoded(content, source), source)
+    heads = None if _all_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
+    rows = lines if heads is None else lines[1:]
+    if not rows:
+        raise Misused(f"{source}: has a line of names and no row")
+    width = len(lines[0][1])
+    for number, cells in rows:
+        if len(cells) != width:
+            raise Misused(f"{source}: line {number} has {len(cells)} columns, the first line {width}")
+    columns = _columns(heads, width, model, source)
+    titles = heads or [str(index + 1) for index in range(width)]
+    return {
+        tensor.name: stack([_row(cells, at, tensor, titles, f"{source}: line {number}") for number, cells in rows],
+                           tensor, source)
+        for tensor, at in columns
+    }  # fmt: skip
+
+
+def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
+    """The lines that are not empty, with their numbers."""
+    if not text.strip():
+        raise Misused(f"{source}: is empty")
+    first = text.lstrip().splitlines()[0]
+    mark = next((mark for mark in (",", ";", "\t") if mark in first), ",")
+    reader = csv.reader(io.StringIO(text), delimiter=mark, strict=True, skipinitialspace=True)
+    try:
+        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise Misused(f"{source}: line {reader.line_num}: is not CSV: {error}") from error
+
+
+def _columns(heads: list[str] | None, width: int, model: Model, source: str) -> list[tuple[Tensor, Sequence[int]]]:
+    """Which columns make which input."""
+    names = [tensor.name for tensor in model.inputs]
+    if heads is not None and set(names) <= set(heads):
+        return [(tensor, [at for at, head in enumerate(heads) if head == tensor.name]) for tensor in model.inputs]
+    if len(model.inputs) > 1:
+        said = f"the columns are {', '.join(heads)}" if heads else "there is no line of names"
+        raise Misused(f"{source}: {model.shown}; give each a column of its name, and {said}")
+    (tensor,) = model.inputs
+    if tensor.values not in {None, width}:
+        raise Misused(
+            f"{source}: has {width} columns, and the model takes {tensor.shown}: {tensor.values} values a row"
+        )
+    return [(tensor, range(width))]
+
+
+def _row(cells: list[str], columns: Sequence[int], tensor: Tensor, titles: list[str], place: str) -> Array:
+    values = [_value(cells[at].strip(), tensor, f"{place}, column {titles[at]}") for at in columns]
+    wanted = [len(values) if size == FREE and len(tensor.row) == 1 else size for size in tensor.row]
+    array = np.array(values, dtype=numpy_type(tensor, place))
+    if FREE in wanted or array.size != np.prod(wanted, dtype=int):
+        raise Misused(f"{place}: {len(values)} columns do not make {tensor.shown}; send JSON")
+    return array.reshape(wanted)
+
+
+def _value(cell: str, tensor: Tensor, place: str) -> Any:
+    """One cell in the tensor's type, without loss of what was written."""
+    kind = numpy_type(tensor, place)
+    try:
+        if tensor.datatype == "BYTES":
+            return cell
+        if tensor.datatype == "BOOL":
+            return _TRUTH[cell.lower()]
+        if issubclass(kind, np.floating):
+            return float(cell)
+        whole = int(cell)
+    except (ValueError, KeyError) as error:
+        raise Misused(f"{place}: {cell!r} is no {tensor.datatype} (for {tensor.name})") from error
+    limits = np.iinfo(kind)  # type: ignore[type-var]  # What is neither text, truth nor float is an integer.
+    if not limits.min <= whole <= limits.max:
+        raise Misused(f"{place}: {cell} is no {tensor.datatype} (for {tensor.name})")
+    return whole
+
+
+def _all_numbers(cells: list[str]) -> bool:
+    try:
+        return bool([float(cell) for cell in cells])
+    except ValueError:
+        return False
