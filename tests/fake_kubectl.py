@@ -57,9 +57,14 @@ class FakeKubectl:
         return cls(folder)
 
     def answer(self, deployment: dict[str, Any], pods: list[dict[str, Any]] | None = None) -> None:
-        """Make `get` return this ModelDeployment and these pods."""
+        """Make `get` return this ModelDeployment, and these pods as all that belongs to it."""
         (self.folder / "get-modeldeployments").write_text(json.dumps(deployment))
         (self.folder / "get-pods").write_text(json.dumps({"items": pods or []}))
+        self.children(*(pods or []))
+
+    def children(self, *objects: dict[str, Any]) -> None:
+        """Make `get` of several kinds at once return these."""
+        (self.folder / "get-children").write_text(json.dumps({"kind": "List", "items": objects}))
 
     def watch(self, *deployments: dict[str, Any]) -> None:
         """Make a watch deliver these, one after the other, and then stay open."""

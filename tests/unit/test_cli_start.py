@@ -92,7 +92,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["frobnicate"], ["status"], ["infer"], ["status", "x", "-o", "xml"], ["render"], ["completion", "ksh"]],
+    [["frobnicate"], ["infer"], ["logs"], ["status", "x", "-o", "xml"], ["render"], ["completion", "ksh"]],
 )
 def test_wrong_usage_is_exit_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     """The usage is shown, and no traceback."""

@@ -7,11 +7,13 @@ kubectl (`sdk.kubectl`), whose sentences become our errors.
 from __future__ import annotations
 
 import json
+import os
+import selectors
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
 from triton_operator.cli.progress import waiting
@@ -52,7 +54,7 @@ def read(kubectl: Kubectl, *arguments: str, what: str) -> Found:
         answer = json.loads(done.stdout) if done.stdout.strip() else None
     if not isinstance(answer, dict):
         raise complaint or Unreachable(f"kubectl gave no JSON for {what}, but {done.stdout[:80]!r}")
-    items = answer["items"] if str(answer.get("kind", "List")).endswith("List") else [answer]
+    items = answer.get("items", [answer])
     return Found(items, complaint)
 
 
@@ -68,23 +70,37 @@ def pods_of(kubectl: Kubectl, deployment: str, namespace: str) -> list[Object]:
 
 def watch(kubectl: Kubectl, *arguments: str) -> Iterator[Object]:
     """Yield objects as they are and change, until kubectl or the API server ends it; closing it ends kubectl."""
+    return (item for item in watch_and_tick(kubectl, *arguments, tick=None) if item is not None)
+
+
+def watch_and_tick(kubectl: Kubectl, *arguments: str, tick: float | None) -> Iterator[Object | None]:
+    """As `watch`, with None whenever nothing came for `tick` seconds."""
     command = kubectl.command("get", *arguments, "--watch", "-o", "json")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
-            yield from _documents(process)
+            yield from _documents(process.stdout, tick)
         finally:
             process.terminate()
 
 
-def _documents(process: subprocess.Popen[str]) -> Iterator[Object]:
-    """Each object ends with a brace in the first column; a list of those that are there may come first."""
-    text: list[str] = []
-    for line in process.stdout or ():
-        text.append(line)
-        if line.startswith("}"):
-            with suppress(json.JSONDecodeError):
-                yield json.loads("".join(text))
-            text = []
+def _documents(stream: IO[bytes] | None, tick: float | None) -> Iterator[Object | None]:
+    """Split indented JSON: each object ends with a brace in the first column."""
+    assert stream is not None  # noqa: S101 - it was opened as a pipe above.
+    text = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            if not selector.select(tick):
+                yield None
+                continue
+            chunk = os.read(stream.fileno(), 1 << 16)
+            if not chunk:
+                return
+            text += chunk
+            while (end := text.find(b"\n}\n")) >= 0:
+                document, text = text[: end + 3], text[end + 3 :]
+                with suppress(json.JSONDecodeError):
+                    yield json.loads(document)
 
 
 def names(items: Sequence[Object]) -> list[str]:

@@ -17,7 +17,8 @@ import typer
 
 from triton_operator.cli.cluster import place, selector, watch
 from triton_operator.cli.failures import Failed
-from triton_operator.cli.logs import shown, statuses
+from triton_operator.cli.logs import shown
+from triton_operator.cli.pods import container_statuses
 from triton_operator.sdk.kubectl import Kubectl
 
 MOST_STREAMS = 40
@@ -65,7 +66,7 @@ class Streams:
 
     def attend(self, pod: dict[str, Any]) -> None:
         """Follow the containers of this pod that run or have run, and are not followed yet. Raises Failed."""
-        for status in statuses(pod):
+        for status in container_statuses(pod):
             run = status.get("containerID", "")
             started = not {"running", "terminated"}.isdisjoint(status.get("state", {}))
             if status.get("name") not in self._containers or not started or not run or run in self._runs:

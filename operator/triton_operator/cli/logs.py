@@ -18,6 +18,7 @@ from triton_operator.cli.cluster import names, place, pods_of
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.names import complete_pods
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
+from triton_operator.cli.pods import container_statuses
 from triton_operator.cli.progress import waiting
 from triton_operator.sdk.kubectl import Kubectl, explain
 
@@ -97,17 +98,11 @@ def choose(pods: list[dict[str, Any]], name: str, pod: str, *, empty: bool) -> l
 
 def has_logs(pod: dict[str, Any], container: str, *, previous: bool = False) -> bool:
     """Whether this container has started once (`previous`: has ended once before)."""
-    for status in statuses(pod):
+    for status in container_statuses(pod):
         if status.get("name") == container:
             state = status.get("lastState" if previous else "state", {})
             return "terminated" in state or (not previous and "running" in state) or _ran_before(status, previous)
     return False
-
-
-def statuses(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of all containers, in the order in which they run."""
-    status = pod.get("status", {})
-    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) -> str:
@@ -117,7 +112,7 @@ def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) ->
     waiting_for = {
         status["state"]["waiting"].get("reason", "")
         for pod in pods
-        for status in statuses(pod)
+        for status in container_statuses(pod)
         if "waiting" in status.get("state", {})
     } - {"", "PodInitializing"}
     why = f" ({', '.join(sorted(waiting_for))})" if waiting_for else ""

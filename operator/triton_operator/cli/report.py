@@ -1,7 +1,7 @@
 """What `tritonctl status` says of a deployment: judged from the object and its pods, printed elsewhere.
 
-Pure. Enters: the JSON of a ModelDeployment and of its pods. Leaves: a `Report`. Whether it is Ready counts only
-for the generation that the user wrote last: an older answer is no answer.
+Pure. Enters: the JSON of a ModelDeployment and of its children. Leaves: a `Report`, or a `Summary` for a list. Whether
+it is Ready counts only for the generation that the user wrote last: an older answer is no answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import msgspec
 
 from triton_operator.api.conditions import READY
 from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, ModelStatus, Status, Truth
+from triton_operator.cli.pods import is_ready, pod_state, restarts
+from triton_operator.cli.tree import Node, build_tree
 
 NOT_SEEN = "NotSeenYet"
 OUTDATED = "Outdated"
@@ -44,10 +46,35 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     pods: tuple[PodReport, ...]
     cache: CacheStatus | None = None
     last_failure: Failure | None = None
+    children: tuple[Node, ...] = ()
 
 
-def report(deployment: dict[str, Any], pods: list[dict[str, Any]]) -> Report:
-    """Judge a deployment."""
+class Summary(msgspec.Struct, frozen=True, rename="camel"):
+    """One deployment among several."""
+
+    name: str
+    namespace: str
+    ready: bool
+    reason: str
+    message: str
+    replicas: int
+    ready_replicas: int
+    models: tuple[str, ...]
+
+
+def summary(deployment: dict[str, Any]) -> Summary:
+    """Judge a deployment by its own status alone."""
+    metadata, status = deployment["metadata"], read_status(deployment)
+    ready, reason, message = verdict(deployment)
+    models = tuple(str(model.get("name", "")) for model in deployment.get("spec", {}).get("models", []))
+    return Summary(
+        metadata["name"], metadata["namespace"], ready, reason, message, status.replicas, status.ready_replicas, models
+    )
+
+
+def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> Report:
+    """Judge a deployment with all that belongs to it."""
+    pods = [child for child in children if child.get("kind", "Pod") == "Pod"]
     metadata = deployment["metadata"]
     status = read_status(deployment)
     ready, reason, message = verdict(deployment)
@@ -65,6 +92,7 @@ def report(deployment: dict[str, Any], pods: list[dict[str, Any]]) -> Report:
         pods=tuple(_pod(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))),
         cache=status.cache,
         last_failure=status.last_failure,
+        children=build_tree(children),
     )
 
 
@@ -89,28 +117,12 @@ def read_status(deployment: dict[str, Any]) -> Status:
 
 
 def _pod(pod: dict[str, Any]) -> PodReport:
-    status = pod.get("status", {})
-    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    state, message = _state(pod, status, containers)
+    state, message = pod_state(pod)
     return PodReport(
         name=pod["metadata"]["name"],
-        ready=any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", [])),
+        ready=is_ready(pod),
         state=state,
-        restarts=sum(container.get("restartCount", 0) for container in containers),
+        restarts=restarts(pod),
         node=pod.get("spec", {}).get("nodeName", ""),
         message=message,
     )
-
-
-def _state(pod: dict[str, Any], status: dict[str, Any], containers: list[dict[str, Any]]) -> tuple[str, str]:
-    """The first thing that hinders a pod, with Kubernetes' own sentence; else its phase."""
-    if "deletionTimestamp" in pod["metadata"]:
-        return "Terminating", ""
-    for container in containers:
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason", "PodInitializing") not in {"PodInitializing", "ContainerCreating"}:
-            return waiting["reason"], waiting.get("message", "")
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return condition.get("reason", "Pending"), condition.get("message", "")
-    return status.get("reason") or status.get("phase", "Pending"), status.get("message", "")

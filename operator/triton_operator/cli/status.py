@@ -1,48 +1,83 @@
 """`tritonctl status`: is it Ready, and if not, why and where.
 
-Enters: a name. Leaves: a report, and exit status 0 only when the deployment is Ready as it was last written.
+Enters: names, or a namespace. Leaves: a report with the tree of all that belongs to the deployment, or a line for each
+of several; exit status 0 only when every one is Ready as it was last written. `status_watch` goes on with changes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
 
 import typer
 
-from triton_operator.cli.failures import Failed
-from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
-from triton_operator.cli.output import console, print_data, table
-from triton_operator.cli.report import Report, report, verdict
-
-if TYPE_CHECKING:
-    from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.cli.cluster import DEPLOYMENTS, Found, place, read, selector
+from triton_operator.cli.failures import Failed, Misused
+from triton_operator.cli.names import complete_deployments
+from triton_operator.cli.options import Context, Format, Kubeconfig, Namespace, Output, kubectl
+from triton_operator.cli.output import console, print_data
+from triton_operator.cli.report import Report, Summary, report, summary, verdict
+from triton_operator.cli.tree import KINDS
+from triton_operator.sdk.kubectl import Kubectl, Object
 
 EPILOG = """\b
 Examples:
   tritonctl status digits -n models
+  tritonctl status -n models                     every one of the namespace
+  tritonctl status digits --watch
   tritonctl status digits --wait 120 && echo it serves
   tritonctl status digits -o json
+\b
+In a pipe --watch prints a line for each change; -o json then prints one document a line.
 """
 
 
 def status(
-    name: Name,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="ModelDeployments; without one all.", autocompletion=complete_deployments
+        ),
+    ] = None,
     namespace: Namespace = "",
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,
     output: Output = Format.TABLE,
     wait: Annotated[
         float,
         typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for Ready, saying why it is not yet."),
     ] = 0,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show every change, until Ctrl-C.")] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
     """Say whether a deployment serves every model, and if it does not, why.
 
-    Exit status 1 when it is not Ready.
+    Exit status 1 when one is not Ready.
     """
+    chosen = list(dict.fromkeys(names or []))
+    _check_options(chosen, everywhere=everywhere, wait=wait, watch=watch)
     cluster = kubectl(kubeconfig, context)
-    deployment = wait_for_ready(cluster, name, namespace, wait) if wait else cluster.deployment(name, namespace)
-    found = report(deployment, cluster.pods(name, deployment["metadata"]["namespace"]))
+    if watch:
+        from triton_operator.cli.status_watch import Watched, show_changes
+
+        show_changes(cluster, Watched(chosen, namespace, everywhere), output)
+    elif len(chosen) == 1:
+        _one(cluster, chosen[0], namespace, output, wait)
+    else:
+        _several(cluster, chosen, namespace, output, everywhere=everywhere)
+
+
+def _check_options(names: Sequence[str], *, everywhere: bool, wait: float, watch: bool) -> None:
+    if everywhere and names:
+        raise Misused("--all-namespaces: shows all; name the namespace of one with -n")
+    if wait and (watch or len(names) != 1):
+        raise Misused("--wait: waits for one deployment, and not with --watch")
+
+
+def _one(cluster: Kubectl, name: str, namespace: str, output: Format, wait: float) -> None:
+    deployment = wait_for_ready(cluster, name, namespace, wait) if wait else None
+    found = read_report(cluster, name, namespace, deployment)
     if output is Format.TABLE:
         print_report(found)
     else:
@@ -51,7 +86,53 @@ def status(
         raise Failed(f"{found.namespace}/{found.name} is not Ready: {found.reason}")
 
 
-def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) -> dict[str, Any]:
+def print_report(found: Report) -> None:
+    """Print it for a person."""
+    from triton_operator.cli.status_text import render_report
+
+    console().print(render_report(found))
+
+
+def read_report(cluster: Kubectl, name: str, namespace: str, deployment: Object | None = None) -> Report:
+    """The deployment and its children, asked for at the same time; a child that may not be read is said, not fatal."""
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(read_children, cluster, name, namespace)
+        deployment = deployment or cluster.deployment(name, namespace)
+        children = asked.result()
+    if children.complaint:
+        typer.echo(f"not everything can be read: {children.complaint}", err=True)
+    return report(deployment, children.items)
+
+
+def read_children(cluster: Kubectl, name: str, namespace: str) -> Found:
+    """All that belongs to the deployment, in one request for each kind that kubectl sends by itself."""
+    return read(cluster, ",".join(KINDS), *selector(name), *place(namespace), what=f"what belongs to {name}")
+
+
+def _several(cluster: Kubectl, names: Sequence[str], namespace: str, output: Format, *, everywhere: bool) -> None:
+    where = ["--all-namespaces"] if everywhere else place(namespace)
+    found = read(cluster, DEPLOYMENTS, *names, *where, what="the ModelDeployments")
+    print_list([summary(item) for item in found.items], output, with_namespace=everywhere)
+    if found.complaint:
+        raise found.complaint
+    not_ready = [item["metadata"]["name"] for item in found.items if not verdict(item)[0]]
+    if not_ready:
+        raise Failed(f"{len(not_ready)} of {len(found.items)} not Ready: {', '.join(not_ready)}")
+
+
+def print_list(found: Sequence[Summary], output: Format, *, with_namespace: bool) -> None:
+    """Print a line for each, or data."""
+    if output is not Format.TABLE:
+        print_data(list(found), output)
+    elif found:
+        from triton_operator.cli.status_text import render_list
+
+        console().print(render_list(found, with_namespace=with_namespace))
+    else:
+        typer.echo("there is no ModelDeployment here; `-A` looks into all namespaces", err=True)
+
+
+def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) -> Object:
     """Follow the deployment until it is Ready or the time is over; each new reason is a line on standard error."""
     said = None
     for deployment in cluster.follow(name, namespace, seconds=seconds):
@@ -62,38 +143,3 @@ def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) 
             typer.echo(": ".join(part for part in why if part), err=True)
             said = why
     return cluster.deployment(name, namespace)
-
-
-def print_report(found: Report) -> None:
-    """Print the report for a person: the answer first, then what it rests on."""
-    from rich.text import Text
-
-    out = console()
-    word = Text("Ready", style="bold green") if found.ready else Text("Not ready", style="bold red")
-    out.print(Text(f"{found.namespace}/{found.name}  "), word, Text(f"  {found.reason}"), sep="")
-    out.print(Text(found.message))
-    out.print(f"\n{found.ready_replicas} of {found.replicas} replicas ready")
-    if found.models:
-        out.print()
-        models = [(m.name, m.state, ", ".join(m.versions), m.digest[:19], m.message) for m in found.models]
-        out.print(table(["MODEL", "STATE", "VERSIONS", "DIGEST", "MESSAGE"], models))
-    if found.cache:
-        out.print()
-        out.print(Text(f"Cache {found.cache.claim_name}: {found.cache.state} since {found.cache.since}"))
-    if found.pods:
-        out.print()
-        pods = [(p.name, "yes" if p.ready else "no", p.state, str(p.restarts), p.node, p.message) for p in found.pods]
-        out.print(table(["POD", "READY", "STATE", "RESTARTS", "NODE", "MESSAGE"], pods))
-    if found.conditions:
-        out.print()
-        conditions = [(c.type, c.status, c.reason, c.message) for c in found.conditions]
-        out.print(table(["CONDITION", "STATUS", "REASON", "MESSAGE"], conditions))
-    if found.last_failure:
-        failure = found.last_failure
-        out.print()
-        out.print(
-            Text(f"Last failure {failure.time}: {failure.pod}/{failure.container} {failure.reason}: {failure.message}")
-        )
-    if found.endpoints.http:
-        out.print()
-        out.print(Text(f"HTTP {found.endpoints.http}   gRPC {found.endpoints.grpc}   (inside the cluster)"))
