@@ -1,30 +1,134 @@
 """A server that speaks the KServe v2 protocol over HTTP and gRPC inside the test's process, on loopback.
 
-It echoes: the models `echo` and `digits` answer each input `x` with an output `x`, and `INPUT__0` with `OUTPUT__0`; any
-other fails with a sentence as Triton would. So a test sees which bytes the real tritonclient sends, without a Triton.
+It echoes: each model answers an input `x` with an output `x`, and `INPUT__0` with `OUTPUT__0`; `broken` fails with a
+sentence as Triton would. So a test sees which bytes the real tritonclient sends, without a Triton. A `Backend` says
+which models there are, makes trouble, and keeps what it was asked.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-MODELS = ("echo", "digits")
 COMPLAINT = "[request id: <id_unknown>] expected 2 dimensions"
+BUSY = "Exceeds maximum queue size"
+CLOSED = "This API is restricted, expecting header 'admin-key'"
+_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/\d+)?(?:/(infer|ready|config))?")
+
+Tensors = dict[str, tuple[str, list[int]]]
+"""Datatype and shape by input name; outputs are their echo."""
+
+
+@dataclass
+class Model:
+    """One model; `tensors` None keeps its metadata secret, `max_batch_size` None its configuration."""
+
+    tensors: Tensors | None = None
+    max_batch_size: int | None = None
+    most_rows: int = 1 << 31
+    optional: frozenset[str] = frozenset()
+
+    def metadata(self, name: str) -> dict[str, Any]:
+        """The v2 model metadata."""
+        inputs = [{"name": each, "datatype": kind, "shape": shape} for each, (kind, shape) in self.told.items()]
+        outputs = [each | {"name": _echoed(str(each["name"]))} for each in inputs]
+        return {"name": name, "versions": ["1"], "platform": "echo", "inputs": inputs, "outputs": outputs}
+
+    def config(self, name: str) -> dict[str, Any]:
+        """As much of the configuration as clients read."""
+        inputs = [{"name": each, "optional": each in self.optional} for each in self.told]
+        return {"name": name, "max_batch_size": self.max_batch_size, "input": inputs}
+
+    @property
+    def told(self) -> Tensors:
+        """The tensors of a model that tells them."""
+        assert self.tensors is not None
+        return self.tensors
+
+
+def _models() -> dict[str, Model]:
+    return {
+        "echo": Model(),
+        "broken": Model(),
+        "digits": Model({"INPUT__0": ("FP32", [-1, 1, 28, 28])}),
+    }
+
+
+@dataclass
+class Backend:
+    """What the server has and has been asked; `busy` inferences are put off, `cut` ones lose their connection."""
+
+    models: dict[str, Model] = field(default_factory=_models)
+    busy: int = 0
+    cut: int = 0
+    hold: threading.Event | None = None
+    """Inferences wait for it."""
+    asked: list[str] = field(default_factory=list)
+    """`metadata`, `config`, `ready` or `infer`, and the model."""
+    at_a_time: int = 0
+    """The most inferences that were under way at once."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set when a client has given up a stream."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _running: int = 0
+
+    @property
+    def inferences(self) -> int:
+        """How many it was asked for."""
+        return sum(each.startswith("infer") for each in self.asked)
+
+    def note(self, what: str, model: str) -> None:
+        """Keep that it was asked."""
+        with self._lock:
+            self.asked.append(f"{what} {model}")
+
+    def takes(self, counter: str) -> bool:
+        """Whether there is trouble of this kind left; takes one of it."""
+        with self._lock:
+            left = getattr(self, counter)
+            setattr(self, counter, max(0, left - 1))
+            return bool(left)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """One inference."""
+        with self._lock:
+            self._running += 1
+            self.at_a_time = max(self.at_a_time, self._running)
+        try:
+            if self.hold:
+                self.hold.wait(30)
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def complaint(self, name: str, rows: list[int]) -> str:
+        """What is wrong with a request, as Triton words it."""
+        if name == "broken":
+            return COMPLAINT
+        most = self.models[name].most_rows
+        if max(rows, default=0) > most:
+            return f"[request id: <id_unknown>] inference request batch-size must be <= {most} for '{name}'"
+        return ""
 
 
 @contextmanager
-def http_server() -> Iterator[str]:
+def http_server(backend: Backend | None = None) -> Iterator[str]:
     """Yield `127.0.0.1:PORT` that answers over HTTP."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    handler = type("Handler", (_Handler,), {"backend": backend or Backend()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -36,11 +140,11 @@ def http_server() -> Iterator[str]:
 
 
 @contextmanager
-def grpc_server() -> Iterator[str]:
+def grpc_server(backend: Backend | None = None) -> Iterator[str]:
     """Yield `127.0.0.1:PORT` that answers over gRPC."""
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(8) as pool:
         server = grpc.server(pool)
-        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Servicer(), server)
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Servicer(backend or Backend()), server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         try:
@@ -51,19 +155,54 @@ def grpc_server() -> Iterator[str]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    backend: Backend
 
     def do_GET(self) -> None:
-        self._answer(200 if self.path in [f"/v2/models/{model}/ready" for model in MODELS] else 400, b"")
+        name, what = self._asked()
+        model = self.backend.models.get(name)
+        if what == "ready":
+            self._answer(200 if model and name != "broken" else 400, b"")
+        elif model is None:
+            self._error(404, f"Request for unknown model: '{name}' is not found")
+        elif model.tensors is None or (what == "config" and model.max_batch_size is None):
+            self._error(403, CLOSED)
+        else:
+            self._answer(200, json.dumps(model.config(name) if what == "config" else model.metadata(name)).encode())
 
     def do_POST(self) -> None:
+        name, _ = self._asked()
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path not in [f"/v2/models/{model}/infer" for model in MODELS]:
-            self._answer(400, json.dumps({"error": COMPLAINT}).encode())
-            return
+        if name not in self.backend.models:
+            self._error(404, f"Request for unknown model: '{name}' is not found")
+        elif self.backend.takes("busy"):
+            self._error(503, BUSY)
+        elif self.backend.takes("cut"):
+            self.close_connection = True
+        else:
+            with self.backend.running():
+                self._infer(name, body)
+
+    def _infer(self, name: str, body: bytes) -> None:
         length = int(self.headers.get("Inference-Header-Content-Length", len(body)))
-        outputs = [_echo_json(tensor) for tensor in json.loads(body[:length])["inputs"]]
-        head = json.dumps({"model_name": "echo", "model_version": "1", "outputs": outputs}).encode()
+        inputs = json.loads(body[:length])["inputs"]
+        if complaint := self.backend.complaint(name, [tensor["shape"][0] for tensor in inputs if tensor["shape"]]):
+            self._error(400, complaint)
+            return
+        outputs = [_echo_json(tensor) for tensor in inputs]
+        head = json.dumps({"model_name": name, "model_version": "1", "outputs": outputs}).encode()
         self._answer(200, head + body[length:], {"Inference-Header-Content-Length": str(len(head))})
+
+    def _asked(self) -> tuple[str, str]:
+        match = _PATH.fullmatch(self.path)
+        assert match, self.path
+        name, what = match[1], match[2] or "metadata"
+        self.backend.note(what, name)
+        self.backend.headers.append(dict(self.headers))
+        return name, what
+
+    def _error(self, status: int, message: str) -> None:
+        self._answer(status, json.dumps({"error": message}).encode())
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -76,26 +215,88 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: pytest shows what matters."""
 
 
+def _echoed(name: str) -> str:
+    return name.replace("INPUT", "OUTPUT")
+
+
 def _echo_json(tensor: dict[str, Any]) -> dict[str, Any]:
     output: dict[str, Any] = {
         name: tensor[name] for name in ("name", "shape", "datatype", "parameters", "data") if name in tensor
     }
-    output["name"] = output["name"].replace("INPUT", "OUTPUT")
+    output["name"] = _echoed(output["name"])
     return output
 
 
 class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - its name in the protocol.
-        del context
-        return service_pb2.ModelReadyResponse(ready=request.name in MODELS)
+        self._asked("ready", request.name, context)
+        ready = request.name in self.backend.models and request.name != "broken"
+        return service_pb2.ModelReadyResponse(ready=ready)
+
+    def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802 - as above.
+        model = self._model("metadata", request.name, context)
+        if model.tensors is None:
+            context.abort(grpc.StatusCode.UNAVAILABLE, CLOSED)
+        told = model.metadata(request.name)
+        answer = service_pb2.ModelMetadataResponse(name=told["name"], versions=told["versions"], platform="echo")
+        for field_name in ("inputs", "outputs"):
+            for tensor in told[field_name]:
+                getattr(answer, field_name).add(**tensor)
+        return answer
+
+    def ModelConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - as above.
+        model = self._model("config", request.name, context)
+        if model.tensors is None or model.max_batch_size is None:
+            context.abort(grpc.StatusCode.UNAVAILABLE, CLOSED)
+        answer = service_pb2.ModelConfigResponse()
+        answer.config.name, answer.config.max_batch_size = request.name, model.max_batch_size
+        for tensor in model.config(request.name)["input"]:
+            answer.config.input.add(**tensor)
+        return answer
 
     def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - as above.
-        if request.model_name not in MODELS:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, COMPLAINT)
-        answer = service_pb2.ModelInferResponse(model_name="echo", model_version="1")
-        for tensor in request.inputs:
-            answer.outputs.add(
-                name=tensor.name.replace("INPUT", "OUTPUT"), datatype=tensor.datatype, shape=tensor.shape
-            )
-        answer.raw_output_contents.extend(request.raw_input_contents)
-        return answer
+        self._model("infer", request.model_name, context)
+        if self.backend.takes("busy"):
+            context.abort(grpc.StatusCode.UNAVAILABLE, BUSY)
+        with self.backend.running():
+            if complaint := self.backend.complaint(request.model_name, _rows(request)):
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, complaint)
+            return _echo_grpc(request)
+
+    def ModelStreamInfer(self, requests: Any, context: Any) -> Any:  # noqa: N802 - as above.
+        """Each request is answered as many times as its first value says, for ever where that is negative."""
+        context.add_callback(self.backend.cancelled.set)
+        for request in requests:
+            self.backend.note("stream", request.model_name)
+            if complaint := self.backend.complaint(request.model_name, _rows(request)):
+                yield service_pb2.ModelStreamInferResponse(error_message=complaint)
+                continue
+            left = int.from_bytes(request.raw_input_contents[0][:4], "little", signed=True)
+            while left and context.is_active():
+                left -= 1
+                yield service_pb2.ModelStreamInferResponse(infer_response=_echo_grpc(request))
+
+    def _model(self, what: str, name: str, context: Any) -> Model:
+        self._asked(what, name, context)
+        if name not in self.backend.models:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{name}' is not found")
+        return self.backend.models[name]
+
+    def _asked(self, what: str, name: str, context: Any) -> None:
+        self.backend.note(what, name)
+        self.backend.headers.append(dict(context.invocation_metadata()))
+
+
+def _rows(request: Any) -> list[int]:
+    return [tensor.shape[0] for tensor in request.inputs if tensor.shape]
+
+
+def _echo_grpc(request: Any) -> Any:
+    answer = service_pb2.ModelInferResponse(model_name=request.model_name, model_version="1")
+    for tensor in request.inputs:
+        answer.outputs.add(name=_echoed(tensor.name), datatype=tensor.datatype, shape=tensor.shape)
+    answer.raw_output_contents.extend(request.raw_input_contents)
+    return answer
