@@ -15,7 +15,7 @@ from triton_operator.api.errors import InvalidSpec
 from triton_operator.cli.commands import PROGRAM, Commands
 from triton_operator.cli.completion import COMPLETE, prepare_shells
 from triton_operator.cli.failures import Failed, Misused
-from triton_operator.sdk.errors import RequestInvalid, SdkError, Unreachable
+from triton_operator.sdk.errors import RequestInvalid, SdkError, Timeout, Unreachable
 
 OK, NOT_SO, USAGE, UNREACHABLE = range(4)
 
@@ -54,7 +54,7 @@ def exit_status(error: Exception) -> int | None:
     match error:
         case Misused() | InvalidSpec() | RequestInvalid():
             return USAGE
-        case Unreachable():
+        case Unreachable() | Timeout():
             return UNREACHABLE
         case SdkError() | Failed():
             return NOT_SO

@@ -1,44 +1,62 @@
-"""Client for applications: predictions from a ModelDeployment by its name, over HTTP or gRPC.
+"""Clients for applications: ModelDeployments and their predictions by name, over HTTP or gRPC.
 
 Needs the extra `triton-operator[cli]`. Inside a cluster it goes to the Service; outside, through kubectl.
+docs/sdk.md shows it in use.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.errors import (
     InferenceFailed,
     NotFound,
+    NotReady,
     Refused,
     RequestInvalid,
     SdkError,
+    Timeout,
     Unreachable,
 )
 from triton_operator.sdk.kubectl import Kubectl
 
 if TYPE_CHECKING:
-    from triton_operator.sdk.client import Client, Prediction
+    from triton_operator.sdk.async_client import AsyncClient
+    from triton_operator.sdk.client import Client
+    from triton_operator.sdk.interface import ModelInterface, TensorInterface
+    from triton_operator.sdk.prediction import Prediction
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "InferenceFailed",
     "Kubectl",
+    "ModelInterface",
     "NotFound",
+    "NotReady",
     "Prediction",
     "Protocol",
     "Refused",
     "RequestInvalid",
     "SdkError",
+    "TensorInterface",
+    "Timeout",
     "Unreachable",
 ]
 
+_LATE = {
+    "AsyncClient": "async_client",
+    "Client": "client",
+    "ModelInterface": "interface",
+    "Prediction": "prediction",
+    "TensorInterface": "interface",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import the client when it is first asked for: numpy is half a second that `tritonctl --help` need not wait."""
-    if name in {"Client", "Prediction"}:
-        from triton_operator.sdk import client
-
-        return getattr(client, name)
+    """Import the clients when they are first asked for: `tritonctl --help` need not wait for NumPy."""
+    if name in _LATE:
+        return getattr(importlib.import_module(f"triton_operator.sdk.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

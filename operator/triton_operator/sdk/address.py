@@ -1,8 +1,14 @@
-"""Where a deployment answers, seen from here.
+"""Where a deployment answers, seen from here, and how to speak there.
 
-Enters: a deployment's name. Leaves: `host:port`, kept open while the context lasts. The client calls it.
+Enters: a deployment's name. Leaves: an `Endpoint`, kept open while the context lasts. `connection` calls it.
 Inside the cluster the Service's name is the address. Outside, kubectl forwards a port; a kubeconfig or context that
 is named explicitly (or by KUBECONFIG) means another cluster than the one we may be running in.
+
+kubectl forwards, and not the `kubernetes` package: that one replaces `socket.create_connection` for the whole program,
+carries every byte through Python, and knows fewer ways to log in. A forward that has broken off is made again.
+
+A deployment speaks plain HTTP and gRPC today. When it has TLS and tokens, the place where a client learns of them is
+here: `endpoint_of` fills `Security` from the deployment, the transports take the rest from the `Endpoint`.
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP
@@ -30,16 +37,45 @@ class Protocol(StrEnum):
         return PORT_GRPC if self is Protocol.GRPC else PORT_HTTP
 
 
+@dataclass(frozen=True)
+class Security:
+    """What a connection needs besides its address: nothing, as long as deployments have neither TLS nor callers."""
+
+    def headers(self) -> dict[str, str]:
+        """Headers of one request, asked for anew each time, as tokens expire."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One server: `target` is `host:port`; `forwarded` where a child process of ours leads there."""
+
+    target: str
+    forwarded: bool = False
+    security: Security = Security()
+
+    def headers(self) -> dict[str, str]:
+        """Headers of the next request."""
+        return self.security.headers()
+
+
 @contextmanager
-def address_of(name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl) -> Iterator[str]:
-    """Yield `host:port` of the deployment; `url`, when given, goes before all else."""
+def endpoint_of(name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl) -> Iterator[Endpoint]:
+    """Yield the deployment's endpoint; `url`, when given, goes before all else."""
     if url:
-        yield strip_scheme(url)
+        yield Endpoint(strip_scheme(url))
     elif is_inside(os.environ, kubectl):
-        yield f"{name}.{namespace}.svc:{protocol.port}" if namespace else f"{name}:{protocol.port}"
+        yield Endpoint(f"{name}.{namespace}.svc:{protocol.port}" if namespace else f"{name}:{protocol.port}")
     else:
         with port_forward(kubectl, name, protocol.port, namespace) as address:
-            yield address
+            yield Endpoint(address, forwarded=True)
+
+
+@contextmanager
+def address_of(name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl) -> Iterator[str]:
+    """Yield `host:port` alone, for tools that bring their own client and speak plainly."""
+    with endpoint_of(name, namespace, protocol, url=url, kubectl=kubectl) as endpoint:
+        yield endpoint.target
 
 
 def is_inside(environ: Mapping[str, str], kubectl: Kubectl) -> bool:

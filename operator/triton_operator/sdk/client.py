@@ -1,47 +1,38 @@
-"""Predictions from a deployment, by its name.
+"""Deployments and predictions, by a deployment's name.
 
-Enters: arrays by input name. Leaves: arrays by output name. Applications, the CLI and the demo call it::
+Enters: a deployment's name; then values by input name. Leaves: arrays by output name. Applications, the CLI and the
+demo call it::
 
     with Client("digits", "models") as client:
-        answer = client.infer("digits", {"image": pictures})
-        answer.outputs["probabilities"]
+        answer = client.infer("digits", pictures)
+        answer.output
 
-One client holds one connection and is not to be shared between threads (gevent's HTTP client, on which tritonclient
-is built, belongs to the thread that made it).
+Any number of threads may share an open client: what it does, it does in an event loop of its own. A process that
+forks opens its clients afterwards.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from triton_operator.sdk.address import Protocol, address_of
-from triton_operator.sdk.errors import InferenceFailed, SdkError, Unreachable
+from triton_operator.sdk.address import Protocol
+from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
+from triton_operator.sdk.errors import Unreachable
+from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
-from triton_operator.sdk.tensors import Array, data_type
+from triton_operator.sdk.portal import Portal
+from triton_operator.sdk.prediction import Prediction
 
-_NO_SERVER = ("UNAVAILABLE", "failed to connect", "Connection refused", "Connection reset", "timed out")
+__all__ = ["Client", "Prediction"]
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """One answer; `seconds` is what the caller waited, client and network included."""
-
-    model: str
-    version: str
-    outputs: Mapping[str, Array] = field(repr=False)
-    seconds: float
+_END = object()
 
 
 class Client:
-    """Asks one deployment over one protocol; use it as a context manager.
-
-    `url` (`host:port`) goes there directly. Without it the Service is found as `sdk.address` describes.
-    """
+    """Asks one deployment over one protocol; use it as a context manager. Its arguments are those of `AsyncClient`."""
 
     def __init__(
         self,
@@ -52,99 +43,94 @@ class Client:
         url: str = "",
         kubectl: Kubectl | None = None,
         timeout: float = 60.0,
+        concurrency: int = CONCURRENCY,
     ) -> None:
-        self._protocol = Protocol(protocol)
-        self._place = (deployment, namespace, self._protocol)
-        self._url = url
-        self._kubectl = kubectl or Kubectl()
-        self._timeout = timeout
-        self._open = ExitStack()
-        self._address = ""
-        self._server: Any = None
+        self._asynchronous = AsyncClient(
+            deployment,
+            namespace,
+            protocol=protocol,
+            url=url,
+            kubectl=kubectl,
+            timeout=timeout,
+            concurrency=concurrency,
+        )
+        self._portal: Portal | None = None
 
     def __enter__(self) -> Self:
         """Open the way to the Service; raises Unreachable, NotFound, Refused."""
-        context = address_of(*self._place, url=self._url, kubectl=self._kubectl)
-        self._address = self._open.enter_context(context)
+        self._portal = Portal()
         try:
-            self._server = self._connect()
+            self._portal.run(self._asynchronous.__aenter__())
         except BaseException:
-            self._open.close()
+            self._portal.close()
+            self._portal = None
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connection and whatever led to it."""
-        self._open.close()
-
-    def infer(self, model: str, inputs: Mapping[str, Array], outputs: tuple[str, ...] = ()) -> Prediction:
-        """Ask one model; all its outputs when none is named. Raises RequestInvalid, InferenceFailed, Unreachable."""
-        tensors = self._triton()
-        given = [self._input(tensors, name, array) for name, array in inputs.items()]
-        wanted = [tensors.InferRequestedOutput(name) for name in outputs] or None
-        started = time.perf_counter()
-        result = self._ask("infer", model, given, outputs=wanted, **self._deadline())
-        seconds = time.perf_counter() - started
-        answer = self._answer(result)
-        arrays = {output["name"]: result.as_numpy(output["name"]) for output in answer.get("outputs", [])}
-        return Prediction(answer["model_name"], answer.get("model_version", ""), arrays, seconds)
-
-    def is_ready(self, model: str) -> bool:
-        """Whether the server has this model loaded; raises Unreachable."""
-        return bool(self._ask("is_model_ready", model))
-
-    def _triton(self) -> Any:
-        """The protocol's own half of tritonclient, imported late: it costs half a second."""
+        """Close the connection and whatever led to it; calls that still run in other threads are cancelled."""
+        portal, self._portal = self._opened, None
         try:
-            if self._protocol is Protocol.GRPC:
-                import tritonclient.grpc as tensors
-            else:
-                import tritonclient.http as tensors
-        except ImportError as error:
-            raise Unreachable(f"{error}; install triton-operator[cli], which brings tritonclient") from error
-        return tensors
+            portal.run(self._asynchronous.__aexit__(kind, error, trace))
+        finally:
+            portal.close()
 
-    def _connect(self) -> Any:
-        triton = self._triton()
-        timeouts = (
-            {}
-            if self._protocol is Protocol.GRPC
-            else {"connection_timeout": self._timeout, "network_timeout": self._timeout}
+    def infer(
+        self,
+        model: str,
+        inputs: Any,
+        outputs: Iterable[str] = (),
+        *,
+        version: str = "",
+        timeout: float | None = None,
+        retry: bool = False,
+        cast: bool = False,
+    ) -> Prediction:
+        """Ask one model, as `AsyncClient.infer` describes."""
+        portal = self._opened
+        return portal.run(
+            self._asynchronous.infer(model, inputs, outputs, version=version, timeout=timeout, retry=retry, cast=cast)
         )
-        server = triton.InferenceServerClient(self._address, **timeouts)
-        self._open.callback(server.close)
-        return server
 
-    def _deadline(self) -> dict[str, float]:
-        return {"client_timeout": self._timeout} if self._protocol is Protocol.GRPC else {}
+    def stream(
+        self,
+        model: str,
+        requests: Iterable[Any],
+        outputs: Iterable[str] = (),
+        *,
+        version: str = "",
+        timeout: float | None = None,
+        cast: bool = False,
+    ) -> Iterator[Prediction]:
+        """Yield the answers to a stream of requests, as `AsyncClient.stream` describes.
 
-    def _input(self, triton: Any, name: str, array: Array) -> Any:
-        tensor = triton.InferInput(name, list(array.shape), data_type(array, f"inputs[{name!r}]"))
-        tensor.set_data_from_numpy(array.astype(object) if array.dtype.kind in "SU" else array)
-        return tensor
+        `requests` may wait for earlier answers: it is asked for the next one in a thread of its own.
+        """
+        portal, given = self._opened, _in_threads(requests)
+        answers = self._asynchronous.stream(model, given, outputs, version=version, timeout=timeout, cast=cast)
+        return portal.iterate(answers)
 
-    def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call the server; every failure becomes one of our errors."""
-        from tritonclient.utils import InferenceServerException
+    def is_ready(self, model: str, version: str = "") -> bool:
+        """Whether the server has this model loaded; raises Unreachable, Timeout."""
+        portal = self._opened
+        return portal.run(self._asynchronous.is_ready(model, version))
 
-        if self._server is None:
+    def interface(self, model: str, version: str = "") -> ModelInterface:
+        """What a model takes and gives: names, types and shapes, asked once for each model and version."""
+        portal = self._opened
+        return portal.run(self._asynchronous.interface(model, version))
+
+    @property
+    def _opened(self) -> Portal:
+        if self._portal is None:
             raise Unreachable("the client is not open: use `with Client(…) as client:`")
-        try:
-            return getattr(self._server, method)(*arguments, **options)
-        except InferenceServerException as error:
-            raise self._explain(f"{error.status() or ''} {error.message()}") from error
-        except OSError as error:  # Connections that gevent's HTTP client could not make or lost.
-            raise self._explain(str(error), lost=True) from error
+        return self._portal
 
-    def _explain(self, said: str, *, lost: bool = False) -> SdkError:
-        if lost or any(sign in said for sign in _NO_SERVER):
-            return Unreachable(f"{self._address} does not answer over {self._protocol.value}: {said.strip()}")
-        return InferenceFailed(said.strip())
 
-    def _answer(self, result: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = (
-            result.get_response(as_json=True) if self._protocol is Protocol.GRPC else result.get_response()
-        )
-        return answer
+async def _in_threads(values: Iterable[Any]) -> AsyncIterator[Any]:
+    """Take each value in a thread, as a program's own iterator may block."""
+    iterator = iter(values)
+    while (value := await asyncio.to_thread(next, iterator, _END)) is not _END:
+        yield value

@@ -1,11 +1,13 @@
-"""What can go wrong on the way to a prediction.
+"""What can go wrong on the way to a deployment and to its predictions.
 
 ::
 
     SdkError
      ├─ Unreachable       no way to the cluster or the server: kubectl missing, no kubeconfig, connection refused
      ├─ NotFound          the cluster answers, and has no such object
-     ├─ Refused           the cluster answers, and does not let us
+     ├─ Refused           the cluster or the server answers, and does not let us
+ ├─ NotReady          the deployment did not become Ready; has `reason`, `message` and `stalled`
+ ├─ Timeout           no answer in the time given; whether the model ran is not known
      ├─ RequestInvalid    the inference request contradicts itself; the message names the field
      └─ InferenceFailed   the server got the request and answered with an error
 
@@ -29,6 +31,23 @@ class NotFound(SdkError):
 
 class Refused(SdkError):
     """The caller is not allowed, or the cluster does not accept what was asked."""
+
+
+class NotReady(SdkError):
+    """The deployment is not Ready, and waiting has ended: the time was over, or it is `stalled` and needs a person.
+
+    `reason` is the condition's word (docs/reasons has a page for each), `message` its sentence.
+    """
+
+    def __init__(self, deployment: str, reason: str, message: str, *, stalled: bool) -> None:
+        super().__init__(f"{deployment} is not Ready: {reason}" + (f": {message}" if message else ""))
+        self.reason = reason
+        self.message = message
+        self.stalled = stalled
+
+
+class Timeout(SdkError):
+    """There was no answer in time. An inference may have run all the same."""
 
 
 class RequestInvalid(SdkError):

@@ -1,0 +1,230 @@
+"""Deployments and predictions from a program that uses asyncio.
+
+Enters: a deployment's name; then values by input name. Leaves: arrays by output name. Applications call it, and
+`Client` is the same without asyncio::
+
+    async with AsyncClient("digits", "models") as client:
+        answer = await client.infer("digits", pictures)
+        answer.output
+
+A client belongs to the event loop in which it was opened; any number of its tasks may use it at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from triton_operator.sdk.address import Protocol
+from triton_operator.sdk.attempt import Deadline, attempt, once
+from triton_operator.sdk.batches import count_rows, join_rows, split_rows
+from triton_operator.sdk.connection import Connection, Place
+from triton_operator.sdk.errors import InferenceFailed, Refused, RequestInvalid
+from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
+from triton_operator.sdk.interface import ModelInterface
+from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.prediction import Prediction
+from triton_operator.sdk.tensors import Array
+from triton_operator.sdk.transport import Answer, Call
+
+T = TypeVar("T")
+
+CONCURRENCY = 4
+"""Requests at a time that one call makes of many rows: enough to fill the server's queue while answers travel."""
+
+_BATCH_TOO_LARGE = re.compile(r"inference request batch-size must be <= (\d+) for '([^']*)'")
+"""Triton's words (core, `src/infer_request.cc`); it has not run the model then."""
+
+
+class AsyncClient:
+    """Asks one deployment over one protocol; use it as a context manager.
+
+    `url` (`host:port`) goes there directly. Without it the Service is found as `sdk.address` describes. `timeout` is
+    in seconds and bounds each call, its repetitions included.
+    """
+
+    def __init__(
+        self,
+        deployment: str,
+        namespace: str = "",
+        *,
+        protocol: Protocol = Protocol.HTTP,
+        url: str = "",
+        kubectl: Kubectl | None = None,
+        timeout: float = 60.0,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._connection = Connection(Place(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl()))
+        self._timeout = timeout
+        self._concurrency = concurrency
+
+    async def __aenter__(self) -> Self:
+        """Open the way to the Service; raises Unreachable, NotFound, Refused."""
+        await self._connection.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection and whatever led to it."""
+        await self._connection.close()
+
+    async def infer(
+        self,
+        model: str,
+        inputs: Any,
+        outputs: Iterable[str] = (),
+        *,
+        version: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - bounds repetitions too, and ends with our own error.
+        retry: bool = False,
+        cast: bool = False,
+    ) -> Prediction:
+        """Ask one model; all its outputs when none is named.
+
+        `inputs` is a mapping of names, or the one value of a model with one input: an array of NumPy or torch, a
+        picture of Pillow, texts, numbers, lists of these. They are checked against what the model declares before
+        anything is sent. More rows than the model takes at once go in several requests, a few at a time, and come back
+        in order.
+
+        A request is sent again only where the model has not run: no connection, or the server put it off. `retry` also
+        allows it when the connection broke after sending, so that the model may run twice. `cast` allows arrays of
+        another width, such as float64 for FP32.
+
+        Raises RequestInvalid, InferenceFailed, Refused, Unreachable, Timeout.
+        """
+        started = time.perf_counter()
+        deadline = Deadline(self._timeout if timeout is None else timeout)
+        interface, arrays = await self._prepare(model, version, inputs, deadline, cast=cast)
+        call = Call(model, version, arrays, tuple(outputs))
+        most = interface.max_batch_size if interface else None
+        try:
+            answers = await self._send(call, most, deadline, retry=retry)
+        except InferenceFailed as error:
+            told = _BATCH_TOO_LARGE.search(str(error))
+            if most is not None or not told or told[2] != model:
+                raise
+            most = int(told[1])
+            if interface:
+                self._connection.learn(version, msgspec.structs.replace(interface, max_batch_size=most))
+            answers = await self._send(call, most, deadline, retry=retry)
+        joined = join_rows([answer.outputs for answer in answers])
+        return Prediction(answers[0].model, answers[0].version, joined, time.perf_counter() - started)
+
+    async def stream(
+        self,
+        model: str,
+        requests: Iterable[Any] | AsyncIterable[Any],
+        outputs: Iterable[str] = (),
+        *,
+        version: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - as above; here it bounds the wait for each answer.
+        cast: bool = False,
+    ) -> AsyncGenerator[Prediction]:
+        """Yield the answers to a stream of requests as they come; only over gRPC.
+
+        Each request is what `infer` takes as `inputs`, in one batch; a decoupled model may answer it any number of
+        times. `timeout` bounds the wait for each answer. Nothing is repeated. Ending the loop early ends the stream;
+        `contextlib.aclosing` does so at once.
+        """
+        seconds = self._timeout if timeout is None else timeout
+        calls = self._calls(model, version, requests, tuple(outputs), cast=cast)
+        answers = self._connection.transport.stream(calls)
+        started = time.perf_counter()
+        try:
+            while True:
+                try:
+                    answer = await once(lambda: anext(answers), Deadline(seconds), f"stream of {model}")
+                except StopAsyncIteration:
+                    return
+                yield Prediction(answer.model, answer.version, answer.outputs, time.perf_counter() - started)
+        finally:
+            await answers.aclose()
+
+    async def is_ready(self, model: str, version: str = "") -> bool:
+        """Whether the server has this model loaded; raises Unreachable, Timeout."""
+        return await attempt(
+            lambda: self._connection.transport.is_ready(model, version),
+            Deadline(self._timeout), f"readiness of {model}", harmless=True, renew=self._connection.renew,
+        )  # fmt: skip
+
+    async def interface(self, model: str, version: str = "") -> ModelInterface:
+        """What a model takes and gives: names, types and shapes, asked once for each model and version.
+
+        Raises Refused where the server keeps it secret, NotFound, Unreachable, Timeout.
+        """
+        found = await self._connection.interface(model, version, Deadline(self._timeout))
+        if found is None:
+            raise Refused(f"the server does not tell what {model} takes and gives")
+        return found
+
+    async def _prepare(
+        self, model: str, version: str, inputs: Any, deadline: Deadline, *, cast: bool
+    ) -> tuple[ModelInterface | None, dict[str, Array]]:
+        """The arrays to send; a refusal by what was known earlier is checked once against what the server says now."""
+        known = self._connection.knows(model, version)
+        interface = await self._connection.interface(model, version, deadline)
+        if interface is None:
+            return None, undeclared_inputs(inputs)
+        try:
+            return interface, prepare_inputs(interface, inputs, cast=cast)
+        except RequestInvalid:
+            if not known:
+                raise
+        interface = await self._connection.interface(model, version, deadline, fresh=True)
+        return interface, prepare_inputs(interface, inputs, cast=cast) if interface else undeclared_inputs(inputs)
+
+    async def _send(self, call: Call, most: int | None, deadline: Deadline, *, retry: bool) -> list[Answer]:
+        """Send one request, or as many as it takes with `most` rows each, and return their answers in order."""
+        parts = split_rows(call.inputs, most) if most and count_rows(call.inputs) > most else [call.inputs]
+
+        def ask(arrays: Any) -> Callable[[], Coroutine[Any, Any, Answer]]:
+            part = Call(call.model, call.version, arrays, call.outputs)
+            return lambda: attempt(
+                lambda: self._connection.transport.infer(part),
+                deadline, f"inference by {call.model}", harmless=retry, renew=self._connection.renew,
+            )  # fmt: skip
+
+        return await _gather([ask(arrays) for arrays in parts], self._concurrency)
+
+    async def _calls(
+        self, model: str, version: str, requests: Any, outputs: tuple[str, ...], *, cast: bool
+    ) -> AsyncIterator[Call]:
+        async for inputs in _iterate(requests):
+            _, arrays = await self._prepare(model, version, inputs, Deadline(self._timeout), cast=cast)
+            yield Call(model, version, arrays, outputs)
+
+
+async def _iterate(values: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(values, AsyncIterable):
+        async for value in values:
+            yield value
+    else:
+        for value in values:
+            yield value
+
+
+async def _gather(makers: list[Callable[[], Coroutine[Any, Any, T]]], limit: int) -> list[T]:
+    """Run all, at most `limit` at a time; the first failure ends the others, so that none goes on unseen."""
+    gate = asyncio.Semaphore(limit)
+
+    async def run(maker: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with gate:
+            return await maker()
+
+    if len(makers) == 1:
+        return [await makers[0]()]
+    tasks = [asyncio.ensure_future(run(maker)) for maker in makers]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

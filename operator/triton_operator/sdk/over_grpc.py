@@ -1,0 +1,137 @@
+"""The v2 protocol over gRPC, by tritonclient's client for asyncio.
+
+Enters: calls. Leaves: answers, or AttemptFailed with the fate of the request. One HTTP/2 connection carries all
+requests at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+from triton_operator.sdk.address import Endpoint
+from triton_operator.sdk.attempt import AttemptFailed, Fate
+from triton_operator.sdk.errors import InferenceFailed, NotFound, Refused, SdkError, Timeout, Unreachable
+from triton_operator.sdk.transport import Answer, Call, missing, send_inputs, wanted_outputs
+
+T = TypeVar("T")
+
+_UNAVAILABLE = "StatusCode.UNAVAILABLE"
+_CLOSED = "is restricted, expecting header"
+"""Triton answers UNAVAILABLE where an API is closed, as if it were busy (server, `src/restricted_features.h`)."""
+_NO_CONNECTION = ("failed to connect", "connection refused", "resolution failed", "name resolution", "no route to host")
+"""What gRPC says when it has no connection, so that nothing was sent."""
+_FROM_SERVER = "Error received from peer"
+"""In gRPC's details of an error that the server sent, as different from one that gRPC itself made."""
+_NOT_THERE = "StatusCode.UNIMPLEMENTED"
+_NO_ENTRY = {"StatusCode.PERMISSION_DENIED", "StatusCode.UNAUTHENTICATED"}
+
+
+class OverGrpc:
+    """One server's gRPC port; implements `Transport`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        try:
+            import tritonclient.grpc.aio as triton
+        except ImportError as error:
+            raise missing(error) from error
+        self._triton = triton
+        self._endpoint = endpoint
+        self._client = triton.InferenceServerClient(endpoint.target)
+
+    async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
+        """As `Transport`."""
+        headers = self._endpoint.headers()
+        return await self._tell(self._client.get_model_metadata(model, version, headers=headers, as_json=True))
+
+    async def config(self, model: str, version: str) -> dict[str, Any] | None:
+        """As `Transport`."""
+        headers = self._endpoint.headers()
+        told = await self._tell(self._client.get_model_config(model, version, headers=headers, as_json=True))
+        return None if told is None else told.get("config", {})
+
+    async def is_ready(self, model: str, version: str) -> bool:
+        """As `Transport`."""
+        return bool(await self._ask(self._client.is_model_ready(model, version, headers=self._endpoint.headers())))
+
+    async def infer(self, call: Call) -> Answer:
+        """As `Transport`."""
+        given, wanted = send_inputs(self._triton, call), wanted_outputs(self._triton, call)
+        result = await self._ask(
+            self._client.infer(call.model, given, call.version, wanted, headers=self._endpoint.headers())
+        )
+        return _answer(result)
+
+    async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
+        """As `Transport`; ends when the calls have ended and all are answered, or when it is closed."""
+        responses = self._client.stream_infer(self._requests(calls), headers=self._endpoint.headers())
+        try:
+            while True:
+                try:
+                    result, error = await self._ask(anext(responses))
+                except StopAsyncIteration:
+                    return
+                if error is not None:
+                    raise AttemptFailed(InferenceFailed(error.message().strip()), Fate.ANSWERED) from error
+                yield _answer(result)
+        finally:
+            responses.cancel()
+
+    async def _requests(self, calls: AsyncIterator[Call]) -> AsyncGenerator[dict[str, Any]]:
+        async for call in calls:
+            yield {
+                "model_name": call.model,
+                "model_version": call.version,
+                "inputs": send_inputs(self._triton, call),
+                "outputs": wanted_outputs(self._triton, call),
+            }
+
+    async def close(self) -> None:
+        """As `Transport`."""
+        await self._client.close()
+
+    async def _tell(self, request: Awaitable[dict[str, Any]]) -> dict[str, Any] | None:
+        """Await a document; None where that API is closed or not there."""
+        try:
+            return await self._ask(request)
+        except AttemptFailed as failed:
+            if isinstance(failed.error, Refused) or getattr(failed.__cause__, "status", str)() == _NOT_THERE:
+                return None
+            raise
+
+    async def _ask(self, request: Awaitable[T]) -> T:
+        """Await a request; every failure becomes one of ours, with its fate."""
+        import grpc
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            return await request
+        except InferenceServerException as error:
+            raise judge_status(error.status(), error.message(), str(error.debug_details()), self._endpoint) from error
+        except grpc.aio.AioRpcError as error:  # A stream's, which tritonclient hands through.
+            status, details = str(error.code()), error.details() or ""
+            raise judge_status(status, details, error.debug_error_string(), self._endpoint) from error
+
+
+def judge_status(status: str | None, message: str, details: str, endpoint: Endpoint) -> AttemptFailed:
+    """Tell by a status, its message and gRPC's own details what to make of it."""
+    said = (message or "").strip()
+    error: SdkError
+    if _CLOSED in said:
+        return AttemptFailed(Refused(f"{endpoint.target}: {said}"), Fate.ANSWERED)
+    if status == _UNAVAILABLE:
+        error = Unreachable(f"{endpoint.target} does not answer over gRPC: {said}")
+        if any(sign in said.lower() for sign in _NO_CONNECTION):
+            return AttemptFailed(error, Fate.NOT_SENT)
+        return AttemptFailed(error, Fate.PUT_OFF if _FROM_SERVER in details else Fate.UNKNOWN)
+    if status == "StatusCode.DEADLINE_EXCEEDED":
+        return AttemptFailed(Timeout(f"{endpoint.target}: {said}"), Fate.UNKNOWN)
+    if status in _NO_ENTRY:
+        return AttemptFailed(Refused(f"{endpoint.target}: {said}"), Fate.ANSWERED)
+    return AttemptFailed(NotFound(said) if status == "StatusCode.NOT_FOUND" else InferenceFailed(said), Fate.ANSWERED)
+
+
+def _answer(result: Any) -> Answer:
+    said = result.get_response()
+    outputs = {output.name: result.as_numpy(output.name) for output in said.outputs}
+    return Answer(said.model_name, said.model_version, outputs)

@@ -1,0 +1,84 @@
+"""What the client asks of a protocol: HTTP and gRPC say the same in two ways.
+
+`over_http` and `over_grpc` implement it with tritonclient; `connection` opens one. A transport belongs to the event
+loop that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from triton_operator.sdk.errors import Unreachable
+from triton_operator.sdk.tensors import DATA_TYPES, Array
+
+
+@dataclass(frozen=True)
+class Call:
+    """One inference as it is sent: arrays of the right types, and the outputs wanted (all of them when empty)."""
+
+    model: str
+    version: str
+    inputs: Mapping[str, Array]
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One inference as it came back."""
+
+    model: str
+    version: str
+    outputs: Mapping[str, Array]
+
+
+class Transport(Protocol):
+    """A way to one server. Each method raises AttemptFailed."""
+
+    async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
+        """The v2 model metadata; None where the server does not tell it."""
+
+    async def config(self, model: str, version: str) -> dict[str, Any] | None:
+        """The model's configuration; None where the server does not tell it."""
+
+    async def is_ready(self, model: str, version: str) -> bool:
+        """Whether the model is loaded."""
+
+    async def infer(self, call: Call) -> Answer:
+        """Run a model once."""
+
+    def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
+        """Run a model for each call, with any number of answers each."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+def send_inputs(triton: Any, call: Call) -> list[Any]:
+    """The inputs as tritonclient's objects; `triton` is the protocol's half of it."""
+    sent = []
+    for name, array in call.inputs.items():
+        tensor = triton.InferInput(name, list(array.shape), _data_type(array))
+        tensor.set_data_from_numpy(array)
+        sent.append(tensor)
+    return sent
+
+
+def wanted_outputs(triton: Any, call: Call) -> list[Any] | None:
+    """The outputs that were asked for, as tritonclient's objects; None for all."""
+    return [triton.InferRequestedOutput(name) for name in call.outputs] or None
+
+
+def _data_type(array: Array) -> str:
+    """Triton's name of the type of an array that `values` made."""
+    if array.dtype == np.object_:
+        return "BYTES"
+    return next((name for name, kind in DATA_TYPES.items() if array.dtype == kind), "BF16")
+
+
+def missing(error: ImportError) -> Unreachable:
+    """What to say where tritonclient is not installed."""
+    return Unreachable(f"{error}; install triton-operator[cli], which brings tritonclient")
