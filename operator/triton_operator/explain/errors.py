@@ -1,0 +1,11 @@
+"""What keeps a prediction from being explained."""
+
+from __future__ import annotations
+
+
+class ExplainInvalid(ValueError):
+    """`field` of the question, such as `samples` or `target`, cannot be used as it is; the message says what can."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field

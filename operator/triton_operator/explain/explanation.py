@@ -1,0 +1,89 @@
+"""The answer: which parts of an input drove one number of a model's output, by how much, and how sure that is.
+
+Methods make an Explanation; people see it in a terminal or as a picture, programs as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from triton_operator.explain.types import Array, Floats, Kind, Method
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Attributions of one prediction.
+
+    `attributions` have the shape of `row`, or [pieces] for a text: positive values raised the `prediction`, negative
+    ones lowered it, against the `base_value` that the model gives for the baseline. Where the method promises that they
+    add up to the difference, `gap` is what is missing; saliency promises no sum, so it has neither base nor gap.
+    `target` is the index of the explained number in the model's answer, `label` its name where the model says one.
+    `patch` is the side of the squares that were taken away together, 0 where each number was looked at by itself.
+    `error` is the standard error of a piece's attribution where coalitions were sampled, 0 where nothing was.
+    """
+
+    method: Method
+    kind: Kind
+    target: tuple[int, ...]
+    baseline: str
+    base_value: float | None
+    prediction: float
+    attributions: Floats = field(repr=False)
+    row: Array = field(repr=False)
+    evaluations: int
+    pieces: tuple[str, ...] = ()
+    patch: int = 0
+    error: float = 0.0
+    seed: int | None = None
+    seconds: float = 0.0
+    model: str = ""
+    label: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gap(self) -> float | None:
+        """What the attributions lack of prediction - base_value; None where the method promises no sum."""
+        if self.base_value is None:
+            return None
+        return self.prediction - self.base_value - float(self.attributions.sum())
+
+    @property
+    def target_name(self) -> str:
+        """The label, else the number of the output, as people read it; empty when the model answers one number."""
+        return self.label or ",".join(map(str, self.target))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: everything but the row itself."""
+        return {
+            "model": self.model,
+            "method": str(self.method),
+            "kind": str(self.kind),
+            "target": {"index": list(self.target), "label": self.label},
+            "baseline": self.baseline,
+            "baseValue": self.base_value,
+            "prediction": self.prediction,
+            "attributions": {"shape": list(self.attributions.shape), "data": self.attributions.reshape(-1).tolist()},
+            "pieces": list(self.pieces),
+            "patch": self.patch,
+            "sum": float(self.attributions.sum()),
+            "efficiencyGap": self.gap,
+            "standardError": self.error,
+            "seed": self.seed,
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }
+
+    def text(self, *, colour: bool = False, width: int = 80) -> str:
+        """Lines for a terminal of `width` columns; without `colour` plain, with signed numbers."""
+        from triton_operator.explain import terminal
+
+        return terminal.render(self, colour=colour, width=width)
+
+    def save_png(self, path: Path | str, *, font: Path | str | None = None) -> None:
+        """Draw it into a PNG file; needs pillow. `font` is a TrueType file for scripts that no font at hand has."""
+        from triton_operator.explain import drawing
+
+        drawing.render(self, font=font).save(path, format="PNG")

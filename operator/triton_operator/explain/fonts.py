@@ -1,0 +1,97 @@
+"""A font that has the characters to be drawn; needs pillow.
+
+Enters: characters, and perhaps a file of the caller's. Leaves: a font, or None where this machine has none with them.
+Pillow brings a font for Latin letters; for others those that systems usually have are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triton_operator.explain.errors import ExplainInvalid
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+    from PIL.ImageFont import ImageFont as BitmapFont
+
+_FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.local/share/fonts",
+    "~/.fonts",
+    "/System/Library/Fonts",
+    "/Library/Fonts",
+    "C:/Windows/Fonts",
+)
+_NAMES = (
+    "NotoSansCJK",
+    "NotoSansSC",
+    "SourceHanSans",
+    "wqy-",
+    "DroidSansFallback",
+    "PingFang",
+    "STHeiti",
+    "msyh",
+    "simhei",
+)
+_NOT_A_CHARACTER = "\uffff"
+"""What a font draws for this, it draws for everything that it lacks."""
+
+
+class Fonts:
+    """The fonts of this machine at one size; `given` goes before all others."""
+
+    def __init__(self, size: int, given: Path | str | None = None) -> None:
+        from PIL import ImageFont
+
+        self.size = size
+        self.latin: FreeTypeFont | BitmapFont = ImageFont.load_default(size)
+        self._given = _open(Path(given), size) if given else None
+
+    def holding(self, text: str) -> FreeTypeFont | BitmapFont | None:
+        """The first font that has every character of `text`."""
+        if self._given and _has(self._given, text):
+            return self._given
+        if _has(self.latin, text):
+            return self.latin
+        return next((font for font in _wide_fonts(self.size) if _has(font, text)), None)
+
+    def write(self, text: str) -> tuple[str, FreeTypeFont | BitmapFont]:
+        """The text with a font that has it; where there is none, the numbers of its characters."""
+        font = self.holding(text)
+        return (text, font) if font else (" ".join(f"U+{ord(each):04X}" for each in text), self.latin)
+
+
+@cache
+def _wide_fonts(size: int) -> tuple[FreeTypeFont, ...]:
+    """Fonts on this machine whose files' names promise Chinese; one that cannot be read is passed over."""
+    fonts = []
+    for path in sorted(_found()):
+        with suppress(ExplainInvalid):
+            fonts.append(_open(path, size))
+    return tuple(fonts)
+
+
+def _found() -> Iterator[Path]:
+    for folder in _FOLDERS:
+        place = Path(folder).expanduser()
+        if place.is_dir():
+            yield from (path for path in place.rglob("*.*t[fc]*") if path.name.startswith(_NAMES))
+
+
+def _open(path: Path, size: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError as error:
+        raise ExplainInvalid("font", f"{path} cannot be read as a font: {error}") from error
+
+
+def _has(font: FreeTypeFont | BitmapFont, text: str) -> bool:
+    missing = bytes(font.getmask(_NOT_A_CHARACTER))
+    return all(each.isspace() or bytes(font.getmask(each)) != missing for each in text)

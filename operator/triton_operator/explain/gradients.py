@@ -1,0 +1,194 @@
+"""Explains a prediction by the gradients of a TorchScript file at hand, with Captum.
+
+Enters: the file, a row and a question. Leaves: an Explanation. Needs the extra `triton-operator[explain]`. No server is
+asked: that the file is the one being served is the caller's knowledge (`status.models[].digest` says).
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.explanation import Explanation
+from triton_operator.explain.question import Baseline, Question, baseline_of, choose_target, kind_of
+from triton_operator.explain.types import GRADIENTS, Array, Floats, Method
+
+if TYPE_CHECKING:
+    import torch
+
+STEPS = 64
+"""Points on the way from the baseline to the row; the gap says whether that was enough."""
+NOISY = 32
+"""Noisy copies that SmoothGrad averages over (Smilkov et al., 2017, saw no gain beyond 50)."""
+_NOISE = 0.15
+"""Their deviation, as part of the row's range: the paper's figures look best between 0.1 and 0.2."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What a method found; `base` is None where it compares with nothing."""
+
+    attributions: Floats
+    prediction: float
+    base: float | None
+    evaluations: int
+    notes: tuple[str, ...] = ()
+
+
+def explain_file(path: Path | str, row: Array | str, question: Question | None = None) -> Explanation:
+    """Say which numbers of `row` drove the model's prediction; raises ExplainInvalid.
+
+    `row` is one row without the batch's dimension. Integrated gradients by default; rows of integers, which have no
+    gradient, are followed into the model's embedding instead.
+    """
+    asked = question or Question()
+    started = time.perf_counter()
+    if isinstance(row, str):
+        raise ExplainInvalid(
+            "row", "is a text, and the file takes numbers: give what its tokenizer makes of it, or ask the served model"
+        )
+    method = _method(asked.method, row)
+    _require_captum()
+    module = load(Path(path))
+    baseline = baseline_of(row, asked)
+    target = choose_target(_answer(module, row), asked.target)
+    found = _METHODS[method](module, row, baseline, target, asked.seed)
+    return Explanation(
+        method=method,
+        kind=kind_of(row),
+        target=target,
+        baseline=baseline.described if found.base is not None else "none: the gradient at the row itself",
+        base_value=found.base,
+        prediction=found.prediction,
+        attributions=found.attributions,
+        row=row,
+        evaluations=found.evaluations + 1,
+        pieces=tuple(asked.names),
+        seed=asked.seed if method is Method.SMOOTH_GRAD else None,
+        seconds=time.perf_counter() - started,
+        notes=found.notes,
+    )
+
+
+def load(path: Path) -> Any:
+    """The TorchScript module, on the processor; raises ExplainInvalid."""
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            # Advice to leave TorchScript for torch.export: Triton's PyTorch backend serves TorchScript.
+            warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated")
+            return torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ExplainInvalid("model-file", f"{path} is no TorchScript file: {str(error).splitlines()[0]}") from error
+
+
+def _method(wanted: Method, row: Array) -> Method:
+    integers = row.dtype.kind != "f"
+    if wanted is Method.AUTO:
+        return Method.EMBEDDING_GRADIENTS if integers else Method.INTEGRATED_GRADIENTS
+    if wanted not in GRADIENTS:
+        raise ExplainInvalid("method", f"{wanted} asks a served model; with a file: {', '.join(sorted(GRADIENTS))}")
+    if integers and wanted is not Method.EMBEDDING_GRADIENTS:
+        raise ExplainInvalid(
+            "method",
+            f"{wanted} needs numbers that can change a little, and this model takes {row.dtype}; "
+            "use embedding-gradients, or kernel-shap on the served model",
+        )
+    return wanted
+
+
+def _require_captum() -> None:
+    try:
+        import captum.attr  # noqa: F401 - whether it is there.
+    except ModuleNotFoundError as error:
+        raise ExplainInvalid(
+            "model-file",
+            f"gradients need {error.name}: pip install 'triton-operator[explain]'; "
+            "or leave the file out to ask the served model",
+        ) from error
+
+
+def _answer(module: Any, row: Array) -> Floats:
+    import torch
+
+    try:
+        with torch.no_grad():
+            answer = module(torch.from_numpy(row[None]))
+    except RuntimeError as error:
+        said = str(error).strip().splitlines()[-1]
+        raise ExplainInvalid("row", f"the model does not take {row.dtype} {list(row.shape)}: {said}") from error
+    if not isinstance(answer, torch.Tensor):
+        raise ExplainInvalid("model-file", f"answers with {type(answer).__name__}; one tensor can be explained")
+    return answer[0].numpy().astype(np.float64)
+
+
+def _number(module: Any, target: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The explained number of each row, as Captum wants it."""
+    return lambda rows: module(rows)[(slice(None), *target)]
+
+
+def _integrated(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:
+    import torch
+    from captum.attr import IntegratedGradients
+
+    del seed
+    number = _number(module, target)
+    given, base = torch.from_numpy(row[None]), torch.from_numpy(baseline.value[None])
+    found = IntegratedGradients(number).attribute(given, base, n_steps=STEPS)
+    with torch.no_grad():
+        ends = number(torch.cat([base, given])).tolist()
+    return Gradients(_one(found), ends[1], ends[0], STEPS + len(ends))
+
+
+def _saliency(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:
+    import torch
+    from captum.attr import Saliency
+
+    del baseline, seed
+    number = _number(module, target)
+    given = torch.from_numpy(row[None]).requires_grad_()
+    found = Saliency(number).attribute(given, abs=False)
+    return Gradients(_one(found), number(given.detach()).item(), None, 2, (_NO_SUM,))
+
+
+def _smooth(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:
+    import torch
+    from captum.attr import NoiseTunnel, Saliency
+
+    del baseline
+    number = _number(module, target)
+    given = torch.from_numpy(row[None]).requires_grad_()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        found = NoiseTunnel(Saliency(number)).attribute(
+            given, nt_type="smoothgrad", nt_samples=NOISY, stdevs=float(np.ptp(row)) * _NOISE, abs=False
+        )
+    return Gradients(_one(found), number(given.detach()).item(), None, NOISY + 1, (_NO_SUM,))
+
+
+def _embedding(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:
+    from triton_operator.explain.embedding import attribute
+
+    del seed
+    return attribute(module, row, baseline.value, target)
+
+
+def _one(found: torch.Tensor) -> Floats:
+    return found.detach()[0].numpy().astype(np.float64)
+
+
+_NO_SUM = "gradients say what a small change would do; they do not add up to the prediction"
+_METHODS: dict[Method, Callable[[Any, Array, Baseline, tuple[int, ...], int], Gradients]] = {
+    Method.INTEGRATED_GRADIENTS: _integrated,
+    Method.SALIENCY: _saliency,
+    Method.SMOOTH_GRAD: _smooth,
+    Method.EMBEDDING_GRADIENTS: _embedding,
+}

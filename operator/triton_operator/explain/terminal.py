@@ -1,0 +1,141 @@
+"""An explanation as lines of a terminal: a heat map, weighted characters, or bars.
+
+Enters: an Explanation. Leaves: text. Colours only when asked for; without, signed numbers that any program keeps.
+Called by `Explanation.text`. Pure.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from triton_operator.explain.palette import (
+    LOWERED,
+    RAISED,
+    Colour,
+    columns_wide,
+    footing,
+    greys,
+    headline,
+    heat,
+    pooled,
+    ranked,
+    shown,
+    strengths,
+    tint,
+)
+from triton_operator.explain.types import Floats, Kind
+
+if TYPE_CHECKING:
+    from triton_operator.explain.explanation import Explanation
+
+_RESET = "\033[0m"
+_NUMBER = 7
+"""Places of a signed number and the space before it."""
+_ROWS = 20
+"""Columns of a table that get a line of their own."""
+_DARK: Colour = (24, 24, 24)
+_INK: Colour = (200, 200, 200)
+
+
+def render(explanation: Explanation, *, colour: bool, width: int) -> str:
+    """All lines, the last one ended too."""
+    body = {Kind.PICTURE: _picture, Kind.TEXT: _text, Kind.COLUMNS: _columns}[explanation.kind]
+    lines = [*headline(explanation), "", *body(explanation, colour, width), "", *footing(explanation)]
+    return "\n".join(lines) + "\n"
+
+
+def _picture(explanation: Explanation, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - one of three alike.
+    values = heat(explanation.attributions)
+    if not colour:
+        return _numbers(values, explanation.patch, width)
+    side = ceil(values.shape[1] / width)
+    ground = pooled(greys(explanation.row), side) / pooled(np.ones_like(values), side)
+    return _half_blocks(strengths(pooled(values, side)), ground)
+
+
+def _numbers(values: Floats, patch: int, width: int) -> list[str]:
+    """Sums over patches, or over squares that fit the width."""
+    side = max(patch, ceil(values.shape[1] / max(1, width // _NUMBER)))
+    lines = ["".join(f"{_signed(each):>{_NUMBER}}" for each in row) for row in pooled(values, side)]
+    return [*lines, f"each number: {side}x{side} pixels"] if side > 1 else lines
+
+
+def _half_blocks(values: Floats, ground: Floats) -> list[str]:
+    """Two pixels in each character: the upper one in its own colour, the lower one behind it."""
+    colours = [
+        [tint(float(value), _mixed(float(light))) for value, light in zip(*row, strict=True)]
+        for row in zip(values, ground, strict=True)
+    ]
+    if len(colours) % 2:
+        colours.append([_DARK] * len(colours[0]))
+    pairs = zip(colours[::2], colours[1::2], strict=True)
+    return [
+        "".join(f"{_front(up)}{_back(down)}▀" for up, down in zip(above, below, strict=True)) + _RESET
+        for above, below in pairs
+    ]
+
+
+def _text(explanation: Explanation, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
+    weighted = [f"{shown(piece)}({value:+.2f})" for piece, value in _pieces(explanation)]
+    lines = _wrapped(weighted, width)
+    if not colour:
+        return lines
+    parts = strengths(explanation.attributions)
+    painted = [
+        f"{_back(tint(float(part), _DARK))}{_front((255, 255, 255))}{shown(piece)}{_RESET}" + " " * piece.endswith(" ")
+        for piece, part in zip(explanation.pieces, parts, strict=True)
+    ]
+    return ["".join(painted), "", *lines]
+
+
+def _pieces(explanation: Explanation) -> list[tuple[str, float]]:
+    return list(zip(explanation.pieces, explanation.attributions.tolist(), strict=True))
+
+
+def _wrapped(words: list[str], width: int) -> list[str]:
+    lines = [""]
+    for word in words:
+        if lines[-1] and columns_wide(lines[-1]) + 1 + columns_wide(word) > width:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
+
+
+def _columns(explanation: Explanation, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
+    rows = ranked(explanation)
+    top, rest = rows[:_ROWS], rows[_ROWS:]
+    wide = max(columns_wide(name) for name, _, _ in top)
+    parts = strengths(np.array([share for _, _, share in top]))
+    room = max(8, width - wide - 24)
+    lines = [
+        f"{name}{' ' * (wide - columns_wide(name))} {value:>10.4g} {share:>+10.4g}"
+        + (f"  {_bar(float(part), room)}" if colour else "")
+        for (name, value, share), part in zip(top, parts, strict=True)
+    ]
+    if rest:
+        lines.append(f"… {len(rest)} more, together {sum(share for _, _, share in rest):+.4g}")
+    return lines
+
+
+def _bar(part: float, room: int) -> str:
+    return f"{_front(RAISED if part > 0 else LOWERED)}{'█' * round(abs(part) * room)}{_RESET}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}" if value else "."
+
+
+def _mixed(light: float) -> Colour:
+    red, green, blue = (round(low + (high - low) * light) for low, high in zip(_DARK, _INK, strict=True))
+    return red, green, blue
+
+
+def _front(colour: Colour) -> str:
+    return "\033[38;2;{};{};{}m".format(*colour)
+
+
+def _back(colour: Colour) -> str:
+    return "\033[48;2;{};{};{}m".format(*colour)
