@@ -131,3 +131,18 @@ def test_what_cannot_be_exported(
     assert outcome.code == 1
     assert words in outcome.err
     assert not (net.parent / "m").exists()
+
+
+def test_a_file_called_model_is_no_name(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a repository its folder is; elsewhere nothing is guessed."""
+    folder = net.parent / "digits" / "1"
+    folder.mkdir(parents=True)
+    net.rename(folder / "model.py")
+    options = ("-i", "FP32:1,28,28", "--max-batch-size", 4, "--to", net.parent / "to")
+    outcome = tritonctl(capsys, "export", f"{folder}/model.py:Digits", *options)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert (net.parent / "to" / "digits" / "1" / "model.pt").is_file()
+    (folder / "model.py").rename(net.parent / "model.py")
+    outcome = tritonctl(capsys, "export", f"{net.parent}/model.py:Digits", *options)
+    assert outcome.code == 1
+    assert "what is the model called? Say --name NAME" in outcome.err

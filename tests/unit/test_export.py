@@ -64,7 +64,7 @@ def test_the_file_has_the_signature_inside(tmp_path: Path) -> None:
         assert read_content(file) is Content.TORCHSCRIPT
     pictures = torch.rand(3, 1, 28, 28)
     assert torch.allclose(load(exported.path)(pictures), module(pictures), atol=1e-5)
-    assert [entry.name for entry in tmp_path.rglob("*") if entry.is_file()] == ["model.pt"]
+    assert sorted(entry.name for entry in tmp_path.rglob("*") if entry.is_file()) == ["README.md", "model.pt"]
 
 
 def test_torch_finds_the_signature_where_it_puts_extra_files_itself(tmp_path: Path) -> None:

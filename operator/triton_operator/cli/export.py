@@ -1,27 +1,44 @@
 """`tritonctl export`: a PyTorch module, or a TorchScript file, as a folder that Triton serves.
 
-Enters: `FILE.py:NAME` or a `.pt`, and the tensors that forward() takes. Leaves: the model's file with its signature.
-The Python file is the user's own and is run.
+Enters: `FILE.py:NAME` or a `.pt`, and the tensors that forward() takes. Leaves: the model's file with its signature,
+and its card. The Python file is the user's own and is run.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triton_operator.api.model import Format
 from triton_operator.cli.failures import Failed, Misused
+from triton_operator.cli.waiting import waiting
+
+if TYPE_CHECKING:
+    from triton_operator.export.folder import Exported
 
 EPILOG = """\b
 Examples:
   tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits
   tritonctl export net.py:build --input texts:STRING:-1 --input flags:BOOL:-1 --name words --to model_repository
   tritonctl export digits.pt --input FP32:1,28,28 --max-batch-size 64
+  tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits --format aotinductor
 \b
 NAME is a module, or a class or function that makes one without arguments. An input is [NAME:]TYPE:DIMS, dims without
 the batch, -1 for any size; without a name it is INPUT__0 and so on.
 """
+
+
+class Kind(StrEnum):
+    """What may be written, as people type it."""
+
+    TORCHSCRIPT = "torchscript"
+    AOTINDUCTOR = "aotinductor"
+
+
+FORMATS = {Kind.TORCHSCRIPT: Format.TORCHSCRIPT, Kind.AOTINDUCTOR: Format.AOT_INDUCTOR}
 
 
 def export(
@@ -30,7 +47,12 @@ def export(
         list[str],
         typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS", help="One input of forward(), in order; repeat it."),
     ],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The model's name; the file's without it.")] = "",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", metavar="NAME", help="The model's name; without it the file's, or its folder's in a repository."
+        ),
+    ] = "",
     max_batch_size: Annotated[
         int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0: the first dimension is no batch.")
     ] = 0,
@@ -40,30 +62,49 @@ def export(
     ] = None,
     folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Repository to write to.")] = Path(),
     version: Annotated[int, typer.Option("--version", min=1, help="The model's version.")] = 1,
+    kind: Annotated[
+        Kind, typer.Option("--format", help="aotinductor: compiled for this kind of processor; needs g++ and a minute.")
+    ] = Kind.TORCHSCRIPT,
     trace: Annotated[bool, typer.Option("--trace", help="Trace instead of scripting.")] = False,
     with_config: Annotated[
         bool, typer.Option("--with-config", help="Write config.pbtxt, too: for a Triton without the operator.")
     ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="Largest difference of an answer from the module's own.")
+    ] = 1e-5,
+    url: Annotated[
+        str, typer.Option("--url", metavar="HOST:PORT", help="Compare also with this Triton, which reads DIR.")
+    ] = "",
 ) -> None:
-    """Write DIR/NAME/VERSION/model.pt as TorchScript, with a signature that says what the model takes and gives.
+    """Write DIR/NAME/VERSION/model.pt with a signature that says what the model takes and gives, and its card.
 
-    The compiled model has to answer as the module does, within 1e-5. A ModelDeployment needs no config.pbtxt then.
+    The exported model has to answer as the module does, within 1e-5. A ModelDeployment needs no config.pbtxt then.
     """
     try:
+        from triton_operator.export.folder import Place
         from triton_operator.export.source import Request, run
     except ModuleNotFoundError as error:
         raise Misused(f"exporting needs {error.name}: pip install '.[cli,export]'") from error
     from triton_operator.export.errors import ExportError
 
-    request = Request(source, tuple(inputs), name, max_batch_size, tuple(outputs or ()), trace)
+    model_format = FORMATS[kind]
+    request = Request(source, tuple(inputs), name, max_batch_size, tuple(outputs or ()), trace, model_format, tolerance)
     try:
-        exported = run(request, folder, version=version, with_config=with_config)
+        with waiting("compiling" if kind is Kind.AOTINDUCTOR else "exporting"):
+            exported = run(request, Place(folder, version, with_config, url))
     except ExportError as error:
         raise Failed(str(error)) from error
     except OSError as error:
         raise Failed(f"{error.filename or folder}: {error.strerror or error}") from error
+    print_exported(exported)
+
+
+def print_exported(exported: Exported) -> None:
+    """What was written and checked; `compress` prints it, too."""
     signature = exported.signature
     typer.echo(f"{exported.path}: answers within {exported.difference:.2g} of the module")
+    if exported.served is not None:
+        typer.echo(f"  served: within {exported.served:.2g} of the module")
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
         for tensor in tensors:
             typer.echo(f"  {kind} {tensor.name}: {tensor.shown}")

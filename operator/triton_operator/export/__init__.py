@@ -1,6 +1,7 @@
-"""From a PyTorch module to a folder that Triton serves: the TorchScript file, with its signature inside.
+"""From a PyTorch module to a folder that Triton serves: the model's file with its signature inside, and its card.
 
-`export_torchscript` is for programs and notebooks, `tritonctl export` for the command line; training uses the former.
+`export_torchscript` and `export_aotinductor` are for programs and notebooks, `tritonctl export` for the command line;
+training uses the former.
 Needs the extra `triton-operator[export]`, which is torch; nothing here is imported by the operator.
 """
 
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triton_operator.export.errors import ExportError
+from triton_operator.export.tolerance import TOLERANCE
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from triton_operator.export.exporter import Arguments, Exported
+    from triton_operator.export.exporter import Arguments
+    from triton_operator.export.folder import Exported
 
-__all__ = ["ExportError", "export_torchscript"]
+__all__ = ["TOLERANCE", "ExportError", "export_aotinductor", "export_torchscript"]
 
 
 def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, and each says one thing of the contract.
@@ -32,8 +35,11 @@ def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, 
     other_examples: Sequence[Arguments] = (),
     trace: bool = False,
     version: int = 1,
+    with_config: bool = False,
+    url: str = "",
+    tolerance: float = TOLERANCE,
 ) -> Exported:
-    """Write `folder`/`name`/`version`/model.pt: the module as TorchScript, and what it takes and gives.
+    """Write `folder`/`name`: `version`/model.pt, the module as TorchScript with its signature inside, and README.md.
 
     `example_inputs` are arguments of forward(): tensors, or lists of str. With `max_batch_size` above 0 their first
     dimension is the batch, which Triton may then fill with requests of several callers. Where a size in one of
@@ -41,14 +47,50 @@ def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, 
     on unless `input_names` has forward()'s own argument names, and outputs OUTPUT__0 and so on.
 
     The module is compiled by scripting; with `trace` by tracing, which keeps the one path that the example takes
-    through `if` and `for`. All examples are answered by both, and answers that differ by more than 1e-5 are an error.
-    Raises ExportError, whose text says what to change; what lay in the file's place is kept then.
+    through `if` and `for`. All examples, and questions of other sizes drawn from them, are answered by both; answers
+    that differ by more than `tolerance` (of the value, where that is above 1) are an error. The same questions go to
+    the Triton at `url`, HOST:PORT, where one reads this repository. `with_config` writes config.pbtxt, too, for a
+    Triton that no operator looks after. README.md is the model's card, unless somebody else wrote one.
+    Raises ExportError, whose text says what to change; what lay in the model's place is kept then, unless it is the
+    server that answers differently.
     """
     try:
         from triton_operator.export import exporter
     except ModuleNotFoundError as error:
         raise ExportError(f"exporting needs the package {error.name}: pip install '.[export]'") from error
-    contract = exporter.Contract(name, tuple(input_names), tuple(output_names), max_batch_size)
-    return exporter.export(
-        module, (example_inputs, *other_examples), contract, Path(folder), trace=trace, version=version
-    )
+    contract = exporter.Contract(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
+    place = exporter.Place(Path(folder), version, with_config, url)
+    return exporter.export(module, (example_inputs, *other_examples), contract, place, trace=trace)
+
+
+def export_aotinductor(  # noqa: PLR0913 - as above.
+    module: nn.Module,
+    example_inputs: Arguments,
+    folder: Path | str,
+    *,
+    name: str,
+    input_names: Sequence[str] = (),
+    output_names: Sequence[str] = (),
+    max_batch_size: int = 0,
+    other_examples: Sequence[Arguments] = (),
+    version: int = 1,
+    with_config: bool = False,
+    url: str = "",
+    tolerance: float = TOLERANCE,
+) -> Exported:
+    """Write `folder`/`name`: `version`/model.pt2, the module compiled ahead of time, and README.md.
+
+    Everything else is as with `export_torchscript`, but that there is no text and names of inputs end in __0, __1 and
+    so on. The file serves on the kind of processor that compiled it, with the version of torch that compiled it.
+    Needs a C++ compiler; takes a minute.
+    """
+    try:
+        from triton_operator.export import aotinductor
+    except ModuleNotFoundError as error:
+        raise ExportError(f"exporting needs the package {error.name}: pip install '.[export]'") from error
+    from triton_operator.export.folder import Place
+    from triton_operator.export.questions import Contract
+
+    contract = Contract(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
+    place = Place(Path(folder), version, with_config, url)
+    return aotinductor.export(module, (example_inputs, *other_examples), contract, place)

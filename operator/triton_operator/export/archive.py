@@ -1,7 +1,8 @@
-"""Writes TorchScript archives that say nothing of the machine that made them: the same model, the same bytes.
+"""Writes archives that say nothing of the machine that made them: the same TorchScript model, the same bytes.
 
-Enters: an archive of `torch.jit.save`, and a signature. Leaves: the same archive with the signature among its extra
-files. `exporter` calls it. Members are copied one at a time, so a model of ten gigabytes needs no memory for itself.
+Enters: an archive of `torch.jit.save` or of AOTInductor, and a signature. Leaves: the same archive with the signature
+among its extra files. `exporter` and `aotinductor` call it. Members are copied one at a time, so a model of ten
+gigabytes needs no memory for itself.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from pathlib import Path
 
 from triton_operator.triton.signature import EXTRA_FILE, Signature, encode
 
-_NOT_THE_MODEL = re.compile(r".*\.debug_pkl|[^/]+/\.data/serialization_id|[^/]+/traced_inputs(/.*|\.pkl)")
+_NOT_THE_MODEL = re.compile(
+    r".*\.debug_pkl|[^/]+/\.data/serialization_id|[^/]+/traced_inputs(/.*|\.pkl)|[^/]+/data/aotinductor/.*\.cpp"
+)
 """Left out of the archive: the first name source files of the machine that saved it, the second is a hash of them,
-and the third are the very numbers that a model was traced with, which may be somebody's."""
+the third are the very numbers that a model was traced with, which may be somebody's, and the last is what a library
+was compiled from."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The first day a zip archive can name; every entry carries it."""

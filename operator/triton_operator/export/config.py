@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from triton_operator.api.model import Format
 from triton_operator.triton.config_text import Identifier, Message
 from triton_operator.triton.config_writer import write
 from triton_operator.triton.contract import merge
 from triton_operator.triton.defaults import Facts, complete
 from triton_operator.triton.model_config import CONFIG_NAME
+from triton_operator.triton.model_format import format_fields
 from triton_operator.triton.signature import Signature
 
 _ANYWHERE: Message = {"instance_group": [{"count": [1], "kind": [Identifier("KIND_AUTO")]}]}
 """GPUs when the server sees any, else the processor: nobody knows here where the model will be served."""
 
 
-def config_text(name: str, signature: Signature) -> str:
-    """The whole configuration of a TorchScript model: tensors, batching, and a warm-up where shapes are fixed."""
-    said: Message = {"name": [name], "backend": ["pytorch"]}
+def config_text(name: str, signature: Signature, model_format: Format = Format.TORCHSCRIPT) -> str:
+    """The whole configuration: tensors, batching, and for TorchScript a warm-up where shapes are fixed."""
+    said: Message = {"name": [name], **format_fields(model_format)}
     message = merge(said, signature) | _ANYWHERE
     # With GPUs nothing is said about threads either, whose number depends on CPUs that nobody knows here.
     return write(complete(message, Facts(gpus=1)).message)
 
 
-def write_config(name: str, signature: Signature, folder: Path) -> Path:
+def write_config(name: str, signature: Signature, folder: Path, model_format: Format = Format.TORCHSCRIPT) -> Path:
     """Write it into the model's folder."""
     path = folder / CONFIG_NAME
-    path.write_text(config_text(name, signature), encoding="utf-8")
+    path.write_text(config_text(name, signature, model_format), encoding="utf-8")
     return path

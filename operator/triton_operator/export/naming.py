@@ -27,10 +27,19 @@ def check_model_name(name: str) -> None:
 
 
 def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names of `count` inputs, INPUT__0 and so on unless they are given. `arguments` are forward()'s."""
+    """The names of `count` inputs, INPUT__0 and so on unless they are given.
+
+    `arguments` are forward()'s, empty where Triton passes inputs by position alone.
+    """
     names = tuple(wanted) or tuple(f"INPUT__{index}" for index in range(count))
     _check(names, count, "inputs")
-    if names != tuple(arguments[:count]) and not _are_positions(names):
+    if _are_positions(names):
+        return names
+    if not arguments:
+        raise ExportError(
+            f"input names {', '.join(names)}: Triton passes them by position: end them in __0, __1 and so on"
+        )
+    if names != tuple(arguments[:count]):
         raise ExportError(
             f"input names {', '.join(names)}: use forward()'s own argument names ({', '.join(arguments)}), "
             "or names that end in __0, __1 and so on"

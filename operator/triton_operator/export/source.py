@@ -12,11 +12,16 @@ from typing import NamedTuple
 
 from torch import nn
 
-from triton_operator.export.config import write_config
+from triton_operator.api.model import Format
 from triton_operator.export.errors import ExportError
 from triton_operator.export.examples import make_examples, read_input
-from triton_operator.export.exporter import Contract, Exported, export, export_file
+from triton_operator.export.exporter import export, export_file
+from triton_operator.export.folder import Exported, Place
+from triton_operator.export.questions import Contract
+from triton_operator.export.tolerance import TOLERANCE
 from triton_operator.triton.torchscript import ArchiveError, Content, read_content
+
+_SAYS_NOTHING = "model"
 
 
 class Request(NamedTuple):
@@ -28,27 +33,44 @@ class Request(NamedTuple):
     max_batch_size: int = 0
     output_names: tuple[str, ...] = ()
     trace: bool = False
+    model_format: Format = Format.TORCHSCRIPT
+    tolerance: float = TOLERANCE
 
 
-def run(request: Request, folder: Path, *, version: int, with_config: bool) -> Exported:
+def run(request: Request, place: Place) -> Exported:
     """Export; raises ExportError."""
     tensors = [read_input(text, index) for index, text in enumerate(request.inputs)]
     path, _, attribute = request.source.partition(".py:")
-    name = request.name or Path(path).stem
     names = tuple(tensor.name for tensor in tensors)
-    contract = Contract(name, names, request.output_names, request.max_batch_size)
+    contract = Contract(
+        request.name or name_of(Path(path)), names, request.output_names, request.max_batch_size, request.tolerance
+    )
     examples = make_examples(tensors, batched=request.max_batch_size > 0)
-    if attribute:
-        module = _load_module(Path(f"{path}.py"), attribute)
-        exported = export(module, examples, contract, folder, trace=request.trace, version=version)
-    else:
-        exported = export_file(_torchscript(Path(request.source)), examples, contract, folder, version=version)
-    if with_config:
-        write_config(name, exported.signature, folder / name)
-    return exported
+    if not attribute and request.model_format is Format.TORCHSCRIPT:
+        return export_file(_torchscript(Path(request.source)), examples, contract, place)
+    if not attribute:
+        raise ExportError(f"{request.source}: {request.model_format} is compiled from the module itself: FILE.py:NAME")
+    module = load_module(Path(f"{path}.py"), attribute)
+    if request.model_format is Format.TORCHSCRIPT:
+        return export(module, examples, contract, place, trace=request.trace)
+    from triton_operator.export import aotinductor
+
+    return aotinductor.export(module, examples, contract, place)
 
 
-def _load_module(path: Path, attribute: str) -> nn.Module:
+def name_of(path: Path) -> str:
+    """The model's name by its file: the file's own, or that of its folder in a repository; raises ExportError.
+
+    Every file in a repository is called model.pt, so that says nothing.
+    """
+    if path.stem != _SAYS_NOTHING:
+        return path.stem
+    if path.parent.name.isdecimal() and path.parent.parent.name:
+        return path.parent.parent.name
+    raise ExportError(f"{path}: what is the model called? Say --name NAME")
+
+
+def load_module(path: Path, attribute: str) -> nn.Module:
     """Run the user's file and take the module that it names, or that what it names makes."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():

@@ -46,8 +46,16 @@ def joined(value: Value) -> Value:
     return value + value if isinstance(value, list) else torch.cat([value, value])
 
 
+def rows_of(value: Value) -> int:
+    """Size of the first dimension; 0 for a number alone."""
+    return len(value) if isinstance(value, list) or value.dim() else 0
+
+
 def difference(expected: Sequence[Value], actual: Sequence[Value]) -> float:
-    """Largest absolute difference of any value; infinite where type, shape, text or a whole number differs."""
+    """Largest difference of any value, as a part of the value where that is above 1.
+
+    Infinite where type, shape, text or a whole number differs: a float32 has seven digits, wherever its point is.
+    """
     if len(expected) != len(actual):
         return math.inf
     return max((_difference(one, other) for one, other in zip(expected, actual, strict=True)), default=0.0)
@@ -63,8 +71,8 @@ def _difference(expected: Value, actual: Value) -> float:
     if not expected.dtype.is_floating_point:
         return math.inf
     both_undefined = expected.isnan() & actual.isnan()
-    apart = (expected.double() - actual.double()).abs().masked_fill(both_undefined | (expected == actual), 0)
-    furthest = float(apart.max())
+    apart = (expected.double() - actual.double()).abs() / expected.double().abs().clamp_min(1)
+    furthest = float(apart.masked_fill(both_undefined | (expected == actual), 0).max())
     return math.inf if math.isnan(furthest) else furthest
 
 

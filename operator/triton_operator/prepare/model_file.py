@@ -21,7 +21,7 @@ _CONTENT = {"TorchScript": Content.TORCHSCRIPT, "AOTInductor": Content.EXPORTED_
 
 def read_signatures(name: str, config: ModelConfig, files: dict[str, Path]) -> dict[str, Signature]:
     """The signatures of those files that have one; raises PrepareError for a file that is not to be trusted."""
-    if not config.is_torchscript:
+    if not config.may_have_signature:
         return {}
     found: dict[str, Signature] = {}
     for shown, path in files.items():

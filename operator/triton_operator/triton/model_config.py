@@ -68,6 +68,11 @@ class ModelConfig(NamedTuple):
         return self.backend == "pytorch" and not self.runtime
 
     @property
+    def may_have_signature(self) -> bool:
+        """Whether the exporter writes files of this kind, which say what the model takes and gives."""
+        return self.is_torchscript or self.platform == _AOT_INDUCTOR_PLATFORM
+
+    @property
     def model_filename(self) -> str:
         """File that each version must have, "" where only Triton's backend knows."""
         if self.default_model_filename:
@@ -77,12 +82,13 @@ class ModelConfig(NamedTuple):
         return _FILE_BY_PLATFORM.get(self.platform) or _FILE_BY_BACKEND.get(self.backend, "")
 
 
+_AOT_INDUCTOR_PLATFORM = "torch_aoti"
 _TORCHSCRIPT_PLATFORMS = frozenset({"pytorch_libtorch", "libtorch"})
 
 _FILE_BY_PLATFORM = {
     "pytorch_libtorch": "model.pt",
     "libtorch": "model.pt",
-    "torch_aoti": "model.pt2",
+    _AOT_INDUCTOR_PLATFORM: "model.pt2",
     "onnxruntime_onnx": "model.onnx",
     "tensorrt_plan": "model.plan",
 }

@@ -1,4 +1,4 @@
-"""A TorchScript file read as what it is, a zip archive: nothing of it is executed, and torch is not needed.
+"""A file of TorchScript or AOTInductor read as what it is, a zip archive: nothing is executed, torch not needed.
 
 A file of whatever content goes in, what kind it is and its signature leave; `prepare` and `lint` call it. A file may
 have been made to do harm: its table of contents and each member are bounded before they are read, and a name that
@@ -143,9 +143,9 @@ def read_content(file: BinaryIO) -> Content:
 
 
 def read_signature(path: Path) -> Signature | None:
-    """The signature in a TorchScript file; None for one without, and for any other file. Raises ArchiveError."""
+    """The signature in a file of the exporter; None for one without, and for any other file. Raises ArchiveError."""
     with path.open("rb") as file:
-        if read_content(file) is not Content.TORCHSCRIPT:
+        if read_content(file) not in {Content.TORCHSCRIPT, Content.EXPORTED_PROGRAM}:
             return None
         file.seek(0)
         return Archive(file).signature()

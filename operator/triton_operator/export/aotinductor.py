@@ -1,0 +1,131 @@
+"""Compiles a module ahead of time: `model.pt2`, PyTorch's successor of TorchScript.
+
+Enters: a module with examples, names, and a place. Leaves: `<folder>/<name>/<version>/model.pt2` and what belongs to
+it. torch.export records one run, so no TorchScript is needed; then a C++ compiler makes a library of it, for this kind
+of processor and this version of torch. Needs torch, g++ and setuptools, and a minute.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from triton_operator.api.model import Format
+from triton_operator.export.archive import write_archive
+from triton_operator.export.errors import ExportError
+from triton_operator.export.exporter import Arguments, as_sequence
+from triton_operator.export.folder import Exported, Place, finish, model_path
+from triton_operator.export.naming import check_model_name
+from triton_operator.export.questions import Contract, agree, sentence
+from triton_operator.export.tensors import Value, joined
+
+_SMALLEST = 2
+"""Rows of the example that is recorded: torch.export takes a size of 1 for one that never changes."""
+
+
+class Package:
+    """A compiled file, which takes and gives what forward() does.
+
+    By the loader of libtorch itself: the one of `torch._inductor` asks for a C++ compiler first, only to compare what
+    kind of processor there is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load it; torch raises RuntimeError for any other file."""
+        loader: Any = torch._C._aoti.AOTIModelPackageLoader  # noqa: SLF001 - see above.
+        self._loader = loader(str(path), "model", False, 1, -1)  # One runner, on any device.
+
+    def __call__(self, *arguments: torch.Tensor) -> object:
+        """Run it."""
+        results = self._loader.run([each.contiguous() for each in arguments])
+        return results[0] if len(results) == 1 else tuple(results)
+
+
+def export(module: nn.Module, examples: Sequence[Arguments], contract: Contract, place: Place) -> Exported:
+    """Write the model; raises ExportError."""
+    check_model_name(contract.name)
+    require_compiler()
+    questions = [as_sequence(each) for each in examples]
+    _refuse_text(questions)
+    program = _record(module.eval(), questions, contract)
+    path = model_path(place, contract.name, Format.AOT_INDUCTOR)
+    with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
+        draft = _compile(program, Path(folder, "model.pt2"))
+        # Triton passes the inputs of such a file by their positions alone.
+        agreement = agree(module, Package(draft), questions, contract, ())
+        write_archive(draft, path, agreement.signature)
+    return finish(path, module, agreement, contract, place, Format.AOT_INDUCTOR)
+
+
+def require_compiler() -> None:
+    """Say what is missing before a minute is spent on a program that cannot be compiled; raises ExportError."""
+    compiler = os.environ.get("CXX") or "g++"
+    if shutil.which(compiler) is None:
+        raise ExportError(
+            f"compiling for AOTInductor needs a C++ compiler, and there is no {compiler}: "
+            "install one (Debian: apt-get install g++) or name another in the variable CXX"
+        )
+    if importlib.util.find_spec("setuptools") is None:
+        raise ExportError(
+            "compiling for AOTInductor needs setuptools, by which torch finds its headers: pip install setuptools"
+        )
+
+
+def _refuse_text(questions: Sequence[Sequence[Value]]) -> None:
+    if any(isinstance(each, list) for question in questions for each in question):
+        raise ExportError("AOTInductor takes tensors only; keep text in a step of Python before the model")
+
+
+def _record(module: nn.Module, questions: Sequence[Sequence[Value]], contract: Contract) -> Any:
+    """The module as torch.export sees it, with the sizes open that a request may choose."""
+    example = list(questions[0])
+    if contract.max_batch_size and any(len(each) < _SMALLEST for each in example):
+        example = [joined(each) for each in example]
+    shapes = [_dynamic(index, [question[index] for question in questions], contract) for index in range(len(example))]
+    try:
+        with _advice_kept_back(), torch.no_grad():
+            return torch.export.export(module, tuple(example), dynamic_shapes=tuple(shapes))
+    except Exception as error:
+        raise ExportError(f"torch.export cannot record the module: {sentence(error)}") from error
+
+
+def _dynamic(index: int, values: Sequence[Value], contract: Contract) -> dict[int, object]:
+    """Which dimensions of an input requests choose: the batch, and those in which the examples differ."""
+    tensors = [each for each in values if isinstance(each, torch.Tensor)]
+    if len({each.dim() for each in tensors}) > 1:
+        raise ExportError(f"input {index}: examples differ in their number of dimensions")
+    open_sizes: dict[int, object] = {
+        at: torch.export.Dim.AUTO
+        for at in range(1 if contract.max_batch_size else 0, tensors[0].dim())
+        if len({each.shape[at] for each in tensors}) > 1
+    }
+    if contract.max_batch_size:
+        open_sizes[0] = torch.export.Dim("batch", min=1, max=max(_SMALLEST, contract.max_batch_size))
+    return open_sizes
+
+
+def _compile(program: Any, path: Path) -> Path:
+    try:
+        with _advice_kept_back():
+            torch._inductor.aoti_compile_and_package(program, package_path=str(path))  # noqa: SLF001 - its public name.
+    except Exception as error:
+        raise ExportError(f"AOTInductor cannot compile the module: {sentence(error)}") from error
+    return path
+
+
+@contextmanager
+def _advice_kept_back() -> Iterator[None]:
+    """Warnings of torch about itself, which say nothing of the user's module."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,104 @@
+"""The card of an exported model: README.md in its folder, which Triton ignores there and people read.
+
+Enters: what was written and what the checks showed. Leaves: the file. No date and no name of a machine is in it, so the
+same model has the same card. A README.md that somebody else wrote stays as it is: `training` has richer cards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from triton_operator.api.model import Format
+from triton_operator.export.questions import Contract
+from triton_operator.triton.signature import Signature, Tensor
+
+FILE_NAME = "README.md"
+_MARK = "<!-- Written by triton_operator.export; an export of the same name writes it anew. -->"
+
+
+class Facts(NamedTuple):
+    """What a card tells besides the module itself. Differences are the largest of any value (`questions` says how)."""
+
+    path: Path
+    model_format: Format
+    signature: Signature
+    difference: float
+    questions: int
+    contract: Contract
+    served: float | None = None
+
+
+def write_card(facts: Facts, module: nn.Module, folder: Path) -> bool:
+    """Write the card; False where somebody else's README.md lies in its place."""
+    path = folder / FILE_NAME
+    if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
+        return False
+    path.write_text(card_text(facts, module), encoding="utf-8")
+    return True
+
+
+def card_text(facts: Facts, module: nn.Module) -> str:
+    """The whole card."""
+    parts = [f"# {facts.contract.name}", _MARK, _sizes(facts, module), _tensors(facts.signature), _checks(facts)]
+    parts += [f"## Architecture\n\n```text\n{module}\n```", f"## Libraries\n\n{_libraries()}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sizes(facts: Facts, module: nn.Module) -> str:
+    data = facts.path.read_bytes()
+    file = f"`{facts.path.parent.name}/{facts.path.name}`"
+    lines = [
+        f"{facts.model_format} in {file}: {len(data):,} bytes, SHA-256 `{hashlib.sha256(data).hexdigest()}`.",
+        f"{sum(each.numel() for each in module.parameters()):,} parameters"
+        + "".join(f"; {count:,} values of {kind}" for kind, count in sorted(_kinds(module).items()))
+        + ".",
+    ]
+    return "\n".join(lines)
+
+
+def _kinds(module: nn.Module) -> dict[str, int]:
+    kinds: dict[str, int] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        kinds[kind] = kinds.get(kind, 0) + tensor.numel()
+    return kinds
+
+
+def _tensors(signature: Signature) -> str:
+    rows = [_row("in", each) for each in signature.inputs] + [_row("out", each) for each in signature.outputs]
+    batch = signature.max_batch_size
+    says = f"Batches up to {batch}; the batch is in no shape." if batch else "No batches."
+    return "\n".join(
+        ["## What it takes and gives", "", "| | name | type and shape |", "|---|---|---|", *rows, "", says]
+    )
+
+
+def _row(way: str, tensor: Tensor) -> str:
+    name = tensor.name.replace("|", "\\|")
+    return f"| {way} | `{name}` | {tensor.shown} |"
+
+
+def _checks(facts: Facts) -> str:
+    """Which answers were compared with the module's own, and what they may differ by."""
+    allowed = f"allowed is {facts.contract.tolerance:g}"
+    asked = (
+        f"- {facts.questions} questions, examples and drawn ones of several batch sizes: the {facts.model_format} form "
+        f"answers within {facts.difference:.2g} of the module in eager PyTorch ({allowed})."
+    )
+    lines = ["## Checks", "", asked]
+    if facts.served is None:
+        lines.append("- No server was asked.")
+    else:
+        lines.append(f"- The same questions, asked of Triton over HTTP: within {facts.served:.2g} ({allowed}).")
+    return "\n".join(lines)
+
+
+def _libraries() -> str:
+    names = [f"{name} {version(name)}" for name in ("torch", "triton-operator")]
+    return ", ".join([f"Python {platform.python_version()}", *names]) + "."

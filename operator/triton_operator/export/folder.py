@@ -1,0 +1,71 @@
+"""The rest of a model's folder: its configuration where it is wanted, its card, and the question to a running server.
+
+Enters: a model's file that was written, and what the questions showed. Leaves: `config.pbtxt` and `README.md` beside
+the version's folder. `exporter` and `aotinductor` call it. Needs torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from triton_operator.api.model import Format
+from triton_operator.export.card import Facts, write_card
+from triton_operator.export.config import write_config
+from triton_operator.export.questions import Agreement, Contract
+from triton_operator.export.served import ask_server
+from triton_operator.triton.signature import Signature
+
+_FILES = {Format.TORCHSCRIPT: "model.pt", Format.AOT_INDUCTOR: "model.pt2"}
+
+
+class Place(NamedTuple):
+    """Where a model goes: the repository's `folder`, a `version`, and what else than the model's file is wanted there.
+
+    `url` is HOST:PORT of the HTTP interface of a Triton that reads this repository, "" for none.
+    """
+
+    folder: Path
+    version: int = 1
+    with_config: bool = False
+    url: str = ""
+
+
+class Exported(NamedTuple):
+    """What was written, and by how much answers differ from the module's own, in how many questions.
+
+    `served` is that difference for the answers of the server that was named, None without one.
+    """
+
+    path: Path
+    signature: Signature
+    difference: float
+    questions: int = 0
+    served: float | None = None
+
+
+def model_path(place: Place, name: str, model_format: Format = Format.TORCHSCRIPT) -> Path:
+    """Where the model's file goes; the other format's file in the same version stays, and Triton reads one of them."""
+    return place.folder / name / str(place.version) / _FILES[model_format]
+
+
+def finish(
+    path: Path,
+    module: nn.Module,
+    agreement: Agreement,
+    contract: Contract,
+    place: Place,
+    model_format: Format = Format.TORCHSCRIPT,
+) -> Exported:
+    """Write what stands beside the model's file, then ask the server; raises ExportError."""
+    folder = place.folder / contract.name
+    if place.with_config:
+        write_config(contract.name, agreement.signature, folder, model_format)
+    facts = Facts(path, model_format, agreement.signature, agreement.difference, len(agreement.questions), contract)
+    write_card(facts, module, folder)
+    served = ask_server(place.url, contract, agreement, place.version) if place.url else None
+    if served is not None:
+        write_card(facts._replace(served=served), module, folder)
+    return Exported(path, agreement.signature, agreement.difference, len(agreement.questions), served)

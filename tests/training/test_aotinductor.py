@@ -1,0 +1,93 @@
+"""A module compiled ahead of time: the same checks, the same signature, and what is missing said at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.tritonctl import tritonctl
+from triton_operator.export import ExportError, export_aotinductor
+from triton_operator.export.aotinductor import Package
+from triton_operator.triton.config_text import parse
+from triton_operator.triton.signature import Signature, Tensor
+from triton_operator.triton.torchscript import Content, read_content, read_signature
+
+pytestmark = pytest.mark.training
+
+ROWS = torch.arange(6, dtype=torch.float32).reshape(2, 3)
+
+
+class Gate(nn.Module):
+    """[batch, 3], and which rows to keep -> [batch, 2] and their sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(3, 2)
+
+    def forward(self, rows: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = self.dense(rows) * kept
+        return out, out.sum(1)
+
+
+def test_a_package_is_a_whole_model(tmp_path: Path) -> None:
+    """Compiled once, for a minute; where there is no compiler that is said instead, and nothing is written."""
+    module = Gate()
+    inputs = (ROWS, torch.tensor([[True], [False]]))
+    if shutil.which("g++") is None or importlib.util.find_spec("setuptools") is None:
+        with pytest.raises(ExportError, match=r"needs a C\+\+ compiler|needs setuptools"):
+            export_aotinductor(module, inputs, tmp_path, name="gate", max_batch_size=8)
+        assert list(tmp_path.iterdir()) == []
+        return
+    exported = export_aotinductor(module, inputs, tmp_path, name="gate", max_batch_size=8, with_config=True)
+    assert exported.path == tmp_path / "gate" / "1" / "model.pt2"
+    expected = Signature(
+        (Tensor("INPUT__0", "FP32", (3,)), Tensor("INPUT__1", "BOOL", (1,))),
+        (Tensor("OUTPUT__0", "FP32", (2,)), Tensor("OUTPUT__1", "FP32", ())),
+        8,
+    )
+    assert exported.signature == read_signature(exported.path) == expected
+    assert exported.difference <= 1e-5
+    with exported.path.open("rb") as file:
+        assert read_content(file) is Content.EXPORTED_PROGRAM
+    with zipfile.ZipFile(exported.path) as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".cpp")]
+    kept = torch.ones(5, 1, dtype=torch.bool)
+    rows = torch.rand(5, 3)
+    answer = Package(exported.path)(rows, kept)
+    assert isinstance(answer, tuple)
+    assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(answer, module(rows, kept), strict=True))
+    assert parse((tmp_path / "gate" / "config.pbtxt").read_text())["platform"] == ["torch_aoti"]
+    assert "AOTInductor in `1/model.pt2`" in (tmp_path / "gate" / "README.md").read_text()
+
+
+def test_what_is_missing_is_said_before_anything_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(ExportError, match=r"there is no g\+\+: install one \(Debian: apt-get install g\+\+\)"):
+        export_aotinductor(nn.Linear(3, 2), ROWS, tmp_path, name="line")
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ExportError, match=r"needs setuptools.*pip install setuptools"):
+        export_aotinductor(nn.Linear(3, 2), ROWS, tmp_path, name="line")
+
+
+def test_text_stays_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(ExportError, match="AOTInductor takes tensors only"):
+        export_aotinductor(nn.Identity(), (["a"],), tmp_path, name="text")
+
+
+def test_the_command_says_what_it_cannot_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of TorchScript is no module."""
+    (tmp_path / "line.pt").touch()
+    outcome = tritonctl(capsys, "export", tmp_path / "line.pt", "-i", "FP32:3", "--format", "aotinductor")
+    assert outcome.code == 1
+    assert "AOTInductor is compiled from the module itself: FILE.py:NAME" in outcome.err
