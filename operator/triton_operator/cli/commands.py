@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "Say whether a deployment serves every model, and if it does not, why.",
     "infer": "Ask a deployment with pictures, texts, tables or JSON.",
     "logs": "Print what the containers of a deployment wrote, and follow them.",
+    "top": "Show what each model does just now: requests, latency, queue, batches.",
     "completion": "Print a script that completes commands and names in a shell.",
 }
 """In the order of the help."""

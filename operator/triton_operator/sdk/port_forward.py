@@ -24,9 +24,13 @@ _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) ->")
 
 @contextmanager
 def port_forward(kubectl: Kubectl, service: str, port: int, namespace: str = "") -> Iterator[str]:
-    """Yield `127.0.0.1:PORT` that leads to one pod of the Service; raises Unreachable, NotFound, Refused."""
+    """Yield `127.0.0.1:PORT` that leads to one pod of the Service; raises Unreachable, NotFound, Refused.
+
+    `service` may also be another kind with its name, such as `pod/digits-6d4cf56db6-x7k2p`.
+    """
     place = ["--namespace", namespace] if namespace else []
-    command = kubectl.command("port-forward", "--address=127.0.0.1", *place, f"service/{service}", f":{port}")
+    target = service if "/" in service else f"service/{service}"
+    command = kubectl.command("port-forward", "--address=127.0.0.1", *place, target, f":{port}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield _address(process, service)
