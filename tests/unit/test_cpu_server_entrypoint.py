@@ -53,9 +53,16 @@ class Container:
         server = SERVER.format(stub=str(stub), model=str(model), behaviour=behaviour)
         program = f"import sys; sys.path.insert(0, {str(ENTRYPOINT.parent)!r}); import entrypoint\n"
         program += f"exec({FAST!r}, vars(entrypoint)); sys.exit(entrypoint.main([sys.executable, '-c', {server!r}]))"
+        held, self.leash = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", program],
+            env={**os.environ, "LEASH_DESCRIPTOR": str(held)},
+            pass_fds=(held,),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        os.close(held)
         assert self.process.stdout
         told = {self.process.stdout.readline().strip() for _ in range(2)}
         assert "up" in told, told
@@ -96,6 +103,8 @@ def container(tmp_path: Path) -> Iterator[Start]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         each.process.communicate()
+        if each.leash >= 0:
+            os.close(each.leash)
 
 
 def test_a_killed_model_process_ends_the_container_and_is_named(container: Start) -> None:
@@ -139,6 +148,15 @@ def test_a_killed_server_leaves_no_model_process_behind(container: Start) -> Non
     running.wait_until_watched()
     os.kill(running.server, signal.SIGKILL)
     assert running.end() == (137, "")
+
+
+def test_whoever_lets_go_of_the_leash_ends_the_server(container: Start) -> None:
+    """Also by being killed, when nobody is left to end anything; the server's own code is told."""
+    running = container(SERVES_ON, "signal.pause()")
+    running.wait_until_watched()
+    os.close(running.leash)
+    running.leash = -1
+    assert running.end() == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""First process of the CPU Triton image: runs Triton and ends the container when a model's process dies.
+"""First process of the CPU Triton: runs the server and ends it when a model's process dies.
 
     entrypoint.py tritonserver --model-repository=/models ...
 
@@ -7,7 +7,8 @@ answers its requests with errors for ever, and it is no better when the kernel k
 this program watches them: a death that is not part of a shutdown is said on standard error, where the kubelet picks up
 the last lines as the reason, and ends the container with a code that is not 0.
 
-It also forwards SIGTERM and SIGINT, and reaps orphans, as the first process of a container must.
+It also forwards SIGTERM and SIGINT, and reaps orphans, as the first process of a container must. Outside of one,
+whoever starts it may hold the other end of a pipe, LEASH_DESCRIPTOR: when that is gone, the server is ended.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 STUB = "triton_python_backend_stub"
+LEASH = "LEASH_DESCRIPTOR"
 SCAN_SECONDS = 1.0
 COLLECT_SECONDS = 0.5
 # After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
@@ -35,8 +37,9 @@ _MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # the stub's first argument, 
 class Watch:
     """The server and the model processes seen so far, each with a descriptor that tells its end."""
 
-    def __init__(self, command: list[str], proc: Path = Path("/proc")) -> None:
+    def __init__(self, command: list[str], proc: Path = Path("/proc"), leash: int = -1) -> None:
         self._proc = proc
+        self._leash = leash
         self._models: dict[int, tuple[int, str]] = {}
         self._ended: dict[int, float] = {}
         self._wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -56,11 +59,16 @@ class Watch:
         """Wait for the server's end; the container's exit code."""
         poller = select.poll()
         poller.register(self._wakeup_read, select.POLLIN)
+        if self._leash >= 0:
+            poller.register(self._leash, select.POLLHUP)
         while True:
             self._look_for_models(poller)
             for descriptor, _ in poller.poll((COLLECT_SECONDS if self._ended else SCAN_SECONDS) * 1000):
                 if descriptor == self._wakeup_read:
                     os.read(self._wakeup_read, 4096)
+                elif descriptor == self._leash:
+                    poller.unregister(descriptor)
+                    self._end_server()
                 else:
                     poller.unregister(descriptor)
                     self._take_death(descriptor)
@@ -191,7 +199,10 @@ def main(command: list[str]) -> int:
         print("usage: entrypoint.py PROGRAM [ARGUMENT...]", file=sys.stderr)
         return 2
     try:
-        return Watch(command).run()
+        leash = int(os.environ.pop(LEASH, "-1"))
+        if leash >= 0:
+            os.set_inheritable(leash, False)
+        return Watch(command, leash=leash).run()
     except FileNotFoundError:
         print(f"there is no program {command[0]!r} in this image", file=sys.stderr)
         return 127
