@@ -48,14 +48,15 @@ fmt:  ## Format and mend what ruff can mend.
 	@$(DEV) ruff format
 	@$(DEV) ruff check --fix
 
-.PHONY: test-unit test-wiring test-training test-chart test-sources test-apiserver
+.PHONY: test-unit test-wiring test-training test-chart test-sources test-local test-apiserver
 test-unit:  ## Pure code, property tests: seconds.
 test-wiring:  ## Event handlers against an API server in the process: seconds.
 test-training:  ## Train the models again and compare with their cards: a minute or two.
 test-chart:  ## The rendered chart: seconds.
 test-sources:  ## Models from a real S3 server on loopback: a minute.
+test-local:  ## A real Triton served by `tritonctl run`: a minute, and some more the first time.
 test-apiserver:  ## A real API server and etcd on loopback: a minute or two.
-test-unit test-wiring test-training test-chart test-sources test-apiserver:
+test-unit test-wiring test-training test-chart test-sources test-local test-apiserver:
 	@$(DEV) pytest tests/$(@:test-%=%)
 
 .PHONY: e2e

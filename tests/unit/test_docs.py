@@ -39,6 +39,8 @@ SHOWN_BY = {
     "tritonctl render": ("tests/unit/test_cli_render.py", '"render"'),
     "tritonctl export": ("tests/unit/test_cli_export.py", '"export"'),
     "tritonctl lint": ("tests/unit/test_cli_lint.py", '"lint"'),
+    "tritonctl run": ("tests/local/test_run.py", "user.serving("),
+    "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),
     "helm upgrade --install": ("hack/install.py", '"--install"'),
 }
 """Who runs a command that the documents show: a file, and a text in it."""

@@ -18,6 +18,7 @@ PROGRAM = "tritonctl"
 COMMANDS = {
     "render": "Print every object that the operator would make, without a cluster.",
     "lint": "Find what would keep models from being served, without a cluster.",
+    "run": "Serve models on this machine, without a cluster.",
     "export": "Make a TorchScript file with its signature out of a PyTorch module.",
     "status": "Say whether a deployment serves every model, and if it does not, why.",
     "infer": "Ask a deployment with pictures, texts, tables or JSON.",

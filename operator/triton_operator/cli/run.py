@@ -1,0 +1,226 @@
+"""`tritonctl run`: models served on this machine, without a cluster, as the operator would serve them.
+
+Enters: a model's folder, a repository of them, or a ModelDeployment's YAML. Leaves: a server on loopback until it is
+ended, and then nothing but the cache folder.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from triton_operator.cli.failures import Failed, Misused
+
+if TYPE_CHECKING:
+    from triton_operator.api.spec import ModelDeployment
+    from triton_operator.local.models import Laid
+    from triton_operator.local.ports import Ports
+    from triton_operator.local.server import Server
+
+EPILOG = """\b
+Examples:
+  tritonctl run model_repository/digits
+  tritonctl run model_repository
+  tritonctl run examples/digits.yaml --repository model_repository --http-port 9000
+\b
+The first start fetches Triton and torch (1 GB) into ~/.cache/triton-operator, or TRITON_OPERATOR_CACHE. It needs Linux
+on x86-64 and a Python 3.11 or 3.12. Ctrl-C ends the server and leaves nothing but that folder.
+"""
+REPOSITORY = "model_repository"
+INTERRUPTED = 130
+
+
+class Wanted(NamedTuple):
+    """What to serve; `folder` stands for its model repository, None where the models are fetched."""
+
+    deployment: ModelDeployment
+    folder: Path | None
+
+
+def run(
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR|YAML", help="A model's folder, a repository, or a ModelDeployment's YAML.")
+    ],
+    repository: Annotated[
+        Path | None,
+        typer.Option("--repository", "-r", metavar="DIR", help="Folder that stands for the YAML's model repository."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Which ModelDeployment of the YAML.")] = "",
+    http_port: Annotated[
+        int, typer.Option("--http-port", min=0, max=65535, help="Port for HTTP; 8000 if it is free by default.")
+    ] = 0,
+    grpc_port: Annotated[
+        int, typer.Option("--grpc-port", min=0, max=65535, help="Port for gRPC; 8001 if it is free by default.")
+    ] = 0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log from its start.")] = False,
+) -> None:
+    """Serve models on this machine: the real Triton on the CPU, with the operator's own configuration and flags.
+
+    Exit status 0 when it is ended by Ctrl-C, 1 when a model does not load, 2 when this machine or a file does not fit.
+    """
+    from triton_operator.local.errors import LocalError, Unsuited
+
+    try:
+        with _interruptible():
+            _serve(_wanted(path, repository, name), http_port, grpc_port, verbose=verbose)
+    except Unsuited as error:
+        raise Misused(str(error)) from error
+    except LocalError as error:
+        raise Failed(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise Misused(f"fetching the models needs {error.name}: pip install 'triton-operator[cli,operator]'") from error
+    except OSError as error:
+        raise Failed(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def _serve(wanted: Wanted, http_port: int, grpc_port: int, *, verbose: bool) -> None:
+    """Check everything that is quickly checked, then make what is missing, then serve."""
+    import os
+
+    from triton_operator.cli.steps import step
+    from triton_operator.local.command import Place, command, variables
+    from triton_operator.local.environment import ensure, link_backends, plan_environment
+    from triton_operator.local.folders import cache_folder, run_folder
+    from triton_operator.local.models import adapt, lay_out_models
+    from triton_operator.local.ports import choose_ports
+    from triton_operator.local.server import started
+    from triton_operator.resources.probes import startup_seconds
+
+    deployment, notes = adapt(wanted.deployment)
+    _say(*notes)
+    cache = cache_folder(os.environ, Path.home())
+    planned = plan_environment(cache)
+    ports = choose_ports(http_port, grpc_port)
+    with run_folder(cache) as folder:
+        laid = lay_out_models(deployment, wanted.folder, folder, cache)
+        place = Place(ensure(planned, step), folder, ports)
+        link_backends(place.environment, folder / "backends")
+        asked = command(deployment.spec, place, laid)
+        with started(asked, variables(deployment.spec, place, os.environ), ports.http, _say) as server:
+            with step(f"Starting Triton with {_listed([model.name for model in laid.models])}"):
+                if verbose:
+                    server.tell()
+                server.wait_ready(startup_seconds(deployment.spec))
+            _announce(laid, ports, folder)
+            _until_interrupted(server)
+
+
+def _until_interrupted(server: Server) -> None:
+    """A server that is ended by its user did what it was asked."""
+    try:
+        server.serve()
+    except KeyboardInterrupt:
+        _say("", "ending Triton …")
+
+
+def _wanted(path: Path, repository: Path | None, name: str) -> Wanted:
+    if path.is_dir():
+        if repository or name:
+            raise Misused(
+                f"{'--repository' if repository else '--name'}: belongs to a YAML file, and {path} is a folder"
+            )
+        return _folder(path)
+    return _file(path, repository, name)
+
+
+def _folder(path: Path) -> Wanted:
+    """All models of a repository, or one model; their own configurations count."""
+    from triton_operator.api.names import API_VERSION, KIND
+    from triton_operator.api.spec import parse
+    from triton_operator.cli.checks.folder import models_in
+
+    models = [model.resolve() for model in models_in(path)]
+    if not models:
+        raise Misused(f"{path}: holds no model: no config.pbtxt and no numbered version in it or in its folders")
+    body = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": "local", "namespace": "local"},
+        "spec": {
+            "modelRepository": {"image": {"reference": str(path)}},
+            "models": [{"name": model.name} for model in models],
+        },
+    }
+    return Wanted(parse(body), models[0].parent)
+
+
+def _file(path: Path, repository: Path | None, name: str) -> Wanted:
+    from triton_operator.cli.documents import read_deployments
+    from triton_operator.local.models import find_repository, needs_folder
+
+    found = [each for each in read_deployments(path, "local") if name in {"", each.metadata.name}]
+    if len(found) != 1:
+        names = _listed([each.metadata.name for each in read_deployments(path, "local")])
+        raise Misused(f"{path}: {f'has no {name}' if name else 'has several'}; choose with --name one of {names}")
+    (deployment,) = found
+    if repository and not repository.is_dir():
+        raise Misused(f"--repository: {repository} is no folder")
+    if repository or not needs_folder(deployment.spec):
+        return Wanted(deployment, repository and repository.resolve())
+    places = [path.parent / REPOSITORY, Path(REPOSITORY)]
+    folder = find_repository(deployment.spec, places)
+    if folder is None:
+        models = _listed([model.name for model in deployment.spec.models])
+        raise Misused(
+            f"{path}: its models are in an image or a volume that only a cluster can mount, and neither "
+            f"{places[0]} nor {places[1].resolve()} has a folder for each of {models}: give --repository DIR"
+        )
+    _say(f"models come from {folder}, in the place of spec.modelRepository")
+    return Wanted(deployment, folder.resolve())
+
+
+def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
+    """Say what is served where, and one command to copy."""
+    import json
+
+    from triton_operator.local.models import RELEASE
+    from triton_operator.local.ports import ADDRESS
+    from triton_operator.local.sample import metadata, request
+
+    described = {model.name: metadata(ports.http, model.name) for model in laid.models}
+    name = next((each for each, told in described.items() if told.get("platform") == "ensemble"), laid.models[0].name)
+    sample = folder / f"{name}.json"
+    sample.write_text(json.dumps(request(described[name])))
+    typer.echo(f"\nTriton {RELEASE} serves on this machine until Ctrl-C:")
+    for model in laid.models:
+        typer.echo(f"  {model.name}  version {', '.join(model.versions)}")
+    typer.echo(
+        f"  HTTP {ADDRESS}:{ports.http}   gRPC {ADDRESS}:{ports.grpc}   metrics {ADDRESS}:{ports.metrics}/metrics\n"
+        "\nTry it, in another terminal:\n"
+        f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} --input {sample}\n"
+        f"  curl {ADDRESS}:{ports.http}/v2/models/{name}\n"
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the command as Ctrl-C does; what the caller ignores stays ignored."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [
+        each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

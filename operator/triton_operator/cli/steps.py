@@ -1,0 +1,57 @@
+"""What a person sees of the steps of a long command: on a terminal a running time, elsewhere a line at each end.
+
+Enters: a title and the block of work. Leaves: lines on standard error; standard output stays free for the answer.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+class Shown:
+    """A running step on the screen, or nothing where there is none."""
+
+    def __init__(self, title: str, status: Status | None) -> None:
+        self._title = title
+        self._status = status
+
+    def note(self, detail: str) -> None:
+        """Show how far it is beside the title."""
+        if self._status:
+            self._status.update(f"{self._title}: {detail}")
+
+
+@contextmanager
+def step(title: str) -> Iterator[Shown]:
+    """Show that `title` is worked on, then how long it took; a step that fails says so."""
+    began = time.monotonic()
+    mark = "✗"
+    try:
+        with _status(title) as status:
+            yield Shown(title, status)
+        mark = "✓"
+    finally:
+        with suppress(OSError):  # The terminal may be gone, and what is to be cleaned up is not.
+            typer.echo(f"{mark} {title} {time.monotonic() - began:.1f} s", err=True)
+
+
+@contextmanager
+def _status(title: str) -> Iterator[Status | None]:
+    if not sys.stderr.isatty():
+        typer.echo(f"… {title}", err=True)
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True, highlight=False).status(escape(title)) as status:
+        yield status

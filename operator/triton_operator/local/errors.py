@@ -1,0 +1,11 @@
+"""Why a deployment cannot be served on this machine; each message says what to do."""
+
+from __future__ import annotations
+
+
+class LocalError(Exception):
+    """Any of them; as it stands, the models or the server were tried and do not work."""
+
+
+class Unsuited(LocalError):
+    """This machine, or what was asked of it, does not fit; nothing was changed or started."""

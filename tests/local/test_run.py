@@ -1,0 +1,190 @@
+"""Models served on this machine by `tritonctl run`, out of an installed wheel, by the real Triton.
+
+The first start fetches 1 GB into the cache folder, which is a minute or a few; the others take seconds.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.local.session import Serving, User, left_over
+from training.digits import DigitsNetwork
+from triton_operator.sdk.address import Protocol
+from triton_operator.sdk.client import Client
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "model_repository"
+TOLERANCE = 1e-5
+WARM_SECONDS = 15
+"""Three are usual; a busy machine takes longer, and one that fetches or compiles longer still."""
+pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the server.
+
+
+def eager(images: torch.Tensor) -> np.ndarray:
+    """What the network itself answers in PyTorch, with the committed weights."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.jit.load is deprecated.
+        weights = torch.jit.load(str(MODELS / "digits" / "1" / "model.pt"))  # type: ignore[no-untyped-call]
+    network = DigitsNetwork().eval()
+    network.load_state_dict(weights.state_dict())
+    with torch.inference_mode():
+        return np.asarray(network(images).numpy())
+
+
+@pytest.fixture(scope="module")
+def digits(user: User) -> Iterator[Serving]:
+    """A server of one model, for tests that only ask it."""
+    with user.serving(MODELS / "digits") as serving:
+        yield serving
+
+
+def test_three_commands_lead_from_a_wheel_to_an_answer(user: User, digits: Serving) -> None:
+    """Installing it was the first; the second serves; the third is the one that it prints."""
+    answer = user.tritonctl(*digits.command)
+    assert answer.returncode == 0, answer.stderr
+    assert "OUTPUT__0" in answer.stdout
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_served_model_answers_as_the_network_itself(digits: Serving, protocol: Protocol) -> None:
+    """Alone and in a batch."""
+    images = torch.rand((5, 1, 28, 28), generator=torch.Generator().manual_seed(0))
+    url = digits.grpc if protocol is Protocol.GRPC else digits.http
+    with Client("digits", protocol=protocol, url=url) as client:
+        for batch in (images, images[:1]):
+            answer = client.infer("digits", {"INPUT__0": batch.numpy()})
+            np.testing.assert_allclose(answer.outputs["OUTPUT__0"], eager(batch), atol=TOLERANCE)
+
+
+def test_the_example_is_served_from_the_folder_beside(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its image cannot be pulled, and the working directory has a `model_repository` with both models."""
+    monkeypatch.chdir(ROOT)
+    with user.serving("examples/two-models.yaml") as serving:
+        for model in ("digits", "linear_regression"):
+            assert f"  {model}  version 1\n" in serving.said
+        _, errors = serving.end(signal.SIGINT)
+        assert "models come from model_repository, in the place of spec.modelRepository" in errors
+
+
+def test_two_servers_run_at_the_same_time(user: User) -> None:
+    """The second takes other ports and says which; neither disturbs the other's end."""
+    with user.serving(MODELS / "linear_regression") as first, user.serving(MODELS / "linear_regression") as second:
+        assert first.http != second.http
+        first.end(signal.SIGINT)
+        answer = user.tritonctl(*second.command)
+        assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whichever_way_it_is_ended_nothing_is_left(user: User, number: signal.Signals) -> None:
+    """Ctrl-C, `kill`, a closed terminal: no process, no shared memory, no folder of the run. There was some of each."""
+    with user.serving(MODELS / "linear_regression") as serving:
+        run = serving.run
+        assert len(left_over(run)) >= 3
+        code, errors = serving.end(number)
+    assert (code, "Traceback" in errors) == (0, False)
+    assert left_over(run) == []
+    assert user.cache / "runs" / run not in user.runs()
+
+
+def test_a_killed_command_takes_its_server_along(user: User) -> None:
+    """Nobody is left to clean up then, so the server ends by itself, and the next command removes the folder."""
+    with user.serving(MODELS / "linear_regression") as serving:
+        run = serving.run
+        serving.process.kill()
+        serving.process.communicate()
+        end = time.monotonic() + 60
+        while any("tritonserver" in each for each in left_over(run)):
+            assert time.monotonic() < end, left_over(run)
+            time.sleep(0.05)
+    assert user.cache / "runs" / run in user.runs()
+    with user.serving(MODELS / "linear_regression"):
+        assert user.cache / "runs" / run not in user.runs()
+    assert left_over(run) == []
+
+
+def test_a_start_with_everything_there_takes_seconds(user: User) -> None:
+    """Nothing is fetched, and torch is not compiled again."""
+    with user.serving(MODELS / "digits") as serving:
+        print(f"warm start: {serving.seconds:.1f} s")
+        assert serving.seconds <= WARM_SECONDS
+        _, errors = serving.end(signal.SIGINT)
+    assert [line[0] for line in errors.splitlines() if line.startswith(("✓", "✗"))] == ["✓"]
+
+
+def test_a_model_that_does_not_load_is_told_in_tritons_words(user: User) -> None:
+    """Exit status 1, and nothing is left."""
+    before = (left_over("run-"), user.runs())
+    done = user.tritonctl("run", ROOT / "tests" / "models" / "not_torchscript")
+    assert done.returncode == 1
+    assert "Triton did not start" in done.stderr
+    assert "not TorchScript: export it with torch.jit.script" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (left_over("run-"), user.runs()) == before
+
+
+def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
+    """Triton alone would stay and answer errors for ever."""
+    with user.serving(MODELS / "linear_regression") as serving:
+        run = serving.run
+        (stub,) = _stubs(serving)
+        subprocess.run(["kill", "-KILL", str(stub)], check=True)
+        _, errors = serving.process.communicate(timeout=60)
+        assert serving.process.returncode == 1
+        assert "the process of model 'linear_regression' died: signal 9" in errors
+    assert left_over(run) == []
+
+
+def _stubs(serving: Serving) -> list[int]:
+    """Model processes of a server, by the folder that their command lines name."""
+    folder = serving.command[-1].rpartition("/")[0]
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if words[0].endswith("triton_python_backend_stub") and words[0].startswith(folder):
+            found.append(int(place.parent.name))
+    return found
+
+
+def test_a_python_model_of_ones_own_runs_beside_torchscript(user: User, tmp_path: Path) -> None:
+    """With numpy, in the Python that was found, and a configuration that needs no more than this."""
+    folder = tmp_path / "upper"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "model.py").write_text(UPPER)
+    (folder / "config.pbtxt").write_text(UPPER_CONFIG)
+    shutil.copytree(MODELS / "linear_regression", tmp_path / "linear_regression")
+    with user.serving(tmp_path) as serving, Client("upper", url=serving.http) as client:
+        answer = client.infer("upper", {"TEXT": np.array([["我爱 you"]], dtype=object)})
+        assert answer.outputs["OUT"].tolist() == [["我爱 YOU".encode()]]
+
+
+UPPER = """
+import numpy as np
+import triton_python_backend_utils as pb
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        texts = [pb.get_input_tensor_by_name(request, "TEXT").as_numpy() for request in requests]
+        upper = [np.vectorize(lambda text: text.decode().upper().encode(), otypes=[object])(each) for each in texts]
+        return [pb.InferenceResponse([pb.Tensor("OUT", each)]) for each in upper]
+"""
+UPPER_CONFIG = """
+backend: "python"
+max_batch_size: 8
+input { name: "TEXT" data_type: TYPE_STRING dims: 1 }
+output { name: "OUT" data_type: TYPE_STRING dims: 1 }
+"""

@@ -1,0 +1,107 @@
+"""`tritonctl run`: what it refuses, with which words, before anything is fetched or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.tritonctl import tritonctl
+from triton_operator.local import environment
+from triton_operator.local.machine import Machine
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "examples" / "digits.yaml"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that is not there yet, and a working directory without models."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def a_file(folder: Path, *names: str, **spec: Any) -> Path:
+    """A YAML file with a ModelDeployment of each name."""
+    repository = {"image": {"reference": "models:1"}}
+    path = folder / "file.yaml"
+    bodies = [
+        {
+            "apiVersion": "triton-operator.io/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name},
+            "spec": {"modelRepository": repository, "models": [{"name": "digits"}], **spec},
+        }
+        for name in names
+    ]
+    path.write_text(yaml.safe_dump_all(bodies))
+    return path
+
+
+def test_a_machine_that_does_not_fit_is_told_before_anything_is_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """A Mac, for one."""
+    monkeypatch.setattr(environment, "this_machine", lambda: Machine("Darwin", "arm64", "", True, False))
+    outcome = tritonctl(capsys, "run", ROOT / "model_repository" / "digits")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: the CPU Triton is a program for Linux on x86-64, and this is Darwin on arm64")
+    assert not cache.exists()
+
+
+def test_without_a_folder_for_the_image_the_places_are_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
+) -> None:
+    """An image cannot be pulled here."""
+    outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits"))
+    assert outcome.code == 2
+    assert f"neither {tmp_path}/model_repository nor {tmp_path}/work/model_repository" in outcome.err
+    assert "give --repository DIR" in outcome.err
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent"], "absent: No such file or directory"),
+        (["empty"], "empty: holds no model"),
+        (["empty", "--repository", "empty"], "--repository: belongs to a YAML file"),
+        (["empty", "--name", "digits"], "--name: belongs to a YAML file"),
+        ([DIGITS, "--repository", "absent"], "--repository: absent is no folder"),
+        ([DIGITS, "--name", "digitz"], "has no digitz; choose with --name one of digits"),
+        ([DIGITS, "--http-port", "70000"], "--http-port"),
+    ],
+)
+def test_wrong_usage_is_exit_status_2(
+    capsys: pytest.CaptureFixture[str], cache: Path, arguments: list[object], words: str
+) -> None:
+    """The option or the file is named."""
+    Path("empty").mkdir()
+    outcome = tritonctl(capsys, "run", *arguments)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not cache.exists()
+
+
+def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """They are named."""
+    outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits", "letters"))
+    assert outcome.code == 2
+    assert "has several; choose with --name one of digits, letters" in outcome.err
+
+
+def test_a_missing_model_is_exit_status_1_and_leaves_no_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
+) -> None:
+    """Found before anything is fetched: a new user waits minutes for that."""
+    path = a_file(tmp_path, "digits", models=[{"name": "digitz"}])
+    outcome = tritonctl(capsys, "run", path, "--repository", ROOT / "model_repository")
+    assert outcome.code == 1
+    assert 'ModelNotFound: model "digitz"' in outcome.err
+    assert "Fetching" not in outcome.err
+    assert not list(cache.rglob("run-*"))
