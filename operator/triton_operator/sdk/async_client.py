@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import msgspec
 
@@ -32,6 +32,10 @@ from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.tensors import Array
 from triton_operator.sdk.transport import Answer, Call
+
+if TYPE_CHECKING:
+    from triton_operator.explain import Explanation
+    from triton_operator.sdk.explanation import ExplainOptions
 
 T = TypeVar("T")
 
@@ -146,6 +150,17 @@ class AsyncClient:
                 yield Prediction(answer.model, answer.version, answer.outputs, time.perf_counter() - started)
         finally:
             await answers.aclose()
+
+    async def explain(
+        self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]
+    ) -> Explanation:
+        """Say which parts of one row drove the model's answer, by asking it again with parts taken away.
+
+        `method` is kernel-shap or occlusion; `ExplainOptions` has the rest. Raises what `infer` raises.
+        """
+        from triton_operator.sdk.explanation import explain_through
+
+        return await explain_through(self, model, row, method, options)
 
     async def is_ready(self, model: str, version: str = "") -> bool:
         """Whether the server has this model loaded; raises Unreachable, Timeout."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
@@ -25,6 +25,10 @@ from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.portal import Portal
 from triton_operator.sdk.prediction import Prediction
+
+if TYPE_CHECKING:
+    from triton_operator.explain import Explanation
+    from triton_operator.sdk.explanation import ExplainOptions
 
 __all__ = ["Client", "Prediction"]
 
@@ -111,6 +115,11 @@ class Client:
         portal, given = self._opened, _in_threads(requests)
         answers = self._asynchronous.stream(model, given, outputs, version=version, timeout=timeout, cast=cast)
         return portal.iterate(answers)
+
+    def explain(self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]) -> Explanation:
+        """Say which parts of one row drove the model's answer, as `AsyncClient.explain` describes."""
+        portal = self._opened
+        return portal.run(self._asynchronous.explain(model, row, method, **options))
 
     def is_ready(self, model: str, version: str = "") -> bool:
         """Whether the server has this model loaded; raises Unreachable, Timeout."""
