@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from tests.fake_kubectl import FakeKubectl
-from tests.inference_server import grpc_server, http_server
+from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import tritonctl
 
 REQUEST = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10.5]}]}
@@ -93,3 +94,61 @@ def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_p
     assert outcome.code == 3
     assert url in outcome.err
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+def test_a_picture_becomes_what_the_server_declares(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str
+) -> None:
+    """Asked for over the same protocol; two pictures are two rows, each on a line of its own."""
+    for name, grey in (("a.png", 255), ("b.png", 51)):
+        Image.new("L", (40, 40), grey).save(tmp_path / name)
+    files = ["-i", tmp_path / "a.png", "-i", tmp_path / "b.png"]
+    with SERVERS[protocol]() as url:
+        outcome = tritonctl(capsys, "infer", "digits", *files, "-p", protocol, "--url", url)
+        data = tritonctl(capsys, "infer", "digits", *files, "-p", protocol, "--url", url, "-o", "json")
+    assert outcome.code == 0, outcome.err
+    assert [line.split()[-3] for line in outcome.out.splitlines()[1:3]] == ["…", "…"]
+    assert "0.2, 0.2" in outcome.out
+    (output,) = json.loads(data.out)["outputs"]
+    assert output["shape"] == [2, 1, 28, 28]
+    assert set(output["data"][:784]) == {1.0}
+
+
+def test_texts_go_to_the_ensemble_among_several_models(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what the tokenizer and the network are there for."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    models = [{"name": "tokenizer"}, {"name": "network"}, {"name": "sentiment", "format": "Ensemble"}]
+    kubectl.answer({"spec": {"models": models}})
+    backend = Backend(models={"sentiment": Model({"TEXT": ("BYTES", [-1, 1])})})
+    with http_server(backend) as url:
+        kubectl.forward(url)
+        outcome = tritonctl(capsys, "infer", "words", "-t", "我爱你", "-t", "no", "-o", "json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["outputs"][0]["data"] == ["我爱你", "no"]
+    assert len(kubectl.calls) == 2, "one look at the deployment, one way in"
+
+
+def test_a_file_that_does_not_fit_the_model_is_exit_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Before a byte of it is sent."""
+    file = tmp_path / "a.csv"
+    file.write_text("1,2,3\n")
+    backend = Backend()
+    with http_server(backend) as url:
+        outcome = tritonctl(capsys, "infer", "digits", "-i", file, "--url", url)
+    assert outcome.code == 2
+    assert "a.csv: has 3 columns, and the model takes INPUT__0" in outcome.err
+    assert backend.inferences == 0
+
+
+def test_a_model_that_the_server_does_not_have(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its own sentence, and no traceback."""
+    with http_server() as url:
+        outcome = tritonctl(capsys, "infer", "digits", "-m", "other", "-t", "x", "--url", url)
+    assert outcome.code == 1
+    assert "other" in outcome.err
+    assert len(outcome.err.splitlines()) == 1

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
-from triton_operator.cli.progress import waiting
+from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.errors import SdkError, Unreachable
 from triton_operator.sdk.kubectl import Kubectl, Object, explain
 

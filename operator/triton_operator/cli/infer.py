@@ -13,8 +13,8 @@ import typer
 
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
 from triton_operator.cli.output import console, print_data, table
-from triton_operator.cli.progress import waiting
 from triton_operator.cli.server import Server
+from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
@@ -70,13 +70,13 @@ def infer(
     Exit status 1 when the model refuses, 2 when the file cannot be sent, 3 when nothing answers.
     """
     from triton_operator.cli.inputs.given import read_given
-    from triton_operator.sdk.client import Client
 
     with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
         chosen = cache(lambda: server.choose_model(model))
         request = read_given(input_files or [], texts or [], lambda: server.model(chosen()), invert=invert)
         asked = model or request.model or chosen()
-        with Client(name, url=server.address, protocol=protocol, timeout=timeout) as client, waiting(f"{asked} works"):
+        client = server.client
+        with waiting(f"{asked} works"):
             prediction = client.infer(asked, request.inputs, request.outputs)
     if output is Format.TABLE:
         _print(prediction, protocol)

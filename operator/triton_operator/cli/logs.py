@@ -19,7 +19,7 @@ from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.names import complete_pods
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
 from triton_operator.cli.pods import container_statuses
-from triton_operator.cli.progress import waiting
+from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.kubectl import Kubectl, explain
 
 EPILOG = """\b

@@ -19,8 +19,8 @@ from triton_operator.cli.cluster import pods_of
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.metrics_text import parse
 from triton_operator.cli.pods import is_ready
-from triton_operator.cli.progress import waiting
 from triton_operator.cli.rates import Samples, samples_of
+from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.address import strip_scheme
 from triton_operator.sdk.errors import SdkError, Unreachable
 from triton_operator.sdk.kubectl import Kubectl

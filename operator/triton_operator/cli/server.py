@@ -1,6 +1,6 @@
 """The server behind a deployment, seen from a command: reached when it is first needed, left when the command ends.
 
-Enters: what the options say of deployment, protocol and address. Leaves: its address, and what its models declare.
+Enters: what the options say of deployment, protocol and address. Leaves: an open client, and what its models declare.
 `infer` and `bench` use it; the same way in (one kubectl port-forward) serves all requests of a command.
 """
 
@@ -10,21 +10,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from triton_operator.cli.failures import Misused
-from triton_operator.cli.progress import waiting
-from triton_operator.sdk.address import Protocol, address_of
-from triton_operator.sdk.errors import InferenceFailed, Unreachable
+from triton_operator.cli.waiting import waiting
+from triton_operator.sdk.address import Endpoint, Protocol, endpoint_of
 from triton_operator.sdk.kubectl import Kubectl
 
 if TYPE_CHECKING:
     from triton_operator.cli.inputs.declared import Model
+    from triton_operator.sdk.client import Client
 
 
 @dataclass
 class Server:
-    """Use it as a context manager; nothing is connected before `address` or `model` is asked for."""
+    """Use it as a context manager; nothing is connected before `client` or `model` is asked for."""
 
     deployment: str
     namespace: str
@@ -45,9 +45,26 @@ class Server:
         self._open.close()
 
     @cached_property
-    def address(self) -> str:
-        """`host:port`; raises Unreachable, NotFound, Refused."""
-        way = address_of(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
+    def client(self) -> Client:
+        """The SDK's client; raises Unreachable, NotFound, Refused."""
+        from triton_operator.sdk.client import Client
+
+        opened: Endpoint | None = self.__dict__.get("endpoint")  # One way in is enough where there is one already.
+        client = Client(
+            self.deployment,
+            self.namespace,
+            protocol=self.protocol,
+            url=opened.target if opened else self.url,
+            kubectl=self.cluster,
+            timeout=self.timeout,
+        )
+        with waiting(f"reaching {self.deployment}"):
+            return self._open.enter_context(client)
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """The way for a client of one's own; raises Unreachable, NotFound, Refused."""
+        way = endpoint_of(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
         with waiting(f"reaching {self.deployment}"):
             return self._open.enter_context(way)
 
@@ -65,35 +82,9 @@ class Server:
         return str(candidates[0]["name"])
 
     def model(self, name: str) -> Model:
-        """What the model takes; raises InferenceFailed where the server does not know it, Unreachable."""
+        """What the model takes; raises NotFound or InferenceFailed where the server does not tell it, Unreachable."""
         from triton_operator.cli.inputs.declared import read_model
 
+        client = self.client
         with waiting(f"asking what {name} takes"):
-            return read_model(self._metadata(name))
-
-    def _metadata(self, name: str) -> dict[str, Any]:
-        from tritonclient.utils import InferenceServerException
-
-        try:
-            with self._connected() as server:
-                found: dict[str, Any] = server.get_model_metadata(name, **self._options())
-        except InferenceServerException as error:
-            said = f"{error.status() or ''} {error.message()}".strip()
-            if any(sign in said for sign in ("UNAVAILABLE", "DEADLINE", "failed to connect", "timed out")):
-                raise Unreachable(f"{self.address} does not answer over {self.protocol.value}: {said}") from error
-            raise InferenceFailed(said) from error
-        except OSError as error:
-            raise Unreachable(f"{self.address} does not answer over {self.protocol.value}: {error}") from error
-        return found
-
-    def _connected(self) -> Any:
-        if self.protocol is Protocol.GRPC:
-            from tritonclient.grpc import InferenceServerClient
-
-            return InferenceServerClient(self.address)
-        from tritonclient.http import InferenceServerClient as HttpClient
-
-        return HttpClient(self.address, connection_timeout=self.timeout, network_timeout=self.timeout)
-
-    def _options(self) -> dict[str, Any]:
-        return {"as_json": True, "client_timeout": self.timeout} if self.protocol is Protocol.GRPC else {}
+            return read_model(client.interface(name))

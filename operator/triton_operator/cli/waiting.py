@@ -1,22 +1,42 @@
-"""Says on standard error that something long goes on; nothing where that is no terminal.
+"""A word on what is being waited for, when it takes longer than one expects.
 
-`export` and `compress` use it: torch itself takes seconds to load.
+Enters: what is done. Leaves: a line on standard error after two seconds, only on a terminal, taken away at the end.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+PATIENCE_SECONDS = 2.0
+"""As long as nobody wonders whether something happens."""
+
+_CLEAR = "\r\033[K"
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show `what` with a moving sign while the block runs."""
+    """Say `what` while the block runs, from the third second on."""
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
+    ended, said = threading.Event(), threading.Event()
 
-    with Console(stderr=True).status(what):
+    def speak() -> None:
+        if not ended.wait(PATIENCE_SECONDS):
+            said.set()
+            sys.stderr.write(f"{what} …")
+            sys.stderr.flush()
+
+    speaker = threading.Thread(target=speak, daemon=True)
+    speaker.start()
+    try:
         yield
+    finally:
+        ended.set()
+        speaker.join()
+        if said.is_set():
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()

@@ -1,6 +1,6 @@
 """What a served model says that it takes, and how an array is brought into that form.
 
-Enters: the metadata of the inference protocol (`GET /v2/models/NAME`). Leaves: tensors, and arrays that fit them. The
+Enters: what the server told the SDK of a model. Leaves: tensors, and arrays that fit them. The
 first dimension is the batch where it is -1: Triton puts it there for every model that batches.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from triton_operator.cli.failures import Misused
+from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.tensors import DATA_TYPES, Array
 
 FREE = -1
@@ -75,13 +75,9 @@ class Model:
         return found[0]
 
 
-def read_model(metadata: dict[str, Any]) -> Model:
-    """The model out of its metadata; gRPC's JSON has sizes as text."""
-    inputs = (
-        Tensor(each["name"], each["datatype"], tuple(int(size) for size in each.get("shape", ())))
-        for each in metadata.get("inputs", ())
-    )
-    return Model(metadata["name"], tuple(inputs))
+def read_model(interface: ModelInterface) -> Model:
+    """The model as the SDK was told of it."""
+    return Model(interface.model, tuple(Tensor(each.name, each.datatype, each.shape) for each in interface.inputs))
 
 
 def stack(rows: Sequence[Array], tensor: Tensor, source: str) -> Array:
