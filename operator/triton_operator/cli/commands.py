@@ -24,6 +24,7 @@ COMMANDS = {
     "infer": "Ask a deployment with pictures, texts, tables or JSON.",
     "logs": "Print what the containers of a deployment wrote, and follow them.",
     "top": "Show what each model does just now: requests, latency, queue, batches.",
+    "bench": "Load a deployment for a bounded time and print rates and latencies.",
     "completion": "Print a script that completes commands and names in a shell.",
 }
 """In the order of the help."""

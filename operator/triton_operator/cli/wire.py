@@ -1,0 +1,126 @@
+"""One inference request as bytes, and connections that send it again and again.
+
+Enters: a request. Leaves: a function for each connection, which sends it once and says what went wrong. `load` uses
+it. The SDK makes and checks each request anew, which costs more than a small model does; here it is made once.
+(The protocol: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.)
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from triton_operator.sdk.address import Endpoint, Protocol
+from triton_operator.sdk.tensors import Array, Request, data_type
+
+Send: TypeAlias = Callable[[], str]
+"""Sends the request and waits for the answer; what is wrong with it, "" when nothing is."""
+Connect: TypeAlias = Callable[[], AbstractContextManager[Send]]
+"""Opens one more connection."""
+
+_METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
+_LONGEST_SENTENCE = 300
+
+
+def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: Request, timeout: float) -> Connect:
+    """What opens connections to this server for this request; the network is needed only when one sends."""
+    if protocol is Protocol.GRPC:
+        content = grpc_request(model, request)
+        return lambda: _over_grpc(endpoint, content, timeout)
+    head, body = http_request(request)
+    return lambda: _over_http(endpoint, model, head, body, timeout)
+
+
+def http_request(request: Request) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a v2 request with its tensors as bytes behind the JSON."""
+    tensors, contents = [], []
+    for name, array in request.inputs.items():
+        contents.append(raw(array, name))
+        size = {"binary_data_size": len(contents[-1])}
+        tensors.append(
+            {"name": name, "shape": list(array.shape), "datatype": data_type(array, name), "parameters": size}
+        )
+    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in request.outputs]
+    body: dict[str, Any] = {"inputs": tensors, "parameters": {"binary_data_output": True}}
+    head = json.dumps({**body, "outputs": outputs} if outputs else body).encode()
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Inference-Header-Content-Length": str(len(head)),
+    }
+    return headers, head + b"".join(contents)
+
+
+def grpc_request(model: str, request: Request) -> bytes:
+    """The same as a ModelInferRequest."""
+    from tritonclient.grpc import service_pb2
+
+    message = service_pb2.ModelInferRequest(model_name=model)
+    for name, array in request.inputs.items():
+        message.inputs.add(name=name, datatype=data_type(array, name), shape=array.shape)
+        message.raw_input_contents.append(raw(array, name))
+    for name in request.outputs:
+        message.outputs.add(name=name)
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def raw(array: Array, name: str) -> bytes:
+    """An array's values in row-major order; texts each behind their length."""
+    if data_type(array, name) != "BYTES":
+        return np.ascontiguousarray(array).tobytes()
+    texts = (value if isinstance(value, bytes) else str(value).encode() for value in array.reshape(-1))
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+
+
+@contextmanager
+def _over_http(endpoint: Endpoint, model: str, head: dict[str, str], body: bytes, timeout: float) -> Iterator[Send]:
+    connection = http.client.HTTPConnection(endpoint.target, timeout=timeout)
+    path = f"/v2/models/{model}/infer"
+
+    def send() -> str:
+        try:
+            connection.request("POST", path, body, {**head, **endpoint.headers()})
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()  # The next request opens it again.
+            return f"{type(error).__name__}: {error}"
+        return "" if answer.status == http.client.OK else f"{answer.status}: {_sentence(content)}"
+
+    with closing(connection):
+        yield send
+
+
+def _sentence(content: bytes) -> str:
+    """The server's own sentence out of the JSON of a refusal."""
+    text = content.decode(errors="replace")
+    try:
+        said = json.loads(text)["error"]
+    except (ValueError, KeyError, TypeError):
+        said = text
+    return str(said)[:_LONGEST_SENTENCE]
+
+
+@contextmanager
+def _over_grpc(endpoint: Endpoint, content: bytes, timeout: float) -> Iterator[Send]:
+    import grpc
+
+    channel = grpc.insecure_channel(endpoint.target, options=[*_UNLIMITED, _OWN_CONNECTION])
+    call = channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
+
+    def send() -> str:
+        try:
+            call(content, timeout=timeout, metadata=tuple(endpoint.headers().items()) or None)
+        except grpc.RpcError as error:
+            return f"{error.code().name}: {str(error.details())[:_LONGEST_SENTENCE]}"
+        return ""
+
+    with channel:
+        yield send
