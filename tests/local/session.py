@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,11 +50,63 @@ class User:
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
-                yield Serving(process, _until(process, "  curl "), time.monotonic() - began)
+                assert process.stdout
+                said = _until(process.stdout.fileno(), "  curl ")
+                yield Serving(process, said, time.monotonic() - began)
             finally:
                 with suppress(ProcessLookupError):
                     process.send_signal(signal.SIGINT)
                 process.communicate(timeout=60)
+
+    @contextmanager
+    def at_terminal(self, *arguments: object) -> Iterator[Terminal]:
+        """Start `tritonctl run` as a shell's command at a terminal, and wait until it says where it serves."""
+        master, slave = pty.openpty()
+        command = [sys.executable, "-c", _OWN_TERMINAL, str(self.folder / "tritonctl"), "run", *map(str, arguments)]
+        with subprocess.Popen(
+            command, env=self.environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        ) as process:
+            os.close(slave)
+            terminal = Terminal(process, master, _until(master, "  curl "))
+            try:
+                yield terminal
+            finally:
+                terminal.close()
+                process.wait(60)
+
+
+class Terminal:
+    """A terminal with a running command; `said` is what it showed until the command was ready."""
+
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int, said: str) -> None:
+        self.process = process
+        self.said = said
+        self._descriptor = descriptor
+
+    @property
+    def run(self) -> str:
+        """The name of the run's folder."""
+        (found,) = set(re.findall(r"/(run-\w+)/", self.said))
+        return str(found)
+
+    def type(self, keys: bytes) -> int:
+        """Press keys; the exit status of the command."""
+        os.write(self._descriptor, keys)
+        return self.process.wait(60)
+
+    def close(self) -> int:
+        """Close the window, if it is open; the exit status of the command."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+        return self.process.wait(60)
+
+
+_OWN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Serving:
@@ -86,24 +140,25 @@ class Serving:
 
 def left_over(mark: str) -> list[str]:
     """Processes whose command line has the mark, a run's name or what all of them begin with, and shared memory."""
-    found = [path.name for path in SHARED_MEMORY.glob(f"tritonctl-{mark}*")]
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with suppress(OSError):
-                words = (folder / "cmdline").read_bytes().decode(errors="replace")
-                if f"/local/runs/{mark}" in words:
-                    found.append(words.replace("\0", " "))
-    return sorted(found)
+    regions = (path.name for path in SHARED_MEMORY.glob(f"tritonctl-{mark}*"))
+    return sorted([*regions, *(words for words in command_lines() if f"/local/runs/{mark}" in words)])
 
 
-def _until(process: subprocess.Popen[str], mark: str) -> str:
-    """What the process prints up to a line that begins with the mark; fails with its errors when it ends before."""
-    assert process.stdout
+def command_lines() -> Iterator[str]:
+    """The command line of every process."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield place.read_bytes().decode(errors="replace").replace("\0", " ")
+
+
+def _until(descriptor: int, mark: str) -> str:
+    """What is written there, up to a whole line that begins with the mark; fails when it ends before."""
     said = ""
     end = time.monotonic() + FIRST_START_SECONDS
-    while f"\n{mark}" not in said:
-        ready, _, _ = select.select([process.stdout], [], [], max(0, end - time.monotonic()))
-        chunk = os.read(process.stdout.fileno(), 4096).decode() if ready else ""
-        assert chunk, f"{said}\n{process.communicate(timeout=60)[1] if ready else 'nothing more came in time'}"
+    while not re.search(rf"^{mark}.*\n", said, re.MULTILINE):
+        ready, _, _ = select.select([descriptor], [], [], max(0, end - time.monotonic()))
+        assert ready, f"nothing more came in time: {said}"
+        chunk = os.read(descriptor, 4096).decode()
+        assert chunk, f"it ended: {said}"
         said += chunk
     return said

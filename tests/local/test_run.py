@@ -10,20 +10,21 @@ import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.local.session import Serving, User, left_over
+from tests.local.session import Serving, Terminal, User, command_lines, left_over
 from training.digits import DigitsNetwork
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.client import Client
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "model_repository"
+CTRL_C = b"\x03"
 TOLERANCE = 1e-5
 WARM_SECONDS = 15
 """Three are usual; a busy machine takes longer, and one that fetches or compiles longer still."""
@@ -95,6 +96,31 @@ def test_whichever_way_it_is_ended_nothing_is_left(user: User, number: signal.Si
     assert (code, "Traceback" in errors) == (0, False)
     assert left_over(run) == []
     assert user.cache / "runs" / run not in user.runs()
+
+
+@pytest.mark.parametrize("end", [lambda terminal: terminal.type(CTRL_C), Terminal.close], ids=["Ctrl-C", "closed"])
+def test_a_terminal_ends_it_by_a_key_and_by_being_closed(user: User, end: Callable[[Terminal], object]) -> None:
+    """The key reaches the command alone, which lets the server finish; a closed terminal cannot be written to."""
+    with user.at_terminal(MODELS / "linear_regression") as terminal:
+        run = terminal.run
+        assert len(left_over(run)) >= 3
+        end(terminal)
+    assert left_over(run) == []
+    assert user.cache / "runs" / run not in user.runs()
+
+
+def test_an_interrupted_first_start_leaves_no_half_environment(user: User, tmp_path: Path) -> None:
+    """The installer is ended with all that it fetched so far."""
+    environment = user.environment | {"TRITON_OPERATOR_CACHE": str(tmp_path)}
+    command = [str(user.folder / "tritonctl"), "run", str(MODELS / "digits")]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert "Fetching Triton" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Traceback" in errors) == (130, False)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["environment.lock", "all.lock"]
+    assert not any(str(tmp_path) in words for words in command_lines())
 
 
 def test_a_killed_command_takes_its_server_along(user: User) -> None:

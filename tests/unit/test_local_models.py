@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders import a_deployment
+from tests.web_server import web_server
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.local.command import Place, command, variables
@@ -100,6 +103,32 @@ def test_a_source_that_only_a_cluster_has_is_refused(run: Path, repository: dict
     """With the way out."""
     with pytest.raises(Unsuited, match=words):
         lay_out(run, None, modelRepository=repository, privacy={"profile": "Open"})
+
+
+def test_an_archive_on_a_web_server_is_fetched_as_in_a_pod_and_kept(run: Path) -> None:
+    """A second start asks nobody for it."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as opened:
+        opened.add(MODELS / "digits", "digits")
+    with web_server({"/models.tar.gz": archive.getvalue()}) as web:
+        spec = {
+            "modelRepository": {"http": {"url": f"http://127.0.0.1:{web.port}/models.tar.gz"}},
+            "privacy": {"profile": "Open"},
+        }
+        again = run.parent / "again"
+        again.mkdir()
+        lay_out(run, None, **spec)
+        asked = len(web.requests)
+        laid = lay_out(again, None, **spec)
+        assert len(web.requests) == asked > 0
+    assert (laid.tree / "digits" / "1" / "model.pt").read_bytes() == (MODELS / "digits/1/model.pt").read_bytes()
+
+
+def test_a_given_folder_goes_before_a_source_that_could_be_fetched(run: Path) -> None:
+    """Nobody is asked; the address leads nowhere."""
+    repository = {"http": {"url": "http://127.0.0.1:9/models.tar.gz"}}
+    laid = lay_out(run, modelRepository=repository, privacy={"profile": "Open"})
+    assert [model.name for model in laid.models] == ["digits"]
 
 
 def test_a_gpu_and_another_version_are_passed_over_aloud() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -115,7 +115,8 @@ def _until_interrupted(server: Server) -> None:
     try:
         server.serve()
     except KeyboardInterrupt:
-        _say("", "ending Triton …")
+        with suppress(OSError):  # Its terminal may be gone.
+            _say("", "ending Triton …")
 
 
 def _wanted(path: Path, repository: Path | None, name: str) -> Wanted:
@@ -175,26 +176,36 @@ def _file(path: Path, repository: Path | None, name: str) -> Wanted:
 
 
 def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
-    """Say what is served where, and one command to copy."""
-    import json
-
+    """Say what is served where, and commands to copy."""
     from triton_operator.local.models import RELEASE
     from triton_operator.local.ports import ADDRESS
-    from triton_operator.local.sample import metadata, request
+    from triton_operator.local.sample import metadata
 
     described = {model.name: metadata(ports.http, model.name) for model in laid.models}
     name = next((each for each, told in described.items() if told.get("platform") == "ensemble"), laid.models[0].name)
-    sample = folder / f"{name}.json"
-    sample.write_text(json.dumps(request(described[name])))
+    chosen = f"--model {name} " if len(described) > 1 else ""
     typer.echo(f"\nTriton {RELEASE} serves on this machine until Ctrl-C:")
     for model in laid.models:
         typer.echo(f"  {model.name}  version {', '.join(model.versions)}")
     typer.echo(
         f"  HTTP {ADDRESS}:{ports.http}   gRPC {ADDRESS}:{ports.grpc}   metrics {ADDRESS}:{ports.metrics}/metrics\n"
         "\nTry it, in another terminal:\n"
-        f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} --input {sample}\n"
+        f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} {chosen}{_sample(described[name], folder)}\n"
         f"  curl {ADDRESS}:{ports.http}/v2/models/{name}\n"
     )
+
+
+def _sample(described: dict[str, Any], folder: Path) -> str:
+    """The options of `infer` that give the model something: a text, or a file that goes away with the server."""
+    import json
+
+    from triton_operator.local.sample import WORD, request, takes_a_text
+
+    if takes_a_text(described):
+        return f"--text {WORD}"
+    sample = folder / f"{described['name']}.json"
+    sample.write_text(json.dumps(request(described)))
+    return f"--input {sample}"
 
 
 @contextmanager

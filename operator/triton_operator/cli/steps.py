@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from rich.progress import Progress, TaskID
 
 
 class Shown:
-    """A running step on the screen, or nothing where there is none."""
+    """A running step on the screen, or nothing where there is no terminal."""
 
-    def __init__(self, title: str, status: Status | None) -> None:
+    def __init__(self, title: str, bar: tuple[Progress, TaskID] | None = None) -> None:
         self._title = title
-        self._status = status
+        self._bar = bar
 
     def note(self, detail: str) -> None:
         """Show how far it is beside the title."""
-        if self._status:
-            self._status.update(f"{self._title}: {detail}")
+        if self._bar:
+            progress, task = self._bar
+            progress.update(task, description=f"{self._title}: {detail}")
 
 
 @contextmanager
@@ -36,8 +37,8 @@ def step(title: str) -> Iterator[Shown]:
     began = time.monotonic()
     mark = "✗"
     try:
-        with _status(title) as status:
-            yield Shown(title, status)
+        with _shown(title) as shown:
+            yield shown
         mark = "✓"
     finally:
         with suppress(OSError):  # The terminal may be gone, and what is to be cleaned up is not.
@@ -45,13 +46,14 @@ def step(title: str) -> Iterator[Shown]:
 
 
 @contextmanager
-def _status(title: str) -> Iterator[Status | None]:
+def _shown(title: str) -> Iterator[Shown]:
     if not sys.stderr.isatty():
         typer.echo(f"… {title}", err=True)
-        yield None
+        yield Shown(title)
         return
     from rich.console import Console
-    from rich.markup import escape
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True, highlight=False).status(escape(title)) as status:
-        yield status
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Shown(title, (progress, progress.add_task(title)))

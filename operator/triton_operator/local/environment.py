@@ -8,8 +8,10 @@ by all that it is made of, complete or absent, and begins as a virtual environme
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ LOCK = PARTS / "requirements.lock"
 RECIPE = "1"
 """Raise it when this file makes something else of the same parts."""
 
+_KEPT_SECONDS = 30 * 24 * 3600
 _COMPILED = "torch, torch.jit, torch.utils.dlpack, numpy, json, zipfile"
 """What the backend imports; compiling torch at each start would take seconds."""
 
@@ -70,8 +73,17 @@ def ensure(planned: Planned, tell: Tell) -> Environment:
     if not planned.folder.is_dir():
         with locked(planned.folder.parent, "environment"):
             if not planned.folder.is_dir():
+                _forget_unused(planned.folder.parent)
                 _make(planned, tell)
+    os.utime(planned.folder)
     return Environment(planned.folder)
+
+
+def _forget_unused(cache: Path) -> None:
+    """Remove what another release of this package made and nobody has used in weeks: each is nearly a gigabyte."""
+    for folder in cache.glob("triton-*"):
+        if time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def link_backends(environment: Environment, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """A request to try a served model with, made of what the server says the model takes.
 
-Enters: the address of a server. Leaves: the JSON of a KServe v2 inference request with zeros, or a word for a text.
+Enters: the address of a server. Leaves: a text, or the JSON of a KServe v2 inference request with zeros in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from triton_operator.local.ports import ADDRESS
 
-_WORD = "hello"
+WORD = "hello"
 _SECONDS = 10
 
 
@@ -27,6 +27,11 @@ def metadata(port: int, model: str) -> dict[str, Any]:
         connection.close()
 
 
+def takes_a_text(described: dict[str, Any]) -> bool:
+    """Whether texts are all that the model takes, one a row."""
+    return [tensor["datatype"] for tensor in described.get("inputs", [])] == ["BYTES"]
+
+
 def request(described: dict[str, Any]) -> dict[str, Any]:
     """One row of every input; an open dimension has one entry."""
     return {"model_name": described["name"], "inputs": [_tensor(tensor) for tensor in described.get("inputs", [])]}
@@ -34,6 +39,6 @@ def request(described: dict[str, Any]) -> dict[str, Any]:
 
 def _tensor(tensor: dict[str, Any]) -> dict[str, Any]:
     shape = [max(1, int(size)) for size in tensor["shape"]]
-    value: Any = {"BYTES": _WORD, "BOOL": False}.get(tensor["datatype"], 0)
+    value: Any = {"BYTES": WORD, "BOOL": False}.get(tensor["datatype"], 0)
     count = math.prod(shape)
     return {"name": tensor["name"], "datatype": tensor["datatype"], "shape": shape, "data": [value] * count}
