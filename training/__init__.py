@@ -10,8 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 MODELS = {
-    "digits": "digits",
     "linear_regression": "linear_regression",
+    "digits_small": "digits_small",
+    "digits_dense": "digits_small",
+    "digits": "digits",
+    "breast_cancer": "breast_cancer",
+    "breast_cancer_hidden": "breast_cancer",
+    "digits_lstm": "digits_lstm",
+    "digits_gru": "digits_lstm",
 }
 """Models by name, each with the module of this package that has its Recipe; variants share a module."""
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from training import MODELS, REPOSITORY, torchscript
+from training import MODELS, REPOSITORY, breast_cancer_data, torchscript
 from training.__main__ import main
 from training.augment import shift
 from training.check import measure
-from training.digits_data import load, resize
+from training.digits_data import resize
 from training.fit import predict
 from training.recipes import find
 from training.workflow import config_text, model_file
@@ -67,12 +67,24 @@ def test_linear_regression_continues_the_line() -> None:
     assert np.allclose(answers, [[5], [6]], atol=1e-3)
 
 
-def test_digits_answers_with_probabilities() -> None:
-    """Each row adds up to one."""
-    model = torchscript.load(model_file(REPOSITORY, "digits"))
-    answers = predict(model, load().test.inputs)
+@pytest.mark.parametrize("name", [name for name in MODELS if find(name).classes])
+def test_classifiers_answer_with_probabilities(name: str) -> None:
+    """From zero to one; those of several classes add up to one."""
+    recipe = find(name)
+    answers = predict(torchscript.load(model_file(REPOSITORY, name)), *recipe.preprocess().test.arguments)
     assert answers.min() >= 0
-    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert answers.max() <= 1
+    assert answers.shape[-1] == 1 or np.allclose(answers.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_tumours_are_sent_as_they_were_measured() -> None:
+    """The model knows mean and spread of its training part, not of a batch: alone or together, the answer is one."""
+    model = torchscript.load(model_file(REPOSITORY, "breast_cancer"))
+    measured = breast_cancer_data.load()
+    state = model.state_dict()
+    assert np.allclose(state["mean"], measured.train.inputs.mean(axis=0), rtol=1e-5)
+    alone = [predict(model, row[None])[0] for row in measured.test.inputs[:5]]
+    assert np.allclose(alone, predict(model, measured.test.inputs)[:5], atol=1e-6)
 
 
 def test_pictures_are_resized_as_pytorch_does() -> None:

@@ -105,11 +105,26 @@ def test_committed_models_are_those_of_their_cards(name: str) -> None:
     assert model_card.damaged_files(card, REPOSITORY / name) == []
 
 
-def test_committed_scores_are_good() -> None:
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("digits_small", 0.97),
+        ("digits_dense", 0.97),
+        ("digits", 0.97),
+        ("breast_cancer", 0.95),
+        ("breast_cancer_hidden", 0.95),
+        ("digits_lstm", 0.95),
+        ("digits_gru", 0.95),
+    ],
+)
+def test_committed_scores_are_good(name: str, least: float) -> None:
     """What the project promises about its models."""
-    assert model_card.read(REPOSITORY / "digits").scores["test"]["accuracy"] >= 0.97
-    assert model_card.read(REPOSITORY / "digits").scores["test"]["f1"] >= 0.97
-    assert model_card.read(REPOSITORY / "linear_regression").scores["test"]["mse"] <= 1e-4
+    assert model_card.read(REPOSITORY / name).scores["test"]["accuracy"] >= least
+
+
+def test_linear_regression_errs_by_less_than_a_twentieth() -> None:
+    """Of two rows; the square of 0.05 is 0.0025."""
+    assert model_card.read(REPOSITORY / "linear_regression").scores["test"]["mse"] <= 0.05**2 / 2
 
 
 def test_the_model_repository_is_small() -> None:
@@ -119,9 +134,10 @@ def test_the_model_repository_is_small() -> None:
     assert [path for path in files if path.suffix == ".png" and path.stat().st_size > 25_000] == []
 
 
-def test_a_card_counts_what_was_taken_for_what() -> None:
+@pytest.mark.parametrize("name", ["digits", "breast_cancer", "digits_gru"])
+def test_a_card_counts_what_was_taken_for_what(name: str) -> None:
     """All of the test part, and as many right ones as its accuracy says."""
-    card = model_card.read(REPOSITORY / "digits")
+    card = model_card.read(REPOSITORY / name)
     counts = [sum(row) for row in card.confusion]
     right = sum(row[index] for index, row in enumerate(card.confusion))
     assert sum(counts) == card.dataset["rows"]["test"]
