@@ -48,7 +48,9 @@ def make_all(names: Sequence[str], repository: Path, *, keep: bool) -> list[Outc
     """Make these models, slow ones first; with `keep` their new files replace those of the repository."""
     ordered = sorted(names, key=lambda name: not find(name).slow)
     workers = min(len(ordered), len(os.sched_getaffinity(0)))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    # A process for each: in a second export of one process, torch gives other names to the layers it already knows.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=fresh, max_tasks_per_child=1) as pool:
         running = [pool.submit(_make, name, repository, keep) for name in ordered]
         outcomes = {each.result().model: each.result() for each in as_completed(running)}
     return [outcomes[name] for name in names]
