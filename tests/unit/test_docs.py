@@ -38,6 +38,7 @@ SHOWN_BY = {
     "tritonctl infer": ("tests/unit/test_cli_infer.py", '"infer"'),
     "tritonctl render": ("tests/unit/test_cli_render.py", '"render"'),
     "tritonctl export": ("tests/unit/test_cli_export.py", '"export"'),
+    "tritonctl compress": ("tests/unit/test_cli_compress.py", '"compress"'),
     "tritonctl lint": ("tests/unit/test_cli_lint.py", '"lint"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),
@@ -161,6 +162,20 @@ def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     exec(compile(code, "guide.md", "exec"), {"network": network, "images": torch.zeros(2, 1, 28, 28)})  # noqa: S102 - that it runs is the test.
+    assert (tmp_path / "model_repository" / "digits" / "1" / "model.pt").exists()
+
+
+def test_the_page_about_exports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It compresses a network of the reader's own."""
+    import torch
+
+    (code,) = blocks("python", [ROOT / "docs" / "export.md"])
+    monkeypatch.chdir(tmp_path)
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(784, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)
+    )
+    names = {"network": network, "images": torch.zeros(2, 1, 28, 28), "accuracy": lambda _: 1.0}
+    exec(compile(code, "export.md", "exec"), names)  # noqa: S102 - that it runs is the test.
     assert (tmp_path / "model_repository" / "digits" / "1" / "model.pt").exists()
 
 

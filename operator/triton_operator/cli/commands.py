@@ -20,6 +20,7 @@ COMMANDS = {
     "lint": "Find what would keep models from being served, without a cluster.",
     "run": "Serve models on this machine, without a cluster.",
     "export": "Make a TorchScript file with its signature out of a PyTorch module.",
+    "compress": "Make a module smaller, pruned or in fewer bits, and export it if it stays good enough.",
     "status": "Say whether a deployment serves every model, and if it does not, why.",
     "infer": "Ask a deployment with pictures, texts, tables or JSON.",
     "logs": "Print what the containers of a deployment wrote, and follow them.",

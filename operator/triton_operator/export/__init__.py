@@ -11,16 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triton_operator.export.errors import ExportError
+from triton_operator.export.errors import CompressionRefused, ExportError
 from triton_operator.export.tolerance import TOLERANCE
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from triton_operator.export.compression import Compressed, Evaluate, FineTune
     from triton_operator.export.exporter import Arguments
     from triton_operator.export.folder import Exported
 
-__all__ = ["TOLERANCE", "ExportError", "export_aotinductor", "export_torchscript"]
+__all__ = [
+    "TOLERANCE",
+    "CompressionRefused",
+    "ExportError",
+    "compress",
+    "export_aotinductor",
+    "export_torchscript",
+]
 
 
 def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, and each says one thing of the contract.
@@ -94,3 +102,32 @@ def export_aotinductor(  # noqa: PLR0913 - as above.
     contract = Contract(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
     place = Place(Path(folder), version, with_config, url)
     return aotinductor.export(module, (example_inputs, *other_examples), contract, place)
+
+
+def compress(
+    module: nn.Module,
+    example_inputs: Arguments,
+    *,
+    method: str,
+    evaluate: Evaluate,
+    max_drop: float = 0.01,
+    sparsity: float = 0.5,
+    fine_tune: FineTune | None = None,
+) -> Compressed:
+    """A smaller copy of a module, to be exported by the functions above.
+
+    `method` is "prune" (the smallest weights become zero), "prune-channels" (whole channels and hidden units go),
+    "int8" or "fp16" (smaller weights, for TorchScript), or "int8-aotinductor". `evaluate` judges a module by a number,
+    higher is better; where it falls by more than `max_drop`, CompressionRefused is raised. `sparsity` is the share that
+    pruning takes away, and `fine_tune` trains what is left, in place. Other mistakes raise ExportError.
+    """
+    try:
+        from triton_operator.export import compression
+    except ModuleNotFoundError as error:
+        raise ExportError(f"compressing needs the package {error.name}: pip install '.[compress]'") from error
+    from triton_operator.export.exporter import as_sequence
+
+    if method not in set(compression.Method):
+        raise ExportError(f"method {method}: must be one of {', '.join(compression.Method)}")
+    recipe = compression.Recipe(compression.Method(method), sparsity, fine_tune)
+    return compression.compress(module, recipe, as_sequence(example_inputs), evaluate, max_drop)

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class ExportError(Exception):
     """A module, an example or a name that cannot become a model for Triton; the text says what to change."""
+
+
+class CompressionRefused(ExportError):
+    """A compressed module is worse by more than was allowed; the text has both scores."""

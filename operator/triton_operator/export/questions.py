@@ -91,15 +91,15 @@ def _drawn(module: Ask, examples: Sequence[Sequence[Value]], max_batch_size: int
     batches = [min(size, max_batch_size) for size in _BATCHES] if max_batch_size else [0] * _SAME_SHAPE
     for example in examples:
         for rows in batches:
-            arguments = _draw(example, rows, generator)
+            arguments = drawn_arguments(example, rows, generator)
             try:
                 yield _ask(module, arguments)
             except ExportError:
                 continue
 
 
-def _draw(example: Sequence[Value], rows: int, generator: torch.Generator) -> list[Value]:
-    """The same rows of every argument, because they belong together, with new numbers in them."""
+def drawn_arguments(example: Sequence[Value], rows: int, generator: torch.Generator) -> list[Value]:
+    """As many rows, the same of every argument because they belong together, with new numbers; `rows` 0 keeps them."""
     if rows:
         there = max(1, min(rows_of(each) for each in example))
         chosen = torch.randint(0, there, (rows,), generator=generator).tolist()

@@ -1,0 +1,115 @@
+"""Makes a module smaller before it is exported, and refuses what costs too much of its accuracy.
+
+Enters: a module, a method, and a function that judges a module. Leaves: another module, which `export_torchscript` and
+`export_aotinductor` take, with the scores before and after. `compress` in `triton_operator.export` is the way in; the
+methods are in files of their own. Needs torch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from triton_operator.export.channels import remove_channels
+from triton_operator.export.errors import CompressionRefused, ExportError
+from triton_operator.export.precision import halve, quantize, quantize_for_aotinductor
+from triton_operator.export.pruning import prune_weights
+from triton_operator.export.tensors import Value
+
+Evaluate = Callable[[nn.Module], float]
+"""Judges a module; higher is better. Accuracy, F1 or minus an error, on data that it was not trained with."""
+
+FineTune = Callable[[nn.Module], object]
+"""Trains a pruned module a little more, in place."""
+
+
+class Method(StrEnum):
+    """What is done to a module.
+
+    `PRUNE` sets the smallest weights to zero: the file stays as large, but packs better. `PRUNE_CHANNELS` takes whole
+    channels and hidden units out: smaller and quicker. `INT8` stores weights in a byte each and multiplies bytes;
+    `FP16` stores them in two. `INT8_AOTINDUCTOR` is INT8 for AOTInductor, by torchao.
+    """
+
+    PRUNE = "prune"
+    PRUNE_CHANNELS = "prune-channels"
+    INT8 = "int8"
+    FP16 = "fp16"
+    INT8_AOTINDUCTOR = "int8-aotinductor"
+
+
+_PRUNING = {Method.PRUNE, Method.PRUNE_CHANNELS}
+
+
+class Recipe(NamedTuple):
+    """How to compress: `sparsity` is the share that pruning takes away, of weights or of each layer's channels."""
+
+    method: Method
+    sparsity: float = 0.5
+    fine_tune: FineTune | None = None
+
+
+class Compressed(NamedTuple):
+    """The smaller module, and the scores of both."""
+
+    module: nn.Module
+    before: float
+    after: float
+
+    @property
+    def drop(self) -> float:
+        """How much worse it got."""
+        return self.before - self.after
+
+
+def compress(
+    module: nn.Module, recipe: Recipe, examples: Sequence[Value], evaluate: Evaluate, max_drop: float
+) -> Compressed:
+    """The compressed module; raises CompressionRefused when its score is lower by more than `max_drop`."""
+    before = _judge(evaluate, module)
+    smaller = apply(module, recipe, examples)
+    compressed = Compressed(smaller, before, _judge(evaluate, smaller))
+    # Said this way round so that a score that is no number is refused, too.
+    if not compressed.drop <= max_drop:
+        raise CompressionRefused(
+            f"{recipe.method} takes {compressed.drop:.4g} from the score ({before:.4g} before, {compressed.after:.4g} "
+            f"after), and {max_drop:g} is allowed"
+        )
+    return compressed
+
+
+def apply(module: nn.Module, recipe: Recipe, examples: Sequence[Value]) -> nn.Module:
+    """A compressed copy, whatever it costs; the module itself stays as it is. Raises ExportError."""
+    if recipe.method in _PRUNING and not 0 < recipe.sparsity < 1:
+        raise ExportError(f"sparsity {recipe.sparsity:g}: must be above 0 and below 1")
+    if recipe.fine_tune and recipe.method not in _PRUNING:
+        raise ExportError(f"{recipe.method}: only a pruned module is trained again")
+    ours = copy.deepcopy(module).eval()
+    match recipe.method:
+        case Method.PRUNE:
+            prune_weights(ours, recipe.sparsity, recipe.fine_tune)
+        case Method.PRUNE_CHANNELS:
+            remove_channels(ours, examples, recipe.sparsity)
+            if recipe.fine_tune:
+                recipe.fine_tune(ours)
+        case Method.INT8:
+            ours = quantize(ours)
+        case Method.FP16:
+            ours = halve(ours)
+        case Method.INT8_AOTINDUCTOR:
+            quantize_for_aotinductor(ours)
+    return ours.eval()
+
+
+def _judge(evaluate: Evaluate, module: nn.Module) -> float:
+    with torch.no_grad():
+        score = evaluate(module.eval())
+    try:
+        return float(score)
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"the evaluation returned {type(score).__name__}, and has to return a number") from error
