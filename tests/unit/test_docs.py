@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.fake_kubectl import FakeKubectl
-from tests.inference_server import grpc_server
+from tests.inference_server import grpc_server, http_server
 from tests.tritonctl import tritonctl
 from triton_operator.api import conditions
 from triton_operator.api.conditions import Reason
@@ -40,6 +40,7 @@ SHOWN_BY = {
     "tritonctl export": ("tests/unit/test_cli_export.py", '"export"'),
     "tritonctl compress": ("tests/unit/test_cli_compress.py", '"compress"'),
     "tritonctl lint": ("tests/unit/test_cli_lint.py", '"lint"'),
+    "tritonctl explain": ("tests/unit/test_cli_explain.py", '"explain"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),
     "helm upgrade --install": ("hack/install.py", '"--install"'),
@@ -152,6 +153,20 @@ def test_the_readmes_python_runs(
         kubectl.forward(address)
         exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - that it runs is the test.
     assert re.fullmatch(r"0 0\.\d+\n", capsys.readouterr().out)
+
+
+def test_the_python_of_explanations_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against a server that echoes: each pixel is an output of its own."""
+    (code,) = blocks("python", [ROOT / "docs" / "explain.md"])
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    with http_server() as address:
+        kubectl.forward(address)
+        exec(compile(code, "explain.md", "exec"), {})  # noqa: S102 - that it runs is the test.
+    assert "(1, 28, 28)" in capsys.readouterr().out
+    assert (tmp_path / "why.png").exists()
 
 
 def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,8 @@ def test_occlusion_says_what_it_leaves_unexplained() -> None:
     found = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), Question(method=Method.OCCLUSION))
     shared = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]))
     assert found.attributions.tolist() == [0, 0]
+    assert any("stand in for each other" in note for note in found.notes)
+    assert not shared.notes
     assert found.gap == pytest.approx(1)
     assert np.allclose(shared.attributions, [0.5, 0.5])
 

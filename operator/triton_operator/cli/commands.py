@@ -23,6 +23,7 @@ COMMANDS = {
     "compress": "Make a module smaller, pruned or in fewer bits, and export it if it stays good enough.",
     "status": "Say whether a deployment serves every model, and if it does not, why.",
     "infer": "Ask a deployment with pictures, texts, tables or JSON.",
+    "explain": "Say which parts of an input drove a prediction.",
     "logs": "Print what the containers of a deployment wrote, and follow them.",
     "top": "Show what each model does just now: requests, latency, queue, batches.",
     "bench": "Load a deployment for a bounded time and print rates and latencies.",

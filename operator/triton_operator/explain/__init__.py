@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from triton_operator.explain.black_box import explain
     from triton_operator.explain.explanation import Explanation
     from triton_operator.explain.gradients import explain_file
+    from triton_operator.explain.names import Kind, Method
     from triton_operator.explain.question import Question
-    from triton_operator.explain.types import Kind, Method
 
 __all__ = ["ExplainInvalid", "Explanation", "Kind", "Method", "Question", "explain", "explain_file"]
 
 _PLACES = {
     "Explanation": "explanation",
-    "Kind": "types",
-    "Method": "types",
+    "Kind": "names",
+    "Method": "names",
     "Question": "question",
     "explain": "black_box",
     "explain_file": "gradients",

@@ -15,8 +15,9 @@ from triton_operator.explain.errors import ExplainInvalid
 from triton_operator.explain.explanation import Explanation
 from triton_operator.explain.kernel_shap import Values, shapley
 from triton_operator.explain.masking import Masking, Patches, Pieces
+from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.explain.question import Question, baseline_of, choose_target, kind_of, masking_of
-from triton_operator.explain.types import GRADIENTS, Array, Bools, Floats, Method, Predict, Progress
+from triton_operator.explain.types import Array, Bools, Floats, Predict, Progress
 
 DEFAULT_BATCH = 64
 _ENDS = 2
@@ -64,6 +65,7 @@ def explain(
         error=found.error,
         seed=asked.seed if found.error else None,
         seconds=time.perf_counter() - started,
+        notes=_notes(method, found),
     )
 
 
@@ -121,6 +123,13 @@ def _method(question: Question, players: int) -> Method:
         return question.method
     fits = 2 * players + _ENDS < question.samples
     return Method.KERNEL_SHAP if fits else Method.OCCLUSION
+
+
+def _notes(method: Method, found: Values) -> tuple[str, ...]:
+    change = found.full - found.base
+    if method is Method.OCCLUSION and abs(change - found.shares.sum()) > abs(change) / 2:
+        return ("pieces stand in for each other, so one at a time explains little of it; kernel-shap shares it out",)
+    return ()
 
 
 def _as_rows(row: Array | str) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 
 from triton_operator.explain.errors import ExplainInvalid
 from triton_operator.explain.fonts import Fonts
+from triton_operator.explain.names import Kind
 from triton_operator.explain.palette import (
     LOWERED,
     RAISED,
@@ -25,7 +26,6 @@ from triton_operator.explain.palette import (
     strengths,
     tint,
 )
-from triton_operator.explain.types import Kind
 
 if TYPE_CHECKING:
     from PIL.Image import Image

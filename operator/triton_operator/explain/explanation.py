@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from triton_operator.explain.types import Array, Floats, Kind, Method
+from triton_operator.explain.names import Kind, Method
+from triton_operator.explain.types import Array, Floats
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import numpy as np
 
 from triton_operator.explain.errors import ExplainInvalid
 from triton_operator.explain.explanation import Explanation
+from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.explain.question import Baseline, Question, baseline_of, choose_target, kind_of
-from triton_operator.explain.types import GRADIENTS, Array, Floats, Method
+from triton_operator.explain.types import Array, Floats
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +50,6 @@ def explain_file(path: Path | str, row: Array | str, question: Question | None =
     gradient, are followed into the model's embedding instead.
     """
     asked = question or Question()
-    started = time.perf_counter()
     if isinstance(row, str):
         raise ExplainInvalid(
             "row", "is a text, and the file takes numbers: give what its tokenizer makes of it, or ask the served model"
@@ -57,6 +57,7 @@ def explain_file(path: Path | str, row: Array | str, question: Question | None =
     method = _method(asked.method, row)
     _require_captum()
     module = load(Path(path))
+    started = time.perf_counter()
     baseline = baseline_of(row, asked)
     target = choose_target(_answer(module, row), asked.target)
     found = _METHODS[method](module, row, baseline, target, asked.seed)

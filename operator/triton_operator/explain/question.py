@@ -13,7 +13,8 @@ import numpy as np
 
 from triton_operator.explain.errors import ExplainInvalid
 from triton_operator.explain.masking import Columns, Masking, Patches, Pieces, default_side, split_text
-from triton_operator.explain.types import Array, Kind, Method
+from triton_operator.explain.names import Kind, Method
+from triton_operator.explain.types import Array
 
 DEFAULT_SAMPLES = 2048
 _SMALLEST_PICTURE = 4

@@ -6,11 +6,12 @@ Called by `Explanation.text`. Pure.
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from triton_operator.explain.names import Kind
 from triton_operator.explain.palette import (
     LOWERED,
     RAISED,
@@ -26,7 +27,7 @@ from triton_operator.explain.palette import (
     strengths,
     tint,
 )
-from triton_operator.explain.types import Floats, Kind
+from triton_operator.explain.types import Floats
 
 if TYPE_CHECKING:
     from triton_operator.explain.explanation import Explanation
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _RESET = "\033[0m"
 _NUMBER = 7
 """Places of a signed number and the space before it."""
+_LEAST, _MOST = 0.1, 100.0
+"""Between these, two decimals are enough and fit."""
 _ROWS = 20
 """Columns of a table that get a line of their own."""
 _DARK: Colour = (24, 24, 24)
@@ -59,8 +62,16 @@ def _picture(explanation: Explanation, colour: bool, width: int) -> list[str]:  
 def _numbers(values: Floats, patch: int, width: int) -> list[str]:
     """Sums over patches, or over squares that fit the width."""
     side = max(patch, ceil(values.shape[1] / max(1, width // _NUMBER)))
-    lines = ["".join(f"{_signed(each):>{_NUMBER}}" for each in row) for row in pooled(values, side)]
-    return [*lines, f"each number: {side}x{side} pixels"] if side > 1 else lines
+    sums = pooled(values, side)
+    power = _power(float(np.abs(sums).max(initial=0.0)))
+    lines = ["".join(f"{_signed(each / 10.0**power):>{_NUMBER}}" for each in row) for row in sums]
+    unit = f", times 1e{power}" if power else ""
+    return [*lines, f"each number: {side}x{side} pixels{unit}; a point is next to nothing"]
+
+
+def _power(highest: float) -> int:
+    """What two decimals are shown times: 0 as long as they say something and fit their places."""
+    return 0 if not highest or _LEAST <= highest < _MOST else floor(log10(highest))
 
 
 def _half_blocks(values: Floats, ground: Floats) -> list[str]:
@@ -125,7 +136,8 @@ def _bar(part: float, room: int) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}" if value else "."
+    shown_value = f"{value:+.2f}"
+    return "." if float(shown_value) == 0 else shown_value
 
 
 def _mixed(light: float) -> Colour:

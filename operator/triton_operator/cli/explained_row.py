@@ -1,0 +1,98 @@
+"""Which row `tritonctl explain` is about, and what its columns are called.
+
+Enters: what the files or texts hold, as `infer` reads them. Leaves: one row for each input, the rows beside it, names.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triton_operator.cli.failures import Misused
+
+if TYPE_CHECKING:
+    from triton_operator.cli.inputs.declared import Model
+    from triton_operator.sdk.tensors import Array
+
+
+@dataclass(frozen=True)
+class Row:
+    """`inputs` as the model takes one row; `others` are all rows given, for a mean."""
+
+    inputs: Mapping[str, Array]
+    others: Mapping[str, Array]
+
+    def only(self, wanted: str) -> str:
+        """The input that is explained: the one named, else the only one; raises Misused."""
+        if wanted in self.inputs:
+            return wanted
+        if wanted or len(self.inputs) != 1:
+            raise Misused(f"--input-name: name the input to explain: {', '.join(self.inputs)}")
+        return next(iter(self.inputs))
+
+
+def choose_row(inputs: Mapping[str, Array], number: int, *, by_rows: bool) -> Row:
+    """Row `number` (from 1) of each input; all of it where the model takes no rows. Raises Misused."""
+    rows = min((len(array) for array in inputs.values()), default=0) if by_rows else 1
+    if number > rows:
+        raise Misused(f"--row {number}: there {'is' if rows == 1 else 'are'} {rows}")
+    if not by_rows:
+        return Row(inputs, {name: array[None] for name, array in inputs.items()})
+    return Row({name: array[number - 1 : number] for name, array in inputs.items()}, inputs)
+
+
+def column_names(named: str, files: Sequence[Path], values: int) -> tuple[str, ...]:
+    """What --names says, else the first line of a CSV file, where it has one for each value; raises Misused."""
+    if named:
+        names = tuple(name.strip() for name in named.split(","))
+        if len(names) != values:
+            raise Misused(f"--names: has {len(names)}, and a row has {values} values")
+        return names
+    if len(files) != 1 or files[0].suffix.lower() not in {".csv", ".tsv"}:
+        return ()
+    first = files[0].read_text(encoding="utf-8-sig").lstrip().partition("\n")[0]
+    mark = next((mark for mark in (",", ";", "\t") if mark in first), ",")
+    heads = [cell.strip() for cell in next(csv.reader(io.StringIO(first), delimiter=mark, skipinitialspace=True), [])]
+    return tuple(heads) if len(heads) == values and not all(map(_is_number, heads)) else ()
+
+
+def read_target(given: str) -> int | tuple[int, ...] | str | None:
+    """A number, several between commas for an answer of several dimensions, or a label."""
+    parts = given.split(",")
+    if not given:
+        return None
+    if all(part.strip().isdecimal() for part in parts):
+        index = tuple(int(part) for part in parts)
+        return index[0] if len(index) == 1 else index
+    return given
+
+
+def model_of_file(path: Path) -> Model:
+    """What a TorchScript file takes, by the signature in it; raises Misused."""
+    from triton_operator.cli.inputs.declared import FREE, Model, Tensor
+    from triton_operator.triton.torchscript import ArchiveError, read_signature
+
+    try:
+        signature = read_signature(path)
+    except (ArchiveError, OSError) as error:
+        raise Misused(f"--model-file {path}: {getattr(error, 'strerror', None) or error}") from error
+    if signature is None:
+        raise Misused(f"--model-file {path}: has no signature; give a whole request as JSON: --input request.json")
+    batch = (FREE,) if signature.max_batch_size else ()
+    tensors = (
+        Tensor(each.name, "BYTES" if each.data_type == "STRING" else each.data_type, (*batch, *each.dims))
+        for each in signature.inputs
+    )
+    return Model(path.stem, tuple(tensors))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
