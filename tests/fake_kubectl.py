@@ -21,10 +21,12 @@ folder = pathlib.Path({folder!r})
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 words = sys.argv[1:]
-verb = next((word for word in words if word in ("get", "port-forward", "logs", "auth", "version", "config")), "")
+verb = next((word for word in words if word in ("get", "port-forward", "logs", "version", "config", "create")), "")
 rest = words[words.index(verb) + 1 :] if verb else []
 if verb == "get":
     kind = "children" if "," in rest[0] else rest[0].split(".")[0]
+    if rest[0] == "--raw":
+        kind = rest[1].rsplit("/apis/")[-1].split("/")[0]
     name = "-".join(["get", kind] + ["watch"] * ("--watch" in words))
 elif verb == "logs":
     name = "-".join(["logs", rest[0], rest[rest.index("-c") + 1]])

@@ -27,6 +27,7 @@ COMMANDS = {
     "logs": "Print what the containers of a deployment wrote, and follow them.",
     "top": "Show what each model does just now: requests, latency, queue, batches.",
     "bench": "Load a deployment for a bounded time and print rates and latencies.",
+    "doctor": "Check the cluster, the operator and your permissions.",
     "completion": "Print a script that completes commands and names in a shell.",
 }
 """In the order of the help."""

@@ -1,0 +1,1 @@
+"""What `tritonctl doctor` looks at: evidence is gathered through kubectl, then judged without it."""
