@@ -185,16 +185,21 @@ def _stubs(serving: Serving) -> list[int]:
     return found
 
 
-def test_a_python_model_of_ones_own_runs_beside_torchscript(user: User, tmp_path: Path) -> None:
-    """With numpy, in the Python that was found, and a configuration that needs no more than this."""
-    folder = tmp_path / "upper"
-    (folder / "1").mkdir(parents=True)
-    (folder / "1" / "model.py").write_text(UPPER)
-    (folder / "config.pbtxt").write_text(UPPER_CONFIG)
+def test_texts_go_through_python_models_and_ensembles(user: User, tmp_path: Path) -> None:
+    """Beside TorchScript, in the Python that was found; the ensemble is what one is told to try, with a text."""
+    for name, config in {"upper": UPPER_CONFIG, "shout": SHOUT_CONFIG}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.pbtxt").write_text(config)
+    (tmp_path / "upper" / "1").mkdir()
+    (tmp_path / "upper" / "1" / "model.py").write_text(UPPER)
     shutil.copytree(MODELS / "linear_regression", tmp_path / "linear_regression")
-    with user.serving(tmp_path) as serving, Client("upper", url=serving.http) as client:
-        answer = client.infer("upper", {"TEXT": np.array([["我爱 you"]], dtype=object)})
-        assert answer.outputs["OUT"].tolist() == [["我爱 YOU".encode()]]
+    with user.serving(tmp_path) as serving:
+        with Client("upper", url=serving.http) as client:
+            answer = client.infer("upper", {"TEXT": np.array([["我爱 you"]], dtype=object)})
+        assert [bytes(each).decode() for each in answer.outputs["OUT"].ravel()] == ["我爱 YOU"]
+        tried = user.tritonctl(*serving.command)
+        assert "infer shout" in serving.said
+        assert "HELLO" in tried.stdout, tried.stderr
 
 
 UPPER = """
@@ -213,4 +218,15 @@ backend: "python"
 max_batch_size: 8
 input { name: "TEXT" data_type: TYPE_STRING dims: 1 }
 output { name: "OUT" data_type: TYPE_STRING dims: 1 }
+"""
+SHOUT_CONFIG = """
+platform: "ensemble"
+max_batch_size: 8
+input { name: "SAID" data_type: TYPE_STRING dims: 1 }
+output { name: "SHOUTED" data_type: TYPE_STRING dims: 1 }
+ensemble_scheduling { step {
+  model_name: "upper" model_version: -1
+  input_map { key: "TEXT" value: "SAID" }
+  output_map { key: "OUT" value: "SHOUTED" }
+} }
 """
