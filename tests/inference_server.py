@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,6 +78,8 @@ class Backend:
     """`metadata`, `config`, `ready` or `infer`, and the model."""
     at_a_time: int = 0
     """The most inferences that were under way at once."""
+    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released by each inference that begins."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when a client has given up a stream."""
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -106,6 +109,7 @@ class Backend:
         with self._lock:
             self._running += 1
             self.at_a_time = max(self.at_a_time, self._running)
+        self.begun.release()
         try:
             if self.hold:
                 self.hold.wait(30)
@@ -128,7 +132,7 @@ class Backend:
 def http_server(backend: Backend | None = None) -> Iterator[str]:
     """Yield `127.0.0.1:PORT` that answers over HTTP."""
     handler = type("Handler", (_Handler,), {"backend": backend or Backend()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -151,6 +155,13 @@ def grpc_server(backend: Backend | None = None) -> Iterator[str]:
             yield f"127.0.0.1:{port}"
         finally:
             server.stop(None).wait()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that did not wait for their answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

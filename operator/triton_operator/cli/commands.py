@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "Serve models on this machine, without a cluster.",
     "export": "Make a TorchScript file with its signature out of a PyTorch module.",
     "compress": "Make a module smaller, pruned or in fewer bits, and export it if it stays good enough.",
+    "deploy": "Create or change deployments, and wait until they serve.",
     "status": "Say whether a deployment serves every model, and if it does not, why.",
     "infer": "Ask a deployment with pictures, texts, tables or JSON.",
     "explain": "Say which parts of an input drove a prediction.",

@@ -10,13 +10,10 @@ from typing import Any
 
 import msgspec
 
-from triton_operator.api.conditions import READY
-from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, ModelStatus, Status, Truth
+from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, ModelStatus
 from triton_operator.cli.pods import is_ready, pod_state, restarts
 from triton_operator.cli.tree import Node, build_tree
-
-NOT_SEEN = "NotSeenYet"
-OUTDATED = "Outdated"
+from triton_operator.sdk.status import judge, read_status
 
 
 class PodReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,22 +95,8 @@ def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> Report
 
 def verdict(deployment: dict[str, Any]) -> tuple[bool, str, str]:
     """Whether the deployment is Ready as it is written now, with the reason and the message."""
-    status = read_status(deployment)
-    found = next((condition for condition in status.conditions if condition.type == READY), None)
-    if found is None:
-        return (
-            False,
-            NOT_SEEN,
-            "The operator has not reported on this object yet; is it running, and does it watch this namespace?",
-        )
-    if status.observed_generation < deployment["metadata"].get("generation", 0):
-        return False, OUTDATED, f"The operator has not seen the latest change yet; before it: {found.reason}"
-    return found.status is Truth.TRUE, found.reason, found.message
-
-
-def read_status(deployment: dict[str, Any]) -> Status:
-    """The typed status; an empty one where the operator has written none."""
-    return msgspec.convert({"observedGeneration": 0, **deployment.get("status", {})}, Status)
+    found = judge(deployment)
+    return found.ready, found.reason, found.message
 
 
 def _pod(pod: dict[str, Any]) -> PodReport:

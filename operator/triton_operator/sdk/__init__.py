@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from triton_operator.sdk.client import Client
     from triton_operator.sdk.interface import ModelInterface, TensorInterface
     from triton_operator.sdk.prediction import Prediction
+    from triton_operator.sdk.status import DeploymentStatus
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "DeploymentStatus",
     "InferenceFailed",
     "Kubectl",
     "ModelInterface",
@@ -49,6 +51,7 @@ __all__ = [
 _LATE = {
     "AsyncClient": "async_client",
     "Client": "client",
+    "DeploymentStatus": "status",
     "ModelInterface": "interface",
     "Prediction": "prediction",
     "TensorInterface": "interface",

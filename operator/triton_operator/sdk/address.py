@@ -71,13 +71,6 @@ def endpoint_of(name: str, namespace: str, protocol: Protocol, *, url: str, kube
             yield Endpoint(address, forwarded=True)
 
 
-@contextmanager
-def address_of(name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl) -> Iterator[str]:
-    """Yield `host:port` alone, for tools that bring their own client and speak plainly."""
-    with endpoint_of(name, namespace, protocol, url=url, kubectl=kubectl) as endpoint:
-        yield endpoint.target
-
-
 def is_inside(environ: Mapping[str, str], kubectl: Kubectl) -> bool:
     """Whether this program runs in a pod and means that pod's cluster."""
     other = kubectl.kubeconfig or kubectl.context or environ.get("KUBECONFIG")

@@ -15,29 +15,33 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import msgspec
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.attempt import Deadline, attempt, once
 from triton_operator.sdk.batches import count_rows, join_rows, split_rows
+from triton_operator.sdk.bounded import iterate, run_bounded
 from triton_operator.sdk.connection import Connection, Place
+from triton_operator.sdk.deployments import Stop
 from triton_operator.sdk.errors import InferenceFailed, Refused, RequestInvalid
 from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.own_deployment import WAIT_SECONDS, OwnDeployment
 from triton_operator.sdk.prediction import Prediction
+from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.tensors import Array
 from triton_operator.sdk.transport import Answer, Call
+from triton_operator.sdk.waiting import Progress
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
     from triton_operator.sdk.explanation import ExplainOptions
-
-T = TypeVar("T")
 
 CONCURRENCY = 4
 """Requests at a time that one call makes of many rows: enough to fill the server's queue while answers travel."""
@@ -65,6 +69,7 @@ class AsyncClient:
         concurrency: int = CONCURRENCY,
     ) -> None:
         self._connection = Connection(Place(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl()))
+        self._own = OwnDeployment(deployment, namespace, kubectl or Kubectl())
         self._timeout = timeout
         self._concurrency = concurrency
 
@@ -78,6 +83,46 @@ class AsyncClient:
     ) -> None:
         """Close the connection and whatever led to it."""
         await self._connection.close()
+
+    async def deploy(
+        self, manifest: str | Path | Mapping[str, Any] | None = None, *, force: bool = False, **spec: Any
+    ) -> DeploymentStatus:
+        """Create or change the deployment by server-side apply; it need not be open for this.
+
+        It is described by a YAML file, by an object, or by the fields of its spec as keyword arguments. Fields that an
+        earlier call gave and this one does not are taken back. `force` takes over fields that another manager wrote.
+        Raises RequestInvalid, Refused, Unreachable.
+        """
+        return await asyncio.to_thread(self._own.deploy, manifest, spec, force=force)
+
+    async def status(self) -> DeploymentStatus:
+        """How the deployment is; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        return await asyncio.to_thread(self._own.status)
+
+    async def wait_ready(
+        self,
+        timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - ends with our own error, which has the reason.
+        on_progress: Progress | None = None,
+    ) -> DeploymentStatus:
+        """Watch the deployment until all its models are served; it need not be open for this.
+
+        `on_progress` is called in the event loop with each new reason. Raises NotReady when the time is over, or at
+        once when the deployment is stalled; NotFound, Refused, Unreachable.
+        """
+        loop, stop = asyncio.get_running_loop(), Stop()
+
+        def tell(found: DeploymentStatus) -> None:
+            if on_progress:
+                loop.call_soon_threadsafe(on_progress, found)
+
+        try:
+            return await asyncio.to_thread(self._own.wait_ready, timeout, tell, stop)
+        finally:
+            stop.now()  # The thread would go on after a cancellation.
+
+    async def delete(self) -> None:
+        """Delete the deployment; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        await asyncio.to_thread(self._own.delete)
 
     async def infer(
         self,
@@ -206,40 +251,11 @@ class AsyncClient:
                 deadline, f"inference by {call.model}", harmless=retry, renew=self._connection.renew,
             )  # fmt: skip
 
-        return await _gather([ask(arrays) for arrays in parts], self._concurrency)
+        return await run_bounded([ask(arrays) for arrays in parts], self._concurrency)
 
     async def _calls(
         self, model: str, version: str, requests: Any, outputs: tuple[str, ...], *, cast: bool
     ) -> AsyncIterator[Call]:
-        async for inputs in _iterate(requests):
+        async for inputs in iterate(requests):
             _, arrays = await self._prepare(model, version, inputs, Deadline(self._timeout), cast=cast)
             yield Call(model, version, arrays, outputs)
-
-
-async def _iterate(values: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    if isinstance(values, AsyncIterable):
-        async for value in values:
-            yield value
-    else:
-        for value in values:
-            yield value
-
-
-async def _gather(makers: list[Callable[[], Coroutine[Any, Any, T]]], limit: int) -> list[T]:
-    """Run all, at most `limit` at a time; the first failure ends the others, so that none goes on unseen."""
-    gate = asyncio.Semaphore(limit)
-
-    async def run(maker: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with gate:
-            return await maker()
-
-    if len(makers) == 1:
-        return [await makers[0]()]
-    tasks = [asyncio.ensure_future(run(maker)) for maker in makers]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

@@ -14,7 +14,8 @@ forks opens its clients afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -23,8 +24,11 @@ from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
 from triton_operator.sdk.errors import Unreachable
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.own_deployment import WAIT_SECONDS, OwnDeployment
 from triton_operator.sdk.portal import Portal
 from triton_operator.sdk.prediction import Prediction
+from triton_operator.sdk.status import DeploymentStatus
+from triton_operator.sdk.waiting import Progress
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
@@ -58,6 +62,7 @@ class Client:
             timeout=timeout,
             concurrency=concurrency,
         )
+        self._own = OwnDeployment(deployment, namespace, kubectl or Kubectl())
         self._portal: Portal | None = None
 
     def __enter__(self) -> Self:
@@ -80,6 +85,24 @@ class Client:
             portal.run(self._asynchronous.__aexit__(kind, error, trace))
         finally:
             portal.close()
+
+    def deploy(
+        self, manifest: str | Path | Mapping[str, Any] | None = None, *, force: bool = False, **spec: Any
+    ) -> DeploymentStatus:
+        """Create or change the deployment, as `AsyncClient.deploy` describes."""
+        return self._own.deploy(manifest, spec, force=force)
+
+    def status(self) -> DeploymentStatus:
+        """How the deployment is; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        return self._own.status()
+
+    def wait_ready(self, timeout: float = WAIT_SECONDS, on_progress: Progress | None = None) -> DeploymentStatus:
+        """Watch the deployment until all its models are served, as `AsyncClient.wait_ready` describes."""
+        return self._own.wait_ready(timeout, on_progress)
+
+    def delete(self) -> None:
+        """Delete the deployment; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        self._own.delete()
 
     def infer(
         self,

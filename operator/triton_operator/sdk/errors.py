@@ -40,7 +40,7 @@ class NotReady(SdkError):
     """
 
     def __init__(self, deployment: str, reason: str, message: str, *, stalled: bool) -> None:
-        super().__init__(f"{deployment} is not Ready: {reason}" + (f": {message}" if message else ""))
+        super().__init__(f"{deployment}: not Ready: {reason}" + (f": {message}" if message else ""))
         self.reason = reason
         self.message = message
         self.stalled = stalled

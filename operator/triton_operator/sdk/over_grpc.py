@@ -6,6 +6,7 @@ requests at a time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
@@ -21,8 +22,9 @@ _CLOSED = "is restricted, expecting header"
 """Triton answers UNAVAILABLE where an API is closed, as if it were busy (server, `src/restricted_features.h`)."""
 _NO_CONNECTION = ("failed to connect", "connection refused", "resolution failed", "name resolution", "no route to host")
 """What gRPC says when it has no connection, so that nothing was sent."""
-_FROM_SERVER = "Error received from peer"
-"""In gRPC's details of an error that the server sent, as different from one that gRPC itself made."""
+_PUT_OFF = ("maximum queue size", "request timeout expired", "not at ready state", "not ready", "is stopping")
+"""What Triton says with UNAVAILABLE, which gRPC itself also says of a connection that broke (core, `src/scheduler.h`,
+`src/server.cc`). With any other words it is not known whether the model has run."""
 _NOT_THERE = "StatusCode.UNIMPLEMENTED"
 _NO_ENTRY = {"StatusCode.PERMISSION_DENIED", "StatusCode.UNAUTHENTICATED"}
 
@@ -64,27 +66,22 @@ class OverGrpc:
 
     async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
         """As `Transport`; ends when the calls have ended and all are answered, or when it is closed."""
-        responses = self._client.stream_infer(self._requests(calls), headers=self._endpoint.headers())
+        requests = _Requests(self._triton, calls)
+        responses = self._client.stream_infer(requests.prepared(), headers=self._endpoint.headers())
         try:
             while True:
                 try:
                     result, error = await self._ask(anext(responses))
                 except StopAsyncIteration:
                     return
+                except asyncio.CancelledError:
+                    requests.raise_what_failed()
+                    raise
                 if error is not None:
                     raise AttemptFailed(InferenceFailed(error.message().strip()), Fate.ANSWERED) from error
                 yield _answer(result)
         finally:
             responses.cancel()
-
-    async def _requests(self, calls: AsyncIterator[Call]) -> AsyncGenerator[dict[str, Any]]:
-        async for call in calls:
-            yield {
-                "model_name": call.model,
-                "model_version": call.version,
-                "inputs": send_inputs(self._triton, call),
-                "outputs": wanted_outputs(self._triton, call),
-            }
 
     async def close(self) -> None:
         """As `Transport`."""
@@ -107,14 +104,42 @@ class OverGrpc:
         try:
             return await request
         except InferenceServerException as error:
-            raise judge_status(error.status(), error.message(), str(error.debug_details()), self._endpoint) from error
+            raise judge_status(error.status(), error.message(), self._endpoint) from error
         except grpc.aio.AioRpcError as error:  # A stream's, which tritonclient hands through.
-            status, details = str(error.code()), error.details() or ""
-            raise judge_status(status, details, error.debug_error_string(), self._endpoint) from error
+            raise judge_status(str(error.code()), error.details() or "", self._endpoint) from error
 
 
-def judge_status(status: str | None, message: str, details: str, endpoint: Endpoint) -> AttemptFailed:
-    """Tell by a status, its message and gRPC's own details what to make of it."""
+class _Requests:
+    """The requests of a stream. gRPC only cancels the stream when making one fails, so the failure is kept here."""
+
+    def __init__(self, triton: Any, calls: AsyncIterator[Call]) -> None:
+        self._triton = triton
+        self._calls = calls
+        self._failed: Exception | None = None
+
+    async def prepared(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yield them as tritonclient takes them."""
+        try:
+            async for call in self._calls:
+                yield {
+                    "model_name": call.model,
+                    "model_version": call.version,
+                    "inputs": send_inputs(self._triton, call),
+                    "outputs": wanted_outputs(self._triton, call),
+                }
+        except Exception as error:
+            self._failed = error
+            raise
+
+    def raise_what_failed(self) -> None:
+        """Raise it, unless it was the caller who cancelled."""
+        task = asyncio.current_task()
+        if self._failed is not None and not (task and task.cancelling()):
+            raise self._failed
+
+
+def judge_status(status: str | None, message: str, endpoint: Endpoint) -> AttemptFailed:
+    """Tell by a status and its message what to make of it."""
     said = (message or "").strip()
     error: SdkError
     if _CLOSED in said:
@@ -123,7 +148,8 @@ def judge_status(status: str | None, message: str, details: str, endpoint: Endpo
         error = Unreachable(f"{endpoint.target} does not answer over gRPC: {said}")
         if any(sign in said.lower() for sign in _NO_CONNECTION):
             return AttemptFailed(error, Fate.NOT_SENT)
-        return AttemptFailed(error, Fate.PUT_OFF if _FROM_SERVER in details else Fate.UNKNOWN)
+        put_off = any(sign in said.lower() for sign in _PUT_OFF)
+        return AttemptFailed(error, Fate.PUT_OFF if put_off else Fate.UNKNOWN)
     if status == "StatusCode.DEADLINE_EXCEEDED":
         return AttemptFailed(Timeout(f"{endpoint.target}: {said}"), Fate.UNKNOWN)
     if status in _NO_ENTRY:

@@ -1,0 +1,120 @@
+"""`tritonctl deploy`: apply ModelDeployments, and wait until they serve or it is clear why they will not.
+
+Enters: YAML files. Leaves: a line for each deployment on standard output; while waiting, each new reason is a line on
+standard error. Exit status 0 only when all that was asked for is so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from triton_operator.cli.failures import Failed, Misused
+from triton_operator.cli.options import Context, Kubeconfig, Namespace, kubectl
+from triton_operator.cli.waiting import waiting
+from triton_operator.sdk.errors import NotReady
+
+if TYPE_CHECKING:
+    from triton_operator.sdk.deployments import Deployments, Stop
+    from triton_operator.sdk.manifest import Manifest
+    from triton_operator.sdk.status import DeploymentStatus
+
+EPILOG = """\b
+Examples:
+  tritonctl deploy -f digits.yaml
+  tritonctl deploy -f digits.yaml -n models --wait --timeout 120 && echo it serves
+  cat *.yaml | tritonctl deploy -f -
+\b
+Other objects in a file are passed over: `kubectl apply` takes them.
+"""
+MANAGER = "tritonctl"
+
+
+def deploy(
+    files: Annotated[
+        list[Path],
+        typer.Option("--file", "-f", metavar="FILE", help="YAML of ModelDeployments; - is standard input."),
+    ],
+    namespace: Namespace = "",
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until all are Ready, saying why not yet.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long to wait for all of them.")
+    ] = 600,
+    force: Annotated[bool, typer.Option("--force", help="Take over fields that another program wrote.")] = False,
+    kubeconfig: Kubeconfig = "",
+    context: Context = "",
+) -> None:
+    """Create or change deployments, and wait until they serve.
+
+    Exit status 1 when one does not become Ready, 2 when a file or a field cannot be used.
+    """
+    from triton_operator.sdk.deployments import Deployments
+    from triton_operator.sdk.manifest import read_manifests
+
+    wanted = [manifest for file in files for manifest in read_manifests(file)]
+    _check_namespaces(wanted, namespace)
+    deployments = Deployments(kubectl(kubeconfig, context), manager=MANAGER)
+    applied = [_apply(deployments, manifest, namespace, force=force) for manifest in wanted]
+    if wait:
+        _wait_for_all(deployments, applied, timeout)
+
+
+def _check_namespaces(wanted: Sequence[Manifest], namespace: str) -> None:
+    for manifest in wanted:
+        written = manifest["metadata"].get("namespace", "")
+        if namespace and written not in {"", namespace}:
+            name = manifest["metadata"]["name"]
+            raise Misused(f"{name}: metadata.namespace: is {written}, and --namespace says {namespace}")
+
+
+def _apply(deployments: Deployments, manifest: Manifest, namespace: str, *, force: bool) -> Manifest:
+    with waiting(f"applying {manifest['metadata']['name']}"):
+        applied = deployments.apply(manifest, namespace, force=force)
+    typer.echo(f"{_name(applied)} applied")
+    return applied
+
+
+def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds: float) -> None:
+    """Wait for all at the same time; raises Failed that names those that are not Ready."""
+    from triton_operator.sdk.deployments import Stop
+
+    stops = [Stop() for _ in applied]
+    with ThreadPoolExecutor(len(applied)) as beside:
+        try:
+            asked = [
+                beside.submit(_wait_for, deployments, manifest, seconds, stop, many=len(applied) > 1)
+                for manifest, stop in zip(applied, stops, strict=True)
+            ]
+            failures = [failure for each in asked if (failure := each.result())]
+        finally:
+            for stop in stops:  # After Ctrl-C, or when the cluster has gone.
+                stop.now()
+    if failures:
+        raise Failed("; ".join(failures))
+
+
+def _wait_for(deployments: Deployments, manifest: Manifest, seconds: float, stop: Stop, *, many: bool) -> str:
+    """Wait for one; what keeps it from being Ready, empty when it is."""
+    from triton_operator.sdk.waiting import wait_until_ready
+
+    def tell(found: DeploymentStatus) -> None:
+        if not found.ready:
+            words = [found.name if many else "", found.reason, found.message]
+            typer.echo(": ".join(word for word in words if word), err=True)
+
+    metadata = manifest["metadata"]
+    changes = deployments.follow(metadata["name"], metadata["namespace"], seconds=seconds, stop=stop)
+    try:
+        wait_until_ready(changes, seconds, tell)
+    except NotReady as failure:
+        return str(failure)
+    typer.echo(f"{_name(manifest)} Ready")
+    return ""
+
+
+def _name(manifest: Manifest) -> str:
+    return f"{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"

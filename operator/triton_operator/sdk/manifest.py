@@ -1,0 +1,98 @@
+"""What is to be deployed, as the JSON that the API server takes.
+
+Enters: a YAML file, an object, or the fields of a spec. Leaves: manifests of ModelDeployments. The clients and
+`tritonctl deploy` call it. Raises RequestInvalid, which names the file or the field. The rest is the API server's to
+judge: it has the schema.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from triton_operator.api.names import API_VERSION, KIND
+from triton_operator.api.spec import Spec
+from triton_operator.sdk.errors import RequestInvalid
+
+Manifest = dict[str, Any]
+
+_SERVERS_OWN = {"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"}
+"""Members of `metadata` that an object has which was read from a cluster; an apply must not bring them."""
+
+
+def read_manifests(path: str | Path) -> list[Manifest]:
+    """Return the ModelDeployments of a YAML file (`-` is standard input); other objects in it are passed over."""
+    import yaml
+
+    source = "standard input" if str(path) == "-" else str(path)
+    try:
+        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
+        documents = [each for document in yaml.safe_load_all(text) for each in _items(document, source)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestInvalid(source, getattr(error, "strerror", None) or str(error)) from error
+    except yaml.YAMLError as error:
+        raise RequestInvalid(source, f"is not YAML: {error}") from error
+    found = [check_manifest(each, source) for each in documents if each.get("kind") == KIND]
+    if not found:
+        raise RequestInvalid(source, f"has no {KIND}")
+    return found
+
+
+def _items(document: Any, source: str) -> list[Any]:
+    """The objects of one document: none, itself, or those of a List."""
+    if document is None:
+        return []
+    if not isinstance(document, dict):
+        raise RequestInvalid(source, f"is not a Kubernetes object but {type(document).__name__}")
+    return list(document.get("items") or []) if document.get("kind") == "List" else [document]
+
+
+def check_manifest(manifest: Mapping[str, Any], source: str) -> Manifest:
+    """Return the part of an object that may be applied; raises RequestInvalid where it is no ModelDeployment."""
+    for field, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if manifest.get(field) != wanted:
+            raise RequestInvalid(f"{source}: {field}", f"is {manifest.get(field)!r}, expected {wanted}")
+    metadata = manifest.get("metadata")
+    if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        raise RequestInvalid(f"{source}: metadata.name", "is missing")
+    kept = {name: value for name, value in metadata.items() if name not in _SERVERS_OWN}
+    return {**{name: value for name, value in manifest.items() if name != "status"}, "metadata": kept}
+
+
+def manifest_of(name: str, namespace: str, given: str | Path | Mapping[str, Any] | None, spec: Any) -> Manifest:
+    """The manifest for one deployment: out of a file, an object, or the fields of its spec."""
+    if given is None:
+        metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec_of(spec)}
+    if spec:
+        raise RequestInvalid(next(iter(spec)), "is given beside a manifest; write it there")
+    found = [check_manifest(given, "manifest")] if isinstance(given, Mapping) else read_manifests(given)
+    own = [manifest for manifest in found if manifest["metadata"]["name"] == name]
+    if not own:
+        names = ", ".join(manifest["metadata"]["name"] for manifest in found)
+        raise RequestInvalid("metadata.name", f"is {names}, and this client is for {name}")
+    written = own[0]["metadata"].get("namespace", "")
+    if written not in {"", namespace}:
+        raise RequestInvalid(
+            "metadata.namespace", f"is {written}; make the client for it: Client({name!r}, {written!r})"
+        )
+    return own[0]
+
+
+def spec_of(fields: Mapping[str, Any]) -> Manifest:
+    """A spec out of keyword arguments in Python's spelling; their values are as in YAML, models may be names."""
+    known = {field.name: field.encode_name for field in msgspec.structs.fields(Spec)}
+    for name in fields:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            raise RequestInvalid(name, f"is no field of a spec; {hint}")
+    spec = {known[name]: value for name, value in fields.items()}
+    if isinstance(spec.get("models"), list | tuple):
+        spec["models"] = [{"name": each} if isinstance(each, str) else each for each in spec["models"]]
+    return spec

@@ -1,0 +1,73 @@
+"""How a ModelDeployment is: judged from the object, for programs and for people.
+
+Pure. Enters: the JSON of a ModelDeployment. Leaves: a `DeploymentStatus`. Whether it is Ready counts only for the
+generation that the user wrote last: an older answer is no answer. The clients and the CLI call it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from triton_operator.api.conditions import READY, STALLED
+from triton_operator.api.status import Condition, Status, Truth
+
+NOT_SEEN = "NotSeenYet"
+OUTDATED = "Outdated"
+"""Reasons that no operator writes: it has not said anything yet, or not about what was written last."""
+
+
+class DeploymentStatus(msgspec.Struct, frozen=True):
+    """The answer first (`ready`, and why not), then all that the operator reported.
+
+    `stalled` means that nothing changes until a person acts.
+    """
+
+    name: str
+    namespace: str
+    ready: bool
+    reason: str
+    message: str
+    stalled: bool
+    details: Status
+
+
+def judge(deployment: dict[str, Any]) -> DeploymentStatus:
+    """Judge a deployment as it is written now."""
+    metadata = deployment["metadata"]
+    details = read_status(deployment)
+    ready, reason, message = _verdict(details, metadata.get("generation", 0))
+    stalled = _condition(details, STALLED)
+    current = reason not in {NOT_SEEN, OUTDATED}
+    return DeploymentStatus(
+        name=metadata.get("name", ""),
+        namespace=metadata.get("namespace", ""),
+        ready=ready,
+        reason=reason,
+        message=message,
+        stalled=current and not ready and stalled is not None and stalled.status is Truth.TRUE,
+        details=details,
+    )
+
+
+def read_status(deployment: dict[str, Any]) -> Status:
+    """The typed status; an empty one where the operator has written none."""
+    return msgspec.convert({"observedGeneration": 0, **deployment.get("status", {})}, Status)
+
+
+def _verdict(details: Status, generation: int) -> tuple[bool, str, str]:
+    found = _condition(details, READY)
+    if found is None:
+        return (
+            False,
+            NOT_SEEN,
+            "The operator has not reported on this object yet; is it running, and does it watch this namespace?",
+        )
+    if details.observed_generation < generation:
+        return False, OUTDATED, f"The operator has not seen the latest change yet; before it: {found.reason}"
+    return found.status is Truth.TRUE, found.reason, found.message
+
+
+def _condition(details: Status, kind: str) -> Condition | None:
+    return next((condition for condition in details.conditions if condition.type == kind), None)

@@ -1,0 +1,39 @@
+"""Waiting until a deployment is Ready, or until it is clear that it will not be.
+
+Enters: the object and its changes, as `deployments` follows them. Leaves: the status of a deployment that is Ready.
+The clients and `tritonctl deploy` call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from triton_operator.sdk.errors import NotReady
+from triton_operator.sdk.status import DeploymentStatus, judge
+
+Progress = Callable[[DeploymentStatus], None]
+"""Called with each new reason or message, the first one included."""
+
+
+def wait_until_ready(
+    changes: Iterable[dict[str, Any]], seconds: float, on_progress: Progress | None = None
+) -> DeploymentStatus:
+    """Return the first status that is Ready; raises NotReady when it is stalled, or when the changes end."""
+    last: DeploymentStatus | None = None
+    for deployment in changes:
+        found = judge(deployment)
+        if on_progress and (last is None or (found.reason, found.message) != (last.reason, last.message)):
+            on_progress(found)
+        if found.ready:
+            return found
+        if found.stalled:
+            raise NotReady(_name(found), found.reason, found.message, stalled=True)
+        last = found
+    if last is None:
+        raise NotReady("the deployment", "NotRead", "there was no time to look", stalled=False)
+    raise NotReady(f"{_name(last)} after {seconds:g} s", last.reason, last.message, stalled=False)
+
+
+def _name(status: DeploymentStatus) -> str:
+    return f"{status.namespace}/{status.name}"
