@@ -49,9 +49,11 @@ SHOWN_BY = {
 
 REASONS = sorted((ROOT / "docs" / "reasons").glob("*.md"))
 """All of their commands but `tritonctl status` are run by one test."""
+TUTORIALS = sorted((ROOT / "docs").glob("tutorial*.md"))
+"""One test types them in from the first line to the last."""
 
-NOT_TAKEN = {"uv.lock", "pylock.toml"}
-"""Files that a decision names as alternatives."""
+NOT_TAKEN = {"uv.lock", "pylock.toml", "moons.py", "models/moons/1/model.pt"}
+"""Files that a decision names as alternatives, and those that the tutorial's reader makes."""
 
 
 def blocks(language: str, pages: Iterable[Path] = PAGES) -> Iterator[str]:
@@ -111,6 +113,8 @@ def test_every_command_is_listed_with_what_runs_it(command: str) -> None:
     shown = [by for start, by in SHOWN_BY.items() if command.startswith(start)]
     if command in commands(REASONS) and not command.startswith("tritonctl status"):
         shown.append(("tests/e2e/test_reason_pages.py", "page_commands"))
+    if command in commands(TUTORIALS):
+        shown.append(("tests/e2e/test_tutorial.py", "blocks(ENGLISH)"))
     assert shown, f"add {command!r} to SHOWN_BY with the test that runs it"
     for file, text in shown:
         assert text in (ROOT / file).read_text(), f"{file} no longer has {text!r}"

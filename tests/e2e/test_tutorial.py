@@ -1,0 +1,120 @@
+"""The tutorial, typed line by line: from a module of the reader's own to three replicas on the real node."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hack import cluster as local
+from hack.cluster.handle import Cluster
+from tests.kube import Kube
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+ENGLISH, CHINESE = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutorial.zh.md"
+SERVE_HERE = "tritonctl run "
+DONE_ELSEWHERE = ("pip install ", "make demo")
+"""Command lines that other tests run: the wheel's and the demo's. The node is the whole run's and stays."""
+
+Run = Callable[[str], str]
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of each block, in order."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def file_name(block: str) -> str:
+    """What a block of Python is to be saved as; empty where it is only run."""
+    found = re.match(r"# (\S+\.py)\n", block)
+    return found[1] if found else ""
+
+
+def script(parts: list[tuple[str, str]]) -> str:
+    """What a reader types, as one script for a shell."""
+    lines: list[str] = []
+    for language, text in parts:
+        if language == "python" and not file_name(text):
+            lines += ["python3 - <<'END_OF_PYTHON'", text, "END_OF_PYTHON"]
+        elif language == "sh":
+            lines += [line for line in text.splitlines() if not line.startswith(DONE_ELSEWHERE)]
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def workshop(node: Cluster, operator: str, in_namespace: Callable[[str], Kube], tmp_path: Path) -> Iterator[Path]:
+    """A folder that looks like the checkout, so that what the reader makes does not land in ours."""
+    del operator
+    for entry in ROOT.iterdir():
+        if not entry.name.startswith("."):
+            (tmp_path / entry.name).symlink_to(entry)
+    shutil.copy(node.kubeconfig, tmp_path / "kubeconfig")
+    yield tmp_path
+    in_namespace("default").run("delete", "namespace", "moons", "--ignore-not-found", namespaced=False)
+
+
+@pytest.fixture
+def type_in(workshop: Path) -> Run:
+    def run(text: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-xc", text],
+            cwd=workshop,
+            env=environment(workshop),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def environment(workshop: Path) -> dict[str, str]:
+    """What `make demo` tells its reader to export, and this Python for make."""
+    path = f"{PROGRAMS}:{local.tools()}:{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return {**kept, "KUBECONFIG": str(workshop / "kubeconfig"), "PATH": path, "PYTHON": sys.executable}
+
+
+def test_both_languages_show_the_same_commands() -> None:
+    assert blocks(ENGLISH) == blocks(CHINESE)
+
+
+@pytest.mark.timeout(600)
+def test_every_step_works(workshop: Path, type_in: Run) -> None:
+    parts = blocks(ENGLISH)
+    for _, text in parts:
+        if name := file_name(text):
+            (workshop / name).write_text(text)
+    at = next(index for index, (_, text) in enumerate(parts) if text.startswith(SERVE_HERE))
+    assert "are told apart" in type_in(script(parts[:at]))
+    with subprocess.Popen(
+        parts[at][1].split(),
+        cwd=workshop,
+        env=environment(workshop),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        assert server.stdout
+        told = []
+        for line in server.stdout:
+            told.append(line)
+            if "127.0.0.1:8000" in line:
+                break
+        assert server.poll() is None, "".join(told)
+        assert "probabilities" in type_in(script(parts[at + 1 : at + 2]))
+        server.send_signal(signal.SIGINT)
+        server.stdout.read()
+    shown = type_in(script(parts[at + 2 :]))
+    assert "Ready" in shown
+    assert "PrivacyEnforced" in shown
