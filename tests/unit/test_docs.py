@@ -39,6 +39,7 @@ SHOWN_BY = {
     "tritonctl render": ("tests/unit/test_cli_render.py", '"render"'),
     "tritonctl export": ("tests/unit/test_cli_export.py", '"export"'),
     "tritonctl compress": ("tests/unit/test_cli_compress.py", '"compress"'),
+    "tritonctl deploy": ("tests/unit/test_sdk_deployments.py", '"deploy"'),
     "tritonctl lint": ("tests/unit/test_cli_lint.py", '"lint"'),
     "tritonctl explain": ("tests/unit/test_cli_explain.py", '"explain"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
