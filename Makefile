@@ -68,6 +68,10 @@ e2e:  ## A real node, a real Triton, real clients: minutes.
 models:  ## Train every model again from nothing and compare with its card: 15 minutes on two cores.
 	@$(DEV) python -m training all --check
 
+.PHONY: compression
+compression:  ## Measure our models pruned, in fewer bits and compiled, and write docs/compression.md.
+	@$(DEV) python -m training.compression
+
 .PHONY: cluster-up
 cluster-up:  ## A local cluster (CLUSTER=current|kind|native chooses which).
 	@$(PREFLIGHT) demo

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.tritonctl import tritonctl
 from triton_operator.export import ExportError, export_aotinductor
-from triton_operator.export.aotinductor import Package
+from triton_operator.export.aotinductor import Package, row_major
 from triton_operator.triton.config_text import parse
 from triton_operator.triton.signature import Signature, Tensor
 from triton_operator.triton.torchscript import Content, read_content, read_signature
@@ -59,12 +59,23 @@ def test_a_package_is_a_whole_model(tmp_path: Path) -> None:
     with zipfile.ZipFile(exported.path) as archive:
         assert not [name for name in archive.namelist() if name.endswith(".cpp")]
     kept = torch.ones(5, 1, dtype=torch.bool)
-    rows = torch.rand(5, 3)
+    rows = torch.rand(3, 5).T  # Such strides the compiled code does not know; they are not to be read as others.
     answer = Package(exported.path)(rows, kept)
     assert isinstance(answer, tuple)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(answer, module(rows, kept), strict=True))
     assert parse((tmp_path / "gate" / "config.pbtxt").read_text())["platform"] == ["torch_aoti"]
     assert "AOTInductor in `1/model.pt2`" in (tmp_path / "gate" / "README.md").read_text()
+
+
+def test_a_tensor_is_laid_out_in_rows_whatever_torch_calls_contiguous() -> None:
+    """Compiled code goes by the strides of its example, without looking."""
+    pictures = torch.arange(8.0).reshape(2, 2, 2)[:, None]
+    odd = pictures.as_strided(pictures.shape, (4, 1, 2, 1))
+    assert odd.is_contiguous()
+    assert row_major(odd).stride() == (4, 4, 2, 1)
+    assert torch.equal(row_major(odd), pictures)
+    assert row_major(pictures.clone(memory_format=torch.contiguous_format)).stride() == (4, 4, 2, 1)
+    assert row_major(torch.tensor(1.0)).shape == ()
 
 
 def test_what_is_missing_is_said_before_anything_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Sets the smallest weights of a module to zero, over all layers together.
 
-Enters: a module, which is changed. `compression` calls it. Needs torch.
+Enters: a module, which is changed. `compression` calls it. torch.nn.utils.prune does the same by putting another
+parameter in a weight's place, which recurrent layers do not survive; here the weights stay what they are. Needs torch.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn.utils import prune
 
 from triton_operator.export.errors import ExportError
 
@@ -19,40 +19,41 @@ _MATRIX = 2
 
 def prune_weights(module: nn.Module, sparsity: float, fine_tune: Callable[[nn.Module], object] | None) -> None:
     """Prune the share `sparsity` of all weights by magnitude; what `fine_tune` trains then keeps its zeros."""
-    chosen = list(_weights(module))
-    if not chosen:
+    weights = _weights(module)
+    if not weights:
         raise ExportError("the module has no weights that can be pruned")
+    zeros = _smallest(weights, sparsity)
+    _zero(weights, zeros)
     if fine_tune is None:
-        _zero(chosen, sparsity)
         return
-    hooked = [pair for pair in chosen if not isinstance(pair[0], nn.RNNBase)]
-    if not hooked:
-        raise ExportError(
-            "the weights of recurrent layers alone cannot be trained with zeros kept; leave fine_tune out"
-        )
-    prune.global_unstructured(hooked, pruning_method=prune.L1Unstructured, amount=sparsity)
-    fine_tune(module)
-    for owner, name in hooked:
-        prune.remove(owner, name)  # type: ignore[no-untyped-call]
+    hooks = [
+        weight.register_hook(lambda gradient, zero=zero: gradient.masked_fill(zero, 0))  # type: ignore[no-untyped-call]
+        for weight, zero in zip(weights, zeros, strict=True)
+        if weight.requires_grad
+    ]
+    try:
+        fine_tune(module)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    _zero(weights, zeros)  # An optimizer with a memory of its own, or with decay, moves what has no gradient.
 
 
-def _weights(module: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Owner and name of each matrix, tied ones once."""
-    found: dict[int, tuple[nn.Module, str]] = {}
-    for owner in module.modules():
-        for name, parameter in owner.named_parameters(recurse=False):
-            if parameter.dim() >= _MATRIX and parameter.dtype.is_floating_point:
-                found.setdefault(id(parameter), (owner, name))
-    return list(found.values())
+def _weights(module: nn.Module) -> list[nn.Parameter]:
+    """Each matrix, tied ones once."""
+    return [each for each in module.parameters() if each.dim() >= _MATRIX and each.dtype.is_floating_point]
 
 
-def _zero(chosen: list[tuple[nn.Module, str]], sparsity: float) -> None:
-    """In place: recurrent layers keep a list of their weights, which a replaced parameter would not be in."""
-    weights = [getattr(owner, name) for owner, name in chosen]
+def _smallest(weights: list[nn.Parameter], sparsity: float) -> list[torch.Tensor]:
+    """Where the smallest of all are, for each of the weights."""
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights])
-    count = round(sparsity * len(sizes))
-    smallest = torch.zeros(len(sizes), dtype=torch.bool)
-    smallest[sizes.topk(count, largest=False).indices] = True
+    chosen = torch.zeros(len(sizes), dtype=torch.bool)
+    chosen[sizes.topk(round(sparsity * len(sizes)), largest=False).indices] = True
+    parts = torch.split(chosen, [weight.numel() for weight in weights])
+    return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+
+
+def _zero(weights: list[nn.Parameter], zeros: list[torch.Tensor]) -> None:
     with torch.no_grad():
-        for weight, zero in zip(weights, torch.split(smallest, [weight.numel() for weight in weights]), strict=True):
-            weight.masked_fill_(zero.reshape(weight.shape), 0)
+        for weight, zero in zip(weights, zeros, strict=True):
+            weight.masked_fill_(zero, 0)
