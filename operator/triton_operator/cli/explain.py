@@ -43,6 +43,7 @@ the extra triton-operator[explain]; the server is not asked then.
 Red raised the prediction, blue lowered it.
 """
 _CLEAR = "\r\033[K"
+_EVERY_SECONDS = 0.2
 
 
 def explain(
@@ -185,11 +186,12 @@ class _Progress:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._started = time.monotonic()
+        self._next = time.monotonic() + PATIENCE_SECONDS
 
     def __call__(self, answered: int, planned: int) -> None:
-        if not sys.stderr.isatty() or time.monotonic() - self._started < PATIENCE_SECONDS:
+        if not sys.stderr.isatty() or (time.monotonic() < self._next and answered < planned):
             return
-        line = f"{self._model} has answered {answered:,} of {planned:,} rows" if answered < planned else ""
+        self._next = time.monotonic() + _EVERY_SECONDS
+        line = f"{self._model} has answered {answered:,} of {planned:,} rows …" if answered < planned else ""
         sys.stderr.write(f"{_CLEAR}{line}")
         sys.stderr.flush()

@@ -136,18 +136,26 @@ def _sample(players: int, sizes: list[int], draws: int, random: np.random.Genera
 
 
 def _standard_error(asked: Coalitions, gains: Floats, total: float, seed: int) -> float:
-    """Over all players, by the bootstrap: how far results lie apart whose samples are drawn from the sample."""
+    """Over all players, by the bootstrap: how far results lie apart whose samples are drawn from the sample.
+
+    A complement weighs as much as its coalition, and its centred row is the opposite, so each pair is one row here.
+    """
     pairs = len(asked.drawn)
     if not pairs:
         return 0.0
-    random = np.random.default_rng(seed + 1)
-    draws = int(asked.drawn.sum())
-    whole = len(asked.keep) - 2 * pairs
+    member = asked.keep.astype(np.float64)
+    centred = member - member.mean(axis=1, keepdims=True)
+    left = gains - member @ np.full(member.shape[1], total / member.shape[1])
+    whole, half = slice(0, len(member) - 2 * pairs), slice(len(member) - 2 * pairs, len(member) - pairs)
+    matrix = (centred[whole].T * asked.weights[whole]) @ centred[whole]
+    vector = (centred[whole].T * asked.weights[whole]) @ left[whole]
+    random, draws = np.random.default_rng(seed + 1), int(asked.drawn.sum())
     results = []
     for _ in range(_REDRAWN):
-        again = np.tile(random.multinomial(draws, asked.drawn / draws) / asked.drawn, 2)
-        weights = asked.weights * np.concatenate([np.ones(whole), again])
-        results.append(solve(asked.keep, weights, gains, total))
+        weights = asked.weights[half] * random.multinomial(draws, asked.drawn / draws) / asked.drawn
+        weighed = centred[half].T * weights
+        again = matrix + 2 * weighed @ centred[half], vector + weighed @ (left[half] - left[-pairs:])
+        results.append(np.linalg.lstsq(*again, rcond=None)[0])
     return float(np.sqrt(np.var(results, axis=0, ddof=1).mean()))
 
 
