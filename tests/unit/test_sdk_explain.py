@@ -107,12 +107,25 @@ def test_each_token_has_a_label_of_its_own() -> None:
 
     def tagger(inputs: Mapping[str, Array]) -> dict[str, Array]:
         rows = inputs["TEXT"].reshape(-1)
-        labels = np.array([[b"place" if "北" in str(row) else b"other", b"other"] for row in rows], dtype=np.object_)
-        return {"LABEL": labels, "PROBABILITY": np.full((len(rows), 2), 0.75)}
+        labels = np.array([[b"place" if "北" in str(row) else b"other", b""] for row in rows], dtype=np.object_)
+        return {"LABEL": labels, "PROBABILITY": np.tile([0.75, 0], (len(rows), 1))}
 
     found = explain("去北京", tagger, declared, target=(0,), baseline="□")
     assert found.label == "place"
-    assert dict(zip(found.pieces, found.attributions.tolist(), strict=True))["北"] == pytest.approx(0.5)
+    assert dict(zip(found.pieces, found.attributions.round(9).tolist(), strict=True)) == {"去": 0, "北": 0.75, "京": 0}
+    assert any("0 is counted" in note for note in found.notes)
+
+
+def test_more_than_two_labels_are_owned_up_to() -> None:
+    """1 - a probability is more than a third label's own."""
+
+    def three(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        texts = [str(text) for text in inputs["TEXT"].reshape(-1)]
+        label = [["b" if "b" in text else "a" if "a" in text else "none"] for text in texts]
+        return {"LABEL": np.array(label, dtype=np.object_), "PROBABILITY": np.full((len(texts), 1), 0.75)}
+
+    assert any("there are others: a, b, none" in note for note in explain("a b", three).notes)
+    assert not any("there are others" in note for note in explain("我爱你").notes)
 
 
 def test_one_of_several_inputs_is_explained_and_the_others_stay() -> None:

@@ -4,7 +4,8 @@ Enters: a way to ask the model, what it declares, and one row. Leaves: an Explan
 
 A model that answers with labels and how probable each is (LABEL and PROBABILITY of a text ensemble) names only the
 likeliest one. Where it names another one than the explained label, 1 - its probability is counted for that label, which
-is exact where there are two.
+is exact where there are two. Taggers, which label each token, have many labels, and may have no token in the explained
+place: there the explained label counts 0.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ _MOST_ROWS = 64
 _MOST_BYTES = 8 << 20
 """Of one such request: large pictures go in smaller ones."""
 _ONLY_LIKELIEST = "the model names only its likeliest label; where that is another one, 1 - its probability is counted"
+_SEVERAL_LABELS = "that is more than the label's own probability, because there are others: {}"
+_EITHER = 2
+"""Labels of which one's probability is 1 - the other's."""
+_OF_TOKENS = "the model names only each token's likeliest label; where that is another one, 0 is counted"
 
 
 class ExplainOptions(TypedDict, total=False):
@@ -157,7 +162,12 @@ class _Served:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the result must know."""
-        return (_ONLY_LIKELIEST,) if self._label else ()
+        if self._labels is None:
+            return ()
+        if self._labels.size > 1:
+            return (_OF_TOKENS,)
+        several = (_SEVERAL_LABELS.format(", ".join(sorted(self._seen))),) if len(self._seen) > _EITHER else ()
+        return (_ONLY_LIKELIEST, *several)
 
     def _predict(self, rows: Array) -> Floats:
         name, shape = self._explained.name, self._arrays[self._explained.name].shape
@@ -179,7 +189,8 @@ class _Served:
         self._seen.update(labels.reshape(-1).tolist())
         if self._labels is None:
             self._labels = np.full_like(labels[0], self._target) if self._target else labels[0]
-        return np.where(labels == self._labels, numbers, 1 - numbers)
+        others = 1 - numbers if self._labels.size == 1 else np.zeros_like(numbers)
+        return np.where(labels == self._labels, numbers, np.where(labels == "", 0, others))
 
 
 def _explained_input(interface: ModelInterface, arrays: Mapping[str, Array], wanted: str) -> TensorInterface:
