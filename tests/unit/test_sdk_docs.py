@@ -20,7 +20,7 @@ DIGITS = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments/d
 
 async def operate(server: FakeApiServer) -> None:
     """Report, as an operator would, that what was applied serves."""
-    await server.seen("PATCH", DIGITS)
+    await server.seen("GET", DIGITS)  # By then it is stored.
     ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2"}
     stored = server.stored(DIGITS)
     assert stored

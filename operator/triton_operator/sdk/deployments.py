@@ -191,7 +191,9 @@ def _open(choice: Kubectl) -> tuple[Any, str]:
             config.load_incluster_config(client_configuration=settings)
             namespace = _NAMESPACE_FILE.read_text().strip()
         else:
-            file, context = choice.kubeconfig or None, choice.context or None
+            # The package has read KUBECONFIG when it was imported, and would not see a later value.
+            file = choice.kubeconfig or os.environ.get("KUBECONFIG") or None
+            context = choice.context or None
             config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
             contexts, active = config.list_kube_config_contexts(file)
             chosen = next((each for each in contexts if each["name"] == context), active)
