@@ -13,30 +13,24 @@ A client belongs to the event loop in which it was opened; any number of its tas
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-import msgspec
-
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.attempt import Deadline, attempt, once
-from triton_operator.sdk.batches import count_rows, join_rows, split_rows
-from triton_operator.sdk.bounded import iterate, run_bounded
+from triton_operator.sdk.batches import join_rows
 from triton_operator.sdk.connection import Connection, Place
 from triton_operator.sdk.deployments import Stop
-from triton_operator.sdk.errors import InferenceFailed, Refused, RequestInvalid
-from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
+from triton_operator.sdk.errors import Refused
+from triton_operator.sdk.inference import Inference, Question
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.own_deployment import WAIT_SECONDS, OwnDeployment
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.status import DeploymentStatus
-from triton_operator.sdk.tensors import Array
-from triton_operator.sdk.transport import Answer, Call
 from triton_operator.sdk.waiting import Progress
 
 if TYPE_CHECKING:
@@ -45,9 +39,6 @@ if TYPE_CHECKING:
 
 CONCURRENCY = 4
 """Requests at a time that one call makes of many rows: enough to fill the server's queue while answers travel."""
-
-_BATCH_TOO_LARGE = re.compile(r"inference request batch-size must be <= (\d+) for '([^']*)'")
-"""Triton's words (core, `src/infer_request.cc`); it has not run the model then."""
 
 
 class AsyncClient:
@@ -70,8 +61,8 @@ class AsyncClient:
     ) -> None:
         self._connection = Connection(Place(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl()))
         self._own = OwnDeployment(deployment, namespace, kubectl or Kubectl())
+        self._inference = Inference(self._connection, concurrency)
         self._timeout = timeout
-        self._concurrency = concurrency
 
     async def __aenter__(self) -> Self:
         """Open the way to the Service; raises Unreachable, NotFound, Refused."""
@@ -149,20 +140,9 @@ class AsyncClient:
         Raises RequestInvalid, InferenceFailed, Refused, Unreachable, Timeout.
         """
         started = time.perf_counter()
+        asked = Question(model, version, tuple(outputs), cast=cast)
         deadline = Deadline(self._timeout if timeout is None else timeout)
-        interface, arrays = await self._prepare(model, version, inputs, deadline, cast=cast)
-        call = Call(model, version, arrays, tuple(outputs))
-        most = interface.max_batch_size if interface else None
-        try:
-            answers = await self._send(call, most, deadline, retry=retry)
-        except InferenceFailed as error:
-            told = _BATCH_TOO_LARGE.search(str(error))
-            if most is not None or not told or told[2] != model:
-                raise
-            most = int(told[1])
-            if interface:
-                self._connection.learn(version, msgspec.structs.replace(interface, max_batch_size=most))
-            answers = await self._send(call, most, deadline, retry=retry)
+        answers = await self._inference.run(asked, inputs, deadline, retry=retry)
         joined = join_rows([answer.outputs for answer in answers])
         return Prediction(answers[0].model, answers[0].version, joined, time.perf_counter() - started)
 
@@ -183,7 +163,7 @@ class AsyncClient:
         `contextlib.aclosing` does so at once.
         """
         seconds = self._timeout if timeout is None else timeout
-        calls = self._calls(model, version, requests, tuple(outputs), cast=cast)
+        calls = self._inference.calls(Question(model, version, tuple(outputs), cast=cast), requests, self._timeout)
         answers = self._connection.transport.stream(calls)
         started = time.perf_counter()
         try:
@@ -223,39 +203,3 @@ class AsyncClient:
         if found is None:
             raise Refused(f"the server does not tell what {model} takes and gives")
         return found
-
-    async def _prepare(
-        self, model: str, version: str, inputs: Any, deadline: Deadline, *, cast: bool
-    ) -> tuple[ModelInterface | None, dict[str, Array]]:
-        """The arrays to send; a refusal by what was known earlier is checked once against what the server says now."""
-        known = self._connection.knows(model, version)
-        interface = await self._connection.interface(model, version, deadline)
-        if interface is None:
-            return None, undeclared_inputs(inputs)
-        try:
-            return interface, prepare_inputs(interface, inputs, cast=cast)
-        except RequestInvalid:
-            if not known:
-                raise
-        interface = await self._connection.interface(model, version, deadline, fresh=True)
-        return interface, prepare_inputs(interface, inputs, cast=cast) if interface else undeclared_inputs(inputs)
-
-    async def _send(self, call: Call, most: int | None, deadline: Deadline, *, retry: bool) -> list[Answer]:
-        """Send one request, or as many as it takes with `most` rows each, and return their answers in order."""
-        parts = split_rows(call.inputs, most) if most and count_rows(call.inputs) > most else [call.inputs]
-
-        def ask(arrays: Any) -> Callable[[], Coroutine[Any, Any, Answer]]:
-            part = Call(call.model, call.version, arrays, call.outputs)
-            return lambda: attempt(
-                lambda: self._connection.transport.infer(part),
-                deadline, f"inference by {call.model}", harmless=retry, renew=self._connection.renew,
-            )  # fmt: skip
-
-        return await run_bounded([ask(arrays) for arrays in parts], self._concurrency)
-
-    async def _calls(
-        self, model: str, version: str, requests: Any, outputs: tuple[str, ...], *, cast: bool
-    ) -> AsyncIterator[Call]:
-        async for inputs in iterate(requests):
-            _, arrays = await self._prepare(model, version, inputs, Deadline(self._timeout), cast=cast)
-            yield Call(model, version, arrays, outputs)
