@@ -44,7 +44,8 @@ def draw_learning_curve(history: History, path: Path) -> None:
 def draw_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
     """Draw how often each class (a row) was taken for each (a column); shades are shares of the row."""
     side = min(4.4, 2.0 + 0.28 * len(classes))
-    figure = Figure(figsize=(side + 0.6, side), dpi=_DOTS_PER_INCH, layout="constrained")
+    names = 0.07 * (max(map(len, classes)) - 1)  # They stand beside the matrix, whose cells stay square.
+    figure = Figure(figsize=(side + 0.6 + names, side), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot(xlabel="predicted", ylabel="actual")
     matrix = np.asarray(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

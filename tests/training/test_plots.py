@@ -58,6 +58,14 @@ def test_a_confusion_matrix_is_small_and_dark_where_many_are(tmp_path: Path, cla
     assert right > 3 * _darkness(path)
 
 
+@pytest.mark.parametrize("classes", [("benign", "malignant"), ("person", "place", "organisation")])
+def test_long_class_names_are_not_cut_off(tmp_path: Path, classes: tuple[str, ...]) -> None:
+    """Nothing is drawn at the left edge."""
+    path = tmp_path / "matrix.png"
+    draw_confusion((np.eye(len(classes), dtype=int) * 35).tolist(), classes, path)
+    assert (_pixels(path)[:, :2] > 250).all()
+
+
 def _darkness(path: Path) -> float:
     """The share of pixels in the darkest blue or in ink."""
     return float(np.mean(_pixels(path).max(axis=-1) < 128))
