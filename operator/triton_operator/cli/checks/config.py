@@ -74,11 +74,11 @@ def _check_sizes(message: Message, shown: str) -> Iterator[Finding]:
             "every input and output begins with -1 although max_batch_size is set: that looks like the batch",
             "with max_batch_size the dims leave out the batch",
         )
-    if batched and "dynamic_batching" not in message and "sequence_batching" not in message:
+    if batched and not {"dynamic_batching", "sequence_batching", "ensemble_scheduling"} & message.keys():
         advice = "dynamic_batching { } runs requests together that wait"
         yield warning(shown, "dynamic_batching", "is not set, so requests run one by one", advice)
     open_input = any(-1 in _sizes(tensor) for field, tensor in tensors if field.startswith("input"))
-    if open_input and "model_warmup" not in message:
+    if open_input and "model_warmup" not in message and message.get("backend") != ["python"]:  # It compiles nothing.
         advice = "add model_warmup with sizes that clients send"
         yield warning(shown, "model_warmup", "is not set, so the first request of each shape is slow", advice)
 
