@@ -21,5 +21,9 @@ def load_eager(build: Callable[[], nn.Module], path: Path) -> nn.Module:
     Its answers come from PyTorch without TorchScript: what a served model is compared with.
     """
     model = build()
-    model.load_state_dict(load(path).state_dict())
+    weights = load(path).state_dict()
+    # A traced file also has the buffers that the module makes anew each time, such as BERT's positions.
+    for name in {name for name, _ in model.named_buffers()} - model.state_dict().keys():
+        weights.pop(name, None)
+    model.load_state_dict(weights)
     return model.eval()

@@ -90,10 +90,12 @@ def deprecation_known() -> Iterator[None]:
     """Silence PyTorch's advice to leave TorchScript for torch.export (a FutureWarning since 2.10).
 
     Triton's PyTorch backend serves TorchScript, and on a processor nothing else. The advice would come once per layer.
+    Tracing also reads every property of a module, and in `transformers` one that is going to leave says so.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=FutureWarning)
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
         yield
 
 
