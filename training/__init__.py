@@ -18,6 +18,9 @@ MODELS = {
     "breast_cancer_hidden": "breast_cancer",
     "digits_lstm": "digits_lstm",
     "digits_gru": "digits_lstm",
+    "chinese_texts_model": "chinese_texts",
+    "token_tagger_model": "token_tagger",
+    "bert_texts_model": "bert_texts",
 }
 """Models by name, each with the module of this package that has its Recipe; variants share a module."""
 

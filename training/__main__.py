@@ -3,6 +3,7 @@
     python -m training digits                 train, evaluate and export to model_repository/digits
     python -m training digits --output DIR    the same, exported to DIR/digits
     python -m training digits --check         retrain into a temporary folder and compare with the model card
+    python -m training bert_texts --checkpoint DIR    serve a trained BERT of one's own instead
     python -m training all [--check]          the same for every model, as many at a time as there are processors
 
 Exit codes: 0 done, 1 a model is not good enough or differs from its card, 2 wrong arguments or nothing to train with.
@@ -44,6 +45,8 @@ def _one(options: argparse.Namespace) -> int:
     from training.recipes import find
 
     recipe = find(options.model)
+    if options.checkpoint:
+        return _take(recipe, options)
     return _check(recipe, options.output) if options.check else _train(recipe, options.output)
 
 
@@ -56,6 +59,21 @@ def _all(options: argparse.Namespace) -> int:
     for each in problems:
         _complain(each)
     return 1 if problems else 0
+
+
+def _take(recipe: Recipe, options: argparse.Namespace) -> int:
+    """Serve a checkpoint instead of what the recipe would train."""
+    from training.bert_checkpoint import CheckpointError, export_checkpoint
+
+    if recipe.name != "bert_texts_model" or options.check:
+        _complain("--checkpoint goes with bert_texts and without --check")
+        return 2
+    try:
+        _say(f"export      {export_checkpoint(options.checkpoint, options.output)}")
+    except CheckpointError as error:
+        _complain(str(error))
+        return 1
+    return 0
 
 
 def _train(recipe: Recipe, repository: Path) -> int:
@@ -93,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model",
         choices=(*sorted(MODELS), _ALL),
-        type=lambda name: name.replace("-", "_"),
+        type=_model_name,
         help="which model: %(choices)s",
         metavar="MODEL",
     )
@@ -105,11 +123,23 @@ def _parser() -> argparse.ArgumentParser:
         help="the model repository to export to, or with --check to compare with (default: %(default)s)",
     )
     parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help="for bert_texts: serve the trained classifier in this folder (of transformers) instead of training one",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="retrain into a temporary folder and compare the scores with the model card; changes nothing",
     )
     return parser
+
+
+def _model_name(text: str) -> str:
+    """Read what a user calls a model: `chinese-texts` is the ensemble around `chinese_texts_model`."""
+    name = text.replace("-", "_")
+    return f"{name}_model" if f"{name}_model" in MODELS else name
 
 
 def _say(line: str) -> None:

@@ -115,11 +115,18 @@ def test_committed_models_are_those_of_their_cards(name: str) -> None:
         ("breast_cancer_hidden", 0.95),
         ("digits_lstm", 0.95),
         ("digits_gru", 0.95),
+        ("token_tagger_model", 0.95),
     ],
 )
 def test_committed_scores_are_good(name: str, least: float) -> None:
     """What the project promises about its models."""
     assert model_card.read(REPOSITORY / name).scores["test"]["accuracy"] >= least
+
+
+@pytest.mark.parametrize("name", ["chinese_texts_model", "bert_texts_model"])
+def test_committed_text_models_tell_friendly_from_unfriendly(name: str) -> None:
+    """Measured on sentences whose patterns they have not learned from."""
+    assert model_card.read(REPOSITORY / name).scores["test"]["f1"] >= 0.9
 
 
 def test_linear_regression_errs_by_less_than_a_twentieth() -> None:
