@@ -26,8 +26,8 @@ Game = Callable[[Bools], Floats]
 
 _ENDS = 2
 """The coalitions of nobody and of everybody, whose values every explanation states."""
-_REDRAWN = 25
-"""Bootstrap samples: enough for two digits of a standard error."""
+_REDRAWN, _LEAST_REDRAWN, _REDRAWN_PLAYERS = 25, 5, 4000
+"""Bootstrap samples: enough for two digits of a standard error; fewer above 160 players, where each takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _standard_error(asked: Coalitions, gains: Floats, total: float, seed: int) -
     vector = (centred[whole].T * asked.weights[whole]) @ left[whole]
     random, draws = np.random.default_rng(seed + 1), int(asked.drawn.sum())
     results = []
-    for _ in range(_REDRAWN):
+    for _ in range(min(_REDRAWN, max(_LEAST_REDRAWN, _REDRAWN_PLAYERS // member.shape[1]))):
         weights = asked.weights[half] * random.multinomial(draws, asked.drawn / draws) / asked.drawn
         weighed = centred[half].T * weights
         again = matrix + 2 * weighed @ centred[half], vector + weighed @ (left[half] - left[-pairs:])
