@@ -131,6 +131,15 @@ class Serving:
         """The name of the run's folder, which is in all that belongs to it."""
         return Path(self.command[-1]).parent.name
 
+    def cpu_seconds(self) -> float:
+        """What the command and its server have had of the processors so far."""
+        marked = (place.parent for place in Path("/proc").glob("[0-9]*/cmdline") if self.run in _words(place))
+        ticks = [
+            sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:15]))
+            for folder in {Path("/proc", str(self.process.pid)), *marked}
+        ]
+        return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; the exit status and what was said on standard error."""
         self.process.send_signal(number)
@@ -146,9 +155,13 @@ def left_over(mark: str) -> list[str]:
 
 def command_lines() -> Iterator[str]:
     """The command line of every process."""
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            yield place.read_bytes().decode(errors="replace").replace("\0", " ")
+    return (_words(place) for place in Path("/proc").glob("[0-9]*/cmdline"))
+
+
+def _words(place: Path) -> str:
+    with suppress(OSError):
+        return place.read_bytes().decode(errors="replace").replace("\0", " ")
+    return ""  # It has ended meanwhile.
 
 
 def _until(descriptor: int, mark: str) -> str:

@@ -5,6 +5,7 @@ The first start fetches 1 GB into the cache folder, which is a minute or a few; 
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -26,8 +27,8 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "model_repository"
 CTRL_C = b"\x03"
 TOLERANCE = 1e-5
-WARM_SECONDS = 15
-"""Three are usual; a busy machine takes longer, and one that fetches or compiles longer still."""
+WARM_CPU_SECONDS = 6
+"""Of the processors, because a busy machine takes longer. Three are usual; compiling torch costs as many again."""
 pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the server.
 
 
@@ -142,21 +143,26 @@ def test_a_killed_command_takes_its_server_along(user: User) -> None:
 def test_a_start_with_everything_there_takes_seconds(user: User) -> None:
     """Nothing is fetched, and torch is not compiled again."""
     with user.serving(MODELS / "digits") as serving:
-        print(f"warm start: {serving.seconds:.1f} s")
-        assert serving.seconds <= WARM_SECONDS
+        busy = serving.cpu_seconds()
+        print(f"warm start: {serving.seconds:.1f} s, of them {busy:.1f} s on a processor")
+        assert busy <= WARM_CPU_SECONDS
         _, errors = serving.end(signal.SIGINT)
     assert [line[0] for line in errors.splitlines() if line.startswith(("✓", "✗"))] == ["✓"]
 
 
-def test_a_model_that_does_not_load_is_told_in_tritons_words(user: User) -> None:
+def test_a_model_that_does_not_load_is_told_in_tritons_words(user: User, tmp_path: Path) -> None:
     """Exit status 1, and nothing is left."""
-    before = (left_over("run-"), user.runs())
-    done = user.tritonctl("run", ROOT / "tests" / "models" / "not_torchscript")
+    name = f"broken_{os.getpid()}"
+    shutil.copytree(ROOT / "tests" / "models" / "not_torchscript", tmp_path / name)
+    config = tmp_path / name / "config.pbtxt"
+    config.write_text(config.read_text().replace("not_torchscript", name))
+    done = user.tritonctl("run", tmp_path / name)
     assert done.returncode == 1
     assert "Triton did not start" in done.stderr
     assert "not TorchScript: export it with torch.jit.script" in done.stderr
     assert "Traceback" not in done.stderr
-    assert (left_over("run-"), user.runs()) == before
+    assert not any(f"/models/{name}/" in words for words in command_lines())
+    assert not any((run / "models" / name).exists() for run in user.runs())
 
 
 def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
@@ -200,6 +206,9 @@ def test_texts_go_through_python_models_and_ensembles(user: User, tmp_path: Path
         tried = user.tritonctl(*serving.command)
         assert "infer shout" in serving.said
         assert "HELLO" in tried.stdout, tried.stderr
+    with user.serving(tmp_path / "shout") as alone:
+        assert "HELLO" in user.tritonctl(*alone.command).stdout
+        assert "linear_regression" not in alone.said
 
 
 UPPER = """

@@ -14,6 +14,7 @@ from tests.web_server import web_server
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.local.command import Place, command, variables
+from triton_operator.local.ensembles import with_steps
 from triton_operator.local.environment import Environment
 from triton_operator.local.errors import LocalError, Unsuited
 from triton_operator.local.models import RELEASE, SETTINGS, Laid, adapt, find_repository, lay_out_models, needs_folder
@@ -150,6 +151,23 @@ def test_the_repository_is_the_first_folder_that_has_every_model(tmp_path: Path)
     assert needs_folder(spec)
     assert find_repository(spec, [tmp_path / "none", tmp_path / "half", tmp_path / "whole"]) == tmp_path / "whole"
     assert find_repository(spec, [tmp_path / "half"]) is None
+
+
+def test_an_ensemble_brings_its_steps(tmp_path: Path) -> None:
+    """And theirs; what is not beside it, and what is no configuration, is passed over."""
+    steps = {
+        "top": ["first", "inner", "absent"],
+        "inner": ["first", "last", "top"],
+        "first": [],
+        "last": [],
+        "other": [],
+    }
+    for name, called in steps.items():
+        (tmp_path / name).mkdir()
+        text = "".join(f'step {{ model_name: "{each}" }}' for each in called)
+        (tmp_path / name / "config.pbtxt").write_text(f"ensemble_scheduling {{ {text} }}" if called else "}{")
+    assert [folder.name for folder in with_steps(tmp_path / "top")] == ["top", "first", "inner", "last"]
+    assert with_steps(tmp_path / "other") == [tmp_path / "other"]
 
 
 def a_place(folder: Path) -> Place:

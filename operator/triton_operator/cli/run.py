@@ -33,6 +33,8 @@ on x86-64 and a Python 3.11 or 3.12. Ctrl-C ends the server and leaves nothing b
 """
 REPOSITORY = "model_repository"
 INTERRUPTED = 130
+_NAMED = 3
+"""Models whose names are said; of more the number is."""
 
 
 class Wanted(NamedTuple):
@@ -102,7 +104,7 @@ def _serve(wanted: Wanted, http_port: int, grpc_port: int, *, verbose: bool) -> 
         link_backends(place.environment, folder / "backends")
         asked = command(deployment.spec, place, laid)
         with started(asked, variables(deployment.spec, place, os.environ), ports.http, _say) as server:
-            with step(f"Starting Triton with {_listed([model.name for model in laid.models])}"):
+            with step(f"Starting Triton with {_counted([model.name for model in laid.models])}"):
                 if verbose:
                     server.tell()
                 server.wait_ready(startup_seconds(deployment.spec))
@@ -130,12 +132,13 @@ def _wanted(path: Path, repository: Path | None, name: str) -> Wanted:
 
 
 def _folder(path: Path) -> Wanted:
-    """All models of a repository, or one model; their own configurations count."""
+    """All models of a repository, or one model with its steps; their own configurations count."""
     from triton_operator.api.names import API_VERSION, KIND
     from triton_operator.api.spec import parse
-    from triton_operator.cli.checks.folder import models_in
+    from triton_operator.cli.checks.folder import is_model, models_in
+    from triton_operator.local.ensembles import with_steps
 
-    models = [model.resolve() for model in models_in(path)]
+    models = with_steps(path.resolve()) if is_model(path) else [model.resolve() for model in models_in(path)]
     if not models:
         raise Misused(f"{path}: holds no model: no config.pbtxt and no numbered version in it or in its folders")
     body = {
@@ -231,6 +234,10 @@ def _interruptible() -> Iterator[None]:
 def _say(*lines: str) -> None:
     for line in lines:
         typer.echo(line, err=True)
+
+
+def _counted(names: Sequence[str]) -> str:
+    return _listed(names) if len(names) <= _NAMED else f"{len(names)} models"
 
 
 def _listed(names: Sequence[str]) -> str:
