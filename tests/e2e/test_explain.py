@@ -1,0 +1,63 @@
+"""A served model explains itself: which pixels, and which characters, drove its answer, over HTTP and gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hack.cluster.handle import Cluster
+from tests.kube import Kube, Object
+from training.digits_data import unseen_digits
+from triton_operator.explain import Explanation, Kind
+from triton_operator.sdk import Client, Protocol
+from triton_operator.sdk.tensors import Array
+
+SAMPLES = 512
+RUNS = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
+    kube.apply(model_deployment("digits"))
+    kube.wait_ready("digits")
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
+    protocol: Protocol, node: Cluster, kube: Kube
+) -> None:
+    """The explanation is of the served model's answer, and deleting its top pixels costs far more than random ones."""
+    picture = unseen_digits(1).inputs[0]
+    with (
+        node.reach(kube.namespace, "digits", protocol.port) as address,
+        Client("digits", protocol=protocol, url=address) as client,
+    ):
+        found = client.explain("digits", picture, samples=SAMPLES)
+        answer = client.infer("digits", picture).output[0]
+        ink, random = np.flatnonzero(picture), np.random.default_rng(1)
+        strongest = np.argsort(-found.attributions.reshape(-1))[: len(ink) // 4]
+        chosen = [strongest, *(random.choice(ink, len(strongest), replace=False) for _ in range(RUNS))]
+        left = client.infer("digits", np.stack([without(picture, pixels) for pixels in chosen])).output[
+            :, found.target[0]
+        ]
+    print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; left {left[0]}, at random {left[1:]}")
+    check_sum(found)
+    assert found.kind is Kind.PICTURE
+    assert found.target == (answer.argmax(),)
+    assert found.prediction == pytest.approx(answer.max(), abs=1e-6)
+    assert found.evaluations <= SAMPLES
+    assert left[0] < left[1:].mean() - 0.3
+
+
+def check_sum(found: Explanation) -> None:
+    assert found.gap == pytest.approx(0, abs=1e-9)
+    assert np.abs(found.attributions).max() > 0
+
+
+def without(picture: Array, pixels: Array) -> Array:
+    """The picture with paper in these places."""
+    changed = picture.copy().reshape(-1)
+    changed[pixels] = 0
+    return changed.reshape(picture.shape)
