@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 _PROGRAM = """#!{python}
-import os, pathlib, signal, sys
+import json, os, pathlib, signal, sys
 folder = pathlib.Path({folder!r})
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
@@ -35,7 +35,12 @@ else:
 if (folder / (name + ".stderr")).exists():
     sys.stderr.write((folder / (name + ".stderr")).read_text())
     sys.exit(1)
-sys.stdout.write((folder / name).read_text())
+text = (folder / name).read_text()
+if "--output-watch-events" in words:
+    objects = [json.loads(each) for each in text.split("\\n}}\\n") if each for each in [each + "}}"]]
+    events = [each if "object" in each else {{"type": "MODIFIED", "object": each}} for each in objects]
+    text = "".join(json.dumps(each) + "\\n" for each in events)
+sys.stdout.write(text)
 sys.stdout.flush()
 if {{"port-forward", "--watch", "--follow"}} & set(words):
     signal.pause()

@@ -54,7 +54,9 @@ def read(kubectl: Kubectl, *arguments: str, what: str) -> Found:
         answer = json.loads(done.stdout) if done.stdout.strip() else None
     if not isinstance(answer, dict):
         raise complaint or Unreachable(f"kubectl gave no JSON for {what}, but {done.stdout[:80]!r}")
-    items = answer.get("items", [answer])
+    items = answer.get("items", [answer]) or []
+    if not all(isinstance(item, dict) and "name" in (item.get("metadata") or {}) for item in items):
+        raise complaint or Unreachable(f"kubectl gave no objects for {what}, but {answer.get('kind', 'something')}")
     return Found(items, complaint)
 
 
@@ -84,7 +86,7 @@ def watch_and_tick(kubectl: Kubectl, *arguments: str, tick: float | None) -> Ite
 
 
 def _documents(stream: IO[bytes] | None, tick: float | None) -> Iterator[Object | None]:
-    """Split indented JSON: each object ends with a brace in the first column."""
+    """Split a stream of JSON objects: indented ones, or, of events, one a line."""
     assert stream is not None  # noqa: S101 - it was opened as a pipe above.
     text = b""
     with selectors.DefaultSelector() as selector:
@@ -97,10 +99,22 @@ def _documents(stream: IO[bytes] | None, tick: float | None) -> Iterator[Object 
             if not chunk:
                 return
             text += chunk
-            while (end := text.find(b"\n}\n")) >= 0:
-                document, text = text[: end + 3], text[end + 3 :]
-                with suppress(json.JSONDecodeError):
-                    yield json.loads(document)
+            if text.endswith(b"}\n"):  # Perhaps of an inner object; then nothing can be split off yet.
+                found, text = _split(text)
+                yield from found
+
+
+def _split(text: bytes) -> tuple[list[Object], bytes]:
+    """The objects that are complete, and what is left."""
+    decoder, rest, found = json.JSONDecoder(), text.decode(errors="replace"), []
+    while rest.strip():
+        try:
+            item, end = decoder.raw_decode(rest.lstrip())
+        except json.JSONDecodeError:
+            break
+        found.append(item)
+        rest = rest.lstrip()[end:]
+    return found, rest.strip().encode()
 
 
 def names(items: Sequence[Object]) -> list[str]:

@@ -36,9 +36,7 @@ In a pipe --watch prints a line for each change; -o json then prints one documen
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...", help="ModelDeployments; without one all.", autocompletion=complete_deployments
-        ),
+        typer.Argument(metavar="NAME", help="ModelDeployments; without one all.", autocompletion=complete_deployments),
     ] = None,
     namespace: Namespace = "",
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,

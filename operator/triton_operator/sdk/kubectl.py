@@ -51,7 +51,10 @@ class Kubectl:
 
     def deployment(self, name: str, namespace: str = "") -> Object:
         """Return the ModelDeployment; raises NotFound, Refused, Unreachable."""
-        return self._json("get", _RESOURCE, name, *_in(namespace))
+        found = self._json("get", _RESOURCE, name, *_in(namespace))
+        if "spec" not in found:
+            raise Unreachable(f"kubectl gave no ModelDeployment, but {found.get('kind', 'something')}")
+        return found
 
     def pods(self, deployment: str, namespace: str = "") -> list[Object]:
         """Return the pods of a ModelDeployment: those that serve, and those of its cache's Job."""
@@ -90,7 +93,12 @@ class Kubectl:
         done = subprocess.run(self.command(*arguments, "-o", "json"), capture_output=True, text=True, check=False)
         if done.returncode:
             raise explain(done.stderr)
-        answer: Object = json.loads(done.stdout)
+        try:
+            answer = json.loads(done.stdout)
+        except json.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):  # A login page of a proxy, for example.
+            raise Unreachable(f"kubectl gave no object, but {done.stdout[:80]!r}")
         return answer
 
     def command(self, *arguments: str) -> list[str]:

@@ -12,6 +12,7 @@ import msgspec
 
 from triton_operator.api.conditions import READY, STALLED
 from triton_operator.api.status import Condition, Status, Truth
+from triton_operator.sdk.errors import SdkError
 
 NOT_SEEN = "NotSeenYet"
 OUTDATED = "Outdated"
@@ -52,8 +53,12 @@ def judge(deployment: dict[str, Any]) -> DeploymentStatus:
 
 
 def read_status(deployment: dict[str, Any]) -> Status:
-    """The typed status; an empty one where the operator has written none."""
-    return msgspec.convert({"observedGeneration": 0, **deployment.get("status", {})}, Status)
+    """The typed status; an empty one where the operator has written none. Raises SdkError where it is of no kind."""
+    try:
+        return msgspec.convert({"observedGeneration": 0, **deployment.get("status", {})}, Status)
+    except msgspec.ValidationError as error:
+        name = deployment.get("metadata", {}).get("name", "")
+        raise SdkError(f"the status of {name} cannot be read, is its operator of another release? {error}") from error
 
 
 def _verdict(details: Status, generation: int) -> tuple[bool, str, str]:
