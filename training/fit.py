@@ -27,11 +27,15 @@ _ROWS_AT_ONCE = 512
 
 @dataclass
 class History:
-    """How training went: the mean loss of each epoch on both parts, and the epoch whose weights were kept (from 1)."""
+    """How training went: the mean loss of each epoch on both parts, and the epoch whose weights were kept (from 1).
+
+    The losses on the training part are missing where nobody may know them; `facts` are what else the card should say.
+    """
 
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     best_epoch: int = 0
+    facts: dict[str, object] = field(default_factory=dict)
 
 
 def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, say: Say) -> History:

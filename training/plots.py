@@ -30,12 +30,12 @@ def draw_learning_curve(history: History, path: Path) -> None:
     """Draw the loss of both parts over the epochs, and which epoch's weights were kept."""
     figure = Figure(figsize=(4.8, 3.0), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot(xlabel="epoch", ylabel="mean loss")
-    epochs = range(1, len(history.train) + 1)
-    axes.plot(epochs, history.train, label="training")
-    axes.plot(epochs, history.validation, label="validation")
+    for name, losses in (("training", history.train), ("validation", history.validation)):
+        if losses:
+            axes.plot(range(1, len(losses) + 1), losses, label=name)
     axes.axvline(history.best_epoch, color="grey", linestyle=":", label=f"kept: epoch {history.best_epoch}")
-    losses = [each for each in (*history.train, *history.validation) if each > 0]
-    if losses and max(losses) > _STEEP * min(losses):
+    known = [each for each in (*history.train, *history.validation) if each > 0]
+    if known and max(known) > _STEEP * min(known):
         axes.set_yscale("log")
     axes.legend()
     _save(figure, path)

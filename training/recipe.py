@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -16,6 +16,9 @@ from torch import nn
 from training.dataset import Dataset
 from training.scores import Metric
 from triton_operator.triton.signature import Signature, Tensor
+
+if TYPE_CHECKING:
+    from training.fit import History
 
 Arguments: TypeAlias = Sequence[torch.Tensor]
 """What forward() takes, in its order."""
@@ -25,6 +28,9 @@ Loss = Callable[[nn.Module, Arguments, torch.Tensor], torch.Tensor]
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 """(first argument, random numbers) -> a tensor of the same shape, slightly different each time."""
+
+Fit = Callable[[nn.Module, "Recipe", Dataset, Callable[[str], None]], "History"]
+"""Trains a module in place, as `training.fit.fit` does: (module, recipe, data, takes a line of progress)."""
 
 Companions = Callable[[Path], Sequence[Path]]
 """(model repository) -> the files that were written into other folders of it, such as an ensemble's."""
@@ -58,9 +64,10 @@ class Recipe:
     what a classifier tells apart, in Latin letters, of which plots have the glyphs; two for one probability.
 
     `trace` compiles by tracing what cannot be scripted. `companions` writes further folders of the repository after
-    the model's own: a tokenizer, labels, the ensemble around them. `served_tolerance` is the largest difference between
-    a served answer and PyTorch's: float32 sums may be added in another order. `slow` models take more than 20 s of one
-    core to train; CI holds their committed files against their cards instead of training them again.
+    the model's own: a tokenizer, labels, the ensemble around them. `fit` trains in another way than
+    all others. `served_tolerance` is the largest difference between a served answer and PyTorch's: float32 sums may be
+    added in another order. `slow` models take more than 20 s of one core to train; CI holds their committed files
+    against their cards instead of training them again.
     """
 
     name: str
@@ -79,6 +86,7 @@ class Recipe:
     augmentation: str = "none"
     trace: bool = False
     companions: Companions | None = None
+    fit: Fit | None = None
     served_tolerance: float = 1e-5
     slow: bool = False
 

@@ -57,7 +57,7 @@ def run(recipe: Recipe, repository: Path, say: Say) -> ModelCard:
     with reproducible(recipe.plan.seed):
         model = recipe.build()
         say(f"build       {recipe.architecture}: {_parameters(model):,} parameters")
-        history = fit(model, recipe, dataset, lambda line: say(f"train       {line}"))
+        history = (recipe.fit or fit)(model, recipe, dataset, lambda line: say(f"train       {line}"))
         scores = {"validation": score(recipe, model, dataset.validation)}
         say(f"validate    {_figures(scores['validation'])} with the weights of epoch {history.best_epoch}")
         scores["test"] = score(recipe, model, dataset.test)
@@ -171,7 +171,7 @@ def _dataset_facts(dataset: Dataset) -> dict[str, object]:
 
 def _training_facts(recipe: Recipe, history: History) -> dict[str, object]:
     plan = {name: value for name, value in asdict(recipe.plan).items() if name != "report_every"}
-    return {**plan, "best_epoch": history.best_epoch, "augmentation": recipe.augmentation}
+    return {**plan, "best_epoch": history.best_epoch, "augmentation": recipe.augmentation, **history.facts}
 
 
 def _parameters(model: nn.Module) -> int:
