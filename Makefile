@@ -64,6 +64,10 @@ e2e:  ## A real node, a real Triton, real clients: minutes.
 	@$(PREFLIGHT) test
 	@$(DEV) pytest tests/e2e
 
+.PHONY: federated
+federated:  ## Train one model with parties that keep their rows, and compare: a minute.
+	@$(DEV) python -m training.federated --secure-aggregation
+
 .PHONY: models
 models:  ## Train every model again from nothing and compare with its card: 15 minutes on two cores.
 	@$(DEV) python -m training all --check

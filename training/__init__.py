@@ -16,6 +16,7 @@ MODELS = {
     "digits": "digits",
     "breast_cancer": "breast_cancer",
     "breast_cancer_hidden": "breast_cancer",
+    "breast_cancer_federated": "breast_cancer_federated",
     "digits_lstm": "digits_lstm",
     "digits_gru": "digits_lstm",
     "chinese_texts_model": "chinese_texts",

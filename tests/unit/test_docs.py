@@ -44,6 +44,15 @@ SHOWN_BY = {
     "tritonctl explain": ("tests/unit/test_cli_explain.py", '"explain"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),
+    "make federated": ("tests/training/test_federated.py", '"make", "federated"'),
+    "python3 -m hack.environment dev python -m training.federated": (
+        "tests/training/test_federated.py",
+        '"--differential-privacy"',
+    ),
+    "python3 -m hack.environment dev python -m training breast_cancer_federated": (
+        "tests/training/test_federated.py",
+        "_RECIPE.fit",
+    ),
     "helm upgrade --install": ("hack/install.py", '"--install"'),
 }
 """Who runs a command that the documents show: a file, and a text in it."""

@@ -15,7 +15,7 @@ def _models(file: Path) -> set[str]:
     return {model["name"] for model in yaml.safe_load(file.read_text())["spec"]["models"]}
 
 
-VARIANTS = {"breast_cancer_hidden", "digits_gru"}
+VARIANTS = {"breast_cancer_hidden", "breast_cancer_federated", "digits_gru"}
 """Left out where all models are together: 16 are the most, steps of ensembles included."""
 
 

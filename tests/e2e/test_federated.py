@@ -1,0 +1,24 @@
+"""The model that three parties agreed on is served like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hack.cluster.handle import Cluster
+from tests.kube import Kube, Object
+from training.verify import verify
+
+
+def test_what_parties_agreed_on_answers_as_eager_pytorch(
+    node: Cluster, kube: Kube, model_deployment: Callable[..., Object]
+) -> None:
+    """Over HTTP and gRPC, on the whole test part, and as well as its card says."""
+    kube.apply(model_deployment("breast_cancer_federated"))
+    kube.wait_ready("breast-cancer-federated")
+    with (
+        node.reach(kube.namespace, "breast-cancer-federated", 8000) as http,
+        node.reach(kube.namespace, "breast-cancer-federated", 8001) as grpc,
+    ):
+        report = verify("breast_cancer_federated", http_url=http, grpc_url=grpc)
+    assert report.passed, report.lines()
+    assert all(scores["accuracy"] >= 0.95 for scores in report.scores.values())

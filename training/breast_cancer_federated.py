@@ -1,0 +1,62 @@
+"""The classifier of tumours again, trained by three parties of which none shows its rows to anybody.
+
+Architecture, loss, test part and requirements are those of `breast_cancer`; only how the weights are found differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from training.breast_cancer import LOGISTIC, TumourClassifier
+from training.dataset import Dataset
+from training.fit import History, Say
+from training.recipe import Plan, Recipe
+
+RANGES = (
+    (6.981, 28.11),  # radius
+    (9.71, 39.28),  # texture
+    (43.79, 188.5),  # perimeter
+    (143.5, 2501.0),  # area
+    (0.053, 0.163),  # smoothness
+    (0.019, 0.345),  # compactness
+    (0.0, 0.427),  # concavity
+    (0.0, 0.201),  # concave points
+    (0.106, 0.304),  # symmetry
+    (0.05, 0.097),  # fractal dimension
+)
+"""Least and largest of each measurement, as the description that comes with the data publishes them."""
+
+
+def build() -> TumourClassifier:
+    """Make a module that knows nothing of any row yet: the parties agree on its scale, too."""
+    return TumourClassifier(torch.zeros(len(RANGES)), torch.ones(len(RANGES)))
+
+
+def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, say: Say) -> History:
+    """Train in four processes, with secure aggregation; the weights of the last round are kept."""
+    from training.federated import division, learning, run
+    from training.federated.settings import averaged
+
+    settings = averaged(recipe.plan, __name__.rpartition(".")[2], division.PARTIES, masked=True)
+    parties = division.divide(dataset.train)
+    agreed = run.together(settings, dataset.validation, parties, say)
+    learning.load(model, agreed.arrays, agreed.scaling)
+    return History(validation=agreed.losses, best_epoch=len(agreed.losses), facts=run.facts(settings, agreed))
+
+
+RECIPE = replace(
+    LOGISTIC,
+    name="breast_cancer_federated",
+    title="Malignant or benign tumours, learned by three parties together",
+    build=build,
+    # An epoch is a round here: five passes over each party's own rows, then the average.
+    plan=Plan(seed=1, epochs=10, batch_size=32, optimizer="Adam", learning_rate=0.05),
+    fit=fit,
+    slow=True,
+)
+
+CENTRAL = LOGISTIC
+"""What the parties could have with all rows in one place, and each for itself with its own."""

@@ -1,0 +1,94 @@
+"""What training together gains: central, federated and each party alone, judged on the same test part.
+
+Called by `python -m training.federated` and by the tests. Central training is what nobody could do who keeps the rows
+apart; a party alone standardises by its own rows too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from training.dataset import Dataset, Part
+from training.federated import division, learning, run
+from training.federated.learning import Scaling
+from training.federated.settings import Settings
+from training.federated.task import Task, task_of
+from training.fit import Say, fit
+from training.reproducible import reproducible
+from training.workflow import score
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to a model: how many rows it learned from, and its scores on the common test part."""
+
+    way: str
+    rows: int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All ways, and what the federation said about itself."""
+
+    rows: Sequence[Row]
+    facts: Mapping[str, object]
+
+    def score(self, way: str, metric: str = "accuracy") -> float:
+        """Return one score by the way's name."""
+        return next(each.scores[metric] for each in self.rows if each.way == way)
+
+
+def compare(settings: Settings, say: Say) -> Outcome:
+    """Divide the training rows, train in every way and judge. Raises FederationError as `run.together`."""
+    task = task_of(settings)
+    dataset = task.recipe.preprocess()
+    parties = division.divide(dataset.train)
+    for name, told in division.describe(parties).items():
+        say(f"{name:<12} " + ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in told.items()))
+    agreed = run.together(settings, dataset.validation, parties, say)
+    alone = {name: _alone(task, settings, part, dataset) for name, part in parties.items()}
+    rows = [
+        Row("central", len(dataset.train), _alone(task, settings, dataset.train, dataset)),
+        Row("federated", sum(agreed.rows.values()), _judge(task, agreed.arrays, agreed.scaling, dataset)),
+        *(Row(f"{name} alone", len(parties[name]), scores) for name, scores in alone.items()),
+    ]
+    return Outcome(rows, run.facts(settings, agreed))
+
+
+def table(outcome: Outcome) -> list[str]:
+    """Describe an outcome: a line per way, then what protected the parties."""
+    metrics = list(outcome.rows[0].scores)
+    lines = [f"{'':<18} {'rows':>5}  " + "  ".join(f"{name:>8}" for name in metrics)]
+    for row in outcome.rows:
+        scores = "  ".join(f"{row.scores[name]:>8.4f}" for name in metrics)
+        lines.append(f"{row.way:<18} {row.rows:>5}  {scores}")
+    return [*lines, "", *_protection(outcome.facts)]
+
+
+def _protection(facts: Mapping[str, object]) -> list[str]:
+    privacy = facts["differential_privacy"]
+    told = (
+        f"each party's rows: epsilon {privacy['epsilon']:.2f} at delta {privacy['delta']:g}"
+        if isinstance(privacy, dict)
+        else privacy
+    )
+    return [f"secure aggregation     {facts['secure_aggregation']}", f"differential privacy   {told}"]
+
+
+def _alone(task: Task, settings: Settings, part: Part, dataset: Dataset) -> dict[str, float]:
+    """Train on these rows only, as central training does on all of them, and choose the epoch alike."""
+    bounds = task.ranges[:, 1]
+    scaling = learning.scaling(learning.statistics(part.inputs, bounds), bounds)
+    with reproducible(settings.seed):
+        model = task.recipe.build()
+        learning.load(model, learning.weights(model), scaling)
+        fit(model, task.central, replace(dataset, train=part), lambda _: None)
+    return score(task.recipe, model, dataset.test)
+
+
+def _judge(task: Task, arrays: learning.Arrays, scaling: Scaling, dataset: Dataset) -> dict[str, float]:
+    model = task.recipe.build()
+    learning.load(model, arrays, scaling)
+    return score(task.recipe, model, dataset.test)

@@ -1,0 +1,34 @@
+"""How the processes of a run end: with it, whatever happens. `coordinator` and `party` call `run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Call `main` with the command line's arguments and end the process, also when threads of Flower are left.
+
+    The process ends at once when its standard input does: whoever started it, and holds the other end, is gone.
+    """
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        main(sys.argv[1:])
+    except BaseException:  # noqa: BLE001 - whatever it is, it is told and ends the process.
+        traceback.print_exc()
+        _end(1)
+    _end(0)
+
+
+def _end_with_input() -> None:
+    os.read(sys.stdin.fileno(), 1)
+    _end(1)
+
+
+def _end(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
