@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from PIL import Image
 from tests.local.session import Serving, User
 from training import REPOSITORY
 from training.digits_data import unseen_digits
+from training.text_data import sentences
+from triton_operator.explain import Kind
+from triton_operator.sdk import Client, Protocol
+from triton_operator.sdk.tensors import Array
+
+UNSEEN = [each.text for each in sentences("chinese", "test")[::40] if len(each.text) <= 10]
+"""Sentences of the test part, whose patterns training has not seen."""
 
 pytestmark = pytest.mark.timeout(900)  # The first may have to fetch the server.
 
@@ -45,3 +53,51 @@ def test_gradients_ask_for_their_extra(user: User, digits: Serving, tmp_path: Pa
     done = user.tritonctl("explain", "linear_regression", "--csv", row, "--model-file", file)
     assert (done.returncode, done.stdout) == (2, "")
     assert "gradients need captum: pip install 'triton-operator[explain]'" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def texts(user: User) -> Iterator[Serving]:
+    example = REPOSITORY.parent / "examples" / "chinese-texts.yaml"
+    with user.serving(example, "--repository", REPOSITORY) as serving:
+        yield serving
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_the_characters_that_count_most_are_those_that_the_label_hangs_on(texts: Serving, protocol: Protocol) -> None:
+    """On unseen sentences: without the strongest character the label loses far more than without another one."""
+    url = texts.http if protocol is Protocol.HTTP else texts.grpc
+    lost, lost_at_random, seconds = [], [], []
+    with Client("chinese-texts", protocol=protocol, url=url) as client:
+        for text in UNSEEN:
+            found = client.explain("chinese_texts", text)
+            assert (found.kind, found.pieces) == (Kind.TEXT, tuple(text))
+            assert found.gap == pytest.approx(0, abs=1e-6)
+            assert found.error == 0
+            shorter = [text[:at] + text[at + 1 :] for at in range(len(text))]
+            drops = found.prediction - probabilities(client, shorter, found.label)
+            strongest = int(found.attributions.argmax())
+            lost.append(drops[strongest])
+            lost_at_random.append(np.delete(drops, strongest).mean())
+            seconds.append(found.seconds)
+    print(
+        f"{protocol}: {np.mean(lost):.3f} lost, {np.mean(lost_at_random):.3f} at random, {max(seconds):.2f} s at most"
+    )
+    assert np.mean(lost) > 3 * np.mean(lost_at_random)
+
+
+def probabilities(client: Client, given: list[str], label: str) -> Array:
+    """How probable a label is for each text; there are two."""
+    answer = client.infer("chinese_texts", given).outputs
+    same = np.array([each.decode() == label for each in answer["LABEL"][:, 0]])
+    return np.asarray(np.where(same, answer["PROBABILITY"][:, 0], 1 - answer["PROBABILITY"][:, 0]))
+
+
+def test_a_text_is_shown_with_its_weights(user: User, texts: Serving) -> None:
+    """我爱你 hangs on 爱."""
+    done = user.tritonctl("explain", "chinese_texts", "--text", "我爱你", "--url", texts.http)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    weights = {piece: float(value) for piece, value in re.findall(r"(\w)\(([+-][\d.]+)\)", done.stdout)}
+    assert list(weights) == ["我", "爱", "你"]
+    assert max(weights, key=lambda piece: weights[piece]) == "爱"
+    assert "output friendly is 0.9" in done.stdout
