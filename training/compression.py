@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-drop", type=float, default=0.01, help="largest loss of the score (default: 0.01)")
     parser.add_argument("--without-aotinductor", action="store_true", help="leave out what takes minutes to compile")
     options = parser.parse_args(arguments)
-    names = options.models or [name for name in SHOWN if name in MODELS]
+    names = options.models or list(SHOWN)
     if unknown := [name for name in names if name not in MODELS]:
         parser.error(f"no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
     ways = [way for way in WAYS if not (way.aotinductor and options.without_aotinductor)]

@@ -13,7 +13,7 @@ from triton_operator.api.model import AllVersions, SpecificVersions, VersionPoli
 from triton_operator.triton.config_text import Message, parse
 from triton_operator.triton.defaults import Facts, complete
 from triton_operator.triton.preparation import PreparationModel
-from triton_operator.triton.signature import Signature, Tensor
+from triton_operator.triton.signature import Signature, Tensor, encode
 
 TENSORS = """
 max_batch_size: 64
@@ -48,6 +48,22 @@ def test_a_signature_is_all_that_a_model_needs(pod: Pod) -> None:
     expected = complete(parse(f'name: "digits" {WHOLE}'), FACTS).message
     assert {"instance_group", "dynamic_batching", "model_warmup"} <= set(expected)
     assert pod.served() == expected
+
+
+def test_a_compiled_file_has_a_signature_just_so(pod: Pod) -> None:
+    """The object says the format, the file of AOTInductor the rest."""
+    members = (
+        ("data/aotinductor/model/code.wrapper.so", b"ELF"),
+        ("archive_format", b"pt2"),
+        (EXTRA, encode(SIGNATURE)),
+    )
+    folder = pod.add("digits", None, v1=an_archive(*members))
+    (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
+    pod.ask_for(PreparationModel("digits", "digits", format="AOTInductor"))
+    assert pod.served() == parse('name: "digits" platform: "torch_aoti"' + TENSORS)
+    members = (*members[:2], (EXTRA, b"{}"))
+    (folder / "1" / "model.pt2").write_bytes(an_archive(*members))
+    assert "/digits/1/model.pt2: triton_signature.json cannot be read" in pod.failure().message
 
 
 def test_a_file_of_the_repository_that_is_whole_stays_as_it_is(pod: Pod) -> None:
