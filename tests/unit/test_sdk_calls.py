@@ -153,11 +153,13 @@ def test_what_the_server_put_off_is_sent_again(client: Client, backend: Backend)
 
 def test_repetitions_end_with_the_time(client: Client, backend: Backend) -> None:
     """No pause is begun that would outlast it."""
+    client.interface("rows")
     backend.busy = 1000
     started = time.monotonic()
-    with pytest.raises(Unreachable):
+    with pytest.raises((Unreachable, Timeout)):  # The second where this machine is too busy for an attempt.
         client.infer("rows", rows(1), timeout=0.3)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 0.3 + 5
+    assert backend.inferences < ATTEMPTS
 
 
 def test_an_inference_whose_fate_is_unknown_is_repeated_only_when_allowed(backend: Backend) -> None:

@@ -267,6 +267,14 @@ class Answer(Exception):
             "spec.models: Required",
         ),
         (Answer(400, {"message": 'unknown field "spec.modelz"'}), RequestInvalid, "modelz"),
+        (
+            Answer(
+                500,
+                {"message": "failed to create typed patch object (/x; v1, Kind=K): .spec.modelz: field not declared"},
+            ),
+            RequestInvalid,
+            "spec.modelz: field not declared",
+        ),
         (Answer(503, ""), Unreachable, "503"),
     ],
 )

@@ -6,6 +6,7 @@ Pure. Enters: an exception of the `kubernetes` package. Leaves: an SdkError. `de
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,8 @@ from triton_operator.api.names import PLURAL
 from triton_operator.sdk.errors import NotFound, Refused, RequestInvalid, SdkError, Unreachable
 
 _INVALID = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+_NOT_IN_SCHEMA = re.compile(r"failed to create typed patch object \(.*?\): \.?(\S+): (.*)", re.DOTALL)
+"""What an apply gets, with status 500, for a field that the schema does not have or that has another type there."""
 _ADVICE = {
     HTTPStatus.CONFLICT: "; force=True (--force) takes these fields over",
     HTTPStatus.UNAUTHORIZED: "; log in, or choose another context",
@@ -23,6 +26,8 @@ def explain_refusal(error: Any) -> SdkError:
     """An answer of the API server that is an error; `error` is an ApiException."""
     status = _status(error)
     said = status.get("message") or str(error.reason or error)
+    if found := _NOT_IN_SCHEMA.search(said):
+        return RequestInvalid(found[1], found[2])
     if error.status in _INVALID:
         cause = (status.get("details", {}).get("causes") or [{}])[0]
         return RequestInvalid(cause.get("field") or "manifest", cause.get("message") or said)
