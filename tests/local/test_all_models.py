@@ -16,9 +16,8 @@ pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the
 
 @pytest.fixture(scope="module")
 def everything(user: User) -> Iterator[Serving]:
-    """The server of the example that has all models in one pod."""
-    example = REPOSITORY.parent / "examples" / "all-models.yaml"
-    with user.serving(example, "--repository", REPOSITORY) as serving:
+    """The server of the whole folder, variants included; in a pod the example all-models.yaml has 16, the most."""
+    with user.serving(REPOSITORY) as serving:
         yield serving
 
 
