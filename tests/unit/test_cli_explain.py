@@ -127,6 +127,22 @@ def test_a_digit_is_explained_by_gradients(capsys: pytest.CaptureFixture[str], t
     assert "do not add up to the prediction" in outcome.out
 
 
+def test_a_file_with_several_inputs_explains_the_one_that_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """BERT's mask lies beside its tokens; the signature says which argument each is."""
+    bert, file = REPOSITORY / "bert_texts_model" / "1" / "model.pt", tmp_path / "request.json"
+    rows = {"INPUT__1": [1] * 4 + [0] * 20, "INPUT__0": [2, 5, 9, 3] + [0] * 20}
+    inputs = [{"name": name, "shape": [1, 24], "datatype": "INT64", "data": row} for name, row in rows.items()]
+    file.write_text(json.dumps({"inputs": inputs}))
+    question = ("explain", "bert", "--input", file, "--model-file", bert)
+    data = explained(tritonctl(capsys, *question, "--input-name", "INPUT__0", "-o", "json"))
+    assert data["method"] == "embedding-gradients"
+    assert [bool(value) for value in data["attributions"]["data"]] == [True] * 4 + [False] * 20
+    outcome = tritonctl(capsys, *question)
+    assert (outcome.code, outcome.err) == (2, "error: --input-name: name the input to explain: INPUT__1, INPUT__0\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [

@@ -170,6 +170,40 @@ def test_embedding_gradients_are_captums_of_the_python_module(tmp_path: Path) ->
     assert np.allclose(found.attributions, np.asarray(theirs.detach()), atol=1e-5)  # type: ignore[attr-defined]
 
 
+class Weighted(nn.Module):
+    """Weights first, then what they weigh."""
+
+    def forward(self, weights: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+        return (weights * row).sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("method", [Method.AUTO, Method.SALIENCY, Method.SMOOTH_GRAD])
+def test_other_arguments_stay_as_they_are(tmp_path: Path, method: Method) -> None:
+    weights, row = np.array([2, -1], dtype=np.float32), np.array([3, 4], dtype=np.float32)
+    found = explain_file(saved(Weighted(), tmp_path), row, Question(method=method), others={0: weights})
+    assert np.allclose(found.attributions, weights * row if method is Method.AUTO else weights, atol=1e-5)
+
+
+def test_a_place_that_is_none_is_refused() -> None:
+    with pytest.raises(ExplainInvalid, match=r"others: are arguments \[5\]; places count from 0"):
+        explain_file(LINEAR, np.ones(2, dtype=np.float32), others={5: np.ones(1)})
+
+
+@pytest.mark.parametrize("model", ["chinese_texts_model", "bert_texts_model"])
+def test_the_committed_text_models_are_followed_into_their_embedding(model: str) -> None:
+    """BERT's mask is beside its tokens, and what is padding gets nothing."""
+    path = REPOSITORY / model / "1" / "model.pt"
+    length = 24 if model == "bert_texts_model" else 10
+    tokens = np.zeros(length, dtype=np.int64)
+    tokens[:4] = 2, 5, 9, 3
+    others = {1: (tokens != 0).astype(np.int64)} if model == "bert_texts_model" else {}
+    found = explain_file(path, tokens, others=others)
+    assert found.method is Method.EMBEDDING_GRADIENTS
+    assert found.attributions[:4].all()
+    assert not found.attributions[4:].any()
+    assert found.gap == pytest.approx(0, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("module", "row", "question", "complaint"),
     [

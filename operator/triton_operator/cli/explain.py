@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triton_operator.cli.explained_row import Row, choose_row, column_names, model_of_file, read_target
+from triton_operator.cli.explained_row import Row, argument_places, choose_row, column_names, model_of_file, read_target
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
 from triton_operator.cli.output import print_data
@@ -152,11 +152,12 @@ def _by_file(name: str, file: Path, given: _Given, method: Method, options: dict
 
     request = given.read(lambda: model_of_file(file))
     row = choose_row(request.inputs, given.number, by_rows=True)
-    if len(row.inputs) > 1:
-        raise Misused(f"--model-file: the model takes {', '.join(row.inputs)}; by a file, one input can be explained")
     explained = row.only(given.input_name)
+    places = argument_places(file, list(row.inputs))
+    others = {places[each]: array[0] for each, array in row.inputs.items() if each != explained}
+    question = Question(method=method, **given.options(row, options))
     try:
-        found = explain_file(file, row.inputs[explained][0], Question(method=method, **given.options(row, options)))
+        found = explain_file(file, row.inputs[explained][0], question, others=others)
     except ExplainInvalid as error:
         raise Misused(str(error)) from error
     return replace(found, model=request.model or name)

@@ -17,6 +17,7 @@ from triton_operator.cli.failures import Misused
 if TYPE_CHECKING:
     from triton_operator.cli.inputs.declared import Model
     from triton_operator.sdk.tensors import Array
+    from triton_operator.triton.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,8 @@ def read_target(given: str) -> int | tuple[int, ...] | str | None:
 def model_of_file(path: Path) -> Model:
     """What a TorchScript file takes, by the signature in it; raises Misused."""
     from triton_operator.cli.inputs.declared import FREE, Model, Tensor
-    from triton_operator.triton.torchscript import ArchiveError, read_signature
 
-    try:
-        signature = read_signature(path)
-    except (ArchiveError, OSError) as error:
-        raise Misused(f"--model-file {path}: {getattr(error, 'strerror', None) or error}") from error
+    signature = _signature(path)
     if signature is None:
         raise Misused(f"--model-file {path}: has no signature; give a whole request as JSON: --input request.json")
     batch = (FREE,) if signature.max_batch_size else ()
@@ -88,6 +85,24 @@ def model_of_file(path: Path) -> Model:
         for each in signature.inputs
     )
     return Model(path.stem, tuple(tensors))
+
+
+def argument_places(path: Path, given: Sequence[str]) -> dict[str, int]:
+    """Which argument of forward() each input is: by the signature, else in the order in which they are given."""
+    signature = _signature(path)
+    names = [each.name for each in signature.inputs] if signature else list(given)
+    if set(names) != set(given):
+        raise Misused(f"--model-file {path}: takes {', '.join(names)}, given {', '.join(given)}")
+    return {name: place for place, name in enumerate(names)}
+
+
+def _signature(path: Path) -> Signature | None:
+    from triton_operator.triton.torchscript import ArchiveError, read_signature
+
+    try:
+        return read_signature(path)
+    except (ArchiveError, OSError) as error:
+        raise Misused(f"--model-file {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _is_number(cell: str) -> bool:

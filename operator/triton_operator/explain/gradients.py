@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,11 +43,14 @@ class Gradients:
     notes: tuple[str, ...] = ()
 
 
-def explain_file(path: Path | str, row: Array | str, question: Question | None = None) -> Explanation:
+def explain_file(
+    path: Path | str, row: Array | str, question: Question | None = None, *, others: Mapping[int, Array] | None = None
+) -> Explanation:
     """Say which numbers of `row` drove the model's prediction; raises ExplainInvalid.
 
-    `row` is one row without the batch's dimension. Integrated gradients by default; rows of integers, which have no
-    gradient, are followed into the model's embedding instead.
+    `row` is one row without the batch's dimension. Where forward() takes several, `others` has the rest by their place,
+    such as {1: mask}; they stay as they are. Integrated gradients by default; rows of integers, which have no gradient,
+    are followed into the model's embedding instead.
     """
     asked = question or Question()
     if isinstance(row, str):
@@ -56,7 +59,7 @@ def explain_file(path: Path | str, row: Array | str, question: Question | None =
         )
     method = _method(asked.method, row)
     _require_captum()
-    module = load(Path(path))
+    module = _Beside(load(Path(path)), others or {})
     started = time.perf_counter()
     baseline = baseline_of(row, asked)
     target = choose_target(_answer(module, row), asked.target)
@@ -76,6 +79,34 @@ def explain_file(path: Path | str, row: Array | str, question: Question | None =
         seconds=time.perf_counter() - started,
         notes=found.notes,
     )
+
+
+class _Beside:
+    """A module as a function of one of its arguments; the others are repeated for each row."""
+
+    def __init__(self, module: Any, others: Mapping[int, Array]) -> None:
+        import torch
+
+        if not set(others) < set(range(len(others) + 1)):
+            raise ExplainInvalid(
+                "others", f"are arguments {sorted(others)}; places count from 0, and the row's is left"
+            )
+        self._module = module
+        self._others = {place: torch.from_numpy(array) for place, array in others.items()}
+
+    def __call__(self, rows: torch.Tensor) -> Any:
+        arguments = (
+            self._other(place, len(rows)) if place in self._others else rows for place in range(len(self._others) + 1)
+        )
+        return self._module(*arguments)
+
+    def modules(self) -> Any:
+        """The module's parts."""
+        return self._module.modules()
+
+    def _other(self, place: int, rows: int) -> torch.Tensor:
+        other = self._others[place]
+        return other.expand(rows, *other.shape)
 
 
 def load(path: Path) -> Any:
