@@ -43,7 +43,7 @@ from triton_operator.export import (
 SHOWN = ("digits", "chinese_texts_model", "bert_texts_model")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "compression.md"
 
-_EPOCHS = 4
+_EPOCHS = 2
 """Of training after a pruning."""
 
 _SLOWER = 0.3

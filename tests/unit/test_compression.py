@@ -52,14 +52,15 @@ class Words(nn.Module):
 
 
 class Skip(nn.Module):
-    """What the first layer gives is added to, so that no channel of it can go; the second one's can."""
+    """What the embeddings and the first layer give is added to: no channel of them can go, but of the second one."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.words, self.places = nn.Embedding(9, 4), nn.Embedding(3, 4)
         self.first, self.second, self.third = nn.Linear(4, 4), nn.Linear(4, 10), nn.Linear(10, 4)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        a = self.first(x)
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        a = self.first(self.words(ids) + self.places(torch.arange(3)))
         return a + self.third(self.second(a).relu())  # type: ignore[no-any-return]
 
 
@@ -144,8 +145,9 @@ def test_hidden_units_go(recurrent: type[nn.LSTM | nn.GRU]) -> None:
 
 def test_what_several_layers_read_stays() -> None:
     module = Skip().eval()
-    assert remove_channels(module, [torch.rand(3, 4)], 0.5) == ["second"]
-    assert module(torch.rand(3, 4)).shape == (3, 4)
+    ids = torch.arange(6).reshape(2, 3)
+    assert remove_channels(module, [ids], 0.5) == ["second"]
+    assert module(ids).shape == (2, 3, 4)
 
 
 @settings(max_examples=20, deadline=None)

@@ -94,7 +94,7 @@ def _kept(producer: Layer, consumer: Layer, sparsity: float) -> torch.Tensor | N
     """Numbers of the channels that stay, in their order; None where the sizes cannot belong together."""
     (_, given), (read, _) = widths(producer), widths(consumer)
     staying = max(1, given - round(sparsity * given))
-    if read % given or staying == given:
+    if not read or read % given or staying == given:
         return None
     own, next_ones = strengths(producer, consumer, read // given)
     kept: torch.Tensor = (own * next_ones).topk(staying).indices.sort().values
