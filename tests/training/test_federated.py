@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.wire_recorder import Recorder, recorded
-from training import REPOSITORY, breast_cancer_federated, torchscript
+from training import REPOSITORY, breast_cancer_federated, model_card, torchscript
 from training.federated import division, learning, run
 from training.federated.__main__ import main
 from training.federated.settings import Settings, averaged
@@ -216,16 +216,20 @@ def test_the_committed_model_is_what_these_parties_agree_on(masked: Run) -> None
         assert np.allclose(values.numpy(), committed[name].numpy(), rtol=1e-5), name
 
 
-def test_differential_privacy_has_its_price(capsys: pytest.CaptureFixture[str]) -> None:
-    """The budget is spent and not exceeded; noise costs accuracy, but the model is far better than chance."""
-    assert main(["--differential-privacy", "--epsilon", "3"]) == 0
+def test_differential_privacy_has_its_price(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The budget is spent, not exceeded, and on the card; noise costs accuracy, but leaves far more than chance."""
+    assert main(["--differential-privacy", "--epsilon", "3", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     with capsys.disabled():
         print("\n" + out)
     (epsilon,) = re.findall(r"epsilon ([\d.]+) at delta 0.0001", out)
     (accuracy,) = re.findall(r"^federated +\d+ +([\d.]+)", out, re.MULTILINE)
     assert 2.5 < float(epsilon) <= 3.0
-    assert float(accuracy) >= 0.8
+    assert float(accuracy) >= 0.85
+    card = model_card.read(tmp_path / _RECIPE.name)
+    assert card.training["differential_privacy"]["epsilon"] == pytest.approx(float(epsilon), abs=0.01)
+    assert card.scores["test"]["accuracy"] == pytest.approx(float(accuracy), abs=1e-4)
+    assert model_card.damaged_files(card, tmp_path / _RECIPE.name) == []
 
 
 def test_a_run_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@
     python -m training.federated --secure-aggregation         the coordinator sees sums alone
     python -m training.federated --differential-privacy       noise bounds what weights tell of a row
 
-Compared are training on all rows in one place and each party alone; nothing is written. The model that is served is
-made by `python -m training breast_cancer_federated`. Exit codes: 0 done, 1 a process failed, 2 wrong arguments or
-missing packages.
+Compared are training on all rows in one place and each party alone. With `--output DIR` the model is written there, and
+its card says what protected the parties; without, nothing is. That of `model_repository/` is made by
+`python -m training breast_cancer_federated`. Exit codes: 0 done, 1 a process failed or the model is not good enough,
+2 wrong arguments or missing packages.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,20 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         _complain(f"needs the packages {', '.join(missing)}: pip install 'triton-operator[federated]'")
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    from training.federated.comparison import compare, table
+    from training.federated.comparison import compare, export, table
     from training.federated.run import FederationError
+    from training.workflow import NotGoodEnoughError
 
     start = time.monotonic()
     try:
-        outcome = compare(_settings(options), _say)
-    except FederationError as error:
+        settings = _settings(options)
+        outcome = compare(settings, _say)
+        _say("\n" + "\n".join(table(outcome)))
+        if options.output:
+            _say("")
+            export(settings, outcome, options.output, _say)
+    except (FederationError, NotGoodEnoughError) as error:
         _complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    _say("")
-    _say("\n".join(table(outcome)))
     _say(f"{time.monotonic() - start:.1f} s")
     return 0
 
@@ -89,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="noise in units of the longest gradient, instead of --epsilon; what it spends is reported",
     )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="export the model with its card to this repository")
     return parser
 
 
@@ -121,4 +127,5 @@ def _complain(line: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

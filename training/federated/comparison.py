@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from torch import nn
+
+from training import workflow
 from training.dataset import Dataset, Part
 from training.federated import division, learning, run
 from training.federated.learning import Scaling
 from training.federated.settings import Settings
 from training.federated.task import Task, task_of
-from training.fit import Say, fit
+from training.fit import History, Say, fit
+from training.model_card import ModelCard
+from training.recipe import Recipe
 from training.reproducible import reproducible
 from training.workflow import score
 
@@ -30,9 +36,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All ways, and what the federation said about itself."""
+    """All ways, what the parties agreed on, and what the federation said about itself."""
 
     rows: Sequence[Row]
+    agreed: run.Agreed
     facts: Mapping[str, object]
 
     def score(self, way: str, metric: str = "accuracy") -> float:
@@ -54,7 +61,31 @@ def compare(settings: Settings, say: Say) -> Outcome:
         Row("federated", sum(agreed.rows.values()), _judge(task, agreed.arrays, agreed.scaling, dataset)),
         *(Row(f"{name} alone", len(parties[name]), scores) for name, scores in alone.items()),
     ]
-    return Outcome(rows, run.facts(settings, agreed))
+    return Outcome(rows, agreed, run.facts(settings, agreed))
+
+
+def export(settings: Settings, outcome: Outcome, repository: Path, say: Say) -> ModelCard:
+    """Write what the parties agreed on, with its card, to a folder of the model's name.
+
+    Raises NotGoodEnoughError as `workflow.run`; of a model trained with noise nothing is required.
+    """
+
+    def adopt(model: nn.Module, _: Recipe, __: Dataset, ___: Say) -> History:
+        learning.load(model, outcome.agreed.arrays, outcome.agreed.scaling)
+        losses = outcome.agreed.losses
+        return History(validation=losses, best_epoch=len(losses), facts=dict(outcome.facts))
+
+    recipe = task_of(settings).recipe
+    plan = replace(
+        recipe.plan,
+        epochs=settings.rounds,
+        batch_size=settings.batch_size,
+        optimizer="SGD" if settings.privacy else recipe.plan.optimizer,
+        learning_rate=settings.learning_rate,
+    )
+    if settings.privacy:
+        recipe = replace(recipe, metrics=tuple(replace(each, required=0.0) for each in recipe.metrics))
+    return workflow.run(replace(recipe, fit=adopt, plan=plan), repository, say)
 
 
 def table(outcome: Outcome) -> list[str]:

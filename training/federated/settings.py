@@ -77,7 +77,7 @@ def with_privacy(settings: Settings, privacy: Privacy) -> Settings:
     The noise of a step does not depend on how many rows it takes, so the mean of many rows has less of it; gradients
     are cut short, which large steps make up for.
     """
-    return replace(settings, rounds=25, local_epochs=1, batch_size=0, learning_rate=8.0, privacy=privacy)
+    return replace(settings, rounds=25, local_epochs=1, batch_size=0, learning_rate=4.0, privacy=privacy)
 
 
 def read(folder: Path) -> Settings:
