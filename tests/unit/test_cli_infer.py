@@ -13,6 +13,7 @@ from PIL import Image
 from tests.fake_kubectl import FakeKubectl
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import tritonctl
+from triton_operator.cli.server import main_models
 
 REQUEST = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10.5]}]}
 SERVERS = {"http": http_server, "grpc": grpc_server}
@@ -113,6 +114,18 @@ def test_a_picture_becomes_what_the_server_declares(
     (output,) = json.loads(data.out)["outputs"]
     assert output["shape"] == [2, 1, 28, 28]
     assert set(output["data"][:784]) == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "names", "chosen"),
+    [("chinese-texts", ["chinese_texts", "tokenizer"], ["chinese_texts"]), ("x", ["a", "b"], ["a", "b"])],
+)
+def test_a_model_that_is_called_like_its_deployment_is_meant(
+    deployment: str, names: list[str], chosen: list[str]
+) -> None:
+    """Names of objects have no underscores, names of models often do."""
+    models = [{"name": name} for name in names]
+    assert [model["name"] for model in main_models(models, deployment)] == chosen
 
 
 def test_texts_go_to_the_ensemble_among_several_models(

@@ -31,7 +31,7 @@ EPILOG = """\b
 Examples:
   tritonctl bench digits
   tritonctl bench digits --connections 32 --duration 30 --batch 8 --protocol grpc
-  tritonctl bench sentiment --text 我爱你 -o json
+  tritonctl bench chinese-texts --text 我爱你 -o json
   tritonctl bench digits --url 127.0.0.1:8000
 \b
 Each connection sends its next request when it has its answer. The first seconds (--warm-up) do not count. Ctrl-C ends

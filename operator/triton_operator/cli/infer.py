@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   tritonctl infer digits --input seven.png
-  tritonctl infer sentiment --text 我爱你 --text "what a waste of time"
+  tritonctl infer chinese-texts --text 我爱你 --text "what a waste of time"
   tritonctl infer diabetes --input patients.csv -o json
   tritonctl infer linear-regression --input request.json --protocol grpc
   echo '[[5, 6]]' | tritonctl infer linear-regression --input -

@@ -6,11 +6,12 @@ Enters: what the options say of deployment, protocol and address. Leaves: an ope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.waiting import waiting
@@ -69,14 +70,13 @@ class Server:
             return self._open.enter_context(way)
 
     def choose_model(self, named: str) -> str:
-        """The model that is meant: the named one, else the only one, else the only ensemble. Raises Misused."""
+        """The model that is meant: the named one, else the only one, else what `main_models` finds. Raises Misused."""
         if named or self.url:
             return named or self.deployment
         with waiting(f"asking for the models of {self.deployment}"):
-            models = self.cluster.deployment(self.deployment, self.namespace)["spec"]["models"]
-        ensembles = [model for model in models if model.get("format") == "Ensemble"]
-        candidates = ensembles if len(models) > 1 and ensembles else models
-        if len(candidates) > 1:
+            models = self.cluster.deployment(self.deployment, self.namespace)["spec"].get("models", [])
+        candidates = main_models(models, self.deployment)
+        if len(candidates) != 1:
             names = ", ".join(str(model["name"]) for model in models)
             raise Misused(f"--model: {self.deployment} serves several; choose one of {names}")
         return str(candidates[0]["name"])
@@ -88,3 +88,9 @@ class Server:
         client = self.client
         with waiting(f"asking what {name} takes"):
             return read_model(client.interface(name))
+
+
+def main_models(models: Sequence[dict[str, Any]], deployment: str) -> Sequence[dict[str, Any]]:
+    """Those that a caller can mean by the deployment alone: the one called like it, the ensembles, else all of them."""
+    called = [model for model in models if str(model["name"]).replace("_", "-") == deployment]
+    return called or [model for model in models if model.get("format") == "Ensemble"] or models
