@@ -1,8 +1,13 @@
-"""Runs `tritonctl` in the test's process and returns what a shell would see."""
+"""Runs `tritonctl` and returns what a shell would see: in the test's process, or as a program that is interrupted."""
 
 from __future__ import annotations
 
+import os
+import select
+import signal
+import subprocess
 import sys
+import time
 from typing import NamedTuple
 
 import pytest
@@ -24,3 +29,26 @@ def tritonctl(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome
         patch.setattr(sys, "argv", ["tritonctl", *map(str, arguments)])
         code = run()
     return Outcome(code, *capsys.readouterr())
+
+
+def run_until(command: list[str], reader: int, writer: int, wanted: str) -> tuple[str, int]:
+    """Run a program that goes on until it has written `wanted`, then press Ctrl-C: what it wrote, and its exit status.
+
+    `reader` and `writer` are the ends of a pipe or a terminal. No child of the program may be left.
+    """
+    text = b""
+    with subprocess.Popen(command, stdout=writer, stderr=writer, process_group=0) as process:
+        os.close(writer)
+        end = time.monotonic() + 20
+        try:
+            while wanted.encode() not in text:
+                assert time.monotonic() < end, text.decode()
+                if select.select([reader], [], [], 0.2)[0]:
+                    text += os.read(reader, 1 << 16)
+        finally:
+            os.kill(process.pid, signal.SIGINT)
+            code = process.wait(timeout=10)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    os.close(reader)
+    return text.decode(), code

@@ -6,18 +6,14 @@ import copy
 import json
 import os
 import pty
-import select
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fake_kubectl import FakeKubectl
-from tests.tritonctl import tritonctl
+from tests.tritonctl import run_until, tritonctl
 from triton_operator.cli.tree import Node, build_tree
 
 
@@ -192,33 +188,13 @@ def watch_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "triton_operator.cli", "status", "digits", "--watch", *arguments]
 
 
-def follow(command: list[str], reader: int, writer: int, wanted: str) -> tuple[str, int]:
-    """What the program wrote until `wanted` was in it and it was interrupted, and its exit status."""
-    text = b""
-    with subprocess.Popen(command, stdout=writer, stderr=writer, process_group=0) as process:
-        os.close(writer)
-        end = time.monotonic() + 20
-        try:
-            while wanted.encode() not in text:
-                assert time.monotonic() < end, text.decode()
-                if select.select([reader], [], [], 0.2)[0]:
-                    text += os.read(reader, 1 << 16)
-        finally:
-            os.kill(process.pid, signal.SIGINT)
-            code = process.wait(timeout=10)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
-    os.close(reader)
-    return text.decode(), code
-
-
 def test_in_a_pipe_each_change_is_a_line(kubectl: FakeKubectl) -> None:
     """What did not change is not said again; Ctrl-C leaves no kubectl behind."""
     rolling = deployment("digits", "False", "RollingOut")
     later = copy.deepcopy(rolling)
     later["metadata"]["resourceVersion"] = "7"
     kubectl.watch(deployment("digits"), rolling, later, deployment("digits", "False", "Crashed"))
-    text, code = follow(watch_command(), *os.pipe(), "Crashed")
+    text, code = run_until(watch_command(), *os.pipe(), "Crashed")
     assert [line.split("  ")[1:4] for line in text.splitlines()] == [
         ["models/digits", "Ready", "Serving"],
         ["models/digits", "Not ready", "RollingOut"],
@@ -230,7 +206,7 @@ def test_in_a_pipe_each_change_is_a_line(kubectl: FakeKubectl) -> None:
 def test_as_json_each_change_is_a_document_of_a_line(kubectl: FakeKubectl) -> None:
     """A deletion, too."""
     kubectl.watch({"type": "DELETED", "object": deployment("digits")})
-    text, _ = follow(watch_command("-o", "json"), *os.pipe(), "deleted")
+    text, _ = run_until(watch_command("-o", "json"), *os.pipe(), "deleted")
     first, last = (json.loads(line) for line in text.splitlines())
     assert (first["ready"], last) == (True, {"name": "models/digits", "deleted": True})
 
@@ -238,7 +214,7 @@ def test_as_json_each_change_is_a_document_of_a_line(kubectl: FakeKubectl) -> No
 def test_on_a_terminal_the_picture_is_drawn_again(kubectl: FakeKubectl) -> None:
     """With the whole tree."""
     kubectl.watch(deployment("digits", "False", "Crashed"))
-    text, code = follow(watch_command(), *pty.openpty(), "Crashed")
+    text, code = run_until(watch_command(), *pty.openpty(), "Crashed")
     assert "Serving" in text
     assert "Container triton" in text
     assert code == 130

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_kubectl import FakeKubectl
-from tests.tritonctl import tritonctl
+from tests.tritonctl import run_until, tritonctl
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.cli.metrics_text import Sample, parse
 from triton_operator.cli.rates import Source, histogram_quantile, rates, samples_of
@@ -147,7 +151,7 @@ def test_what_the_help_says_to_add_is_allowed() -> None:
 @contextmanager
 def metrics_server() -> Iterator[str]:
     """`127.0.0.1:PORT` whose counters grow with each look."""
-    looks = iter([START, LATER, LATER, LATER])
+    looks = chain([START], repeat(LATER))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -231,3 +235,16 @@ def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str]) -> No
     outcome = tritonctl(capsys, "top", "digits", "--once", "--url", address)
     assert outcome.code == 3
     assert address in outcome.err
+
+
+@pytest.mark.parametrize(("opened", "arguments"), [(pty.openpty, []), (os.pipe, []), (os.pipe, ["-o", "json"])])
+def test_it_goes_on_until_ctrl_c(opened: Any, arguments: list[str]) -> None:
+    """Drawn again on a terminal, printed again in a pipe; the second interval is idle."""
+    with metrics_server() as address:
+        command = [sys.executable, "-m", "triton_operator.cli", "top", "digits", "--interval", "0.2", "--url", address]
+        idle = '"requestsPerSecond":0.0' if arguments else " 0.0 "
+        reader, writer = opened()
+        text, code = run_until([*command, *arguments], reader, writer, idle)
+    assert code == 130
+    assert "Traceback" not in text
+    assert ('"batch":8.0' if arguments else "8.0") in text
