@@ -53,6 +53,14 @@ SHOWN_BY = {
         "tests/training/test_federated.py",
         "_RECIPE.fit",
     ),
+    "tritonctl --help": ("tests/unit/test_cli_start.py", '"--help"'),
+    "tritonctl doctor": ("tests/e2e/test_cli.py", "tritonctl doctor"),
+    "tritonctl logs": ("tests/e2e/test_cli.py", "tritonctl logs digits -f"),
+    "tritonctl top": ("tests/e2e/test_cli.py", "tritonctl top linear-regression"),
+    "tritonctl bench": ("tests/e2e/test_cli.py", "tritonctl bench linear-regression"),
+    "tritonctl completion": ("tests/unit/test_cli_completion.py", "tritonctl completion bash"),
+    "kubectl triton": ("tests/e2e/test_cli.py", "kubectl triton status digits"),
+    "echo '[[5, 6]]' | tritonctl infer": ("tests/e2e/test_cli.py", "[[5, 6], [9, 10]]"),
     "helm upgrade --install": ("hack/install.py", '"--install"'),
 }
 """Who runs a command that the documents show: a file, and a text in it."""
@@ -136,7 +144,7 @@ def test_the_readmes_object_is_the_example() -> None:
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
 
 
-@pytest.mark.parametrize("fragment", [*blocks("yaml", [GUIDE])])
+@pytest.mark.parametrize("fragment", [*blocks("yaml", [GUIDE, ROOT / "docs" / "cli.md"])])
 def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each is a part of a spec; the rest of it is the first example's."""
     example = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
