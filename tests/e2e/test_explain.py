@@ -18,10 +18,15 @@ SAMPLES = 512
 RUNS = 10
 
 
+TEXT_MODELS = ("chinese_texts", "character_tokenizer", "chinese_texts_model", "feeling_labels")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
-    kube.apply(model_deployment("digits"))
+    texts = [{"name": name} for name in TEXT_MODELS]
+    kube.apply(model_deployment("digits"), model_deployment("chinese_texts", models=texts))
     kube.wait_ready("digits")
+    kube.wait_ready("chinese-texts", 240)
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
@@ -49,6 +54,19 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
     assert found.prediction == pytest.approx(answer.max(), abs=1e-6)
     assert found.evaluations <= SAMPLES
     assert left[0] < left[1:].mean() - 0.3
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_a_chinese_text_hangs_on_the_character_that_says_it(protocol: Protocol, node: Cluster, kube: Kube) -> None:
+    with (
+        node.reach(kube.namespace, "chinese-texts", protocol.port) as address,
+        Client("chinese-texts", protocol=protocol, url=address) as client,
+    ):
+        found = client.explain("chinese_texts", "我爱你")
+    print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; {found.attributions}")
+    check_sum(found)
+    assert (found.kind, found.pieces, found.label) == (Kind.TEXT, ("我", "爱", "你"), "friendly")
+    assert found.attributions.argmax() == 1
 
 
 def check_sum(found: Explanation) -> None:
