@@ -34,7 +34,7 @@ EPILOG = """\b
 Examples:
   tritonctl explain digits --image seven.png --png why.png
   tritonctl explain chinese-texts --text 我爱你
-  tritonctl explain diabetes --csv patients.csv --row 3 --baseline mean
+  tritonctl explain breast-cancer --csv patients.csv --row 3 --baseline mean
   tritonctl explain digits --image seven.png --model-file model_repository/digits/1/model.pt
 \b
 Methods: kernel-shap (Shapley values; the default) and occlusion ask the served model again with parts taken away.
