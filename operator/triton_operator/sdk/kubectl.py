@@ -37,6 +37,8 @@ _NO_CONNECTION = (
     "stat ",
     "getting credentials",
 )
+_REQUEST_SECONDS = 20
+"""For one request; kubectl alone would wait for ever where a link has died."""
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
 _USUAL_WATCH_SECONDS = 5.0
 """A watch that ends sooner did not work: an API server closes one after minutes."""
@@ -90,7 +92,8 @@ class Kubectl:
                 process.terminate()
 
     def _json(self, *arguments: str) -> Object:
-        done = subprocess.run(self.command(*arguments, "-o", "json"), capture_output=True, text=True, check=False)
+        command = self.command(*arguments, "-o", "json", f"--request-timeout={_REQUEST_SECONDS}s")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise explain(done.stderr)
         try:
