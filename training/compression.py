@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from training.speed import Speed, measure
 from training.torchscript import load_eager
 from training.workflow import model_file, score
 from triton_operator.export import (
+    TOLERANCE,
     CompressionRefused,
     ExportError,
     compress,
@@ -50,6 +52,9 @@ _SLOWER = 0.3
 """Share of the first training's rate: what is left is nearly right already."""
 
 _EXAMPLES = 4
+
+_BYTES_DIFFER = 1e-3
+"""Allowed between a module in 8 bits and its exported form: a number between two bytes may become the other one."""
 
 Say = Callable[[str], None]
 
@@ -100,14 +105,15 @@ def _measure_way(recipe: Recipe, model: nn.Module, way: Way, max_drop: float, fo
     examples = [each[:_EXAMPLES] for each in arguments]
     try:
         smaller = _compressed(recipe, model, way, max_drop, examples) if way.method else model
-        if way.aotinductor:
-            exported = export_aotinductor(
-                smaller, examples, folder, name=recipe.name, max_batch_size=recipe.max_batch_size
-            )
-        else:
-            exported = export_torchscript(
-                smaller, examples, folder, name=recipe.name, max_batch_size=recipe.max_batch_size, trace=recipe.trace
-            )
+        export = export_aotinductor if way.aotinductor else partial(export_torchscript, trace=recipe.trace)
+        exported = export(
+            smaller,
+            examples,
+            folder,
+            name=recipe.name,
+            max_batch_size=recipe.max_batch_size,
+            tolerance=_BYTES_DIFFER if way.method.startswith("int8") else TOLERANCE,
+        )
     except CompressionRefused as refusal:
         return Row(way.title, refusal=f"refused: {refusal}")
     except ExportError as error:
