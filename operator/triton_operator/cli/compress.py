@@ -71,6 +71,9 @@ def compress(
     folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Repository to write to.")] = Path(),
     version: Annotated[int, typer.Option("--version", min=1, help="The model's version.")] = 1,
     trace: Annotated[bool, typer.Option("--trace", help="Trace instead of scripting.")] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="Largest difference of the exported form; int8 may need 1e-3.")
+    ] = 1e-5,
     with_config: Annotated[bool, typer.Option("--with-config", help="Write config.pbtxt, too.")] = False,
 ) -> None:
     """Write DIR/NAME as `export` does, of a smaller form of the module, unless it is worse by more than --max-drop."""
@@ -83,7 +86,7 @@ def compress(
     from triton_operator.export.source import Request
 
     aot = kind is Kind.AOTINDUCTOR
-    request = Request(source, tuple(inputs), name, max_batch_size, (), trace, compressed_source.FORMATS[aot])
+    request = Request(source, tuple(inputs), name, max_batch_size, (), trace, compressed_source.FORMATS[aot], tolerance)
     wish = compressed_source.Wish(method.value, evaluate, max_drop, sparsity, fine_tune, weights)
     try:
         with waiting("compressing"):
