@@ -52,7 +52,7 @@ def main() -> int:
         for name, source in LOCKS.items():
             options = [*_OPTIONS, *upgrade]
             if name == MAIN:
-                options += ["--override", str(overrides), "--no-emit-package=torch", "--no-emit-package=setuptools"]
+                options += ["--override", str(overrides), "--no-emit-package=torch"]
             with step(f"Locking {name}"):
                 command = [str(uv_program()), "pip", "compile", *options, *source, "--output-file", name]
                 done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
