@@ -99,6 +99,21 @@ def test_what_is_compressed_is_exported_and_loaded_again(
         assert torch.allclose(compressed.module(examples), before, atol=0.05)
 
 
+def test_a_module_of_nothing_but_recurrent_layers_can_be_halved() -> None:
+    class Memory(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cells = nn.LSTM(4, 8, batch_first=True)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return self.cells(rows)[0]  # type: ignore[no-any-return]
+
+    module, rows = Memory().eval(), torch.rand(2, 3, 4)
+    halved = compress(module, rows, method="fp16", evaluate=fair).module
+    assert not isinstance(halved.cells, nn.LSTM)
+    assert torch.allclose(halved(rows), module(rows), atol=0.01)
+
+
 def test_the_smallest_weights_of_all_layers_become_zero() -> None:
     module: Any = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 10)).eval()
     with torch.no_grad():
@@ -191,7 +206,7 @@ def test_what_costs_too_much_is_refused() -> None:
         (nn.Linear(2, 2), {"method": "prune-channels"}, "no layer's channels can be taken out"),
         (nn.ReLU(), {"method": "prune"}, "has no weights that can be pruned"),
         (nn.ReLU(), {"method": "int8"}, "has no linear or recurrent layers"),
-        (nn.ReLU(), {"method": "fp16"}, "has no linear, convolutional or embedding layers"),
+        (nn.ReLU(), {"method": "fp16"}, "has no linear, convolutional, recurrent or embedding layers"),
         (nn.Linear(2, 2), {"method": "prune", "evaluate": lambda _: "good"}, "the evaluation returned str"),
     ],
 )

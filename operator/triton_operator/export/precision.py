@@ -38,9 +38,9 @@ def halve(module: nn.Module) -> nn.Module:
 
     Recurrent layers become those of torch's quantisation, which run on processors only.
     """
-    if any(isinstance(each, _RECURRENT) for each in module.modules()):
+    replaced = sum(isinstance(each, _RECURRENT) for each in module.modules())
+    if replaced:
         module = _dynamic(module, set(_RECURRENT), torch.float16)
-    replaced = 0
     for name, child in list(module.named_modules()):
         made = _half(child)
         if made is not None:
@@ -50,7 +50,7 @@ def halve(module: nn.Module) -> nn.Module:
             parent, _, last = name.rpartition(".")
             setattr(module.get_submodule(parent), last, made)
     if not replaced:
-        raise ExportError("the module has no linear, convolutional or embedding layers to store in 16 bits")
+        raise ExportError("the module has no linear, convolutional, recurrent or embedding layers to store in 16 bits")
     return module
 
 
