@@ -194,7 +194,7 @@ def test_mistakes_name_the_file_and_the_field(
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"), [("a: [", "is not YAML"), (None, "No such file"), (b"\xff", "utf-8")]
+    ("content", "complaint"), [("a: [", "is not YAML"), (None, "No such file"), (b"\xff", "is not text")]
 )
 def test_unreadable_files(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | bytes | None, complaint: str

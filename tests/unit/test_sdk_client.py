@@ -133,3 +133,10 @@ def test_a_url_may_carry_its_scheme() -> None:
     assert strip_scheme("localhost:8000") == "localhost:8000"
     with pytest.raises(Unreachable, match="https"):
         strip_scheme("https://localhost:8443")
+
+
+@pytest.mark.parametrize("url", ["localhost:http", "http://localhost:", "localhost:70000", "[::1]"])
+def test_a_url_without_a_port_where_one_is_expected_is_refused_before_anything_is_asked(url: str) -> None:
+    with pytest.raises(RequestInvalid, match="HOST:PORT"):
+        strip_scheme(url)
+    assert strip_scheme("[::1]:8000") == "[::1]:8000"

@@ -54,8 +54,10 @@ def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
                 yield document
             elif document is not None:
                 raise Misused(f"{source}: is not a Kubernetes object but {type(document).__name__}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misused(f"{source}: {getattr(error, 'strerror', None) or error}") from error
+    except UnicodeDecodeError as error:
+        raise Misused(f"{source}: is not text, expected the YAML of a {KIND}") from error
+    except OSError as error:
+        raise Misused(f"{source}: {error.strerror or error}") from error
     except yaml.YAMLError as error:
         raise Misused(f"{source}: is not YAML: {error}") from error
 

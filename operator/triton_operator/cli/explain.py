@@ -22,7 +22,7 @@ from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Names
 from triton_operator.cli.output import print_data
 from triton_operator.cli.server import Server
 from triton_operator.cli.waiting import PATIENCE_SECONDS
-from triton_operator.explain.names import Method
+from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Examples:
 \b
 Methods: kernel-shap (Shapley values; the default) and occlusion ask the served model again with parts taken away.
 integrated-gradients (the default with --model-file), saliency, smooth-grad and embedding-gradients need the file and
-the extra triton-operator[explain]; the server is not asked then.
+the extra `explain`; the server is not asked then.
 Red raised the prediction, blue lowered it.
 """
 _CLEAR = "\r\033[K"
@@ -99,6 +99,7 @@ def explain(
         "seed": seed,
         "patch": patch,
     }
+    _check(method, model_file, png)
     given = _Given([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
     if model_file:
         found = _by_file(name, model_file, given, method, options)
@@ -106,6 +107,14 @@ def explain(
         server = Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout)
         found = _by_server(server, model, given, method, options | {"output": output_name})
     _show(found, output, png, font)
+
+
+def _check(method: Method, model_file: Path | None, png: Path | None) -> None:
+    """What can be seen to be wrong before anybody is asked; raises Misused."""
+    if method in GRADIENTS and not model_file:
+        raise Misused(f"--method {method} needs --model-file: a served model only answers")
+    if png and not png.absolute().parent.is_dir():
+        raise Misused(f"--png {png}: there is no folder {png.parent}")
 
 
 @dataclass(frozen=True)

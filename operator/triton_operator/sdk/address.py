@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP
-from triton_operator.sdk.errors import Unreachable
+from triton_operator.sdk.errors import RequestInvalid, Unreachable
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.port_forward import port_forward
+
+_LAST_PORT = 65535
 
 
 class Protocol(StrEnum):
@@ -82,4 +84,8 @@ def strip_scheme(url: str) -> str:
     scheme, separator, rest = url.rpartition("://")
     if separator and scheme not in {"http", "grpc"}:
         raise Unreachable(f"{url}: only http:// and grpc:// can be used here, not {scheme}://")
-    return rest.rstrip("/")
+    target = rest.rstrip("/")
+    port = target.partition("/")[0].rpartition(":")[2]
+    if ":" in target and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+        raise RequestInvalid("url", f"{url!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000")
+    return target

@@ -33,8 +33,10 @@ def read_manifests(path: str | Path) -> list[Manifest]:
     try:
         text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
         documents = [each for document in yaml.safe_load_all(text) for each in _items(document, source)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestInvalid(source, getattr(error, "strerror", None) or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise RequestInvalid(source, f"is not text, expected the YAML of a {KIND}") from error
+    except OSError as error:
+        raise RequestInvalid(source, error.strerror or str(error)) from error
     except yaml.YAMLError as error:
         raise RequestInvalid(source, f"is not YAML: {error}") from error
     found = [check_manifest(each, source) for each in documents if each.get("kind") == KIND]

@@ -85,7 +85,7 @@ class OverHttp:
         except InferenceServerException as error:
             raise judge_answer(str(error.status()), error.message(), self._endpoint) from error
         except aiohttp.ClientConnectorError as error:
-            raise AttemptFailed(self._unreachable(error), Fate.NOT_SENT) from error
+            raise AttemptFailed(self._unreachable(error.os_error), Fate.NOT_SENT) from error
         except (aiohttp.ClientError, OSError) as error:
             raise AttemptFailed(self._unreachable(error), Fate.UNKNOWN) from error
 
