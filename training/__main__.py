@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _all(options) if options.model == _ALL else _one(options)
     except ModuleNotFoundError as error:
-        _complain(f"training needs the package {error.name}: pip install 'triton-operator[training]'")
+        _complain(f"training needs the package {error.name}: pip install '.[training]'")
         return 2
     _say(f"{time.monotonic() - start:.1f} s")
     return code

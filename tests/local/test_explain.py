@@ -52,7 +52,7 @@ def test_gradients_ask_for_their_extra(user: User, digits: Serving, tmp_path: Pa
     row.write_text("9,10\n")
     done = user.tritonctl("explain", "linear_regression", "--csv", row, "--model-file", file)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "gradients need captum: pip install 'triton-operator[explain]'" in done.stderr
+    assert "gradients need captum: pip install '.[explain]'" in done.stderr
 
 
 @pytest.fixture(scope="module")

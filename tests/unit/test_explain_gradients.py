@@ -243,5 +243,5 @@ def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch,
     for name in [name for name in sys.modules if name.split(".")[0] == "captum"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ExplainInvalid, match=r"pip install 'triton-operator\[explain\]'"):
+    with pytest.raises(ExplainInvalid, match=r"pip install '\.\[explain\]'"):
         explain_file(LINEAR, np.ones(2, dtype=np.float32))

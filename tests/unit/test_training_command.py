@@ -16,9 +16,7 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch.delitem(sys.modules, "training.digits", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["digits"]) == 2
-    assert (
-        capsys.readouterr().err == "error: training needs the package torch: pip install 'triton-operator[training]'\n"
-    )
+    assert capsys.readouterr().err == "error: training needs the package torch: pip install '.[training]'\n"
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     missing = [name for name in ("torch", "sklearn", "flwr", "opacus") if not importlib.util.find_spec(name)]
     if missing:
-        _complain(f"needs the packages {', '.join(missing)}: pip install 'triton-operator[federated]'")
+        _complain(f"needs the packages {', '.join(missing)}: pip install '.[federated]'")
         return 2
     from training.federated.comparison import compare, export, table
     from training.federated.run import FederationError

@@ -7,7 +7,7 @@ Enters: a command line. Leaves: an exit status that scripts can rely on:
 2  the command line, a file or a field cannot be used
 3  the cluster or the server cannot be reached
 
-Answers go to standard output, everything else to standard error. Needs the extra `triton-operator[cli]`.
+Answers go to standard output, everything else to standard error. Needs the extra `cli`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _run(program: str) -> None:
     try:
         from triton_operator.cli.app import run
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"error: {error.name} is missing; install triton-operator[cli]\n")
+        sys.stderr.write(f"error: {error.name} is missing; pip install '.[cli]'\n")
         sys.exit(2)
     try:
         sys.exit(run(program))

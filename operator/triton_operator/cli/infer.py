@@ -25,7 +25,7 @@ EPILOG = """\b
 Examples:
   tritonctl infer digits --input seven.png
   tritonctl infer chinese-texts --text 我爱你 --text "what a waste of time"
-  tritonctl infer diabetes --input patients.csv -o json
+  tritonctl infer breast-cancer --input patients.csv -o json
   tritonctl infer linear-regression --input request.json --protocol grpc
   echo '[[5, 6]]' | tritonctl infer linear-regression --input -
 \b

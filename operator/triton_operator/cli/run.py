@@ -75,7 +75,7 @@ def run(
     except LocalError as error:
         raise Failed(str(error)) from error
     except ModuleNotFoundError as error:
-        raise Misused(f"fetching the models needs {error.name}: pip install 'triton-operator[cli,operator]'") from error
+        raise Misused(f"fetching the models needs {error.name}: pip install '.[cli,operator]'") from error
     except OSError as error:
         raise Failed(f"{error.filename or path}: {error.strerror or error}") from error
 

@@ -1,6 +1,6 @@
 """Which parts of an input drove a prediction: asked of any model that answers, or computed from its file.
 
-`explain` needs nothing but a callable, `explain_file` the TorchScript file and the extra `triton-operator[explain]`.
+`explain` needs nothing but a callable, `explain_file` the TorchScript file and the extra `explain`.
 `Client.explain` asks a served model, `tritonctl explain` does the same from the command line. Pure but for the model.
 """
 

@@ -47,7 +47,7 @@ def render(explanation: Explanation, *, font: Path | str | None = None) -> Image
     try:
         from PIL import Image, ImageDraw
     except ModuleNotFoundError as error:
-        raise ExplainInvalid("png", f"drawing needs {error.name}: pip install 'triton-operator[cli]'") from error
+        raise ExplainInvalid("png", f"drawing needs {error.name}: pip install '.[cli]'") from error
     body = {Kind.PICTURE: _picture, Kind.TEXT: _text, Kind.COLUMNS: _columns}[explanation.kind](explanation, font)
     above, below = headline(explanation), footing(explanation)
     fonts = Fonts(_SMALL, font)

@@ -1,6 +1,6 @@
 """Explains a prediction by the gradients of a TorchScript file at hand, with Captum.
 
-Enters: the file, a row and a question. Leaves: an Explanation. Needs the extra `triton-operator[explain]`. No server is
+Enters: the file, a row and a question. Leaves: an Explanation. Needs the extra `explain`. No server is
 asked: that the file is the one being served is the caller's knowledge (`status.models[].digest` says).
 """
 
@@ -143,8 +143,7 @@ def _require_captum() -> None:
     except ModuleNotFoundError as error:
         raise ExplainInvalid(
             "model-file",
-            f"gradients need {error.name}: pip install 'triton-operator[explain]'; "
-            "or leave the file out to ask the served model",
+            f"gradients need {error.name}: pip install '.[explain]'; or leave the file out to ask the served model",
         ) from error
 
 

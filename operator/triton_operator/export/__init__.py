@@ -2,7 +2,7 @@
 
 `export_torchscript` and `export_aotinductor` are for programs and notebooks, `tritonctl export` for the command line;
 training uses the former.
-Needs the extra `triton-operator[export]`, which is torch; nothing here is imported by the operator.
+Needs the extra `export`, which is torch; nothing here is imported by the operator.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Clients for applications: ModelDeployments and their predictions by name, over HTTP or gRPC.
 
-Needs the extra `triton-operator[cli]`. Inside a cluster it goes to the Service; outside, through kubectl.
+Needs the extra `cli`. Inside a cluster it goes to the Service; outside, through kubectl.
 docs/sdk.md shows it in use.
 """
 

@@ -53,7 +53,7 @@ def explain_transport(error: Exception) -> SdkError:
 def explain_config(error: Exception) -> SdkError:
     """No way to a cluster is known."""
     if isinstance(error, ImportError):
-        return Unreachable(f"{error}; install triton-operator[cli], which brings the kubernetes package")
+        return Unreachable(f"{error}; pip install '.[cli]', which brings the kubernetes package")
     return Unreachable(f"no cluster is known: {error} (check KUBECONFIG, kubeconfig and context)")
 
 

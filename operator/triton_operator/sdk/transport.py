@@ -81,4 +81,4 @@ def _data_type(array: Array) -> str:
 
 def missing(error: ImportError) -> Unreachable:
     """What to say where tritonclient is not installed."""
-    return Unreachable(f"{error}; install triton-operator[cli], which brings tritonclient")
+    return Unreachable(f"{error}; pip install '.[cli]', which brings tritonclient")
