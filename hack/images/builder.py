@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir, locked
-from hack.images.base import base
+from hack.images.base_image import base
 from hack.images.containerfile import Run, parse
 from hack.images.failures import ImageError
 from hack.images.layers import Layer, ensure_layer, layer_folder

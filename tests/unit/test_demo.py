@@ -20,7 +20,7 @@ from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
 from training.dataset import Part
 from triton_operator.sdk.client import Prediction
-from triton_operator.sdk.tensors import read_request
+from triton_operator.sdk.tensors import parse_request
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,7 +81,7 @@ def test_the_request_file_is_what_tritonctl_reads(tmp_path: Path) -> None:
     image = two_digits().inputs[:1]
     path = write_request(tmp_path / "demo", image)
     assert write_request(tmp_path / "demo", image) == path
-    assert np.array_equal(read_request(path).inputs["INPUT__0"], image)
+    assert np.array_equal(parse_request(path.read_bytes()).inputs["INPUT__0"], image)
 
 
 def test_suggestions_name_the_cluster_the_namespace_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

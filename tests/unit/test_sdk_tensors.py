@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from triton_operator.sdk.errors import RequestInvalid
-from triton_operator.sdk.tensors import DATA_TYPES, data_type, parse_request, read_request, to_json
+from triton_operator.sdk.tensors import DATA_TYPES, data_type, parse_request, to_json
 
 _NUMBERS = [kind for name, kind in DATA_TYPES.items() if name != "BYTES"]
 
@@ -88,16 +87,6 @@ def test_what_cannot_be_sent_is_refused_with_its_field(tensor: dict[str, Any], f
     with pytest.raises(RequestInvalid) as refusal:
         parse_request(body(**tensor))
     assert refusal.value.field == field
-
-
-def test_a_file_that_is_no_request_is_named(tmp_path: Path) -> None:
-    """The person may have given several files."""
-    file = tmp_path / "request.json"
-    with pytest.raises(RequestInvalid, match=r"request\.json: No such file"):
-        read_request(file)
-    file.write_text("{")
-    with pytest.raises(RequestInvalid, match=r"request\.json: request: is not JSON"):
-        read_request(file)
 
 
 def test_types_that_triton_lacks_are_refused() -> None:

@@ -186,14 +186,13 @@ def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
 
     described = {model.name: metadata(ports.http, model.name) for model in laid.models}
     name = next((each for each, told in described.items() if told.get("platform") == "ensemble"), laid.models[0].name)
-    chosen = f"--model {name} " if len(described) > 1 else ""
     typer.echo(f"\nTriton {RELEASE} serves on this machine until Ctrl-C:")
     for model in laid.models:
         typer.echo(f"  {model.name}  version {', '.join(model.versions)}")
     typer.echo(
         f"  HTTP {ADDRESS}:{ports.http}   gRPC {ADDRESS}:{ports.grpc}   metrics {ADDRESS}:{ports.metrics}/metrics\n"
         "\nTry it, in another terminal:\n"
-        f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} {chosen}{_sample(described[name], folder)}\n"
+        f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} {_sample(described[name], folder)}\n"
         f"  curl {ADDRESS}:{ports.http}/v2/models/{name}\n"
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -62,16 +61,6 @@ class _Body(msgspec.Struct):
     inputs: list[_Tensor]
     outputs: list[_Output] = msgspec.field(default_factory=list)
     model_name: str = ""
-
-
-def read_request(path: Path) -> Request:
-    """Read a request file; raises RequestInvalid that names the file and the field."""
-    try:
-        return parse_request(path.read_bytes())
-    except OSError as error:
-        raise RequestInvalid(str(path), error.strerror or str(error)) from error
-    except RequestInvalid as error:
-        raise RequestInvalid(str(path), str(error)) from error
 
 
 def parse_request(content: bytes) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hack.images.base import mirrors
+from hack.images.base_image import mirrors
 from hack.images.failures import ImageError
 
 
