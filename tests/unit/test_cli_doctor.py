@@ -225,7 +225,7 @@ def test_an_unreachable_cluster_is_one_finding(kubectl: FakeKubectl, capsys: pyt
     """The others would only repeat it."""
     kubectl.fail("version", "The connection to the server localhost:8080 was refused\n")
     outcome = tritonctl(capsys, "doctor")
-    assert outcome.code == 1
+    assert outcome.code == 3
     assert outcome.out.startswith("fail cluster: The connection to the server localhost:8080 was refused")
     assert len(kubectl.calls) == 1
 
@@ -236,5 +236,5 @@ def test_without_kubectl_that_is_the_finding(
     """With where to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     outcome = tritonctl(capsys, "doctor")
-    assert outcome.code == 1
+    assert outcome.code == 3
     assert "kubernetes.io/docs/tasks/tools" in outcome.out

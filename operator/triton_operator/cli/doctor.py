@@ -39,7 +39,7 @@ def doctor(
 ) -> None:
     """Check kubectl, the cluster, the operator, your permissions, and what the nodes have.
 
-    Exit status 1 when something has to be mended.
+    Exit status 1 when something has to be mended, 3 when no cluster answers.
     """
     findings = examine(kubectl(kubeconfig, context), namespace)
     if output is Format.TABLE:
@@ -47,6 +47,8 @@ def doctor(
     else:
         print_data(findings, output)
     ill = [finding.check for finding in findings if finding.health == "fail"]
+    if ill and len(findings) == 1:
+        raise Unreachable(f"{findings[0].check}: nothing else can be checked")
     if ill:
         raise Failed(f"to be mended: {', '.join(ill)}")
 
