@@ -25,10 +25,11 @@ from tests.tritonctl import tritonctl
 from triton_operator.cli.bench import percentile
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.inputs.declared import Model as Declared
-from triton_operator.cli.inputs.declared import Tensor, fits
+from triton_operator.cli.inputs.declared import Tensor
 from triton_operator.cli.inputs.drawn import draw
 from triton_operator.cli.load import run
 from triton_operator.cli.wire import raw
+from triton_operator.sdk.interface import fits
 from triton_operator.sdk.tensors import DATA_TYPES
 
 SERVERS = {"http": http_server, "grpc": grpc_server}

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from triton_operator.cli.failures import Misused
-from triton_operator.cli.inputs.declared import Model, Tensor, fits
+from triton_operator.cli.inputs.declared import Model, Tensor
 from triton_operator.cli.inputs.given import Kind, kind_of, read_given
 from triton_operator.cli.inputs.pictures import layout_of
 from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.interface import fits
 from triton_operator.sdk.tensors import DATA_TYPES, Array
 
 DIGITS = Model("digits", (Tensor("INPUT__0", "FP32", (-1, 1, 28, 28)),))

@@ -55,10 +55,12 @@ def column_names(named: str, files: Sequence[Path], values: int) -> tuple[str, .
         return names
     if len(files) != 1 or files[0].suffix.lower() not in {".csv", ".tsv"}:
         return ()
+    from triton_operator.cli.inputs.tables import all_numbers, delimiter
+
     first = files[0].read_text(encoding="utf-8-sig").lstrip().partition("\n")[0]
-    mark = next((mark for mark in (",", ";", "\t") if mark in first), ",")
-    heads = [cell.strip() for cell in next(csv.reader(io.StringIO(first), delimiter=mark, skipinitialspace=True), [])]
-    return tuple(heads) if len(heads) == values and not all(map(_is_number, heads)) else ()
+    cells = csv.reader(io.StringIO(first), delimiter=delimiter(first), skipinitialspace=True)
+    heads = [cell.strip() for cell in next(cells, [])]
+    return tuple(heads) if len(heads) == values and not all_numbers(heads) else ()
 
 
 def read_target(given: str) -> int | tuple[int, ...] | str | None:
@@ -74,12 +76,13 @@ def read_target(given: str) -> int | tuple[int, ...] | str | None:
 
 def model_of_file(path: Path) -> Model:
     """What a TorchScript file takes, by the signature in it; raises Misused."""
-    from triton_operator.cli.inputs.declared import FREE, Model, Tensor
+    from triton_operator.cli.inputs.declared import Model, Tensor
+    from triton_operator.triton.signature import ANY
 
     signature = _signature(path)
     if signature is None:
         raise Misused(f"--model-file {path}: has no signature; give a whole request as JSON: --input request.json")
-    batch = (FREE,) if signature.max_batch_size else ()
+    batch = (ANY,) if signature.max_batch_size else ()
     tensors = (
         Tensor(each.name, "BYTES" if each.data_type == "STRING" else each.data_type, (*batch, *each.dims))
         for each in signature.inputs
@@ -103,11 +106,3 @@ def _signature(path: Path) -> Signature | None:
         return read_signature(path)
     except (ArchiveError, OSError) as error:
         raise Misused(f"--model-file {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

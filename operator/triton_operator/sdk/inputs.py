@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from triton_operator.sdk.errors import RequestInvalid
-from triton_operator.sdk.interface import ModelInterface, TensorInterface
+from triton_operator.sdk.interface import ModelInterface, TensorInterface, fits
 from triton_operator.sdk.tensors import Array, data_type
 from triton_operator.sdk.values import to_array
 from triton_operator.triton.signature import ANY
@@ -62,10 +62,10 @@ def _only_input(interface: ModelInterface) -> str:
 def _input(value: Any, wanted: TensorInterface, interface: ModelInterface, *, cast: bool) -> Array:
     place = _place(wanted.name)
     array = to_array(value, wanted, place, cast=cast)
-    if _matches(array.shape, wanted.shape):
+    if fits(array.shape, wanted.shape):
         return array
     row = wanted.shape[1:]
-    if interface.takes_rows and _matches(array.shape, row):
+    if interface.takes_rows and fits(array.shape, row):
         return array[None]
     if isinstance(value, str | bytes | int | float) and all(size in {ANY, 1} for size in wanted.shape):
         return array.reshape([1] * len(wanted.shape))
@@ -74,10 +74,6 @@ def _input(value: Any, wanted: TensorInterface, interface: ModelInterface, *, ca
     given = str(list(array.shape)).replace(" ", "")
     hint = f" (or one row, {str(list(row)).replace(' ', '')})" if interface.takes_rows else ""
     raise RequestInvalid(place, f"wanted {wanted.shown}{hint}, given {given}")
-
-
-def _matches(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return len(shape) == len(wanted) and all(want in {ANY, have} for have, want in zip(shape, wanted, strict=True))
 
 
 def _check_rows(arrays: Mapping[str, Array], interface: ModelInterface) -> None:

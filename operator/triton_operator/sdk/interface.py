@@ -11,6 +11,7 @@ own refusal of too large a batch tells it later.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -71,6 +72,11 @@ class _Input(msgspec.Struct):
 class _Config(msgspec.Struct):
     max_batch_size: int = 0
     input: tuple[_Input, ...] = ()
+
+
+def fits(shape: Sequence[int], declared: Sequence[int]) -> bool:
+    """Whether a shape is one of those that are declared."""
+    return len(shape) == len(declared) and all(want in {ANY, size} for size, want in zip(shape, declared, strict=True))
 
 
 def read_interface(metadata: dict[str, Any], config: dict[str, Any] | None) -> ModelInterface:

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from triton_operator.cli.failures import Misused
-from triton_operator.sdk.interface import ModelInterface
+from triton_operator.sdk.interface import ModelInterface, fits
 from triton_operator.sdk.tensors import DATA_TYPES, Array
-
-FREE = -1
-"""A dimension of any size."""
+from triton_operator.triton.signature import ANY
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Tensor:
     @property
     def batched(self) -> bool:
         """Whether the first dimension counts rows."""
-        return self.shape[:1] == (FREE,)
+        return self.shape[:1] == (ANY,)
 
     @property
     def row(self) -> tuple[int, ...]:
@@ -41,7 +39,7 @@ class Tensor:
     @property
     def values(self) -> int | None:
         """How many values a row has; None where the model leaves it open."""
-        return None if FREE in self.row else math.prod(self.row)
+        return None if ANY in self.row else math.prod(self.row)
 
     @property
     def numbers(self) -> bool:
@@ -96,14 +94,9 @@ def fit(array: Array, tensor: Tensor, source: str) -> Array:
             return array.reshape(shape)
     for rows in ((1,), array.shape[:1]) if tensor.batched else ((),):
         wanted = (*rows, *tensor.row)
-        if FREE not in wanted and array.size == math.prod(wanted) and _without_ones(array) == _ones_left_out(wanted):
+        if ANY not in wanted and array.size == math.prod(wanted) and _without_ones(array) == _ones_left_out(wanted):
             return array.reshape(wanted)
     raise Misused(f"{source}: has shape {list(array.shape)}, and the model takes {tensor.shown}")
-
-
-def fits(shape: Sequence[int], declared: Sequence[int]) -> bool:
-    """Whether a shape is one of those that are declared."""
-    return len(shape) == len(declared) and all(want in {FREE, size} for size, want in zip(shape, declared, strict=True))
 
 
 def numpy_type(tensor: Tensor, source: str) -> type[np.generic]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from triton_operator.cli.failures import Misused
-from triton_operator.cli.inputs.declared import FREE, Model, Tensor, numpy_type
+from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type
 from triton_operator.sdk.tensors import Array
+from triton_operator.triton.signature import ANY
 
 _TEXTS = ("我爱你", "what a waste of time", "not bad at all", "这部电影不好看")
 _HIGHEST = 10
@@ -28,7 +29,7 @@ def draw(model: Model, rows: int, *, seed: int = 0) -> dict[str, Array]:
 
 def _array(tensor: Tensor, rows: int, random: np.random.Generator) -> Array:
     kind = numpy_type(tensor, f"made-up inputs for {tensor.name}")
-    sizes = [1 if size == FREE else size for size in tensor.row]
+    sizes = [1 if size == ANY else size for size in tensor.row]
     shape = [rows, *sizes] if tensor.batched else sizes
     if tensor.datatype == "BYTES":
         return random.choice(np.array(_TEXTS, dtype=np.object_), size=shape)

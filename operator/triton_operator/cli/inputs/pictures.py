@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from triton_operator.cli.failures import Misused
-from triton_operator.cli.inputs.declared import FREE, Model, Tensor, numpy_type, stack
+from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type, stack
 from triton_operator.sdk.tensors import Array
+from triton_operator.triton.signature import ANY
 
 CHANNELS = {1: "L", 3: "RGB"}
 """Pillow's mode by the number of channels."""
@@ -25,7 +26,7 @@ MOST_PIXELS = 64_000_000
 
 
 class Layout(NamedTuple):
-    """How a row holds a picture: its size (FREE for the picture's own), channels, and where they stand."""
+    """How a row holds a picture: its size (ANY for the picture's own), channels, and where they stand."""
 
     height: int
     width: int
@@ -84,8 +85,8 @@ def _row(picture: Image.Image, layout: Layout, tensor: Tensor, name: str, *, inv
         raise Misused(f"{name}: pictures become floating-point numbers or UINT8, and the model takes {tensor.shown}")
     grey = picture.convert(CHANNELS[layout.channels])
     size = (
-        grey.width if layout.width == FREE else layout.width,
-        grey.height if layout.height == FREE else layout.height,
+        grey.width if layout.width == ANY else layout.width,
+        grey.height if layout.height == ANY else layout.height,
     )
     pixels: Array = np.asarray(grey if grey.size == size else grey.resize(size, Image.Resampling.BICUBIC))
     if invert:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from triton_operator.cli.failures import Misused
-from triton_operator.cli.inputs.declared import FREE, Model, Tensor, numpy_type, stack
+from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type, stack
 from triton_operator.cli.inputs.texts import decoded
 from triton_operator.sdk.tensors import Array
+from triton_operator.triton.signature import ANY
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -24,7 +25,7 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 def read_table(content: bytes, model: Model, source: str) -> dict[str, Array]:
     """The table as the model's inputs; raises Misused that names line and column."""
     lines = _lines(decoded(content, source), source)
-    heads = None if _all_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
+    heads = None if all_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
     rows = lines if heads is None else lines[1:]
     if not rows:
         raise Misused(f"{source}: has a line of names and no row")
@@ -45,13 +46,18 @@ def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers."""
     if not text.strip():
         raise Misused(f"{source}: is empty")
-    first = text.lstrip().splitlines()[0]
-    mark = next((mark for mark in (",", ";", "\t") if mark in first), ",")
-    reader = csv.reader(io.StringIO(text), delimiter=mark, strict=True, skipinitialspace=True)
+    reader = csv.reader(
+        io.StringIO(text), delimiter=delimiter(text.lstrip().splitlines()[0]), strict=True, skipinitialspace=True
+    )
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise Misused(f"{source}: line {reader.line_num}: is not CSV: {error}") from error
+
+
+def delimiter(first: str) -> str:
+    """What parts the cells, by the first line."""
+    return next((mark for mark in (",", ";", "\t") if mark in first), ",")
 
 
 def _columns(heads: list[str] | None, width: int, model: Model, source: str) -> list[tuple[Tensor, Sequence[int]]]:
@@ -72,9 +78,9 @@ def _columns(heads: list[str] | None, width: int, model: Model, source: str) -> 
 
 def _row(cells: list[str], columns: Sequence[int], tensor: Tensor, titles: list[str], place: str) -> Array:
     values = [_value(cells[at].strip(), tensor, f"{place}, column {titles[at]}") for at in columns]
-    wanted = [len(values) if size == FREE and len(tensor.row) == 1 else size for size in tensor.row]
+    wanted = [len(values) if size == ANY and len(tensor.row) == 1 else size for size in tensor.row]
     array = np.array(values, dtype=numpy_type(tensor, place))
-    if FREE in wanted or array.size != np.prod(wanted, dtype=int):
+    if ANY in wanted or array.size != np.prod(wanted, dtype=int):
         raise Misused(f"{place}: {len(values)} columns do not make {tensor.shown}; send JSON")
     return array.reshape(wanted)
 
@@ -98,7 +104,8 @@ def _value(cell: str, tensor: Tensor, place: str) -> Any:
     return whole
 
 
-def _all_numbers(cells: list[str]) -> bool:
+def all_numbers(cells: list[str]) -> bool:
+    """Whether a line is no line of names."""
     try:
         return bool([float(cell) for cell in cells])
     except ValueError:

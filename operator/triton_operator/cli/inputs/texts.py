@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from triton_operator.cli.failures import Misused
-from triton_operator.cli.inputs.declared import FREE, Model, stack
+from triton_operator.cli.inputs.declared import Model, stack
 from triton_operator.sdk.tensors import Array
+from triton_operator.triton.signature import ANY
 
 
 def read_texts(texts: Sequence[str], model: Model, source: str) -> dict[str, Array]:
@@ -22,9 +23,7 @@ def read_texts(texts: Sequence[str], model: Model, source: str) -> dict[str, Arr
             "tokenizer, name that one with --model"
         )
     candidates = [
-        tensor
-        for tensor in model.inputs
-        if tensor.datatype == "BYTES" and all(size in {1, FREE} for size in tensor.row)
+        tensor for tensor in model.inputs if tensor.datatype == "BYTES" and all(size in {1, ANY} for size in tensor.row)
     ]
     tensor = model.only(candidates, "a text", source)
     rows = [np.full([1] * len(tensor.row), text, dtype=np.object_) for text in texts]
