@@ -55,8 +55,7 @@ def open_model(path: Path) -> Ask:
         from triton_operator.export.aotinductor import Package
 
         return Package(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         frozen = torch.jit.freeze(load(path).eval())
         graph = str(frozen.inlined_graph)
         convolves = "aten::conv" in graph or "aten::_conv" in graph

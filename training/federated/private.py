@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from opacus import PrivacyEngine
@@ -33,7 +31,8 @@ class PrivateLearner:
         torch.set_num_threads(1)
         rows = TensorDataset(torch.from_numpy(part.inputs), torch.from_numpy(part.targets))
         module = recipe.build().train()
-        with _quiet():
+        # What Opacus and torch say about their own insides.
+        with warnings.catch_warnings(action="ignore"):
             self._engine = PrivacyEngine(accountant="rdp")
             options = {
                 "module": module,
@@ -59,7 +58,7 @@ class PrivateLearner:
         """Train from the given weights for the local epochs and return the weights it ends with."""
         load(self._module, arrays, scale)
         self._module.train()
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):
             for _ in range(self._settings.local_epochs):
                 for inputs, targets in self._loader:
                     self._optimizer.zero_grad()
@@ -69,13 +68,5 @@ class PrivateLearner:
 
     def epsilon(self) -> float:
         """Return what has been spent so far; it depends on counts and settings, not on any row's values."""
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):
             return float(self._engine.get_epsilon(self._delta))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what Opacus and torch say about their own insides."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -12,8 +12,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def _record(module: nn.Module, questions: Sequence[Sequence[Value]], contract: C
         example = [torch.cat([each, each]) for each in example]
     shapes = [_dynamic(index, [question[index] for question in questions], contract) for index in range(len(example))]
     try:
-        with _advice_kept_back(), torch.no_grad():
+        with warnings.catch_warnings(action="ignore"), torch.no_grad():
             return torch.export.export(module, tuple(example), dynamic_shapes=tuple(shapes))
     except Exception as error:
         raise ExportError(f"torch.export cannot record the module: {sentence(error)}") from error
@@ -130,16 +129,9 @@ def _dynamic(index: int, values: Sequence[Value], contract: Contract) -> dict[in
 
 def _compile(program: Any, path: Path) -> Path:
     try:
-        with _advice_kept_back():
+        # Warnings of torch about itself say nothing of the user's module.
+        with warnings.catch_warnings(action="ignore"):
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))  # noqa: SLF001 - its public name.
     except Exception as error:
         raise ExportError(f"AOTInductor cannot compile the module: {sentence(error)}") from error
     return path
-
-
-@contextmanager
-def _advice_kept_back() -> Iterator[None]:
-    """Warnings of torch about itself, which say nothing of the user's module."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -7,8 +7,6 @@ AOTInductor is to compile.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -60,7 +58,8 @@ def quantize_for_aotinductor(module: nn.Module) -> None:
         from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
     except ModuleNotFoundError as error:
         raise ExportError(f"int8 for AOTInductor needs {error.name}: pip install '.[compress]'") from error
-    with _known_advice():
+    # The advice to move to torchao, and torch's warnings about its own storages.
+    with warnings.catch_warnings(action="ignore"):
         quantize_(module, Int8DynamicActivationInt8WeightConfig())
 
 
@@ -69,17 +68,9 @@ def _dynamic(module: nn.Module, layers: set[type[nn.Module]], dtype: torch.dtype
         raise ExportError(
             "this build of torch has no engine that computes with smaller weights (fbgemm, onednn, qnnpack)"
         )
-    with _known_advice():
+    with warnings.catch_warnings(action="ignore"):
         quantized: nn.Module = quantize_dynamic(module, layers, dtype=dtype)  # type: ignore[no-untyped-call]
     return quantized
-
-
-@contextmanager
-def _known_advice() -> Iterator[None]:
-    """Silence the advice to move to torchao, and torch's warnings about its own storages."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 class HalfLinear(nn.Module):
