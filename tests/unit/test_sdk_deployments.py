@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,22 @@ async def test_a_stalled_deployment_ends_the_wait_with_its_reason(server: FakeAp
     assert (failure.value.reason, failure.value.stalled) == ("ModelLoadFailed", True)
 
 
+def test_the_end_of_the_wait_ends_the_watch() -> None:
+    """At once: what failed is held by its traceback, and held with it a connection would be open as long."""
+    ended = []
+
+    def changes() -> Generator[dict[str, Any]]:
+        try:
+            yield STALLED
+        finally:
+            ended.append("the watch")
+
+    with pytest.raises(NotReady) as failure:
+        wait_until_ready(changes(), 20)
+    assert failure.value.stalled
+    assert ended == ["the watch"]
+
+
 async def test_the_end_of_the_time_tells_the_last_reason(server: FakeApiServer, client: AsyncClient) -> None:
     """And that it may still come."""
     await server.put(DIGITS, ROLLING_OUT)
@@ -242,7 +258,7 @@ def test_only_an_answer_about_the_latest_change_counts() -> None:
 def test_no_look_is_no_answer() -> None:
     """The time may be over before it began."""
     with pytest.raises(NotReady, match="no time"):
-        wait_until_ready([], 0)
+        wait_until_ready(Deployments().follow("digits", "models", seconds=0), 0)
 
 
 class Answer(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -133,11 +134,12 @@ def print_list(found: Sequence[Summary], output: Format, *, with_namespace: bool
 def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) -> Object:
     """Follow the deployment until it is Ready or the time is over; each new reason is a line on standard error."""
     said = None
-    for deployment in cluster.follow(name, namespace, seconds=seconds):
-        ready, *why = verdict(deployment)
-        if ready:
-            return deployment
-        if why != said:
-            typer.echo(": ".join(part for part in why if part), err=True)
-            said = why
+    with closing(cluster.follow(name, namespace, seconds=seconds)) as changes:
+        for deployment in changes:
+            ready, *why = verdict(deployment)
+            if ready:
+                return deployment
+            if why != said:
+                typer.echo(": ".join(part for part in why if part), err=True)
+                said = why
     return cluster.deployment(name, namespace)

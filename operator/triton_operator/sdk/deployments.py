@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,7 +109,9 @@ class Deployments:
             )
         )  # fmt: skip
 
-    def follow(self, name: str, namespace: str = "", *, seconds: float, stop: Stop | None = None) -> Iterator[Manifest]:
+    def follow(
+        self, name: str, namespace: str = "", *, seconds: float, stop: Stop | None = None
+    ) -> Generator[Manifest]:
         """Yield the object now and after every change, for at most so many seconds; raises NotFound when it goes."""
         stop = stop or Stop()
         end = time.monotonic() + seconds
@@ -125,7 +127,7 @@ class Deployments:
             stop.pause(max(0.0, min(pause, end - time.monotonic())))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _watch(self, metadata: Manifest, seconds: float, stop: Stop) -> Iterator[Manifest]:
+    def _watch(self, metadata: Manifest, seconds: float, stop: Stop) -> Generator[Manifest]:
         """One watch from what was read; it ends when its time is over, or when the server ends it."""
         import urllib3.exceptions
         from kubernetes.client.exceptions import ApiException

@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ class Kubectl:
         items: list[Object] = self._json("get", "pods", "-l", selector, *_in(namespace))["items"]
         return items
 
-    def follow(self, name: str, namespace: str = "", *, seconds: float) -> Iterator[Object]:
+    def follow(self, name: str, namespace: str = "", *, seconds: float) -> Generator[Object]:
         """Yield the ModelDeployment now and after every change, for at most so many seconds.
 
         Where watching is not allowed or breaks off at once, it is read again, at ever longer intervals.
@@ -81,7 +81,7 @@ class Kubectl:
             time.sleep(max(0.0, min(pause, end - time.monotonic())))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _watch(self, name: str, namespace: str, seconds: float) -> Iterator[Object]:
+    def _watch(self, name: str, namespace: str, seconds: float) -> Generator[Object]:
         """One watch; it ends when its time is over, or earlier when the API server closes it."""
         timeout = f"--request-timeout={max(1, round(seconds))}s"
         command = self.command("get", _RESOURCE, name, *_in(namespace), "--watch", "-o", "json", timeout)
@@ -134,7 +134,7 @@ def explain(stderr: str) -> SdkError:
     return SdkError(f"kubectl: {said}")
 
 
-def _documents(process: subprocess.Popen[str]) -> Iterator[Object]:
+def _documents(process: subprocess.Popen[str]) -> Generator[Object]:
     """Split kubectl's stream of indented JSON objects: each ends with a brace in the first column."""
     text = ""
     for line in process.stdout or ():

@@ -6,7 +6,8 @@ The clients and `tritonctl deploy` call it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any
 
 from triton_operator.sdk.errors import NotReady
@@ -17,19 +18,23 @@ Progress = Callable[[DeploymentStatus], None]
 
 
 def wait_until_ready(
-    changes: Iterable[dict[str, Any]], seconds: float, on_progress: Progress | None = None
+    changes: Generator[dict[str, Any]], seconds: float, on_progress: Progress | None = None
 ) -> DeploymentStatus:
-    """Return the first status that is Ready; raises NotReady when it is stalled, or when the changes end."""
+    """Return the first status that is Ready; raises NotReady when it is stalled, or when the changes end.
+
+    The changes are closed at the end, and with them their connection: a traceback would keep it open.
+    """
     last: DeploymentStatus | None = None
-    for deployment in changes:
-        found = judge(deployment)
-        if on_progress and (last is None or (found.reason, found.message) != (last.reason, last.message)):
-            on_progress(found)
-        if found.ready:
-            return found
-        if found.stalled:
-            raise NotReady(_name(found), found.reason, found.message, stalled=True)
-        last = found
+    with closing(changes):
+        for deployment in changes:
+            found = judge(deployment)
+            if on_progress and (last is None or (found.reason, found.message) != (last.reason, last.message)):
+                on_progress(found)
+            if found.ready:
+                return found
+            if found.stalled:
+                raise NotReady(_name(found), found.reason, found.message, stalled=True)
+            last = found
     if last is None:
         raise NotReady("the deployment", "NotRead", "there was no time to look", stalled=False)
     raise NotReady(f"{_name(last)} after {seconds:g} s", last.reason, last.message, stalled=False)
