@@ -7,12 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from training import digits_data
-from training.augment import shift
-from training.losses import cross_entropy
-from training.recipe import Plan, Recipe
-from training.scores import Metric, accuracy, macro_f1
-from triton_operator.triton.signature import Tensor
+from training import digits
 
 
 class SmallDigitsNetwork(nn.Module):
@@ -34,24 +29,14 @@ class SmallDigitsNetwork(nn.Module):
         return torch.softmax(logits, dim=1)
 
 
-SMALL = Recipe(
+SMALL = replace(
+    digits.RECIPE,  # The same pictures, judged alike.
     name="digits_small",
     title="Handwritten digits by a small network with one convolution",
     architecture="28x28 -> conv 32 3x3, ReLU, max-pool 2 -> dense 10, softmax",
-    preprocess=digits_data.load,
     build=SmallDigitsNetwork,
-    loss=cross_entropy,
-    plan=Plan(seed=1, epochs=20, batch_size=32, optimizer="Adam", learning_rate=0.002, schedule="cosine"),
-    metrics=(
-        Metric("accuracy", accuracy, better="higher", required=0.97, tolerance=0.01),
-        Metric("f1", macro_f1, better="higher", required=0.97, tolerance=0.01),
-    ),
-    inputs=(Tensor("INPUT__0", "FP32", (1, digits_data.SIDE, digits_data.SIDE)),),
-    outputs=(Tensor("OUTPUT__0", "FP32", (10,)),),
-    max_batch_size=64,
-    classes=digits_data.CLASSES,
-    augment=shift,
-    augmentation="each picture moved by up to 2 pixels",
+    plan=replace(digits.RECIPE.plan, epochs=20, learning_rate=0.002),
+    slow=False,
 )
 
 DENSE = replace(
