@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+from collections.abc import Iterator
+
+import pytest
 
 
 def pytest_configure() -> None:
@@ -11,3 +15,10 @@ def pytest_configure() -> None:
     An ignored signal stays ignored in every child, so `tritonctl logs -f` would never end there.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks_are_told_where_they_are() -> Iterator[None]:
+    """Collect garbage after each module: a socket or file left open fails its own module, not a later one by chance."""
+    yield
+    gc.collect()
