@@ -61,6 +61,7 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
         os.close(held)
         assert self.process.stdout
@@ -81,8 +82,11 @@ class Container:
     def wait_until_watched(self) -> None:
         """Wait until the entrypoint has an open descriptor of the model process."""
         descriptors = Path(f"/proc/{self.process.pid}/fdinfo")
-        while not any(f"Pid:\t{self.model}\n" in entry.read_text() for entry in descriptors.iterdir()):
-            os.sched_yield()
+        watched = False
+        while not watched:
+            for entry in descriptors.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # One of /proc's files, closed between the two looks.
+                    watched |= f"Pid:\t{self.model}\n" in entry.read_text()
 
 
 Start = Callable[[str, str], Container]
@@ -99,10 +103,9 @@ def container(tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for each in started:
-        for pid in (each.process.pid, each.model):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        each.process.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(each.process.pid, signal.SIGKILL)
+        each.process.communicate(timeout=20)
         if each.leash >= 0:
             os.close(each.leash)
 
