@@ -10,11 +10,13 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach programs under test: a shell starts what runs in its background with SIGINT ignored.
+    """Let Ctrl-C and a closed terminal reach programs under test: what is ignored here stays ignored in every child.
 
-    An ignored signal stays ignored in every child, so `tritonctl logs -f` would never end there.
+    A shell ignores SIGINT for what runs in its background, `nohup` SIGHUP, which this process goes on to outlive.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- where the server's regions are
 FIRST_START_SECONDS = 600
@@ -54,9 +55,8 @@ class User:
                 said = _until(process.stdout.fileno(), "  curl ")
                 yield Serving(process, said, time.monotonic() - began)
             finally:
-                with suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGINT)
-                process.communicate(timeout=60)
+                process.send_signal(signal.SIGINT)
+                _end(process)
 
     @contextmanager
     def at_terminal(self, *arguments: object) -> Iterator[Terminal]:
@@ -72,7 +72,7 @@ class User:
                 yield terminal
             finally:
                 terminal.close()
-                process.wait(60)
+                _end(process)
 
 
 class Terminal:
@@ -94,12 +94,11 @@ class Terminal:
         os.write(self._descriptor, keys)
         return self.process.wait(60)
 
-    def close(self) -> int:
-        """Close the window, if it is open; the exit status of the command."""
+    def close(self) -> None:
+        """Close the window, if it is open."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
-        return self.process.wait(60)
 
 
 _OWN_TERMINAL = """
@@ -162,6 +161,15 @@ def _words(place: Path) -> str:
     with suppress(OSError):
         return place.read_bytes().decode(errors="replace").replace("\0", " ")
     return ""  # It has ended meanwhile.
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """Wait for the end of a command that was told to; one that does not is killed, or the tests would never end."""
+    try:
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
 
 
 def _until(descriptor: int, mark: str) -> str:
