@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from triton_operator.local.errors import LocalError, Unsuited
+from triton_operator.local.interruptions import running
 from triton_operator.local.pythons import Python
 
 _PLATFORMS = ("manylinux_2_35", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
@@ -61,16 +60,8 @@ def install_command(installer: Installer, python: Python, lock: Path, target: Pa
 def install(installer: Installer, python: Python, lock: Path, target: Path) -> None:
     """Fetch and unpack; ends the installer with all it started when it is interrupted. Raises LocalError."""
     command = install_command(installer, python, lock, target)
-    environment = _environment(installer)
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        try:
-            said, _ = process.communicate()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
+    with running(command, _environment(installer)) as process:
+        said, _ = process.communicate()
     if process.returncode:
         raise LocalError(
             f"the packages of Triton cannot be installed; {Path(command[0]).name} said:\n{said.strip()[-1500:]}"
