@@ -135,7 +135,9 @@ def test_a_url_may_carry_its_scheme() -> None:
         strip_scheme("https://localhost:8443")
 
 
-@pytest.mark.parametrize("url", ["localhost:http", "http://localhost:", "localhost:70000", "[::1]"])
+@pytest.mark.parametrize(
+    "url", ["localhost:http", "http://localhost:", "localhost:70000", "[::1]", "http://", "\n", "local host:1", "ü:1"]
+)
 def test_a_url_without_a_port_where_one_is_expected_is_refused_before_anything_is_asked(url: str) -> None:
     with pytest.raises(RequestInvalid, match="HOST:PORT"):
         strip_scheme(url)

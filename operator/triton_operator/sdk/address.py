@@ -85,6 +85,8 @@ def strip_scheme(url: str) -> str:
     if separator and scheme not in {"http", "grpc"}:
         raise Unreachable(f"{url}: only http:// and grpc:// can be used here, not {scheme}://")
     target = rest.rstrip("/")
+    if not (target and target.isascii() and target.isprintable()) or set(target) & set(" @?#"):
+        raise RequestInvalid("url", f"{url!r} is no address: HOST:PORT, such as 127.0.0.1:8000")
     port = target.partition("/")[0].rpartition(":")[2]
     if ":" in target and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
         raise RequestInvalid("url", f"{url!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000")
