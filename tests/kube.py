@@ -69,6 +69,17 @@ class Kube:
         """Kubectl delete; gone already is fine."""
         self.run("delete", kind, name, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
+    def delete_namespace(self) -> None:
+        """Delete the namespace, and wait until it is gone.
+
+        What runs in it goes first, and at once: nobody sends requests any more for which a pod would wait. Of pods that
+        it finds the namespace controller waits half as long as they may take to end, before it looks again.
+        """
+        self.run("delete", "modeldeployments", "--all")
+        for _ in range(2):  # A ReplicaSet that is not yet gone may have made others.
+            self.run("delete", "pods", "--all", "--grace-period=1")
+        self.run("delete", "namespace", self.namespace, namespaced=False)
+
     def wait(self, look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
         """The first true answer of `look`; fails after `seconds` saying what was waited for."""
         deadline = time.monotonic() + seconds

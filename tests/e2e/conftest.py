@@ -79,7 +79,7 @@ def kube(
     found = in_namespace(name)
     make_namespace(node, name)
     yield found
-    found.run("delete", "namespace", name, "--wait=true", namespaced=False)
+    found.delete_namespace()
 
 
 @pytest.fixture(scope="session")

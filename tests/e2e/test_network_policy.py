@@ -32,7 +32,7 @@ def namespaces(node: Cluster, kube: Kube, images: dict[str, Image]) -> Iterator[
     yield found
     for who, client in found.items():
         if who != "same":
-            client.run("delete", "namespace", client.namespace, "--wait=true", namespaced=False)
+            client.delete_namespace()
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def kube(node: Cluster, operator: str, in_namespace: Callable[[str], Kube]) -> I
     found = in_namespace(NAMESPACE)
     make_namespace(node, NAMESPACE)
     yield found
-    found.run("delete", "namespace", NAMESPACE, "--wait=true", namespaced=False)
+    found.delete_namespace()
 
 
 @pytest.fixture(scope="package")
