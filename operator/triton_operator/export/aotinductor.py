@@ -28,6 +28,9 @@ from triton_operator.export.naming import check_model_name
 from triton_operator.export.questions import Contract, agree, sentence
 from triton_operator.export.tensors import Value
 
+_OPTIONS = {"cpp.dynamic_threads": True}
+"""As many threads as its server gives a model: else the compiler's own number may be fixed in the file."""
+
 _SMALLEST = 2
 """Rows of the example that is recorded: torch.export takes a size of 1 for one that never changes."""
 
@@ -123,7 +126,8 @@ def _dynamic(index: int, values: Sequence[Value], contract: Contract) -> dict[in
         if len({each.shape[at] for each in tensors}) > 1
     }
     if contract.max_batch_size:
-        open_sizes[0] = torch.export.Dim("batch", min=1, max=max(_SMALLEST, contract.max_batch_size))
+        # One row more than will come: an example that fills the range is compiled for that size alone (torch 2.15).
+        open_sizes[0] = torch.export.Dim("batch", min=1, max=max(_SMALLEST, contract.max_batch_size) + 1)
     return open_sizes
 
 
@@ -131,7 +135,9 @@ def _compile(program: Any, path: Path) -> Path:
     try:
         # Warnings of torch about itself say nothing of the user's module.
         with warnings.catch_warnings(action="ignore"):
-            torch._inductor.aoti_compile_and_package(program, package_path=str(path))  # noqa: SLF001 - its public name.
+            torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its public name.
+                program, package_path=str(path), inductor_configs=_OPTIONS
+            )
     except Exception as error:
         raise ExportError(f"AOTInductor cannot compile the module: {sentence(error)}") from error
     return path
