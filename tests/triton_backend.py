@@ -21,7 +21,7 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 BACKEND = Path(__file__).parents[1] / "operator" / "triton_operator" / "cpu_server" / "backend"
-MODULES = ("interface", "torchscript_file", "tensors", "batching", "warmup", "model")
+MODULES = ("interface", "archive", "torchscript_file", "aotinductor_file", "tensors", "batching", "warmup", "model")
 
 
 class Tensor:

@@ -7,20 +7,32 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.triton_backend import Tensor as Sent
+from tests.triton_backend import ask, load, put, serve
 from tests.tritonctl import tritonctl
 from triton_operator.export import ExportError, export_aotinductor
 from triton_operator.export.aotinductor import Package, row_major
+from triton_operator.export.folder import Exported
 from triton_operator.triton.config_text import parse
 from triton_operator.triton.signature import Signature, Tensor
 from triton_operator.triton.torchscript import Content, read_content, read_signature
 
 pytestmark = pytest.mark.training
 
+backend = load()["model"]
+CONFIG: dict[str, Any] = {
+    "name": "gate",
+    "backend": "aotinductor",
+    "max_batch_size": 8,
+    "input": [put("INPUT__0", "FP32", 3), put("INPUT__1", "BOOL", 1)],
+    "output": [put("OUTPUT__0", "FP32", 2), put("OUTPUT__1", "FP32")],
+}
 ROWS = torch.arange(6, dtype=torch.float32).reshape(2, 3)
 
 
@@ -36,17 +48,20 @@ class Gate(nn.Module):
         return out, out.sum(1)
 
 
-def test_a_package_is_a_whole_model(tmp_path: Path) -> None:
-    """Compiled once, for a minute; where there is no compiler that is said instead, and nothing is written."""
-    module = Gate()
-    inputs = (ROWS, torch.tensor([[True], [False]]))
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gate, Exported]:
+    """Compiled once, which takes a quarter of a minute."""
     if shutil.which("g++") is None or importlib.util.find_spec("setuptools") is None:
-        with pytest.raises(ExportError, match=r"needs a C\+\+ compiler|needs setuptools"):
-            export_aotinductor(module, inputs, tmp_path, name="gate", max_batch_size=8)
-        assert list(tmp_path.iterdir()) == []
-        return
-    exported = export_aotinductor(module, inputs, tmp_path, name="gate", max_batch_size=8, with_config=True)
-    assert exported.path == tmp_path / "gate" / "1" / "model.pt2"
+        pytest.skip("compiling a model needs g++ and setuptools, and one of them is not here")
+    module, inputs = Gate().eval(), (ROWS, torch.tensor([[True], [False]]))
+    folder = tmp_path_factory.mktemp("repository")
+    return module, export_aotinductor(module, inputs, folder, name="gate", max_batch_size=8, with_config=True)
+
+
+def test_a_package_is_a_whole_model(gate: tuple[Gate, Exported]) -> None:
+    module, exported = gate
+    folder = exported.path.parents[1]
+    assert exported.path == folder / "1" / "model.pt2"
     expected = Signature(
         (Tensor("INPUT__0", "FP32", (3,)), Tensor("INPUT__1", "BOOL", (1,))),
         (Tensor("OUTPUT__0", "FP32", (2,)), Tensor("OUTPUT__1", "FP32", ())),
@@ -63,8 +78,36 @@ def test_a_package_is_a_whole_model(tmp_path: Path) -> None:
     answer = Package(exported.path)(rows, kept)
     assert isinstance(answer, tuple)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(answer, module(rows, kept), strict=True))
-    assert parse((tmp_path / "gate" / "config.pbtxt").read_text())["platform"] == ["torch_aoti"]
-    assert "AOTInductor in `1/model.pt2`" in (tmp_path / "gate" / "README.md").read_text()
+    assert parse((folder / "config.pbtxt").read_text())["platform"] == ["torch_aoti"]
+    assert "AOTInductor in `1/model.pt2`" in (folder / "README.md").read_text()
+
+
+def test_the_backend_for_cpus_answers_as_the_module_itself(gate: tuple[Gate, Exported]) -> None:
+    """Two callers' requests as one batch, one of a single row."""
+    module, exported = gate
+    model = serve(backend, exported.path.parents[1], CONFIG)
+    questions = [(ROWS[:1], torch.tensor([[True]])), (torch.rand(3, 3), torch.tensor([[True], [False], [True]]))]
+    answers = ask(model, *([Sent("INPUT__0", values=rows), Sent("INPUT__1", values=kept)] for rows, kept in questions))
+    for answer, question in zip(answers, questions, strict=True):
+        for name, expected in zip(("OUTPUT__0", "OUTPUT__1"), module(*question), strict=True):
+            assert answer.values(name) == pytest.approx(expected.detach().numpy(), abs=1e-5)
+
+
+def test_a_configuration_with_too_few_inputs_does_not_load(gate: tuple[Gate, Exported]) -> None:
+    config = CONFIG | {"input": CONFIG["input"][:1]}
+    with pytest.raises(Exception, match=r"declares 1 input\(s\) \(INPUT__0\), but forward\(\) of the model takes"):
+        serve(backend, gate[1].path.parents[1], config)
+
+
+def test_a_file_for_a_better_processor_does_not_load(
+    gate: tuple[Gate, Exported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first instruction that this one does not have would end the server's process."""
+    if not torch.cpu.get_capabilities().get("avx2"):
+        pytest.skip("this processor has nothing that another one may lack")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": False, "avx512_f": False})
+    with pytest.raises(Exception, match=r"compiled for a processor with avx\w+, which this one lacks"):
+        serve(backend, gate[1].path.parents[1], CONFIG)
 
 
 def test_a_tensor_is_laid_out_in_rows_whatever_torch_calls_contiguous() -> None:

@@ -13,7 +13,7 @@ from tests.triton_backend import load, save, serve
 
 modules = load()
 torchscript_file = modules["torchscript_file"]
-LoadError = torchscript_file.LoadError
+LoadError = modules["archive"].LoadError
 MODEL = torch.nn.Linear(2, 2)
 
 
@@ -68,6 +68,31 @@ def test_another_kind_of_file_is_named_as_what_it_is(path: Path, kind: str, word
         torchscript_file.load(path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("script", "is TorchScript, not compiled by AOTInductor: export it with tritonctl export"),
+        ("exported", r"is an exported program \(torch.export\), not compiled"),
+        ("weights", "is written by torch.save, not compiled"),
+        ("broken", "cannot be loaded by torch .*: Failed to find wrapper metadata"),
+        ("none", "does not exist: the version folder needs a file compiled by AOTInductor of that name"),
+    ],
+)
+def test_what_is_not_compiled_is_named_as_what_it_is(path: Path, kind: str, words: str) -> None:
+    """The loader's own message is a place in torch's sources."""
+    path = path.with_suffix(".pt2")
+    if kind == "script":
+        save(MODEL, path.parent.parent).rename(path)
+    elif kind == "broken":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model/archive_format", "pt2")
+            archive.writestr("model/data/aotinductor/model/code.wrapper.so", b"ELF")
+    else:
+        write(path, kind)
+    with pytest.raises(LoadError, match=rf"^1/model\.pt2 {words}"):
+        modules["aotinductor_file"].load(path)
+
+
 def test_a_missing_file_and_an_unreadable_one_are_told_apart(path: Path) -> None:
     """As missing data and missing permission are."""
     with pytest.raises(LoadError, match=r"^1/model\.pt does not exist"):
@@ -99,7 +124,7 @@ def test_triton_gets_the_sentence(path: Path) -> None:
 
 def test_a_long_reason_is_cut() -> None:
     """A kubelet keeps 2048 bytes of a container's last words."""
-    assert len(torchscript_file.reason_of(RuntimeError("x" * 5000))) == 300
+    assert len(modules["archive"].reason_of(RuntimeError("x" * 5000))) == 300
 
 
 def test_a_model_that_changes_itself_is_served_unfrozen(path: Path) -> None:

@@ -110,9 +110,7 @@ def _by_name(
 def _entries(config: dict[str, Any], kind: str) -> tuple[Entry, ...]:
     entries = config.get(kind) or []
     if not entries:
-        raise InterfaceError(
-            f"config.pbtxt declares no {kind}: the pytorch backend cannot guess it, so add `{kind} [...]`"
-        )
+        raise InterfaceError(f"config.pbtxt declares no {kind}: the backend cannot guess it, so add `{kind} [...]`")
     return tuple(
         Entry(
             entry["name"],

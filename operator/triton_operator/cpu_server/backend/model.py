@@ -1,9 +1,12 @@
-"""Triton's `pytorch` backend on a machine without a GPU: serves TorchScript through Triton's Python interface.
+"""Triton's `pytorch` backend on a machine without a GPU: serves models of torch through Triton's Python interface.
 
 In: requests of one model, from Triton's helper process. Out: one response for each. Triton loads this file because
 `backends/pytorch/` holds no `libtriton_pytorch.so`; the model's files are the same ones that the native backend of
 NVIDIA's images serves, and so are the rules (`interface`). One request that fails spoils no other of its batch, and
 clients get one sentence, never a Python trace.
+
+The same files are the backend `aotinductor`. In NVIDIA's images that is `pytorch` too, told by the platform
+`torch_aoti`, which a Triton before 26.03 refuses.
 """
 
 from __future__ import annotations
@@ -13,15 +16,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aotinductor_file
 import torch
 import torchscript_file
 import triton_python_backend_utils as pb
+from archive import LoadError, reason_of
 from batching import Batch
 from interface import Interface, InterfaceError, read_interface
 from tensors import TensorError, read_tensor, write_tensor
 from warmup import WarmUp
 
-_DEFAULT_FILE = "model.pt"
+_FILES = {"aotinductor": aotinductor_file}
+"""What reads the files of a backend; of any other name it is `pytorch`."""
 
 
 class TritonPythonModel:
@@ -33,15 +39,15 @@ class TritonPythonModel:
         parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
         torch.set_num_threads(_count(parameters, "INTRA_OP_THREAD_COUNT"))
         torch.set_num_interop_threads(_count(parameters, "INTER_OP_THREAD_COUNT"))
+        file = _FILES.get(config.get("backend", ""), torchscript_file)
         version = Path(args["model_repository"]) / args["model_version"]
-        path = version / (config.get("default_model_filename") or _DEFAULT_FILE)
         try:
-            module, forward = torchscript_file.load(path)
+            module, forward = file.load(version / (config.get("default_model_filename") or file.DEFAULT_NAME))
             self._interface: Interface = read_interface(config, forward)
-        except (torchscript_file.LoadError, InterfaceError) as error:
+        except (LoadError, InterfaceError) as error:
             raise pb.TritonModelException(str(error)) from None
         optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false").lower() != "true"
-        self._module = torchscript_file.prepare(module, optimized=optimized)
+        self._module = file.prepare(module, optimized=optimized)
         self._batched = int(config.get("max_batch_size", 0)) > 0
         self._warmup = WarmUp(config, args["model_version"])
         gc.collect()
@@ -109,7 +115,7 @@ def _error_response(error: Exception) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, (TensorError, InterfaceError)) else torchscript_file.reason_of(error)
+    return str(error) if isinstance(error, (TensorError, InterfaceError)) else reason_of(error)
 
 
 def _count(parameters: dict[str, str], name: str) -> int:
