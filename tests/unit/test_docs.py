@@ -199,7 +199,7 @@ def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     exec(compile(code, "guide.md", "exec"), {"network": network, "images": torch.zeros(2, 1, 28, 28)})  # noqa: S102 - that it runs is the test.
-    assert (tmp_path / "model_repository" / "digits" / "1" / "model.pt").exists()
+    assert (tmp_path / "models" / "digits" / "1" / "model.pt").exists()
 
 
 def test_the_page_about_exports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
