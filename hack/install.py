@@ -67,7 +67,7 @@ def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
     local = {
         "image": images["triton-cpu"].reference,
         "version": CPU_TRITON_VERSION,
-        "backends": ["pytorch", "python"],
+        "backends": ["pytorch", "python", "aotinductor"],
         "accelerator": "CPU",
         "default": True,
     }

@@ -321,7 +321,7 @@ async def _warmup_failed(_: Path) -> World:
 
 @_state(Reason.UNSUPPORTED_BY_IMAGE)
 async def _unsupported_by_image(_: Path) -> World:
-    small = msgspec.structs.replace(SETTINGS.images[1], backends=("pytorch", "python"))
+    small = msgspec.structs.replace(SETTINGS.images[1], backends=("pytorch", "python", "aotinductor"))
     return await _new(msgspec.structs.replace(SETTINGS, images=(small,)), models=[{"name": "digits", "format": "ONNX"}])
 
 

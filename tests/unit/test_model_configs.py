@@ -40,14 +40,14 @@ PIPELINE = {
 }
 
 
-def children(**spec: Any) -> dict[str, dict[str, Any]]:
+def children(settings: Settings = SETTINGS, **spec: Any) -> dict[str, dict[str, Any]]:
     """The children by kind, of which there is one each here."""
-    return {child["kind"]: child for child in render(a_deployment(**spec), SETTINGS)}
+    return {child["kind"]: child for child in render(a_deployment(**spec), settings)}
 
 
-def preparation(**spec: Any) -> Preparation:
+def preparation(settings: Settings = SETTINGS, **spec: Any) -> Preparation:
     """What `prepare` is asked to do."""
-    return decode(children(**spec)["ConfigMap"]["data"][CONFIG_FILE].encode())
+    return decode(children(settings, **spec)["ConfigMap"]["data"][CONFIG_FILE].encode())
 
 
 def volumes(**spec: Any) -> dict[str, dict[str, Any]]:
@@ -144,6 +144,7 @@ CATALOGUE = Settings(
         CatalogueImage("lean:26.11", "26.10", ("pytorch",)),
         CatalogueImage("old:24.10", "24.10", ("pytorch", "python")),
         CatalogueImage("silent:24.10", "24.09"),
+        CatalogueImage("own:24.10", "24.08", ("python", "aotinductor")),
     ),
 )
 
@@ -183,6 +184,7 @@ def test_an_own_image_that_the_catalogue_has_is_known() -> None:
     [
         ("ONNX", {}),
         ("AOTInductor", {}),
+        ("AOTInductor", {"version": "24.08"}),
         ("Ensemble", {"version": "26.10"}),
         ("ONNX", {"image": "registry.example.com/mine:1"}),
         ("ONNX", {"image": "silent:24.10"}),
@@ -191,6 +193,14 @@ def test_an_own_image_that_the_catalogue_has_is_known() -> None:
 def test_what_the_image_has_or_may_have_is_rendered(model_format: str, triton: dict[str, str]) -> None:
     """Of an image that nobody describes only a start can tell."""
     assert render(a_deployment(models=[{"name": "other", "format": model_format}], triton=triton), CATALOGUE)
+
+
+def test_prepare_is_told_which_backend_an_image_has_for_compiled_files() -> None:
+    """For those, and where only the repository says what a file is."""
+    models = [{"name": "a", "format": "AOTInductor"}, {"name": "b", "format": "Python"}, {"name": "c"}]
+    for version, backend in (("24.08", "aotinductor"), ("26.11", "")):
+        told = preparation(CATALOGUE, models=models, triton={"version": version})
+        assert [each.aotinductor_backend for each in told.models] == [backend, "", backend]
 
 
 def test_a_typed_configuration_without_a_format_is_torchscript() -> None:

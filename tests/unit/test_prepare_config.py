@@ -66,6 +66,62 @@ def test_a_compiled_file_has_a_signature_just_so(pod: Pod) -> None:
     assert "/digits/1/model.pt2: triton_signature.json cannot be read" in pod.failure().message
 
 
+def compiled(*members: tuple[str, bytes]) -> bytes:
+    """A file as AOTInductor writes it."""
+    return an_archive(("data/aotinductor/model/code.wrapper.so", b"ELF"), ("archive_format", b"pt2"), *members)
+
+
+def test_a_folder_with_nothing_but_a_compiled_file_is_known_by_its_name(pod: Pod) -> None:
+    """As `tritonctl export` leaves it; with a file of TorchScript beside it that is meant, as ever."""
+    folder = pod.add("digits", None, v1=compiled((EXTRA, encode(SIGNATURE))))
+    (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
+    pod.ask_for(PreparationModel("digits", "digits"))
+    assert pod.served() == parse('name: "digits" platform: "torch_aoti"' + TENSORS)
+    (folder / "1" / "model.pt").write_bytes(MODEL)
+    assert pod.served() == parse(f'name: "digits" {WHOLE}')
+
+
+def test_our_backend_for_compiled_files_gets_the_values_that_are_fast(pod: Pod) -> None:
+    """Instances and threads as for TorchScript; nothing is left to warm up."""
+    folder = pod.add("digits", None, v1=compiled((EXTRA, encode(SIGNATURE))))
+    (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
+    pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor", facts=FACTS))
+    served = pod.served()
+    assert {"instance_group", "dynamic_batching", "parameters"} <= set(served)
+    assert served["instance_group"] == parse("instance_group { count: 2 kind: KIND_CPU }")["instance_group"]
+    assert "model_warmup" not in served
+
+
+def test_a_compiled_file_of_which_nobody_knows_the_sizes_is_refused(pod: Pod) -> None:
+    """By our backend, whose library would read beside a tensor of another size; of NVIDIA's own nothing is known."""
+    folder = pod.add("digits", 'platform: "torch_aoti"' + TENSORS, v1=compiled())
+    (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
+    pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor"))
+    assert "/digits/1/model.pt2 has no signature" in pod.failure().message
+    pod.ask_for(PreparationModel("digits", "digits"))
+    assert is_linked(pod) or pod.served()
+
+
+@pytest.mark.parametrize(
+    ("text", "file"), [("", "model.pt2"), ('default_model_filename: "net.pt2"', "net.pt2")], ids=["usual", "named"]
+)
+def test_a_server_with_a_backend_for_compiled_files_is_told_it(pod: Pod, text: str, file: str) -> None:
+    """A Triton before 26.03 refuses the platform. All else stays."""
+    text = f'platform: "torch_aoti" backend: "pytorch" {text}' + TENSORS
+    folder = pod.add("digits", text, v1=compiled((EXTRA, encode(SIGNATURE))))
+    (folder / "1" / "model.pt").rename(folder / "1" / file)
+    pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor"))
+    assert pod.served() == parse(f'default_model_filename: "{file}" backend: "aotinductor"' + TENSORS)
+
+
+def test_a_backend_for_compiled_files_is_none_for_torchscript(pod: Pod) -> None:
+    """Of a model that comes with its configuration only that says what its file is."""
+    pod.add("digits", WHOLE, v1=MODEL)
+    pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor"))
+    assert pod.served() == parse(WHOLE)
+    assert is_linked(pod)
+
+
 def test_a_file_of_the_repository_that_is_whole_stays_as_it_is(pod: Pod) -> None:
     """With a signature that agrees, and with a name or none."""
     for name in ("", 'name: "digits"'):

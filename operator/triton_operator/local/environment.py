@@ -23,6 +23,7 @@ from triton_operator.local.installer import find_installer, install
 from triton_operator.local.machine import check_machine, check_room, this_machine
 from triton_operator.local.progress import Tell
 from triton_operator.local.pythons import Python, find_python
+from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND
 
 PARTS = Path(cpu_server.__file__).parent
 LOCK = PARTS / "requirements.lock"
@@ -87,10 +88,11 @@ def _forget_unused(cache: Path) -> None:
 
 
 def link_backends(environment: Environment, folder: Path) -> None:
-    """Make `folder` what Triton looks for backends in: the environment's `python` and this package's `pytorch`."""
+    """Make `folder` what Triton looks for backends in: the environment's `python` and this package's own two."""
     folder.mkdir()
     (folder / "python").symlink_to(environment.root / "backends" / "python")
-    shutil.copytree(PARTS / "backend", folder / "pytorch", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pytorch", AOT_INDUCTOR_BACKEND):
+        shutil.copytree(PARTS / "backend", folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def _key(python: Python) -> str:

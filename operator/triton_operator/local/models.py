@@ -24,6 +24,7 @@ from triton_operator.resources.revision import render_revision
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
 from triton_operator.resources.sources import Source, sources_of
 from triton_operator.triton import preparation
+from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND
 from triton_operator.triton.outcome import PreparedModel
 from triton_operator.triton.preparation import Preparation
 
@@ -33,7 +34,7 @@ RELEASE = "24.10"
 _SERVER = CatalogueImage(
     image="the Triton of this machine",
     version=RELEASE,
-    backends=("pytorch", "python"),
+    backends=("pytorch", "python", AOT_INDUCTOR_BACKEND),
     accelerator=Accelerator.CPU,
     default=True,
 )

@@ -21,6 +21,7 @@ from triton_operator.triton.contract import merge
 from triton_operator.triton.defaults import complete
 from triton_operator.triton.model_config import CONFIG_NAME, ConfigError, interpret
 from triton_operator.triton.model_config import ModelConfig as ReadConfig
+from triton_operator.triton.model_format import with_aotinductor_backend
 from triton_operator.triton.preparation import PreparationModel
 from triton_operator.triton.signature import Signature
 from triton_operator.triton.typed_config import to_message
@@ -71,7 +72,8 @@ def read_folder_config(repository: Repository, wanted: PreparationModel, folder:
     own = folder / CONFIG_NAME
     if own.exists() or own.is_symlink():
         return _overridden(wanted, _repository_config(repository, wanted, own))
-    return Chosen(Author.NOBODY, "the object", _said_by_object(wanted))
+    kind = Format.AOT_INDUCTOR if not wanted.format and _is_compiled(folder) else None
+    return Chosen(Author.NOBODY, "the object", _said_by_object(wanted, kind))
 
 
 def finish(wanted: PreparationModel, chosen: Chosen, signatures: dict[str, Signature]) -> str:
@@ -80,6 +82,8 @@ def finish(wanted: PreparationModel, chosen: Chosen, signatures: dict[str, Signa
     `signatures` are by the shown path of the version's file: all versions have to bear the configuration out.
     """
     message = chosen.message
+    if wanted.aotinductor_backend:
+        message = with_aotinductor_backend(message, wanted.aotinductor_backend)
     for path, signature in signatures.items():
         try:
             message = merge(message, signature, chosen.origin)
@@ -99,12 +103,17 @@ def _overridden(wanted: PreparationModel, found: Chosen) -> Chosen:
     return found._replace(message=message, is_changed=message != found.message or found.is_changed)
 
 
-def _said_by_object(wanted: PreparationModel) -> Message:
+def _is_compiled(folder: Path) -> bool:
+    """Whether its versions have files of AOTInductor and none of TorchScript, which counts where both are there."""
+    return any(folder.glob("*/model.pt2")) and not any(folder.glob("*/model.pt"))
+
+
+def _said_by_object(wanted: PreparationModel, kind: Format | None = None) -> Message:
     """What a configuration would have in it if the object said no more than the model's own fields."""
     return to_message(
         ModelConfig(),
         name=wanted.name,
-        format=Format(wanted.format) if wanted.format else None,
+        format=Format(wanted.format) if wanted.format else kind,
         version_policy=wanted.version_policy,
     )
 

@@ -26,6 +26,7 @@ from triton_operator.triton.model_config import (
     VersionPolicy,
 )
 from triton_operator.triton.preparation import CONFIG_DIR, PreparationModel
+from triton_operator.triton.signature import Signature
 
 _ENSEMBLE_VERSION = ("1",)
 """Triton wants a version of every model; an ensemble's is an empty folder, which many repositories cannot keep."""
@@ -73,6 +74,8 @@ def _check_folder(repository: Repository, wanted: PreparationModel, folder: Path
     files = {repository.shown(path): path for path in _model_files(folder, versions, config)}
     check_format(wanted, chosen.origin, config, files)
     signatures = read_signatures(wanted.name, config, files)
+    if wanted.aotinductor_backend and config.is_compiled:
+        _require_signatures(wanted.name, files, signatures)
     if chosen.author is Author.NOBODY and not signatures:
         raise _nothing_known(repository, wanted.name, folder, files)
     return CheckedModel(wanted, folder, versions, entries, finish(wanted, chosen, signatures))
@@ -112,6 +115,17 @@ def _side_entries(folder: Path, chosen: Chosen) -> list[str]:
 def _model_files(folder: Path, versions: tuple[str, ...], config: ModelConfig) -> list[Path]:
     """The file of each version, where its name is known."""
     return [folder / version / config.model_filename for version in versions if config.model_filename]
+
+
+def _require_signatures(name: str, files: dict[str, Path], signatures: dict[str, Signature]) -> None:
+    """A library that is asked for other sizes than it was compiled for reads what lies beside the tensor."""
+    for shown in files:
+        if shown not in signatures:
+            raise config_invalid(
+                name,
+                f"{shown} has no signature, so nobody can check what it was compiled for; "
+                "write it with tritonctl export --format aotinductor",
+            )
 
 
 def _nothing_known(repository: Repository, name: str, folder: Path, files: dict[str, Path]) -> PrepareError:

@@ -31,7 +31,7 @@ def explain(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
     """What was chosen for this deployment; raises InvalidSpec as rendering does."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
-    configs = render_configs(spec)
+    configs = render_configs(spec, server)
     return [
         *_models(configs),
         *(

@@ -17,12 +17,15 @@ from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.model import Model
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.model_formats import aotinductor_backend
 from triton_operator.resources.server_environment import cpu_limit
+from triton_operator.resources.server_image import ServerImage
 from triton_operator.triton.config_check import check
 from triton_operator.triton.config_text import Message
 from triton_operator.triton.config_writer import write
 from triton_operator.triton.defaults import Choice, Facts, complete
 from triton_operator.triton.model_config import ConfigError
+from triton_operator.triton.model_format import with_aotinductor_backend
 from triton_operator.triton.preparation import Preparation, PreparationModel
 from triton_operator.triton.typed_config import to_message
 
@@ -40,9 +43,9 @@ class RenderedConfig(NamedTuple):
     choices: tuple[Choice, ...] = ()
 
 
-def render_configs(spec: Spec) -> list[RenderedConfig]:
-    """One for each model of the spec, in its order; raises InvalidSpec."""
-    return [_render(spec, index, model) for index, model in enumerate(spec.models)]
+def render_configs(spec: Spec, server: ServerImage | None = None) -> list[RenderedConfig]:
+    """One for each model of the spec, in its order, as this server understands it; raises InvalidSpec."""
+    return [_render(spec, index, model, server) for index, model in enumerate(spec.models)]
 
 
 def config_files(configs: Sequence[RenderedConfig]) -> dict[str, str]:
@@ -73,7 +76,7 @@ def add_configs(preparation: Preparation, configs: Sequence[RenderedConfig]) -> 
     return msgspec.structs.replace(preparation, models=tuple(_add(model, config) for model, config in models))
 
 
-def _render(spec: Spec, index: int, model: Model) -> RenderedConfig:
+def _render(spec: Spec, index: int, model: Model, server: ServerImage | None) -> RenderedConfig:
     facts = Facts(cpus=cpu_limit(spec), gpus=spec.gpu.count if spec.gpu else 0, objective=model.objective or "")
     if model.config is None:
         return RenderedConfig(model, f"{index}.pbtxt" if model.config_map_ref else "", facts)
@@ -82,6 +85,8 @@ def _render(spec: Spec, index: int, model: Model) -> RenderedConfig:
         message = to_message(model.config, name=model.name, format=model.format, version_policy=model.version_policy)
     except ConfigError as error:
         raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].config", str(error)) from error
+    if server and (backend := aotinductor_backend(model, server)):
+        message = with_aotinductor_backend(message, backend)
     completed = complete(message, facts)
     return RenderedConfig(model, f"{index}.pbtxt", facts, completed.message, completed.choices)
 

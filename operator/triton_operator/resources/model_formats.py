@@ -11,6 +11,7 @@ from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.model import Format, Model
 from triton_operator.api.spec import Spec
 from triton_operator.resources.server_image import ServerImage
+from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND
 from triton_operator.triton.model_format import RUNNERS
 from triton_operator.triton.versions import Version
 
@@ -22,9 +23,15 @@ def check_formats(spec: Spec, server: ServerImage) -> None:
     """Raise InvalidSpec for the first model that the image cannot run."""
     for index, model in enumerate(spec.models):
         wanted = known_format(model)
-        if wanted is not None:
+        if wanted is not None and not aotinductor_backend(model, server):
             _make_sure_there_is_a_backend(wanted, server, f"spec.models[{index}].format")
             _make_sure_the_release_has_it(wanted, server, f"spec.models[{index}].format")
+
+
+def aotinductor_backend(model: Model, server: ServerImage) -> str:
+    """The backend of its own that the server has for a file of AOTInductor, "" for none and for another format."""
+    may_be = known_format(model) in {Format.AOT_INDUCTOR, None}
+    return AOT_INDUCTOR_BACKEND if may_be and AOT_INDUCTOR_BACKEND in server.backends else ""
 
 
 def known_format(model: Model) -> Format | None:
@@ -52,5 +59,6 @@ def _make_sure_the_release_has_it(wanted: Format, server: ServerImage, path: str
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
         f"{wanted} exists since Triton {since}, but the image {server.image} has {server.release}; "
-        "choose a newer spec.triton.version",
+        f"choose a newer spec.triton.version. If the image is this project's for CPUs, list {AOT_INDUCTOR_BACKEND} "
+        "among its backends in the chart's images",
     )

@@ -19,10 +19,10 @@ from triton_operator.api.struct import Struct
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.model_configs import add_configs, config_files, render_configs
-from triton_operator.resources.model_formats import check_formats
+from triton_operator.resources.model_formats import aotinductor_backend, check_formats
 from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
-from triton_operator.resources.server_image import choose_server_image
+from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.sources import build_downloads, place_of
 from triton_operator.triton import preparation
@@ -120,8 +120,8 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     server = choose_server_image(spec, settings)
     check_extra_args(spec.triton.extra_args, server.release)
     check_formats(spec, server)
-    configs = render_configs(spec)
-    wanted = add_configs(_preparation(spec), configs)
+    configs = render_configs(spec, server)
+    wanted = add_configs(_preparation(spec, server), configs)
     config = {preparation.CONFIG_FILE: preparation.encode(wanted).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
     template = build_pod_template(deployment, Parts(server, settings.operator_image, config_name, configs))
@@ -161,16 +161,16 @@ def build_controller_revision(deployment: ModelDeployment, revision: Revision, n
     }
 
 
-def _preparation(spec: Spec) -> preparation.Preparation:
+def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
     common = spec.model_repository
     return preparation.Preparation(
-        models=tuple(_preparation_model(spec, model) for model in spec.models),
+        models=tuple(_preparation_model(spec, model, server) for model in spec.models),
         source_path=common.path if common else "/",
         downloads=build_downloads(spec),
     )
 
 
-def _preparation_model(spec: Spec, model: Model) -> preparation.PreparationModel:
+def _preparation_model(spec: Spec, model: Model, server: ServerImage) -> preparation.PreparationModel:
     place = place_of(spec, model)
     return preparation.PreparationModel(
         name=model.name,
@@ -178,4 +178,5 @@ def _preparation_model(spec: Spec, model: Model) -> preparation.PreparationModel
         source=place.source,
         source_path=place.source_path,
         copy=is_copied(spec, model),
+        aotinductor_backend=aotinductor_backend(model, server),
     )

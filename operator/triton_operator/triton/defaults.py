@@ -14,6 +14,7 @@ from typing import NamedTuple
 from triton_operator.api.struct import Struct
 from triton_operator.triton.config_text import Identifier, Message, Value
 from triton_operator.triton.config_values import integer_in, messages_in, text_in
+from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND, AOT_INDUCTOR_PLATFORM
 
 THROUGHPUT = "Throughput"
 LATENCY = "Latency"
@@ -61,12 +62,17 @@ class _Kind(StrEnum):
     """What runs the model, as far as defaults differ."""
 
     TORCHSCRIPT = "TorchScript"
+    COMPILED = "AOTInductor"
     ONNX = "ONNX"
     ENSEMBLE = "Ensemble"
     OTHER = "other"
 
 
-_THREADS = {_Kind.TORCHSCRIPT: "INTRA_OP_THREAD_COUNT", _Kind.ONNX: "intra_op_thread_count"}
+_THREADS = {
+    _Kind.TORCHSCRIPT: "INTRA_OP_THREAD_COUNT",
+    _Kind.COMPILED: "INTRA_OP_THREAD_COUNT",
+    _Kind.ONNX: "intra_op_thread_count",
+}
 """The parameter by which a backend takes the number of threads that one request may use."""
 
 
@@ -87,8 +93,10 @@ def _kind(message: Message) -> _Kind:
     backend, platform = text_in(message, "backend"), text_in(message, "platform")
     if platform == "ensemble" or "ensemble_scheduling" in message:
         return _Kind.ENSEMBLE
-    if platform == "torch_aoti" or text_in(message, "runtime"):
+    if platform == AOT_INDUCTOR_PLATFORM or text_in(message, "runtime"):
         return _Kind.OTHER
+    if backend == AOT_INDUCTOR_BACKEND:
+        return _Kind.COMPILED
     if backend == "pytorch" or platform == "pytorch_libtorch":
         return _Kind.TORCHSCRIPT
     if backend == "onnxruntime" or platform == "onnxruntime_onnx":
@@ -151,7 +159,7 @@ def _batching(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
 def _warmup(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     """Only where a backend compiles during the first requests; a Python model warms itself up."""
     del facts  # Wherever it runs.
-    if kind is _Kind.OTHER or {"model_warmup", "sequence_batching"} & message.keys():
+    if kind in {_Kind.COMPILED, _Kind.OTHER} or {"model_warmup", "sequence_batching"} & message.keys():
         return []
     inputs = messages_in(message, "input")
     if not inputs or not all(_has_known_shape(tensor) for tensor in inputs):

@@ -16,6 +16,12 @@ CONFIG_NAME = "config.pbtxt"
 ENSEMBLE = "ensemble"
 """Platform of a model that is made of others and has no file of its own."""
 
+AOT_INDUCTOR_PLATFORM = "torch_aoti"
+"""Platform by which Triton from 26.03 on tells a compiled file from TorchScript; the backend is the same."""
+
+AOT_INDUCTOR_BACKEND = "aotinductor"
+"""Backend that serves such files in our image for the CPU, whose Triton is older than the platform (`cpu_server`)."""
+
 SIDE_FOLDERS = frozenset({"warmup", "initial_state", "configs"})
 """Folders beside the versions that Triton reads for other purposes."""
 
@@ -70,7 +76,12 @@ class ModelConfig(NamedTuple):
     @property
     def may_have_signature(self) -> bool:
         """Whether the exporter writes files of this kind, which say what the model takes and gives."""
-        return self.is_torchscript or self.platform == _AOT_INDUCTOR_PLATFORM
+        return self.is_torchscript or self.is_compiled
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether AOTInductor compiled the file."""
+        return self.platform == AOT_INDUCTOR_PLATFORM or self.backend == AOT_INDUCTOR_BACKEND
 
     @property
     def model_filename(self) -> str:
@@ -82,18 +93,18 @@ class ModelConfig(NamedTuple):
         return _FILE_BY_PLATFORM.get(self.platform) or _FILE_BY_BACKEND.get(self.backend, "")
 
 
-_AOT_INDUCTOR_PLATFORM = "torch_aoti"
 _TORCHSCRIPT_PLATFORMS = frozenset({"pytorch_libtorch", "libtorch"})
 
 _FILE_BY_PLATFORM = {
     "pytorch_libtorch": "model.pt",
     "libtorch": "model.pt",
-    _AOT_INDUCTOR_PLATFORM: "model.pt2",
+    AOT_INDUCTOR_PLATFORM: "model.pt2",
     "onnxruntime_onnx": "model.onnx",
     "tensorrt_plan": "model.plan",
 }
 _FILE_BY_BACKEND = {
     "pytorch": "model.pt",
+    AOT_INDUCTOR_BACKEND: "model.pt2",
     "python": "model.py",
     "onnxruntime": "model.onnx",
     "tensorrt": "model.plan",
@@ -195,6 +206,8 @@ def _shown(value: Value) -> str:
 
 
 __all__ = [
+    "AOT_INDUCTOR_BACKEND",
+    "AOT_INDUCTOR_PLATFORM",
     "CONFIG_NAME",
     "ENSEMBLE",
     "SIDE_FOLDERS",

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from triton_operator.api.model import Format
 from triton_operator.triton.config_text import Message
-from triton_operator.triton.model_config import ENSEMBLE, ConfigError
+from triton_operator.triton.config_values import text_in
+from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND, AOT_INDUCTOR_PLATFORM, ENSEMBLE, ConfigError
 
 
 class Runner(NamedTuple):
@@ -23,7 +24,7 @@ class Runner(NamedTuple):
 RUNNERS = {
     Format.TORCHSCRIPT: Runner("pytorch", "backend", "pytorch"),
     # The same backend; the platform alone tells that the file is a compiled one (pytorch_backend, src/libtorch.cc).
-    Format.AOT_INDUCTOR: Runner("pytorch", "platform", "torch_aoti"),
+    Format.AOT_INDUCTOR: Runner("pytorch", "platform", AOT_INDUCTOR_PLATFORM),
     Format.ONNX: Runner("onnxruntime", "backend", "onnxruntime"),
     Format.PYTHON: Runner("python", "backend", "python"),
     Format.ENSEMBLE: Runner("", "platform", ENSEMBLE),
@@ -33,11 +34,16 @@ RUNNERS = {
 _BY_PLATFORM = {
     "pytorch_libtorch": Format.TORCHSCRIPT,
     "libtorch": Format.TORCHSCRIPT,
-    "torch_aoti": Format.AOT_INDUCTOR,
+    AOT_INDUCTOR_PLATFORM: Format.AOT_INDUCTOR,
     "onnxruntime_onnx": Format.ONNX,
     ENSEMBLE: Format.ENSEMBLE,
 }
-_BY_BACKEND = {"pytorch": Format.TORCHSCRIPT, "onnxruntime": Format.ONNX, "python": Format.PYTHON}
+_BY_BACKEND = {
+    "pytorch": Format.TORCHSCRIPT,
+    AOT_INDUCTOR_BACKEND: Format.AOT_INDUCTOR,
+    "onnxruntime": Format.ONNX,
+    "python": Format.PYTHON,
+}
 
 
 def read_format(platform: str, backend: str) -> Format:
@@ -55,3 +61,12 @@ def format_fields(model_format: Format) -> Message:
     """The field by which Triton is told the format."""
     runner = RUNNERS[model_format]
     return {runner.field: [runner.value]}
+
+
+def with_aotinductor_backend(message: Message, backend: str) -> Message:
+    """The same configuration for a server where `backend` runs what newer ones know by their platform `torch_aoti`."""
+    if text_in(message, "platform") != AOT_INDUCTOR_PLATFORM:
+        return message
+    own: Message = {"default_model_filename": ["model.pt2"]}
+    own |= {field: values for field, values in message.items() if field != "platform"}
+    return own | {"backend": [backend]}

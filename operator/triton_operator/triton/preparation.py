@@ -49,6 +49,7 @@ class PreparationModel(Struct, frozen=True):
     user's, `config_map` and `config_key` say where it comes from; when it is not there, they are missing. `format`,
     `digest` and `version_policy` are those of `spec.models`. From `facts` fields are filled in that the configuration
     leaves open. `copy` is set where somebody may change the source's files after their digest was compared.
+    `aotinductor_backend` is the one that the server has for such files, "" where it knows them by their platform.
     `source` is where the model's own repository is mounted, and `source_path` belongs to that; "" is the common one.
     """
 
@@ -62,6 +63,7 @@ class PreparationModel(Struct, frozen=True):
     version_policy: VersionPolicy | None = None
     copy: bool = False
     facts: Facts | None = None
+    aotinductor_backend: str = ""
     source: str = ""
     source_path: str = "/"
 

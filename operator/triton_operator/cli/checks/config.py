@@ -14,7 +14,7 @@ from triton_operator.cli.checks.code import Argument
 from triton_operator.cli.checks.finding import Finding, error, warning
 from triton_operator.triton.config_text import ConfigTextError, Message, parse
 from triton_operator.triton.contract import DATA_TYPES, merge
-from triton_operator.triton.model_config import ConfigError, ModelConfig, interpret
+from triton_operator.triton.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
 from triton_operator.triton.signature import TORCHSCRIPT_TYPES
 
 _INDEXED = re.compile(r".+__(\d+)")
@@ -78,9 +78,14 @@ def _check_sizes(message: Message, shown: str) -> Iterator[Finding]:
         advice = "dynamic_batching { } runs requests together that wait"
         yield warning(shown, "dynamic_batching", "is not set, so requests run one by one", advice)
     open_input = any(-1 in _sizes(tensor) for field, tensor in tensors if field.startswith("input"))
-    if open_input and "model_warmup" not in message and message.get("backend") != ["python"]:  # It compiles nothing.
+    if open_input and "model_warmup" not in message and not _compiles_nothing(message):
         advice = "add model_warmup with sizes that clients send"
         yield warning(shown, "model_warmup", "is not set, so the first request of each shape is slow", advice)
+
+
+def _compiles_nothing(message: Message) -> bool:
+    """Whether the first request of a shape is as quick as the rest: Python, and what was compiled before."""
+    return message.get("backend") == ["python"] or message.get("platform") == [AOT_INDUCTOR_PLATFORM]
 
 
 def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
