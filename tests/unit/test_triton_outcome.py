@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from triton_operator.api.text import escape
 from triton_operator.triton.outcome import (
     LIMIT,
     Prepared,
@@ -40,7 +41,7 @@ def test_a_failure_always_fits_and_is_read_back(reason: str, model: str, message
     assert b"\n" not in line
     back = read_prepare(line.decode())
     assert isinstance(back, PrepareFailed)
-    clean = message.encode("utf-8", "backslashreplace").decode()
+    clean = escape(message)
     assert back.message == clean or (back.message.endswith("…") and clean.startswith(back.message[:-1]))
 
 
@@ -52,8 +53,17 @@ def test_a_long_failure_uses_the_room_there_is() -> None:
 
 def test_a_short_failure_is_whole() -> None:
     """Nothing is cut that fits."""
-    failure = PrepareFailed("ModelNotFound", "digits", 'no folder "digits" in the repository\nthere: 数字')
+    failure = PrepareFailed("ModelNotFound", "digits", 'no folder "digits" in the repository, there: 数字')
     assert read_prepare(encode(failure).decode()) == failure
+
+
+def test_an_outcome_that_anything_wrote_cannot_steer_the_terminal_of_who_reads_the_status() -> None:
+    """An image of the user's may write what it likes; escapes of JSON bring in what the log itself does not show."""
+    failed = read_prepare(r'{"outcome":"Failed","reason":"X\u001b[2J","model":"a\u202eb","message":"c\n::error::d"}')
+    assert failed == PrepareFailed(r"X\x1b[2J", r"a\u202eb", r"c\n::error::d")
+    model = r'{"name":"a\u0007","versions":["1\u001b"],"digest":"\r"}'
+    prepared = read_prepare(f'{{"outcome":"Prepared","models":[{model}]}}')
+    assert prepared == Prepared((PreparedModel(r"a\x07", (r"1\x1b",), r"\r"),))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

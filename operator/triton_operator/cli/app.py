@@ -12,6 +12,7 @@ import typer
 
 from triton_operator import __version__
 from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.text import escape_lines
 from triton_operator.cli.commands import PROGRAM, Commands
 from triton_operator.cli.completion import COMPLETE, prepare_shells
 from triton_operator.cli.failures import Failed, Misused
@@ -44,7 +45,7 @@ def run(program: str = PROGRAM) -> int:
         status_code = exit_status(error)
         if status_code is None:
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(escape_lines(f"error: {error}"), err=True)
         return status_code
     return OK
 

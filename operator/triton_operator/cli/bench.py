@@ -16,7 +16,7 @@ import typer
 
 from triton_operator.cli.failures import Failed
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
-from triton_operator.cli.output import console, print_data, table
+from triton_operator.cli.output import console, plain_text, print_data, table
 from triton_operator.cli.server import Server
 from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.address import Endpoint, Protocol
@@ -213,7 +213,7 @@ def _print(result: Result) -> None:
         f"{result.rows} row{'s' if result.rows > 1 else ''} a request"
     )
     for sentence, count in result.errors.items():
-        out.print(Text(f"{count} times: {sentence}"))
+        out.print(plain_text(f"{count} times: {sentence}"))
     if result.forwarded:
         out.print(Text("Through kubectl port-forward: one pod, and kubectl on the way.", style="dim"))
     if result.client_cores > _BUSY:

@@ -15,6 +15,7 @@ import typer
 
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.options import Context, Kubeconfig, Namespace, kubectl
+from triton_operator.cli.output import say
 from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.errors import NotReady
 
@@ -104,7 +105,7 @@ def _wait_for(deployments: Deployments, manifest: Manifest, seconds: float, stop
     def tell(found: DeploymentStatus) -> None:
         if not found.ready:
             words = [found.name if many else "", found.reason, found.message]
-            typer.echo(": ".join(word for word in words if word), err=True)
+            say(": ".join(word for word in words if word), err=True)
 
     metadata = manifest["metadata"]
     changes = deployments.follow(metadata["name"], metadata["namespace"], seconds=seconds, stop=stop)

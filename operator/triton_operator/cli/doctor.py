@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from triton_operator.cli.failures import Failed
 from triton_operator.cli.options import Context, Format, Kubeconfig, Namespace, Output, kubectl
-from triton_operator.cli.output import console, print_data
+from triton_operator.cli.output import console, plain_text, print_data
 from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.errors import Unreachable
 
@@ -92,7 +92,7 @@ def _print(findings: Sequence[Finding]) -> None:
     out = console()
     for finding in findings:
         health = finding.health.value
-        line = Text.assemble((f"{health:<5}", _COLOURS[health]), f"{finding.check}: {finding.found}")
+        line = Text.assemble((f"{health:<5}", _COLOURS[health]), plain_text(f"{finding.check}: {finding.found}"))
         out.print(line, soft_wrap=True)
         if finding.do:
-            out.print(Text(f"     {finding.do}", style="dim"), soft_wrap=True)
+            out.print(plain_text(f"     {finding.do}", "dim"), soft_wrap=True)

@@ -59,7 +59,7 @@ def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise Misused(f"{source}: {error.strerror or error}") from error
     except yaml.YAMLError as error:
-        raise Misused(f"{source}: is not YAML: {error}") from error
+        raise Misused(f"{source}: is not YAML: {' '.join(str(error).split())}") from error
 
 
 def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeployment:

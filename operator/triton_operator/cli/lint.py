@@ -13,7 +13,7 @@ import typer
 
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.options import Format, Output
-from triton_operator.cli.output import print_data
+from triton_operator.cli.output import print_data, say
 
 if TYPE_CHECKING:
     from triton_operator.cli.checks.finding import Finding
@@ -43,7 +43,7 @@ def lint(
     errors = sum(finding.severity == "error" for finding in findings)
     if output is Format.TABLE:
         for finding in findings:
-            typer.echo(_line(finding))
+            say(_line(finding))
         typer.echo(f"{errors} errors, {len(findings) - errors} warnings", err=True)
     else:
         print_data(findings, output)

@@ -18,6 +18,7 @@ import typer
 from triton_operator.cli.cluster import place, selector, watch
 from triton_operator.cli.failures import Failed
 from triton_operator.cli.logs import shown
+from triton_operator.cli.output import say
 from triton_operator.cli.pods import container_statuses
 from triton_operator.sdk.kubectl import Kubectl
 
@@ -94,7 +95,7 @@ class Streams:
         for line in process.stdout or ():
             with self._lock:
                 try:
-                    sys.stdout.write(shown(line.rstrip("\n"), self._name, several=True) + "\n")
+                    say(shown(line.rstrip("\n"), self._name, several=True).expandtabs())
                     sys.stdout.flush()
                 except BrokenPipeError:  # `… | head` has enough: the main thread waits for kubectl and must be woken.
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -18,6 +18,7 @@ from triton_operator.cli.cluster import names, place, pods_of
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.names import complete_pods
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
+from triton_operator.cli.output import say
 from triton_operator.cli.pods import container_statuses
 from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.kubectl import Kubectl, explain
@@ -140,7 +141,7 @@ def _pass_on(command: list[str], name: str, *, several: bool) -> None:
     with waiting("reading the logs"):
         done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
     for line in done.stdout.splitlines():
-        typer.echo(shown(line, name, several=several))
+        say(shown(line, name, several=several).expandtabs())
     if done.returncode:
         raise explain(done.stderr)
 

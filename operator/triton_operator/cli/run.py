@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from triton_operator.cli.failures import Failed, Misused
+from triton_operator.cli.output import say
 
 if TYPE_CHECKING:
     from triton_operator.api.spec import ModelDeployment
@@ -232,7 +233,7 @@ def _interruptible() -> Iterator[None]:
 
 def _say(*lines: str) -> None:
     for line in lines:
-        typer.echo(line, err=True)
+        say(line, err=True)
 
 
 def _counted(names: Sequence[str]) -> str:

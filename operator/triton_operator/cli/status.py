@@ -17,7 +17,7 @@ from triton_operator.cli.cluster import DEPLOYMENTS, Found, place, read, selecto
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.names import complete_deployments
 from triton_operator.cli.options import Context, Format, Kubeconfig, Namespace, Output, kubectl
-from triton_operator.cli.output import console, print_data
+from triton_operator.cli.output import console, print_data, say
 from triton_operator.cli.report import Report, Summary, report, summary, verdict
 from triton_operator.cli.tree import KINDS
 from triton_operator.sdk.kubectl import Kubectl, Object
@@ -99,7 +99,7 @@ def read_report(cluster: Kubectl, name: str, namespace: str, deployment: Object 
         deployment = deployment or cluster.deployment(name, namespace)
         children = asked.result()
     if children.complaint:
-        typer.echo(f"not everything can be read: {children.complaint}", err=True)
+        say(f"not everything can be read: {children.complaint}", err=True)
     return report(deployment, children.items)
 
 
@@ -140,6 +140,6 @@ def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) 
             if ready:
                 return deployment
             if why != said:
-                typer.echo(": ".join(part for part in why if part), err=True)
+                say(": ".join(part for part in why if part), err=True)
                 said = why
     return cluster.deployment(name, namespace)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from triton_operator.cli.output import table
+from triton_operator.cli.output import plain_text, table
 from triton_operator.cli.report import Report, Summary
 
 if TYPE_CHECKING:
@@ -35,25 +35,25 @@ def _sections(found: Report) -> Iterator[RenderableType]:
     from rich.text import Text
 
     word = Text("Ready", style="bold green") if found.ready else Text("Not ready", style="bold red")
-    head = Text.assemble(f"{found.namespace}/{found.name}  ", word, f"  {found.reason}")
-    yield Group(head, Text(found.message))
+    head = Text.assemble(f"{found.namespace}/{found.name}  ", word, plain_text(f"  {found.reason}"))
+    yield Group(head, plain_text(found.message))
     yield Text(f"{found.ready_replicas} of {found.replicas} replicas ready")
     if found.models:
         models = [(m.name, m.state, ", ".join(m.versions), m.digest[:19], m.message) for m in found.models]
         yield table(["MODEL", "STATE", "VERSIONS", "DIGEST", "MESSAGE"], models)
     if found.cache:
-        yield Text(f"Cache {found.cache.claim_name}: {found.cache.state} since {found.cache.since}")
+        yield plain_text(f"Cache {found.cache.claim_name}: {found.cache.state} since {found.cache.since}")
     if found.children:
         yield _tree(found)
     if found.conditions:
         conditions = [(c.type, c.status, c.reason, c.message) for c in found.conditions]
         yield table(["CONDITION", "STATUS", "REASON", "MESSAGE"], conditions)
     if failure := found.last_failure:
-        yield Text(
+        yield plain_text(
             f"Last failure {failure.time}: {failure.pod}/{failure.container} {failure.reason}: {failure.message}"
         )
     if found.endpoints.http:
-        yield Text(f"HTTP {found.endpoints.http}   gRPC {found.endpoints.grpc}   (inside the cluster)")
+        yield plain_text(f"HTTP {found.endpoints.http}   gRPC {found.endpoints.grpc}   (inside the cluster)")
 
 
 def _tree(found: Report) -> Tree:
@@ -71,12 +71,11 @@ def _tree(found: Report) -> Tree:
 
 
 def _line(node: Node) -> Text:
-    from rich.text import Text
 
-    line = Text.assemble(f"{node.kind} {node.name}", f"  {node.state}" if node.state else "")
+    line = plain_text(f"{node.kind} {node.name}" + (f"  {node.state}" if node.state else ""))
     if node.state and _COLOURS[node.good]:
         line.stylize(_COLOURS[node.good], len(node.kind) + len(node.name) + 3)
-    return line.append(f"  {node.message}") if node.message else line
+    return line.append_text(plain_text(f"  {node.message}")) if node.message else line
 
 
 def render_list(found: Sequence[Summary], *, with_namespace: bool) -> RenderableType:

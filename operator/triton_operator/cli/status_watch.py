@@ -13,12 +13,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-import typer
-
 from triton_operator.cli.cluster import DEPLOYMENTS, place, read, watch_and_tick
 from triton_operator.cli.options import Format
-from triton_operator.cli.output import print_data
+from triton_operator.cli.output import plain_text, print_data, print_json_line, say
 from triton_operator.cli.report import Summary, summary
 from triton_operator.cli.status import read_report
 from triton_operator.sdk.errors import SdkError
@@ -78,7 +75,7 @@ def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) ->
         except SdkError as error:
             if first:
                 raise
-            typer.echo(f"{error}; trying again", err=True)
+            say(f"{error}; trying again", err=True)
         first, begun = False, time.monotonic()
         for event in watch_and_tick(cluster, *watched.arguments(), "--output-watch-events", tick=tick):
             item = event and event.get("object", event)
@@ -91,8 +88,7 @@ def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) ->
 
 def _print_change(name: str, now: Summary | None, output: Format) -> None:
     if output is Format.JSON:
-        body = msgspec.to_builtins(now) if now else {"name": name, "deleted": True}
-        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+        print_json_line(now or {"name": name, "deleted": True})
     elif output is Format.YAML:
         sys.stdout.write("---\n")
         print_data(now or {"name": name, "deleted": True}, output)
@@ -100,7 +96,7 @@ def _print_change(name: str, now: Summary | None, output: Format) -> None:
         clock = datetime.now().astimezone().strftime("%H:%M:%S")
         ready = "Ready" if now and now.ready else "Not ready"
         line = f"{ready}  {now.reason}  {now.ready_replicas}/{now.replicas}  {now.message}" if now else "Deleted"
-        sys.stdout.write(f"{clock}  {name}  {line}".rstrip() + "\n")
+        say(f"{clock}  {name}  {line}".rstrip())
     sys.stdout.flush()
 
 
@@ -131,5 +127,5 @@ def _picture(cluster: Kubectl, watched: Watched, items: dict[tuple[str, str], Ob
         try:
             return render_report(read_report(cluster, name, namespace, item))
         except SdkError as error:
-            return Text(f"{error}; trying again")
+            return plain_text(f"{error}; trying again")
     return render_list([summary(item) for _, item in sorted(items.items())], with_namespace=watched.everywhere)

@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
-from triton_operator.cli.output import console, print_data, table
+from triton_operator.cli.output import console, print_data, print_json_line, table
 from triton_operator.cli.rates import Figures, Source, rates
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def _print(name: str, figures: Sequence[Figures], output: Format, *, once: bool)
     elif once:
         print_data({"deployment": name, "models": list(figures)}, output)
     elif output is Format.JSON:
-        sys.stdout.write(msgspec.json.encode({"deployment": name, "models": list(figures)}).decode() + "\n")
+        print_json_line({"deployment": name, "models": list(figures)})
     else:
         sys.stdout.write("---\n")
         print_data({"deployment": name, "models": list(figures)}, output)

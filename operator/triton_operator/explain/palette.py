@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from triton_operator.api.text import escape
 from triton_operator.explain.types import Array, Floats
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def footing(explanation: Explanation) -> list[str]:
 
 def shown(text: str) -> str:
     """A piece or name without what would steer a terminal, and without spaces at its end."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text.rstrip())
+    return escape(text.rstrip())
 
 
 def columns_wide(text: str) -> int:

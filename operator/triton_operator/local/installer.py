@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,8 @@ def install(installer: Installer, python: Python, lock: Path, target: Path) -> N
         said, _ = process.communicate()
     if process.returncode:
         raise LocalError(
-            f"the packages of Triton cannot be installed; {Path(command[0]).name} said:\n{said.strip()[-1500:]}"
+            f"the packages of Triton cannot be installed; {Path(command[0]).name} said:\n"
+            + textwrap.indent(said.strip()[-1500:], "  ")
         )
 
 

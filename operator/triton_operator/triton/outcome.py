@@ -2,8 +2,8 @@
 
 `prepare` encodes it, `reconcile` reads it out of the pod's status. The kubelet keeps 4096 bytes of a message and
 12 KiB over all containers of a pod (Kubernetes documentation, "Determine the Reason for Pod Failure"); 2048 is what it
-keeps of a log, and so what every message here is made to fit into. What is read may have been written by anything:
-reading never raises.
+keeps of a log, and so what every message here is made to fit into. Names of files are in it, and what is read may have
+been written by anything: reading never raises, and in both directions characters that steer a terminal are escaped.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from triton_operator.api.struct import Struct
+from triton_operator.api.text import escape
 
 LIMIT = 2048
 """Bytes that an encoded outcome never exceeds."""
@@ -59,10 +60,16 @@ def read_prepare(text: str) -> Prepared | PrepareFailed | None:
     """The outcome in the last line that is one; None when no line is. Anything else around it is passed over."""
     for line in reversed(text.split("\n")):
         try:
-            return msgspec.json.decode(line, type=Prepared | PrepareFailed)
+            return _escaped(msgspec.json.decode(line, type=Prepared | PrepareFailed))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
     return None
+
+
+def _escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
+    if isinstance(outcome, Prepared):
+        return Prepared(tuple(_printable(model) for model in outcome.models))
+    return PrepareFailed(escape(outcome.reason), escape(outcome.model), escape(outcome.message))
 
 
 def _encode_prepared(outcome: Prepared) -> bytes:
@@ -76,7 +83,7 @@ def _encode_prepared(outcome: Prepared) -> bytes:
 
 
 def _printable(model: PreparedModel) -> PreparedModel:
-    return PreparedModel(_cut(model.name, _MODEL_LIMIT), tuple(map(_clean, model.versions)), _clean(model.digest))
+    return PreparedModel(_cut(model.name, _MODEL_LIMIT), tuple(map(escape, model.versions)), escape(model.digest))
 
 
 def _ever_fewer_versions(models: tuple[PreparedModel, ...]) -> list[tuple[PreparedModel, ...]]:
@@ -95,7 +102,7 @@ def _encode_some(models: tuple[PreparedModel, ...]) -> bytes:
 
 def _encode_failed(outcome: PrepareFailed) -> bytes:
     reason, model = _cut(outcome.reason, _REASON_LIMIT), _cut(outcome.model, _MODEL_LIMIT)
-    message = _clean(outcome.message)
+    message = escape(outcome.message)
     whole = _line(PrepareFailed(reason, model, message))
     if len(whole) <= LIMIT:
         return whole
@@ -114,10 +121,5 @@ def _line(outcome: Prepared | PrepareFailed) -> bytes:
 
 
 def _cut(text: str, limit: int) -> str:
-    text = _clean(text)
+    text = escape(text)
     return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
-
-
-def _clean(text: str) -> str:
-    """File names may hold bytes that are no UTF-8, which Python carries as lone surrogates: write them as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -12,8 +12,11 @@ import json
 import re
 from typing import TypeAlias
 
+import msgspec
+
 from triton_operator.api.conditions import Reason
 from triton_operator.api.struct import Struct
+from triton_operator.api.text import escape
 
 
 class LoadFailure(Struct, frozen=True):
@@ -79,7 +82,12 @@ def read_server(text: str) -> list[Failure]:
     lines = text.split("\n")
     for line in lines:
         reading.add(_content(line))
-    return reading.failures() or _usage(lines)
+    return [_escaped(failure) for failure in reading.failures() or _usage(lines)]
+
+
+def _escaped(failure: Failure) -> Failure:
+    """The message is escaped already; a model's name is the name of a folder."""
+    return msgspec.structs.replace(failure, model=escape(failure.model))
 
 
 def last_lines(text: str) -> str:
@@ -157,12 +165,12 @@ class _Reading:
 
 
 def readable(message: str) -> str:
-    """One line without stack traces, of at most MESSAGE_LIMIT characters."""
+    """One line without stack traces, of at most MESSAGE_LIMIT characters that can all be printed."""
     message = _TRACEBACK.sub("", message)
     trace = _TRACE.search(message)
     if trace:
         message = message[: trace.start()]
-    line = " ".join(message.split())
+    line = escape(" ".join(message.split()))
     return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
 
 

@@ -1,0 +1,58 @@
+"""Text of unknown origin cannot steer a terminal, forge a line or reverse what is read."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triton_operator.api.text import escape, escape_lines
+from triton_operator.reconcile.messages import join
+
+ANY_TEXT = st.text(st.characters())  # Lone surrogates included: file names may hold them.
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
+        ("digits\n::error::forged", r"digits\n::error::forged"),
+        ("a\rb\tc\x7f\x9b31m", r"a\rb\tc\x7f\x9b31m"),
+        ("gnp.\u202emodel\u2066\u200b", r"gnp.\u202emodel\u2066\u200b"),
+        ("a\u2028b\u2029\x85", r"a\u2028b\u2029\x85"),
+        ("caf\udce9", r"caf\udce9"),
+        ("数字 模型\u3000é\u00a0ü 👍", "数字 模型\u3000é\u00a0ü 👍"),
+        (r"C:\x1b stays", r"C:\x1b stays"),
+    ],
+)
+def test_what_steers_a_terminal_becomes_visible(raw: str, shown: str) -> None:
+    assert escape(raw) == shown
+
+
+@given(ANY_TEXT)
+def test_escaped_text_is_one_line_that_can_be_encoded_and_printed(text: str) -> None:
+    found = escape(text)
+    assert len(found.splitlines()) <= 1
+    assert found.encode().decode() == found
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", found)
+    assert escape(found) == found
+
+
+@given(ANY_TEXT)
+def test_in_several_lines_each_further_one_is_indented_and_no_command_of_a_ci_system(text: str) -> None:
+    first, *others = escape_lines(text).split("\n")
+    assert first == escape(first)
+    assert all(line.startswith("  ") and line == escape(line) for line in others)
+    assert not any(line.lstrip().startswith(("::", "##[")) for line in others)
+
+
+def test_an_indented_list_keeps_its_lines_and_a_forged_command_does_not() -> None:
+    assert escape_lines("models:\n  a: b\x1b\n  c") == "models:\n  a: b\\x1b\n  c"
+    assert escape_lines("x\n   ::error::y\nz\n  ##[error]") == "x\\n   ::error::y\\nz\\n  ##[error]"
+
+
+def test_a_condition_says_the_words_of_others_in_one_line_that_steers_nothing() -> None:
+    told = join("the log ends:\n  \x1b]0;owned\x07 \u202eback", "ask for more")
+    assert told == r"the log ends: \x1b]0;owned\x07 \u202eback; ask for more"
