@@ -129,6 +129,18 @@ def test_without_a_signature_the_arguments_still_tell(model: Path, capsys: pytes
     assert outcome.code == 1
     assert "has no signature" in outcome.out
     assert "has 3 inputs (INPUT__0, a, b), and forward() takes (images, scale)" in outcome.out
+
+
+def test_what_triton_fills_counts_among_the_arguments(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A control of a sequence is an argument of forward(); with a second one there is one too many."""
+    write(model / "1" / "model.pt", a_program(signature=None))
+    control = "control_input {{ name: '{}' control {{ kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] }} }}"
+    config = CONFIG.replace("dynamic_batching { }", f"sequence_batching {{ {control.format('START__1')} }}")
+    write(model / "config.pbtxt", config.encode())
+    assert "forward() takes" not in tritonctl(capsys, "lint", model).out
+    more = config.replace("sequence_batching {", f"sequence_batching {{ {control.format('READY__2')}")
+    write(model / "config.pbtxt", more.encode())
+    assert "has 3 inputs (INPUT__0, READY__2, START__1)" in tritonctl(capsys, "lint", model).out
     write(model / "config.pbtxt", b'backend: "pytorch"')
     outcome = tritonctl(capsys, "lint", model)
     assert "config.pbtxt: input: error: is missing, and the model has no signature to take it from" in outcome.out

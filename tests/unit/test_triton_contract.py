@@ -143,3 +143,27 @@ def test_a_config_passes_exactly_when_the_model_takes_what_it_promises(
     else:
         with pytest.raises(ConfigError, match=r"x is .*, the model's signature says"):
             merge(config, signature)
+
+
+SEQUENCE = """
+sequence_batching {
+  control_input { name: "START__1" control { kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] } }
+  state { input_name: "STATE__2" output_name: "STATE__1" data_type: TYPE_FP32 dims: 1 }
+}
+batch_input { kind: BATCH_ACCUMULATED_ELEMENT_COUNT target_name: "COUNTS__3" data_type: TYPE_INT32 source_input: "X__0" }
+"""
+
+
+@pytest.mark.parametrize("inputs", ["", "input { name: 'X__0' data_type: TYPE_FP32 dims: 2 }"])
+def test_what_triton_itself_fills_is_no_input_that_is_missing(inputs: str) -> None:
+    """A signature has all that forward() takes and gives; clients send and get less."""
+    signature = Signature(
+        inputs=tuple(Tensor(name, "FP32", (2,)) for name in ("X__0", "START__1", "STATE__2", "COUNTS__3")),
+        outputs=(Tensor("Y__0", "FP32", (2,)), Tensor("STATE__1", "FP32", (1,))),
+    )
+    merged = merge(parse(inputs + SEQUENCE), signature)
+    assert [[entry["name"] for entry in merged[field] if isinstance(entry, dict)] for field in ("input", "output")] == [
+        [["X__0"]],
+        [["Y__0"]],
+    ]
+    assert {field: merged[field] for field in ("sequence_batching", "batch_input")} == parse(SEQUENCE)

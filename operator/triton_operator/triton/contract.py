@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from triton_operator.triton.config_text import Identifier, Message, Value
+from triton_operator.triton.filled import filled_inputs, kept_outputs
 from triton_operator.triton.model_config import ConfigError
 from triton_operator.triton.signature import ANY, Signature, Tensor, shown_tensor
 
@@ -25,12 +26,14 @@ _INDEXED = re.compile(r".+__\d+")
 class _Side(NamedTuple):
     """One field of the configuration, and what a message calls the configuration.
 
-    `unbatched`: it turns off the batching that the model has, so its dims begin with the batch.
+    `unbatched`: it turns off the batching that the model has, so its dims begin with the batch. `elsewhere`: tensors
+    that it declares as Triton's own, such as a sequence's state.
     """
 
     field: str
     origin: str
     unbatched: bool
+    elsewhere: tuple[str, ...] = ()
 
     def error(self, says: str, but: str, advice: str = "") -> ConfigError:
         return ConfigError(f"{self.origin} says {says}, the model's signature says {but}{advice}")
@@ -50,8 +53,11 @@ def merge(message: Message, signature: Signature, origin: str = "config.pbtxt") 
     merged = dict(message)
     if batch or "max_batch_size" in message:
         merged["max_batch_size"] = [batch]
-    for field, tensors in (("input", signature.inputs), ("output", signature.outputs)):
-        merged[field] = _merge_tensors(message.get(field, []), tensors, _Side(field, origin, unbatched))
+    for field, tensors, elsewhere in (
+        ("input", signature.inputs, filled_inputs(message)),
+        ("output", signature.outputs, kept_outputs(message)),
+    ):
+        merged[field] = _merge_tensors(message.get(field, []), tensors, _Side(field, origin, unbatched, elsewhere))
     return merged
 
 
@@ -70,8 +76,8 @@ def _batch_size(message: Message, signature: Signature, origin: str) -> int:
 
 
 def _merge_tensors(entries: list[Value], tensors: tuple[Tensor, ...], side: _Side) -> list[Value]:
-    said = _by_name(entries, side) if entries else {tensor.name: {} for tensor in tensors}
-    known = {tensor.name: tensor for tensor in tensors}
+    known = {tensor.name: tensor for tensor in tensors if tensor.name not in side.elsewhere}
+    said = _by_name(entries, side) if entries else {name: {} for name in known}
     for name in said:
         if name not in known:
             raise side.error(f'{side.field} "{name}"', f"the {side.field}s are {', '.join(known)}")

@@ -14,6 +14,7 @@ from triton_operator.cli.checks.code import Argument
 from triton_operator.cli.checks.finding import Finding, error, warning
 from triton_operator.triton.config_text import ConfigTextError, Message, parse
 from triton_operator.triton.contract import DATA_TYPES, merge
+from triton_operator.triton.filled import filled_inputs
 from triton_operator.triton.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
 from triton_operator.triton.signature import TORCHSCRIPT_TYPES
 
@@ -106,7 +107,7 @@ def _check_torchscript(message: Message, config: ModelConfig, shown: str, model:
             if not names:
                 yield error(shown, field, "is missing, and the model has no signature to take it from", f"add {field}")
     if config.inputs and model.arguments is not None:
-        yield from _check_names(config.inputs, model.arguments, shown)
+        yield from _check_names((*config.inputs, *filled_inputs(message)), model.arguments, shown)
 
 
 def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
