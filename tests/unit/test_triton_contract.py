@@ -150,7 +150,9 @@ sequence_batching {
   control_input { name: "START__1" control { kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] } }
   state { input_name: "STATE__2" output_name: "STATE__1" data_type: TYPE_FP32 dims: 1 }
 }
-batch_input { kind: BATCH_ACCUMULATED_ELEMENT_COUNT target_name: "COUNTS__3" data_type: TYPE_INT32 source_input: "X__0" }
+batch_input {
+  kind: BATCH_ELEMENT_COUNT target_name: "COUNTS__3" data_type: TYPE_INT32 source_input: "X__0"
+}
 """
 
 
