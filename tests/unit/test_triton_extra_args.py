@@ -47,6 +47,41 @@ def test_what_tunes_gets_through(version: Version | None) -> None:
     check_extra_args(TUNING, version)
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--backend-config=backend-directory=/models/evil",
+        "--backend-config=,backend-directory=/models/evil",
+        "--backend-config=,default-max-batch-size=4",
+        "--backend-config=python,backend-directory=/models/evil",
+        "--backend-config=auto-complete-config=true",
+        "--backend-config=tensorrt,plugins=/models/evil.so",
+        "--backend-config=dali,plugin_libs=/models/evil.so",
+        "--backend-config=python,shm-region-prefix-name=triton_pytorch_backend_shm_region_",
+        "--backend-config=python,a=b,backend-directory=/models",
+        "--backend-config=python,thread-pool-size=1=backend-directory=/models",
+        "--backend-config=shm-default-byte-size=1",
+        "--backend-config=backend-directory",
+        "--cache-config=../../models/evil,size=1",
+        "--cache-config=redis,host=192.0.2.1",
+        "--cache-config=local,size=1,host=192.0.2.1",
+        "--cache-config=local",
+    ],
+)
+@pytest.mark.parametrize("version", [None, OLD, NEWER, Version(99, 1)])
+def test_an_option_cannot_bring_in_what_is_refused_by_name(argument: str, version: Version | None) -> None:
+    """Nor a library of a model's folder, nor a way out of the pod."""
+    error = refusal(argument, version)
+    assert error.reason == "ServerArgumentInvalid"
+    assert argument in str(error)
+
+
+def test_options_that_tune_a_backend_are_allowed() -> None:
+    """For one backend, and for all where Triton reads them so."""
+    options = ("default-max-batch-size=8", "python,default-max-batch-size=8", "tensorrt,coalesce-request-input=true")
+    check_extra_args([f"--backend-config={option}" for option in options], OLD)
+
+
 def test_a_flag_of_a_newer_release_names_that_release() -> None:
     """And the server's."""
     error = refusal("--http-max-input-size=134217728")
@@ -124,7 +159,11 @@ def test_the_users_value_of_a_tuning_flag_replaces_ours() -> None:
 
 def test_the_pod_gets_them_behind_its_own() -> None:
     """In the user's order."""
-    extra = ["--http-thread-count=16", "--backend-config=python,a=b", "--backend-config=python,c=d"]
+    extra = [
+        "--http-thread-count=16",
+        "--backend-config=python,thread-pool-size=2",
+        "--backend-config=python,stub-timeout-seconds=60",
+    ]
     (deployment,) = (child for child in _render(extraArgs=extra) if child["kind"] == "Deployment")
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     assert arguments[-3:] == extra

@@ -1,9 +1,9 @@
 """What a user may add to Triton's command line: `spec.triton.extraArgs`.
 
 The arguments and the server's release go in; nothing leaves, or InvalidSpec with the argument's place. `resources` asks
-before a pod is rendered. Refused are flags that the operator sets, flags that open what the pod keeps closed, and those
-that the release does not have: Triton ends on an unknown flag, and its usage of 40 KB hides which one it was. A
-shortened name is refused too, because Triton's parser would take it for the whole one.
+before a pod is rendered. Refused are flags that the operator sets, flags and options that open what the pod keeps
+closed, and those that the release does not have: Triton ends on an unknown flag, and its usage of 40 KB hides which one
+it was. A shortened name is refused too, because Triton's parser would take it for the whole one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpec
+from triton_operator.triton.extra_arg_options import complain_about_option
 from triton_operator.triton.flags import Flag, own_flags
 from triton_operator.triton.known_flags import KNOWN_FLAGS, LAST_READ
 from triton_operator.triton.versions import Version
@@ -90,6 +91,7 @@ def check_extra_args(arguments: Sequence[str], version: Version | None) -> None:
         _make_sure_it_is_allowed(name, path)
         _make_sure_it_is_written_out(name, path)
         _make_sure_the_server_has_it(name, version, path)
+        _make_sure_its_options_are_allowed(name, argument, path)
 
 
 def leave_out_given(flags: Sequence[Flag], arguments: Sequence[str]) -> list[Flag]:
@@ -130,6 +132,12 @@ def _make_sure_the_server_has_it(name: str, version: Version | None, path: str) 
             f"--{name} exists since Triton {since}, but the server is {version}; choose a newer spec.triton.version"
         )
         raise InvalidSpec(Reason.UNSUPPORTED_BY_IMAGE, path, message)
+
+
+def _make_sure_its_options_are_allowed(name: str, argument: str, path: str) -> None:
+    why = complain_about_option(name, argument.partition("=")[2])
+    if why:
+        raise _invalid(path, f"{argument}: {why}")
 
 
 def _resembling(name: str) -> str:
