@@ -214,6 +214,10 @@ def test_the_grammar(text: str, expected: Message) -> None:
         ("a: 1.2.3", 1, 4, "is no number"),
         ("a: 09", 1, 4, "no octal number"),
         (f"a: {'9' * 5000}", 1, 4, "too many digits"),
+        (f"a: 0x{'f' * 100_000}", 1, 4, "too many digits"),
+        (f"a: 0{'7' * 100_000}", 1, 4, "too many digits"),
+        (f"a: 0x1{'0' * 16}", 1, 4, "more than 64 bits"),
+        (f"a: {2**64}", 1, 4, "more than 64 bits"),
         ("a: 1,, b: 2", 1, 6, "name of a field"),
         ("a: [1 2]", 1, 7, 'expected ","'),
         ("a: [1,]", 1, 7, "expected a value"),
@@ -229,3 +233,8 @@ def test_a_mistake_is_shown_where_it_is(text: str, line: int, column: int, words
     with pytest.raises(ConfigTextError, match=f"^line {line}, column {column}: ") as caught:
         parse(text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [f"0x{'f' * 16}", f"0X{'0' * 500}1", "01777777777777777777777", str(2**64 - 1), "-1"])
+def test_every_number_of_64_bits_is_read_in_every_base(text: str) -> None:
+    assert parse(f"a: {text}") == {"a": [int(text, 0 if text[:2].lower() == "0x" else 8 if text[0] == "0" else 10)]}

@@ -22,7 +22,7 @@ SCALARS: st.SearchStrategy[Value] = st.one_of(
 
 def messages(values: st.SearchStrategy[Value]) -> st.SearchStrategy[Message]:
     """Messages whose fields have these values."""
-    return st.dictionaries(WORDS, st.lists(values, min_size=1, max_size=3), max_size=4)
+    return st.dictionaries(WORDS, st.lists(values, max_size=3), max_size=4)
 
 
 MESSAGES = messages(st.recursive(SCALARS, lambda inner: SCALARS | messages(inner), max_leaves=12))
@@ -50,8 +50,15 @@ def test_what_a_person_cannot_see_is_escaped() -> None:
 
 def test_values_of_a_field_share_a_line_and_messages_are_blocks() -> None:
     message: Message = {"dims": [1, -1], "gpus": [], "all": [{}], "input": [{"name": ["a"]}, {"name": ["b"]}]}
-    expected = 'dims: [1, -1]\nall {}\ninput {\n  name: "a"\n}\ninput {\n  name: "b"\n}\n'
+    expected = 'dims: [1, -1]\ngpus: []\nall {}\ninput {\n  name: "a"\n}\ninput {\n  name: "b"\n}\n'
     assert write(message) == expected
+
+
+def test_an_empty_shape_stays_for_triton_and_for_a_reader() -> None:
+    """It makes a scalar of each element of the batch."""
+    written = write(parse("input { name: 'a' dims: 1 reshape { shape: [] } } instance_group []"))
+    assert "reshape {\n    shape: []\n  }" in written
+    assert text_format.Parse(written, model_config_pb2.ModelConfig()).input[0].HasField("reshape")
 
 
 @pytest.mark.parametrize(

@@ -53,24 +53,27 @@ class Token(NamedTuple):
         return ConfigTextError(self.line, self.column, message)
 
     def number(self) -> int | float:
-        """Value of a NUMBER: 10, 0x1f, 017, 1.5, 1e3, 2f."""
+        """Value of a NUMBER: 10, 0x1f, 017, 1.5, 1e3, 2f; raises ConfigTextError for what no field can hold."""
         text = self.text.lower()
+        if not (text.isdigit() or text.startswith("0x")):
+            return float(text.rstrip("f"))
+        # No field is wider than 64 bits, and a million decimal digits would take minutes to convert.
+        if len(text.lstrip("0x")) > _MOST_DIGITS or (whole := self._whole(text)) >= 2**64:
+            raise self.error("the number has too many digits, or more than 64 bits")
+        return whole
+
+    def _whole(self, text: str) -> int:
         if text.startswith("0x"):
             return int(text, 16)
-        if re.fullmatch("0[0-7]+", text):
-            return int(text, 8)
-        if text.isdigit():
-            return self._decimal(text)
-        return float(text.rstrip("f"))
-
-    def _decimal(self, text: str) -> int:
-        """No field is wider than 64 bits, and a million digits would take minutes to convert."""
-        if len(text) > len(str(2**64)):
-            raise self.error("the number has too many digits")
-        if text.startswith("0") and text.strip("0"):
+        if not text.startswith("0"):
+            return int(text)
+        if not re.fullmatch("[0-7]+", text):
             raise self.error(f'"{text}" starts with 0 and is no octal number')
-        return int(text)
+        return int(text, 8)
 
+
+_MOST_DIGITS = 22
+"""Of 64 bits written as an octal number; there are fewer in the other bases."""
 
 _BLANK = re.compile(r"(?:[ \t\v\f\r\n]+|#[^\n]*)+")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -22,8 +22,9 @@ _UNREADABLE = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]
 def write(message: Message) -> str:
     """Write a message, fields in the order of the mapping; `parse(write(m)) == m` for finite numbers.
 
-    A field without values is not written. Raises ValueError on what the format cannot hold: a field's name or an
-    Identifier that is no word, a string that is not Unicode.
+    A field without values is written as `[]`, as its author did: `reshape { shape: [] }` stands for a scalar. Raises
+    ValueError on what the format cannot hold: a field's name or an Identifier that is no word, a string that is not
+    Unicode.
     """
     return "".join(f"{line}\n" for line in _lines(message))
 
@@ -35,6 +36,8 @@ def _lines(message: Message) -> Iterator[str]:
 
 def _field(name: str, values: list[Value]) -> Iterator[str]:
     """Scalars of one field share a line; each message is a block, in its place among them."""
+    if not values:
+        yield f"{name}: []"
     scalars: list[str] = []
     for value in values:
         if isinstance(value, dict):
