@@ -20,6 +20,7 @@ from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.cli.failures import Misused
 from triton_operator.reconcile.validate import validate
+from triton_operator.sdk.yaml_documents import YamlError, load_documents
 
 NAME_LENGTH = 40
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -45,11 +46,9 @@ def source_name(path: Path) -> str:
 
 
 def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
-    import yaml
-
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text()
-        for document in yaml.safe_load_all(text):
+        for document in load_documents(text):
             if isinstance(document, dict):
                 yield document
             elif document is not None:
@@ -58,8 +57,8 @@ def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
         raise Misused(f"{source}: is not text, expected the YAML of a {KIND}") from error
     except OSError as error:
         raise Misused(f"{source}: {error.strerror or error}") from error
-    except yaml.YAMLError as error:
-        raise Misused(f"{source}: is not YAML: {' '.join(str(error).split())}") from error
+    except YamlError as error:
+        raise Misused(f"{source}: {error}") from error
 
 
 def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeployment:

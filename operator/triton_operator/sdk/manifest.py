@@ -18,6 +18,7 @@ import msgspec
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import Spec
 from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.yaml_documents import YamlError, load_documents
 
 Manifest = dict[str, Any]
 
@@ -27,18 +28,16 @@ _SERVERS_OWN = {"managedFields", "resourceVersion", "uid", "generation", "creati
 
 def read_manifests(path: str | Path) -> list[Manifest]:
     """Return the ModelDeployments of a YAML file (`-` is standard input); other objects in it are passed over."""
-    import yaml
-
     source = "standard input" if str(path) == "-" else str(path)
     try:
         text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
-        documents = [each for document in yaml.safe_load_all(text) for each in _items(document, source)]
+        documents = [each for document in load_documents(text) for each in _items(document, source)]
     except UnicodeDecodeError as error:
         raise RequestInvalid(source, f"is not text, expected the YAML of a {KIND}") from error
     except OSError as error:
         raise RequestInvalid(source, error.strerror or str(error)) from error
-    except yaml.YAMLError as error:
-        raise RequestInvalid(source, f"is not YAML: {error}") from error
+    except YamlError as error:
+        raise RequestInvalid(source, str(error)) from error
     found = [check_manifest(each, source) for each in documents if each.get("kind") == KIND]
     if not found:
         raise RequestInvalid(source, f"has no {KIND}")

@@ -1,0 +1,96 @@
+"""YAML of unknown origin, read within limits: a small file can neither fill the memory nor end in a traceback.
+
+A text goes in, documents of plain values leave, or YamlError with one sentence. The SDK and the command line read
+manifests by it. A text of a kilobyte can stand for gigabytes (aliases of aliases), and nested a thousand deep it ends
+Python's stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import yaml
+
+MOST_CHARACTERS = 4 << 20
+"""Of a file; the API server takes no object of more than about 1.5 MB."""
+
+DEEPEST = 100
+"""Values within values; a manifest needs twenty."""
+
+MOST_VALUES = 200_000
+"""Values of a file, each alias counted as what it stands for."""
+
+
+_TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
+"""What JSON has, too. A date is a text, as it is to kubectl."""
+
+
+class YamlError(ValueError):
+    """A text that is not YAML or beyond the limits; the message is one sentence."""
+
+
+def load_documents(text: str) -> Iterator[Any]:
+    """Yield the documents in their order; raises YamlError."""
+    import yaml
+
+    if len(text) > MOST_CHARACTERS:
+        raise YamlError(f"has {len(text)} characters, and {MOST_CHARACTERS} are allowed")
+    try:
+        loader = _loader_class()(text)
+        while loader.check_data():  # type: ignore[no-untyped-call]
+            yield loader.get_data()
+    except (yaml.YAMLError, YamlError) as error:
+        raise YamlError(f"is not YAML that can be read: {' '.join(str(error).split())}") from error
+    except (ValueError, OverflowError) as error:  # Of values that look like a date or a number and are none.
+        raise YamlError(f"has a value that cannot be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def _loader_class() -> type[yaml.SafeLoader]:
+    import yaml
+
+    tags = {f"tag:yaml.org,2002:{tag}" for tag in _TAGS}
+
+    class Loader(yaml.SafeLoader):
+        """Counts while it composes: before anything is built of the values."""
+
+        yaml_constructors = {  # noqa: RUF012 - as the base class has it.
+            tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in tags
+        }
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it.
+            first: [each for each in resolvers if each[0] in {*tags, "tag:yaml.org,2002:merge"}]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            self._depth = self._count = 0
+            self._sizes: dict[str, int] = {}
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            event, before = self.peek_event(), self._count  # type: ignore[no-untyped-call]
+            if isinstance(event, yaml.AliasEvent):
+                self._count += self._size_of(event)
+            self._count += 1
+            self._depth += 1
+            self._check(event)
+            node = super().compose_node(parent, index)
+            self._depth -= 1
+            if anchor := getattr(event, "anchor", None):
+                self._sizes[anchor] = self._count - before
+            return node
+
+        def _size_of(self, alias: Any) -> int:
+            if alias.anchor in self.anchors and alias.anchor not in self._sizes:
+                raise YamlError(f"*{alias.anchor} in line {alias.start_mark.line + 1} is a part of what it stands for")
+            return self._sizes.get(alias.anchor, 0)
+
+        def _check(self, event: Any) -> None:
+            place = f"line {event.start_mark.line + 1}"
+            if self._depth > DEEPEST:
+                raise YamlError(f"{place}: values are nested more than {DEEPEST} deep")
+            if self._count > MOST_VALUES:
+                raise YamlError(f"{place}: with its aliases it has more than {MOST_VALUES} values")
+
+    return Loader
