@@ -17,7 +17,7 @@ from PIL import Image
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.inputs.declared import Model, Tensor
 from triton_operator.cli.inputs.given import Kind, kind_of, read_given
-from triton_operator.cli.inputs.pictures import layout_of
+from triton_operator.cli.inputs.pictures import FORMATS, layout_of
 from triton_operator.sdk.errors import RequestInvalid
 from triton_operator.sdk.interface import fits
 from triton_operator.sdk.tensors import DATA_TYPES, Array
@@ -245,6 +245,9 @@ MODELS = st.builds(
 @example(MIXED, "a.csv", b"age,name,ok\n1_000,x,true")
 @example(PATIENTS, "a.csv", b"1,2,3\n\x00,2,3")
 @example(PATIENTS, "a.json", b"[" * 3000)
+@example(PATIENTS, "a.csv", b";")
+@example(MIXED, "a.tsv", b"\t\t\n,\n")
+@example(PATIENTS, "a.csv", b'""')
 def test_any_content_makes_tensors_that_fit_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, model: Model, name: str, content: bytes
 ) -> None:
@@ -252,6 +255,43 @@ def test_any_content_makes_tensors_that_fit_or_a_sentence(
     file = tmp_path_factory.mktemp("any") / name
     file.write_bytes(content)
     fit_or_are_refused(file, model)
+
+
+def encoded(form: str) -> bytes:
+    """A small picture of that format."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((9, 7)).convert("RGB").save(file, form)
+    return file.getvalue()
+
+
+@given(st.data())
+def test_a_damaged_picture_makes_a_tensor_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Cut anywhere, or a few bytes replaced; Pillow's readers raise whatever that causes."""
+    content = bytearray(encoded(data.draw(st.sampled_from(FORMATS))))
+    for at, byte in data.draw(
+        st.dictionaries(st.integers(0, len(content) - 1), st.integers(0, 255), max_size=5)
+    ).items():
+        content[at] = byte
+    file = tmp_path_factory.mktemp("any") / "a.png"
+    file.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    fit_or_are_refused(file, COLOURED)
+
+
+OTHER_FORMATS = {
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(%pipe%id) (w) file\n%%EOF\n",
+    "dds": b"DDS |\0\0\0\x07\x10\0\0" + b"\xff" * 116,
+    "avif": b"\0\0\0 ftypavif\0\0\0\0avifmif1miaf" + b"\0" * 40,
+    "xbm": b"#define a_width 9999\n#define a_height 9999\nstatic char a_bits[] = {\n0x00};",
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMATS)
+def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path: Path, form: str) -> None:
+    """Some are hardly tried, and for one Pillow starts another program."""
+    with pytest.raises(Misused, match=r"is no picture that can be read; these are: PNG, JPEG"):
+        read(DIGITS, write(tmp_path, "a.png", OTHER_FORMATS[form]))
 
 
 JSON = st.recursive(

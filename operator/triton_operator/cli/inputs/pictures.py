@@ -1,4 +1,4 @@
-"""Pictures (PNG, JPEG and what else Pillow reads) as the tensor of a model that looks at pictures.
+"""Pictures of common formats as the tensor of a model that looks at pictures.
 
 Enters: files, and the model. Leaves: one array with a row for each picture: grey or coloured by the declared channels,
 resized to the declared size, from 0 to 1 (or 0 to 255 where the model takes UINT8).
@@ -23,6 +23,10 @@ CHANNELS = {1: "L", 3: "RGB"}
 """Pillow's mode by the number of channels."""
 MOST_PIXELS = 64_000_000
 """A picture larger than that is refused before it is unpacked: 64 megapixels, 190 MB as RGB."""
+
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM")
+"""What is read. Pillow has some forty more, less tried ones, and one that starts another program (EPS: Ghostscript)."""
 
 
 class Layout(NamedTuple):
@@ -64,14 +68,16 @@ def layout_of(row: Sequence[int]) -> Layout | None:
 
 def _open(content: bytes, name: str) -> Image.Image:
     try:
-        picture: Image.Image = Image.open(io.BytesIO(content))
-        if picture.width * picture.height > MOST_PIXELS:
-            raise Misused(f"{name}: has {picture.width}x{picture.height} pixels; make it smaller first")
-        picture.load()
+        picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+        too_large = picture.width * picture.height > MOST_PIXELS
+        if not too_large:
+            picture.load()
     except UnidentifiedImageError as error:
-        raise Misused(f"{name}: is no picture that can be read") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Misused(f"{name}: the picture cannot be read: {error}") from error
+        raise Misused(f"{name}: is no picture that can be read; these are: {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow names no base class, and its readers raise whatever a damaged file causes.
+        raise Misused(f"{name}: the picture cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if too_large:
+        raise Misused(f"{name}: has {picture.width}x{picture.height} pixels; make it smaller first")
     if "transparency" in picture.info or picture.mode in {"LA", "RGBA", "PA"}:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")

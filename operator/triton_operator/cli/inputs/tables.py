@@ -50,9 +50,12 @@ def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
         io.StringIO(text), delimiter=delimiter(text.lstrip().splitlines()[0]), strict=True, skipinitialspace=True
     )
     try:
-        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise Misused(f"{source}: line {reader.line_num}: is not CSV: {error}") from error
+    if not lines:
+        raise Misused(f"{source}: has no cell with anything in it")
+    return lines
 
 
 def delimiter(first: str) -> str:
