@@ -110,7 +110,7 @@ def test_standard_input_and_other_objects(
     """Other kinds in the stream are passed over; an object's own namespace goes before the option."""
     other = {**GOOD, "metadata": {"name": "other", "namespace": "theirs"}}
     text = write(tmp_path, {"kind": "Namespace"}, GOOD, None, other).read_text()
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     manifests = list(yaml.safe_load_all(tritonctl(capsys, "render", "-f", "-", "-n", "ours").out))
     places = {(manifest["metadata"]["namespace"], manifest["metadata"]["name"]) for manifest in manifests}
     assert {("ours", "digits"), ("theirs", "other")} <= places
@@ -149,7 +149,7 @@ def test_mistakes_on_standard_input_are_said_to_be_there(
 ) -> None:
     """Not of a file called -, whichever part finds them."""
     for spec in ({"replicas": "two"}, {"triton": {"version": "20.01"}}):
-        monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(changed(**spec))))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(yaml.safe_dump(changed(**spec)).encode())))
         outcome = tritonctl(capsys, "render", "-f", "-")
         assert outcome.code == 2
         assert outcome.err.startswith("error: standard input: digits: spec.")

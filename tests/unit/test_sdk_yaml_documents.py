@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_operator.sdk.yaml_documents import DEEPEST, MOST_CHARACTERS, YamlError, load_documents
+from triton_operator.sdk.yaml_documents import DEEPEST, YamlError, load_documents, read_documents
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -61,7 +62,6 @@ def test_values_of_json_are_read_back(documents: list[Any]) -> None:
         ("a: " + "9" * 5000, "has a value that cannot be read"),
         ("a: !!int x", "has a value that cannot be read"),
         ("a: \x00", "is not YAML"),
-        ("a" * (MOST_CHARACTERS + 1), "are allowed"),
     ],
 )
 def test_what_does_harm_is_refused_in_one_sentence(text: str, complaint: str) -> None:
@@ -82,3 +82,20 @@ def test_a_date_is_a_text_as_it_is_to_kubectl() -> None:
     assert list(load_documents("day: 2026-11-29\nnone: 2026-99-99\nat: 2026-11-29T10:00:00Z")) == [
         {"day": "2026-11-29", "none": "2026-99-99", "at": "2026-11-29T10:00:00Z"}
     ]
+
+
+def test_a_file_of_any_size_is_not_read_into_memory(tmp_path: Path) -> None:
+    sparse = tmp_path / "a.yaml"
+    with sparse.open("wb") as file:
+        file.truncate(8 << 30)
+    with pytest.raises(YamlError, match="is larger than"):
+        list(read_documents(sparse))
+
+
+@pytest.mark.parametrize(("content", "complaint"), [(None, "No such file"), (b"a: \xff", "is not text")])
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+    file = tmp_path / "a.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(YamlError, match=complaint):
+        list(read_documents(file))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +19,7 @@ from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.cli.failures import Misused
 from triton_operator.reconcile.validate import validate
-from triton_operator.sdk.yaml_documents import YamlError, load_documents
+from triton_operator.sdk.yaml_documents import YamlError, read_documents
 
 NAME_LENGTH = 40
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -47,16 +46,11 @@ def source_name(path: Path) -> str:
 
 def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text()
-        for document in load_documents(text):
+        for document in read_documents(path):
             if isinstance(document, dict):
                 yield document
             elif document is not None:
                 raise Misused(f"{source}: is not a Kubernetes object but {type(document).__name__}")
-    except UnicodeDecodeError as error:
-        raise Misused(f"{source}: is not text, expected the YAML of a {KIND}") from error
-    except OSError as error:
-        raise Misused(f"{source}: {error.strerror or error}") from error
     except YamlError as error:
         raise Misused(f"{source}: {error}") from error
 

@@ -15,6 +15,7 @@ from triton_operator.api.model import Format
 from triton_operator.api.model_config import ModelConfig
 from triton_operator.prepare.errors import PrepareError, config_invalid
 from triton_operator.prepare.repository import Repository
+from triton_operator.triton.config_file import read_config_text
 from triton_operator.triton.config_text import Message, parse
 from triton_operator.triton.config_writer import write
 from triton_operator.triton.contract import merge
@@ -25,9 +26,6 @@ from triton_operator.triton.model_format import with_aotinductor_backend
 from triton_operator.triton.preparation import PreparationModel
 from triton_operator.triton.signature import Signature
 from triton_operator.triton.typed_config import to_message
-
-CONFIG_LIMIT = 1 << 20
-"""Bytes of a config.pbtxt; real ones have a few thousand."""
 
 
 class Author(Enum):
@@ -141,12 +139,12 @@ def _repository_config(repository: Repository, wanted: PreparationModel, path: P
 
 
 def _read(name: str, path: Path, shown: str) -> Message:
-    if path.stat().st_size > CONFIG_LIMIT:
-        raise config_invalid(name, f"{shown} is larger than {CONFIG_LIMIT} bytes")
     try:
-        return parse(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise config_invalid(name, f"{shown} is not UTF-8 text (byte {error.start})") from error
+        text = read_config_text(path)
+    except ConfigError as error:
+        raise config_invalid(name, f"{shown} {error}") from error
+    try:
+        return parse(text)
     except ValueError as error:
         raise config_invalid(name, f"{shown}: {error}") from error
 

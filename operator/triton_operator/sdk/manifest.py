@@ -8,7 +8,6 @@ judge: it has the schema.
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import msgspec
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import Spec
 from triton_operator.sdk.errors import RequestInvalid
-from triton_operator.sdk.yaml_documents import YamlError, load_documents
+from triton_operator.sdk.yaml_documents import YamlError, read_documents
 
 Manifest = dict[str, Any]
 
@@ -30,12 +29,7 @@ def read_manifests(path: str | Path) -> list[Manifest]:
     """Return the ModelDeployments of a YAML file (`-` is standard input); other objects in it are passed over."""
     source = "standard input" if str(path) == "-" else str(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
-        documents = [each for document in load_documents(text) for each in _items(document, source)]
-    except UnicodeDecodeError as error:
-        raise RequestInvalid(source, f"is not text, expected the YAML of a {KIND}") from error
-    except OSError as error:
-        raise RequestInvalid(source, error.strerror or str(error)) from error
+        documents = [each for document in read_documents(Path(path)) for each in _items(document, source)]
     except YamlError as error:
         raise RequestInvalid(source, str(error)) from error
     found = [check_manifest(each, source) for each in documents if each.get("kind") == KIND]

@@ -1,19 +1,21 @@
 """YAML of unknown origin, read within limits: a small file can neither fill the memory nor end in a traceback.
 
-A text goes in, documents of plain values leave, or YamlError with one sentence. The SDK and the command line read
-manifests by it. A text of a kilobyte can stand for gigabytes (aliases of aliases), and nested a thousand deep it ends
-Python's stack.
+A file or text goes in, documents of plain values leave, or YamlError with one sentence. The SDK and the command line
+read manifests by it. A text of a kilobyte can stand for gigabytes (aliases of aliases), and nested a thousand deep it
+ends Python's stack.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import yaml
 
-MOST_CHARACTERS = 4 << 20
+MOST_BYTES = 4 << 20
 """Of a file; the API server takes no object of more than about 1.5 MB."""
 
 DEEPEST = 100
@@ -31,12 +33,31 @@ class YamlError(ValueError):
     """A text that is not YAML or beyond the limits; the message is one sentence."""
 
 
+def read_documents(path: Path) -> Iterator[Any]:
+    """Yield the documents of a file, `-` is standard input; raises YamlError, also where it cannot be read."""
+    try:
+        data = _read_start(path)
+    except OSError as error:
+        raise YamlError(error.strerror or str(error)) from error
+    if len(data) > MOST_BYTES:
+        raise YamlError(f"is larger than {MOST_BYTES} bytes")
+    try:
+        yield from load_documents(data.decode())
+    except UnicodeDecodeError as error:
+        raise YamlError(f"is not text, expected YAML (byte {error.start})") from error
+
+
+def _read_start(path: Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read(MOST_BYTES + 1)
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
 def load_documents(text: str) -> Iterator[Any]:
     """Yield the documents in their order; raises YamlError."""
     import yaml
 
-    if len(text) > MOST_CHARACTERS:
-        raise YamlError(f"has {len(text)} characters, and {MOST_CHARACTERS} are allowed")
     try:
         loader = _loader_class()(text)
         while loader.check_data():  # type: ignore[no-untyped-call]

@@ -11,11 +11,12 @@ import struct
 import zipfile
 import zlib
 from enum import Enum
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from triton_operator.triton.signature import EXTRA_FILE, Signature, SignatureError, decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CONTENTS_LIMIT = 4 << 20
@@ -24,6 +25,7 @@ CONTENTS_LIMIT = 4 << 20
 SIGNATURE_LIMIT = 1 << 20
 """Bytes of a signature; a real one has a few hundred."""
 
+_PIECE = 1 << 20
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _PRINTABLE = frozenset(b"\t\n\r") | frozenset(range(32, 127))
 _BROKEN = (
@@ -85,10 +87,15 @@ class Archive:
             raise _unreadable(error) from error
         members = self._zip.infolist()
         self.folder = members[0].filename.partition("/")[0] + "/" if members else "/"
-        self.names = [each.filename.removeprefix(self.folder) for each in members if self._is_inside(each)]
+        self._members: dict[str, list[zipfile.ZipInfo]] = {}
+        for member in members:
+            if member.filename.startswith(self.folder):
+                self._members.setdefault(member.filename.removeprefix(self.folder), []).append(member)
 
-    def _is_inside(self, member: zipfile.ZipInfo) -> bool:
-        return member.filename.startswith(self.folder)
+    @property
+    def names(self) -> list[str]:
+        """Names of the members, each once, in their order."""
+        return list(self._members)
 
     @property
     def content(self) -> Content:
@@ -102,7 +109,14 @@ class Archive:
 
     def read(self, name: str, limit: int) -> bytes | None:
         """A member's bytes, None where there is no such member; raises ArchiveError, also above `limit` bytes."""
-        found = [each for each in self._zip.infolist() if each.filename == self.folder + name]
+        data = self.read_start(name, limit + 1)
+        if data is not None and len(data) > limit:
+            raise ArchiveError(f"{name} has more than {limit} bytes")
+        return data
+
+    def read_start(self, name: str, size: int) -> bytes | None:
+        """A member's first bytes, at most `size`; None where there is no such member. Raises ArchiveError."""
+        found = self._members.get(name)
         if not found:
             return None
         if len(found) > 1:
@@ -113,12 +127,9 @@ class Archive:
             raise ArchiveError(f"{name} is compressed in a way that torch does not use")
         try:
             with self._zip.open(member) as opened:
-                data = opened.read(limit + 1)
+                return b"".join(_pieces(opened, size))
         except _BROKEN as error:
             raise _unreadable(error) from error
-        if len(data) > limit:
-            raise ArchiveError(f"{name} has more than {limit} bytes")
-        return data
 
     def signature(self) -> Signature | None:
         """The signature that the exporter left, None where there is none; raises ArchiveError."""
@@ -127,6 +138,13 @@ class Archive:
             return None if data is None else decode(data)
         except SignatureError as error:
             raise ArchiveError(str(error)) from error
+
+
+def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """At most `size` bytes of a file, in pieces that `_Bounded` lets through."""
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        size -= len(piece)
+        yield piece
 
 
 def read_content(file: BinaryIO) -> Content:

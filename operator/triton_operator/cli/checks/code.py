@@ -6,6 +6,7 @@ program that may write files; torch writes it as text into `code/`, so it can be
 
 from __future__ import annotations
 
+import itertools
 import pickletools
 import re
 from collections.abc import Iterator
@@ -15,18 +16,27 @@ from triton_operator.cli.checks.finding import Finding, error, warning
 from triton_operator.triton.torchscript import Archive, ArchiveError
 
 _CODE_LIMIT = 8 << 20
-_PICKLE_LIMIT = 64 << 20
+"""Bytes of one file of code; a BERT has 0.2 MB."""
+_ALL_CODE_LIMIT = 32 << 20
+"""Bytes of code in one archive: a few kilobytes can unpack to any number of files."""
+_PICKLE_START, _PICKLE_OPERATIONS = 1 << 20, 1000
+"""Of data.pkl that is looked at: the class comes first."""
+_MOST_FINDINGS = 100
+"""Of one archive; more help nobody."""
 
 _BUILT_IN = frozenset({"aten", "prim", "prims", "quantized", "_quantized", "sparse", "mkldnn", "inductor", "profiler"})
 """Namespaces of operators that come with torch itself; most of `aten` is written without one."""
 
+_TELLING = ("torch.save(", "torch.from_file(", "print(", "torch.device(", "ops.", "torch.classes.")
+"""One of them is in every line about which there is something to say."""
 _WRITES = re.compile(r"\b(?:torch\.save|ops\.aten\.save)\(")
 _OPENS = re.compile(r"\b(?:torch\.from_file|ops\.aten\.from_file)\(")
 _PRINTS = re.compile(r"(?<![\w.])print\(")
 _DEVICE = re.compile(r"torch\.device\(\"(cuda[^\"]*)\"\)")
 _OPERATOR = re.compile(r"\bops\.(\w+)\.(\w+)\(")
 _CUSTOM_CLASS = re.compile(r"\b__torch__\.torch\.classes\.(\w+)\.(\w+)")
-_FORWARD = re.compile(r"  def forward\(self: [^,)\n]+(?:,\n)?(?P<arguments>(?:    [^\n]*\n)*?[^\n]*?)\) -> ")
+_CLASS = re.compile(r"^class (\w+)\(Module\):\n", re.MULTILINE)
+_FORWARD, _FORWARD_END = "  def forward(", ") -> "
 _ARGUMENT = re.compile(r"\s*(?P<name>\w+): (?P<kind>.+?)(?P<default>=.*)?,?")
 
 
@@ -47,29 +57,54 @@ def read_arguments(archive: Archive) -> list[Argument] | None:
         return None
     if code is None:
         return None
-    body = re.split(rf"^class {re.escape(name)}\(Module\):\n", code.decode(errors="replace"), flags=re.MULTILINE)
-    found = _FORWARD.search(body[-1].split("\nclass ")[0]) if len(body) > 1 else None
-    if not found:
+    arguments = _forward_of(name, code.decode(errors="replace"))
+    found = [_ARGUMENT.fullmatch(line) for line in arguments or [] if line.strip()]
+    if arguments is None or not all(found):
         return None
-    arguments = [_ARGUMENT.fullmatch(line) for line in found["arguments"].splitlines() if line.strip()]
-    if not all(arguments):
+    return [Argument(each["name"], each["kind"], bool(each["default"])) for each in found if each]
+
+
+def _forward_of(name: str, code: str) -> list[str] | None:
+    """The lines of forward()'s arguments without the module's own, which has any name and comes first.
+
+    Searched for piece by piece, because the time of one pattern for it grows with the square of a hostile line.
+    """
+    begins = [found.end() for found in _CLASS.finditer(code) if found[1] == name]
+    if not begins:
         return None
-    return [Argument(each["name"], each["kind"], bool(each["default"])) for each in arguments if each]
+    end_of_class = code.find("\nclass ", begins[-1])
+    body = code[begins[-1] : end_of_class if end_of_class >= 0 else len(code)]
+    begin = body.find(_FORWARD)
+    end = body.find(_FORWARD_END, begin)
+    if min(begin, end) < 0:
+        return None
+    return body[begin + len(_FORWARD) : end].partition(",\n")[2].splitlines()
 
 
 def check_code(archive: Archive, shown: str) -> Iterator[Finding]:
-    """Look through every line of the program."""
+    """Look through every line of the program; of many findings the first are named."""
+    findings = _check_files(archive, shown)
+    yield from itertools.islice(findings, _MOST_FINDINGS)
+    if next(findings, None):
+        yield warning(shown, "", f"has more than {_MOST_FINDINGS} findings, of which the first are shown")
+
+
+def _check_files(archive: Archive, shown: str) -> Iterator[Finding]:
+    left = _ALL_CODE_LIMIT
     for name in archive.names:
         if not (name.startswith("code/") and name.endswith(".py")):
             continue
         file = f"{shown}:{name}"
         try:
-            code = archive.read(name, _CODE_LIMIT) or b""
+            code = archive.read(name, min(_CODE_LIMIT, left)) or b""
         except ArchiveError as problem:
             yield error(file, "", str(problem), "export the model again")
             continue
-        for number, line in enumerate(code.decode(errors="replace").splitlines(), 1):
-            yield from _check_line(line, file, f"line {number}")
+        left -= len(code)
+        text = code.decode(errors="replace")
+        if any(word in text for word in _TELLING):
+            for number, line in enumerate(text.splitlines(), 1):
+                yield from _check_line(line, file, f"line {number}")
 
 
 def _check_line(line: str, file: str, place: str) -> Iterator[Finding]:
@@ -102,8 +137,8 @@ def _check_operator(namespace: str, name: str, file: str, place: str) -> Iterato
 
 def _top_class(archive: Archive) -> str:
     """Full name of the model's class: the first global of data.pkl, which is looked at and not unpickled."""
-    data = archive.read("data.pkl", _PICKLE_LIMIT) or b""
-    for operation, argument, _ in pickletools.genops(data):
+    data = archive.read_start("data.pkl", _PICKLE_START) or b""
+    for operation, argument, _ in itertools.islice(pickletools.genops(data), _PICKLE_OPERATIONS):
         if operation.name == "GLOBAL":
             return ".".join(str(argument).split(" "))
     raise ValueError("data.pkl names no class")

@@ -12,6 +12,7 @@ from pathlib import Path
 from triton_operator.cli.checks.archive import ModelFile
 from triton_operator.cli.checks.code import Argument
 from triton_operator.cli.checks.finding import Finding, error, warning
+from triton_operator.triton.config_file import read_config_text
 from triton_operator.triton.config_text import ConfigTextError, Message, parse
 from triton_operator.triton.contract import DATA_TYPES, merge
 from triton_operator.triton.filled import filled_inputs
@@ -26,9 +27,11 @@ _DICTIONARY = "Dict[str, Tensor]"
 def check_file(path: Path) -> Iterator[Finding]:
     """Look at a config.pbtxt by itself; raises OSError when it cannot be read."""
     try:
-        yield from check_config(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as problem:
-        yield error(str(path), "", f"is not UTF-8 text (byte {problem.start})")
+        text = read_config_text(path)
+    except ConfigError as problem:
+        yield error(str(path), "", str(problem))
+    else:
+        yield from check_config(text, str(path))
 
 
 def check_config(text: str, shown: str, model: ModelFile | None = None) -> Iterator[Finding]:

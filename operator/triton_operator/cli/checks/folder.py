@@ -14,7 +14,8 @@ from triton_operator.cli.checks.finding import Finding, error
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import check_model, is_version
 from triton_operator.prepare.repository import Repository
-from triton_operator.triton.model_config import CONFIG_NAME, read_config
+from triton_operator.triton.config_file import read_config_text
+from triton_operator.triton.model_config import CONFIG_NAME, ConfigError, read_config
 from triton_operator.triton.preparation import PreparationModel
 
 
@@ -63,9 +64,9 @@ def _read_config(path: Path) -> Generator[Finding, None, str | None]:
     if not path.is_file():
         return None
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as problem:
-        yield error(str(path), "", f"is not UTF-8 text (byte {problem.start})")
+        return read_config_text(path)
+    except ConfigError as problem:
+        yield error(str(path), "", str(problem))
         return None
 
 
