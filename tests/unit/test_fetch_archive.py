@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hack.cluster.pki import Authority, Subject
 from tests.web_server import Answer, Request, Web, web_server
@@ -40,10 +42,10 @@ def tar(files: dict[str, bytes], mode: str = "w:gz", *extra: tarfile.TarInfo) ->
     return buffer.getvalue()
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """The same as a .zip."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return buffer.getvalue()
@@ -262,8 +264,18 @@ def test_a_private_authority_has_to_be_named(tmp_path: Path) -> None:
                 assert "IP address mismatch" in str(refused(trusting))
 
 
-def test_a_bundle_without_certificates_is_named(web: Web, tmp_path: Path) -> None:
-    (tmp_path / "ca.crt").write_text("oops")
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        b"",
+        b"oops",
+        b"-----BEGIN CERTIFICATE-----\noops\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n",
+        b"\xff\0\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ],
+)
+def test_a_bundle_without_certificates_is_named(web: Web, tmp_path: Path, bundle: bytes) -> None:
+    (tmp_path / "ca.crt").write_bytes(bundle)
     download = wanted(web, tmp_path / "source")
     error = refused(Download(download.target, http=download.http, ca_bundle=str(tmp_path / "ca.crt")))
     assert (error.reason, "caBundleConfigMapRef" in str(error)) == (Reason.SOURCE_UNTRUSTED, True)
@@ -316,6 +328,87 @@ def test_hostile_archives_are_refused_and_leave_nothing_outside(web: Web, tmp_pa
     assert words in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+
+
+def _broken_in_ways_of_their_own() -> dict[str, bytes]:
+    """What the readers of the standard library raise other errors for than that the archive is broken."""
+    bz2 = bytearray(zipped(FILES, zipfile.ZIP_BZIP2))
+    offset = bytearray(zipped(FILES))
+    at = offset.rindex(b"PK\x01\x02")
+    offset[at + 42 : at + 46] = b"\xff\xff\xff\x7f"
+    nameless = bytearray(zipped({"a": b"x"}))
+    for begin in (nameless.index(b"PK\x03\x04") + 26, nameless.index(b"PK\x01\x02") + 28):
+        nameless[begin : begin + 2] = b"\0\0"
+    encrypted = bytearray(zipped({"a": b"x"}))
+    encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
+    return {
+        "compressed by bzip2": bytes(bz2),
+        "compressed by lzma": zipped(FILES, zipfile.ZIP_LZMA),
+        "a member that lies behind the end": bytes(offset),
+        "a member without a name": bytes(nameless),
+        "an encrypted member": bytes(encrypted),
+        "a negative size": tar(FILES, "w")[:124] + b"\xff" * 12 + tar(FILES, "w")[136:],
+    }
+
+
+@pytest.mark.parametrize("case", sorted(_broken_in_ways_of_their_own()))
+def test_what_no_reader_foresaw_is_a_mistake_of_the_source(web: Web, tmp_path: Path, case: str) -> None:
+    web.files["/models.tar.gz"] = _broken_in_ways_of_their_own()[case]
+    assert refused(wanted(web, tmp_path / "source")).reason == Reason.SOURCE_INVALID
+
+
+WHOLE = [tar(FILES, "w"), tar(FILES), zipped(FILES), zipped(FILES, zipfile.ZIP_STORED)]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_a_damaged_archive_is_unpacked_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Never anything else: what Python says of its own mistakes helps nobody."""
+    content = bytearray(data.draw(st.sampled_from(WHOLE)))
+    places = st.integers(0, len(content) - 1)
+    for at, byte in data.draw(st.dictionaries(places, st.integers(0, 255), max_size=6)).items():
+        content[at] = byte
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "archive").write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    (folder / "target").mkdir()
+    try:
+        archive.unpack(folder / "archive", folder / "target", "a.tar")
+    except PrepareError as error:
+        assert error.reason in {Reason.SOURCE_INVALID, Reason.OUT_OF_SPACE}  # noqa: PT017 - it may be none, too.
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Range": f"bytes 0-0/{'9' * 5000}"},
+        {"ETag": "", "Last-Modified": "Sun,\r\n\tx"},
+        {"ETag": '"\xe9\x01"'},
+        {"ETag": '"a\r\n b"'},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_headers_that_cannot_be_used_are_not(web: Web, tmp_path: Path, headers: dict[str, str]) -> None:
+    """The archive comes all the same, as from a server that knows no parts."""
+    content = web.files["/models.tar.gz"]
+
+    def answer(request: Request) -> Answer:
+        ranged = "range" in request.headers
+        part = {"Content-Range": f"bytes 0-0/{len(content)}"} | headers
+        return Answer(206, content[:1], part) if ranged else Answer(200, content, headers)
+
+    web.answer = answer
+    assert fetched(wanted(web, tmp_path / "source")) == FILES
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1/x", "http://127.0.0.1:99999999/x", f"http://{'a' * 70}.example/x", "http://a\x01b/"]
+)
+def test_a_redirect_to_no_address_is_a_mistake_of_the_source(web: Web, tmp_path: Path, location: str) -> None:
+    web.answer = lambda request: Answer(302, b"", {"Location": location})
+    error = refused(wanted(web, tmp_path / "source"))
+    assert error.reason in {Reason.SOURCE_NOT_FOUND, Reason.SOURCE_UNREACHABLE}
 
 
 def test_a_bomb_is_measured_before_it_goes_off(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

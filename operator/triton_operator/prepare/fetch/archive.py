@@ -10,8 +10,8 @@ import gzip
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -26,7 +26,15 @@ LONGEST_HEADER = 1 << 20
 
 LONGEST_PADDING = 16 * CHUNK
 
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError)
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Of the others Python undoes a whole piece at once, however large it becomes."""
+
+LONGEST_CONTENTS = 16 << 20
+"""Bytes of a .zip's table of contents, which is held as a whole: 100,000 members with usual names."""
+
+
+class Refused(ValueError):
+    """An archive that is not unpacked; the text says why, without the archive's name."""
 
 
 class Member(NamedTuple):
@@ -42,18 +50,37 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
     try:
         with archive.open("rb") as file:
             _write(_members(file), target, shown)
-    except ValueError as error:
+    except Refused as error:
         raise source_invalid(f"{shown}: {error}") from error
-    except _BROKEN as error:
-        raise source_invalid(f"{shown}: the archive is broken: {_in_a_line(error)}") from error
     except OSError as error:
         if is_full(error):
             raise out_of_space(shown, None, free_bytes(target)) from error
         raise
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever reading an archive raises means that it is broken: its readers name no common error."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"the archive is broken: {_in_a_line(error)}") from error
+
+
 def _members(file: IO[bytes]) -> Iterator[Member]:
-    """The entries in the order in which they lie; raises ValueError for one that is refused."""
+    """The entries in the order in which they lie; raises Refused."""
+    members = _members_of(file)
+    while True:
+        with _reading():
+            member = next(members, None)
+        if member is None:
+            return
+        yield member
+
+
+def _members_of(file: IO[bytes]) -> Iterator[Member]:
     start = file.read(512)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -62,19 +89,26 @@ def _members(file: IO[bytes]) -> Iterator[Member]:
         return _tar_members(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
     if start[257:262] == b"ustar":
         return _tar_members(file)
-    raise ValueError("this is neither a .tar, a .tar.gz nor a .zip")
+    raise Refused("this is neither a .tar, a .tar.gz nor a .zip")
 
 
 def _write(members: Iterator[Member], target: Path, shown: str) -> None:
     for count, member in enumerate(members):
         if count == MAX_MEMBERS:
-            raise ValueError(f"the archive has more than {MAX_MEMBERS} members")
+            raise Refused(f"the archive has more than {MAX_MEMBERS} members")
         make_sure_there_is_room(f"{member.name!a} in {shown}", target, member.size)
-        path = target.joinpath(*safe_parts(member.name))
+        path = target.joinpath(*_safe_parts(member.name))
         try:
             _write_member(member, path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise ValueError(f"{member.name!a} is there twice, or as a file and as a folder") from error
+            raise Refused(f"{member.name!a} is there twice, or as a file and as a folder") from error
+
+
+def _safe_parts(name: str) -> tuple[str, ...]:
+    try:
+        return safe_parts(name)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def _write_member(member: Member, path: Path) -> None:
@@ -84,14 +118,19 @@ def _write_member(member: Member, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     left = member.size
     with path.open("xb") as file:
-        while left and (chunk := member.content.read(min(CHUNK, left))):
+        while left and (chunk := _read(member.content, min(CHUNK, left))):
             left -= file.write(chunk)
-    if left or member.content.read(1):
-        raise ValueError(f"{member.name!a} is not as long as the archive says")
+    if left or _read(member.content, 1):
+        raise Refused(f"{member.name!a} is not as long as the archive says")
+
+
+def _read(content: IO[bytes], size: int) -> bytes:
+    with _reading():
+        return content.read(size)
 
 
 def _tar_members(file: IO[bytes]) -> Iterator[Member]:
-    sparing = _Sparing(file)
+    sparing = _Sparing(file, LONGEST_HEADER)
     with tarfile.open(fileobj=cast("IO[bytes]", sparing), mode="r:") as archive:
         for entry in archive:
             archive.members.clear()  # type: ignore[attr-defined]  # It would remember them all, 1 KB each.
@@ -100,9 +139,9 @@ def _tar_members(file: IO[bytes]) -> Iterator[Member]:
             elif entry.isreg():
                 yield Member(entry.name, entry.size, archive.extractfile(entry))
             else:
-                raise ValueError(f"{entry.name!a} is {_kind(entry)}; put files and folders alone into the archive")
+                raise Refused(f"{entry.name!a} is {_kind(entry)}; put files and folders alone into the archive")
     if any(sparing.last) or len(sparing.last) != tarfile.BLOCKSIZE:  # tarfile takes any odd block for the end.
-        raise ValueError("the archive ends in the middle")
+        raise Refused("the archive ends in the middle")
     _read_to_the_end(file)
 
 
@@ -111,7 +150,7 @@ def _read_to_the_end(file: IO[bytes]) -> None:
     for _ in range(LONGEST_PADDING // CHUNK):
         if not file.read(CHUNK):
             return
-    raise ValueError("there is more behind the end of the archive")
+    raise Refused("there is more behind the end of the archive")
 
 
 def _kind(entry: tarfile.TarInfo) -> str:
@@ -119,13 +158,15 @@ def _kind(entry: tarfile.TarInfo) -> str:
 
 
 def _zip_members(file: IO[bytes]) -> Iterator[Member]:
-    with zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(cast("IO[bytes]", _Sparing(file, LONGEST_CONTENTS))) as archive:
         for entry in archive.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-                raise ValueError(f"{entry.filename!a} is a link or a device; put files and folders alone into it")
+                raise Refused(f"{entry.filename!a} is a link or a device; put files and folders alone into it")
             if entry.flag_bits & 1:
-                raise ValueError(f"{entry.filename!a} is encrypted")
+                raise Refused(f"{entry.filename!a} is encrypted")
+            if entry.compress_type not in _COMPRESSIONS:
+                raise Refused(f"{entry.filename!a} is compressed in a way that is not read; use deflate, or none")
             if entry.is_dir():
                 yield Member(entry.filename, 0, None)
                 continue
@@ -134,20 +175,26 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
 
 
 class _Sparing:
-    """A file that refuses to be read in large pieces; `last` is the last piece."""
+    """A file that refuses to be read in pieces of more than `most` bytes; `last` is the last piece."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], most: int) -> None:
         self._file = file
+        self._most = most
         self.last = b""
 
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= LONGEST_HEADER:
-            raise ValueError(f"a header in the archive claims {size} bytes")
-        self.last = self._file.read(size)
-        return self.last
+    def read(self, size: int = -1) -> bytes:
+        """As a file's; to its end is only a short way, else it is refused as well."""
+        data = self._file.read(min(size, self._most + 1) if size >= 0 else self._most + 1)
+        if len(data) > self._most or size > self._most:
+            raise Refused(f"a header in the archive claims {size if size >= 0 else len(data)} bytes")
+        self.last = data
+        return data
 
-    def seek(self, position: int) -> int:
-        return self._file.seek(position)
+    def seek(self, position: int, whence: int = 0) -> int:
+        return self._file.seek(position, whence)
+
+    def seekable(self) -> bool:
+        return True
 
     def tell(self) -> int:
         return self._file.tell()

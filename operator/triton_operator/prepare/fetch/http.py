@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from typing import IO, Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
@@ -27,7 +27,9 @@ from triton_operator.triton.preparation import Download
 
 ANSWER_SECONDS = 15
 """Silence on a connection after which it counts as broken."""
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+"""In 18 digits there is room for an exabyte, and every file system can be asked for what they say."""
 
 
 class HttpOrigin:
@@ -55,10 +57,11 @@ class HttpOrigin:
         """Ask how large the archive is and whether parts of it can be had; raises Passing or PrepareError."""
         with self._open({"Range": "bytes=0-0"}) as response:
             whole = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            if response.status == http.client.PARTIAL_CONTENT and whole:
-                return RemoteFile(name, "", int(whole[3]), _version(response.headers))
-            length = response.headers.get("Content-Length", "")
-            return RemoteFile(name, "", int(length) if length.isdecimal() else None, "")
+            if response.status == http.client.PARTIAL_CONTENT:  # Its length is the part's.
+                version = _version(response.headers) if whole else ""
+                return RemoteFile(name, "", int(whole[3]) if whole else None, version)
+            length = _LENGTH.fullmatch(response.headers.get("Content-Length", ""))
+            return RemoteFile(name, "", int(length[0]) if length else None, "")
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """See `Origin.read`; a file without a version comes whole, whatever is asked for."""
@@ -76,6 +79,7 @@ class HttpOrigin:
         """The answer to a GET; whatever goes wrong until its end becomes one of our exceptions."""
         request = urllib.request.Request(self._url, headers=self._headers | headers)  # noqa: S310 -- CEL: http, https
         try:
+            _check_address(self._url)
             with self._opener.open(request, timeout=ANSWER_SECONDS) as response:
                 yield response
         except urllib.error.HTTPError as error:
@@ -85,6 +89,10 @@ class HttpOrigin:
             self._failed(error.reason if isinstance(error.reason, Exception) else error)
         except (OSError, http.client.HTTPException) as error:
             self._failed(error)
+        except (ValueError, OverflowError) as error:  # An address that nobody can connect to, perhaps of a redirect.
+            told = " ".join(str(error).split())[:200]
+            message = f"{self.shown}: the url, or one to which the server redirects, is none ({told}); correct the url"
+            raise PrepareError(Reason.SOURCE_NOT_FOUND, "", message) from error
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         answer = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
@@ -102,6 +110,13 @@ class HttpOrigin:
         if isinstance(error, http.client.IncompleteRead):
             raise Passing("the connection broke off") from error
         raise Passing(getattr(error, "strerror", "") or type(error).__name__) from error
+
+
+def _check_address(url: str) -> SplitResult:
+    """The parts of a URL; raises ValueError where it names no port, for which the client would leave a socket open."""
+    parts = urlsplit(url)
+    _ = parts.port
+    return parts
 
 
 def shown_url(url: str) -> str:
@@ -122,9 +137,13 @@ def _authorization(credentials: Credentials) -> str:
 def _version(headers: Message) -> str:
     """What `If-Range` takes: a strong ETag, else the time of the last change."""
     etag = headers.get("ETag", "")
-    if etag.startswith('"') and etag.isprintable():
-        return etag
-    return headers.get("Last-Modified", "")
+    changed = headers.get("Last-Modified", "")
+    return next((each for each in (etag if etag.startswith('"') else "", changed) if _can_be_sent(each)), "")
+
+
+def _can_be_sent(value: str) -> bool:
+    """A header that was folded over lines, or holds control characters, cannot be sent back."""
+    return bool(value) and value.isascii() and value.isprintable()
 
 
 def _make_sure_it_is_the_part(response: http.client.HTTPResponse, file: RemoteFile, start: int) -> None:
@@ -143,7 +162,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        try:
+            old, new = urlsplit(req.full_url), _check_address(newurl)
+        except ValueError:
+            fp.close()
+            raise
         if (old.scheme, new.scheme) not in {("https", "https"), ("http", "http"), ("http", "https")}:
             raise urllib.error.HTTPError(shown_url(newurl), code, "a redirect to another scheme", headers, fp)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)

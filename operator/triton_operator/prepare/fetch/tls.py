@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 from triton_operator.api.conditions import Reason
@@ -9,12 +10,16 @@ from triton_operator.prepare.errors import PrepareError
 
 
 def read_ca_bundle(path: str) -> str:
-    """PEM certificates of a mounted file; raises PrepareError when the file holds none."""
-    text = Path(path).read_text(encoding="utf-8", errors="replace")
-    if "-----BEGIN CERTIFICATE-----" not in text:
+    """PEM certificates of a mounted file; raises PrepareError when the file holds none, or one that cannot be read."""
+    text = Path(path).read_text(encoding="ascii", errors="replace").replace("\ufffd", "?")  # Comments may say anything.
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
         raise PrepareError(
-            Reason.SOURCE_UNTRUSTED, "", "the key of caBundleConfigMapRef holds no certificate in PEM format"
-        )
+            Reason.SOURCE_UNTRUSTED,
+            "",
+            f"the key of caBundleConfigMapRef holds no certificate in PEM format ({getattr(error, 'reason', error)})",
+        ) from error
     return text
 
 
