@@ -23,6 +23,7 @@ FULL: dict[str, Any] = {
     "autoscaling": {"minReplicas": 1, "maxReplicas": 5, "metrics": [{"type": "CPU", "averageUtilization": 70}]},
     "gpu": {"count": 1, "resourceName": "nvidia.com/mig-1g.10gb"},
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1.5", "memory": "2Gi"}},
+    "prepare": {"resources": {"requests": {"cpu": 1}, "limits": {"memory": "2Gi", "ephemeral-storage": "1Gi"}}},
     "imagePullSecrets": [{"name": "registry"}],
     "triton": {
         "image": f"nvcr.io/nvidia/tritonserver@{DIGEST}",
@@ -128,6 +129,13 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "GPU of Kubernetes": ("gpu.resourceName", "kubernetes.io/gpu", "", "extended resource"),
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU under requests": ("resources.requests", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
+    "GPU for prepare": ("prepare.resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
+    "misspelt quantity for prepare": (
+        "prepare.resources.limits",
+        {"memory": "1 GB"},
+        "prepare.resources.limits[memory]",
+        "must be a quantity",
+    ),
     "misspelt resource": ("resources.limits", {"memmory": "1Gi"}, "", "only cpu, memory"),
     "misspelt quantity": ("resources.limits", {"memory": "1 GB"}, "resources.limits[memory]", "must be a quantity"),
     "negative quantity": ("resources.requests", {"cpu": "-1"}, "resources.requests[cpu]", "not negative"),

@@ -39,6 +39,11 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "one pod only may mount": (cached(accessModes=["ReadWriteOncePod"]), "cache.accessModes[0]", "Unsupported value"),
     "nobody may mount": (cached(accessModes=[]), "cache.accessModes", "at least 1 items"),
     "an access mode twice": (cached(accessModes=["ReadWriteOnce"] * 2), "cache.accessModes[1]", "Duplicate value"),
+    "a request above its limit": (
+        cached(resources={"requests": {"cpu": 2}, "limits": {"cpu": 1}}),
+        "cache.resources.requests",
+        "must not be greater than the limit",
+    ),
     "egress to a host's name": (
         cached(egress={"cidrs": ["s3.example.com"]}),
         "cache.egress.cidrs[0]",
@@ -70,7 +75,8 @@ def test_a_cache_is_accepted_and_kept(api: Api, namespace: str) -> None:
     """Every field of it; under Private, with one model that is fetched and one that is not."""
     egress = {"cidrs": ["203.0.113.0/24", "2001:db8::/32"], "ports": [443, 9000]}
     modes = ["ReadWriteOnce", "ReadOnlyMany"]
-    cache = {"size": "50Gi", "storageClassName": "", "accessModes": modes, "egress": egress}
+    cache: dict[str, Any] = {"size": "50Gi", "storageClassName": "", "accessModes": modes, "egress": egress}
+    cache["resources"] = {"requests": {"cpu": "500m"}, "limits": {"cpu": "500m", "memory": "1Gi"}}
     archive = {"http": {"url": "https://example.com/linear.tar.gz"}}
     models = [{"name": "digits"}, {"name": "linear", "modelRepository": archive}]
     spec = {**MINIMAL, "models": models, "cache": cache, "replicas": 1}

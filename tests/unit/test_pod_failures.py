@@ -166,7 +166,22 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
             )
         ),
         Reason.OUT_OF_MEMORY,
-        ("container prepare was killed for memory at its limit of 256Mi",),
+        (
+            "container prepare was killed for memory at its limit of 256Mi",
+            "try spec.prepare.resources.limits.memory: 384Mi",
+        ),
+    ),
+    "a cache's Job without memory": (
+        of_containers(
+            Container(
+                name="prepare",
+                init=False,
+                terminated=Terminated(exit_code=137, reason="OOMKilled", finished_at=NOW),
+                memory_limit="256Mi",
+            )
+        ),
+        Reason.OUT_OF_MEMORY,
+        ("try spec.cache.resources.limits.memory: 384Mi",),
     ),
     "memory": (
         of_the_server(exit_code=137, reason="OOMKilled", memory_limit="1Gi"),

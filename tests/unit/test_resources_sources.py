@@ -133,13 +133,6 @@ def test_only_the_wanted_folders_of_a_bucket_are_asked_for() -> None:
     assert preparation.downloads[0].folders == ()
 
 
-def test_prepare_gets_more_memory_only_when_it_fetches() -> None:
-    plain, _ = _rendered(modelRepository=IMAGE)
-    fetching, _ = _rendered(modelRepository=ARCHIVE, privacy=OPEN)
-    assert plain["initContainers"][0]["resources"]["limits"] == {"memory": "256Mi"}
-    assert fetching["initContainers"][0]["resources"]["limits"] == {"memory": "512Mi"}
-
-
 def test_another_address_is_another_pod() -> None:
     spec: dict[str, Any] = {"privacy": OPEN, "modelRepository": ARCHIVE}
     other = spec | {"modelRepository": {"http": {"url": "https://example.com/models-v8.tar.gz"}}}

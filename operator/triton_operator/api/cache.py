@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from triton_operator.api.resources import Resources
 from triton_operator.api.struct import Struct
 
 
@@ -27,9 +28,10 @@ class Egress(Struct, frozen=True):
 
 
 class Cache(Struct, frozen=True):
-    """The claim to fill; `size` is a Kubernetes quantity."""
+    """The claim to fill, and the Job that fills it; `size` is a Kubernetes quantity, `resources` are the Job's."""
 
     size: str
     storage_class_name: str | None = None
     access_modes: tuple[AccessMode, ...] = ()
+    resources: Resources = Resources()
     egress: Egress = Egress()

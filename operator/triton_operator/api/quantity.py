@@ -1,7 +1,7 @@
 """Kubernetes quantities of memory, disk and CPUs, read and written.
 
-`parse_bytes` and `whole_cpus` read what users and the kubelet write, `format_bytes` writes what goes into manifests and
-messages.
+`parse_bytes` and `whole_cpus` read what users and the kubelet write, `smaller` compares, `format_bytes` writes what
+goes into manifests and messages.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ def whole_cpus(text: str) -> int | None:
     """CPUs that may all run all the time under this limit, at least 1; None as for `parse_bytes`."""
     exact = _exact(text)
     return None if exact is None else max(1, math.floor(exact))
+
+
+def smaller(first: str, second: str) -> str:
+    """The quantity that stands for less, as it was written; `first` when one is no quantity."""
+    one, other = _exact(first), _exact(second)
+    return second if one is not None and other is not None and other < one else first
 
 
 def format_bytes(count: int) -> str:

@@ -18,6 +18,7 @@ from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.model import Model
 from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository
+from triton_operator.api.resources import Resources
 from triton_operator.api.struct import Struct
 
 
@@ -78,11 +79,10 @@ class Gpu(Struct, frozen=True):
     resource_name: str = "nvidia.com/gpu"
 
 
-class Resources(Struct, frozen=True):
-    """Requests and limits of the Triton container; GPUs are asked for under `gpu`."""
+class Prepare(Struct, frozen=True):
+    """The init container that makes the models ready; its resources are Triton's where they are not named."""
 
-    requests: dict[str, str | int] = msgspec.field(default_factory=dict)
-    limits: dict[str, str | int] = msgspec.field(default_factory=dict)
+    resources: Resources = Resources()
 
 
 class Triton(Struct, frozen=True):
@@ -151,6 +151,7 @@ class Spec(Struct, frozen=True):
     autoscaling: Autoscaling | None = None
     gpu: Gpu | None = None
     resources: Resources = Resources()
+    prepare: Prepare = Prepare()
     image_pull_secrets: tuple[SecretName, ...] = ()
     triton: Triton = Triton()
     service: Service = Service()

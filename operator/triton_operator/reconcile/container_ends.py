@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from triton_operator.api.conditions import PREPARE_REASONS, Reason
-from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.cluster.observed import Container, Terminated
 from triton_operator.reconcile.outlook import moment, restart_outlook
@@ -54,16 +54,24 @@ def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) ->
 
 
 def _describe_lack_of_memory(container: Container) -> str:
-    """The limit, and what to try instead; that of `prepare` is not the user's to change."""
+    """The limit, and what to try instead, where the container is one of ours."""
     killed = f"container {container.name} was killed for memory"
+    field = _field_of_resources(container)
     if not container.memory_limit:
-        return (
-            f"{killed} without a limit of its own: its node ran out; "
-            "ask for what it needs in spec.resources.requests.memory"
-        )
+        advice = f"; ask for what it needs in {field}.requests.memory" if field else ""
+        return f"{killed} without a limit of its own: its node ran out{advice}"
     at_limit = f"{killed} at its limit of {container.memory_limit}"
     more = more_memory(container.memory_limit)
-    return at_limit if container.init or not more else f"{at_limit}; try spec.resources.limits.memory: {more}"
+    return f"{at_limit}; try {field}.limits.memory: {more}" if field and more else at_limit
+
+
+def _field_of_resources(container: Container) -> str:
+    """Where the user says how much the container gets; "" for one of somebody else. A Job's `prepare` comes last."""
+    if container.name == CONTAINER_TRITON:
+        return "spec.resources"
+    if container.name == CONTAINER_PREPARE:
+        return "spec.prepare.resources" if container.init else "spec.cache.resources"
+    return ""
 
 
 def more_memory(limit: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from triton_operator.api.names import cache_name, content_hash
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.struct import Struct
+from triton_operator.resources.container_resources import job_resources_said
 from triton_operator.resources.sources import cached_sources
 
 
@@ -31,6 +32,7 @@ class _Recipe(Struct, frozen=True):
     access: Any
     image_pull_secrets: Any
     scheduling: Any
+    resources: Any = None
 
 
 def claim_name(deployment: ModelDeployment) -> str:
@@ -55,5 +57,6 @@ def recipe(spec: Spec) -> str:
         access=[(each.credentials_secret_ref, each.ca_bundle_config_map_ref) for each in repositories],
         image_pull_secrets=spec.image_pull_secrets,
         scheduling=spec.scheduling,
+        resources=job_resources_said(spec),
     )
     return content_hash(msgspec.json.encode(made_from, order="sorted"), 10)

@@ -15,9 +15,10 @@ from triton_operator.api.names import (
     child_labels,
 )
 from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.resources.container_resources import job_resources
 from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.pod import FETCHING_RESOURCES, prepare_container
+from triton_operator.resources.pod import prepare_container
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
     access_mounts,
@@ -104,7 +105,7 @@ def _container(spec: Spec, operator_image: str) -> Manifest:
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
     ]
-    return prepare_container(operator_image, "--fetch-only", resources=FETCHING_RESOURCES, mounts=mounts)
+    return prepare_container(operator_image, "--fetch-only", resources=job_resources(spec), mounts=mounts)
 
 
 def _preparation_file() -> Manifest:

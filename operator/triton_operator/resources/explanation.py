@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.resources.container_resources import default_requests, describe, job_resources, prepare_resources
 from triton_operator.resources.deployment import (
     BEFORE_STARTUP_SECONDS,
     progress_deadline_seconds,
     replaces_in_place,
 )
 from triton_operator.resources.model_configs import RenderedConfig, known_messages, render_configs
-from triton_operator.resources.pod import GRACE_SECONDS, PRE_STOP_SECONDS, default_requests, flags_of
+from triton_operator.resources.pod import GRACE_SECONDS, PRE_STOP_SECONDS, flags_of
 from triton_operator.resources.probes import startup_seconds
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
@@ -25,6 +26,9 @@ from triton_operator.triton.defaults import Choice
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS
 
 _REQUESTS = "Fits small models; an autoscaler on CPU needs a request to measure against."
+
+_PREPARE = "As Triton's container, which runs after it, so the pod needs no more; what the spec names goes before that."
+_JOB = "As Triton's container, at most 1 CPU and 1Gi of memory; what the spec names goes before that."
 
 
 def explain(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
@@ -38,12 +42,19 @@ def explain(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
             Choice(f"spec.resources.requests.{name}", value, _REQUESTS)
             for name, value in default_requests(spec).items()
         ),
+        *_other_containers(spec),
         *_server(spec, server),
         *_shared_memory(spec, configs),
         *_lifecycle(spec),
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
         *(Choice(f"flag --{flag.name}", flag.value or "", flag.reason) for flag in flags_of(spec, server)),
     ]
+
+
+def _other_containers(spec: Spec) -> Iterator[Choice]:
+    yield Choice("spec.prepare.resources", describe(prepare_resources(spec)), _PREPARE)
+    if spec.cache:
+        yield Choice("spec.cache.resources", describe(job_resources(spec)), _JOB)
 
 
 def _models(configs: Sequence[RenderedConfig]) -> Iterator[Choice]:

@@ -6,7 +6,7 @@ Pure; called once per revision. Every security-relevant field is spelled out, so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from triton_operator.api.names import (
     CONTAINER_PREPARE,
@@ -19,6 +19,7 @@ from triton_operator.api.names import (
 )
 from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
 from triton_operator.resources.cache_content import claim_name
+from triton_operator.resources.container_resources import prepare_resources, server_resources
 from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
@@ -27,7 +28,7 @@ from triton_operator.resources.probes import build_probes
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
-from triton_operator.resources.sources import needs_fetching, prepare_mounts, server_mounts, source_volumes
+from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
 from triton_operator.triton import preparation as layout
 from triton_operator.triton.extra_args import leave_out_given
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
@@ -35,13 +36,6 @@ from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flag
 PRE_STOP_SECONDS = 15
 """Endpoints need time to forget the pod: without it 131 of 9,300 requests were lost in a rolling update."""
 GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 5
-
-DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
-"""Asked for where the user says nothing: an autoscaler on CPU needs a request to measure against."""
-
-PREPARE_RESOURCES: Manifest = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
-FETCHING_RESOURCES: Manifest = {"requests": {"cpu": "250m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
-"""Where `prepare` fetches: it needs less than 100 MB itself; what it has written and the disk has not counts too."""
 
 
 class Parts(NamedTuple):
@@ -96,8 +90,7 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
         {"name": "models", "mountPath": layout.MODELS_DIR},
         {"name": "key", "mountPath": layout.KEY_DIR},
     ]
-    resources = FETCHING_RESOURCES if needs_fetching(spec) else PREPARE_RESOURCES
-    return prepare_container(operator_image, resources=resources, mounts=mounts)
+    return prepare_container(operator_image, resources=prepare_resources(spec), mounts=mounts)
 
 
 def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
@@ -115,7 +108,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
             {"name": "grpc", "containerPort": PORT_GRPC, "protocol": "TCP"},
             {"name": "metrics", "containerPort": PORT_METRICS, "protocol": "TCP"},
         ],
-        "resources": _server_resources(spec),
+        "resources": server_resources(spec),
         "securityContext": LOCKED_DOWN,
         **build_probes(spec),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
@@ -142,23 +135,6 @@ def _admin_key() -> Manifest:
     """The key that `prepare` made, through EnvFiles (KEP-3721, beta and on since Kubernetes 1.35)."""
     reference = {"volumeName": "key", "path": layout.KEY_FILE.rpartition("/")[2], "key": layout.KEY_VARIABLE}
     return {"name": layout.KEY_VARIABLE, "valueFrom": {"fileKeyRef": reference}}
-
-
-def default_requests(spec: Spec) -> dict[str, str]:
-    """What is asked for where the user says nothing."""
-    # A limit alone is a request of the same size to Kubernetes, so a default would only be in its way.
-    said = spec.resources.limits.keys() | spec.resources.requests.keys()
-    return {key: value for key, value in DEFAULT_REQUESTS.items() if key not in said}
-
-
-def _server_resources(spec: Spec) -> Manifest:
-    limits: dict[str, Any] = {key: str(value) for key, value in spec.resources.limits.items()}
-    asked: dict[str, Any] = {key: str(value) for key, value in spec.resources.requests.items()}
-    requests = default_requests(spec) | asked
-    if spec.gpu:
-        limits[spec.gpu.resource_name] = str(spec.gpu.count)
-        requests[spec.gpu.resource_name] = str(spec.gpu.count)
-    return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 
 
 def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:

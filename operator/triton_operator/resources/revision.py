@@ -14,7 +14,8 @@ import msgspec
 from triton_operator.api.cache import Egress
 from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
-from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.resources import Resources
+from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest, child_metadata
@@ -93,6 +94,7 @@ class _PodInputs(Struct, frozen=True):
     tls: Any
     startup_timeout: Any = None
     cache: Any = None
+    prepare: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -108,8 +110,9 @@ def inputs_hash(spec: Spec) -> str:
         profile=spec.privacy.profile,
         tls=spec.privacy.tls,
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
-        # Where its Job may connect to is nothing to pods.
-        cache=msgspec.structs.replace(spec.cache, egress=Egress()) if spec.cache else None,
+        # Where its Job may connect to and what that gets is nothing to pods.
+        cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
+        prepare=spec.prepare if spec.prepare != Prepare() else None,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

@@ -1,0 +1,14 @@
+"""How much of a node a container asks for and may use; the schema documents the names and the quantities."""
+
+from __future__ import annotations
+
+import msgspec
+
+from triton_operator.api.struct import Struct
+
+
+class Resources(Struct, frozen=True):
+    """Requests and limits of one container; GPUs are asked for under `gpu`."""
+
+    requests: dict[str, str | int] = msgspec.field(default_factory=dict)
+    limits: dict[str, str | int] = msgspec.field(default_factory=dict)

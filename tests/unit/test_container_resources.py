@@ -1,0 +1,116 @@
+"""What each container asks for and may use: Triton's as the user says, the others' from there.
+
+Rules of the namespace which the user has followed once then hold for all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.builders import SETTINGS, a_deployment
+from triton_operator.api.quantity import smaller
+from triton_operator.resources.build import render
+from triton_operator.resources.cache_content import claim_name, recipe
+from triton_operator.resources.container_resources import describe, job_resources, prepare_resources, server_resources
+from triton_operator.resources.revision import inputs_hash
+
+Object = dict[str, Any]
+
+FETCHED: Object = {"modelRepository": {"s3": {"bucket": "models"}}, "cache": {"size": "1Gi"}}
+LARGE: Object = {"requests": {"cpu": 4, "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "32Gi"}}
+SMALL: Object = {"requests": {"cpu": "100m", "memory": "200Mi"}, "limits": {"cpu": "200m", "memory": "256Mi"}}
+SCRATCH: Object = {"limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"}}
+
+
+@pytest.mark.parametrize("said", [{}, LARGE, SMALL, SCRATCH, {"limits": {"memory": "1Gi"}}])
+def test_prepare_gets_what_triton_gets(said: Object) -> None:
+    """The pod counts as the larger of the two, so it stays as large as it was."""
+    spec = a_deployment(resources=said).spec
+    assert prepare_resources(spec) == server_resources(spec)
+
+
+def test_prepare_gets_no_gpu() -> None:
+    spec = a_deployment(gpu={"count": 2}, resources=LARGE).spec
+    assert server_resources(spec)["limits"] == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2"}
+    assert prepare_resources(spec)["limits"] == {"cpu": "8", "memory": "32Gi"}
+
+
+def test_what_is_named_for_prepare_is_as_it_is_named() -> None:
+    """A request of one and a limit of the other would contradict each other."""
+    spec = a_deployment(resources=LARGE, prepare={"resources": {"limits": {"memory": "1Gi"}}}).spec
+    assert prepare_resources(spec) == {"requests": {"cpu": "4"}, "limits": {"cpu": "8", "memory": "1Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({}, {"requests": {"cpu": "250m", "memory": "512Mi"}}),
+        (LARGE, {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}),
+        (SMALL, SMALL),
+        (SCRATCH, SCRATCH),
+    ],
+)
+def test_a_job_gets_no_more_than_it_can_use(said: Object, wanted: Object) -> None:
+    assert job_resources(a_deployment(**FETCHED, resources=said).spec) == wanted
+
+
+def test_what_is_named_for_the_cache_goes_before_what_is_named_for_prepare() -> None:
+    spec = a_deployment(
+        modelRepository=FETCHED["modelRepository"],
+        cache={"size": "1Gi", "resources": {"requests": {"memory": "3Gi"}}},
+        prepare={"resources": {"limits": {"cpu": "2", "memory": "2Gi"}}},
+        resources=LARGE,
+    ).spec
+    assert job_resources(spec) == {"requests": {"memory": "3Gi"}, "limits": {"cpu": "2"}}
+
+
+def test_both_are_rendered() -> None:
+    fields: Object = {"prepare": {"resources": SMALL}, "cache": {"size": "1Gi", "resources": SCRATCH}}
+    found = {body["kind"]: body for body in render(a_deployment(**(FETCHED | fields)), SETTINGS)}
+    assert found["Deployment"]["spec"]["template"]["spec"]["initContainers"][0]["resources"] == SMALL
+    assert found["Job"]["spec"]["template"]["spec"]["containers"][0]["resources"] == SCRATCH
+
+
+def test_a_change_for_prepare_makes_new_pods_and_one_for_the_job_none() -> None:
+    old = a_deployment(**FETCHED).spec
+    prepare = a_deployment(**FETCHED, prepare={"resources": SMALL}).spec
+    job = a_deployment(**(FETCHED | {"cache": {"size": "1Gi", "resources": SMALL}})).spec
+    assert inputs_hash(prepare) != inputs_hash(old)
+    assert inputs_hash(job) == inputs_hash(old)
+
+
+def test_an_empty_field_is_as_good_as_none() -> None:
+    """What a newer operator adds must not roll a pod of an older one."""
+    fields: Object = {"prepare": {"resources": {}}, "cache": {"size": "1Gi", "resources": {}}}
+    old, new = a_deployment(**FETCHED).spec, a_deployment(**(FETCHED | fields)).spec
+    assert (inputs_hash(new), recipe(new)) == (inputs_hash(old), recipe(old))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"resources": SMALL}, {"prepare": {"resources": SMALL}}, {"cache": {"size": "1Gi", "resources": SMALL}}],
+    ids=["resources", "prepare", "cache"],
+)
+def test_a_job_that_a_quota_refuses_is_made_anew_when_its_resources_change(said: Object) -> None:
+    """Into the same claim: what decides over its content is the same."""
+    old, new = a_deployment(**FETCHED), a_deployment(**(FETCHED | said))
+    assert recipe(new.spec) != recipe(old.spec)
+    assert claim_name(new) == claim_name(old)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [("500m", "1", "500m"), ("2", "1", "1"), ("1Gi", "1024Mi", "1Gi"), ("what", "1", "what"), ("1", "what", "1")],
+)
+def test_quantities_are_compared_by_what_they_stand_for(first: str, second: str, wanted: str) -> None:
+    assert smaller(first, second) == wanted
+
+
+def test_resources_in_a_line() -> None:
+    both = {
+        "requests": {"memory": "1Gi", "cpu": "1"},
+        "limits": {"memory": "2Gi", "cpu": "1", "ephemeral-storage": "1Gi"},
+    }
+    assert describe(both) == "cpu 1, ephemeral-storage 1Gi, memory 1Gi to 2Gi"
