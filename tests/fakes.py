@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,11 @@ Identity = tuple[Kind, str, str]
 
 
 class FakeCluster:
-    """Objects by kind, namespace and name; `writes` lists every write as "verb Kind/name"."""
+    """Objects by kind, namespace and name; `writes` lists every write as "verb Kind/name".
+
+    `answers` are errors by kind of child, `hangs` the kinds whose writes are never answered; `attempts` lists
+    the writes that met one of these.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[Identity, Child] = {}
@@ -49,16 +54,21 @@ class FakeCluster:
         self.in_use: frozenset[tuple[Kind, str]] = frozenset()
         self.fail_with: Exception | None = None
         self.refuse: Kind | None = None
+        self.answers: dict[Kind, Exception] = {}
+        self.hangs: frozenset[Kind] = frozenset()
+        self.attempts: list[str] = []
         self._version = 1000
 
     async def create(self, manifest: Manifest) -> Child:
         identity = identify(manifest)
+        await self._refuse(f"create {identity[0]}/{identity[2]}", identity[0])
         if identity in self.objects:
             raise Conflict("already exists", status=409)
         return self._store(manifest, "create", uid=f"uid-{self._version}")
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
         identity = identify(manifest)
+        await self._refuse(f"apply {identity[0]}/{identity[2]}", identity[0])
         known = self.objects.get(identity)
         if known is None or known.uid != uid:
             raise Conflict("another uid", status=409)
@@ -70,6 +80,7 @@ class FakeCluster:
         return self._store(manifest, "replace", uid=uid)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        await self._refuse(f"delete {kind}/{name}", kind)
         self._write(f"delete {kind}/{name}")
         self.objects.pop((kind, namespace, name), None)
 
@@ -97,6 +108,14 @@ class FakeCluster:
         self.objects[kind, namespace, name] = Child(
             kind=kind, namespace=namespace, name=name, uid=f"stranger-{name}", resource_version=1, owner_uid=owner_uid
         )
+
+    async def _refuse(self, what: str, kind: Kind) -> None:
+        if kind in self.answers or kind in self.hangs:
+            self.attempts.append(what)
+        if kind in self.answers:
+            raise self.answers[kind]
+        if kind in self.hangs:
+            await asyncio.Event().wait()
 
     def _store(self, manifest: Manifest, verb: str, *, uid: str, foreign: bool = False) -> Child:
         identity = identify(manifest)

@@ -6,6 +6,7 @@ words come from the code. Each state is made in an empty folder, for those that 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +19,7 @@ from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.cluster.errors import Unavailable
 from triton_operator.cluster.observed import Condition, Container, DeploymentState, JobState, Kind, PodEvent
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.settings import Settings
@@ -149,6 +151,28 @@ async def _waiting_for_deletion(_: Path) -> World:
     world.cluster.put_stranger(Kind.SERVICE, "digits", owner_uid="uid-of-an-older-digits")
     await world.reconcile()
     return world
+
+
+async def _unwritten(said: str) -> World:
+    """The API server answers this to the Deployment, and the operator will try again."""
+    world = World()
+    world.cluster.answers = {Kind.DEPLOYMENT: Unavailable(said, status=500)}
+    with contextlib.suppress(Unavailable):
+        await world.reconcile()
+    return world
+
+
+@_state(Reason.WEBHOOK_FAILED)
+async def _webhook_failed(_: Path) -> World:
+    return await _unwritten(
+        'Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post '
+        '"https://policy.tools.svc:443/check?timeout=10s": service "policy" not found'
+    )
+
+
+@_state(Reason.API_SERVER_ERROR)
+async def _api_server_error(_: Path) -> World:
+    return await _unwritten("etcdserver: mvcc: database space exceeded")
 
 
 # --- `prepare` fails.

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from tests.builders import NOW, a_deployment
 from triton_operator.api.status import Status
 from triton_operator.cluster.observed import Condition, Container, Pod, PodEvent, Terminated
-from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import Observation
 from triton_operator.reconcile.outlook import moment
+from triton_operator.reconcile.refusals import Blocked
 from triton_operator.reconcile.situation import assess
 from triton_operator.reconcile.status import derive_status
 from triton_operator.resources.revision import RevisionSummary

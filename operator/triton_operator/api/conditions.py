@@ -51,6 +51,8 @@ class Reason:
     INVALID_SPEC = "InvalidSpec"  # A field contradicts another one; the message names its path.
     UNKNOWN_VERSION = "UnknownVersion"  # `spec.triton.version` names no image of the catalogue.
     NAME_CONFLICT = "NameConflict"  # An object that is not ours bears a child's name; it is never taken over.
+    WEBHOOK_FAILED = "WebhookFailed"  # An admission webhook fails, so that a child cannot be written.
+    API_SERVER_ERROR = "APIServerError"  # The API server fails to write a child for a cause of its own.
     WAITING_FOR_DELETION = "WaitingForDeletion"  # A deleted namesake's children are still being collected.
 
     MODEL_NOT_FOUND = "ModelNotFound"  # The model's folder is not in the repository.

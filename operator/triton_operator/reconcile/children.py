@@ -6,16 +6,19 @@ changes this costs no more than a comparison: nothing is built as long as nothin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import ModelDeployment
+from triton_operator.cluster.errors import ClusterError, Unavailable
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster, Manifest
 from triton_operator.reconcile.caching import Caching, decide_caching, guards
-from triton_operator.reconcile.execute import Blocked, Target, execute
+from triton_operator.reconcile.execute import Refused, Target, execute
 from triton_operator.reconcile.history import current_revision, kept_for_rollback, revision_number
+from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observation import Observation, own
 from triton_operator.reconcile.plan import (
     Applied,
@@ -27,6 +30,7 @@ from triton_operator.reconcile.plan import (
     plan_pruning,
     superfluous,
 )
+from triton_operator.reconcile.refusals import Blocked, Refusal, judge_error, outage_of, summarize
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
 from triton_operator.reconcile.store import ChildId, Key, Store
 from triton_operator.reconcile.validate import validate
@@ -35,16 +39,25 @@ from triton_operator.resources.cache import build_cache
 from triton_operator.resources.revision import Revision, RevisionSummary, inputs_hash
 from triton_operator.resources.settings import Settings
 
+WRITES_LIMIT = 40.0
+"""Seconds that the writes of one pass may take, so that the status is written before `runtime` ends the pass."""
+
 _MOUNTED = frozenset({Kind.CONFIG_MAP, Kind.CLAIM})
 """Kinds that old ReplicaSets may still need."""
 
 
 class Outcome(NamedTuple):
-    """What came of it: why it could not be done, if so, what the pods are made from, and whether all is as wanted."""
+    """What came of it: why it could not be done, if so, what the pods are made from, and whether all is as wanted.
+
+    `outage` is what the work queue has to learn of once the status is written; `is_passing` says that the next attempt
+    is likely to succeed.
+    """
 
     blocked: Blocked | None
     revision: RevisionSummary | None
     settled: bool = False
+    outage: ClusterError | None = None
+    is_passing: bool = False
 
 
 class Sight(NamedTuple):
@@ -83,6 +96,7 @@ class Children:
         self._store = store
         self._settings = settings
         self._applied: dict[Key, dict[ChildId, Applied]] = {}
+        self._refused: dict[Key, dict[ChildId, Refused]] = {}
         self._settled: dict[Key, Settled] = {}
 
     def applied_uids(self, key: Key) -> frozenset[str]:
@@ -92,10 +106,11 @@ class Children:
     def forget(self, key: Key) -> None:
         """The deployment is gone."""
         self._applied.pop(key, None)
+        self._refused.pop(key, None)
         self._settled.pop(key, None)
 
     async def bring_about(self, key: Key, observation: Observation) -> Outcome:
-        """One pass. Mistakes in the spec end in the outcome; outages raise ClusterError."""
+        """One pass. Mistakes in the spec and outages end in the outcome; raises Terminating alone."""
         sight = _look(observation)
         settled = self._settled.get(key)
         if settled and settled.sight == sight:
@@ -105,7 +120,8 @@ class Children:
             validate(observation.deployment.spec)
             revision = self._revision_for(observation.deployment, found)
         except InvalidSpec as error:
-            return await self._keep(key, sight, observation, found, Blocked(error.reason, str(error)))
+            blocked = Blocked(error.reason, str(error), lasting=True)
+            return await self._keep(key, sight, observation, found, blocked)
         return await self._converge(key, observation, Goal(revision, found), sight)
 
     async def _keep(
@@ -114,10 +130,24 @@ class Children:
         """A spec that cannot be followed changes no pod, but what runs is still kept from other hands."""
         if found is None:
             return Outcome(blocked, None)
-        applied = self._applied.setdefault(key, {})
-        steps = make_plan(_build(observation, found, sight.decision), observation.owned, applied)
-        await execute(steps, Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied))
-        return Outcome(blocked, found.summary())
+        target = self._target(key, observation)
+        steps = make_plan(_build(observation, found, sight.decision), observation.owned, target.applied)
+        refusals = await execute(steps, target)
+        also = summarize(refusals, key[0])
+        if also:
+            blocked = also._replace(reason=blocked.reason, message=join(blocked.message, also.message))
+        return Outcome(blocked, found.summary(), outage=outage_of(refusals))
+
+    def _target(self, key: Key, observation: Observation) -> Target:
+        return Target(
+            key,
+            observation.deployment.metadata.uid,
+            self._cluster,
+            self._store,
+            self._applied.setdefault(key, {}),
+            self._refused.setdefault(key, {}),
+            asyncio.get_running_loop().time() + WRITES_LIMIT,
+        )
 
     def _revision_for(self, deployment: ModelDeployment, found: Revision | None) -> Revision:
         """What is in the cluster, as long as nothing that touches pods changed: an upgrade rolls no pod."""
@@ -127,13 +157,18 @@ class Children:
 
     async def _converge(self, key: Key, observation: Observation, goal: Goal, sight: Sight) -> Outcome:
         wanted = self._wanted(observation, goal, sight)
-        applied = self._applied.setdefault(key, {})
-        steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, applied)
+        target = self._target(key, observation)
+        steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, target.applied)
         pruning = _pruning(wanted, observation)
-        target = Target(key, observation.deployment.metadata.uid, self._cluster, self._store, applied)
-        blocked = await execute(steps, target) or await self._prune(pruning, target)
-        settled = not blocked and self._settle(key, observation, wanted, goal.revision.summary())
-        return Outcome(blocked, goal.revision.summary(), settled)
+        refusals = await execute(steps, target) or await self._prune(pruning, target)
+        settled = not refusals and self._settle(key, observation, wanted, goal.revision.summary())
+        return Outcome(
+            summarize(refusals, key[0]),
+            goal.revision.summary(),
+            settled,
+            outage=outage_of(refusals),
+            is_passing=all(refusal.is_passing for refusal in refusals),
+        )
 
     def _wanted(self, observation: Observation, goal: Goal, sight: Sight) -> list[Manifest]:
         """Every child. Pods of a new revision wait for its cache; meanwhile those that are there stay as they are."""
@@ -161,11 +196,18 @@ class Children:
             self._settled[key] = Settled(sight, revision)
         return settled
 
-    async def _prune(self, steps: list[Step], target: Target) -> Blocked | None:
-        if any(step.kind in _MOUNTED for step in steps):
-            in_use = await self._cluster.mounted(*target.key)
-            steps = [step for step in steps if (step.kind, step.name) not in in_use]
-        return await execute(steps, target)
+    async def _prune(self, steps: list[Step], target: Target) -> list[Refusal]:
+        mounted = [step for step in steps if step.kind in _MOUNTED]
+        if not mounted:
+            return await execute(steps, target)
+        try:
+            async with asyncio.timeout_at(target.deadline):
+                in_use = await self._cluster.mounted(*target.key)
+        except (ClusterError, TimeoutError) as error:
+            outage = error if isinstance(error, ClusterError) else Unavailable("ReplicaSets cannot be listed in time")
+            others = await execute([step for step in steps if step not in mounted], target)
+            return [judge_error(mounted[0].kind, mounted[0].name, outage), *others]
+        return await execute([step for step in steps if (step.kind, step.name) not in in_use], target)
 
 
 def _build(

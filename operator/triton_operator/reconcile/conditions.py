@@ -53,7 +53,7 @@ def _available(situation: Situation) -> Verdict:
 
 def _accepted(situation: Situation) -> Verdict:
     if situation.blocked:
-        return Verdict(Truth.FALSE, *situation.blocked)
+        return Verdict(Truth.FALSE, situation.blocked.reason, situation.blocked.message)
     return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and its objects are in place")
 
 
@@ -110,6 +110,12 @@ def _privacy_enforced(situation: Situation) -> Verdict | None:
         return None
     policies = [deployment.metadata.name, *([caching.generation.name] if caching and caching.generation.job else [])]
     for name in policies:
+        if situation.blocked and (Kind.NETWORK_POLICY, name) in situation.blocked.taken:
+            return Verdict(
+                Truth.UNKNOWN,
+                Reason.NAME_CONFLICT,
+                f"a NetworkPolicy {name} exists, but is not part of this ModelDeployment: its rules are not checked",
+            )
         if (Kind.NETWORK_POLICY, name) not in situation.observation.owned:
             return Verdict(Truth.FALSE, Reason.POLICY_MISSING, f"the NetworkPolicy {name} is not in place")
     cache = deployment.spec.cache

@@ -6,6 +6,7 @@ a name that somebody else uses is told to the user and left alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import NamedTuple
 
@@ -13,79 +14,117 @@ import msgspec
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import SCALE_MANAGER
-from triton_operator.cluster.errors import Conflict, Denied, Invalid, Terminating
-from triton_operator.cluster.observed import Child
+from triton_operator.cluster.errors import ClusterError, Conflict, Terminating, Unavailable
+from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.plan import Applied, Step, Verb, digest
+from triton_operator.reconcile.refusals import Refusal, judge_error
 from triton_operator.reconcile.store import ChildId, Key, Store
 
 log = logging.getLogger(__name__)
 
+_STARTS_PODS = frozenset({Kind.DEPLOYMENT, Kind.JOB, Kind.AUTOSCALER})
+"""What their pods need comes before them in every plan."""
 
-class Blocked(NamedTuple):
-    """Why the children cannot be as wanted; becomes Accepted=False."""
+_NEEDED_BY_PODS = frozenset({Kind.SERVICE_ACCOUNT, Kind.CLAIM, Kind.CONFIG_MAP, Kind.REVISION, Kind.NETWORK_POLICY})
 
-    reason: str
-    message: str
+
+class Refused(NamedTuple):
+    """A manifest that the API server will refuse however often it is sent."""
+
+    digest: str
+    refusal: Refusal
 
 
 class Target(NamedTuple):
-    """On whose behalf steps are done, and where their results are remembered."""
+    """On whose behalf steps are done, and where their results are remembered.
+
+    `refused` are manifests that are not sent again; `deadline` is the time of the event loop at which writes end.
+    """
 
     key: Key
     uid: str
     cluster: Cluster
     store: Store
     applied: dict[ChildId, Applied]
+    refused: dict[ChildId, Refused]
+    deadline: float
 
 
-async def execute(steps: list[Step], target: Target) -> Blocked | None:
-    """Do the steps in order; says why of the first that cannot be done. Outages raise ClusterError.
+async def execute(steps: list[Step], target: Target) -> list[Refusal]:
+    """Do the steps in order, and return those that could not be done, outages included.
 
-    After that one nothing new is made, but what exists is still repaired: a policy that somebody opened is closed again
-    even while something else is refused.
+    One that fails does not keep others from being done: a policy that somebody opened is closed again even while
+    something else is refused. But no pod starts before all that it needs is there, and nothing is created beside an
+    object that somebody else made: then only the names of what is missing are checked.
     """
-    first: Blocked | None = None
+    refusals: list[Refusal] = []
     for step in steps:
-        if first and step.verb is Verb.CREATE:
-            continue
-        blocked = await _try(step, target)
-        first = first or blocked
-        if not blocked:
-            log.info("%s %s %s: %s", step.verb, step.kind, step.name, step.why)
-    return first
+        if any((refusal.kind, refusal.name) == (step.kind, step.name) for refusal in refusals):
+            continue  # A Deployment whose replicas were not handed over must not lose them.
+        refusal = await (_check_name(step, target) if _is_held_back(step, refusals) else _try(step, target))
+        if refusal:
+            refusals.append(refusal)
+    return refusals
 
 
-async def _try(step: Step, target: Target) -> Blocked | None:
+def _is_held_back(step: Step, refusals: list[Refusal]) -> bool:
+    if step.verb is Verb.CREATE:
+        return any(refusal.taken for refusal in refusals) or (bool(refusals) and step.kind in _STARTS_PODS)
+    needed = any(refusal.missing and refusal.kind in _NEEDED_BY_PODS for refusal in refusals)
+    return needed and step.kind in _STARTS_PODS
+
+
+async def _try(step: Step, target: Target) -> Refusal | None:
+    child_id = (step.kind, step.name)
+    known = target.refused.get(child_id)
+    if known and step.manifest and known.digest == digest(step.manifest):
+        return known.refusal
+    target.refused.pop(child_id, None)
+    refusal = await _within_the_time(step, target)
+    if refusal is None:
+        log.info("%s %s %s: %s", step.verb, step.kind, step.name, step.why)
+    elif refusal.lasting:
+        target.refused[child_id] = Refused(digest(step.manifest), refusal)
+    return refusal
+
+
+async def _within_the_time(step: Step, target: Target) -> Refusal | None:
     try:
-        return await _do(step, target)
+        async with asyncio.timeout_at(target.deadline):
+            refusal = await _do(step, target)
     except Terminating:
         raise  # The deployment is about to go with its namespace: nobody reads a status about it.
-    except Invalid as error:
-        return Blocked(Reason.INVALID_SPEC, f"the API server refuses the {step.kind}: {error.message}")
-    except Denied as error:
-        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.message else Reason.FORBIDDEN
-        return Blocked(reason, f"the API server forbids the {step.kind}: {error.message}")
+    except ClusterError as error:
+        refusal = judge_error(step.kind, step.name, error)
+    except TimeoutError:
+        late = Unavailable("the writes of this attempt took too long, so that this one was not completed")
+        refusal = judge_error(step.kind, step.name, late)
+    return refusal._replace(missing=step.verb is Verb.CREATE) if refusal else None
 
 
-def judge_owner(child: Child, owner_uid: str) -> Blocked | None:
+async def _check_name(step: Step, target: Target) -> Refusal | None:
+    """Only see whether the name is free; an outage is reported by the write that failed before."""
+    if step.verb is not Verb.CREATE:
+        return None
+    try:
+        async with asyncio.timeout_at(target.deadline):
+            child = await target.cluster.get(step.kind, target.key[0], step.name)
+    except (ClusterError, TimeoutError) as error:
+        log.warning("whether %s %s exists cannot be told: %s", step.kind, step.name, error)
+        return None
+    return judge_owner(child, target.uid) if child else None
+
+
+def judge_owner(child: Child, owner_uid: str) -> Refusal | None:
     """None when the object is ours; otherwise what is in the way."""
     if child.owner_uid == owner_uid:
         return None
-    if child.owner_uid:
-        return Blocked(
-            Reason.WAITING_FOR_DELETION,
-            f"{child.kind} {child.name} still belongs to a deleted ModelDeployment of the same name; "
-            "it is created anew as soon as the garbage collector has removed it",
-        )
-    return Blocked(
-        Reason.NAME_CONFLICT,
-        f"a {child.kind} named {child.name} exists and is not ours; it is left as it is. "
-        f"Rename the ModelDeployment, or delete that {child.kind}",
-    )
+    reason = Reason.WAITING_FOR_DELETION if child.owner_uid else Reason.NAME_CONFLICT
+    return Refusal(child.kind, child.name, reason, "", taken=True)
 
 
-async def _do(step: Step, target: Target) -> Blocked | None:
+async def _do(step: Step, target: Target) -> Refusal | None:
     match step.verb:
         case Verb.CREATE:
             return await _create(step, target)
@@ -101,7 +140,7 @@ async def _do(step: Step, target: Target) -> Blocked | None:
     return None
 
 
-async def _create(step: Step, target: Target) -> Blocked | None:
+async def _create(step: Step, target: Target) -> Refusal | None:
     try:
         _remember(step, await target.cluster.create(step.manifest), target)
     except Conflict:
@@ -109,12 +148,12 @@ async def _create(step: Step, target: Target) -> Blocked | None:
     return None
 
 
-async def _name_taken(step: Step, target: Target) -> Blocked | None:
+async def _name_taken(step: Step, target: Target) -> Refusal | None:
     """Something of that name exists: ours (the cache was behind), a dead namesake's, or a stranger's."""
     child = await target.cluster.get(step.kind, target.key[0], step.name)
-    blocked = judge_owner(child, target.uid) if child else None
-    if blocked:
-        return blocked
+    refusal = judge_owner(child, target.uid) if child else None
+    if refusal:
+        return refusal
     if child:
         target.store.put_child(msgspec.structs.replace(child, deployment=target.key[1]))
     message = f"{step.kind} {step.name} was there unseen; looking again"

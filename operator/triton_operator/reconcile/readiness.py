@@ -36,7 +36,9 @@ def judge_ready(situation: Situation) -> Verdict:
 
 
 def _make_sure_the_spec_is_accepted(situation: Situation) -> Verdict | None:
-    return Verdict(Truth.FALSE, *situation.blocked) if situation.blocked else None
+    if situation.blocked is None:
+        return None
+    return Verdict(Truth.FALSE, situation.blocked.reason, situation.blocked.message)
 
 
 def _make_sure_it_is_not_suspended(situation: Situation) -> Verdict | None:

@@ -1,11 +1,12 @@
 """One pass over one ModelDeployment: observe, build, plan, execute, derive and write its status.
 
-`runtime` calls `reconcile` from its work queue, never twice at once for the same key. User mistakes end in the status;
-outages raise ClusterError, and the queue tries again for ever.
+`runtime` calls `reconcile` from its work queue, never twice at once for the same key. The status is written at the end
+of every pass. User mistakes end there; outages raise ClusterError afterwards, and the queue tries again for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,6 @@ from triton_operator.cluster.observed import Child, Pod
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.caching import decide_caching
 from triton_operator.reconcile.children import Children, Outcome
-from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import (
     LONGEST_LOOK,
     PENDING_GRACE,
@@ -29,6 +29,7 @@ from triton_operator.reconcile.observation import (
     own,
     read_events,
 )
+from triton_operator.reconcile.refusals import Blocked
 from triton_operator.reconcile.situation import assess, time_left
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.store import ChildId, Key, Known, Store, View
@@ -36,6 +37,9 @@ from triton_operator.reconcile.transitions import announce
 from triton_operator.resources.settings import Settings
 
 log = logging.getLogger(__name__)
+
+EVENTS_LIMIT = 5.0
+"""Seconds for reading the Events of what hangs."""
 
 BLOCKED_RETRY_SECONDS = 15.0
 """Objects in our way bear no label of ours, so no watch tells when they go."""
@@ -79,6 +83,7 @@ class Reconciler:
         self._clock = clock
         self._children = Children(cluster, store, settings)
         self._at_rest: dict[Key, Rest] = {}
+        self._interrupted: set[Key] = set()
 
     async def reconcile(self, key: Key) -> float | None:
         """Work on one deployment; returns the seconds after which it wants to be looked at again, if any."""
@@ -90,25 +95,40 @@ class Reconciler:
         known = view.known
         if known is None or known.metadata.deletion_timestamp:
             self._children.forget(key)
+            self._interrupted.discard(key)
             return None
         if isinstance(known.deployment, InvalidSpec):
             return await self._report_unreadable(key, known, known.deployment)
         return await self._pass(key, known.deployment)
 
     async def _pass(self, key: Key, deployment: ModelDeployment) -> float | None:
-        """The whole way; what it leaves settled is remembered, so that the echoes of its own writes cost nothing."""
+        """The whole way; what it leaves settled is remembered, so that the echoes of its own writes cost nothing.
+
+        Raises the outage that kept a child from being written, once the status reports it.
+        """
         before = self._observe(key, deployment)
         try:
             outcome = await self._children.bring_about(key, before)
         except Terminating:
             return None
+        self._let_the_first_pass(key, outcome)
         view = self._store.view(key)
         observation = await self._with_events(self._observe(key, deployment))
         status = await self._write_status(key, observation, outcome)
+        if outcome.outage:
+            raise outcome.outage
         delay = 0.0 if _was_filled(before, observation) else _look_again(observation, outcome.blocked)
         if outcome.settled and delay is None:
             self._at_rest[key] = Rest(deployment, status, view.children, view.pods)
         return delay
+
+    def _let_the_first_pass(self, key: Key, outcome: Outcome) -> None:
+        """Raise a lost race or a busy API server at once: it becomes part of the status only when it happens again."""
+        if not (outcome.outage and outcome.is_passing):
+            self._interrupted.discard(key)
+        elif key not in self._interrupted:
+            self._interrupted.add(key)
+            raise outcome.outage
 
     def _observe(self, key: Key, deployment: ModelDeployment) -> Observation:
         view = self._store.view(key)
@@ -121,9 +141,10 @@ class Reconciler:
     async def _with_events(self, observation: Observation) -> Observation:
         """Events of what hangs; without them the status says less, which is better than no status."""
         try:
-            events = await read_events(self._cluster, observation)
-        except ClusterError as error:
-            log.warning("events of pods cannot be read: %s", error)
+            async with asyncio.timeout(EVENTS_LIMIT):
+                events = await read_events(self._cluster, observation)
+        except (ClusterError, TimeoutError) as error:
+            log.warning("events of pods cannot be read: %s", str(error) or "no answer in time")
             return observation
         return observation._replace(pod_events=events)
 
@@ -131,7 +152,7 @@ class Reconciler:
         """An object that an older CRD let through: nothing of it is touched, only its status says why."""
         shell = ModelDeployment(metadata=known.metadata, spec=_EMPTY_SPEC)
         observation = self._observe(key, shell)
-        await self._write_status(key, observation, Outcome(Blocked(error.reason, str(error)), None))
+        await self._write_status(key, observation, Outcome(Blocked(error.reason, str(error), lasting=True), None))
         return None
 
     async def _write_status(self, key: Key, observation: Observation, outcome: Outcome) -> Status:
@@ -167,7 +188,7 @@ def _was_filled(before: Observation, after: Observation) -> bool:
 
 def _look_again(observation: Observation, blocked: Blocked | None) -> float | None:
     """Nobody tells when a stranger's object goes, an Event is written, an eviction is old news, or a pause is over."""
-    if blocked:
+    if blocked and not blocked.lasting:
         return BLOCKED_RETRY_SECONDS
     # The longer a pod hangs, the less likely is news: a big image may be pulled for half an hour.
     ages = [observation.now - since for since in hanging(observation).values()]

@@ -15,10 +15,10 @@ from triton_operator.cluster.observed import DeploymentState, Pod
 from triton_operator.reconcile.cache_progress import diagnose_cache
 from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.container_ends import Diagnosis
-from triton_operator.reconcile.execute import Blocked
 from triton_operator.reconcile.observation import Observation
 from triton_operator.reconcile.outlook import moment
 from triton_operator.reconcile.pod_failures import diagnose, judge_eviction
+from triton_operator.reconcile.refusals import Blocked
 from triton_operator.reconcile.replicas import wanted_replicas
 from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary

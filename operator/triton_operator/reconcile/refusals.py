@@ -1,0 +1,165 @@
+"""What to report about writes that the API server did not carry out: whose fault it is, and in whose words.
+
+Pure. `execute` makes a Refusal of each failed write; `summarize` makes one sentence of all of a pass, so that several
+children that fail at once are reported at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from triton_operator.api.conditions import TERMINAL, Reason
+from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid
+from triton_operator.cluster.observed import Kind
+from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
+from triton_operator.reconcile.store import ChildId
+
+TOO_MANY_REQUESTS = 429
+
+_MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")
+"""The API server answers 500 to content that does not fit the schema of its kind (seen with Kubernetes 1.36)."""
+_WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
+_DENIED = re.compile(r"denied (?:the )?request")
+"""Webhooks and ValidatingAdmissionPolicies choose the code of their answer themselves (seen: 403, 413, 422)."""
+_NO_RIGHT = re.compile(r'User "[^"]*" cannot \w+ resource')
+_PASSED_THROUGH = re.compile(r"\bspec\.template\.spec\.(affinity|topologySpreadConstraints|tolerations|nodeSelector)\b")
+"""Fields of a pod that are the user's own text."""
+
+
+class Blocked(NamedTuple):
+    """Why the children cannot be as desired; becomes Accepted=False.
+
+    `lasting`: only another spec can change it, so that no other attempt is made before. `taken` are the names of
+    children that objects of others have.
+    """
+
+    reason: str
+    message: str
+    lasting: bool = False
+    taken: frozenset[ChildId] = frozenset()
+
+
+class Refusal(NamedTuple):
+    """One write that was not carried out.
+
+    `outage` is the error to raise after the status is written, None for none. `lasting`: the same manifest will never
+    be accepted. `missing`: the child does not exist. `taken`: an object of somebody else has its name.
+    """
+
+    kind: Kind
+    name: str
+    reason: str
+    message: str
+    outage: ClusterError | None = None
+    lasting: bool = False
+    missing: bool = False
+    taken: bool = False
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the next attempt is likely to succeed: another writer was faster, or the API server is busy."""
+        return isinstance(self.outage, Conflict) or getattr(self.outage, "status", 0) == TOO_MANY_REQUESTS
+
+
+def judge_error(kind: Kind, name: str, error: ClusterError) -> Refusal:
+    """Whose fault an answer is: the user's, an admission controller's, or the API server's."""
+    if _MALFORMED.match(error.message):
+        return Refusal(kind, name, Reason.INVALID_SPEC, error.message, lasting=True)
+    if isinstance(error, Denied) or _DENIED.search(error.message):
+        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.message else Reason.FORBIDDEN
+        return Refusal(kind, name, reason, error.message)
+    if isinstance(error, Invalid):
+        return Refusal(kind, name, Reason.INVALID_SPEC, error.message)
+    reason = Reason.WEBHOOK_FAILED if _WEBHOOK.search(error.message) else Reason.API_SERVER_ERROR
+    return Refusal(kind, name, reason, error.message, outage=error)
+
+
+def summarize(refusals: Sequence[Refusal], namespace: str) -> Blocked | None:
+    """All refusals of a pass as one; the reason is that of the first that needs a person, else of the first."""
+    if not refusals:
+        return None
+    groups: dict[tuple[str, str], list[Refusal]] = {}
+    # A sort is stable: apart from what needs a person, the order is that in which children are written.
+    for refusal in sorted(refusals, key=lambda refusal: refusal.reason not in TERMINAL):
+        groups.setdefault((refusal.reason, refusal.message), []).append(refusal)
+    share = MESSAGE_LIMIT // len(groups) - len("; ")
+    worst = next(iter(groups.values()))[0]
+    return Blocked(
+        worst.reason,
+        "; ".join(clip(_describe(group, namespace).rstrip(" .\n"), share) for group in groups.values()),
+        lasting=all(refusal.lasting for refusal in refusals),
+        taken=frozenset((refusal.kind, refusal.name) for refusal in refusals if refusal.taken),
+    )
+
+
+def outage_of(refusals: Sequence[Refusal]) -> ClusterError | None:
+    """The error for the work queue; of several the one whose server asked for the longest pause."""
+    outages = [refusal.outage for refusal in refusals if refusal.outage]
+    return max(outages, key=lambda error: getattr(error, "retry_after", 0.0), default=None)
+
+
+def _describe(group: Sequence[Refusal], namespace: str) -> str:
+    reason, message = group[0].reason, group[0].message
+    if reason == Reason.NAME_CONFLICT:
+        return _describe_conflict(group, namespace)
+    if reason == Reason.WAITING_FOR_DELETION:
+        return _describe_waiting(group)
+    kinds = _enumerate(list(dict.fromkeys(refusal.kind.value for refusal in group)))
+    return join(_blame(reason, kinds, message), _consequence(reason, message))
+
+
+def _blame(reason: str, kinds: str, message: str) -> str:
+    """Who refused, which kinds, and the sentence of whoever refused."""
+    match reason:
+        case Reason.INVALID_SPEC:
+            field = _PASSED_THROUGH.search(message)
+            where = f"spec.scheduling.{field[1]}: " if field else ""
+            return f"{where}the API server refuses the {kinds}: {message}"
+        case Reason.WEBHOOK_FAILED:
+            webhook = _WEBHOOK.search(message)
+            return f"admission webhook {webhook[1] if webhook else ''} failed for the {kinds}: {message}"
+        case Reason.API_SERVER_ERROR:
+            return f"the API server failed on the {kinds}: {message}"
+        case _:
+            return f"the API server forbids the {kinds}: {message}"
+
+
+def _consequence(reason: str, message: str) -> str:
+    if reason == Reason.WEBHOOK_FAILED:
+        return "whoever runs the webhook has to repair it; the operator tries again by itself"
+    if reason == Reason.API_SERVER_ERROR:
+        return "the operator tries again by itself"
+    if _NO_RIGHT.search(message):
+        return "the operator lacks this right; its Helm chart grants it"
+    return ""
+
+
+def _describe_conflict(group: Sequence[Refusal], namespace: str) -> str:
+    """All of them at once, with the command that removes them all."""
+    command = " ".join(f"{refusal.kind.value.lower()}/{refusal.name}" for refusal in group)
+    delete = f"kubectl delete -n {namespace} {command}"
+    if len(group) == 1:
+        kind = group[0].kind
+        return (
+            f"a {kind} named {group[0].name} exists and is not ours; it is left as it is. "
+            f"Rename the ModelDeployment, or delete that {kind}: {delete}"
+        )
+    return (
+        f"{len(group)} objects exist under names of this ModelDeployment and are not ours; they are left as they are. "
+        f"Rename the ModelDeployment, or delete them: {delete}"
+    )
+
+
+def _describe_waiting(group: Sequence[Refusal]) -> str:
+    names = _enumerate([f"{refusal.kind} {refusal.name}" for refusal in group])
+    still, they = ("belongs", "it is") if len(group) == 1 else ("belong", "they are")
+    return (
+        f"{names} still {still} to a deleted ModelDeployment of the same name; "
+        f"{they} created anew as soon as the garbage collector has removed {'it' if len(group) == 1 else 'them'}"
+    )
+
+
+def _enumerate(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
