@@ -152,6 +152,18 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "version with a v": ("triton.version", "v2.51", "", "match"),
     "unknown log level": ("triton.logLevel", "Debug", "", "Unsupported value"),
     "server image with a scheme": ("triton.image", "https://nvcr.io/nvidia/tritonserver", "", "without a scheme"),
+    "an endpoint that is never open": (
+        "triton.openEndpoints",
+        ["Statistics", "ModelRepository"],
+        "triton.openEndpoints[1]",
+        "Unsupported value",
+    ),
+    "an endpoint twice": (
+        "triton.openEndpoints",
+        ["Statistics", "Statistics"],
+        "triton.openEndpoints[1]",
+        "Duplicate value",
+    ),
     "argument without dashes": ("triton.extraArgs", ["http-thread-count=4"], "triton.extraArgs[0]", "one flag with"),
     "argument without a value": ("triton.extraArgs", ["--http-thread-count"], "triton.extraArgs[0]", "one flag with"),
     "value in an argument of its own": (

@@ -13,10 +13,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import tritonclient.grpc
+import tritonclient.http
+import yaml
+from tritonclient.utils import InferenceServerException
 
 from tests.local.session import Serving, Terminal, User, command_lines, left_over
 from training.digits import DigitsNetwork
@@ -239,3 +244,44 @@ ensemble_scheduling { step {
   output_map { key: "OUT" value: "SHOUTED" }
 } }
 """
+
+
+ASKING = [("get_inference_statistics", "digits"), ("get_model_config", "digits")]
+ADMINISTERING = [
+    ("get_model_repository_index",),
+    ("load_model", "digits"),
+    ("get_log_settings",),
+    ("get_trace_settings",),
+    ("get_system_shared_memory_status",),
+]
+
+
+def test_what_is_closed_answers_403_and_unavailable(user: User, digits: Serving, tmp_path: Path) -> None:
+    """Statistics and configurations are open where the object says so; what can change the server never is."""
+    body = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
+    body["spec"]["triton"] = {"openEndpoints": ["Statistics", "ModelConfig"]}
+    file = tmp_path / "open.yaml"
+    file.write_text(yaml.safe_dump(body))
+    for protocol in (tritonclient.http, tritonclient.grpc):
+        closed = "403" if protocol is tritonclient.http else "StatusCode.UNAVAILABLE"
+        with protocol.InferenceServerClient(_address(digits, protocol)) as client:
+            assert {_status(client, *call) for call in (*ASKING, *ADMINISTERING)} == {closed}
+    with user.serving(file, "--repository", MODELS) as serving:
+        for protocol in (tritonclient.http, tritonclient.grpc):
+            closed = "403" if protocol is tritonclient.http else "StatusCode.UNAVAILABLE"
+            with protocol.InferenceServerClient(_address(serving, protocol)) as client:
+                assert {_status(client, *call) for call in ASKING} == {"open"}
+                assert {_status(client, *call) for call in ADMINISTERING} == {closed}
+
+
+def _address(serving: Serving, protocol: Any) -> str:
+    return serving.http if protocol is tritonclient.http else serving.grpc
+
+
+def _status(client: Any, method: str, *arguments: str) -> str:
+    """The status with which the server refuses the call, "open" when it lets it in."""
+    try:
+        getattr(client, method)(*arguments)
+    except InferenceServerException as error:
+        return str(error.status())
+    return "open"

@@ -121,6 +121,29 @@ def test_private_lets_nothing_out_and_only_the_namespace_in() -> None:
     assert [rule["from"] for rule in policy["ingress"]] == [[{"podSelector": {}}]]
 
 
+ALWAYS_CLOSED = {"shared-memory", "model-repository", "trace", "logging"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "closed"),
+    [
+        ({}, {"statistics", "model-config"}),
+        ({"privacy": {"profile": "Private"}, "triton": {"openEndpoints": ["Statistics"]}}, {"model-config"}),
+        ({"triton": {"openEndpoints": ["ModelConfig", "Statistics"]}}, set()),
+        ({"privacy": {"profile": "Open"}}, set()),
+        ({"privacy": {"profile": "Open"}, "triton": {"openEndpoints": ["ModelConfig"]}}, {"statistics"}),
+        ({"privacy": {"profile": "Open"}, "triton": {"openEndpoints": []}}, {"statistics", "model-config"}),
+    ],
+)
+def test_the_profile_closes_what_the_user_does_not_open(spec: dict[str, Any], closed: set[str]) -> None:
+    """Private tells nobody how much others call; nothing opens what can change the server or read its memory."""
+    (triton,) = _pod(**spec)["containers"]
+    values = [argument.partition("=")[2] for argument in triton["args"] if "-restricted-" in argument]
+    assert len(values) == 2
+    for value in values:
+        assert set(value.partition(":")[0].split(",")) == ALWAYS_CLOSED | closed
+
+
 def test_no_rule_is_ever_rendered_with_an_empty_peer_list() -> None:
     for spec in ({}, EVERYTHING):
         for rule in _children(**spec)["NetworkPolicy", "digits"]["spec"]["ingress"]:
@@ -204,6 +227,8 @@ def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str
         {"triton": {"logLevel": "Info"}},
         {"triton": {"sharedMemorySize": "1Gi"}},
         {"triton": {"extraArgs": ["--http-thread-count=4"]}},
+        {"triton": {"openEndpoints": ["Statistics"]}},
+        {"triton": {"openEndpoints": []}},
         {"models": [{"name": "digits", "objective": "Latency"}]},
         {"models": [{"name": "digits", "config": {"maxBatchSize": 8}}]},
         {"models": [{"name": "digits", "configMapRef": {"name": "mine"}}]},

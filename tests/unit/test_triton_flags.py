@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from triton_operator.api.spec import Endpoint
 from triton_operator.triton.flags import ADMIN_APIS, COMMON_SINCE, FIXED, server_flags
 from triton_operator.triton.versions import Version
 
@@ -124,6 +125,26 @@ def test_nothing_that_opens_a_door() -> None:
     }
     assert not forbidden & chosen.keys()
     assert not {"inference", "health", "metadata"} & set(ADMIN_APIS)
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed"),
+    [
+        ((), {"statistics", "model-config"}),
+        ((Endpoint.STATISTICS,), {"model-config"}),
+        ((Endpoint.MODEL_CONFIG,), {"statistics"}),
+        (tuple(Endpoint), set()),
+    ],
+)
+def test_what_tells_no_tensor_can_be_opened_for_both_protocols(opened: tuple[Endpoint, ...], closed: set[str]) -> None:
+    """And whatever can change the server or read its memory never."""
+    always = {"shared-memory", "model-repository", "trace", "logging"}
+    chosen = {
+        flag.name: flag.value or ""
+        for flag in server_flags(NEWEST, log_level="Warning", gpu=False, open_endpoints=opened)
+    }
+    for name in ("http-restricted-api", "grpc-restricted-protocol"):
+        assert set(chosen[name].partition(":")[0].split(",")) == always | closed
 
 
 def test_each_flag_has_a_reason_and_a_release() -> None:

@@ -43,6 +43,13 @@ class LogLevel(StrEnum):
     INFO = "Info"
 
 
+class Endpoint(StrEnum):
+    """Groups of Triton's API that are closed under profile Private and may be opened: they tell no tensor."""
+
+    STATISTICS = "Statistics"
+    MODEL_CONFIG = "ModelConfig"
+
+
 class ServiceType(StrEnum):
     """Kinds of Service that a deployment may ask for."""
 
@@ -86,11 +93,15 @@ class Prepare(Struct, frozen=True):
 
 
 class Triton(Struct, frozen=True):
-    """Which server runs the models, and how much it says; `shared_memory_size` is a quantity of bytes."""
+    """Which server runs the models, and how much it says; `shared_memory_size` is a quantity of bytes.
+
+    `open_endpoints` None leaves it to the profile; an empty one opens nothing.
+    """
 
     image: str | None = None
     version: str | None = None
     log_level: LogLevel | None = None
+    open_endpoints: tuple[Endpoint, ...] | None = None
     extra_args: tuple[str, ...] = ()
     shared_memory_size: str | None = None
 

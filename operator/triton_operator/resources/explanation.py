@@ -16,7 +16,7 @@ from triton_operator.resources.deployment import (
     replaces_in_place,
 )
 from triton_operator.resources.model_configs import RenderedConfig, known_messages, render_configs
-from triton_operator.resources.pod import GRACE_SECONDS, PRE_STOP_SECONDS, flags_of
+from triton_operator.resources.pod import GRACE_SECONDS, PRE_STOP_SECONDS, flags_of, open_endpoints
 from triton_operator.resources.probes import startup_seconds
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
@@ -44,6 +44,7 @@ def explain(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
         ),
         *_other_containers(spec),
         *_server(spec, server),
+        *_open_endpoints(spec),
         *_shared_memory(spec, configs),
         *_lifecycle(spec),
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
@@ -89,6 +90,14 @@ def _server(spec: Spec, server: ServerImage) -> Iterator[Choice]:
             else ("The image does not say it, so only flags that every supported release has are given.")
         )
         yield Choice("spec.triton.version", server.version or "unknown", why)
+
+
+def _open_endpoints(spec: Spec) -> Iterator[Choice]:
+    if spec.triton.open_endpoints is None:
+        value = ", ".join(open_endpoints(spec)) or "none"
+        yield Choice(
+            "spec.triton.openEndpoints", value, f"By the profile {spec.privacy.profile}; the guide says what is closed."
+        )
 
 
 def _shared_memory(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:

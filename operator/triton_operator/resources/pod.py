@@ -17,7 +17,7 @@ from triton_operator.api.names import (
     child_labels,
     selector_labels,
 )
-from triton_operator.api.spec import LogLevel, ModelDeployment, Spec
+from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Profile, Spec
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.container_resources import prepare_resources, server_resources
 from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
@@ -127,8 +127,21 @@ def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
     """The flags that the operator gives to this deployment's server."""
     log_level = spec.triton.log_level or LogLevel.WARNING
     cache = any(model.config.response_cache for model in spec.models if model.config)
-    flags = server_flags(server.release, log_level=log_level, gpu=spec.gpu is not None, response_cache=cache)
+    flags = server_flags(
+        server.release,
+        log_level=log_level,
+        gpu=spec.gpu is not None,
+        response_cache=cache,
+        open_endpoints=open_endpoints(spec),
+    )
     return leave_out_given(flags, spec.triton.extra_args)
+
+
+def open_endpoints(spec: Spec) -> tuple[Endpoint, ...]:
+    """What callers may use besides predictions: what the user says, else what the profile gives them."""
+    if spec.triton.open_endpoints is not None:
+        return spec.triton.open_endpoints
+    return tuple(Endpoint) if spec.privacy.profile is Profile.OPEN else ()
 
 
 def _admin_key() -> Manifest:

@@ -8,10 +8,11 @@ on 2.51 (24.10); first releases were read from the option parser at each tag of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS
-from triton_operator.api.spec import LogLevel
+from triton_operator.api.spec import Endpoint, LogLevel
 from triton_operator.triton.preparation import KEY_VARIABLE, MODELS_DIR
 from triton_operator.triton.versions import Version
 
@@ -33,6 +34,9 @@ change what is logged, `model-config` and `model-repository` to tell how models 
 caller how much all others call; who may see that is the metrics port's question.
 """
 
+_GROUPS = {Endpoint.STATISTICS: "statistics", Endpoint.MODEL_CONFIG: "model-config"}
+"""Those of them that only tell, and no tensor: `spec.triton.openEndpoints` may open these, and no other."""
+
 ADMIN_HEADER = "admin-key"
 """HTTP header of the key; over gRPC the metadata key is `triton-grpc-protocol-admin-key`."""
 
@@ -50,9 +54,6 @@ class Flag(NamedTuple):
         return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
 
 
-_RESTRICTION = f"{','.join(ADMIN_APIS)}:{ADMIN_HEADER}=$({KEY_VARIABLE})"
-"""An API may be in one group only, so there is one group. The kubelet expands the variable; the key is in no spec."""
-
 FIXED = (
     Flag("model-repository", MODELS_DIR, "The tree that `prepare` laid out."),
     Flag("model-control-mode", "none", "Loading a model on request is running code on request."),
@@ -65,8 +66,6 @@ FIXED = (
     Flag("allow-grpc", "true", "Both protocols are served."),
     Flag("allow-sagemaker", "false", "A second door past the restrictions."),
     Flag("allow-vertex-ai", "false", "As SageMaker's; AIP_MODE in the environment would open it."),
-    Flag("http-restricted-api", _RESTRICTION, "Administration only with the key."),
-    Flag("grpc-restricted-protocol", _RESTRICTION, "Administration only with the key."),
     Flag("allow-client-shm", "false", "Callers are in other pods, their memory cannot be shared.", Version(26, 4)),
     Flag("allow-metrics", "true", "On a port of its own, which a policy can close."),
     Flag("allow-cpu-metrics", "false", "They describe the whole node, other tenants included."),
@@ -82,7 +81,14 @@ _RESPONSE_CACHE = Flag(
 
 def own_flags() -> list[Flag]:
     """Every flag that some pod gets, those of pods with and without a GPU."""
-    return [*FIXED, *_listeners("", ""), *_logging(LogLevel.WARNING), *_devices(gpu=True), *_devices(gpu=False)]
+    return [
+        *FIXED,
+        *_restrictions(()),
+        *_listeners("", ""),
+        *_logging(LogLevel.WARNING),
+        *_devices(gpu=True),
+        *_devices(gpu=False),
+    ]
 
 
 def server_flags(
@@ -91,18 +97,21 @@ def server_flags(
     log_level: str,
     gpu: bool,
     response_cache: bool = False,
+    open_endpoints: Collection[Endpoint] = (),
     address: str = "0.0.0.0",  # noqa: S104 -- a pod listens on its own address, which it does not know here
     metrics_address: str | None = None,
 ) -> list[Flag]:
     """Flags of a server of this release, in the order of its command line.
 
     `version` None stands for an image of unknown release. `log_level` is a LogLevel; with less than Info a failed
-    start fits into the 2048 bytes of a termination message. `response_cache`: some model asks for one. `address` is
+    start fits into the 2048 bytes of a termination message. `response_cache`: some model asks for one.
+    `open_endpoints` are not closed to callers. `address` is
     where HTTP and gRPC listen, `metrics_address` where metrics do when that differs. Raises ValueError on another log
     level.
     """
     flags = [
         *FIXED,
+        *_restrictions(open_endpoints),
         *_listeners(address, metrics_address or address),
         *_logging(log_level),
         *_devices(gpu=gpu),
@@ -113,6 +122,22 @@ def server_flags(
 
 def _known(flag: Flag, version: Version | None) -> bool:
     return flag.since <= (version or COMMON_SINCE)
+
+
+def _restrictions(open_endpoints: Collection[Endpoint]) -> list[Flag]:
+    """What is closed, for both protocols. An API may be in one group only, so there is one group.
+
+    The kubelet expands the variable; the key is in no spec.
+    """
+    opened = {_GROUPS[endpoint] for endpoint in open_endpoints}
+    closed = (group for group in ADMIN_APIS if group not in opened)
+    restriction = f"{','.join(closed)}:{ADMIN_HEADER}=$({KEY_VARIABLE})"
+    return [
+        Flag("http-restricted-api", restriction, "Administration only with the key; see spec.triton.openEndpoints."),
+        Flag(
+            "grpc-restricted-protocol", restriction, "Administration only with the key; see spec.triton.openEndpoints."
+        ),
+    ]
 
 
 def _listeners(address: str, metrics_address: str) -> list[Flag]:
