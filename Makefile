@@ -5,6 +5,9 @@ PYTHON ?= python3
 # Each runs a command in its Python environment and makes that first when it is missing (hack/environment.py).
 DEMO := $(PYTHON) -m hack.environment demo
 DEV := $(PYTHON) -m hack.environment dev
+# Benchmarks are collected as tests are, under names of their own.
+BENCH := $(DEV) pytest -p tests.benchmarks.costs -o python_files='bench_*.py' -o python_functions='bench_*' \
+	$(if $(BASELINE),--write-baseline)
 # Says what is wrong with the machine while nothing has been changed on it.
 PREFLIGHT := $(PYTHON) -m hack.preflight
 
@@ -95,12 +98,12 @@ docs:  ## Write anew what is made: the API reference, and the output that docs/r
 	@$(DEV) python -m tests.reason_pages
 
 .PHONY: bench
-bench:  ## Cost of the operator per object and at rest, and what the values that it chooses gain.
-	@$(DEV) pytest -s tests/apiserver/test_many_objects.py tests/e2e/test_defaults.py
+bench:  ## What things cost here, beside the committed baseline (BASELINE=1: accept it as the new one).
+	@$(BENCH) tests/unit tests/apiserver tests/local tests/e2e
 
 .PHONY: bench-sources
-bench-sources:  ## Time and memory of fetching 2 GiB from S3, beside curl (7 GiB of disk).
-	@BENCH_BYTES=2147483648 $(DEV) pytest -s tests/sources/test_speed.py
+bench-sources:  ## The same for fetching 2 GiB from S3, beside curl (7 GiB of disk).
+	@$(BENCH) tests/sources
 
 .PHONY: lock
 lock:  ## Write the lock files anew (UPGRADE=1: move to newer releases).

@@ -83,7 +83,7 @@ def test_rights_are_enough_and_end_where_they_should(
 
 def await_right(api: Api, user: str, right: Right, namespace: str) -> None:
     """Wait until the API server has taken notice of new roles."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not may(api, user, right, namespace):
         assert time.monotonic() < deadline, right
         time.sleep(0.1)

@@ -61,6 +61,10 @@ class Namespace:
             content_type="application/merge-patch+json",
         )
 
+    async def delete(self, kind: Kind, name: str) -> None:
+        """Delete one child."""
+        await self._client.request("DELETE", CHILDREN[kind].path(self.name, name), kind=kind.value)
+
     async def deployments(self) -> list[Object]:
         """All ModelDeployments."""
         listing = await list_all(self._client, MODEL_DEPLOYMENTS, self.name, {})
@@ -77,13 +81,25 @@ class Namespace:
         """How many there are of each kind."""
         return Counter({kind.value: len(await self.children(kind)) for kind in Kind})
 
-    async def until(self, look: Callable[[list[Object]], bool], what: str, seconds: float) -> None:
+    async def until(
+        self, look: Callable[[list[Object]], bool], what: str, seconds: float, poll: float = _POLL_SECONDS
+    ) -> None:
         """Wait until the ModelDeployments are as `look` wants them."""
         async with asyncio.timeout(seconds):
             while not look(await self.deployments()):  # noqa: ASYNC110 - the server does not know what is waited for
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(poll)
 
-    async def until_observed(self, seconds: float = 120) -> None:
+    async def until_there(self, kind: Kind, name: str, *, seconds: float = 120, poll: float = _POLL_SECONDS) -> None:
+        """Wait until there is such a child."""
+
+        async def there() -> bool:
+            return name in [body["metadata"]["name"] for body in await self.children(kind)]
+
+        async with asyncio.timeout(seconds):
+            while not await there():  # noqa: ASYNC110 - the server does not know what is waited for
+                await asyncio.sleep(poll)
+
+    async def until_observed(self, seconds: float = 120, poll: float = _POLL_SECONDS) -> None:
         """Wait until every object has a status of its current generation."""
 
         def observed(bodies: list[Object]) -> bool:
@@ -91,4 +107,4 @@ class Namespace:
                 body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"] for body in bodies
             )
 
-        await self.until(observed, "every object has been looked at", seconds)
+        await self.until(observed, "every object has been looked at", seconds, poll)

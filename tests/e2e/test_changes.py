@@ -10,7 +10,8 @@ import pytest
 from tests.kube import Kube, Object
 
 NAME = "linear-regression"
-REPAIR_SECONDS = 2.0
+REPAIR_SECONDS = 60.0
+"""Far below the ten minutes between two resyncs: what is repaired by then was seen by a watch."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +43,7 @@ def test_scale_changes_the_number_of_pods_and_rolls_none(kube: Kube) -> None:
 
 
 @pytest.mark.parametrize("kind", ["service", "networkpolicy", "serviceaccount", "deployment"])
-def test_a_deleted_child_is_back_within_two_seconds(kind: str, kube: Kube) -> None:
+def test_a_deleted_child_is_back(kind: str, kube: Kube) -> None:
     before = kube.get(kind, NAME)
     assert before
     kube.delete(kind, NAME, wait=False)
@@ -70,7 +71,7 @@ def test_a_deleted_child_is_back_within_two_seconds(kind: str, kube: Kube) -> No
     ],
     ids=["service type", "external address", "egress rule", "policy types", "replicas", "node selector"],
 )
-def test_an_edited_child_is_repaired_within_two_seconds(
+def test_an_edited_child_is_repaired(
     kind: str, change: Object, is_repaired: Callable[[Object], bool], kube: Kube
 ) -> None:
     kube.patch(kind, NAME, change)

@@ -46,14 +46,13 @@ class User:
     def serving(self, *arguments: object) -> Iterator[Serving]:
         """Start `tritonctl run` and wait until it says where it serves."""
         command = [str(self.folder / "tritonctl"), "run", *map(str, arguments)]
-        began = time.monotonic()
         with subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
                 assert process.stdout
                 said = _until(process.stdout.fileno(), "  curl ")
-                yield Serving(process, said, time.monotonic() - began)
+                yield Serving(process, said)
             finally:
                 process.send_signal(signal.SIGINT)
                 _end(process)
@@ -109,12 +108,11 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Serving:
-    """A running `tritonctl run`: `said` is what it printed until it was ready, after so many `seconds`."""
+    """A running `tritonctl run`: `said` is what it printed until it was ready."""
 
-    def __init__(self, process: subprocess.Popen[str], said: str, seconds: float) -> None:
+    def __init__(self, process: subprocess.Popen[str], said: str) -> None:
         self.process = process
         self.said = said
-        self.seconds = seconds
         found = re.search(r"HTTP (\S+)\s+gRPC (\S+)\s+metrics (\S+)/metrics", said)
         assert found, said
         self.http, self.grpc, self.metrics = found.groups()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from tests.programs import build_before_tests
 from tests.s3_server import S3, s3_server
 from triton_operator.prepare.fetch import patience
 
-collect_ignore = [] if "BENCH_BYTES" in os.environ else ["test_speed.py"]
 MODELS = Path(__file__).parents[2] / "model_repository"
 
 

@@ -126,9 +126,9 @@ def test_a_deployment_that_is_not_there_is_told_from_one_without_pods(
 
 def wait_for(look: Callable[[], bool]) -> None:
     """Until it is so, at most ten seconds."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not look():
-        assert time.monotonic() < end, "not within ten seconds"
+        assert time.monotonic() < end, "not within a minute"
         time.sleep(0.02)
 
 
@@ -146,7 +146,7 @@ def test_following_attends_to_new_pods_and_ends_with_ctrl_c(kubectl: FakeKubectl
             wait_for(lambda: len(output.read_text().splitlines()) >= 5)
         finally:
             os.kill(process.pid, signal.SIGINT)
-            code = process.wait(timeout=10)
+            code = process.wait(timeout=60)
     assert sorted(output.read_text().splitlines()) == [
         "a prepare | prepare of digits-a [x/y]",
         "a triton | triton of digits-a [x/y]",

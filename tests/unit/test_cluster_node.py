@@ -159,7 +159,7 @@ def test_a_node_whose_record_is_lost_is_found_by_its_command_line(tmp_path: Path
     (tmp_path / name).write_text("read line\n")
     command = ["sh", "-m", name, str(tmp_path), "programs", "3"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=tmp_path) as process:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         # The kernel lets the parent go on a moment before the child's command line can be read.
         while not (found := stop.node_processes(Layout(tmp_path))) and time.monotonic() < deadline:
             time.sleep(0.01)

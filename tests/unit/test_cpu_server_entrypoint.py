@@ -76,7 +76,7 @@ class Container:
 
     def end(self) -> tuple[int, str]:
         """Exit code and standard error."""
-        _, errors = self.process.communicate(timeout=20)
+        _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
     def wait_until_watched(self) -> None:
@@ -105,7 +105,7 @@ def container(tmp_path: Path) -> Iterator[Start]:
     for each in started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(each.process.pid, signal.SIGKILL)
-        each.process.communicate(timeout=20)
+        each.process.communicate(timeout=60)
         if each.leash >= 0:
             os.close(each.leash)
 

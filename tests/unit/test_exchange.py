@@ -75,7 +75,7 @@ class Script:
 @contextlib.asynccontextmanager
 async def scripted(*answers: bytes | Sequence[bytes] | None) -> AsyncIterator[tuple[Script, Exchange]]:
     """A server with its script, and a client of it."""
-    async with Script(*answers).running() as server, asyncio.timeout(10):
+    async with Script(*answers).running() as server, asyncio.timeout(60):
         exchange = Exchange(server.url, clock=FakeClock())
         yield server, exchange
         exchange.close()

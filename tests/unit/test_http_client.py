@@ -94,7 +94,7 @@ async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiSer
     server.reachable.clear()
     left = [0.05, 0.0]
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
-    async with ApiClient(Connection(server.url)) as client, asyncio.timeout(5):
+    async with ApiClient(Connection(server.url)) as client, asyncio.timeout(60):
         cluster = HttpCluster(client, instance="x", time_left=lambda: left.pop(0))
         for words in ("PATCH Service", "not surely ours"):
             with pytest.raises(Unavailable, match=words):

@@ -52,7 +52,7 @@ class Recorder:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(condition)
 
     async def noted(self, *entry: str) -> None:
@@ -210,7 +210,7 @@ async def test_lists_are_tried_for_ever(
     """With growing pauses."""
     server.faults[ALL] = list(faults)
     reflector = begin()
-    await asyncio.wait_for(reflector.synced.wait(), 10)
+    await asyncio.wait_for(reflector.synced.wait(), 60)
     assert len(clock.pauses) == len(faults)
     for number, pause in enumerate(clock.pauses):
         assert 0.25 * 2**number <= pause <= 0.5 * 2**number

@@ -218,7 +218,7 @@ async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, c
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.get_running_loop().shutdown_default_executor()
 
 

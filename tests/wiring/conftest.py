@@ -40,12 +40,12 @@ class Running:
 
     async def passed(self, key: Key, times: int = 1) -> None:
         """Wait until a key was reconciled that often since `forget_passes`."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: self.passes.count(key) >= times)
 
     async def quiet(self) -> None:
         """Wait until it watches and nothing is left to do; then forget the passes so far."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.process.elector.leading.wait()
             queue = self.process.queue
             while len(queue) or queue.busy:
@@ -62,7 +62,7 @@ class Running:
     async def end(self) -> int:
         """SIGTERM, without the signal; returns the exit status."""
         self.process.stop.set()
-        return await asyncio.wait_for(self.task, 10)
+        return await asyncio.wait_for(self.task, 60)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def start(server: FakeApiServer) -> AsyncIterator[Callable[..., Running]]:
 async def operator(start: Callable[..., Running], server: FakeApiServer) -> Running:
     """One operator process that leads and watches everything."""
     running = start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.watched("modeldeployments", "services", "deployments", "pods", "configmaps")
         await running.process.elector.leading.wait()
     return running

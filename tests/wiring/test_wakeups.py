@@ -163,7 +163,7 @@ async def test_one_namespace_is_watched_where_one_was_asked_for(
 ) -> None:
     """Nothing outside the namespace is asked of the API server: the operator has no right to it."""
     start(namespace="shop")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.watched("modeldeployments", "services", "pods")
     outside = [
         path for _, path in server.requests if "/namespaces/shop/" not in path and not path.startswith("/apis/triton")

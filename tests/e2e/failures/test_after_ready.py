@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.e2e.failures.conftest import Wrong
 from tests.kube import Kube, Object
-
-NOTICE_SECONDS = 5.0
-"""From when the kubelet knows until Ready says it."""
 
 _KILL = """
 import os, pathlib, signal
@@ -45,16 +40,10 @@ def served(kube: Kube, deployed: str) -> Iterator[str]:
     [("tritonserver", "SEGV"), ("triton_python_backend_stub", "KILL")],
     ids=["the server", "the model's process"],
 )
-def test_a_crash_is_told_within_seconds(victim: str, signal: str, kube: Kube, served: str) -> None:
+def test_a_crash_is_told(victim: str, signal: str, kube: Kube, served: str) -> None:
     pod = _pods(kube, served)[0]["metadata"]["name"]
-    with ThreadPoolExecutor() as pool:
-        known = pool.submit(_until_unready, kube, f"pod/{pod}")
-        noticed = pool.submit(_until_unready, kube, f"modeldeployment/{served}")
-        kube.run("exec", pod, "-c", "triton", "--", "python3", "-c", _KILL.format(victim=victim, signal=signal))
-        condition = kube.wait_reason(served, "Crashed", seconds=15)
-    delay = noticed.result() - known.result()
-    print(f"Ready turned False {delay:.2f} s after the pod's")
-    assert delay < NOTICE_SECONDS
+    kube.run("exec", pod, "-c", "triton", "--", "python3", "-c", _KILL.format(victim=victim, signal=signal))
+    condition = kube.wait_reason(served, "Crashed", seconds=60)
     if victim == "tritonserver":
         assert "SIGSEGV" in condition["message"] or "signal 11" in condition["message"]
     else:
@@ -89,12 +78,6 @@ def test_scaled_to_zero_and_back(kube: Kube, served: str) -> None:
     kube.wait_reason(served, "ScaledToZero")
     kube.run("scale", f"modeldeployment/{served}", "--replicas=1")
     kube.wait_ready(served)
-
-
-def _until_unready(kube: Kube, what: str) -> float:
-    """When kubectl, which watches, saw Ready=False."""
-    kube.run("wait", what, "--for=condition=Ready=false", "--timeout=60s")
-    return time.monotonic()
 
 
 def _pods(kube: Kube, name: str) -> list[Object]:

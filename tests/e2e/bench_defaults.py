@@ -1,7 +1,7 @@
-"""What the operator chooses is faster than what Triton does where a configuration is silent.
+"""What the operator chooses against what Triton does where a configuration is silent.
 
 Each model is served twice: with a typed configuration, whose open fields the operator fills, and with the same tensors
-in a text of its own, to which nothing is added. `make bench` prints the figures.
+in a text of its own, to which nothing is added.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from hack.images.builder import Image
+from tests.benchmarks.costs import Costs
 from tests.kube import Kube, Object
 
 LOAD = (Path(__file__).parents[1] / "load_client.py").read_text()
@@ -24,16 +25,11 @@ CPUS = "1"
 
 
 class Served(NamedTuple):
-    """A model of the repository by its tensors, without the batch.
-
-    `least_gain` is far below what a quiet machine shows, because this one may be shared, and its other CPU has the
-    client, the node and whatever else there is.
-    """
+    """A model of the repository by its tensors, without the batch."""
 
     name: str
     input: tuple[int, ...]
     output: tuple[int, ...]
-    least_gain: float
 
     def typed(self) -> Object:
         """As a user writes it."""
@@ -55,9 +51,9 @@ class Served(NamedTuple):
 
 
 MODELS = (
-    Served("digits", (1, 28, 28), (10,), least_gain=1.3),
+    Served("digits", (1, 28, 28), (10,)),
     # So small that the client and the way to it are most of the work.
-    Served("linear_regression", (2,), (1,), least_gain=0.8),
+    Served("linear_regression", (2,), (1,)),
 )
 
 
@@ -84,9 +80,7 @@ def addresses(
         kube.delete("modeldeployment", f"{stem}-{way}")
 
 
-def test_the_chosen_values_serve_more(
-    addresses: tuple[Served, dict[str, str]], kube: Kube, capsys: pytest.CaptureFixture[str]
-) -> None:
+def bench_chosen_values(addresses: tuple[Served, dict[str, str]], kube: Kube, costs: Costs) -> None:
     """In turns, so that what else the machine does is shared by both."""
     served, where = addresses
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in where}
@@ -97,17 +91,9 @@ def test_the_chosen_values_serve_more(
         way: {figure: statistics.median(run[figure] for run in each) for figure in ("rps", "p50", "p99")}
         for way, each in runs.items()
     }
-    gain = median["chosen"]["rps"] / median["silent"]["rps"]
-    with capsys.disabled():
-        print(f"\n  {served.name}, {CPUS} CPU, {CONNECTIONS} connections, medians of {ROUNDS} runs of {SECONDS:.0f} s:")
-        for way, words in (("silent", "Triton's own defaults"), ("chosen", "the operator's")):
-            figures = median[way]
-            print(
-                f"    {words:22}{figures['rps']:6.0f} rps, p50 {figures['p50']:6.1f} ms, p99 {figures['p99']:6.1f} ms"
-            )
-        ratio = median["silent"]["p99"] / median["chosen"]["p99"]
-        print(f"    {gain:.2f} times the requests, p99 {ratio:.2f} times as short")
-    assert gain > served.least_gain
+    name = f"{served.name}, chosen values against Triton's own"
+    costs.add(f"{name}: time per request", median["silent"]["rps"] / median["chosen"]["rps"], "times")
+    costs.add(f"{name}: p99", median["chosen"]["p99"] / median["silent"]["p99"], "times")
 
 
 def _deployment(model_deployment: Callable[..., Object], name: str, model: Object) -> Object:

@@ -1,0 +1,82 @@
+"""What the operator costs with many objects, and how soon it acts, against a real API server over TLS.
+
+There is no controller manager here, so nothing but the operator writes: what is measured is its own work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.apiserver.many_objects import EVERYTHING, until_quiet, until_written
+from tests.apiserver.operator_process import OperatorProcess
+from tests.apiserver.world import Namespace
+from tests.benchmarks.costs import Costs, Scale
+from tests.benchmarks.instructions import count_instructions
+from triton_operator.cluster.observed import Kind
+
+COUNT = 500
+REST_SECONDS = 30.0
+"""More than two resyncs."""
+ROUNDS = 20
+
+
+@pytest.mark.timeout(900)
+async def bench_many_objects(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
+    """From the first object until all have their status and the operator has seen the echo of what it wrote."""
+    with OperatorProcess(kubeconfig, namespace, tmp_path, resync_seconds=12) as operator:
+        operator.wait_ready()
+        async with Namespace(kubeconfig, namespace) as world:
+            idle, cpu = operator.resident_megabytes(), operator.cpu_seconds()
+            counter = count_instructions(operator.pid)
+            await world.create(COUNT, **EVERYTHING)
+            await until_written(operator, COUNT, meanwhile=costs.sample)
+        await _until_idle(operator)
+        costs.add("each of 500 objects", (operator.cpu_seconds() - cpu) * 1000 / COUNT, "CPU-ms", Scale.CPU)
+        if counter:
+            costs.add("each of 500 objects, in instructions", counter.read() / COUNT / 1e6, "million")
+            counter.close()
+        before = operator.cpu_seconds()
+        await asyncio.sleep(REST_SECONDS)
+        costs.add("a second at rest", (operator.cpu_seconds() - before) * 1000 / REST_SECONDS, "CPU-ms", Scale.CPU)
+        costs.add("memory for 500 objects", operator.resident_megabytes() - idle, "MB")
+
+
+async def bench_news(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
+    """From a change until the operator has answered it; the API server's part and that of the poll are in it."""
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        async with Namespace(kubeconfig, namespace) as world:
+            await world.create(1)
+            await until_written(operator, 1)
+            await until_quiet(operator, 2)
+            edited, repaired = [], []
+            for number in range(ROUNDS):
+                costs.sample()
+                begin = time.perf_counter()
+                await world.edit("m-0", replicas=1 + number % 2)
+                await world.until_observed(poll=0.005)
+                edited.append(time.perf_counter() - begin)
+                await until_quiet(operator, 1)
+                begin = time.perf_counter()
+                await world.delete(Kind.SERVICE, "m-0")
+                await world.until_there(Kind.SERVICE, "m-0", poll=0.005)
+                repaired.append(time.perf_counter() - begin)
+    costs.add("from an edit to its status", statistics.median(edited) * 1000, "ms", Scale.CLOCK)
+    costs.add("from a deleted child to a new one", statistics.median(repaired) * 1000, "ms", Scale.CLOCK)
+
+
+async def _until_idle(operator: OperatorProcess) -> None:
+    """Wait until it spends less than 3 % of a core."""
+    async with asyncio.timeout(300):
+        before = operator.cpu_seconds()
+        while True:
+            await asyncio.sleep(1)
+            now = operator.cpu_seconds()
+            if now - before < 0.03:
+                return
+            before = now

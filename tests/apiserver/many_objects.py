@@ -1,0 +1,37 @@
+"""What tests and benchmarks of many objects share: the objects, and waiting until the operator is done with them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from tests.apiserver.operator_process import OperatorProcess
+
+EVERYTHING = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
+"""Adds the autoscaler and the disruption budget, so that every kind of child is there but those of a cache."""
+SCRAPE_SECONDS = 5.0
+"""Between two looks at the operator's metrics, whose writing costs it as much as half an object."""
+HANG_SECONDS = 600.0
+"""For 500 objects; a few seconds are usual."""
+
+
+async def until_written(operator: OperatorProcess, count: int, *, meanwhile: Callable[[], object] = int) -> None:
+    """Wait until so many statuses have been written; call `meanwhile` now and then.
+
+    The operator is asked, because lists of all objects would load the API server.
+    """
+    async with asyncio.timeout(HANG_SECONDS):
+        while operator.writes()["ModelDeployment/status"] < count:
+            meanwhile()
+            await asyncio.sleep(min(SCRAPE_SECONDS, 0.02 * count))
+
+
+async def until_quiet(operator: OperatorProcess, seconds: float) -> None:
+    """Wait until it has written nothing for so long."""
+    writes, since = operator.writes(), time.monotonic()
+    async with asyncio.timeout(HANG_SECONDS):
+        while time.monotonic() - since < seconds:
+            await asyncio.sleep(min(SCRAPE_SECONDS, seconds / 4))
+            if (now := operator.writes()) != writes:
+                writes, since = now, time.monotonic()

@@ -1,0 +1,25 @@
+"""What a start of `tritonctl run` costs when everything that it needs is there."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.costs import Costs, Scale
+from tests.local.session import User
+
+DIGITS = Path(__file__).parents[2] / "model_repository" / "digits"
+
+
+@pytest.mark.timeout(900)  # The first start may have to fetch the server.
+def bench_warm_start(user: User, costs: Costs) -> None:
+    """The least of three; the first may be one that fetches."""
+    spent = []
+    for _ in range(3):
+        with user.serving(DIGITS) as serving:
+            spent.append(serving.cpu_seconds() * 1000)
+            costs.sample()
+            serving.end(signal.SIGINT)
+    costs.add("tritonctl run, until ready", min(spent), "CPU-ms", Scale.CPU)
