@@ -23,7 +23,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 COMPLAINT = "[request id: <id_unknown>] expected 2 dimensions"
 BUSY = "Exceeds maximum queue size"
-CLOSED = "This API is restricted, expecting header 'admin-key'"
+CLOSED = "This API is restricted, expecting header 'CLOSED:TO-ALL'"
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/\d+)?(?:/(infer|ready|config))?")
 
 Tensors = dict[str, tuple[str, list[int]]]

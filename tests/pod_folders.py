@@ -24,7 +24,7 @@ class Pod:
     root: Path
 
     def __post_init__(self) -> None:
-        for name in ("source", "models", "key", "config"):
+        for name in ("source", "models", "config"):
             (self.root / name).mkdir()
         self.ask("digits")
 
@@ -37,11 +37,6 @@ class Pod:
     def models(self) -> Path:
         """The folder that Triton reads."""
         return self.root / "models"
-
-    @property
-    def key_file(self) -> Path:
-        """The environment file with the admin key."""
-        return self.root / "key" / "admin.env"
 
     def ask(self, *models: str | tuple[str, str], source_path: str = "/") -> None:
         """Write the list of models: names, or (name, path)."""
@@ -75,7 +70,6 @@ class Pod:
             "config": self.root / "config" / "models.json",
             "source": self.source,
             "models": self.models,
-            "key-file": self.key_file,
             "termination-log": self.root / "termination-log",
         }
         return [f"--{flag}={path}" for flag, path in places.items()]

@@ -175,7 +175,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "argument with a line break": ("triton.extraArgs", ["--id=a\nb"], "triton.extraArgs[0]", "one flag with"),
     "argument that reads the key": (
         "triton.extraArgs",
-        ["--id=$(ADMIN_KEY)"],
+        ["--id=$(HOME)"],
         "triton.extraArgs[0]",
         "must not contain $(",
     ),

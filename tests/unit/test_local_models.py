@@ -46,11 +46,10 @@ def deployment(**spec: Any) -> ModelDeployment:
 
 
 def test_a_model_is_linked_with_its_own_configuration(run: Path) -> None:
-    """As in a pod: what Triton reads is the repository's file, and the admin key is fresh."""
+    """As in a pod: what Triton reads is the repository's file."""
     laid = lay_out(run)
     assert [(model.name, model.versions) for model in laid.models] == [("digits", ("1",))]
     assert (laid.tree / "digits" / "1" / "model.pt").samefile(MODELS / "digits" / "1" / "model.pt")
-    assert len(bytes.fromhex(laid.key)) == 32
 
 
 def test_a_configuration_in_the_spec_is_rendered_as_for_a_pod(run: Path) -> None:
@@ -175,10 +174,10 @@ def a_place(folder: Path) -> Place:
     return Place(Environment(Path("/cache/env")), folder, Ports(8100, 8101, 8102))
 
 
-def test_the_flags_are_the_pods_but_for_places_ports_and_the_key(tmp_path: Path) -> None:
+def test_the_flags_are_the_pods_but_for_places_and_ports(tmp_path: Path) -> None:
     """A flag that the operator learns is given here as well."""
     described = deployment(triton={"extraArgs": ["--http-thread-count=4"]})
-    laid = Laid(tmp_path / "models", "5ec7e7", ())
+    laid = Laid(tmp_path / "models", ())
     here = command(described.spec, a_place(tmp_path), laid)
     template = build_pod_template(described, Parts(ServerImage("image", RELEASE), "", "config", []))
     pod = template["spec"]["containers"][0]["args"]
@@ -189,11 +188,8 @@ def test_the_flags_are_the_pods_but_for_places_ports_and_the_key(tmp_path: Path)
     assert differs == {
         *(f"--{listener}-{part}" for listener in ("http", "grpc", "metrics") for part in ("address", "port")),
         "--model-repository",
-        "--http-restricted-api",
-        "--grpc-restricted-protocol",
     }
     assert not any("0.0.0.0" in word or "$(" in word for word in here)
-    assert sum("5ec7e7" in word for word in here) == 2
 
 
 def test_nothing_of_the_callers_shell_reaches_a_model(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
-"""What `prepare` leaves behind when all is well: the tree, the key, the digests."""
+"""What `prepare` leaves behind when all is well: the tree and the digests."""
 
 from __future__ import annotations
 
-import re
-import stat
 import subprocess
 from pathlib import Path
 
@@ -45,12 +43,11 @@ def test_a_folder_of_the_repository_can_hold_the_models(pod: Pod) -> None:
 
 
 def test_running_again_follows_the_new_list(pod: Pod) -> None:
-    """An init container may run again in the same pod: yesterday's links go, the key is a new one."""
+    """An init container may run again in the same pod: yesterday's links go."""
     pod.add("digits", v1="x")
     pod.add("linear", v3="y")
     pod.ask("digits", "linear")
     pod.prepare()
-    first_key = pod.key_file.read_text()
     (pod.source / "digits" / "2").mkdir()
     (pod.source / "digits" / "2" / "model.pt").write_text("z")
     pod.ask("digits")
@@ -58,7 +55,6 @@ def test_running_again_follows_the_new_list(pod: Pod) -> None:
     assert pod.versions() == ("2",)
     assert sorted(entry.name for entry in pod.models.iterdir()) == [".prepared", "digits"]
     assert sorted(entry.name for entry in (pod.models / "digits").iterdir()) == ["2", "config.pbtxt"]
-    assert pod.key_file.read_text() != first_key
 
 
 def test_what_prepare_did_not_make_is_not_removed(pod: Pod) -> None:
@@ -71,15 +67,6 @@ def test_what_prepare_did_not_make_is_not_removed(pod: Pod) -> None:
     assert failure.reason == Reason.PREPARE_FAILED
     assert str(precious) in failure.message
     assert precious.read_text() == "meow"
-
-
-def test_the_admin_key(pod: Pod) -> None:
-    """Single quotes, or the kubelet refuses the file; nobody else may read it; 256 random bits."""
-    pod.add("digits", v1="x")
-    pod.prepare()
-    assert re.fullmatch(r"ADMIN_KEY='[0-9a-f]{64}'\n", pod.key_file.read_text())
-    assert stat.S_IMODE(pod.key_file.stat().st_mode) == 0o400
-    assert [entry.name for entry in pod.key_file.parent.iterdir()] == ["admin.env"]
 
 
 def test_the_digest_is_what_sha256sum_says(pod: Pod) -> None:

@@ -32,7 +32,7 @@ def test_a_file_that_may_not_be_read_is_named() -> None:
 def test_an_error_of_the_system_is_one_line_without_a_traceback(pod: Pod, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever happens, the message is a sentence and stderr has the same one."""
     pod.add("digits", v1="x")
-    pod.key_file.parent.rmdir()
+    pod.models.rmdir()
     failure = pod.failure()
     assert (failure.reason, failure.model) == (Reason.PREPARE_FAILED, "")
     assert failure.message.startswith("FileNotFoundError: [Errno 2] No such file or directory: ")
@@ -74,7 +74,7 @@ def test_as_a_process(pod: Pod) -> None:
     assert bad.stderr.startswith('ModelNotFound: model "linear": the repository has no folder "linear"')
     assert "the outcome cannot be written" in bad.stderr
     shown = subprocess.run([*command[:3], "--help"], check=True, capture_output=True, text=True, env=environment)
-    for default in ("/config/models.json", "/source", "/models", "/key/admin.env", "/dev/termination-log"):
+    for default in ("/config/models.json", "/source", "/models", "/dev/termination-log"):
         assert default in shown.stdout
 
 

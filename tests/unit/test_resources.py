@@ -15,7 +15,7 @@ from triton_operator.api.errors import InvalidSpec
 from triton_operator.resources.build import build_children, render, render_new_revision
 from triton_operator.resources.revision import decode_revision, inputs_hash
 from triton_operator.resources.server_image import ServerImage, choose_server_image
-from triton_operator.resources.settings import Accelerator, Settings
+from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
 
 EVERYTHING: dict[str, Any] = {
     "models": [{"name": "digits", "path": "vision/digits"}, {"name": "linear"}],
@@ -71,11 +71,13 @@ def test_the_pod_has_no_token_and_shares_nothing_with_its_node() -> None:
     assert not any(pod[field] for field in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"))
 
 
-def test_the_admin_key_reaches_triton_through_a_file_that_it_does_not_mount() -> None:
-    triton = _pod()["containers"][0]
-    assert triton["env"][0]["valueFrom"]["fileKeyRef"] == {"volumeName": "key", "path": "admin.env", "key": "ADMIN_KEY"}
-    assert "key" not in [mount["name"] for mount in triton["volumeMounts"]]
-    assert any(argument.endswith("admin-key=$(ADMIN_KEY)") for argument in triton["args"])
+def test_the_pod_holds_no_secret_that_would_open_the_admin_apis() -> None:
+    """Nothing is expanded into an argument, and every variable has its value in the template."""
+    pod = _pod()
+    triton = pod["containers"][0]
+    assert not any("$(" in argument for argument in triton["args"])
+    assert not any("valueFrom" in variable for variable in triton["env"])
+    assert "key" not in [volume["name"] for volume in pod["volumes"]]
 
 
 def test_ending_leaves_time_for_endpoints_to_forget_and_requests_to_finish() -> None:
@@ -189,6 +191,20 @@ def test_a_cpu_image_is_never_chosen_for_a_gpu() -> None:
 )
 def test_the_release_is_read_from_the_tag(image: str, version: str) -> None:
     assert choose_server_image(a_deployment(triton={"image": image}).spec, SETTINGS) == ServerImage(image, version)
+
+
+@pytest.mark.parametrize(
+    ("triton", "path"),
+    [
+        ({"image": "nvcr.io/nvidia/tritonserver:24.06-py3"}, r"spec\.triton\.image"),
+        ({"image": "example.org/triton", "version": "24.01"}, r"spec\.triton\.image"),
+        ({"version": "24.06"}, r"spec\.triton\.version"),
+    ],
+)
+def test_a_release_whose_grpc_lets_callers_administrate_is_refused(triton: dict[str, str], path: str) -> None:
+    old = Settings(operator_image="o:1", images=(CatalogueImage("t:1", "24.06", (), Accelerator.CPU),))
+    with pytest.raises(InvalidSpec, match=rf"{path}: Triton 24\.0\d is not supported: .* Choose 24\.07 or newer"):
+        choose_server_image(a_deployment(triton=triton).spec, old)
 
 
 def test_the_same_spec_renders_the_same_bytes() -> None:

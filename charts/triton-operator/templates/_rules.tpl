@@ -1,5 +1,5 @@
 {{/* What the operator may do where it works, as rules of a Role or a ClusterRole. No Secret is among it: serving pods
-refer to pull secrets by name, and the admin key of a pod never leaves the pod. */}}
+refer to pull secrets by name. */}}
 {{- define "triton-operator.rules" -}}
 # The objects it works for. Users' objects are read; only their status is written.
 - apiGroups: [triton-operator.io]

@@ -19,7 +19,6 @@ from triton_operator.local.ports import ADDRESS, Ports
 from triton_operator.resources.pod import flags_of
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
-from triton_operator.triton.preparation import KEY_VARIABLE
 
 _KEPT_VARIABLES = ("HOME", "USER", "TZ")
 
@@ -33,7 +32,7 @@ class Place(NamedTuple):
 
 
 def command(spec: Spec, place: Place, laid: Laid) -> list[str]:
-    """`tritonserver` with the operator's flags, listening on loopback, with the admin key in its place."""
+    """`tritonserver` with the operator's flags, listening on loopback."""
     here = {
         "model-repository": str(laid.tree),
         "http-address": ADDRESS,
@@ -50,8 +49,7 @@ def command(spec: Spec, place: Place, laid: Laid) -> list[str]:
         f"--cache-directory={place.environment.caches}",
         f"--backend-config=python,shm-region-prefix-name={region_prefix(place.folder)}",
     ]
-    rendered = [argument.replace(f"$({KEY_VARIABLE})", laid.key) for argument in arguments]
-    return ["tritonserver", *rendered, *spec.triton.extra_args, *own]
+    return ["tritonserver", *arguments, *spec.triton.extra_args, *own]
 
 
 def variables(spec: Spec, place: Place, environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The models of a deployment, rendered and laid out for a server on this machine as a pod's are.
 
-Enters: a deployment, and the folder that stands for its model repository. Leaves: the tree that Triton reads, with the
-key of its admin API beside it. The configurations are the operator's rendering, and `prepare` itself finds, checks,
+Enters: a deployment, and the folder that stands for its model repository. Leaves: the tree that Triton reads. The
+configurations are the operator's rendering, and `prepare` itself finds, checks,
 completes and lays out.
 """
 
@@ -42,10 +42,9 @@ SETTINGS = Settings(operator_image="", images=(_SERVER,))
 
 
 class Laid(NamedTuple):
-    """What is ready to be served: the tree, the admin API's key, and the models in it."""
+    """What is ready to be served: the tree, and the models in it."""
 
     tree: Path
-    key: str
     models: tuple[PreparedModel, ...]
 
 
@@ -78,7 +77,7 @@ def lay_out_models(deployment: ModelDeployment, folder: Path | None, run: Path, 
     Raises InvalidSpec, Unsuited for a source that only a cluster has, LocalError with the sentence of `prepare`.
     """
     places = _places(deployment.spec, folder, cache)
-    config, tree, key_file = run / "config", run / "models", run / "admin.env"
+    config, tree = run / "config", run / "models"
     config.mkdir()
     tree.mkdir()
     (run / "tmp").mkdir()
@@ -90,11 +89,11 @@ def lay_out_models(deployment: ModelDeployment, folder: Path | None, run: Path, 
         (config / name).write_text(text, encoding="utf-8")
     common = places.get(preparation.SOURCE_DIR, run)
     try:
-        prepared = prepare(config / preparation.CONFIG_FILE, common, tree, key_file)
+        prepared = prepare(config / preparation.CONFIG_FILE, common, tree)
     except PrepareError as error:
         about = f'model "{error.model}": ' if error.model else ""
         raise LocalError(f"{error.reason}: {about}{error}") from error
-    return Laid(tree, key_file.read_text().partition("=")[2].strip().strip("'"), prepared.models)
+    return Laid(tree, prepared.models)
 
 
 def _places(spec: Spec, folder: Path | None, cache: Path) -> dict[str, Path]:

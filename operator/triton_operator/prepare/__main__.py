@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from triton_operator.api.conditions import TERMINAL, Reason
-from triton_operator.prepare.admin_key import write_admin_key
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import check_model
@@ -30,13 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     return MISTAKE if outcome.reason in TERMINAL else 1
 
 
-def prepare(config: Path, source: Path, models: Path, key_file: Path) -> Prepared:
+def prepare(config: Path, source: Path, models: Path) -> Prepared:
     """All steps in order; raises PrepareError, or OSError when a file cannot be read or written."""
     wanted = _read_preparation(config)
     repositories = Repositories(source, wanted, fetch_all(wanted.downloads))
     checked = [check_model(repositories.of(model), model, config.parent) for model in wanted.models]
     digests = lay_out(checked, models)
-    write_admin_key(key_file)
     return Prepared(
         tuple(PreparedModel(model.name, model.versions, digest) for model, digest in zip(checked, digests, strict=True))
     )
@@ -67,7 +65,7 @@ def _attempt(options: argparse.Namespace) -> Prepared | PrepareFailed:
     try:
         if options.fetch_only:
             return fetch_only(options.config)
-        return prepare(options.config, options.source, options.models, options.key_file)
+        return prepare(options.config, options.source, options.models)
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
     except Exception as error:  # noqa: BLE001 -- the process ends with this and says what it was
@@ -102,7 +100,7 @@ def _say(outcome: Prepared | PrepareFailed) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m triton_operator.prepare",
-        description="Check the models of a serving pod, lay them out for Triton, make its admin key.",
+        description="Check the models of a serving pod and lay them out for Triton.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     layout = preparation
@@ -110,7 +108,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, default=config, help="list of models, JSON")
     parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="where the repository is mounted")
     parser.add_argument("--models", type=Path, default=Path(layout.MODELS_DIR), help="folder to lay the models out in")
-    parser.add_argument("--key-file", type=Path, default=Path(layout.KEY_FILE), help="environment file to write")
     parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), help="where to say it")
     parser.add_argument("--fetch-only", action="store_true", help="fetch what the list says and leave it at that")
     return parser

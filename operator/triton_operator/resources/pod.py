@@ -88,7 +88,6 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
         *prepare_mounts(spec),
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         {"name": "models", "mountPath": layout.MODELS_DIR},
-        {"name": "key", "mountPath": layout.KEY_DIR},
     ]
     return prepare_container(operator_image, resources=prepare_resources(spec), mounts=mounts)
 
@@ -99,10 +98,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "image": server.image,
         # No `command`: the image's own entrypoint runs what is given here, in NVIDIA's images and in the CPU one.
         "args": ["tritonserver", *(flag.argument() for flag in flags_of(spec, server)), *spec.triton.extra_args],
-        "env": [
-            _admin_key(),
-            *({"name": variable.name, "value": variable.value} for variable in server_environment(spec)),
-        ],
+        "env": [{"name": variable.name, "value": variable.value} for variable in server_environment(spec)],
         "ports": [
             {"name": "http", "containerPort": PORT_HTTP, "protocol": "TCP"},
             {"name": "grpc", "containerPort": PORT_GRPC, "protocol": "TCP"},
@@ -144,19 +140,12 @@ def open_endpoints(spec: Spec) -> tuple[Endpoint, ...]:
     return tuple(Endpoint) if spec.privacy.profile is Profile.OPEN else ()
 
 
-def _admin_key() -> Manifest:
-    """The key that `prepare` made, through EnvFiles (KEP-3721, beta and on since Kubernetes 1.35)."""
-    reference = {"volumeName": "key", "path": layout.KEY_FILE.rpartition("/")[2], "key": layout.KEY_VARIABLE}
-    return {"name": layout.KEY_VARIABLE, "valueFrom": {"fileKeyRef": reference}}
-
-
 def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
     shared_memory = shared_memory_size(spec, known_messages(parts.configs)).quantity
     return [
         *source_volumes(spec, claim),
         {"name": "models"} | models_volume(spec),
         {"name": "config"} | config_volume(parts.config_name, parts.configs),
-        {"name": "key", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]

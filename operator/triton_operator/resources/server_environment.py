@@ -41,7 +41,7 @@ def cpu_limit(spec: Spec) -> int | None:
 
 
 def server_environment(spec: Spec) -> list[Variable]:
-    """The variables of this deployment's server, besides the admin key."""
+    """The variables of this deployment's server."""
     cpus = cpu_limit(spec)
     threads = [] if cpus is None else [_threads(cpus)]
     # Measured on CPUs; with GPUs the tensors of a request are not the heap's.

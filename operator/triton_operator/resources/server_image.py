@@ -12,6 +12,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpec
 from triton_operator.api.spec import Spec
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
+from triton_operator.triton.flags import COMMON_SINCE
 from triton_operator.triton.versions import Version, parse
 
 _RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
@@ -34,9 +35,9 @@ class ServerImage(NamedTuple):
 
 
 def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
-    """The image for this spec; raises InvalidSpec when the catalogue has none that fits."""
+    """The image for this spec; raises InvalidSpec when the catalogue has none that fits, or it is too old."""
     if spec.triton.image is not None:
-        return _own_image(spec.triton.image, spec.triton.version, settings)
+        return _supported(_own_image(spec.triton.image, spec.triton.version, settings), "spec.triton.image")
     wanted = Accelerator.GPU if spec.gpu else Accelerator.CPU
     if spec.triton.version is not None:
         fitting = [entry for entry in settings.images if entry.version == spec.triton.version]
@@ -45,7 +46,7 @@ def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
     entry = _best(fitting, wanted)
     if entry is None:
         raise _nothing_fits(spec, settings, wanted)
-    return ServerImage(entry.image, entry.version, entry.backends)
+    return _supported(ServerImage(entry.image, entry.version, entry.backends), "spec.triton.version")
 
 
 def _own_image(image: str, version: str | None, settings: Settings) -> ServerImage:
@@ -60,6 +61,18 @@ def _best(entries: list[CatalogueImage], wanted: Accelerator) -> CatalogueImage 
     exact = [entry for entry in entries if entry.accelerator is wanted]
     spare = [entry for entry in entries if entry.accelerator is Accelerator.GPU]
     return next(iter(exact or spare), None)
+
+
+def _supported(server: ServerImage, path: str) -> ServerImage:
+    """The same; raises InvalidSpec for a release in which the administration could not be closed."""
+    if server.release is None or server.release >= COMMON_SINCE:
+        return server
+    raise InvalidSpec(
+        Reason.UNSUPPORTED_BY_IMAGE,
+        path,
+        f"Triton {server.release} is not supported: over gRPC every caller could administrate it. "
+        f"Choose {COMMON_SINCE} or newer.",
+    )
 
 
 def _release_of(image: str) -> str:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS
 from triton_operator.api.spec import Endpoint, LogLevel
-from triton_operator.triton.preparation import KEY_VARIABLE, MODELS_DIR
+from triton_operator.triton.preparation import MODELS_DIR
 from triton_operator.triton.versions import Version
 
-COMMON_SINCE = Version(24, 1)
-"""The oldest release with all flags that are not newer by name in the table: the last to come was
-`--grpc-max-connection-age`, in 2.42. Older servers are not supported."""
+COMMON_SINCE = Version(24, 7)
+"""The oldest release that is supported: the first with gRPC 1.54, without which CLOSED does not close. It has all flags
+that are not newer by name in the table."""
 
 EXIT_TIMEOUT_SECONDS = 30
 """How long a stopping server waits for requests in flight; the pod's grace period must be longer."""
@@ -27,7 +27,7 @@ GRPC_CONNECTION_AGE_SECONDS = 10
 """After this a gRPC channel is asked to reconnect, so that clients leave an ending pod before it stops listening."""
 
 ADMIN_APIS = ("shared-memory", "model-config", "model-repository", "statistics", "trace", "logging")
-"""API groups that a caller of predictions has no use for, closed to all who do not know the pod's random key.
+"""API groups that a caller of predictions has no use for, closed to everybody.
 
 `trace` can be told to write tensors to disk, `shared-memory` to map the Python backend's own memory, `logging` to
 change what is logged, `model-config` and `model-repository` to tell how models are built. `statistics` shows every
@@ -37,8 +37,12 @@ caller how much all others call; who may see that is the metrics port's question
 _GROUPS = {Endpoint.STATISTICS: "statistics", Endpoint.MODEL_CONFIG: "model-config"}
 """Those of them that only tell, and no tensor: `spec.triton.openEndpoints` may open these, and no other."""
 
-ADMIN_HEADER = "admin-key"
-"""HTTP header of the key; over gRPC the metadata key is `triton-grpc-protocol-admin-key`."""
+CLOSED = "CLOSED:TO-ALL=never"
+"""The header, name=value, with which Triton would let a caller in. No request can carry it, so there is no secret.
+
+In HTTP/1.1 the name of a header ends at its first colon. In HTTP/2 capitals and colons make a header malformed, and
+gRPC resets such a call; gRPC 1.48, in releases before COMMON_SINCE, does not. See docs/decisions.
+"""
 
 
 class Flag(NamedTuple):
@@ -125,18 +129,13 @@ def _known(flag: Flag, version: Version | None) -> bool:
 
 
 def _restrictions(open_endpoints: Collection[Endpoint]) -> list[Flag]:
-    """What is closed, for both protocols. An API may be in one group only, so there is one group.
-
-    The kubelet expands the variable; the key is in no spec.
-    """
+    """What is closed, for both protocols. An API may be in one group only, so there is one group."""
     opened = {_GROUPS[endpoint] for endpoint in open_endpoints}
     closed = (group for group in ADMIN_APIS if group not in opened)
-    restriction = f"{','.join(closed)}:{ADMIN_HEADER}=$({KEY_VARIABLE})"
+    restriction = f"{','.join(closed)}:{CLOSED}"
     return [
-        Flag("http-restricted-api", restriction, "Administration only with the key; see spec.triton.openEndpoints."),
-        Flag(
-            "grpc-restricted-protocol", restriction, "Administration only with the key; see spec.triton.openEndpoints."
-        ),
+        Flag("http-restricted-api", restriction, "No caller needs administration; see spec.triton.openEndpoints."),
+        Flag("grpc-restricted-protocol", restriction, "No caller needs administration; see spec.triton.openEndpoints."),
     ]
 
 

@@ -33,13 +33,6 @@ CONFIG_DIR = "/config"
 CONFIG_FILE = "models.json"
 """Key in the ConfigMap and file in CONFIG_DIR: a Preparation."""
 
-KEY_DIR = "/key"
-KEY_FILE = "/key/admin.env"
-"""Environment file with the admin key; the kubelet reads it, no container but `prepare` mounts its folder."""
-
-KEY_VARIABLE = "ADMIN_KEY"
-"""Variable in KEY_FILE and in Triton's environment."""
-
 
 class PreparationModel(Struct, frozen=True):
     """One model to lay out: `path` is its folder, relative to the `source_path` in its repository.

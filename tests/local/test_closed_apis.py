@@ -1,0 +1,187 @@
+"""The administration is closed by a header that no request can carry: raw requests against a real Triton.
+
+`logging` alone is closed by a common header. The same requests with that one get in, so it is the header's name that
+keeps the others out, and not the client.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cache import cache_dir
+from tests.builders import a_deployment
+from triton_operator.cli.steps import step
+from triton_operator.local.command import Place, command, variables
+from triton_operator.local.environment import ensure, link_backends, plan_environment
+from triton_operator.local.folders import run_folder
+from triton_operator.local.models import adapt, lay_out_models
+from triton_operator.local.ports import ADDRESS, Ports, choose_ports
+from triton_operator.local.server import started
+from triton_operator.triton.flags import ADMIN_APIS, CLOSED
+
+MODELS = Path(__file__).parents[2] / "model_repository"
+NAME, VALUE = CLOSED.encode().split(b"=")
+CONTROL = (b"control", b"key")
+HTTP = {
+    "shared-memory": b"GET /v2/systemsharedmemory/status",
+    "model-config": b"GET /v2/models/digits/config",
+    "model-repository": b"POST /v2/repository/index",
+    "statistics": b"GET /v2/models/digits/stats",
+    "trace": b"GET /v2/trace/setting",
+}
+GRPC = {
+    "shared-memory": b"SystemSharedMemoryStatus",
+    "model-config": b"ModelConfig",
+    "model-repository": b"RepositoryIndex",
+    "statistics": b"ModelStatistics",
+    "trace": b"TraceSetting",
+}
+HEADERS = [
+    b"%N: %V\r\n",
+    b"%N:%V\r\n",
+    b"%N : %V\r\n",
+    b":%N: %V\r\n",
+    b"%N:: %V\r\n",
+    b"%N:\r\n\t%V\r\n",
+    b"%N\r\n\t: %V\r\n",
+    b"\0%N: %V\r\n",
+    b"%N\0: %V\r\n",
+    b"%N: %V\0\r\n",
+    b"%N: %V\n",
+    b"%N: %V\r",
+    b"A: B\r%N: %V\r\n",
+    b"A: B\n%N: %V\r\n",
+    b'"%N": %V\r\n',
+    b"%N=%V\r\n",
+    b"%N: %V\r\n%N: %V\r\n",
+    b"Transfer-Encoding: chunked\r\nTrailer: %N\r\n\r\n0\r\n%N: %V\r\n",
+]
+METADATA = [b"triton-grpc-protocol-" + NAME, b"triton-grpc-protocol-" + NAME.lower(), b"triton-grpc-protocol-"]
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[Ports]:
+    """A server with the operator's flags, whose logging settings have a key."""
+    deployment, _ = adapt(a_deployment(modelRepository={"image": {"reference": "m"}}, models=[{"name": "digits"}]))
+    cache = cache_dir() / "local"
+    chosen = choose_ports()
+    with run_folder(cache) as folder:
+        laid = lay_out_models(deployment, MODELS, folder, cache)
+        place = Place(ensure(plan_environment(cache), step), folder, chosen)
+        link_backends(place.environment, folder / "backends")
+        closed = f"{','.join(api for api in ADMIN_APIS if api != 'logging')}:{CLOSED}"
+        words = command(deployment.spec, place, laid)
+        rest = [word for word in words if "-restricted-" not in word]
+        assert len(rest) == len(words) - 2
+        for flag in ("--http-restricted-api", "--grpc-restricted-protocol"):
+            rest += [f"{flag}={closed}", f"{flag}=logging:control=key"]
+        with started(rest, variables(deployment.spec, place, os.environ), chosen.http, lambda _: None) as server:
+            server.wait_ready(120)
+            yield chosen
+
+
+def test_a_common_header_lets_the_raw_clients_in(ports: Ports) -> None:
+    """The control: the same bytes but for the name of the header."""
+    assert _over_http(ports, b"GET /v2/logging", _with(b"%N: %V\r\n", *CONTROL)).startswith(b"HTTP/1.1 200 ")
+    assert b"403 Forbidden" in _over_http(ports, b"GET /v2/logging", b"")
+    for kind in (0x00, 0x10, 0x40):
+        assert _over_grpc(ports, b"LogSettings", _literal(b"triton-grpc-protocol-control", b"key", kind))
+    assert not _over_grpc(ports, b"LogSettings", b"")
+
+
+@pytest.mark.parametrize("api", HTTP)
+def test_no_bytes_of_a_header_open_what_is_closed_over_http(ports: Ports, api: str) -> None:
+    """Folded, with a NUL, twice, as a trailer; a name cannot hold a colon however it is written."""
+    for header in HEADERS:
+        for name in (NAME, NAME.lower(), NAME.partition(b":")[0]):
+            answer = _over_http(ports, HTTP[api], _with(header, name, VALUE))
+            assert b" 200 " not in answer.split(b"\r\n")[0], (header, answer)
+
+
+@pytest.mark.parametrize("api", GRPC)
+def test_no_header_frame_opens_what_is_closed_over_grpc(ports: Ports, api: str) -> None:
+    """Names that HTTP/2 forbids, in each of its representations and over several frames, also as a trailer."""
+    for name in METADATA:
+        for kind in (0x00, 0x10, 0x40):
+            header = _literal(name, VALUE, kind)
+            for size in (4096, 7):
+                assert not _over_grpc(ports, GRPC[api], header, size=size), (name, kind)
+            assert not _over_grpc(ports, GRPC[api], b"", trailer=header), (name, kind)
+        assert not _over_grpc(ports, GRPC[api], _literal(name, VALUE, 0x40) + b"\xbe"), "named again by its index"
+        assert not _over_grpc(ports, GRPC[api], _literal(name + b"-bin", b"bmV2ZXI", 0x00))
+
+
+def _with(header: bytes, name: bytes, value: bytes) -> bytes:
+    return header.replace(b"%N", name).replace(b"%V", value)
+
+
+def _over_http(ports: Ports, request: bytes, header: bytes) -> bytes:
+    """The beginning of the answer, empty where the server only hangs up."""
+    with socket.create_connection((ADDRESS, ports.http), timeout=10) as connection:
+        connection.sendall(request + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        return _received(connection, 4096)
+
+
+def _over_grpc(ports: Ports, method: bytes, header: bytes, *, size: int = 4096, trailer: bytes = b"") -> bool:
+    """Whether a call with this header, raw HPACK, brings a message."""
+    common = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":path": b"/inference.GRPCInferenceService/" + method,
+        b":authority": b"x",
+        b"te": b"trailers",
+        b"content-type": b"application/grpc",
+    }
+    block = b"".join(_literal(name, value, 0x00) for name, value in common.items()) + header
+    parts = [block[start : start + size] for start in range(0, len(block), size)]
+    message = b"\x0a\x06digits" if method == b"ModelConfig" else b""
+    frames = [_frame(0x4, 0, 0, b"")]
+    frames += [
+        _frame(0x9 if index else 0x1, 0x4 if index == len(parts) - 1 else 0, 1, part)
+        for index, part in enumerate(parts)
+    ]
+    frames.append(_frame(0x0, 0 if trailer else 0x1, 1, struct.pack(">BI", 0, len(message)) + message))
+    if trailer:
+        frames.append(_frame(0x1, 0x5, 1, trailer))
+    with socket.create_connection((ADDRESS, ports.grpc), timeout=10) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(frames))
+        return _has_message(connection)
+
+
+def _has_message(connection: socket.socket) -> bool:
+    """Read frames until the stream ends: by a trailer, a reset or a farewell."""
+    while head := _received(connection, 9):
+        kind, flags = head[3], head[4]
+        _received(connection, int.from_bytes(head[:3]))
+        if kind == 0x0:
+            return True
+        if kind in {0x3, 0x7} or (kind == 0x1 and flags & 0x1):
+            return False
+    return False
+
+
+def _literal(name: bytes, value: bytes, kind: int) -> bytes:
+    """A header of HPACK with both its parts written out; each is shorter than 127 bytes."""
+    return bytes([kind, len(name)]) + name + bytes([len(value)]) + value
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def _received(connection: socket.socket, count: int) -> bytes:
+    """So many bytes, less where the server ends the connection."""
+    got = b""
+    try:
+        while len(got) < count and (chunk := connection.recv(count - len(got))):
+            got += chunk
+    except ConnectionError:
+        pass
+    return got
