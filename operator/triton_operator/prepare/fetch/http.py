@@ -159,14 +159,19 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     max_redirections = 5
 
+    def http_error_302(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:  # The new address is none, which the library notices with the answer still open.
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        try:
-            old, new = urlsplit(req.full_url), _check_address(newurl)
-        except ValueError:
-            fp.close()
-            raise
+        old, new = urlsplit(req.full_url), _check_address(newurl)
         if (old.scheme, new.scheme) not in {("https", "https"), ("http", "http"), ("http", "https")}:
             raise urllib.error.HTTPError(shown_url(newurl), code, "a redirect to another scheme", headers, fp)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
