@@ -21,7 +21,10 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 BACKEND = Path(__file__).parents[1] / "operator" / "triton_operator" / "cpu_server" / "backend"
-MODULES = ("interface", "archive", "torchscript_file", "aotinductor_file", "tensors", "batching", "warmup", "model")
+MODULES = (
+    *("interface", "archive", "torchscript_file", "aotinductor_file", "tensors", "ragged", "sequences", "batching"),
+    *("value_sized", "warmup", "model"),
+)
 
 
 class Tensor:
@@ -62,6 +65,22 @@ class TritonError(Exception):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.message, self.code = message, code
+
+
+class Request(dict[str, "Tensor"]):
+    """Stands for `pb_utils.InferenceRequest`: tensors by name, and where in a sequence it is."""
+
+    def __init__(self, tensors: list[Tensor], sequence: int = 0, *, start: bool = False, end: bool = False) -> None:
+        super().__init__((tensor.name, tensor) for tensor in tensors)
+        self._sequence, self._flags = sequence, start + 2 * end
+
+    def correlation_id(self) -> int:
+        """Give the sequence, 0 for none."""
+        return self._sequence
+
+    def flags(self) -> int:
+        """Give START as 1 and END as 2."""
+        return self._flags
 
 
 @dataclass
@@ -137,6 +156,6 @@ def text(name: str, values: Any) -> Tensor:
     return Tensor(name, encoded(np.array(values, dtype=object)))
 
 
-def ask(model: Any, *requests: list[Tensor]) -> list[Response]:
+def ask(model: Any, *requests: list[Tensor] | Request) -> list[Response]:
     """Send requests together, as Triton's batcher does."""
-    return list(model.execute([{tensor.name: tensor for tensor in request} for request in requests]))
+    return list(model.execute([each if isinstance(each, Request) else Request(each) for each in requests]))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import torch
 import torchscript_file
 import triton_python_backend_utils as pb
 from archive import LoadError, reason_of
-from batching import Batch
-from interface import Interface, InterfaceError, read_interface
-from tensors import TensorError, read_tensor, write_tensor
+from batching import Batch, Request
+from interface import Entry, Interface, InterfaceError, Role, read_interface
+from sequences import Place, Sequences, place_of, zeros
+from tensors import ShapeError, TensorError, read_tensor, write_tensor
 from warmup import WarmUp
 
 _FILES = {"aotinductor": aotinductor_file}
@@ -47,8 +49,14 @@ class TritonPythonModel:
         except (LoadError, InterfaceError) as error:
             raise pb.TritonModelException(str(error)) from None
         optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false").lower() != "true"
-        self._module = file.prepare(module, optimized=optimized)
+        self._about = f"model '{config['name']}' version {args['model_version']}"
         self._batched = int(config.get("max_batch_size", 0)) > 0
+        self._sequences = Sequences(config) if config.get("sequence_batching") is not None else None
+        self._module = file.prepare(module, optimized=optimized)
+        self._joins = self._may_join(file.why_alone(self._module, self._interface))
+        if self._batched and self._joins is None:
+            with torch.inference_mode():
+                self._joins = self._try_rows(_of_zeros(self._interface))
         self._warmup = WarmUp(config, args["model_version"])
         gc.collect()
         gc.freeze()  # What is loaded stays; the collector need not look at it again with each request.
@@ -57,61 +65,142 @@ class TritonPythonModel:
         """Answer each request; those that Triton batched run together when they fit together."""
         sent = [self._read(request) for request in requests]
         outcomes: list[Any] = list(sent)
-        ready = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, list)]
+        ready = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Request)]
         with torch.inference_mode():
             answers = self._answer([outcomes[index] for index in ready])
         for index, answer in zip(ready, answers, strict=True):
             outcomes[index] = answer
-        self._warmup.watch(sent, [_reason(each) if isinstance(each, Exception) else None for each in outcomes])
-        return [self._response(outcome) for outcome in outcomes]
+        about = self._warmup.watch(
+            [each.values if isinstance(each, Request) else None for each in sent],
+            [_reason(each) if isinstance(each, Exception) else None for each in outcomes],
+        )
+        return [_error_response(each, about) if isinstance(each, Exception) else _response(each) for each in outcomes]
 
-    def _read(self, request: Any) -> list[Any] | Exception:
+    def _read(self, request: Any) -> Request | Exception:
         """Give the request's inputs in the order of the config, or what is wrong with them."""
         try:
-            return [
-                read_tensor(pb.get_input_tensor_by_name(request, entry.name), entry) for entry in self._interface.inputs
-            ]
-        except TensorError as error:
+            place = place_of(request) if self._sequences else None
+            values, shapes = [], {}
+            for entry in self._interface.inputs:
+                tensor = None if entry.role is Role.COUNT else pb.get_input_tensor_by_name(request, entry.name)
+                value, shape = (None, None) if tensor is None else read_tensor(tensor, entry)
+                values.append(value)
+                if shape is not None:
+                    shapes[entry.name] = shape
+            rows = next((shape[0] for shape in shapes.values() if shape), None) if self._batched else None
+            read = Request(values, shapes, rows, place)
+            return self._in_sequence(read, self._sequences, place) if self._sequences and place else read
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's alone.
             return error
 
-    def _answer(self, requests: list[list[Any]]) -> list[Any]:
-        """Outputs of each request, or the exception that it caused."""
-        if len(requests) > 1 and self._batched:
+    def _in_sequence(self, request: Request, sequences: Sequences, place: Place) -> Request:
+        """Put the sequence's state in the place of the one that Triton keeps, which stays as it was at the start."""
+        values, shapes = list(request.values), dict(request.shapes)
+        front = () if request.rows is None else (request.rows,)
+        begin = []
+        for index, entry in enumerate(self._interface.inputs):
+            if entry.role in {Role.CONTROL, Role.STATE} and (values[index] is None or not _is_filled(entry)):
+                values[index] = zeros(entry.dtype, shapes.get(entry.name) or (*front, *entry.dims))
+                shapes[entry.name] = shapes.get(entry.name) or (*front, *entry.dims)
+            if entry.role is Role.STATE:
+                begin.append((index, entry.name, values[index]))
+        for (index, name, _), state in zip(begin, sequences.state(place, [each[2] for each in begin]), strict=True):
+            values[index] = state
+            shapes[name] = tuple(state.shape) if isinstance(state, torch.Tensor) else shapes[name]
+        return Request(values, shapes, request.rows, place)
+
+    def _answer(self, requests: list[Request]) -> list[Any]:
+        """Give the response's tensors for each request, or the exception that it caused."""
+        if len(requests) > 1 and self._batched and self._run_together(requests):
             try:
-                batch = Batch.join(requests)
-                return batch.split(self._run(batch.inputs))
+                return self._compute(requests)
+            except ShapeError as error:
+                self._joins = self._may_join(str(error))
             except Exception:  # noqa: BLE001, S110 - one of them spoils the batch: find out which.
                 pass
-        return [self._answer_alone(inputs) for inputs in requests]
+        return [self._answer_alone(request) for request in requests]
 
-    def _answer_alone(self, inputs: list[Any]) -> Any:
+    def _answer_alone(self, request: Request) -> Any:
         try:
-            return self._run(inputs)
+            return self._compute([request])[0]
         except Exception as error:  # noqa: BLE001 - whatever a model raises is the answer to this request alone.
             return error
 
-    def _run(self, inputs: list[Any]) -> list[Any]:
-        positional, named = self._interface.arguments(inputs)
-        return self._interface.pick_outputs(self._module(*positional, **named))
+    def _may_join(self, why_not: str) -> bool | None:
+        """Say why callers' requests are not computed as one from now on; None where it is still to be tried."""
+        if why_not and self._batched:
+            print(f"{self._about} answers requests one by one: {why_not}", file=sys.stderr, flush=True)
+        return False if why_not else None
 
-    def _response(self, outcome: Any) -> Any:
-        if isinstance(outcome, Exception):
-            return _error_response(outcome)
+    def _run_together(self, requests: list[Request]) -> bool:
+        """Whether callers' requests may run as one, seen on one of them if it is not known yet."""
+        if self._joins is None:
+            self._joins = self._try_rows(min(requests, key=lambda request: request.rows or 0))
+        return bool(self._joins)
+
+    def _try_rows(self, request: Request) -> bool | None:
+        """Compute one request alone and twice as one, and see whether the outputs have its rows both times.
+
+        One batch cannot show it: three rows of three numbers look the same the other way round. None if it cannot be
+        told, because the model refuses the request. A model that remembers in its own attributes is left alone.
+        """
+        if self._sequences and not self._interface.states:
+            return True
         try:
-            tensors = [
-                write_tensor(entry, value, batched=self._batched)
-                for entry, value in zip(self._interface.outputs, outcome, strict=True)
-            ]
-        except TensorError as error:
-            return _error_response(error)
-        return pb.InferenceResponse(tensors)
+            self._forward(Batch([request]))
+            self._forward(Batch([request, request]))
+        except ShapeError as error:
+            return self._may_join(str(error))
+        except Exception:  # noqa: BLE001 - it may be a bad one, which says nothing of others.
+            return None
+        return True
+
+    def _compute(self, requests: list[Request]) -> list[list[Any]]:
+        """Run the model once for all of them; each one's outputs as the response has them."""
+        parted = self._forward(Batch(requests))
+        sent = len(self._interface.outputs) - len(self._interface.states)
+        entries = self._interface.outputs[:sent]
+        written = [
+            [write_tensor(entry, value, request.rows) for entry, value in zip(entries, values[:sent], strict=True)]
+            for request, values in zip(requests, parted, strict=True)
+        ]
+        for request, values in zip(requests, parted, strict=True):
+            if self._sequences and request.place:
+                self._sequences.keep(request.place, values[sent:])
+        return written
+
+    def _forward(self, batch: Batch) -> list[list[Any]]:
+        positional, named = self._interface.arguments(batch.join(self._interface.inputs))
+        results = self._interface.pick_outputs(self._module(*positional, **named))
+        return batch.split(self._interface.outputs, results)
 
 
-def _error_response(error: Exception) -> Any:
-    """Say what is wrong in one sentence: the caller's fault as INVALID_ARG, the model's as INTERNAL."""
+def _of_zeros(interface: Interface) -> Request:
+    """Make a request of one row, of zeros or empty texts, of size 1 where the config leaves it open."""
+    filled = [entry for entry in interface.inputs if entry.role is not Role.COUNT]
+    values = {entry.name: zeros(entry.dtype, (1, *entry.dims)) for entry in filled}
+    shapes = {entry.name: (1, *(1 if size < 0 else size for size in entry.dims)) for entry in filled}
+    return Request([values.get(entry.name) for entry in interface.inputs], shapes, 1)
+
+
+def _response(tensors: list[Any]) -> Any:
+    return pb.InferenceResponse(tensors)
+
+
+def _is_filled(entry: Entry) -> bool:
+    """Whether Triton's tensor has something: a state that nobody gave a beginning is whatever lay in memory."""
+    return entry.role is Role.CONTROL or entry.starts_given
+
+
+def _error_response(error: Exception, about: str) -> Any:
+    """Say what is wrong in one sentence: the caller's fault as INVALID_ARG, the model's as INTERNAL.
+
+    `about` begins the sentence when nobody but Triton asked, for its warm-up.
+    """
     if isinstance(error, TensorError) and error.of_the_caller:
-        return pb.InferenceResponse(error=pb.TritonError(str(error), pb.TritonError.INVALID_ARG))
-    return pb.InferenceResponse(error=pb.TritonError(f"the model failed: {_reason(error)}", pb.TritonError.INTERNAL))
+        return pb.InferenceResponse(error=pb.TritonError(f"{about}{error}", pb.TritonError.INVALID_ARG))
+    told = f"{about}the model failed: {_reason(error)}"
+    return pb.InferenceResponse(error=pb.TritonError(told, pb.TritonError.INTERNAL))
 
 
 def _reason(error: Exception) -> str:

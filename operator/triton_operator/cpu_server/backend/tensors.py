@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import triton_python_backend_utils as pb
+from archive import reason_of
+from interface import Role
 from torch.utils.dlpack import from_dlpack
 
 if TYPE_CHECKING:
@@ -39,13 +41,17 @@ class TensorError(Exception):
         self.of_the_caller = of_the_caller
 
 
-def read_tensor(tensor: Any, entry: Entry) -> Any:
-    """Give a request's input as forward() takes it; None for an optional one that was not sent."""
-    if tensor is None:
-        return None
+class ShapeError(TensorError):
+    """An output has other rows than the inputs, or another shape than config.pbtxt says."""
+
+
+def read_tensor(tensor: Any, entry: Entry) -> tuple[Any, tuple[int, ...]]:
+    """Give a request's input as forward() takes it, and the shape that was sent; raises `TensorError`."""
     if entry.dtype == STRING:
-        return _read_strings(tensor.as_numpy(), entry)
-    return from_dlpack(tensor)
+        array = tensor.as_numpy()
+        return _read_strings(array, entry), tuple(array.shape)
+    values = from_dlpack(tensor)
+    return values, tuple(values.shape)
 
 
 def _read_strings(array: np.ndarray[Any, Any], entry: Entry) -> list[str]:
@@ -60,25 +66,90 @@ def _read_strings(array: np.ndarray[Any, Any], entry: Entry) -> list[str]:
         raise TensorError(f"input '{entry.name}': text is not UTF-8", of_the_caller=True) from error
 
 
-def write_tensor(entry: Entry, value: Any, *, batched: bool) -> Any:
-    """Give a result as an output of the response. Raises `TensorError` when it is not what config.pbtxt promises."""
-    if isinstance(value, list):
-        return _write_strings(entry, value, batched=batched)
+def check_kind(entry: Entry, value: Any) -> None:
+    """Make sure that a result can be sent as this output. Raises `TensorError`."""
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        if entry.dtype != STRING:
+            raise TensorError(f"output '{entry.name}' is a list of str, but config.pbtxt says {entry.dtype}")
+        return
     if not isinstance(value, torch.Tensor):
         raise TensorError(
-            f"output '{entry.name}': forward() returned {type(value).__name__}, not a tensor or List[str]"
+            f"output '{entry.name}': forward() returned {_called(value)}; Triton takes a Tensor, a List[str], or a "
+            "tuple of these"
         )
+    if value.is_nested or value.layout is not torch.strided:
+        kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.").lstrip("_")
+        raise TensorError(f"output '{entry.name}' is a tensor of layout {kind}: make it dense in forward()")
     actual = DTYPES.get(value.dtype, str(value.dtype))
     if actual != entry.dtype:
         raise TensorError(f"output '{entry.name}' is {actual}, but config.pbtxt says {entry.dtype}")
-    return pb.Tensor.from_dlpack(entry.name, value.detach().contiguous())
 
 
-def _write_strings(entry: Entry, texts: list[Any], *, batched: bool) -> Any:
-    if entry.dtype != STRING or not all(isinstance(text, str) for text in texts):
-        raise TensorError(f"output '{entry.name}': forward() returned a list, but config.pbtxt says {entry.dtype}")
-    array = np.array([text.encode() for text in texts], dtype=np.object_)
-    fixed = prod(size for size in entry.dims if size > 0)
-    rows = len(texts) // max(1, fixed)
-    shape = (rows, *(size if size > 0 else -1 for size in entry.dims)) if batched else (len(texts),)
-    return pb.Tensor(entry.name, array.reshape(shape))
+def check_shape(entry: Entry, value: Any, rows: int | None) -> None:
+    """Make sure that an output has the inputs' rows (None: no batching) and the config's dims. Raises `ShapeError`."""
+    if isinstance(value, list):
+        _shape_of_texts(entry, value, rows)
+        return
+    promised = entry.dims if rows is None else (rows, *entry.dims)
+    if value.dim() == len(promised) and rows is not None and len(value) != rows:
+        raise ShapeError(
+            f"output '{entry.name}' has {len(value)} rows, but the inputs have {rows}: with max_batch_size the first "
+            "dimension of every output must be that of the inputs"
+        )
+    if value.dim() != len(promised) or any(
+        own not in {-1, size} for size, own in zip(value.shape, promised, strict=True)
+    ):
+        raise ShapeError(
+            f"output '{entry.name}' has shape {list(value.shape)}, but config.pbtxt says {list(promised)}"
+            + (f" for {rows} rows" if rows is not None else "")
+        )
+
+
+def write_tensor(entry: Entry, value: Any, rows: int | None) -> Any:
+    """Give a result as an output of the response. Raises `TensorError` when it is not what config.pbtxt promises.
+
+    `rows` are those of the request, None without batching. That it fits is seen here, whoever looked before: type,
+    number of dimensions, every fixed size, and the rows.
+    """
+    try:
+        check_kind(entry, value)
+        if entry.role is not Role.COUNT:
+            check_shape(entry, value, rows)
+        if isinstance(value, list):
+            array = np.array([text.encode() for text in value], dtype=np.object_)
+            return pb.Tensor(entry.name, array.reshape(_shape_of_texts(entry, value, rows)))
+        return pb.Tensor.from_dlpack(entry.name, value.detach().resolve_neg().contiguous())
+    except TensorError:
+        raise
+    except Exception as error:
+        raise TensorError(f"output '{entry.name}' cannot be sent: {reason_of(error)}") from error
+
+
+def _shape_of_texts(entry: Entry, texts: list[Any], rows: int | None) -> tuple[int, ...]:
+    """Text comes as a list without dimensions: give it the config's, of which one may be open. Raises `ShapeError`."""
+    promised = entry.dims if rows is None else (rows, *entry.dims)
+    fixed = prod(size for size in promised if size >= 0)
+    open_ = promised.count(-1)
+    number, rest = divmod(len(texts), fixed) if fixed else (0, len(texts))
+    if rest or open_ > 1 or (not open_ and number != (1 if fixed else 0)):
+        raise ShapeError(
+            f"output '{entry.name}' has {len(texts)} texts, which do not fill the shape {list(promised)} that "
+            "config.pbtxt says" + (f" for {rows} rows" if rows is not None else "")
+        )
+    return tuple(number if size == -1 else size for size in promised)
+
+
+def _called(value: Any) -> str:
+    """Name a result that is no tensor, with what is in it."""
+    if isinstance(value, dict):
+        return f"a dictionary ({', '.join(map(str, value))})"[:100]
+    if isinstance(value, (list, tuple)):
+        kinds = sorted({type(each).__name__ for each in value})
+        return f"a {type(value).__name__} of {' and '.join(kinds) or 'nothing'}"
+    return (
+        "nothing"
+        if value is None
+        else f"a number ({type(value).__name__})"
+        if isinstance(value, (int, float, complex))
+        else f"{type(value).__name__}"
+    )

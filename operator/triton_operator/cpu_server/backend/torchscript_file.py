@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from archive import TORCHSCRIPT, LoadError, kind_of, name_of, reason_of
-from interface import Argument
+from interface import Argument, Interface
+from value_sized import value_sized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,19 @@ def load(path: Path) -> tuple[Any, list[Argument]]:
     return module, forward
 
 
+def why_alone(module: Any, interface: Interface) -> str:
+    """Say why requests cannot run as one whatever they hold; "" when they may."""
+    if any(entry.dtype == "STRING" and -1 in entry.dims for entry in interface.outputs):
+        return "a list of text for each row may have any length"
+    names = [argument.name for argument in module.forward.schema.arguments[1:]]
+    placed = [(place, interface.inputs[index]) for place, index in enumerate(interface.order)] or [
+        (names.index(name), entry) for name, entry in zip(interface.names, interface.inputs, strict=False)
+    ]
+    whole = frozenset(place for place, entry in placed if entry.dtype.startswith("INT"))
+    found = value_sized(module, whole)
+    return f"{found} makes as many elements as the values say" if found else ""
+
+
 def prepare(module: Any, *, optimized: bool) -> Any:
     """Freeze weights into the graph and, for convolutions, reorder them for the CPU (2.5 times the throughput).
 
@@ -48,6 +62,9 @@ def prepare(module: Any, *, optimized: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            # Freezing removes the functions of its own copy that it inlined, and an error inside of them, with the
+            # trace that torch writes of it, reads them again: signal 11 (torch 2.15). Those of `module` stay.
+            torch._C._jit_pass_inline(module.graph)  # noqa: SLF001
             frozen = torch.jit.freeze(module)
             return torch.jit.optimize_for_inference(frozen) if _has_convolution(frozen) else frozen
         except RuntimeError:

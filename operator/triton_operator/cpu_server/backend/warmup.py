@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+REMEDY = "give model_warmup data that the model takes, or leave it out"
+
 
 class WarmUp:
     """Counts the requests of the warm-up, which come before all others."""
@@ -21,16 +23,20 @@ class WarmUp:
         self._names = [entry["name"] for entry in config.get("input", [])]
         self._left = sum(_requests(sample) for sample in config.get("model_warmup", []))
 
-    def watch(self, sent: list[Any], reasons: list[str | None]) -> None:
-        """Take in requests, each with its inputs (or None where they cannot be read) and why it failed (or None)."""
+    def watch(self, sent: list[Any], reasons: list[str | None]) -> str:
+        """Take in requests, each with its inputs (or None where they cannot be read) and why it failed (or None).
+
+        Gives what an error of these requests begins with.
+        """
         if self._left <= 0:
-            return
+            return ""
         self._left -= len(sent)
         for inputs, reason in zip(sent, reasons, strict=True):
             if reason:
-                told = f"warm-up of {self._about} failed: {reason}{self._describe(inputs)}"
+                told = f"warm-up of {self._about} failed: {reason}{self._describe(inputs)}; {REMEDY}"
                 print(" ".join(told.split()), file=sys.stderr, flush=True)
-                return
+                break
+        return f"warm-up ({REMEDY}): "
 
     def _describe(self, inputs: Any) -> str:
         if not isinstance(inputs, list):

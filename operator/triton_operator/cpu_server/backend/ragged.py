@@ -1,0 +1,42 @@
+"""What `batch_input` tells a model of requests that differ in shape: how many elements each has, or which shape.
+
+In: the kind, and the shapes of one input in every request of the batch. Out: the tensor for forward(). Called by
+`batching`. The kinds and their shapes are those of Triton's backend library (backend_input_collector.cc); counts
+include all rows of a request.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interface import Entry
+
+_DTYPES = {"FP32": torch.float32, "INT32": torch.int32}
+
+
+def count(entry: Entry, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    """Give the tensor; raises ValueError for a kind that this backend does not know."""
+    counts = [prod(shape) for shape in shapes]
+    dtype = _DTYPES.get(entry.dtype, torch.int32)
+    items = [list(shape[1:]) for shape in shapes for _ in range(shape[0])]
+    match entry.kind:
+        case "BATCH_ELEMENT_COUNT":
+            return torch.tensor(counts, dtype=dtype)
+        case "BATCH_ACCUMULATED_ELEMENT_COUNT":
+            return torch.tensor(list(accumulate(counts)), dtype=dtype)
+        case "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO":
+            return torch.tensor([0, *accumulate(counts)], dtype=dtype)
+        case "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE":
+            return torch.zeros(max(counts), dtype=dtype)
+        case "BATCH_ITEM_SHAPE":
+            return torch.tensor(items, dtype=dtype)
+        case "BATCH_ITEM_SHAPE_FLATTEN":
+            return torch.tensor(items, dtype=dtype).flatten()
+    raise ValueError(f"batch_input '{entry.name}': kind {entry.kind} is unknown")

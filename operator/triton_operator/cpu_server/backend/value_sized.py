@@ -1,0 +1,135 @@
+"""Whether the values in a model's inputs decide how large its tensors or lists are.
+
+In: a TorchScript module. Out: the operation that makes it so, or nothing. Called by `torchscript_file`. Such a module
+may give one caller two rows and another none, and their sum is then that of the batch by chance: no number of rows
+shows that a batch of it can be parted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIZED = frozenset(
+    f"aten::{name}"
+    for name in (
+        *("nonzero", "nonzero_numpy", "argwhere", "masked_select", "bincount", "histc"),
+        *("unique", "unique_dim", "unique_consecutive", "unique_dim_consecutive", "_unique", "_unique2"),
+        *("item", "_local_scalar_dense", "tolist", "Int", "IntImplicit", "extend", "insert", "pop", "remove", "clear"),
+    )
+)
+"""Their results have as many elements as the values say, or are numbers that sizes can be made of."""
+
+_MASKS = frozenset(
+    {f"aten::{name}" for name in ("gt", "ge", "lt", "le", "eq", "ne", "logical_not", "logical_and", "logical_or")}
+    | {
+        f"aten::{name}"
+        for name in ("bitwise_not", "bitwise_and", "bitwise_or", "__and__", "__or__", "isnan", "isfinite")
+    }
+)
+_INDICES = frozenset(
+    {f"aten::{name}" for name in ("arange", "argmax", "argmin", "argsort", "topk", "sort", "max", "min", "randperm")}
+    | {
+        "prim::Constant",
+        "prim::GetAttr",
+        "prim::NumToTensor",
+        "aten::tensor",
+        "aten::floor_divide",
+        "aten::searchsorted",
+    }
+)
+_ALIKE = frozenset(
+    f"aten::{name}"
+    for name in (
+        *("view", "reshape", "flatten", "unsqueeze", "squeeze", "expand", "expand_as", "slice", "select", "contiguous"),
+        *("transpose", "permute", "add", "sub", "mul", "clamp", "clone", "detach", "repeat", "remainder"),
+    )
+)
+"""Give integers for integers and masks for masks."""
+
+_INTEGER_CODES = (1, 2, 3, 4)  # int8 to int64 among torch's ScalarTypes
+
+
+def value_sized(module: Any, integers: frozenset[int]) -> str:
+    """Name the first such operation, "" if there is none. `integers`: places of arguments of whole numbers."""
+    graph = module.inlined_graph
+    arguments = list(graph.inputs())[1:]
+    positions = frozenset(each.debugName() for place, each in enumerate(arguments) if place in integers)
+    return next(_found(graph, positions, loops=0, conditional=False), "")
+
+
+def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bool) -> Iterator[str]:
+    """Look through a block, which is inside of so many loops, and of an `if` or not."""
+    for node in block.nodes():
+        kind = node.kind()
+        if (kind in _SIZED and _takes_values(node)) or (
+            kind == "aten::append" and (conditional or _spells(node, loops))
+        ):
+            yield kind
+        elif kind == "aten::index" and any(not _is_index(each, positions) for each in _indices(node)):
+            yield "aten::index with a mask"
+        elif kind == "aten::where" and len(list(node.inputs())) == 1:
+            yield "aten::where"
+        elif kind == "aten::repeat_interleave" and len(list(node.inputs())) > 1 and _is_tensor(list(node.inputs())[1]):
+            yield kind
+        elif kind == "aten::split" and str(node.output().type()) == "List[str]":
+            yield "str.split"
+        elif not kind.startswith(("aten::", "prim::", "prepacked::", "quantized::")):
+            yield kind  # torchvision::nms, for one.
+        for inner in node.blocks():
+            yield from _found(
+                inner, positions, loops=loops + (kind == "prim::Loop"), conditional=conditional or kind == "prim::If"
+            )
+
+
+def _takes_values(node: Any) -> bool:
+    """Numbers that come from sizes come through prim::NumToTensor, where a model was traced."""
+    source = next(iter(node.inputs()))
+    if not _is_tensor(source):
+        return str(source.type()).startswith("List[")
+    return not _comes_from_sizes(source.node())
+
+
+def _spells(node: Any, loops: int) -> bool:
+    """A list that a single loop fills has a text for each row; a loop in a loop may go over the letters of a text."""
+    return loops > 1 and str(next(iter(node.inputs())).type()) == "List[str]"
+
+
+def _comes_from_sizes(node: Any) -> bool:
+    if node.kind() in {"prim::NumToTensor", "prim::Constant", "aten::size", "aten::_shape_as_tensor"}:
+        return True
+    inputs = list(node.inputs())
+    is_arithmetic = node.kind() in {
+        f"aten::{name}" for name in ("add", "sub", "mul", "div", "floor_divide", "floor", "to")
+    }
+    return is_arithmetic and all(_comes_from_sizes(each.node()) for each in inputs)
+
+
+def _indices(node: Any) -> list[Any]:
+    """Give the tensors among the indices; of a list that is not written there, the list itself."""
+    given = list(node.inputs())[1]
+    if given.node().kind() != "prim::ListConstruct":
+        return [given]
+    return [each for each in given.node().inputs() if str(each.type()) != "NoneType"]
+
+
+def _is_index(value: Any, positions: frozenset[str]) -> bool:
+    """Whether a tensor surely holds positions; a mask and what cannot be told do not."""
+    node = value.node()
+    kind = node.kind()
+    if kind in _MASKS:
+        return False
+    if kind in _INDICES or value.debugName() in positions:
+        return True
+    if kind == "aten::to":
+        codes = [each.toIValue() for each in node.inputs() if each.node().kind() == "prim::Constant"]
+        return any(code in _INTEGER_CODES for code in codes if isinstance(code, int) and not isinstance(code, bool))
+    return kind in _ALIKE and _is_index(next(iter(node.inputs())), positions)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value.type(), torch.TensorType)

@@ -1,0 +1,255 @@
+"""With max_batch_size an output has the rows of its request: alone, among other callers', whatever the model does."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.triton_backend import Tensor, ask, load, numbers, put, save, serve, text
+
+backend = load()["model"]
+
+
+class Boxes(torch.nn.Module):
+    """Gives a row for each detected box, which is no row of the batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score above a half."""
+        return x[x[:, :, 0] > 0.5]
+
+
+class Nonzero(torch.nn.Module):
+    """The same by positions."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score above a half."""
+        return x.flatten(0, 1)[torch.nonzero(x[:, :, 0].flatten() > 0.5).flatten()]
+
+
+class Selected(torch.nn.Module):
+    """The same by a list."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score above a half."""
+        kept = [x[0, 0, :0]]
+        for row in x:
+            for box in row:
+                if bool(box[0] > 0.5):
+                    kept.append(box)  # noqa: PERF401 - as many people write it
+        return torch.stack(kept[1:]) if len(kept) > 1 else x.flatten(0, 1)[:0]
+
+
+class Cut(torch.nn.Module):
+    """As many rows as the values say."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Count boxes with a score above a half and give as many."""
+        return x.flatten(0, 1)[: int((x[:, :, 0] > 0.5).sum())]
+
+
+class Chosen(torch.nn.Module):
+    """Text for some rows only."""
+
+    def forward(self, texts: list[str]) -> list[str]:
+        """Say each long text twice and no short one."""
+        said: list[str] = []
+        for each in texts:
+            if len(each) > 3:
+                said.append(each)
+                said.append(each)
+        return said
+
+
+class Letters(torch.nn.Module):
+    """A text for each letter."""
+
+    def forward(self, texts: list[str]) -> list[str]:
+        """Spell."""
+        letters: list[str] = []
+        for each in texts:
+            for letter in each:
+                letters.append(letter)  # noqa: PERF402 - TorchScript has no other way
+        return letters
+
+
+class Turned(torch.nn.Module):
+    """The batch is the last dimension."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Turn it."""
+        return x.t()
+
+
+class Total(torch.nn.Module):
+    """No batch at all."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Sum over everything."""
+        return x.sum()
+
+
+class Squeezed(torch.nn.Module):
+    """Loses the dimension of a batch of one."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Squeeze it."""
+        return x.squeeze(0)
+
+
+class HalfRight(torch.nn.Module):
+    """One output in order, one not; and a flag for each row."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give x and a single row."""
+        return x > 0, x[:1]
+
+
+class Optional(torch.nn.Module):
+    """Takes a second input or none."""
+
+    def forward(self, x: torch.Tensor, more: torch.Tensor | None = None) -> torch.Tensor:
+        """Add it."""
+        return x if more is None else x + more
+
+
+class Looked(torch.nn.Module):
+    """Looks rows up, which has one row for each whatever the values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.arange(8.0).reshape(4, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Look up."""
+        return self.table[x]
+
+
+def config(inputs: list[Any], outputs: list[Any], batch: int = 8) -> dict[str, Any]:
+    """Make a config as Triton hands it over."""
+    return {"name": "model", "max_batch_size": batch, "input": inputs, "output": outputs}
+
+
+def boxes(*scores: float) -> list[Tensor]:
+    """Make a picture's boxes, marked by the caller's first score."""
+    return [numbers("x", [[[score, scores[0], 1, 1, 1] for score in scores]])]
+
+
+def counted(model: Any) -> list[int]:
+    """Count the rows of each run from now on."""
+    calls: list[int] = []
+    run = model._module
+
+    def counting(rows: torch.Tensor) -> Any:
+        calls.append(len(rows))
+        return run(rows)
+
+    model._module = counting
+    return calls
+
+
+@pytest.mark.parametrize("module", [Boxes, Nonzero, Selected, Cut])
+def test_no_caller_gets_the_boxes_of_another(tmp_path: Path, module: type[torch.nn.Module]) -> None:
+    """Two boxes and none are as many as there are callers: the sum is right, and each caller's number is wrong."""
+    save(module(), tmp_path)
+    model = serve(backend, tmp_path, config([put("x", "FP32", -1, 5)], [put("y", "FP32", 5)]))
+    for callers in permutations([boxes(0.9, 0.8), boxes(0.1, 0.2), boxes(0.3, 0.4), boxes(0.9, 0.7)]):
+        for answer in ask(model, *callers):
+            assert answer.error
+            assert "rows, but the inputs have 1: with max_batch_size" in answer.error.message
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "size"), [(Chosen, ("long enough", "no"), 1), (Letters, ("a", "abc"), 2)], ids=["if", "letters"]
+)
+def test_text_is_not_parted_by_position_either(
+    tmp_path: Path, module: type[torch.nn.Module], words: tuple[str, ...], size: int
+) -> None:
+    """Two texts and none, or one and three."""
+    save(module(), tmp_path)
+    model = serve(backend, tmp_path, config([put("texts", "STRING", 1)], [put("y", "STRING", size)]))
+    for answer in ask(model, *([text("texts", [[word]])] for word in words)):
+        assert answer.error
+        assert f"texts, which do not fill the shape [1, {size}]" in answer.error.message
+
+
+def test_text_of_any_length_goes_to_its_own_caller(tmp_path: Path) -> None:
+    """The config lets a row have any number of texts; then each request is computed by itself."""
+    save(Chosen(), tmp_path)
+    model = serve(backend, tmp_path, config([put("texts", "STRING", 1)], [put("y", "STRING", -1)]))
+    answers = ask(model, [text("texts", [["long enough"]])], [text("texts", [["no"]])])
+    assert [answer.values("y") for answer in answers] == [[["long enough"] * 2], [[]]]
+
+
+@pytest.mark.parametrize("module", [Turned, Total, Squeezed, HalfRight])
+@pytest.mark.parametrize("rows", [(1, 1, 1), (1, 2), (3,), (2, 1), (1,), (1, 1)])
+def test_what_is_wrong_alone_is_wrong_in_a_batch(
+    tmp_path: Path, module: type[torch.nn.Module], rows: tuple[int, ...]
+) -> None:
+    """Three numbers and three rows in all: turned, they are as many."""
+    save(module(), tmp_path)
+    outputs = [put("y", "FP32", 3)] if module is not HalfRight else [put("flags", "BOOL", 3), put("y", "FP32", 3)]
+    model = serve(backend, tmp_path, config([put("x", "FP32", 3)], outputs))
+    requests = [[numbers("x", [[caller + 0.1 * row] * 3 for row in range(count)])] for caller, count in enumerate(rows)]
+    for answer, count in zip(ask(model, *requests), rows, strict=True):
+        right_by_chance = (module, count) in {(Turned, 3), (Squeezed, 2), (Squeezed, 3), (HalfRight, 1)}
+        assert (answer.error is None) == right_by_chance
+
+
+@pytest.mark.parametrize("dims", [(3,), (2, 3)])
+def test_a_shape_that_contradicts_the_config_is_an_error(tmp_path: Path, dims: tuple[int, ...]) -> None:
+    """Three rows in and [1, 3] out, or another number of dimensions: it was answered with 200."""
+    save(Turned(), tmp_path)
+    model = serve(backend, tmp_path, config([put("x", "FP32", 1)], [put("y", "FP32", *dims)]))
+    (answer,) = ask(model, [numbers("x", [[1], [2], [3]])])
+    assert answer.error
+    assert answer.error.code == "INTERNAL"
+
+
+def test_one_number_for_each_row_is_what_reshape_says(tmp_path: Path) -> None:
+    """A [B] is no [B, 1], unless the config says that clients see it so."""
+
+    class Sums(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sum(1)
+
+    save(Sums(), tmp_path)
+    inputs, sent = [put("x", "FP32", 2)], [numbers("x", [[1, 2], [3, 4]])]
+    (answer,) = ask(serve(backend, tmp_path, config(inputs, [put("y", "FP32", 1)])), sent)
+    assert answer.error
+    assert "output 'y' has shape [2], but config.pbtxt says [2, 1] for 2 rows" in answer.error.message
+    reshaped = put("y", "FP32", 1) | {"reshape": {"shape": []}}
+    assert ask(serve(backend, tmp_path, config(inputs, [reshaped])), sent)[0].values("y") == [3, 7]
+
+
+def test_optional_inputs_may_be_missing_for_some(tmp_path: Path) -> None:
+    """Such requests do not go together; each is answered."""
+    save(Optional(), tmp_path)
+    more = put("more", "FP32", 2) | {"optional": True}
+    model = serve(backend, tmp_path, config([put("x", "FP32", 2), more], [put("y", "FP32", 2)]))
+    answers = ask(model, [numbers("x", [[1, 2]])], [numbers("x", [[1, 2]]), numbers("more", [[1, 1]])])
+    assert [answer.values("y") for answer in answers] == [[[1, 2]], [[2, 3]]]
+
+
+def test_a_table_is_looked_up_for_all_callers_at_once(tmp_path: Path) -> None:
+    """Positions are no mask."""
+    save(Looked(), tmp_path)
+    model = serve(backend, tmp_path, config([put("x", "INT64", 1)], [put("y", "FP32", 1, 2)]))
+    calls = counted(model)
+    answers = ask(model, *([numbers("x", [[row]], torch.int64)] for row in (3, 0, 2)))
+    assert [answer.values("y") for answer in answers] == [[[[6, 7]]], [[[0, 1]]], [[[4, 5]]]]
+    assert calls == [3]
+
+
+def test_a_model_of_unknown_size_is_tried_on_the_first_requests_own_rows(tmp_path: Path) -> None:
+    """Of zeros in the smallest size it takes none, so the first batch shows whether it can be parted."""
+    save(torch.nn.Conv1d(1, 1, 3), tmp_path)
+    model = serve(backend, tmp_path, config([put("x", "FP32", 1, -1)], [put("y", "FP32", 1, -1)]))
+    calls = counted(model)
+    for _ in range(2):
+        answers = ask(model, *([numbers("x", [[[caller] * 5]])] for caller in (1.0, 2.0, 3.0)))
+        assert all(answer.error is None for answer in answers)
+    assert calls == [1, 2, 3, 3]
