@@ -164,6 +164,8 @@ def test_mistakes_on_standard_input_are_said_to_be_there(
             "spec.models[0].colour: there is no such field; known: name, path",
         ),
         (changed(gpu={"cuont": 1}), "spec.gpu.cuont: there is no such field; did you mean count?"),
+        (changed(a=1, b=2), "spec.a: there is no such field"),
+        (changed(a=1, b=2), "; spec.b: there is no such field"),
         (changed(replicas="two"), "spec.replicas: Expected `int`, got `str`"),
         (changed(models=[]), "spec.models: name at least one model"),
         (changed(modelRepository={}), "spec.modelRepository: set exactly one of image, pvc, s3 and http"),

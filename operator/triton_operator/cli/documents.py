@@ -1,7 +1,8 @@
 """ModelDeployments out of YAML files, with the complaints that the API server would have about typing mistakes.
 
 Enters: a path (`-` is standard input). Leaves: typed deployments. `render` calls it. The API server checks more (the
-schema of crds/modeldeployments.yaml); offline, unknown fields, wrong types and contradictions are found.
+schema of crds/modeldeployments.yaml); offline, unknown fields, wrong types and contradictions are found, in what
+is handed through to Kubernetes as well.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, get_args
 import msgspec
 
 from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.handed_through import HANDED_THROUGH
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.cli.failures import Misused
@@ -64,8 +66,9 @@ def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeplo
         raise Misused(f"{place}: apiVersion: is {body.get('apiVersion')!r}, expected {API_VERSION}")
     if problem := wrong_name(metadata["name"]):
         raise Misused(f"{place}: metadata.name: {problem}")
-    for complaint in unknown_fields(body.get("spec"), Spec, "spec"):
-        raise Misused(f"{place}: {complaint}")
+    spec = body.get("spec")
+    if complaints := [*unknown_fields(spec, Spec, "spec"), *wrong_parts(spec)]:
+        raise Misused(f"{place}: " + "; ".join(complaints))
     try:
         deployment = parse({**body, "metadata": {"namespace": namespace, **metadata}})
         validate(deployment.spec)
@@ -85,6 +88,23 @@ def wrong_name(name: str) -> str:
             "ends like the name of a child object, such as -headless or -config-<8 hex digits>; choose another ending"
         )
     return ""
+
+
+def wrong_parts(spec: Any) -> Iterator[str]:
+    """Yield a sentence for every mistake in what is handed through, which else only an API server would find."""
+    for path, kind in HANDED_THROUGH.items():
+        value = spec
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            continue
+        place = ".".join(("spec", *path))
+        yield from unknown_fields(value, kind, place)
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            message, _, where = str(error).partition(" - at `$")
+            yield f"{place}{where.rstrip('`')}: {message}"
 
 
 def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[str]:

@@ -1,0 +1,132 @@
+"""Parts of a PodSpec and of a policy in a ModelDeployment: the command line knows their fields as the cluster does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import msgspec
+import pytest
+import yaml
+
+from tests.tritonctl import tritonctl
+from triton_operator.api.handed_through import Affinity, NetworkPolicyPeer, Toleration, TopologySpreadConstraint
+from triton_operator.cli.documents import _struct, wrong_parts
+
+TERM = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+POD_TERM = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}, "matchLabelKeys": ["track"]}
+GOOD: dict[str, Any] = {
+    "scheduling": {
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [TERM]},
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": TERM}],
+            },
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": POD_TERM}]
+            },
+        },
+        "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5}],
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "nodeTaintsPolicy": "Honor"}
+        ],
+    },
+    "privacy": {"network": {"allowFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}},
+}
+
+
+def changed(*path: str | int, value: Any) -> dict[str, Any]:
+    """GOOD with another value at this path."""
+    spec = yaml.safe_load(yaml.safe_dump(GOOD))
+    inner = spec
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    return dict(spec)
+
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        (
+            changed("scheduling", "affinity", "nodeAffinty", value={}),
+            "spec.scheduling.affinity.nodeAffinty: there is no such field; did you mean nodeAffinity?",
+        ),
+        (
+            changed("scheduling", "affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerm", value=[]),
+            f"nodeAffinity.{REQUIRED}.nodeSelectorTerm: there is no such field; did you mean nodeSelectorTerms?",
+        ),
+        (
+            changed("scheduling", "affinity", "nodeAffinity", REQUIRED, value={}),
+            f"spec.scheduling.affinity.nodeAffinity.{REQUIRED}: Object missing required field `nodeSelectorTerms`",
+        ),
+        (
+            changed("scheduling", "topologySpreadConstraints", 0, "maxSkew", value="1"),
+            "spec.scheduling.topologySpreadConstraints[0].maxSkew: Expected `int`, got `str`",
+        ),
+        (
+            changed("scheduling", "tolerations", 0, "effect", value="NoScheduling"),
+            "spec.scheduling.tolerations[0].effect: Invalid enum value 'NoScheduling'",
+        ),
+        (
+            changed("privacy", "network", "allowFrom", 0, value={"podSelecter": {}}),
+            "spec.privacy.network.allowFrom[0].podSelecter: there is no such field; did you mean podSelector?",
+        ),
+        (changed("scheduling", "affinity", value=[]), "spec.scheduling.affinity: Expected `object`, got `array`"),
+    ],
+)
+def test_a_typing_mistake_is_found_without_a_cluster(spec: dict[str, Any], complaint: str) -> None:
+    assert not list(wrong_parts(GOOD))
+    assert complaint in "; ".join(wrong_parts(spec))
+
+
+def test_lint_and_render_name_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = {
+        "modelRepository": {"pvc": {"claimName": "models"}},
+        "models": [{"name": "digits"}],
+        "scheduling": {"affinity": {"podAfinity": {}}, "tolerations": [{"kye": "a"}]},
+    }
+    kind = {"apiVersion": "triton-operator.io/v1alpha1", "kind": "ModelDeployment"}
+    body = {**kind, "metadata": {"name": "a"}, "spec": spec}
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(body))
+    for text in (tritonctl(capsys, "lint", file).out, tritonctl(capsys, "render", "-f", file).err):
+        assert "spec.scheduling.affinity.podAfinity: there is no such field; did you mean podAffinity?" in text
+        assert "spec.scheduling.tolerations[0].kye: there is no such field; did you mean key?" in text
+
+
+DEFINITIONS: dict[str, type[msgspec.Struct]] = {
+    "io.k8s.api.core.v1.Affinity": Affinity,
+    "io.k8s.api.core.v1.Toleration": Toleration,
+    "io.k8s.api.core.v1.TopologySpreadConstraint": TopologySpreadConstraint,
+    "io.k8s.api.networking.v1.NetworkPolicyPeer": NetworkPolicyPeer,
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_the_types_have_the_fields_of_the_published_schema(name: str) -> None:
+    folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+    newest = max(folder.glob("v*-local"), key=lambda path: [int(part) for part in path.name[1:-6].split(".")])
+    definitions = json.loads((newest / "_definitions.json").read_text())["$defs"]
+    assert differences(DEFINITIONS[name], name, definitions) == []
+
+
+def differences(struct: type[msgspec.Struct], name: str, definitions: dict[str, Any]) -> list[str]:
+    """Fields that only one of the two has, and those that only one of them requires, through all structs below."""
+    schema = definitions[name]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    required = {each for each, field in fields.items() if field.required}
+    found = [f"{name}.{each}" for each in fields.keys() ^ schema["properties"].keys()]
+    found += [f"{name}.{each} required" for each in required ^ set(schema.get("required", []))]
+    for each, field in fields.items():
+        inner = _struct(field.type)[0]
+        property_schema = schema["properties"].get(each, {})
+        reference = property_schema.get("items", property_schema).get("$ref", "")
+        if inner and reference:
+            found += differences(inner, reference.rpartition("/")[2], definitions)
+    return found
