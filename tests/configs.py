@@ -42,7 +42,7 @@ file_names = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,11}", fullmatch=True
 dims = st.lists(st.just(-1) | st.integers(1, 2**31 - 1), min_size=1, max_size=4).map(tuple)
 fixed_dims = st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=4).map(tuple)
 delays = st.integers(0, 3_600_000_000)
-sizes = st.integers(1, 65_536)
+sizes = st.integers(1, 2**31 - 1)
 data_types = st.sampled_from(DataType)
 
 
@@ -172,7 +172,7 @@ _others = st.fixed_dictionaries(
     optional={
         "inputs": lists_of(tensors(Input, optional=st.booleans())),
         "outputs": lists_of(tensors(Output, label_filename=file_names)),
-        "max_batch_size": st.integers(0, 65_536),
+        "max_batch_size": st.integers(0, 2**31 - 1),
         "default_model_filename": file_names,
         "instance_groups": st.lists(instance_groups, max_size=3).map(tuple),
         "optimization": options(

@@ -31,6 +31,14 @@ GPUS = {"gpu": {"count": 2}}
 """What instances on GPUs need beside the models."""
 
 FULL_MODELS: dict[str, list[dict[str, Any]]] = {
+    "batches as large as public configurations have": [
+        MODEL
+        | {
+            "config": CONFIG
+            | {"maxBatchSize": 100_000, "dynamicBatching": {"preferredBatchSizes": [*range(1, 20)]}}
+            | {"warmup": [WARMUP | {"batchSize": 100_000}]}
+        }
+    ],
     "dynamic batching": [
         MODEL
         | {
