@@ -108,12 +108,19 @@ async def _pods_not_ready(_: Path) -> World:
 
 @_state(Reason.SUSPENDED)
 async def _suspended(_: Path) -> World:
-    return await _new(suspend=True)
+    return await _stopped(await _new(suspend=True))
 
 
 @_state(Reason.SCALED_TO_ZERO)
 async def _scaled_to_zero(_: Path) -> World:
-    return await _new(replicas=0)
+    return await _stopped(await _new(replicas=0))
+
+
+async def _stopped(world: World) -> World:
+    """The Deployment controller has seen that no pod is wanted."""
+    world.roll_out()
+    await world.reconcile()
+    return world
 
 
 @_state(Reason.PROGRESS_DEADLINE_EXCEEDED)

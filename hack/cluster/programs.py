@@ -67,7 +67,9 @@ VERSITYGW = GoModule(
     name="versitygw", folder=HACK / "tools" / "versitygw", programs=("versitygw",), main=False, tools=True
 )
 """An S3 server for the tests, over a folder."""
-MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW)
+KSTATUS = GoModule(name="kstatus", folder=HACK / "tools" / "kstatus", programs=("kstatus",))
+"""What Helm and Flux make of an object's status, for the tests."""
+MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS)
 
 # program -> (Debian package, path below the unpacked root)
 PACKAGED = {

@@ -26,8 +26,8 @@ CRD = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the API server and Helm where they are missing."""
-    build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm")
+    """Build the API server and the programs that judge it where they are missing."""
+    build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm", "kstatus")
 
 
 class KubectlFailed(Exception):

@@ -40,7 +40,7 @@ FULL_STATUS = Status(
     last_failure=Failure("digits-1", "triton", "Crashed", 139, "signal 11", "2026-11-22T10:00:00Z"),
     conditions=(
         Condition("Ready", Truth.FALSE, "ModelLoadFailed", "digits: no model.pt", "2026-11-22T10:00:00Z", 1),
-        Condition("RuntimeVulnerable", Truth.UNKNOWN, "VersionUnknown"),
+        Condition("RuntimeVulnerable", Truth.UNKNOWN, "VersionUnknown", "", "2026-11-22T10:00:00Z"),
     ),
 )
 
@@ -64,7 +64,7 @@ def test_status_that_we_write_is_kept(api: Api, path: str, status: Status) -> No
 
 def test_users_cannot_write_the_status_with_the_object(api: Api, path: str) -> None:
     """Only the status subresource changes it."""
-    assert "status" not in api.merge(path, {"status": {"replicas": 7}})
+    assert api.merge(path, {"status": {"replicas": 7}})["status"] == {"observedGeneration": -1}
 
 
 def test_unknown_state_of_a_model_is_refused(api: Api, path: str) -> None:

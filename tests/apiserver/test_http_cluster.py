@@ -435,4 +435,4 @@ async def test_nothing_is_written_by_who_does_not_lead(
     with pytest.raises(Unavailable):
         await cluster.delete(Kind.SERVICE, namespace, "digits", uid=uid)
     assert await cluster.get(Kind.SERVICE, namespace, "digits") is None
-    assert "status" not in api.get(model_deployments(namespace))
+    assert api.get(model_deployments(namespace))["status"] == {"observedGeneration": -1}

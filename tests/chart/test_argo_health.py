@@ -35,13 +35,15 @@ def deployment(reason: str, ready: str = "False", *, stalled: bool = False, obse
     [
         (deployment(Reason.SERVING, "True"), "Healthy"),
         (deployment(Reason.SCALED_TO_ZERO, "True"), "Healthy"),
-        (deployment(Reason.SCALED_TO_ZERO), "Suspended"),
-        (deployment(Reason.SUSPENDED), "Suspended"),
+        (deployment(Reason.SCALED_TO_ZERO), "Progressing"),
+        (deployment(Reason.SUSPENDED, "True"), "Suspended"),
+        (deployment(Reason.SUSPENDED), "Progressing"),
         (deployment(Reason.ROLLING_OUT), "Progressing"),
         (deployment(Reason.IMAGE_PULL_FAILED), "Progressing"),
         (deployment(Reason.PROGRESS_DEADLINE_EXCEEDED), "Degraded"),
         (deployment(Reason.SERVING, "True", observed=1), "Progressing"),
         ({"metadata": {"generation": 1}}, "Progressing"),
+        ({"metadata": {"generation": 1}, "status": {"observedGeneration": -1}}, "Progressing"),
         ({"metadata": {"generation": 1}, "status": {"observedGeneration": 1}}, "Progressing"),
     ],
 )

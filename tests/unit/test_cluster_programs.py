@@ -11,7 +11,7 @@ import pytest
 
 from hack.cluster import debian, gobuild, gotoolchain, programs
 from hack.cluster.gobuild import GoModule
-from hack.cluster.programs import CONTAINERD, NETPOL, NODE
+from hack.cluster.programs import CONTAINERD, KSTATUS, NETPOL, NODE
 from hack.progress import Step
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_only_builds_that_nothing_asked_for_in_weeks_are_removed(module: GoModul
     assert {path.name for path in tmp_path.glob("m-*")} == {kept.name, recent.name, other.name}
 
 
-@pytest.mark.parametrize("of_ours", [NETPOL, CONTAINERD], ids=lambda module: module.name)
+@pytest.mark.parametrize("of_ours", [NETPOL, CONTAINERD, KSTATUS], ids=lambda module: module.name)
 def test_modules_require_what_the_node_requires(of_ours: GoModule) -> None:
     """Go keeps a compiled package by module and version: with others, hundreds of packages are compiled twice.
 

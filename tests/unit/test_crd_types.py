@@ -14,7 +14,7 @@ import yaml
 
 from triton_operator.api.names import GROUP, KIND, PLURAL, VERSION
 from triton_operator.api.spec import Spec, parse
-from triton_operator.api.status import Status
+from triton_operator.api.status import Condition, Status, Truth
 
 ROOT = Path(__file__).parents[2]
 CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
@@ -67,6 +67,8 @@ def test_schema_and_type_require_the_same_fields(
     needed = {field.encode_name for field in msgspec.structs.fields(struct) if field.required}
     if struct is Status:
         needed = set()
+    if struct is Condition:  # Written always; read without them too, as an older operator may have left them out.
+        needed |= {"message", "lastTransitionTime"}
     assert set(schema.get("required", ())) == needed
 
 
@@ -92,6 +94,20 @@ def test_a_null_that_we_write_is_allowed(path: str, struct: type[msgspec.Struct]
     if not struct.__struct_config__.omit_defaults:
         written_null = {field.encode_name for field in msgspec.structs.fields(struct) if field.default is None}
         assert all(schema["properties"][name].get("nullable") for name in written_null)
+
+
+def test_a_condition_has_what_every_condition_of_kubernetes_has() -> None:
+    """`metav1.Condition` requires five fields; programs that read any condition rely on them."""
+    condition = SCHEMA["status"]["properties"]["conditions"]["items"]
+    required = {"type", "status", "reason", "message", "lastTransitionTime"}
+    assert set(condition["required"]) == required
+    written = msgspec.to_builtins(Condition(type="Ready", status=Truth.TRUE, reason="Serving"))
+    assert required <= written.keys()
+
+
+def test_an_object_without_a_status_counts_as_not_seen() -> None:
+    """By a default on the status itself: one below it would not apply to an object that has no status."""
+    assert SCHEMA["status"]["default"] == {"observedGeneration": -1}
 
 
 def test_replicas_has_the_only_default_and_it_is_the_types() -> None:

@@ -17,6 +17,7 @@ from tests.builders import (
     waiting,
 )
 from tests.fakes import World
+from triton_operator.api import conditions as types
 from triton_operator.api.status import ModelState, Truth
 from triton_operator.cluster.errors import Unavailable
 from triton_operator.cluster.observed import Condition, Container, DeploymentState, Kind, PodEvent
@@ -290,10 +291,43 @@ async def test_a_refused_pod_is_told_in_the_api_server_s_words(message: str, rea
     assert world.condition("Ready").message.startswith(f"{message}; ")
 
 
-async def test_zero_replicas_by_hand_is_not_ready() -> None:
-    world = await _world(replicas=0)
-    assert (world.condition("Ready").status, world.condition("Ready").reason) == (Truth.FALSE, "ScaledToZero")
-    assert world.condition("Reconciling").status is Truth.FALSE
+@pytest.mark.parametrize(("change", "reason"), [({"replicas": 0}, "ScaledToZero"), ({"suspend": True}, "Suspended")])
+async def test_what_the_user_wants_stopped_is_ready_once_its_last_pod_is_gone(
+    change: dict[str, Any], reason: str
+) -> None:
+    world = await _world()
+    world.edit(**change)
+    await world.reconcile()
+    ending = a_pod(revision=world.template_hash, ready=True, deleting=True)
+    for pods, status, words in (
+        ((ending,), Truth.FALSE, "1 replica is still to end"),
+        ((), Truth.TRUE, "to serve again"),
+    ):
+        world.roll_out(*pods, current_replicas=0, updated_replicas=0, ready_replicas=0, available_replicas=0)
+        await world.reconcile()
+        ready = world.condition("Ready")
+        assert (ready.status, ready.reason) == (status, reason)
+        assert words in ready.message
+        assert world.condition("Reconciling").status is (Truth.FALSE if status is Truth.TRUE else Truth.TRUE)
+        assert world.condition("Available").status is Truth.FALSE
+        assert world.condition("Stalled").status is Truth.FALSE
+
+
+async def test_every_condition_is_there_from_the_first_status_on() -> None:
+    first = World(privacy={"profile": "Private"}, autoscaling={"maxReplicas": 2})
+    await first.reconcile()
+    conditions = {condition.type: condition.status for condition in first.status.conditions}
+    assert conditions.keys() == {
+        value for name, value in vars(types).items() if name.isupper() and isinstance(value, str)
+    }
+    for kind in ("Scheduled", "ModelsPrepared", "ModelsLoaded"):
+        assert conditions[kind] is Truth.UNKNOWN
+
+
+async def test_a_condition_has_every_field_that_kubernetes_requires() -> None:
+    world = await _world()
+    for condition in msgspec.to_builtins(world.status)["conditions"]:
+        assert {"type", "status", "reason", "message", "lastTransitionTime"} <= condition.keys()
 
 
 async def test_pods_that_stop_being_ready_without_a_cause_are_told_as_such() -> None:

@@ -6,13 +6,18 @@ Only `reconcile` sets them. A reason is a constant because alerts and scripts ma
 from __future__ import annotations
 
 READY = "Ready"
-"""The current generation is fully served: every wanted replica has every model. Else the first failing reason."""
+"""The current generation is fully served: every wanted replica has every model. Else the first failing reason.
+
+If the user wants no replica (`suspend`, `replicas: 0`), it is True once no pod is left, and `Available` False.
+"""
 
 AVAILABLE = "Available"
 """At least one pod serves, of an old revision too. Does not flap in a rolling update."""
 
 ACCEPTED = "Accepted"
 """The spec makes sense and its child objects could be made."""
+
+# The next three are Unknown as long as there is no pod of the current generation.
 
 MODELS_PREPARED = "ModelsPrepared"
 """The newest pods have found, checked and laid out every model."""
@@ -44,8 +49,8 @@ class Reason:
 
     SERVING = "Serving"  # Ready=True: all replicas have all models.
     ROLLING_OUT = "RollingOut"  # Pods of the current generation are still coming up and nothing is wrong yet.
-    SUSPENDED = "Suspended"  # `spec.suspend` is set.
-    SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0.
+    SUSPENDED = "Suspended"  # `spec.suspend` is set. Ready is True when no pod is left.
+    SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0. Ready is True when no pod is left.
 
     ACCEPTED = "Accepted"  # Accepted=True.
     INVALID_SPEC = "InvalidSpec"  # A field contradicts another one; the message names its path.

@@ -19,8 +19,11 @@ class Truth(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Struct, frozen=True):
-    """One observation about the deployment; `message` is written for a person."""
+class Condition(Struct, frozen=True, omit_defaults=False):
+    """One observation about the deployment; `message` is written for a person.
+
+    All fields are written, because `metav1.Condition` requires a message and a time even if they are empty.
+    """
 
     type: str
     status: Truth

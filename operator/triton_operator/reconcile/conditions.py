@@ -57,9 +57,15 @@ def _accepted(situation: Situation) -> Verdict:
     return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and its objects are in place")
 
 
-def _scheduled(situation: Situation) -> Verdict | None:
+def _no_pods(situation: Situation) -> Verdict:
+    """What cannot be told of pods as long as there are none."""
+    wanted = "no replica is wanted" if not situation.wanted else "there is no pod of the current generation"
+    return Verdict(Truth.UNKNOWN, Reason.WAITING, wanted)
+
+
+def _scheduled(situation: Situation) -> Verdict:
     if not situation.pods:
-        return None
+        return _no_pods(situation)
     for diagnosis in situation.diagnoses:
         if diagnosis.reason in _SCHEDULE_REASONS:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
@@ -68,11 +74,11 @@ def _scheduled(situation: Situation) -> Verdict | None:
     return Verdict(Truth.FALSE, Reason.WAITING, "waiting for the scheduler")
 
 
-def _prepared(situation: Situation) -> Verdict | None:
+def _prepared(situation: Situation) -> Verdict:
     if caching := judge_cache(situation):
         return caching
     if not situation.pods:
-        return None
+        return _no_pods(situation)
     prepared = all(is_prepared(pod) for pod in situation.pods)
     for diagnosis in situation.diagnoses:
         if diagnosis.reason in PREPARE_REASONS and not prepared:
@@ -82,9 +88,9 @@ def _prepared(situation: Situation) -> Verdict | None:
     return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")
 
 
-def _loaded(situation: Situation, ready: Verdict) -> Verdict | None:
+def _loaded(situation: Situation, ready: Verdict) -> Verdict:
     if not situation.pods:
-        return None
+        return _no_pods(situation)
     if situation.ready_pods == len(situation.pods):
         return Verdict(Truth.TRUE, Reason.LOADED, "Triton has loaded every model in every replica")
     if situation.diagnoses:
@@ -93,7 +99,7 @@ def _loaded(situation: Situation, ready: Verdict) -> Verdict | None:
 
 
 def _reconciling(ready: Verdict) -> Verdict:
-    if ready.status is Truth.TRUE or ready.reason in TERMINAL | {Reason.SUSPENDED, Reason.SCALED_TO_ZERO}:
+    if ready.status is Truth.TRUE or ready.reason in TERMINAL:
         return Verdict(Truth.FALSE, Reason.SETTLED)
     return Verdict(Truth.TRUE, Reason.PROGRESSING, ready.message)
 
@@ -147,10 +153,10 @@ def _scaling_active(situation: Situation) -> Verdict | None:
     return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
 
 
-def _runtime_vulnerable(situation: Situation) -> Verdict | None:
+def _runtime_vulnerable(situation: Situation) -> Verdict:
     revision = situation.revision
     if revision is None:
-        return None
+        return Verdict(Truth.UNKNOWN, Reason.WAITING, "no server image is chosen yet")
     if not revision.server_version:
         return Verdict(
             Truth.UNKNOWN,

@@ -44,13 +44,22 @@ def _make_sure_the_spec_is_accepted(situation: Situation) -> Verdict | None:
 def _make_sure_it_is_not_suspended(situation: Situation) -> Verdict | None:
     if not situation.observation.deployment.spec.suspend:
         return None
-    return Verdict(Truth.FALSE, Reason.SUSPENDED, "spec.suspend is set; set it to false to serve again")
+    return _stopped(situation, Reason.SUSPENDED, "spec.suspend is set", "set it to false to serve again")
 
 
 def _make_sure_pods_are_wanted(situation: Situation) -> Verdict | None:
     if situation.wanted or situation.observation.deployment.spec.autoscaling:
         return None
-    return Verdict(Truth.FALSE, Reason.SCALED_TO_ZERO, "spec.replicas is 0; raise it to serve again")
+    return _stopped(situation, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "raise it to serve again")
+
+
+def _stopped(situation: Situation, reason: str, cause: str, remedy: str) -> Verdict:
+    """What the user asked for is reached when no pod is left: then Ready is True, as that of a Deployment would be."""
+    left = situation.left_to_end
+    if left or not situation.is_scaled_down:
+        ending = "1 replica is" if left == 1 else f"{left} replicas are"
+        return Verdict(Truth.FALSE, reason, f"{cause}; {ending} still to end" if left else f"{cause}; it is under way")
+    return Verdict(Truth.TRUE, reason, f"{cause}; {remedy}")
 
 
 def judge_cache(situation: Situation) -> Verdict | None:

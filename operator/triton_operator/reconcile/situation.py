@@ -59,6 +59,18 @@ class Situation(NamedTuple):
         return max((self.state.available_replicas if self.state else 0) - self.ready_pods, 0)
 
     @property
+    def left_to_end(self) -> int:
+        """Pods that run while none is wanted, those included that are being deleted: they still hold their GPUs."""
+        ending = sum(pod.deleting and not is_over(pod) for pod in self.observation.pods)
+        return ending + (self.state.current_replicas if self.state else 0)
+
+    @property
+    def is_scaled_down(self) -> bool:
+        """Whether the Deployment, if there is one, knows that no pod is wanted."""
+        state = self.state
+        return state is None or (state.replicas == 0 and state.observed_generation >= state.generation)
+
+    @property
     def is_served(self) -> bool:
         """Every wanted replica runs the current revision and is ready, and nothing older is left."""
         state = self.state

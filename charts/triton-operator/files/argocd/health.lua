@@ -33,11 +33,11 @@ local ready = condition("Ready")
 if ready == nil then
   return { status = "Progressing", message = "Waiting for the first status" }
 end
+if ready.status == "True" and ready.reason == "Suspended" then
+  return health("Suspended", ready)
+end
 if ready.status == "True" then
   return health("Healthy", ready)
-end
-if ready.reason == "Suspended" or ready.reason == "ScaledToZero" then
-  return health("Suspended", ready)
 end
 
 local stalled = condition("Stalled")
