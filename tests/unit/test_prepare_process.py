@@ -59,6 +59,18 @@ def test_a_name_that_is_no_folder_name(pod: Pod, name: str) -> None:
     assert list(pod.models.iterdir()) == []
 
 
+def test_a_folders_name_cannot_steer_the_terminal_of_who_reads_the_log(
+    pod: Pod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither by the log of the container nor by the message for the operator."""
+    pod.add("digits\x1b[2J\u202e\n::error::forged", v1="x")
+    pod.ask("linear")
+    failure = pod.failure()
+    shown = r"digits\x1b[2J\u202e\n::error::forged"
+    assert shown in failure.message
+    assert capsys.readouterr().err == f'ModelNotFound: model "linear": {failure.message}\n'
+
+
 def test_as_a_process(pod: Pod) -> None:
     """As the pod runs it: module, flags, exit codes; and an unwritable message file is survived."""
     pod.add("digits", v1="x")

@@ -75,6 +75,13 @@ def test_a_record_is_one_line_of_json_with_the_deployment_at_work() -> None:
     }
 
 
+def test_a_record_cannot_steer_the_terminal_of_who_reads_the_log() -> None:
+    """JSON alone leaves 8-bit controls and bidirectional ones as they are."""
+    line = JsonFormatter().format(a_record("a\x9b2J\u202e%s\x1b", "\x1b[2J"))
+    assert line.isprintable()
+    assert json.loads(line)["message"] == r"a\x9b2J\u202e\x1b[2J\x1b"
+
+
 def test_a_traceback_is_a_field() -> None:
     """Still one line."""
     try:

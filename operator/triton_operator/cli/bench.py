@@ -208,10 +208,10 @@ def _print(result: Result) -> None:
         *(f"{each:.2f} ms" for each in times),
     ]
     out.print(table(heads, [[*figures, str(result.requests), str(result.failed)]]))
-    out.print(
-        f"\n{result.model}: {result.connections} connections over {result.protocol.name} for {result.seconds:.1f} s, "
-        f"{result.rows} row{'s' if result.rows > 1 else ''} a request"
-    )
+    rows = f"{result.rows} row{'s' if result.rows > 1 else ''} a request"
+    how = f"{result.connections} connections over {result.protocol.name} for {result.seconds:.1f} s, {rows}"
+    out.print()
+    out.print(plain_text(f"{result.model}: {how}"))
     for sentence, count in result.errors.items():
         out.print(plain_text(f"{count} times: {sentence}"))
     if result.forwarded:

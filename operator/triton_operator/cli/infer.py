@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
-from triton_operator.cli.output import console, print_data, table
+from triton_operator.cli.output import console, plain_text, print_data, table
 from triton_operator.cli.server import Server
 from triton_operator.cli.waiting import waiting
 from triton_operator.sdk.address import Protocol
@@ -106,9 +106,9 @@ def _print(prediction: Prediction, protocol: Protocol) -> None:
     ]
     out.print(table(["OUTPUT", "TYPE", "SHAPE", "VALUES"], rows))
     milliseconds = prediction.seconds * 1000
-    out.print(
-        f"\n{prediction.model} version {prediction.version} answered over {protocol.name} in {milliseconds:.1f} ms"
-    )
+    version = f"{prediction.model} version {prediction.version}"
+    out.print()
+    out.print(plain_text(f"{version} answered over {protocol.name} in {milliseconds:.1f} ms"))
 
 
 def _lines(name: str, array: Array) -> list[str]:

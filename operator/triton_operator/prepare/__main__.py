@@ -16,7 +16,7 @@ from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import check_model
 from triton_operator.prepare.sources import Repositories, fetch_all
 from triton_operator.triton import preparation
-from triton_operator.triton.outcome import MISTAKE, Prepared, PreparedModel, PrepareFailed, encode
+from triton_operator.triton.outcome import MISTAKE, Prepared, PreparedModel, PrepareFailed, encode, escaped
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def describe(error: Exception) -> str:
 
 def _report(outcome: Prepared | PrepareFailed, termination_log: Path) -> None:
     """For people on stderr, for the operator in the termination message."""
-    _say(outcome)
+    _say(escaped(outcome))
     try:
         termination_log.write_bytes(encode(outcome) + b"\n")
     except OSError as error:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from triton_operator.api.text import escape
+
 current_key: ContextVar[tuple[str, str] | None] = ContextVar("current_key", default=None)
 """(namespace, name) of the deployment that the current task works on."""
 
@@ -34,13 +36,13 @@ class JsonFormatter(logging.Formatter):
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": _printable(record.getMessage()),
             "logger": record.name,
         }
         if key := _key_of(record):
             line["namespace"], line["name"] = key
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = _printable(self.formatException(record.exc_info))
         return orjson.dumps(line, default=str).decode()
 
 
@@ -76,6 +78,11 @@ def configure(level: str) -> None:
     if level != "DEBUG":
         for noisy in ("kopf", "aiohttp", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _printable(text: str) -> str:
+    """JSON escapes line breaks and the like, but neither 8-bit nor bidirectional controls."""
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def _key_of(record: logging.LogRecord) -> tuple[str, str] | None:

@@ -60,13 +60,14 @@ def read_prepare(text: str) -> Prepared | PrepareFailed | None:
     """The outcome in the last line that is one; None when no line is. Anything else around it is passed over."""
     for line in reversed(text.split("\n")):
         try:
-            return _escaped(msgspec.json.decode(line, type=Prepared | PrepareFailed))
+            return escaped(msgspec.json.decode(line, type=Prepared | PrepareFailed))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
     return None
 
 
-def _escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
+def escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
+    """The outcome without characters that steer a terminal."""
     if isinstance(outcome, Prepared):
         return Prepared(tuple(_printable(model) for model in outcome.models))
     return PrepareFailed(escape(outcome.reason), escape(outcome.model), escape(outcome.message))
