@@ -18,7 +18,7 @@ from tests.drawn_models import VERSIONS
 from triton_operator.api.model import Format, Model
 from triton_operator.api.model_config import ModelConfig, Output
 from triton_operator.api.tensor import DataType
-from triton_operator.export.exporter import save
+from triton_operator.export.exporter import deprecation_known
 
 _ZEROS = Path(__file__).parent / "models" / "zeros.py"
 _WIDEST = 8
@@ -56,7 +56,8 @@ def _write_version(model_format: Format, config: ModelConfig, folder: Path) -> N
     if model_format is Format.PYTHON:
         shutil.copyfile(_ZEROS, folder / "model.py")
     elif model_format is Format.TORCHSCRIPT:
-        save(_module(config), folder / (config.default_model_filename or "model.pt"), signature=None)
+        with deprecation_known():
+            torch.jit.save(_module(config), folder / (config.default_model_filename or "model.pt"))
 
 
 def _module(config: ModelConfig) -> torch.jit.ScriptModule:

@@ -16,9 +16,12 @@ from torch import nn
 from tests.triton_backend import Tensor as Sent
 from tests.triton_backend import ask, load, put, serve
 from tests.tritonctl import tritonctl
-from triton_operator.export import ExportError, export_aotinductor
+from triton_operator.export import ExportError, aotinductor, export_aotinductor
 from triton_operator.export.aotinductor import Package, row_major
+from triton_operator.export.archive import write_archive
+from triton_operator.export.exporter import argument_names
 from triton_operator.export.folder import Exported
+from triton_operator.export.questions import Contract, ask_module
 from triton_operator.triton.config_text import parse
 from triton_operator.triton.signature import Signature, Tensor
 from triton_operator.triton.torchscript import Content, read_content, read_signature
@@ -130,6 +133,45 @@ def test_what_is_missing_is_said_before_anything_is_compiled(tmp_path: Path, mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExportError, match=r"needs setuptools.*pip install setuptools"):
         export_aotinductor(nn.Linear(3, 2), ROWS, tmp_path, name="line")
+
+
+def test_names_are_those_of_torchscript(gate: tuple[Gate, Exported], tmp_path: Path) -> None:
+    """Clients of one format are clients of the other; the backend passes such inputs in the order of the file."""
+    module, exported = gate
+    names = tuple(argument_names(module))
+    assert names == ("rows", "kept")
+    asked = ask_module(module, [(ROWS, torch.tensor([[True], [False]]))], Contract("gate", names, (), 8), names)
+    folder = tmp_path / "1"
+    folder.mkdir()
+    write_archive(exported.path, folder / "model.pt2", asked.signature)
+    tensors = asked.signature.inputs
+    config = CONFIG | {"input": [put(each.name, each.data_type, *each.dims) for each in tensors]}
+    (answer,) = ask(
+        serve(backend, tmp_path, config), [Sent("rows", values=ROWS), Sent("kept", values=torch.ones(2, 1) > 0)]
+    )
+    expected, _ = module(ROWS, torch.ones(2, 1))
+    assert answer.values("OUTPUT__0") == pytest.approx(expected.detach().numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("names", [("row", "kept"), ("kept", "rows"), ("rows__1", "kept__0")])
+def test_a_wrong_name_is_refused_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(aotinductor, "_record", lambda *_: pytest.fail("compiled"))
+    example = (ROWS, torch.tensor([[True], [False]]))
+    words = r"input names \w+, \w+(: use forward\(\)'s own argument names| end in numbers)"
+    with pytest.raises(ExportError, match=words):
+        export_aotinductor(Gate(), example, tmp_path, name="gate", input_names=names, max_batch_size=8)
+
+
+def test_rows_that_influence_each_other_are_refused_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(aotinductor, "_record", lambda *_: pytest.fail("compiled"))
+    with pytest.raises(ExportError, match="influence each other"):
+        export_aotinductor(nn.Softmax(0), ROWS, tmp_path, name="softmax", max_batch_size=8)
 
 
 def test_text_stays_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,10 @@ from training.digits_data import resize
 from training.fit import predict
 from training.recipes import find
 from training.workflow import config_text, model_file
+from triton_operator.export.examples import make_examples
+from triton_operator.export.exporter import export_file
+from triton_operator.export.folder import Place
+from triton_operator.export.questions import Contract
 
 pytestmark = pytest.mark.training
 
@@ -52,6 +56,22 @@ def test_the_file_answers_as_pytorch(name: str) -> None:
     scripted = predict(torchscript.load(path), *arguments)
     assert eager.shape == (len(arguments[0]), *recipe.outputs[0].dims)
     assert np.max(np.abs(eager - scripted)) <= recipe.served_tolerance
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_rows_of_a_batch_are_independent_and_no_state_is_kept(name: str, tmp_path: Path) -> None:
+    """The exporter takes the committed file as it takes a user's, served form included."""
+    recipe = find(name)
+    contract = Contract(
+        name,
+        tuple(each.name for each in recipe.inputs),
+        tuple(each.name for each in recipe.outputs),
+        recipe.max_batch_size,
+    )
+    examples = make_examples(recipe.inputs, batched=recipe.max_batch_size > 0)
+    exported = export_file(model_file(REPOSITORY, name), examples, contract, Place(tmp_path))
+    assert exported.signature == recipe.signature
+    assert exported.difference <= 1e-5
 
 
 @pytest.mark.parametrize("name", MODELS)

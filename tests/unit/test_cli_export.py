@@ -27,6 +27,10 @@ class Digits(torch.nn.Module):
     def forward(self, images):
         return self.dense(images.flatten(1))
 
+class Sums(torch.nn.Module):
+    def forward(self, x):
+        return x.sum(1)
+
 class Words(torch.nn.Module):
     def forward(self, texts: list[str], flags: torch.Tensor) -> tuple[list[str], torch.Tensor]:
         return texts, flags
@@ -64,6 +68,15 @@ def test_a_module_of_a_python_file(net: Path, capsys: pytest.CaptureFixture[str]
     ]
     assert read_signature(path) == SIGNATURE
     assert tritonctl(capsys, "lint", folder).code == 0
+
+
+def test_one_value_in_each_row_is_said_to_travel_as_a_column(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Triton has no tensors of [batch] alone, so clients get [batch,1]."""
+    options = ("-i", "FP32:3", "--max-batch-size", 4, "--name", "sums", "--to", net.parent)
+    outcome = tritonctl(capsys, "export", f"{net}:Sums", *options)
+    said = "one value in each row, which Triton sends as [batch,1]"
+    assert f"  output OUTPUT__0: FP32 [] ({said})" in outcome.out
+    assert f"| out | `OUTPUT__0` | FP32 []; {said} |" in (net.parent / "sums" / "README.md").read_text()
 
 
 def test_text_and_any_size(net: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,9 +72,10 @@ def fair(_module: nn.Module) -> float:
     return 1.0
 
 
-def size(module: nn.Module, examples: torch.Tensor, folder: Path, name: str) -> int:
+def size(module: nn.Module, examples: torch.Tensor, folder: Path, name: str, tolerance: float = 1e-5) -> int:
     """Bytes of the exported file."""
-    return export_torchscript(module, examples, folder, name=name, max_batch_size=8).path.stat().st_size
+    exported = export_torchscript(module, examples, folder, name=name, max_batch_size=8, tolerance=tolerance)
+    return exported.path.stat().st_size
 
 
 @pytest.mark.parametrize("method", ["prune", "prune-channels", "int8", "fp16"])
@@ -88,7 +89,10 @@ def test_what_is_compressed_is_exported_and_loaded_again(
     before = module(examples)
     compressed = compress(module, examples, method=method, evaluate=fair)
     assert torch.equal(module(examples), before)
-    whole, smaller = size(module, examples, tmp_path, "whole"), size(compressed.module, examples, tmp_path, "smaller")
+    # A recurrent layer in 8 bits has one scale for a whole batch, so its rows are not quite independent.
+    tolerance = 0.05 if method == "int8" and build is Words else 1e-5
+    whole = size(module, examples, tmp_path, "whole")
+    smaller = size(compressed.module, examples, tmp_path, "smaller", tolerance)
     if method == "prune":
         assert abs(whole - smaller) < 200
     else:
@@ -214,3 +218,25 @@ def test_what_cannot_be_compressed(module: nn.Module, options: dict[str, Any], w
     with pytest.raises(ExportError) as caught:
         compress(module, torch.rand(2, 2), **{"evaluate": fair, **options})
     assert words in str(caught.value)
+
+
+def test_a_caller_with_large_numbers_takes_nothing_from_the_others() -> None:
+    """Each row of a linear layer in 8 bits has its own scale, and one that is undefined stays alone."""
+    torch.manual_seed(0)
+    module = compress(nn.Linear(16, 8), torch.rand(4, 16), method="int8", evaluate=fair).module
+    rows = torch.randn(4, 16)
+    for other in (1e6, 0.0, float("nan"), float("inf")):
+        beside = torch.stack([rows[0], torch.full((16,), other), rows[1] * 1e-3])
+        answers = module(beside)
+        assert torch.equal(answers[:1], module(rows[:1]))
+        assert torch.equal(answers[2:], module(rows[1:2] * 1e-3))
+    assert torch.isnan(module(torch.full((1, 16), float("nan")))).all()
+
+
+def test_recurrent_layers_in_8_bits_are_no_batch_unless_the_tolerance_says_so(tmp_path: Path) -> None:
+    """Torch has one scale for what all callers of a batch send."""
+    torch.manual_seed(0)
+    module = compress(Words(), IDS, method="int8", evaluate=fair).module
+    with pytest.raises(ExportError, match=r"influence each other: output OUTPUT__0 of one row differs by 0\.0\d+"):
+        export_torchscript(module, IDS, tmp_path, name="words", max_batch_size=8)
+    export_torchscript(module, IDS, tmp_path, name="words")

@@ -125,7 +125,7 @@ def _branch(x: torch.Tensor) -> torch.Tensor:
         (Digits(), IMAGES, {"output_names": ("OUT__1",)}, "must be __0, __1"),
         (Words(), (["a"], torch.ones(2)), {"max_batch_size": 8}, "the first dimension of every input and output"),
         (Function(lambda x: x), torch.ones(2), {}, "cannot be scripted; trace=True"),
-        (Function(lambda x: {"y": x}), torch.ones(2), {"trace": True}, "cannot be traced"),
+        (Function(lambda x: {"y": x}), torch.ones(2), {"trace": True}, "forward() returned a dict (y)"),
         (Function(lambda x: x.bfloat16()), torch.ones(2), {"trace": True}, "torch.bfloat16, which Triton has not"),
         (Function(lambda x: x.sum()), torch.ones(2), {"trace": True}, "has no dimensions"),
         (Function(lambda x: x.mean(0)), torch.ones(2, 2), {"trace": True, "max_batch_size": 8}, "twice the rows"),

@@ -101,11 +101,14 @@ def export(
 
 def print_exported(exported: Exported) -> None:
     """What was written and checked; `compress` prints it, too."""
+    from triton_operator.export.tensors import remark
+
     signature = exported.signature
     typer.echo(f"{exported.path}: answers within {exported.difference:.2g} of the module")
     if exported.served is not None:
         typer.echo(f"  served: within {exported.served:.2g} of the module")
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
         for tensor in tensors:
-            typer.echo(f"  {kind} {tensor.name}: {tensor.shown}")
+            noted = remark(tensor, batched=signature.max_batch_size > 0)
+            typer.echo(f"  {kind} {tensor.name}: {tensor.shown}{f' ({noted})' if noted else ''}")
     typer.echo(f"  {f'batches up to {signature.max_batch_size}' if signature.max_batch_size else 'no batches'}")

@@ -88,9 +88,9 @@ def export_aotinductor(  # noqa: PLR0913 - as above.
 ) -> Exported:
     """Write `folder`/`name`: `version`/model.pt2, the module compiled ahead of time, and README.md.
 
-    Everything else is as with `export_torchscript`, but that there is no text and names of inputs end in __0, __1 and
-    so on. The file serves on the kind of processor that compiled it, with the version of torch that compiled it.
-    Needs a C++ compiler; takes a minute.
+    Everything else is as with `export_torchscript`, names included, but that there is no text. The file serves on the
+    kind of processor that compiled it, with the version of torch that compiled it. Needs a C++ compiler
+    and a minute.
     """
     try:
         from triton_operator.export import aotinductor

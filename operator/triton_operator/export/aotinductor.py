@@ -22,11 +22,12 @@ from torch import nn
 from triton_operator.api.model import Format
 from triton_operator.export.archive import write_archive
 from triton_operator.export.errors import ExportError
-from triton_operator.export.exporter import Arguments, as_sequence
+from triton_operator.export.exporter import Arguments, argument_names, as_sequence
 from triton_operator.export.folder import Exported, Place, finish, model_path
 from triton_operator.export.naming import check_model_name
-from triton_operator.export.questions import Contract, agree, sentence
+from triton_operator.export.questions import Agreement, Contract, ask_module, compare
 from triton_operator.export.tensors import Value
+from triton_operator.export.torch_message import sentence
 
 _OPTIONS = {"cpp.dynamic_threads": True}
 """As many threads as its server gives a model: else the compiler's own number may be fixed in the file."""
@@ -59,12 +60,12 @@ def export(module: nn.Module, examples: Sequence[Arguments], contract: Contract,
     require_compiler()
     questions = [as_sequence(each) for each in examples]
     _refuse_text(questions)
-    program = _record(module.eval(), questions, contract)
+    asked = ask_module(module.eval(), questions, contract, argument_names(module))  # Before a minute is spent.
+    program = _record(module, questions, contract)
     path = model_path(place, contract.name, Format.AOT_INDUCTOR)
     with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
         draft = _compile(program, Path(folder, "model.pt2"))
-        # Triton passes the inputs of such a file by their positions alone.
-        agreement = agree(module, Package(draft), questions, contract, ())
+        agreement = Agreement(asked.signature, compare(asked, Package(draft), contract), asked.questions)
         write_archive(draft, path, agreement.signature)
     return finish(path, module, agreement, contract, place, Format.AOT_INDUCTOR)
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from triton_operator.api.model import Format
 from triton_operator.export.questions import Contract
+from triton_operator.export.tensors import remark
 from triton_operator.triton.signature import Signature, Tensor
 
 FILE_NAME = "README.md"
@@ -71,17 +72,19 @@ def _kinds(module: nn.Module) -> dict[str, int]:
 
 
 def _tensors(signature: Signature) -> str:
-    rows = [_row("in", each) for each in signature.inputs] + [_row("out", each) for each in signature.outputs]
     batch = signature.max_batch_size
+    rows = [_row("in", each, batch) for each in signature.inputs]
+    rows += [_row("out", each, batch) for each in signature.outputs]
     says = f"Batches up to {batch}; the batch is in no shape." if batch else "No batches."
     return "\n".join(
         ["## What it takes and gives", "", "| | name | type and shape |", "|---|---|---|", *rows, "", says]
     )
 
 
-def _row(way: str, tensor: Tensor) -> str:
+def _row(way: str, tensor: Tensor, batch: int) -> str:
     name = tensor.name.replace("|", "\\|")
-    return f"| {way} | `{name}` | {tensor.shown} |"
+    noted = remark(tensor, batched=batch > 0)
+    return f"| {way} | `{name}` | {tensor.shown}{f'; {noted}' if noted else ''} |"
 
 
 def _checks(facts: Facts) -> str:
@@ -91,7 +94,9 @@ def _checks(facts: Facts) -> str:
         f"- {facts.questions} questions, examples and drawn ones of several batch sizes: the {facts.model_format} form "
         f"answers within {facts.difference:.2g} of the module in eager PyTorch ({allowed})."
     )
-    lines = ["## Checks", "", asked]
+    lines = ["## Checks", "", asked, "- The same question gets the same answer again: the module keeps no state."]
+    if facts.contract.max_batch_size > 1:
+        lines.append(f"- Rows asked alone, and beside other rows, get the same answers ({allowed}).")
     if facts.served is None:
         lines.append("- No server was asked.")
     else:

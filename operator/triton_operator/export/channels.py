@@ -15,9 +15,9 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import nn
 
+from triton_operator.export.drawing import drawn_arguments
 from triton_operator.export.errors import ExportError
 from triton_operator.export.layers import Layer, is_layer, keep_inputs, keep_outputs, strengths, widths, zero_outputs
-from triton_operator.export.questions import drawn_arguments
 from triton_operator.export.tensors import Value, difference, read_values
 
 _ALIKE = 1e-3

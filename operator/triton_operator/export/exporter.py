@@ -6,6 +6,7 @@ Needs torch; `triton_operator.export` is the way in.
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,12 @@ from triton_operator.export.archive import write_archive
 from triton_operator.export.errors import ExportError
 from triton_operator.export.folder import Exported, Place, finish, model_path
 from triton_operator.export.naming import check_model_name
-from triton_operator.export.questions import Contract, agree, sentence
+from triton_operator.export.questions import Agreement, Asked, Contract, ask_module, compare
+from triton_operator.export.served_form import compare_served
 from triton_operator.export.tensors import Value
-from triton_operator.triton.signature import Signature
+from triton_operator.export.torch_message import sentence
 
-__all__ = ["Arguments", "Contract", "Exported", "Place", "export", "export_file", "load", "save"]
+__all__ = ["Arguments", "Contract", "Exported", "Place", "export", "export_file", "load"]
 
 Arguments: TypeAlias = Sequence[Value] | torch.Tensor
 """Positional arguments of forward(): tensors, and lists of str for text; one tensor may stand for itself."""
@@ -36,10 +38,15 @@ def export(
     """Write the model; raises ExportError."""
     check_model_name(contract.name)
     questions = [as_sequence(each) for each in examples]
-    compiled = compile_module(module.eval(), questions[0], trace=trace)
-    agreement = agree(module, compiled, questions, contract, _argument_names(compiled))
-    path = model_path(place, contract.name)
-    save(compiled, path, agreement.signature)
+    asked = ask_module(module.eval(), questions, contract, argument_names(module))
+    compiled = compile_module(module, questions[0], trace=trace)
+    with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
+        draft = Path(folder, "archive")  # torch calls the folder inside the archive after the file.
+        with deprecation_known():
+            torch.jit.save(compiled, draft)
+        agreement = _compare(module, compiled, draft, asked, contract)
+        path = model_path(place, contract.name)
+        write_archive(draft, path, agreement.signature)
     return finish(path, module, agreement, contract, place)
 
 
@@ -51,10 +58,21 @@ def export_file(source: Path, examples: Sequence[Arguments], contract: Contract,
     except (RuntimeError, ValueError) as error:
         raise ExportError(f"{source} cannot be loaded: {sentence(error)}") from error
     questions = [as_sequence(each) for each in examples]
-    agreement = agree(compiled, compiled, questions, contract, _argument_names(compiled))
+    asked = ask_module(compiled, questions, contract, argument_names(compiled))
+    agreement = _compare(compiled, compiled, source, asked, contract)
     path = model_path(place, contract.name)
     write_archive(source, path, agreement.signature)
     return finish(path, compiled, agreement, contract, place)
+
+
+def _compare(
+    module: nn.Module, compiled: torch.jit.ScriptModule, file: Path, asked: Asked, contract: Contract
+) -> Agreement:
+    """The module with its compiled form, and with what a server makes of the file."""
+    furthest = compare(asked, compiled, contract)
+    names = tuple(each.name for each in asked.signature.outputs)
+    furthest = max(furthest, compare_served(file, module, asked.questions, names, contract.tolerance))
+    return Agreement(asked.signature, furthest, asked.questions)
 
 
 def compile_module(module: nn.Module, example: Sequence[Value], *, trace: bool) -> torch.jit.ScriptModule:
@@ -67,15 +85,6 @@ def compile_module(module: nn.Module, example: Sequence[Value], *, trace: bool) 
         raise ExportError(f"the module cannot be {way}: {sentence(error)}") from error
     assert isinstance(compiled, torch.jit.ScriptModule), type(compiled)  # noqa: S101 - a module goes in
     return compiled
-
-
-def save(compiled: torch.jit.ScriptModule, path: Path, signature: Signature | None) -> None:
-    """Write a compiled module with its signature: the same model always becomes the same bytes."""
-    with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
-        draft = Path(folder, "archive")  # torch calls the folder inside the archive after the file.
-        with deprecation_known():
-            torch.jit.save(compiled, draft)
-        write_archive(draft, path, signature)
 
 
 def load(path: Path) -> torch.jit.ScriptModule:
@@ -108,5 +117,9 @@ def as_sequence(example: Arguments) -> Sequence[Value]:
     return (example,) if isinstance(example, torch.Tensor) else tuple(example)
 
 
-def _argument_names(compiled: torch.jit.ScriptModule) -> list[str]:
-    return [each.name for each in compiled.forward.schema.arguments[1:]]  # type: ignore[attr-defined]
+def argument_names(module: nn.Module) -> list[str]:
+    """Those of forward() that a call may give by position."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return [each.name for each in module.forward.schema.arguments[1:]]  # type: ignore[attr-defined]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [name for name, each in inspect.signature(module.forward).parameters.items() if each.kind in kinds]

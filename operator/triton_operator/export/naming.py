@@ -29,16 +29,14 @@ def check_model_name(name: str) -> None:
 def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: int) -> tuple[str, ...]:
     """The names of `count` inputs, INPUT__0 and so on unless they are given.
 
-    `arguments` are forward()'s, empty where Triton passes inputs by position alone.
+    `arguments` are forward()'s. They keep their order in the configuration, by which a compiled model gets them.
     """
     names = tuple(wanted) or tuple(f"INPUT__{index}" for index in range(count))
     _check(names, count, "inputs")
     if _are_positions(names):
         return names
-    if not arguments:
-        raise ExportError(
-            f"input names {', '.join(names)}: Triton passes them by position: end them in __0, __1 and so on"
-        )
+    if all(map(_INDEXED.fullmatch, names)):
+        raise ExportError(f"input names {', '.join(names)} end in numbers, so these must be __0, __1 and so on")
     if names != tuple(arguments[:count]):
         raise ExportError(
             f"input names {', '.join(names)}: use forward()'s own argument names ({', '.join(arguments)}), "

@@ -7,6 +7,7 @@ AOTInductor is to compile.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,14 +22,16 @@ _RECURRENT = (nn.LSTM, nn.GRU)
 def quantize(module: nn.Module) -> nn.Module:
     """Linear and recurrent layers with weights of 8 bits, whose inputs become 8 bits while they run.
 
-    One scale serves a whole batch, so an answer depends a little on what else is in its batch. Deprecated in torch in
-    favour of torchao, whose tensors TorchScript does not know.
+    Each row of a linear layer's input has a scale of its own. In a recurrent one a scale serves a whole batch, so an
+    answer depends a little on what else is in its batch. Deprecated in torch in favour of torchao, whose tensors
+    TorchScript does not know.
     """
     if not any(isinstance(each, (nn.Linear, *_RECURRENT)) for each in module.modules()):
         raise ExportError(
             "the module has no linear or recurrent layers, and only their weights can be stored in 8 bits"
         )
-    return _dynamic(module, {nn.Linear, *_RECURRENT}, torch.qint8)
+    module = _dynamic(module, set(_RECURRENT), torch.qint8)
+    return _replaced(module, lambda layer: ByteLinear(layer) if type(layer) is nn.Linear else None)[0]
 
 
 def halve(module: nn.Module) -> nn.Module:
@@ -39,15 +42,8 @@ def halve(module: nn.Module) -> nn.Module:
     replaced = sum(isinstance(each, _RECURRENT) for each in module.modules())
     if replaced:
         module = _dynamic(module, set(_RECURRENT), torch.float16)
-    for name, child in list(module.named_modules()):
-        made = _half(child)
-        if made is not None:
-            replaced += 1
-            if not name:
-                return made
-            parent, _, last = name.rpartition(".")
-            setattr(module.get_submodule(parent), last, made)
-    if not replaced:
+    module, halved = _replaced(module, _half)
+    if not replaced + halved:
         raise ExportError("the module has no linear, convolutional, recurrent or embedding layers to store in 16 bits")
     return module
 
@@ -71,6 +67,49 @@ def _dynamic(module: nn.Module, layers: set[type[nn.Module]], dtype: torch.dtype
     with warnings.catch_warnings(action="ignore"):
         quantized: nn.Module = quantize_dynamic(module, layers, dtype=dtype)  # type: ignore[no-untyped-call]
     return quantized
+
+
+def _replaced(module: nn.Module, make: Callable[[nn.Module], nn.Module | None]) -> tuple[nn.Module, int]:
+    """The module with other layers where `make` gives one, and how many these are."""
+    count = 0
+    for name, child in list(module.named_modules()):
+        made = make(child)
+        if made is None:
+            continue
+        count += 1
+        if not name:
+            return made, count
+        parent, _, last = name.rpartition(".")
+        setattr(module.get_submodule(parent), last, made)
+    return module, count
+
+
+class ByteLinear(nn.Module):
+    """A linear layer whose weights and inputs have 8 bits, with a scale for each row of the input.
+
+    torch has one scale for a whole batch, from its smallest to its largest number: a caller with large numbers would
+    take the digits from all others. So each row is made to end at 1, and two more columns, whose weights are 0, hold
+    -1 and 1: then the scale is always the same.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        wide = nn.Linear(layer.in_features + 2, layer.out_features, bias=False)
+        with torch.no_grad():
+            wide.weight.zero_()[:, : layer.in_features] = layer.weight
+        self.wide: nn.Module = _dynamic(nn.Sequential(wide), {nn.Linear}, torch.qint8).get_submodule("0")
+        bias: torch.Tensor | None = layer.bias
+        bias = torch.zeros(layer.out_features) if bias is None else bias.detach().clone()
+        self.bias = nn.Parameter(bias, requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., in] -> [..., out], as the layer itself; a row with a number that is undefined is undefined."""
+        largest = x.abs().amax(-1, keepdim=True)
+        largest = torch.where(largest == 0, torch.ones_like(largest), largest)
+        rows = torch.nan_to_num(x / largest, 0.0, 0.0, 0.0)
+        end = torch.ones_like(largest)
+        out: torch.Tensor = self.wide(torch.cat([rows, -end, end], -1))
+        return out * largest + self.bias
 
 
 class HalfLinear(nn.Module):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from triton_operator.export.asking import Question
 from triton_operator.export.errors import ExportError
-from triton_operator.export.questions import Agreement, Contract, Question
+from triton_operator.export.questions import Agreement, Contract
 from triton_operator.export.tensors import Value, difference
 from triton_operator.triton.signature import Tensor
 

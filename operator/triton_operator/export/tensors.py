@@ -41,6 +41,11 @@ def read_tensors(names: Sequence[str], examples: Sequence[Sequence[Value]], *, b
     return tuple(_tensor(name, [each[index] for each in examples], batched) for index, name in enumerate(names))
 
 
+def remark(tensor: Tensor, *, batched: bool) -> str:
+    """What clients see otherwise than forward() does; "" for nothing. Triton has no tensors of [batch] alone."""
+    return "one value in each row, which Triton sends as [batch,1]" if batched and not tensor.dims else ""
+
+
 def joined(value: Value) -> Value:
     """The same rows twice."""
     return value + value if isinstance(value, list) else torch.cat([value, value])
@@ -80,19 +85,45 @@ def _read_value(value: object, who: str) -> Value:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return value
     if not isinstance(value, torch.Tensor):
-        raise ExportError(
-            f"{who} {type(value).__name__}; Triton passes tensors and lists of str, and a tuple of these as the result"
-        )
+        raise ExportError(f"{who} {_unlike(value)}; Triton passes tensors and lists of str, so {_remedy(value)}")
     if value.dtype not in DATA_TYPES:
         raise ExportError(f"{who} {value.dtype}, which Triton has not for TorchScript; cast it, for example .float()")
     return value
+
+
+def _unlike(value: object) -> str:
+    """What it is, with what is in it."""
+    match value:
+        case None:
+            return "None"
+        case dict():
+            return f"a dict ({', '.join(map(str, value))})"
+        case list() | tuple():
+            return (
+                f"a {type(value).__name__} of {', '.join(sorted({type(each).__name__ for each in value})) or 'nothing'}"
+            )
+    return f"a value of type {type(value).__name__}"
+
+
+def _remedy(value: object) -> str:
+    match value:
+        case None:
+            return "give a tensor in every case, an empty one for instance (torch.zeros(0)), or leave it out"
+        case dict():
+            names = "".join(f' output["{key}"],' for key in value).lstrip()
+            return f"make it a tuple, in an order that names then follow: ({names or '...,'})"
+        case list() | tuple():
+            return "put its tensors into the one tuple of results, or join them (torch.stack, torch.cat)"
+        case bool() | int() | float():
+            return "make it a tensor (torch.tensor([...]))"
+    return "make it a tuple of tensors"
 
 
 def _tensor(name: str, values: Sequence[Value], batched: bool) -> Tensor:  # noqa: FBT001 - private, one caller.
     types = {DATA_TYPES[each.dtype] if isinstance(each, torch.Tensor) else "STRING" for each in values}
     shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else (len(each),) for each in values]
     if len(types) > 1 or len({len(shape) for shape in shapes}) > 1:
-        raise ExportError(f"{name}: examples differ in type or number of dimensions")
+        raise ExportError(f"{name}: values differ in type or number of dimensions between questions")
     dims = [set(sizes) for sizes in zip(*shapes, strict=True)]
     if not dims:
         raise ExportError(f"{name} has no dimensions, which Triton cannot send; make it one value: .reshape(1)")

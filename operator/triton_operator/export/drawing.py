@@ -1,0 +1,63 @@
+"""Draws questions from examples: other values, other rows, other magnitudes; always the same ones.
+
+Enters: arguments of forward(). Leaves: arguments of the same types and dimensions. `questions`, `rows` and `channels`
+call it. Needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from triton_operator.export.tensors import Value, rows_of
+
+
+def generator() -> torch.Generator:
+    """A source of numbers that are the same each time."""
+    return torch.Generator().manual_seed(0)
+
+
+def drawn_arguments(example: Sequence[Value], rows: int, source: torch.Generator) -> list[Value]:
+    """As many rows, the same of every argument because they belong together, with new numbers; `rows` 0 keeps them."""
+    if rows:
+        there = max(1, min(rows_of(each) for each in example))
+        chosen = torch.randint(0, there, (rows,), generator=source).tolist()
+        example = [[each[row] for row in chosen] if isinstance(each, list) else each[chosen] for each in example]
+    return [each if isinstance(each, list) else _moved(each, source) for each in example]
+
+
+def uniform_arguments(example: Sequence[Value], source: torch.Generator) -> list[Value]:
+    """Whole numbers and truth values anew, anywhere between the smallest and the largest of the example."""
+    return [each if isinstance(each, list) else _uniform(each, source) for each in example]
+
+
+def scaled(arguments: Sequence[Value], factor: float) -> list[Value]:
+    """Floating-point numbers times `factor`; all others as they are."""
+    return [
+        each * factor if isinstance(each, torch.Tensor) and each.dtype.is_floating_point else each for each in arguments
+    ]
+
+
+def zeros(arguments: Sequence[Value]) -> list[Value]:
+    """What the default warm-up sends."""
+    return [[""] * len(each) if isinstance(each, list) else torch.zeros_like(each) for each in arguments]
+
+
+def _moved(value: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    """Numbers moved by as much as they differ; others, which may mean something each, in another order."""
+    if not value.dtype.is_floating_point:
+        order = torch.randperm(value.numel(), generator=source)
+        return value.flatten()[order].reshape(value.shape)
+    spread = float(value.double().std(correction=0)) if value.numel() else 0.0
+    noise = torch.randn(value.shape, generator=source, dtype=torch.float64)
+    return (value + noise * (spread or 1.0)).to(value.dtype)
+
+
+def _uniform(value: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    if value.dtype.is_floating_point:
+        return _moved(value, source)
+    low, high = (int(value.min()), int(value.max())) if value.numel() else (0, 0)
+    if low == high:
+        low, high = min(low, 0), max(high, 1)
+    return torch.randint(low, high + 1, value.shape, generator=source).to(value.dtype)

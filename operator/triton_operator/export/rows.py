@@ -1,0 +1,160 @@
+"""Whether the rows of a batch are independent, so that Triton may put requests of several callers into one batch.
+
+Enters: a module and batches with their answers. Leaves: the further questions that were asked, or ExportError that
+names the output, and by how much it differs. `questions` calls it. Needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from triton_operator.export.asking import Ask, Question, Reference, answer, apart, ask
+from triton_operator.export.drawing import drawn_arguments, generator, scaled, uniform_arguments
+from triton_operator.export.errors import ExportError
+from triton_operator.export.tensors import Value, difference, joined, rows_of
+
+_MOST_ROWS = 8
+"""Rows of a batch that are also asked alone."""
+
+_SCALES = (1.0, 1e-3, 1e3)
+"""By how much the rows beside one that stays are larger."""
+
+_ROUNDING = 1e-3
+"""Part of the tolerance within which answers in float64 are the same."""
+
+_ADVICE = (
+    "so one caller's request would change the answer to another. Leave max_batch_size out (0), or let forward() treat "
+    "each row by itself: no statistics, maximum, softmax, sorting or sum over the first dimension or the whole tensor"
+)
+
+
+def check_row_counts(question: Question, names: Sequence[str]) -> None:
+    """Every output has as many rows as the inputs; raises ExportError."""
+    rows = {rows_of(each) for each in question.arguments}
+    if len(rows) > 1 or 0 in rows:
+        raise _no_batch("the inputs have " + ", ".join(map(_shown, question.arguments)))
+    (asked,) = rows
+    for name, value in zip(names, question.answer, strict=True):
+        if rows_of(value) != asked or _shown(value) == "no dimensions":
+            raise _no_batch(f"output {name} has {_shown(value)} for {asked} row{'s' * (asked > 1)}")
+
+
+def check_twice(module: Ask, question: Question, names: Sequence[str]) -> None:
+    """Two batches in one: a module that knows one batch size alone, or sums over it, is found; raises ExportError."""
+    twice = ask(module, [joined(each) for each in question.arguments])
+    for name, once, both in zip(names, question.answer, twice.answer, strict=True):
+        if rows_of(both) != 2 * rows_of(once):
+            raise ExportError(
+                f"a batch of twice the size does not give twice the rows: output {name} has {_shown(both)} for "
+                f"{rows_of(twice.arguments[0])} rows, so the model cannot be batched; leave max_batch_size out"
+            )
+
+
+def check_rows(
+    module: Ask, batches: Sequence[Question], names: Sequence[str], tolerance: float, most: int
+) -> list[Question]:
+    """Ask rows alone, and among others; the questions of single rows. Raises ExportError when an answer depends."""
+    reference = Reference(module)
+    most = min(most, _MOST_ROWS)
+    alone: list[Question] = []
+    for batch in batches:
+        alone += _check_alone(module, batch, names, tolerance, most, reference)
+    for batch in batches:
+        _check_beside_others(module, batch.arguments, names, tolerance, most)
+    return alone
+
+
+def _check_alone(
+    module: Ask, batch: Question, names: Sequence[str], tolerance: float, most: int, reference: Reference
+) -> list[Question]:
+    rows = min(rows_of(batch.arguments[0]), most)
+    if rows < rows_of(batch.arguments[0]):
+        batch = ask(module, _rows(batch.arguments, 0, rows))
+    found: list[Question] = []
+    for row in range(rows):
+        arguments = _rows(batch.arguments, row, 1)
+        try:
+            alone = ask(module, arguments)
+        except ExportError as error:
+            raise ExportError(
+                f"the rows of a batch influence each other, or their number is fixed: the module answers {rows} rows, "
+                f"but not row {row} of them alone, which is what a single caller sends: "
+                f"{str(error).partition(': ')[2] or error}. Leave max_batch_size out (0), or let forward() take any "
+                "number of rows; normalisation in training mode takes its statistics from the batch"
+            ) from error
+        check_row_counts(alone, names)
+        among = _rows(batch.answer, row, 1)
+        if not difference(alone.answer, among) <= tolerance and not _is_rounding(
+            reference, batch.arguments, row, tolerance
+        ):
+            name, by = apart(alone.answer, among, names)
+            raise ExportError(
+                f"the rows of a batch influence each other: output {name} of one row differs {by} in a batch of {rows} "
+                f"from what the row alone gets ({tolerance:g} is allowed), {_ADVICE}"
+            )
+        found.append(alone)
+    return found
+
+
+def _is_rounding(reference: Reference, batch: Sequence[Value], row: int, tolerance: float) -> bool:
+    """Whether the difference is one of kernels: in float64 it is gone."""
+    among, alone = reference.answer(batch), reference.answer(_rows(batch, row, 1))
+    if among is None or alone is None:
+        return False
+    return difference(alone, _rows(among, row, 1)) <= tolerance * _ROUNDING
+
+
+def _check_beside_others(
+    module: Ask, example: Sequence[Value], names: Sequence[str], tolerance: float, most: int
+) -> None:
+    """One row stays in its place of a batch, and those beside it change: its answer stays, too, to the last digit."""
+    source = generator()
+    for place in (0, most - 1):
+        first = drawn_arguments(example, most, source)
+        before = _asked(module, first)
+        for scale in _SCALES if before else ():
+            others = scaled(drawn_arguments(uniform_arguments(example, source), most, source), scale)
+            after = _asked(module, [_with_row(each, own, place) for each, own in zip(others, first, strict=True)])
+            if before is None or after is None:
+                continue
+            own, now = _rows(before.answer, place, 1), _rows(after.answer, place, 1)
+            if not difference(own, now) <= tolerance:
+                name, by = apart(own, now, names)
+                raise ExportError(
+                    f"the rows of a batch influence each other: output {name} of one row differs {by} when the other "
+                    f"{most - 1} rows of its batch are others ({tolerance:g} is allowed), {_ADVICE}"
+                )
+
+
+def _asked(module: Ask, arguments: Sequence[Value]) -> Question | None:
+    """None where the module does not take what was drawn: a number that is no index, for instance."""
+    try:
+        return Question(arguments, answer(module, arguments, "forward() returned"))
+    except ExportError:
+        return None
+
+
+def _rows(values: Sequence[Value], start: int, count: int) -> list[Value]:
+    return [each[start : start + count] for each in values]
+
+
+def _with_row(others: Value, own: Value, row: int) -> Value:
+    if isinstance(others, list) or isinstance(own, list):
+        return [*others[:row], *own[row : row + 1], *others[row + 1 :]]
+    return torch.cat([others[:row], own[row : row + 1], others[row + 1 :]])
+
+
+def _no_batch(found: str) -> ExportError:
+    return ExportError(
+        f"with max_batch_size the first dimension of every input and output is the batch, and here it is not: {found}. "
+        "A row for each thing found in the input belongs to no one caller; leave max_batch_size out (0) for a model "
+        "without a batch, or give every row of the batch as many places and pad them"
+    )
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} texts"
+    return f"shape {list(value.shape)}" if value.dim() else "no dimensions"

@@ -1,0 +1,144 @@
+"""What a server makes of a TorchScript file, asked the same questions: it freezes the module and rewrites convolutions.
+
+Enters: a file and questions with the module's own answers. Leaves: the largest difference, or ExportError. The code
+that prepares is the CPU backend's own. It runs in a process of its own, because an optimised form may end the process
+where the module itself raises an error (seen with signal 11: a tensor without elements). `exporter` calls it. Needs
+torch.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from triton_operator import cpu_server
+from triton_operator.export.asking import Ask, Question, Reference, answer, apart
+from triton_operator.export.drawing import zeros
+from triton_operator.export.errors import ExportError
+from triton_operator.export.tensors import difference
+from triton_operator.export.torch_message import sentence
+
+_BACKEND = Path(cpu_server.__file__).parent / "backend"
+
+_TIMES_AS_FAR = 4
+"""How much further from the answer in float64 than the module's own float32 an optimised form may be: it adds in
+another order."""
+
+_ADVICE = "Servers freeze a TorchScript module and optimise its convolutions"
+
+
+class _Check(NamedTuple):
+    path: Path
+    module: Ask
+    questions: tuple[Question, ...]
+    names: tuple[str, ...]
+    tolerance: float
+
+
+def compare_served(
+    path: Path, module: Ask, questions: tuple[Question, ...], names: tuple[str, ...], tolerance: float
+) -> float:
+    """The largest difference of what the CPU image would answer; raises ExportError."""
+    check = _Check(path, module, questions, names, tolerance)
+    if sys.platform != "linux":  # Elsewhere a process with threads cannot be copied.
+        return _ask_all(check)
+    return _in_child(lambda: _ask_all(check))
+
+
+def _ask_all(check: _Check) -> float:
+    """Every question; then zeros, which the default warm-up sends, and which the module may refuse but not crash on."""
+    served = _prepared(check.path)
+    reference = Reference(check.module)
+    furthest = max(_ask(served, each, check, reference) for each in check.questions)
+    with suppress(ExportError):
+        answer(served, zeros(check.questions[0].arguments), "the served form returned")
+    return furthest
+
+
+def _prepared(path: Path) -> Any:
+    """The module as `torchscript_file` of the backend loads and prepares it; its files import each other by name."""
+    sys.path.insert(0, str(_BACKEND))
+    try:
+        import torchscript_file  # type: ignore[import-not-found,unused-ignore]
+
+        module, _ = torchscript_file.load(path)
+        return torchscript_file.prepare(module, optimized=True)
+    finally:
+        sys.path.remove(str(_BACKEND))
+
+
+def _ask(served: Ask, question: Question, check: _Check, reference: Reference) -> float:
+    try:
+        given = answer(served, question.arguments, "the served form returned")
+    except ExportError as error:
+        shapes = ", ".join(str(list(each.shape)) for each in question.arguments if isinstance(each, torch.Tensor))
+        raise ExportError(
+            f"{_ADVICE}, and that form fails for input {shapes}, which the module answers: "
+            f"{str(error).partition(': ')[2] or error}. Give convolutions a batch dimension inside forward() "
+            "(x.unsqueeze(0)), or serve it with the parameter DISABLE_OPTIMIZED_EXECUTION and no signature"
+        ) from error
+    by = difference(question.answer, given)
+    if not by <= check.tolerance and not _is_rounding(question, given, check.tolerance, reference):
+        where, amount = apart(question.answer, given, check.names)
+        raise ExportError(
+            f"{_ADVICE}, and that form answers differently: output {where} differs {amount}, and {check.tolerance:g} "
+            "is allowed"
+        )
+    return by
+
+
+def _is_rounding(question: Question, given: Any, tolerance: float, reference: Reference) -> bool:
+    exact = reference.answer(question.arguments)
+    if exact is None or len(exact) != len(given):
+        return False
+    exact = [each.to(own.dtype) if isinstance(each, torch.Tensor) and isinstance(own, torch.Tensor) else each
+             for each, own in zip(exact, question.answer, strict=True)]  # fmt: skip
+    return difference(exact, given) <= _TIMES_AS_FAR * difference(exact, question.answer) + tolerance
+
+
+def _in_child(work: Callable[[], float]) -> float:
+    """Run in a copy of this process; raises ExportError as the work does, and when the copy dies."""
+    read, write = os.pipe()
+    with warnings.catch_warnings(action="ignore"):  # A copy of a process with threads: this one starts none.
+        child = os.fork()
+    if not child:
+        _work_and_end(work, write)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not said:
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        ended = f"signal {number} ({signal.strsignal(number)})" if number else f"status {status}"
+        raise ExportError(
+            f"{_ADVICE}, and that form ends the process with {ended} for an input that the module itself takes or "
+            "refuses in an ordinary way, zeros included, which the warm-up sends. Keep tensors in forward() from "
+            "becoming empty (lengths of at least 1, for instance)"
+        )
+    outcome = pickle.loads(said)  # noqa: S301 - from the copy of this very process.
+    if isinstance(outcome, str):
+        raise ExportError(outcome)
+    return float(outcome)
+
+
+def _work_and_end(work: Callable[[], float], write: int) -> None:
+    """In the copy: one thread, as a server gives an instance, because the others were not copied."""
+    outcome: float | str
+    try:
+        torch.set_num_threads(1)
+        outcome = work()
+    except ExportError as error:
+        outcome = str(error)
+    except BaseException as error:  # noqa: BLE001 - the copy must not go on as the program.
+        outcome = f"{_ADVICE}, and that fails: {sentence(error) if isinstance(error, Exception) else error}"
+    os.write(write, pickle.dumps(outcome))
+    os._exit(0)

@@ -1,0 +1,104 @@
+"""Whether a module answers the same question the same way each time: it neither keeps state nor draws numbers.
+
+Enters: a module and a few questions. Leaves: nothing, or ExportError that says what to do. `questions` calls it. A
+server has several callers and several copies of a model: what one call leaves behind reaches another caller's answer.
+Needs torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from triton_operator.export.asking import Ask, Question, answer, apart
+from triton_operator.export.errors import ExportError
+from triton_operator.export.tensors import difference
+
+_TURNS = 2
+"""How often every question is asked again, with the others in between."""
+
+_TURNS_WHEN_SUSPECTED = 25
+"""The same when an attribute or the generator of random numbers changed, but no answer so far."""
+
+_PLAIN = (torch.Tensor, bool, int, float, str, list, tuple, dict)
+
+_SETS = re.compile(r'prim::SetAttr\[name="(\w+)"\]')
+
+_WHO = "forward() returned"
+
+
+def check_state(module: Ask, questions: Sequence[Question], names: Sequence[str], tolerance: float) -> None:
+    """Ask each question twice in a row, and again after the others; raises ExportError when an answer changes."""
+    held, drawn = _held(module), torch.get_rng_state()
+    _take_turns(module, questions, names, tolerance, held, _TURNS)
+    if _changed(module, held) or not torch.equal(drawn, torch.get_rng_state()):
+        _take_turns(module, questions, names, tolerance, held, _TURNS_WHEN_SUSPECTED)
+
+
+def _take_turns(
+    module: Ask,
+    questions: Sequence[Question],
+    names: Sequence[str],
+    tolerance: float,
+    held: dict[str, Any],
+    turns: int,
+) -> None:
+    for question in (each for _ in range(turns) for each in questions for _ in range(2)):
+        again = answer(module, question.arguments, _WHO)
+        if difference(question.answer, again) <= tolerance:
+            continue
+        name, by = apart(question.answer, again, names)
+        where = f"output {name} of the same input differs {by} when it is asked again"
+        if _same_when_seeded(module, question, tolerance):
+            raise ExportError(
+                f"the module draws random numbers with each call: {where}. Turn off what draws them, dropout for "
+                "instance (a scripted or traced module keeps what was on when it was made), or make them an input"
+            )
+        changed = ", ".join(_changed(module, held))
+        raise ExportError(
+            f"the module keeps state between calls{f' (it changes {changed})' if changed else ''}: {where}, so one "
+            "caller's request would change the answer to another. Make the state an input and an output, which the "
+            "caller hands back, or let Triton keep it for each sequence (sequence_batching with state)"
+        )
+
+
+def _same_when_seeded(module: Ask, question: Question, tolerance: float) -> bool:
+    """Whether the seed decides the answer."""
+    state = torch.get_rng_state()
+    answers = []
+    for _ in range(3):
+        torch.set_rng_state(state)
+        answers.append(answer(module, question.arguments, _WHO))
+        drew = not torch.equal(state, torch.get_rng_state())
+    return drew and all(difference(answers[0], each) <= tolerance for each in answers[1:])
+
+
+def _held(module: Ask) -> dict[str, Any]:
+    """What a module holds besides its weights: tensors as copies, the rest as text."""
+    if not isinstance(module, nn.Module):
+        return {}
+    held: dict[str, Any] = dict(module.named_buffers())
+    if not isinstance(module, torch.jit.ScriptModule):
+        for prefix, each in module.named_modules():
+            own = {f"{prefix}.{name}".lstrip("."): value for name, value in vars(each).items() if name[0] != "_"}
+            held |= {name: value for name, value in own.items() if isinstance(value, _PLAIN)}
+    return {name: value.clone() if isinstance(value, torch.Tensor) else repr(value) for name, value in held.items()}
+
+
+def _changed(module: Ask, before: dict[str, Any]) -> list[str]:
+    """Names of what is not as it was; what a scripted module holds is not listed, but its code says what it sets."""
+    after = _held(module)
+    names = {name for name in before.keys() | after.keys() if not _alike(before.get(name), after.get(name))}
+    if isinstance(module, torch.jit.ScriptModule):
+        names |= set(_SETS.findall(str(module.inlined_graph)))
+    return sorted(names)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
+    return type(one) is type(other) and bool(one == other)
