@@ -220,7 +220,7 @@ def test_an_error_during_the_warm_up_says_so(tmp_path: Path) -> None:
     first, later = (ask(model, [numbers("x", [[1, 2, 3]])])[0].error for _ in range(2))
     assert first
     assert later
-    assert first.message.startswith("warm-up (give model_warmup data that the model takes, or leave it out): the model")
+    assert first.message.startswith("warm-up (give model_warmup data that the model takes, in the place of zeros): the")
     assert later.message.startswith("the model failed: ")
 
 

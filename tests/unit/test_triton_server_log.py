@@ -179,8 +179,14 @@ TOLD_BY_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (s
             "1",
             f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
         ),
+        (
+            TOLD_BY_THE_BACKEND
+            + error(f"failed to load 'm' version 1: Internal: TritonModelException: {TOLD_BY_THE_BACKEND.strip()}"),
+            "1",
+            f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
+        ),
     ],
-    ids=["by Triton", "a shape that Triton refuses", "a file that is missing", "before a crash", "by both"],
+    ids=["by Triton", "a shape that Triton refuses", "a file", "before a crash", "by both", "while it was loaded"],
 )
 def test_a_failed_warm_up(lines: str, version: str, message: str) -> None:
     """However far Triton came with it; what the backend says has the shapes."""

@@ -47,7 +47,7 @@ LAST_LINES = 5
 _HEADER = re.compile(r"(?:[EWIF]\d{4} [\d:.]+ +\d+ |\d{4}-\S+Z [EWIF] \d+ )\S+:\d+\] *")
 """Start of a line in Triton's two log formats."""
 
-_WARMUP = re.compile(r"warmup sample|^[\w ]+: \[request id: |/warmup/")
+_WARMUP = re.compile(r"warmup sample|warm-up of model '|^[\w ]+: \[request id: |/warmup/")
 """A request within a start can only be the warm-up's."""
 _NO_BACKEND = re.compile(r"unable to find (?:backend library for backend )?'")
 _VERSION_POLICY = "at least one version must be available under the version policy"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from archive import COMPILED, LoadError, kind_of, name_of, reason_of
 from interface import Argument, Interface
+from trial import Form
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,10 +59,10 @@ def why_alone(package: Package, interface: Interface) -> str:
     return ""
 
 
-def prepare(package: Package, *, optimized: bool) -> Package:
-    """Leave it as it is: all of that was done when it was compiled."""
-    del optimized
-    return package
+def forms(package: Package) -> list[Form]:
+    """Give none: all of that was done when it was compiled."""
+    del package
+    return []
 
 
 def _make_sure_it_runs_here(name: str, metadata: dict[str, str]) -> None:

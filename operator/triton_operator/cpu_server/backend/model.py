@@ -26,10 +26,14 @@ from batching import Batch, Request
 from interface import Entry, Interface, InterfaceError, Role, read_interface
 from sequences import Place, Sequences, place_of, zeros
 from tensors import ShapeError, TensorError, read_tensor, write_tensor
-from warmup import WarmUp
+from trial import Form, TrialError, choose
+from warmup import REMEDY, Sample, WarmUp, describe, of_zeros, samples
 
 _FILES = {"aotinductor": aotinductor_file}
 """What reads the files of a backend; of any other name it is `pytorch`."""
+
+_TRIED = 2
+"""With so many forms there is a better and a safer one."""
 
 
 class TritonPythonModel:
@@ -52,14 +56,48 @@ class TritonPythonModel:
         self._about = f"model '{config['name']}' version {args['model_version']}"
         self._batched = int(config.get("max_batch_size", 0)) > 0
         self._sequences = Sequences(config) if config.get("sequence_batching") is not None else None
-        self._module = file.prepare(module, optimized=optimized)
+        warm_up = samples(config, self._interface, Path(args["model_repository"]))
+        self._module = self._prepared(file.forms(module) if optimized else [], module, warm_up)
         self._joins = self._may_join(file.why_alone(self._module, self._interface))
-        if self._batched and self._joins is None:
-            with torch.inference_mode():
-                self._joins = self._try_rows(_of_zeros(self._interface))
-        self._warmup = WarmUp(config, args["model_version"])
+        with torch.inference_mode():
+            self._warm_up(warm_up)
+            if self._batched and self._joins is None:
+                self._joins = self._try_rows(of_zeros(self._interface, batched=self._batched))
+        self._warmup = WarmUp(config, self._interface, self._about)
         gc.collect()
         gc.freeze()  # What is loaded stays; the collector need not look at it again with each request.
+
+    def _prepared(self, forms: list[Form], module: Any, warm_up: list[Sample]) -> Any:
+        """Give the module in the best form that answers as it does itself, on the warm-up's data or on zeros."""
+        if len(forms) < _TRIED:
+            return forms[0].make() if forms else module
+        requests = [each.request for each in warm_up] or [of_zeros(self._interface, batched=self._batched)]
+        batches = [Batch([request] * count) for request in requests for count in ((1, 2) if self._batched else (1,))]
+        try:
+            calls = [self._interface.arguments(batch.join(self._interface.inputs)) for batch in batches]
+            return choose(module, forms, calls, self._about)
+        except TrialError as error:
+            self._refuse(str(error))
+        except Exception as error:  # noqa: BLE001 - such a request cannot be made: nothing is known of the best form.
+            print(f"{self._about} is served {forms[-1].name}: {_reason(error)}", file=sys.stderr, flush=True)
+        return forms[-1].make()
+
+    def _warm_up(self, warm_up: list[Sample]) -> None:
+        """Make the requests that Triton is going to make, which for one that fails crashes in every second start.
+
+        Raises what Triton takes as the reason why the model does not load.
+        """
+        for sample in warm_up:
+            try:
+                if sample.is_certain and not self._sequences:
+                    self._compute([sample.request])
+            except Exception as error:  # noqa: BLE001 - whatever a model raises.
+                self._refuse(f"{_reason(error)}{describe(self._interface, sample.request)}")
+
+    def _refuse(self, reason: str) -> None:
+        told = " ".join(f"warm-up of {self._about} failed: {reason}; {REMEDY}".split())
+        print(told, file=sys.stderr, flush=True)
+        raise pb.TritonModelException(told) from None
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; those that Triton batched run together when they fit together."""
@@ -71,7 +109,7 @@ class TritonPythonModel:
         for index, answer in zip(ready, answers, strict=True):
             outcomes[index] = answer
         about = self._warmup.watch(
-            [each.values if isinstance(each, Request) else None for each in sent],
+            [each if isinstance(each, Request) else None for each in sent],
             [_reason(each) if isinstance(each, Exception) else None for each in outcomes],
         )
         return [_error_response(each, about) if isinstance(each, Exception) else _response(each) for each in outcomes]
@@ -173,14 +211,6 @@ class TritonPythonModel:
         positional, named = self._interface.arguments(batch.join(self._interface.inputs))
         results = self._interface.pick_outputs(self._module(*positional, **named))
         return batch.split(self._interface.outputs, results)
-
-
-def _of_zeros(interface: Interface) -> Request:
-    """Make a request of one row, of zeros or empty texts, of size 1 where the config leaves it open."""
-    filled = [entry for entry in interface.inputs if entry.role is not Role.COUNT]
-    values = {entry.name: zeros(entry.dtype, (1, *entry.dims)) for entry in filled}
-    shapes = {entry.name: (1, *(1 if size < 0 else size for size in entry.dims)) for entry in filled}
-    return Request([values.get(entry.name) for entry in interface.inputs], shapes, 1)
 
 
 def _response(tensors: list[Any]) -> Any:
