@@ -213,7 +213,51 @@ def test_arguments_that_the_server_refuses_by_their_value(after: str, told: str)
 def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
     """Better than silence."""
     (failure,) = read_server("model.py(1): <module>\\n  <frozen>\n" + ALL_FAILED)
-    assert failure.message == "creating server: Internal - failed to load all models (the reasons are in the pod's log)"
+    assert failure.message == "failed to load all models; the server's log has the reasons further up"
+
+
+# Letter for letter what 2.51 printed of these ensembles; `s` and the like are their steps.
+SHAPES = (
+    "ensemble tensor X: inconsistent shape: [-1,4] is inferred from model shape while [-1,5] is inferred from model s5"
+)
+TYPES = "inconsistent data type: TYPE_INT64 is inferred from model type while TYPE_FP32 is inferred from model s"
+CONTRADICTIONS = {
+    "batch": (
+        "ensemble batch allows maximum batch size 8, "
+        "but it contains model s4 which only allows maximum batch size to be 4"
+    ),
+    "shape": f"in ensemble shape, {SHAPES}",
+    "type": f"in ensemble type, ensemble tensor Y: {TYPES}",
+    "noinput": "in ensemble noinput, ensemble tensor X is mapping to non-existing input Z in model s",
+    "nooutput": "in ensemble nooutput, ensemble tensor Y is mapped from non-existing output Z in model s",
+    "unmapped": "in ensemble unmapped, input C in model s2 is not mapped to any ensemble tensors",
+    "missing": "ensemble missing contains models that are not available or ambiguous: gone",
+    "one": "circular dependency between ensembles: one -> ... -> two -> one",
+    "itself": "circular dependency between ensembles: itself -> ... -> itself -> itself",
+}
+ABSENT_VERSION = "ensemble 'version' depends on 's' whose required version 3 is not loaded."
+BAD_STEP = (
+    f"ensemble 'on' depends on 'shape' which is not valid. Model 'shape' failed with error: {CONTRADICTIONS['shape']}"
+)
+GRAPH = [
+    *((model, sentence, Reason.CONFIG_INVALID) for model, sentence in CONTRADICTIONS.items()),
+    ("version", ABSENT_VERSION, Reason.MODEL_VERSION_NOT_FOUND),
+    ("on", BAD_STEP, Reason.MODEL_LOAD_FAILED),
+]
+
+
+@pytest.mark.parametrize(("model", "sentence", "reason"), GRAPH)
+def test_why_an_ensemble_does_not_fit_its_steps(model: str, sentence: str, reason: str) -> None:
+    """The sentence names step, tensor, shape or version; the ensemble is named only within it."""
+    line = error(f"Invalid argument: {sentence}", "model_repository_manager.cc:703")
+    assert read_server(NOISE + line + ALL_FAILED) == [LoadFailure(model, "", sentence, reason)]
+
+
+def test_a_step_that_fails_comes_before_the_ensemble_that_needs_it() -> None:
+    """The graph's sentence may be printed first, but it is the consequence."""
+    missing = error(f"Invalid argument: {CONTRADICTIONS['missing']}", "model_repository_manager.cc:703")
+    found = read_server(NOISE + missing + UNKNOWN_BACKEND + ALL_FAILED)
+    assert [failure.model for failure in found] == ["bad", "missing"]
 
 
 def test_an_orderly_end_is_no_crash() -> None:

@@ -22,7 +22,7 @@ from triton_operator.local.environment import PARTS
 from triton_operator.local.errors import LocalError
 from triton_operator.local.ports import ADDRESS
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS
-from triton_operator.triton.server_log import LoadFailure, last_lines, read_server
+from triton_operator.triton.server_log import ALL_FAILED, LoadFailure, last_lines, read_server
 
 _PAUSE_SECONDS = 0.05
 _KEPT_LINES = 200
@@ -98,7 +98,9 @@ class Server:
     def _ended(self, what: str) -> LocalError:
         self._reader.join(5)
         failures = read_server("\n".join(self._lines))
-        told = [f"{_about(failure)}{failure.message}" for failure in failures] or [self._last_lines() or "no word"]
+        told = [f"{_about(failure)}{failure.message}" for failure in failures]
+        if all(failure == ALL_FAILED for failure in failures):
+            told.append(self._last_lines() or "no word")
         code = self._process.returncode
         return LocalError("\n  ".join([f"{what} (exit code {code}):" if len(told) > 1 else f"{what}:", *told]))
 

@@ -51,6 +51,6 @@ def _out_of_space(model: CheckedModel, needed: int, had: int) -> PrepareError:
     return PrepareError(
         Reason.OUT_OF_SPACE,
         model.name,
-        f"a copy of the model needs {needed / 2**20:,.0f} MiB, and the pod's disk had {had / 2**20:,.0f} MiB free: "
+        f"a copy of the model needs {needed / 2**20:,.0f} MiB, and the disk had {had / 2**20:,.0f} MiB free: "
         "free some room on the node, or serve from an image, which needs no copy",
     )

@@ -54,6 +54,20 @@ _VERSION_POLICY = "at least one version must be available under the version poli
 _LOAD = re.compile(r"failed to load '(?P<model>[^']+)' version (?P<version>-?\d+): (?P<message>.+)", re.DOTALL)
 _POLL = re.compile(r"Poll failed for model directory '(?P<model>[^']+)': (?P<message>.+)", re.DOTALL)
 _NO_VERSION = re.compile(r"failed to load model '(?P<model>[^']+)': (?P<message>.+)", re.DOTALL)
+_OF_ENSEMBLE = re.compile(
+    r"^(?:[A-Z][\w ]*: )?(?P<message>"
+    r"in ensemble (?P<mapping>.+?), (?:ensemble tensor|input|step of model|multiple outputs) .+"
+    r"|ensemble (?P<limit>.+?) (?:allows maximum batch size|contains models that are not available) ?.+"
+    r"|ensemble '(?P<step>[^']+)' depends on '.+"
+    r"|circular dependency between ensembles: (?P<circle>.+?) -> .+)",
+    re.DOTALL,
+)
+"""What the dependency graph says of an ensemble that does not fit its steps (core, model_repository_manager.cc and
+ensemble_utils.cc). The line names the ensemble only inside the sentence."""
+
+_MISSING_VERSION = re.compile(r"whose required version -?\d+ is not loaded")
+_FAILED_STEP = re.compile(r"' which (?:is not valid|has no loaded version)")
+
 _CONFIG_PARSE = re.compile(r"Error parsing text-format \S+: (?P<line>\d+):(?P<column>\d+): (?P<message>.+)")
 _DIED = re.compile(r"model process of '(?P<model>[^']*)' died: (?P<how>.+)")
 """Printed by the CPU image's entrypoint, which ends the container when a model's process dies."""
@@ -74,6 +88,11 @@ _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n.*\n(?=\S)", re.
 
 _UNKNOWN_ARGUMENT = "Triton does not know one of its arguments, and printed its usage instead of which"
 _ALL_FAILED = "failed to load all models"
+
+ALL_FAILED = ServerFailure(
+    f"{_ALL_FAILED}; the server's log has the reasons further up", reason=Reason.MODEL_LOAD_FAILED
+)
+"""What is left to say of a log whose beginning, with the reasons, was cut off."""
 
 
 def read_server(text: str) -> list[Failure]:
@@ -102,6 +121,7 @@ class _Reading:
     def __init__(self) -> None:
         self._killed: list[Failure] = []
         self._loads: dict[tuple[str, str], Failure] = {}
+        self._ensembles: dict[str, Failure] = {}
         self._others: list[Failure] = []
         self._last: list[Failure] = []
         self._config_error = ""
@@ -117,6 +137,10 @@ class _Reading:
             self._add_load(found["model"], "", found["message"], Reason.CONFIG_INVALID)
         elif found := _NO_VERSION.search(content):
             self._add_load(found["model"], "", found["message"], _load_reason(found["message"]))
+        elif found := _OF_ENSEMBLE.search(content):
+            model = found["mapping"] or found["limit"] or found["step"] or found["circle"]
+            failure = LoadFailure(model, "", readable(found["message"]), _ensemble_reason(found["message"]))
+            self._ensembles.setdefault(model, failure)
         elif found := _WARMUP_DEATH.search(content):
             told = f"warm-up failed: {found['message']}"
             self._warmups.setdefault(
@@ -128,8 +152,12 @@ class _Reading:
             self._add_other(content)
 
     def failures(self) -> list[Failure]:
-        """A killed model process comes first: a load that fails with it is its consequence."""
-        found = [*self._killed, *self._warmups.values(), *self._loads.values(), *self._others]
+        """A killed model process comes first, because a load that fails with it is its consequence.
+
+        An ensemble comes after the models, because it also fails if one of its steps does.
+        """
+        loads = [*self._loads.values(), *self._ensembles.values()]
+        found = [*self._killed, *self._warmups.values(), *loads, *self._others]
         return list(dict.fromkeys(found)) or self._last
 
     def _add_load(self, model: str, version: str, message: str, reason: str) -> None:
@@ -158,8 +186,7 @@ class _Reading:
     def _add_create(self, message: str) -> None:
         """That all models failed is said after the reasons; alone it means that those were cut off."""
         if _ALL_FAILED in message:
-            told = f"creating server: {readable(message)} (the reasons are in the pod's log)"
-            self._last = [ServerFailure(told, reason=Reason.MODEL_LOAD_FAILED)]
+            self._last = [ALL_FAILED]
         else:
             self._others.append(ServerFailure(f"creating server: {readable(message)}"))
 
@@ -193,6 +220,13 @@ def _load_reason(message: str) -> str:
     if _NO_BACKEND.search(message):
         return Reason.UNSUPPORTED_BY_IMAGE
     return Reason.MODEL_VERSION_NOT_FOUND if _VERSION_POLICY in message else Reason.MODEL_LOAD_FAILED
+
+
+def _ensemble_reason(message: str) -> str:
+    """A step that did not load is a consequence, everything else is a contradiction between configurations."""
+    if _MISSING_VERSION.search(message):
+        return Reason.MODEL_VERSION_NOT_FOUND
+    return Reason.MODEL_LOAD_FAILED if _FAILED_STEP.search(message) else Reason.CONFIG_INVALID
 
 
 def _usage(lines: list[str]) -> list[Failure]:
