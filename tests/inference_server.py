@@ -73,7 +73,7 @@ class Backend:
     busy: int = 0
     cut: int = 0
     hold: threading.Event | None = None
-    """Inferences wait for it."""
+    """Inferences wait for it, streams after each answer."""
     asked: list[str] = field(default_factory=list)
     """`metadata`, `config`, `ready` or `infer`, and the model."""
     at_a_time: int = 0
@@ -81,7 +81,9 @@ class Backend:
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     """Released by each inference that begins."""
     cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set when a client has given up a stream."""
+    """Set when a stream has ended."""
+    given_up: threading.Event = field(default_factory=threading.Event)
+    """Set when a client has cancelled a call of gRPC before it was answered."""
     headers: list[dict[str, str]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: int = 0
@@ -275,6 +277,8 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         with self.backend.running():
             if complaint := self.backend.complaint(request.model_name, _rows(request)):
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, complaint)
+            if not context.is_active():
+                self.backend.given_up.set()
             return _echo_grpc(request)
 
     def ModelStreamInfer(self, requests: Any, context: Any) -> Any:  # noqa: N802 - as above.
@@ -289,6 +293,10 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
             while left and context.is_active():
                 left -= 1
                 yield service_pb2.ModelStreamInferResponse(infer_response=_echo_grpc(request))
+                if self.backend.hold:
+                    self.backend.hold.wait(30)
+            if not context.is_active():
+                self.backend.given_up.set()
 
     def _model(self, what: str, name: str, context: Any) -> Model:
         self._asked(what, name, context)

@@ -28,9 +28,10 @@ from triton_operator.cli.inputs.declared import Model as Declared
 from triton_operator.cli.inputs.declared import Tensor
 from triton_operator.cli.inputs.drawn import draw
 from triton_operator.cli.load import run
-from triton_operator.cli.wire import raw
+from triton_operator.cli.wire import connections, raw
+from triton_operator.sdk.address import Endpoint, Protocol
 from triton_operator.sdk.interface import fits
-from triton_operator.sdk.tensors import DATA_TYPES
+from triton_operator.sdk.tensors import DATA_TYPES, Request
 
 SERVERS = {"http": http_server, "grpc": grpc_server}
 QUICK = ("--duration", "0.6", "--warm-up", "0.2", "--connections", 2)
@@ -128,6 +129,32 @@ def test_ctrl_c_ends_it_at_once_with_what_there_is() -> None:
     assert process.returncode == 130
     assert json.loads(out)["interrupted"] is True
     assert "Traceback" not in err
+
+
+def test_a_call_over_grpc_that_is_not_answered_in_time_is_not_cancelled() -> None:
+    """Triton 24.10 would crash: the load waits for what is under way when it ends."""
+    backend = models()
+    backend.hold = threading.Event()
+    with grpc_server(backend) as url:
+        asked = Request({"a": np.zeros((1, 2), np.float32)})
+        connect = connections(Endpoint(url), Protocol.GRPC, "mixed", asked, 0.2)
+        threading.Timer(1.0, backend.hold.set).start()
+        measured = run(connect, number=2, warm_up=0, seconds=0.3, patience=60)
+    assert not backend.given_up.is_set()
+    assert not measured.errors
+
+
+def test_a_call_over_grpc_that_is_never_answered_is_told() -> None:
+    """After the patience that was given."""
+    answered = threading.Event()
+
+    def send() -> str:
+        answered.wait(60)
+        return ""
+
+    measured = run(lambda: nullcontext(send), number=1, warm_up=0, seconds=0.1, patience=0.6)
+    answered.set()
+    assert measured.errors == {"no answer within 0.6 s": 1}
 
 
 def test_the_warm_up_does_not_count() -> None:

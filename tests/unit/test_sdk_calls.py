@@ -311,6 +311,76 @@ async def test_a_stream_in_an_event_loop(backend: Backend) -> None:
     gc.collect()  # What was left open would be told now.
 
 
+@pytest.fixture
+async def over_grpc(backend: Backend) -> AsyncIterator[AsyncClient]:
+    """An open client whose server sees cancellations."""
+    with grpc_server(backend) as address:
+        async with AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60) as opened:
+            yield opened
+            if backend.hold:
+                backend.hold.set()
+
+
+async def test_a_call_over_grpc_that_nobody_waits_for_any_more_ends_by_itself(
+    over_grpc: AsyncClient, backend: Backend
+) -> None:
+    """Triton 24.10 crashes when calls are cancelled: by a deadline, with a task, or by a failure beside it."""
+    await over_grpc.interface("rows")
+    backend.hold = threading.Event()
+    with pytest.raises(Timeout):
+        await over_grpc.infer("rows", rows(1), timeout=0.3)
+    waiting = asyncio.create_task(over_grpc.infer("rows", rows(1)))
+    for _ in range(2):
+        assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    backend.hold.set()
+    assert (await over_grpc.infer("rows", rows(1))).output.shape == (1, 2)
+    assert not backend.given_up.is_set()
+
+
+async def test_closing_a_client_lets_calls_over_grpc_end_first(backend: Backend) -> None:
+    """A channel that closes cancels them."""
+    backend.hold = threading.Event()
+    with grpc_server(backend) as address:
+        client = AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60)
+        async with client:
+            waiting = asyncio.create_task(client.infer("rows", rows(1)))
+            assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
+            waiting.cancel()
+            asyncio.get_running_loop().call_later(0.2, backend.hold.set)
+    assert not backend.given_up.is_set()
+
+
+async def test_a_stream_that_is_left_early_is_read_to_its_end(over_grpc: AsyncClient, backend: Backend) -> None:
+    """Neither leaving it, nor a reader that is cancelled, nor a request that fails cancels it at the server."""
+
+    async def requests() -> AsyncIterator[list[int]]:
+        yield [300]
+        await asyncio.Event().wait()
+
+    backend.hold = threading.Event()
+    async with aclosing(over_grpc.stream("count", requests())) as answers:
+        await anext(answers)
+    await asyncio.sleep(0.1)  # A cancellation would reach the server.
+    backend.hold.set()
+    assert await asyncio.to_thread(backend.cancelled.wait, 60)
+    backend.cancelled.clear()
+    async with aclosing(over_grpc.stream("count", requests())) as answers:
+        for _ in range(300):
+            await anext(answers)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(answers), 0.1)
+    assert await asyncio.to_thread(backend.cancelled.wait, 60)
+    backend.cancelled.clear()
+    with pytest.raises(RequestInvalid):
+        async for _ in over_grpc.stream("count", [[2], ["a"]]):
+            pass
+    assert await asyncio.to_thread(backend.cancelled.wait, 60)
+    assert not backend.given_up.is_set()
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 30))
 def test_any_number_of_rows_survives(client: Client, number: int) -> None:

@@ -46,7 +46,8 @@ def test_the_worst_is_named_first() -> None:
     assert oldest
     assert oldest.message == (
         "Triton 24.10 lacks the fixes of 12 NVIDIA security bulletins (the worst: CVE-2025-23310, CVSS 9.8, "
-        "fixed in 25.07). Use 26.07 or newer."
+        "fixed in 25.07). Whoever may call it over gRPC can stop a replica of it by cancelling calls. "
+        "Use 26.07 or newer."
     )
     later = vulnerability(parse("26.04"))
     assert later

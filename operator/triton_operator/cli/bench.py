@@ -7,6 +7,7 @@ others, these feel it.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,15 +109,16 @@ def bench(
 
     Exit status 1 when a request failed, 3 when nothing answers.
     """
-    from triton_operator.cli.load import run
+    from triton_operator.cli.load import END_SECONDS, run
     from triton_operator.cli.wire import connections as opened
 
     with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
         endpoint = server.endpoint
         asked, request = _request(server, model, input_files or [], texts or [], batch)
         connect = opened(endpoint, protocol, asked, request, timeout)
-        _try(connect, endpoint)
-        measured = run(connect, number=connections, warm_up=warm_up, seconds=duration)
+        _try(connect, endpoint, timeout)
+        patience = timeout if protocol is Protocol.GRPC else END_SECONDS  # A call of gRPC must not be cancelled.
+        measured = run(connect, number=connections, warm_up=warm_up, seconds=duration, patience=patience)
         if measured.interrupted and not measured.latencies:
             raise typer.Exit(INTERRUPTED)
         result = summarize(measured, server, asked, connections, rows_of(request))
@@ -148,10 +150,19 @@ def rows_of(request: Request) -> int:
     return max((array.shape[0] for array in request.inputs.values() if array.ndim > 1), default=1)
 
 
-def _try(connect: Connect, endpoint: Endpoint) -> None:
+def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
     """One request before the load: a mistake is told as such, not thousands of times."""
-    with waiting("trying one request"), connect() as send:
-        error = send()
+    said = [f"TimeoutError: no answer within {timeout:g} s"]
+
+    def ask() -> None:
+        with connect() as send:
+            said.append(send())
+
+    asking = threading.Thread(target=ask, daemon=True)
+    with waiting("trying one request"):
+        asking.start()
+        asking.join(timeout + 1)
+    error = said[-1]
     if error.startswith(("UNAVAILABLE", "DEADLINE_EXCEEDED")) or (
         error and not error[0].isdigit() and "Error" in error
     ):

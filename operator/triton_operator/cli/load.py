@@ -1,7 +1,7 @@
 """Load: several connections, each sending its next request when it has its answer, for a bounded time.
 
 Enters: a way to open connections, and how long. Leaves: the latencies of those requests that were begun and answered in
-the time that counts. `bench` uses it; Ctrl-C ends it at once with what there is.
+the time that counts. `bench` uses it; Ctrl-C ends it with what there is.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from triton_operator.cli.wire import Connect
 
 _PAUSE_SECONDS = 0.05
 """After a failure, so that a server that refuses is not flooded."""
-_END_SECONDS = 0.5
-"""For what is under way at the end; what takes longer is left to itself."""
+END_SECONDS = 0.5
+"""For what is under way at the end, where it may be left to itself."""
 _CLEAR = "\r\033[K"
 
 
@@ -34,8 +35,12 @@ class Measured:
     interrupted: bool = False
 
 
-def run(connect: Connect, *, number: int, warm_up: float, seconds: float) -> Measured:
-    """Load with so many connections; requests of the first `warm_up` seconds do not count."""
+def run(connect: Connect, *, number: int, warm_up: float, seconds: float, patience: float = END_SECONDS) -> Measured:
+    """Load with so many connections; requests of the first `warm_up` seconds do not count.
+
+    What is under way at the end is waited for, up to `patience` seconds; with more than END_SECONDS of it, what is not
+    answered by then counts as a failure.
+    """
     started = time.perf_counter()
     begin, end = started + warm_up, started + warm_up + seconds
     stop, measured, lock = threading.Event(), Measured(), threading.Lock()
@@ -73,10 +78,18 @@ def run(connect: Connect, *, number: int, warm_up: float, seconds: float) -> Mea
         measured.interrupted = True
     finally:
         stop.set()
-    patience = time.perf_counter() + _END_SECONDS
-    for worker in workers:
-        worker.join(max(0.0, patience - time.perf_counter()))
+    unanswered = _join(workers, patience)
+    if unanswered and patience > END_SECONDS:
+        measured.errors[f"no answer within {patience:g} s"] += unanswered
     return measured
+
+
+def _join(workers: Sequence[threading.Thread], seconds: float) -> int:
+    """Wait so long for all of them together; how many are still at it."""
+    last = time.perf_counter() + seconds
+    for worker in workers:
+        worker.join(max(0.0, last - time.perf_counter()))
+    return sum(worker.is_alive() for worker in workers)
 
 
 def _watch(measured: Measured, begin: float, end: float, stop: threading.Event) -> None:

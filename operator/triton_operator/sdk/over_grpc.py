@@ -1,18 +1,18 @@
 """The v2 protocol over gRPC, by tritonclient's client for asyncio.
 
 Enters: calls. Leaves: answers, or AttemptFailed with the fate of the request. One HTTP/2 connection carries all
-requests at a time.
+requests at a time. None of them is cancelled, see `in_flight`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from triton_operator.sdk.address import Endpoint
 from triton_operator.sdk.attempt import AttemptFailed, Fate
 from triton_operator.sdk.errors import InferenceFailed, NotFound, Refused, SdkError, Timeout, Unreachable
+from triton_operator.sdk.in_flight import CLOSE_SECONDS, InFlight, Requests, Responses
 from triton_operator.sdk.transport import Answer, Call, missing, send_inputs, wanted_outputs
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class OverGrpc:
         self._triton = triton
         self._endpoint = endpoint
         self._client = triton.InferenceServerClient(endpoint.target)
+        self._calls = InFlight()
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
@@ -66,28 +67,28 @@ class OverGrpc:
 
     async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
         """As `Transport`; ends when the calls have ended and all are answered, or when it is closed."""
-        requests = _Requests(self._triton, calls)
-        responses = self._client.stream_infer(requests.prepared(), headers=self._endpoint.headers())
+        requests = Requests(self._prepared(calls))
+        responses = Responses(self._client.stream_infer(aiter(requests), headers=self._endpoint.headers()), self._calls)
         try:
             while True:
                 try:
-                    result, error = await self._ask(anext(responses))
+                    result, error = await self._judged(responses.read())
                 except StopAsyncIteration:
-                    return
-                except asyncio.CancelledError:
-                    requests.raise_what_failed()
-                    raise
+                    break
                 if error is not None:
                     raise AttemptFailed(InferenceFailed(error.message().strip()), Fate.ANSWERED) from error
                 yield _answer(result)
+            requests.raise_failure()
         finally:
-            responses.cancel()
+            requests.leave()
+            responses.leave()
 
     async def close(self) -> None:
-        """As `Transport`."""
+        """As `Transport`; calls in flight end first, as closing would cancel them."""
+        await self._calls.ended(CLOSE_SECONDS)
         await self._client.close()
 
-    async def _tell(self, request: Awaitable[dict[str, Any]]) -> dict[str, Any] | None:
+    async def _tell(self, request: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | None:
         """Await a document; None where that API is closed or not there."""
         try:
             return await self._ask(request)
@@ -96,7 +97,21 @@ class OverGrpc:
                 return None
             raise
 
-    async def _ask(self, request: Awaitable[T]) -> T:
+    async def _ask(self, request: Coroutine[Any, Any, T]) -> T:
+        """Await a request, which goes on when the caller stops waiting."""
+        return await self._judged(self._calls.wait_for(request))
+
+    async def _prepared(self, calls: AsyncIterator[Call]) -> AsyncGenerator[dict[str, Any]]:
+        """The calls of a stream as tritonclient takes them."""
+        async for call in calls:
+            yield {
+                "model_name": call.model,
+                "model_version": call.version,
+                "inputs": send_inputs(self._triton, call),
+                "outputs": wanted_outputs(self._triton, call),
+            }
+
+    async def _judged(self, request: Coroutine[Any, Any, T]) -> T:
         """Await a request; every failure becomes one of ours, with its fate."""
         import grpc
         from tritonclient.utils import InferenceServerException
@@ -107,35 +122,6 @@ class OverGrpc:
             raise judge_status(error.status(), error.message(), self._endpoint) from error
         except grpc.aio.AioRpcError as error:  # A stream's, which tritonclient hands through.
             raise judge_status(str(error.code()), error.details() or "", self._endpoint) from error
-
-
-class _Requests:
-    """The requests of a stream. gRPC only cancels the stream when making one fails, so the failure is kept here."""
-
-    def __init__(self, triton: Any, calls: AsyncIterator[Call]) -> None:
-        self._triton = triton
-        self._calls = calls
-        self._failed: Exception | None = None
-
-    async def prepared(self) -> AsyncGenerator[dict[str, Any]]:
-        """Yield them as tritonclient takes them."""
-        try:
-            async for call in self._calls:
-                yield {
-                    "model_name": call.model,
-                    "model_version": call.version,
-                    "inputs": send_inputs(self._triton, call),
-                    "outputs": wanted_outputs(self._triton, call),
-                }
-        except Exception as error:
-            self._failed = error
-            raise
-
-    def raise_what_failed(self) -> None:
-        """Raise it, unless it was the caller who cancelled."""
-        task = asyncio.current_task()
-        if self._failed is not None and not (task and task.cancelling()):
-            raise self._failed
 
 
 def judge_status(status: str | None, message: str, endpoint: Endpoint) -> AttemptFailed:

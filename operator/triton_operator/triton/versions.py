@@ -25,6 +25,12 @@ class Version(NamedTuple):
 SECURITY_FLOOR = Version(26, 7)
 """The oldest release without a published vulnerability."""
 
+CANCELLATION_MENDED = Version(25, 4)
+"""The first release that does not crash when clients cancel calls of gRPC (server, pull requests
+7840 in 24.12 and 8078 for a rarer race). Seen on 24.10: twelve callers with deadlines of milliseconds end it in 3 s."""
+
+_CANCELLATION = "Whoever may call it over gRPC can stop a replica of it by cancelling calls."
+
 _FORM = re.compile(r"([0-9]{2})\.(0[1-9]|1[0-2])")
 
 
@@ -140,6 +146,7 @@ def vulnerability(version: Version) -> Vulnerability | None:
     score = f", CVSS {missing[0].worst}" if missing[0].worst else ""
     message = (
         f"Triton {version} lacks the fixes of {bulletins} (the worst: {ids[0]}{score}, "
-        f"fixed in {missing[0].fixed_in}). Use {fixed_in} or newer."
+        f"fixed in {missing[0].fixed_in}). "
+        f"{f'{_CANCELLATION} ' if version < CANCELLATION_MENDED else ''}Use {fixed_in} or newer."
     )
     return Vulnerability(fixed_in, ids, message)
