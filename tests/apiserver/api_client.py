@@ -29,7 +29,7 @@ class Refused(Exception):
         for cause in status.get("details", {}).get("causes", ()):
             # "<nil>" says only that CEL rules were left out because the schema was violated already; and the check
             # of the scale subresource writes its path with a dot before it.
-            if (field := cause["field"].removeprefix(".")) != "<nil>":
+            if (field := cause.get("field", "<nil>").removeprefix(".")) != "<nil>":
                 self.fields[field] = f"{self.fields.get(field, '')}; {cause['message']}".removeprefix("; ")
 
 
@@ -37,6 +37,7 @@ class Api:
     """Requests to one server, each on a connection of its own."""
 
     def __init__(self, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._host = urllib.parse.urlsplit(cluster["server"]).netloc

@@ -23,16 +23,27 @@ SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "
 
 def render(scenario: str, namespace: str) -> list[dict[str, Any]]:
     """Return the objects of a scenario, without the definition, which the session has installed."""
-    values = CHART / "ci" / f"{scenario}-values.yaml"
+    return _render((CHART / "ci" / f"{scenario}-values.yaml").read_text(), namespace)
+
+
+def _render(values: str, namespace: str) -> list[dict[str, Any]]:
     command = [str(tools("helm") / "helm"), "template", "operator", str(CHART), "--namespace", namespace]
-    done = subprocess.run([*command, "--values", str(values)], text=True, capture_output=True, check=True)
+    done = subprocess.run([*command, "--values", "-"], input=values, text=True, capture_output=True, check=True)
     bodies = [body for body in yaml.safe_load_all(done.stdout) if body]
     return [body for body in bodies if body["kind"] != "CustomResourceDefinition"]
 
 
 def install(kubectl: Kubectl, scenario: str, namespace: str) -> list[dict[str, Any]]:
     """Apply a scenario's objects and return them."""
-    bodies = render(scenario, namespace)
+    return _apply(kubectl, render(scenario, namespace))
+
+
+def install_values(kubectl: Kubectl, namespace: str, **values: Any) -> list[dict[str, Any]]:
+    """Apply the objects that the chart makes of values, and return them."""
+    return _apply(kubectl, _render(yaml.safe_dump(values), namespace))
+
+
+def _apply(kubectl: Kubectl, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kubectl("apply", "--server-side", "--validate=strict", "--filename", "-", stdin=yaml.safe_dump_all(bodies))
     return bodies
 

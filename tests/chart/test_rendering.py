@@ -15,7 +15,13 @@ import yaml
 from tests.chart.conftest import CHART, NAMESPACE, SCENARIOS, Render, one
 
 ROOT = Path(__file__).parents[2]
-CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+CLUSTER_SCOPED = {
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

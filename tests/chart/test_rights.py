@@ -90,6 +90,37 @@ def test_bindings_give_the_roles_to_the_operator(render: Render, scenario: str) 
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
 
 
+def test_policies_are_made_only_where_values_limit_something(render: Render) -> None:
+    """And one namespace's installation limits its own namespace."""
+    kinds = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert not kinds & {body["kind"] for body in render()}
+    assert not kinds & {body["kind"] for body in render(policies={"deployments": {"images": None}})}
+    each: list[dict[str, Any]] = [{"images": []}, {"serviceTypes": ["ClusterIP"]}, {"secretLabel": "example.com/x"}]
+    for limits in each:
+        objects = render(scope="Namespace", policies={"deployments": limits})
+        binding, policy = one(objects, "ValidatingAdmissionPolicyBinding"), one(objects, "ValidatingAdmissionPolicy")
+        assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+        assert binding["spec"]["validationActions"] == ["Deny"]
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
+        assert binding["spec"]["matchResources"]["namespaceSelector"] == selector
+    one(
+        render(policies={"confineOperator": True}), "ValidatingAdmissionPolicy", f"{NAMESPACE}-triton-operator-operator"
+    )
+
+
+def test_the_confinement_covers_every_kind_that_is_written(render: Render) -> None:
+    """A kind that the operator learns to make is not forgotten there."""
+    policy = one(render(policies={"confineOperator": True}), "ValidatingAdmissionPolicy")
+    covered = {
+        (group, resource)
+        for rule in policy["spec"]["matchConstraints"]["resourceRules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    children = CHILDREN.values()
+    assert covered == {(each.api_version.rpartition("/")[0], each.plural) for each in children}
+
+
 def test_users_roles_join_the_clusters_own(render: Render) -> None:
     """Who may edit a namespace may deploy models in it, but not forge their status."""
     objects = render()

@@ -31,6 +31,21 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "empty peer": ({"networkPolicy": {"metricsFrom": [{}]}}, "metricsFrom"),
     "port out of range": ({"networkPolicy": {"apiServerPorts": [70000]}}, "apiServerPorts"),
     "label that is no text": ({"podLabels": {"a": 1}}, "podLabels"),
+    "limit that is no list": ({"policies": {"deployments": {"sources": "Image"}}}, "sources"),
+    "unknown source": ({"policies": {"deployments": {"sources": ["Git"]}}}, "sources"),
+    "registry without a host": ({"policies": {"deployments": {"images": ["team/models"]}}}, "images"),
+    "registry with a scheme": ({"policies": {"deployments": {"images": ["https://registry.example.com"]}}}, "images"),
+    "registry with a slash at its end": (
+        {"policies": {"deployments": {"images": ["registry.example.com/"]}}},
+        "images",
+    ),
+    "address without a scheme": ({"policies": {"deployments": {"addresses": ["s3.example.com"]}}}, "addresses"),
+    "address with a path": ({"policies": {"deployments": {"addresses": ["https://s3.example.com/a"]}}}, "addresses"),
+    "star within a name": ({"policies": {"deployments": {"secrets": ["a*b"]}}}, "secrets"),
+    "label with a value": ({"policies": {"deployments": {"secretLabel": "a=b"}}}, "secretLabel"),
+    "class that is no name": ({"policies": {"deployments": {"priorityClasses": ["High"]}}}, "priorityClasses"),
+    "unknown type of Service": ({"policies": {"deployments": {"serviceTypes": ["ExternalName"]}}}, "serviceTypes"),
+    "deny and warn": ({"policies": {"validationActions": ["Deny", "Warn"]}}, "validationActions"),
     "misspelt quantity": ({"resources": {"limits": {"memory": "256 MB"}}}, "memory"),
 }
 

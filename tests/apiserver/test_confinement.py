@@ -1,0 +1,254 @@
+"""The operator as its own ServiceAccount, under the chart's policy: its whole life goes on, and nothing beyond it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hack.cluster.programs import tools
+from tests.apiserver.api_client import Api
+from tests.apiserver.conftest import Kubectl, KubectlFailed
+from tests.apiserver.operator_process import OperatorProcess
+from tests.apiserver.test_chart import account, await_right, install_values
+from tests.builders import SETTINGS, a_body
+from tests.kube import Kube
+from triton_operator.api.spec import parse
+from triton_operator.resources.build import render
+
+Object = dict[str, Any]
+Change = Callable[[Object], object]
+
+REFUSED = "ValidatingAdmissionPolicy"
+S3: Object = {"s3": {"bucket": "models"}}
+
+
+@pytest.fixture
+def kube(kubeconfig: Path, namespace: str) -> Kube:
+    """As an administrator."""
+    return Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
+
+
+@pytest.fixture
+def user(api: Api, kubectl: Kubectl, namespace: str) -> str:
+    """Return the operator's user name, once its rights and the policy are in force."""
+    name = account(install_values(kubectl, namespace, policies={"confineOperator": True}), namespace)
+    await_right(api, name, ("get", "coordination.k8s.io", "leases", "triton-operator"), namespace)
+    await_right(api, name, ("create", "", "configmaps", ""), namespace)
+    admin = Kube(tools("kubectl") / "kubectl", api.kubeconfig, namespace)
+    admin.wait(lambda: REFUSED in attempt(kubectl, name, plain("probe", namespace)), "the policy is in force")
+    return name
+
+
+def test_the_operator_lives_its_life(
+    api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
+) -> None:
+    """Create, change, scale, hand over and back, mend, cache, suspend, remove: nothing of it is refused."""
+    own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    with OperatorProcess(own, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        _apply(kube)
+        kube.wait(lambda: kube.get("deployment", "digits"), "children are made")
+        _change(kube, replicas=3)
+        kube.wait(lambda: _spec(kube, "deployment").get("replicas") == 3, "it is scaled")
+        kube.patch("service", "digits", {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
+        kube.patch("service", "digits", {"spec": {"type": "NodePort"}})
+        kube.wait(lambda: _spec(kube, "service")["type"] == "ClusterIP", "drift is mended")
+        label = "app.kubernetes.io/managed-by"
+        kube.wait(lambda: label in (kube.get("service", "digits") or {})["metadata"]["labels"], "so are labels")
+        kube.delete("networkpolicy", "digits")
+        kube.wait(lambda: kube.get("networkpolicy", "digits"), "what was deleted is made again")
+        extra = {"name": "foreign", "image": "example.org/foreign:1"}
+        kube.run("patch", "deployment", "digits", "--type=json", "-p",
+                 json.dumps([{"op": "add", "path": "/spec/template/spec/containers/-", "value": extra}]))  # fmt: skip
+        kube.wait(lambda: len(_containers(kube)) == 1, "what somebody added is taken out")
+        _change(kube, autoscaling={"minReplicas": 2, "maxReplicas": 8})
+        kube.wait(lambda: kube.get("horizontalpodautoscaler", "digits"), "the count is handed over")
+        _change(kube, suspend=True)
+        kube.wait(lambda: _spec(kube, "deployment").get("replicas") == 0, "it is suspended")
+        kube.wait(lambda: not kube.get("horizontalpodautoscaler", "digits"), "the autoscaler is removed")
+        _change(kube, suspend=False, autoscaling=None, replicas=2, privacy={"profile": "Open"})
+        kube.wait(lambda: not kube.get("networkpolicy", "digits"), "what is not wanted any more is removed")
+        _change(kube, modelRepository=S3 | {"image": None}, cache={"size": "1Gi"}, privacy={"profile": "Private"})
+        kube.wait(lambda: kube.list("job"), "a cache is filled")
+        (job,) = kube.list("job")
+        complete = {"status": {"conditions": [_true("SuccessCriteriaMet"), _true("Complete")], "succeeded": 1,
+                               "startTime": NOW, "completionTime": NOW}}  # fmt: skip
+        kube.patch("job", job["metadata"]["name"], complete, subresource="status")
+        kube.wait(lambda: _is_filled(kube), "the claim is marked")
+        # Nothing collects garbage here, so a Job whose pods go first stays marked.
+        kube.wait(lambda: all("deletionTimestamp" in job["metadata"] for job in kube.list("job")), "the Job is removed")
+        kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "all is accepted")
+        assert "denied request" not in operator.log.read_text()
+
+
+def test_a_taken_name_is_still_told(
+    api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
+) -> None:
+    """The API server compares versions before it asks a policy."""
+    kube.run("create", "service", "clusterip", "digits", "--tcp=80")
+    own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    with OperatorProcess(own, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        _apply(kube)
+        kube.wait_reason("digits", "NameConflict", kind="Accepted")
+
+
+def plain(name: str, namespace: str) -> Object:
+    """Return somebody's ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
+
+
+def child(kind: str, kube: Kube) -> Object:
+    """Return a child as the operator would make it."""
+    body = a_body(namespace=kube.namespace)
+    body["metadata"]["uid"] = "8d7e7d3c-0000-4000-8000-000000000000"
+    return next(each for each in render(parse(body), SETTINGS) if each["kind"] == kind)
+
+
+def attempt(kubectl: Kubectl, user: str, body: Object, *verb: str) -> str:
+    """What the API server says when the operator writes this, "" when it would let it."""
+    try:
+        kubectl("--as", user, *(verb or ("create",)), "--dry-run=server", "-f", "-", stdin=json.dumps(body))
+    except KubectlFailed as refused:
+        return str(refused)
+    return ""
+
+
+def _pod(body: Object) -> Object:
+    pod: Object = body["spec"]["template"]["spec"]
+    return pod
+
+
+CHANGES: dict[str, tuple[str, Change, str]] = {
+    "without labels": ("ConfigMap", lambda body: body["metadata"].pop("labels"), "belong to a ModelDeployment"),
+    "with the label of another": (
+        "ConfigMap",
+        lambda body: body["metadata"]["labels"].update({"triton-operator.io/model-deployment": "other"}),
+        "belong to a ModelDeployment",
+    ),
+    "with another manager": (
+        "Service",
+        lambda body: body["metadata"]["labels"].update({"app.kubernetes.io/managed-by": "Helm"}),
+        "belong to a ModelDeployment",
+    ),
+    "without an owner": (
+        "Deployment",
+        lambda body: body["metadata"].pop("ownerReferences"),
+        "belong to a ModelDeployment",
+    ),
+    "with an owner of another kind": (
+        "ServiceAccount",
+        lambda body: body["metadata"]["ownerReferences"][0].update(kind="Deployment", apiVersion="apps/v1"),
+        "belong to a ModelDeployment",
+    ),
+    "a policy for all pods": (
+        "NetworkPolicy",
+        lambda body: body["spec"].update(podSelector={}),
+        "only for pods of a ModelDeployment",
+    ),
+    "a folder of the node": (
+        "Deployment",
+        lambda body: _pod(body)["volumes"].append({"name": "node", "hostPath": {"path": "/"}}),
+        "nothing of their node",
+    ),
+    "the network of the node": (
+        "Deployment",
+        lambda body: _pod(body).update(hostNetwork=True, containers=[_without_ports(_pod(body)["containers"][0])]),
+        "nothing of their node",
+    ),
+    "a token": (
+        "Deployment",
+        lambda body: _pod(body).update(automountServiceAccountToken=True),
+        "no ServiceAccount token",
+    ),
+    "privileges": (
+        "Deployment",
+        lambda body: _pod(body)["initContainers"][0].update(securityContext={"privileged": True}),
+        "without privileges",
+    ),
+    "no word about privileges": (
+        "Deployment",
+        lambda body: _pod(body)["containers"][0].pop("securityContext"),
+        "without privileges",
+    ),
+}
+
+
+def _without_ports(container: Object) -> Object:
+    return {name: value for name, value in container.items() if name != "ports"}
+
+
+def test_it_can_make_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:
+    """Each change of a child that is let in makes it one that is not."""
+    for kind in {kind for kind, _, _ in CHANGES.values()}:
+        assert attempt(kubectl, user, child(kind, kube)) == ""
+    for change, (kind, make, words) in CHANGES.items():
+        body = copy.deepcopy(child(kind, kube))
+        make(body)
+        said = attempt(kubectl, user, body)
+        assert REFUSED in said, (change, said)
+        assert words in said, (change, said)
+
+
+def test_it_can_change_and_delete_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:
+    """An object of somebody else is not made its own by a label and an owner either."""
+    for body in (plain("somebody", kube.namespace), child("ConfigMap", kube)):
+        kube.apply(body)
+    ours = child("ConfigMap", kube)
+    theirs = copy.deepcopy(ours) | {"data": {}}
+    theirs["metadata"]["name"] = "somebody"
+    applied = ("apply", "--server-side", "--force-conflicts")
+    assert attempt(kubectl, user, ours, *applied) == ""
+    assert attempt(kubectl, user, ours, "delete") == ""
+    for verb in (applied, ("delete",)):
+        assert "only objects that belong to a ModelDeployment" in attempt(kubectl, user, theirs, *verb), verb
+    kubectl("delete", "--dry-run=server", "-f", "-", stdin=json.dumps(theirs))
+
+
+NOW = "2026-01-02T03:04:05Z"
+
+
+def _true(kind: str) -> Object:
+    return {"type": kind, "status": "True", "lastTransitionTime": NOW, "reason": "CompletionsReached", "message": ""}
+
+
+def _kubeconfig_of(api: Api, kubeconfig: Path, namespace: str, user: str, folder: Path) -> Path:
+    """A kubeconfig with a token of the operator's ServiceAccount."""
+    name = user.rpartition(":")[2]
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    answer = api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": answer["status"]["token"]}
+    file = folder / "operator.kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+def _apply(kube: Kube) -> None:
+    body = a_body(namespace=kube.namespace)
+    kube.apply(body | {"metadata": {"name": "digits"}})
+
+
+def _change(kube: Kube, **spec: Any) -> None:
+    kube.patch("modeldeployment", "digits", {"spec": spec})
+
+
+def _spec(kube: Kube, kind: str) -> Object:
+    spec: Object = (kube.get(kind, "digits") or {})["spec"]
+    return spec
+
+
+def _containers(kube: Kube) -> list[Object]:
+    containers: list[Object] = _spec(kube, "deployment")["template"]["spec"]["containers"]
+    return containers
+
+
+def _is_filled(kube: Kube) -> bool:
+    claims = kube.list("persistentvolumeclaim")
+    return any(claim["metadata"].get("annotations", {}).get("triton-operator.io/filled") == "true" for claim in claims)

@@ -1,0 +1,236 @@
+"""The chart's limits on what ModelDeployments may name, in force on a real API server.
+
+Each limit refuses what is beyond it, by name, and lets in what is within; and each rendering limits one namespace only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.conftest import Kubectl
+from tests.apiserver.specs import MINIMAL, changed, create, deployment
+from tests.apiserver.test_chart import install_values
+
+Object = dict[str, Any]
+OPEN: Object = {"profile": "Open"}
+DIGEST = "@sha256:" + "0" * 64
+
+Try = Callable[..., str]
+"""What the server says to a spec, "" when it takes it."""
+
+
+def images(*names: str) -> list[Object]:
+    """Return specs with each as the models' image, and as the server's."""
+    model = [changed(MINIMAL, "modelRepository.image.reference", name) for name in names]
+    own = [{"models": [{"name": "digits", "modelRepository": {"image": {"reference": name}}}]} for name in names]
+    server = [
+        changed(changed(MINIMAL, "modelRepository", {"pvc": {"claimName": "a"}}), "triton.image", name)
+        for name in names
+    ]
+    return [*model, *own, *server]
+
+
+def fetched(**repository: Any) -> Object:
+    """Return a spec whose models are fetched from there."""
+    return {"modelRepository": repository, "models": [{"name": "digits"}], "privacy": OPEN}
+
+
+def from_s3(endpoint: str | None = None) -> Object:
+    """Return a spec of a bucket."""
+    return fetched(s3={"bucket": "models"} | ({"endpoint": endpoint} if endpoint else {}))
+
+
+def from_http(url: str) -> Object:
+    """Return a spec of an archive."""
+    return fetched(http={"url": url, "sha256": "0" * 64})
+
+
+def with_secret(name: str) -> list[Object]:
+    """Return specs that name a Secret for fetching, for all models or for one, and for pulling."""
+    repository = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": name}}
+    models = [{"name": "digits", "modelRepository": repository}]
+    return [
+        fetched(**repository),
+        {"models": models, "privacy": OPEN},
+        changed(MINIMAL, "imagePullSecrets", [{"name": name}]),
+    ]
+
+
+PLAIN = MINIMAL
+CLAIM = changed(MINIMAL, "modelRepository", {"pvc": {"claimName": "models"}})
+
+# The limit, specs that are within, and specs that are beyond with words of the refusal.
+LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
+    "images": (
+        {"images": ["nvcr.io/nvidia/tritonserver", "registry.example.com:5000", "docker.io/library"]},
+        [
+            CLAIM,
+            *images(
+                "nvcr.io/nvidia/tritonserver:26.11-py3",
+                f"nvcr.io/nvidia/tritonserver{DIGEST}",
+                "registry.example.com:5000/team/models:v1",
+                "library/models",
+            ),
+        ],
+        images(
+            "nvcr.io/nvidia/tritonserver-evil:26.11-py3",
+            "nvcr.io/nvidia",
+            "registry.example.com/team/models:v1",
+            "registry.example.com:50001/team/models:v1",
+            "models:v1",
+            "evil.example.com/nvcr.io/nvidia/tritonserver:26.11-py3",
+        ),
+        "does not allow image ",
+    ),
+    "a registry without a port": (
+        {"images": ["registry.example.com"]},
+        images("registry.example.com/a:v1"),
+        images("registry.example.com:5000/a:v1", "registry.example.com.evil.com/a:v1", "registry.example/com:v1"),
+        "does not allow image ",
+    ),
+    "no images": ({"images": []}, [CLAIM], images("models:v1"), "does not allow image docker.io/models:v1"),
+    "sources": (
+        {"sources": ["Image", "S3"]},
+        [PLAIN, from_s3()],
+        [CLAIM, from_http("https://example.com/a.tar")],
+        "a model repository of the kind ",
+    ),
+    "a source of one model": (
+        {"sources": ["Image"]},
+        [PLAIN],
+        [changed(PLAIN, "models", [{"name": "a"}, {"name": "b", "modelRepository": {"pvc": {"claimName": "c"}}}])],
+        "a model repository of the kind PVC",
+    ),
+    "addresses": (
+        {"addresses": ["https://s3.example.com:9000", "https://models.example.com"]},
+        [PLAIN, from_s3("https://s3.example.com:9000"), from_http("https://models.example.com/v1.tar?key=abc")],
+        [
+            from_s3(),
+            from_s3("https://s3.example.com"),
+            from_s3("https://s3.example.com:90000"),
+            from_http("https://models.example.com.evil.com/v1.tar"),
+            from_http("http://models.example.com/v1.tar"),
+            from_http("https://models.example.com:8443/v1.tar"),
+        ],
+        "does not allow fetching from ",
+    ),
+    "Amazon's S3": (
+        {"addresses": ["https://s3.amazonaws.com"]},
+        [from_s3()],
+        [from_s3("https://s3.eu-central-1.amazonaws.com")],
+        "fetching from https://s3.eu-central-1.amazonaws.com",
+    ),
+    "Secrets": (
+        {"secrets": ["registry", "models-*"]},
+        [PLAIN, *with_secret("registry"), *with_secret("models-reader")],
+        [*with_secret("registry-2"), *with_secret("database"), *with_secret("my-models-reader")],
+        "does not allow Secret ",
+    ),
+    "priority classes": (
+        {"priorityClasses": ["models"]},
+        [PLAIN, changed(PLAIN, "scheduling.priorityClassName", "models")],
+        [changed(PLAIN, "scheduling.priorityClassName", "system-node-critical")],
+        "spec.scheduling.priorityClassName system-node-critical",
+    ),
+    "no runtime class": (
+        {"runtimeClasses": []},
+        [PLAIN, changed(PLAIN, "scheduling.nodeSelector", {"a": "b"})],
+        [changed(PLAIN, "scheduling.runtimeClassName", "nvidia")],
+        "spec.scheduling.runtimeClassName nvidia",
+    ),
+    "types of Services": (
+        {"serviceTypes": ["ClusterIP"]},
+        [PLAIN, changed(PLAIN, "service.type", "ClusterIP")],
+        [changed(PLAIN, "service.type", "NodePort"), changed(PLAIN, "service.type", "LoadBalancer")],
+        "spec.service.type ",
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_what_is_beyond_a_limit_is_refused(api: Api, kubectl: Kubectl, namespace: str, limit: str) -> None:
+    values, within, beyond, words = LIMITS[limit]
+    limit_namespace(kubectl, namespace, **values)
+    _await(lambda: words in attempt(api, namespace, beyond[0]), "the policy is in force")
+    assert {str(spec): attempt(api, namespace, spec) for spec in within} == {str(spec): "" for spec in within}
+    for spec in beyond:
+        assert words in attempt(api, namespace, spec), spec
+
+
+def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespace: str) -> None:
+    """And what a URL carries in its query is not told to whoever reads the message."""
+    limit_namespace(kubectl, namespace, addresses=[], secrets=[], serviceTypes=["ClusterIP"])
+    spec = fetched(http={"url": "https://a.example.com/x?token=abc"}, credentialsSecretRef={"name": "database"})
+    spec["service"] = {"type": "NodePort"}
+    _await(lambda: "database" in attempt(api, namespace, spec), "the policy is in force")
+    said = attempt(api, namespace, spec)
+    assert "abc" not in said
+    for words in ("fetching from https://a.example.com/x", "Secret database", "spec.service.type NodePort"):
+        assert words in said, said
+
+
+def test_an_object_from_before_a_limit_is_judged_when_its_spec_changes(
+    api: Api, kubectl: Kubectl, namespace: str
+) -> None:
+    """It can be labelled and scaled meanwhile, and a status can be written."""
+    create(api, namespace, deployment(changed(PLAIN, "service.type", "NodePort"), "old"))
+    limit_namespace(kubectl, namespace, serviceTypes=["ClusterIP"])
+    beyond = changed(PLAIN, "service.type", "NodePort")
+    _await(lambda: attempt(api, namespace, beyond) != "", "the policy is in force")
+    path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments/old"
+    api.merge(path, {"metadata": {"labels": {"a": "b"}}})
+    api.merge(f"{path}/scale", {"spec": {"replicas": 3}})
+    api.merge(f"{path}/status", {"status": {"replicas": 3}})
+    with pytest.raises(Refused, match=r"spec\.service\.type NodePort"):
+        api.merge(path, {"spec": {"suspend": True}})
+    api.merge(path, {"spec": {"suspend": True, "service": {"type": "ClusterIP"}}})
+
+
+def test_a_secret_needs_the_label(api: Api, kubectl: Kubectl, namespace: str) -> None:
+    """Both Secrets are there; one without a label that is made later cannot be foreseen."""
+    for name, labels in (("reader", {"example.com/for-models": "yes"}), ("database", {"example.com/other": "yes"})):
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
+        api.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
+    limit_namespace(kubectl, namespace, secretLabel="example.com/for-models")
+    words = "does not allow Secret database, because it lacks the label example.com/for-models"
+    _await(lambda: words in attempt(api, namespace, with_secret("database")[0]), "the policy is in force")
+    for spec in with_secret("database"):
+        assert words in attempt(api, namespace, spec)
+    for spec in (PLAIN, *with_secret("reader"), *with_secret("not-there-yet")):
+        assert attempt(api, namespace, spec) == ""
+
+
+def test_another_namespace_is_not_limited(api: Api, kubectl: Kubectl, namespace: str) -> None:
+    """The selector of the values decides."""
+    limit_namespace(kubectl, namespace, sources=[])
+    _await(lambda: attempt(api, namespace, PLAIN) != "", "the policy is in force")
+    assert attempt(api, "default", PLAIN) == ""
+
+
+def limit_namespace(kubectl: Kubectl, namespace: str, **limits: Any) -> None:
+    """Install the chart with these limits, for this namespace alone."""
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    install_values(kubectl, namespace, policies={"deployments": limits, "namespaceSelector": selector})
+
+
+def attempt(api: Api, namespace: str, spec: Object) -> str:
+    """What the server says to a spec, "" when it would take it."""
+    path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments"
+    try:
+        api.create(path, deployment(spec), dryRun="All", fieldValidation="Strict")
+    except Refused as refused:
+        assert refused.code == 403, refused  # noqa: PT017 -- a spec that the schema refuses shows nothing
+        return refused.message
+    return ""
+
+
+def _await(look: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not look():
+        assert time.monotonic() < deadline, f"not within a minute: {what}"
+        time.sleep(0.1)
