@@ -70,6 +70,14 @@ def test_what_this_project_ships(capsys: pytest.CaptureFixture[str]) -> None:
         ("y = ops.prim.NumToTensor(3)", "", ""),
         ("y = ops.quantized.add(x, x, 1., 0)", "", ""),
         ("y = self.fingerprint(x)", "", ""),
+        ("hidden : __torch__.torch.classes.rnn.CellParamsBase = x", "", ""),
+        ("y = ops.quantized.quantized_lstm_dynamic(x, [h], p, True, 1, 0., False, False, False)", "", ""),
+        ("y = __torch__.torchvision.ops.boxes.nms(boxes, scores, 0.5)", "", ""),
+        ("y = __torch__.mine.ops.fast.relu(x)", "", ""),
+        ("y = __torch__.torchaudio.functional.functional.spectrogram(x)", "", ""),
+        ("y = (ops.torchaudio.forced_align(x, t, l, m, 0))[0]", "error", "custom operator torchaudio::forced_align"),
+        ("y = ops.onednn.qlinear_pointwise(x)", "", ""),
+        ("y = ops.prepacked.linear_clamp_run(x, c)", "", ""),
     ],
 )
 def test_lines_of_the_program(
@@ -213,6 +221,21 @@ def test_for_programs(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "message": "has a size that is neither above 0 nor -1",
         "advice": "-1 stands for any size",
     }
+
+
+def test_what_this_torch_registers_is_no_custom_operator(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither its operators nor its classes, by what it says itself."""
+    asked = (
+        "import torch; names = {s.name for s in torch._C._jit_get_all_schemas()}; "
+        "operators = {name.replace('::', '.') for name in names if '::' in name}; "
+        "classes = {str(s.arguments[0].type) for s in torch._C._jit_get_custom_class_schemas() if s.arguments}; "
+        "print(*('ops.' + name for name in operators), *classes, sep='\\n')"
+    )
+    said = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout.split()
+    assert "__torch__.torch.classes.rnn.CellParamsBase" in said
+    lines = "".join(f"    y = {name}(x)\n" for name in said if "from_file" not in name and not name.endswith(".save"))
+    path = write(model / "1" / "model.pt", a_program(CODE + lines))
+    assert tritonctl(capsys, "lint", path) == (0, "", "0 errors, 0 warnings\n")
 
 
 def test_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

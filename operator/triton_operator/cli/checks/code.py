@@ -24,8 +24,67 @@ _PICKLE_START, _PICKLE_OPERATIONS = 1 << 20, 1000
 _MOST_FINDINGS = 100
 """Of one archive; more help nobody."""
 
-_BUILT_IN = frozenset({"aten", "prim", "prims", "quantized", "_quantized", "sparse", "mkldnn", "inductor", "profiler"})
-"""Namespaces of operators that come with torch itself; most of `aten` is written without one."""
+_BUILT_IN = frozenset(
+    [
+        "_c10d_functional",
+        "_c10d_functional_autograd",
+        "_dtensor",
+        "_native",
+        "_native_aot",
+        "_quantized",
+        "_test",
+        "aten",
+        "c10d",
+        "coor",
+        "cuda",
+        "debug_mode_ops",
+        "debugprims",
+        "export",
+        "flex_gemm",
+        "fsdp",
+        "inductor",
+        "inductor_prims",
+        "mkl",
+        "mkldnn",
+        "mkldnn_prepacked",
+        "onednn",
+        "onnx",
+        "prepacked",
+        "prim",
+        "prims",
+        "profiler",
+        "quantization",
+        "quantized",
+        "rngprims",
+        "sparse",
+        "static_runtime",
+        "symm_mem",
+        "xnnpack",
+    ]
+)
+"""Namespaces of operators that come with torch itself; most of `aten` is written without one.
+
+Those of `torch._C._jit_get_all_schemas()` in 2.15, and what 2.5 to 2.14 had beside them for mobile devices.
+"""
+
+_BUILT_IN_CLASSES = frozenset(
+    [
+        "_nnapi",
+        "aten",
+        "backendutils",
+        "c10d",
+        "cuda",
+        "dist_rpc",
+        "mkldnn",
+        "profiler",
+        "profiling",
+        "quantized",
+        "rnn",
+        "sparse",
+        "xnnpack",
+    ]
+)
+"""Namespaces of torch's own `torch.classes`; every dynamically quantized LSTM has `rnn`."""
 
 _TELLING = ("torch.save(", "torch.from_file(", "print(", "torch.device(", "ops.", "torch.classes.")
 """One of them is in every line about which there is something to say."""
@@ -33,7 +92,7 @@ _WRITES = re.compile(r"\b(?:torch\.save|ops\.aten\.save)\(")
 _OPENS = re.compile(r"\b(?:torch\.from_file|ops\.aten\.from_file)\(")
 _PRINTS = re.compile(r"(?<![\w.])print\(")
 _DEVICE = re.compile(r"torch\.device\(\"(cuda[^\"]*)\"\)")
-_OPERATOR = re.compile(r"\bops\.(\w+)\.(\w+)\(")
+_OPERATOR = re.compile(r"(?<![\w.])ops\.(\w+)\.(\w+)\(")
 _CUSTOM_CLASS = re.compile(r"\b__torch__\.torch\.classes\.(\w+)\.(\w+)")
 _CLASS = re.compile(r"^class (\w+)\(Module\):\n", re.MULTILINE)
 _FORWARD, _FORWARD_END = "  def forward(", ") -> "
@@ -120,7 +179,7 @@ def _check_line(line: str, file: str, place: str) -> Iterator[Finding]:
     for operator in _OPERATOR.finditer(line):
         yield from _check_operator(operator[1], operator[2], file, place)
     for found in _CUSTOM_CLASS.finditer(line):
-        if found[1] not in _BUILT_IN:
+        if found[1] not in _BUILT_IN_CLASSES:
             yield error(file, place, f"uses the custom class {found[1]}::{found[2]}", _CUSTOM)
 
 
