@@ -190,6 +190,16 @@ def test_a_model_without_versions(model: Path, capsys: pytest.CaptureFixture[str
     assert "ModelVersionNotFound: /digits has no numbered version folder with a file in it" in outcome.out
 
 
+@pytest.mark.parametrize("name", ["with space", "mödel"])
+def test_a_folder_whose_name_no_model_can_have(model: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Triton hangs with the first, and does not load the second."""
+    folder = model.rename(model.parent / name)
+    for path in (folder, folder.parent):
+        outcome = tritonctl(capsys, "lint", path)
+        assert outcome.code == 1
+        assert f"{name!r} cannot be the name of a model: use letters from A to Z" in outcome.out
+
+
 def test_a_python_model_is_not_asked_for_torchscript(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "words" / "1" / "model.py", b"")
     write(tmp_path / "words" / "1" / "model.pt", b"weights")

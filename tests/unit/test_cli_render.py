@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.tritonctl import tritonctl
+from triton_operator.api.names import MODEL_NAME_LENGTH, MODEL_NAME_PATTERN
 from triton_operator.cli import documents
 from triton_operator.cli.render import CHART_DEFAULTS
 from triton_operator.resources.settings import CatalogueImage
@@ -142,6 +143,23 @@ def test_names_follow_the_rules_of_the_definition() -> None:
     (rule,) = name["x-kubernetes-validations"]
     assert (name["maxLength"], name["pattern"]) == (documents.NAME_LENGTH, documents.NAME_PATTERN)
     assert rule["rule"] == f"!self.matches('{documents.CHILD_SUFFIX}')"
+    model = schema["properties"]["spec"]["properties"]["models"]["items"]["properties"]["name"]
+    assert (model["maxLength"], model["pattern"]) == (MODEL_NAME_LENGTH, MODEL_NAME_PATTERN)
+
+
+@pytest.mark.parametrize("name", ["with space", "mödel", "-dash", "a..b", "a.", "a/b", "a\n", "x" * 64])
+def test_a_name_that_no_model_can_have_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the API server sees it, and by `lint` as by `render`."""
+    path = tmp_path / "a.yaml"
+    path.write_text(yaml.safe_dump(changed(models=[{"name": name}]), allow_unicode=True))
+    rendered = tritonctl(capsys, "render", "-f", path)
+    assert rendered.code == 2
+    assert "spec.models[0].name: " in rendered.err
+    linted = tritonctl(capsys, "lint", path)
+    assert linted.code == 1
+    assert "spec.models[0].name: " in linted.out
 
 
 def test_mistakes_on_standard_input_are_said_to_be_there(

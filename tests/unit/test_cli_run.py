@@ -88,6 +88,20 @@ def test_wrong_usage_is_exit_status_2(
     assert not cache.exists()
 
 
+def test_folders_whose_names_no_model_can_have_are_all_named(
+    capsys: pytest.CaptureFixture[str], cache: Path, tmp_path: Path
+) -> None:
+    """Before Triton would hang with one of them."""
+    for name in ("with space", "fine", "mödel"):
+        (tmp_path / "repository" / name / "1").mkdir(parents=True)
+    outcome = tritonctl(capsys, "run", tmp_path / "repository")
+    assert outcome.code == 2
+    assert "'mödel': use letters" in outcome.err
+    assert "'with space': use letters" in outcome.err
+    assert "fine" not in outcome.err
+    assert not cache.exists()
+
+
 def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """They are named."""
     outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits", "letters"))

@@ -8,6 +8,7 @@ label or a port is spelled once. Selectors of Deployments are immutable: the thr
 from __future__ import annotations
 
 import hashlib
+import re
 
 GROUP = "triton-operator.io"
 VERSION = "v1alpha1"
@@ -48,8 +49,28 @@ PORT_HTTP = 8000
 PORT_GRPC = 8001
 PORT_METRICS = 8002
 
+MODEL_NAME_LENGTH = 63
+MODEL_NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$"
+"""Rules of crds/modeldeployments.yaml for names of models, which is not part of the package; a test keeps them equal.
+
+A name is a folder for Triton and part of a URL for clients, and Triton's Python backend hands it to a shell: one with a
+space hangs server 2.51, one beyond ASCII does not load.
+"""
+
 CONTAINER_PREPARE = "prepare"
 CONTAINER_TRITON = "triton"
+
+
+def wrong_model_name(name: str) -> str:
+    """What is wrong with the name of a model; "" when nothing is."""
+    if len(name) > MODEL_NAME_LENGTH:
+        return f"has {len(name)} characters, and {MODEL_NAME_LENGTH} are allowed"
+    if not re.fullmatch(MODEL_NAME_PATTERN.strip("^$"), name):
+        return (
+            "use letters from A to Z, digits, '-', '_' and single dots; begin with a letter or digit, and do not end "
+            "with a dot"
+        )
+    return ""
 
 
 def child_labels(name: str) -> dict[str, str]:

@@ -134,7 +134,7 @@ def _wanted(path: Path, repository: Path | None, name: str) -> Wanted:
 
 def _folder(path: Path) -> Wanted:
     """All models of a repository, or one model with its steps; their own configurations count."""
-    from triton_operator.api.names import API_VERSION, KIND
+    from triton_operator.api.names import API_VERSION, KIND, wrong_model_name
     from triton_operator.api.spec import parse
     from triton_operator.cli.checks.folder import is_model, models_in
     from triton_operator.local.ensembles import with_steps
@@ -142,6 +142,10 @@ def _folder(path: Path) -> Wanted:
     models = with_steps(path.resolve()) if is_model(path) else [model.resolve() for model in models_in(path)]
     if not models:
         raise Misused(f"{path}: holds no model: no config.pbtxt and no numbered version in it or in its folders")
+    wrong = {model.name: problem for model in models if (problem := wrong_model_name(model.name))}
+    if wrong:
+        told = "; ".join(f"{name!r}: {problem}" for name, problem in wrong.items())
+        raise Misused(f"{path}: {told}; rename the folder, which is the model's name")
     body = {
         "apiVersion": API_VERSION,
         "kind": KIND,

@@ -9,21 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from triton_operator.api.names import wrong_model_name
 from triton_operator.export.errors import ExportError
-
-_LONGEST_NAME = 63
-"""As `models[].name` of a ModelDeployment allows."""
 
 _INDEXED = re.compile(r".+__(\d+)")
 
 
 def check_model_name(name: str) -> None:
     """Refuse what cannot be a folder; raises ExportError."""
-    if not re.fullmatch(r"[A-Za-z0-9](\.?[A-Za-z0-9_-])*", name) or len(name) > _LONGEST_NAME:
-        raise ExportError(
-            f'"{name}" cannot be the name of a model: use at most {_LONGEST_NAME} letters, digits, "_", "-" and single '
-            "dots between them"
-        )
+    if problem := wrong_model_name(name):
+        raise ExportError(f'"{name}" cannot be the name of a model: {problem}')
 
 
 def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: int) -> tuple[str, ...]:

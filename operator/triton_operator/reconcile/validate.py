@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.names import wrong_model_name
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Profile, Spec
 from triton_operator.triton.versions import parse
@@ -18,7 +19,7 @@ from triton_operator.triton.versions import parse
 
 def validate(spec: Spec) -> None:
     """Raise InvalidSpec for the first thing that is wrong."""
-    _make_sure_models_are_named_once(spec)
+    _make_sure_models_have_names_of_their_own(spec)
     for path, repository in _repositories(spec):
         _make_sure_there_is_one_source(path, repository)
         _make_sure_it_may_be_fetched(path, repository, spec)
@@ -58,11 +59,13 @@ def _make_sure_the_cache_has_something_to_keep(spec: Spec) -> None:
         raise InvalidSpec(Reason.INVALID_SPEC, "spec.cache", message)
 
 
-def _make_sure_models_are_named_once(spec: Spec) -> None:
+def _make_sure_models_have_names_of_their_own(spec: Spec) -> None:
     if not spec.models:
         raise InvalidSpec(Reason.INVALID_SPEC, "spec.models", "name at least one model")
     seen: set[str] = set()
     for index, model in enumerate(spec.models):
+        if problem := wrong_model_name(model.name):
+            raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].name", f"{model.name!r}: {problem}")
         if model.name in seen:
             message = f"{model.name} is named twice"
             raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].name", message)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from triton_operator.api.names import wrong_model_name
 from triton_operator.cli.checks.archive import ModelFile, check_model_file
 from triton_operator.cli.checks.config import check_config
 from triton_operator.cli.checks.finding import Finding, error
@@ -35,6 +36,8 @@ def models_in(folder: Path) -> list[Path]:
 def check_folder(folder: Path) -> Iterator[Finding]:
     """Check a model's folder under the name that it has."""
     resolved = folder.resolve()
+    if problem := wrong_model_name(resolved.name):
+        yield error(str(folder), "", f"{resolved.name!r} cannot be the name of a model: {problem}", "rename the folder")
     asked = PreparationModel(resolved.name, resolved.name)
     findings = list(_check_parts(folder))
     yield from findings
