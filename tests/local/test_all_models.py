@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
+from tests.local.callers import CALLERS, ROUNDS, answers, questions
+from tests.local.callers import MODELS as ALL
 from tests.local.session import Serving, User
 from training import MODELS, REPOSITORY
 from training.verify import Report, verify
@@ -39,3 +42,27 @@ def test_all_models_answer_at_the_same_time(everything: Serving) -> None:
         reports = list(pool.map(ask, MODELS))
     assert [report.model for report in reports] == list(MODELS)
     assert [line for report in reports if not report.passed for line in report.lines()] == []
+
+
+def test_a_hundred_callers_get_what_each_gets_alone(everything: Serving) -> None:
+    """On every model of examples/all-models.yaml, over both protocols; numbers may differ in the order of sums only."""
+    asked = questions()
+    alone, found = answers(everything, asked)
+    assert {question.model for question in asked} == set(ALL)
+    assert len(found) == CALLERS
+    wrong = [
+        f"{question.model}, {output}: {values.tolist()} alone, {given[output].tolist()} among others"
+        for question, own, each in zip(asked, alone, found, strict=True)
+        for given in each
+        for output, values in own.items()
+        if not _same(values, given[output])
+    ]
+    assert wrong == []
+    assert [len(each) for each in found] == [ROUNDS] * CALLERS
+    print(f"{CALLERS} callers of {len(ALL)} models: {CALLERS * ROUNDS} answers as alone")
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-4, atol=1e-4))
