@@ -101,8 +101,7 @@ def _compare(
 ) -> Agreement:
     """The module with its compiled form, and with what a server makes of the file."""
     furthest = compare(asked, compiled, contract)
-    names = tuple(each.name for each in asked.signature.outputs)
-    furthest = max(furthest, compare_served(file, module, asked.questions, names, contract.tolerance))
+    furthest = max(furthest, compare_served(file, module, asked, contract.tolerance))
     return Agreement(asked.signature, furthest, asked.questions)
 
 
