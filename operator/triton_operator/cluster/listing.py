@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from triton_operator.cluster.client import understood
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,7 +49,7 @@ async def list_all(
     query = {"limit": str(PAGE), **(selector or {})}
     while True:
         answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query)
-        page = _decode_list(answer)
+        page = understood(_decode_list, answer)
         items += page.items
         if not page.metadata.proceed:
             return Listing(items, page.metadata.resource_version)

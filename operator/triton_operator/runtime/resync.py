@@ -61,16 +61,20 @@ class Resync:
         """Return once a list has succeeded: ModelDeployments are defined and the API server answers."""
         while True:
             self.last_turn = self._clock()
+            reached = self._intake.reached
             try:
                 listing = await list_all(self._client, MODEL_DEPLOYMENTS, self._namespace)
             except ClusterError as error:
                 await self._pause(self._explain(error))
+            except Exception:
+                log.exception("listing ModelDeployments failed; trying again")
+                await self._pause(self._backoff.next())
             else:
-                self._take(listing)
+                self._take(listing, reached)
                 return
 
-    def _take(self, listing: Listing) -> None:
-        self._intake.listed(listing.items, int(listing.version))
+    def _take(self, listing: Listing, reached: int) -> None:
+        self._intake.listed(listing.items, int(listing.version), reached=reached)
         self._wake_all()
         self._backoff.reset()
         self.synced.set()
