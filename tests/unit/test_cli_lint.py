@@ -203,7 +203,7 @@ def test_a_folder_whose_name_no_model_can_have(model: Path, name: str, capsys: p
 def test_a_python_model_is_not_asked_for_torchscript(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "words" / "1" / "model.py", b"")
     write(tmp_path / "words" / "1" / "model.pt", b"weights")
-    write(tmp_path / "words" / "config.pbtxt", b'backend: "python" input { name: "x" } output { name: "y" }')
+    write(tmp_path / "words" / "config.pbtxt", b'backend: "python" input { name: "x" data_type: TYPE_FP32 dims: 1 }')
     assert tritonctl(capsys, "lint", tmp_path).code == 0
 
 

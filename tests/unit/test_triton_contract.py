@@ -9,7 +9,8 @@ from tritonclient.grpc import model_config_pb2
 
 from tests.archives import SIGNATURE
 from triton_operator.triton.config_text import Identifier, Message, parse
-from triton_operator.triton.contract import DATA_TYPES, merge
+from triton_operator.triton.config_values import DATA_TYPES
+from triton_operator.triton.contract import merge
 from triton_operator.triton.model_config import ConfigError
 from triton_operator.triton.signature import TORCHSCRIPT_TYPES, Signature, Tensor
 

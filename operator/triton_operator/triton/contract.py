@@ -10,15 +10,10 @@ import re
 from typing import NamedTuple
 
 from triton_operator.triton.config_text import Identifier, Message, Value
+from triton_operator.triton.config_values import DATA_TYPES
 from triton_operator.triton.filled import filled_inputs, kept_outputs
 from triton_operator.triton.model_config import ConfigError
 from triton_operator.triton.signature import ANY, Signature, Tensor, shown_tensor
-
-DATA_TYPES = (
-    *("INVALID", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"),
-    *("FP16", "FP32", "FP64", "STRING", "BF16"),
-)
-"""Names of `inference.DataType` by number, without `TYPE_`; a config may say either."""
 
 _INDEXED = re.compile(r".+__\d+")
 

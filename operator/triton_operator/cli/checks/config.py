@@ -13,8 +13,10 @@ from triton_operator.cli.checks.archive import ModelFile
 from triton_operator.cli.checks.code import Argument
 from triton_operator.cli.checks.finding import Finding, error, warning
 from triton_operator.triton.config_file import read_config_text
+from triton_operator.triton.config_rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config_text import ConfigTextError, Message, parse
-from triton_operator.triton.contract import DATA_TYPES, merge
+from triton_operator.triton.config_values import data_type_in
+from triton_operator.triton.contract import merge
 from triton_operator.triton.filled import filled_inputs
 from triton_operator.triton.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
 from triton_operator.triton.signature import TORCHSCRIPT_TYPES
@@ -47,7 +49,8 @@ def check_config(text: str, shown: str, model: ModelFile | None = None) -> Itera
     except ConfigError as problem:
         yield error(shown, "", str(problem))
         return
-    yield from _check_sizes(message, shown)
+    yield from _check_rules(message, config, shown, model)
+    yield from _check_advisable(message, shown)
     if config.is_torchscript:
         yield from _check_torchscript(message, config, shown, model)
 
@@ -65,11 +68,22 @@ def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
         yield error(shown, place, f"Triton refuses it: {' '.join(message.split())}")
 
 
-def _check_sizes(message: Message, shown: str) -> Iterator[Finding]:
+def _check_rules(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
+    """What Triton itself would refuse of the configuration that it gets, which the signature has completed."""
+    is_whole = model is not None or not config.may_have_signature
+    if model is not None and model.signature is not None:
+        try:
+            message = merge(message, model.signature)
+        except ConfigError:
+            is_whole = False  # It is said where the two are compared.
+    for problem in check_rules(message, is_whole=is_whole):
+        yield error(shown, problem.path, problem.message, problem.advice)
+    for problem in unknown_in_warmup(message):
+        yield warning(shown, problem.path, problem.message, problem.advice)
+
+
+def _check_advisable(message: Message, shown: str) -> Iterator[Finding]:
     tensors = list(_tensors(message))
-    for field, tensor in tensors:
-        if any(size == 0 or size < -1 for size in _sizes(tensor)):
-            yield error(shown, f"{field}.dims", "has a size that is neither above 0 nor -1", "-1 stands for any size")
     batched = message.get("max_batch_size", [0])[-1] not in {0, None}
     if batched and tensors and all(_sizes(tensor)[:1] == [-1] and len(_sizes(tensor)) > 1 for _, tensor in tensors):
         yield warning(
@@ -94,7 +108,7 @@ def _compiles_nothing(message: Message) -> bool:
 
 def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
     for field, tensor in _tensors(message):
-        data_type = _data_type(tensor)
+        data_type = data_type_in(tensor)
         if data_type and data_type not in TORCHSCRIPT_TYPES:
             advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
             yield error(shown, f"{field}.data_type", f"TYPE_{data_type} is none that TorchScript has in Triton", advice)
@@ -143,10 +157,3 @@ def _tensors(message: Message) -> Iterator[tuple[str, Message]]:
 
 def _sizes(tensor: Message) -> list[int]:
     return [size for size in tensor.get("dims", []) if isinstance(size, int)]
-
-
-def _data_type(tensor: Message) -> str:
-    value = tensor.get("data_type", [""])[-1]
-    if isinstance(value, int):
-        return DATA_TYPES[value] if 0 <= value < len(DATA_TYPES) else str(value)
-    return value.removeprefix("TYPE_") if isinstance(value, str) else ""

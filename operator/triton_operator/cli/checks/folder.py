@@ -6,16 +6,20 @@ Enters: a path. Leaves: Findings.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from triton_operator.api.names import wrong_model_name
 from triton_operator.cli.checks.archive import ModelFile, check_model_file
 from triton_operator.cli.checks.config import check_config
+from triton_operator.cli.checks.data_files import check_data_files
 from triton_operator.cli.checks.finding import Finding, error
+from triton_operator.cli.checks.steps import check_steps_of
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import check_model, is_version
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.config_file import read_config_text
+from triton_operator.triton.config_text import parse
 from triton_operator.triton.model_config import CONFIG_NAME, ConfigError, read_config
 from triton_operator.triton.preparation import PreparationModel
 
@@ -39,7 +43,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
     if problem := wrong_model_name(resolved.name):
         yield error(str(folder), "", f"{resolved.name!r} cannot be the name of a model: {problem}", "rename the folder")
     asked = PreparationModel(resolved.name, resolved.name)
-    findings = list(_check_parts(folder))
+    findings = [*_check_parts(folder), *check_steps_of(folder)]
     yield from findings
     try:
         check_model(Repository(resolved.parent, "/"), asked)
@@ -61,6 +65,8 @@ def _check_parts(folder: Path) -> Iterator[Finding]:
             yield from model.findings
     if text is not None:
         yield from check_config(text, str(folder / CONFIG_NAME), model)
+        with suppress(ValueError):  # A text that cannot be parsed was reported above.
+            yield from check_data_files(folder, parse(text), str(folder / CONFIG_NAME))
 
 
 def _read_config(path: Path) -> Generator[Finding, None, str | None]:
