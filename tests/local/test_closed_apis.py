@@ -81,7 +81,7 @@ def ports() -> Iterator[Ports]:
         assert len(rest) == len(words) - 2
         for flag in ("--http-restricted-api", "--grpc-restricted-protocol"):
             rest += [f"{flag}={closed}", f"{flag}=logging:control=key"]
-        with started(rest, variables(deployment.spec, place, os.environ), chosen.http, lambda _: None) as server:
+        with started(rest, variables(deployment.spec, place, os.environ), chosen, lambda _: None) as server:
             server.wait_ready(120)
             yield chosen
 

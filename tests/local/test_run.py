@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import warnings
@@ -111,6 +112,18 @@ def test_a_terminal_ends_it_by_a_key_and_by_being_closed(user: User, end: Callab
         end(terminal)
     assert left_over(run) == []
     assert user.cache / "runs" / run not in user.runs()
+
+
+def test_an_idle_connection_does_not_hold_up_the_end(user: User) -> None:
+    """Triton alone waits 30 s for each; what is asked over another one is answered first."""
+    with user.serving(MODELS / "linear_regression") as serving:
+        host, _, port = serving.http.rpartition(":")
+        with socket.create_connection((host, int(port))) as idle:
+            idle.sendall(b"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+            code, _ = serving.end(signal.SIGINT)
+            assert idle.recv(1) == b"", "the connection was closed, and not the server killed around it"
+    assert code == 0
 
 
 def test_an_interrupted_first_start_leaves_no_half_environment(user: User, tmp_path: Path) -> None:

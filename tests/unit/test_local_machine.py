@@ -184,6 +184,21 @@ def test_the_same_port_twice_is_refused() -> None:
         choose_ports(9000, 9000)
 
 
+def test_each_port_can_be_asked_for() -> None:
+    """And none of them twice."""
+    wanted = choose_ports()
+    assert choose_ports(*wanted) == wanted
+    assert choose_ports(metrics=wanted.metrics).metrics == wanted.metrics
+    with pytest.raises(Unsuited, match="--grpc-port and --metrics-port are both 9000"):
+        choose_ports(grpc=9000, metrics=9000)
+    with socket.socket() as listener:
+        listener.bind((ADDRESS, 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        with pytest.raises(Unsuited, match=f"--metrics-port={taken}: another program listens there"):
+            choose_ports(metrics=taken)
+
+
 def test_chosen_ports_differ_and_are_free_also_where_the_usual_ones_are_taken() -> None:
     """8000 held by somebody, and asked for by nobody."""
     held = socket.socket()

@@ -181,7 +181,7 @@ def test_the_flags_are_the_pods_but_for_places_and_ports(tmp_path: Path) -> None
     here = command(described.spec, a_place(tmp_path), laid)
     template = build_pod_template(described, Parts(ServerImage("image", RELEASE), "", "config", []))
     pod = template["spec"]["containers"][0]["args"]
-    added = ["--backend-directory", "--cache-directory", "--backend-config"]
+    added = ["--backend-directory", "--cache-directory", "--backend-config", "--id"]
     assert [word.partition("=")[0] for word in here] == [word.partition("=")[0] for word in pod] + added
     assert here[0] == "tritonserver"
     differs = {ours.partition("=")[0] for ours, theirs in zip(here, pod, strict=False) if ours != theirs}

@@ -18,7 +18,8 @@ from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.output import say
 
 if TYPE_CHECKING:
-    from triton_operator.api.spec import ModelDeployment
+    from triton_operator.api.spec import ModelDeployment, Spec
+    from triton_operator.local.environment import Environment
     from triton_operator.local.models import Laid
     from triton_operator.local.ports import Ports
     from triton_operator.local.server import Server
@@ -34,6 +35,8 @@ on x86-64 and a Python 3.11 or 3.12. Ctrl-C ends the server and leaves nothing b
 """
 REPOSITORY = "model_repository"
 INTERRUPTED = 130
+_STARTS = 3
+"""Of Triton, where ports are lost."""
 _NAMED = 3
 """Models whose names are said; of more the number is."""
 
@@ -60,6 +63,9 @@ def run(
     grpc_port: Annotated[
         int, typer.Option("--grpc-port", min=0, max=65535, help="Port for gRPC; 8001 if it is free by default.")
     ] = 0,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", min=0, max=65535, help="Port for metrics; 8002 if it is free by default.")
+    ] = 0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log from its start.")] = False,
 ) -> None:
     """Serve models on this machine: the real Triton on the CPU, with the operator's own configuration and flags.
@@ -70,7 +76,7 @@ def run(
 
     try:
         with _interruptible():
-            _serve(_wanted(path, repository, name), http_port, grpc_port, verbose=verbose)
+            _serve(_wanted(path, repository, name), (http_port, grpc_port, metrics_port), verbose=verbose)
     except Unsuited as error:
         raise Misused(str(error)) from error
     except LocalError as error:
@@ -81,41 +87,65 @@ def run(
         raise Failed(f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _serve(wanted: Wanted, http_port: int, grpc_port: int, *, verbose: bool) -> None:
+def _serve(wanted: Wanted, asked: tuple[int, int, int], *, verbose: bool) -> None:
     """Check everything that is quickly checked, then make what is missing, then serve."""
     import os
 
     from triton_operator.cli.steps import step
-    from triton_operator.local.command import Place, command, variables
     from triton_operator.local.environment import ensure, link_backends, plan_environment
     from triton_operator.local.folders import cache_folder, run_folder
     from triton_operator.local.models import adapt, lay_out_models
     from triton_operator.local.ports import choose_ports
-    from triton_operator.local.server import started
-    from triton_operator.resources.probes import startup_seconds
 
     deployment, notes = adapt(wanted.deployment)
     _say(*notes)
     cache = cache_folder(os.environ, Path.home())
     planned = plan_environment(cache)
-    ports = choose_ports(http_port, grpc_port)
+    choose_ports(*asked)
     with run_folder(cache) as folder:
         laid = lay_out_models(deployment, wanted.folder, folder, cache)
-        place = Place(ensure(planned, step), folder, ports)
-        link_backends(place.environment, folder / "backends")
-        asked = command(deployment.spec, place, laid)
-        with started(asked, variables(deployment.spec, place, os.environ), ports.http, _say) as server:
-            with step(f"Starting Triton with {_counted([model.name for model in laid.models])}"):
-                if verbose:
-                    server.tell()
-                server.wait_ready(startup_seconds(deployment.spec))
-            _announce(laid, ports, folder)
-            _until_interrupted(server)
+        environment = ensure(planned, step)
+        link_backends(environment, folder / "backends")
+        with _started(deployment.spec, environment, folder, laid, asked, verbose=verbose) as (server, ports):
+            _serve_until_interrupted(server, laid, ports, folder)
 
 
-def _until_interrupted(server: Server) -> None:
-    """A server that is ended by its user did what it was asked."""
+@contextmanager
+def _started(
+    spec: Spec, environment: Environment, folder: Path, laid: Laid, asked: tuple[int, int, int], *, verbose: bool
+) -> Iterator[tuple[Server, Ports]]:
+    """A server that is ready; with other ports where one that nobody asked for is lost while it starts."""
+    import os
+
+    from triton_operator.cli.steps import step
+    from triton_operator.local.command import Place, command, variables
+    from triton_operator.local.errors import PortTaken
+    from triton_operator.local.ports import choose_ports
+    from triton_operator.local.server import started
+    from triton_operator.resources.probes import startup_seconds
+
+    for left in reversed(range(_STARTS)):
+        ports = choose_ports(*asked)
+        place = Place(environment, folder, ports)
+        with started(command(spec, place, laid), variables(spec, place, os.environ), ports, _say) as server:
+            try:
+                with step(f"Starting Triton with {_counted([model.name for model in laid.models])}"):
+                    if verbose:
+                        server.tell()
+                    server.wait_ready(startup_seconds(spec))
+            except PortTaken as lost:
+                if not left or lost.port in asked:
+                    raise
+                _say(f"another program took port {lost.port} meanwhile; starting again with another one")
+                continue
+            yield server, ports
+            return
+
+
+def _serve_until_interrupted(server: Server, laid: Laid, ports: Ports, folder: Path) -> None:
+    """A server that is ended by its user did what it was asked, also where that comes with the first words of it."""
     try:
+        _announce(laid, ports, folder)
         server.serve()
     except KeyboardInterrupt:
         with suppress(OSError):  # Its terminal may be gone.

@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 
 def command(spec: Spec, place: Place, laid: Laid) -> list[str]:
-    """`tritonserver` with the operator's flags, listening on loopback."""
+    """`tritonserver` with the operator's flags, listening on loopback, with its folder's name as its id."""
     here = {
         "model-repository": str(laid.tree),
         "http-address": ADDRESS,
@@ -49,6 +49,8 @@ def command(spec: Spec, place: Place, laid: Laid) -> list[str]:
         f"--cache-directory={place.environment.caches}",
         f"--backend-config=python,shm-region-prefix-name={region_prefix(place.folder)}",
     ]
+    if not any(argument.startswith("--id=") for argument in spec.triton.extra_args):
+        own.append(f"--id={place.folder.name}")
     return ["tritonserver", *arguments, *spec.triton.extra_args, *own]
 
 

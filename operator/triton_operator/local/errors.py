@@ -7,5 +7,13 @@ class LocalError(Exception):
     """Any of them; as it stands, the models or the server were tried and do not work."""
 
 
+class PortTaken(LocalError):
+    """Another program has taken a port since it was chosen."""
+
+    def __init__(self, message: str, port: int) -> None:
+        super().__init__(message)
+        self.port = port
+
+
 class Unsuited(LocalError):
     """This machine, or what was asked of it, does not fit; nothing was changed or started."""

@@ -1,10 +1,12 @@
 """Ports on loopback for one server: the usual ones where they are free.
 
-Enters: what the user asked for. Leaves: three different ports that nobody listened on a moment ago.
+Enters: what the user asked for. Leaves: three different ports that nobody listened on a moment ago. Somebody may
+take one before the server does, which `server` then tells by PortTaken.
 """
 
 from __future__ import annotations
 
+import itertools
 import socket
 from typing import NamedTuple
 
@@ -22,16 +24,18 @@ class Ports(NamedTuple):
     metrics: int
 
 
-def choose_ports(http: int = 0, grpc: int = 0) -> Ports:
+def choose_ports(http: int = 0, grpc: int = 0, metrics: int = 0) -> Ports:
     """Ports that are free; 0 leaves the choice. Raises Unsuited when one that was asked for is taken."""
-    if http and http == grpc:
-        raise Unsuited(f"--http-port and --grpc-port are both {http}; give two different ones")
-    for option, port in (("--http-port", http), ("--grpc-port", grpc)):
+    asked = {"--http-port": http, "--grpc-port": grpc, "--metrics-port": metrics}
+    for (one, port), (other, same) in itertools.combinations(asked.items(), 2):
+        if port and port == same:
+            raise Unsuited(f"{one} and {other} are both {port}; give two different ones")
+    for option, port in asked.items():
         if port and not is_free(port):
             raise Unsuited(f"{option}={port}: another program listens there; give another one, or none")
-    first = http or _free(PORT_HTTP, {grpc})
-    second = grpc or _free(PORT_GRPC, {first})
-    return Ports(first, second, _free(PORT_METRICS, {first, second}))
+    first = http or _free(PORT_HTTP, {grpc, metrics})
+    second = grpc or _free(PORT_GRPC, {first, metrics})
+    return Ports(first, second, metrics or _free(PORT_METRICS, {first, second}))
 
 
 def is_free(port: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,13 +20,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from triton_operator.local.environment import PARTS
-from triton_operator.local.errors import LocalError
-from triton_operator.local.ports import ADDRESS
+from triton_operator.local.errors import LocalError, PortTaken
+from triton_operator.local.idle_connections import child, close_idle
+from triton_operator.local.ports import ADDRESS, Ports
 from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS
 from triton_operator.triton.server_log import ALL_FAILED, LoadFailure, last_lines, read_server
 
 _PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
 _KEPT_LINES = 200
+_TAKEN = re.compile(r"Socket '\S+:(\d+)' already in use")
+"""Triton's words about each of its listeners (server, `src/http_server.cc`, `src/grpc/grpc_server.cc`)."""
 _LEASH = "LEASH_DESCRIPTOR"
 """Of `cpu_server/entrypoint.py`."""
 
@@ -33,9 +38,10 @@ _LEASH = "LEASH_DESCRIPTOR"
 class Server:
     """A started server; use it through `started`."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, say: Callable[[str], None]) -> None:
+    def __init__(self, process: subprocess.Popen[str], name: str, ports: Ports, say: Callable[[str], None]) -> None:
         self._process = process
-        self._port = port
+        self._name = name
+        self._ports = ports
         self._say = say
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._is_told = threading.Event()
@@ -76,8 +82,8 @@ class Server:
         try:
             if self._process.poll() is None:
                 self._process.terminate()
-                self._process.wait(EXIT_TIMEOUT_SECONDS + 5)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                self._wait_for_requests(EXIT_TIMEOUT_SECONDS + 5)
+        except KeyboardInterrupt:
             pass
         finally:
             with suppress(ProcessLookupError):
@@ -85,15 +91,22 @@ class Server:
             self._process.wait()
             self._reader.join(1)
 
+    def _wait_for_requests(self, seconds: float) -> None:
+        """Wait for the end, but for no connection over which nothing is asked: Triton waits for these, too."""
+        end = time.monotonic() + seconds
+        while self._process.poll() is None and time.monotonic() < end:
+            server = child(self.pid)
+            if server is not None:
+                close_idle(server, self._ports.http)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LOOK_SECONDS)
+
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection(ADDRESS, self._port, timeout=5)
-        try:
-            connection.request("GET", "/v2/health/ready")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        """Whether it is this server that answers at all its ports: another program may have taken one meanwhile."""
+        ready = (
+            _get(self._ports.http, "/v2/health/ready") is not None and _get(self._ports.metrics, "/metrics") is not None
+        )
+        return ready and self._name.encode() in (_get(self._ports.http, "/v2") or b"")
 
     def _ended(self, what: str) -> LocalError:
         self._reader.join(5)
@@ -102,7 +115,9 @@ class Server:
         if all(failure == ALL_FAILED for failure in failures):
             told.append(self._last_lines() or "no word")
         code = self._process.returncode
-        return LocalError("\n  ".join([f"{what} (exit code {code}):" if len(told) > 1 else f"{what}:", *told]))
+        message = "\n  ".join([f"{what} (exit code {code}):" if len(told) > 1 else f"{what}:", *told])
+        taken = _TAKEN.search(message)
+        return PortTaken(message, int(taken[1])) if taken else LocalError(message)
 
     def _last_lines(self) -> str:
         return last_lines("\n".join(self._lines))
@@ -117,9 +132,9 @@ class Server:
 
 @contextmanager
 def started(
-    command: Sequence[str], variables: Mapping[str, str], port: int, say: Callable[[str], None]
+    command: Sequence[str], variables: Mapping[str, str], ports: Ports, say: Callable[[str], None]
 ) -> Iterator[Server]:
-    """Start the server, which answers HTTP at `port`, and end it with the block; `say` gets its log once it serves."""
+    """Start the server, which listens at `ports`, and end it with the block; `say` gets its log once it serves."""
     held, leash = os.pipe()
     entrypoint = [sys.executable, "-I", "-S", str(PARTS / "entrypoint.py")]
     process = subprocess.Popen(
@@ -134,7 +149,8 @@ def started(
         start_new_session=True,
     )
     os.close(held)
-    server = Server(process, port, say)
+    name = next((word.removeprefix("--id=") for word in reversed(command) if word.startswith("--id=")), "")
+    server = Server(process, name, ports, say)
     try:
         yield server
     finally:
@@ -142,6 +158,20 @@ def started(
         os.close(leash)
         if process.stdout:
             process.stdout.close()
+
+
+def _get(port: int, path: str) -> bytes | None:
+    """What is answered there, None when it is not well."""
+    connection = http.client.HTTPConnection(ADDRESS, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        content = answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return content if answer.status == http.client.OK else None
 
 
 def _about(failure: object) -> str:
