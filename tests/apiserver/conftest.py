@@ -5,6 +5,7 @@
 `kubectl`        runs kubectl as that administrator
 `namespace`      a new namespace of the test's own; nothing deletes it, because all data goes with the session's folder
 `api`            plain HTTP to the server, for what kubectl words differently
+`unbounded`      while a test has it, `scheduling.affinity` takes anything, as it did in an older definition
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import json
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import yaml
 
 from hack.cluster.controlplane import ControlPlane
 from hack.cluster.programs import CONTROL_PLANE, tools
 from tests.apiserver.api_client import Api
+from tests.builders import a_body
 from tests.programs import build_before_tests
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 
 CRD = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
 
@@ -57,17 +61,10 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Run kubectl against a server that knows ModelDeployments."""
     install = _kubectl(control_plane, "before")
     install("apply", "--server-side", "--filename", str(CRD))
-    deadline = time.monotonic() + 60
-    # Asked over and over, because `kubectl wait` fails while there is no list of conditions yet.
-    while not _is_established(json.loads(install("get", "--output=json", "--filename", str(CRD)))):
-        assert time.monotonic() < deadline, "the definition of ModelDeployments is not established within 60 s"
-        time.sleep(0.1)
+    # By path, because waiting for a condition fails while there is no list of conditions yet.
+    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+    install("wait", f"--for={established}", "--timeout=60s", "--filename", str(CRD))
     return _kubectl(control_plane, "after")
-
-
-def _is_established(definition: dict[str, Any]) -> bool:
-    conditions = (definition.get("status") or {}).get("conditions") or ()
-    return any((found["type"], found["status"]) == ("Established", "True") for found in conditions)
 
 
 def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:
@@ -103,3 +100,32 @@ def namespace(api: Api) -> str:
     name = f"test-{uuid.uuid4().hex[:8]}"
     api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
+
+
+@pytest.fixture
+def unbounded(kubectl: Kubectl, api: Api, namespace: str) -> Iterator[None]:
+    """Let `scheduling.affinity` take anything for a while."""
+    definition = yaml.safe_load(CRD.read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    scheduling = schema["properties"]["scheduling"]["properties"]
+    scheduling["affinity"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    kubectl("apply", "--server-side", "--filename", "-", stdin=json.dumps(definition))
+    _until(lambda: _takes_anything(api, namespace))
+    yield
+    kubectl("apply", "--server-side", "--filename", str(CRD))
+    _until(lambda: not _takes_anything(api, namespace))
+
+
+def _takes_anything(api: Api, namespace: str) -> bool:
+    """Whether the server knows the definition without bounds by now."""
+    body = a_body("probe", namespace, scheduling={"affinity": {"anything": {}}})
+    body["metadata"] = {"name": "probe", "namespace": namespace}
+    stored: dict[str, Any] = api.create(MODEL_DEPLOYMENTS.path(namespace), body, dryRun="All")
+    return bool(stored["spec"]["scheduling"]["affinity"])
+
+
+def _until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not look():
+        assert time.monotonic() < deadline, "the definition is not in use yet"
+        time.sleep(0.1)

@@ -32,9 +32,11 @@ async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[Namespace]:
         yield found
 
 
+@pytest.mark.usefixtures("unbounded")
 async def test_a_typing_mistake_in_a_field_that_is_handed_through_is_the_user_s(
     operator: OperatorProcess, world: Namespace
 ) -> None:
+    """An older definition lets it in."""
     await world.create(1, scheduling={"affinity": TYPO})
     await world.until(_accepted("InvalidSpec"), "the mistake is reported", LATE)
     message = _condition(await world.deployments(), "Accepted")["message"]
