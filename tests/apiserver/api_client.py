@@ -55,6 +55,10 @@ class Api:
         """GET an object or a list."""
         return self._ask("GET", path, None, query)
 
+    def get_bytes(self, path: str) -> bytes:
+        """GET what Python's decoder cannot read."""
+        return self._send("GET", path, None, {}, "application/json")
+
     def merge(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """PATCH with a JSON merge patch."""
         return self._ask("PATCH", path, body, query, "application/merge-patch+json")
@@ -64,6 +68,10 @@ class Api:
         query |= {"fieldManager": manager, "force": "true"}
         return self._ask("PATCH", path, body, query, "application/apply-patch+yaml")
 
+    def create_from(self, path: str, content: bytes, **query: str) -> bytes:
+        """POST what Python's encoder cannot write; the answer as it comes."""
+        return self._send("POST", path, content, query, "application/json")
+
     def _ask(
         self,
         verb: str,
@@ -72,16 +80,20 @@ class Api:
         query: dict[str, str],
         content_type: str = "application/json",
     ) -> dict[str, Any]:
+        content = None if body is None else json.dumps(body).encode()
+        answer: dict[str, Any] = json.loads(self._send(verb, path, content, query, content_type))
+        return answer
+
+    def _send(self, verb: str, path: str, content: bytes | None, query: dict[str, str], content_type: str) -> bytes:
         connection = http.client.HTTPSConnection(self._host, context=self._tls, timeout=30)
         try:
-            content = None if body is None else json.dumps(body)
             connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", content, {"Content-Type": content_type})
             response = connection.getresponse()
-            answer: dict[str, Any] = json.loads(response.read())
+            answer = response.read()
         finally:
             connection.close()
         if response.status >= http.HTTPStatus.BAD_REQUEST:
-            raise Refused(answer)
+            raise Refused(json.loads(answer))
         return answer
 
 

@@ -23,6 +23,7 @@ COUNT = 500
 REST_SECONDS = 30.0
 """More than two resyncs."""
 ROUNDS = 20
+LARGE_COUNT = 50
 
 
 @pytest.mark.timeout(900)
@@ -80,3 +81,25 @@ async def _until_idle(operator: OperatorProcess) -> None:
             if now - before < 0.03:
                 return
             before = now
+
+
+@pytest.mark.timeout(900)
+async def bench_large_objects(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
+    """Specs of 100 KB, near the largest that are read; what they leave, and the most that they take on their way."""
+    parameters = {f"p{number}": "x" * 4096 for number in range(24)}
+    tensor = {"name": "x", "dataType": "FP32", "dims": [1]}
+    config = {"inputs": [tensor], "outputs": [{**tensor, "name": "y"}], "parameters": parameters}
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        async with Namespace(kubeconfig, namespace) as world:
+            idle = operator.resident_megabytes()
+            await world.create(LARGE_COUNT, models=[{"name": "digits", "config": config}])
+            await until_written(operator, LARGE_COUNT)
+        await _until_idle(operator)
+        costs.add("memory of the operator alone", idle, "MB")
+        costs.add("memory for 50 objects of 100 KB", operator.resident_megabytes() - idle, "MB")
+        operator.kill()
+        operator.start()
+        operator.wait_ready()
+        await _until_idle(operator)
+        costs.add("memory for 50 objects of 100 KB, peak of a start", operator.most_megabytes() - idle, "MB")

@@ -71,6 +71,10 @@ class OperatorProcess:
                 self._command, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": source}
             )
 
+    def is_healthy(self) -> bool:
+        """What its liveness probe gets."""
+        return bool(self._get("/healthz"))
+
     def wait_ready(self) -> None:
         """Return when its caches are filled."""
         deadline = time.monotonic() + _START_SECONDS
@@ -105,6 +109,11 @@ class OperatorProcess:
         """RSS."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def most_megabytes(self) -> float:
+        """RSS at its largest so far."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) / 1024
 
     def writes(self) -> Tally[str]:
         """Successful writes so far by kind, the Lease left out."""

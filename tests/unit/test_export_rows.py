@@ -13,8 +13,7 @@ from torch.nn import functional
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.exporter import deprecation_known
 from triton_operator.export.folder import Place
-from triton_operator.export.request import Request
-from triton_operator.export.source import run
+from triton_operator.export.source import Request, run
 from triton_operator.triton.signature import Tensor
 
 ROWS = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 7

@@ -15,7 +15,8 @@ from triton_operator.runtime import framework
 from triton_operator.runtime.logs import BURST, WINDOW, JsonFormatter, RepetitionFilter, current_key
 from triton_operator.runtime.options import parse
 from triton_operator.runtime.restarts import HEALTHY, run_anew
-from triton_operator.runtime.vital_signs import GRACE, VitalSigns
+from triton_operator.runtime.vital_signs import GRACE, STALE, VitalSigns
+from triton_operator.runtime.watch_progress import WatchProgress
 
 POD = {
     "TRITON_OPERATOR_SETTINGS": "/etc/triton-operator/settings.json",
@@ -125,7 +126,7 @@ def test_kopf_tries_for_ever_with_pauses_up_to_half_a_minute() -> None:
 async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
     """The check of its watcher."""
     clock = FakeClock()
-    signs = VitalSigns([], None, None, None, None, clock)  # type: ignore[arg-type] # only the watcher is looked at
+    signs = VitalSigns([], None, None, None, None, WatchProgress(clock), clock)  # type: ignore[arg-type] # only the watcher is looked at
     assert signs._watcher_dead() is None
     signs.watcher_expected()
     clock.now += GRACE - 1
@@ -144,6 +145,22 @@ async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
     signs.watcher_expected()
     clock.now += GRACE + 1
     assert signs._watcher_dead() == "Kopf does not watch ModelDeployments"
+
+
+async def test_a_watch_without_progress_is_told_by_the_probe() -> None:
+    """Kopf may be started again and again meanwhile; the first event that it does not get past counts."""
+    clock = FakeClock()
+    progress = WatchProgress(clock)
+    signs = VitalSigns([], None, None, None, None, progress, clock)  # type: ignore[arg-type] # only the watcher is looked at
+    clock.now += 10 * STALE
+    assert signs._watcher_stuck() is None  # A quiet cluster.
+    progress.gave()
+    clock.now += STALE - 1
+    progress.gave()
+    clock.now += 2
+    assert signs._watcher_stuck() == f"Kopf has not got past a ModelDeployment for {STALE + 1:.0f} s"
+    progress.went_on()
+    assert signs._watcher_stuck() is None
 
 
 async def test_pauses_before_a_restart_grow_only_while_it_ends_soon() -> None:

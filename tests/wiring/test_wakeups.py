@@ -135,7 +135,8 @@ async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(opera
     intake = operator.process.intake
     intake.put(body)
     intake.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
-    intake.listed([msgspec.Raw(msgspec.json.encode(body))], version=301)
+    found = intake.read(msgspec.Raw(msgspec.json.encode(body)))
+    intake.listed([found] if found else [], version=301)
     assert operator.store.keys() == set()
     intake.listed([], version=303)
     intake.put(body)

@@ -34,13 +34,12 @@ class Condition(Struct, frozen=True, omit_defaults=False):
 
 
 class ModelState(StrEnum):
-    """How far one model has come in the newest pods; Mixed: their files or configurations differ."""
+    """How far one model has come in the newest pods."""
 
     PENDING = "Pending"
     PREPARED = "Prepared"
     READY = "Ready"
     FAILED = "Failed"
-    MIXED = "Mixed"
 
 
 class ModelStatus(Struct, frozen=True):

@@ -30,6 +30,13 @@ WITHIN = 30.0
 CONNECT = 5.0
 """Seconds for opening a connection, TLS included."""
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Of an answer's body. One object has at most about 3 MB; a list of more is asked for in smaller pages."""
+
+
+class AnswerTooLarge(OSError):
+    """The answer's body has more than MOST_BYTES."""
+
 
 class Content(NamedTuple):
     """The body of a request."""
@@ -109,6 +116,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Answer] | None = None
         self._body: list[bytes] = []
+        self._size = 0
         self._retry_after = ""
 
     async def ask(self, request: bytes, within: float) -> Answer:
@@ -162,7 +170,13 @@ class _Connection(asyncio.Protocol):
             self._retry_after = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """A piece of the body; one that makes it too large is the end of the connection."""
+        self._size += len(body)
+        if self._size > MOST_BYTES:
+            self._body.clear()
+            self._fail(AnswerTooLarge(f"the answer has more than {MOST_BYTES} bytes"))
+            self.close()
+            return
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -171,7 +185,7 @@ class _Connection(asyncio.Protocol):
         if status < HTTPStatus.OK:
             return
         answer = Answer(status, b"".join(self._body), self._retry_after)
-        self._body, self._retry_after = [], ""
+        self._body, self._size, self._retry_after = [], 0, ""
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(answer)
         if not self._parser.should_keep_alive():

@@ -1,21 +1,30 @@
-"""LIST in pages, items left as bytes; reflectors, the resync and `HttpCluster` read collections through it."""
+"""LIST in pages, each read before the next is asked for; reflectors, the resync and `HttpCluster` use it.
+
+An answer is bounded by its bytes (`exchange.MOST_BYTES`), because anybody who may create objects may make them large:
+a page that is too large is asked for again with fewer objects.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from triton_operator.cluster.client import understood
+from triton_operator.cluster.deep_json import decode_any_depth
+from triton_operator.cluster.errors import TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from triton_operator.cluster.client import ApiClient
     from triton_operator.cluster.resource_paths import Resource
 
 PAGE = 500
-"""Objects per page: bounds the memory of one answer to a few megabytes."""
+"""Objects per page at most."""
+_FEWER = 8
+"""How many times fewer objects a page gets when it was too large."""
+
+T = TypeVar("T")
 
 
 class _ListMetadata(msgspec.Struct):
@@ -31,26 +40,45 @@ class _List(msgspec.Struct):
 _decode_list = msgspec.json.Decoder(_List).decode
 
 
-class Listing(NamedTuple):
+class Listing(NamedTuple, Generic[T]):
     """All objects of a collection as of `version`, a resourceVersion from which a watch can go on."""
 
-    items: list[msgspec.Raw]
+    items: list[T]
     version: str
 
 
 async def list_all(
     client: ApiClient, resource: Resource, namespace: str | None, selector: Mapping[str, str] | None = None
-) -> Listing:
-    """Every object that matches `selector` (labelSelector, fieldSelector); raises ClusterError.
+) -> Listing[msgspec.Raw]:
+    """Every object that matches `selector` (labelSelector, fieldSelector), as bytes; raises ClusterError."""
+    return await read_all(client, resource, namespace, selector, read=lambda raw: raw)
+
+
+async def read_all(
+    client: ApiClient,
+    resource: Resource,
+    namespace: str | None,
+    selector: Mapping[str, str] | None = None,
+    *,
+    read: Callable[[msgspec.Raw], T | None],
+) -> Listing[T]:
+    """What `read` makes of each of them, without those of which it makes None; no page outlives its turn.
 
     A page token can expire (410, an Unavailable): the caller starts anew, as after any failure.
     """
-    items: list[msgspec.Raw] = []
-    query = {"limit": str(PAGE), **(selector or {})}
+    items: list[T] = []
+    limit, proceed = PAGE, ""
     while True:
-        answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query)
-        page = understood(_decode_list, answer)
-        items += page.items
+        query = {"limit": str(limit), **(selector or {}), **({"continue": proceed} if proceed else {})}
+        try:
+            answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query)
+        except TooLarge:
+            if limit == 1:
+                raise
+            limit = max(limit // _FEWER, 1)
+            continue
+        page = decode_any_depth(_decode_list, answer)
+        items += [item for raw in page.items if (item := read(raw)) is not None]
         if not page.metadata.proceed:
             return Listing(items, page.metadata.resource_version)
-        query["continue"] = page.metadata.proceed
+        proceed = page.metadata.proceed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
+from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.lasting import lasting_fingerprint, lasting_state
 from triton_operator.cluster.observed import (
     LASTING,
@@ -49,7 +50,7 @@ _ABSENT = msgspec.Raw(b"null")
 
 def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
     """A child object; raises msgspec.DecodeError when the bytes are no such object."""
-    stored = _decode_child(body)
+    stored = decode_any_depth(_decode_child, bytes(body))
     lasting = kind in LASTING
     metadata = stored.metadata
     replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
@@ -59,7 +60,7 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
         name=metadata.name,
         uid=metadata.uid,
         resource_version=int(metadata.resource_version),
-        deployment=metadata.deployment_name or metadata.labels.get(LABEL_DEPLOYMENT, ""),
+        deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
         owner_uid=metadata.deployment_uid,
         fingerprint=lasting_fingerprint(stored) if lasting else _fingerprint(stored),
         foreign=not lasting and any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
@@ -70,7 +71,7 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
 
 def identify(body: bytes | msgspec.Raw) -> Identity:
     """Which object this is, of any kind; raises msgspec.DecodeError."""
-    return _decode_any(body).metadata
+    return decode_any_depth(_decode_any, bytes(body)).metadata
 
 
 def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[Condition, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,10 +19,12 @@ import msgspec
 
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient, as_error
-from triton_operator.cluster.errors import ClusterError, Silent, Unavailable
-from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.deep_json import decode_any_depth
+from triton_operator.cluster.errors import ClusterError, Unavailable
+from triton_operator.cluster.listing import read_all
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.resource_paths import Resource
+from triton_operator.cluster.unreadable import report_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class Sink(Protocol[T_contra]):
     def drop(self, item: T_contra) -> None:
         """An object is gone, or no longer matches the selector."""
 
-    def replace(self, items: Sequence[T_contra], as_of: float) -> None:
-        """These were all objects at version `as_of`; what is known to be newer than that may exist all the same."""
+    def replace(self, items: Sequence[T_contra]) -> None:
+        """These are all objects there are."""
 
 
 class _Event(msgspec.Struct):
@@ -87,6 +88,7 @@ class Reflector(Generic[T]):
         selector: str,
         project: Callable[[msgspec.Raw], T],
         sink: Sink[T],
+        unreadable: Callable[[str], None] = lambda _kind: None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -99,11 +101,11 @@ class Reflector(Generic[T]):
         self._selector = selector
         self._project = project
         self._sink = sink
+        self._unreadable = unreadable
         self._clock = clock
         self._pause = pause
         self._backoff = Backoff()
         self._version = ""
-        self._reached = 0
 
     async def run(self) -> NoReturn:
         """Follow the kind until cancelled."""
@@ -118,8 +120,10 @@ class Reflector(Generic[T]):
                 await self._pause(self._backoff.next())
 
     async def _turn(self) -> None:
-        """One watch, after a list when there is no version to go on from."""
-        self._alive()
+        """One watch, after a list when there is no version to go on from.
+
+        That it is tried is no sign of life: a turn that fails for a reason of our own must make us unhealthy.
+        """
         if not self._version:
             await self._list()
         began = self._clock()
@@ -138,14 +142,10 @@ class Reflector(Generic[T]):
         await self._pause(self._backoff.next(error.retry_after if isinstance(error, Unavailable) else 0.0))
 
     async def _list(self) -> None:
-        listing = await list_all(self._client, self._resource, self._namespace, {"labelSelector": self._selector})
-        items = [item for raw in listing.items if (item := self._read(raw)) is not None]
-        version = int(listing.version)
-        if version < self._reached:
-            log.warning("%s: the API server's data are older than what was seen (a restored backup?)", self.kind)
-            self._sink.replace([], math.inf)  # Nothing that was known counts.
-        self._sink.replace(items, version)
-        self._version, self._reached = listing.version, version
+        selector = {"labelSelector": self._selector}
+        listing = await read_all(self._client, self._resource, self._namespace, selector, read=self._read)
+        self._sink.replace(listing.items)
+        self._version = listing.version
         self._event_seen()
         self.synced.set()
 
@@ -158,16 +158,8 @@ class Reflector(Generic[T]):
             "timeoutSeconds": str(random.randint(*SERVER_TIMEOUT)),
         }
         path = self._resource.path(self._namespace)
-        seen = self.last_event
-        try:
-            async with self._client.stream(path, kind=self.kind, query=query, silence=SILENCE) as chunks:
-                await self._consume(chunks)
-        except Silent:
-            if self.last_event == seen:
-                # Not even a bookmark: the place may be one that the API server does not have, because its data were
-                # restored from a backup. It would stay silent about all that is older.
-                self._version = ""
-            raise
+        async with self._client.stream(path, kind=self.kind, query=query, silence=SILENCE) as chunks:
+            await self._consume(chunks)
 
     async def _consume(self, chunks: AsyncIterator[bytes]) -> None:
         rest = b""
@@ -178,27 +170,24 @@ class Reflector(Generic[T]):
 
     def _take(self, line: bytes) -> None:
         """One event of the stream."""
-        event = _decode_event(line)
+        event = decode_any_depth(_decode_event, line)
         if event.type == "ERROR":
             self._version = ""  # whatever it was, the stream is no base to go on from
             raise as_error(_decode_error(event.object).code, bytes(event.object))
         if event.type == "BOOKMARK":
-            self._advance(identify(event.object).version)
+            self._version = identify(event.object).resource_version
         elif (item := self._read(event.object)) is not None:
             (self._sink.drop if event.type == "DELETED" else self._sink.put)(item)
-            self._advance(item.resource_version)
+            self._version = str(item.resource_version)
         self._event_seen()
         self._working()
-
-    def _advance(self, version: int) -> None:
-        self._version = str(version)
-        self._reached = max(self._reached, version)
 
     def _read(self, raw: msgspec.Raw) -> T | None:
         try:
             return self._project(raw)
-        except msgspec.DecodeError:
-            log.exception("a %s of the API server cannot be read and is left out", self.kind)
+        except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
+            report_unreadable(self.kind, raw, error)
+            self._unreadable(self.kind)
             return None
 
     def _event_seen(self) -> None:

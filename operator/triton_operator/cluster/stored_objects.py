@@ -63,19 +63,10 @@ class Metadata(Stored):
     @property
     def deployment_uid(self) -> str:
         """Uid of the ModelDeployment that owns it, of whatever version that was written; "" when none does."""
-        return self._deployment.uid
-
-    @property
-    def deployment_name(self) -> str:
-        """Its name; "" when none does."""
-        return self._deployment.name
-
-    @property
-    def _deployment(self) -> Owner:
         for owner in self.owner_references:
             if owner.kind == OWNER_KIND and owner.api_version.startswith(f"{GROUP}/"):
-                return owner
-        return Owner()
+                return owner.uid
+        return ""
 
 
 class StoredCondition(Stored):

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from triton_operator.export.tensors import TYPES, Value, rows_of
-from triton_operator.triton.signature import ANY, Signature
+from triton_operator.export.tensors import Value, rows_of
 
 
 def generator() -> torch.Generator:
@@ -40,14 +39,9 @@ def scaled(arguments: Sequence[Value], factor: float) -> list[Value]:
     ]
 
 
-def zeros(signature: Signature) -> list[Value]:
-    """What a server sends to itself before it serves: one row, of size 1 where requests decide."""
-    rows = (1,) if signature.max_batch_size else ()
-    shapes = [(*rows, *(1 if size == ANY else size for size in each.dims)) for each in signature.inputs]
-    return [
-        [""] * shape[0] if each.data_type == "STRING" else torch.zeros(shape, dtype=TYPES[each.data_type])
-        for each, shape in zip(signature.inputs, shapes, strict=True)
-    ]
+def zeros(arguments: Sequence[Value]) -> list[Value]:
+    """What the default warm-up sends."""
+    return [[""] * len(each) if isinstance(each, list) else torch.zeros_like(each) for each in arguments]
 
 
 def _moved(value: torch.Tensor, source: torch.Generator) -> torch.Tensor:

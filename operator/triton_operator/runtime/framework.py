@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import kopf
 
 from triton_operator.api.names import GROUP, PLURAL, VERSION
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.connection import Connection
 from triton_operator.runtime.intake import DeploymentIntake
+from triton_operator.runtime.kopf_session import KopfSession
+from triton_operator.runtime.watch_progress import WatchProgress
 
 WATCHER = f"watcher for {PLURAL}.{VERSION}.{GROUP}@"
 """How Kopf names the tasks that watch our objects."""
@@ -80,6 +83,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout, settings.networking.connect_timeout = 30, 5
     settings.watching.server_timeout, settings.watching.client_timeout = 240, 300  # whole numbers go into the query
     settings.watching.connect_timeout = 10
+    settings.watching.chunk_size = 20  # objects; each may have 3 MB before it is projected
     settings.watching.inactivity_timeout = 75  # bookmarks come every 60 s; a silent watch is dead (#585)
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
@@ -87,7 +91,7 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def build_registry(connection: Connection, intake: DeploymentIntake) -> kopf.OperatorRegistry:
+def build_registry(connection: Connection, intake: DeploymentIntake, progress: WatchProgress) -> kopf.OperatorRegistry:
     """Our two handlers: how to log in, and what to do with events."""
     registry = kopf.OperatorRegistry()
     logins = Backoff(first=1.0, cap=30.0)
@@ -99,10 +103,11 @@ def build_registry(connection: Connection, intake: DeploymentIntake) -> kopf.Ope
             await asyncio.sleep(logins.next())
         else:
             logins.next()
+        session = KopfSession(connection.session(), progress, intake.leave_out)
         return kopf.AiohttpSession(
             server=connection.server,
             default_namespace=connection.namespace,
-            aiohttp_session=connection.session(),
+            aiohttp_session=cast("aiohttp.ClientSession", session),
         )
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
@@ -119,11 +124,15 @@ def build_registry(connection: Connection, intake: DeploymentIntake) -> kopf.Ope
 
 
 async def start(
-    connection: Connection, namespace: str | None, intake: DeploymentIntake, stop: asyncio.Event
+    connection: Connection,
+    namespace: str | None,
+    intake: DeploymentIntake,
+    progress: WatchProgress,
+    stop: asyncio.Event,
 ) -> Collection[asyncio.Task[Any]]:
     """Start Kopf's tasks; they are for `follow`. They end when `stop` is set."""
     return await kopf.spawn_tasks(
-        registry=build_registry(connection, intake),
+        registry=build_registry(connection, intake, progress),
         settings=build_settings(),
         clusterwide=namespace is None,
         namespaces=[] if namespace is None else [namespace],

@@ -7,19 +7,20 @@ older than what we know changes nothing here, be it about an object that exists 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import orjson
 
+from triton_operator.api.names import KIND
+from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.cluster.observed import Child, Kind, Pod
 from triton_operator.cluster.projection import identify
+from triton_operator.cluster.stored_objects import Identity
+from triton_operator.cluster.unreadable import report_unreadable
 from triton_operator.reconcile.store import Key
 from triton_operator.runtime.work_queue import WorkQueue
-
-log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
@@ -42,82 +43,78 @@ class Tables(Protocol):
     def drop_child(self, child: Child) -> Key | None:
         """A child is gone; the key to look at, if any."""
 
-    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None, as_of: float) -> set[Key]:
-        """These were all children of a kind at version `as_of`; the keys to look at."""
+    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None) -> set[Key]:
+        """These are all children of a kind; the keys to look at."""
 
-    def put_pod(self, pod: Pod) -> set[Key]:
-        """Take in a pod; the keys to look at."""
+    def put_pod(self, pod: Pod) -> Key | None:
+        """Take in a pod; the key to look at, if any."""
 
     def drop_pod(self, pod: Pod) -> Key | None:
         """A pod is gone; the key to look at, if any."""
 
-    def replace_pods(self, pods: Iterable[Pod], namespace: str | None, as_of: float) -> set[Key]:
-        """These were all pods at version `as_of`; the keys to look at."""
+    def replace_pods(self, pods: Iterable[Pod], namespace: str | None) -> set[Key]:
+        """These are all pods; the keys to look at."""
 
 
 class DeploymentIntake:
     """ModelDeployments from both sources."""
 
-    def __init__(self, store: Tables, queue: WorkQueue[Key]) -> None:
+    def __init__(
+        self, store: Tables, queue: WorkQueue[Key], unreadable: Callable[[str], None] = lambda _kind: None
+    ) -> None:
         self._store = store
         self._queue = queue
+        self._unreadable = unreadable
         self._seen: dict[Key, tuple[str, int]] = {}
         self._gone: dict[Key, int] = {}
         """Keys that have no object since a version: a list written before it may come in after it."""
         self._listed = 0
-        self.reached = 0
-        """The newest version that anything told of; a list that is asked for now cannot be older."""
 
     def put(self, body: Body) -> None:
         """An object as a watch or a list shows it."""
         key, uid, version = _identity(body)
         if self._is_old(key, version):
             return
-        is_news = self._store.put_deployment(body)
-        self._seen[key] = (uid, version)  # not before the content was taken in
-        self.reached = max(self.reached, version)
-        if is_news:
+        self._seen[key] = (uid, version)
+        if self._store.put_deployment(body):
             self._queue.add(key)
 
     def drop(self, body: Body) -> None:
         """A watch says that this object is gone."""
         key, uid, version = _identity(body)
-        self.reached = max(self.reached, version)
         if self._seen.get(key, (uid, 0))[0] == uid:
             self._forget(key, version)
 
-    def listed(self, items: Sequence[msgspec.Raw], version: int, *, reached: int = 0) -> None:
-        """All objects as of `version`: those that we knew before it and that are missing now are gone.
+    def read(self, item: msgspec.Raw) -> Identity | None:
+        """Take in an object of a list; who it is, or None where not even that can be read.
 
-        Of most of them there is no news, so only who they are is decoded. `reached` is what was known when the list
-        was asked for: one that is older shows data restored from a backup, and then nothing that was known counts.
+        Of most of them there is no news, so only who they are is decoded.
         """
-        if version < reached:
-            self._start_anew(version)
-        for key in self._seen.keys() - self._store.keys():
-            del self._seen[key]  # The API server knew no such object when its status was written.
-        present = {(found.namespace, found.name): (found.version, item) for item in items for found in [identify(item)]}
+        try:
+            found = identify(item)
+            if not self._is_old((found.namespace, found.name), found.version):
+                self.put(orjson.loads(project_deployment(item)))
+        except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
+            self.leave_out(item, error)
+            return None
+        return found
+
+    def leave_out(self, item: bytes | msgspec.Raw, error: Exception) -> None:
+        """An object that cannot be read: it is logged and counted."""
+        report_unreadable(KIND, item, error)
+        self._unreadable(KIND)
+
+    def listed(self, found: Iterable[Identity], version: int) -> None:
+        """All objects as of `version`, read before: those that we knew before it and that are missing now are gone."""
+        present = {(each.namespace, each.name) for each in found}
         for key in [key for key, (_, seen) in self._seen.items() if key not in present and seen <= version]:
             self._forget(key, version)
-        for key, (seen, item) in present.items():
-            if not self._is_old(key, seen):
-                self.put(orjson.loads(bytes(item)))
         self._gone = {key: gone for key, gone in self._gone.items() if gone > self._listed}
-        self.reached = max(self.reached, version)
         self._listed = version  # one list back, because Kopf's own list may still be under way
 
     def _is_old(self, key: Key, version: int) -> bool:
         known = self._seen.get(key)
         return version <= (known[1] if known else self._gone.get(key, 0))
-
-    def _start_anew(self, version: int) -> None:
-        log.warning("the API server's data are older than what was seen (a restored backup?); all is read anew")
-        known = self._store.keys()
-        for key in known:
-            self._store.forget_deployment(*key)
-            self._queue.add(key)
-        self._seen, self._gone = {}, {}
-        self._listed = self.reached = version
 
     def _forget(self, key: Key, version: int) -> None:
         self._seen.pop(key, None)
@@ -143,9 +140,9 @@ class ChildIntake:
         """A child is gone, or lost our label."""
         _wake(self._queue, self._store.drop_child(item))
 
-    def replace(self, items: Sequence[Child], as_of: float) -> None:
-        """These were all children of this kind at version `as_of`."""
-        _wake(self._queue, *self._store.replace_children(self._kind, items, self._namespace, as_of))
+    def replace(self, items: Sequence[Child]) -> None:
+        """These are all children of this kind."""
+        _wake(self._queue, *self._store.replace_children(self._kind, items, self._namespace))
 
 
 class PodIntake:
@@ -158,15 +155,15 @@ class PodIntake:
 
     def put(self, item: Pod) -> None:
         """A pod is new or changed."""
-        _wake(self._queue, *self._store.put_pod(item))
+        _wake(self._queue, self._store.put_pod(item))
 
     def drop(self, item: Pod) -> None:
         """A pod is gone."""
         _wake(self._queue, self._store.drop_pod(item))
 
-    def replace(self, items: Sequence[Pod], as_of: float) -> None:
-        """These were all pods at version `as_of`."""
-        _wake(self._queue, *self._store.replace_pods(items, self._namespace, as_of))
+    def replace(self, items: Sequence[Pod]) -> None:
+        """These are all pods."""
+        _wake(self._queue, *self._store.replace_pods(items, self._namespace))
 
 
 def _wake(queue: WorkQueue[Key], *keys: Key | None) -> None:

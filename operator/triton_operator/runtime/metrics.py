@@ -31,7 +31,12 @@ class Metrics:
             ["verb", "kind", "code"],
             registry=self._registry,
         )
-
+        self._unreadable = Counter(
+            "triton_operator_unreadable_objects",
+            "How often an object of the API server could not be read and was left out; the log says which.",
+            ["kind"],
+            registry=self._registry,
+        )
         self._counters: dict[tuple[str, str, int], Counter] = {}
 
     def api_request(self, verb: str, kind: str, code: int) -> None:
@@ -40,6 +45,10 @@ class Metrics:
         if counter is None:  # finding it by labels costs more than counting
             counter = self._counters[verb, kind, code] = self._requests.labels(verb, kind, str(code))
         counter.inc()
+
+    def unreadable(self, kind: str) -> None:
+        """Count an object that was left out."""
+        self._unreadable.labels(kind).inc()
 
     def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
         """Publish what `read` returns under `triton_operator_<name>`."""

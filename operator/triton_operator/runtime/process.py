@@ -28,6 +28,7 @@ from triton_operator.runtime.options import Options
 from triton_operator.runtime.restarts import run_anew
 from triton_operator.runtime.resync import Resync
 from triton_operator.runtime.vital_signs import VitalSigns
+from triton_operator.runtime.watch_progress import WatchProgress
 from triton_operator.runtime.watches import build_reflectors
 from triton_operator.runtime.work_queue import WorkQueue
 from triton_operator.runtime.workers import Reconcile, Workers
@@ -63,7 +64,8 @@ class Process:
         cluster = HttpCluster(
             self.client, instance=options.identity, time_left=self.elector.time_left, projector=projector
         )
-        self.intake = DeploymentIntake(store, self.queue)
+        self.intake = DeploymentIntake(store, self.queue, self.metrics.unreadable)
+        self.progress = WatchProgress()
         self.resync = Resync(
             self.client,
             options.namespace,
@@ -71,7 +73,9 @@ class Process:
             lambda: self.queue.add_all(store.keys()),
             interval=options.resync_seconds,
         )
-        self.reflectors = build_reflectors(self.client, options.namespace, store, self.queue, projector)
+        self.reflectors = build_reflectors(
+            self.client, options.namespace, store, self.queue, projector, self.metrics.unreadable
+        )
         self.workers = Workers(
             self.queue,
             build_reconcile(cluster),
@@ -79,7 +83,7 @@ class Process:
             leads=self.elector.leading.is_set,
             metrics=self.metrics,
         )
-        self.signs = VitalSigns(self.reflectors, self.resync, self.queue, self.elector, store)
+        self.signs = VitalSigns(self.reflectors, self.resync, self.queue, self.elector, store, self.progress)
         self.signs.publish(self.metrics)
         self.health = HealthServer(self.signs.alive(), self.signs.ready(), self.metrics)
 
@@ -138,7 +142,7 @@ class Process:
     async def _run_kopf(self) -> None:
         """Run Kopf until it gives up: on errors in a stream, on a definition that is deleted."""
         await self.resync.succeed()
-        tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.stop)
+        tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.progress, self.stop)
         self._handle_signals()  # Kopf has installed its own
         self.signs.watcher_expected()
         try:

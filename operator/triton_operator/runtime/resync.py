@@ -16,8 +16,9 @@ from typing import NoReturn
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.errors import ClusterError, NotFound, Unavailable
-from triton_operator.cluster.listing import Listing, list_all
+from triton_operator.cluster.listing import Listing, read_all
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.cluster.stored_objects import Identity
 from triton_operator.runtime.intake import DeploymentIntake
 
 log = logging.getLogger(__name__)
@@ -61,20 +62,16 @@ class Resync:
         """Return once a list has succeeded: ModelDeployments are defined and the API server answers."""
         while True:
             self.last_turn = self._clock()
-            reached = self._intake.reached
             try:
-                listing = await list_all(self._client, MODEL_DEPLOYMENTS, self._namespace)
+                listing = await read_all(self._client, MODEL_DEPLOYMENTS, self._namespace, read=self._intake.read)
             except ClusterError as error:
                 await self._pause(self._explain(error))
-            except Exception:
-                log.exception("listing ModelDeployments failed; trying again")
-                await self._pause(self._backoff.next())
             else:
-                self._take(listing, reached)
+                self._take(listing)
                 return
 
-    def _take(self, listing: Listing, reached: int) -> None:
-        self._intake.listed(listing.items, int(listing.version), reached=reached)
+    def _take(self, listing: Listing[Identity]) -> None:
+        self._intake.listed(listing.items, int(listing.version))
         self._wake_all()
         self._backoff.reset()
         self.synced.set()

@@ -15,6 +15,7 @@ from triton_operator.runtime.health import Check
 from triton_operator.runtime.intake import Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.resync import INTERVAL, Resync
+from triton_operator.runtime.watch_progress import WatchProgress
 from triton_operator.runtime.watches import AnyReflector
 from triton_operator.runtime.work_queue import WorkQueue
 
@@ -36,6 +37,7 @@ class VitalSigns:
         queue: WorkQueue[Key],
         elector: Elector,
         store: Tables,
+        progress: WatchProgress,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reflectors = reflectors
@@ -43,6 +45,7 @@ class VitalSigns:
         self._queue = queue
         self._elector = elector
         self._store = store
+        self._progress = progress
         self._clock = clock
         self._watcher_due = float("inf")
         self._watcher_seen = False
@@ -59,7 +62,7 @@ class VitalSigns:
 
     def alive(self) -> list[Check]:
         """Checks of /healthz."""
-        return [self._watcher_dead, self._reflector_stuck, self._resync_stuck, self._queue_stuck]
+        return [self._watcher_dead, self._watcher_stuck, self._reflector_stuck, self._resync_stuck, self._queue_stuck]
 
     def ready(self) -> list[Check]:
         """Checks of /readyz."""
@@ -90,6 +93,10 @@ class VitalSigns:
         if self._watcher_seen or self._clock() > self._watcher_due:
             return "Kopf does not watch ModelDeployments"
         return None
+
+    def _watcher_stuck(self) -> str | None:
+        stuck = self._progress.stuck_seconds()
+        return f"Kopf has not got past a ModelDeployment for {stuck:.0f} s" if stuck > STALE else None
 
     def _reflector_stuck(self) -> str | None:
         stuck = [reflector.kind for reflector in self._reflectors if self._clock() - reflector.last_turn > STALE]

@@ -5,6 +5,7 @@ One connection each, only objects with our label; `process` runs the reflectors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from triton_operator.api.names import COMPONENT_CACHE, COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
@@ -25,9 +26,14 @@ AnyReflector = Reflector[Child] | Reflector[Pod]
 
 
 def build_reflectors(
-    client: ApiClient, namespace: str | None, store: Tables, queue: WorkQueue[Key], projector: Projector
+    client: ApiClient,
+    namespace: str | None,
+    store: Tables,
+    queue: WorkQueue[Key],
+    projector: Projector,
+    unreadable: Callable[[str], None],
 ) -> list[AnyReflector]:
-    """One reflector per kind, not running yet."""
+    """One reflector per kind, not running yet; `unreadable` counts what it must leave out."""
     children: list[AnyReflector] = [
         Reflector(
             client,
@@ -36,10 +42,17 @@ def build_reflectors(
             selector=SELECTOR,
             project=partial(projector.project, kind),
             sink=ChildIntake(kind, namespace, store, queue),
+            unreadable=unreadable,
         )
         for kind in Kind
     ]
     pods = Reflector(
-        client, PODS, namespace, selector=POD_SELECTOR, project=project_pod, sink=PodIntake(namespace, store, queue)
+        client,
+        PODS,
+        namespace,
+        selector=POD_SELECTOR,
+        project=project_pod,
+        sink=PodIntake(namespace, store, queue),
+        unreadable=unreadable,
     )
     return [*children, pods]
