@@ -101,6 +101,44 @@ def test_a_job_that_a_quota_refuses_is_made_anew_when_its_resources_change(said:
 
 
 @pytest.mark.parametrize(
+    ("said", "size"),
+    [
+        ({}, "100Gi"),
+        ({"resources": {"requests": {"ephemeral-storage": "5Gi"}}}, "100Gi"),
+        ({"resources": {"limits": {"ephemeral-storage": "20Gi"}}}, "20Gi"),
+        (
+            {
+                "resources": {"limits": {"ephemeral-storage": "1Gi"}},
+                "prepare": {"resources": {"limits": {"ephemeral-storage": "300Gi"}}},
+            },
+            "300Gi",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"modelRepository": {"s3": {"bucket": "models"}}, "privacy": {"profile": "Open"}},
+        {
+            "modelRepository": {"pvc": {"claimName": "models"}},
+            "models": [{"name": "digits", "digest": f"sha256:{'0' * 64}"}],
+        },
+    ],
+    ids=["fetched", "copied"],
+)
+def test_no_volume_of_a_pod_can_fill_the_disk_of_its_node(source: Object, said: Object, size: str) -> None:
+    """Models take what the user allows, else more than most of them need; everything else is small."""
+    children = render(a_deployment(**source, **said), SETTINGS)
+    (template,) = (body["spec"]["template"] for body in children if body["kind"] == "Deployment")
+    sizes = {volume["name"]: volume["emptyDir"].get("sizeLimit") for volume in template["spec"]["volumes"]
+             if "emptyDir" in volume}  # fmt: skip
+    assert None not in sizes.values()
+    assert sizes["source" if "source" in sizes else "models"] == size
+    for container in [*template["spec"]["initContainers"], *template["spec"]["containers"]]:
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+@pytest.mark.parametrize(
     ("first", "second", "wanted"),
     [("500m", "1", "500m"), ("2", "1", "1"), ("1Gi", "1024Mi", "1Gi"), ("what", "1", "what"), ("1", "what", "1")],
 )

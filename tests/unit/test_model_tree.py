@@ -26,4 +26,4 @@ def test_a_pinned_model_in_a_claim_is_copied(repository: dict[str, Any], digest:
     (wanted,) = decode(revision.config["models.json"].encode()).models
     assert wanted.copy is copied
     volumes = {volume["name"]: volume for volume in revision.template["spec"]["volumes"]}
-    assert volumes["models"] == {"name": "models", "emptyDir": {} if copied else {"sizeLimit": "16Mi"}}
+    assert volumes["models"] == {"name": "models", "emptyDir": {"sizeLimit": "100Gi" if copied else "16Mi"}}

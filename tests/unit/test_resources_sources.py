@@ -106,7 +106,7 @@ def test_a_common_repository_that_no_model_uses_is_not_mounted() -> None:
 def test_what_is_fetched_can_be_written_by_prepare_alone() -> None:
     pod, _ = _rendered(modelRepository=BUCKET, privacy=OPEN)
     (prepare,), (triton,) = pod["initContainers"], pod["containers"]
-    assert _volumes(pod)["source"] == {"emptyDir": {}}
+    assert _volumes(pod)["source"] == {"emptyDir": {"sizeLimit": "100Gi"}}
     assert _mounts(prepare)["/source"] == ("source", True)
     assert _mounts(triton)["/source"] == ("source", False)
 

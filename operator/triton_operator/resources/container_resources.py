@@ -20,6 +20,10 @@ DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 JOB_AT_MOST: dict[str, str] = {"cpu": "1", "memory": "1Gi"}
 """Of the Job that fills a cache, whatever Triton gets: it needs less than 100 MB itself, and runs beside the pods."""
 
+SCRATCH_AT_MOST = "100Gi"
+"""Of a volume on the node's disk that holds models, where the user limits no scratch space: more than most of them
+need, and less than a node's disk, so that a server which never ends its answer does not fill it."""
+
 
 def default_requests(spec: Spec) -> dict[str, str]:
     """What is asked for Triton's container where the user says nothing."""
@@ -42,6 +46,14 @@ def prepare_resources(spec: Spec) -> Manifest:
     The two run one after the other, and Kubernetes counts the larger one, so this costs nothing.
     """
     return _manifest(_overlay(_of_server(spec), spec.prepare.resources))
+
+
+def scratch_limit(spec: Spec) -> str:
+    """The size of a volume into which `prepare` writes models, as the user limits the scratch space of `prepare`.
+
+    Its only other writable volumes are small ones with sizes of their own.
+    """
+    return str(_overlay(_of_server(spec), spec.prepare.resources).limits.get("ephemeral-storage", SCRATCH_AT_MOST))
 
 
 def job_resources(spec: Spec) -> Manifest:

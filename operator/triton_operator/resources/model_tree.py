@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from triton_operator.api.model import Model
 from triton_operator.api.spec import Spec
+from triton_operator.resources.container_resources import scratch_limit
 from triton_operator.resources.metadata import Manifest
 
 
@@ -17,7 +18,7 @@ def is_copied(spec: Spec, model: Model) -> bool:
 
 
 def models_volume(spec: Spec) -> Manifest:
-    """Links and configurations are small. How large copies are nobody knows here, so the node's disk bounds them."""
+    """Links and configurations are small; how large copies are nobody knows here."""
     if any(is_copied(spec, model) for model in spec.models):
-        return {"emptyDir": {}}
+        return {"emptyDir": {"sizeLimit": scratch_limit(spec)}}
     return {"emptyDir": {"sizeLimit": "16Mi"}}

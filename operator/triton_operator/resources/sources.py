@@ -13,6 +13,7 @@ from typing import NamedTuple
 from triton_operator.api.model import Model
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
+from triton_operator.resources.container_resources import scratch_limit
 from triton_operator.resources.metadata import Manifest
 from triton_operator.triton.preparation import REPOSITORY_FOLDER, SOURCE_DIR, Download
 
@@ -109,7 +110,7 @@ def source_volumes(spec: Spec, claim: str) -> list[Manifest]:
     volumes: list[Manifest] = []
     for source in sources_of(spec):
         if not source.cached:
-            volumes.append({"name": source.name} | _volume(source.repository))
+            volumes.append({"name": source.name} | _volume(spec, source.repository))
         if source.fetched_by_pods:
             volumes += access_volumes(source)
     if cached_sources(spec):
@@ -164,7 +165,7 @@ def _repository_of(spec: Spec, model: Model) -> ModelRepository | None:
     return model.model_repository or spec.model_repository
 
 
-def _volume(repository: ModelRepository) -> Manifest:
+def _volume(spec: Spec, repository: ModelRepository) -> Manifest:
     if repository.image:
         image: Manifest = {"reference": repository.image.reference}
         if repository.image.pull_policy:
@@ -173,6 +174,6 @@ def _volume(repository: ModelRepository) -> Manifest:
     if repository.pvc:
         return {"persistentVolumeClaim": {"claimName": repository.pvc.claim_name, "readOnly": True}}
     if repository.fetched:
-        return {"emptyDir": {}}
+        return {"emptyDir": {"sizeLimit": scratch_limit(spec)}}
     message = "a model repository has no source"  # CEL and validate() both refuse it before.
     raise AssertionError(message)
