@@ -11,6 +11,7 @@ import yaml
 
 from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
+from triton_operator.cluster import exchange
 from triton_operator.cluster.client import ApiClient, as_error
 from triton_operator.cluster.connection import Connection, NoConnection, TokenFile, connect
 from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
@@ -146,6 +147,30 @@ async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
         listing = await list_all(client, CHILDREN[Kind.SERVICE], None, {"labelSelector": "a=b"})
     assert (len(listing.items), listing.version) == (1201, "1301")
     assert [query.get("labelSelector") for query in server.queries[SERVICES]] == ["a=b"] * 3
+
+
+async def test_a_list_of_large_objects_comes_in_smaller_pages(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No answer is taken in that has more bytes than the memory of the process is meant for."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
+    for number in range(100):
+        await server.put(f"/api/v1/namespaces/shop/services/s{number}", {"spec": {"x": "x" * 10_000}})
+    async with ApiClient(Connection(server.url)) as client:
+        listing = await list_all(client, CHILDREN[Kind.SERVICE], None)
+    assert len({bytes(item) for item in listing.items}) == 100
+    assert [query["limit"] for query in server.queries[SERVICES]] == ["500", "62"] + ["7"] * 15
+
+
+async def test_an_object_that_is_too_large_alone_is_an_outage(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server has no such object; an answer without end must not be waited for in memory."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
+    await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
+    async with ApiClient(Connection(server.url)) as client:
+        with pytest.raises(Unavailable, match="more than 5000 bytes"):
+            await list_all(client, CHILDREN[Kind.SERVICE], None)
 
 
 def test_a_token_is_read_again_after_a_minute_or_when_refused(tmp_path: Path) -> None:

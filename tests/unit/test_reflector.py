@@ -17,6 +17,7 @@ from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN
+from triton_operator.runtime.vital_signs import STALE
 
 ALL = "/api/v1/services"
 
@@ -254,6 +255,24 @@ async def test_an_object_that_cannot_be_read_is_left_out(
     await sink.noted("put", "good")
     assert set(sink.table) == {"good"}
     assert caplog.text.count("cannot be read (ValidationError) and is left out") == 2
+
+
+async def test_a_list_that_fails_each_time_is_no_sign_of_life(
+    sink: Recorder, clock: FakeClock, begin: Callable[..., Reflector[Child]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again and again, and the probe tells that nothing is heard any more."""
+    tried, began = asyncio.Event(), clock.now
+
+    def refuse(_: object) -> None:
+        if clock.now > began + 2 * STALE:
+            tried.set()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sink, "replace", refuse)
+    reflector = begin()
+    async with asyncio.timeout(60):
+        await tried.wait()
+    assert clock.now - reflector.last_turn > STALE
 
 
 async def test_a_defect_of_the_sink_leads_to_a_new_list(
