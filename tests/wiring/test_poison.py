@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import orjson
 import pytest
@@ -25,6 +27,26 @@ def deep_event(levels: int) -> bytes:
     body["spec"]["scheduling"] = {"affinity": {"nodeAffinity": "HERE"}}
     deep = b'{"a":' * levels + b"1" + b"}" * levels
     return orjson.dumps({"type": "ADDED", "object": body}).replace(b'"HERE"', deep)
+
+
+async def test_an_object_that_the_store_cannot_take_in_is_left_out(
+    server: FakeApiServer, operator: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its log line has the name and nothing of its content."""
+
+    def refuse(body: dict[str, Any]) -> bool:
+        if body["metadata"]["name"] == "poison":
+            raise ZeroDivisionError("with words out of the object")
+        return take_in(body)
+
+    take_in = operator.store.put_deployment
+    monkeypatch.setattr(operator.store, "put_deployment", refuse)
+    await operator.quiet()
+    await server.put(f"{COLLECTION}/poison", a_body("poison"))
+    await server.put(f"{COLLECTION}/other", a_body("other"))
+    await operator.passed(OTHER)
+    assert "ModelDeployment shop/poison cannot be read (ZeroDivisionError) and is left out" in caplog.text
+    assert "with words" not in caplog.text
 
 
 @pytest.mark.parametrize("levels", [300, 985, 5_000])

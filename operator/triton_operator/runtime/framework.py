@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import aiohttp
 import kopf
+import orjson
 
 from triton_operator.api.names import GROUP, PLURAL, VERSION
 from triton_operator.cluster.backoff import Backoff
@@ -115,10 +116,13 @@ def build_registry(connection: Connection, intake: DeploymentIntake, progress: W
         """Listed (type None), added, modified or deleted."""
         logins.reset()
         body: Any = event["object"]
-        if event["type"] == "DELETED":
-            intake.drop(body)
-        else:
-            intake.put(body)
+        try:
+            if event["type"] == "DELETED":
+                intake.drop(body)
+            else:
+                intake.put(body)
+        except Exception as error:  # noqa: BLE001 - Kopf would log it with the object's words
+            intake.leave_out(orjson.dumps(body), error)
 
     return registry
 
