@@ -111,7 +111,6 @@ def test_lines_of_the_program(
         ("dynamic_batching { }", "", "warning", "dynamic_batching: warning: is not set"),
         ("INPUT__0", "INPUT__1", "error", "must end in __0 to __0"),
         ("INPUT__0", "pictures", "warning", "the names pictures say no position, and forward() takes (images, scale)"),
-        ('backend: "pytorch"', "", "error", 'neither "backend" nor "platform"'),
         ('backend: "pytorch"', 'backend: "pytorch" name: "other"', "error", 'has name: "other"'),
         (
             "max_batch_size",
@@ -188,6 +187,31 @@ def test_a_model_without_versions(model: Path, capsys: pytest.CaptureFixture[str
     outcome = tritonctl(capsys, "lint", model)
     assert outcome.code == 1
     assert "ModelVersionNotFound: /digits has no numbered version folder with a file in it" in outcome.out
+
+
+def test_a_config_without_a_backend(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model's file chooses one; without any it is an error, and for a file by itself nobody knows."""
+    silent = CONFIG.replace('backend: "pytorch"', "")
+    config = write(model / "config.pbtxt", silent.encode())
+    for path in (model, model.parent, config):
+        assert tritonctl(capsys, "lint", path).code == 0, path
+    write(model / "config.pbtxt", silent.replace("dims: 10", "dims: 11").encode())
+    assert "the model's signature says FP32 [10]" in tritonctl(capsys, "lint", model).out
+    (model / "1" / "model.pt").rename(model / "1" / "weights")
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == 1
+    assert 'error: neither "backend" nor "platform" is set' in outcome.out
+    alone = write(model.parent / "alone" / "config.pbtxt", silent.encode())
+    outcome = tritonctl(capsys, "lint", alone)
+    assert outcome.code == 0
+    assert 'warning: neither "backend" nor "platform" is set' in outcome.out
+
+
+def test_a_python_model_without_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "words" / "1" / "model.py", b"")
+    outcome = tritonctl(capsys, "lint", tmp_path / "words")
+    assert outcome.code == 1
+    assert 'auto-complete is off. Write it with backend: "python"' in outcome.out
 
 
 @pytest.mark.parametrize("name", ["with space", "mödel"])

@@ -8,6 +8,7 @@ import pytest
 
 from tests.pod_folders import CONFIG, Pod
 from triton_operator.api.conditions import Reason
+from triton_operator.triton.outcome import Prepared
 
 
 @pytest.fixture
@@ -35,11 +36,70 @@ def test_the_version_policy_decides_what_is_served(pod: Pod, policy: str, served
     assert pod.versions() == served
 
 
+SILENT = "max_batch_size: 4 input { name: 'x' data_type: TYPE_FP32 dims: 1 }"
+
+
+@pytest.mark.parametrize(
+    ("files", "field"),
+    [
+        (["1/model.pt"], 'backend: "pytorch"'),
+        (["1/model.pt2"], 'platform: "torch_aoti"'),
+        (["1/model.py"], 'backend: "python"'),
+        (["1/model.onnx"], 'backend: "onnxruntime"'),
+        (["1/model.onnx/weights"], 'backend: "onnxruntime"'),
+        (["1/model.plan"], 'backend: "tensorrt"'),
+        (["1/model.xml"], 'backend: "openvino"'),
+        (["1/model.savedmodel/x"], 'platform: "tensorflow_savedmodel"'),
+        (["1/model.py", "1/model.pt"], 'backend: "pytorch"'),
+        (["1/weights", "2/model.pt"], 'backend: "pytorch"'),
+    ],
+)
+def test_a_config_without_a_backend_gets_the_one_of_the_models_file(pod: Pod, files: list[str], field: str) -> None:
+    """As Triton chooses it, and beside a model that says its own."""
+    model = pod.add("digits", SILENT)
+    for file in files:
+        (model / file).parent.mkdir(parents=True, exist_ok=True)
+        (model / file).write_text("x")
+    pod.add("other", v1="x")
+    pod.ask("digits", "other")
+    assert isinstance(pod.prepare(), Prepared)
+    assert field in (pod.models / "digits" / "config.pbtxt").read_text()
+    assert (pod.models / "other" / "config.pbtxt").read_text() == CONFIG
+
+
+def test_a_file_that_is_named_chooses_the_backend(pod: Pod) -> None:
+    model = pod.add("digits", SILENT + "default_model_filename: 'model.py'")
+    (model / "1").mkdir()
+    for name in ("model.pt", "model.py"):
+        (model / "1" / name).write_text("x")
+    assert pod.versions() == ("1",)
+    assert 'backend: "python"' in (pod.models / "digits" / "config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize("content", ["1/readme", "1/model.pt/file"])
+def test_no_file_that_chooses_a_backend(pod: Pod, content: str) -> None:
+    path = pod.add("digits", SILENT) / content
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    words = '/digits/config.pbtxt has neither "backend" nor "platform", and no version of /digits has a file'
+    assert words in pod.failure().message
+
+
+@pytest.mark.parametrize(("file", "backend"), [("model.py", "python"), ("model.onnx", "onnxruntime")])
+def test_a_model_that_cannot_do_without_a_config(pod: Pod, file: str, backend: str) -> None:
+    """To rename model.py into model.pt would not help."""
+    path = pod.add("digits", None) / "1" / file
+    path.parent.mkdir()
+    path.write_text("x")
+    message = pod.failure().message
+    assert f'auto-complete is off. Write it with backend: "{backend}"' in message
+    assert "Rename" not in message
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
         (None, ["there is no /digits/config.pbtxt", "holds 1"]),
-        ("", ["/digits/config.pbtxt", 'neither "backend" nor "platform"']),
         ('backend: "pytorch"\nname: digits', ["name: must be a text in quotes"]),
         ('backend: "pytorch"\nname "digits"', ["/digits/config.pbtxt", "line 2, column 6", 'expected ":"']),
         ('backend: "pytorch" name: "numbers"', ['"numbers"', '"digits"', "spec.models"]),

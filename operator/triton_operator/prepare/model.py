@@ -15,6 +15,8 @@ from triton_operator.prepare.config import Author, Chosen, finish, read_folder_c
 from triton_operator.prepare.errors import PrepareError, config_invalid, version_not_found
 from triton_operator.prepare.model_file import check_format, describe, read_signatures
 from triton_operator.prepare.repository import Repository
+from triton_operator.triton.config_values import text_in
+from triton_operator.triton.derived import TELLING_FILES, is_silent, with_backend
 from triton_operator.triton.model_config import (
     CONFIG_NAME,
     ENSEMBLE,
@@ -64,11 +66,14 @@ def check_model(repository: Repository, wanted: PreparationModel, config_dir: Pa
 
 
 def _check_folder(repository: Repository, wanted: PreparationModel, folder: Path, chosen: Chosen) -> CheckedModel:
+    chosen = _with_backend(repository, wanted, folder, chosen)
     config = _config_of(wanted, chosen)
     present = _present_versions(repository, wanted.name, folder, config)
     versions = _served(wanted, chosen, config.version_policy, present) or _ENSEMBLE_VERSION
     entries = (*_side_entries(folder, chosen), *(version for version in versions if int(version) in present))
     repository.check_links(wanted.name, folder, entries)
+    if chosen.author is Author.NOBODY:
+        _require_telling_file(repository, wanted, folder)
     for version in versions:
         _check_file(repository, wanted.name, folder / version, config)
     files = {repository.shown(path): path for path in _model_files(folder, versions, config)}
@@ -79,6 +84,33 @@ def _check_folder(repository: Repository, wanted: PreparationModel, folder: Path
     if chosen.author is Author.NOBODY and not signatures:
         raise _nothing_known(repository, wanted.name, folder, files)
     return CheckedModel(wanted, folder, versions, entries, finish(wanted, chosen, signatures))
+
+
+def _with_backend(repository: Repository, wanted: PreparationModel, folder: Path, chosen: Chosen) -> Chosen:
+    """Choose a backend by the files where a person's configuration leaves it to them, as Triton would."""
+    if not chosen.author.is_person or not is_silent(chosen.message):
+        return chosen
+    message = with_backend(chosen.message, folder.name, contents(folder))
+    if is_silent(message):
+        raise config_invalid(
+            wanted.name,
+            f'{chosen.origin} has neither "backend" nor "platform", and no version of {repository.shown(folder)} has a '
+            f"file by which Triton chooses one: {', '.join(TELLING_FILES)}",
+        )
+    return chosen._replace(message=message, is_changed=True)
+
+
+def _require_telling_file(repository: Repository, wanted: PreparationModel, folder: Path) -> None:
+    """Without any configuration only a file that describes itself can be served."""
+    derived = with_backend({}, "", contents(folder))
+    if text_in(derived, "backend") in {"", "pytorch"} or wanted.format in {"TorchScript", "AOTInductor"}:
+        return
+    backend = text_in(derived, "backend")
+    raise config_invalid(
+        wanted.name,
+        f"there is no {repository.shown(folder / CONFIG_NAME)}, and the server does not make one, because "
+        f'auto-complete is off. Write it with backend: "{backend}", max_batch_size, and every input and output',
+    )
 
 
 def _config_of(wanted: PreparationModel, chosen: Chosen) -> ModelConfig:
@@ -176,6 +208,12 @@ def is_version(entry: Path) -> bool:
     if name in SIDE_FOLDERS or not (name.isascii() and name.isdigit()) or not entry.is_dir():
         return False
     return name == "0" or not name.startswith("0")
+
+
+def contents(folder: Path) -> list[dict[str, bool]]:
+    """What each version's folder holds, in Triton's order: names, and whether each is a folder."""
+    versions = sorted(entry for entry in folder.iterdir() if is_version(entry))
+    return [{entry.name: entry.is_dir() for entry in version.iterdir()} for version in versions]
 
 
 def _has_file(version: Path) -> bool:

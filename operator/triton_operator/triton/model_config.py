@@ -118,7 +118,7 @@ def read_config(text: str) -> ModelConfig:
 
 def interpret(message: Message) -> ModelConfig:
     """The same of a text that has been parsed; raises ConfigError."""
-    config = ModelConfig(
+    return ModelConfig(
         name=_text(message, "name"),
         backend=_text(message, "backend"),
         platform=_text(message, "platform"),
@@ -130,9 +130,6 @@ def interpret(message: Message) -> ModelConfig:
         inputs=_tensor_names(message, "input"),
         outputs=_tensor_names(message, "output"),
     )
-    if not config.backend and not config.platform:
-        raise ConfigError('neither "backend" nor "platform" is set; a TorchScript model needs backend: "pytorch"')
-    return config
 
 
 def _version_policy(message: Message) -> VersionPolicy:

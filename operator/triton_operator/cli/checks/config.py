@@ -12,11 +12,13 @@ from pathlib import Path
 from triton_operator.cli.checks.archive import ModelFile
 from triton_operator.cli.checks.code import Argument
 from triton_operator.cli.checks.finding import Finding, error, warning
+from triton_operator.prepare.model import contents
 from triton_operator.triton.config_file import read_config_text
 from triton_operator.triton.config_rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config_text import ConfigTextError, Message, parse
 from triton_operator.triton.config_values import data_type_in
 from triton_operator.triton.contract import merge
+from triton_operator.triton.derived import TELLING_FILES, is_silent, with_backend
 from triton_operator.triton.filled import filled_inputs
 from triton_operator.triton.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
 from triton_operator.triton.signature import TORCHSCRIPT_TYPES
@@ -33,17 +35,27 @@ def check_file(path: Path) -> Iterator[Finding]:
     except ConfigError as problem:
         yield error(str(path), "", str(problem))
     else:
-        yield from check_config(text, str(path))
+        yield from check_config(text, str(path), folder=path.parent)
 
 
-def check_config(text: str, shown: str, model: ModelFile | None = None) -> Iterator[Finding]:
-    """Look at one config.pbtxt; `model` is what its newest version's file says, None where no file is looked at."""
+def check_config(
+    text: str, shown: str, model: ModelFile | None = None, folder: Path | None = None
+) -> Iterator[Finding]:
+    """Look at one config.pbtxt; `model` is what its newest version's file says, None where no file is looked at.
+
+    `folder` is the model's, whose files choose the backend where the text does not.
+    """
     try:
         message = parse(text)
     except ConfigTextError as problem:
         yield error(shown, f"line {problem.line}", str(problem), "")
         return
     yield from _check_protobuf(text, shown)
+    if folder is not None:
+        message = with_backend(message, folder.resolve().name, contents(folder))
+    if is_silent(message):
+        yield _no_backend(shown, is_known=folder is not None and bool(contents(folder)))
+        return
     try:
         config = interpret(message)
     except ConfigError as problem:
@@ -53,6 +65,13 @@ def check_config(text: str, shown: str, model: ModelFile | None = None) -> Itera
     yield from _check_advisable(message, shown)
     if config.is_torchscript:
         yield from _check_torchscript(message, config, shown, model)
+
+
+def _no_backend(shown: str, *, is_known: bool) -> Finding:
+    """It is a mistake only where the model's files are known not to choose one either."""
+    message = 'neither "backend" nor "platform" is set'
+    advice = f'set one of them, such as backend: "pytorch", or name the file one of {", ".join(TELLING_FILES)}'
+    return error(shown, "", message, advice) if is_known else warning(shown, "", message, advice)
 
 
 def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:

@@ -16,11 +16,12 @@ from triton_operator.cli.checks.data_files import check_data_files
 from triton_operator.cli.checks.finding import Finding, error
 from triton_operator.cli.checks.steps import check_steps_of
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import check_model, is_version
+from triton_operator.prepare.model import check_model, contents, is_version
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.config_file import read_config_text
 from triton_operator.triton.config_text import parse
-from triton_operator.triton.model_config import CONFIG_NAME, ConfigError, read_config
+from triton_operator.triton.derived import with_backend
+from triton_operator.triton.model_config import CONFIG_NAME, ConfigError, interpret
 from triton_operator.triton.preparation import PreparationModel
 
 
@@ -56,7 +57,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
 def _check_parts(folder: Path) -> Iterator[Finding]:
     """The files of every version, and the configuration with what the newest one says."""
     text = yield from _read_config(folder / CONFIG_NAME)
-    filename = _torchscript_name(text)
+    filename = _torchscript_name(text, folder)
     model: ModelFile | None = None
     for version in sorted(filter(is_version, folder.iterdir()), key=lambda each: int(each.name)):
         path = version / filename
@@ -64,7 +65,7 @@ def _check_parts(folder: Path) -> Iterator[Finding]:
             model = check_model_file(path, str(path))
             yield from model.findings
     if text is not None:
-        yield from check_config(text, str(folder / CONFIG_NAME), model)
+        yield from check_config(text, str(folder / CONFIG_NAME), model, folder)
         with suppress(ValueError):  # A text that cannot be parsed was reported above.
             yield from check_data_files(folder, parse(text), str(folder / CONFIG_NAME))
 
@@ -79,12 +80,12 @@ def _read_config(path: Path) -> Generator[Finding, None, str | None]:
         return None
 
 
-def _torchscript_name(text: str | None) -> str:
+def _torchscript_name(text: str | None, folder: Path) -> str:
     """The name of a version's file if that is to be TorchScript, else ""."""
     if text is None:
         return "model.pt"
     try:
-        config = read_config(text)
+        config = interpret(with_backend(parse(text), folder.resolve().name, contents(folder)))
     except ValueError:
         return ""
     return config.model_filename if config.is_torchscript else ""
