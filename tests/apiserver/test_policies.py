@@ -94,6 +94,12 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
         "does not allow image ",
     ),
     "no images": ({"images": []}, [CLAIM], images("models:v1"), "does not allow image docker.io/models:v1"),
+    "images by digest": (
+        {"imagesByDigest": True},
+        [CLAIM, *images(f"example.com/models{DIGEST}", f"models:v1{DIGEST}")],
+        images("example.com/models:v1", "example.com/sha256:v1"),
+        " without a digest",
+    ),
     "sources": (
         {"sources": ["Image", "S3"]},
         [PLAIN, from_s3()],

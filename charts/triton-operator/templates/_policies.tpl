@@ -44,7 +44,7 @@ matchResources:
 {{/* "true" where values limit what ModelDeployments may name. A list that is left out limits nothing, an empty one
 allows nothing. */}}
 {{- define "triton-operator.limitsDeployments" -}}
-{{- $limited := false -}}
+{{- $limited := .Values.policies.deployments.imagesByDigest -}}
 {{- range list "images" "sources" "addresses" "secrets" "priorityClasses" "runtimeClasses" "serviceTypes" -}}
 {{- if kindIs "slice" (get $.Values.policies.deployments .) -}}{{- $limited = true -}}{{- end -}}
 {{- end -}}
