@@ -13,7 +13,7 @@ from torch import nn
 from tests.inference_server import http_server
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.questions import Contract, agree
-from triton_operator.export.source import name_of
+from triton_operator.export.request import name_of
 from triton_operator.export.tensors import rows_of
 from triton_operator.triton.config_text import parse
 

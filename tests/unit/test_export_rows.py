@@ -13,7 +13,8 @@ from torch.nn import functional
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.exporter import deprecation_known
 from triton_operator.export.folder import Place
-from triton_operator.export.source import Request, run
+from triton_operator.export.request import Request
+from triton_operator.export.source import run
 from triton_operator.triton.signature import Tensor
 
 ROWS = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 7
@@ -58,6 +59,8 @@ INFLUENCES: dict[str, Any] = {
     "little of the sum": lambda x, _: x + 1e-6 * x.sum(0, keepdim=True),
     "only when large": lambda x, _: x + (x.abs().max() > 100).float(),
     "only when small": lambda x, _: x + ((x.abs() < 1e-3).sum() > 3).float() * 2,
+    "only when undefined": lambda x, _: x.nan_to_num() + x.isnan().any().float(),
+    "only when a row is zero": lambda x, _: x + (x.abs().sum(1) == 0).any().float(),
     "largest of the batch is marked": lambda x, _: (x == x.max(0, keepdim=True).values).float(),
     "all ones when one is": lambda x, _: (x > 1).any(0, keepdim=True) & (x > 0),
     "median of the batch": lambda x, _: x - x.median(0, keepdim=True).values,
@@ -119,6 +122,36 @@ def test_a_deep_network_passes_though_its_kernels_round_differently(tmp_path: Pa
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=0.15)
     assert export_torchscript(module, ROWS, tmp_path, name="deep", max_batch_size=8).signature.max_batch_size == 8
+
+
+WHOLE: dict[str, Any] = {
+    "the largest of all": lambda ids: ids.float() / ids.max().clamp_min(1),
+    "largest are marked": lambda ids: (ids == ids.max()).long(),
+    "classes by the largest": functional.one_hot,
+    "smallest of all": lambda ids: ids - ids.min(),
+    "rows that are there twice": lambda ids: ((ids[None] == ids[:, None]).all(-1).sum(1, keepdim=True) > 1) | (ids > 5),
+    "any of all": lambda ids: (ids > 1).any() | (ids > 0),
+}
+
+
+class Whole(nn.Module):
+    """Any function of whole numbers."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.function(ids)  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("what", WHOLE)
+def test_whole_numbers_influence_each_other_too(tmp_path: Path, what: str) -> None:
+    """The example has only 0 and 1, as the command line draws them."""
+    example = torch.tensor([[0, 1, 1, 0], [1, 0, 1, 1]])
+    with pytest.raises(ExportError, match="influence each other"):
+        export_torchscript(Whole(WHOLE[what]), example, tmp_path, name="whole", max_batch_size=8, trace=True)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.8])

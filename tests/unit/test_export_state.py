@@ -12,7 +12,8 @@ from torch import nn
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.exporter import deprecation_known
 from triton_operator.export.folder import Place
-from triton_operator.export.source import Request, run
+from triton_operator.export.request import Request
+from triton_operator.export.source import run
 
 ROWS = torch.arange(8, dtype=torch.float32).reshape(2, 4) / 7
 STATE = "the module keeps state between calls"

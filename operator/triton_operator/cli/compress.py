@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 
-from triton_operator.cli.export import print_exported
-from triton_operator.cli.failures import Failed, Misused
+from triton_operator.cli.export import FORMATS, Kind, print_exported, refusals
 from triton_operator.cli.waiting import waiting
 
 EPILOG = """\b
@@ -36,21 +35,17 @@ class Method(StrEnum):
     FP16 = "fp16"
 
 
-class Kind(StrEnum):
-    """What may be written."""
-
-    TORCHSCRIPT = "torchscript"
-    AOTINDUCTOR = "aotinductor"
-
-
 def compress(
     source: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="What to compress.")],
-    inputs: Annotated[
-        list[str],
-        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS", help="One input of forward(), in order; repeat it."),
-    ],
     evaluate: Annotated[str, typer.Option("--evaluate", metavar="FILE.py:NAME", help="What judges a module.")],
     method: Annotated[Method, typer.Option("--method", help="What is done to it.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="As with `export`; repeat it."),
+    ] = None,
+    examples: Annotated[
+        list[Path] | None, typer.Option("--example", metavar="FILE", help="As with `export`; repeat it.")
+    ] = None,
     max_drop: Annotated[
         float, typer.Option("--max-drop", min=0.0, help="By how much the score may fall; by more, nothing is written.")
     ] = 0.01,
@@ -80,23 +75,25 @@ def compress(
     with_config: Annotated[bool, typer.Option("--with-config", help="Write config.pbtxt, too.")] = False,
 ) -> None:
     """Write DIR/NAME as `export` does, of a smaller form of the module, unless it is worse by more than --max-drop."""
-    try:
-        from triton_operator.export import compressed_source
-    except ModuleNotFoundError as error:
-        raise Misused(f"compressing needs {error.name}: pip install '.[cli,compress]'") from error
-    from triton_operator.export.errors import ExportError
-    from triton_operator.export.folder import Place
-    from triton_operator.export.source import Request
+    from triton_operator.export.request import Request, Wish, check
 
-    aot = kind is Kind.AOTINDUCTOR
-    request = Request(source, tuple(inputs), name, max_batch_size, (), trace, compressed_source.FORMATS[aot], tolerance)
-    wish = compressed_source.Wish(method.value, evaluate, max_drop, sparsity, fine_tune, weights)
-    try:
+    request = Request(
+        source,
+        tuple(inputs or ()),
+        name,
+        max_batch_size,
+        trace=trace,
+        model_format=FORMATS[kind],
+        tolerance=tolerance,
+        examples=tuple(examples or ()),
+    )
+    wish = Wish(method.value, evaluate, max_drop, sparsity, fine_tune, weights)
+    with refusals(folder, "compressing", "compress"):
+        check(request, wish)
+        from triton_operator.export import compressed_source
+        from triton_operator.export.folder import Place
+
         with waiting("compressing"):
             compressed, exported = compressed_source.run(request, wish, Place(folder, version, with_config))
-    except ExportError as error:
-        raise Failed(str(error)) from error
-    except OSError as error:
-        raise Failed(f"{error.filename or folder}: {error.strerror or error}") from error
     print_exported(exported)
     typer.echo(f"  score {compressed.after:.6g}, {compressed.before:.6g} before")

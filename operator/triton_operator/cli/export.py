@@ -6,6 +6,9 @@ and its card. The Python file is the user's own and is run.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,11 +26,15 @@ EPILOG = """\b
 Examples:
   tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits
   tritonctl export net.py:build --input texts:STRING:-1 --input flags:BOOL:-1 --name words --to model_repository
+  tritonctl export net.py:Tagger --input ids:INT64:40@1..9000 --input length:INT64:1@1..40 --max-batch-size 64
+  tritonctl export net.py:Tagger --example short.npz --example long.npz --max-batch-size 64
   tritonctl export digits.pt --input FP32:1,28,28 --max-batch-size 64
   tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits --format aotinductor
 \b
 NAME is a module, or a class or function that makes one without arguments. An input is [NAME:]TYPE:DIMS, dims without
-the batch, -1 for any size; without a name it is INPUT__0 and so on.
+the batch, -1 for any size; without a name it is INPUT__0 and so on. Examples are drawn: whole numbers 0 or 1, or within
+LOW..HIGH. A FILE has real ones, with the batch: arrays by name in .npz; a tensor, list or dict in .pt; values by name,
+or in order, in .json.
 """
 
 
@@ -38,15 +45,26 @@ class Kind(StrEnum):
     AOTINDUCTOR = "aotinductor"
 
 
+_OPTIONS = {"trace=True": "--trace", "max_batch_size": "--max-batch-size"}
+"""What the library calls what the command has as an option."""
+
 FORMATS = {Kind.TORCHSCRIPT: Format.TORCHSCRIPT, Kind.AOTINDUCTOR: Format.AOT_INDUCTOR}
 
 
 def export(
     source: Annotated[str, typer.Argument(metavar="FILE.py:NAME|FILE.pt", help="What to export.")],
     inputs: Annotated[
-        list[str],
-        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS", help="One input of forward(), in order; repeat it."),
-    ],
+        list[str] | None,
+        typer.Option(
+            "--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="One input of forward(), in order; repeat it."
+        ),
+    ] = None,
+    examples: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--example", metavar="FILE", help="Arguments of forward(): .npz, .pt or .json; one more for other sizes."
+        ),
+    ] = None,
     name: Annotated[
         str,
         typer.Option(
@@ -80,23 +98,49 @@ def export(
 
     The exported model has to answer as the module does, within 1e-5. A ModelDeployment needs no config.pbtxt then.
     """
-    try:
-        from triton_operator.export.folder import Place
-        from triton_operator.export.source import Request, run
-    except ModuleNotFoundError as error:
-        raise Misused(f"exporting needs {error.name}: pip install '.[cli,export]'") from error
-    from triton_operator.export.errors import ExportError
+    from triton_operator.export.request import Request, check
 
-    model_format = FORMATS[kind]
-    request = Request(source, tuple(inputs), name, max_batch_size, tuple(outputs or ()), trace, model_format, tolerance)
-    try:
+    request = Request(
+        source,
+        tuple(inputs or ()),
+        name,
+        max_batch_size,
+        tuple(outputs or ()),
+        trace,
+        FORMATS[kind],
+        tolerance,
+        tuple(examples or ()),
+    )
+    with refusals(folder, "exporting"):
+        check(request)
+        from triton_operator.export.folder import Place
+        from triton_operator.export.source import run
+
         with waiting("compiling" if kind is Kind.AOTINDUCTOR else "exporting"):
             exported = run(request, Place(folder, version, with_config, url))
+    print_exported(exported)
+
+
+@contextmanager
+def refusals(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
+    """Errors of exporting as the command's own; `compress` has the same."""
+    from triton_operator.export.errors import ExportError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Misused(f"{doing} needs {error.name}: pip install '.[cli,{extra}]'") from error
     except ExportError as error:
-        raise Failed(str(error)) from error
+        raise Failed(in_options(str(error))) from error
     except OSError as error:
         raise Failed(f"{error.filename or folder}: {error.strerror or error}") from error
-    print_exported(exported)
+
+
+def in_options(text: str) -> str:
+    """A message of the library, which names its keywords, with the options of the command."""
+    for keyword, option in _OPTIONS.items():
+        text = re.sub(rf"\b(?<!-){keyword}\b", option, text)
+    return text
 
 
 def print_exported(exported: Exported) -> None:

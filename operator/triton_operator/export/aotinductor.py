@@ -7,9 +7,6 @@ of processor and this version of torch. Needs torch, g++ and setuptools, and a m
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -26,6 +23,7 @@ from triton_operator.export.exporter import Arguments, argument_names, as_sequen
 from triton_operator.export.folder import Exported, Place, finish, model_path
 from triton_operator.export.naming import check_model_name
 from triton_operator.export.questions import Agreement, Contract, ask_module, compare
+from triton_operator.export.request import require_compiler
 from triton_operator.export.tensors import Value
 from triton_operator.export.torch_message import sentence
 
@@ -68,20 +66,6 @@ def export(module: nn.Module, examples: Sequence[Arguments], contract: Contract,
         agreement = Agreement(asked.signature, compare(asked, Package(draft), contract), asked.questions)
         write_archive(draft, path, agreement.signature)
     return finish(path, module, agreement, contract, place, Format.AOT_INDUCTOR)
-
-
-def require_compiler() -> None:
-    """Say what is missing before a minute is spent on a program that cannot be compiled; raises ExportError."""
-    compiler = os.environ.get("CXX") or "g++"
-    if shutil.which(compiler) is None:
-        raise ExportError(
-            f"compiling for AOTInductor needs a C++ compiler, and there is no {compiler}: "
-            "install one (Debian: apt-get install g++) or name another in the variable CXX"
-        )
-    if importlib.util.find_spec("setuptools") is None:
-        raise ExportError(
-            "compiling for AOTInductor needs setuptools, by which torch finds its headers: pip install setuptools"
-        )
 
 
 def _refuse_text(questions: Sequence[Sequence[Value]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -59,13 +60,18 @@ class Reference:
     """
 
     def __init__(self, module: Ask) -> None:
-        """Copies the module; one that cannot be copied or converted has no reference."""
-        self._module: nn.Module | None = None
-        if isinstance(module, nn.Module):
-            try:
-                self._module = copy.deepcopy(module).double()
-            except Exception:  # noqa: BLE001 - whatever it holds that cannot be copied: then float32 has to do.
-                self._module = None
+        """Of a module; anything else has no reference."""
+        self._own = module
+
+    @cached_property
+    def _module(self) -> nn.Module | None:
+        """A copy, made only when it is needed: it is twice as large as the module."""
+        if not isinstance(self._own, nn.Module):
+            return None
+        try:
+            return copy.deepcopy(self._own).double()
+        except Exception:  # noqa: BLE001 - whatever it holds that cannot be copied: then float32 has to do.
+            return None
 
     def answer(self, arguments: Sequence[Value]) -> list[Value] | None:
         """Its answer, None where it cannot compute in float64."""
@@ -95,7 +101,7 @@ def _by(own: Value, other: Value) -> str:
     by = difference([own], [other])
     if math.isinf(by):
         by = float((own.double() - other.double()).abs().nan_to_num(math.inf).max())
-    return f"by {by:.3g}"
+    return "in what is undefined" if math.isinf(by) else f"by {by:.3g}"
 
 
 def _double(value: Value) -> Value:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,26 +17,14 @@ from torch import nn
 from triton_operator.api.model import Format
 from triton_operator.export.compression import Compressed, Method, Recipe, compress
 from triton_operator.export.errors import ExportError
-from triton_operator.export.examples import make_examples, read_input
 from triton_operator.export.folder import Exported, Place
-from triton_operator.export.source import Request, export_module, load_attribute, load_module
-
-FORMATS = {False: Format.TORCHSCRIPT, True: Format.AOT_INDUCTOR}
-
-
-class Wish(NamedTuple):
-    """How to compress; `evaluate` and `fine_tune` are FILE.py:NAME, `weights` a state_dict in a file."""
-
-    method: str
-    evaluate: str
-    max_drop: float
-    sparsity: float
-    fine_tune: str = ""
-    weights: Path | None = None
+from triton_operator.export.request import Request, Wish, check, parts
+from triton_operator.export.source import asked, export_module, load_attribute, load_module
 
 
 def run(request: Request, wish: Wish, place: Place) -> tuple[Compressed, Exported]:
     """Compress, then export what is good enough; raises ExportError."""
+    check(request, wish)
     file, attribute = _parts(request.source)
     module = load_module(file, attribute)
     if wish.weights:
@@ -46,17 +34,16 @@ def run(request: Request, wish: Wish, place: Place) -> tuple[Compressed, Exporte
     method = Method(wish.method)
     if method is Method.INT8 and request.model_format is Format.AOT_INDUCTOR:
         method = Method.INT8_AOTINDUCTOR
-    tensors = [read_input(text, index) for index, text in enumerate(request.inputs)]
-    examples = make_examples(tensors, batched=request.max_batch_size > 0)
+    _, examples = asked(request, module)
     compressed = compress(module, Recipe(method, wish.sparsity, fine_tune), examples[0], evaluate, wish.max_drop)
     return compressed, export_module(compressed.module, request, place)
 
 
 def _parts(source: str) -> tuple[Path, str]:
-    path, separator, attribute = source.partition(".py:")
-    if not separator:
+    path, attribute = parts(source)
+    if not attribute:
         raise ExportError(f"{source}: must be FILE.py:NAME")
-    return Path(f"{path}.py"), attribute
+    return path, attribute
 
 
 def _function(source: str) -> Callable[[nn.Module], Any]:

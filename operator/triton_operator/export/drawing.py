@@ -7,10 +7,12 @@ call it. Needs torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import torch
 
-from triton_operator.export.tensors import Value, rows_of
+from triton_operator.export.tensors import TYPES, Value, rows_of
+from triton_operator.triton.signature import ANY, Signature
 
 
 def generator() -> torch.Generator:
@@ -39,9 +41,47 @@ def scaled(arguments: Sequence[Value], factor: float) -> list[Value]:
     ]
 
 
-def zeros(arguments: Sequence[Value]) -> list[Value]:
-    """What the default warm-up sends."""
-    return [[""] * len(each) if isinstance(each, list) else torch.zeros_like(each) for each in arguments]
+class End(Enum):
+    """Where the whole numbers of an example end: the smallest, the largest, and further than that."""
+
+    LOW = 0
+    HIGH = 1
+    BEYOND = 2
+
+
+_FURTHER = 100
+"""Beyond the largest whole number of an example; what a model does not take is no question."""
+
+
+def filled(arguments: Sequence[Value], end: End) -> list[Value]:
+    """All whole numbers at one end, truth values alike, texts empty or long; other numbers as they are."""
+    return [_filled_texts(each, end) if isinstance(each, list) else _filled(each, end) for each in arguments]
+
+
+def _filled(value: torch.Tensor, end: End) -> torch.Tensor:
+    if value.dtype.is_floating_point or not value.numel():
+        return value
+    if value.dtype is torch.bool:
+        return torch.full_like(value, end is not End.LOW)
+    number = int(value.min() if end is End.LOW else value.max())
+    if end is End.BEYOND:
+        number = min(number + _FURTHER, torch.iinfo(value.dtype).max)
+    return torch.full_like(value, number)
+
+
+def _filled_texts(texts: list[str], end: End) -> list[str]:
+    longest = max(texts, key=len, default="")
+    return [{End.LOW: "", End.HIGH: longest, End.BEYOND: longest * _FURTHER}[end]] * len(texts)
+
+
+def zeros(signature: Signature) -> list[Value]:
+    """What a server sends to itself before it serves: one row, of size 1 where requests decide."""
+    rows = (1,) if signature.max_batch_size else ()
+    shapes = [(*rows, *(1 if size == ANY else size for size in each.dims)) for each in signature.inputs]
+    return [
+        [""] * shape[0] if each.data_type == "STRING" else torch.zeros(shape, dtype=TYPES[each.data_type])
+        for each, shape in zip(signature.inputs, shapes, strict=True)
+    ]
 
 
 def _moved(value: torch.Tensor, source: torch.Generator) -> torch.Tensor:

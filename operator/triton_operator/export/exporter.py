@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args, get_type_hints
 
 import torch
 from torch import nn
@@ -38,6 +38,7 @@ def export(
     """Write the model; raises ExportError."""
     check_model_name(contract.name)
     questions = [as_sequence(each) for each in examples]
+    check_arguments(module, len(questions[0]))
     asked = ask_module(module.eval(), questions, contract, argument_names(module))
     compiled = compile_module(module, questions[0], trace=trace)
     with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
@@ -53,11 +54,9 @@ def export(
 def export_file(source: Path, examples: Sequence[Arguments], contract: Contract, place: Place) -> Exported:
     """Give a TorchScript file its signature; everything else in it stays. Raises ExportError."""
     check_model_name(contract.name)
-    try:
-        compiled = load(source).eval()
-    except (RuntimeError, ValueError) as error:
-        raise ExportError(f"{source} cannot be loaded: {sentence(error)}") from error
+    compiled = load_file(source)
     questions = [as_sequence(each) for each in examples]
+    check_arguments(compiled, len(questions[0]))
     asked = ask_module(compiled, questions, contract, argument_names(compiled))
     agreement = _compare(compiled, compiled, source, asked, contract)
     path = model_path(place, contract.name)
@@ -65,13 +64,44 @@ def export_file(source: Path, examples: Sequence[Arguments], contract: Contract,
     return finish(path, compiled, agreement, contract, place)
 
 
+def check_arguments(module: nn.Module, count: int) -> None:
+    """Refuse a forward() whose first `count` arguments are nothing that Triton passes; raises ExportError."""
+    for name, kind in list(_argument_types(module).items())[:count]:
+        if kind.replace("torch.", "").replace("list", "List") not in _PASSED:
+            instead = _INSTEAD.get(kind, _LIST)
+            raise ExportError(f"forward() takes {name} as {kind}; Triton passes tensors and lists of str, so {instead}")
+
+
+def _argument_types(module: nn.Module) -> dict[str, str]:
+    """Types as the module says them; "Tensor" where it says nothing."""
+    if isinstance(module, torch.jit.ScriptModule):
+        schema = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]
+        return {each.name: str(each.type) for each in schema}
+    try:
+        hints = get_type_hints(module.forward)
+    except Exception:  # noqa: BLE001 - names that its file does not know: torch will say it.
+        return {}
+    return {name: _type_text(hints[name]) if name in hints else "Tensor" for name in argument_names(module)}
+
+
+def _type_text(hint: object) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+
+
+def load_file(source: Path) -> torch.jit.ScriptModule:
+    """A TorchScript file as it is served; raises ExportError."""
+    try:
+        return load(source).eval()
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(f"{source} cannot be loaded: {sentence(error)}") from error
+
+
 def _compare(
     module: nn.Module, compiled: torch.jit.ScriptModule, file: Path, asked: Asked, contract: Contract
 ) -> Agreement:
     """The module with its compiled form, and with what a server makes of the file."""
     furthest = compare(asked, compiled, contract)
-    names = tuple(each.name for each in asked.signature.outputs)
-    furthest = max(furthest, compare_served(file, module, asked.questions, names, contract.tolerance))
+    furthest = max(furthest, compare_served(file, module, asked, contract.tolerance))
     return Agreement(asked.signature, furthest, asked.questions)
 
 
@@ -92,6 +122,15 @@ def load(path: Path) -> torch.jit.ScriptModule:
     with deprecation_known():
         module: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     return module
+
+
+_PASSED = {"Tensor", "List[str]", "Any", "object", "Optional[Tensor]", "Tensor | None"}
+
+_LIST = "take one tensor with a dimension more, or an argument for each (forward() may put them into a list itself)"
+
+_NUMBER = "take a tensor of one element, and .item() inside of forward()"
+
+_INSTEAD = {"int": _NUMBER, "float": _NUMBER, "bool": _NUMBER, "str": "take a list of str with one element"}
 
 
 @contextmanager

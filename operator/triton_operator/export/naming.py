@@ -27,11 +27,9 @@ def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: i
     `arguments` are forward()'s. They keep their order in the configuration, by which a compiled model gets them.
     """
     names = tuple(wanted) or tuple(f"INPUT__{index}" for index in range(count))
-    _check(names, count, "inputs")
+    _check(names, count, "input")
     if _are_positions(names):
         return names
-    if all(map(_INDEXED.fullmatch, names)):
-        raise ExportError(f"input names {', '.join(names)} end in numbers, so these must be __0, __1 and so on")
     if names != tuple(arguments[:count]):
         raise ExportError(
             f"input names {', '.join(names)}: use forward()'s own argument names ({', '.join(arguments)}), "
@@ -40,20 +38,25 @@ def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: i
     return names
 
 
+def check_names(names: tuple[str, ...], kind: str) -> None:
+    """What can be said of names without forward(); `kind` is input or output. Raises ExportError."""
+    if len(set(names)) < len(names):
+        raise ExportError(f"names of {kind}s must differ: {', '.join(names)}")
+    if names and all(map(_INDEXED.fullmatch, names)) and not _are_positions(names):
+        raise ExportError(f"{kind} names {', '.join(names)} end in numbers, so these must be __0, __1 and so on")
+
+
 def choose_output_names(wanted: Sequence[str], count: int) -> tuple[str, ...]:
     """The names of `count` outputs, OUTPUT__0 and so on unless they are given."""
     names = tuple(wanted) or tuple(f"OUTPUT__{index}" for index in range(count))
-    _check(names, count, "outputs")
-    if all(map(_INDEXED.fullmatch, names)) and not _are_positions(names):
-        raise ExportError(f"output names {', '.join(names)} end in numbers, so these must be __0, __1 and so on")
+    _check(names, count, "output")
     return names
 
 
 def _check(names: tuple[str, ...], count: int, kind: str) -> None:
     if len(names) != count:
-        raise ExportError(f"there are {count} {kind} and {len(names)} names: {', '.join(names)}")
-    if len(set(names)) < count:
-        raise ExportError(f"names of {kind} must differ: {', '.join(names)}")
+        raise ExportError(f"there are {count} {kind}s and {len(names)} names: {', '.join(names)}")
+    check_names(names, kind)
 
 
 def _are_positions(names: tuple[str, ...]) -> bool:

@@ -6,20 +6,21 @@ names the output, and by how much it differs. `questions` calls it. Needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from triton_operator.export.asking import Ask, Question, Reference, answer, apart, ask
-from triton_operator.export.drawing import drawn_arguments, generator, scaled, uniform_arguments
+from triton_operator.export.drawing import End, drawn_arguments, filled, generator, scaled, uniform_arguments
 from triton_operator.export.errors import ExportError
 from triton_operator.export.tensors import Value, difference, joined, rows_of
 
 _MOST_ROWS = 8
 """Rows of a batch that are also asked alone."""
 
-_SCALES = (1.0, 1e-3, 1e3)
-"""By how much the rows beside one that stays are larger."""
+_SCALES = (1.0, 1e-3, 1e3, 0.0, math.nan)
+"""By how much the rows beside one that stays are larger; zeros and undefined numbers come, too."""
 
 _ROUNDING = 1e-3
 """Part of the tolerance within which answers in float64 are the same."""
@@ -114,18 +115,31 @@ def _check_beside_others(
     for place in (0, most - 1):
         first = drawn_arguments(example, most, source)
         before = _asked(module, first)
-        for scale in _SCALES if before else ():
-            others = scaled(drawn_arguments(uniform_arguments(example, source), most, source), scale)
-            after = _asked(module, [_with_row(each, own, place) for each, own in zip(others, first, strict=True)])
-            if before is None or after is None:
+        if before is None:
+            continue
+        own = _rows(before.answer, place, 1)
+        for others in _others(example, first, place, most, source):
+            after = _asked(module, [_with_row(each, mine, place) for each, mine in zip(others, first, strict=True)])
+            if after is None:
                 continue
-            own, now = _rows(before.answer, place, 1), _rows(after.answer, place, 1)
+            now = _rows(after.answer, place, 1)
             if not difference(own, now) <= tolerance:
                 name, by = apart(own, now, names)
                 raise ExportError(
                     f"the rows of a batch influence each other: output {name} of one row differs {by} when the other "
                     f"{most - 1} rows of its batch are others ({tolerance:g} is allowed), {_ADVICE}"
                 )
+
+
+def _others(
+    example: Sequence[Value], first: Sequence[Value], place: int, most: int, source: torch.Generator
+) -> Iterator[list[Value]]:
+    """Rows of other callers: larger, smaller, undefined, all alike, further than the example goes, and the same row."""
+    for scale in _SCALES:
+        yield scaled(drawn_arguments(uniform_arguments(example, source), most, source), scale)
+    for end in End:
+        yield filled(drawn_arguments(example, most, source), end)
+    yield [each[place : place + 1] * most if isinstance(each, list) else each[[place] * most] for each in first]
 
 
 def _asked(module: Ask, arguments: Sequence[Value]) -> Question | None:

@@ -8,13 +8,14 @@ torch.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,10 @@ from triton_operator import cpu_server
 from triton_operator.export.asking import Ask, Question, Reference, answer, apart
 from triton_operator.export.drawing import zeros
 from triton_operator.export.errors import ExportError
+from triton_operator.export.questions import Asked
 from triton_operator.export.tensors import difference
 from triton_operator.export.torch_message import sentence
+from triton_operator.triton.signature import Signature
 
 _BACKEND = Path(cpu_server.__file__).parent / "backend"
 
@@ -35,20 +38,24 @@ another order."""
 
 _ADVICE = "Servers freeze a TorchScript module and optimise its convolutions"
 
+_NOT_EMPTY = "keep tensors in forward() from becoming empty (lengths of at least 1, for instance)"
+
 
 class _Check(NamedTuple):
     path: Path
     module: Ask
     questions: tuple[Question, ...]
-    names: tuple[str, ...]
+    signature: Signature
     tolerance: float
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.signature.outputs)
 
-def compare_served(
-    path: Path, module: Ask, questions: tuple[Question, ...], names: tuple[str, ...], tolerance: float
-) -> float:
+
+def compare_served(path: Path, module: Ask, asked: Asked, tolerance: float) -> float:
     """The largest difference of what the CPU image would answer; raises ExportError."""
-    check = _Check(path, module, questions, names, tolerance)
+    check = _Check(path, module, asked.questions, asked.signature, tolerance)
     if sys.platform != "linux":  # Elsewhere a process with threads cannot be copied.
         return _ask_all(check)
     return _in_child(lambda: _ask_all(check))
@@ -56,24 +63,28 @@ def compare_served(
 
 def _ask_all(check: _Check) -> float:
     """Every question; then zeros, which the default warm-up sends, and which the module may refuse but not crash on."""
-    served = _prepared(check.path)
+    served = _prepared(check.path, check.signature)
     reference = Reference(check.module)
     furthest = max(_ask(served, each, check, reference) for each in check.questions)
     with suppress(ExportError):
-        answer(served, zeros(check.questions[0].arguments), "the served form returned")
+        answer(served, zeros(check.signature), "the served form returned")
     return furthest
 
 
-def _prepared(path: Path) -> Any:
-    """The module as `torchscript_file` of the backend loads and prepares it; its files import each other by name."""
-    sys.path.insert(0, str(_BACKEND))
+def _prepared(path: Path, signature: Signature) -> Any:
+    """The module in the form in which the backend serves it, which it chooses by an answer to zeros."""
+    sys.path.insert(0, str(_BACKEND))  # Its files import each other by name.
     try:
         import torchscript_file  # type: ignore[import-not-found,unused-ignore]
-
-        module, _ = torchscript_file.load(path)
-        return torchscript_file.prepare(module, optimized=True)
+        import trial  # type: ignore[import-not-found,unused-ignore]
     finally:
         sys.path.remove(str(_BACKEND))
+    module = torchscript_file.load(path)[0]
+    with redirect_stderr(io.StringIO()):  # Which form it is, and why, stands in the server's log.
+        try:
+            return trial.choose(module, torchscript_file.forms(module), [(zeros(signature), {})], path.name)
+        except trial.TrialError as error:
+            raise ExportError(f"the module itself {error} for zeros, which the warm-up sends; {_NOT_EMPTY}") from error
 
 
 def _ask(served: Ask, question: Question, check: _Check, reference: Reference) -> float:
@@ -84,7 +95,7 @@ def _ask(served: Ask, question: Question, check: _Check, reference: Reference) -
         raise ExportError(
             f"{_ADVICE}, and that form fails for input {shapes}, which the module answers: "
             f"{str(error).partition(': ')[2] or error}. Give convolutions a batch dimension inside forward() "
-            "(x.unsqueeze(0)), or serve it with the parameter DISABLE_OPTIMIZED_EXECUTION and no signature"
+            "(x.unsqueeze(0)), or serve it with the parameter DISABLE_OPTIMIZED_EXECUTION"
         ) from error
     by = difference(question.answer, given)
     if not by <= check.tolerance and not _is_rounding(question, given, check.tolerance, reference):
@@ -121,8 +132,7 @@ def _in_child(work: Callable[[], float]) -> float:
         ended = f"signal {number} ({signal.strsignal(number)})" if number else f"status {status}"
         raise ExportError(
             f"{_ADVICE}, and that form ends the process with {ended} for an input that the module itself takes or "
-            "refuses in an ordinary way, zeros included, which the warm-up sends. Keep tensors in forward() from "
-            "becoming empty (lengths of at least 1, for instance)"
+            f"refuses in an ordinary way, zeros included, which the warm-up sends; {_NOT_EMPTY}"
         )
     outcome = pickle.loads(said)  # noqa: S301 - from the copy of this very process.
     if isinstance(outcome, str):

@@ -8,50 +8,35 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
 from triton_operator.api.model import Format
 from triton_operator.export.errors import ExportError
-from triton_operator.export.examples import make_examples, read_input
-from triton_operator.export.exporter import export, export_file
+from triton_operator.export.example_files import check_open_sizes, read_example
+from triton_operator.export.examples import make_examples
+from triton_operator.export.exporter import argument_names, export, export_file, load_file
 from triton_operator.export.folder import Exported, Place
+from triton_operator.export.inputs import read_input
 from triton_operator.export.questions import Contract
+from triton_operator.export.request import Request, check, name_of_request, parts
 from triton_operator.export.tensors import Value
-from triton_operator.export.tolerance import TOLERANCE
-from triton_operator.triton.torchscript import ArchiveError, Content, read_content
-
-_SAYS_NOTHING = "model"
-
-
-class Request(NamedTuple):
-    """What was asked for; `name` "" is the file's, and inputs are `[NAME:]TYPE:DIMS`."""
-
-    source: str
-    inputs: tuple[str, ...]
-    name: str = ""
-    max_batch_size: int = 0
-    output_names: tuple[str, ...] = ()
-    trace: bool = False
-    model_format: Format = Format.TORCHSCRIPT
-    tolerance: float = TOLERANCE
 
 
 def run(request: Request, place: Place) -> Exported:
     """Export; raises ExportError."""
-    path, _, attribute = request.source.partition(".py:")
+    check(request)
+    path, attribute = parts(request.source)
     if attribute:
-        return export_module(load_module(Path(f"{path}.py"), attribute), request, place)
-    if request.model_format is not Format.TORCHSCRIPT:
-        raise ExportError(f"{request.source}: {request.model_format} is compiled from the module itself: FILE.py:NAME")
-    contract, examples = _asked(request)
-    return export_file(_torchscript(Path(request.source)), examples, contract, place)
+        return export_module(load_module(path, attribute), request, place)
+    contract, examples = asked(request, load_file(path))
+    return export_file(path, examples, contract, place)
 
 
 def export_module(module: nn.Module, request: Request, place: Place) -> Exported:
     """Export a module that is at hand; raises ExportError."""
-    contract, examples = _asked(request)
+    contract, examples = asked(request, module)
     if request.model_format is Format.TORCHSCRIPT:
         return export(module, examples, contract, place, trace=request.trace)
     from triton_operator.export import aotinductor
@@ -59,24 +44,23 @@ def export_module(module: nn.Module, request: Request, place: Place) -> Exported
     return aotinductor.export(module, examples, contract, place)
 
 
-def _asked(request: Request) -> tuple[Contract, list[list[Value]]]:
-    tensors = [read_input(text, index) for index, text in enumerate(request.inputs)]
-    name = request.name or name_of(Path(request.source.partition(":")[0]))
-    names = tuple(tensor.name for tensor in tensors)
-    contract = Contract(name, names, request.output_names, request.max_batch_size, request.tolerance)
-    return contract, make_examples(tensors, batched=request.max_batch_size > 0)
-
-
-def name_of(path: Path) -> str:
-    """The model's name by its file: the file's own, or that of its folder in a repository; raises ExportError.
-
-    Every file in a repository is called model.pt, so that says nothing.
-    """
-    if path.stem != _SAYS_NOTHING:
-        return path.stem
-    if path.parent.name.isdecimal() and path.parent.parent.name:
-        return path.parent.parent.name
-    raise ExportError(f"{path}: what is the model called? Say --name NAME")
+def asked(request: Request, module: nn.Module) -> tuple[Contract, list[list[Value]]]:
+    """The contract and the examples, which are read from files where there are any; raises ExportError."""
+    inputs = [read_input(text, index) for index, text in enumerate(request.inputs)]
+    declared = [each.tensor for each in inputs]
+    names = tuple(each.name for each in declared)
+    batched = request.max_batch_size > 0
+    if request.examples:
+        read = [read_example(path, declared, argument_names(module), batched=batched) for path in request.examples]
+        check_open_sizes(declared, read, batched=batched)
+        names = names or read[0].names
+        examples = [each.values for each in read]
+    else:
+        examples = make_examples(inputs, batched=batched)
+    contract = Contract(
+        name_of_request(request), names, request.output_names, request.max_batch_size, request.tolerance
+    )
+    return contract, examples
 
 
 def load_module(path: Path, attribute: str) -> nn.Module:
@@ -112,16 +96,3 @@ def load_attribute(path: Path, attribute: str) -> Any:
         return getattr(loaded, attribute)
     except Exception as error:
         raise ExportError(f"{path}:{attribute}: {type(error).__name__}: {error}") from error
-
-
-def _torchscript(path: Path) -> Path:
-    try:
-        with path.open("rb") as file:
-            content = read_content(file)
-    except OSError as error:
-        raise ExportError(f"{path}: {error.strerror}") from error
-    except ArchiveError as error:
-        raise ExportError(f"{path}: {error}") from error
-    if content is not Content.TORCHSCRIPT:
-        raise ExportError(f"{path} is {content.value}, not TorchScript; name the module instead: FILE.py:NAME")
-    return path

@@ -27,6 +27,7 @@ DATA_TYPES = {
     torch.float32: "FP32",
     torch.float64: "FP64",
 }
+TYPES = {name: dtype for dtype, name in DATA_TYPES.items()}
 
 
 def read_values(values: object, who: str) -> list[Value]:

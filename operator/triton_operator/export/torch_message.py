@@ -8,6 +8,9 @@ _LONGEST = 500
 """Characters; torch may list every variant of an operator."""
 
 _FRAME = re.compile(r'\s*File "(?P<file>[^"]*)", line (?P<line>\d+)')
+_INSIDE = "code/"
+"""Begins the names of files in an archive, which nobody wrote."""
+
 _END_OF_CODE = "<--- HERE"
 _SAYS_NOTHING = re.compile(
     r"[\s~<>.^|\-]*|Traceback.*|The (above|following) operation failed.*|The following variants are available:.*"
@@ -34,7 +37,8 @@ def _without_code(lines: list[str]) -> tuple[list[str], str]:
     while at < len(lines):
         frame = _FRAME.match(lines[at])
         if frame:
-            place = place or f"{frame['file'].rpartition('/')[2]}, line {frame['line']}"
+            if not frame["file"].startswith(_INSIDE):
+                place = place or f"{frame['file'].rpartition('/')[2]}, line {frame['line']}"
             at = _end_of_code(lines, at + 1)
             continue
         line = lines[at].strip()
@@ -45,10 +49,11 @@ def _without_code(lines: list[str]) -> tuple[list[str], str]:
 
 
 def _end_of_code(lines: list[str], start: int) -> int:
-    """Quoted code ends with torch's mark, or where lines are no longer indented."""
+    """Quoted code ends with torch's mark and the indented lines after it, or where lines are no longer indented."""
     for at in range(start, len(lines)):
         if _FRAME.match(lines[at]):
             break
         if _END_OF_CODE in lines[at]:
-            return at + 1
-    return next((at for at in range(start, len(lines)) if not lines[at].startswith(" ")), len(lines))
+            start = at + 1
+            break
+    return next((at for at in range(start, len(lines)) if _FRAME.match(lines[at]) or lines[at][:1] != " "), len(lines))

@@ -1,0 +1,69 @@
+"""Inputs as the command line describes them: `[NAME:]TYPE:DIMS[@LOW..HIGH]`. Pure; `request` and `examples` call it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from triton_operator.export.errors import ExportError
+from triton_operator.triton.signature import TORCHSCRIPT_TYPES, Tensor
+
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_INPUT = re.compile(
+    r"(?:(?P<name>[^:]+):)?(?P<type>[A-Z]+[0-9]*):(?P<dims>(?:-1|[1-9]\d*)(?:,(?:-1|[1-9]\d*))*)?"
+    rf"(?:@(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER}))?",
+    re.ASCII,
+)
+_WHOLE = {
+    "UINT8": (0, 2**8 - 1),
+    **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+}
+"""The smallest and the largest number of each type of whole numbers."""
+
+_WITHOUT_RANGE = frozenset({"STRING", "BOOL"})
+
+
+class Range(NamedTuple):
+    """What an example's numbers lie between, both included."""
+
+    low: float
+    high: float
+
+
+class Input(NamedTuple):
+    """One input as a signature has it, and its numbers' range, None where nothing was said."""
+
+    tensor: Tensor
+    range: Range | None = None
+
+
+def read_input(text: str, index: int) -> Input:
+    """One input of the command line; raises ExportError."""
+    found = _INPUT.fullmatch(text)
+    if not found or found["type"] not in TORCHSCRIPT_TYPES:
+        types = ", ".join(sorted(TORCHSCRIPT_TYPES))
+        raise ExportError(
+            f"--input {text}: must be [NAME:]TYPE:DIMS such as FP32:1,28,28, or with a range such as INT64:40@1..40, "
+            f"TYPE one of {types}"
+        )
+    dims = tuple(int(size) for size in (found["dims"] or "").split(",") if size)
+    tensor = Tensor(found["name"] or f"INPUT__{index}", found["type"], dims)
+    return Input(tensor, _range(text, found) if found["low"] else None)
+
+
+def _range(text: str, found: re.Match[str]) -> Range:
+    kind, low, high = found["type"], found["low"], found["high"]
+    if kind in _WITHOUT_RANGE:
+        raise ExportError(f"--input {text}: {kind} has no range; give examples with --example FILE")
+    if kind not in _WHOLE:
+        asked = Range(float(low), float(high))
+    elif "." in low or "." in high.lstrip("."):
+        raise ExportError(f"--input {text}: {kind} takes whole numbers")
+    else:
+        asked = Range(int(low), int(high))
+        smallest, largest = _WHOLE[kind]
+        if asked.low < smallest or asked.high > largest:
+            raise ExportError(f"--input {text}: {kind} has the numbers {smallest} to {largest}")
+    if asked.low > asked.high:
+        raise ExportError(f"--input {text}: the range ends before it begins")
+    return asked

@@ -1,0 +1,178 @@
+"""What the command line asks for, and every mistake in it that can be seen without torch and the user's code.
+
+Enters: a Request, and a Wish of `tritonctl compress`. Leaves: nothing, or one ExportError. Looks at files, and imports
+and runs nothing: both commands call it first.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from triton_operator.api.model import Format
+from triton_operator.export.errors import ExportError
+from triton_operator.export.inputs import read_input
+from triton_operator.export.naming import check_model_name, check_names
+from triton_operator.export.tolerance import TOLERANCE
+from triton_operator.triton.torchscript import ArchiveError, Content, read_content
+
+EXAMPLE_SUFFIXES = (".npz", ".pt", ".pth", ".json")
+
+_SAYS_NOTHING = "model"
+
+
+class Request(NamedTuple):
+    """What was asked for; `name` "" is the file's, inputs are `[NAME:]TYPE:DIMS[@LOW..HIGH]`, `examples` files."""
+
+    source: str
+    inputs: tuple[str, ...] = ()
+    name: str = ""
+    max_batch_size: int = 0
+    output_names: tuple[str, ...] = ()
+    trace: bool = False
+    model_format: Format = Format.TORCHSCRIPT
+    tolerance: float = TOLERANCE
+    examples: tuple[Path, ...] = ()
+
+
+class Wish(NamedTuple):
+    """How to compress; `evaluate` and `fine_tune` are FILE.py:NAME, `weights` a state_dict in a file."""
+
+    method: str
+    evaluate: str
+    max_drop: float
+    sparsity: float
+    fine_tune: str = ""
+    weights: Path | None = None
+
+
+def check(request: Request, wish: Wish | None = None) -> None:
+    """Raises one ExportError that names every mistake."""
+    found = [*_mistakes(request), *(_mistakes_of_wish(wish) if wish else ())]
+    if found:
+        raise ExportError("; ".join(dict.fromkeys(found)))
+
+
+def _mistakes(request: Request) -> Iterator[str]:
+    checks: list[Callable[[], object]] = [
+        lambda: _check_source(request),
+        lambda: check_model_name(name_of_request(request)),
+        *(partial(read_input, text, index) for index, text in enumerate(request.inputs)),
+        lambda: _check_names(request),
+        *(partial(_check_example, path) for path in request.examples),
+    ]
+    for each in checks:
+        try:
+            each()
+        except ExportError as error:
+            yield str(error)
+        except OSError as error:
+            yield f"{error.filename}: {error.strerror}"
+    if not request.inputs and not request.examples:
+        yield "what does forward() take? Say --input [NAME:]TYPE:DIMS for each input, or --example FILE"
+    if not request.tolerance >= 0:
+        yield f"--tolerance {request.tolerance:g}: must be 0 or more"
+
+
+def _check_source(request: Request) -> None:
+    path, attribute = parts(request.source)
+    if attribute:
+        _check_python(path)
+        if request.model_format is Format.AOT_INDUCTOR:
+            require_compiler()
+    elif request.model_format is not Format.TORCHSCRIPT:
+        raise ExportError(f"{request.source}: {request.model_format} is compiled from the module itself: FILE.py:NAME")
+    else:
+        check_torchscript(path)
+
+
+def _check_names(request: Request) -> None:
+    tensors = [read_input(text, index).tensor for index, text in enumerate(request.inputs)]
+    if request.model_format is Format.AOT_INDUCTOR and any(each.data_type == "STRING" for each in tensors):
+        raise ExportError("AOTInductor takes tensors only; keep text in a step of Python before the model")
+    check_names(tuple(each.name for each in tensors), "input")
+    check_names(request.output_names, "output")
+
+
+def _check_example(path: Path) -> None:
+    if path.suffix not in EXAMPLE_SUFFIXES:
+        raise ExportError(f"--example {path}: must end in {', '.join(EXAMPLE_SUFFIXES)}")
+    path.stat()
+
+
+def _mistakes_of_wish(wish: Wish) -> Iterator[str]:
+    for source in (wish.evaluate, wish.fine_tune):
+        path, attribute = parts(source)
+        if source and not attribute:
+            yield f"{source}: must be FILE.py:NAME"
+        elif source and not path.is_file():
+            yield f"{path}: there is no such Python file"
+    if wish.weights and not wish.weights.exists():
+        yield f"{wish.weights}: {os.strerror(2)}"
+    prunes = wish.method.startswith("prune")
+    if prunes and not 0 < wish.sparsity < 1:
+        yield f"sparsity {wish.sparsity:g}: must be above 0 and below 1"
+    if wish.fine_tune and not prunes:
+        yield f"{wish.method}: only a pruned module is trained again"
+    if not wish.max_drop >= 0:
+        yield f"--max-drop {wish.max_drop:g}: must be 0 or more"
+
+
+def parts(source: str) -> tuple[Path, str]:
+    """A file, and the NAME in FILE.py:NAME, "" for none."""
+    path, _, attribute = source.partition(".py:")
+    return (Path(f"{path}.py"), attribute) if attribute else (Path(source), "")
+
+
+def name_of_request(request: Request) -> str:
+    """The model's name; raises ExportError."""
+    return request.name or name_of(parts(request.source)[0])
+
+
+def name_of(path: Path) -> str:
+    """The model's name by its file: the file's own, or that of its folder in a repository; raises ExportError.
+
+    Every file in a repository is called model.pt, so that says nothing.
+    """
+    if path.stem != _SAYS_NOTHING:
+        return path.stem
+    if path.parent.name.isdecimal() and path.parent.parent.name:
+        return path.parent.parent.name
+    raise ExportError(f"{path}: what is the model called? Say --name NAME")
+
+
+def _check_python(path: Path) -> None:
+    if not path.is_file():
+        raise ExportError(f"{path}: there is no such Python file")
+
+
+def check_torchscript(path: Path) -> None:
+    """Refuse what is no TorchScript by its content; raises ExportError."""
+    try:
+        with path.open("rb") as file:
+            content = read_content(file)
+    except OSError as error:
+        raise ExportError(f"{path}: {error.strerror}") from error
+    except ArchiveError as error:
+        raise ExportError(f"{path}: {error}") from error
+    if content is not Content.TORCHSCRIPT:
+        raise ExportError(f"{path} is {content.value}, not TorchScript; name the module instead: FILE.py:NAME")
+
+
+def require_compiler() -> None:
+    """Say what is missing before a minute is spent on a program that cannot be compiled; raises ExportError."""
+    compiler = os.environ.get("CXX") or "g++"
+    if shutil.which(compiler) is None:
+        raise ExportError(
+            f"compiling for AOTInductor needs a C++ compiler, and there is no {compiler}: "
+            "install one (Debian: apt-get install g++) or name another in the variable CXX"
+        )
+    if importlib.util.find_spec("setuptools") is None:
+        raise ExportError(
+            "compiling for AOTInductor needs setuptools, by which torch finds its headers: pip install setuptools"
+        )
