@@ -207,6 +207,46 @@ def test_a_config_without_a_backend(model: Path, capsys: pytest.CaptureFixture[s
     assert 'warning: neither "backend" nor "platform" is set' in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        (
+            "parameters { key: 'INFERENCE_MODE' value { string_value: 'true' } }",
+            "parameters[INFERENCE_MODE]: warning: is",
+        ),
+        ("model_metrics { }", "model_metrics: warning: exists since Triton 24.11; an older server"),
+    ],
+)
+def test_what_a_server_ignores_or_does_not_know(
+    model: Path, capsys: pytest.CaptureFixture[str], added: str, words: str
+) -> None:
+    write(model / "config.pbtxt", f"{CONFIG}{added}".encode())
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == 0
+    assert words in outcome.out
+    assert outcome.err == "0 errors, 1 warnings\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("Tensor", ""),
+        ("Optional[Tensor]", ""),
+        ("List[Tensor]", "forward() takes images as List[Tensor], and Triton passes tensors"),
+        ("Dict[str, Tensor]", "forward() takes images as Dict[str, Tensor]"),
+        ("Tuple[Tensor, Tensor]", "forward() takes images as Tuple[Tensor, Tensor]"),
+        ("int", "forward() takes images as int"),
+    ],
+)
+def test_arguments_that_no_input_can_be(model: Path, capsys: pytest.CaptureFixture[str], kind: str, words: str) -> None:
+    """Whatever forward() calls itself."""
+    code = CODE.replace("images: Tensor", f"images: {kind}").replace("self: __torch__", "s: __torch__")
+    write(model / "1" / "model.pt", a_program(code))
+    outcome = tritonctl(capsys, "lint", model)
+    assert outcome.code == (1 if words else 0)
+    assert words in outcome.out
+
+
 def test_a_python_model_without_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "words" / "1" / "model.py", b"")
     outcome = tritonctl(capsys, "lint", tmp_path / "words")

@@ -75,6 +75,15 @@ def test_a_config_error_with_its_place() -> None:
     assert read_server(text + ALL_FAILED) == [LoadFailure("bad", "", message, Reason.CONFIG_INVALID)]
 
 
+def test_a_field_that_came_later_is_told_with_its_release() -> None:
+    text = (
+        "[libprotobuf ERROR /tmp/build/text_format.cc:337] Error parsing text-format inference.ModelConfig: 5:15: "
+        'Message type "inference.ModelConfig" has no field named "model_metrics".\n'
+    ) + error("Poll failed for model directory 'bad': failed to read text proto from /models/bad/config.pbtxt")
+    (failure,) = read_server(text + ALL_FAILED)
+    assert failure.message.endswith('no field named "model_metrics". The field exists since Triton 24.11')
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -206,6 +206,12 @@ REFUSED: Fields = MappingProxyType(
 """Fields of covered messages that the typed configuration does not have, with the reason."""
 
 
+SINCE = MappingProxyType(
+    {"is_non_linear_format_io": "24.08", "model_metrics": "24.11", "max_inflight_requests": "25.11"}
+)
+"""First release that reads a field; an older one refuses the whole text (common, protobuf/model_config.proto)."""
+
+
 def refusal(path: str, message_type: str, field: str) -> ConfigError:
     """The error for a field at `path` that the typed configuration does not have."""
     why = REFUSED.get(message_type, {}).get(field)

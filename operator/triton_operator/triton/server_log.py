@@ -17,6 +17,7 @@ import msgspec
 from triton_operator.api.conditions import Reason
 from triton_operator.api.struct import Struct
 from triton_operator.api.text import escape
+from triton_operator.triton.config_fields import SINCE
 
 
 class LoadFailure(Struct, frozen=True):
@@ -69,6 +70,7 @@ _MISSING_VERSION = re.compile(r"whose required version -?\d+ is not loaded")
 _FAILED_STEP = re.compile(r"' which (?:is not valid|has no loaded version)")
 
 _CONFIG_PARSE = re.compile(r"Error parsing text-format \S+: (?P<line>\d+):(?P<column>\d+): (?P<message>.+)")
+_NO_FIELD = re.compile(r'has no field named "(?P<field>\w+)"')
 _DIED = re.compile(r"model process of '(?P<model>[^']*)' died: (?P<how>.+)")
 """Printed by the CPU image's entrypoint, which ends the container when a model's process dies."""
 
@@ -130,7 +132,10 @@ class _Reading:
     def add(self, content: str) -> None:
         """Take in one line."""
         if found := _CONFIG_PARSE.search(content):
-            self._config_error = f"line {found['line']}, column {found['column']}: {found['message']}"
+            said = f"line {found['line']}, column {found['column']}: {found['message']}"
+            newer = _NO_FIELD.search(content)
+            since = SINCE.get(newer["field"]) if newer else None
+            self._config_error = f"{said} The field exists since Triton {since}" if since else said
         elif found := _LOAD.search(content):
             self._add_load(found["model"], found["version"], found["message"], _load_reason(found["message"]))
         elif found := _POLL.search(content):

@@ -13,10 +13,11 @@ from triton_operator.cli.checks.archive import ModelFile
 from triton_operator.cli.checks.code import Argument
 from triton_operator.cli.checks.finding import Finding, error, warning
 from triton_operator.prepare.model import contents
+from triton_operator.triton.config_fields import SINCE
 from triton_operator.triton.config_file import read_config_text
 from triton_operator.triton.config_rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config_text import ConfigTextError, Message, parse
-from triton_operator.triton.config_values import data_type_in
+from triton_operator.triton.config_values import data_type_in, entries_in
 from triton_operator.triton.contract import merge
 from triton_operator.triton.derived import TELLING_FILES, is_silent, with_backend
 from triton_operator.triton.filled import filled_inputs
@@ -26,6 +27,10 @@ from triton_operator.triton.signature import TORCHSCRIPT_TYPES
 _INDEXED = re.compile(r".+__(\d+)")
 _PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
 _DICTIONARY = "Dict[str, Tensor]"
+_ARGUMENT_KINDS = frozenset({"Tensor", "List[str]", "Any", "NoneType", "number"})
+"""What Triton passes; the same in an Optional."""
+_READ_PARAMETERS = frozenset({"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT", "DISABLE_OPTIMIZED_EXECUTION"})
+"""Parameters of the native PyTorch backend that the CPU image's backend reads, too."""
 
 
 def check_file(path: Path) -> Iterator[Finding]:
@@ -62,6 +67,7 @@ def check_config(
         yield error(shown, "", str(problem))
         return
     yield from _check_rules(message, config, shown, model)
+    yield from _check_releases(message, shown)
     yield from _check_advisable(message, shown)
     if config.is_torchscript:
         yield from _check_torchscript(message, config, shown, model)
@@ -101,6 +107,20 @@ def _check_rules(message: Message, config: ModelConfig, shown: str, model: Model
         yield warning(shown, problem.path, problem.message, problem.advice)
 
 
+def _check_releases(message: Message, shown: str, path: str = "") -> Iterator[Finding]:
+    """Fields by which an older server refuses the whole file."""
+    for field, values in message.items():
+        place = f"{path}.{field}" if path else field
+        if field in SINCE:
+            said = (
+                f"exists since Triton {SINCE[field]}; an older server, such as the CPU image's, refuses the whole file"
+            )
+            yield warning(shown, place, said)
+        for value in values:
+            if isinstance(value, dict):
+                yield from _check_releases(value, shown, place)
+
+
 def _check_advisable(message: Message, shown: str) -> Iterator[Finding]:
     tensors = list(_tensors(message))
     batched = message.get("max_batch_size", [0])[-1] not in {0, None}
@@ -131,6 +151,7 @@ def _check_torchscript(message: Message, config: ModelConfig, shown: str, model:
         if data_type and data_type not in TORCHSCRIPT_TYPES:
             advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
             yield error(shown, f"{field}.data_type", f"TYPE_{data_type} is none that TorchScript has in Triton", advice)
+    yield from _check_parameters(message, shown)
     if model is None:
         return
     if model.signature is not None:
@@ -151,6 +172,7 @@ def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str
     if len(arguments) == 1 and arguments[0].kind == _DICTIONARY:
         return
     known = [argument.name for argument in arguments]
+    yield from _check_argument_kinds(names, arguments, shown)
     takes = f"forward() takes ({', '.join(known)})"
     needed = sum(not argument.has_default for argument in arguments)
     if not needed <= len(names) <= len(known):
@@ -165,6 +187,27 @@ def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str
         yield warning(shown, "input", message, advice)
     elif sorted(positions) != list(range(len(names))):
         yield error(shown, "input", f"the names {', '.join(names)} must end in __0 to __{len(names) - 1}, each once")
+
+
+def _check_parameters(message: Message, shown: str) -> Iterator[Finding]:
+    for name in entries_in(message, "parameters"):
+        if name not in _READ_PARAMETERS:
+            said = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may know it"
+            yield warning(shown, f"parameters[{name}]", said)
+
+
+def _check_argument_kinds(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
+    """Arguments that no input can be, because torch would refuse every request."""
+    for argument in arguments:
+        kind = argument.kind
+        if kind.startswith("Optional["):
+            kind = kind.removeprefix("Optional[").removesuffix("]")
+        is_passed = kind in _ARGUMENT_KINDS or kind.startswith("Union[")
+        if not is_passed and (not argument.has_default or argument.name in names):
+            said = (
+                f"forward() takes {argument.name} as {argument.kind}, and Triton passes tensors, or List[str] for texts"
+            )
+            yield error(shown, "input", said, "take a Tensor there and convert it in forward()")
 
 
 def _tensors(message: Message) -> Iterator[tuple[str, Message]]:
