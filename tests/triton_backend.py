@@ -23,7 +23,7 @@ from torch.utils.dlpack import from_dlpack
 BACKEND = Path(__file__).parents[1] / "operator" / "triton_operator" / "cpu_server" / "backend"
 MODULES = (
     *("interface", "archive", "torchscript_file", "aotinductor_file", "tensors", "ragged", "sequences", "batching"),
-    *("value_sized", "trial", "warmup", "model"),
+    *("reading", "value_sized", "trial", "warmup", "model"),
 )
 
 

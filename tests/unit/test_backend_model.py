@@ -197,3 +197,30 @@ def test_a_number_of_threads_that_is_none_is_refused(tmp_path: Path, value: str)
     parameters = {"INTRA_OP_THREAD_COUNT": {"string_value": value}}
     with pytest.raises(Exception, match=f"INTRA_OP_THREAD_COUNT is '{value}'"):
         serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)], parameters=parameters))
+
+
+def test_a_parameter_without_effect_is_named(tmp_path: Path, capfd: Any) -> None:
+    """The native backend knows more of them."""
+    save(Same(), tmp_path)
+    parameters = {name: {"string_value": "true"} for name in ("ENABLE_NVFUSER", "INFERENCE_MODE")}
+    serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)], parameters=parameters))
+    assert capfd.readouterr().err == (
+        "model 'digits' version 1: the parameter ENABLE_NVFUSER has no effect in the CPU image\n"
+    )
+
+
+@pytest.mark.parametrize(("value", "mode"), [("true", True), ("false", False), (None, True)])
+def test_inference_mode_is_the_configs_choice(tmp_path: Path, value: str | None, mode: bool) -> None:
+    """Without it, gradients are off all the same, as in the native backend."""
+    save(Same(), tmp_path)
+    parameters = {"INFERENCE_MODE": {"string_value": value}} if value else {}
+    model = serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)], parameters=parameters))
+    modes: list[tuple[bool, bool]] = []
+
+    def seen(x: torch.Tensor) -> torch.Tensor:
+        modes.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
+        return x
+
+    model._module = seen
+    ask(model, [numbers("x", [1, 2])])
+    assert modes == [(mode, False)]

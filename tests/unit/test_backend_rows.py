@@ -253,3 +253,24 @@ def test_a_model_of_unknown_size_is_tried_on_the_first_requests_own_rows(tmp_pat
         answers = ask(model, *([numbers("x", [[[caller] * 5]])] for caller in (1.0, 2.0, 3.0)))
         assert all(answer.error is None for answer in answers)
     assert calls == [1, 2, 3, 3]
+
+
+class Padded(torch.nn.Module):
+    """Gives its rows as they are, whatever the config says of their size."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Give x."""
+        return x
+
+
+def test_a_caller_cannot_turn_the_batching_off_for_others(tmp_path: Path) -> None:
+    """Rows of a wrong size are an error each time; those of the right size run together before and after."""
+    save(Padded(), tmp_path)
+    model = serve(backend, tmp_path, config([put("x", "FP32", -1)], [put("y", "FP32", 2)]))
+    good = [[numbers("x", [[1, 2]])], [numbers("x", [[3, 4]])]]
+    ask(model, *good)
+    calls = counted(model)
+    assert all(answer.error for answer in ask(model, *([numbers("x", [[1, 2, 3]])] for _ in range(2))))
+    del calls[:]
+    assert [answer.values("y") for answer in ask(model, *good)] == [[[1, 2]], [[3, 4]]]
+    assert calls == [2]

@@ -152,6 +152,36 @@ def test_a_warm_up_without_control_and_state_gets_zeros(tmp_path: Path) -> None:
     assert ask(model, [numbers("X__0", [[3.0]])])[0].values("Y__0") == [[3]]
 
 
+class Remembering(torch.nn.Module):
+    """Keeps a sum for each slot of the batch in itself, as models for direct sequence batching do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sums = torch.zeros(2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add up."""
+        if bool((x < 0).any()):
+            raise ValueError("negative input")
+        self.sums[: x.size(0)] += x
+        return self.sums[: x.size(0)].clone()
+
+
+def test_a_model_that_remembers_by_slot_runs_once_for_each_batch(tmp_path: Path) -> None:
+    """It is never tried, nor asked again one by one when a batch fails: it would remember that, in other slots."""
+    save(Remembering(), tmp_path)
+    said = {"name": "slots", "max_batch_size": 2, "sequence_batching": {"direct": {}}}
+    config = {**said, "input": [put("x", "FP32", 1)], "output": [put("y", "FP32", 1)]}
+    model = serve(backend, tmp_path, config)
+
+    def both(one: float, two: float) -> list[Any]:
+        return ask(model, *(Request([numbers("x", [[each]])], slot + 1) for slot, each in enumerate((one, two))))
+
+    assert [answer.values("y") for answer in both(1, 2)] == [[[1]], [[2]]]
+    assert all(answer.error for answer in both(-1, 5))
+    assert [answer.values("y") for answer in both(1, 2)] == [[[2]], [[4]]]
+
+
 def ragged(tmp_path: Path, kind: str = "BATCH_ACCUMULATED_ELEMENT_COUNT") -> Any:
     """Serve `Lengths`."""
     save(Lengths(), tmp_path)

@@ -23,15 +23,17 @@ import torchscript_file
 import triton_python_backend_utils as pb
 from archive import LoadError, reason_of
 from batching import Batch, Request
-from interface import Entry, Interface, InterfaceError, Role, read_interface
-from sequences import Place, Sequences, place_of, zeros
-from tensors import ShapeError, TensorError, read_tensor, write_tensor
+from interface import Interface, InterfaceError, read_interface
+from reading import Reader
+from sequences import Sequences
+from tensors import RowsError, TensorError, write_tensor
 from trial import Form, TrialError, choose
 from warmup import REMEDY, Sample, WarmUp, describe, of_zeros, samples
 
 _FILES = {"aotinductor": aotinductor_file}
 """What reads the files of a backend; of any other name it is `pytorch`."""
 
+_PARAMETERS = {"DISABLE_OPTIMIZED_EXECUTION", "INFERENCE_MODE", "INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT"}
 _TRIED = 2
 """With so many forms there is a better and a safer one."""
 
@@ -55,11 +57,14 @@ class TritonPythonModel:
         optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false").lower() != "true"
         self._about = f"model '{config['name']}' version {args['model_version']}"
         self._batched = int(config.get("max_batch_size", 0)) > 0
-        self._sequences = Sequences(config) if config.get("sequence_batching") is not None else None
+        self._sequences = Sequences(config) if self._interface.states else None
+        self._remembers = config.get("sequence_batching") is not None and not self._interface.states
+        self._reader = Reader(self._interface, self._sequences, batched=self._batched)
+        self._guard = _guard(parameters, self._about)
         warm_up = samples(config, self._interface, Path(args["model_repository"]))
         self._module = self._prepared(file.forms(module) if optimized else [], module, warm_up)
-        self._joins = self._may_join(file.why_alone(self._module, self._interface))
-        with torch.inference_mode():
+        self._joins = self._remembers or self._may_join(file.why_alone(self._module, self._interface))
+        with self._guard():
             self._warm_up(warm_up)
             if self._batched and self._joins is None:
                 self._joins = self._try_rows(of_zeros(self._interface, batched=self._batched))
@@ -89,7 +94,7 @@ class TritonPythonModel:
         """
         for sample in warm_up:
             try:
-                if sample.is_certain and not self._sequences:
+                if sample.is_certain and not self._sequences and not self._remembers:
                     self._compute([sample.request])
             except Exception as error:  # noqa: BLE001 - whatever a model raises.
                 self._refuse(f"{_reason(error)}{describe(self._interface, sample.request)}")
@@ -101,10 +106,10 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; those that Triton batched run together when they fit together."""
-        sent = [self._read(request) for request in requests]
+        sent = [self._reader.read(request) for request in requests]
         outcomes: list[Any] = list(sent)
         ready = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Request)]
-        with torch.inference_mode():
+        with self._guard():
             answers = self._answer([outcomes[index] for index in ready])
         for index, answer in zip(ready, answers, strict=True):
             outcomes[index] = answer
@@ -114,48 +119,16 @@ class TritonPythonModel:
         )
         return [_error_response(each, about) if isinstance(each, Exception) else _response(each) for each in outcomes]
 
-    def _read(self, request: Any) -> Request | Exception:
-        """Give the request's inputs in the order of the config, or what is wrong with them."""
-        try:
-            place = place_of(request) if self._sequences else None
-            values, shapes = [], {}
-            for entry in self._interface.inputs:
-                tensor = None if entry.role is Role.COUNT else pb.get_input_tensor_by_name(request, entry.name)
-                value, shape = (None, None) if tensor is None else read_tensor(tensor, entry)
-                values.append(value)
-                if shape is not None:
-                    shapes[entry.name] = shape
-            rows = next((shape[0] for shape in shapes.values() if shape), None) if self._batched else None
-            read = Request(values, shapes, rows, place)
-            return self._in_sequence(read, self._sequences, place) if self._sequences and place else read
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's alone.
-            return error
-
-    def _in_sequence(self, request: Request, sequences: Sequences, place: Place) -> Request:
-        """Put the sequence's state in the place of the one that Triton keeps, which stays as it was at the start."""
-        values, shapes = list(request.values), dict(request.shapes)
-        front = () if request.rows is None else (request.rows,)
-        begin = []
-        for index, entry in enumerate(self._interface.inputs):
-            if entry.role in {Role.CONTROL, Role.STATE} and (values[index] is None or not _is_filled(entry)):
-                values[index] = zeros(entry.dtype, shapes.get(entry.name) or (*front, *entry.dims))
-                shapes[entry.name] = shapes.get(entry.name) or (*front, *entry.dims)
-            if entry.role is Role.STATE:
-                begin.append((index, entry.name, values[index]))
-        for (index, name, _), state in zip(begin, sequences.state(place, [each[2] for each in begin]), strict=True):
-            values[index] = state
-            shapes[name] = tuple(state.shape) if isinstance(state, torch.Tensor) else shapes[name]
-        return Request(values, shapes, request.rows, place)
-
     def _answer(self, requests: list[Request]) -> list[Any]:
         """Give the response's tensors for each request, or the exception that it caused."""
         if len(requests) > 1 and self._batched and self._run_together(requests):
             try:
                 return self._compute(requests)
-            except ShapeError as error:
-                self._joins = self._may_join(str(error))
-            except Exception:  # noqa: BLE001, S110 - one of them spoils the batch: find out which.
-                pass
+            except Exception as error:  # noqa: BLE001 - one of them spoils the batch: find out which.
+                if self._remembers:  # It cannot be asked twice, nor in other slots.
+                    return [error] * len(requests)
+                if isinstance(error, RowsError):
+                    self._joins = self._may_join(str(error))
         return [self._answer_alone(request) for request in requests]
 
     def _answer_alone(self, request: Request) -> Any:
@@ -180,14 +153,12 @@ class TritonPythonModel:
         """Compute one request alone and twice as one, and see whether the outputs have its rows both times.
 
         One batch cannot show it: three rows of three numbers look the same the other way round. None if it cannot be
-        told, because the model refuses the request. A model that remembers in its own attributes is left alone.
+        told, because the model refuses the request.
         """
-        if self._sequences and not self._interface.states:
-            return True
         try:
             self._forward(Batch([request]))
             self._forward(Batch([request, request]))
-        except ShapeError as error:
+        except RowsError as error:
             return self._may_join(str(error))
         except Exception:  # noqa: BLE001 - it may be a bad one, which says nothing of others.
             return None
@@ -213,13 +184,16 @@ class TritonPythonModel:
         return batch.split(self._interface.outputs, results)
 
 
+def _guard(parameters: dict[str, str], about: str) -> Any:
+    """Give what a model runs under: nothing is recorded for gradients; INFERENCE_MODE false lets it use its tensors."""
+    for name in sorted(parameters.keys() - _PARAMETERS):
+        print(f"{about}: the parameter {name} has no effect in the CPU image", file=sys.stderr, flush=True)
+    value = parameters.get("INFERENCE_MODE", "true").lower()
+    return torch.no_grad if value in {"false", "0"} else torch.inference_mode
+
+
 def _response(tensors: list[Any]) -> Any:
     return pb.InferenceResponse(tensors)
-
-
-def _is_filled(entry: Entry) -> bool:
-    """Whether Triton's tensor has something: a state that nobody gave a beginning is whatever lay in memory."""
-    return entry.role is Role.CONTROL or entry.starts_given
 
 
 def _error_response(error: Exception, about: str) -> Any:

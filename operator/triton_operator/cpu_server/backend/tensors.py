@@ -45,6 +45,10 @@ class ShapeError(TensorError):
     """An output has other rows than the inputs, or another shape than config.pbtxt says."""
 
 
+class RowsError(ShapeError):
+    """Its first dimension is not that of the inputs."""
+
+
 def read_tensor(tensor: Any, entry: Entry) -> tuple[Any, tuple[int, ...]]:
     """Give a request's input as forward() takes it, and the shape that was sent; raises `TensorError`."""
     if entry.dtype == STRING:
@@ -92,14 +96,15 @@ def check_shape(entry: Entry, value: Any, rows: int | None) -> None:
         return
     promised = entry.dims if rows is None else (rows, *entry.dims)
     if value.dim() == len(promised) and rows is not None and len(value) != rows:
-        raise ShapeError(
+        raise RowsError(
             f"output '{entry.name}' has {len(value)} rows, but the inputs have {rows}: with max_batch_size the first "
             "dimension of every output must be that of the inputs"
         )
     if value.dim() != len(promised) or any(
         own not in {-1, size} for size, own in zip(value.shape, promised, strict=True)
     ):
-        raise ShapeError(
+        kind = RowsError if rows is not None and tuple(value.shape[:1]) != (rows,) else ShapeError
+        raise kind(
             f"output '{entry.name}' has shape {list(value.shape)}, but config.pbtxt says {list(promised)}"
             + (f" for {rows} rows" if rows is not None else "")
         )

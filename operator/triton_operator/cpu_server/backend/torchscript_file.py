@@ -69,7 +69,7 @@ def forms(module: Any) -> list[Form]:
         frozen = freeze(module)
     except RuntimeError:
         return []
-    plain = Form("frozen", lambda: freeze(module))
+    plain = Form("frozen", lambda: frozen)
     return [Form("optimised", lambda: _optimise(freeze(module))), plain] if _has_convolution(frozen) else [plain]
 
 
