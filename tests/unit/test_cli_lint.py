@@ -379,6 +379,40 @@ def test_a_config_that_contradicts_itself_is_told_at_its_field(
     assert "digits: spec.models[0].config" in outcome.out
 
 
+def test_an_ensemble_that_does_not_fit_the_models_of_its_deployment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a repository; a model whose file says what it takes is not known here."""
+    text = """
+apiVersion: triton-operator.io/v1alpha1
+kind: ModelDeployment
+metadata: {name: pair}
+spec:
+  modelRepository: {image: {reference: "models:1"}}
+  models:
+    - name: both
+      format: Ensemble
+      config:
+        maxBatchSize: 8
+        inputs: [{name: A, dataType: FP32, dims: [3]}]
+        outputs: [{name: B, dataType: FP32, dims: [3]}]
+        ensemble: {steps: [{modelName: one, inputMap: {X: A}, outputMap: {Y: B}}]}
+    - name: one
+      config:
+        maxBatchSize: 8
+        inputs: [{name: X, dataType: FP32, dims: [4]}]
+        outputs: [{name: Y, dataType: FP32, dims: [3]}]
+"""
+    outcome = tritonctl(capsys, "lint", write(tmp_path / "a.yaml", text.encode()))
+    assert outcome.code == 1
+    assert '"A" is FP32 [-1,3] by both, and FP32 [-1,4] by one' in outcome.out
+    silent = text[: text.index("        maxBatchSize: 8", text.index("name: one"))].replace(
+        "name: one\n      config:", "name: one"
+    )
+    outcome = tritonctl(capsys, "lint", write(tmp_path / "b.yaml", silent.encode()))
+    assert (outcome.code, outcome.out) == (0, "")
+
+
 def test_a_config_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Told like any mistake, without a traceback."""
     outcome = tritonctl(capsys, "lint", write(tmp_path / "config.pbtxt", b"\xff\xfe"))

@@ -17,7 +17,9 @@ from triton_operator.cli.checks.finding import Finding, error
 from triton_operator.cli.documents import read_deployments
 from triton_operator.cli.failures import Misused
 from triton_operator.resources.model_configs import render_configs
+from triton_operator.triton.config_text import Message
 from triton_operator.triton.config_writer import write
+from triton_operator.triton.ensemble_rules import Called, check_steps, step_names
 
 
 def check_deployments(path: Path) -> Iterator[Finding]:
@@ -38,6 +40,7 @@ def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
         said = str(problem).removeprefix(f"{problem.path}: ")
         yield error(file, f"{deployment.metadata.name}: {problem.path}", said)
         return
+    models = {config.model.name: _called(config.message) for config in configs}
     for config in configs:
         if config.message is None:
             continue
@@ -46,3 +49,11 @@ def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
             # Lines are those of the rendered text, which nobody sees.
             place = "" if finding.place.startswith("line ") else f".{finding.place}"
             yield msgspec.structs.replace(finding, place=field + place)
+        if step_names(config.message):
+            for misfit in check_steps(config.model.name, config.message, models):
+                yield error(file, f"{field}.{misfit.path}", misfit.message, misfit.advice)
+
+
+def _called(message: Message | None) -> Called | None:
+    """A configuration that is whole; what a signature completes is not known here."""
+    return Called(message) if message and {"input", "output", "max_batch_size"} <= message.keys() else None
