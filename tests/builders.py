@@ -79,9 +79,9 @@ def a_pod(
     )
 
 
-def prepared(*models: str, versions: tuple[str, ...] = ("1",)) -> Container:
+def prepared(*models: str, versions: tuple[str, ...] = ("1",), digest: str = "", content: str = "") -> Container:
     """The `prepare` container after it succeeded."""
-    laid_out = tuple(PreparedModel(name=model, versions=versions) for model in models or ("digits",))
+    laid_out = tuple(PreparedModel(model, versions, digest, content) for model in models or ("digits",))
     message = encode(Prepared(models=laid_out)).decode()
     return Container(name=CONTAINER_PREPARE, init=True, terminated=Terminated(exit_code=0, message=message))
 

@@ -20,13 +20,18 @@ Object = dict[str, Any]
 
 
 class FakeApiServer:
-    """Listens on loopback. `requests` counts (method, path); `faults` are answers to give instead, per path."""
+    """Listens on loopback.
+
+    `requests` counts (method, path); `faults` are answers to give instead, per path, and `pages` are bodies that a
+    proxy answers with 200.
+    """
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.queries: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
         self.bodies: defaultdict[tuple[str, str], list[Object]] = defaultdict(list)
         self.faults: defaultdict[str, list[int]] = defaultdict(list)
+        self.pages: defaultdict[str, list[bytes]] = defaultdict(list)
         self.tokens: set[str] = set()
         self.url = ""
         self.reachable = asyncio.Event()
@@ -79,6 +84,15 @@ class FakeApiServer:
         """Delete an object behind the back of all watches."""
         del self._objects[path]
         self._version += 1
+
+    def restore(self, version: int, *paths: str) -> None:
+        """Go back to a backup: a smaller version, at which only the objects at `paths` exist."""
+        self._version = version
+        self._objects = {
+            path: {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
+            for path, body in self._objects.items()
+            if path in paths
+        }
 
     def stored(self, path: str) -> Object | None:
         """The object at a path."""
@@ -133,6 +147,8 @@ class FakeApiServer:
             return _refuse(401, "Unauthorized")
         if self.faults[path]:
             return _refuse(self.faults[path].pop(0), "on purpose")
+        if self.pages[path] and "watch" not in request.query:
+            return web.Response(body=self.pages[path].pop(0), content_type="text/html")
         if path in _DISCOVERY:
             return web.json_response(_DISCOVERY[path])
         return await self._answer(request, body)

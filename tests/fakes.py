@@ -47,6 +47,7 @@ class FakeCluster:
     def __init__(self) -> None:
         self.objects: dict[Identity, Child] = {}
         self.manifests: dict[Identity, Manifest] = {}
+        self.bodies: dict[tuple[str, str], dict[str, Any]] = {}
         self.writes: list[str] = []
         self.statuses: list[Status] = []
         self.events: list[tuple[str, str, str]] = []
@@ -87,10 +88,12 @@ class FakeCluster:
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         return self.objects.get((kind, namespace, name))
 
-    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
+    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         self._write(f"status {name}")
         self.statuses.append(status)
-        return self._version
+        stored = self.bodies[namespace, name]
+        metadata = {**stored["metadata"], "resourceVersion": str(self._version)}
+        return {**copy.deepcopy(stored), "metadata": metadata, "status": msgspec.to_builtins(status)}
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         return self.pod_event_log.get(pod_uid, [])
@@ -196,6 +199,7 @@ class World:
         self.settings = settings
         self.reconciler = self.new_operator()
         self.body = a_body(**spec)
+        self.cluster.bodies[self.key] = self.body
         self.store.put_deployment(self.body)
 
     def new_operator(self, settings: Settings | None = None) -> Reconciler:

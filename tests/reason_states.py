@@ -131,6 +131,23 @@ async def _progress_deadline_exceeded(_: Path) -> World:
     return await _report_of_the_deployment(world, late)
 
 
+@_state(Reason.REPLICAS_DIFFER)
+async def _replicas_differ(_: Path) -> World:
+    world = await _new(replicas=2)
+    pods = [
+        a_pod(
+            f"digits-6d4cf56db6-{end}",
+            revision=world.template_hash,
+            ready=True,
+            containers=(prepared(digest=f"sha256:{digest * 8}"), serving()),
+        )
+        for end, digest in (("x7k2p", "5feceb66"), ("zr9wd", "6b86b273"))
+    ]
+    world.roll_out(*pods)
+    await world.reconcile()
+    return world
+
+
 # --- The spec is not accepted.
 
 

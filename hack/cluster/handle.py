@@ -46,7 +46,7 @@ class Cluster(Protocol):
         """Where the node sees `host_path`: the path for a PersistentVolume of type hostPath or local."""
 
     def load_images(self, images: Iterable[Image]) -> None:
-        """Make the images available to pods, by tag (and by digest on the native node); those present are skipped."""
+        """Make the images available to pods, by tag, as `latest`, and on the native node by digest."""
 
     def reach(self, namespace: str, service: str, port: int | str) -> AbstractContextManager[str]:
         """Yield "127.0.0.1:PORT", which leads to the Service's port (number or name) while the block runs."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hack.cache import cache_dir, give_to_invoker, locked
 from hack.cluster.failures import ClusterError
 from hack.cluster.handle import kubectl_command, port_forwarded
+from hack.cluster.native.images import latest
 from hack.cluster.programs import tools
 from hack.progress import step
 
@@ -42,12 +43,13 @@ class KindCluster:
     node_path: str = NODE_PATH
 
     def load_images(self, images: Iterable[Image]) -> None:
-        """Load the images that are missing from the node, by tag."""
+        """Load the images that are missing from the node, by tag and as `latest`."""
         present = self._references()
         for image in images:
             if image.reference not in present:
                 with step(f"load image {image.name}"):
                     _kind("load", "image-archive", str(image.archive), "--name", self.name)
+            self._ctr("tag", "--force", image.reference, latest(image.reference))
 
     @contextmanager
     def reach(self, namespace: str, service: str, port: int | str) -> Iterator[str]:
@@ -58,9 +60,11 @@ class KindCluster:
             yield address
 
     def _references(self) -> set[str]:
+        return set(self._ctr("list", "--quiet").split())
+
+    def _ctr(self, *arguments: str) -> str:
         node = f"{self.name}-control-plane"
-        listing = _run([_require_engine(), "exec", node, "ctr", "-n", "k8s.io", "images", "list", "--quiet"])
-        return set(listing.split())
+        return _run([_require_engine(), "exec", node, "ctr", "-n", "k8s.io", "images", *arguments])
 
 
 def engine() -> str | None:

@@ -61,10 +61,17 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Run kubectl against a server that knows ModelDeployments."""
     install = _kubectl(control_plane, "before")
     install("apply", "--server-side", "--filename", str(CRD))
-    # By path, because waiting for a condition fails while there is no list of conditions yet.
-    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
-    install("wait", f"--for={established}", "--timeout=60s", "--filename", str(CRD))
+    deadline = time.monotonic() + 60
+    # Asked over and over, because `kubectl wait` fails while there is no list of conditions yet.
+    while not _is_established(json.loads(install("get", "--output=json", "--filename", str(CRD)))):
+        assert time.monotonic() < deadline, "the definition of ModelDeployments is not established within 60 s"
+        time.sleep(0.1)
     return _kubectl(control_plane, "after")
+
+
+def _is_established(definition: dict[str, Any]) -> bool:
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return any((found["type"], found["status"]) == ("Established", "True") for found in conditions)
 
 
 def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:

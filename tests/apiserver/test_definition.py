@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -121,3 +123,47 @@ def test_plain_kubectl_apply_takes_it(kubectl: Kubectl) -> None:
     """Which writes the whole definition into an annotation; 256 KiB is all that annotations may have."""
     said = kubectl("apply", "--dry-run=server", "--filename", str(CRD))
     assert "customresourcedefinition.apiextensions.k8s.io/modeldeployments.triton-operator.io" in said
+
+
+MACHINES: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "machinedeployments.cluster.example.com"},
+    "spec": {
+        "group": "cluster.example.com",
+        "scope": "Namespaced",
+        "names": {"kind": "MachineDeployment", "plural": "machinedeployments", "shortNames": ["md"]},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def test_the_long_name_is_ours_where_another_definition_has_the_short_one(
+    api: Api, kubectl: Kubectl, namespace: str, path: str, tmp_path: Path
+) -> None:
+    """As Cluster API's MachineDeployment has it: `md` then means whichever kubectl finds first."""
+    del path
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    name = MACHINES["metadata"]["name"]
+    look = (f"--cache-dir={tmp_path}", "--namespace", namespace, "get")
+    api.create(definitions, MACHINES)
+    try:
+        established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+        kubectl("wait", f"--for={established}", "--timeout=60s", f"crd/{name}")
+        deadline = time.monotonic() + 60
+        while name not in kubectl(f"--cache-dir={tmp_path}", "api-resources", "--output=name"):  # Which reads it anew.
+            assert time.monotonic() < deadline, "discovery does not show the other definition"
+            time.sleep(0.1)
+        assert kubectl(*look, "modeldeployments", "--output=name") == "modeldeployment.triton-operator.io/digits\n"
+        assert (
+            kubectl(*look, "modeldeployment/digits", "--output=name") == "modeldeployment.triton-operator.io/digits\n"
+        )
+    finally:
+        kubectl("delete", "crd", name)

@@ -322,9 +322,9 @@ async def test_a_status_is_written_whole(cluster: HttpCluster, api: Api, namespa
         models=(ModelStatus("digits", ModelState.PENDING), ModelStatus("other", ModelState.READY, ("1",))),
         last_failure=failure,
     )
-    version = await cluster.write_status(namespace, "digits", uid, first)
+    answer = await cluster.write_status(namespace, "digits", uid, first)
     stored = api.get(model_deployments(namespace))
-    assert stored["metadata"]["resourceVersion"] == str(version)
+    assert answer == stored
     assert stored["status"]["lastFailure"]["exitCode"] == 1
     second = a_status(conditions=(ready,), models=(ModelStatus("digits", ModelState.READY, ("1",)),))
     await cluster.write_status(namespace, "digits", uid, second)
@@ -333,7 +333,9 @@ async def test_a_status_is_written_whole(cluster: HttpCluster, api: Api, namespa
     assert [model["name"] for model in status["models"]] == ["digits"]
     assert "lastFailure" not in status
     unchanged = await cluster.write_status(namespace, "digits", uid, second)
-    assert str(unchanged) == api.get(model_deployments(namespace))["metadata"]["resourceVersion"]
+    assert (
+        unchanged["metadata"]["resourceVersion"] == api.get(model_deployments(namespace))["metadata"]["resourceVersion"]
+    )
 
 
 async def test_a_status_meets_only_the_object_it_is_about(cluster: HttpCluster, namespace: str, digits: Object) -> None:

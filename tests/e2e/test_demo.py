@@ -167,3 +167,13 @@ def test_the_readmes_commands_work(demo: subprocess.CompletedProcess[str], shell
         shell(command)
         if "scale" in command:
             shell(WAIT)
+
+
+def test_the_example_works_as_it_is(
+    demo: subprocess.CompletedProcess[str], kube: Kube, shell: Callable[[str], str]
+) -> None:
+    """Its image is there as `latest` beside the tag that the demo applies."""
+    del demo
+    shell("kubectl apply -f examples/digits.yaml")
+    shell(WAIT)
+    assert _repository_of(kube)["image"]["reference"] == "triton-operator.local/models:latest"

@@ -21,6 +21,7 @@ from hack.cluster.native.addons import addons
 from hack.cluster.native.layout import Layout
 from hack.cluster.native.node import service_address
 from hack.cluster.native.supervisor import pause_before_restart
+from hack.images.builder import Image
 
 _LAYOUT = Layout(Path("/cache/node"))
 _PROGRAMS = Path("/cache/bin")
@@ -122,6 +123,45 @@ def test_an_image_is_there_only_under_both_of_its_names() -> None:
     assert not images.is_complete("local/a:2", present)
     assert not images.is_complete("host:5000/b:1", present)
     assert images.by_digest("host:5000/b:1", "sha256:bb") == "host:5000/b@sha256:bb"
+    assert images.latest("host:5000/b:1") == "host:5000/b:latest"
+
+
+class SomeContainerd:
+    """As much of containerd as importing needs: names and the digests behind them."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.changes = 0
+
+    def run(self, command: list[str]) -> str:
+        """Run the words after `images`."""
+        verb, *arguments = command[command.index("images") + 1 :]
+        if verb == "list":
+            return "REF TYPE DIGEST\n" + "".join(f"{name} manifest {digest}\n" for name, digest in self.names.items())
+        self.changes += 1
+        if verb == "import":
+            tag = Path(arguments[0]).stem
+            self.names[f"local/models:{tag}"] = f"sha256:{tag}"
+        else:
+            _, old, new = arguments
+            self.names[new] = self.names[old]
+        return ""
+
+
+def test_an_image_is_named_latest_when_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples name it so; what is loaded last counts, also when it was there before, and nothing is done twice."""
+    node = SomeContainerd()
+    monkeypatch.setattr(images, "_run", node.run)
+    for tag in ("aa", "bb"):
+        (tmp_path / f"{tag}.tar").touch()
+    older, newer = (Image("models", f"local/models:{tag}", tmp_path / f"{tag}.tar") for tag in ("aa", "bb"))
+    for image, digest in ((older, "sha256:aa"), (newer, "sha256:bb"), (older, "sha256:aa")):
+        images.import_images(1, tmp_path, [image])
+        assert node.names["local/models:latest"] == digest
+        assert images.is_complete(image.reference, node.names)
+    changes = node.changes
+    images.import_images(1, tmp_path, [older])
+    assert node.changes == changes
 
 
 def test_a_process_is_known_by_its_start_time() -> None:

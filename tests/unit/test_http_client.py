@@ -11,8 +11,9 @@ import yaml
 
 from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
+from triton_operator.api.status import Status
 from triton_operator.cluster import exchange
-from triton_operator.cluster.client import ApiClient, as_error
+from triton_operator.cluster.client import LONGEST_WAIT, ApiClient, as_error
 from triton_operator.cluster.connection import Connection, NoConnection, TokenFile, connect
 from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
 from triton_operator.cluster.http import HttpCluster
@@ -62,6 +63,10 @@ def test_each_refusal_is_an_error_of_its_own_type(code: int, error: type[Cluster
         (b'{"details":{"retryAfterSeconds":3}}', "", 3),
         (b"{}", "Wed, 21 Oct 2026 07:28:00 GMT", 0),
         (b"too many", "", 0),
+        (b"{}", "86400", LONGEST_WAIT),
+        (b'{"details":{"retryAfterSeconds":86400}}', "", LONGEST_WAIT),
+        (b'{"details":{"retryAfterSeconds":-5}}', "", 0),
+        (b"{}", "\u00b2", 0),
     ],
 )
 def test_how_long_the_server_wants_us_to_wait(body: bytes, header: str, seconds: int) -> None:
@@ -75,6 +80,26 @@ def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
     """Its beginning is the message."""
     assert as_error(502, b"<html>bad gateway").message == "<html>bad gateway"
     assert as_error(503, b"").message == "HTTP 503"
+
+
+@pytest.mark.parametrize("page", [b"<html>please log in</html>", b"", b"[]", b"\xff", b"null"])
+async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServer, page: bytes) -> None:
+    """A captive portal answers everything with 200; what it says is quoted, and the request is tried again."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
+    one, status = "/api/v1/namespaces/shop/services/digits", f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"
+    for path in (one, SERVICES, status):
+        server.pages[path] = [page] * 3
+    async with ApiClient(Connection(server.url)) as client:
+        cluster = HttpCluster(client, instance="x")
+        for ask in (
+            lambda: cluster.get(Kind.SERVICE, "shop", "digits"),
+            lambda: cluster.apply(service, uid="u"),
+            lambda: cluster.replace(service, uid="u"),
+            lambda: cluster.write_status("shop", "digits", "u", Status(observed_generation=1)),
+            lambda: list_all(client, CHILDREN[Kind.SERVICE], None),
+        ):
+            with pytest.raises(Unavailable, match="not that of an API server"):
+                await ask()
 
 
 def test_a_uid_that_does_not_match_is_a_conflict() -> None:

@@ -91,3 +91,37 @@ def test_a_disk_that_is_too_small(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> 
     failure = pod.failure()
     assert (failure.reason, failure.model) == (Reason.OUT_OF_SPACE, "digits")
     assert "needs 3 MiB, and the disk had 2 MiB free" in failure.message
+
+
+def found_content(pod: Pod) -> str:
+    """The mark by which the operator sees that two pods serve the same."""
+    outcome = pod.prepare()
+    assert isinstance(outcome, Prepared), outcome
+    return outcome.models[0].content
+
+
+@pytest.mark.parametrize("budget", [digests.BUDGET, 0], ids=["with a digest", "too large for a digest"])
+def test_pods_that_serve_the_same_have_the_same_mark_and_others_have_not(
+    pod: Pod, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests.model_digest, "__defaults__", (budget,))
+    model = pod.add("digits", v1="x" * 200_000)
+    seen = [found_content(pod)]
+    assert found_content(pod) == seen[0]
+    for content in ("y" + "x" * 199_999, "x" * 199_999 + "y", "x" * 200_001):
+        (model / "1" / "model.pt").write_text(content)
+        seen.append(found_content(pod))
+    (model / "config.pbtxt").write_text(CONFIG + "max_batch_size: 8")
+    seen.append(found_content(pod))
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_configuration_that_the_object_brings_counts_too(pod: Pod) -> None:
+    """Nothing of it is in the digest of the files; somebody may edit the ConfigMap between the starts of two pods."""
+    pod.add("digits", config=None, v1="x")
+    name = pod.add_config("digits.pbtxt", CONFIG)
+    pod.ask_for(PreparationModel("digits", "digits", config=name))
+    before, digest = found_content(pod), found_digest(pod)
+    pod.add_config("digits.pbtxt", CONFIG + "max_batch_size: 8")
+    assert found_content(pod) != before
+    assert found_digest(pod) == digest

@@ -78,7 +78,9 @@ def test_the_digest_is_what_sha256sum_says(pod: Pod) -> None:
     command = "find -L config.pbtxt 1 -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
     shell = subprocess.run(["sh", "-c", command], cwd=model, check=True, capture_output=True, text=True)
     outcome = pod.prepare()
-    assert outcome == Prepared((PreparedModel("digits", ("1",), f"sha256:{shell.stdout.split()[0]}"),))
+    assert isinstance(outcome, Prepared)
+    (found,) = outcome.models
+    assert found == PreparedModel("digits", ("1",), f"sha256:{shell.stdout.split()[0]}", found.content)
     (model / "1" / "model.pt").write_text("z")
     changed = pod.prepare()
     assert isinstance(changed, Prepared)

@@ -227,3 +227,12 @@ def test_versions_that_come_once_are_not_remembered_for_ever() -> None:
     for number in range(2 * RECENT):
         projector.project(Kind.SERVICE, encode(a_stored("Service", metadata={"resourceVersion": str(number)})))
     assert len(projector._recent) == RECENT
+
+
+def test_a_child_belongs_to_its_owner_whatever_its_label_says() -> None:
+    """Anybody may change a label, and a restarted operator has no memory of what it was."""
+    owner = {"apiVersion": "triton-operator.io/v1alpha1", "kind": "ModelDeployment", "name": "digits", "uid": "u"}
+    metadata = {"name": "digits", "labels": {"triton-operator.io/model-deployment": "other"}}
+    body = msgspec.json.encode({"metadata": {**metadata, "ownerReferences": [owner]}})
+    assert project_child(Kind.SERVICE, body).deployment == "digits"
+    assert project_child(Kind.SERVICE, msgspec.json.encode({"metadata": metadata})).deployment == "other"

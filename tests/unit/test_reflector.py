@@ -11,6 +11,7 @@ import pytest
 
 from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
+from triton_operator.cluster import reflector as reflector_module
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.observed import Child, Kind
@@ -46,7 +47,7 @@ class Recorder:
         self.table.pop(item.name, None)
         self._note("drop", item.name)
 
-    def replace(self, items: Sequence[Child]) -> None:
+    def replace(self, items: Sequence[Child], as_of: float) -> None:
         """Begin a new table."""
         self.table = {item.name: item.resource_version for item in items}
         self._note("replace", ",".join(sorted(self.table)))
@@ -263,7 +264,7 @@ async def test_a_list_that_fails_each_time_is_no_sign_of_life(
     """It is tried again and again, and the probe tells that nothing is heard any more."""
     tried, began = asyncio.Event(), clock.now
 
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         if clock.now > began + 2 * STALE:
             tried.set()
         raise ZeroDivisionError
@@ -330,3 +331,18 @@ async def _pieces(lines: bytes, size: int) -> AsyncIterator[bytes]:
 
 def _fail(_: Any) -> None:
     raise ZeroDivisionError
+
+
+async def test_a_restored_backup_is_noticed_by_the_silence_that_follows_it(
+    server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch from a version that is no more gets nothing, not even bookmarks, and everything newer is forgotten."""
+    monkeypatch.setattr(reflector_module, "SILENCE", 0.3)
+    for name in ("one", "two"):
+        await server.put(path(name), {})
+    begin()
+    await sink.noted("replace", "one,two")
+    server.restore(50, path("one"))
+    await sink.noted("replace", "one")
+    assert sink.table == {"one": 50}
+    assert sink.diary.index(("replace", "")) < sink.diary.index(("replace", "one"))

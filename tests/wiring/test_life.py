@@ -248,3 +248,39 @@ contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
 clusters: [{{name: here, cluster: {{server: "{server}"}}}}]
 users: [{{name: me, user: {{token: x}}}}]
 """
+
+
+async def test_a_success_that_is_no_json_ends_nothing(server: FakeApiServer, start: Callable[..., Running]) -> None:
+    """A proxy's page in place of lists and of the Lease: both are asked for again."""
+    await server.put(DIGITS_PATH, a_body())
+    server.pages[COLLECTION] = [b"<html>"]
+    server.pages[LEASE_PATH] = [b"<html>"]
+    operator = start()
+    await operator.passed(DIGITS)
+    assert not operator.task.done()
+
+
+async def test_objects_of_a_restored_backup_are_served_again(server: FakeApiServer, operator: Running) -> None:
+    """Their versions are smaller than what was seen; an object that the backup does not have is gone."""
+    other = DIGITS_PATH.replace("digits", "other")
+    for path in (DIGITS_PATH, other):
+        await server.put(path, a_body(path.rsplit("/", 1)[-1]))
+    await operator.passed(("shop", "other"))
+    await operator.quiet()
+    server.restore(50, DIGITS_PATH)
+    await operator.process.resync.succeed()
+    assert operator.store.keys() == {DIGITS}
+    known = operator.store.view(DIGITS).known
+    assert known is not None
+    assert known.resource_version == 50
+
+
+async def test_an_object_that_a_404_made_us_forget_comes_back_with_the_next_list(
+    server: FakeApiServer, operator: Running
+) -> None:
+    """If it is there after all."""
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    operator.store.forget_deployment(*DIGITS)
+    await operator.process.resync.succeed()
+    assert operator.store.keys() == {DIGITS}

@@ -1,7 +1,7 @@
 """Import image archives into the node's containerd.
 
 Enters: images, each a reference and an OCI archive. Leaves: images that pods can
-name by tag and by digest. Called by `start` and by `node.NativeCluster`.
+name by tag, by digest and as `latest`. Called by `start` and by `node.NativeCluster`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> N
         if not is_complete(image.reference, present):
             with step(f"import image {image.name}"):
                 _import(ctr, image)
+            present = stored(supervisor, programs)
+        if present.get(latest(image.reference)) != present[image.reference]:
+            _run([*ctr, "images", "tag", "--force", image.reference, latest(image.reference)])
 
 
 def stored(supervisor: int, programs: Path) -> dict[str, str]:
@@ -66,6 +69,12 @@ def by_digest(reference: str, digest: str) -> str:
     """Return the name of the same image by digest: `repository@sha256:…`."""
     head, slash, tail = reference.rpartition("/")
     return f"{head}{slash}{tail.split(':')[0]}@{digest}"
+
+
+def latest(reference: str) -> str:
+    """Return the name under which people write the image down: `repository:latest`, whichever was loaded last."""
+    head, slash, tail = reference.rpartition("/")
+    return f"{head}{slash}{tail.split(':')[0]}:latest"
 
 
 def is_complete(reference: str, present: dict[str, str]) -> bool:

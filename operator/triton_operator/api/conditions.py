@@ -90,6 +90,7 @@ class Reason:
     NODE_LOST = "NodeLost"  # The pod's node has stopped reporting, or is gone.
     STARTUP_TIMEOUT = "StartupTimeout"  # The startup probe's budget ran out.
     PODS_NOT_READY = "PodsNotReady"  # Pods are not ready, for a cause that has no reason of its own or is not known.
+    REPLICAS_DIFFER = "ReplicasDiffer"  # Replicas serve different files or configurations of a model.
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # The rollout made no progress in its time.
 
     PREPARED = "Prepared"  # ModelsPrepared=True.
@@ -155,6 +156,7 @@ TERMINAL = frozenset(
         Reason.SERVER_ARGUMENT_INVALID,
         Reason.FORBIDDEN,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.REPLICAS_DIFFER,
     }
 )
 """Reasons that stay until a person acts: Stalled=True.

@@ -34,12 +34,13 @@ class Condition(Struct, frozen=True, omit_defaults=False):
 
 
 class ModelState(StrEnum):
-    """How far one model has come in the newest pods."""
+    """How far one model has come in the newest pods; Mixed: their files or configurations differ."""
 
     PENDING = "Pending"
     PREPARED = "Prepared"
     READY = "Ready"
     FAILED = "Failed"
+    MIXED = "Mixed"
 
 
 class ModelStatus(Struct, frozen=True):

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -24,11 +24,14 @@ from triton_operator.cluster.errors import (
     Denied,
     Invalid,
     NotFound,
+    Silent,
     Terminating,
     TooLarge,
     Unavailable,
 )
 from triton_operator.cluster.exchange import WITHIN, AnswerTooLarge, Content, Exchange
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 _ERRORS: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Denied}
 _OUTAGES = (aiohttp.ClientError, TimeoutError, OSError)
 _RETRYABLE = frozenset({401, 408, 410, 429})
+
+LONGEST_WAIT = 60.0
+"""Seconds: a server or a proxy that asks for more (a day was seen) is tried again all the same."""
 
 
 class _Cause(msgspec.Struct):
@@ -137,6 +143,11 @@ class ApiClient:
                 if code >= HTTPStatus.MULTIPLE_CHOICES:
                     raise as_error(code, await response.read(), response.headers.get("Retry-After", ""))
                 yield response.content.iter_any()
+        except TimeoutError as error:
+            if not code:
+                self._observe("WATCH", kind, code)
+                raise _outage("WATCH", kind, error) from error
+            raise Silent(f"WATCH {kind}: nothing came for {silence:g} s") from error
         except _OUTAGES as error:
             if not code:
                 self._observe("WATCH", kind, code)
@@ -145,6 +156,15 @@ class ApiClient:
     def _target(self, path: str, query: Mapping[str, str] | None) -> str:
         """Path and query; our paths are plain ASCII and need no quoting."""
         return f"{self._prefix}{path}{_encode(*(query or {}).items())}"
+
+
+def understood(decode: Callable[[bytes], T], answer: bytes) -> T:
+    """A successful answer, decoded; one that is not what was asked for, such as a proxy's page, is an outage."""
+    try:
+        return decode(answer)
+    except (ValueError, RecursionError) as error:  # msgspec's and orjson's errors are ValueErrors
+        begin = answer[:80].decode(errors="replace")
+        raise Unavailable(f"the answer is not that of an API server ({error}): {begin!r}") from error
 
 
 def _outage(verb: str, kind: str, error: Exception) -> Unavailable:
@@ -160,8 +180,9 @@ def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
     message = refusal.message or f"HTTP {status}"
     details = refusal.details or _Details()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRYABLE:
-        asked = float(retry_after) if retry_after.isdigit() else 0.0
-        return Unavailable(message, status=status, retry_after=asked or details.retry_after)
+        asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+        wait = min(max(asked or details.retry_after, 0.0), LONGEST_WAIT)
+        return Unavailable(message, status=status, retry_after=wait)
     if any(cause.field == "metadata.uid" for cause in details.causes):
         return Conflict(message, status=status)  # an apply with a uid met a namesake
     if any(cause.reason == "NamespaceTerminating" for cause in details.causes):

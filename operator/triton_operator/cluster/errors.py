@@ -8,7 +8,8 @@
      ├─ Invalid         422 or 400: the object is refused, trying again is useless
      ├─ Denied          403: RBAC, admission or a quota
      │   └─ Terminating    because the namespace is being deleted
-     └─ Unavailable     anything that may pass: 5xx, 401, 429, broken connections, time-outs
+     └─ Unavailable     anything that may pass: 5xx, 401, 429, broken connections, time-outs, answers that are no JSON
+         ├─ Silent          a watch that said nothing for too long
          └─ TooLarge       the answer has more bytes than are read; a smaller page may not
 """
 
@@ -50,6 +51,10 @@ class Unavailable(ClusterError):
     def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(message, status=status)
         self.retry_after = retry_after
+
+
+class Silent(Unavailable):
+    """A stream on which nothing came for longer than the API server should be silent."""
 
 
 class TooLarge(Unavailable):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
+from triton_operator.cluster.client import understood
 from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.exchange import WITHIN
@@ -38,6 +40,9 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 _NEVER_STORED = "1"
 """A resourceVersion no object can have: an apply with it creates, or meets a Conflict, and never takes over."""
+
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def _utc_now() -> str:
@@ -68,11 +73,11 @@ class HttpCluster:
         An apply rather than a POST: after a POST the fields belong to an `Update` entry too, and a field that a
         later apply drops would stay.
         """
-        return self._projector.project(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
+        return self._project(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
         """Forced server-side apply on the object with this uid; raises Conflict when it is another one by now."""
-        return self._projector.project(*await self._apply(manifest, {"uid": uid}, manager))
+        return self._project(*await self._apply(manifest, {"uid": uid}, manager))
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Put the manifest's content in place of the object's, so that foreign additions go.
@@ -81,14 +86,14 @@ class HttpCluster:
         has to be brought back to our apply entry. Raises Conflict when the object changed meanwhile.
         """
         kind, path = _address(manifest)
-        live = orjson.loads(await self._client.request("GET", path, kind=kind))
+        live = _loads(await self._client.request("GET", path, kind=kind))
         if live["metadata"]["uid"] != uid:
             raise Conflict(f"{kind} {live['metadata']['name']} is another object by now", status=HTTPStatus.CONFLICT)
         answer = await self._put(manifest, replacement(live, manifest))
-        if has_update_entries(orjson.loads(answer)):
+        if has_update_entries(_loads(answer)):
             _, answer = await self._apply(manifest, {"uid": uid}, MANAGER)
-            answer = await self._put(manifest, without_update_entries(orjson.loads(answer)))
-        return self._projector.project(kind, answer)
+            answer = await self._put(manifest, without_update_entries(_loads(answer)))
+        return self._project(kind, answer)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete this very object; one that is gone already is fine."""
@@ -107,12 +112,12 @@ class HttpCluster:
         except NotFound:
             return None
         # Not by the projector: an object that lost our label is told of as it was before, under its new version.
-        return project_child(kind, answer)
+        return understood(partial(project_child, kind), answer)
 
-    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
+    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; fields that are absent now are removed.
 
-        Returns the object's new resourceVersion, by which later watch events are known to be older than this write.
+        Returns the whole object as it is stored now, with whatever others changed in it meanwhile.
         A JSON patch, because an apply to /status of a custom resource does not look at the uid (Kubernetes 1.36):
         it would write the status of a dead object into its namesake.
         """
@@ -126,7 +131,7 @@ class HttpCluster:
         except Invalid:
             await self._check_uid(namespace, name, uid)
             raise
-        return identify(answer).version
+        return _loads(answer)
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
@@ -158,8 +163,11 @@ class HttpCluster:
     async def _check_uid(self, namespace: str, name: str, uid: str) -> None:
         """Raise Conflict when the ModelDeployment is another one: a failed test of a patch looks like bad content."""
         live = await self._client.request("GET", MODEL_DEPLOYMENTS.path(namespace, name), kind=KIND)
-        if identify(live).uid != uid:
+        if understood(identify, live).uid != uid:
             raise Conflict("the ModelDeployment is another object by now", status=HTTPStatus.CONFLICT)
+
+    def _project(self, kind: Kind, answer: bytes) -> Child:
+        return understood(partial(self._projector.project, kind), answer)
 
     async def _apply(self, manifest: Manifest, identity: dict[str, str], manager: str) -> tuple[Kind, bytes]:
         kind, path = _address(manifest)
@@ -182,6 +190,10 @@ class HttpCluster:
         if left <= 0:
             raise Unavailable("the Lease is not surely ours any more")
         return await self._client.request(method, path, kind=kind, body=body, within=min(left, WITHIN), **options)
+
+
+def _loads(answer: bytes) -> dict[str, Any]:
+    return understood(_decode_object, answer)
 
 
 def _address(manifest: Manifest) -> tuple[Kind, str]:

@@ -18,7 +18,7 @@ from typing import NoReturn
 import msgspec
 
 from triton_operator.api.names import MANAGER
-from triton_operator.cluster.client import ApiClient
+from triton_operator.cluster.client import ApiClient, understood
 from triton_operator.cluster.errors import ClusterError, NotFound
 from triton_operator.cluster.resource_paths import LEASES
 
@@ -103,6 +103,8 @@ class Elector:
                 await self.attempt()
             except ClusterError as error:
                 self._complain(error)
+            except Exception:
+                log.exception("the Lease cannot be taken or renewed, trying again")
             else:
                 self._failing = False
             self._show()
@@ -172,7 +174,8 @@ class Elector:
     async def _read(self) -> Lease | None:
         path = LEASES.path(self._metadata.namespace, MANAGER)
         try:
-            return _decode(await self._client.request("GET", path, kind=LEASES.kind, within=REQUEST_TIMEOUT))
+            answer = await self._client.request("GET", path, kind=LEASES.kind, within=REQUEST_TIMEOUT)
+            return understood(_decode, answer)
         except NotFound:
             return None
 

@@ -6,10 +6,12 @@ a page that is too large is asked for again with fewer objects.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from triton_operator.cluster.client import understood
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.errors import TooLarge
 
@@ -77,7 +79,7 @@ async def read_all(
                 raise
             limit = max(limit // _FEWER, 1)
             continue
-        page = decode_any_depth(_decode_list, answer)
+        page = understood(partial(decode_any_depth, _decode_list), answer)
         items += [item for raw in page.items if (item := read(raw)) is not None]
         if not page.metadata.proceed:
             return Listing(items, page.metadata.resource_version)

@@ -109,7 +109,8 @@ State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobStat
 class Child(Record, frozen=True, kw_only=True):
     """One child object.
 
-    `deployment` is the value of our label, `owner_uid` the uid of its ModelDeployment owner ("" when it has none),
+    `deployment` is the name of its ModelDeployment owner or, without one, the value of our label (which anybody may
+    change), `owner_uid` that owner's uid ("" when it has none),
     `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
     `foreign`: some other field manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and
     the metadata of its pod template do not count: labels and annotations of others stay, so that

@@ -60,7 +60,7 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw) -> Child:
         name=metadata.name,
         uid=metadata.uid,
         resource_version=int(metadata.resource_version),
-        deployment=metadata.labels.get(LABEL_DEPLOYMENT, ""),
+        deployment=metadata.deployment_name or metadata.labels.get(LABEL_DEPLOYMENT, ""),
         owner_uid=metadata.deployment_uid,
         fingerprint=lasting_fingerprint(stored) if lasting else _fingerprint(stored),
         foreign=not lasting and any(_is_foreign(kind, entry) for entry in metadata.managed_fields),

@@ -38,10 +38,11 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, past all caches."""
 
-    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> int:
+    async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; fields that are absent now are removed.
 
-        Returns the object's new resourceVersion, by which later watch events are known to be older than this write.
+        Returns the whole object as it is stored now. Its spec may be newer than any that a watch has told of, and
+        that watch event will be older than this answer: the answer is the only bearer of the news.
         """
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,7 +21,7 @@ import msgspec
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient, as_error
 from triton_operator.cluster.deep_json import decode_any_depth
-from triton_operator.cluster.errors import ClusterError, Unavailable
+from triton_operator.cluster.errors import ClusterError, Silent, Unavailable
 from triton_operator.cluster.listing import read_all
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.resource_paths import Resource
@@ -59,8 +60,8 @@ class Sink(Protocol[T_contra]):
     def drop(self, item: T_contra) -> None:
         """An object is gone, or no longer matches the selector."""
 
-    def replace(self, items: Sequence[T_contra]) -> None:
-        """These are all objects there are."""
+    def replace(self, items: Sequence[T_contra], as_of: float) -> None:
+        """These were all objects at version `as_of`; what is known to be newer than that may exist all the same."""
 
 
 class _Event(msgspec.Struct):
@@ -106,6 +107,7 @@ class Reflector(Generic[T]):
         self._pause = pause
         self._backoff = Backoff()
         self._version = ""
+        self._reached = 0
 
     async def run(self) -> NoReturn:
         """Follow the kind until cancelled."""
@@ -144,8 +146,12 @@ class Reflector(Generic[T]):
     async def _list(self) -> None:
         selector = {"labelSelector": self._selector}
         listing = await read_all(self._client, self._resource, self._namespace, selector, read=self._read)
-        self._sink.replace(listing.items)
-        self._version = listing.version
+        version = int(listing.version)
+        if version < self._reached:
+            log.warning("%s: the API server's data are older than what was seen (a restored backup?)", self.kind)
+            self._sink.replace([], math.inf)  # Nothing that was known counts.
+        self._sink.replace(listing.items, version)
+        self._version, self._reached = listing.version, version
         self._event_seen()
         self.synced.set()
 
@@ -158,8 +164,16 @@ class Reflector(Generic[T]):
             "timeoutSeconds": str(random.randint(*SERVER_TIMEOUT)),
         }
         path = self._resource.path(self._namespace)
-        async with self._client.stream(path, kind=self.kind, query=query, silence=SILENCE) as chunks:
-            await self._consume(chunks)
+        seen = self.last_event
+        try:
+            async with self._client.stream(path, kind=self.kind, query=query, silence=SILENCE) as chunks:
+                await self._consume(chunks)
+        except Silent:
+            if self.last_event == seen:
+                # Not even a bookmark: the place may be one that the API server does not have, because its data were
+                # restored from a backup. It would stay silent about all that is older.
+                self._version = ""
+            raise
 
     async def _consume(self, chunks: AsyncIterator[bytes]) -> None:
         rest = b""
@@ -175,12 +189,16 @@ class Reflector(Generic[T]):
             self._version = ""  # whatever it was, the stream is no base to go on from
             raise as_error(_decode_error(event.object).code, bytes(event.object))
         if event.type == "BOOKMARK":
-            self._version = identify(event.object).resource_version
+            self._advance(identify(event.object).version)
         elif (item := self._read(event.object)) is not None:
             (self._sink.drop if event.type == "DELETED" else self._sink.put)(item)
-            self._version = str(item.resource_version)
+            self._advance(item.resource_version)
         self._event_seen()
         self._working()
+
+    def _advance(self, version: int) -> None:
+        self._version = str(version)
+        self._reached = max(self._reached, version)
 
     def _read(self, raw: msgspec.Raw) -> T | None:
         try:

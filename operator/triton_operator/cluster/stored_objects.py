@@ -63,10 +63,19 @@ class Metadata(Stored):
     @property
     def deployment_uid(self) -> str:
         """Uid of the ModelDeployment that owns it, of whatever version that was written; "" when none does."""
+        return self._deployment.uid
+
+    @property
+    def deployment_name(self) -> str:
+        """Its name; "" when none does."""
+        return self._deployment.name
+
+    @property
+    def _deployment(self) -> Owner:
         for owner in self.owner_references:
             if owner.kind == OWNER_KIND and owner.api_version.startswith(f"{GROUP}/"):
-                return owner.uid
-        return ""
+                return owner
+        return Owner()
 
 
 class StoredCondition(Stored):

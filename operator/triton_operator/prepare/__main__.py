@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from triton_operator.api.conditions import TERMINAL, Reason
+from triton_operator.prepare.digest import content_mark
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import check_model
@@ -36,7 +37,10 @@ def prepare(config: Path, source: Path, models: Path) -> Prepared:
     checked = [check_model(repositories.of(model), model, config.parent) for model in wanted.models]
     digests = lay_out(checked, models)
     return Prepared(
-        tuple(PreparedModel(model.name, model.versions, digest) for model, digest in zip(checked, digests, strict=True))
+        tuple(
+            PreparedModel(model.name, model.versions, digest, content_mark(model, digest))
+            for model, digest in zip(checked, digests, strict=True)
+        )
     )
 
 

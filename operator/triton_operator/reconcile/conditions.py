@@ -11,7 +11,7 @@ from triton_operator.api.spec import Profile
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.model_states import is_prepared
-from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_ready
+from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_ready, judge_sameness
 from triton_operator.reconcile.situation import Situation
 from triton_operator.resources.cache_policy import egress_ports
 from triton_operator.triton.versions import parse, vulnerability
@@ -83,6 +83,8 @@ def _prepared(situation: Situation) -> Verdict:
     for diagnosis in situation.diagnoses:
         if diagnosis.reason in PREPARE_REASONS and not prepared:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
+    if different := judge_sameness(situation):
+        return different
     if prepared:
         return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has found and laid out its models")
     return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")

@@ -14,6 +14,7 @@ from triton_operator.cluster.observed import Condition as ChildCondition
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.outlook import outlook
 from triton_operator.reconcile.situation import Situation
+from triton_operator.reconcile.variants import describe
 
 
 class Verdict(NamedTuple):
@@ -108,6 +109,24 @@ def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
     return Verdict(Truth.FALSE, Reason.ROLLING_OUT, progress)
 
 
+def judge_sameness(situation: Situation) -> Verdict | None:
+    """Why replicas give different answers; None when all have the same models."""
+    if not situation.mixed:
+        return None
+    where = "; ".join(f"model {name}: {describe(variants)}" for name, variants in situation.mixed.items())
+    metadata = situation.observation.deployment.metadata
+    restart = f"kubectl rollout restart -n {metadata.namespace} deployment/{metadata.name}"
+    return Verdict(
+        Truth.FALSE,
+        Reason.REPLICAS_DIFFER,
+        join(
+            f"replicas have different contents: {where}",
+            f"to have the newest everywhere, run: {restart}",
+            "to keep them equal, set spec.models[].digest",
+        ),
+    )
+
+
 _CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
     _make_sure_the_spec_is_accepted,
     _make_sure_it_is_not_suspended,
@@ -117,6 +136,7 @@ _CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
     _make_sure_no_pod_fails,
     _make_sure_the_rollout_moves,
     _make_sure_all_are_ready,
+    judge_sameness,
 )
 
 

@@ -87,6 +87,7 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Work on one deployment; returns the seconds after which it wants to be looked at again, if any."""
+        self._store.begin(key)
         view = self._store.view(key)
         rest = self._at_rest.pop(key, None)
         if rest and rest.lasts(view):
@@ -98,8 +99,15 @@ class Reconciler:
             self._interrupted.discard(key)
             return None
         if isinstance(known.deployment, InvalidSpec):
-            return await self._report_unreadable(key, known, known.deployment)
-        return await self._pass(key, known.deployment)
+            delay = await self._report_unreadable(key, known, known.deployment)
+        else:
+            delay = await self._pass(key, known.deployment)
+        return 0.0 if self._was_edited(key, known) else delay
+
+    def _was_edited(self, key: Key, before: Known) -> bool:
+        """Whether the object is another one than this pass was about: an answer may have told so before any event."""
+        now = self._store.view(key).known
+        return now is not None and now.metadata != before.metadata
 
     async def _pass(self, key: Key, deployment: ModelDeployment) -> float | None:
         """The whole way; what it leaves settled is remembered, so that the echoes of its own writes cost nothing.
@@ -162,12 +170,20 @@ class Reconciler:
             return status
         uid = observation.deployment.metadata.uid
         try:
-            version = await self._cluster.write_status(*key, uid, status)
+            stored = await self._cluster.write_status(*key, uid, status)
         except NotFound:
-            return status  # Deleted meanwhile; its event is on the way.
-        self._store.remember_status(key, uid, status, version)
+            self._forget_gone(key, uid)
+            return status
+        self._store.take_answer(stored)
         await self._announce(key, uid, observation.previous, status)
         return status
+
+    def _forget_gone(self, key: Key, uid: str) -> None:
+        """The API server does not know the object: it is gone, whether or not a watch will ever say so."""
+        known = self._store.view(key).known
+        if known and known.metadata.uid == uid:
+            self._store.forget_deployment(*key)
+            self._children.forget(key)
 
     async def _announce(self, key: Key, uid: str, old: Status | None, new: Status) -> None:
         """Events are a courtesy: the status has said it all, so a lost one is not worth a second pass."""

@@ -6,7 +6,9 @@ judged from the Situation that comes out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from triton_operator.api.conditions import AVAILABLE, READY, TERMINAL, Reason
@@ -20,6 +22,7 @@ from triton_operator.reconcile.outlook import moment
 from triton_operator.reconcile.pod_failures import diagnose, judge_eviction
 from triton_operator.reconcile.refusals import Blocked
 from triton_operator.reconcile.replicas import wanted_replicas
+from triton_operator.reconcile.variants import Variant, find_variants
 from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary
 
@@ -35,7 +38,7 @@ class Situation(NamedTuple):
 
     `pods` are those of the current revision that are not being deleted; `diagnoses` what is wrong with them, the one to
     be told first in front. `caching` is the cache that the spec asks for, `cache_failure` what keeps it from being
-    filled.
+    filled. `mixed` are the models of which these pods have different contents.
     """
 
     observation: Observation
@@ -47,6 +50,7 @@ class Situation(NamedTuple):
     diagnoses: tuple[Diagnosis, ...]
     caching: Caching | None = None
     cache_failure: Diagnosis | None = None
+    mixed: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
 
     @property
     def ready_pods(self) -> int:
@@ -89,7 +93,7 @@ class Situation(NamedTuple):
         if previous is None or ready is None:
             return False
         return ready.observed_generation == self.observation.deployment.metadata.generation and (
-            ready.reason == Reason.PODS_NOT_READY
+            ready.reason in {Reason.PODS_NOT_READY, Reason.REPLICAS_DIFFER}
             or (ready.status is Truth.TRUE and previous.ready_replicas >= self.wanted)
         )
 
@@ -128,6 +132,7 @@ def assess(observation: Observation, blocked: Blocked | None, revision: Revision
         diagnoses=_diagnose(observation, current, pods),
         caching=caching,
         cache_failure=diagnose_cache(caching, observation) if caching else None,
+        mixed=find_variants(deployment, pods),
     )
 
 

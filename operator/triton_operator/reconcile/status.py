@@ -35,7 +35,9 @@ def derive_status(situation: Situation) -> Status:
         ready_replicas=state.ready_replicas if state else 0,
         updated_replicas=state.updated_replicas if state else 0,
         selector=selector(deployment),
-        models=derive_models(deployment, situation.pods, situation.diagnoses, any_ready=situation.ready_pods > 0),
+        models=derive_models(
+            deployment, situation.pods, situation.diagnoses, situation.mixed, any_ready=situation.ready_pods > 0
+        ),
         endpoints=_endpoints(deployment),
         revisions=_revisions(situation),
         cache=_cache(situation),

@@ -7,6 +7,7 @@ the watch (resourceVersions are comparable integers since Kubernetes 1.35, KEP-5
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -58,6 +59,10 @@ class Store:
         self._pods: dict[Key, tuple[Pod, ...]] = {}
         # By uid: a child stays with the deployment it was made for, whatever happens to its labels.
         self._homes: dict[str, Key] = {}
+        # By uid too, but always that of the present label: a pod that was relabelled belongs to nobody, or to another.
+        self._pod_homes: dict[str, Key] = {}
+        # Uids of children that ended since the last pass began, and at which version.
+        self._ended: dict[Key, dict[str, int]] = {}
 
     def keys(self) -> set[Key]:
         """Every deployment that exists."""
@@ -72,7 +77,7 @@ class Store:
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         old = self._known.get(key)
-        if old and old.metadata.uid == metadata["uid"] and int(metadata["resourceVersion"]) <= old.resource_version:
+        if old and old.metadata.uid == metadata["uid"] and _version(body) <= old.resource_version:
             return False  # Late, or the echo of our own write of its status.
         self._known[key] = new = _read(body)
         return old is None or _signature(old) != _signature(new)
@@ -81,66 +86,96 @@ class Store:
         """The object is gone; its children follow by their own events."""
         self._known.pop((namespace, name), None)
 
-    def remember_status(self, key: Key, uid: str, status: Status, resource_version: int) -> None:
-        """Our own status write, so that its echo is no news."""
+    def take_answer(self, body: dict[str, Any]) -> None:
+        """The whole object in the answer to a write of its status, so that the echo of that write is no news.
+
+        Whole, because the answer may be the first to show another's edit: the event of that edit is older than the
+        answer and will be dropped as late. An answer about an object that is gone by now is dropped.
+        """
+        metadata = body["metadata"]
+        key = (metadata["namespace"], metadata["name"])
         known = self._known.get(key)
-        if known and known.metadata.uid == uid and known.resource_version < resource_version:
-            self._known[key] = known._replace(status=status, resource_version=resource_version)
+        if known and known.metadata.uid == metadata["uid"] and known.resource_version < _version(body):
+            self._known[key] = _read(body)
+
+    def begin(self, key: Key) -> None:
+        """A pass over this deployment begins: no answer to an earlier write can come in any more."""
+        self._ended.pop(key, None)
 
     def put_child(self, child: Child) -> Key | None:
         """Take in a child; the key of its deployment when it differs from what was known."""
-        key = self._homes.setdefault(child.uid, (child.namespace, child.deployment))
+        key = self._homes.get(child.uid, (child.namespace, child.deployment))
         table = self._children.get(key, _NO_CHILDREN)
         old = table.get((child.kind, child.name))
         if old and old.resource_version >= child.resource_version:
             return None  # A late event, of this object or of a dead one of the same name.
+        if child.resource_version <= self._ended.get(key, {}).get(child.uid, 0):
+            return None  # The answer to a write, overtaken by the event of the object's end.
+        self._homes[child.uid] = key
+        if old and old.uid != child.uid:
+            self._homes.pop(old.uid, None)
         self._children[key] = {**table, (child.kind, child.name): child}
         return None if _says_the_same(old, child) else key
 
     def drop_child(self, child: Child) -> Key | None:
-        """A child is gone; its key, unless another object bears the name by now."""
-        key = self._homes.pop(child.uid, (child.namespace, child.deployment))
-        rest = dict(self._children.get(key, {}))
-        known = rest.pop((child.kind, child.name), None)
-        if known is None or known.uid != child.uid:
+        """A child is gone; its key, unless another object bears the name by now, or a later answer shows it again."""
+        key = self._homes.get(child.uid, (child.namespace, child.deployment))
+        self._ended.setdefault(key, {})[child.uid] = child.resource_version
+        known = self._children.get(key, _NO_CHILDREN).get((child.kind, child.name))
+        if known is None or known.uid != child.uid or known.resource_version > child.resource_version:
             return None
-        _put_or_drop(self._children, key, rest)
-        return key
+        return self._remove_child(key, known)
 
-    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None) -> set[Key]:
-        """Take in a whole list of one kind; children that are not in it are gone."""
+    def replace_children(
+        self, kind: Kind, children: Iterable[Child], namespace: str | None, as_of: float = math.inf
+    ) -> set[Key]:
+        """Take in a whole list of one kind; those that are older than the list (`as_of`) and not in it are gone."""
         listed = list(children)
-        present = {(child.namespace, child.name, child.uid) for child in listed}
+        present = {child.uid for child in listed}
         lost = [
-            child
+            (key, child)
             for key, table in self._children.items()
             if namespace in (None, key[0])
             for child in table.values()
-            if child.kind is kind and (child.namespace, child.name, child.uid) not in present
+            if child.kind is kind and child.uid not in present and child.resource_version <= as_of
         ]
-        keys = {self.drop_child(child) for child in lost} | {self.put_child(child) for child in listed}
+        keys = {self._remove_child(key, child) for key, child in lost} | {self.put_child(child) for child in listed}
         return {key for key in keys if key}
 
-    def put_pod(self, pod: Pod) -> Key | None:
-        """Take in a pod; the key of its deployment when it is news."""
-        key = (pod.namespace, pod.deployment)
-        others, old = _without(self._pods.get(key, ()), pod.uid)
-        if old and old.resource_version >= pod.resource_version:
-            return None
-        self._pods[key] = tuple(sorted((*others, pod), key=lambda pod: (pod.created_at, pod.name)))
-        return None if _says_the_same(old, pod) else key
-
-    def drop_pod(self, pod: Pod) -> Key | None:
-        """A pod is gone."""
-        key = (pod.namespace, pod.deployment)
-        others, old = _without(self._pods.get(key, ()), pod.uid)
-        if old is None:
-            return None
-        _put_or_drop(self._pods, key, others)
+    def _remove_child(self, key: Key, child: Child) -> Key:
+        self._homes.pop(child.uid, None)
+        rest = dict(self._children[key])
+        del rest[child.kind, child.name]
+        _put_or_drop(self._children, key, rest)
         return key
 
-    def replace_pods(self, pods: Iterable[Pod], namespace: str | None) -> set[Key]:
-        """Take in a whole list of pods; those that are not in it are gone."""
+    def put_pod(self, pod: Pod) -> set[Key]:
+        """Take in a pod; the keys to which it is news: two when its label names another deployment than before."""
+        home, old = self._find_pod(pod)
+        if old and old.resource_version >= pod.resource_version:
+            return set()
+        key = (pod.namespace, pod.deployment)
+        if _says_the_same(old, pod):
+            woken: set[Key] = set()
+        else:
+            woken = {home, key}
+        if home != key:
+            self._remove_pod(home, pod.uid)
+        others = _without(self._pods.get(key, ()), pod.uid)
+        self._pods[key] = tuple(sorted((*others, pod), key=lambda pod: (pod.created_at, pod.name)))
+        self._pod_homes[pod.uid] = key
+        return woken
+
+    def drop_pod(self, pod: Pod) -> Key | None:
+        """A pod is gone, whatever its labels are by now."""
+        home, old = self._find_pod(pod)
+        if old is None:
+            return None
+        self._remove_pod(home, pod.uid)
+        return home
+
+    def replace_pods(self, pods: Iterable[Pod], namespace: str | None, as_of: float = math.inf) -> set[Key]:
+        """Take in a whole list of pods; those that are older than the list (`as_of`) and not in it are gone."""
         listed = list(pods)
         present = {pod.uid for pod in listed}
         lost = [
@@ -148,10 +183,19 @@ class Store:
             for key, table in self._pods.items()
             if namespace in (None, key[0])
             for pod in table
-            if pod.uid not in present
+            if pod.uid not in present and pod.resource_version <= as_of
         ]
-        keys = {self.drop_pod(pod) for pod in lost} | {self.put_pod(pod) for pod in listed}
-        return {key for key in keys if key}
+        keys = {key for pod in lost if (key := self.drop_pod(pod))}
+        return keys.union(*(self.put_pod(pod) for pod in listed))
+
+    def _find_pod(self, pod: Pod) -> tuple[Key, Pod | None]:
+        """Where a pod is filed, or would be, and what is known of it."""
+        home = self._pod_homes.get(pod.uid, (pod.namespace, pod.deployment))
+        return home, next((known for known in self._pods.get(home, ()) if known.uid == pod.uid), None)
+
+    def _remove_pod(self, home: Key, uid: str) -> None:
+        self._pod_homes.pop(uid, None)
+        _put_or_drop(self._pods, home, _without(self._pods.get(home, ()), uid))
 
 
 def _put_or_drop(tables: dict[Key, T], key: Key, rest: T) -> None:
@@ -167,9 +211,9 @@ def _says_the_same(old: Child | Pod | None, new: Child | Pod) -> bool:
     return old is not None and msgspec.structs.replace(old, resource_version=new.resource_version) == new
 
 
-def _without(pods: tuple[Pod, ...], uid: str) -> tuple[tuple[Pod, ...], Pod | None]:
-    """All pods but one, and that one."""
-    return tuple(pod for pod in pods if pod.uid != uid), next((pod for pod in pods if pod.uid == uid), None)
+def _without(pods: tuple[Pod, ...], uid: str) -> tuple[Pod, ...]:
+    """All pods but one."""
+    return tuple(pod for pod in pods if pod.uid != uid)
 
 
 def _read(body: dict[str, Any]) -> Known:
@@ -182,7 +226,11 @@ def _read(body: dict[str, Any]) -> Known:
             deployment = parse(body)
         except InvalidSpec as error:
             deployment = error
-    return Known(metadata, int(body["metadata"]["resourceVersion"]), deployment, _read_status(body.get("status")))
+    return Known(metadata, _version(body), deployment, _read_status(body.get("status")))
+
+
+def _version(body: dict[str, Any]) -> int:
+    return int(body["metadata"]["resourceVersion"])
 
 
 def _read_status(status: dict[str, Any] | None) -> Status | None:

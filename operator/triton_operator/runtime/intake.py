@@ -7,6 +7,7 @@ older than what we know changes nothing here, be it about an object that exists 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from triton_operator.cluster.stored_objects import Identity
 from triton_operator.cluster.unreadable import report_unreadable
 from triton_operator.reconcile.store import Key
 from triton_operator.runtime.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
@@ -43,17 +46,17 @@ class Tables(Protocol):
     def drop_child(self, child: Child) -> Key | None:
         """A child is gone; the key to look at, if any."""
 
-    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None) -> set[Key]:
-        """These are all children of a kind; the keys to look at."""
+    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None, as_of: float) -> set[Key]:
+        """These were all children of a kind at version `as_of`; the keys to look at."""
 
-    def put_pod(self, pod: Pod) -> Key | None:
-        """Take in a pod; the key to look at, if any."""
+    def put_pod(self, pod: Pod) -> set[Key]:
+        """Take in a pod; the keys to look at."""
 
     def drop_pod(self, pod: Pod) -> Key | None:
         """A pod is gone; the key to look at, if any."""
 
-    def replace_pods(self, pods: Iterable[Pod], namespace: str | None) -> set[Key]:
-        """These are all pods; the keys to look at."""
+    def replace_pods(self, pods: Iterable[Pod], namespace: str | None, as_of: float) -> set[Key]:
+        """These were all pods at version `as_of`; the keys to look at."""
 
 
 class DeploymentIntake:
@@ -69,21 +72,32 @@ class DeploymentIntake:
         self._gone: dict[Key, int] = {}
         """Keys that have no object since a version: a list written before it may come in after it."""
         self._listed = 0
+        self.reached = 0
+        """The newest version that anything told of; a list that is asked for now cannot be older."""
 
     def put(self, body: Body) -> None:
         """An object as a watch or a list shows it."""
         key, uid, version = _identity(body)
         if self._is_old(key, version):
             return
-        self._seen[key] = (uid, version)
-        if self._store.put_deployment(body):
+        is_news = self._store.put_deployment(body)
+        self._seen[key] = (uid, version)  # not before the content was taken in
+        self.reached = max(self.reached, version)
+        if is_news:
             self._queue.add(key)
 
     def drop(self, body: Body) -> None:
         """A watch says that this object is gone."""
         key, uid, version = _identity(body)
+        self.reached = max(self.reached, version)
         if self._seen.get(key, (uid, 0))[0] == uid:
             self._forget(key, version)
+
+    def begin_list(self) -> int:
+        """Before a list is asked for; what was reached, which only a list of restored data can be older than."""
+        for key in self._seen.keys() - self._store.keys():
+            del self._seen[key]  # The API server knew no such object when its status was written.
+        return self.reached
 
     def read(self, item: msgspec.Raw) -> Identity | None:
         """Take in an object of a list; who it is, or None where not even that can be read.
@@ -104,17 +118,35 @@ class DeploymentIntake:
         report_unreadable(KIND, item, error)
         self._unreadable(KIND)
 
-    def listed(self, found: Iterable[Identity], version: int) -> None:
-        """All objects as of `version`, read before: those that we knew before it and that are missing now are gone."""
+    def listed(self, found: Iterable[Identity], version: int, *, reached: int = 0) -> bool:
+        """All objects as of `version`, read before: those that we knew before it and that are missing now are gone.
+
+        `reached` is what `begin_list` returned. A list that is older shows data restored from a backup: nothing that
+        was known counts any more, and False asks for another list.
+        """
+        if version < reached:
+            self._start_anew(version)
+            return False
         present = {(each.namespace, each.name) for each in found}
         for key in [key for key, (_, seen) in self._seen.items() if key not in present and seen <= version]:
             self._forget(key, version)
         self._gone = {key: gone for key, gone in self._gone.items() if gone > self._listed}
+        self.reached = max(self.reached, version)
         self._listed = version  # one list back, because Kopf's own list may still be under way
+        return True
 
     def _is_old(self, key: Key, version: int) -> bool:
         known = self._seen.get(key)
         return version <= (known[1] if known else self._gone.get(key, 0))
+
+    def _start_anew(self, version: int) -> None:
+        log.warning("the API server's data are older than what was seen (a restored backup?); all is read anew")
+        known = self._store.keys()
+        for key in known:
+            self._store.forget_deployment(*key)
+            self._queue.add(key)
+        self._seen, self._gone = {}, {}
+        self._listed = self.reached = version
 
     def _forget(self, key: Key, version: int) -> None:
         self._seen.pop(key, None)
@@ -140,9 +172,9 @@ class ChildIntake:
         """A child is gone, or lost our label."""
         _wake(self._queue, self._store.drop_child(item))
 
-    def replace(self, items: Sequence[Child]) -> None:
-        """These are all children of this kind."""
-        _wake(self._queue, *self._store.replace_children(self._kind, items, self._namespace))
+    def replace(self, items: Sequence[Child], as_of: float) -> None:
+        """These were all children of this kind at version `as_of`."""
+        _wake(self._queue, *self._store.replace_children(self._kind, items, self._namespace, as_of))
 
 
 class PodIntake:
@@ -155,15 +187,15 @@ class PodIntake:
 
     def put(self, item: Pod) -> None:
         """A pod is new or changed."""
-        _wake(self._queue, self._store.put_pod(item))
+        _wake(self._queue, *self._store.put_pod(item))
 
     def drop(self, item: Pod) -> None:
         """A pod is gone."""
         _wake(self._queue, self._store.drop_pod(item))
 
-    def replace(self, items: Sequence[Pod]) -> None:
-        """These are all pods."""
-        _wake(self._queue, *self._store.replace_pods(items, self._namespace))
+    def replace(self, items: Sequence[Pod], as_of: float) -> None:
+        """These were all pods at version `as_of`."""
+        _wake(self._queue, *self._store.replace_pods(items, self._namespace, as_of))
 
 
 def _wake(queue: WorkQueue[Key], *keys: Key | None) -> None:

@@ -62,19 +62,26 @@ class Resync:
         """Return once a list has succeeded: ModelDeployments are defined and the API server answers."""
         while True:
             self.last_turn = self._clock()
+            reached = self._intake.begin_list()
             try:
                 listing = await read_all(self._client, MODEL_DEPLOYMENTS, self._namespace, read=self._intake.read)
             except ClusterError as error:
                 await self._pause(self._explain(error))
+            except Exception:
+                log.exception("listing ModelDeployments failed; trying again")
+                await self._pause(self._backoff.next())
             else:
-                self._take(listing)
-                return
+                if self._take(listing, reached):
+                    return
 
-    def _take(self, listing: Listing[Identity]) -> None:
-        self._intake.listed(listing.items, int(listing.version))
+    def _take(self, listing: Listing[Identity], reached: int) -> bool:
+        """Whether the list counts; if not, another one is needed at once."""
+        if not self._intake.listed(listing.items, int(listing.version), reached=reached):
+            return False
         self._wake_all()
         self._backoff.reset()
         self.synced.set()
+        return True
 
     def _explain(self, error: ClusterError) -> float:
         if isinstance(error, NotFound):

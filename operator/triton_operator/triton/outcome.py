@@ -22,13 +22,21 @@ MISTAKE = 78
 ELLIPSIS = "…"
 _MODEL_LIMIT, _REASON_LIMIT = 100, 60
 
+CONTENT_LENGTH = 12
+"""Characters of PreparedModel.content."""
+
 
 class PreparedModel(Struct, frozen=True):
-    """One model that is laid out: its versions in ascending order, and "sha256:..." or "" for its files."""
+    """One model that is laid out: its versions in ascending order, and "sha256:..." or "" for its files.
+
+    `content` is short and stands for all that Triton reads of the model, its configuration included: two pods that have
+    another one serve something else. "" in the outcome of an older release.
+    """
 
     name: str
     versions: tuple[str, ...] = ()
     digest: str = ""
+    content: str = ""
 
 
 class Prepared(Struct, frozen=True, tag_field="outcome", tag="Prepared"):
@@ -75,7 +83,7 @@ def escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
 
 def _encode_prepared(outcome: Prepared) -> bytes:
     models = tuple(_printable(model) for model in outcome.models)
-    without_digests = tuple(PreparedModel(model.name, model.versions) for model in models)
+    without_digests = tuple(PreparedModel(model.name, model.versions, "", model.content) for model in models)
     for candidate in (models, without_digests, *_ever_fewer_versions(without_digests)):
         line = _line(Prepared(candidate))
         if len(line) <= LIMIT:
@@ -84,13 +92,21 @@ def _encode_prepared(outcome: Prepared) -> bytes:
 
 
 def _printable(model: PreparedModel) -> PreparedModel:
-    return PreparedModel(_cut(model.name, _MODEL_LIMIT), tuple(map(escape, model.versions)), escape(model.digest))
+    return PreparedModel(
+        _cut(model.name, _MODEL_LIMIT),
+        tuple(map(escape, model.versions)),
+        escape(model.digest),
+        _cut(model.content, CONTENT_LENGTH),
+    )
 
 
 def _ever_fewer_versions(models: tuple[PreparedModel, ...]) -> list[tuple[PreparedModel, ...]]:
     """The newest 64, 32, ... 1 versions of each model."""
     limits = (64, 32, 16, 8, 4, 2, 1)
-    return [tuple(PreparedModel(model.name, model.versions[-limit:]) for model in models) for limit in limits]
+    return [
+        tuple(PreparedModel(model.name, model.versions[-limit:], "", model.content) for model in models)
+        for limit in limits
+    ]
 
 
 def _encode_some(models: tuple[PreparedModel, ...]) -> bytes:
