@@ -24,7 +24,7 @@ from tests.builders import (
 )
 from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
 from triton_operator.cluster.observed import Condition, Container, Pod, PodEvent, Terminated
-from triton_operator.reconcile.container_ends import more_memory
+from triton_operator.reconcile.container_ends import Diagnosis, more_memory
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, join
 from triton_operator.reconcile.pod_failures import diagnose
 from triton_operator.triton.outcome import PrepareFailed, encode
@@ -36,8 +36,8 @@ LOAD = "E1122 10:34:27.715872 7 model_lifecycle.cc:642] \"failed to load 'digits
 SPEC: dict[str, Any] = {"gpu": {"count": 1}, "triton": {"extraArgs": ["--log-verbose=x", "--metrics-interval-ms=5"]}}
 
 
-def told(pod: Pod, *events: PodEvent, **spec: Any) -> tuple[str, str, str, str]:
-    """Reason, message, model and outlook of the first diagnosis."""
+def told(pod: Pod, *events: PodEvent, **spec: Any) -> Diagnosis:
+    """The first diagnosis."""
     return diagnose(pod, events, a_deployment(**(SPEC | spec)).spec)[0]
 
 

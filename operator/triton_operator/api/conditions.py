@@ -26,7 +26,7 @@ SCHEDULED = "Scheduled"
 """Every newest pod has a node."""
 
 MODELS_LOADED = "ModelsLoaded"
-"""Triton in the newest pods has loaded every model."""
+"""Triton in the newest pods has loaded every model. Containers that others added to the pods do not count."""
 
 RECONCILING = "Reconciling"
 """Work towards the current generation goes on by itself (kstatus)."""

@@ -93,11 +93,14 @@ def _prepared(situation: Situation) -> Verdict:
 def _loaded(situation: Situation, ready: Verdict) -> Verdict:
     if not situation.pods:
         return _no_pods(situation)
-    if situation.ready_pods == len(situation.pods):
+    if situation.loaded_pods == len(situation.pods):
         return Verdict(Truth.TRUE, Reason.LOADED, "Triton has loaded every model in every replica")
-    if situation.diagnoses:
+    own = [diagnosis for diagnosis in situation.diagnoses if not diagnosis.injected]
+    if own and own[0] is situation.diagnoses[0]:
         return Verdict(Truth.FALSE, ready.reason, ready.message)
-    return Verdict(Truth.FALSE, Reason.WAITING, f"{situation.ready_pods} of {len(situation.pods)} replicas are done")
+    if own:
+        return Verdict(Truth.FALSE, own[0].reason, own[0].message)
+    return Verdict(Truth.FALSE, Reason.WAITING, f"{situation.loaded_pods} of {len(situation.pods)} replicas are done")
 
 
 def _reconciling(ready: Verdict) -> Verdict:

@@ -22,6 +22,8 @@ from triton_operator.triton.server_log import Failure, LoadFailure, last_lines, 
 PROBE_SLACK = timedelta(seconds=30)
 """A kill by the startup probe comes this long after its budget at the latest: last probe, grace period, clean-up."""
 
+_INJECTED = "container {}, which is not the operator's,"
+
 _KILLS = frozenset({0, 137, 143})
 """Exit codes after a kill by a probe: Triton ended in good order (seen: 0, Completed), SIGKILL, SIGTERM."""
 
@@ -30,13 +32,14 @@ class Diagnosis(NamedTuple):
     """A condition reason and a sentence for a person.
 
     `model` is the model's name where one is to blame, `outlook` whether and when it is tried again, where that can be
-    told.
+    told. `injected`: it is about something that others added to the pod, and says nothing about Triton.
     """
 
     reason: str
     message: str
     model: str = ""
     outlook: str = ""
+    injected: bool = False
 
 
 def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] = ()) -> tuple[Diagnosis, ...]:
@@ -45,7 +48,22 @@ def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] 
     return tuple(each._replace(outlook=restart_outlook(each.reason, container, ended)) for each in found)
 
 
+def is_injected(container: Container) -> bool:
+    """Whether somebody else added it to the pod, as a webhook does with a service mesh's proxy."""
+    return container.name not in {CONTAINER_PREPARE, CONTAINER_TRITON}
+
+
+def _judge_injected(container: Container, ended: Terminated) -> Diagnosis:
+    """In its own words; what it logs is not read as Triton's log, and its limits are not those of the spec."""
+    if ended.reason == "OOMKilled":
+        limit = f" at its limit of {container.memory_limit}" if container.memory_limit else ""
+        return Diagnosis(Reason.OUT_OF_MEMORY, f"{_INJECTED.format(container.name)} was killed for memory{limit}")
+    return Diagnosis(Reason.CRASHED, f"{_INJECTED.format(container.name)} ended with {_describe_end(ended)}")
+
+
 def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) -> tuple[Diagnosis, ...]:
+    if is_injected(container):
+        return (_judge_injected(container, ended)._replace(injected=True),)
     if ended.reason == "OOMKilled":
         return (Diagnosis(Reason.OUT_OF_MEMORY, _describe_lack_of_memory(container)),)
     if container.name == CONTAINER_PREPARE:

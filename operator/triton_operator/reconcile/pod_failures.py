@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.spec import Spec
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
-from triton_operator.reconcile.container_ends import Diagnosis, judge_end
+from triton_operator.reconcile.container_ends import Diagnosis, is_injected, judge_end
 from triton_operator.reconcile.outlook import outlook
 
 _PULL_REASONS = frozenset(
@@ -33,6 +33,7 @@ _PAST_THE_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
 _SPACE = re.compile(r"emptydir volume|ephemeral[- ](?:local )?storage|nodefs|imagefs|containerfs|inodes", re.IGNORECASE)
 """In the kubelet's sentences about evictions that are about disks or memory-backed volumes."""
 _MISSING = re.compile(r"not found|non-existent")
+_GATE = re.compile(r'readiness gate "([^"]+)"')
 _PASSING = re.compile(r"not registered|failed to sync \w+ cache")
 """In the kubelet's warnings that it cannot look something up yet; they say nothing about what it looks for."""
 
@@ -41,14 +42,15 @@ def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosi
     """What is wrong with a pod that is not ready, the first to be told in front."""
     for found in (
         _not_scheduled(pod, spec),
-        _node_lost(pod),
+        node_lost(pod),
         judge_eviction(pod, spec),
         _image_not_pulled(pod),
         _container_not_made(pod),
     ):
         if found:
             return (found._replace(outlook=outlook(found.reason)),)
-    return _prepare_failed(pod) or _server_failed(pod, spec) or _volume_not_mounted(pod, events)
+    ended = (_prepare_failed(pod) or _server_failed(pod, spec)) + _injected_failed(pod)
+    return ended or _volume_not_mounted(pod, events) or _kept_from_ready(pod)
 
 
 def judge_eviction(pod: Pod, spec: Spec) -> Diagnosis | None:
@@ -90,8 +92,8 @@ def _name_claims(pod: Pod) -> str:
     return f"{names} in namespace {pod.namespace} {'are' if len(pod.claims) > 1 else 'is'}"
 
 
-def _node_lost(pod: Pod) -> Diagnosis | None:
-    """The pod tells by itself, so nobody needs the right to read nodes.
+def node_lost(pod: Pod) -> Diagnosis | None:
+    """That the pod's node is gone, if so. The pod tells by itself, so nobody needs the right to read nodes.
 
     When a node stops reporting, the node controller turns the pod's Ready to False and leaves all the rest as the
     kubelet wrote it last: every container ready, and no reason. A kubelet that does so itself gives a reason.
@@ -129,12 +131,44 @@ def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
 
 def _server_failed(pod: Pod, spec: Spec) -> tuple[Diagnosis, ...]:
     """An earlier end explains a container that has not come up again; once it had, it is unready for another reason."""
-    for container in pod.containers:
+    for container in (each for each in pod.containers if not is_injected(each)):
         came_up = container.running and container.started
         ended = None if container.init or container.ready or came_up else last_end(container)
         if ended:
             return judge_end(container, ended, spec.triton.extra_args)
     return ()
+
+
+def _injected_failed(pod: Pod) -> tuple[Diagnosis, ...]:
+    """Containers that others added. An init container that is done is well, and a sidecar that has come up again."""
+    found: list[Diagnosis] = []
+    for container in filter(is_injected, pod.containers):
+        ended = last_end(container)
+        is_done = container.init and ended is not None and ended.exit_code == 0 and not container.restarts
+        if ended and not (is_done or container.ready or (container.running and container.started)):
+            found += judge_end(container, ended)
+    return tuple(found)
+
+
+def _kept_from_ready(pod: Pod) -> tuple[Diagnosis, ...]:
+    """What keeps a pod from being ready although Triton is: a gate that is not met, or another container."""
+    condition = next((each for each in pod.conditions if each.type == "Ready" and each.status == "False"), None)
+    if condition is None or not (condition.reason and condition.message and is_loaded(pod)):
+        return ()
+    gates = [_describe_gate(pod, gate) for gate in _GATE.findall(condition.message)]
+    message = "; ".join(filter(None, [f"pod {pod.name} is not ready: {condition.message}", *gates]))
+    return (Diagnosis(Reason.PODS_NOT_READY, message, injected=True),)
+
+
+def _describe_gate(pod: Pod, gate: str) -> str:
+    """The words of the condition that the gate waits for; "" where nobody has written it."""
+    found = next((each for each in pod.conditions if each.type == gate), None)
+    return ": ".join(filter(None, [gate, found.reason, found.message])) if found else ""
+
+
+def is_loaded(pod: Pod) -> bool:
+    """Whether Triton itself is ready, which it is only with every model; other containers do not count."""
+    return any(container.name == CONTAINER_TRITON and container.ready for container in pod.containers)
 
 
 def _volume_not_mounted(pod: Pod, events: Sequence[PodEvent]) -> tuple[Diagnosis, ...]:

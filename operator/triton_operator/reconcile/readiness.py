@@ -11,6 +11,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Condition as ChildCondition
+from triton_operator.reconcile.container_ends import is_injected
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.outlook import outlook
 from triton_operator.reconcile.situation import Situation
@@ -106,7 +107,16 @@ def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
         unready = len(situation.pods) - situation.ready_pods
         running = f"{unready} more run but are not ready" if unready else "the others are being replaced"
         return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {running}")
-    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, progress)
+    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(situation)))
+
+
+def _describe_injected(situation: Situation) -> str:
+    """Which init container of somebody else a pod waits for: it has not ended, so that nothing is wrong with it yet."""
+    for pod in situation.pods:
+        for container in pod.containers:
+            if container.init and is_injected(container) and container.running and not container.started:
+                return f"pod {pod.name} waits for container {container.name}, which is not the operator's"
+    return ""
 
 
 def judge_sameness(situation: Situation) -> Verdict | None:

@@ -19,7 +19,7 @@ from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.container_ends import Diagnosis
 from triton_operator.reconcile.observation import Observation
 from triton_operator.reconcile.outlook import moment
-from triton_operator.reconcile.pod_failures import diagnose, judge_eviction
+from triton_operator.reconcile.pod_failures import diagnose, is_loaded, judge_eviction, node_lost
 from triton_operator.reconcile.refusals import Blocked
 from triton_operator.reconcile.replicas import wanted_replicas
 from triton_operator.reconcile.variants import Variant, find_variants
@@ -56,6 +56,11 @@ class Situation(NamedTuple):
     def ready_pods(self) -> int:
         """Pods of the current revision that the kubelet calls ready."""
         return sum(is_ready(pod) for pod in self.pods)
+
+    @property
+    def loaded_pods(self) -> int:
+        """Pods of the current revision in which Triton has loaded every model, ready or not."""
+        return sum(is_ready(pod) or (is_loaded(pod) and not node_lost(pod)) for pod in self.pods)
 
     @property
     def older_serving(self) -> int:

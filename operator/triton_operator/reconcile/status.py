@@ -36,7 +36,7 @@ def derive_status(situation: Situation) -> Status:
         updated_replicas=state.updated_replicas if state else 0,
         selector=selector(deployment),
         models=derive_models(
-            deployment, situation.pods, situation.diagnoses, situation.mixed, any_ready=situation.ready_pods > 0
+            deployment, situation.pods, situation.diagnoses, situation.mixed, any_ready=situation.loaded_pods > 0
         ),
         endpoints=_endpoints(deployment),
         revisions=_revisions(situation),
