@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tests.apiserver.operator_process import OperatorProcess
 
-EVERYTHING = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
+EVERYTHING: dict[str, Any] = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
 """Adds the autoscaler and the disruption budget, so that every kind of child is there but those of a cache."""
 SCRAPE_SECONDS = 5.0
 """Between two looks at the operator's metrics, whose writing costs it as much as half an object."""

@@ -123,6 +123,18 @@ class OperatorProcess:
                 found[kind] += int(float(count))
         return found
 
+    def passes(self) -> int:
+        """How many passes have succeeded so far."""
+        return int(self._metric(r'reconcile_seconds_count\{result="ok"\}'))
+
+    def waiting(self) -> int:
+        """How many deployments wait for a worker, or are held by one."""
+        return int(self._metric("queue_depth") + self._metric("queue_busy"))
+
+    def _metric(self, name: str) -> float:
+        found = re.search(rf"^triton_operator_{name} (\S+)$", self._get("/metrics") or "", re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
     def _get(self, path: str) -> str:
         """What the health server answers, empty when it does not or says no."""
         try:

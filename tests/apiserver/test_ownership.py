@@ -116,7 +116,8 @@ def test_an_operator_upgrade_rolls_no_pod(
         if scaled:
             ask("scale", "modeldeployment/digits", "--replicas=3")
             _until(lambda: _replicas(ask) == 3, "it is scaled")
-        _until(lambda: new.writes()["Deployment"], "the new operator has applied the Deployment")
+        _change(ask, {"service": {"annotations": {"a": "b"}}})
+        _until(lambda: _get(ask, "service")["metadata"].get("annotations"), "the new operator is at work")
         assert _get(ask, "deployment")["spec"]["template"] == before
         _change(ask, {"triton": {"logLevel": "Info"}})
         _until(lambda: _get(ask, "deployment")["spec"]["template"] != before, "a change of pods is rendered anew")

@@ -38,8 +38,8 @@ class Namespace:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
-    async def create(self, count: int, **spec: Any) -> None:
-        """ModelDeployments m-0 … m-N, a few at a time."""
+    async def create(self, count: int, *, first: int = 0, **spec: Any) -> None:
+        """ModelDeployments m-0 … m-N, or from another number on, a few at a time."""
         gate = asyncio.Semaphore(8)
 
         async def one(number: int) -> None:
@@ -49,7 +49,7 @@ class Namespace:
                 path = MODEL_DEPLOYMENTS.path(self.name)
                 await self._client.request("POST", path, kind="ModelDeployment", body=orjson.dumps(body))
 
-        await asyncio.gather(*(one(number) for number in range(count)))
+        await asyncio.gather(*(one(number) for number in range(first, first + count)))
 
     async def edit(self, name: str, **spec: Any) -> None:
         """Merge-patch one spec."""
@@ -76,6 +76,19 @@ class Namespace:
             self._client, CHILDREN[kind], self.name, {"labelSelector": "app.kubernetes.io/managed-by=triton-operator"}
         )
         return [orjson.loads(bytes(item)) for item in listing.items]
+
+    async def child(self, kind: Kind, name: str) -> Object:
+        """One child."""
+        body: Object = orjson.loads(await self._client.request("GET", CHILDREN[kind].path(self.name, name), kind=kind))
+        return body
+
+    async def replace(self, kind: Kind, name: str, change: Callable[[Object], object]) -> None:
+        """Change one child as `kubectl edit` and `replace` do: what is not in it any more is removed."""
+        body = await self.child(kind, name)
+        change(body)
+        path = CHILDREN[kind].path(self.name, name)
+        query = {"fieldManager": "kubectl-edit"}
+        await self._client.request("PUT", path, kind=kind, query=query, body=orjson.dumps(body))
 
     async def count_children(self) -> Counter[str]:
         """How many there are of each kind."""

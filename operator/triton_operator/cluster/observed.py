@@ -112,6 +112,7 @@ class Child(Record, frozen=True, kw_only=True):
     `deployment` is the name of its ModelDeployment owner or, without one, the value of our label (which anybody may
     change), `owner_uid` that owner's uid ("" when it has none),
     `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
+    `owned` a digest of what our applies own in it, see `field_ownership` ("" where that was not looked at),
     `foreign`: some other field manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and
     the metadata of its pod template do not count: labels and annotations of others stay, so that
     `kubectl rollout restart` works. Of a LASTING kind the content is in neither of the two.
@@ -125,6 +126,7 @@ class Child(Record, frozen=True, kw_only=True):
     deployment: str = ""
     owner_uid: str = ""
     fingerprint: str = ""
+    owned: str = ""
     foreign: bool = False
     deleting: bool = False
     state: State | None = None

@@ -25,14 +25,18 @@ class Projector:
     def __init__(self) -> None:
         self._recent: dict[tuple[str, str], Child] = {}
 
-    def project(self, kind: Kind, body: bytes | msgspec.Raw) -> Child:
-        """A child object; raises msgspec.DecodeError when the bytes are no such object."""
+    def project(self, kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = False) -> Child:
+        """A child object; raises msgspec.DecodeError when the bytes are no such object.
+
+        What we own of it (`with_owned`) is of use only where we have not written it ourselves: of what lists and
+        watches show, not of answers.
+        """
         found = identify(body)
         version = (found.uid, found.resource_version)
         known = self._recent.pop(version, None)
         if known is not None:
             return known
-        child = self._recent[version] = project_child(kind, body)
+        child = self._recent[version] = project_child(kind, body, with_owned=with_owned)
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
         return child

@@ -28,6 +28,7 @@ from triton_operator.reconcile.plan import (
     is_as_applied,
     make_plan,
     plan_pruning,
+    recognize,
     superfluous,
 )
 from triton_operator.reconcile.refusals import Blocked, Refusal, judge_error, outage_of, summarize
@@ -131,7 +132,9 @@ class Children:
         if found is None:
             return Outcome(blocked, None)
         target = self._target(key, observation)
-        steps = make_plan(_build(observation, found, sight.decision), observation.owned, target.applied)
+        wanted = _build(observation, found, sight.decision)
+        target.applied.update(recognize(wanted, observation.owned, target.applied))
+        steps = make_plan(wanted, observation.owned, target.applied)
         refusals = await execute(steps, target)
         also = summarize(refusals, key[0])
         if also:
@@ -158,6 +161,7 @@ class Children:
     async def _converge(self, key: Key, observation: Observation, goal: Goal, sight: Sight) -> Outcome:
         wanted = self._wanted(observation, goal, sight)
         target = self._target(key, observation)
+        target.applied.update(recognize(wanted, observation.owned, target.applied))
         steps = _handing_over(observation, sight.decision) + make_plan(wanted, observation.owned, target.applied)
         pruning = _pruning(wanted, observation)
         refusals = await execute(steps, target) or await self._prune(pruning, target)

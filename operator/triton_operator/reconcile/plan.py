@@ -12,6 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from triton_operator.api.names import content_hash
+from triton_operator.cluster.field_ownership import manifest_digest
 from triton_operator.cluster.observed import KINDS, Child, DeploymentState, JobState, Kind
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.store import ChildId
@@ -58,6 +59,19 @@ def make_plan(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], applie
         if step:
             steps.append(step)
     return steps
+
+
+def recognize(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], applied: Memory) -> dict[ChildId, Applied]:
+    """Children that this process has not applied, but that are what an apply would make of them."""
+    found = {}
+    for manifest in wanted:
+        child_id = identity(manifest)
+        child, known = owned.get(child_id), applied.get(child_id)
+        if child is None or not child.owned or (known and known.uid == child.uid):
+            continue
+        if child.owned == manifest_digest(manifest):
+            found[child_id] = Applied(child.uid, digest(manifest), child.fingerprint)
+    return found
 
 
 def is_as_applied(owned: Mapping[ChildId, Child], applied: Memory) -> bool:

@@ -208,7 +208,11 @@ def _put_or_drop(tables: dict[Key, T], key: Key, rest: T) -> None:
 
 def _says_the_same(old: Child | Pod | None, new: Child | Pod) -> bool:
     """Whether only the version is new: controllers write much that nobody here reads."""
-    return old is not None and msgspec.structs.replace(old, resource_version=new.resource_version) == new
+    if old is None:
+        return False
+    if isinstance(old, Child) and isinstance(new, Child):
+        old = msgspec.structs.replace(old, owned=new.owned)  # Only the answers to our own writes lack it.
+    return msgspec.structs.replace(old, resource_version=new.resource_version) == new
 
 
 def _without(pods: tuple[Pod, ...], uid: str) -> tuple[Pod, ...]:

@@ -40,7 +40,7 @@ def build_reflectors(
             CHILDREN[kind],
             namespace,
             selector=SELECTOR,
-            project=partial(projector.project, kind),
+            project=partial(projector.project, kind, with_owned=True),
             sink=ChildIntake(kind, namespace, store, queue),
             unreadable=unreadable,
         )
