@@ -102,6 +102,17 @@ async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServ
                 await ask()
 
 
+async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: FakeApiServer) -> None:
+    """The answer to the write holds it too; it is read as the watch reads it."""
+    deep = b'{"metadata":{"name":"digits","namespace":"shop","uid":"u","resourceVersion":"7"},"spec":%s}'
+    server.pages[f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"] = [deep % (b"[" * 985 + b"]" * 985)]
+    async with ApiClient(Connection(server.url)) as client:
+        cluster = HttpCluster(client, instance="x")
+        answer = await cluster.write_status("shop", "digits", "u", Status(observed_generation=1))
+    assert answer["metadata"]["resourceVersion"] == "7"
+    assert "nested deeper" in answer["unreadable"]
+
+
 def test_a_uid_that_does_not_match_is_a_conflict() -> None:
     """The API server calls the uid immutable and answers 422."""
     body = b'{"code":422,"message":"immutable","details":{"causes":[{"field":"metadata.uid"}]}}'

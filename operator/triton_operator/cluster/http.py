@@ -17,6 +17,7 @@ import orjson
 
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
 from triton_operator.cluster.client import understood
+from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.exchange import WITHIN
@@ -117,7 +118,7 @@ class HttpCluster:
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; fields that are absent now are removed.
 
-        Returns the whole object as it is stored now, with whatever others changed in it meanwhile.
+        Returns the whole object as it is stored now, as far as it is read (`deployment_projection`).
         A JSON patch, because an apply to /status of a custom resource does not look at the uid (Kubernetes 1.36):
         it would write the status of a dead object into its namesake.
         """
@@ -131,7 +132,7 @@ class HttpCluster:
         except Invalid:
             await self._check_uid(namespace, name, uid)
             raise
-        return _loads(answer)
+        return understood(_decode_deployment, answer)
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
@@ -194,6 +195,11 @@ class HttpCluster:
 
 def _loads(answer: bytes) -> dict[str, Any]:
     return understood(_decode_object, answer)
+
+
+def _decode_deployment(answer: bytes) -> dict[str, Any]:
+    stored: dict[str, Any] = orjson.loads(project_deployment(answer))
+    return stored
 
 
 def _address(manifest: Manifest) -> tuple[Kind, str]:
