@@ -11,6 +11,7 @@ from tests.builders import NOW, SETTINGS, a_pod, unschedulable, waiting
 from tests.fakes import World
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.status import CacheState, Truth
+from triton_operator.cluster.errors import Denied
 from triton_operator.cluster.observed import Container, JobState, Kind, Pod, PodEvent, Terminated
 from triton_operator.triton.outcome import PrepareFailed, encode
 
@@ -220,3 +221,13 @@ async def test_a_job_without_its_policy_is_told() -> None:
     await world.reconcile()
     assert world.condition("PrivacyEnforced").reason == "PolicyMissing"
     assert job(world) in world.condition("PrivacyEnforced").message
+
+
+async def test_a_job_that_a_quota_refuses_is_not_said_to_fetch_anything() -> None:
+    world = World(modelRepository={"http": {"url": "https://x.example.com/m.zip"}}, cache={"size": "1Gi"})
+    quota = "jobs.batch is forbidden: exceeded quota: small, requested: count/jobs.batch=1"
+    world.cluster.answers = {Kind.JOB: Denied(quota, status=403)}
+    await world.reconcile()
+    prepared = world.condition("ModelsPrepared")
+    assert prepared.reason == "QuotaExceeded"
+    assert quota in prepared.message

@@ -378,3 +378,33 @@ async def test_events_are_posted_for_transitions_alone() -> None:
     assert [(kind, reason) for kind, reason, _ in world.cluster.events] == [("Normal", "Serving")]
     await _with_pods(world, prepared(), ended_server(exit_code=1))
     assert world.cluster.events[-1][:2] == ("Warning", "Crashed")
+
+
+async def test_a_pull_secret_that_is_missing_is_named() -> None:
+    world = await _world(imagePullSecrets=[{"name": "regcred"}])
+    denied = waiting("ImagePullBackOff", "pull access denied, repository does not exist or may require authorization")
+    pod = a_pod(revision=world.template_hash, containers=(denied,))
+    said = "Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed."
+    world.cluster.pod_event_log[pod.uid] = [
+        PodEvent(type="Warning", reason="FailedToRetrieveImagePullSecret", message=said)
+    ]
+    world.roll_out(pod)
+    world.pass_time(30)
+    await world.reconcile()
+    ready = world.condition("Ready")
+    assert ready.reason == "DependencyMissing"
+    assert "in namespace shop: Unable to retrieve some image pull secrets (regcred)" in ready.message
+    assert "pull access denied" in ready.message
+
+
+async def test_replicas_that_somebody_else_adds_are_not_called_a_replacement() -> None:
+    world = await _world()
+    pod = a_pod(revision=world.template_hash, ready=True)
+    world.roll_out(pod)
+    await world.reconcile()
+    more = a_pod("digits-2", revision=world.template_hash, ready=True)
+    world.roll_out(pod, more, a_pod("digits-3", revision=world.template_hash, ready=True))
+    await world.reconcile()
+    message = world.condition("Ready").message
+    assert "the Deployment has 3 replicas" in message
+    assert "a HorizontalPodAutoscaler that is not the operator's" in message

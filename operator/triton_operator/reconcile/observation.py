@@ -87,7 +87,10 @@ async def read_events(cluster: Cluster, observation: Observation) -> dict[str, t
 
 def hanging(observation: Observation) -> dict[str, datetime]:
     """Uids of pods that hang and of Jobs that have no pod, and since when they are there."""
-    pods = {pod.uid: created(pod) for pod in (*observation.pods, *observation.cache_pods) if is_hanging(pod)}
+    all_pods = (*observation.pods, *observation.cache_pods)
+    pods = {pod.uid: created(pod) for pod in all_pods if is_hanging(pod)}
+    if observation.deployment.spec.image_pull_secrets:  # That one of them is missing stands in an Event alone.
+        pods |= {pod.uid: created(pod) for pod in all_pods if not pod.deleting and waits_for_an_image(pod)}
     with_pods = {pod.job for pod in observation.cache_pods}
     jobs = {
         child.uid: begun
@@ -107,6 +110,11 @@ def is_hanging(pod: Pod) -> bool:
         not container.running and container.terminated is None and container.waiting_reason in silent
         for container in pod.containers
     )
+
+
+def waits_for_an_image(pod: Pod) -> bool:
+    """Whether the kubelet cannot pull an image for some container."""
+    return any(container.waiting_reason in {"ErrImagePull", "ImagePullBackOff"} for container in pod.containers)
 
 
 def created(pod: Pod) -> datetime:

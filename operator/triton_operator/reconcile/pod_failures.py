@@ -44,7 +44,7 @@ def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosi
         _not_scheduled(pod, spec),
         node_lost(pod),
         judge_eviction(pod, spec),
-        _image_not_pulled(pod),
+        _image_not_pulled(pod, events),
         _container_not_made(pod),
     ):
         if found:
@@ -105,10 +105,14 @@ def node_lost(pod: Pod) -> Diagnosis | None:
     return Diagnosis(Reason.NODE_LOST, f"node {pod.node} of pod {pod.name} has stopped reporting")
 
 
-def _image_not_pulled(pod: Pod) -> Diagnosis | None:
+def _image_not_pulled(pod: Pod, events: Sequence[PodEvent]) -> Diagnosis | None:
+    missing = next((event for event in reversed(events) if event.reason == "FailedToRetrieveImagePullSecret"), None)
     for container in pod.containers:
         if container.waiting_reason in _PULL_REASONS:
             message = container.waiting_message or container.waiting_reason
+            if missing:  # The registry's answer alone would look like a wrong password.
+                said = f"in namespace {pod.namespace}: {missing.message.rstrip('.')}"
+                return Diagnosis(Reason.DEPENDENCY_MISSING, f"{said}; container {container.name}: {message}")
             return Diagnosis(Reason.IMAGE_PULL_FAILED, f"container {container.name}: {message}")
     return None
 

@@ -72,6 +72,8 @@ def judge_cache(situation: Situation) -> Verdict | None:
     failure, older = situation.cache_failure, _describe_older(situation)
     if failure:
         return Verdict(Truth.FALSE, failure.reason, join(failure.message, failure.outlook, older))
+    if situation.blocked and caching.job is None:
+        return Verdict(Truth.FALSE, situation.blocked.reason, join(situation.blocked.message, older))
     progress = f"a Job fetches the models into claim {caching.generation.name}; pods are made when it is done"
     return Verdict(Truth.FALSE, Reason.CACHING, join(progress, older))
 
@@ -104,10 +106,22 @@ def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
         return None
     progress = f"{situation.ready_pods} of {situation.wanted} replicas serve the current generation"
     if situation.was_serving:
-        unready = len(situation.pods) - situation.ready_pods
-        running = f"{unready} more run but are not ready" if unready else "the others are being replaced"
-        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {running}")
+        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {_describe_others(situation)}")
     return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(situation)))
+
+
+def _describe_others(situation: Situation) -> str:
+    """What is known of the replicas that do not serve."""
+    unready = len(situation.pods) - situation.ready_pods
+    if unready:
+        return f"{unready} more run but are not ready"
+    there = situation.state.current_replicas if situation.state else 0
+    if there > situation.wanted:
+        return (
+            f"the Deployment has {there} replicas; if that does not end, something else scales it, such as a "
+            "HorizontalPodAutoscaler that is not the operator's: remove that, or set spec.autoscaling"
+        )
+    return "the others are being replaced"
 
 
 def _describe_injected(situation: Situation) -> str:
