@@ -179,7 +179,14 @@ def test_a_model_that_does_not_load_is_told_in_tritons_words(user: User, tmp_pat
     shutil.copytree(ROOT / "tests" / "models" / "not_torchscript", tmp_path / name)
     config = tmp_path / name / "config.pbtxt"
     config.write_text(config.read_text().replace("not_torchscript", name))
-    done = user.tritonctl("run", tmp_path / name)
+    body = {
+        "apiVersion": "triton-operator.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "broken"},
+        "spec": {"modelRepository": {"image": {"reference": "m:1"}}, "models": [{"name": name}]},
+    }
+    (tmp_path / "file.yaml").write_text(yaml.safe_dump(body))
+    done = user.tritonctl("run", tmp_path / "file.yaml", "--repository", tmp_path)
     assert done.returncode == 1
     assert "Triton did not start" in done.stderr
     assert "not TorchScript: export it with torch.jit.script" in done.stderr

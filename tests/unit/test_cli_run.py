@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from tests.tritonctl import tritonctl
+from triton_operator.cli.failures import Failed
+from triton_operator.cli.run_models import wanted
 from triton_operator.local import environment
 from triton_operator.local.machine import Machine
 
@@ -100,6 +103,66 @@ def test_folders_whose_names_no_model_can_have_are_all_named(
     assert "'with space': use letters" in outcome.err
     assert "fine" not in outcome.err
     assert not cache.exists()
+
+
+def a_repository(folder: Path, *names: str) -> Path:
+    """Models of this project under other names, and one that is none."""
+    for name in names:
+        shutil.copytree(ROOT / "model_repository" / "linear_regression" / "1", folder / name / "1")
+    (folder / "broken" / "1").mkdir(parents=True)
+    (folder / "broken" / "1" / "model.pt").write_bytes(b"no model")
+    return folder
+
+
+def test_a_broken_model_of_a_folder_is_named_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
+) -> None:
+    """With the way to serve the others."""
+    outcome = tritonctl(capsys, "run", a_repository(tmp_path / "models", "good"))
+    assert outcome.code == 1
+    assert "1 model cannot be served:\n  'broken': " in outcome.err
+    assert "--skip-broken serves the others" in outcome.err
+    assert "good" not in outcome.err
+    assert not cache.exists()
+
+
+def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each is named with its reason; where none is left, nothing is served."""
+    folder = a_repository(tmp_path / "models", "good")
+    for name, step in (("outer", "inner"), ("inner", "broken")):
+        (folder / name).mkdir()
+        (folder / name / "config.pbtxt").write_text(
+            f"""platform: "ensemble"
+            input {{ name: "IN" data_type: TYPE_FP32 dims: 1 }}
+            output {{ name: "OUT" data_type: TYPE_FP32 dims: 1 }}
+            ensemble_scheduling {{ step {{ model_name: "{step}" model_version: -1
+              input_map {{ key: "IN" value: "IN" }} output_map {{ key: "OUT" value: "OUT" }} }} }}"""
+        )
+    with wanted(folder, None, "", skip_broken=True) as found:
+        assert [model.name for model in found.deployment.spec.models] == ["good"]
+    said = capsys.readouterr().err
+    assert "3 models skipped:" in said
+    assert "'outer': " in said
+    shutil.rmtree(folder / "good")
+    with pytest.raises(Failed, match="3 models cannot be served"), wanted(folder, None, "", skip_broken=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [("net.pt", "net"), ("digits/1/model.pt", "digits"), ("Downloads/model.pt", "Downloads")]
+)
+def test_a_file_is_served_under_its_name(tmp_path: Path, place: str, name: str) -> None:
+    """Or its folder's, where all are called alike; nothing is left of the folder around it."""
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "model_repository" / "linear_regression" / "1" / "model.pt", file)
+    with wanted(file, None, "", skip_broken=False) as found:
+        assert [model.name for model in found.deployment.spec.models] == [name]
+        assert found.folder
+        assert (found.folder / name / "1" / "model.pt").read_bytes() == file.read_bytes()
+    assert not found.folder.exists()
 
 
 def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
@@ -182,6 +183,11 @@ def test_the_same_port_twice_is_refused() -> None:
     """Triton would fail late and with more words."""
     with pytest.raises(Unsuited, match="--http-port and --grpc-port are both 9000"):
         choose_ports(9000, 9000)
+
+
+def test_this_process_may_use_as_many_cpus_as_the_system_says() -> None:
+    """At least one, and not those that others keep."""
+    assert 1 <= machine.usable_cpus() <= len(os.sched_getaffinity(0))
 
 
 def test_each_port_can_be_asked_for() -> None:

@@ -131,6 +131,14 @@ def test_a_given_folder_goes_before_a_source_that_could_be_fetched(run: Path) ->
     assert [model.name for model in laid.models] == ["digits"]
 
 
+def test_the_number_of_cpus_stands_for_a_limit() -> None:
+    """Here it is known; without it a limit of the spec stays."""
+    limited = deployment(resources={"limits": {"cpu": "3", "memory": "1Gi"}})
+    assert adapt(limited, 2)[0].spec.resources.limits == {"cpu": "2", "memory": "1Gi"}
+    assert adapt(limited)[0].spec.resources.limits["cpu"] == "3"
+    assert adapt(deployment(), 4)[0].spec.resources.limits == {"cpu": "4"}
+
+
 def test_a_gpu_and_another_version_are_passed_over_aloud() -> None:
     """The rest of the spec stays."""
     adapted, notes = adapt(deployment(gpu={"count": 1}, triton={"version": "26.11", "logLevel": "Info"}))

@@ -1,7 +1,7 @@
 """`tritonctl run`: models served on this machine, without a cluster, as the operator would serve them.
 
-Enters: a model's folder, a repository of them, or a ModelDeployment's YAML. Leaves: a server on loopback until it is
-ended, and then nothing but the cache folder.
+Enters: what `run_models` finds at a path. Leaves: a server on loopback until it is ended, and then nothing but the
+cache folder.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from triton_operator.cli.failures import Failed, Misused
 from triton_operator.cli.output import say
+from triton_operator.cli.run_models import Wanted, wanted
 
 if TYPE_CHECKING:
-    from triton_operator.api.spec import ModelDeployment, Spec
+    from triton_operator.api.spec import Spec
     from triton_operator.local.environment import Environment
     from triton_operator.local.models import Laid
     from triton_operator.local.ports import Ports
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   tritonctl run model_repository/digits
-  tritonctl run model_repository
+  tritonctl run model_repository --skip-broken
+  tritonctl run model.pt --cpus 2
   tritonctl run examples/digits.yaml --repository model_repository --http-port 9000
 \b
 The first start fetches Triton and torch (1 GB) into ~/.cache/triton-operator, or TRITON_OPERATOR_CACHE. It needs Linux
 on x86-64 and a Python 3.11 or 3.12. Ctrl-C ends the server and leaves nothing but that folder.
 """
-REPOSITORY = "model_repository"
 INTERRUPTED = 130
 _STARTS = 3
 """Of Triton, where ports are lost."""
@@ -41,16 +42,10 @@ _NAMED = 3
 """Models whose names are said; of more the number is."""
 
 
-class Wanted(NamedTuple):
-    """What to serve; `folder` stands for its model repository, None where the models are fetched."""
-
-    deployment: ModelDeployment
-    folder: Path | None
-
-
 def run(
     path: Annotated[
-        Path, typer.Argument(metavar="DIR|YAML", help="A model's folder, a repository, or a ModelDeployment's YAML.")
+        Path,
+        typer.Argument(metavar="DIR|FILE", help="A model's folder or file, a repository, a ModelDeployment's YAML."),
     ],
     repository: Annotated[
         Path | None,
@@ -66,6 +61,13 @@ def run(
     metrics_port: Annotated[
         int, typer.Option("--metrics-port", min=0, max=65535, help="Port for metrics; 8002 if it is free by default.")
     ] = 0,
+    cpus: Annotated[
+        int,
+        typer.Option("--cpus", metavar="N", min=0, help="CPUs to choose instances and threads for; else all."),
+    ] = 0,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Of a folder, leave out models that cannot be served.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log from its start.")] = False,
 ) -> None:
     """Serve models on this machine: the real Triton on the CPU, with the operator's own configuration and flags.
@@ -75,8 +77,8 @@ def run(
     from triton_operator.local.errors import LocalError, Unsuited
 
     try:
-        with _interruptible():
-            _serve(_wanted(path, repository, name), (http_port, grpc_port, metrics_port), verbose=verbose)
+        with _interruptible(), wanted(path, repository, name, skip_broken=skip_broken) as found:
+            _serve(found, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
     except Unsuited as error:
         raise Misused(str(error)) from error
     except LocalError as error:
@@ -87,23 +89,28 @@ def run(
         raise Failed(f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _serve(wanted: Wanted, asked: tuple[int, int, int], *, verbose: bool) -> None:
+def _serve(found: Wanted, asked: tuple[int, int, int], cpus: int, *, verbose: bool) -> None:
     """Check everything that is quickly checked, then make what is missing, then serve."""
     import os
 
     from triton_operator.cli.steps import step
     from triton_operator.local.environment import ensure, link_backends, plan_environment
     from triton_operator.local.folders import cache_folder, run_folder
+    from triton_operator.local.machine import usable_cpus
     from triton_operator.local.models import adapt, lay_out_models
     from triton_operator.local.ports import choose_ports
 
-    deployment, notes = adapt(wanted.deployment)
+    limit = found.deployment.spec.resources.limits.get("cpu")
+    cpus = cpus or (0 if limit is not None else usable_cpus())
+    deployment, notes = adapt(found.deployment, cpus)
+    chosen = f"{cpus} CPU{'s' if cpus > 1 else ''}" if cpus else f"the limit of {limit} CPUs in the spec"
     _say(*notes)
     cache = cache_folder(os.environ, Path.home())
     planned = plan_environment(cache)
     choose_ports(*asked)
+    _say(f"instances and threads are chosen for {chosen}; --cpus N changes that")
     with run_folder(cache) as folder:
-        laid = lay_out_models(deployment, wanted.folder, folder, cache)
+        laid = lay_out_models(deployment, found.folder, folder, cache)
         environment = ensure(planned, step)
         link_backends(environment, folder / "backends")
         with _started(deployment.spec, environment, folder, laid, asked, verbose=verbose) as (server, ports):
@@ -150,67 +157,6 @@ def _serve_until_interrupted(server: Server, laid: Laid, ports: Ports, folder: P
     except KeyboardInterrupt:
         with suppress(OSError):  # Its terminal may be gone.
             _say("", "ending Triton …")
-
-
-def _wanted(path: Path, repository: Path | None, name: str) -> Wanted:
-    if path.is_dir():
-        if repository or name:
-            raise Misused(
-                f"{'--repository' if repository else '--name'}: belongs to a YAML file, and {path} is a folder"
-            )
-        return _folder(path)
-    return _file(path, repository, name)
-
-
-def _folder(path: Path) -> Wanted:
-    """All models of a repository, or one model with its steps; their own configurations count."""
-    from triton_operator.api.names import API_VERSION, KIND, wrong_model_name
-    from triton_operator.api.spec import parse
-    from triton_operator.cli.checks.folder import is_model, models_in
-    from triton_operator.local.ensembles import with_steps
-
-    models = with_steps(path.resolve()) if is_model(path) else [model.resolve() for model in models_in(path)]
-    if not models:
-        raise Misused(f"{path}: holds no model: no config.pbtxt and no numbered version in it or in its folders")
-    wrong = {model.name: problem for model in models if (problem := wrong_model_name(model.name))}
-    if wrong:
-        told = "; ".join(f"{name!r}: {problem}" for name, problem in wrong.items())
-        raise Misused(f"{path}: {told}; rename the folder, which is the model's name")
-    body = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": {"name": "local", "namespace": "local"},
-        "spec": {
-            "modelRepository": {"image": {"reference": str(path)}},
-            "models": [{"name": model.name} for model in models],
-        },
-    }
-    return Wanted(parse(body), models[0].parent)
-
-
-def _file(path: Path, repository: Path | None, name: str) -> Wanted:
-    from triton_operator.cli.documents import read_deployments
-    from triton_operator.local.models import find_repository, needs_folder
-
-    found = [each for each in read_deployments(path, "local") if name in {"", each.metadata.name}]
-    if len(found) != 1:
-        names = _listed([each.metadata.name for each in read_deployments(path, "local")])
-        raise Misused(f"{path}: {f'has no {name}' if name else 'has several'}; choose with --name one of {names}")
-    (deployment,) = found
-    if repository and not repository.is_dir():
-        raise Misused(f"--repository: {repository} is no folder")
-    if repository or not needs_folder(deployment.spec):
-        return Wanted(deployment, repository and repository.resolve())
-    places = [path.parent / REPOSITORY, Path(REPOSITORY)]
-    folder = find_repository(deployment.spec, places)
-    if folder is None:
-        models = _listed([model.name for model in deployment.spec.models])
-        raise Misused(
-            f"{path}: its models are in an image or a volume that only a cluster can mount, and neither "
-            f"{places[0]} nor {places[1].resolve()} has a folder for each of {models}: give --repository DIR"
-        )
-    _say(f"models come from {folder}, in the place of spec.modelRepository")
-    return Wanted(deployment, folder.resolve())
 
 
 def _announce(laid: Laid, ports: Ports, folder: Path) -> None:

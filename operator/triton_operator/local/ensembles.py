@@ -17,9 +17,14 @@ def with_steps(model: Path) -> list[Path]:
     """The model, then all that it is made of, each once; a step may be an ensemble itself."""
     found = [model]
     for each in found:  # It grows meanwhile.
-        steps = (model.parent / name for name in step_names(_config(each)))
-        found += [step for step in dict.fromkeys(steps) if step.is_dir() and step not in found]
+        found += [step for step in steps_of(each) if step not in found]
     return found
+
+
+def steps_of(model: Path) -> list[Path]:
+    """The folders of an ensemble's own steps that are there, each once; none for another model."""
+    steps = (model.parent / name for name in step_names(_config(model)))
+    return [step for step in dict.fromkeys(steps) if step.is_dir()]
 
 
 def step_names(config: Message) -> list[str]:

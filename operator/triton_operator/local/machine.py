@@ -32,6 +32,16 @@ class Machine(NamedTuple):
     has_shared_memory: bool
 
 
+def usable_cpus() -> int:
+    """Whole CPUs that this process may use: those that it may run on, and no more than a container's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):  # No such file, or "max": nothing limits it.
+        return allowed
+
+
 def this_machine() -> Machine:
     """Look at the machine."""
     names = getattr(os, "confstr_names", {})

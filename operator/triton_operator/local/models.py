@@ -48,8 +48,11 @@ class Laid(NamedTuple):
     models: tuple[PreparedModel, ...]
 
 
-def adapt(deployment: ModelDeployment) -> tuple[ModelDeployment, list[str]]:
-    """The deployment as this machine can serve it, and a sentence for each thing that differs from a cluster."""
+def adapt(deployment: ModelDeployment, cpus: int = 0) -> tuple[ModelDeployment, list[str]]:
+    """The deployment as this machine can serve it, and a sentence for each thing that differs from a cluster.
+
+    `cpus` stands for its limit on CPUs, 0 leaves the one that it has or has not.
+    """
     spec, notes = deployment.spec, []
     if spec.gpu:
         notes.append("spec.gpu: served on the CPU; models that ask for KIND_GPU in their configuration do not load")
@@ -58,6 +61,9 @@ def adapt(deployment: ModelDeployment) -> tuple[ModelDeployment, list[str]]:
         notes.append(f"spec.triton: served by the Triton {RELEASE} of this machine, not by {asked}")
     triton = msgspec.structs.replace(spec.triton, image=None, version=None)
     adapted = msgspec.structs.replace(spec, gpu=None, cache=None, triton=triton)
+    if cpus:
+        limits = msgspec.structs.replace(spec.resources, limits={**spec.resources.limits, "cpu": str(cpus)})
+        adapted = msgspec.structs.replace(adapted, resources=limits)
     return msgspec.structs.replace(deployment, spec=adapted), notes
 
 
