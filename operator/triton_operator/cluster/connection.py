@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from triton_operator.cluster.renewed_tls import RenewedContext
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -126,9 +128,10 @@ def connect(kubeconfig: Path | None = None) -> Connection:
 def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Connection:
     """The connection of the pod that we run in."""
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    authority = folder / "ca.crt"
     return Connection(
         f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        tls=ssl.create_default_context(cafile=str(folder / "ca.crt")),
+        tls=RenewedContext(lambda: ssl.create_default_context(cafile=str(authority)), authority),
         token=TokenFile(folder / "token"),
         namespace=(folder / "namespace").read_text().strip(),
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from triton_operator.cluster.connection import Connection, FixedToken, NoConnection, TokenFile
+from triton_operator.cluster.renewed_tls import RenewedContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,6 +82,13 @@ def _entry(files: Sequence[_Section], section: str, field: str, name: object) ->
 
 
 def _tls(cluster: _Section, user: _Section) -> ssl.SSLContext:
+    """Loaded again whenever a file that is named has changed; what stands in the kubeconfig itself stays."""
+    named = [(cluster, "certificate-authority"), (user, "client-certificate"), (user, "client-key")]
+    files = [section.path.parent / section.content[field] for section, field in named if section.content.get(field)]
+    return RenewedContext(lambda: _load(cluster, user), *files)
+
+
+def _load(cluster: _Section, user: _Section) -> ssl.SSLContext:
     with contextlib.ExitStack() as files:
         try:
             authority = files.enter_context(_as_file(cluster, "certificate-authority"))
