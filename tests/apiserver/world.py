@@ -65,6 +65,16 @@ class Namespace:
         """Delete one child."""
         await self._client.request("DELETE", CHILDREN[kind].path(self.name, name), kind=kind.value)
 
+    async def report_replicas(self, name: str, count: int) -> None:
+        """What the Deployment controller does: say in the status of a child how many pods there are."""
+        await self._client.request(
+            "PATCH",
+            CHILDREN[Kind.DEPLOYMENT].path(self.name, name, "status"),
+            kind="Deployment",
+            body=orjson.dumps({"status": {"replicas": count, "updatedReplicas": count}}),
+            content_type="application/merge-patch+json",
+        )
+
     async def deployments(self) -> list[Object]:
         """All ModelDeployments."""
         listing = await list_all(self._client, MODEL_DEPLOYMENTS, self.name, {})
