@@ -1,8 +1,9 @@
 """Configurations that Triton 24.10 refused or loaded, held against the rules that say so before it starts.
 
 `triton_verdicts.json` was recorded from the server itself, started without auto-complete on one repository of models of
-its Python backend: `c_` are single configurations, `e_` ensembles, the others the steps of ensembles. What only a GPU
-or another server would decide is not among them.
+its Python backend: `c_` are single configurations, `e_` ensembles, the others the steps of ensembles. Seventeen of the
+verdicts, about states and warm-ups whose loading can crash this release, were read in its sources instead. What only a
+GPU or another server would decide is not among them.
 """
 
 from __future__ import annotations
