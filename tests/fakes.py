@@ -265,6 +265,10 @@ class World:
     def hide_child(self, kind: Kind, name: str, **fields: Any) -> None:
         """Another hand takes a child's labels away and changes it, which no watch tells."""
         self.store.drop_child(self.store.view(self.key).children[kind, name])
+        self.change_unseen(kind, name, **fields)
+
+    def change_unseen(self, kind: Kind, name: str, **fields: Any) -> None:
+        """Another hand changes a child, of which the watch has not told yet."""
         child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=self.cluster.next_version())
         self.cluster.objects[kind, self.key[0], name] = child
 

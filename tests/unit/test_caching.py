@@ -33,10 +33,15 @@ def change_job(world: World, **state: Any) -> None:
 def hide_job(world: World, **state: Any) -> None:
     """Somebody takes away the labels by which it is watched."""
     (name,) = world.names(Kind.JOB)
+    world.hide_child(Kind.JOB, name, fingerprint="without our labels", state=job_state(world, **state))
+
+
+def job_state(world: World, **changes: Any) -> JobState:
+    """The state of the only Job with these changes."""
+    (name,) = world.names(Kind.JOB)
     known = world.child(Kind.JOB, name).state
     assert isinstance(known, JobState)
-    changed = msgspec.structs.replace(known, **state)
-    world.hide_child(Kind.JOB, name, fingerprint="without our labels", state=changed)
+    return msgspec.structs.replace(known, **changes)
 
 
 async def fill(world: World) -> str:
@@ -219,9 +224,8 @@ async def test_what_only_the_answer_to_our_own_write_tells_is_acted_on() -> None
     hide_job(world, labelled=False)
     with pytest.raises(Conflict):
         await world.reconcile()
-    seen = world.store.view(world.key).children[Kind.JOB, name]
-    hide_job(world, complete=True)
-    world.store.put_child(seen)
+    completed = job_state(world, complete=True)
+    world.change_unseen(Kind.JOB, name, fingerprint="without our labels", state=completed)
     assert await world.reconcile() == 0
     assert world.names(Kind.DEPLOYMENT) == []
     assert await world.reconcile() is None
