@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.fake_clock import FakeClock
-from triton_operator.runtime.work_queue import ShutDown, WorkQueue
+from triton_operator.runtime.work_queue import MOST_IN_A_ROW, ShutDown, WorkQueue
 
 KEY, OTHER = ("shop", "digits"), ("shop", "other")
 
@@ -26,10 +26,38 @@ def queue(clock: FakeClock) -> WorkQueue[tuple[str, str]]:
 
 async def test_keys_come_out_once_and_in_order(queue: WorkQueue[tuple[str, str]]) -> None:
     """However often they were added."""
-    queue.add_all([KEY, OTHER, KEY, KEY])
+    for key in (KEY, OTHER, KEY, KEY):
+        queue.add(key)
     assert len(queue) == 2
     assert [await queue.get(), await queue.get()] == [KEY, OTHER]
     assert len(queue) == 0
+
+
+async def test_what_changed_goes_before_what_is_only_looked_at_again(queue: WorkQueue[tuple[str, str]]) -> None:
+    """Also when the same key waited for its routine look."""
+    keys = [("shop", f"digits-{number}") for number in range(100)]
+    queue.add_routine(keys)
+    queue.add(keys[70])
+    queue.add(KEY)
+    queue.add_routine([KEY])
+    assert len(queue) == 101
+    assert [await queue.get() for _ in range(3)] == [keys[70], KEY, keys[0]]
+    assert len([await queue.get() for _ in range(98)]) == 98
+    assert len(queue) == 0
+
+
+async def test_routine_has_its_turn_however_much_changes(queue: WorkQueue[tuple[str, str]]) -> None:
+    queue.add_routine([KEY])
+    for number in range(100):
+        queue.add(("shop", f"digits-{number}"))
+    assert KEY in [await queue.get() for _ in range(MOST_IN_A_ROW + 1)]
+
+
+async def test_the_age_of_routine_counts(queue: WorkQueue[tuple[str, str]], clock: FakeClock) -> None:
+    queue.add_routine([KEY])
+    clock.now += 5
+    queue.add(OTHER)
+    assert queue.oldest_age() == 5
 
 
 async def test_a_key_that_a_worker_holds_is_given_out_again_only_afterwards(

@@ -36,6 +36,23 @@ async def test_objects_that_exist_already_are_looked_at_once_at_the_start(
     assert operator.passes == [DIGITS]
 
 
+async def test_at_a_start_an_edit_that_nobody_has_seen_goes_first(
+    server: FakeApiServer, start: Callable[..., Running]
+) -> None:
+    """However many objects have not changed since their status was written."""
+    edited, new = "edited-9", "new-9"
+    for name in [*(f"calm-{number}" for number in range(8)), edited, new]:
+        body = a_body(name)
+        body["metadata"]["generation"] = 2
+        observed = {edited: 1, new: -1}.get(name, 2)
+        body["status"] = {"observedGeneration": observed}
+        await server.put(DIGITS_PATH.replace("digits", name), body)
+    operator = start()
+    for name in ("calm-7", edited, new):
+        await operator.passed(("shop", name))
+    assert set(operator.passes[:2]) == {("shop", edited), ("shop", new)}
+
+
 async def test_a_new_object_wakes_its_key(server: FakeApiServer, operator: Running) -> None:
     """Kopf's watch brings it."""
     await server.put(DIGITS_PATH, a_body())

@@ -80,10 +80,13 @@ class DeploymentIntake:
         key, uid, version = _identity(body)
         if self._is_old(key, version):
             return
+        is_first = key not in self._seen
         is_news = self._store.put_deployment(body)
         self._seen[key] = (uid, version)  # not before the content was taken in
         self.reached = max(self.reached, version)
-        if is_news:
+        if is_news and is_first and _was_observed(body):
+            self._queue.add_routine([key])
+        elif is_news:
             self._queue.add(key)
 
     def drop(self, body: Body) -> None:
@@ -174,7 +177,7 @@ class ChildIntake:
 
     def replace(self, items: Sequence[Child], as_of: float) -> None:
         """These were all children of this kind at version `as_of`."""
-        _wake(self._queue, *self._store.replace_children(self._kind, items, self._namespace, as_of))
+        self._queue.add_routine(self._store.replace_children(self._kind, items, self._namespace, as_of))
 
 
 class PodIntake:
@@ -195,13 +198,20 @@ class PodIntake:
 
     def replace(self, items: Sequence[Pod], as_of: float) -> None:
         """These were all pods at version `as_of`."""
-        _wake(self._queue, *self._store.replace_pods(items, self._namespace, as_of))
+        self._queue.add_routine(self._store.replace_pods(items, self._namespace, as_of))
 
 
 def _wake(queue: WorkQueue[Key], *keys: Key | None) -> None:
     for key in keys:
         if key is not None:
             queue.add(key)
+
+
+def _was_observed(body: Body) -> bool:
+    """Whether an operator has written a status for what the object says now."""
+    status = body.get("status")
+    observed = status.get("observedGeneration") if isinstance(status, dict) else None
+    return observed is not None and observed == body["metadata"].get("generation")
 
 
 def _identity(body: Body) -> tuple[Key, str, int]:

@@ -70,7 +70,7 @@ class Process:
             self.client,
             options.namespace,
             self.intake,
-            lambda: self.queue.add_all(store.keys()),
+            lambda: self.queue.add_routine(store.keys()),
             interval=options.resync_seconds,
         )
         self.reflectors = build_reflectors(

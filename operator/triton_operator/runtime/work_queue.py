@@ -1,7 +1,8 @@
 """Which deployments wait to be looked at: each key once, by one worker at a time, later again when it failed.
 
-The semantics are those of client-go's work queue. Keys enter from watches, the resync and the workers themselves; they
-leave to the workers. Everything runs on one event loop, nothing is thread-safe.
+The semantics are those of client-go's work queue, with two ranks: what changed goes before what is only looked at
+again, so that an edit does not wait behind the thousands of keys of a start or a resync. Keys enter from watches, the
+resync and the workers themselves; they leave to the workers. Everything runs on one event loop, nothing is thread-safe.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ K = TypeVar("K")
 
 FIRST_RETRY = 0.5
 LAST_RETRY = 300.0
+MOST_IN_A_ROW = 8
+"""Changed keys given out while others wait, before one of those has its turn."""
 
 
 class ShutDown(Exception):
@@ -24,11 +27,13 @@ class ShutDown(Exception):
 
 
 class WorkQueue(Generic[K]):
-    """Keys in the order in which they were added."""
+    """Changed keys before routine ones, each kind in the order in which they were added."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._waiting: dict[K, float] = {}  # When each was added; dictionaries keep the order.
+        self._routine: dict[K, float] = {}
+        self._in_a_row = 0
         self._busy: set[K] = set()
         self._again: dict[K, float] = {}  # Added while busy.
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -39,7 +44,7 @@ class WorkQueue(Generic[K]):
         self._idle.set()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._again)
+        return len(self._waiting) + len(self._routine) + len(self._again)
 
     @property
     def busy(self) -> int:
@@ -48,27 +53,33 @@ class WorkQueue(Generic[K]):
 
     def oldest_age(self) -> float:
         """Seconds that the longest waiting key has waited; 0 when none does. Planned retries do not count."""
-        return self._clock() - min(self._waiting.values()) if self._waiting else 0.0
+        waiting = [*self._waiting.values(), *self._routine.values()]
+        return self._clock() - min(waiting) if waiting else 0.0
 
     def add(self, key: K) -> None:
-        """Look at this key soon."""
+        """Something about this key has changed: look at it before all routine."""
+        self._add(key, self._waiting)
+
+    def add_routine(self, keys: Iterable[K]) -> None:
+        """Look at all of these again, of which nothing new is known."""
+        for key in keys:
+            self._add(key, self._routine)
+
+    def _add(self, key: K, rank: dict[K, float]) -> None:
         if self._closed:
             return
         self._cancel_timer(key)
         if key in self._busy:
             self._again.setdefault(key, self._clock())
-        elif key not in self._waiting:
-            self._waiting[key] = self._clock()
+        elif key in self._routine and rank is self._waiting:
+            self._waiting[key] = self._routine.pop(key)  # Its wake-up is on the way already.
+        elif key not in self._waiting and key not in self._routine:
+            rank[key] = self._clock()
             self._wakeups.put_nowait(None)
-
-    def add_all(self, keys: Iterable[K]) -> None:
-        """Look at all of these soon."""
-        for key in keys:
-            self.add(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Look at this key in some time, if nothing makes it wanted sooner."""
-        if self._closed or key in self._waiting or key in self._again:
+        if self._closed or key in self._waiting or key in self._routine or key in self._again:
             return
         self._cancel_timer(key)
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
@@ -90,10 +101,18 @@ class WorkQueue(Generic[K]):
         if self._closed:
             self._wakeups.put_nowait(None)  # for the next worker
             raise ShutDown
-        key = next(iter(self._waiting))
-        del self._waiting[key]
+        key = self._take()
         self._busy.add(key)
         self._idle.clear()
+        return key
+
+    def _take(self) -> K:
+        """The next key of the rank whose turn it is."""
+        changed = bool(self._waiting) and not (self._routine and self._in_a_row >= MOST_IN_A_ROW)
+        self._in_a_row = self._in_a_row + 1 if changed else 0
+        rank = self._waiting if changed else self._routine
+        key = next(iter(rank))
+        del rank[key]
         return key
 
     def done(self, key: K) -> None:
