@@ -270,3 +270,86 @@ class Texts(nn.Module):
 def test_texts_influence_each_other_too(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="influence each other: output OUTPUT__0 of one row differs in its text"):
         export_torchscript(Texts(), (["a", "b", "c"],), tmp_path, name="texts", max_batch_size=8)
+
+
+class Trimmed(nn.Module):
+    """The mean over as many columns as the longest row of the batch has, padding of the others included."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        longest = int((x != 0).sum(1).max())
+        return x[:, :longest].double().mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32])
+def test_padding_as_long_as_the_longest_row_is_refused(tmp_path: Path, kind: torch.dtype) -> None:
+    """Also when no row of the example is padded, as the command line draws it."""
+    example = torch.arange(1, 25).reshape(3, 8).to(kind)
+    with pytest.raises(ExportError, match="influence each other: output OUTPUT__0 of one row differs by"):
+        export_torchscript(Trimmed(), example, tmp_path, name="trimmed", max_batch_size=8)
+
+
+class Crowded(nn.Module):
+    """Rows are independent as long as there are few of them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[0] > 20:
+            return x - x.mean(0)
+        return x
+
+
+def test_a_batch_as_large_as_allowed_is_asked_too(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"influence each other: .* in a batch of 32"):
+        export_torchscript(Crowded(), ROWS[:1], tmp_path, name="crowded", max_batch_size=32)
+    assert export_torchscript(Crowded(), ROWS, tmp_path, name="crowded", max_batch_size=16).signature
+
+
+class AtMost(nn.Module):
+    """Takes no more rows than there are places in a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(16, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.table[: x.shape[0]]
+
+
+def test_a_batch_as_large_as_allowed_has_to_be_taken(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"does not answer 32 rows, .*max_batch_size"):
+        export_torchscript(AtMost(), ROWS, tmp_path, name="most", max_batch_size=32)
+    assert export_torchscript(AtMost(), ROWS, tmp_path, name="most", max_batch_size=16).signature
+
+
+class Masked(nn.Module):
+    """Attention over the columns that are there: padding of one row is nothing to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(30, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        words = self.words(x)
+        return self.attention(words, words, words, key_padding_mask=x == 0)[0][:, 0]  # type: ignore[no-any-return]
+
+
+def test_padding_that_is_masked_passes(tmp_path: Path) -> None:
+    example = torch.arange(1, 25).reshape(3, 8)
+    exported = export_torchscript(Masked(), example, tmp_path, name="masked", max_batch_size=8)
+    assert exported.signature.max_batch_size == 8
+
+
+LAYOUTS: dict[str, Any] = {
+    "sparse_coo": (lambda x, _: x.to_sparse(), r"\.to_dense"),
+    "sparse_csr": (lambda x, _: x.to_sparse_csr(), r"\.to_dense"),
+    "nested": (lambda x, _: torch.nested.nested_tensor(list(x)), "to_padded_tensor"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:The PyTorch API of nested")
+@pytest.mark.parametrize("batch", [0, 8])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_only_dense_tensors_are_passed(tmp_path: Path, layout: str, batch: int) -> None:
+    function, remedy = LAYOUTS[layout]
+    with pytest.raises(ExportError, match=rf"returned a tensor of layout {layout}; .*{remedy}"):
+        export_torchscript(Traced(function), ROWS, tmp_path, name="layout", max_batch_size=batch, trace=True)

@@ -41,6 +41,11 @@ def scaled(arguments: Sequence[Value], factor: float) -> list[Value]:
     ]
 
 
+def padded(arguments: Sequence[Value]) -> list[Value]:
+    """The second half of every row zero, as in a row that is shorter than others; of a text the first half."""
+    return [_padded_texts(each) if isinstance(each, list) else _padded(each) for each in arguments]
+
+
 class End(Enum):
     """Where the whole numbers of an example end: the smallest, the largest, and further than that."""
 
@@ -56,6 +61,18 @@ _FURTHER = 100
 def filled(arguments: Sequence[Value], end: End) -> list[Value]:
     """All whole numbers at one end, truth values alike, texts empty or long; other numbers as they are."""
     return [_filled_texts(each, end) if isinstance(each, list) else _filled(each, end) for each in arguments]
+
+
+def _padded(value: torch.Tensor) -> torch.Tensor:
+    if value.dim() == 1:
+        return value
+    short = value.clone()
+    short[:, (value.shape[1] + 1) // 2 :] = 0
+    return short
+
+
+def _padded_texts(texts: list[str]) -> list[str]:
+    return [each[: (len(each) + 1) // 2] for each in texts]
 
 
 def _filled(value: torch.Tensor, end: End) -> torch.Tensor:

@@ -7,17 +7,20 @@ names the output, and by how much it differs. `questions` calls it. Needs torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
 from triton_operator.export.asking import Ask, Question, Reference, answer, apart, ask
-from triton_operator.export.drawing import End, drawn_arguments, filled, generator, scaled, uniform_arguments
+from triton_operator.export.drawing import End, drawn_arguments, filled, generator, padded, scaled, uniform_arguments
 from triton_operator.export.errors import ExportError
 from triton_operator.export.tensors import Value, difference, joined, rows_of
 
 _MOST_ROWS = 8
 """Rows of a batch that are also asked alone."""
+
+_LARGEST = 64
+"""Rows of the largest batch that is asked, which takes as much memory as the server needs for it."""
 
 _SCALES = (1.0, 1e-3, 1e3, 0.0, math.nan)
 """By how much the rows beside one that stays are larger; zeros and undefined numbers come, too."""
@@ -58,23 +61,45 @@ def check_rows(
 ) -> list[Question]:
     """Ask rows alone, and among others; the questions of single rows. Raises ExportError when an answer depends."""
     reference = Reference(module)
-    most = min(most, _MOST_ROWS)
+    few = min(most, _MOST_ROWS)
     alone: list[Question] = []
     for batch in batches:
-        alone += _check_alone(module, batch, names, tolerance, most, reference)
+        first = batch if rows_of(batch.arguments[0]) <= few else ask(module, _rows(batch.arguments, 0, few))
+        alone += _check_alone(module, first, range(rows_of(first.arguments[0])), names, tolerance, reference)
     for batch in batches:
-        _check_beside_others(module, batch.arguments, names, tolerance, most)
+        _check_beside_others(module, batch.arguments, names, tolerance, few)
+    if most > few:
+        varied = max(batches, key=lambda batch: rows_of(batch.arguments[0]))
+        largest = _largest(module, varied, min(most, _LARGEST))
+        check_row_counts(largest, names)
+        last = rows_of(largest.arguments[0]) - 1
+        alone += _check_alone(module, largest, (0, last // 2, last), names, tolerance, reference)
     return alone
 
 
+def _largest(module: Ask, example: Question, rows: int) -> Question:
+    """The rows of an example again and again; raises ExportError."""
+    times = -(-rows // rows_of(example.arguments[0]))
+    try:
+        return ask(module, [_rows([joined(each, times)], 0, rows)[0] for each in example.arguments])
+    except ExportError as error:
+        raise ExportError(
+            f"the module does not answer {rows} rows, which max_batch_size allows: "
+            f"{str(error).partition(': ')[2] or error}. Give a smaller max_batch_size"
+        ) from error
+
+
 def _check_alone(
-    module: Ask, batch: Question, names: Sequence[str], tolerance: float, most: int, reference: Reference
+    module: Ask,
+    batch: Question,
+    chosen: Iterable[int],
+    names: Sequence[str],
+    tolerance: float,
+    reference: Reference,
 ) -> list[Question]:
-    rows = min(rows_of(batch.arguments[0]), most)
-    if rows < rows_of(batch.arguments[0]):
-        batch = ask(module, _rows(batch.arguments, 0, rows))
+    rows = rows_of(batch.arguments[0])
     found: list[Question] = []
-    for row in range(rows):
+    for row in chosen:
         arguments = _rows(batch.arguments, row, 1)
         try:
             alone = ask(module, arguments)
@@ -112,8 +137,8 @@ def _check_beside_others(
 ) -> None:
     """One row stays in its place of a batch, and those beside it change: its answer stays, too, to the last digit."""
     source = generator()
-    for place in (0, most - 1):
-        first = drawn_arguments(example, most, source)
+    for place, own_row in ((0, list), (most - 1, list), (most - 1, padded)):
+        first = own_row(drawn_arguments(example, most, source))
         before = _asked(module, first)
         if before is None:
             continue

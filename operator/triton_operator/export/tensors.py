@@ -47,9 +47,9 @@ def remark(tensor: Tensor, *, batched: bool) -> str:
     return "one value in each row, which Triton sends as [batch,1]" if batched and not tensor.dims else ""
 
 
-def joined(value: Value) -> Value:
-    """The same rows twice."""
-    return value + value if isinstance(value, list) else torch.cat([value, value])
+def joined(value: Value, times: int = 2) -> Value:
+    """The same rows twice, or more often."""
+    return value * times if isinstance(value, list) else torch.cat([value] * times)
 
 
 def rows_of(value: Value) -> int:
@@ -87,6 +87,10 @@ def _read_value(value: object, who: str) -> Value:
         return value
     if not isinstance(value, torch.Tensor):
         raise ExportError(f"{who} {_unlike(value)}; Triton passes tensors and lists of str, so {_remedy(value)}")
+    if value.is_nested or value.layout is not torch.strided:
+        kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.").lstrip("_")
+        dense = "torch.nested.to_padded_tensor(x, 0)" if value.is_nested else ".to_dense()"
+        raise ExportError(f"{who} a tensor of layout {kind}; Triton passes dense tensors, so make it one: {dense}")
     if value.dtype not in DATA_TYPES:
         raise ExportError(f"{who} {value.dtype}, which Triton has not for TorchScript; cast it, for example .float()")
     return value
