@@ -51,6 +51,35 @@ class Cut(torch.nn.Module):
         return x.flatten(0, 1)[: int((x[:, :, 0] > 0.5).sum())]
 
 
+class Leading(torch.nn.Module):
+    """Those before the first that is larger."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep the first boxes of each picture with a score up to a half."""
+        kept = [x[0, 0, :0]]
+        for row in x:
+            place = 0
+            while place < row.shape[0] and bool(row[place, 0] <= 0.5):
+                kept.append(row[place])
+                place += 1
+        return torch.stack(kept[1:]) if len(kept) > 1 else x.flatten(0, 1)[:0]
+
+
+class Flagged(torch.nn.Module):
+    """The same, decided in a list of truth values."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score above a half."""
+        flags: list[bool] = []
+        for score in x[:, :, 0].flatten():
+            flags.append(bool(torch.gt(score, 0.5)))  # noqa: PERF401 - as many people write it
+        kept = [x[0, 0, :0]]
+        for box, flag in zip(x.flatten(0, 1), flags):  # noqa: B905 - TorchScript has no strict.
+            if flag:
+                kept.append(box)
+        return torch.stack(kept[1:]) if len(kept) > 1 else x.flatten(0, 1)[:0]
+
+
 class Chosen(torch.nn.Module):
     """Text for some rows only."""
 
@@ -128,6 +157,31 @@ class Looked(torch.nn.Module):
         return self.table[x]
 
 
+class Attention(torch.nn.Module):
+    """Attention within each row; torch's own code appends to lists by what shapes and types say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend."""
+        return self.attention(x, x, x)[0]  # type: ignore[no-any-return]
+
+
+class Encoder(torch.nn.Module):
+    """Layers of attention, with padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+        self.layers = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend where the first number is above 0."""
+        return self.layers(x, src_key_padding_mask=x[:, :, 0] <= 0)  # type: ignore[no-any-return]
+
+
 def config(inputs: list[Any], outputs: list[Any], batch: int = 8) -> dict[str, Any]:
     """Make a config as Triton hands it over."""
     return {"name": "model", "max_batch_size": batch, "input": inputs, "output": outputs}
@@ -151,7 +205,7 @@ def counted(model: Any) -> list[int]:
     return calls
 
 
-@pytest.mark.parametrize("module", [Boxes, Nonzero, Selected, Cut])
+@pytest.mark.parametrize("module", [Boxes, Nonzero, Selected, Leading, Flagged, Cut])
 def test_no_caller_gets_the_boxes_of_another(tmp_path: Path, module: type[torch.nn.Module]) -> None:
     """Two boxes and none are as many as there are callers: the sum is right, and each caller's number is wrong."""
     save(module(), tmp_path)
@@ -241,6 +295,21 @@ def test_a_table_is_looked_up_for_all_callers_at_once(tmp_path: Path) -> None:
     calls = counted(model)
     answers = ask(model, *([numbers("x", [[row]], torch.int64)] for row in (3, 0, 2)))
     assert [answer.values("y") for answer in answers] == [[[[6, 7]]], [[[0, 1]]], [[[4, 5]]]]
+    assert calls == [3]
+
+
+@pytest.mark.parametrize("module", [Attention, Encoder])
+def test_attention_is_computed_for_all_callers_at_once(tmp_path: Path, module: type[torch.nn.Module]) -> None:
+    """What is in a list may depend on sizes and types: they are those of every caller."""
+    torch.manual_seed(0)
+    made = module().eval()
+    save(made, tmp_path)
+    model = serve(backend, tmp_path, config([put("x", "FP32", 3, 4)], [put("y", "FP32", 3, 4)]))
+    calls = counted(model)
+    sent = [torch.rand(1, 3, 4) for _ in range(3)]
+    answers = ask(model, *([numbers("x", each.tolist())] for each in sent))
+    for answer, each in zip(answers, sent, strict=True):
+        torch.testing.assert_close(torch.tensor(answer.values("y")), made(each), rtol=1e-4, atol=1e-5)
     assert calls == [3]
 
 

@@ -50,7 +50,7 @@ def why_alone(module: Any, interface: Interface) -> str:
     ]
     whole = frozenset(place for place, entry in placed if entry.dtype.startswith("INT"))
     found = value_sized(module, whole)
-    return f"{found} makes as many elements as the values say" if found else ""
+    return f"the values in a request may decide how many rows {found} gives" if found else ""
 
 
 def prepare(module: Any, *, optimized: bool) -> Any:

@@ -51,6 +51,14 @@ _ALIKE = frozenset(
 )
 """Give integers for integers and masks for masks."""
 
+_ABOUT = frozenset(
+    {f"aten::{name}" for name in ("size", "dim", "len", "numel", "stride", "is_contiguous", "get_device")}
+    | {f"aten::{name}" for name in ("is_floating_point", "is_complex", "__is__", "__isnot__")}
+    | {f"prim::{name}" for name in ("dtype", "device", "layout", "is_cuda", "is_cpu", "is_nested", "is_sparse")}
+    | {f"prim::{name}" for name in ("requires_grad", "isinstance", "TupleUnpack", "TupleIndex", "Loop")}
+)
+"""Give something else than a tensor for a tensor, and do not look at the numbers in it."""
+
 _INTEGER_CODES = (1, 2, 3, 4)  # int8 to int64 among torch's ScalarTypes
 
 
@@ -59,11 +67,15 @@ def value_sized(module: Any, integers: frozenset[int]) -> str:
     graph = module.inlined_graph
     arguments = list(graph.inputs())[1:]
     positions = frozenset(each.debugName() for place, each in enumerate(arguments) if place in integers)
-    return next(_found(graph, positions, loops=0, conditional=False), "")
+    reads = any(str(each.type()) not in {"Tensor", "Optional[Tensor]"} for each in arguments) or _reads_values(graph)
+    return next(_found(graph, positions, loops=0, conditional=False, reads=reads), "")
 
 
-def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bool) -> Iterator[str]:
-    """Look through a block, which is inside of so many loops, and of an `if` or not."""
+def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bool, reads: bool) -> Iterator[str]:
+    """Look through a block, which is inside of so many loops, and of an `if` or `while` by values or not.
+
+    Without `reads` no condition comes from values.
+    """
     for node in block.nodes():
         kind = node.kind()
         if (kind in _SIZED and _takes_values(node)) or (
@@ -82,8 +94,33 @@ def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bo
             yield kind  # torchvision::nms, for one.
         for inner in node.blocks():
             yield from _found(
-                inner, positions, loops=loops + (kind == "prim::Loop"), conditional=conditional or kind == "prim::If"
+                inner,
+                positions,
+                loops=loops + (kind == "prim::Loop"),
+                conditional=conditional or (reads and (kind == "prim::If" or _ends_early(kind, inner))),
+                reads=reads,
             )
+
+
+def _ends_early(kind: str, body: Any) -> bool:
+    """Whether it is the body of a `while`, or of a `for` with a `break`."""
+    return kind == "prim::Loop" and next(iter(body.outputs())).node().kind() != "prim::Constant"
+
+
+def _reads_values(block: Any) -> bool:
+    """Whether numbers of a tensor ever become numbers or truth values of the program, by which an `if` decides."""
+    for node in block.nodes():
+        if node.kind() not in _ABOUT and any(map(_has_tensors, node.inputs())):
+            given = [each for each in node.outputs() if str(each.type()) != "NoneType"]
+            if not all(map(_has_tensors, given)) and not _is_size(next(iter(node.inputs()))):
+                return True
+        if any(map(_reads_values, node.blocks())):
+            return True
+    return False
+
+
+def _has_tensors(value: Any) -> bool:
+    return "Tensor" in str(value.type())
 
 
 def _takes_values(node: Any) -> bool:
@@ -91,7 +128,11 @@ def _takes_values(node: Any) -> bool:
     source = next(iter(node.inputs()))
     if not _is_tensor(source):
         return str(source.type()).startswith("List[")
-    return not _comes_from_sizes(source.node())
+    return not _is_size(source)
+
+
+def _is_size(value: Any) -> bool:
+    return _is_tensor(value) and _comes_from_sizes(value.node())
 
 
 def _spells(node: Any, loops: int) -> bool:
