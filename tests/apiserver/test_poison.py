@@ -90,6 +90,22 @@ async def test_large_objects_cost_little(
     assert max(coming, starting) < MOST_MEGABYTES
 
 
+@pytest.mark.timeout(600)
+async def test_an_object_that_grows_as_json_disturbs_nobody(
+    kubeconfig: Path, namespace: str, tmp_path: Path, api: Api, world: Namespace
+) -> None:
+    """The API server writes six bytes for each `<`, so that 1.5 MB are 9 MB in a list, more than any page of many."""
+    labels = {LABEL_MANAGED_BY: MANAGER, LABEL_DEPLOYMENT: "theirs"}
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "<" * 250_000, "uid": "u"}
+    metadata = {"name": "a", "labels": labels, "annotations": {"a": "<" * 250_000}, "ownerReferences": [owner]}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "<" * 1_000_000}}
+    await asyncio.to_thread(api.create, CHILDREN[Kind.CONFIG_MAP].path(namespace), body)
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        await world.create(1)
+        await until(world, api, lambda bodies: all(map(is_observed, bodies.values())))
+
+
 @pytest.mark.parametrize("levels", [100, 985, 3_000])
 def test_the_definition_lets_no_depths_in(levels: int, api: Api, namespace: str) -> None:
     """What it does not know is dropped, and refused where the user asks for strictness, as kubectl does."""

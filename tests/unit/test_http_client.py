@@ -198,11 +198,24 @@ async def test_a_list_of_large_objects_comes_in_smaller_pages(
     assert [query["limit"] for query in server.queries[SERVICES]] == ["500", "62"] + ["7"] * 15
 
 
+async def test_an_object_that_is_larger_than_a_page_of_many_is_read(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise one object of one user would keep the whole list from ever being complete."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
+    await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
+    await server.put("/api/v1/namespaces/shop/services/t", {})
+    async with ApiClient(Connection(server.url)) as client:
+        listing = await list_all(client, CHILDREN[Kind.SERVICE], None)
+    assert len(listing.items) == 2
+
+
 async def test_an_object_that_is_too_large_alone_is_an_outage(
     server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API server has no such object; an answer without end must not be waited for in memory."""
     monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(exchange, "MOST_BYTES_OF_ONE", 5_000)
     await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
     async with ApiClient(Connection(server.url)) as client:
         with pytest.raises(Unavailable, match="more than 5000 bytes"):

@@ -95,7 +95,7 @@ class ApiClient:
         self._exchange.close()
         await self._session.close()
 
-    async def request(
+    async def request(  # noqa: PLR0913 - what to send, and how much to wait for and to accept
         self,
         verb: str,
         path: str,
@@ -105,18 +105,22 @@ class ApiClient:
         body: bytes | None = None,
         content_type: str = "application/json",
         within: float = WITHIN,
+        most: int | None = None,
     ) -> bytes:
-        """The body of a successful answer; raises ClusterError for everything else. `within` is in seconds."""
+        """The body of a successful answer; raises ClusterError for everything else.
+
+        `within` is in seconds, `most` in bytes of the answer (`Exchange.ask`).
+        """
         target = self._target(path, query)
         token = self._connection.token()
         content = None if body is None else Content(content_type, body)
         end = time.monotonic() + within
         status = 0
         try:
-            answer = await self._exchange.ask(verb, target, content, token, within=within)
+            answer = await self._exchange.ask(verb, target, content, token, within=within, most=most)
             if answer.status == HTTPStatus.UNAUTHORIZED and (renewed := self._connection.renewed(token)):
                 left = max(end - time.monotonic(), 0)
-                answer = await self._exchange.ask(verb, target, content, renewed, within=left)
+                answer = await self._exchange.ask(verb, target, content, renewed, within=left, most=most)
             status = answer.status
         except AnswerTooLarge as error:
             raise TooLarge(f"{verb} {kind}: {error}") from error

@@ -1,7 +1,8 @@
 """LIST in pages, each read before the next is asked for; reflectors, the resync and `HttpCluster` use it.
 
 An answer is bounded by its bytes (`exchange.MOST_BYTES`), because anybody who may create objects may make them large:
-a page that is too large is asked for again with fewer objects.
+a page that is too large is asked for again with fewer objects. A page of one object may be as large as any object is,
+because no list could get past an object that it cannot read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from triton_operator.cluster import exchange
 from triton_operator.cluster.client import understood
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.errors import TooLarge
@@ -72,8 +74,9 @@ async def read_all(
     limit, proceed = PAGE, ""
     while True:
         query = {"limit": str(limit), **(selector or {}), **({"continue": proceed} if proceed else {})}
+        most = exchange.MOST_BYTES_OF_ONE if limit == 1 else None
         try:
-            answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query)
+            answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query, most=most)
         except TooLarge:
             if limit == 1:
                 raise
