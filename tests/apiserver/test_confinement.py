@@ -25,6 +25,8 @@ Object = dict[str, Any]
 Change = Callable[[Object], object]
 
 REFUSED = "ValidatingAdmissionPolicy"
+TOKEN: Object = {"serviceAccountToken": {"path": "token"}}
+FIRST = "/spec/template/spec/containers/0"
 S3: Object = {"s3": {"bucket": "models"}}
 
 
@@ -67,6 +69,21 @@ def test_the_operator_lives_its_life(
         kube.run("patch", "deployment", "digits", "--type=json", "-p",
                  json.dumps([{"op": "add", "path": "/spec/template/spec/containers/-", "value": extra}]))  # fmt: skip
         kube.wait(lambda: len(_containers(kube)) == 1, "what somebody added is taken out")
+        powers = {"hostNetwork": True, "hostPID": True, "automountServiceAccountToken": True}
+        kube.patch("deployment", "digits", {"spec": {"template": {"spec": powers}}})
+        kube.wait(lambda: "hostPID" not in _pod(kube.get("deployment", "digits") or {}), "so is what it gives to pods")
+        assert not _pod(kube.get("deployment", "digits") or {})["automountServiceAccountToken"]
+        changes = [
+            {"op": "replace", "path": f"{FIRST}/image", "value": "example.org/other:1"},
+            {"op": "add", "path": f"{FIRST}/ports/0/hostPort", "value": 8000},
+            {"op": "add", "path": f"{FIRST}/securityContext/capabilities/add", "value": ["SYS_ADMIN"]},
+        ]
+        kube.run("patch", "deployment", "digits", "--type=json", "-p", json.dumps(changes))
+        kube.wait(lambda: "add" not in _containers(kube)[0]["securityContext"]["capabilities"], "and to containers")
+        assert "hostPort" not in _containers(kube)[0]["ports"][0]
+        changes = [{"op": "replace", "path": f"{FIRST}/securityContext", "value": {"privileged": True}}]
+        kube.run("patch", "deployment", "digits", "--type=json", "-p", json.dumps(changes))
+        kube.wait(lambda: not _containers(kube)[0]["securityContext"]["privileged"], "and privileges")
         _change(kube, autoscaling={"minReplicas": 2, "maxReplicas": 8})
         kube.wait(lambda: kube.get("horizontalpodautoscaler", "digits"), "the count is handed over")
         _change(kube, suspend=True)
@@ -172,12 +189,42 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
         lambda body: _pod(body)["initContainers"][0].update(securityContext={"privileged": True}),
         "without privileges",
     ),
+    "a token in a volume": (
+        "Deployment",
+        lambda body: _pod(body)["volumes"].append({"name": "token", "projected": {"sources": [TOKEN]}}),
+        "no ServiceAccount token",
+    ),
+    "capabilities": (
+        "Deployment",
+        lambda body: _security(body)["capabilities"].update(add=["SYS_ADMIN"]),
+        "without privileges",
+    ),
+    "the whole of /proc": (
+        "Deployment",
+        lambda body: [_security(body).update(procMount="Unmasked"), _pod(body).update(hostUsers=False)],
+        "without privileges",
+    ),
+    "a port of the node": (
+        "Deployment",
+        lambda body: _pod(body)["containers"][0]["ports"][0].update(hostPort=8000, containerPort=8000),
+        "hostPort 8000",
+    ),
+    "all system calls": (
+        "Deployment",
+        lambda body: _security(body).update(seccompProfile={"type": "Unconfined"}),
+        "without privileges",
+    ),
     "no word about privileges": (
         "Deployment",
         lambda body: _pod(body)["containers"][0].pop("securityContext"),
         "without privileges",
     ),
 }
+
+
+def _security(body: Object) -> Object:
+    context: Object = _pod(body)["containers"][0]["securityContext"]
+    return context
 
 
 def _without_ports(container: Object) -> Object:

@@ -75,6 +75,7 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
                 f"nvcr.io/nvidia/tritonserver{DIGEST}",
                 "registry.example.com:5000/team/models:v1",
                 "library/models",
+                "models:v1",
             ),
         ],
         images(
@@ -82,7 +83,7 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
             "nvcr.io/nvidia",
             "registry.example.com/team/models:v1",
             "registry.example.com:50001/team/models:v1",
-            "models:v1",
+            "acme/models:v1",
             "evil.example.com/nvcr.io/nvidia/tritonserver:26.11-py3",
         ),
         "does not allow image ",
@@ -93,7 +94,19 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
         images("registry.example.com:5000/a:v1", "registry.example.com.evil.com/a:v1", "registry.example/com:v1"),
         "does not allow image ",
     ),
-    "no images": ({"images": []}, [CLAIM], images("models:v1"), "does not allow image docker.io/models:v1"),
+    "Docker Hub": (
+        {"images": ["docker.io/library/models", "docker.io/acme"]},
+        images("models:v1", "docker.io/models:v1", "index.docker.io/acme/models:v1", "acme/models:v1"),
+        images("acme:v1", "docker.io/acme:v1", "EVIL/acme/models:v1", "docker.io.example.com/acme/models:v1"),
+        "does not allow image ",
+    ),
+    "all of Docker Hub": (
+        {"images": ["docker.io"]},
+        images("models:v1", "acme/models:v1"),
+        images("EVIL/models:v1", "evil.example.com/models:v1", "localhost/models:v1", "evil:5000/models:v1"),
+        "does not allow image ",
+    ),
+    "no images": ({"images": []}, [CLAIM], images("models:v1"), "does not allow image docker.io/library/models:v1"),
     "images by digest": (
         {"imagesByDigest": True},
         [CLAIM, *images(f"example.com/models{DIGEST}", f"models:v1{DIGEST}")],
@@ -166,6 +179,22 @@ def test_what_is_beyond_a_limit_is_refused(api: Api, kubectl: Kubectl, namespace
     assert {str(spec): attempt(api, namespace, spec) for spec in within} == {str(spec): "" for spec in within}
     for spec in beyond:
         assert words in attempt(api, namespace, spec), spec
+
+
+def test_the_longest_lists_are_judged(api: Api, kubectl: Kubectl, namespace: str) -> None:
+    """The API server ends an expression that costs too much, and refuses the object without saying why."""
+    allowed = [f"registry-{number}.example.com/{'a' * 400}" for number in range(64)]
+    limit_namespace(
+        kubectl, namespace, images=allowed, addresses=[f"https://a-{number}.example.com" for number in range(64)]
+    )
+    own = [
+        {"name": f"m-{number}", "modelRepository": {"image": {"reference": f"{allowed[-1]}/{'b' * 80}:v{number}"}}}
+        for number in range(16)
+    ]
+    _await(lambda: attempt(api, namespace, PLAIN) != "", "the policy is in force")
+    assert attempt(api, namespace, {"models": own}) == ""
+    own[0]["modelRepository"] = {"image": {"reference": "evil.example.com/models:v1"}}
+    assert "does not allow image evil.example.com/models:v1" in attempt(api, namespace, {"models": own})
 
 
 def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespace: str) -> None:

@@ -27,6 +27,23 @@ matchConditions:
     (has(object.spec.imagePullSecrets) ? object.spec.imagePullSecrets.map(each, each.name) : [])
 {{- end -}}
 
+{{/* Powers that containers of pods have beyond those that every container has: for each pod a list of text, of which
+each names the container and the power. The argument is a CEL expression that gives the pods' specs. */}}
+{{- define "triton-operator.powers" -}}
+{{ . }}.map(pod, (pod.containers + (has(pod.initContainers) ? pod.initContainers : [])).map(each,
+((has(each.ports) ? each.ports : []).filter(port, has(port.hostPort) && port.hostPort != 0)
+.map(port, 'hostPort ' + string(port.hostPort)) +
+(!has(each.securityContext) ? [] :
+(has(each.securityContext.capabilities) && has(each.securityContext.capabilities.add)
+? each.securityContext.capabilities.add.map(name, 'capability ' + name) : []) +
+(has(each.securityContext.procMount) && each.securityContext.procMount != 'Default' ? ['procMount'] : []) +
+(has(each.securityContext.seccompProfile) && each.securityContext.seccompProfile.type == 'Unconfined'
+? ['seccompProfile'] : []) +
+(has(each.securityContext.appArmorProfile) && each.securityContext.appArmorProfile.type == 'Unconfined'
+? ['appArmorProfile'] : []))).map(power, each.name + ' ' + power).join('\n')).join('\n').split('\n')
+.filter(power, power != ''))
+{{- end -}}
+
 {{/* Where policies about ModelDeployments hold, as part of a binding. */}}
 {{- define "triton-operator.policyScope" -}}
 validationActions: {{ .Values.policies.validationActions | toJson }}
