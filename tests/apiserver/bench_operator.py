@@ -6,20 +6,21 @@ There is no controller manager here, so nothing but the operator writes: what is
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.apiserver.many_objects import EVERYTHING, until_quiet, until_written
+from tests.apiserver.many_objects import EVERYTHING, until_passed, until_quiet, until_written
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace
 from tests.benchmarks.costs import Costs, Scale
 from tests.benchmarks.instructions import count_instructions
 from triton_operator.cluster.observed import Kind
 
-COUNT = 500
+COUNT = int(os.environ.get("BENCH_OBJECTS", "500"))
 REST_SECONDS = 30.0
 """More than two resyncs."""
 ROUNDS = 20
@@ -37,14 +38,37 @@ async def bench_many_objects(kubeconfig: Path, namespace: str, tmp_path: Path, c
             await world.create(COUNT, **EVERYTHING)
             await until_written(operator, COUNT, meanwhile=costs.sample)
         await _until_idle(operator)
-        costs.add("each of 500 objects", (operator.cpu_seconds() - cpu) * 1000 / COUNT, "CPU-ms", Scale.CPU)
+        costs.add(f"each of {COUNT} objects", (operator.cpu_seconds() - cpu) * 1000 / COUNT, "CPU-ms", Scale.CPU)
         if counter:
-            costs.add("each of 500 objects, in instructions", counter.read() / COUNT / 1e6, "million")
+            costs.add(f"each of {COUNT} objects, in instructions", counter.read() / COUNT / 1e6, "million")
             counter.close()
         before = operator.cpu_seconds()
         await asyncio.sleep(REST_SECONDS)
         costs.add("a second at rest", (operator.cpu_seconds() - before) * 1000 / REST_SECONDS, "CPU-ms", Scale.CPU)
-        costs.add("memory for 500 objects", operator.resident_megabytes() - idle, "MB")
+        costs.add(f"memory for {COUNT} objects", operator.resident_megabytes() - idle, "MB")
+
+
+@pytest.mark.timeout(1800)
+async def bench_restart(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
+    """From `kill -9` until every unchanged object has been looked at; what a start costs alone is taken off."""
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        alone = operator.cpu_seconds()
+        async with Namespace(kubeconfig, namespace) as world:
+            await world.create(COUNT, **EVERYTHING)
+            await until_written(operator, COUNT, meanwhile=costs.sample)
+        await until_quiet(operator, 5)
+        operator.kill()
+        operator.start()
+        begin = time.perf_counter()
+        await until_passed(operator, COUNT)
+        costs.add(
+            f"a restart with {COUNT} objects, until quiet", (time.perf_counter() - begin) * 1000, "ms", Scale.CLOCK
+        )
+        spent = (operator.cpu_seconds() - alone) * 1000 / COUNT
+        costs.add(f"a restart, each of {COUNT} objects", spent, "CPU-ms", Scale.CPU)
+        costs.add(f"a restart with {COUNT} objects, writes", sum(operator.writes().values()), "")
+        costs.add(f"a restart with {COUNT} objects, memory at most", operator.most_megabytes(), "MB")
 
 
 async def bench_news(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:

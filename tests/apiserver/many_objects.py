@@ -36,3 +36,11 @@ async def until_quiet(operator: OperatorProcess, seconds: float) -> None:
             await asyncio.sleep(min(SCRAPE_SECONDS, seconds / 4))
             if (now := operator.writes()) != writes:
                 writes, since = now, time.monotonic()
+
+
+async def until_passed(operator: OperatorProcess, count: int) -> None:
+    """Wait until that many passes of a process that was just started are over and no deployment waits."""
+    operator.wait_ready()
+    async with asyncio.timeout(HANG_SECONDS):
+        while operator.passes() < count or operator.waiting():  # noqa: ASYNC110 - it tells nobody when it is done
+            await asyncio.sleep(0.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.apiserver.api_client import Api
+from tests.apiserver.many_objects import until_passed
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace
 from triton_operator.cluster.observed import Kind
@@ -58,7 +58,7 @@ async def test_a_restart_writes_nothing_for_unchanged_objects(kubeconfig: Path, 
             await world.until_observed()
             operator.kill()
             operator.start()
-            await _until_passed(operator, COUNT)
+            await until_passed(operator, COUNT)
             assert not operator.writes(), operator.log.read_text()
 
 
@@ -74,7 +74,7 @@ async def test_after_a_restart_every_kind_of_spec_is_recognized(
             await world.until_observed()
             operator.kill()
             operator.start()
-            await _until_passed(operator, len(SPECS))
+            await until_passed(operator, len(SPECS))
             assert not operator.writes(), operator.log.read_text()
 
 
@@ -115,7 +115,7 @@ async def test_what_was_edited_while_no_operator_ran_is_repaired_alone(
             await world.replace(kind, "m-0", change)
             assert _content(await world.child(kind, "m-0")) != _content(before)
             operator.start()
-            await _until_passed(operator, 1)
+            await until_passed(operator, 1)
             assert _content(await world.child(kind, "m-0")) == _content(before)
             assert set(operator.writes()) <= {kind.value, "ModelDeployment/status"}
 
@@ -123,11 +123,3 @@ async def test_what_was_edited_while_no_operator_ran_is_repaired_alone(
 def _content(body: dict[str, Any]) -> Any:
     metadata = {key: body["metadata"].get(key) for key in ("labels", "annotations", "ownerReferences")}
     return {**{key: value for key, value in body.items() if key != "status"}, "metadata": metadata}
-
-
-async def _until_passed(operator: OperatorProcess, count: int) -> None:
-    """Wait until that many passes are over and no deployment waits."""
-    operator.wait_ready()
-    async with asyncio.timeout(120):
-        while operator.passes() < count or operator.waiting():  # noqa: ASYNC110 - it tells nobody when it is done
-            await asyncio.sleep(0.2)
