@@ -17,7 +17,8 @@ import orjson
 
 from triton_operator.api.names import MANAGER, content_hash
 
-_QUANTITIES = frozenset({"requests", "limits"})
+_WITH_QUANTITIES = frozenset({"requests", "limits", "sizeLimit"})
+_LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
     {"env", "imagePullSecrets", "initContainers", "ports", "topologySpreadConstraints", "volumeMounts", "volumes"}
 )
@@ -60,10 +61,17 @@ def _owned(value: Any, fields: dict[str, Any]) -> Any:
         return _plain(value)
     if isinstance(value, dict):
         named = {key.removeprefix("f:"): below for key, below in fields.items() if key != "."}
-        return {key: _quantities(key, _owned(value.get(key), below)) for key, below in named.items()}
+        return {key: _owned_member(key, value.get(key), below) for key, below in named.items()}
     if isinstance(value, list):
         return _owned_items(value, fields)
     return None
+
+
+def _owned_member(key: str, value: Any, fields: dict[str, Any]) -> Any:
+    if not fields:
+        return _member(key, value)
+    owned = _owned(value, fields)
+    return _quantities(key, owned) if key in _WITH_QUANTITIES else owned
 
 
 def _owned_items(items: list[Any], fields: dict[str, Any]) -> list[Any]:
@@ -81,19 +89,25 @@ def _owned_items(items: list[Any], fields: dict[str, Any]) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     """A value in which nothing depends on how the API server writes it."""
-    if isinstance(value, dict):
-        kept = {key: below for key, below in value.items() if below or key not in _KEYED_LISTS}
-        return {key: _quantities(key, _plain(below)) for key, below in kept.items()} or None
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value] or None
+    kind = type(value)
+    if kind is dict:
+        return {key: _member(key, below) for key, below in value.items() if below or key not in _KEYED_LISTS} or None
+    if kind is list or kind is tuple:
+        return [item or None if type(item) in _LEAVES else _plain(item) for item in value] or None
     return value or None
+
+
+def _member(key: str, value: Any) -> Any:
+    """The plain value of a field. Most are leaves, and a start reads some hundred fields of every object."""
+    plain = value or None if type(value) in _LEAVES else _plain(value)
+    return _quantities(key, plain) if key in _WITH_QUANTITIES else plain
 
 
 def _quantities(key: str, value: Any) -> Any:
     """`value` under `key`, with quantities by their amount: the API server writes 1000m as 1."""
     if key == "sizeLimit":
         return _amount(value)
-    if key in _QUANTITIES and isinstance(value, dict):
+    if isinstance(value, dict):
         return {name: _amount(quantity) for name, quantity in value.items()}
     return value
 
