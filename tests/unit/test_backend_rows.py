@@ -65,6 +65,83 @@ class Leading(torch.nn.Module):
         return torch.stack(kept[1:]) if len(kept) > 1 else x.flatten(0, 1)[:0]
 
 
+class Added(torch.nn.Module):
+    """The same by adding lists."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        kept = [x[0, 0, :0]]
+        for box in x.flatten(0, 1):
+            if bool(box[0] <= 0.5):
+                kept = kept + [box]  # noqa: RUF005 - TorchScript has no other way
+        return torch.stack(kept[1:]) if len(kept) > 1 else x.flatten(0, 1)[:0]
+
+
+class Joined(torch.nn.Module):
+    """The same by joining tensors."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        kept = x.flatten(0, 1)[:0]
+        for box in x.flatten(0, 1):
+            if bool(box[0] <= 0.5):
+                kept = torch.cat([kept, box[None]])
+        return kept
+
+
+class Keyed(torch.nn.Module):
+    """The same in a dictionary."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        kept: dict[int, torch.Tensor] = {}
+        every = x.flatten(0, 1)
+        for place in range(every.shape[0]):
+            if bool(every[place, 0] <= 0.5):
+                kept[place] = every[place]
+        return torch.stack(list(kept.values())) if len(kept) > 0 else every[:0]
+
+
+class Counted(torch.nn.Module):
+    """The same by a number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        every = x.flatten(0, 1)
+        number = 0
+        for box in every:
+            if bool(box[0] <= 0.5):
+                number += 1
+        return every[every[:, 0].argsort()][:number]
+
+
+class Ranged(torch.nn.Module):
+    """The same by positions up to a number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        every = x.flatten(0, 1)
+        return every[every[:, 0].argsort()][torch.arange(float((every[:, 0] <= 0.5).sum())).long()]
+
+
+class Parted(torch.nn.Module):
+    """The same by a place to part at."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        every = x.flatten(0, 1)
+        return torch.tensor_split(every[every[:, 0].argsort()], (every[:, 0] <= 0.5).sum()[None])[0]
+
+
+class LargestMask(torch.nn.Module):
+    """The same by a mask, out of what gives positions, too."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Keep boxes with a score up to a half."""
+        every = x.flatten(0, 1)
+        return every[(every[:, :1] <= 0.5).max(1)[0]]
+
+
 class Flagged(torch.nn.Module):
     """The same, decided in a list of truth values."""
 
@@ -205,7 +282,13 @@ def counted(model: Any) -> list[int]:
     return calls
 
 
-@pytest.mark.parametrize("module", [Boxes, Nonzero, Selected, Leading, Flagged, Cut])
+SIZED_BY_VALUES = [
+    *(Boxes, Nonzero, Selected, Leading, Flagged, Cut),
+    *(Added, Joined, Keyed, Counted, Ranged, Parted, LargestMask),
+]
+
+
+@pytest.mark.parametrize("module", SIZED_BY_VALUES)
 def test_no_caller_gets_the_boxes_of_another(tmp_path: Path, module: type[torch.nn.Module]) -> None:
     """Two boxes and none are as many as there are callers: the sum is right, and each caller's number is wrong."""
     save(module(), tmp_path)
