@@ -247,6 +247,15 @@ def test_a_file_traced_in_training_is_refused(tmp_path: Path) -> None:
         run(Request(str(path), ("FP32:4,2",), "norm", 8), Place(tmp_path / "to"))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_scale_of_dynamic_quantisation_is_named(tmp_path: Path) -> None:
+    """It is the largest value of the batch."""
+    torch.manual_seed(0)
+    module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 8)), {nn.Linear})  # type: ignore[no-untyped-call]
+    with pytest.raises(ExportError, match=r"influence each other: .*the scale of torch's dynamic quantisation"):
+        export_torchscript(module, ROWS, tmp_path, name="quantised", max_batch_size=8)
+
+
 class TakesTwo(nn.Module):
     """Exactly two rows."""
 

@@ -30,7 +30,8 @@ _ROUNDING = 1e-3
 
 _ADVICE = (
     "so one caller's request would change the answer to another. Leave max_batch_size out (0), or let forward() treat "
-    "each row by itself: no statistics, maximum, softmax, sorting or sum over the first dimension or the whole tensor"
+    "each row by itself: no statistics, maximum, softmax, sorting or sum over the first dimension or the whole tensor "
+    "(the scale of torch's dynamic quantisation is such a maximum)"
 )
 
 
