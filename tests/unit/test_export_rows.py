@@ -247,7 +247,7 @@ def test_a_file_traced_in_training_is_refused(tmp_path: Path) -> None:
         run(Request(str(path), ("FP32:4,2",), "norm", 8), Place(tmp_path / "to"))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_the_scale_of_dynamic_quantisation_is_named(tmp_path: Path) -> None:
     """It is the largest value of the batch."""
     torch.manual_seed(0)
