@@ -106,10 +106,16 @@ class FakeCluster:
     ) -> None:
         self.events.append((type, reason, message))
 
-    def put_stranger(self, kind: Kind, name: str, *, owner_uid: str = "", namespace: str = "shop") -> None:
-        """An object that somebody else made."""
-        self.objects[kind, namespace, name] = Child(
-            kind=kind, namespace=namespace, name=name, uid=f"stranger-{name}", resource_version=1, owner_uid=owner_uid
+    def put_stranger(self, kind: Kind, name: str, *, owner_uid: str = "", owner: str = "digits") -> None:
+        """An object that somebody else made, or with `owner_uid` the child of a ModelDeployment of the name `owner`."""
+        self.objects[kind, "shop", name] = Child(
+            kind=kind,
+            namespace="shop",
+            name=name,
+            uid=f"stranger-{name}",
+            resource_version=1,
+            deployment=owner if owner_uid else "",
+            owner_uid=owner_uid,
         )
 
     async def _refuse(self, what: str, kind: Kind) -> None:

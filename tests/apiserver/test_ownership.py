@@ -70,6 +70,24 @@ def test_a_dead_namesake_s_children_are_never_taken_over(operator: OperatorProce
     assert _get(ask, "deployment")["metadata"]["ownerReferences"][0]["uid"] == alive != dead
 
 
+def test_a_copy_of_another_deployment_s_child_is_not_waited_for(operator: OperatorProcess, ask: Ask) -> None:
+    """It bears the first one's owner, which lives, and not the labels by which the operator would remove it."""
+    _apply(ask)
+    _until(lambda: _reason(ask, "Accepted") == "Accepted", "the first is served")
+    copy = _get(ask, "serviceaccount")
+    copy["metadata"] = {"name": "other", "ownerReferences": copy["metadata"]["ownerReferences"]}
+    ask("create", "-f", "-", stdin=copy)
+    ask("create", "-f", "-", stdin=a_body("other") | {"metadata": {"name": "other"}})
+
+    def told() -> str:
+        stored = ask("get", "modeldeployment", "other", "-o", "json")
+        conditions = stored.get("status", {}).get("conditions", ())
+        return next((each["message"] for each in conditions if each["reason"] == "NameConflict"), "")
+
+    _until(lambda: "ServiceAccount other belongs to the ModelDeployment digits" in told(), "the second is told")
+    assert _reason(ask, "Accepted") == "Accepted"
+
+
 def test_replicas_are_handed_over_to_an_autoscaler_and_taken_back(operator: OperatorProcess, ask: Ask) -> None:
     _apply(ask, replicas=5)
     _until(lambda: _replicas(ask) == 5, "five replicas")

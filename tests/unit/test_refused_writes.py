@@ -5,6 +5,7 @@ The sentences are those of a real API server (Kubernetes 1.36).
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -294,3 +295,29 @@ async def test_children_of_a_namesake_that_go_are_named_all_at_once() -> None:
     await world.reconcile()
     message = world.condition("Accepted").message
     assert "ServiceAccount digits, Service digits and Deployment digits still belong" in message
+
+
+async def test_a_child_of_another_deployment_is_not_waited_for() -> None:
+    """Such as a copy of its Service under another name: the owner may live, so that nothing removes the copy."""
+    world = World()
+    world.cluster.put_stranger(Kind.SERVICE, "digits", owner_uid="uid-of-another", owner="dig")
+    assert await world.reconcile() is not None, "it may be deleted at any time"
+    accepted = world.condition("Accepted")
+    assert accepted.reason == "NameConflict"
+    assert "Service digits belongs to the ModelDeployment dig" in accepted.message
+    assert "rename this ModelDeployment, or delete it if unused" in accepted.message
+
+
+async def test_a_conflict_without_an_object_is_told_in_the_words_of_whoever_answered() -> None:
+    """A webhook chooses the code of its answer, and a quota that many count at once answers 409 too."""
+    for said, reason in (
+        ('admission webhook "w.example.com" denied the request: no Services here', "Forbidden"),
+        ('Operation cannot be fulfilled on resourcequotas "q": the object has been modified', "APIServerError"),
+    ):
+        world = World()
+        world.cluster.answers = {Kind.SERVICE: Conflict(said, status=409)}
+        for _ in range(2):
+            with contextlib.suppress(Conflict):
+                await world.reconcile()
+        assert world.condition("Accepted").reason == reason
+        assert said in world.condition("Accepted").message

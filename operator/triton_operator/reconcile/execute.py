@@ -113,15 +113,16 @@ async def _check_name(step: Step, target: Target) -> Refusal | None:
     except (ClusterError, TimeoutError) as error:
         log.warning("whether %s %s exists cannot be told: %s", step.kind, step.name, error)
         return None
-    return judge_owner(child, target.uid) if child else None
+    return _judge_owner(child, target) if child else None
 
 
-def judge_owner(child: Child, owner_uid: str) -> Refusal | None:
-    """None when the object is ours; otherwise what is in the way."""
-    if child.owner_uid == owner_uid:
+def _judge_owner(child: Child, target: Target) -> Refusal | None:
+    """None when the object is ours; otherwise what is in the way. Children of a dead namesake go by themselves."""
+    if child.owner_uid == target.uid:
         return None
-    reason = Reason.WAITING_FOR_DELETION if child.owner_uid else Reason.NAME_CONFLICT
-    return Refusal(child.kind, child.name, reason, "", taken=True)
+    owner = child.deployment if child.owner_uid else ""
+    reason = Reason.WAITING_FOR_DELETION if owner == target.key[1] else Reason.NAME_CONFLICT
+    return Refusal(child.kind, child.name, reason, "", taken=True, owner=owner)
 
 
 async def _do(step: Step, target: Target) -> Refusal | None:
@@ -143,19 +144,19 @@ async def _do(step: Step, target: Target) -> Refusal | None:
 async def _create(step: Step, target: Target) -> Refusal | None:
     try:
         _remember(step, await target.cluster.create(step.manifest), target)
-    except Conflict:
-        return await _name_taken(step, target)
+    except Conflict as refused:
+        return await _name_taken(step, target, refused)
     return None
 
 
-async def _name_taken(step: Step, target: Target) -> Refusal | None:
-    """Something of that name exists: ours (the cache was behind), a dead namesake's, or a stranger's."""
+async def _name_taken(step: Step, target: Target, refused: Conflict) -> Refusal | None:
+    """Something of that name exists: ours (the cache was behind), that of another ModelDeployment, or a stranger's."""
     child = await target.cluster.get(step.kind, target.key[0], step.name)
-    refusal = judge_owner(child, target.uid) if child else None
-    if refusal:
+    if child is None:
+        raise refused  # by a webhook, or a quota that others count at the same moment
+    if refusal := _judge_owner(child, target):
         return refusal
-    if child:
-        target.store.put_child(msgspec.structs.replace(child, deployment=target.key[1]))
+    target.store.put_child(msgspec.structs.replace(child, deployment=target.key[1]))
     message = f"{step.kind} {step.name} was there unseen; looking again"
     raise Conflict(message, status=409)
 

@@ -45,7 +45,8 @@ class Refusal(NamedTuple):
     """One write that was not carried out.
 
     `outage` is the error to raise after the status is written, None for none. `lasting`: the same manifest will never
-    be accepted. `missing`: the child does not exist. `taken`: an object of somebody else has its name.
+    be accepted. `missing`: the child does not exist. `taken`: an object of somebody else has its name, and `owner` is
+    the ModelDeployment that this object belongs to, if any.
     """
 
     kind: Kind
@@ -56,6 +57,7 @@ class Refusal(NamedTuple):
     lasting: bool = False
     missing: bool = False
     taken: bool = False
+    owner: str = ""
 
     @property
     def is_passing(self) -> bool:
@@ -80,10 +82,10 @@ def summarize(refusals: Sequence[Refusal], namespace: str) -> Blocked | None:
     """All refusals of a pass as one; the reason is that of the first that needs a person, else of the first."""
     if not refusals:
         return None
-    groups: dict[tuple[str, str], list[Refusal]] = {}
+    groups: dict[tuple[str, str, str], list[Refusal]] = {}
     # A sort is stable: apart from what needs a person, the order is that in which children are written.
     for refusal in sorted(refusals, key=lambda refusal: refusal.reason not in TERMINAL):
-        groups.setdefault((refusal.reason, refusal.message), []).append(refusal)
+        groups.setdefault((refusal.reason, refusal.message, refusal.owner), []).append(refusal)
     share = MESSAGE_LIMIT // len(groups) - len("; ")
     worst = next(iter(groups.values()))[0]
     return Blocked(
@@ -137,7 +139,12 @@ def _consequence(reason: str, message: str) -> str:
 
 
 def _describe_conflict(group: Sequence[Refusal], namespace: str) -> str:
-    """All of them at once, with the command that removes them all."""
+    """All of them at once, with the command that removes them all where nobody needs them."""
+    if owner := group[0].owner:
+        names = _enumerate([f"{refusal.kind} {refusal.name}" for refusal in group])
+        verb = "belongs" if len(group) == 1 else "belong"
+        them = "it" if len(group) == 1 else "them"
+        return f"{names} {verb} to the ModelDeployment {owner}; rename this ModelDeployment, or delete {them} if unused"
     command = " ".join(f"{refusal.kind.value.lower()}/{refusal.name}" for refusal in group)
     delete = f"kubectl delete -n {namespace} {command}"
     if len(group) == 1:
