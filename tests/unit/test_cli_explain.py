@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ def backend() -> Backend:
         "picture": {"x": ("FP32", [-1, 1, 8, 8])},
         "whole": {"x": ("FP32", [3])},
         "words": {"x": ("BYTES", [-1, 1])},
+        "parts": {"age": ("FP32", [-1, 1]), "blood": ("FP32", [-1, 2]), "name": ("BYTES", [-1, 1])},
     }
     return Backend(models={name: Model(each) for name, each in tensors.items()} | {"broken": Model()})
 
@@ -64,6 +67,104 @@ def test_a_row_of_a_table_over_both_protocols(capsys: pytest.CaptureFixture[str]
     assert np.allclose(data["attributions"]["data"], [7, 0, 0])
     assert (data["prediction"], data["baseValue"], data["evaluations"]) == (7, 0, 9)
     assert data["efficiencyGap"] == pytest.approx(0)
+
+
+NAMED = {
+    "commas": ("age,weight,height\n7,4,5\n", ["age", "weight", "height"]),
+    "semicolons": ("age;weight;height\n7;4;5\n", ["age", "weight", "height"]),
+    "tabs": ("age, in years\tweight\theight\n7\t4\t5\n", ["age, in years", "weight", "height"]),
+    "quoted": ('"age, in years","""dry"" weight",height\r\n"7",4,5\r\n', ["age, in years", '"dry" weight', "height"]),
+    "quoted; semicolons": ('"age, in years";weight;height\n7;4;5\n', ["age, in years", "weight", "height"]),
+    "of two lines": ('"age\nin years",weight,height\n7,4,5\n', ["age\nin years", "weight", "height"]),
+    "empty lines first": ("\n\nage,weight,height\n7,4,5\n", ["age", "weight", "height"]),
+    "no names": ("7,4,5\n", []),
+}
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
+@pytest.mark.parametrize("source", ["-", "t.csv", "T.CSV", "t.Tsv", "t", "t.data"])
+@pytest.mark.parametrize("table", NAMED)
+def test_columns_keep_the_names_of_the_first_line_however_the_table_comes(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    url: str,
+    table: str,
+    source: str,
+    mark: bytes,
+) -> None:
+    """From a pipe, too, and from a file of any name: programs get them as people do."""
+    text, names = NAMED[table]
+    content = mark + text.encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    if source != "-":
+        (tmp_path / source).write_bytes(content)
+    file = source if source == "-" else tmp_path / source
+    data = explained(tritonctl(capsys, "explain", "table", "--input", file, "--url", url, "-o", "json"))
+    assert data["pieces"] == names
+    assert np.allclose(data["attributions"]["data"], [7, 0, 0])
+
+
+@pytest.mark.parametrize(("explained_input", "names"), [("age", ["age"]), ("blood", ["blood", "blood"])])
+def test_columns_of_one_of_several_inputs_keep_their_names(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, url: str, explained_input: str, names: list[str]
+) -> None:
+    """The table has more columns than the explained input."""
+    (tmp_path / "t.csv").write_text("name,blood,age,blood\nLi,2,3,4\n")
+    outcome = tritonctl(
+        capsys, "explain", "parts", "--csv", tmp_path / "t.csv", "--input-name", explained_input,
+        "--output-name", explained_input, "--url", url, "-o", "json",
+    )  # fmt: skip
+    assert explained(outcome)["pieces"] == names
+
+
+def test_a_file_is_explained_with_the_names_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"width;length\n9;10\n")))
+    outcome = tritonctl(capsys, "explain", "linear", "--input", "-", "--model-file", LINEAR, "-o", "json")
+    assert explained(outcome)["pieces"] == ["width", "length"]
+
+
+def test_one_of_several_outputs_is_named_with_how_to_choose_another(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, url: str
+) -> None:
+    """In the text and for programs; not for the one that was asked for."""
+    (tmp_path / "t.csv").write_text("name,blood,age,blood\nLi,2,3,4\n")
+    question = ("explain", "parts", "--csv", tmp_path / "t.csv", "--input-name", "blood", "--url", url)
+    unnamed = tritonctl(capsys, *question)
+    assert "parts: output 0 of age is 3, by" in unnamed.out, unnamed.err
+    assert "note: of the outputs age, blood, name the first with numbers is explained; --output-name" in unnamed.out
+    data = explained(tritonctl(capsys, *question, "-o", "json"))
+    assert data["output"] == {"name": "age", "all": ["age", "blood", "name"]}
+    assert any("--output-name" in note for note in data["notes"])
+    for output, shown in (("blood", "output 1 of blood is 4"), ("age", "output 0 of age is 3")):
+        named = tritonctl(capsys, *question, "--output-name", output)
+        assert f"parts: {shown}, by kernel-shap" in named.out, named.err
+        assert "--output-name" not in named.out
+
+
+def test_an_option_without_effect_is_said_to_have_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, table: Path, url: str
+) -> None:
+    """Of the command line: who asks a file asks no server, and a table is neither turned light nor drawn."""
+    (tmp_path / "rows.csv").write_text("9,10\n")
+    question = ("explain", "linear", "--csv", tmp_path / "rows.csv", "--model-file", LINEAR, "-o", "json")
+    given = ("--url", url, "--timeout", 5, "--protocol", "grpc", "--model", "m", "--samples", 60, "--patch", 2)
+    notes = explained(tritonctl(capsys, *question, *given, "--font", "some.ttf", "--invert"))["notes"]
+    for option in ("url", "timeout", "protocol", "model", "samples", "patch", "font", "invert"):
+        assert any(note.startswith(f"--{option} has no effect") for note in notes), (option, notes)
+    assert explained(tritonctl(capsys, *question))["notes"] == []
+
+
+def test_a_file_has_the_outputs_that_its_signature_says(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("9,10\n")
+    question = ("explain", "linear", "--csv", tmp_path / "rows.csv", "--model-file", LINEAR, "-o", "json")
+    outcome = tritonctl(capsys, *question, "--output-name", "nothing")
+    assert outcome.code == 2
+    assert "--output-name nothing: " in outcome.err
+    assert "answers with OUTPUT__0" in outcome.err
+    assert explained(tritonctl(capsys, *question, "--output-name", "OUTPUT__0"))["output"]["name"] == "OUTPUT__0"
 
 
 def test_people_get_sorted_numbers(capsys: pytest.CaptureFixture[str], table: Path, url: str) -> None:

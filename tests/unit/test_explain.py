@@ -109,6 +109,60 @@ def test_rows_are_asked_in_batches_and_no_more_than_allowed(method: Method, samp
     assert told[-1][0] == told[-1][1] == sum(sizes) - 1
 
 
+def test_too_few_samples_for_shapley_values_are_said_and_not_only_obeyed() -> None:
+    """Another method means other numbers: what was wanted, what it needs, and how to keep it."""
+    few = explain(linear_sum, np.ones(40), Question(samples=60))
+    assert few.method is Method.OCCLUSION
+    assert any("occlusion, as kernel-shap needs 83 samples for 40 pieces and may ask 60" in note for note in few.notes)
+    for question in (Question(samples=83), Question(samples=60, method=Method.OCCLUSION)):
+        assert not any("kernel-shap needs" in note for note in explain(linear_sum, np.ones(40), question).notes)
+    wide = explain(linear_sum, np.ones(1500))
+    assert any("kernel-shap needs 3,003 samples for 1,500 pieces and may ask 2,048" in note for note in wide.notes)
+
+
+@pytest.mark.parametrize(("pieces", "samples"), [(1, 3), (2, 5), (3, 9), (4, 11)])
+def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, samples: int) -> None:
+    """The fewest that do: every combination of few pieces is fewer than twice as many as there are."""
+    found = explain(linear_sum, np.ones(pieces), Question(samples=samples))
+    assert (found.method, found.evaluations <= samples) == (Method.KERNEL_SHAP, True)
+    if samples > 3:
+        with pytest.raises(ExplainInvalid, match=f"samples: kernel-shap needs {samples} samples for {pieces} pieces"):
+            explain(linear_sum, np.ones(pieces), Question(samples=samples - 1, method=Method.KERNEL_SHAP))
+
+
+@pytest.mark.parametrize(
+    ("row", "question", "unused"),
+    [
+        (np.ones(4), Question(seed=3), "seed has no effect: every combination was asked"),
+        (np.ones(4), Question(seed=3, method=Method.OCCLUSION), "seed has no effect: occlusion draws nothing"),
+        (np.ones(4), Question(patch=3), "patch has no effect: the row is no picture"),
+        ("good", Question(patch=3), "patch has no effect: the row is no picture"),
+        ("good", Question(names=("a",)), "names has no effect: a text has pieces of its own"),
+    ],
+)
+def test_an_option_that_the_method_does_not_use_is_said_to_have_no_effect(
+    row: Array | str, question: Question, unused: str
+) -> None:
+    """Those that it uses are not."""
+    found = explain(mood if isinstance(row, str) else linear, row, question)
+    assert [note.replace("--", "") for note in found.notes] == [unused]
+    used = Question(seed=3, baseline=0.5, samples=200)
+    assert explain(linear_sum, np.ones(40), used).notes == ()
+
+
+def test_the_largest_of_several_outputs_is_said_to_be_that() -> None:
+    """With how to choose another; not where one was chosen, and not where there is one."""
+    picture = np.ones((1, 8, 8), dtype=np.float32)
+    found = explain(two_classes, picture, Question(patch=4))
+    assert found.notes == ("output 1 is the largest of 2; --target chooses another",)
+    assert explain(two_classes, picture, Question(patch=4, target=1)).notes == ()
+    assert explain(linear, np.ones(4)).notes == ()
+
+
+def linear_sum(rows: Array) -> Floats:
+    return np.asarray(rows.sum(axis=1), dtype=np.float64)
+
+
 def test_occlusion_says_what_it_leaves_unexplained() -> None:
     """Two pieces that stand in for each other are worth nothing to it, and the gap is all of the prediction."""
     found = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), Question(method=Method.OCCLUSION))

@@ -143,6 +143,23 @@ def test_gradients_of_a_digit(method: Method) -> None:
     assert np.array_equal(found.attributions, again.attributions)
 
 
+@pytest.mark.parametrize(
+    ("method", "unused"),
+    [
+        (Method.INTEGRATED_GRADIENTS, {"samples", "patch", "seed"}),
+        (Method.SALIENCY, {"samples", "patch", "seed", "baseline"}),
+        (Method.SMOOTH_GRAD, {"samples", "patch", "baseline"}),
+    ],
+)
+def test_gradients_say_which_options_have_no_effect(method: Method, unused: set[str]) -> None:
+    picture = unseen_digits(1).inputs[0]
+    found = explain_file(DIGITS, picture, Question(method=method, samples=60, patch=4, seed=5, baseline=0.5, target=3))
+    assert {note.split()[0].removeprefix("--") for note in found.notes if "has no effect" in note} == unused
+    plain = explain_file(DIGITS, picture, Question(method=method))
+    assert not [note for note in plain.notes if "has no effect" in note]
+    assert any("is the largest of 10; --target chooses another" in note for note in plain.notes)
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_tokens_are_followed_into_the_embedding(tmp_path: Path, *, masked: bool) -> None:
     """The sum holds, padding gets nothing, and equal tokens in different places get their own."""

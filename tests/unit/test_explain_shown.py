@@ -61,6 +61,16 @@ def test_a_picture_is_a_grid_of_signed_numbers_where_colours_are_not_wanted() ->
     assert lines[8:] == ["standard error of a piece 0.01; more samples lower it", "1,234 evaluations in 1.5 s"]
 
 
+def test_one_of_several_outputs_is_named_in_the_headline() -> None:
+    """A label says more than the name of the output that it is beside."""
+    several = {"output": "scores", "outputs": ("scores", "boxes")}
+    assert picture(**several).text().startswith("digits: output 7 of scores is 1, by")
+    assert picture(**several, target=()).text().startswith("digits: output scores is 1, by")
+    assert picture(**several, label="four").text().startswith("digits: output four is 1, by")
+    assert picture(output="scores", outputs=("scores",)).text().startswith("digits: output 7 is 1, by")
+    assert "\033" not in picture(output="\033[2J", outputs=("\033[2J", "b")).text()
+
+
 @pytest.mark.parametrize(
     ("factor", "shown", "unit"), [(1e-3, "+1.00", ", times 1e-3"), (5e4, "+5.00", ", times 1e4"), (50, "+50.00", "")]
 )

@@ -128,6 +128,25 @@ def test_more_than_two_labels_are_owned_up_to() -> None:
     assert not any("there are others" in note for note in explain("我爱你").notes)
 
 
+def test_the_output_that_was_taken_is_named() -> None:
+    """Where there are several, with how to choose another, also beside labels; drawings and texts show the notes."""
+    declared = interface({"x": ("FP32", [-1, 2])}, {"a": ("FP32", [-1, 2]), "b": ("FP32", [-1, 1])})
+
+    def model(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {"a": inputs["x"], "b": inputs["x"].sum(axis=1, keepdims=True)}
+
+    row = np.array([1, 2], np.float32)
+    found = explain(row, model, declared)
+    assert (found.output, found.outputs) == ("a", ("a", "b"))
+    assert any(note.startswith("of the outputs a, b the first with numbers is explained; ") for note in found.notes)
+    chosen = explain(row, model, declared, output="b")
+    assert (chosen.output, chosen.to_json()["output"]) == ("b", {"name": "b", "all": ["a", "b"]})
+    assert not any("of the outputs" in note for note in chosen.notes)
+    labelled = explain("我爱你")
+    assert labelled.output == "PROBABILITY"
+    assert any("of the outputs LABEL, PROBABILITY only PROBABILITY has numbers" in note for note in labelled.notes)
+
+
 def test_one_of_several_inputs_is_explained_and_the_others_stay() -> None:
     declared = interface({"a": ("FP32", [-1, 2]), "b": ("FP32", [-1, 2])}, {"sum": ("FP32", [-1, 1])})
 
@@ -163,7 +182,7 @@ def test_a_model_without_a_batch_is_asked_row_by_row() -> None:
         ("我爱你", {"method": "magic"}, "method: 'magic' is not one of auto, kernel-shap, occlusion"),
         ("我爱你", {"method": "saliency"}, "method: saliency needs the model's file"),
         ("我爱你", {"sample": 3}, "explain: has no option sample"),
-        ("我爱你", {"samples": 3, "method": "kernel-shap"}, "samples: 3 pieces need 8 evaluations"),
+        ("我爱你", {"samples": 3, "method": "kernel-shap"}, "samples: kernel-shap needs 9 samples for 3 pieces"),
         (np.ones(3), {}, r"inputs\['TEXT'\]: wanted BYTES"),
     ],
 )

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triton_operator.cli.explained_row import Row, argument_places, choose_row, column_names, model_of_file, read_target
+from triton_operator.cli.explained_row import (
+    Row,
+    argument_places,
+    choose_row,
+    column_names,
+    model_of_file,
+    output_of_file,
+    read_target,
+)
 from triton_operator.cli.failures import Misused
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
 from triton_operator.cli.output import print_data
@@ -27,6 +35,7 @@ from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
     from triton_operator.cli.inputs.declared import Model
+    from triton_operator.cli.inputs.given import Given
     from triton_operator.explain import Explanation
     from triton_operator.sdk.tensors import Request
 
@@ -42,11 +51,14 @@ integrated-gradients (the default with --model-file), saliency, smooth-grad and 
 the extra `explain`; the server is not asked then.
 Red raised the prediction, blue lowered it.
 """
+_OF_SERVERS = ("namespace", "model", "protocol", "url", "timeout", "kubeconfig", "context")
+"""Options that say where a served model is, and how to ask it."""
 _CLEAR = "\r\033[K"
 _EVERY_SECONDS = 0.2
 
 
 def explain(
+    said: typer.Context,
     name: Name,
     input_file: Annotated[
         Path | None,
@@ -100,13 +112,31 @@ def explain(
         "patch": patch,
     }
     _check(method, model_file, png)
-    given = _Given([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
+    given = _Asked([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
     if model_file:
+        options["output"] = output_name
         found = _by_file(name, model_file, given, method, options)
     else:
         server = Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout)
         found = _by_server(server, model, given, method, options | {"output": output_name})
-    _show(found, output, png, font)
+    _show(replace(found, notes=(*found.notes, *_unused(said, given))), output, png, font)
+
+
+def _unused(said: typer.Context, given: _Asked) -> list[str]:
+    """What the command line says for nothing, beside what the methods themselves have no use for."""
+    reasons: dict[str, str] = {}
+    if said.params["model_file"]:
+        reasons |= dict.fromkeys(_OF_SERVERS, "--model-file asks no server")
+    if not given.of_picture:
+        reasons["invert"] = "the input is no picture file"
+    if not said.params["png"]:
+        reasons["font"] = "nothing is drawn without --png"
+    return [f"--{option} has no effect: {why}" for option, why in reasons.items() if _typed(said, option)]
+
+
+def _typed(said: typer.Context, option: str) -> bool:
+    source = said.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _check(method: Method, model_file: Path | None, png: Path | None) -> None:
@@ -117,9 +147,9 @@ def _check(method: Method, model_file: Path | None, png: Path | None) -> None:
         raise Misused(f"--png {png}: there is no folder {png.parent}")
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What the command line says of the row."""
+@dataclass
+class _Asked:
+    """What the command line says of the row, and what was read there."""
 
     files: list[Path]
     texts: list[str]
@@ -127,12 +157,19 @@ class _Given:
     invert: bool
     names: str
     input_name: str
+    found: Given | None = None
+
+    @property
+    def of_picture(self) -> bool:
+        """Whether a picture file was read."""
+        return self.found is not None and self.found.kind.name == "PICTURE"
 
     def read(self, model: Callable[[], Model]) -> Request:
         """What the file or the text holds; raises Misused."""
-        from triton_operator.cli.inputs.given import read_given
+        from triton_operator.cli.inputs.given import read_named
 
-        return read_given(self.files, self.texts, model, invert=self.invert)
+        self.found = read_named(self.files, self.texts, model, invert=self.invert)
+        return self.found.request
 
     def row(self, request: Request, model: Model) -> Row:
         """The row of it that is meant; raises Misused."""
@@ -142,11 +179,13 @@ class _Given:
     def options(self, row: Row, options: dict[str, Any]) -> dict[str, Any]:
         """The options with what the file says beside the row."""
         explained = row.only(self.input_name)
-        names = column_names(self.names, self.files, row.inputs[explained].size)
+        array = row.inputs[explained]
+        named = self.found.names.get(explained, ()) if self.found and array.dtype.kind != "O" else ()
+        names = column_names(self.names, named, array.size)
         return options | {"names": names, "background": row.others[explained]}
 
 
-def _by_server(server: Server, named: str, given: _Given, method: Method, options: dict[str, Any]) -> Explanation:
+def _by_server(server: Server, named: str, given: _Asked, method: Method, options: dict[str, Any]) -> Explanation:
     chosen = cache(lambda: server.choose_model(named))
     with server:
         request = given.read(lambda: server.model(chosen()))
@@ -156,9 +195,10 @@ def _by_server(server: Server, named: str, given: _Given, method: Method, option
         return server.client.explain(asked, row.inputs, method, **told)
 
 
-def _by_file(name: str, file: Path, given: _Given, method: Method, options: dict[str, Any]) -> Explanation:
+def _by_file(name: str, file: Path, given: _Asked, method: Method, options: dict[str, Any]) -> Explanation:
     from triton_operator.explain import ExplainInvalid, Question, explain_file
 
+    output = output_of_file(file, options.pop("output"))
     request = given.read(lambda: model_of_file(file))
     row = choose_row(request.inputs, given.number, by_rows=True)
     explained = row.only(given.input_name)
@@ -169,7 +209,7 @@ def _by_file(name: str, file: Path, given: _Given, method: Method, options: dict
         found = explain_file(file, row.inputs[explained][0], question, others=others)
     except ExplainInvalid as error:
         raise Misused(str(error)) from error
-    return replace(found, model=request.model or name)
+    return replace(found, model=request.model or name, output=output)
 
 
 def _show(found: Explanation, output: Format, png: Path | None, font: Path | None) -> None:

@@ -5,8 +5,6 @@ Enters: what the files or texts hold, as `infer` reads them. Leaves: one row for
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,21 +44,14 @@ def choose_row(inputs: Mapping[str, Array], number: int, *, by_rows: bool) -> Ro
     return Row({name: array[number - 1 : number] for name, array in inputs.items()}, inputs)
 
 
-def column_names(named: str, files: Sequence[Path], values: int) -> tuple[str, ...]:
-    """What --names says, else the first line of a CSV file, where it has one for each value; raises Misused."""
+def column_names(named: str, table: Sequence[str], values: int) -> tuple[str, ...]:
+    """What --names says, else the first line of the table; raises Misused where that is not one for each value."""
     if named:
         names = tuple(name.strip() for name in named.split(","))
         if len(names) != values:
             raise Misused(f"--names: has {len(names)}, and a row has {values} values")
         return names
-    if len(files) != 1 or files[0].suffix.lower() not in {".csv", ".tsv"}:
-        return ()
-    from triton_operator.cli.inputs.tables import all_numbers, delimiter
-
-    first = files[0].read_text(encoding="utf-8-sig").lstrip().partition("\n")[0]
-    cells = csv.reader(io.StringIO(first), delimiter=delimiter(first), skipinitialspace=True)
-    heads = [cell.strip() for cell in next(cells, [])]
-    return tuple(heads) if len(heads) == values and not all_numbers(heads) else ()
+    return tuple(table)
 
 
 def read_target(given: str) -> int | tuple[int, ...] | str | None:
@@ -88,6 +79,16 @@ def model_of_file(path: Path) -> Model:
         for each in signature.inputs
     )
     return Model(path.stem, tuple(tensors))
+
+
+def output_of_file(path: Path, wanted: str) -> str:
+    """The output of a TorchScript file, by the signature in it; raises Misused where it is not the wanted one."""
+    signature = _signature(path)
+    names = [each.name for each in signature.outputs] if signature else []
+    if wanted and wanted not in names:
+        has = f"answers with {', '.join(names)}" if names else "has no signature that names its outputs"
+        raise Misused(f"--output-name {wanted}: {path} {has}")
+    return wanted or (names[0] if len(names) == 1 else "")
 
 
 def argument_places(path: Path, given: Sequence[str]) -> dict[str, int]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from triton_operator.explain.errors import ExplainInvalid
 from triton_operator.explain.explanation import Explanation
-from triton_operator.explain.kernel_shap import Values, shapley
+from triton_operator.explain.kernel_shap import Values, least_samples, shapley
 from triton_operator.explain.masking import Masking, Patches, Pieces
 from triton_operator.explain.names import GRADIENTS, Method
+from triton_operator.explain.notes import notes_on_options, notes_on_target
 from triton_operator.explain.question import Question, baseline_of, choose_target, kind_of, masking_of
 from triton_operator.explain.types import Array, Bools, Floats, Predict, Progress
 
@@ -47,6 +48,7 @@ def explain(
     target = choose_target(answer, asked.target)
     game = _Game(predict, masking, moving, target, batch, progress)
     found = _shares(method, game, len(moving), asked)
+    drawn = method is Method.KERNEL_SHAP and 2 ** len(moving) > asked.samples - 1
     _check(found.shares)
     shares = np.zeros(masking.count)
     shares[moving] = found.shares
@@ -63,9 +65,13 @@ def explain(
         pieces=masking.pieces if isinstance(masking, Pieces) else tuple(asked.names),
         patch=masking.side if isinstance(masking, Patches) else 0,
         error=found.error,
-        seed=asked.seed if found.error else None,
+        seed=asked.seed if drawn else None,
         seconds=time.perf_counter() - started,
-        notes=_notes(method, found),
+        notes=(
+            *_notes(method, asked, len(moving), found),
+            *notes_on_target(asked, answer, target),
+            *notes_on_options(asked, row, method, drawn=drawn),
+        ),
     )
 
 
@@ -119,17 +125,36 @@ def _method(question: Question, players: int) -> Method:
         raise ExplainInvalid("method", f"{question.method} needs the model's file; a served model only answers")
     if not players:
         raise ExplainInvalid("row", "is the baseline itself: there is nothing to attribute a prediction to")
-    if question.method is not Method.AUTO:
-        return question.method
-    fits = 2 * players + _ENDS < question.samples
-    return Method.KERNEL_SHAP if fits else Method.OCCLUSION
+    fits = _needed(players) <= question.samples
+    if question.method is Method.AUTO:
+        return Method.KERNEL_SHAP if fits else Method.OCCLUSION
+    if question.method is Method.KERNEL_SHAP and not fits:
+        raise ExplainInvalid(
+            "samples",
+            f"kernel-shap needs {_needed(players):,} samples for {players:,} pieces and may ask {question.samples:,}; "
+            "raise --samples, or use occlusion",
+        )
+    return question.method
 
 
-def _notes(method: Method, found: Values) -> tuple[str, ...]:
+def _needed(players: int) -> int:
+    """The fewest samples that kernel-shap can do with, the question that chooses the target among them."""
+    return least_samples(players) + 1
+
+
+def _notes(method: Method, question: Question, players: int, found: Values) -> tuple[str, ...]:
+    notes = []
     change = found.full - found.base
     if method is Method.OCCLUSION and abs(change - found.shares.sum()) > abs(change) / 2:
-        return ("pieces stand in for each other, so one at a time explains little of it; kernel-shap shares it out",)
-    return ()
+        notes.append(
+            "pieces stand in for each other, so one at a time explains little of it; kernel-shap shares it out"
+        )
+    if question.method is Method.AUTO and method is Method.OCCLUSION:
+        notes.append(
+            f"by occlusion, as kernel-shap needs {_needed(players):,} samples for {players:,} pieces "
+            f"and may ask {question.samples:,}; raise --samples to use it"
+        )
+    return tuple(notes)
 
 
 def _as_rows(row: Array | str) -> Array:

@@ -21,6 +21,7 @@ class Explanation:
     ones lowered it, against the `base_value` that the model gives for the baseline. Where the method promises that they
     add up to the difference, `gap` is what is missing; saliency promises no sum, so it has neither base nor gap.
     `target` is the index of the explained number in the model's answer, `label` its name where the model says one.
+    `output` is the output tensor that the number is in, and `outputs` are all that the model has, where they are known.
     `patch` is the side of the squares that were taken away together, 0 where each number was looked at by itself.
     `error` is the standard error of a piece's attribution where coalitions were sampled, 0 where nothing was.
     """
@@ -41,6 +42,8 @@ class Explanation:
     seconds: float = 0.0
     model: str = ""
     label: str = ""
+    output: str = ""
+    outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -52,8 +55,14 @@ class Explanation:
 
     @property
     def target_name(self) -> str:
-        """The label, else the number of the output, as people read it; empty when the model answers one number."""
-        return self.label or ",".join(map(str, self.target))
+        """The label, else the number of the output, as people read it; empty when the model answers one number.
+
+        Where the model has several outputs, with the name of the one that was taken.
+        """
+        number = ",".join(map(str, self.target))
+        if self.label or len(self.outputs) < 2:  # noqa: PLR2004 - one is nothing to choose from.
+            return self.label or number
+        return f"{number} of {self.output}" if number else self.output
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: everything but the row itself."""
@@ -61,6 +70,7 @@ class Explanation:
             "model": self.model,
             "method": str(self.method),
             "kind": str(self.kind),
+            "output": {"name": self.output, "all": list(self.outputs)},
             "target": {"index": list(self.target), "label": self.label},
             "baseline": self.baseline,
             "baseValue": self.base_value,

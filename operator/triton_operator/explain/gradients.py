@@ -18,6 +18,7 @@ import numpy as np
 from triton_operator.explain.errors import ExplainInvalid
 from triton_operator.explain.explanation import Explanation
 from triton_operator.explain.names import GRADIENTS, Method
+from triton_operator.explain.notes import notes_on_options, notes_on_target
 from triton_operator.explain.question import Baseline, Question, baseline_of, choose_target, kind_of
 from triton_operator.explain.types import Array, Floats
 
@@ -62,7 +63,8 @@ def explain_file(
     module = _Beside(load(Path(path)), others or {})
     started = time.perf_counter()
     baseline = baseline_of(row, asked)
-    target = choose_target(_answer(module, row), asked.target)
+    answer = _answer(module, row)
+    target = choose_target(answer, asked.target)
     found = _METHODS[method](module, row, baseline, target, asked.seed)
     return Explanation(
         method=method,
@@ -77,7 +79,11 @@ def explain_file(
         pieces=tuple(asked.names),
         seed=asked.seed if method is Method.SMOOTH_GRAD else None,
         seconds=time.perf_counter() - started,
-        notes=found.notes,
+        notes=(
+            *found.notes,
+            *notes_on_target(asked, answer, target),
+            *notes_on_options(asked, row, method, drawn=method is Method.SMOOTH_GRAD),
+        ),
     )
 
 
@@ -157,7 +163,11 @@ def _answer(module: Any, row: Array) -> Floats:
         said = str(error).strip().splitlines()[-1]
         raise ExplainInvalid("row", f"the model does not take {row.dtype} {list(row.shape)}: {said}") from error
     if not isinstance(answer, torch.Tensor):
-        raise ExplainInvalid("model-file", f"answers with {type(answer).__name__}; one tensor can be explained")
+        raise ExplainInvalid(
+            "model-file",
+            f"answers with {type(answer).__name__}; one tensor can be explained. "
+            "Leave the file out, and choose an output of the served model with --output-name",
+        )
     return answer[0].numpy().astype(np.float64)
 
 

@@ -63,13 +63,19 @@ def shapley(game: Game, players: int, *, samples: int, seed: int = 0) -> Values:
     return Values(shares, base, full, _standard_error(asked, gains, total, seed))
 
 
+def least_samples(players: int) -> int:
+    """The fewest evaluations that Shapley values can be found with: every coalition, or the ends and two a player."""
+    every: int = 2**players
+    return min(every, _ENDS + 2 * players)
+
+
 def choose_coalitions(players: int, samples: int, seed: int) -> Coalitions:
     """All coalitions where `samples` allows; otherwise the heaviest, and a sample of the others."""
     if players < 1:
         raise ExplainInvalid("row", "is empty: there is nothing to attribute a prediction to")
     if 2**players <= samples:
         return _all(players)
-    least = _ENDS + 2 * players
+    least = least_samples(players)
     if samples < least:
         raise ExplainInvalid(
             "samples", f"{players} pieces need {least} evaluations or more, {samples} are allowed; or use occlusion"

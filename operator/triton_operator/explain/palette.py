@@ -57,7 +57,7 @@ def pooled(pixels: Floats, side: int) -> Floats:
 def headline(explanation: Explanation) -> list[str]:
     """What was explained, and against what: one or two sentences."""
     of_what = f"{explanation.model or 'the model'}: " + (
-        f"output {explanation.target_name} is {explanation.prediction:.4g}"
+        f"output {shown(explanation.target_name)} is {explanation.prediction:.4g}"
         if explanation.target_name
         else f"the prediction is {explanation.prediction:.4g}"
     )
@@ -79,7 +79,7 @@ def footing(explanation: Explanation) -> list[str]:
     if explanation.error:
         lines.append(f"standard error of a piece {explanation.error:.2g}; more samples lower it")
     lines.append(f"{explanation.evaluations:,} evaluations in {explanation.seconds:.1f} s")
-    return lines + [f"note: {note}" for note in explanation.notes]
+    return lines + [f"note: {shown(note)}" for note in explanation.notes]
 
 
 def shown(text: str) -> str:

@@ -36,6 +36,8 @@ _MOST_BYTES = 8 << 20
 """Of one such request: large pictures go in smaller ones."""
 _ONLY_LIKELIEST = "the model names only its likeliest label; where that is another one, 1 - its probability is counted"
 _SEVERAL_LABELS = "that is more than the label's own probability, because there are others: {}"
+_ONE_HAS_NUMBERS = "of the outputs {0} only {1} has numbers"
+_FIRST_OF_SEVERAL = "of the outputs {0} the first with numbers is explained; --output-name chooses another than {1}"
 _EITHER = 2
 """Labels of which one's probability is 1 - the other's."""
 _OF_TOKENS = "the model names only each token's likeliest label; where that is another one, 0 is counted"
@@ -97,7 +99,12 @@ def explain_served(
     except ExplainInvalid as error:
         raise RequestInvalid(error.field, error.message) from error
     return dataclasses.replace(
-        found, model=interface.model, label=served.label(found.target), notes=(*found.notes, *served.notes())
+        found,
+        model=interface.model,
+        label=served.label(found.target),
+        output=served.output,
+        outputs=tuple(tensor.name for tensor in interface.outputs),
+        notes=(*found.notes, *_note_on_output(interface, served.output, wanted_output), *served.notes()),
     )
 
 
@@ -138,6 +145,11 @@ class _Served:
         """Rows to ask at a time."""
         size = sum(array.nbytes for array in self._arrays.values())
         return max(1, min(_MOST_ROWS, _MOST_BYTES // max(size, 1)))
+
+    @property
+    def output(self) -> str:
+        """The output that is explained."""
+        return self._number
 
     @property
     def labelled(self) -> bool:
@@ -218,7 +230,7 @@ def _row(arrays: Mapping[str, Array], explained: str, *, by_rows: bool) -> Array
 
 def _answer_of(interface: ModelInterface, wanted: str) -> tuple[str, str]:
     """The output that is explained, and the output with its labels, empty where there is none."""
-    numbers = [tensor for tensor in interface.outputs if tensor.datatype not in {"BYTES", "BOOL"}]
+    numbers = _with_numbers(interface)
     if wanted:
         numbers = [tensor for tensor in numbers if tensor.name == wanted]
     if not numbers:
@@ -228,6 +240,18 @@ def _answer_of(interface: ModelInterface, wanted: str) -> tuple[str, str]:
     labels = [each for each in interface.outputs if each.datatype == "BYTES" and each.shape == first.shape]
     named = [each for each in labels if "LABEL" in each.name.upper()]
     return first.name, named[0].name if named else ""
+
+
+def _with_numbers(interface: ModelInterface) -> list[TensorInterface]:
+    return [tensor for tensor in interface.outputs if tensor.datatype not in {"BYTES", "BOOL"}]
+
+
+def _note_on_output(interface: ModelInterface, taken: str, wanted: str) -> tuple[str, ...]:
+    """Which of several outputs was taken, where the caller named none, and how to choose another."""
+    if wanted or len(interface.outputs) == 1:
+        return ()
+    note = _FIRST_OF_SEVERAL if len(_with_numbers(interface)) > 1 else _ONE_HAS_NUMBERS
+    return (note.format(", ".join(tensor.name for tensor in interface.outputs), taken),)
 
 
 def _output(outputs: Mapping[str, Array], name: str) -> Array:

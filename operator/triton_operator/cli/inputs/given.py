@@ -6,8 +6,10 @@ is told by the content, then by the name's ending: what comes through a pipe has
 
 from __future__ import annotations
 
+import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
@@ -32,41 +34,58 @@ class Kind(Enum):
     TEXT = auto()
 
 
+@dataclass(frozen=True)
+class Given:
+    """A request, the kind of file that it was in, and what a table calls the columns of each input."""
+
+    request: Request
+    kind: Kind
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 def read_given(
     files: Sequence[Path], texts: Sequence[str], model: Callable[[], Model], *, invert: bool = False
 ) -> Request:
     """The request that the files or texts make; `model` is called where they do not say all. Raises Misused."""
+    return read_named(files, texts, model, invert=invert).request
+
+
+def read_named(
+    files: Sequence[Path], texts: Sequence[str], model: Callable[[], Model], *, invert: bool = False
+) -> Given:
+    """The same, with what it was read from: standard input can be read only once. Raises Misused."""
     if bool(files) == bool(texts):
         raise Misused("--input, --text: give one of them: files (- is standard input), or texts")
     if texts:
         from triton_operator.cli.inputs.texts import read_texts
 
-        return Request(read_texts(texts, model(), "--text"))
+        return Given(Request(read_texts(texts, model(), "--text")), Kind.TEXT)
     contents = [(_name(file), _content(file)) for file in files]
     kinds = {name: kind_of(content, file) for file, (name, content) in zip(files, contents, strict=True)}
     if set(kinds.values()) == {Kind.PICTURE}:
         from triton_operator.cli.inputs.pictures import read_pictures
 
-        return Request(read_pictures(contents, model(), invert=invert))
+        return Given(Request(read_pictures(contents, model(), invert=invert)), Kind.PICTURE)
     if len(contents) > 1:
         raise Misused(f"--input {contents[1][0]}: only pictures can be several; put other rows into one file")
     ((name, content),) = contents
     return _read(kinds[name], content, model, name)
 
 
-def _read(kind: Kind, content: bytes, model: Callable[[], Model], name: str) -> Request:
+def _read(kind: Kind, content: bytes, model: Callable[[], Model], name: str) -> Given:
     if kind is Kind.DOCUMENT:
         from triton_operator.cli.inputs.documents import read_document
 
-        return read_document(content, model, name)
+        return Given(read_document(content, model, name), kind)
     declared = model()
     if kind is Kind.TABLE:
         from triton_operator.cli.inputs.tables import read_table
 
-        return Request(read_table(content, declared, name))
+        table = read_table(content, declared, name)
+        return Given(Request(table.inputs), kind, table.names)
     from triton_operator.cli.inputs.texts import lines_of, read_texts
 
-    return Request(read_texts(lines_of(content, name), declared, name))
+    return Given(Request(read_texts(lines_of(content, name), declared, name)), kind)
 
 
 def kind_of(content: bytes, file: Path) -> Kind:
@@ -85,11 +104,12 @@ def kind_of(content: bytes, file: Path) -> Kind:
 
 
 def _numbers(content: bytes) -> bool:
-    """Whether the last line is numbers between commas: the first may be names."""
-    lines = content.decode(errors="replace").strip().splitlines()
+    """Whether the last line is numbers between commas, in quotation marks or not: the first may be names."""
+    lines = content.decode("utf-8-sig", errors="replace").strip().splitlines()[-1:]
+    cells = next(csv.reader(line.replace(";", ",").replace("\t", ",") for line in lines), [])
     try:
-        return bool([float(cell) for cell in lines[-1].replace(";", ",").replace("\t", ",").split(",")])
-    except (ValueError, IndexError):
+        return bool([float(cell) for cell in cells])
+    except ValueError:
         return False
 
 

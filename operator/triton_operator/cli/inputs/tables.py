@@ -1,14 +1,16 @@
 """CSV as tensors: a line for each row of the batch, columns by name or all together.
 
 Enters: the text of a file, and the model. Leaves: an array for each input. Columns called like inputs go there; a model
-of one input may take all columns at once, in their order.
+of one input may take all columns at once, in their order. The names in the first line are kept for who asks for them.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,19 @@ from triton_operator.triton.signature import ANY
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def read_table(content: bytes, model: Model, source: str) -> dict[str, Array]:
+_MARKS = (",", ";", "\t")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+@dataclass(frozen=True)
+class Table:
+    """An array for each input, and what the columns of each are called; no names where the first line has none."""
+
+    inputs: dict[str, Array]
+    names: dict[str, tuple[str, ...]]
+
+
+def read_table(content: bytes, model: Model, source: str) -> Table:
     """The table as the model's inputs; raises Misused that names line and column."""
     lines = _lines(decoded(content, source), source)
     heads = None if all_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
@@ -35,20 +49,19 @@ def read_table(content: bytes, model: Model, source: str) -> dict[str, Array]:
             raise Misused(f"{source}: line {number} has {len(cells)} columns, the first line {width}")
     columns = _columns(heads, width, model, source)
     titles = heads or [str(index + 1) for index in range(width)]
-    return {
+    inputs = {
         tensor.name: stack([_row(cells, at, tensor, titles, f"{source}: line {number}") for number, cells in rows],
                            tensor, source)
         for tensor, at in columns
     }  # fmt: skip
+    return Table(inputs, {tensor.name: tuple(heads[each] for each in at) for tensor, at in columns} if heads else {})
 
 
 def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers."""
     if not text.strip():
         raise Misused(f"{source}: is empty")
-    reader = csv.reader(
-        io.StringIO(text), delimiter=delimiter(text.lstrip().splitlines()[0]), strict=True, skipinitialspace=True
-    )
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter(text), strict=True, skipinitialspace=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
@@ -58,9 +71,15 @@ def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
     return lines
 
 
-def delimiter(first: str) -> str:
-    """What parts the cells, by the first line."""
-    return next((mark for mark in (",", ";", "\t") if mark in first), ",")
+def delimiter(text: str) -> str:
+    """What parts the cells: the mark that is as often in the first line as in the last, or the first one there.
+
+    A name may have marks in it, within quotation marks or not.
+    """
+    lines = [line for line in _QUOTED.sub("", text).splitlines() if line.strip(" ")] or [""]
+    found = [mark for mark in _MARKS if mark in lines[0]]
+    alike = [mark for mark in found if lines[0].count(mark) == lines[-1].count(mark)]
+    return (alike or found or [","])[0]
 
 
 def _columns(heads: list[str] | None, width: int, model: Model, source: str) -> list[tuple[Tensor, Sequence[int]]]:
