@@ -18,7 +18,7 @@ from triton_operator.export.naming import choose_input_names, choose_output_name
 from triton_operator.export.rows import check_row_counts, check_rows, check_twice
 from triton_operator.export.state import check_state
 from triton_operator.export.tensors import Value, difference, read_tensors, read_values
-from triton_operator.export.tolerance import TOLERANCE
+from triton_operator.export.tolerance import TOLERANCE, for_another_order
 from triton_operator.triton.signature import Signature
 
 _BATCHES = (1, 3, 8)
@@ -91,7 +91,9 @@ def _ask_module(
         for question in drawn:
             check_row_counts(question, names)
         if contract.max_batch_size > 1:
-            questions += check_rows(module, questions, names, contract.tolerance, contract.max_batch_size)
+            questions += check_rows(
+                module, questions, names, for_another_order(module, contract.tolerance), contract.max_batch_size
+            )
     batched = contract.max_batch_size > 0
     signature = Signature(
         inputs=read_tensors(inputs, [each.arguments for each in given], batched=batched),

@@ -27,6 +27,7 @@ from triton_operator.export.drawing import zeros
 from triton_operator.export.errors import ExportError
 from triton_operator.export.questions import Asked
 from triton_operator.export.tensors import difference
+from triton_operator.export.tolerance import for_another_order
 from triton_operator.export.torch_message import sentence
 from triton_operator.triton.signature import Signature
 
@@ -55,7 +56,7 @@ class _Check(NamedTuple):
 
 def compare_served(path: Path, module: Ask, asked: Asked, tolerance: float) -> float:
     """The largest difference of what the CPU image would answer; raises ExportError."""
-    check = _Check(path, module, asked.questions, asked.signature, tolerance)
+    check = _Check(path, module, asked.questions, asked.signature, for_another_order(module, tolerance))
     if sys.platform != "linux":  # Elsewhere a process with threads cannot be copied.
         return _ask_all(check)
     return _in_child(lambda: _ask_all(check))
