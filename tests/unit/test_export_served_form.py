@@ -77,6 +77,14 @@ def test_a_form_that_fails_where_the_module_does_not_is_refused(
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_form_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that waits for a lock of a thread that was not copied."""
+    monkeypatch.setattr("triton_operator.export.served_form._prepared", lambda *_: lambda *_: signal.pause())
+    monkeypatch.setattr("triton_operator.export.served_form._MOST_SECONDS", 1)
+    with pytest.raises(ExportError, match="does not answer all inputs within 1 s"):
+        _export(Convolution(), PICTURES, tmp_path, max_batch_size=8)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_form_that_ends_the_process_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals

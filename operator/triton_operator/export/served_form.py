@@ -42,6 +42,10 @@ _ADVICE = "Servers freeze a TorchScript module and optimise its convolutions"
 _NOT_EMPTY = "keep tensors in forward() from becoming empty (lengths of at least 1, for instance)"
 
 
+_MOST_SECONDS = 900
+"""For all answers of the copied process, which inherits locks of threads that it does not have: it could hang."""
+
+
 class _Check(NamedTuple):
     path: Path
     module: Ask
@@ -130,6 +134,8 @@ def _in_child(work: Callable[[], float]) -> float:
     _, status = os.waitpid(child, 0)
     if not said:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if number == signal.SIGALRM:
+            raise ExportError(f"{_ADVICE}, and that form does not answer all inputs within {_MOST_SECONDS} s")
         ended = f"signal {number} ({signal.strsignal(number)})" if number else f"status {status}"
         raise ExportError(
             f"{_ADVICE}, and that form ends the process with {ended} for an input that the module itself takes or "
@@ -144,6 +150,8 @@ def _in_child(work: Callable[[], float]) -> float:
 def _work_and_end(work: Callable[[], float], write: int) -> None:
     """In the copy: one thread, as a server gives an instance, because the others were not copied."""
     outcome: float | str
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_MOST_SECONDS)
     try:
         torch.set_num_threads(1)
         outcome = work()
