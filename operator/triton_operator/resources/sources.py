@@ -65,11 +65,6 @@ def cached_sources(spec: Spec) -> list[Source]:
     return [source for source in sources_of(spec) if source.cached]
 
 
-def needs_fetching(spec: Spec) -> bool:
-    """Whether `prepare` has something to fetch."""
-    return any(source.fetched_by_pods for source in sources_of(spec))
-
-
 class Place(NamedTuple):
     """Where `prepare` finds a model's repository: see `PreparationModel`."""
 
