@@ -4,6 +4,7 @@
 `kubeconfig`     an administrator's, as a path
 `kubectl`        runs kubectl as that administrator
 `namespace`      a new namespace of the test's own; nothing deletes it, because all data goes with the session's folder
+`operator`       the operator, running in that namespace
 `api`            plain HTTP to the server, for what kubectl words differently
 `unbounded`      while a test has it, `scheduling.affinity` takes anything, as it did in an older definition
 """
@@ -24,6 +25,7 @@ import yaml
 from hack.cluster.controlplane import ControlPlane
 from hack.cluster.programs import CONTROL_PLANE, tools
 from tests.apiserver.api_client import Api
+from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body
 from tests.programs import build_before_tests
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
@@ -136,3 +138,11 @@ def _until(look: Callable[[], bool]) -> None:
     while not look():
         assert time.monotonic() < deadline, "the definition is not in use yet"
         time.sleep(0.1)
+
+
+@pytest.fixture
+def operator(kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator that works in the test's namespace."""
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as process:
+        process.wait_ready()
+        yield process

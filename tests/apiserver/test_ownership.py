@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,13 +24,6 @@ Ask = Callable[..., Any]
 
 _WITHIN_SECONDS = 60
 HPA = {"minReplicas": 2, "maxReplicas": 8}
-
-
-@pytest.fixture
-def operator(kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig, namespace, tmp_path) as process:
-        process.wait_ready()
-        yield process
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,6 @@ from triton_operator.cluster.observed import Kind
 
 TYPO: Object = {"nodeAffinity": {"requiredDuringScheduling": {}}}
 LATE = 60.0
-
-
-@pytest.fixture
-def operator(kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig, namespace, tmp_path) as process:
-        process.wait_ready()
-        yield process
 
 
 @pytest.fixture
