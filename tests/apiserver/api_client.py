@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import ssl
 import tempfile
+import time
 import urllib.parse
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+MOST_ATTEMPTS = 10
+"""Of a request that the server cannot take now; client-go tries as often."""
 
 
 class Refused(Exception):
@@ -85,16 +90,27 @@ class Api:
         return answer
 
     def _send(self, verb: str, path: str, content: bytes | None, query: dict[str, str], content_type: str) -> bytes:
+        """One request, sent again as long as the server says when: it answers 429 while it reads its storage again."""
+        for attempt in itertools.count(1):
+            status, retry_after, answer = self._exchange(verb, path, content, query, content_type)
+            if status < http.HTTPStatus.BAD_REQUEST:
+                return answer
+            if status != http.HTTPStatus.TOO_MANY_REQUESTS or not retry_after or attempt == MOST_ATTEMPTS:
+                break
+            time.sleep(int(retry_after))
+        raise Refused(json.loads(answer))
+
+    def _exchange(
+        self, verb: str, path: str, content: bytes | None, query: dict[str, str], content_type: str
+    ) -> tuple[int, str, bytes]:
+        """Status, `Retry-After` ("" without) and body."""
         connection = http.client.HTTPSConnection(self._host, context=self._tls, timeout=30)
         try:
             connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", content, {"Content-Type": content_type})
             response = connection.getresponse()
-            answer = response.read()
+            return response.status, response.headers.get("Retry-After", ""), response.read()
         finally:
             connection.close()
-        if response.status >= http.HTTPStatus.BAD_REQUEST:
-            raise Refused(json.loads(answer))
-        return answer
 
 
 def _content(section: dict[str, str], key: str) -> bytes:

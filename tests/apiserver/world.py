@@ -6,6 +6,7 @@ Uses the operator's HTTP client for speed; judgements compare what the server ha
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any, Self
 
 import orjson
 
+from tests.apiserver.api_client import MOST_ATTEMPTS
 from tests.builders import a_body
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import connect
+from triton_operator.cluster.errors import Unavailable
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
@@ -25,12 +28,26 @@ Object = dict[str, Any]
 _POLL_SECONDS = 0.5
 
 
+class _RetryingClient(ApiClient):
+    """The operator's client, which sends a request again as long as the server says when; the operator queues it."""
+
+    async def request(self, *arguments: Any, **named: Any) -> bytes:
+        for attempt in itertools.count(1):
+            try:
+                return await super().request(*arguments, **named)
+            except Unavailable as error:
+                if not error.retry_after or attempt == MOST_ATTEMPTS:
+                    raise
+                await asyncio.sleep(error.retry_after)
+        raise AssertionError
+
+
 class Namespace:
     """One namespace; a context manager that closes its connections."""
 
     def __init__(self, kubeconfig: Path, name: str) -> None:
         self.name = name
-        self._client = ApiClient(connect(kubeconfig))
+        self._client = _RetryingClient(connect(kubeconfig))
 
     async def __aenter__(self) -> Self:
         return self
