@@ -40,7 +40,7 @@ _DONE = "complete"
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
-class EnvironmentFailed(Exception):
+class EnvironmentSetupError(Exception):
     """The environment cannot be made; the message says why and what to do."""
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         folder = ensure(name)
-    except EnvironmentFailed as error:
+    except EnvironmentSetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except PermissionError as error:
@@ -106,13 +106,13 @@ def _make(name: str, folder: Path) -> None:
 
 
 def uv_program() -> Path:
-    """Return the installer in the locked version, which pip fetches the first time. Raises EnvironmentFailed."""
+    """Return the installer in the locked version, which pip fetches the first time. Raises EnvironmentSetupError."""
     folder = cache_dir() / "python" / f"uv-{hashlib.sha256(_UV_LOCK.read_bytes()).hexdigest()[:12]}"
     program = folder / "bin" / "uv"
     if program.exists():
         return program
     if subprocess.run([_PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode:
-        raise EnvironmentFailed(
+        raise EnvironmentSetupError(
             f"{_PYTHON} has no pip. Install it (Debian: apt-get install python3-pip), or name a Python "
             "that has it: make PYTHON=/path/to/python3 …"
         )
@@ -139,7 +139,7 @@ def _run(*command: str | Path) -> None:
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
-        raise EnvironmentFailed(
+        raise EnvironmentSetupError(
             f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
         )
 

@@ -27,7 +27,7 @@ CPU_TRITON_VERSION = "24.10"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
-class InstallFailed(Exception):
+class InstallError(Exception):
     """Helm or kubectl refused; the message is what it said."""
 
 
@@ -75,12 +75,12 @@ def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
 
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
-    """What kubectl prints; raises InstallFailed."""
+    """What kubectl prints; raises InstallError."""
     return _run(tools("kubectl") / "kubectl", f"--kubeconfig={cluster.kubeconfig}", *arguments, stdin=stdin)
 
 
 def _run(program: Path, *arguments: str, stdin: str | None = None) -> str:
     done = subprocess.run([str(program), *arguments], input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InstallFailed(f"{program.name} {arguments[0]} failed: {done.stderr.strip()}")
+        raise InstallError(f"{program.name} {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout

@@ -7,7 +7,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from triton_operator.triton.signature import EXTRA_FILE, Signature, Tensor, encode
+from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, Tensor, encode
 
 SIGNATURE = Signature(
     inputs=(Tensor("INPUT__0", "FP32", (1, 28, 28)),), outputs=(Tensor("OUTPUT__0", "FP32", (10,)),), max_batch_size=64

@@ -8,7 +8,7 @@ from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.spec import ModelDeployment, parse
 from triton_operator.cluster.observed import Condition, Container, Pod, Terminated
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
-from triton_operator.triton.outcome import Prepared, PreparedModel, encode
+from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel, encode
 
 NOW = "2026-01-02T03:04:05Z"
 

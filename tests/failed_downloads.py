@@ -14,12 +14,12 @@ import pytest
 from tests.web_server import Answer, Web, web_server
 from triton_operator.api.repository import HttpSource
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.fetch.origin import Passing
-from triton_operator.prepare.fetch.patience import Patience
+from triton_operator.prepare.fetch.origin import TransientError
+from triton_operator.prepare.fetch.retry_budget import RetryBudget
 from triton_operator.prepare.fetch.run import fetch
 from triton_operator.prepare.fetch.space import out_of_space
 from triton_operator.prepare.fetch.tls import untrusted
-from triton_operator.triton.preparation import Download
+from triton_operator.triton.prepare_contract.request import Download
 
 _SERVER = "https://models.example.com"
 URL = f"{_SERVER}/v7.tar.gz"
@@ -51,7 +51,7 @@ def from_a_server_that_nobody_vouches_for() -> PrepareError:
 
 def from_a_server_that_breaks_off() -> PrepareError:
     with pytest.raises(PrepareError) as raised:
-        Patience(URL).give_up(Passing("the connection broke off"))
+        RetryBudget(URL).give_up(TransientError("the connection broke off"))
     return raised.value
 
 

@@ -16,7 +16,7 @@ import msgspec
 from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import ANNOTATION_FILLED, ANNOTATION_RECIPE, MANAGER, content_hash
 from triton_operator.api.status import Condition, Status
-from triton_operator.cluster.errors import Conflict, Denied
+from triton_operator.cluster.errors import ConflictError, DeniedError
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
@@ -64,7 +64,7 @@ class FakeCluster:
         identity = identify(manifest)
         await self._refuse(f"create {identity[0]}/{identity[2]}", identity[0])
         if identity in self.objects:
-            raise Conflict("already exists", status=409)
+            raise ConflictError("already exists", status=409)
         return self._store(manifest, "create", uid=f"uid-{self._version}")
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
@@ -72,7 +72,7 @@ class FakeCluster:
         await self._refuse(f"apply {identity[0]}/{identity[2]}", identity[0])
         known = self.objects.get(identity)
         if known is None or known.uid != uid:
-            raise Conflict("another uid", status=409)
+            raise ConflictError("another uid", status=409)
         if manager != MANAGER:
             return self._hand_over(identity, manifest["spec"]["replicas"])
         return self._store(manifest, "apply", uid=uid, foreign=known.foreign)
@@ -129,7 +129,7 @@ class FakeCluster:
     def _store(self, manifest: Manifest, verb: str, *, uid: str, foreign: bool = False) -> Child:
         identity = identify(manifest)
         if identity[0] is self.refuse:
-            raise Denied("not allowed", status=403)
+            raise DeniedError("not allowed", status=403)
         self._write(f"{verb} {identity[0]}/{identity[2]}")
         child = Child(
             kind=identity[0],

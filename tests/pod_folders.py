@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from triton_operator.api.conditions import TERMINAL
 from triton_operator.prepare.__main__ import main
-from triton_operator.triton.config_text import Message, parse
-from triton_operator.triton.outcome import LIMIT, MISTAKE, Prepared, PrepareFailed, read_prepare
-from triton_operator.triton.preparation import Preparation, PreparationModel, encode
+from triton_operator.triton.prepare_contract.outcome import LIMIT, MISTAKE, Prepared, PrepareFailed, read_prepare
+from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel, encode
+from triton_operator.triton.text.parser import Message, parse
 
 if TYPE_CHECKING:
     from pathlib import Path

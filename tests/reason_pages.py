@@ -19,8 +19,8 @@ from tests.fakes import World
 from tests.kubectl_table import get_md
 from tests.reason_states import STATES
 from triton_operator.api.conditions import PRIVACY_ENFORCED, RUNTIME_VULNERABLE, Reason
-from triton_operator.cli.report import report
-from triton_operator.cli.status import print_report
+from triton_operator.cli.status.command import print_report
+from triton_operator.cli.status.report import report
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reasons"
 

@@ -19,12 +19,12 @@ from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
-from triton_operator.cluster.errors import Unavailable
+from triton_operator.cluster.errors import UnavailableError
 from triton_operator.cluster.observed import Condition, Container, DeploymentState, JobState, Kind, PodEvent
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.settings import Settings
-from triton_operator.triton.outcome import PrepareFailed, encode
-from triton_operator.triton.preparation import PreparationModel
+from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
+from triton_operator.triton.prepare_contract.request import PreparationModel
 
 State: TypeAlias = Callable[[Path], Awaitable[World]]
 
@@ -180,8 +180,8 @@ async def _waiting_for_deletion(_: Path) -> World:
 async def _unwritten(said: str) -> World:
     """The API server answers this to the Deployment, and the operator will try again."""
     world = World()
-    world.cluster.answers = {Kind.DEPLOYMENT: Unavailable(said, status=500)}
-    with contextlib.suppress(Unavailable):
+    world.cluster.answers = {Kind.DEPLOYMENT: UnavailableError(said, status=500)}
+    with contextlib.suppress(UnavailableError):
         await world.reconcile()
     return world
 

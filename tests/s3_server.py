@@ -21,7 +21,7 @@ from obstore.store import S3Store
 
 from hack.cluster.programs import tools
 from triton_operator.api.repository import S3Source
-from triton_operator.triton.preparation import Download
+from triton_operator.triton.prepare_contract.request import Download
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config

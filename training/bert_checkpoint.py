@@ -33,7 +33,7 @@ def export_checkpoint(folder: Path, repository: Path) -> Path:
     from triton_operator.export import export_torchscript
     from triton_operator.export.config import write_config
     from triton_operator.export.examples import make_examples
-    from triton_operator.triton.signature import Tensor
+    from triton_operator.triton.model_file.signature import Tensor
 
     bert = _load(folder)
     length = min(_LONGEST, bert.config.max_position_embeddings)

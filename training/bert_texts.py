@@ -19,7 +19,7 @@ from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, f1
 from training.text_data import FEELINGS
 from training.text_steps.wordpieces import WordPieces
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification

@@ -11,7 +11,7 @@ from training import breast_cancer_data
 from training.losses import binary_cross_entropy
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, f1
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 _HIDDEN = 8
 

@@ -14,7 +14,7 @@ from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, f1
 from training.text_data import FEELINGS
 from training.text_steps.characters import UNKNOWN, Characters
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 LENGTH = 10
 """Characters that the model takes; of longer texts it takes the last ones."""

@@ -35,7 +35,7 @@ from training.torchscript import load_eager
 from training.workflow import model_file, score
 from triton_operator.export import (
     TOLERANCE,
-    CompressionRefused,
+    CompressionRejectedError,
     ExportError,
     compress,
     export_aotinductor,
@@ -115,7 +115,7 @@ def _measure_way(recipe: Recipe, model: nn.Module, way: Way, max_drop: float, fo
             max_batch_size=recipe.max_batch_size,
             tolerance=_BYTES_DIFFER if way.method.startswith("int8") else TOLERANCE,
         )
-    except CompressionRefused as refusal:
+    except CompressionRejectedError as refusal:
         return Row(way.title, refusal=f"refused: {refusal}")
     except ExportError as error:
         return Row(way.title, refusal=f"not made: {error}")

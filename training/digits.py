@@ -10,7 +10,7 @@ from training.augment import shift
 from training.losses import cross_entropy
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, macro_f1
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 
 class DigitsNetwork(nn.Module):

@@ -13,7 +13,7 @@ from training.dataset import Dataset, Part
 from training.losses import squared_error
 from training.recipe import Plan, Recipe
 from training.scores import Metric, mean_squared_error, r_squared
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 
 class LinearRegression(nn.Module):

@@ -15,7 +15,7 @@ from torch import nn
 
 from training.dataset import Dataset
 from training.scores import Metric
-from triton_operator.triton.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, Tensor
 
 if TYPE_CHECKING:
     from training.fit import History

@@ -27,8 +27,8 @@ from triton_operator.api.model_config import (
     Output,
 )
 from triton_operator.api.tensor import DataType
-from triton_operator.triton.config_writer import write
-from triton_operator.triton.typed_config import to_message
+from triton_operator.triton.config.typed_config import to_message
+from triton_operator.triton.text.writer import write
 
 MAX_BATCH_SIZE = 64
 """Texts in one request, and in what Triton puts together for a model."""

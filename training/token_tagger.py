@@ -19,7 +19,7 @@ from training.scores import Metric
 from training.text_data import TAGS
 from training.text_patterns import Sentence
 from training.text_steps.characters import UNKNOWN, Characters
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 LENGTH = 24
 """Characters that the model takes; of longer texts it takes the first ones."""

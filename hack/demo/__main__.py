@@ -15,9 +15,9 @@ from hack.cluster import ClusterError
 from hack.demo.end import down
 from hack.demo.next_steps import demo_down
 from hack.demo.pack import pack_models
-from hack.demo.run import DemoFailed, up
+from hack.demo.run import DemoError, up
 from hack.images.failures import ImageError
-from hack.install import InstallFailed
+from hack.install import InstallError
 from hack.progress import say
 from triton_operator.sdk import SdkError
 
@@ -36,7 +36,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         options.run(options)
-    except (ClusterError, ImageError, InstallFailed, DemoFailed, SdkError, NotADirectoryError) as error:
+    except (ClusterError, ImageError, InstallError, DemoError, SdkError, NotADirectoryError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

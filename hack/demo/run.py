@@ -27,7 +27,7 @@ from hack.install import install_operator, kubectl, make_namespace
 from hack.preflight import require_machine
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits
-from triton_operator.cli.report import verdict
+from triton_operator.cli.status.report import verdict
 from triton_operator.sdk import Kubectl
 
 NAMESPACE = "triton-demo"
@@ -37,7 +37,7 @@ _READY_SECONDS = 300
 _DIGITS = 5
 
 
-class DemoFailed(Exception):
+class DemoError(Exception):
     """The demo came up and does not do what it should; the message says where to look."""
 
 
@@ -100,7 +100,7 @@ def await_ready(cluster: Cluster) -> None:
         if ready:
             say(f"✓ {NAME} is Ready {seconds:.1f} s")
             return
-    raise DemoFailed(
+    raise DemoError(
         f"{NAME} is not Ready after {_READY_SECONDS} s: {said}. "
         f"`kubectl --kubeconfig {cluster.kubeconfig} -n {NAMESPACE} describe md {NAME}` has more"
     )
@@ -114,10 +114,10 @@ def use_programs_of_the_demo() -> None:
 
 
 def predict(cluster: Cluster) -> None:
-    """Ask for digits that the model has never seen, over both protocols; raises DemoFailed when they disagree."""
+    """Ask for digits that the model has never seen, over both protocols; raises DemoError when they disagree."""
     digits = unseen_digits(_DIGITS)
     with Prober(cluster, NAMESPACE, NAME) as prober:
         answers = [prober.ask(image) for image in digits.inputs]
     print(show_predictions(digits, answers, colour=os.isatty(1) and "NO_COLOR" not in os.environ))
     if any(answer.http.digit != answer.grpc.digit for answer in answers):
-        raise DemoFailed("HTTP and gRPC gave different digits")
+        raise DemoError("HTTP and gRPC gave different digits")

@@ -13,7 +13,7 @@ import yaml
 from hack.cluster.programs import tools
 from tests.apiserver.api_client import Api, Refused
 from tests.apiserver.conftest import Kubectl
-from triton_operator.cluster.observed import LASTING
+from triton_operator.cluster.observed import IMMUTABLE_KINDS
 from triton_operator.cluster.resource_paths import CHILDREN
 
 CHART = Path(__file__).parents[2] / "charts" / "triton-operator"
@@ -81,7 +81,7 @@ def test_rights_are_enough_and_end_where_they_should(
     await_right(api, user, needed[0], namespace)
     for kind, resource in CHILDREN.items():
         group = resource.api_version.rpartition("/")[0]
-        mended = () if kind in LASTING else ("update",)
+        mended = () if kind in IMMUTABLE_KINDS else ("update",)
         verbs = ("list", "watch", "create", "patch", "delete", *mended)
         needed += [(verb, group, resource.plural, "") for verb in verbs]
     assert [right for right in needed if not may(api, user, right, namespace)] == []

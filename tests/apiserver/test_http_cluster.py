@@ -13,7 +13,14 @@ from tests.apiserver.api_client import Api
 from triton_operator.api.names import SCALE_MANAGER
 from triton_operator.api.status import Condition, Failure, ModelState, ModelStatus, Status, Truth
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.errors import Conflict, Denied, Invalid, NotFound, Terminating, Unavailable
+from triton_operator.cluster.errors import (
+    ConflictError,
+    DeniedError,
+    InvalidObjectError,
+    NotFoundError,
+    TerminatingError,
+    UnavailableError,
+)
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.kubeconfig import from_kubeconfig
 from triton_operator.cluster.observed import Child, DeploymentState, Kind, PodEvent
@@ -110,7 +117,7 @@ async def test_creation_makes_an_object_that_belongs_to_our_applies_alone(
 async def test_creation_never_takes_over_what_exists(cluster: HttpCluster, api: Api, namespace: str) -> None:
     """Somebody else's object stays as it is."""
     api.create(f"/api/v1/namespaces/{namespace}/configmaps", a_config_map(namespace, theirs="yes"))
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await cluster.create(a_config_map(namespace, ours="yes"))
     assert api.get(f"/api/v1/namespaces/{namespace}/configmaps/digits")["data"] == {"theirs": "yes"}
 
@@ -119,11 +126,11 @@ async def test_an_apply_hits_only_the_object_it_means(cluster: HttpCluster, name
     """After deletion and creation by somebody else the uid differs; after deletion nothing is made."""
     child = await cluster.create(a_config_map(namespace, a="1"))
     await cluster.delete(Kind.CONFIG_MAP, namespace, "digits", uid=child.uid)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await cluster.apply(a_config_map(namespace, a="2"), uid=child.uid)
     assert await cluster.get(Kind.CONFIG_MAP, namespace, "digits") is None
     namesake = await cluster.create(a_config_map(namespace, a="3"))
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await cluster.apply(a_config_map(namespace, a="4"), uid=child.uid)
     await cluster.delete(Kind.CONFIG_MAP, namespace, "digits", uid=child.uid)
     assert await cluster.get(Kind.CONFIG_MAP, namespace, "digits") == namesake
@@ -217,7 +224,7 @@ async def assert_applies_can_drop(cluster: HttpCluster, api: Api, namespace: str
     assert "nodeSelector" not in api.get(deployments(namespace))["spec"]["template"]["spec"]
     without_env = a_deployment(namespace)
     del without_env["spec"]["template"]["spec"]["containers"][0]["image"]
-    with pytest.raises(Invalid, match="image"):
+    with pytest.raises(InvalidObjectError, match="image"):
         await cluster.apply(without_env, uid=uid)
 
 
@@ -280,7 +287,7 @@ async def test_replacing_a_headless_service_and_a_config_map(cluster: HttpCluste
 async def test_replacing_hits_only_the_object_it_means(cluster: HttpCluster, namespace: str) -> None:
     """As an apply does."""
     await cluster.create(a_config_map(namespace, a="1"))
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await cluster.replace(a_config_map(namespace, a="2"), uid="another")
 
 
@@ -342,9 +349,9 @@ async def test_a_status_is_written_whole(cluster: HttpCluster, api: Api, namespa
 
 async def test_a_status_meets_only_the_object_it_is_about(cluster: HttpCluster, namespace: str, digits: Object) -> None:
     """Not a namesake, and nothing is made."""
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await cluster.write_status(namespace, "digits", "another", a_status())
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         await cluster.write_status(namespace, "nobody", "another", a_status())
 
 
@@ -410,9 +417,9 @@ async def test_what_is_forbidden_and_what_is_invalid_is_told_apart(
     """The reconciler says the one to the user as Forbidden, the other as InvalidSpec."""
     nobody = from_kubeconfig(control_plane.client_kubeconfig("nobody"))
     async with ApiClient(nobody) as client:
-        with pytest.raises(Denied, match="cannot patch resource"):
+        with pytest.raises(DeniedError, match="cannot patch resource"):
             await HttpCluster(client, instance="x").create(a_service(namespace))
-    with pytest.raises(Invalid, match="type"):
+    with pytest.raises(InvalidObjectError, match="type"):
         await cluster.create(a_service(namespace, type="Wrong"))
 
 
@@ -421,7 +428,7 @@ async def test_a_namespace_that_is_being_deleted_is_no_mere_refusal(
 ) -> None:
     """The ModelDeployment in it can still be told so, but nothing new can be made."""
     await client.request("DELETE", f"/api/v1/namespaces/{namespace}", kind="Namespace")
-    with pytest.raises(Terminating, match="being terminated"):
+    with pytest.raises(TerminatingError, match="being terminated"):
         await cluster.create(a_service(namespace))
     await cluster.write_status(namespace, "digits", digits["metadata"]["uid"], a_status())
 
@@ -432,11 +439,11 @@ async def test_nothing_is_written_by_who_does_not_lead(
     """Reading goes on."""
     cluster = HttpCluster(client, instance="x", time_left=lambda: 0.0)
     uid = digits["metadata"]["uid"]
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await cluster.create(a_service(namespace))
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await cluster.write_status(namespace, "digits", uid, a_status())
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await cluster.delete(Kind.SERVICE, namespace, "digits", uid=uid)
     assert await cluster.get(Kind.SERVICE, namespace, "digits") is None
     assert api.get(model_deployments(namespace))["status"] == {"observedGeneration": -1}

@@ -18,7 +18,7 @@ from tests.apiserver.api_client import MOST_ATTEMPTS
 from tests.builders import a_body
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import connect
-from triton_operator.cluster.errors import Unavailable
+from triton_operator.cluster.errors import UnavailableError
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
@@ -35,7 +35,7 @@ class _RetryingClient(ApiClient):
         for attempt in itertools.count(1):
             try:
                 return await super().request(*arguments, **named)
-            except Unavailable as error:
+            except UnavailableError as error:
                 if not error.retry_after or attempt == MOST_ATTEMPTS:
                     raise
                 await asyncio.sleep(error.retry_after)

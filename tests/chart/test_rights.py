@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chart.conftest import NAMESPACE, SCENARIOS, Manifest, Render, one
-from triton_operator.cluster.observed import LASTING
+from triton_operator.cluster.observed import IMMUTABLE_KINDS
 from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS
 
 ROLES = {"Role", "ClusterRole"}
@@ -42,7 +42,9 @@ def test_every_child_can_be_made_mended_and_removed(render: Render, scenario: st
     objects = render(scenario)
     for kind, resource in CHILDREN.items():
         group = resource.api_version.rpartition("/")[0]
-        assert verbs(objects, group, resource.plural) == CHILD_VERBS - ({"update"} if kind in LASTING else set())
+        assert verbs(objects, group, resource.plural) == CHILD_VERBS - (
+            {"update"} if kind in IMMUTABLE_KINDS else set()
+        )
 
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])

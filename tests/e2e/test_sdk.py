@@ -27,7 +27,14 @@ from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
 from tests.volumes import claim_manifest, volume_manifest
 from triton_operator import AsyncClient, Client
-from triton_operator.sdk import Kubectl, NotFound, NotReady, Protocol, RequestInvalid, Unreachable
+from triton_operator.sdk import (
+    DeploymentNotFoundError,
+    InvalidRequestError,
+    Kubectl,
+    NotReadyError,
+    Protocol,
+    UnreachableError,
+)
 from triton_operator.sdk.port_forward import port_forward
 from triton_operator.sdk.tensors import DATA_TYPES, Array
 
@@ -83,7 +90,7 @@ def deployed(
     assert client.wait_ready(240, lambda found: reasons.append(found.reason)).ready
     yield reasons
     client.delete()
-    with pytest.raises(NotFound):
+    with pytest.raises(DeploymentNotFoundError):
         client.status()
     kube.delete("persistentvolume", volume["metadata"]["name"], wait=False)
     shutil.rmtree(folder)
@@ -143,13 +150,13 @@ def test_a_deployment_that_cannot_serve_ends_the_wait_with_its_reason(
     body = model_deployment("digits", models=[{"name": "digits", "path": "digitz"}])
     body["metadata"]["name"] = "typo"
     client.deploy(body)
-    with pytest.raises(NotReady, match="digitz") as failure:
+    with pytest.raises(NotReadyError, match="digitz") as failure:
         client.wait_ready(120)
     assert (failure.value.reason, failure.value.stalled) == ("ModelNotFound", True)
     client.delete()
-    with pytest.raises(RequestInvalid, match=r"spec\.replicas"):
+    with pytest.raises(InvalidRequestError, match=r"spec\.replicas"):
         client.deploy(models=["digits"], replicas=-1)
-    with pytest.raises(RequestInvalid, match="modelz"):
+    with pytest.raises(InvalidRequestError, match="modelz"):
         client.deploy(body | {"spec": body["spec"] | {"modelz": []}})
 
 
@@ -192,7 +199,7 @@ def test_any_other_array_is_refused_before_it_is_sent(
     else:
         array = data.draw(hnp.arrays(DATA_TYPES[other], SHAPES))
     before = count_inferences()
-    with pytest.raises(RequestInvalid) as refusal:
+    with pytest.raises(InvalidRequestError) as refusal:
         client.infer("identity", {wanted: array})
     assert refusal.value.field == f"inputs['{wanted}']"
     assert count_inferences() == before
@@ -226,7 +233,7 @@ def test_torch_and_plain_values_survive(client: Client) -> None:
 
 def test_an_unknown_model_is_not_found(client: Client) -> None:
     """In Triton's words."""
-    with pytest.raises(NotFound, match="unknown model: 'nobody'"):
+    with pytest.raises(DeploymentNotFoundError, match="unknown model: 'nobody'"):
         client.infer("nobody", {"x": np.zeros(1)})
 
 
@@ -260,7 +267,7 @@ def test_a_decoupled_model_streams_its_answers(deployed: list[str], kube: Kube, 
 
 def test_nobody_listening_is_unreachable() -> None:
     """After a few attempts."""
-    with Client("x", url="127.0.0.1:1", timeout=5) as client, pytest.raises(Unreachable):
+    with Client("x", url="127.0.0.1:1", timeout=5) as client, pytest.raises(UnreachableError):
         client.infer("identity", {"FP32": np.zeros((1, 1), np.float32)})
 
 

@@ -16,14 +16,14 @@ import pytest
 
 from hack.cache import cache_dir
 from tests.builders import a_deployment
-from triton_operator.cli.steps import step
+from triton_operator.cli.terminal.progress import step
 from triton_operator.local.command import Place, command, variables
 from triton_operator.local.environment import ensure, link_backends, plan_environment
 from triton_operator.local.folders import run_folder
 from triton_operator.local.models import adapt, lay_out_models
 from triton_operator.local.ports import ADDRESS, Ports, choose_ports
 from triton_operator.local.server import started
-from triton_operator.triton.flags import ADMIN_APIS, CLOSED
+from triton_operator.triton.server.flags import ADMIN_APIS, CLOSED
 
 MODELS = Path(__file__).parents[2] / "model_repository"
 NAME, VALUE = CLOSED.encode().split(b"=")

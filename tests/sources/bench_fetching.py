@@ -20,7 +20,7 @@ import pytest
 
 from tests.benchmarks.costs import Costs
 from tests.s3_server import s3_server
-from triton_operator.triton.preparation import Preparation, encode
+from triton_operator.triton.prepare_contract.request import Preparation, encode
 
 SIZE = 2 << 30
 ROUNDS = 3
@@ -28,7 +28,7 @@ ROUNDS = 3
 FETCH = """
 import pathlib, sys
 from triton_operator.prepare.sources import fetch_all
-from triton_operator.triton.preparation import decode
+from triton_operator.triton.prepare_contract.request import decode
 fetch_all(decode(pathlib.Path(sys.argv[1]).read_bytes()).downloads)
 print(pathlib.Path("/proc/self/status").read_text())
 """

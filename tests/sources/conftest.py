@@ -14,7 +14,7 @@ import pytest
 from hack.cluster.pki import Authority, Subject
 from tests.programs import build_before_tests
 from tests.s3_server import S3, s3_server
-from triton_operator.prepare.fetch import patience
+from triton_operator.prepare.fetch import retry_budget as patience
 
 MODELS = Path(__file__).parents[2] / "model_repository"
 

@@ -20,12 +20,13 @@ from tests.web_server import Answer, web_server
 from triton_operator.api.conditions import Reason
 from triton_operator.api.repository import S3Source
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.fetch import parts, patience
+from triton_operator.prepare.fetch import parts
+from triton_operator.prepare.fetch import retry_budget as patience
 from triton_operator.prepare.fetch.journal import Journal
 from triton_operator.prepare.fetch.origin import RemoteFile
 from triton_operator.prepare.fetch.run import fetch
-from triton_operator.triton.outcome import Prepared, read_prepare
-from triton_operator.triton.preparation import Download, Preparation, encode
+from triton_operator.triton.prepare_contract.outcome import Prepared, read_prepare
+from triton_operator.triton.prepare_contract.request import Download, Preparation, encode
 
 MODELS = Path(__file__).parents[2] / "model_repository"
 DIGITS = {f"digits/{name}": (MODELS / "digits" / name).read_bytes() for name in ("config.pbtxt", "1/model.pt")}

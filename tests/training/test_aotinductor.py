@@ -19,12 +19,12 @@ from tests.tritonctl import tritonctl
 from triton_operator.export import ExportError, aotinductor, export_aotinductor
 from triton_operator.export.aotinductor import Package, row_major
 from triton_operator.export.archive import write_archive
+from triton_operator.export.equivalence_check import Contract, ask_module
 from triton_operator.export.exporter import argument_names
 from triton_operator.export.folder import Exported
-from triton_operator.export.questions import Contract, ask_module
-from triton_operator.triton.config_text import parse
-from triton_operator.triton.signature import Signature, Tensor
-from triton_operator.triton.torchscript import Content, read_content, read_signature
+from triton_operator.triton.model_file.archive import Content, read_content, read_signature
+from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.text.parser import parse
 
 pytestmark = pytest.mark.training
 

@@ -18,10 +18,10 @@ from training.digits_data import resize
 from training.fit import predict
 from training.recipes import find
 from training.workflow import config_text, model_file
+from triton_operator.export.equivalence_check import Contract
 from triton_operator.export.examples import make_examples
 from triton_operator.export.exporter import export_file
 from triton_operator.export.folder import Place
-from triton_operator.export.questions import Contract
 
 pytestmark = pytest.mark.training
 

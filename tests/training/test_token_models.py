@@ -21,8 +21,8 @@ from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, macro_f1
 from training.verify import compare
 from training.workflow import run
-from triton_operator.triton.signature import Tensor
-from triton_operator.triton.torchscript import read_signature
+from triton_operator.triton.model_file.archive import read_signature
+from triton_operator.triton.model_file.signature import Tensor
 
 pytestmark = pytest.mark.training
 

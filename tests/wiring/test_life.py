@@ -17,7 +17,7 @@ from tests.builders import SETTINGS, a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Key, Running
 from triton_operator.cluster.connection import TokenFile
-from triton_operator.cluster.errors import Unavailable
+from triton_operator.cluster.errors import UnavailableError
 from triton_operator.runtime import framework
 
 DIGITS = ("shop", "digits")
@@ -98,7 +98,7 @@ async def test_the_second_operator_waits_and_takes_over_when_the_first_ends(
 
 async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(server: FakeApiServer, operator: Running) -> None:
     """Errors of the cluster and of our own are survived."""
-    failures: list[Exception] = [Unavailable("etcd is away"), ZeroDivisionError()]
+    failures: list[Exception] = [UnavailableError("etcd is away"), ZeroDivisionError()]
 
     async def fail_twice(key: Key) -> None:
         if key == DIGITS and failures:

@@ -11,7 +11,7 @@ import pytest
 from tests.builders import a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Running
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.runtime import intake, kopf_session
 
@@ -62,7 +62,7 @@ async def test_what_comes_after_an_object_that_is_too_deep_is_seen(
     await operator.passed(POISON)
     known = operator.store.view(POISON).known
     assert known
-    assert isinstance(known.deployment, InvalidSpec)
+    assert isinstance(known.deployment, InvalidSpecError)
     assert server.requests["GET", "/apis/triton-operator.io/v1alpha1/modeldeployments"] == lists
     assert operator.process.progress.stuck_seconds() == 0
 

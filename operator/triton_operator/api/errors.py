@@ -3,7 +3,7 @@
 ::
 
     ApiError
-     └─ InvalidSpec      a user must change the object; never retried
+     └─ InvalidSpecError      a user must change the object; never retried
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class ApiError(Exception):
     """Any error in reading a ModelDeployment."""
 
 
-class InvalidSpec(ApiError):
+class InvalidSpecError(ApiError):
     """The object says something that the API server's schema could not refuse.
 
     `reason` is a CamelCase condition reason, `path` the field as a user would write it (`spec.models[0].name`).

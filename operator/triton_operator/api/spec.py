@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.cache import Cache
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
 from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository
@@ -195,9 +195,9 @@ class ModelDeployment(Struct, frozen=True):
 
 
 def parse(body: dict[str, Any]) -> ModelDeployment:
-    """Read a ModelDeployment from its JSON form; raises InvalidSpec with the field's path."""
+    """Read a ModelDeployment from its JSON form; raises InvalidSpecError with the field's path."""
     try:
         return msgspec.convert(body, ModelDeployment)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
-        raise InvalidSpec("InvalidSpec", path.rstrip("`") or "spec", message) from error
+        raise InvalidSpecError("InvalidSpec", path.rstrip("`") or "spec", message) from error

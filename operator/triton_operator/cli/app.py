@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from triton_operator import __version__
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.text import escape_lines
 from triton_operator.cli.commands import PROGRAM, Commands
 from triton_operator.cli.completion import COMPLETE, prepare_shells
-from triton_operator.cli.failures import Failed, Misused
-from triton_operator.sdk.errors import RequestInvalid, SdkError, Timeout, Unreachable
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.sdk.errors import DeadlineExceededError, InvalidRequestError, SdkError, UnreachableError
 
 OK, NOT_SO, USAGE, UNREACHABLE = range(4)
 
@@ -53,11 +53,11 @@ def run(program: str = PROGRAM) -> int:
 def exit_status(error: Exception) -> int | None:
     """The exit status that an error stands for; None for what is a mistake of ours and deserves its traceback."""
     match error:
-        case Misused() | InvalidSpec() | RequestInvalid():
+        case UsageError() | InvalidSpecError() | InvalidRequestError():
             return USAGE
-        case Unreachable() | Timeout():
+        case UnreachableError() | DeadlineExceededError():
             return UNREACHABLE
-        case SdkError() | Failed():
+        case SdkError() | CommandFailedError():
             return NOT_SO
     return None
 

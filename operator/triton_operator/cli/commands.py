@@ -1,12 +1,14 @@
 """The commands by name and summary, each loaded when it is run: `--help` stays quick however many there are.
 
-Enters: a command's name. Leaves: the command, out of the module of the same name, which has a function of that name
-and the constant EPILOG. `app` makes the command tree of them. A new command is one line here and its own file.
+Input: a command's name. Output: the command, from the module `NAME` or, for a family of files, `NAME.command`. The
+module has a function of that name and the constant EPILOG. `app` builds the command tree from them. A new command is
+one line here and its own file.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -33,6 +35,9 @@ COMMANDS = {
 }
 """In the order of the help."""
 
+FAMILIES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "top"})
+"""Commands that have a folder of their own."""
+
 
 class Commands(TyperGroup):
     """The command tree: the names are known, the rest of a command is imported when it is chosen."""
@@ -48,9 +53,14 @@ class Commands(TyperGroup):
         return name, command and load(str(name), str(ctx.find_root().info_name)), rest
 
 
+def command_module(name: str) -> ModuleType:
+    """Import the module of a command."""
+    return import_module(f"triton_operator.cli.{name}.command" if name in FAMILIES else f"triton_operator.cli.{name}")
+
+
 def load(name: str, program: str = PROGRAM) -> Any:
     """Import a command; its examples call the program by the name under which it runs."""
-    module = import_module(f"triton_operator.cli.{name}")
+    module = command_module(name)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     single.command(name, epilog=module.EPILOG.replace(f"  {PROGRAM} ", f"  {program} "))(getattr(module, name))
     return get_command(single)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from triton_operator.cli.export import FORMATS, Kind, print_exported, refusals
-from triton_operator.cli.waiting import waiting
+from triton_operator.cli.terminal.spinner import spinner
 
 EPILOG = """\b
 Examples:
@@ -93,7 +93,7 @@ def compress(
         from triton_operator.export import compressed_source
         from triton_operator.export.folder import Place
 
-        with waiting("compressing"):
+        with spinner("compressing"):
             compressed, exported = compressed_source.run(request, wish, Place(folder, version, with_config))
     print_exported(exported)
     typer.echo(f"  score {compressed.after:.6g}, {compressed.before:.6g} before")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triton_operator.cli.failures import Failed, Misused
+from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.options import Context, Kubeconfig, Namespace, kubectl
-from triton_operator.cli.output import say
-from triton_operator.cli.waiting import waiting
-from triton_operator.sdk.errors import NotReady
+from triton_operator.cli.terminal.output import say
+from triton_operator.cli.terminal.spinner import spinner
+from triton_operator.sdk.errors import NotReadyError
 
 if TYPE_CHECKING:
     from triton_operator.sdk.deployments import Deployments, Stop
@@ -69,11 +69,11 @@ def _check_namespaces(wanted: Sequence[Manifest], namespace: str) -> None:
         written = manifest["metadata"].get("namespace", "")
         if namespace and written not in {"", namespace}:
             name = manifest["metadata"]["name"]
-            raise Misused(f"{name}: metadata.namespace: is {written}, and --namespace says {namespace}")
+            raise UsageError(f"{name}: metadata.namespace: is {written}, and --namespace says {namespace}")
 
 
 def _apply(deployments: Deployments, manifest: Manifest, namespace: str, *, force: bool) -> Manifest:
-    with waiting(f"applying {manifest['metadata']['name']}"):
+    with spinner(f"applying {manifest['metadata']['name']}"):
         applied = deployments.apply(manifest, namespace, force=force)
     typer.echo(f"{_name(applied)} applied")
     return applied
@@ -95,7 +95,7 @@ def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds
             for stop in stops:  # After Ctrl-C, or when the cluster has gone.
                 stop.now()
     if failures:
-        raise Failed("; ".join(failures))
+        raise CommandFailedError("; ".join(failures))
 
 
 def _wait_for(deployments: Deployments, manifest: Manifest, seconds: float, stop: Stop, *, many: bool) -> str:
@@ -111,7 +111,7 @@ def _wait_for(deployments: Deployments, manifest: Manifest, seconds: float, stop
     changes = deployments.follow(metadata["name"], metadata["namespace"], seconds=seconds, stop=stop)
     try:
         wait_until_ready(changes, seconds, tell)
-    except NotReady as failure:
+    except NotReadyError as failure:
         return str(failure)
     typer.echo(f"{_name(manifest)} Ready")
     return ""

@@ -15,11 +15,11 @@ from typing import Any, get_args
 
 import msgspec
 
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.handed_through import HANDED_THROUGH
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import ModelDeployment, Spec, parse
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.reconcile.validate import validate
 from triton_operator.sdk.yaml_documents import YamlError, read_documents
 
@@ -30,14 +30,14 @@ CHILD_SUFFIX = r"-(headless|canary|proxy|(config|cache)-[0-9a-f]{8}|[0-9a-f]{10}
 
 
 def read_deployments(path: Path, namespace: str) -> list[ModelDeployment]:
-    """Return the ModelDeployments of a file; other objects in it are passed over. Raises Misused, naming the field.
+    """Return the ModelDeployments of a file; other objects in it are passed over. Raises UsageError, naming the field.
 
     `namespace` is for objects that name none.
     """
     source = source_name(path)
     bodies = [body for body in _documents(path, source) if body.get("kind") == KIND]
     if not bodies:
-        raise Misused(f"{source}: has no {KIND}")
+        raise UsageError(f"{source}: has no {KIND}")
     return [_deployment(body, namespace, source) for body in bodies]
 
 
@@ -52,28 +52,28 @@ def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
             if isinstance(document, dict):
                 yield document
             elif document is not None:
-                raise Misused(f"{source}: is not a Kubernetes object but {type(document).__name__}")
+                raise UsageError(f"{source}: is not a Kubernetes object but {type(document).__name__}")
     except YamlError as error:
-        raise Misused(f"{source}: {error}") from error
+        raise UsageError(f"{source}: {error}") from error
 
 
 def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeployment:
     metadata = body.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        raise Misused(f"{source}: metadata.name: is missing")
+        raise UsageError(f"{source}: metadata.name: is missing")
     place = f"{source}: {metadata['name']}"
     if body.get("apiVersion") != API_VERSION:
-        raise Misused(f"{place}: apiVersion: is {body.get('apiVersion')!r}, expected {API_VERSION}")
+        raise UsageError(f"{place}: apiVersion: is {body.get('apiVersion')!r}, expected {API_VERSION}")
     if problem := wrong_name(metadata["name"]):
-        raise Misused(f"{place}: metadata.name: {problem}")
+        raise UsageError(f"{place}: metadata.name: {problem}")
     spec = body.get("spec")
     if complaints := [*unknown_fields(spec, Spec, "spec"), *wrong_parts(spec)]:
-        raise Misused(f"{place}: " + "; ".join(complaints))
+        raise UsageError(f"{place}: " + "; ".join(complaints))
     try:
         deployment = parse({**body, "metadata": {"namespace": namespace, **metadata}})
         validate(deployment.spec)
-    except InvalidSpec as error:
-        raise Misused(f"{place}: {error}") from error
+    except InvalidSpecError as error:
+        raise UsageError(f"{place}: {error}") from error
     return deployment
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triton_operator.api.model import Format
-from triton_operator.cli.failures import Failed, Misused
-from triton_operator.cli.waiting import waiting
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.terminal.spinner import spinner
 
 if TYPE_CHECKING:
     from triton_operator.export.folder import Exported
@@ -116,7 +116,7 @@ def export(
         from triton_operator.export.folder import Place
         from triton_operator.export.source import run
 
-        with waiting("compiling" if kind is Kind.AOTINDUCTOR else "exporting"):
+        with spinner("compiling" if kind is Kind.AOTINDUCTOR else "exporting"):
             exported = run(request, Place(folder, version, with_config, url))
     print_exported(exported)
 
@@ -129,11 +129,11 @@ def refusals(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise Misused(f"{doing} needs {error.name}: pip install '.[cli,{extra}]'") from error
+        raise UsageError(f"{doing} needs {error.name}: pip install '.[cli,{extra}]'") from error
     except ExportError as error:
-        raise Failed(in_options(str(error))) from error
+        raise CommandFailedError(in_options(str(error))) from error
     except OSError as error:
-        raise Failed(f"{error.filename or folder}: {error.strerror or error}") from error
+        raise CommandFailedError(f"{error.filename or folder}: {error.strerror or error}") from error
 
 
 def in_options(text: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-class Failed(Exception):
+class CommandFailedError(Exception):
     """The command did its work, and the answer is no; the message says what is not so."""
 
 
-class Misused(Exception):
+class UsageError(Exception):
     """A file or an option cannot be used; the message names it and says what to do."""

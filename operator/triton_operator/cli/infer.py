@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from triton_operator.cli.kubectl.server import Server
 from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
-from triton_operator.cli.output import console, plain_text, print_data, table
-from triton_operator.cli.server import Server
-from triton_operator.cli.waiting import waiting
+from triton_operator.cli.terminal.output import console, plain_text, print_data, table
+from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def infer(
         request = read_given(input_files or [], texts or [], lambda: server.model(chosen()), invert=invert)
         asked = model or request.model or chosen()
         client = server.client
-        with waiting(f"{asked} works"):
+        with spinner(f"{asked} works"):
             prediction = client.infer(asked, request.inputs, request.outputs)
     if output is Format.TABLE:
         _print(prediction, protocol)

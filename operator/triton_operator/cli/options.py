@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from triton_operator.cli.names import complete_contexts, complete_deployments, complete_namespaces
+from triton_operator.cli.kubectl.names import complete_contexts, complete_deployments, complete_namespaces
 from triton_operator.sdk.kubectl import Kubectl
 
 

@@ -12,15 +12,15 @@ from typing import Annotated
 import typer
 
 from triton_operator import __version__
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.struct import Struct
 from triton_operator.cli.documents import read_deployments, source_name
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.options import ManifestFormat
-from triton_operator.cli.output import console, print_data, print_objects, table
+from triton_operator.cli.terminal.output import console, print_data, print_objects, table
 from triton_operator.resources.metadata import Manifest
-from triton_operator.resources.settings import CatalogueImage, Settings, SettingsInvalid, load
-from triton_operator.triton.defaults import Choice
+from triton_operator.resources.settings import CatalogueImage, InvalidSettingsError, Settings, load
+from triton_operator.triton.config.defaults import Choice
 
 CHART_DEFAULTS = Settings(
     operator_image=f"triton-operator.local/operator:{__version__}",
@@ -90,8 +90,8 @@ def render(
         try:
             manifests += render_children(deployment, known)
             explained.append(Explained(deployment.metadata.name, tuple(explain_choices(deployment, known))))
-        except InvalidSpec as error:
-            raise Misused(f"{source_name(file)}: {deployment.metadata.name}: {error}") from error
+        except InvalidSpecError as error:
+            raise UsageError(f"{source_name(file)}: {deployment.metadata.name}: {error}") from error
     if explain:
         print_explained(explained, output)
     else:
@@ -118,5 +118,5 @@ def load_settings(path: Path | None) -> Settings:
         return CHART_DEFAULTS
     try:
         return load(path)
-    except SettingsInvalid as error:
-        raise Misused(f"--settings {error}") from error
+    except InvalidSettingsError as error:
+        raise UsageError(f"--settings {error}") from error

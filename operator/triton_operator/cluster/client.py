@@ -20,16 +20,16 @@ from yarl import URL
 
 from triton_operator.cluster.errors import (
     ClusterError,
-    Conflict,
-    Denied,
-    Invalid,
-    NotFound,
-    Silent,
-    Terminating,
-    TooLarge,
-    Unavailable,
+    ConflictError,
+    DeniedError,
+    InvalidObjectError,
+    NotFoundError,
+    SilentWatchError,
+    TerminatingError,
+    TooLargeError,
+    UnavailableError,
 )
-from triton_operator.cluster.exchange import WITHIN, AnswerTooLarge, Content, Exchange
+from triton_operator.cluster.exchange import WITHIN, AnswerTooLargeError, Content, Exchange
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from triton_operator.cluster.connection import Connection
 
-_ERRORS: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Denied}
+_ERRORS: dict[int, type[ClusterError]] = {404: NotFoundError, 409: ConflictError, 403: DeniedError}
 _OUTAGES = (aiohttp.ClientError, TimeoutError, OSError)
 _RETRYABLE = frozenset({401, 408, 410, 429})
 
@@ -122,8 +122,8 @@ class ApiClient:
                 left = max(end - time.monotonic(), 0)
                 answer = await self._exchange.ask(verb, target, content, renewed, within=left, most=most)
             status = answer.status
-        except AnswerTooLarge as error:
-            raise TooLarge(f"{verb} {kind}: {error}") from error
+        except AnswerTooLargeError as error:
+            raise TooLargeError(f"{verb} {kind}: {error}") from error
         except OSError as error:  # a TimeoutError is one too
             raise _outage(verb, kind, error) from error
         finally:
@@ -136,7 +136,7 @@ class ApiClient:
     async def stream(
         self, path: str, *, kind: str, query: Mapping[str, str], silence: float
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of a watch as they come; Unavailable after `silence` seconds without one."""
+        """Chunks of a watch as they come; UnavailableError after `silence` seconds without one."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
         code = 0
         try:
@@ -151,7 +151,7 @@ class ApiClient:
             if not code:
                 self._observe("WATCH", kind, code)
                 raise _outage("WATCH", kind, error) from error
-            raise Silent(f"WATCH {kind}: nothing came for {silence:g} s") from error
+            raise SilentWatchError(f"WATCH {kind}: nothing came for {silence:g} s") from error
         except _OUTAGES as error:
             if not code:
                 self._observe("WATCH", kind, code)
@@ -168,11 +168,11 @@ def understood(decode: Callable[[bytes], T], answer: bytes) -> T:
         return decode(answer)
     except (ValueError, RecursionError) as error:  # msgspec's and orjson's errors are ValueErrors
         begin = answer[:80].decode(errors="replace")
-        raise Unavailable(f"the answer is not that of an API server ({error}): {begin!r}") from error
+        raise UnavailableError(f"the answer is not that of an API server ({error}): {begin!r}") from error
 
 
-def _outage(verb: str, kind: str, error: Exception) -> Unavailable:
-    return Unavailable(f"{verb} {kind}: {str(error) or type(error).__name__}")
+def _outage(verb: str, kind: str, error: Exception) -> UnavailableError:
+    return UnavailableError(f"{verb} {kind}: {str(error) or type(error).__name__}")
 
 
 def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
@@ -186,9 +186,9 @@ def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRYABLE:
         asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
         wait = min(max(asked or details.retry_after, 0.0), LONGEST_WAIT)
-        return Unavailable(message, status=status, retry_after=wait)
+        return UnavailableError(message, status=status, retry_after=wait)
     if any(cause.field == "metadata.uid" for cause in details.causes):
-        return Conflict(message, status=status)  # an apply with a uid met a namesake
+        return ConflictError(message, status=status)  # an apply with a uid met a namesake
     if any(cause.reason == "NamespaceTerminating" for cause in details.causes):
-        return Terminating(message, status=status)
-    return _ERRORS.get(status, Invalid)(message, status=status)
+        return TerminatingError(message, status=status)
+    return _ERRORS.get(status, InvalidObjectError)(message, status=status)

@@ -29,7 +29,7 @@ TOKEN_TTL = 60.0
 """Seconds a token file is trusted before it is read again; the kubelet rotates it at 80 % of its life."""
 
 
-class NoConnection(Exception):
+class NoConnectionError(Exception):
     """The configuration for reaching a cluster is missing or of a sort that is not understood."""
 
 

@@ -3,14 +3,14 @@
 ::
 
     ClusterError
-     ├─ NotFound        404
-     ├─ Conflict        409: exists already, wrong uid, or a stale resourceVersion
-     ├─ Invalid         422 or 400: the object is refused, trying again is useless
-     ├─ Denied          403: RBAC, admission or a quota
-     │   └─ Terminating    because the namespace is being deleted
-     └─ Unavailable     anything that may pass: 5xx, 401, 429, broken connections, time-outs, answers that are no JSON
-         ├─ Silent          a watch that said nothing for too long
-         └─ TooLarge       the answer has more bytes than are read; a smaller page may not
+     ├─ NotFoundError          404
+     ├─ ConflictError          409: exists already, wrong uid, or a stale resourceVersion
+     ├─ InvalidObjectError     422 or 400: the API server rejects the object; a retry is useless
+     ├─ DeniedError            403: RBAC, admission or a quota
+     │   └─ TerminatingError   because the namespace is being deleted
+     └─ UnavailableError       transient: 5xx, 401, 429, broken connections, timeouts, responses that are not JSON
+         ├─ SilentWatchError   a watch without an event for too long
+         └─ TooLargeError      the answer has more bytes than are read; a smaller page may not
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ class ClusterError(Exception):
         self.status = status
 
 
-class NotFound(ClusterError):
+class NotFoundError(ClusterError):
     """The object, or its kind, is not there."""
 
 
-class Conflict(ClusterError):
+class ConflictError(ClusterError):
     """The object exists already, has another uid, or was changed meanwhile."""
 
 
-class Invalid(ClusterError):
+class InvalidObjectError(ClusterError):
     """The API server refuses the object's content."""
 
 
-class Denied(ClusterError):
+class DeniedError(ClusterError):
     """We, or the object, are not allowed."""
 
 
-class Terminating(Denied):
+class TerminatingError(DeniedError):
     """The namespace is being deleted, so nothing can be made in it; the ModelDeployment goes too."""
 
 
-class Unavailable(ClusterError):
+class UnavailableError(ClusterError):
     """The API server cannot answer now; `retry_after` seconds is what it asked for, if it did."""
 
     def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
@@ -53,9 +53,9 @@ class Unavailable(ClusterError):
         self.retry_after = retry_after
 
 
-class Silent(Unavailable):
+class SilentWatchError(UnavailableError):
     """A stream on which nothing came for longer than the API server should be silent."""
 
 
-class TooLarge(Unavailable):
+class TooLargeError(UnavailableError):
     """The answer has more bytes than are taken in at once."""

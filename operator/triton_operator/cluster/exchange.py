@@ -38,7 +38,7 @@ MOST_BYTES_OF_ONE = 24 * 1024 * 1024
 JSON writes each `<`, `>`, `&` and control character as six bytes (measured: 9 MB of a ConfigMap)."""
 
 
-class AnswerTooLarge(OSError):
+class AnswerTooLargeError(OSError):
     """The answer's body has more bytes than the request accepts."""
 
 
@@ -190,7 +190,7 @@ class _Connection(asyncio.Protocol):
         self._size += len(body)
         if self._size > self._most:
             self._body.clear()
-            self._fail(AnswerTooLarge(f"the answer has more than {self._most} bytes"))
+            self._fail(AnswerTooLargeError(f"the answer has more than {self._most} bytes"))
             self.close()
             return
         self._body.append(body)

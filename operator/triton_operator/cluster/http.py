@@ -18,7 +18,7 @@ import orjson
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
 from triton_operator.cluster.client import understood
 from triton_operator.cluster.deployment_projection import project_deployment
-from triton_operator.cluster.errors import Conflict, Invalid, NotFound, Unavailable
+from triton_operator.cluster.errors import ConflictError, InvalidObjectError, NotFoundError, UnavailableError
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.exchange import WITHIN
 from triton_operator.cluster.listing import list_all
@@ -89,7 +89,9 @@ class HttpCluster:
         kind, path = _address(manifest)
         live = _loads(await self._client.request("GET", path, kind=kind))
         if live["metadata"]["uid"] != uid:
-            raise Conflict(f"{kind} {live['metadata']['name']} is another object by now", status=HTTPStatus.CONFLICT)
+            raise ConflictError(
+                f"{kind} {live['metadata']['name']} is another object by now", status=HTTPStatus.CONFLICT
+            )
         answer = await self._put(manifest, replacement(live, manifest))
         if has_update_entries(_loads(answer)):
             _, answer = await self._apply(manifest, {"uid": uid}, MANAGER)
@@ -103,14 +105,14 @@ class HttpCluster:
         options = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
         try:
             await self._write("DELETE", CHILDREN[kind].path(namespace, name), kind=kind, body=orjson.dumps(options))
-        except (NotFound, Conflict):  # Conflict: a namesake has that name by now
+        except (NotFoundError, ConflictError):  # Conflict: a namesake has that name by now
             return
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, past all caches."""
         try:
             answer = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
-        except NotFound:
+        except NotFoundError:
             return None
         # Not by the projector: an object that lost our label is told of as it was before, under its new version.
         return understood(partial(project_child, kind), answer)
@@ -129,7 +131,7 @@ class HttpCluster:
             answer = await self._write(
                 "PATCH", path, kind=f"{KIND}/status", body=orjson.dumps(patch), content_type=JSON_PATCH
             )
-        except Invalid:
+        except InvalidObjectError:
             await self._check_uid(namespace, name, uid)
             raise
         return understood(_decode_deployment, answer)
@@ -165,7 +167,7 @@ class HttpCluster:
         """Raise Conflict when the ModelDeployment is another one: a failed test of a patch looks like bad content."""
         live = await self._client.request("GET", MODEL_DEPLOYMENTS.path(namespace, name), kind=KIND)
         if understood(identify, live).uid != uid:
-            raise Conflict("the ModelDeployment is another object by now", status=HTTPStatus.CONFLICT)
+            raise ConflictError("the ModelDeployment is another object by now", status=HTTPStatus.CONFLICT)
 
     def _project(self, kind: Kind, answer: bytes) -> Child:
         return understood(partial(self._projector.project, kind), answer)
@@ -189,7 +191,7 @@ class HttpCluster:
     async def _write(self, method: str, path: str, *, kind: str, body: bytes, **options: Any) -> bytes:
         left = self._time_left()
         if left <= 0:
-            raise Unavailable("the Lease is not surely ours any more")
+            raise UnavailableError("the Lease is not surely ours any more")
         return await self._client.request(method, path, kind=kind, body=body, within=min(left, WITHIN), **options)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from triton_operator.cluster.connection import Connection, FixedToken, NoConnection, TokenFile
+from triton_operator.cluster.connection import Connection, FixedToken, NoConnectionError, TokenFile
 from triton_operator.cluster.renewed_tls import RenewedContext
 
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ def from_user() -> Connection:
 
 
 def from_kubeconfig(*paths: Path) -> Connection:
-    """The connection of the current context; raises NoConnection with the file and the field at fault."""
+    """The connection of the current context; raises NoConnectionError with the file and the field at fault."""
     files = [_read(path) for path in paths if path.exists()]
     if not files:
         names = ", ".join(map(str, paths))
-        raise NoConnection(f"{names} does not exist; name a kubeconfig with --kubeconfig or KUBECONFIG")
+        raise NoConnectionError(f"{names} does not exist; name a kubeconfig with --kubeconfig or KUBECONFIG")
     current = next((name for file in files if (name := file.content.get("current-context"))), None)
     context = _entry(files, "contexts", "context", current)
     cluster = _entry(files, "clusters", "cluster", context.content.get("cluster"))
     user = _entry(files, "users", "user", context.content.get("user"))
     server = cluster.content.get("server")
     if not isinstance(server, str) or not server.startswith(("https://", "http://")):
-        raise NoConnection(f"{cluster.path}: the cluster's server must be an http(s) address, not {server!r}")
+        raise NoConnectionError(f"{cluster.path}: the cluster's server must be an http(s) address, not {server!r}")
     return Connection(
         server,
         tls=_tls(cluster, user) if server.startswith("https:") else None,
@@ -62,9 +62,9 @@ def _read(path: Path) -> _Section:
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise NoConnection(f"{path} cannot be read as a kubeconfig: {' '.join(str(error).split())}") from None
+        raise NoConnectionError(f"{path} cannot be read as a kubeconfig: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise NoConnection(f"{path} is no kubeconfig: it has no fields")
+        raise NoConnectionError(f"{path} is no kubeconfig: it has no fields")
     return _Section(path, content)
 
 
@@ -75,10 +75,10 @@ def _entry(files: Sequence[_Section], section: str, field: str, name: object) ->
             if isinstance(entry, dict) and entry.get("name") == name:
                 found = entry.get(field) or {}
                 if not isinstance(found, dict):
-                    raise NoConnection(f"{path}: {field} of {name!r} in {section} has no fields")
+                    raise NoConnectionError(f"{path}: {field} of {name!r} in {section} has no fields")
                 return _Section(path, found)
     names = ", ".join(str(path) for path, _ in files)
-    raise NoConnection(f"{names}: {section} has no entry named {name!r}")
+    raise NoConnectionError(f"{names}: {section} has no entry named {name!r}")
 
 
 def _tls(cluster: _Section, user: _Section) -> ssl.SSLContext:
@@ -99,7 +99,9 @@ def _load(cluster: _Section, user: _Section) -> ssl.SSLContext:
             if certificate is not None:
                 context.load_cert_chain(certificate, files.enter_context(_as_file(user, "client-key")))
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError, broken base64 a ValueError
-            raise NoConnection(f"{cluster.path}, {user.path}: a certificate or key cannot be loaded: {error}") from None
+            raise NoConnectionError(
+                f"{cluster.path}, {user.path}: a certificate or key cannot be loaded: {error}"
+            ) from None
     return context
 
 
@@ -118,7 +120,7 @@ def _as_file(section: _Section, field: str) -> Iterator[str | None]:
 
 def _token(user: _Section) -> TokenFile | FixedToken | None:
     if "exec" in user.content or "auth-provider" in user.content:
-        raise NoConnection(
+        raise NoConnectionError(
             f"{user.path}: users that get credentials from a program (exec, auth-provider) are not "
             "supported; use a client certificate or a token"
         )

@@ -19,7 +19,7 @@ import msgspec
 
 from triton_operator.api.names import MANAGER
 from triton_operator.cluster.client import ApiClient, understood
-from triton_operator.cluster.errors import ClusterError, NotFound
+from triton_operator.cluster.errors import ClusterError, NotFoundError
 from triton_operator.cluster.resource_paths import LEASES
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Elector:
         try:
             answer = await self._client.request("GET", path, kind=LEASES.kind, within=REQUEST_TIMEOUT)
             return understood(_decode, answer)
-        except NotFound:
+        except NotFoundError:
             return None
 
     async def _write(self, method: str, lease: Lease) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from triton_operator.cluster import exchange
 from triton_operator.cluster.client import understood
 from triton_operator.cluster.deep_json import decode_any_depth
-from triton_operator.cluster.errors import TooLarge
+from triton_operator.cluster.errors import TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +77,7 @@ async def read_all(
         most = exchange.MOST_BYTES_OF_ONE if limit == 1 else None
         try:
             answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query, most=most)
-        except TooLarge:
+        except TooLargeError:
             if limit == 1:
                 raise
             limit = max(limit // _FEWER, 1)

@@ -27,7 +27,7 @@ class Kind(StrEnum):
     JOB = "Job"
 
 
-LASTING = frozenset({Kind.CLAIM, Kind.JOB})
+IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
 """Kinds whose content can hardly be changed: they are made, labelled anew and deleted, but never mended."""
 
 
@@ -115,7 +115,7 @@ class Child(Record, frozen=True, kw_only=True):
     `owned` a digest of what our applies own in it, see `field_ownership` ("" where that was not looked at),
     `foreign`: some other field manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and
     the metadata of its pod template do not count: labels and annotations of others stay, so that
-    `kubectl rollout restart` works. Of a LASTING kind the content is in neither of the two.
+    `kubectl rollout restart` works. Of a IMMUTABLE_KINDS kind the content is in neither of the two.
     """
 
     kind: Kind

@@ -14,9 +14,9 @@ import msgspec
 from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.field_ownership import owned_digest
-from triton_operator.cluster.lasting import lasting_fingerprint, lasting_state
+from triton_operator.cluster.immutable_children import immutable_fingerprint, immutable_state
 from triton_operator.cluster.observed import (
-    LASTING,
+    IMMUTABLE_KINDS,
     AutoscalerState,
     Child,
     Condition,
@@ -52,7 +52,7 @@ _ABSENT = msgspec.Raw(b"null")
 def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = False) -> Child:
     """A child object, on demand with the digest of what we own; raises msgspec.DecodeError when it is none."""
     stored = decode_any_depth(_decode_child, bytes(body))
-    lasting = kind in LASTING
+    lasting = kind in IMMUTABLE_KINDS
     metadata = stored.metadata
     replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
     return Child(
@@ -63,11 +63,11 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = F
         resource_version=int(metadata.resource_version),
         deployment=metadata.deployment_name or metadata.labels.get(LABEL_DEPLOYMENT, ""),
         owner_uid=metadata.deployment_uid,
-        fingerprint=lasting_fingerprint(stored) if lasting else _fingerprint(stored),
+        fingerprint=immutable_fingerprint(stored) if lasting else _fingerprint(stored),
         owned=owned_digest(body) if with_owned else "",
         foreign=not lasting and any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
         deleting=metadata.deletion_timestamp is not None,
-        state=lasting_state(kind, stored) if lasting else _state(kind, stored, replicas),
+        state=immutable_state(kind, stored) if lasting else _state(kind, stored, replicas),
     )
 
 

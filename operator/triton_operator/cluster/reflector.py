@@ -21,7 +21,7 @@ import msgspec
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient, as_error
 from triton_operator.cluster.deep_json import decode_any_depth
-from triton_operator.cluster.errors import ClusterError, Silent, Unavailable
+from triton_operator.cluster.errors import ClusterError, SilentWatchError, UnavailableError
 from triton_operator.cluster.listing import read_all
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.resource_paths import Resource
@@ -132,7 +132,7 @@ class Reflector(Generic[T]):
         seen = self.last_event
         await self._watch()
         if self._clock() - began < SHORT and self.last_event == seen:
-            raise Unavailable("the watch ended at once")
+            raise UnavailableError("the watch ended at once")
         self._working()
 
     async def _recover(self, error: ClusterError) -> None:
@@ -141,7 +141,7 @@ class Reflector(Generic[T]):
             self._version = ""
         elif not self._backoff.failures:
             log.warning("following %s is interrupted, trying again: %s", self.kind, error)
-        await self._pause(self._backoff.next(error.retry_after if isinstance(error, Unavailable) else 0.0))
+        await self._pause(self._backoff.next(error.retry_after if isinstance(error, UnavailableError) else 0.0))
 
     async def _list(self) -> None:
         selector = {"labelSelector": self._selector}
@@ -168,7 +168,7 @@ class Reflector(Generic[T]):
         try:
             async with self._client.stream(path, kind=self.kind, query=query, silence=SILENCE) as chunks:
                 await self._consume(chunks)
-        except Silent:
+        except SilentWatchError:
             if self.last_event == seen:
                 # Not even a bookmark: the place may be one that the API server does not have, because its data were
                 # restored from a backup. It would stay silent about all that is older.

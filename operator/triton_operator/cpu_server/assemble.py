@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from triton_operator.cpu_server.cuda_stubs import make_stubs
-from triton_operator.cpu_server.hollow import hollow
+from triton_operator.cpu_server.strip_gpu_code import strip_gpu_code
 
 IMAGE_PYTHON = "3.11"
 # Headers, static libraries, compilers' tools and tests: nothing of it runs with a model.
@@ -40,7 +40,7 @@ def copy_packages(packages: Path, target: Path) -> None:
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if name.startswith(_HOLLOWED) and ".so" in name:
-            hollow(source, place)
+            strip_gpu_code(source, place)
         else:
             shutil.copyfile(source, place)
         place.chmod(0o755 if ".so" in source.name or "/bin/" in name else 0o644)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 
 if TYPE_CHECKING:
     from triton_operator.explain.black_box import explain
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from triton_operator.explain.names import Kind, Method
     from triton_operator.explain.question import Question
 
-__all__ = ["ExplainInvalid", "Explanation", "Kind", "Method", "Question", "explain", "explain_file"]
+__all__ = ["Explanation", "ExplanationError", "Kind", "Method", "Question", "explain", "explain_file"]
 
 _PLACES = {
     "Explanation": "explanation",

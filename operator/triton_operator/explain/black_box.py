@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.explanation import Explanation
 from triton_operator.explain.kernel_shap import Values, least_samples, shapley
 from triton_operator.explain.masking import Masking, Patches, Pieces
@@ -33,7 +33,7 @@ def explain(
     batch: int = DEFAULT_BATCH,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Say which parts of `row` drove the prediction; raises ExplainInvalid, and whatever `predict` raises.
+    """Attribute the prediction to the parts of `row`; raises ExplanationError, and whatever `predict` raises.
 
     `row` is one row without the batch's dimension, or one text. `predict` gets `batch` rows at most, and not more than
     `question.samples` in all.
@@ -116,20 +116,20 @@ def _shares(method: Method, game: _Game, players: int, question: Question) -> Va
     if method is Method.KERNEL_SHAP:
         return shapley(game, players, samples=budget, seed=question.seed)
     if players + _ENDS > budget:
-        raise ExplainInvalid("samples", f"{players} pieces need {players + _ENDS + 1} evaluations")
+        raise ExplanationError("samples", f"{players} pieces need {players + _ENDS + 1} evaluations")
     return occlusion(game, players)
 
 
 def _method(question: Question, players: int) -> Method:
     if question.method in GRADIENTS:
-        raise ExplainInvalid("method", f"{question.method} needs the model's file; a served model only answers")
+        raise ExplanationError("method", f"{question.method} needs the model's file; a served model only answers")
     if not players:
-        raise ExplainInvalid("row", "is the baseline itself: there is nothing to attribute a prediction to")
+        raise ExplanationError("row", "is the baseline itself: there is nothing to attribute a prediction to")
     fits = _needed(players) <= question.samples
     if question.method is Method.AUTO:
         return Method.KERNEL_SHAP if fits else Method.OCCLUSION
     if question.method is Method.KERNEL_SHAP and not fits:
-        raise ExplainInvalid(
+        raise ExplanationError(
             "samples",
             f"kernel-shap needs {_needed(players):,} samples for {players:,} pieces and may ask {question.samples:,}; "
             "raise --samples, or use occlusion",
@@ -165,10 +165,10 @@ def _answers(predict: Predict, rows: Array) -> Floats:
     """One answer per row, as double precision numbers."""
     answers = np.asarray(predict(rows))
     if answers.ndim < 1 or len(answers) != len(rows):
-        raise ExplainInvalid("model", f"gave an answer of shape {list(answers.shape)} to {len(rows)} rows")
+        raise ExplanationError("model", f"gave an answer of shape {list(answers.shape)} to {len(rows)} rows")
     return answers.astype(np.float64)
 
 
 def _check(shares: Floats) -> None:
     if not np.isfinite(shares).all():
-        raise ExplainInvalid("model", "answered with numbers that are not finite; nothing can be attributed to those")
+        raise ExplanationError("model", "answered with numbers that are not finite; nothing can be attributed to those")

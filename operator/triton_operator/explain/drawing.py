@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.fonts import Fonts
 from triton_operator.explain.names import Kind
 from triton_operator.explain.palette import (
@@ -43,11 +43,11 @@ _BARS = 30
 
 
 def render(explanation: Explanation, *, font: Path | str | None = None) -> Image:
-    """Draw it with its headline above and its footing below; raises ExplainInvalid without pillow."""
+    """Draw it with its headline above and its footing below; raises ExplanationError without pillow."""
     try:
         from PIL import Image, ImageDraw
     except ModuleNotFoundError as error:
-        raise ExplainInvalid("png", f"drawing needs {error.name}: pip install '.[cli]'") from error
+        raise ExplanationError("png", f"drawing needs {error.name}: pip install '.[cli]'") from error
     body = {Kind.PICTURE: _picture, Kind.TEXT: _text, Kind.COLUMNS: _columns}[explanation.kind](explanation, font)
     above, below = headline(explanation), footing(explanation)
     fonts = Fonts(_SMALL, font)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.gradients import STEPS, Gradients
 from triton_operator.explain.types import Array
 
@@ -22,7 +22,7 @@ _INSTEAD = "ask the served model with kernel-shap instead"
 
 
 def attribute(module: Any, row: Array, baseline: Array, target: tuple[int, ...]) -> Gradients:
-    """Attribute the explained number to the integers of `row`; raises ExplainInvalid where there is no embedding.
+    """Attribute the explained number to the integers of `row`; raises ExplanationError without an embedding.
 
     Integers that are the baseline's, such as the padding behind a text, keep their number and get nothing.
     """
@@ -44,7 +44,7 @@ def attribute(module: Any, row: Array, baseline: Array, target: tuple[int, ...])
         plain = float(module(torch.from_numpy(row[None]))[(0, *target)])
     base, prediction = answers[:2].tolist()
     if abs(plain - prediction) > _SAME:
-        raise ExplainInvalid("method", f"the model uses the tokens' numbers beside its embedding; {_INSTEAD}")
+        raise ExplanationError("method", f"the model uses the tokens' numbers beside its embedding; {_INSTEAD}")
     slope = gradient[len(words) :].reshape(points.shape)[2:].mean(dim=0)
     found = (slope * way).sum(dim=-1).numpy().astype(np.float64)
     return Gradients(found, prediction, base, len(alphas) + 1)
@@ -54,10 +54,12 @@ def _table(module: Any, largest: int) -> Any:
     """The embedding of the words: the one with most rows, as positions and segments have fewer."""
     tables = [each for each in module.modules() if getattr(each, "original_name", "") == "Embedding"]
     if not tables:
-        raise ExplainInvalid("method", f"the model takes integers and has no embedding to follow them into; {_INSTEAD}")
+        raise ExplanationError(
+            "method", f"the model takes integers and has no embedding to follow them into; {_INSTEAD}"
+        )
     table = max(tables, key=lambda each: len(each.weight))
     if largest >= len(table.weight):
-        raise ExplainInvalid("baseline", f"has the token {largest}; the embedding knows {len(table.weight)}")
+        raise ExplanationError("baseline", f"has the token {largest}; the embedding knows {len(table.weight)}")
     return table
 
 
@@ -66,6 +68,6 @@ def _ask(module: Any, numbers: Any) -> Any:
         return module(numbers)
     except (RuntimeError, IndexError) as error:
         said = str(error).strip().splitlines()[-1]
-        raise ExplainInvalid(
+        raise ExplanationError(
             "method", f"the model does not take its tokens under other numbers: {said}; {_INSTEAD}"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class ExplainInvalid(ValueError):
+class ExplanationError(ValueError):
     """`field` of the question, such as `samples` or `target`, cannot be used as it is; the message says what can."""
 
     def __init__(self, field: str, message: str) -> None:

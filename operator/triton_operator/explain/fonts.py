@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -71,7 +71,7 @@ def _wide_fonts(size: int) -> tuple[FreeTypeFont, ...]:
     """Fonts on this machine whose files' names promise Chinese; one that cannot be read is passed over."""
     fonts = []
     for path in sorted(_found()):
-        with suppress(ExplainInvalid):
+        with suppress(ExplanationError):
             fonts.append(_open(path, size))
     return tuple(fonts)
 
@@ -89,7 +89,7 @@ def _open(path: Path, size: int) -> FreeTypeFont:
     try:
         return ImageFont.truetype(path, size)
     except OSError as error:
-        raise ExplainInvalid("font", f"{path} cannot be read as a font: {error}") from error
+        raise ExplanationError("font", f"{path} cannot be read as a font: {error}") from error
 
 
 def _has(font: FreeTypeFont | BitmapFont, text: str) -> bool:

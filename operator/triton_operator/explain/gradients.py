@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.explanation import Explanation
 from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.explain.notes import notes_on_options, notes_on_target
@@ -47,7 +47,7 @@ class Gradients:
 def explain_file(
     path: Path | str, row: Array | str, question: Question | None = None, *, others: Mapping[int, Array] | None = None
 ) -> Explanation:
-    """Say which numbers of `row` drove the model's prediction; raises ExplainInvalid.
+    """Say which numbers of `row` drove the model's prediction; raises ExplanationError.
 
     `row` is one row without the batch's dimension. Where forward() takes several, `others` has the rest by their place,
     such as {1: mask}; they stay as they are. Integrated gradients by default; rows of integers, which have no gradient,
@@ -55,7 +55,7 @@ def explain_file(
     """
     asked = question or Question()
     if isinstance(row, str):
-        raise ExplainInvalid(
+        raise ExplanationError(
             "row", "is a text, and the file takes numbers: give what its tokenizer makes of it, or ask the served model"
         )
     method = _method(asked.method, row)
@@ -94,7 +94,7 @@ class _Beside:
         import torch
 
         if not set(others) < set(range(len(others) + 1)):
-            raise ExplainInvalid(
+            raise ExplanationError(
                 "others", f"are arguments {sorted(others)}; places count from 0, and the row's is left"
             )
         self._module = module
@@ -116,7 +116,7 @@ class _Beside:
 
 
 def load(path: Path) -> Any:
-    """The TorchScript module, on the processor; raises ExplainInvalid."""
+    """The TorchScript module, on the processor; raises ExplanationError."""
     import torch
 
     try:
@@ -125,7 +125,7 @@ def load(path: Path) -> Any:
             warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated")
             return torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (OSError, RuntimeError, ValueError) as error:
-        raise ExplainInvalid("model-file", f"{path} is no TorchScript file: {str(error).splitlines()[0]}") from error
+        raise ExplanationError("model-file", f"{path} is no TorchScript file: {str(error).splitlines()[0]}") from error
 
 
 def _method(wanted: Method, row: Array) -> Method:
@@ -133,9 +133,9 @@ def _method(wanted: Method, row: Array) -> Method:
     if wanted is Method.AUTO:
         return Method.EMBEDDING_GRADIENTS if integers else Method.INTEGRATED_GRADIENTS
     if wanted not in GRADIENTS:
-        raise ExplainInvalid("method", f"{wanted} asks a served model; with a file: {', '.join(sorted(GRADIENTS))}")
+        raise ExplanationError("method", f"{wanted} asks a served model; with a file: {', '.join(sorted(GRADIENTS))}")
     if integers and wanted is not Method.EMBEDDING_GRADIENTS:
-        raise ExplainInvalid(
+        raise ExplanationError(
             "method",
             f"{wanted} needs numbers that can change a little, and this model takes {row.dtype}; "
             "use embedding-gradients, or kernel-shap on the served model",
@@ -147,7 +147,7 @@ def _require_captum() -> None:
     try:
         import captum.attr  # noqa: F401 - whether it is there.
     except ModuleNotFoundError as error:
-        raise ExplainInvalid(
+        raise ExplanationError(
             "model-file",
             f"gradients need {error.name}: pip install '.[explain]'; or leave the file out to ask the served model",
         ) from error
@@ -161,9 +161,9 @@ def _answer(module: Any, row: Array) -> Floats:
             answer = module(torch.from_numpy(row[None]))
     except RuntimeError as error:
         said = str(error).strip().splitlines()[-1]
-        raise ExplainInvalid("row", f"the model does not take {row.dtype} {list(row.shape)}: {said}") from error
+        raise ExplanationError("row", f"the model does not take {row.dtype} {list(row.shape)}: {said}") from error
     if not isinstance(answer, torch.Tensor):
-        raise ExplainInvalid(
+        raise ExplanationError(
             "model-file",
             f"answers with {type(answer).__name__}; one tensor can be explained. "
             "Leave the file out, and choose an output of the served model with --output-name",

@@ -18,7 +18,7 @@ from math import comb
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.types import Bools, Floats
 
 Game = Callable[[Bools], Floats]
@@ -53,7 +53,7 @@ class Coalitions:
 
 
 def shapley(game: Game, players: int, *, samples: int, seed: int = 0) -> Values:
-    """Each player's Shapley value, with `samples` evaluations at most; raises ExplainInvalid where they are too few."""
+    """Each player's Shapley value from at most `samples` evaluations; raises ExplanationError if they are too few."""
     asked = choose_coalitions(players, samples, seed)
     ends = np.array([[False] * players, [True] * players])
     values = game(np.concatenate([ends, asked.keep]))
@@ -72,12 +72,12 @@ def least_samples(players: int) -> int:
 def choose_coalitions(players: int, samples: int, seed: int) -> Coalitions:
     """All coalitions where `samples` allows; otherwise the heaviest, and a sample of the others."""
     if players < 1:
-        raise ExplainInvalid("row", "is empty: there is nothing to attribute a prediction to")
+        raise ExplanationError("row", "is empty: there is nothing to attribute a prediction to")
     if 2**players <= samples:
         return _all(players)
     least = least_samples(players)
     if samples < least:
-        raise ExplainInvalid(
+        raise ExplanationError(
             "samples", f"{players} pieces need {least} evaluations or more, {samples} are allowed; or use occlusion"
         )
     return _heaviest_and_sampled(players, samples - _ENDS, np.random.default_rng(seed))

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.types import Array, Bools, Floats
 
 _PATCHES_ON_A_SIDE = 7
@@ -153,5 +153,5 @@ def grid(row: Array, side: int) -> tuple[int, int]:
     """How many patches lie below and beside each other."""
     high, wide = row.shape[-2:]
     if not 1 <= side <= max(high, wide):
-        raise ExplainInvalid("patch", f"{side} pixels do not divide a picture of {wide}x{high}")
+        raise ExplanationError("patch", f"{side} pixels do not divide a picture of {wide}x{high}")
     return ceil(high / side), ceil(wide / side)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.explain.errors import ExplainInvalid
+from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.masking import Columns, Masking, Patches, Pieces, default_side, split_text
 from triton_operator.explain.names import Kind, Method
 from triton_operator.explain.types import Array
@@ -55,13 +55,13 @@ def kind_of(row: Array | str) -> Kind:
     if isinstance(row, str):
         return Kind.TEXT
     if row.dtype.kind not in "biuf":
-        raise ExplainInvalid("row", f"holds {row.dtype}; only numbers and one text can be explained")
+        raise ExplanationError("row", f"holds {row.dtype}; only numbers and one text can be explained")
     drawn = row.ndim > 1 and min(row.shape[-2:]) >= _SMALLEST_PICTURE
     return Kind.PICTURE if drawn and row.dtype.kind != "i" else Kind.COLUMNS
 
 
 def baseline_of(row: Array | str, question: Question) -> Baseline:
-    """The baseline asked for; raises ExplainInvalid where it does not fit the row."""
+    """The baseline asked for; raises ExplanationError where it does not fit the row."""
     wanted = question.baseline
     if isinstance(row, str):
         return _blank(wanted)
@@ -75,7 +75,7 @@ def baseline_of(row: Array | str, question: Question) -> Baseline:
         number = float(wanted)
         value = np.full_like(row, number)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ExplainInvalid("baseline", f"{wanted!r} is neither zeros, mean nor a number") from error
+        raise ExplanationError("baseline", f"{wanted!r} is neither zeros, mean nor a number") from error
     return Baseline(f"{number:g} in place of each value", value)
 
 
@@ -91,19 +91,21 @@ def masking_of(row: Array | str, baseline: Baseline, question: Question) -> Mask
 def choose_target(answer: Array, target: int | tuple[int, ...] | str | None) -> tuple[int, ...]:
     """The index of the explained number in one row's answer; the largest one when none is named."""
     if isinstance(target, str):
-        raise ExplainInvalid("target", f"{target!r} is a label, and this model answers with numbers: name one of them")
+        raise ExplanationError(
+            "target", f"{target!r} is a label, and this model answers with numbers: name one of them"
+        )
     if target is None:
         return tuple(int(each) for each in np.unravel_index(int(np.argmax(answer)), answer.shape))
     index = (target,) if isinstance(target, int) else tuple(target)
     if len(index) != answer.ndim or any(not 0 <= each < size for each, size in zip(index, answer.shape, strict=True)):
         shown = "one number" if not answer.ndim else "x".join(map(str, answer.shape))
-        raise ExplainInvalid("target", f"{','.join(map(str, index))} is not in the model's answer, which is {shown}")
+        raise ExplanationError("target", f"{','.join(map(str, index))} is not in the model's answer, which is {shown}")
     return index
 
 
 def _blank(wanted: object) -> Baseline:
     if wanted is not None and not isinstance(wanted, str):
-        raise ExplainInvalid("baseline", "of a text is a text: what stands in a piece's place, nothing by default")
+        raise ExplanationError("baseline", "of a text is a text: what stands in a piece's place, nothing by default")
     if not wanted:
         return Baseline("the piece is removed", "")
     return Baseline(f"{wanted!r} in place of each piece", wanted)
@@ -111,13 +113,13 @@ def _blank(wanted: object) -> Baseline:
 
 def _array(wanted: Array, row: Array) -> Baseline:
     if wanted.shape != row.shape:
-        raise ExplainInvalid("baseline", f"has the shape {list(wanted.shape)}, the row {list(row.shape)}")
+        raise ExplanationError("baseline", f"has the shape {list(wanted.shape)}, the row {list(row.shape)}")
     return Baseline("a row of the caller's", wanted.astype(row.dtype))
 
 
 def _mean(row: Array, background: Array | None) -> Baseline:
     if background is None or not len(background):
-        raise ExplainInvalid("baseline", "mean needs background rows to take it of")
+        raise ExplanationError("baseline", "mean needs background rows to take it of")
     if background.shape[1:] != row.shape:
-        raise ExplainInvalid("background", f"has rows of {list(background.shape[1:])}, the row is {list(row.shape)}")
+        raise ExplanationError("background", f"has rows of {list(background.shape[1:])}, the row is {list(row.shape)}")
     return Baseline(f"the mean of {len(background)} rows", background.mean(axis=0).astype(row.dtype))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triton_operator.export.errors import CompressionRefused, ExportError
+from triton_operator.export.errors import CompressionRejectedError, ExportError
 from triton_operator.export.tolerance import TOLERANCE
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TOLERANCE",
-    "CompressionRefused",
+    "CompressionRejectedError",
     "ExportError",
     "compress",
     "export_aotinductor",
@@ -96,8 +96,8 @@ def export_aotinductor(  # noqa: PLR0913 - as above.
         from triton_operator.export import aotinductor
     except ModuleNotFoundError as error:
         raise ExportError(f"exporting needs the package {error.name}: pip install '.[export]'") from error
+    from triton_operator.export.equivalence_check import Contract
     from triton_operator.export.folder import Place
-    from triton_operator.export.questions import Contract
 
     contract = Contract(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
     place = Place(Path(folder), version, with_config, url)
@@ -118,8 +118,8 @@ def compress(
 
     `method` is "prune" (the smallest weights become zero), "prune-channels" (whole channels and hidden units go),
     "int8" or "fp16" (smaller weights, for TorchScript), or "int8-aotinductor". `evaluate` judges a module by a number,
-    higher is better; where it falls by more than `max_drop`, CompressionRefused is raised. `sparsity` is the share that
-    pruning takes away, and `fine_tune` trains what is left, in place. Other mistakes raise ExportError.
+    higher is better; if it falls by more than `max_drop`, CompressionRejectedError is raised. `sparsity` is the share
+    that pruning removes, and `fine_tune` trains what is left, in place. Other mistakes raise ExportError.
     """
     try:
         from triton_operator.export import compression

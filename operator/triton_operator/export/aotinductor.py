@@ -18,11 +18,11 @@ from torch import nn
 
 from triton_operator.api.model import Format
 from triton_operator.export.archive import write_archive
+from triton_operator.export.equivalence_check import Agreement, Contract, ask_module, compare
 from triton_operator.export.errors import ExportError
 from triton_operator.export.exporter import Arguments, argument_names, as_sequence
 from triton_operator.export.folder import Exported, Place, finish, model_path
 from triton_operator.export.naming import check_model_name
-from triton_operator.export.questions import Agreement, Contract, ask_module, compare
 from triton_operator.export.request import require_compiler
 from triton_operator.export.tensors import Value
 from triton_operator.export.torch_message import sentence

@@ -15,7 +15,7 @@ import zipfile
 from itertools import groupby
 from pathlib import Path
 
-from triton_operator.triton.signature import EXTRA_FILE, Signature, encode
+from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, encode
 
 _NOT_THE_MODEL = re.compile(
     r".*\.debug_pkl|[^/]+/\.data/serialization_id|[^/]+/traced_inputs(/.*|\.pkl)|[^/]+/data/aotinductor/.*\.cpp"

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from torch import nn
 
 from triton_operator.api.model import Format
-from triton_operator.export.questions import Contract
+from triton_operator.export.equivalence_check import Contract
 from triton_operator.export.tensors import remark
-from triton_operator.triton.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, Tensor
 
 FILE_NAME = "README.md"
 _MARK = "<!-- Written by triton_operator.export; an export of the same name writes it anew. -->"

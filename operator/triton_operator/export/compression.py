@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from triton_operator.export.channels import remove_channels
-from triton_operator.export.errors import CompressionRefused, ExportError
+from triton_operator.export.errors import CompressionRejectedError, ExportError
 from triton_operator.export.precision import halve, quantize, quantize_for_aotinductor
 from triton_operator.export.pruning import prune_weights
 from triton_operator.export.tensors import Value
@@ -70,13 +70,13 @@ class Compressed(NamedTuple):
 def compress(
     module: nn.Module, recipe: Recipe, examples: Sequence[Value], evaluate: Evaluate, max_drop: float
 ) -> Compressed:
-    """The compressed module; raises CompressionRefused when its score is lower by more than `max_drop`."""
+    """The compressed module; raises CompressionRejectedError when its score is lower by more than `max_drop`."""
     before = _judge(evaluate, module)
     smaller = apply(module, recipe, examples)
     compressed = Compressed(smaller, before, _judge(evaluate, smaller))
     # Said this way round so that a score that is no number is refused, too.
     if not compressed.drop <= max_drop:
-        raise CompressionRefused(
+        raise CompressionRejectedError(
             f"{recipe.method} takes {compressed.drop:.4g} from the score ({before:.4g} before, {compressed.after:.4g} "
             f"after), and {max_drop:g} is allowed"
         )

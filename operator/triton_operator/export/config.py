@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from triton_operator.api.model import Format
-from triton_operator.triton.config_text import Identifier, Message
-from triton_operator.triton.config_writer import write
-from triton_operator.triton.contract import merge
-from triton_operator.triton.defaults import Facts, complete
-from triton_operator.triton.model_config import CONFIG_NAME
-from triton_operator.triton.model_format import format_fields
-from triton_operator.triton.signature import Signature
+from triton_operator.triton.config.defaults import Facts, complete
+from triton_operator.triton.config.formats import format_fields
+from triton_operator.triton.config.model_config import CONFIG_NAME
+from triton_operator.triton.config.signature_merge import merge
+from triton_operator.triton.model_file.signature import Signature
+from triton_operator.triton.text.parser import Identifier, Message
+from triton_operator.triton.text.writer import write
 
 _ANYWHERE: Message = {"instance_group": [{"count": [1], "kind": [Identifier("KIND_AUTO")]}]}
 """GPUs when the server sees any, else the processor: nobody knows here where the model will be served."""

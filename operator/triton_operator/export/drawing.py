@@ -12,7 +12,7 @@ from enum import Enum
 import torch
 
 from triton_operator.export.tensors import TYPES, Value, rows_of
-from triton_operator.triton.signature import ANY, Signature
+from triton_operator.triton.model_file.signature import ANY, Signature
 
 
 def generator() -> torch.Generator:

@@ -7,5 +7,5 @@ class ExportError(Exception):
     """A module, an example or a name that cannot become a model for Triton; the text says what to change."""
 
 
-class CompressionRefused(ExportError):
+class CompressionRejectedError(ExportError):
     """A compressed module is worse by more than was allowed; the text has both scores."""

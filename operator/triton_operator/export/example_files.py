@@ -19,7 +19,7 @@ import torch
 
 from triton_operator.export.errors import ExportError
 from triton_operator.export.tensors import DATA_TYPES, TYPES, Value
-from triton_operator.triton.signature import ANY, Tensor
+from triton_operator.triton.model_file.signature import ANY, Tensor
 
 _NUMBERED = re.compile(r"(?:arr_|.+__)(\d+)")
 """What numpy calls arrays that were given no name, and names with positions."""

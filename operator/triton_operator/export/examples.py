@@ -13,7 +13,7 @@ import torch
 from triton_operator.export.errors import ExportError
 from triton_operator.export.inputs import Input, Range
 from triton_operator.export.tensors import TYPES, Value
-from triton_operator.triton.signature import ANY, Tensor
+from triton_operator.triton.model_file.signature import ANY, Tensor
 
 _OPEN_SIZES = (32, 48)
 """Stand for a size that requests decide: large enough for most networks, and different ones."""

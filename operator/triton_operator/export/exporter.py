@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from triton_operator.export.archive import write_archive
+from triton_operator.export.equivalence_check import Agreement, Asked, Contract, ask_module, compare
 from triton_operator.export.errors import ExportError
 from triton_operator.export.folder import Exported, Place, finish, model_path
 from triton_operator.export.naming import check_model_name
-from triton_operator.export.questions import Agreement, Asked, Contract, ask_module, compare
 from triton_operator.export.served_form import compare_served
 from triton_operator.export.tensors import Value
 from triton_operator.export.torch_message import sentence

@@ -14,9 +14,9 @@ from torch import nn
 from triton_operator.api.model import Format
 from triton_operator.export.card import Facts, write_card
 from triton_operator.export.config import write_config
-from triton_operator.export.questions import Agreement, Contract
+from triton_operator.export.equivalence_check import Agreement, Contract
 from triton_operator.export.served import ask_server
-from triton_operator.triton.signature import Signature
+from triton_operator.triton.model_file.signature import Signature
 
 _FILES = {Format.TORCHSCRIPT: "model.pt", Format.AOT_INDUCTOR: "model.pt2"}
 

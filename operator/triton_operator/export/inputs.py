@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from triton_operator.export.errors import ExportError
-from triton_operator.triton.signature import TORCHSCRIPT_TYPES, Tensor
+from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES, Tensor
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _INPUT = re.compile(

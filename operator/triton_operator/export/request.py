@@ -19,7 +19,7 @@ from triton_operator.export.errors import ExportError
 from triton_operator.export.inputs import read_input
 from triton_operator.export.naming import check_model_name, check_names
 from triton_operator.export.tolerance import TOLERANCE
-from triton_operator.triton.torchscript import ArchiveError, Content, read_content
+from triton_operator.triton.model_file.archive import ArchiveError, Content, read_content
 
 EXAMPLE_SUFFIXES = (".npz", ".pt", ".pth", ".json")
 

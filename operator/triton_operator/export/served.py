@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from triton_operator.export.asking import Question
+from triton_operator.export.equivalence_check import Agreement, Contract
 from triton_operator.export.errors import ExportError
-from triton_operator.export.questions import Agreement, Contract
 from triton_operator.export.tensors import Value, difference
-from triton_operator.triton.signature import Tensor
+from triton_operator.triton.model_file.signature import Tensor
 
 _READY_SECONDS = 60.0
 """A server that polls its repository looks every 15 s unless it is told otherwise, and then loads the model."""

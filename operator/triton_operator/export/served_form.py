@@ -24,12 +24,12 @@ import torch
 from triton_operator import cpu_server
 from triton_operator.export.asking import Ask, Question, Reference, answer, apart
 from triton_operator.export.drawing import zeros
+from triton_operator.export.equivalence_check import Asked
 from triton_operator.export.errors import ExportError
-from triton_operator.export.questions import Asked
 from triton_operator.export.tensors import difference
 from triton_operator.export.tolerance import for_another_order
 from triton_operator.export.torch_message import sentence
-from triton_operator.triton.signature import Signature
+from triton_operator.triton.model_file.signature import Signature
 
 _BACKEND = Path(cpu_server.__file__).parent / "backend"
 

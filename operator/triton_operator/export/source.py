@@ -13,13 +13,13 @@ from typing import Any
 from torch import nn
 
 from triton_operator.api.model import Format
+from triton_operator.export.equivalence_check import Contract
 from triton_operator.export.errors import ExportError
 from triton_operator.export.example_files import check_open_sizes, read_example
 from triton_operator.export.examples import make_examples
 from triton_operator.export.exporter import argument_names, export, export_file, load_file
 from triton_operator.export.folder import Exported, Place
 from triton_operator.export.inputs import read_input
-from triton_operator.export.questions import Contract
 from triton_operator.export.request import Request, check, name_of_request, parts
 from triton_operator.export.tensors import Value
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 
 from triton_operator.export.errors import ExportError
-from triton_operator.triton.signature import ANY, Tensor
+from triton_operator.triton.model_file.signature import ANY, Tensor
 
 Value: TypeAlias = "torch.Tensor | list[str]"
 

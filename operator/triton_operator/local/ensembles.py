@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triton_operator.triton.config_text import Message, parse
-from triton_operator.triton.config_values import messages_in, text_in
-from triton_operator.triton.model_config import CONFIG_NAME
+from triton_operator.triton.config.model_config import CONFIG_NAME
+from triton_operator.triton.text.parser import Message, parse
+from triton_operator.triton.text.values import messages_in, text_in
 
 
 def with_steps(model: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from triton_operator.local.installer import find_installer, install
 from triton_operator.local.machine import check_machine, check_room, this_machine
 from triton_operator.local.progress import Tell
 from triton_operator.local.pythons import Python, find_python
-from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND
+from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND
 
 PARTS = Path(cpu_server.__file__).parent
 LOCK = PARTS / "requirements.lock"
@@ -98,7 +98,7 @@ def link_backends(environment: Environment, folder: Path) -> None:
 def _key(python: Python) -> str:
     """Hash of all that shapes it; the backend is not part of it."""
     digest = hashlib.sha256(f"{RECIPE} {python.version} {python.program} {python.library}".encode())
-    for name in ("requirements.lock", "assemble.py", "cuda_stubs.py", "elf.py", "elf_stub.py", "hollow.py"):
+    for name in ("requirements.lock", "assemble.py", "cuda_stubs.py", "elf.py", "elf_stub.py", "strip_gpu_code.py"):
         digest.update((PARTS / name).read_bytes())
     return digest.hexdigest()[:12]
 

@@ -7,7 +7,7 @@ class LocalError(Exception):
     """Any of them; as it stands, the models or the server were tried and do not work."""
 
 
-class PortTaken(LocalError):
+class PortTakenError(LocalError):
     """Another program has taken a port since it was chosen."""
 
     def __init__(self, message: str, port: int) -> None:
@@ -15,5 +15,5 @@ class PortTaken(LocalError):
         self.port = port
 
 
-class Unsuited(LocalError):
+class UnsupportedMachineError(LocalError):
     """This machine, or what was asked of it, does not fit; nothing was changed or started."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from triton_operator.local.errors import Unsuited
+from triton_operator.local.errors import UnsupportedMachineError
 
 VARIABLE = "TRITON_OPERATOR_CACHE"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- the kernel's place for it
@@ -23,12 +23,14 @@ _LOCK = ".lock"
 
 
 def cache_folder(environ: Mapping[str, str], home: Path) -> Path:
-    """Where everything of `local` lies; nothing is made. Raises Unsuited for a path that Triton cannot work with."""
+    """Return the cache folder without creating it; raises UnsupportedMachineError for a path that Triton rejects."""
     folder = Path(environ.get(VARIABLE) or home / ".cache" / "triton-operator")
     if not folder.is_absolute():
-        raise Unsuited(f"{VARIABLE}={folder} is a relative path; give an absolute one, such as {Path.cwd() / folder}")
+        raise UnsupportedMachineError(
+            f"{VARIABLE}={folder} is a relative path; give an absolute one, such as {Path.cwd() / folder}"
+        )
     if not _PLAIN.fullmatch(str(folder)):
-        raise Unsuited(
+        raise UnsupportedMachineError(
             f"the cache folder {folder!s} has characters in its path that Triton's own shell command cannot hold; "
             f"set {VARIABLE} to a path of letters, digits, '.', '_' and '-'"
         )

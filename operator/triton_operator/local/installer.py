@@ -15,7 +15,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from triton_operator.local.errors import LocalError, Unsuited
+from triton_operator.local.errors import LocalError, UnsupportedMachineError
 from triton_operator.local.interruptions import running
 from triton_operator.local.pythons import Python
 
@@ -33,7 +33,7 @@ class Installer(NamedTuple):
 
 
 def find_installer(python: Python) -> Installer:
-    """The uv on PATH or of the running environment, else a pip; raises Unsuited."""
+    """The uv on PATH or of the running environment, else a pip; raises UnsupportedMachineError."""
     beside = Path(sysconfig.get_path("scripts")) / "uv"
     if uv := shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None):
         return Installer((uv, "pip", "install"), is_uv=True)
@@ -41,7 +41,7 @@ def find_installer(python: Python) -> Installer:
         asked = subprocess.run([program, "-m", "pip", "--version"], capture_output=True, check=False)
         if asked.returncode == 0:
             return Installer((program, "-m", "pip", "install"), is_uv=False)
-    raise Unsuited(
+    raise UnsupportedMachineError(
         f"neither uv nor pip is there to fetch Triton's packages: install one of them, for example by "
         f"`{sys.executable} -m ensurepip`"
     )

@@ -1,7 +1,7 @@
 """Whether this machine can run the CPU Triton at all, asked before anything is changed.
 
-Enters: what the machine says of itself. Leaves: nothing, or Unsuited with what is missing. The server's packages are
-programs for x86-64 and glibc 2.35 (`manylinux_2_35_x86_64`), and Triton starts its helpers through bash.
+Input: what the machine reports. Output: nothing, or UnsupportedMachineError with what is missing. The server's packages
+are programs for x86-64 and glibc 2.35 (`manylinux_2_35_x86_64`), and Triton starts its helpers through bash.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from triton_operator.api.quantity import GI
-from triton_operator.local.errors import Unsuited
+from triton_operator.local.errors import UnsupportedMachineError
 
 GLIBC = (2, 35)
 NEEDED_BYTES = 5 * GI
@@ -56,33 +56,35 @@ def this_machine() -> Machine:
 
 
 def check_machine(machine: Machine) -> None:
-    """Raise Unsuited for the first thing that is missing."""
+    """Raise UnsupportedMachineError for the first thing that is missing."""
     elsewhere = "deploy to a cluster instead (tritonctl render -f FILE | kubectl apply -f -)"
     if (machine.system, machine.processor) != ("Linux", "x86_64"):
-        raise Unsuited(
+        raise UnsupportedMachineError(
             f"the CPU Triton is a program for Linux on x86-64, and this is {machine.system or sys.platform} on "
             f"{machine.processor or 'an unknown processor'}; run this in a Linux machine or container, or {elsewhere}"
         )
     found = re.fullmatch(r"glibc (\d+)\.(\d+).*", machine.glibc)
     if found is None or (int(found[1]), int(found[2])) < GLIBC:
-        raise Unsuited(
+        raise UnsupportedMachineError(
             f"the CPU Triton needs glibc {'.'.join(map(str, GLIBC))} or newer, and this system has "
             f"{machine.glibc or 'another C library'}; Debian 12 and Ubuntu 22.04 have it"
         )
     if not machine.has_bash:
-        raise Unsuited("Triton starts the processes of models through bash, and there is none on PATH: install it")
+        raise UnsupportedMachineError(
+            "Triton starts the processes of models through bash, and there is none on PATH: install it"
+        )
     if not machine.has_shared_memory:
-        raise Unsuited("models exchange tensors with Triton in /dev/shm, and it cannot be written here")
+        raise UnsupportedMachineError("models exchange tensors with Triton in /dev/shm, and it cannot be written here")
 
 
 def check_room(folder: Path) -> None:
-    """Raise Unsuited when the disk of `folder`, which may not exist yet, is too full to make an environment."""
+    """Raise UnsupportedMachineError if the disk of `folder`, which may not exist yet, has too little free space."""
     place = next(each for each in (folder, *folder.parents) if each.exists())
     free = shutil.disk_usage(place).free
     if free < NEEDED_BYTES:
-        raise Unsuited(
+        raise UnsupportedMachineError(
             f"{place} has {free / GI:.1f} GiB free, and making Triton's environment takes {NEEDED_BYTES // GI} GiB; "
             "free some, or set TRITON_OPERATOR_CACHE to a folder on another disk"
         )
     if not os.access(place, os.W_OK):
-        raise Unsuited(f"{place} cannot be written; set TRITON_OPERATOR_CACHE to a folder that can")
+        raise UnsupportedMachineError(f"{place} cannot be written; set TRITON_OPERATOR_CACHE to a folder that can")

@@ -17,16 +17,16 @@ import msgspec
 from triton_operator.api.model import Format
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
-from triton_operator.local.errors import LocalError, Unsuited
+from triton_operator.local.errors import LocalError, UnsupportedMachineError
 from triton_operator.prepare.__main__ import prepare
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.revision import render_revision
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
 from triton_operator.resources.sources import Source, sources_of
-from triton_operator.triton import preparation
-from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND
-from triton_operator.triton.outcome import PreparedModel
-from triton_operator.triton.preparation import Preparation
+from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND
+from triton_operator.triton.prepare_contract import request as preparation
+from triton_operator.triton.prepare_contract.outcome import PreparedModel
+from triton_operator.triton.prepare_contract.request import Preparation
 
 RELEASE = "24.10"
 """NVIDIA's release of the server in `cpu_server`, 2.51."""
@@ -80,7 +80,8 @@ def needs_folder(spec: Spec) -> bool:
 def lay_out_models(deployment: ModelDeployment, folder: Path | None, run: Path, cache: Path) -> Laid:
     """Prepare the models below `run`; `folder` stands for every repository if given, `cache` keeps fetched ones.
 
-    Raises InvalidSpec, Unsuited for a source that only a cluster has, LocalError with the sentence of `prepare`.
+    Raises InvalidSpecError, UnsupportedMachineError for a source that only a cluster has, and LocalError with the
+    message of `prepare`.
     """
     places = _places(deployment.spec, folder, cache)
     config, tree = run / "config", run / "models"
@@ -111,9 +112,11 @@ def _fetched(source: Source, cache: Path) -> Path:
     repository = source.repository
     if not repository.fetched:
         what = "a container image" if repository.image else "a volume of a cluster"
-        raise Unsuited(f"the models come from {what}, which is not here: say with --repository DIR where they lie")
+        raise UnsupportedMachineError(
+            f"the models come from {what}, which is not here: say with --repository DIR where they lie"
+        )
     if repository.credentials_secret_ref or repository.ca_bundle_config_map_ref:
-        raise Unsuited(
+        raise UnsupportedMachineError(
             "the models' source needs a Secret or a ConfigMap of the cluster, which are not here: fetch the models "
             "yourself and say with --repository DIR where they lie"
         )

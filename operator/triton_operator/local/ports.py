@@ -11,7 +11,7 @@ import socket
 from typing import NamedTuple
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS
-from triton_operator.local.errors import Unsuited
+from triton_operator.local.errors import UnsupportedMachineError
 
 ADDRESS = "127.0.0.1"
 
@@ -25,14 +25,14 @@ class Ports(NamedTuple):
 
 
 def choose_ports(http: int = 0, grpc: int = 0, metrics: int = 0) -> Ports:
-    """Ports that are free; 0 leaves the choice. Raises Unsuited when one that was asked for is taken."""
+    """Ports that are free; 0 leaves the choice. Raises UnsupportedMachineError when one that was asked for is taken."""
     asked = {"--http-port": http, "--grpc-port": grpc, "--metrics-port": metrics}
     for (one, port), (other, same) in itertools.combinations(asked.items(), 2):
         if port and port == same:
-            raise Unsuited(f"{one} and {other} are both {port}; give two different ones")
+            raise UnsupportedMachineError(f"{one} and {other} are both {port}; give two different ones")
     for option, port in asked.items():
         if port and not is_free(port):
-            raise Unsuited(f"{option}={port}: another program listens there; give another one, or none")
+            raise UnsupportedMachineError(f"{option}={port}: another program listens there; give another one, or none")
     first = http or _free(PORT_HTTP, {grpc, metrics})
     second = grpc or _free(PORT_GRPC, {first, metrics})
     return Ports(first, second, metrics or _free(PORT_METRICS, {first, second}))

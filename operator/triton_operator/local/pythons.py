@@ -1,8 +1,8 @@
 """Which Python on this machine Triton's helper processes can run in.
 
-Enters: programs to try. Leaves: the first that fits, or Unsuited with what was found and what to do. Triton 2.51 brings
-a helper for each Python that links against its `libpython`, and hands tensors over as numpy before 2 does, of which
-there are packages up to Python 3.12.
+Input: programs to try. Output: the first that fits, or UnsupportedMachineError with what was found and what to do.
+Triton 2.51 ships a helper for each Python, linked against its `libpython`, and passes tensors in the layout of numpy
+1.x, which has packages up to Python 3.12.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from triton_operator.local.errors import Unsuited
+from triton_operator.local.errors import UnsupportedMachineError
 
 VERSIONS = ("3.11", "3.12")
 """Of the same worth; the image of the CPU Triton has the first."""
@@ -50,7 +50,7 @@ class Probed(NamedTuple):
 
 
 def find_python() -> Python:
-    """The running one if it fits, else the first on PATH or of uv's; raises Unsuited."""
+    """The running one if it fits, else the first on PATH or of uv's; raises UnsupportedMachineError."""
     return choose(probed for program in candidates() if (probed := probe(program)))
 
 
@@ -80,7 +80,7 @@ def probe(program: str) -> Probed | None:
 
 
 def choose(found: Iterable[Probed]) -> Python:
-    """The first that has a right version and its library; raises Unsuited that names the others."""
+    """The first that has a right version and its library; raises UnsupportedMachineError that names the others."""
     unfit: dict[str, str] = {}
     for each in found:
         name = f"libpython{each.version}.so.1.0"
@@ -92,7 +92,7 @@ def choose(found: Iterable[Probed]) -> Python:
         else:
             return Python(each.version, each.program, library)
     seen = ", ".join(f"{program} ({why})" for program, why in unfit.items()) or "none"
-    raise Unsuited(
+    raise UnsupportedMachineError(
         f"Triton's models need Python {' or '.join(VERSIONS)} with its shared library, and this machine has: {seen}. "
         "Install one, for example by `uv python install 3.12` or, on Debian 12, by "
         "`apt-get install python3.11 libpython3.11`, and run this again"

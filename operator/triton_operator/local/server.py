@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from triton_operator.local.environment import PARTS
-from triton_operator.local.errors import LocalError, PortTaken
+from triton_operator.local.errors import LocalError, PortTakenError
 from triton_operator.local.idle_connections import child, close_idle
 from triton_operator.local.ports import ADDRESS, Ports
-from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS
-from triton_operator.triton.server_log import ALL_FAILED, LoadFailure, last_lines, read_server
+from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
+from triton_operator.triton.server.log import ALL_FAILED, LoadFailure, last_lines, read_server
 
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.2
@@ -117,7 +117,7 @@ class Server:
         code = self._process.returncode
         message = "\n  ".join([f"{what} (exit code {code}):" if len(told) > 1 else f"{what}:", *told])
         taken = _TAKEN.search(message)
-        return PortTaken(message, int(taken[1])) if taken else LocalError(message)
+        return PortTakenError(message, int(taken[1])) if taken else LocalError(message)
 
     def _last_lines(self) -> str:
         return last_lines("\n".join(self._lines))

@@ -16,8 +16,15 @@ from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import check_model
 from triton_operator.prepare.sources import Repositories, fetch_all
-from triton_operator.triton import preparation
-from triton_operator.triton.outcome import MISTAKE, Prepared, PreparedModel, PrepareFailed, encode, escaped
+from triton_operator.triton.prepare_contract import request as preparation
+from triton_operator.triton.prepare_contract.outcome import (
+    MISTAKE,
+    Prepared,
+    PreparedModel,
+    PrepareFailed,
+    encode,
+    escaped,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

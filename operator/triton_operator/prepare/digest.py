@@ -17,7 +17,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import CheckedModel
 from triton_operator.prepare.repository import entries
-from triton_operator.triton.outcome import CONTENT_LENGTH
+from triton_operator.triton.prepare_contract.outcome import CONTENT_LENGTH
 
 BUDGET = 256 << 20
 """Bytes of a model above which no digest is made unless one is asked for: reading is 1.7 GB/s, and a pod waits."""

@@ -17,7 +17,7 @@ from triton_operator.prepare.copying import copy_files
 from triton_operator.prepare.digest import model_digest, require_digest
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import CheckedModel
-from triton_operator.triton.model_config import CONFIG_NAME
+from triton_operator.triton.config.model_config import CONFIG_NAME
 
 MARK = ".prepared"
 """File that tells an earlier tree of ours; Triton looks at folders only."""

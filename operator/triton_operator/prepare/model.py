@@ -15,9 +15,8 @@ from triton_operator.prepare.config import Author, Chosen, finish, read_folder_c
 from triton_operator.prepare.errors import PrepareError, config_invalid, version_not_found
 from triton_operator.prepare.model_file import check_format, describe, read_signatures
 from triton_operator.prepare.repository import Repository
-from triton_operator.triton.config_values import text_in
-from triton_operator.triton.derived import TELLING_FILES, is_silent, with_backend
-from triton_operator.triton.model_config import (
+from triton_operator.triton.config.derived_backend import TELLING_FILES, is_silent, with_backend
+from triton_operator.triton.config.model_config import (
     CONFIG_NAME,
     ENSEMBLE,
     SIDE_FOLDERS,
@@ -27,8 +26,9 @@ from triton_operator.triton.model_config import (
     Specific,
     VersionPolicy,
 )
-from triton_operator.triton.preparation import CONFIG_DIR, PreparationModel
-from triton_operator.triton.signature import Signature
+from triton_operator.triton.model_file.signature import Signature
+from triton_operator.triton.prepare_contract.request import CONFIG_DIR, PreparationModel
+from triton_operator.triton.text.values import text_in
 
 _ENSEMBLE_VERSION = ("1",)
 """Triton wants a version of every model; an ensemble's is an empty folder, which many repositories cannot keep."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from triton_operator.prepare.errors import config_invalid
-from triton_operator.triton.model_config import ConfigError, ModelConfig
-from triton_operator.triton.model_format import read_format
-from triton_operator.triton.preparation import PreparationModel
-from triton_operator.triton.signature import Signature
-from triton_operator.triton.torchscript import ArchiveError, Content, read_content, read_signature
+from triton_operator.triton.config.formats import read_format
+from triton_operator.triton.config.model_config import ConfigError, ModelConfig
+from triton_operator.triton.model_file.archive import ArchiveError, Content, read_content, read_signature
+from triton_operator.triton.model_file.signature import Signature
+from triton_operator.triton.prepare_contract.request import PreparationModel
 
 _CONTENT = {"TorchScript": Content.TORCHSCRIPT, "AOTInductor": Content.EXPORTED_PROGRAM}
 """Formats whose files can be told by themselves."""

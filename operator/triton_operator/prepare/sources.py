@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from triton_operator.prepare.repository import Repository
-from triton_operator.triton.preparation import Download, Preparation, PreparationModel
+from triton_operator.triton.prepare_contract.request import Download, Preparation, PreparationModel
 
 _TOLD_SECONDS = 10
 

@@ -13,12 +13,12 @@ from triton_operator.api.status import CacheState, CacheStatus
 from triton_operator.cluster.observed import PodEvent
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.container_ends import Diagnosis
-from triton_operator.reconcile.observation import Observation
-from triton_operator.reconcile.outlook import outlook
+from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pod_failures import diagnose
+from triton_operator.reconcile.retry_hint import retry_hint
 
 
-def diagnose_cache(caching: Caching, observation: Observation) -> Diagnosis | None:
+def diagnose_cache(caching: Caching, observation: ObservedState) -> Diagnosis | None:
     """What is in the way of filling it; None when nothing is (yet), or when it is filled."""
     if caching.generation.filled:
         return None
@@ -29,7 +29,7 @@ def diagnose_cache(caching: Caching, observation: Observation) -> Diagnosis | No
     )
 
 
-def derive_cache(caching: Caching, diagnosis: Diagnosis | None, observation: Observation, now: str) -> CacheStatus:
+def derive_cache(caching: Caching, diagnosis: Diagnosis | None, observation: ObservedState, now: str) -> CacheStatus:
     """The part of the status; `now` is when a state begins that was not there before."""
     state = _state(caching, diagnosis)
     name = caching.generation.name
@@ -46,13 +46,13 @@ def _state(caching: Caching, diagnosis: Diagnosis | None) -> CacheState:
     return CacheState.FILLING if caching.job else CacheState.WAITING
 
 
-def _judge_pods(caching: Caching, observation: Observation) -> Diagnosis | None:
+def _judge_pods(caching: Caching, observation: ObservedState) -> Diagnosis | None:
     """The newest that knows something: while the next attempt runs, the last one's failure is still the news."""
     for pod in reversed(observation.cache_pods):
         if pod.job != caching.generation.name or pod.deleting or pod.phase == "Succeeded":
             continue
         for found in diagnose(pod, observation.pod_events.get(pod.uid, ()), observation.deployment.spec):
-            return found._replace(outlook=_outlook(caching)) if pod.phase == "Failed" else found
+            return found._replace(retry_hint=_retry_hint(caching)) if pod.phase == "Failed" else found
     return None
 
 
@@ -62,7 +62,7 @@ def _judge_events(events: Sequence[PodEvent]) -> Diagnosis | None:
         if event.reason == "FailedCreate":
             quota = "exceeded quota" in event.message
             reason = Reason.QUOTA_EXCEEDED if quota else Reason.FORBIDDEN
-            return Diagnosis(reason, event.message, outlook=outlook(reason))
+            return Diagnosis(reason, event.message, retry_hint=retry_hint(reason))
     return None
 
 
@@ -71,10 +71,10 @@ def _judge_job(caching: Caching) -> Diagnosis | None:
     if caching.job is None or not caching.job.failed:
         return None
     message = f"Job {caching.generation.name} failed: {caching.job.message}"
-    return Diagnosis(Reason.PREPARE_FAILED, message, outlook=_outlook(caching))
+    return Diagnosis(Reason.PREPARE_FAILED, message, retry_hint=_retry_hint(caching))
 
 
-def _outlook(caching: Caching) -> str:
+def _retry_hint(caching: Caching) -> str:
     """What becomes of a failure of one of its pods."""
     name = caching.generation.name
     if caching.job is None or not caching.job.failed:

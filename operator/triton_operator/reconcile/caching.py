@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.cluster.observed import ClaimState, JobState, Kind
-from triton_operator.reconcile.observation import Observation
+from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.store import ChildId
 from triton_operator.resources.cache import Generation
 from triton_operator.resources.cache_content import claim_name, recipe
@@ -35,7 +35,7 @@ class Caching(NamedTuple):
         return _retry_at(self.job) if self.job else None
 
 
-def decide_caching(observation: Observation) -> Caching | None:
+def decide_caching(observation: ObservedState) -> Caching | None:
     """What to do about the cache now; None when the spec asks for none."""
     deployment = observation.deployment
     cache = deployment.spec.cache
@@ -57,7 +57,7 @@ def decide_caching(observation: Observation) -> Caching | None:
     return Caching(generation, job_state, job.uid if job else "")
 
 
-def guards(observation: Observation) -> frozenset[ChildId]:
+def guards(observation: ObservedState) -> frozenset[ChildId]:
     """Policies of Jobs that are still there: a pod that is being ended must not run a moment without."""
     return frozenset((Kind.NETWORK_POLICY, name) for kind, name in observation.owned if kind is Kind.JOB)
 

@@ -10,26 +10,26 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.spec import ModelDeployment
-from triton_operator.cluster.errors import ClusterError, Unavailable
+from triton_operator.cluster.errors import ClusterError, UnavailableError
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster, Manifest
 from triton_operator.reconcile.caching import Caching, decide_caching, guards
 from triton_operator.reconcile.execute import Refused, Target, execute
 from triton_operator.reconcile.history import current_revision, kept_for_rollback, revision_number
 from triton_operator.reconcile.messages import join
-from triton_operator.reconcile.observation import Observation, own
+from triton_operator.reconcile.observed_state import ObservedState, own
 from triton_operator.reconcile.plan import (
     Applied,
     Step,
-    hand_over_step,
     identity,
     is_as_applied,
     make_plan,
     plan_pruning,
     recognize,
     superfluous,
+    transfer_replicas_step,
 )
 from triton_operator.reconcile.refusals import Blocked, Refusal, judge_error, outage_of, summarize
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
@@ -110,8 +110,8 @@ class Children:
         self._refused.pop(key, None)
         self._settled.pop(key, None)
 
-    async def bring_about(self, key: Key, observation: Observation) -> Outcome:
-        """One pass. Mistakes in the spec and outages end in the outcome; raises Terminating alone."""
+    async def reconcile_children(self, key: Key, observation: ObservedState) -> Outcome:
+        """One pass. Mistakes in the spec and outages end in the outcome; raises TerminatingError alone."""
         sight = _look(observation)
         settled = self._settled.get(key)
         if settled and settled.sight == sight:
@@ -120,13 +120,13 @@ class Children:
         try:
             validate(observation.deployment.spec)
             revision = self._revision_for(observation.deployment, found)
-        except InvalidSpec as error:
+        except InvalidSpecError as error:
             blocked = Blocked(error.reason, str(error), lasting=True)
             return await self._keep(key, sight, observation, found, blocked)
         return await self._converge(key, observation, Goal(revision, found), sight)
 
     async def _keep(
-        self, key: Key, sight: Sight, observation: Observation, found: Revision | None, blocked: Blocked
+        self, key: Key, sight: Sight, observation: ObservedState, found: Revision | None, blocked: Blocked
     ) -> Outcome:
         """A spec that cannot be followed changes no pod, but what runs is still kept from other hands."""
         if found is None:
@@ -141,7 +141,7 @@ class Children:
             blocked = also._replace(reason=blocked.reason, message=join(blocked.message, also.message))
         return Outcome(blocked, found.summary(), outage=outage_of(refusals))
 
-    def _target(self, key: Key, observation: Observation) -> Target:
+    def _target(self, key: Key, observation: ObservedState) -> Target:
         return Target(
             key,
             observation.deployment.metadata.uid,
@@ -158,7 +158,7 @@ class Children:
             return found
         return render_new_revision(deployment, self._settings)
 
-    async def _converge(self, key: Key, observation: Observation, goal: Goal, sight: Sight) -> Outcome:
+    async def _converge(self, key: Key, observation: ObservedState, goal: Goal, sight: Sight) -> Outcome:
         wanted = self._wanted(observation, goal, sight)
         target = self._target(key, observation)
         target.applied.update(recognize(wanted, observation.owned, target.applied))
@@ -174,7 +174,7 @@ class Children:
             is_passing=all(refusal.is_passing for refusal in refusals),
         )
 
-    def _wanted(self, observation: Observation, goal: Goal, sight: Sight) -> list[Manifest]:
+    def _wanted(self, observation: ObservedState, goal: Goal, sight: Sight) -> list[Manifest]:
         """Every child. Pods of a new revision wait for its cache; meanwhile those that are there stay as they are."""
         caching = sight.caching
         if caching is None:
@@ -186,7 +186,7 @@ class Children:
             return _build(observation, goal.found, sight.decision, cache)
         return without_pods(_build(observation, goal.revision, sight.decision, cache))
 
-    def _settle(self, key: Key, observation: Observation, wanted: list[Manifest], revision: RevisionSummary) -> bool:
+    def _settle(self, key: Key, observation: ObservedState, wanted: list[Manifest], revision: RevisionSummary) -> bool:
         """Remember that there is nothing to do, if all is as it was in the answers to our own writes."""
         owned = own(self._store.view(key), observation.deployment, self.applied_uids(key))
         after = observation._replace(owned=owned)
@@ -208,27 +208,29 @@ class Children:
             async with asyncio.timeout_at(target.deadline):
                 in_use = await self._cluster.mounted(*target.key)
         except (ClusterError, TimeoutError) as error:
-            outage = error if isinstance(error, ClusterError) else Unavailable("ReplicaSets cannot be listed in time")
+            outage = (
+                error if isinstance(error, ClusterError) else UnavailableError("ReplicaSets cannot be listed in time")
+            )
             others = await execute([step for step in steps if step not in mounted], target)
             return [judge_error(mounted[0].kind, mounted[0].name, outage), *others]
         return await execute([step for step in steps if (step.kind, step.name) not in in_use], target)
 
 
 def _build(
-    observation: Observation, revision: Revision, decision: ReplicaDecision, cache: Sequence[Manifest] = ()
+    observation: ObservedState, revision: Revision, decision: ReplicaDecision, cache: Sequence[Manifest] = ()
 ) -> list[Manifest]:
     number = revision_number(observation, revision)
     return build_children(observation.deployment, revision, number=number, replicas=decision.apply, cache=cache)
 
 
-def _pruning(wanted: list[Manifest], observation: Observation) -> list[Step]:
+def _pruning(wanted: list[Manifest], observation: ObservedState) -> list[Step]:
     if not superfluous(wanted, observation.owned):
         return []
     current = next((name for kind, name in map(identity, wanted) if kind is Kind.REVISION), "")
     return plan_pruning(wanted, observation.owned, kept_for_rollback(observation, current) | guards(observation))
 
 
-def _look(observation: Observation) -> Sight:
+def _look(observation: ObservedState) -> Sight:
     children = {child_id: _content(child) for child_id, child in observation.owned.items()}
     replicas = decide_replicas(observation.deployment, observation.deployment_state)
     return Sight(observation.deployment, children, replicas, decide_caching(observation))
@@ -240,13 +242,13 @@ def _content(child: Child) -> tuple[object, ...]:
     return child.uid, child.fingerprint, child.owner_uid, child.foreign, child.deleting, replicas
 
 
-def _has_its_replicas(observation: Observation, decision: ReplicaDecision) -> bool:
+def _has_its_replicas(observation: ObservedState, decision: ReplicaDecision) -> bool:
     state = observation.deployment_state
-    return decision.hand_over is None and state is not None and decision.apply in {None, state.replicas}
+    return decision.transfer_replicas is None and state is not None and decision.apply in {None, state.replicas}
 
 
-def _handing_over(observation: Observation, decision: ReplicaDecision) -> list[Step]:
+def _handing_over(observation: ObservedState, decision: ReplicaDecision) -> list[Step]:
     live = observation.deployment_child
-    if live is None or decision.hand_over is None:
+    if live is None or decision.transfer_replicas is None:
         return []
-    return [hand_over_step(live, decision.hand_over)]
+    return [transfer_replicas_step(live, decision.transfer_replicas)]

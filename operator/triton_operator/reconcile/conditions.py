@@ -1,4 +1,4 @@
-"""The conditions besides Ready, each a pure function of the Situation.
+"""The conditions besides Ready, each a pure function of the Assessment.
 
 Ready's verdict is handed in where a condition depends on it, so that the two can never contradict each other.
 """
@@ -10,16 +10,16 @@ from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
 from triton_operator.api.spec import Profile
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
+from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.model_states import is_prepared
 from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_ready, judge_sameness
-from triton_operator.reconcile.situation import Situation
 from triton_operator.resources.cache_policy import egress_ports
-from triton_operator.triton.versions import parse, vulnerability
+from triton_operator.triton.server.versions import parse, vulnerability
 
 _SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
 
 
-def judge_all(situation: Situation) -> dict[str, Verdict]:
+def judge_all(situation: Assessment) -> dict[str, Verdict]:
     """Every condition that applies to this deployment, in the order in which they are shown."""
     ready = judge_ready(situation)
     verdicts: dict[str, Verdict | None] = {
@@ -38,7 +38,7 @@ def judge_all(situation: Situation) -> dict[str, Verdict]:
     return {kind: verdict for kind, verdict in verdicts.items() if verdict}
 
 
-def _available(situation: Situation) -> Verdict:
+def _available(situation: Assessment) -> Verdict:
     serving = situation.state.available_replicas if situation.state else 0
     if serving:
         return Verdict(
@@ -51,19 +51,19 @@ def _available(situation: Situation) -> Verdict:
     return Verdict(Truth.FALSE, Reason.UNAVAILABLE, "no replica serves")
 
 
-def _accepted(situation: Situation) -> Verdict:
+def _accepted(situation: Assessment) -> Verdict:
     if situation.blocked:
         return Verdict(Truth.FALSE, situation.blocked.reason, situation.blocked.message)
     return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and its objects are in place")
 
 
-def _no_pods(situation: Situation) -> Verdict:
+def _no_pods(situation: Assessment) -> Verdict:
     """What cannot be told of pods as long as there are none."""
     wanted = "no replica is wanted" if not situation.wanted else "there is no pod of the current generation"
     return Verdict(Truth.UNKNOWN, Reason.WAITING, wanted)
 
 
-def _scheduled(situation: Situation) -> Verdict:
+def _scheduled(situation: Assessment) -> Verdict:
     if not situation.pods:
         return _no_pods(situation)
     for diagnosis in situation.diagnoses:
@@ -74,7 +74,7 @@ def _scheduled(situation: Situation) -> Verdict:
     return Verdict(Truth.FALSE, Reason.WAITING, "waiting for the scheduler")
 
 
-def _prepared(situation: Situation) -> Verdict:
+def _prepared(situation: Assessment) -> Verdict:
     if caching := judge_cache(situation):
         return caching
     if not situation.pods:
@@ -90,7 +90,7 @@ def _prepared(situation: Situation) -> Verdict:
     return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")
 
 
-def _loaded(situation: Situation, ready: Verdict) -> Verdict:
+def _loaded(situation: Assessment, ready: Verdict) -> Verdict:
     if not situation.pods:
         return _no_pods(situation)
     if situation.loaded_pods == len(situation.pods):
@@ -115,7 +115,7 @@ def _stalled(ready: Verdict) -> Verdict:
     return Verdict(Truth.FALSE, Reason.SETTLED)
 
 
-def _privacy_enforced(situation: Situation) -> Verdict | None:
+def _privacy_enforced(situation: Assessment) -> Verdict | None:
     deployment, caching = situation.observation.deployment, situation.caching
     if deployment.spec.privacy.profile is Profile.OPEN:
         return None
@@ -144,7 +144,7 @@ def _privacy_enforced(situation: Situation) -> Verdict | None:
     )
 
 
-def _scaling_active(situation: Situation) -> Verdict | None:
+def _scaling_active(situation: Assessment) -> Verdict | None:
     if situation.observation.deployment.spec.autoscaling is None:
         return None
     if situation.observation.deployment.spec.suspend:
@@ -158,7 +158,7 @@ def _scaling_active(situation: Situation) -> Verdict | None:
     return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
 
 
-def _runtime_vulnerable(situation: Situation) -> Verdict:
+def _runtime_vulnerable(situation: Assessment) -> Verdict:
     revision = situation.revision
     if revision is None:
         return Verdict(Truth.UNKNOWN, Reason.WAITING, "no server image is chosen yet")

@@ -15,9 +15,9 @@ from triton_operator.api.conditions import PREPARE_REASONS, Reason
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.cluster.observed import Container, Terminated
-from triton_operator.reconcile.outlook import moment, restart_outlook
-from triton_operator.triton.outcome import PrepareFailed, read_prepare
-from triton_operator.triton.server_log import Failure, LoadFailure, last_lines, read_server
+from triton_operator.reconcile.retry_hint import moment, restart_hint
+from triton_operator.triton.prepare_contract.outcome import PrepareFailed, read_prepare
+from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, read_server
 
 PROBE_SLACK = timedelta(seconds=30)
 """A kill by the startup probe comes this long after its budget at the latest: last probe, grace period, clean-up."""
@@ -38,14 +38,14 @@ class Diagnosis(NamedTuple):
     reason: str
     message: str
     model: str = ""
-    outlook: str = ""
+    retry_hint: str = ""
     injected: bool = False
 
 
 def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] = ()) -> tuple[Diagnosis, ...]:
     """What the end of a container means, at least one diagnosis; `arguments` are those that the user gave to Triton."""
     found = _judge(container, ended, arguments)
-    return tuple(each._replace(outlook=restart_outlook(each.reason, container, ended)) for each in found)
+    return tuple(each._replace(retry_hint=restart_hint(each.reason, container, ended)) for each in found)
 
 
 def is_injected(container: Container) -> bool:

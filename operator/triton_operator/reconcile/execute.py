@@ -14,7 +14,7 @@ import msgspec
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import SCALE_MANAGER
-from triton_operator.cluster.errors import ClusterError, Conflict, Terminating, Unavailable
+from triton_operator.cluster.errors import ClusterError, ConflictError, TerminatingError, UnavailableError
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.plan import Applied, Step, Verb, digest
@@ -93,12 +93,12 @@ async def _within_the_time(step: Step, target: Target) -> Refusal | None:
     try:
         async with asyncio.timeout_at(target.deadline):
             refusal = await _do(step, target)
-    except Terminating:
+    except TerminatingError:
         raise  # The deployment is about to go with its namespace: nobody reads a status about it.
     except ClusterError as error:
         refusal = judge_error(step.kind, step.name, error)
     except TimeoutError:
-        late = Unavailable("the writes of this attempt took too long, so that this one was not completed")
+        late = UnavailableError("the writes of this attempt took too long, so that this one was not completed")
         refusal = judge_error(step.kind, step.name, late)
     return refusal._replace(missing=step.verb is Verb.CREATE) if refusal else None
 
@@ -132,7 +132,7 @@ async def _do(step: Step, target: Target) -> Refusal | None:
         case Verb.APPLY:
             _remember(step, await target.cluster.apply(step.manifest, uid=step.uid), target)
         case Verb.REPLACE:
-            _remember(step, await _take_back(step, target.cluster), target)
+            _remember(step, await _force_replace(step, target.cluster), target)
         case Verb.HAND_OVER:
             target.store.put_child(await target.cluster.apply(step.manifest, uid=step.uid, manager=SCALE_MANAGER))
         case Verb.DELETE:
@@ -144,12 +144,12 @@ async def _do(step: Step, target: Target) -> Refusal | None:
 async def _create(step: Step, target: Target) -> Refusal | None:
     try:
         _remember(step, await target.cluster.create(step.manifest), target)
-    except Conflict as refused:
+    except ConflictError as refused:
         return await _name_taken(step, target, refused)
     return None
 
 
-async def _name_taken(step: Step, target: Target, refused: Conflict) -> Refusal | None:
+async def _name_taken(step: Step, target: Target, refused: ConflictError) -> Refusal | None:
     """Something of that name exists: ours (the cache was behind), that of another ModelDeployment, or a stranger's."""
     child = await target.cluster.get(step.kind, target.key[0], step.name)
     if child is None:
@@ -158,10 +158,10 @@ async def _name_taken(step: Step, target: Target, refused: Conflict) -> Refusal 
         return refusal
     target.store.put_child(msgspec.structs.replace(child, deployment=target.key[1]))
     message = f"{step.kind} {step.name} was there unseen; looking again"
-    raise Conflict(message, status=409)
+    raise ConflictError(message, status=409)
 
 
-async def _take_back(step: Step, cluster: Cluster) -> Child:
+async def _force_replace(step: Step, cluster: Cluster) -> Child:
     """Apply first, so that every field we name is ours again; replace only if something foreign is left then."""
     child = await cluster.apply(step.manifest, uid=step.uid)
     return await cluster.replace(step.manifest, uid=step.uid) if child.foreign else child

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from triton_operator.cluster.observed import Child, Kind, RevisionState
-from triton_operator.reconcile.observation import Observation
+from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.store import ChildId
 from triton_operator.resources.revision import (
     HISTORY,
@@ -29,7 +29,7 @@ class Past(NamedTuple):
     summary: RevisionSummary
 
 
-def current_revision(observation: Observation) -> Revision | None:
+def current_revision(observation: ObservedState) -> Revision | None:
     """The newest revision in the cluster; one whose content was tampered with counts as none."""
     for _, state in _newest_first(observation):
         try:
@@ -39,7 +39,7 @@ def current_revision(observation: Observation) -> Revision | None:
     return None
 
 
-def past_revisions(observation: Observation) -> list[Past]:
+def past_revisions(observation: ObservedState) -> list[Past]:
     """Every readable revision, newest first."""
     found = []
     for child, state in _newest_first(observation):
@@ -50,7 +50,7 @@ def past_revisions(observation: Observation) -> list[Past]:
     return found
 
 
-def revision_number(observation: Observation, revision: Revision) -> int:
+def revision_number(observation: ObservedState, revision: Revision) -> int:
     """The number its ControllerRevision has, or one above all others when it is not the newest yet."""
     newest = next(iter(_newest_first(observation)), None)
     if newest is None:
@@ -61,7 +61,7 @@ def revision_number(observation: Observation, revision: Revision) -> int:
     return max(observation.deployment.metadata.generation, state.number + 1)
 
 
-def kept_for_rollback(observation: Observation, current: str) -> frozenset[ChildId]:
+def kept_for_rollback(observation: ObservedState, current: str) -> frozenset[ChildId]:
     """The newest revisions besides `current` (an object name), and what these and `current` mount."""
     past = past_revisions(observation)
     kept = [revision for revision in past if revision.name != current][: HISTORY - 1]
@@ -72,7 +72,7 @@ def kept_for_rollback(observation: Observation, current: str) -> frozenset[Child
     return frozenset(revisions | configs | claims)
 
 
-def _newest_first(observation: Observation) -> list[tuple[Child, RevisionState]]:
+def _newest_first(observation: ObservedState) -> list[tuple[Child, RevisionState]]:
     found = [
         (child, child.state)
         for child in observation.owned.values()

@@ -16,7 +16,7 @@ from triton_operator.cluster.observed import Pod
 from triton_operator.reconcile.container_ends import Diagnosis
 from triton_operator.reconcile.messages import clip, join
 from triton_operator.reconcile.variants import Variant, describe, read_report
-from triton_operator.triton.outcome import PreparedModel
+from triton_operator.triton.prepare_contract.outcome import PreparedModel
 
 _VERSION = re.compile(r"[0-9]{1,20}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

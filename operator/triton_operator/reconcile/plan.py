@@ -99,7 +99,7 @@ def plan_pruning(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], kep
     ]
 
 
-def hand_over_step(child: Child, replicas: int) -> Step:
+def transfer_replicas_step(child: Child, replicas: int) -> Step:
     """Give the replica count to the second field manager, see `replicas`."""
     manifest = {
         "apiVersion": "apps/v1",

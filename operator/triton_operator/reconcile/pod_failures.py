@@ -14,7 +14,7 @@ from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.spec import Spec
 from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
 from triton_operator.reconcile.container_ends import Diagnosis, is_injected, judge_end
-from triton_operator.reconcile.outlook import outlook
+from triton_operator.reconcile.retry_hint import retry_hint
 
 _PULL_REASONS = frozenset(
     {
@@ -48,7 +48,7 @@ def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosi
         _container_not_made(pod),
     ):
         if found:
-            return (found._replace(outlook=outlook(found.reason)),)
+            return (found._replace(retry_hint=retry_hint(found.reason)),)
     ended = (_prepare_failed(pod) or _server_failed(pod, spec)) + _injected_failed(pod)
     return ended or _volume_not_mounted(pod, events) or _kept_from_ready(pod)
 
@@ -181,7 +181,7 @@ def _volume_not_mounted(pod: Pod, events: Sequence[PodEvent]) -> tuple[Diagnosis
             return ()
         found = _judge_event(event, pod)
         if found:
-            return (found._replace(outlook=outlook(found.reason)),)
+            return (found._replace(retry_hint=retry_hint(found.reason)),)
     return ()
 
 

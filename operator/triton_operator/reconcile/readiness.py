@@ -1,4 +1,4 @@
-"""Ready: an ordered chain of checks over a Situation; the first failing one gives reason and message.
+"""Ready: an ordered chain of checks over a Assessment; the first failing one gives reason and message.
 
 Pure. The order is from the user's own will, through the spec, the API server and the scheduler, to the model.
 """
@@ -11,10 +11,10 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Condition as ChildCondition
+from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.container_ends import is_injected
 from triton_operator.reconcile.messages import join
-from triton_operator.reconcile.outlook import outlook
-from triton_operator.reconcile.situation import Situation
+from triton_operator.reconcile.retry_hint import retry_hint
 from triton_operator.reconcile.variants import describe
 
 
@@ -26,7 +26,7 @@ class Verdict(NamedTuple):
     message: str = ""
 
 
-def judge_ready(situation: Situation) -> Verdict:
+def judge_ready(situation: Assessment) -> Verdict:
     """Whether the current generation is fully served, and if not, why."""
     for check in _CHECKS:
         verdict = check(situation)
@@ -37,25 +37,25 @@ def judge_ready(situation: Situation) -> Verdict:
     return Verdict(Truth.TRUE, Reason.SERVING, f"{pods} every model loaded")
 
 
-def _make_sure_the_spec_is_accepted(situation: Situation) -> Verdict | None:
+def _make_sure_the_spec_is_accepted(situation: Assessment) -> Verdict | None:
     if situation.blocked is None:
         return None
     return Verdict(Truth.FALSE, situation.blocked.reason, situation.blocked.message)
 
 
-def _make_sure_it_is_not_suspended(situation: Situation) -> Verdict | None:
+def _make_sure_it_is_not_suspended(situation: Assessment) -> Verdict | None:
     if not situation.observation.deployment.spec.suspend:
         return None
     return _stopped(situation, Reason.SUSPENDED, "spec.suspend is set", "set it to false to serve again")
 
 
-def _make_sure_pods_are_wanted(situation: Situation) -> Verdict | None:
+def _make_sure_pods_are_wanted(situation: Assessment) -> Verdict | None:
     if situation.wanted or situation.observation.deployment.spec.autoscaling:
         return None
     return _stopped(situation, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "raise it to serve again")
 
 
-def _stopped(situation: Situation, reason: str, cause: str, remedy: str) -> Verdict:
+def _stopped(situation: Assessment, reason: str, cause: str, remedy: str) -> Verdict:
     """What the user asked for is reached when no pod is left: then Ready is True, as that of a Deployment would be."""
     left = situation.left_to_end
     if left or not situation.is_scaled_down:
@@ -64,44 +64,44 @@ def _stopped(situation: Situation, reason: str, cause: str, remedy: str) -> Verd
     return Verdict(Truth.TRUE, reason, f"{cause}; {remedy}")
 
 
-def judge_cache(situation: Situation) -> Verdict | None:
+def judge_cache(situation: Assessment) -> Verdict | None:
     """Why pods of this generation are not made yet; None when its cache is filled, or when it needs none."""
     caching = situation.caching
     if caching is None or caching.generation.filled:
         return None
     failure, older = situation.cache_failure, _describe_older(situation)
     if failure:
-        return Verdict(Truth.FALSE, failure.reason, join(failure.message, failure.outlook, older))
+        return Verdict(Truth.FALSE, failure.reason, join(failure.message, failure.retry_hint, older))
     if situation.blocked and caching.job is None:
         return Verdict(Truth.FALSE, situation.blocked.reason, join(situation.blocked.message, older))
     progress = f"a Job fetches the models into claim {caching.generation.name}; pods are made when it is done"
     return Verdict(Truth.FALSE, Reason.CACHING, join(progress, older))
 
 
-def _make_sure_nothing_forbids_pods(situation: Situation) -> Verdict | None:
+def _make_sure_nothing_forbids_pods(situation: Assessment) -> Verdict | None:
     condition = _deployment_condition(situation, "ReplicaFailure")
     if condition is None or condition.status != "True":
         return None
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in condition.message else Reason.FORBIDDEN
-    return Verdict(Truth.FALSE, reason, join(condition.message, outlook(reason), _describe_older(situation)))
+    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(situation)))
 
 
-def _make_sure_no_pod_fails(situation: Situation) -> Verdict | None:
+def _make_sure_no_pod_fails(situation: Assessment) -> Verdict | None:
     if not situation.diagnoses:
         return None
     worst = situation.diagnoses[0]
-    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.outlook, _describe_older(situation)))
+    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, _describe_older(situation)))
 
 
-def _make_sure_the_rollout_moves(situation: Situation) -> Verdict | None:
+def _make_sure_the_rollout_moves(situation: Assessment) -> Verdict | None:
     condition = _deployment_condition(situation, "Progressing")
     if condition is None or condition.reason != "ProgressDeadlineExceeded":
         return None
     reason = Reason.PROGRESS_DEADLINE_EXCEEDED
-    return Verdict(Truth.FALSE, reason, join(condition.message, outlook(reason), _describe_older(situation)))
+    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(situation)))
 
 
-def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
+def _make_sure_all_are_ready(situation: Assessment) -> Verdict | None:
     if situation.is_served:
         return None
     progress = f"{situation.ready_pods} of {situation.wanted} replicas serve the current generation"
@@ -110,7 +110,7 @@ def _make_sure_all_are_ready(situation: Situation) -> Verdict | None:
     return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(situation)))
 
 
-def _describe_others(situation: Situation) -> str:
+def _describe_others(situation: Assessment) -> str:
     """What is known of the replicas that do not serve."""
     unready = len(situation.pods) - situation.ready_pods
     if unready:
@@ -124,7 +124,7 @@ def _describe_others(situation: Situation) -> str:
     return "the others are being replaced"
 
 
-def _describe_injected(situation: Situation) -> str:
+def _describe_injected(situation: Assessment) -> str:
     """Which init container of somebody else a pod waits for: it has not ended, so that nothing is wrong with it yet."""
     for pod in situation.pods:
         for container in pod.containers:
@@ -133,7 +133,7 @@ def _describe_injected(situation: Situation) -> str:
     return ""
 
 
-def judge_sameness(situation: Situation) -> Verdict | None:
+def judge_sameness(situation: Assessment) -> Verdict | None:
     """Why replicas give different answers; None when all have the same models."""
     if not situation.mixed:
         return None
@@ -151,7 +151,7 @@ def judge_sameness(situation: Situation) -> Verdict | None:
     )
 
 
-_CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
+_CHECKS: tuple[Callable[[Assessment], Verdict | None], ...] = (
     _make_sure_the_spec_is_accepted,
     _make_sure_it_is_not_suspended,
     _make_sure_pods_are_wanted,
@@ -164,7 +164,7 @@ _CHECKS: tuple[Callable[[Situation], Verdict | None], ...] = (
 )
 
 
-def _describe_older(situation: Situation) -> str:
+def _describe_older(situation: Assessment) -> str:
     """That a failed rollout has not taken the service down."""
     count = situation.older_serving
     if not count:
@@ -172,6 +172,6 @@ def _describe_older(situation: Situation) -> str:
     return "1 older replica goes on serving" if count == 1 else f"{count} older replicas go on serving"
 
 
-def _deployment_condition(situation: Situation, kind: str) -> ChildCondition | None:
+def _deployment_condition(situation: Assessment, kind: str) -> ChildCondition | None:
     conditions = situation.state.conditions if situation.state else ()
     return next((condition for condition in conditions if condition.type == kind), None)

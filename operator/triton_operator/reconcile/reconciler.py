@@ -12,25 +12,25 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import Status
-from triton_operator.cluster.errors import ClusterError, NotFound, Terminating
+from triton_operator.cluster.errors import ClusterError, NotFoundError, TerminatingError
 from triton_operator.cluster.observed import Child, Pod
 from triton_operator.cluster.protocol import Cluster
+from triton_operator.reconcile.assessment import assess, time_left
 from triton_operator.reconcile.caching import decide_caching
 from triton_operator.reconcile.children import Children, Outcome
-from triton_operator.reconcile.observation import (
+from triton_operator.reconcile.observed_state import (
     LONGEST_LOOK,
     PENDING_GRACE,
-    Observation,
+    ObservedState,
     hanging,
     own,
     read_events,
 )
 from triton_operator.reconcile.refusals import Blocked
-from triton_operator.reconcile.situation import assess, time_left
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.store import ChildId, Key, Known, Store, View
 from triton_operator.reconcile.transitions import announce
@@ -98,7 +98,7 @@ class Reconciler:
             self._children.forget(key)
             self._interrupted.discard(key)
             return None
-        if isinstance(known.deployment, InvalidSpec):
+        if isinstance(known.deployment, InvalidSpecError):
             delay = await self._report_unreadable(key, known, known.deployment)
         else:
             delay = await self._pass(key, known.deployment)
@@ -116,8 +116,8 @@ class Reconciler:
         """
         before = self._observe(key, deployment)
         try:
-            outcome = await self._children.bring_about(key, before)
-        except Terminating:
+            outcome = await self._children.reconcile_children(key, before)
+        except TerminatingError:
             return None
         self._let_the_first_pass(key, outcome)
         view = self._store.view(key)
@@ -138,15 +138,15 @@ class Reconciler:
             self._interrupted.add(key)
             raise outcome.outage
 
-    def _observe(self, key: Key, deployment: ModelDeployment) -> Observation:
+    def _observe(self, key: Key, deployment: ModelDeployment) -> ObservedState:
         view = self._store.view(key)
         owned = own(view, deployment, self._children.applied_uids(key))
         previous = view.known.status if view.known else None
         serving = tuple(pod for pod in view.pods if not pod.job)
         fetching = tuple(pod for pod in view.pods if pod.job)
-        return Observation(deployment, previous, owned, serving, {}, self._clock(), fetching)
+        return ObservedState(deployment, previous, owned, serving, {}, self._clock(), fetching)
 
-    async def _with_events(self, observation: Observation) -> Observation:
+    async def _with_events(self, observation: ObservedState) -> ObservedState:
         """Events of what hangs; without them the status says less, which is better than no status."""
         try:
             async with asyncio.timeout(EVENTS_LIMIT):
@@ -156,14 +156,14 @@ class Reconciler:
             return observation
         return observation._replace(pod_events=events)
 
-    async def _report_unreadable(self, key: Key, known: Known, error: InvalidSpec) -> float | None:
+    async def _report_unreadable(self, key: Key, known: Known, error: InvalidSpecError) -> float | None:
         """An object that an older CRD let through: nothing of it is touched, only its status says why."""
         shell = ModelDeployment(metadata=known.metadata, spec=_EMPTY_SPEC)
         observation = self._observe(key, shell)
         await self._write_status(key, observation, Outcome(Blocked(error.reason, str(error), lasting=True), None))
         return None
 
-    async def _write_status(self, key: Key, observation: Observation, outcome: Outcome) -> Status:
+    async def _write_status(self, key: Key, observation: ObservedState, outcome: Outcome) -> Status:
         """Write the status if it is another one than before; returns it."""
         status = derive_status(assess(observation, outcome.blocked, outcome.revision))
         if status == observation.previous:
@@ -171,7 +171,7 @@ class Reconciler:
         uid = observation.deployment.metadata.uid
         try:
             stored = await self._cluster.write_status(*key, uid, status)
-        except NotFound:
+        except NotFoundError:
             self._forget_gone(key, uid)
             return status
         self._store.take_answer(stored)
@@ -196,13 +196,13 @@ class Reconciler:
                 log.warning("event %s of %s/%s is lost: %s", news.reason, *key, error)
 
 
-def _was_filled(before: Observation, after: Observation) -> bool:
+def _was_filled(before: ObservedState, after: ObservedState) -> bool:
     """Whether an answer to our own write told that a cache is filled: the echo of a write is no news to anybody."""
     then, now = decide_caching(before), decide_caching(after)
     return then is not None and now is not None and now.generation.filled and not then.generation.filled
 
 
-def _look_again(observation: Observation, blocked: Blocked | None) -> float | None:
+def _look_again(observation: ObservedState, blocked: Blocked | None) -> float | None:
     """Nobody tells when a stranger's object goes, an Event is written, an eviction is old news, or a pause is over."""
     if blocked and not blocked.lasting:
         return BLOCKED_RETRY_SECONDS

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from triton_operator.api.conditions import TERMINAL, Reason
-from triton_operator.cluster.errors import ClusterError, Conflict, Denied, Invalid
+from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, InvalidObjectError
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
 from triton_operator.reconcile.store import ChildId
@@ -62,17 +62,17 @@ class Refusal(NamedTuple):
     @property
     def is_passing(self) -> bool:
         """Whether the next attempt is likely to succeed: another writer was faster, or the API server is busy."""
-        return isinstance(self.outage, Conflict) or getattr(self.outage, "status", 0) == TOO_MANY_REQUESTS
+        return isinstance(self.outage, ConflictError) or getattr(self.outage, "status", 0) == TOO_MANY_REQUESTS
 
 
 def judge_error(kind: Kind, name: str, error: ClusterError) -> Refusal:
     """Whose fault an answer is: the user's, an admission controller's, or the API server's."""
     if _MALFORMED.match(error.message):
         return Refusal(kind, name, Reason.INVALID_SPEC, error.message, lasting=True)
-    if isinstance(error, Denied) or _DENIED.search(error.message):
+    if isinstance(error, DeniedError) or _DENIED.search(error.message):
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.message else Reason.FORBIDDEN
         return Refusal(kind, name, reason, error.message)
-    if isinstance(error, Invalid):
+    if isinstance(error, InvalidObjectError):
         return Refusal(kind, name, Reason.INVALID_SPEC, error.message)
     reason = Reason.WEBHOOK_FAILED if _WEBHOOK.search(error.message) else Reason.API_SERVER_ERROR
     return Refusal(kind, name, reason, error.message, outage=error)

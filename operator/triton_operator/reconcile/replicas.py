@@ -13,10 +13,10 @@ from triton_operator.cluster.observed import DeploymentState
 
 
 class ReplicaDecision(NamedTuple):
-    """`apply`: the count we name in the Deployment, None to leave it out; `hand_over`: the count to give away first."""
+    """`apply`: the count in our manifest, None to omit it; `transfer_replicas`: the count to hand over first."""
 
     apply: int | None
-    hand_over: int | None = None
+    transfer_replicas: int | None = None
 
 
 def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> ReplicaDecision:
@@ -30,8 +30,8 @@ def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -
         return ReplicaDecision(None)
     if live.replicas == 0:
         # A HorizontalPodAutoscaler does not touch a Deployment with 0 replicas: whoever set that, it must be started.
-        return ReplicaDecision(None, hand_over=spec.autoscaling.min_replicas)
-    return ReplicaDecision(None, hand_over=live.replicas if live.owns_replicas else None)
+        return ReplicaDecision(None, transfer_replicas=spec.autoscaling.min_replicas)
+    return ReplicaDecision(None, transfer_replicas=live.replicas if live.owns_replicas else None)
 
 
 def wanted_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> int:

@@ -12,19 +12,19 @@ from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, headle
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, RevisionStatus, Status
 from triton_operator.cluster.observed import Pod
+from triton_operator.reconcile.assessment import Assessment, ended_at, is_ready
 from triton_operator.reconcile.cache_progress import derive_cache
 from triton_operator.reconcile.conditions import judge_all
 from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.reconcile.history import past_revisions
 from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.model_states import derive_models
-from triton_operator.reconcile.observation import selector
+from triton_operator.reconcile.observed_state import selector
 from triton_operator.reconcile.pod_failures import judge_eviction, last_end
 from triton_operator.reconcile.readiness import Verdict
-from triton_operator.reconcile.situation import Situation, ended_at, is_ready
 
 
-def derive_status(situation: Situation) -> Status:
+def derive_status(situation: Assessment) -> Status:
     """The status that says all that is known now."""
     observation = situation.observation
     deployment = observation.deployment
@@ -55,7 +55,7 @@ def _endpoints(deployment: ModelDeployment) -> Endpoints:
     )
 
 
-def _revisions(situation: Situation) -> tuple[RevisionStatus, ...]:
+def _revisions(situation: Assessment) -> tuple[RevisionStatus, ...]:
     """The current revision, and older ones that still have pods."""
     current = situation.revision.template_hash if situation.revision else ""
     found: dict[str, RevisionStatus] = {}
@@ -74,14 +74,14 @@ def _revisions(situation: Situation) -> tuple[RevisionStatus, ...]:
     return tuple(found.values())
 
 
-def _cache(situation: Situation) -> CacheStatus | None:
+def _cache(situation: Assessment) -> CacheStatus | None:
     observation = situation.observation
     if situation.caching is None:
         return None
     return derive_cache(situation.caching, situation.cache_failure, observation, timestamp(observation.now))
 
 
-def _last_failure(situation: Situation) -> Failure | None:
+def _last_failure(situation: Assessment) -> Failure | None:
     previous = situation.observation.previous
     known = previous.last_failure if previous else None
     spec = situation.observation.deployment.spec
@@ -117,7 +117,7 @@ def _failures(pod: Pod, spec: Spec) -> list[Failure]:
     return found
 
 
-def _conditions(verdicts: dict[str, Verdict], situation: Situation) -> tuple[Condition, ...]:
+def _conditions(verdicts: dict[str, Verdict], situation: Assessment) -> tuple[Condition, ...]:
     previous = situation.observation.previous
     old = {condition.type: condition for condition in previous.conditions} if previous else {}
     generation = situation.observation.deployment.metadata.generation

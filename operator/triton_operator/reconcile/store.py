@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.spec import Metadata, ModelDeployment, parse
 from triton_operator.api.status import Status
 from triton_operator.cluster.observed import Child, Kind, Pod
@@ -32,7 +32,7 @@ class Known(NamedTuple):
 
     metadata: Metadata
     resource_version: int
-    deployment: ModelDeployment | InvalidSpec
+    deployment: ModelDeployment | InvalidSpecError
     status: Status | None
 
 
@@ -222,13 +222,13 @@ def _without(pods: tuple[Pod, ...], uid: str) -> tuple[Pod, ...]:
 
 def _read(body: dict[str, Any]) -> Known:
     metadata = msgspec.convert(body["metadata"], Metadata)
-    deployment: ModelDeployment | InvalidSpec
+    deployment: ModelDeployment | InvalidSpecError
     if unreadable := body.get("unreadable"):  # Its place was taken by `deployment_projection`.
-        deployment = InvalidSpec("InvalidSpec", "spec", unreadable)
+        deployment = InvalidSpecError("InvalidSpec", "spec", unreadable)
     else:
         try:
             deployment = parse(body)
-        except InvalidSpec as error:
+        except InvalidSpecError as error:
             deployment = error
     return Known(metadata, _version(body), deployment, _read_status(body.get("status")))
 

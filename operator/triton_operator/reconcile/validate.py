@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import wrong_model_name
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Profile, Spec
-from triton_operator.triton.versions import parse
+from triton_operator.triton.server.versions import parse
 
 
 def validate(spec: Spec) -> None:
-    """Raise InvalidSpec for the first thing that is wrong."""
+    """Raise InvalidSpecError for the first thing that is wrong."""
     _make_sure_models_have_names_of_their_own(spec)
     for path, repository in _repositories(spec):
         _make_sure_there_is_one_source(path, repository)
@@ -35,7 +35,7 @@ def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
         yield "spec.modelRepository", spec.model_repository
     elif any(model.model_repository is None for model in spec.models):
         message = "is required unless every model has a modelRepository of its own"
-        raise InvalidSpec(Reason.INVALID_SPEC, "spec.modelRepository", message)
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.modelRepository", message)
     for index, model in enumerate(spec.models):
         if model.model_repository:
             yield f"spec.models[{index}].modelRepository", model.model_repository
@@ -44,31 +44,31 @@ def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
 def _make_sure_there_is_one_source(path: str, repository: ModelRepository) -> None:
     sources = [repository.image, repository.pvc, repository.s3, repository.http]
     if sum(source is not None for source in sources) != 1:
-        raise InvalidSpec(Reason.INVALID_SPEC, path, "set exactly one of image, pvc, s3 and http")
+        raise InvalidSpecError(Reason.INVALID_SPEC, path, "set exactly one of image, pvc, s3 and http")
 
 
 def _make_sure_it_may_be_fetched(path: str, repository: ModelRepository, spec: Spec) -> None:
     if repository.fetched and spec.privacy.profile is not Profile.OPEN and spec.cache is None:
         message = "s3 and http need spec.cache, because under the profile Private nothing leaves a serving pod"
-        raise InvalidSpec(Reason.INVALID_SPEC, path, message)
+        raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
 
 
 def _make_sure_the_cache_has_something_to_keep(spec: Spec) -> None:
     if spec.cache and not any(repository.fetched for _, repository in _repositories(spec)):
         message = "does nothing, because no repository is s3 or http; remove it"
-        raise InvalidSpec(Reason.INVALID_SPEC, "spec.cache", message)
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.cache", message)
 
 
 def _make_sure_models_have_names_of_their_own(spec: Spec) -> None:
     if not spec.models:
-        raise InvalidSpec(Reason.INVALID_SPEC, "spec.models", "name at least one model")
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.models", "name at least one model")
     seen: set[str] = set()
     for index, model in enumerate(spec.models):
         if problem := wrong_model_name(model.name):
-            raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].name", f"{model.name!r}: {problem}")
+            raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.models[{index}].name", f"{model.name!r}: {problem}")
         if model.name in seen:
             message = f"{model.name} is named twice"
-            raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].name", message)
+            raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.models[{index}].name", message)
         seen.add(model.name)
 
 
@@ -80,14 +80,14 @@ def _make_sure_paths_stay_inside(spec: Spec) -> None:
         paths[f"{place}.s3.prefix"] = repository.s3.prefix if repository.s3 else None
     for field, path in paths.items():
         if path and ".." in PurePosixPath(path).parts:
-            raise InvalidSpec(Reason.INVALID_SPEC, field, f"{path!r} leads out of the repository; remove '..'")
+            raise InvalidSpecError(Reason.INVALID_SPEC, field, f"{path!r} leads out of the repository; remove '..'")
 
 
 def _make_sure_bounds_are_in_order(spec: Spec) -> None:
     bounds = spec.autoscaling
     if bounds and bounds.max_replicas < bounds.min_replicas:
         message = f"{bounds.max_replicas} is less than minReplicas {bounds.min_replicas}"
-        raise InvalidSpec(Reason.INVALID_SPEC, "spec.autoscaling.maxReplicas", message)
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.autoscaling.maxReplicas", message)
 
 
 def _make_sure_the_version_is_a_release(spec: Spec) -> None:
@@ -96,4 +96,4 @@ def _make_sure_the_version_is_a_release(spec: Spec) -> None:
     try:
         parse(spec.triton.version)
     except ValueError as error:
-        raise InvalidSpec(Reason.INVALID_SPEC, "spec.triton.version", str(error)) from error
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.triton.version", str(error)) from error

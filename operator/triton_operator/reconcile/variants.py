@@ -12,7 +12,7 @@ from typing import NamedTuple
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import Pod
-from triton_operator.triton.outcome import Prepared, PreparedModel, read_prepare
+from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel, read_prepare
 
 _SHOWN_PODS, _SHOWN_VARIANTS = 3, 4
 

@@ -26,8 +26,8 @@ from triton_operator.resources.sources import (
     build_download,
     cached_sources,
 )
-from triton_operator.triton import preparation as layout
-from triton_operator.triton.outcome import MISTAKE
+from triton_operator.triton.prepare_contract import request as layout
+from triton_operator.triton.prepare_contract.outcome import MISTAKE
 
 ATTEMPTS = 6
 """Retries of one Job, with the controller's pauses of 10, 20, 40 seconds and so on: ten minutes in all."""

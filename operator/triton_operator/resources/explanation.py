@@ -22,8 +22,8 @@ from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.shared_memory import shared_memory_size
-from triton_operator.triton.defaults import Choice
-from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS
+from triton_operator.triton.config.defaults import Choice
+from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
 
 _REQUESTS = "Fits small models; an autoscaler on CPU needs a request to measure against."
 

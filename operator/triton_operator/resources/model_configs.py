@@ -13,21 +13,21 @@ from typing import NamedTuple
 import msgspec
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_formats import aotinductor_backend
 from triton_operator.resources.server_environment import cpu_limit
 from triton_operator.resources.server_image import ServerImage
-from triton_operator.triton.config_check import check
-from triton_operator.triton.config_text import Message
-from triton_operator.triton.config_writer import write
-from triton_operator.triton.defaults import Choice, Facts, complete
-from triton_operator.triton.model_config import ConfigError
-from triton_operator.triton.model_format import with_aotinductor_backend
-from triton_operator.triton.preparation import Preparation, PreparationModel
-from triton_operator.triton.typed_config import to_message
+from triton_operator.triton.config.check import check
+from triton_operator.triton.config.defaults import Choice, Facts, complete
+from triton_operator.triton.config.formats import with_aotinductor_backend
+from triton_operator.triton.config.model_config import ConfigError
+from triton_operator.triton.config.typed_config import to_message
+from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel
+from triton_operator.triton.text.parser import Message
+from triton_operator.triton.text.writer import write
 
 
 class RenderedConfig(NamedTuple):
@@ -44,7 +44,7 @@ class RenderedConfig(NamedTuple):
 
 
 def render_configs(spec: Spec, server: ServerImage | None = None) -> list[RenderedConfig]:
-    """One for each model of the spec, in its order, as this server understands it; raises InvalidSpec."""
+    """One for each model of the spec, in its order, as this server understands it; raises InvalidSpecError."""
     return [_render(spec, index, model, server) for index, model in enumerate(spec.models)]
 
 
@@ -84,7 +84,7 @@ def _render(spec: Spec, index: int, model: Model, server: ServerImage | None) ->
         check(model.config)
         message = to_message(model.config, name=model.name, format=model.format, version_policy=model.version_policy)
     except ConfigError as error:
-        raise InvalidSpec(Reason.INVALID_SPEC, f"spec.models[{index}].config", str(error)) from error
+        raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.models[{index}].config", str(error)) from error
     if server and (backend := aotinductor_backend(model, server)):
         message = with_aotinductor_backend(message, backend)
     completed = complete(message, facts)

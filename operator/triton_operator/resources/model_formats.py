@@ -1,26 +1,26 @@
 """Whether the server's image can run the models' formats, said before a pod takes a GPU.
 
-Pure; a spec and its server go in, nothing leaves or InvalidSpec. The catalogue says which backends an image has; of an
-image that is not in it nothing is known, and Triton says so at run time.
+Pure; takes a spec and its server, raises InvalidSpecError. The catalogue lists the backends of an image; for an image
+that is not in it nothing is known, and Triton reports the error at run time.
 """
 
 from __future__ import annotations
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Format, Model
 from triton_operator.api.spec import Spec
 from triton_operator.resources.server_image import ServerImage
-from triton_operator.triton.model_config import AOT_INDUCTOR_BACKEND
-from triton_operator.triton.model_format import RUNNERS
-from triton_operator.triton.versions import Version
+from triton_operator.triton.config.formats import RUNNERS
+from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND
+from triton_operator.triton.server.versions import Version
 
 _SINCE = {Format.AOT_INDUCTOR: Version(26, 3)}
 """First release whose backend runs a format that came later than the backend (pytorch_backend, src/libtorch.cc)."""
 
 
 def check_formats(spec: Spec, server: ServerImage) -> None:
-    """Raise InvalidSpec for the first model that the image cannot run."""
+    """Raise InvalidSpecError for the first model that the image cannot run."""
     for index, model in enumerate(spec.models):
         wanted = known_format(model)
         if wanted is not None and not aotinductor_backend(model, server):
@@ -43,7 +43,7 @@ def _make_sure_there_is_a_backend(wanted: Format, server: ServerImage, path: str
     backend = RUNNERS[wanted].backend
     if not backend or not server.backends or backend in server.backends:
         return
-    raise InvalidSpec(
+    raise InvalidSpecError(
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
         f"{wanted} needs Triton's backend {backend}, but the image {server.image} has only "
@@ -55,7 +55,7 @@ def _make_sure_the_release_has_it(wanted: Format, server: ServerImage, path: str
     since = _SINCE.get(wanted)
     if since is None or server.release is None or since <= server.release:
         return
-    raise InvalidSpec(
+    raise InvalidSpecError(
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
         f"{wanted} exists since Triton {since}, but the image {server.image} has {server.release}; "

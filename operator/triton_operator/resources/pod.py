@@ -29,9 +29,9 @@ from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
-from triton_operator.triton import preparation as layout
-from triton_operator.triton.extra_args import leave_out_given
-from triton_operator.triton.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
+from triton_operator.triton.prepare_contract import request as layout
+from triton_operator.triton.server.extra_args import leave_out_given
+from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
 
 PRE_STOP_SECONDS = 15
 """Endpoints need time to forget the pod: without it 131 of 9,300 requests were lost in a rolling update."""

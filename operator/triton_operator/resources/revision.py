@@ -26,8 +26,8 @@ from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.sources import build_downloads, place_of
-from triton_operator.triton import preparation
-from triton_operator.triton.extra_args import check_extra_args
+from triton_operator.triton.prepare_contract import request as preparation
+from triton_operator.triton.server.extra_args import check_extra_args
 
 HISTORY = 3
 """ControllerRevisions kept for each deployment, the current one included."""

@@ -9,11 +9,11 @@ import re
 from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.errors import InvalidSpec
+from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.spec import Spec
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
-from triton_operator.triton.flags import COMMON_SINCE
-from triton_operator.triton.versions import Version, parse
+from triton_operator.triton.server.flags import COMMON_SINCE
+from triton_operator.triton.server.versions import Version, parse
 
 _RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
 
@@ -35,7 +35,7 @@ class ServerImage(NamedTuple):
 
 
 def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
-    """The image for this spec; raises InvalidSpec when the catalogue has none that fits, or it is too old."""
+    """The image for this spec; raises InvalidSpecError when the catalogue has none that fits, or it is too old."""
     if spec.triton.image is not None:
         return _supported(_own_image(spec.triton.image, spec.triton.version, settings), "spec.triton.image")
     wanted = Accelerator.GPU if spec.gpu else Accelerator.CPU
@@ -64,10 +64,10 @@ def _best(entries: list[CatalogueImage], wanted: Accelerator) -> CatalogueImage 
 
 
 def _supported(server: ServerImage, path: str) -> ServerImage:
-    """The same; raises InvalidSpec for a release in which the administration could not be closed."""
+    """The same; raises InvalidSpecError for a release in which the administration could not be closed."""
     if server.release is None or server.release >= COMMON_SINCE:
         return server
-    raise InvalidSpec(
+    raise InvalidSpecError(
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
         f"Triton {server.release} is not supported: over gRPC every caller could administrate it. "
@@ -80,10 +80,10 @@ def _release_of(image: str) -> str:
     return match.group(1) if match else ""
 
 
-def _nothing_fits(spec: Spec, settings: Settings, wanted: Accelerator) -> InvalidSpec:
+def _nothing_fits(spec: Spec, settings: Settings, wanted: Accelerator) -> InvalidSpecError:
     known = ", ".join(sorted({f"{entry.version} ({entry.accelerator})" for entry in settings.images})) or "none"
     asked = f"version {spec.triton.version}" if spec.triton.version else "a default image"
-    return InvalidSpec(
+    return InvalidSpecError(
         Reason.UNKNOWN_VERSION,
         "spec.triton.version",
         f"the image catalogue has no entry for {asked} with {wanted}; it has: {known}. "

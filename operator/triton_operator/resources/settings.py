@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from triton_operator.api.struct import Struct
-from triton_operator.triton.versions import parse
+from triton_operator.triton.server.versions import parse
 
 
 class Accelerator(StrEnum):
@@ -38,21 +38,21 @@ class Settings(Struct, frozen=True):
     images: tuple[CatalogueImage, ...] = ()
 
 
-class SettingsInvalid(Exception):
+class InvalidSettingsError(Exception):
     """The settings file cannot be used; the message names the file and the field."""
 
 
 def load(path: Path) -> Settings:
-    """Read the settings file; raises SettingsInvalid."""
+    """Read the settings file; raises InvalidSettingsError."""
     try:
         settings = msgspec.json.decode(path.read_bytes(), type=Settings)
     except OSError as error:
-        raise SettingsInvalid(f"{path}: {error.strerror}") from error
+        raise InvalidSettingsError(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise SettingsInvalid(f"{path}: {error}") from error
+        raise InvalidSettingsError(f"{path}: {error}") from error
     for index, entry in enumerate(settings.images):
         try:
             parse(entry.version)
         except ValueError as error:
-            raise SettingsInvalid(f"{path}: images[{index}].version: {error}") from error
+            raise InvalidSettingsError(f"{path}: images[{index}].version: {error}") from error
     return settings

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.api.spec import Spec
-from triton_operator.triton.config_text import Message
-from triton_operator.triton.config_values import integer_in, messages_in
+from triton_operator.triton.text.parser import Message
+from triton_operator.triton.text.values import integer_in, messages_in
 
 FLOOR = 256 * MI
 """Enough for what is not known: seen to be used are 1 MiB for each process and 10 MiB for eight images in flight."""

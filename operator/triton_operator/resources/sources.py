@@ -15,7 +15,7 @@ from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
 from triton_operator.resources.container_resources import scratch_limit
 from triton_operator.resources.metadata import Manifest
-from triton_operator.triton.preparation import REPOSITORY_FOLDER, SOURCE_DIR, Download
+from triton_operator.triton.prepare_contract.request import REPOSITORY_FOLDER, SOURCE_DIR, Download
 
 CACHE_VOLUME = "cache"
 _CA_FILE = "ca.crt"

@@ -7,11 +7,11 @@ import sys
 
 import uvloop
 
-from triton_operator.cluster.connection import NoConnection, connect
+from triton_operator.cluster.connection import NoConnectionError, connect
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.reconcile.reconciler import Reconciler
 from triton_operator.reconcile.store import Store
-from triton_operator.resources.settings import Settings, SettingsInvalid, load
+from triton_operator.resources.settings import InvalidSettingsError, Settings, load
 from triton_operator.runtime import logs
 from triton_operator.runtime.options import Options, parse
 from triton_operator.runtime.process import Process
@@ -34,7 +34,7 @@ def main() -> int:
     logs.configure(options.log_level)
     try:
         return uvloop.run(operate(options, load(options.settings)))
-    except (NoConnection, SettingsInvalid) as error:
+    except (NoConnectionError, InvalidSettingsError) as error:
         logging.getLogger(__name__).critical("%s", error)
         return 2
 

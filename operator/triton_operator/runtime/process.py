@@ -25,9 +25,9 @@ from triton_operator.runtime.health import HealthServer
 from triton_operator.runtime.intake import DeploymentIntake, Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
-from triton_operator.runtime.restarts import run_anew
+from triton_operator.runtime.probes import VitalSigns
+from triton_operator.runtime.restarts import restart_forever
 from triton_operator.runtime.resync import Resync
-from triton_operator.runtime.vital_signs import VitalSigns
 from triton_operator.runtime.watch_progress import WatchProgress
 from triton_operator.runtime.watches import build_reflectors
 from triton_operator.runtime.work_queue import WorkQueue
@@ -118,7 +118,7 @@ class Process:
         for _ in range(self._options.workers):
             self._spawn("Worker", self.workers.run())
         self._settling = asyncio.create_task(self._settle(), name="settling")
-        self._spawn("Kopf", run_anew("Kopf", self._run_kopf, self.stop))
+        self._spawn("Kopf", restart_forever("Kopf", self._run_kopf, self.stop))
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

@@ -18,7 +18,7 @@ HEALTHY = 300.0
 """Seconds after which an end has nothing to do with those before it."""
 
 
-async def run_anew(
+async def restart_forever(
     name: str,
     once: Callable[[], Awaitable[None]],
     stop: asyncio.Event,

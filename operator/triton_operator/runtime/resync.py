@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.errors import ClusterError, NotFound, Unavailable
+from triton_operator.cluster.errors import ClusterError, NotFoundError, UnavailableError
 from triton_operator.cluster.listing import Listing, read_all
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.cluster.stored_objects import Identity
@@ -84,8 +84,8 @@ class Resync:
         return True
 
     def _explain(self, error: ClusterError) -> float:
-        if isinstance(error, NotFound):
+        if isinstance(error, NotFoundError):
             log.warning("the cluster knows no ModelDeployments; waiting until crds/modeldeployments.yaml is applied")
         else:
             log.warning("ModelDeployments cannot be listed, trying again: %s", error)
-        return self._backoff.next(error.retry_after if isinstance(error, Unavailable) else 0.0)
+        return self._backoff.next(error.retry_after if isinstance(error, UnavailableError) else 0.0)

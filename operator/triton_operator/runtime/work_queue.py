@@ -22,7 +22,7 @@ MOST_IN_A_ROW = 8
 """Changed keys given out while others wait, before one of those has its turn."""
 
 
-class ShutDown(Exception):
+class QueueShutDownError(Exception):
     """The queue gives out no more keys."""
 
 
@@ -96,11 +96,11 @@ class WorkQueue(Generic[K]):
         self._backoffs.pop(key, None)
 
     async def get(self) -> K:
-        """The next key; the caller must call `done` with it. Raises ShutDown after `close`."""
+        """The next key; the caller must call `done` with it. Raises QueueShutDownError after `close`."""
         await self._wakeups.get()
         if self._closed:
             self._wakeups.put_nowait(None)  # for the next worker
-            raise ShutDown
+            raise QueueShutDownError
         key = self._take()
         self._busy.add(key)
         self._idle.clear()

@@ -10,11 +10,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from triton_operator.cluster.errors import ClusterError, Unavailable
+from triton_operator.cluster.errors import ClusterError, UnavailableError
 from triton_operator.reconcile.store import Key
 from triton_operator.runtime.logs import current_key
 from triton_operator.runtime.metrics import Metrics
-from triton_operator.runtime.work_queue import ShutDown, WorkQueue
+from triton_operator.runtime.work_queue import QueueShutDownError, WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Workers:
             await self._ready()
             try:
                 key = await self._queue.get()
-            except ShutDown:
+            except QueueShutDownError:
                 return
             try:
                 if self._leads():
@@ -75,7 +75,7 @@ class Workers:
             async with asyncio.timeout(self._limit):
                 delay = await self._reconcile(key)
         except ClusterError as error:
-            asked = error.retry_after if isinstance(error, Unavailable) else 0.0
+            asked = error.retry_after if isinstance(error, UnavailableError) else 0.0
             pause = self._queue.retry(key, asked)
             log.warning("trying again in %.1f s: %s", pause, error)
             return "retry"

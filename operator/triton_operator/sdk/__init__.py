@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.errors import (
-    InferenceFailed,
-    NotFound,
-    NotReady,
-    Refused,
-    RequestInvalid,
+    DeadlineExceededError,
+    DeploymentNotFoundError,
+    InferenceError,
+    InvalidRequestError,
+    NotReadyError,
+    RejectedError,
     SdkError,
-    Timeout,
-    Unreachable,
+    UnreachableError,
 )
 from triton_operator.sdk.kubectl import Kubectl
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncClient",
     "Client",
+    "DeadlineExceededError",
+    "DeploymentNotFoundError",
     "DeploymentStatus",
-    "InferenceFailed",
+    "InferenceError",
+    "InvalidRequestError",
     "Kubectl",
     "ModelInterface",
-    "NotFound",
-    "NotReady",
+    "NotReadyError",
     "Prediction",
     "Protocol",
-    "Refused",
-    "RequestInvalid",
+    "RejectedError",
     "SdkError",
     "TensorInterface",
-    "Timeout",
-    "Unreachable",
+    "UnreachableError",
 ]
 
 _LATE = {

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP
-from triton_operator.sdk.errors import RequestInvalid, Unreachable
+from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.port_forward import port_forward
 
@@ -83,11 +83,13 @@ def strip_scheme(url: str) -> str:
     """Reduce `http://host:port/` to `host:port`; TLS comes with the proxy and is refused until then."""
     scheme, separator, rest = url.rpartition("://")
     if separator and scheme not in {"http", "grpc"}:
-        raise Unreachable(f"{url}: only http:// and grpc:// can be used here, not {scheme}://")
+        raise UnreachableError(f"{url}: only http:// and grpc:// can be used here, not {scheme}://")
     target = rest.rstrip("/")
     if not (target and target.isascii() and target.isprintable()) or set(target) & set(" @?#"):
-        raise RequestInvalid("url", f"{url!r} is no address: HOST:PORT, such as 127.0.0.1:8000")
+        raise InvalidRequestError("url", f"{url!r} is no address: HOST:PORT, such as 127.0.0.1:8000")
     port = target.partition("/")[0].rpartition(":")[2]
     if ":" in target and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
-        raise RequestInvalid("url", f"{url!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000")
+        raise InvalidRequestError(
+            "url", f"{url!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000"
+        )
     return target

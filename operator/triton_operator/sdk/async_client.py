@@ -20,16 +20,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from triton_operator.sdk.address import Protocol
-from triton_operator.sdk.attempt import Deadline, attempt, once
 from triton_operator.sdk.batches import join_rows
+from triton_operator.sdk.bound_deployment import WAIT_SECONDS, OwnDeployment
 from triton_operator.sdk.connection import Connection, Place
 from triton_operator.sdk.deployments import Stop
-from triton_operator.sdk.errors import Refused
-from triton_operator.sdk.inference import Inference, Question
+from triton_operator.sdk.errors import RejectedError
+from triton_operator.sdk.inference import Inference, InferRequest
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
-from triton_operator.sdk.own_deployment import WAIT_SECONDS, OwnDeployment
 from triton_operator.sdk.prediction import Prediction
+from triton_operator.sdk.retry import Deadline, call_once, call_with_retries
 from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.waiting import Progress
 
@@ -65,7 +65,7 @@ class AsyncClient:
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
-        """Open the way to the Service; raises Unreachable, NotFound, Refused."""
+        """Open the way to the Service; raises Unreachable, NotFound, RejectedError."""
         await self._connection.open()
         return self
 
@@ -82,12 +82,12 @@ class AsyncClient:
 
         It is described by a YAML file, by an object, or by the fields of its spec as keyword arguments. Fields that an
         earlier call gave and this one does not are taken back. `force` takes over fields that another manager wrote.
-        Raises RequestInvalid, Refused, Unreachable.
+        Raises RequestInvalid, RejectedError, Unreachable.
         """
         return await asyncio.to_thread(self._own.deploy, manifest, spec, force=force)
 
     async def status(self) -> DeploymentStatus:
-        """How the deployment is; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        """How the deployment is; it need not be open for this. Raises NotFound, RejectedError, Unreachable."""
         return await asyncio.to_thread(self._own.status)
 
     async def wait_ready(
@@ -98,7 +98,7 @@ class AsyncClient:
         """Watch the deployment until all its models are served; it need not be open for this.
 
         `on_progress` is called in the event loop with each new reason. Raises NotReady when the time is over, or at
-        once when the deployment is stalled; NotFound, Refused, Unreachable.
+        once when the deployment is stalled; NotFound, RejectedError, Unreachable.
         """
         loop, stop = asyncio.get_running_loop(), Stop()
 
@@ -112,7 +112,7 @@ class AsyncClient:
             stop.now()  # The thread would go on after a cancellation.
 
     async def delete(self) -> None:
-        """Delete the deployment; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        """Delete the deployment; it need not be open for this. Raises NotFound, RejectedError, Unreachable."""
         await asyncio.to_thread(self._own.delete)
 
     async def infer(
@@ -137,10 +137,10 @@ class AsyncClient:
         allows it when the connection broke after sending, so that the model may run twice. `cast` allows arrays of
         another width, such as float64 for FP32.
 
-        Raises RequestInvalid, InferenceFailed, Refused, Unreachable, Timeout.
+        Raises RequestInvalid, InferenceFailed, RejectedError, Unreachable, Timeout.
         """
         started = time.perf_counter()
-        asked = Question(model, version, tuple(outputs), cast=cast)
+        asked = InferRequest(model, version, tuple(outputs), cast=cast)
         deadline = Deadline(self._timeout if timeout is None else timeout)
         answers = await self._inference.run(asked, inputs, deadline, retry=retry)
         joined = join_rows([answer.outputs for answer in answers])
@@ -163,13 +163,13 @@ class AsyncClient:
         `contextlib.aclosing` does so at once.
         """
         seconds = self._timeout if timeout is None else timeout
-        calls = self._inference.calls(Question(model, version, tuple(outputs), cast=cast), requests, self._timeout)
+        calls = self._inference.calls(InferRequest(model, version, tuple(outputs), cast=cast), requests, self._timeout)
         answers = self._connection.transport.stream(calls)
         started = time.perf_counter()
         try:
             while True:
                 try:
-                    answer = await once(lambda: anext(answers), Deadline(seconds), f"stream of {model}")
+                    answer = await call_once(lambda: anext(answers), Deadline(seconds), f"stream of {model}")
                 except StopAsyncIteration:
                     return
                 yield Prediction(answer.model, answer.version, answer.outputs, time.perf_counter() - started)
@@ -189,7 +189,7 @@ class AsyncClient:
 
     async def is_ready(self, model: str, version: str = "") -> bool:
         """Whether the server has this model loaded; raises Unreachable, Timeout."""
-        return await attempt(
+        return await call_with_retries(
             lambda: self._connection.transport.is_ready(model, version),
             Deadline(self._timeout), f"readiness of {model}", harmless=True, renew=self._connection.renew,
         )  # fmt: skip
@@ -197,9 +197,9 @@ class AsyncClient:
     async def interface(self, model: str, version: str = "") -> ModelInterface:
         """What a model takes and gives: names, types and shapes, asked once for each model and version.
 
-        Raises Refused where the server keeps it secret, NotFound, Unreachable, Timeout.
+        Raises RejectedError where the server keeps it secret, NotFound, Unreachable, Timeout.
         """
         found = await self._connection.interface(model, version, Deadline(self._timeout))
         if found is None:
-            raise Refused(f"the server does not tell what {model} takes and gives")
+            raise RejectedError(f"the server does not tell what {model} takes and gives")
         return found

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
-from triton_operator.sdk.errors import Unreachable
+from triton_operator.sdk.bound_deployment import WAIT_SECONDS, OwnDeployment
+from triton_operator.sdk.errors import UnreachableError
+from triton_operator.sdk.event_loop_thread import EventLoopThread
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
-from triton_operator.sdk.own_deployment import WAIT_SECONDS, OwnDeployment
-from triton_operator.sdk.portal import Portal
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.waiting import Progress
@@ -63,11 +63,11 @@ class Client:
             concurrency=concurrency,
         )
         self._own = OwnDeployment(deployment, namespace, kubectl or Kubectl())
-        self._portal: Portal | None = None
+        self._portal: EventLoopThread | None = None
 
     def __enter__(self) -> Self:
-        """Open the way to the Service; raises Unreachable, NotFound, Refused."""
-        self._portal = Portal()
+        """Open the way to the Service; raises UnreachableError, NotFound, Refused."""
+        self._portal = EventLoopThread()
         try:
             self._portal.run(self._asynchronous.__aenter__())
         except BaseException:
@@ -93,7 +93,7 @@ class Client:
         return self._own.deploy(manifest, spec, force=force)
 
     def status(self) -> DeploymentStatus:
-        """How the deployment is; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        """How the deployment is; it need not be open for this. Raises NotFound, Refused, UnreachableError."""
         return self._own.status()
 
     def wait_ready(self, timeout: float = WAIT_SECONDS, on_progress: Progress | None = None) -> DeploymentStatus:
@@ -101,7 +101,7 @@ class Client:
         return self._own.wait_ready(timeout, on_progress)
 
     def delete(self) -> None:
-        """Delete the deployment; it need not be open for this. Raises NotFound, Refused, Unreachable."""
+        """Delete the deployment; it need not be open for this. Raises NotFound, Refused, UnreachableError."""
         self._own.delete()
 
     def infer(
@@ -145,7 +145,7 @@ class Client:
         return portal.run(self._asynchronous.explain(model, row, method, **options))
 
     def is_ready(self, model: str, version: str = "") -> bool:
-        """Whether the server has this model loaded; raises Unreachable, Timeout."""
+        """Whether the server has this model loaded; raises UnreachableError, Timeout."""
         portal = self._opened
         return portal.run(self._asynchronous.is_ready(model, version))
 
@@ -155,9 +155,9 @@ class Client:
         return portal.run(self._asynchronous.interface(model, version))
 
     @property
-    def _opened(self) -> Portal:
+    def _opened(self) -> EventLoopThread:
         if self._portal is None:
-            raise Unreachable("the client is not open: use `with Client(…) as client:`")
+            raise UnreachableError("the client is not open: use `with Client(…) as client:`")
         return self._portal
 
 

@@ -11,7 +11,13 @@ from http import HTTPStatus
 from typing import Any
 
 from triton_operator.api.names import PLURAL
-from triton_operator.sdk.errors import NotFound, Refused, RequestInvalid, SdkError, Unreachable
+from triton_operator.sdk.errors import (
+    DeploymentNotFoundError,
+    InvalidRequestError,
+    RejectedError,
+    SdkError,
+    UnreachableError,
+)
 
 _INVALID = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 _NOT_IN_SCHEMA = re.compile(r"failed to create typed patch object \(.*?\): \.?(\S+): (.*)", re.DOTALL)
@@ -27,34 +33,36 @@ def explain_refusal(error: Any) -> SdkError:
     status = _status(error)
     said = status.get("message") or str(error.reason or error)
     if found := _NOT_IN_SCHEMA.search(said):
-        return RequestInvalid(found[1], found[2])
+        return InvalidRequestError(found[1], found[2])
     if error.status in _INVALID:
         cause = (status.get("details", {}).get("causes") or [{}])[0]
-        return RequestInvalid(cause.get("field") or "manifest", cause.get("message") or said)
+        return InvalidRequestError(cause.get("field") or "manifest", cause.get("message") or said)
     if error.status == HTTPStatus.NOT_FOUND:
         return _not_found(status, said)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unreachable(f"the cluster does not work now ({error.status}): {said}")
-    return Refused(said + _ADVICE.get(error.status, ""))
+        return UnreachableError(f"the cluster does not work now ({error.status}): {said}")
+    return RejectedError(said + _ADVICE.get(error.status, ""))
 
 
-def _not_found(status: dict[str, Any], said: str) -> NotFound:
+def _not_found(status: dict[str, Any], said: str) -> DeploymentNotFoundError:
     if status.get("details", {}).get("name"):
-        return NotFound(f"{said}; `kubectl get {PLURAL} -A` lists what there is")
-    return NotFound(f"this cluster does not know {PLURAL}: install the chart charts/triton-operator first")
+        return DeploymentNotFoundError(f"{said}; `kubectl get {PLURAL} -A` lists what there is")
+    return DeploymentNotFoundError(
+        f"this cluster does not know {PLURAL}: install the chart charts/triton-operator first"
+    )
 
 
 def explain_transport(error: Exception) -> SdkError:
     """No answer at all."""
     cause = getattr(error, "reason", None) or error
-    return Unreachable(f"the cluster does not answer: {cause} (check KUBECONFIG and the context)")
+    return UnreachableError(f"the cluster does not answer: {cause} (check KUBECONFIG and the context)")
 
 
 def explain_config(error: Exception) -> SdkError:
     """No way to a cluster is known."""
     if isinstance(error, ImportError):
-        return Unreachable(f"{error}; pip install '.[cli]', which brings the kubernetes package")
-    return Unreachable(f"no cluster is known: {error} (check KUBECONFIG, kubeconfig and context)")
+        return UnreachableError(f"{error}; pip install '.[cli]', which brings the kubernetes package")
+    return UnreachableError(f"no cluster is known: {error} (check KUBECONFIG, kubeconfig and context)")
 
 
 def _status(error: Any) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import msgspec
 
 from triton_operator.sdk.address import Endpoint, Protocol, endpoint_of
-from triton_operator.sdk.attempt import Deadline, attempt
-from triton_operator.sdk.errors import InferenceFailed, Unreachable
+from triton_operator.sdk.errors import InferenceError, UnreachableError
 from triton_operator.sdk.interface import ModelInterface, read_interface
 from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.retry import Deadline, call_with_retries
 from triton_operator.sdk.transport import Transport
 
 
@@ -43,13 +43,13 @@ class Connection:
 
     @property
     def transport(self) -> Transport:
-        """The transport; raises Unreachable where the client is not open."""
+        """The transport; raises UnreachableError where the client is not open."""
         if self._transport is None:
-            raise Unreachable("the client is not open: use `with Client(…) as client:`")
+            raise UnreachableError("the client is not open: use `with Client(…) as client:`")
         return self._transport
 
     async def open(self) -> None:
-        """Find the way; raises Unreachable, NotFound, Refused."""
+        """Find the way; raises UnreachableError, NotFound, Refused."""
         place = self._place
         way = endpoint_of(place.deployment, place.namespace, place.protocol, url=place.url, kubectl=place.kubectl)
         self._endpoint = await asyncio.to_thread(self._open.enter_context, way)
@@ -100,20 +100,20 @@ class Connection:
         self._interfaces[interface.model, version] = interface
 
     async def _read(self, model: str, version: str, deadline: Deadline) -> ModelInterface | None:
-        metadata = await attempt(
+        metadata = await call_with_retries(
             lambda: self.transport.metadata(model, version),
             deadline, f"metadata of {model}", harmless=True, renew=self.renew,
         )  # fmt: skip
         if metadata is None:
             return None
-        config = await attempt(
+        config = await call_with_retries(
             lambda: self.transport.config(model, version),
             deadline, f"configuration of {model}", harmless=True, renew=self.renew,
         )  # fmt: skip
         try:
             return read_interface(metadata, config)
         except msgspec.ValidationError as error:
-            raise InferenceFailed(f"the server's metadata of {model} cannot be read: {error}") from error
+            raise InferenceError(f"the server's metadata of {model} cannot be read: {error}") from error
 
 
 def _transport(protocol: Protocol, endpoint: Endpoint) -> Transport:

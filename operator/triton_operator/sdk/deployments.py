@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from triton_operator.api.names import GROUP, PLURAL, VERSION
 from triton_operator.sdk.address import is_inside
 from triton_operator.sdk.cluster_errors import explain_config, explain_refusal, explain_transport
-from triton_operator.sdk.errors import NotFound
+from triton_operator.sdk.errors import DeploymentNotFoundError
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.manifest import Manifest
 
@@ -91,7 +91,7 @@ class Deployments:
         return answer or self.read(name, place)  # The package reads no answer of status 201: created.
 
     def read(self, name: str, namespace: str = "") -> Manifest:
-        """Return the object; raises NotFound, Refused, Unreachable."""
+        """Return the object; raises DeploymentNotFoundError, Refused, Unreachable."""
         place = namespace or self.namespace
         return self._ask(
             lambda api: api.get_namespaced_custom_object(
@@ -100,7 +100,7 @@ class Deployments:
         )
 
     def delete(self, name: str, namespace: str = "") -> None:
-        """Delete the object that is there now; its pods and the rest go by themselves. Raises NotFound."""
+        """Delete the current object; Kubernetes deletes what it owns. Raises DeploymentNotFoundError."""
         found = self.read(name, namespace)["metadata"]
         self._ask(
             lambda api: api.delete_namespaced_custom_object(
@@ -112,7 +112,7 @@ class Deployments:
     def follow(
         self, name: str, namespace: str = "", *, seconds: float, stop: Stop | None = None
     ) -> Generator[Manifest]:
-        """Yield the object now and after every change, for at most so many seconds; raises NotFound when it goes."""
+        """Yield the object now and after each change, for `seconds`; raises DeploymentNotFoundError once it is gone."""
         stop = stop or Stop()
         end = time.monotonic() + seconds
         pause = _PAUSE_SECONDS
@@ -144,7 +144,7 @@ class Deployments:
                 if found["metadata"]["name"] != metadata["name"]:
                     continue
                 if event["type"] == "DELETED":
-                    raise NotFound(f'modeldeployments "{metadata["name"]}" was deleted meanwhile')
+                    raise DeploymentNotFoundError(f'modeldeployments "{metadata["name"]}" was deleted meanwhile')
                 yield found
         except ApiException as error:
             if error.status != _GONE:  # Too old to go on from: it is read again.

@@ -3,13 +3,13 @@
 ::
 
     SdkError
-     ├─ Unreachable       no way to the cluster or the server: kubectl missing, no kubeconfig, connection refused
-     ├─ NotFound          the cluster answers, and has no such object
-     ├─ Refused           the cluster or the server answers, and does not let us
- ├─ NotReady          the deployment did not become Ready; has `reason`, `message` and `stalled`
+     ├─ UnreachableError       no way to the cluster or the server: kubectl missing, no kubeconfig, connection refused
+     ├─ DeploymentNotFoundError          the cluster answers, and has no such object
+     ├─ RejectedError           the cluster or the server answers, and does not let us
+ ├─ NotReadyError          the deployment did not become Ready; has `reason`, `message` and `stalled`
  ├─ Timeout           no answer in the time given; whether the model ran is not known
-     ├─ RequestInvalid    the inference request contradicts itself; the message names the field
-     └─ InferenceFailed   the server got the request and answered with an error
+     ├─ InvalidRequestError    the inference request contradicts itself; the message names the field
+     └─ InferenceError   the server got the request and answered with an error
 
 Each message is written for the person who called, and says what to do where that can be known.
 """
@@ -21,19 +21,19 @@ class SdkError(Exception):
     """Any error of the SDK."""
 
 
-class Unreachable(SdkError):
+class UnreachableError(SdkError):
     """The cluster or the server cannot be reached; nothing was done."""
 
 
-class NotFound(SdkError):
+class DeploymentNotFoundError(SdkError):
     """There is no such object in the cluster."""
 
 
-class Refused(SdkError):
+class RejectedError(SdkError):
     """The caller is not allowed, or the cluster does not accept what was asked."""
 
 
-class NotReady(SdkError):
+class NotReadyError(SdkError):
     """The deployment is not Ready, and waiting has ended: the time was over, or it is `stalled` and needs a person.
 
     `reason` is the condition's word (docs/reasons has a page for each), `message` its sentence.
@@ -46,11 +46,11 @@ class NotReady(SdkError):
         self.stalled = stalled
 
 
-class Timeout(SdkError):
+class DeadlineExceededError(SdkError):
     """There was no answer in time. An inference may have run all the same."""
 
 
-class RequestInvalid(SdkError):
+class InvalidRequestError(SdkError):
     """`field` of the request, such as `inputs[0].data`, cannot be sent as it is."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -58,5 +58,5 @@ class RequestInvalid(SdkError):
         self.field = field
 
 
-class InferenceFailed(SdkError):
+class InferenceError(SdkError):
     """The server refused or failed the inference; the message has its own sentence."""

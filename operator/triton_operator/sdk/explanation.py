@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from triton_operator.explain import ExplainInvalid, Explanation, Method, Question, explain
+from triton_operator.explain import Explanation, ExplanationError, Method, Question, explain
 from triton_operator.explain.types import Array, Floats, Progress
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.inputs import prepare_inputs
 from triton_operator.sdk.interface import ModelInterface, TensorInterface
 
@@ -83,7 +83,7 @@ async def explain_through(
 def explain_served(
     ask: Ask, interface: ModelInterface, row: Any, method: Method | str, options: ExplainOptions
 ) -> Explanation:
-    """Explain the model's answer to one row; raises RequestInvalid, and whatever `ask` raises.
+    """Explain the model's answer to one row; raises InvalidRequestError, and whatever `ask` raises.
 
     `row` is what `infer` takes: one row for the model's one input, or a mapping of input names to one row each.
     """
@@ -96,8 +96,8 @@ def explain_served(
         question = dataclasses.replace(question, target=None)
     try:
         found = explain(served.predict, served.row, question, batch=served.batch, progress=progress)
-    except ExplainInvalid as error:
-        raise RequestInvalid(error.field, error.message) from error
+    except ExplanationError as error:
+        raise InvalidRequestError(error.field, error.message) from error
     return dataclasses.replace(
         found,
         model=interface.model,
@@ -112,10 +112,10 @@ def _question(method: Method | str, asked: Mapping[str, Any]) -> Question:
     try:
         return Question(method=Method(method), **asked)
     except ValueError as error:
-        raise RequestInvalid("method", f"{method!r} is not one of {', '.join(Method)}") from error
+        raise InvalidRequestError("method", f"{method!r} is not one of {', '.join(Method)}") from error
     except TypeError as error:
         unknown = ", ".join(sorted(set(asked) - ExplainOptions.__optional_keys__))
-        raise RequestInvalid("explain", f"has no option {unknown}") from error
+        raise InvalidRequestError("explain", f"has no option {unknown}") from error
 
 
 class _Served:
@@ -162,12 +162,12 @@ class _Served:
         return np.concatenate([self._predict(part) for part in parts])
 
     def label(self, target: tuple[int, ...]) -> str:
-        """What the model calls the explained number; raises RequestInvalid for a label that it never said."""
+        """What the model calls the explained number; raises InvalidRequestError for a label that it never said."""
         if self._labels is None:
             return ""
         label = str(self._labels[target])
         if label not in self._seen:
-            raise RequestInvalid(
+            raise InvalidRequestError(
                 "target", f"no answer had the label {label!r}; they had {', '.join(sorted(self._seen))}"
             )
         return label
@@ -211,7 +211,7 @@ def _explained_input(interface: ModelInterface, arrays: Mapping[str, Array], wan
         given = [tensor for tensor in given if tensor.name == wanted]
     if len(given) != 1:
         names = ", ".join(tensor.name for tensor in interface.inputs)
-        raise RequestInvalid("input", f"{interface.model} takes {names}; name the one to explain")
+        raise InvalidRequestError("input", f"{interface.model} takes {names}; name the one to explain")
     return given[0]
 
 
@@ -219,11 +219,11 @@ def _row(arrays: Mapping[str, Array], explained: str, *, by_rows: bool) -> Array
     """The explained row without its batch, or its text."""
     for name, array in arrays.items():
         if by_rows and len(array) != 1:
-            raise RequestInvalid(f"inputs[{name!r}]", f"has {len(array)} rows; one is explained at a time")
+            raise InvalidRequestError(f"inputs[{name!r}]", f"has {len(array)} rows; one is explained at a time")
     array = arrays[explained]
     if array.dtype == np.object_:
         if array.size != 1:
-            raise RequestInvalid(f"inputs[{explained!r}]", f"has {array.size} texts; one is explained at a time")
+            raise InvalidRequestError(f"inputs[{explained!r}]", f"has {array.size} texts; one is explained at a time")
         return _text(array.reshape(-1)[0])
     return array[0] if by_rows else array
 
@@ -235,7 +235,7 @@ def _answer_of(interface: ModelInterface, wanted: str) -> tuple[str, str]:
         numbers = [tensor for tensor in numbers if tensor.name == wanted]
     if not numbers:
         names = ", ".join(f"{tensor.name} ({tensor.shown})" for tensor in interface.outputs)
-        raise RequestInvalid("output", f"{interface.model} answers with {names}; {wanted or 'none'} has numbers")
+        raise InvalidRequestError("output", f"{interface.model} answers with {names}; {wanted or 'none'} has numbers")
     first = numbers[0]
     labels = [each for each in interface.outputs if each.datatype == "BYTES" and each.shape == first.shape]
     named = [each for each in labels if "LABEL" in each.name.upper()]
@@ -256,7 +256,7 @@ def _note_on_output(interface: ModelInterface, taken: str, wanted: str) -> tuple
 
 def _output(outputs: Mapping[str, Array], name: str) -> Array:
     if name not in outputs:
-        raise RequestInvalid("output", f"{name} was not answered; {', '.join(outputs)} were")
+        raise InvalidRequestError("output", f"{name} was not answered; {', '.join(outputs)} were")
     return outputs[name]
 
 

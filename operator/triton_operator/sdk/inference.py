@@ -13,22 +13,22 @@ from typing import Any
 
 import msgspec
 
-from triton_operator.sdk.attempt import Deadline, attempt
 from triton_operator.sdk.batches import count_rows, split_rows
 from triton_operator.sdk.bounded import iterate, run_bounded
 from triton_operator.sdk.connection import Connection
-from triton_operator.sdk.errors import InferenceFailed, RequestInvalid
+from triton_operator.sdk.errors import InferenceError, InvalidRequestError
 from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
 from triton_operator.sdk.interface import ModelInterface
+from triton_operator.sdk.retry import Deadline, call_with_retries
 from triton_operator.sdk.tensors import Array
-from triton_operator.sdk.transport import Answer, Call
+from triton_operator.sdk.transport import Call, InferResult
 
 _BATCH_TOO_LARGE = re.compile(r"inference request batch-size must be <= (\d+) for '([^']*)'")
 """Triton's words (core, `src/infer_request.cc`); it has not run the model then."""
 
 
 @dataclass(frozen=True)
-class Question:
+class InferRequest:
     """Which model is asked, for which outputs (all of them when empty), and whether numbers may change their width."""
 
     model: str
@@ -48,13 +48,13 @@ class Inference:
         self._connection = connection
         self._concurrency = concurrency
 
-    async def run(self, question: Question, inputs: Any, deadline: Deadline, *, retry: bool) -> list[Answer]:
+    async def run(self, question: InferRequest, inputs: Any, deadline: Deadline, *, retry: bool) -> list[InferResult]:
         """Ask once, in as many requests as the rows need; raises what `AsyncClient.infer` raises."""
         interface, arrays = await self._prepare(question, inputs, deadline)
         call, most = question.call(arrays), interface.max_batch_size if interface else None
         try:
             return await self._send(call, most, deadline, retry=retry)
-        except InferenceFailed as error:
+        except InferenceError as error:
             told = _BATCH_TOO_LARGE.search(str(error))
             if not told or told[2] != question.model:
                 raise
@@ -66,7 +66,7 @@ class Inference:
         return await self._send(call, int(told[1]), deadline, retry=retry)
 
     async def calls(
-        self, question: Question, requests: Iterable[Any] | AsyncIterable[Any], seconds: float
+        self, question: InferRequest, requests: Iterable[Any] | AsyncIterable[Any], seconds: float
     ) -> AsyncIterator[Call]:
         """Yield the calls of a stream; `seconds` bounds the look at the model's metadata."""
         async for inputs in iterate(requests):
@@ -74,7 +74,7 @@ class Inference:
             yield question.call(arrays)
 
     async def _prepare(
-        self, question: Question, inputs: Any, deadline: Deadline
+        self, question: InferRequest, inputs: Any, deadline: Deadline
     ) -> tuple[ModelInterface | None, dict[str, Array]]:
         """The arrays to send; a refusal by what was known earlier is checked once against what the server says now."""
         model, version = question.model, question.version
@@ -84,7 +84,7 @@ class Inference:
             return None, undeclared_inputs(inputs)
         try:
             return interface, prepare_inputs(interface, inputs, cast=question.cast)
-        except RequestInvalid:
+        except InvalidRequestError:
             if not known:
                 raise
         interface = await self._connection.interface(model, version, deadline, fresh=True)
@@ -92,13 +92,13 @@ class Inference:
             return None, undeclared_inputs(inputs)
         return interface, prepare_inputs(interface, inputs, cast=question.cast)
 
-    async def _send(self, call: Call, most: int | None, deadline: Deadline, *, retry: bool) -> list[Answer]:
+    async def _send(self, call: Call, most: int | None, deadline: Deadline, *, retry: bool) -> list[InferResult]:
         """Send one request, or as many as it takes with `most` rows each, and return their answers in order."""
         parts = split_rows(call.inputs, most) if most and count_rows(call.inputs) > most else [call.inputs]
 
-        def ask(arrays: Any) -> Callable[[], Coroutine[Any, Any, Answer]]:
+        def ask(arrays: Any) -> Callable[[], Coroutine[Any, Any, InferResult]]:
             part = Call(call.model, call.version, arrays, call.outputs)
-            return lambda: attempt(
+            return lambda: call_with_retries(
                 lambda: self._connection.transport.infer(part),
                 deadline, f"inference by {call.model}", harmless=retry, renew=self._connection.renew,
             )  # fmt: skip

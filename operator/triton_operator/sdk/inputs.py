@@ -1,7 +1,7 @@
 """What a caller gives, held against what the model takes: nothing leaves for the server that it would refuse.
 
 Pure. Enters: a mapping of input names, or one value for a model of one input. Leaves: arrays by input name, of the
-declared types and shapes. The clients call it before anything is sent. Raises RequestInvalid.
+declared types and shapes. The clients call it before anything is sent. Raises InvalidRequestError.
 
 One row may be given without its batch dimension, which is then added: [28,28] for a declared [-1,28,28]. A list of
 Python values for a declared [-1,1] is taken as one row each.
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.interface import ModelInterface, TensorInterface, fits
 from triton_operator.sdk.tensors import Array, data_type
 from triton_operator.sdk.values import to_array
-from triton_operator.triton.signature import ANY
+from triton_operator.triton.model_file.signature import ANY
 
 _ONE_EACH = (ANY, 1)
 
@@ -30,10 +30,12 @@ def prepare_inputs(interface: ModelInterface, given: Any, *, cast: bool = False)
     declared = {tensor.name: tensor for tensor in interface.inputs}
     for name in named:
         if name not in declared:
-            raise RequestInvalid(_place(name), f"{interface.model} has no such input{_did_you_mean(name, declared)}")
+            raise InvalidRequestError(
+                _place(name), f"{interface.model} has no such input{_did_you_mean(name, declared)}"
+            )
     for name, tensor in declared.items():
         if name not in named and tensor.optional is False:  # Where the server does not tell it, it refuses itself.
-            raise RequestInvalid(_place(name), f"is missing; {interface.model} wants {tensor.shown}")
+            raise InvalidRequestError(_place(name), f"is missing; {interface.model} wants {tensor.shown}")
     arrays = {name: _input(value, declared[name], interface, cast=cast) for name, value in named.items()}
     _check_rows(arrays, interface)
     return arrays
@@ -42,10 +44,12 @@ def prepare_inputs(interface: ModelInterface, given: Any, *, cast: bool = False)
 def undeclared_inputs(given: Any) -> dict[str, Array]:
     """The arrays to send to a server that keeps its models' metadata secret: they say what they are themselves."""
     if not isinstance(given, Mapping):
-        raise RequestInvalid("inputs", "the server does not tell the model's inputs; give a mapping of names to arrays")
+        raise InvalidRequestError(
+            "inputs", "the server does not tell the model's inputs; give a mapping of names to arrays"
+        )
     for name, value in given.items():
         if not isinstance(value, np.ndarray):
-            raise RequestInvalid(_place(name), "the server does not tell the input's type; give a NumPy array")
+            raise InvalidRequestError(_place(name), "the server does not tell the input's type; give a NumPy array")
     described = {
         name: TensorInterface(name, data_type(value, _place(name)), value.shape) for name, value in given.items()
     }
@@ -56,7 +60,9 @@ def _only_input(interface: ModelInterface) -> str:
     if len(interface.inputs) == 1:
         return interface.inputs[0].name
     names = ", ".join(tensor.name for tensor in interface.inputs)
-    raise RequestInvalid("inputs", f"{interface.model} takes {len(interface.inputs)}: {names}; give a mapping of names")
+    raise InvalidRequestError(
+        "inputs", f"{interface.model} takes {len(interface.inputs)}: {names}; give a mapping of names"
+    )
 
 
 def _input(value: Any, wanted: TensorInterface, interface: ModelInterface, *, cast: bool) -> Array:
@@ -73,7 +79,7 @@ def _input(value: Any, wanted: TensorInterface, interface: ModelInterface, *, ca
         return array.reshape(-1, 1)
     given = str(list(array.shape)).replace(" ", "")
     hint = f" (or one row, {str(list(row)).replace(' ', '')})" if interface.takes_rows else ""
-    raise RequestInvalid(place, f"wanted {wanted.shown}{hint}, given {given}")
+    raise InvalidRequestError(place, f"wanted {wanted.shown}{hint}, given {given}")
 
 
 def _check_rows(arrays: Mapping[str, Array], interface: ModelInterface) -> None:
@@ -84,9 +90,9 @@ def _check_rows(arrays: Mapping[str, Array], interface: ModelInterface) -> None:
     for name, array in arrays.items():
         rows = array.shape[0]
         if not rows:
-            raise RequestInvalid(_place(name), "has no row")
+            raise InvalidRequestError(_place(name), "has no row")
         if first and rows != first[1]:
-            raise RequestInvalid(_place(name), f"has {rows} rows, and {_place(first[0])} has {first[1]}")
+            raise InvalidRequestError(_place(name), f"has {rows} rows, and {_place(first[0])} has {first[1]}")
         first = first or (name, rows)
 
 

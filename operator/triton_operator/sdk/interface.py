@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from triton_operator.triton.signature import ANY, shown_tensor
+from triton_operator.triton.model_file.signature import ANY, shown_tensor
 
 
 class TensorInterface(msgspec.Struct, frozen=True):

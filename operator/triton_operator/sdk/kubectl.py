@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
-from triton_operator.sdk.errors import NotFound, Refused, SdkError, Unreachable
+from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, SdkError, UnreachableError
 
 Object = dict[str, Any]
 
@@ -52,10 +52,10 @@ class Kubectl:
     context: str = ""
 
     def deployment(self, name: str, namespace: str = "") -> Object:
-        """Return the ModelDeployment; raises NotFound, Refused, Unreachable."""
+        """Return the ModelDeployment; raises DeploymentNotFoundError, RejectedError, UnreachableError."""
         found = self._json("get", _RESOURCE, name, *_in(namespace))
         if "spec" not in found:
-            raise Unreachable(f"kubectl gave no ModelDeployment, but {found.get('kind', 'something')}")
+            raise UnreachableError(f"kubectl gave no ModelDeployment, but {found.get('kind', 'something')}")
         return found
 
     def pods(self, deployment: str, namespace: str = "") -> list[Object]:
@@ -101,14 +101,14 @@ class Kubectl:
         except json.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):  # A login page of a proxy, for example.
-            raise Unreachable(f"kubectl gave no object, but {done.stdout[:80]!r}")
+            raise UnreachableError(f"kubectl gave no object, but {done.stdout[:80]!r}")
         return answer
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the whole command line; raises Unreachable where there is no kubectl."""
+        """Return the whole command line; raises UnreachableError where there is no kubectl."""
         program = shutil.which("kubectl")
         if program is None:
-            raise Unreachable(
+            raise UnreachableError(
                 "kubectl is not on PATH, and it is what reaches the cluster from here. Install it "
                 "(https://kubernetes.io/docs/tasks/tools), or give the server's address with --url."
             )
@@ -124,13 +124,17 @@ def explain(stderr: str) -> SdkError:
     ]
     said = (lines or stderr.strip().splitlines() or ["kubectl said nothing"])[-1].removeprefix("error: ")
     if "(NotFound)" in said:
-        return NotFound(f"{said.split('(NotFound): ')[-1]}; `kubectl get {PLURAL} -A` lists what there is")
+        return DeploymentNotFoundError(
+            f"{said.split('(NotFound): ')[-1]}; `kubectl get {PLURAL} -A` lists what there is"
+        )
     if "doesn't have a resource type" in said:
-        return NotFound(f"this cluster does not know {PLURAL}: install the chart charts/triton-operator first")
+        return DeploymentNotFoundError(
+            f"this cluster does not know {PLURAL}: install the chart charts/triton-operator first"
+        )
     if "(Forbidden)" in said:
-        return Refused(said.split("(Forbidden): ")[-1])
+        return RejectedError(said.split("(Forbidden): ")[-1])
     if any(sign in said for sign in _NO_CONNECTION):
-        return Unreachable(f"{said} (kubectl; check KUBECONFIG, --kubeconfig and --context)")
+        return UnreachableError(f"{said} (kubectl; check KUBECONFIG, --kubeconfig and --context)")
     return SdkError(f"kubectl: {said}")
 
 

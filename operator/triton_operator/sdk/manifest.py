@@ -1,8 +1,8 @@
 """What is to be deployed, as the JSON that the API server takes.
 
 Enters: a YAML file, an object, or the fields of a spec. Leaves: manifests of ModelDeployments. The clients and
-`tritonctl deploy` call it. Raises RequestInvalid, which names the file or the field. The rest is the API server's to
-judge: it has the schema.
+`tritonctl deploy` call it. Raises InvalidRequestError, which names the file or the field. The API server validates the
+rest against the schema.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.spec import Spec
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.yaml_documents import YamlError, read_documents
 
 Manifest = dict[str, Any]
@@ -31,10 +31,10 @@ def read_manifests(path: str | Path) -> list[Manifest]:
     try:
         documents = [each for document in read_documents(Path(path)) for each in _items(document, source)]
     except YamlError as error:
-        raise RequestInvalid(source, str(error)) from error
+        raise InvalidRequestError(source, str(error)) from error
     found = [check_manifest(each, source) for each in documents if each.get("kind") == KIND]
     if not found:
-        raise RequestInvalid(source, f"has no {KIND}")
+        raise InvalidRequestError(source, f"has no {KIND}")
     return found
 
 
@@ -43,18 +43,18 @@ def _items(document: Any, source: str) -> list[Any]:
     if document is None:
         return []
     if not isinstance(document, dict):
-        raise RequestInvalid(source, f"is not a Kubernetes object but {type(document).__name__}")
+        raise InvalidRequestError(source, f"is not a Kubernetes object but {type(document).__name__}")
     return list(document.get("items") or []) if document.get("kind") == "List" else [document]
 
 
 def check_manifest(manifest: Mapping[str, Any], source: str) -> Manifest:
-    """Return the part of an object that may be applied; raises RequestInvalid where it is no ModelDeployment."""
+    """Return the part of an object that may be applied; raises InvalidRequestError where it is no ModelDeployment."""
     for field, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
         if manifest.get(field) != wanted:
-            raise RequestInvalid(f"{source}: {field}", f"is {manifest.get(field)!r}, expected {wanted}")
+            raise InvalidRequestError(f"{source}: {field}", f"is {manifest.get(field)!r}, expected {wanted}")
     metadata = manifest.get("metadata")
     if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
-        raise RequestInvalid(f"{source}: metadata.name", "is missing")
+        raise InvalidRequestError(f"{source}: metadata.name", "is missing")
     kept = {name: value for name, value in metadata.items() if name not in _SERVERS_OWN}
     return {**{name: value for name, value in manifest.items() if name != "status"}, "metadata": kept}
 
@@ -65,15 +65,15 @@ def manifest_of(name: str, namespace: str, given: str | Path | Mapping[str, Any]
         metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec_of(spec)}
     if spec:
-        raise RequestInvalid(next(iter(spec)), "is given beside a manifest; write it there")
+        raise InvalidRequestError(next(iter(spec)), "is given beside a manifest; write it there")
     found = [check_manifest(given, "manifest")] if isinstance(given, Mapping) else read_manifests(given)
     own = [manifest for manifest in found if manifest["metadata"]["name"] == name]
     if not own:
         names = ", ".join(manifest["metadata"]["name"] for manifest in found)
-        raise RequestInvalid("metadata.name", f"is {names}, and this client is for {name}")
+        raise InvalidRequestError("metadata.name", f"is {names}, and this client is for {name}")
     written = own[0]["metadata"].get("namespace", "")
     if written not in {"", namespace}:
-        raise RequestInvalid(
+        raise InvalidRequestError(
             "metadata.namespace", f"is {written}; make the client for it: Client({name!r}, {written!r})"
         )
     return own[0]
@@ -86,7 +86,7 @@ def spec_of(fields: Mapping[str, Any]) -> Manifest:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise RequestInvalid(name, f"is no field of a spec; {hint}")
+            raise InvalidRequestError(name, f"is no field of a spec; {hint}")
     spec = {known[name]: value for name, value in fields.items()}
     if isinstance(spec.get("models"), list | tuple):
         spec["models"] = [{"name": each} if isinstance(each, str) else each for each in spec["models"]]

@@ -1,6 +1,6 @@
 """The v2 protocol over gRPC, by tritonclient's client for asyncio.
 
-Enters: calls. Leaves: answers, or AttemptFailed with the fate of the request. One HTTP/2 connection carries all
+Enters: calls. Leaves: answers, or AttemptError with the fate of the request. One HTTP/2 connection carries all
 requests at a time. None of them is cancelled, see `in_flight`.
 """
 
@@ -10,10 +10,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from triton_operator.sdk.address import Endpoint
-from triton_operator.sdk.attempt import AttemptFailed, Fate
-from triton_operator.sdk.errors import InferenceFailed, NotFound, Refused, SdkError, Timeout, Unreachable
+from triton_operator.sdk.errors import (
+    DeadlineExceededError,
+    DeploymentNotFoundError,
+    InferenceError,
+    RejectedError,
+    SdkError,
+    UnreachableError,
+)
 from triton_operator.sdk.in_flight import CLOSE_SECONDS, InFlight, Requests, Responses
-from triton_operator.sdk.transport import Answer, Call, missing, send_inputs, wanted_outputs
+from triton_operator.sdk.retry import AttemptError, RequestOutcome
+from triton_operator.sdk.transport import Call, InferResult, missing, send_inputs, wanted_outputs
 
 T = TypeVar("T")
 
@@ -57,7 +64,7 @@ class OverGrpc:
         """As `Transport`."""
         return bool(await self._ask(self._client.is_model_ready(model, version, headers=self._endpoint.headers())))
 
-    async def infer(self, call: Call) -> Answer:
+    async def infer(self, call: Call) -> InferResult:
         """As `Transport`."""
         given, wanted = send_inputs(self._triton, call), wanted_outputs(self._triton, call)
         result = await self._ask(
@@ -65,7 +72,7 @@ class OverGrpc:
         )
         return _answer(result)
 
-    async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
+    async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """As `Transport`; ends when the calls have ended and all are answered, or when it is closed."""
         requests = Requests(self._prepared(calls))
         responses = Responses(self._client.stream_infer(aiter(requests), headers=self._endpoint.headers()), self._calls)
@@ -76,7 +83,7 @@ class OverGrpc:
                 except StopAsyncIteration:
                     break
                 if error is not None:
-                    raise AttemptFailed(InferenceFailed(error.message().strip()), Fate.ANSWERED) from error
+                    raise AttemptError(InferenceError(error.message().strip()), RequestOutcome.ANSWERED) from error
                 yield _answer(result)
             requests.raise_failure()
         finally:
@@ -92,8 +99,8 @@ class OverGrpc:
         """Await a document; None where that API is closed or not there."""
         try:
             return await self._ask(request)
-        except AttemptFailed as failed:
-            if isinstance(failed.error, Refused) or getattr(failed.__cause__, "status", str)() == _NOT_THERE:
+        except AttemptError as failed:
+            if isinstance(failed.error, RejectedError) or getattr(failed.__cause__, "status", str)() == _NOT_THERE:
                 return None
             raise
 
@@ -124,26 +131,29 @@ class OverGrpc:
             raise judge_status(str(error.code()), error.details() or "", self._endpoint) from error
 
 
-def judge_status(status: str | None, message: str, endpoint: Endpoint) -> AttemptFailed:
+def judge_status(status: str | None, message: str, endpoint: Endpoint) -> AttemptError:
     """Tell by a status and its message what to make of it."""
     said = (message or "").strip()
     error: SdkError
     if _CLOSED in said:
-        return AttemptFailed(Refused(f"{endpoint.target}: {said}"), Fate.ANSWERED)
+        return AttemptError(RejectedError(f"{endpoint.target}: {said}"), RequestOutcome.ANSWERED)
     if status == _UNAVAILABLE:
-        error = Unreachable(f"{endpoint.target} does not answer over gRPC: {said}")
+        error = UnreachableError(f"{endpoint.target} does not answer over gRPC: {said}")
         if any(sign in said.lower() for sign in _NO_CONNECTION):
-            return AttemptFailed(error, Fate.NOT_SENT)
+            return AttemptError(error, RequestOutcome.NOT_SENT)
         put_off = any(sign in said.lower() for sign in _PUT_OFF)
-        return AttemptFailed(error, Fate.PUT_OFF if put_off else Fate.UNKNOWN)
+        return AttemptError(error, RequestOutcome.RETRYABLE if put_off else RequestOutcome.UNKNOWN)
     if status == "StatusCode.DEADLINE_EXCEEDED":
-        return AttemptFailed(Timeout(f"{endpoint.target}: {said}"), Fate.UNKNOWN)
+        return AttemptError(DeadlineExceededError(f"{endpoint.target}: {said}"), RequestOutcome.UNKNOWN)
     if status in _NO_ENTRY:
-        return AttemptFailed(Refused(f"{endpoint.target}: {said}"), Fate.ANSWERED)
-    return AttemptFailed(NotFound(said) if status == "StatusCode.NOT_FOUND" else InferenceFailed(said), Fate.ANSWERED)
+        return AttemptError(RejectedError(f"{endpoint.target}: {said}"), RequestOutcome.ANSWERED)
+    return AttemptError(
+        DeploymentNotFoundError(said) if status == "StatusCode.NOT_FOUND" else InferenceError(said),
+        RequestOutcome.ANSWERED,
+    )
 
 
-def _answer(result: Any) -> Answer:
+def _answer(result: Any) -> InferResult:
     said = result.get_response()
     outputs = {output.name: result.as_numpy(output.name) for output in said.outputs}
-    return Answer(said.model_name, said.model_version, outputs)
+    return InferResult(said.model_name, said.model_version, outputs)

@@ -1,6 +1,6 @@
 """The v2 protocol over HTTP, by tritonclient's client for asyncio.
 
-Enters: calls. Leaves: answers, or AttemptFailed with the fate of the request. aiohttp opens as many connections as
+Enters: calls. Leaves: answers, or AttemptError with the fate of the request. aiohttp opens as many connections as
 there are requests at a time.
 """
 
@@ -10,9 +10,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
 from triton_operator.sdk.address import Endpoint
-from triton_operator.sdk.attempt import AttemptFailed, Fate
-from triton_operator.sdk.errors import InferenceFailed, NotFound, Refused, RequestInvalid, SdkError, Unreachable
-from triton_operator.sdk.transport import Answer, Call, missing, send_inputs, wanted_outputs
+from triton_operator.sdk.errors import (
+    DeploymentNotFoundError,
+    InferenceError,
+    InvalidRequestError,
+    RejectedError,
+    SdkError,
+    UnreachableError,
+)
+from triton_operator.sdk.retry import AttemptError, RequestOutcome
+from triton_operator.sdk.transport import Call, InferResult, missing, send_inputs, wanted_outputs
 
 T = TypeVar("T")
 
@@ -47,7 +54,7 @@ class OverHttp:
         """As `Transport`."""
         return bool(await self._ask(self._client.is_model_ready(model, version, headers=self._endpoint.headers())))
 
-    async def infer(self, call: Call) -> Answer:
+    async def infer(self, call: Call) -> InferResult:
         """As `Transport`."""
         given, wanted = send_inputs(self._triton, call), wanted_outputs(self._triton, call)
         result = await self._ask(
@@ -55,12 +62,12 @@ class OverHttp:
         )
         said = result.get_response()
         outputs = {output["name"]: result.as_numpy(output["name"]) for output in said.get("outputs", [])}
-        return Answer(said["model_name"], said.get("model_version", ""), outputs)
+        return InferResult(said["model_name"], said.get("model_version", ""), outputs)
 
-    def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
+    def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """Not over HTTP: Triton has streams over gRPC only."""
         del calls
-        raise RequestInvalid("protocol", "streams need gRPC; open the client with protocol=Protocol.GRPC")
+        raise InvalidRequestError("protocol", "streams need gRPC; open the client with protocol=Protocol.GRPC")
 
     async def close(self) -> None:
         """As `Transport`."""
@@ -70,8 +77,8 @@ class OverHttp:
         """Await a document; None where that API is closed or not there."""
         try:
             return await self._ask(request)
-        except AttemptFailed as failed:
-            if isinstance(failed.error, Refused) or getattr(failed.__cause__, "status", str)() in _NOT_THERE:
+        except AttemptError as failed:
+            if isinstance(failed.error, RejectedError) or getattr(failed.__cause__, "status", str)() in _NOT_THERE:
                 return None
             raise
 
@@ -85,23 +92,25 @@ class OverHttp:
         except InferenceServerException as error:
             raise judge_answer(str(error.status()), error.message(), self._endpoint) from error
         except aiohttp.ClientConnectorError as error:
-            raise AttemptFailed(self._unreachable(error.os_error), Fate.NOT_SENT) from error
+            raise AttemptError(self._unreachable(error.os_error), RequestOutcome.NOT_SENT) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AttemptFailed(self._unreachable(error), Fate.UNKNOWN) from error
+            raise AttemptError(self._unreachable(error), RequestOutcome.UNKNOWN) from error
 
-    def _unreachable(self, error: Exception) -> Unreachable:
+    def _unreachable(self, error: Exception) -> UnreachableError:
         said = str(error) or type(error).__name__
-        return Unreachable(f"{self._endpoint.target} does not answer over HTTP: {said}")
+        return UnreachableError(f"{self._endpoint.target} does not answer over HTTP: {said}")
 
 
-def judge_answer(status: str, message: str, endpoint: Endpoint) -> AttemptFailed:
+def judge_answer(status: str, message: str, endpoint: Endpoint) -> AttemptError:
     """Tell by the status of an answer what to make of it."""
     said = message.strip()
     error: SdkError
     if status == _UNAVAILABLE:
-        return AttemptFailed(Unreachable(f"{endpoint.target} does not take requests now (503): {said}"), Fate.PUT_OFF)
+        return AttemptError(
+            UnreachableError(f"{endpoint.target} does not take requests now (503): {said}"), RequestOutcome.RETRYABLE
+        )
     if status in _CLOSED:
-        error = Refused(f"{endpoint.target}: {said}")
+        error = RejectedError(f"{endpoint.target}: {said}")
     else:
-        error = NotFound(said) if status == _NOT_FOUND else InferenceFailed(said)
-    return AttemptFailed(error, Fate.ANSWERED)
+        error = DeploymentNotFoundError(said) if status == _NOT_FOUND else InferenceError(said)
+    return AttemptError(error, RequestOutcome.ANSWERED)

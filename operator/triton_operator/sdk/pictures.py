@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.interface import TensorInterface
 from triton_operator.sdk.tensors import DATA_TYPES, Array
 
@@ -22,18 +22,18 @@ _FULL = 255
 
 
 def picture_to_array(picture: Any, wanted: TensorInterface, place: str) -> Array:
-    """Return the picture as [C,H,W], [H,W,C] or [H,W], whichever is declared; raises RequestInvalid."""
+    """Return the picture as [C,H,W], [H,W,C] or [H,W], whichever is declared; raises InvalidRequestError."""
     if wanted.datatype != "UINT8" and not wanted.datatype.startswith("FP"):
-        raise RequestInvalid(place, f"wanted {wanted.shown}, given a picture")
+        raise InvalidRequestError(place, f"wanted {wanted.shown}, given a picture")
     channels, axis, size = _layout(wanted, place)
     mode = _MODES[channels]
     if picture.mode not in _LOSSLESS[mode]:
-        raise RequestInvalid(
+        raise InvalidRequestError(
             place, f"wanted {wanted.shown}, given a picture of mode {picture.mode}; use `.convert({mode!r})`"
         )
     width, height = picture.size
     if any(want not in {-1, have} for want, have in zip(size, (height, width), strict=True)):
-        raise RequestInvalid(
+        raise InvalidRequestError(
             place,
             f"wanted {wanted.shown}, given a picture {height} high and {width} wide; "
             f"use `.resize(({size[1]}, {size[0]}))`",
@@ -56,4 +56,4 @@ def _layout(wanted: TensorInterface, place: str) -> tuple[int, int | None, tuple
         return last[2], 2, (last[0], last[1])
     if len(shape) >= 2 and (len(shape) == 2 or shape[0] == -1):  # noqa: PLR2004 - height, width.
         return 1, None, (shape[-2], shape[-1])
-    raise RequestInvalid(place, f"wanted {wanted.shown}, which is no shape of a picture")
+    raise InvalidRequestError(place, f"wanted {wanted.shown}, which is no shape of a picture")

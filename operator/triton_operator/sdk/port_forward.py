@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from triton_operator.sdk.errors import Unreachable
+from triton_operator.sdk.errors import UnreachableError
 from triton_operator.sdk.kubectl import Kubectl, explain
 
 READY_SECONDS = 20
@@ -24,7 +24,7 @@ _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) ->")
 
 @contextmanager
 def port_forward(kubectl: Kubectl, service: str, port: int, namespace: str = "") -> Iterator[str]:
-    """Yield `127.0.0.1:PORT` that leads to one pod of the Service; raises Unreachable, NotFound, Refused.
+    """Yield `127.0.0.1:PORT` that leads to one pod of the Service; raises UnreachableError, NotFound, Refused.
 
     `service` may also be another kind with its name, such as `pod/digits-6d4cf56db6-x7k2p`.
     """
@@ -46,7 +46,7 @@ def _address(process: subprocess.Popen[bytes], service: str) -> str:
         if match := _FORWARDING.search(said.decode(errors="replace")):
             return match[1]
     if process.poll() is None:
-        raise Unreachable(f"no way to service/{service} within {READY_SECONDS} s; does it have a ready pod?")
+        raise UnreachableError(f"no way to service/{service} within {READY_SECONDS} s; does it have a ready pod?")
     assert process.stderr is not None  # noqa: S101 - it was opened as a pipe above.
     raise explain(process.stderr.read().decode(errors="replace"))
 

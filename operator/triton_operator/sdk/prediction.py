@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.tensors import Array
 
 
@@ -23,7 +23,7 @@ class Prediction:
 
     @property
     def output(self) -> Array:
-        """The output of a model that has one; raises RequestInvalid where there are several."""
+        """The output of a model that has one; raises InvalidRequestError where there are several."""
         if len(self.outputs) != 1:
-            raise RequestInvalid("output", f"{self.model} gave {', '.join(self.outputs)}; choose one of `outputs`")
+            raise InvalidRequestError("output", f"{self.model} gave {', '.join(self.outputs)}; choose one of `outputs`")
         return next(iter(self.outputs.values()))

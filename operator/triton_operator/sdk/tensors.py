@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 
 Array = npt.NDArray[Any]
 
@@ -64,25 +64,25 @@ class _Body(msgspec.Struct):
 
 
 def parse_request(content: bytes) -> Request:
-    """Read the JSON of a v2 inference request; raises RequestInvalid."""
+    """Read the JSON of a v2 inference request; raises InvalidRequestError."""
     try:
         body = msgspec.json.decode(content, type=_Body)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
-        raise RequestInvalid(place.rstrip("`") or "request", message) from error
+        raise InvalidRequestError(place.rstrip("`") or "request", message) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestInvalid("request", f"is not JSON: {error}") from error
+        raise InvalidRequestError("request", f"is not JSON: {error}") from error
     inputs = {tensor.name: _array(tensor, f"inputs[{index}]") for index, tensor in enumerate(body.inputs)}
     return Request(inputs, tuple(output.name for output in body.outputs), body.model_name)
 
 
 def _array(tensor: _Tensor, place: str) -> Array:
     if tensor.datatype not in DATA_TYPES:
-        raise RequestInvalid(f"{place}.datatype", f"{tensor.datatype!r} is not one of {', '.join(DATA_TYPES)}")
+        raise InvalidRequestError(f"{place}.datatype", f"{tensor.datatype!r} is not one of {', '.join(DATA_TYPES)}")
     flat = _values(tensor, f"{place}.data").reshape(-1)
     wanted = math.prod(tensor.shape)
     if flat.size != wanted or min(tensor.shape, default=0) < 0:
-        raise RequestInvalid(f"{place}.shape", f"{tensor.shape} asks for {wanted} values, data has {flat.size}")
+        raise InvalidRequestError(f"{place}.shape", f"{tensor.shape} asks for {wanted} values, data has {flat.size}")
     return flat.reshape(tensor.shape)
 
 
@@ -93,10 +93,10 @@ def _values(tensor: _Tensor, place: str) -> Array:
         # numpy makes floats of a list with numbers below and above the largest signed one: those are looked at singly.
         found = np.array(tensor.data, dtype=np.object_ if tensor.datatype in {"BYTES", "UINT64"} else None)
         if found.size and not _fits(found, tensor.datatype):
-            raise RequestInvalid(place, f"has values that are no {tensor.datatype}")
+            raise InvalidRequestError(place, f"has values that are no {tensor.datatype}")
         return np.array(tensor.data, dtype=wanted)
     except (ValueError, TypeError, OverflowError) as error:
-        raise RequestInvalid(place, f"does not fit {tensor.datatype}: {error}") from error
+        raise InvalidRequestError(place, f"does not fit {tensor.datatype}: {error}") from error
 
 
 def _fits(found: Array, datatype: str) -> bool:
@@ -110,13 +110,15 @@ def _fits(found: Array, datatype: str) -> bool:
 
 
 def data_type(array: Array, name: str) -> str:
-    """Triton's name of an array's type; raises RequestInvalid for types that Triton does not have."""
+    """Triton's name of an array's type; raises InvalidRequestError for types that Triton does not have."""
     if array.dtype.kind in "OSU":
         return "BYTES"
     for known, numpy_type in DATA_TYPES.items():
         if array.dtype == numpy_type:
             return known
-    raise RequestInvalid(name, f"arrays of {array.dtype} cannot be sent; convert to one of {', '.join(DATA_TYPES)}")
+    raise InvalidRequestError(
+        name, f"arrays of {array.dtype} cannot be sent; convert to one of {', '.join(DATA_TYPES)}"
+    )
 
 
 def to_json(name: str, array: Array) -> dict[str, Any]:

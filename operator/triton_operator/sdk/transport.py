@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from triton_operator.sdk.errors import Unreachable
+from triton_operator.sdk.errors import UnreachableError
 from triton_operator.sdk.tensors import DATA_TYPES, Array
 
 
@@ -27,7 +27,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answer:
+class InferResult:
     """One inference as it came back."""
 
     model: str
@@ -47,10 +47,10 @@ class Transport(Protocol):
     async def is_ready(self, model: str, version: str) -> bool:
         """Whether the model is loaded."""
 
-    async def infer(self, call: Call) -> Answer:
+    async def infer(self, call: Call) -> InferResult:
         """Run a model once."""
 
-    def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[Answer]:
+    def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """Run a model for each call, with any number of answers each."""
 
     async def close(self) -> None:
@@ -79,6 +79,6 @@ def _data_type(array: Array) -> str:
     return next((name for name, kind in DATA_TYPES.items() if array.dtype == kind), "BF16")
 
 
-def missing(error: ImportError) -> Unreachable:
+def missing(error: ImportError) -> UnreachableError:
     """What to say where tritonclient is not installed."""
-    return Unreachable(f"{error}; pip install '.[cli]', which brings tritonclient")
+    return UnreachableError(f"{error}; pip install '.[cli]', which brings tritonclient")

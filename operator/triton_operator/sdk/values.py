@@ -2,7 +2,7 @@
 
 Pure. Enters: whatever a caller has (an array of NumPy or torch, a picture of Pillow, a text, a number, lists of these)
 and the tensor that the model declares. Leaves: an array of that type; its shape is `inputs`' affair. Raises
-RequestInvalid, which names the tensor, what was given and what is wanted.
+InvalidRequestError, which names the tensor, what was given and what is wanted.
 
 NumPy and torch arrays must have the declared type: a program that says float64 means it. Python's own numbers have no
 width, so they take the model's: whole numbers must fit it, fractions are rounded to it. `cast` asks for more.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.interface import TensorInterface
 from triton_operator.sdk.pictures import picture_to_array
 from triton_operator.sdk.tensors import DATA_TYPES, Array
@@ -30,7 +30,7 @@ _INTEGERS = ("INT", "UINT")
 def to_array(value: Any, wanted: TensorInterface, place: str, *, cast: bool = False) -> Array:
     """Return the value as an array of the wanted type; `place` is what messages call the input."""
     if wanted.datatype not in DATA_TYPES and wanted.datatype != BF16:
-        raise RequestInvalid(place, f"is a {wanted.datatype}, which no NumPy array can be")
+        raise InvalidRequestError(place, f"is a {wanted.datatype}, which no NumPy array can be")
     if _is_of("torch", "Tensor", value):
         return _typed(_from_torch(value, wanted, place), wanted, place, cast=cast)
     if _is_of("PIL.Image", "Image", value):
@@ -40,10 +40,10 @@ def to_array(value: Any, wanted: TensorInterface, place: str, *, cast: bool = Fa
     if isinstance(value, list | tuple):
         return _from_list(value, wanted, place, cast=cast)
     if isinstance(value, np.ma.MaskedArray):
-        raise RequestInvalid(place, "is a masked array, and its mask would be lost; use `.filled(…)`")
+        raise InvalidRequestError(place, "is a masked array, and its mask would be lost; use `.filled(…)`")
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
         return _typed(np.asarray(value), wanted, place, cast=cast)
-    raise RequestInvalid(place, f"wanted {wanted.shown}, given {type(value).__name__}")
+    raise InvalidRequestError(place, f"wanted {wanted.shown}, given {type(value).__name__}")
 
 
 def _is_of(module: str, name: str, value: object) -> bool:
@@ -56,7 +56,9 @@ def _from_torch(value: Any, wanted: TensorInterface, place: str) -> Array:
     try:
         array: Array = value.detach().cpu().resolve_conj().resolve_neg().numpy()
     except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse and quantised tensors.
-        raise RequestInvalid(place, f"wanted {wanted.shown}, given a torch tensor of {value.dtype}: {error}") from error
+        raise InvalidRequestError(
+            place, f"wanted {wanted.shown}, given a torch tensor of {value.dtype}: {error}"
+        ) from error
     return array
 
 
@@ -69,7 +71,7 @@ def _from_list(value: list[Any] | tuple[Any, ...], wanted: TensorInterface, plac
         return np.stack(parts)
     except ValueError as error:
         shapes = ", ".join(str(list(part.shape)) for part in parts[:4])
-        raise RequestInvalid(place, f"has parts of different shapes: {shapes}") from error
+        raise InvalidRequestError(place, f"has parts of different shapes: {shapes}") from error
 
 
 def _is_plain(value: object) -> bool:
@@ -86,12 +88,12 @@ def _from_python(value: Any, wanted: TensorInterface, place: str) -> Array:
     kinds = {type(each) for each in _leaves(value)}
     if not kinds <= _kinds(wanted.datatype):
         given = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise RequestInvalid(place, f"wanted {wanted.shown}, given values of type {given}")
+        raise InvalidRequestError(place, f"wanted {wanted.shown}, given values of type {given}")
     try:
         with np.errstate(over="raise"):
             return np.array(value, dtype=_numpy_type(wanted, place))
     except (ValueError, OverflowError, FloatingPointError) as error:
-        raise RequestInvalid(place, f"wanted {wanted.shown}: {error}") from error
+        raise InvalidRequestError(place, f"wanted {wanted.shown}: {error}") from error
 
 
 def _leaves(value: Any) -> Any:
@@ -116,11 +118,11 @@ def _texts(array: Array, wanted: TensorInterface, place: str) -> Array:
             try:
                 flat[index] = each.encode()
             except UnicodeEncodeError as error:
-                raise RequestInvalid(place, f"has a text that is no Unicode: {error}") from error
+                raise InvalidRequestError(place, f"has a text that is no Unicode: {error}") from error
         elif isinstance(each, bytes):
             flat[index] = each
         else:
-            raise RequestInvalid(place, f"wanted {wanted.shown}, given values of type {type(each).__name__}")
+            raise InvalidRequestError(place, f"wanted {wanted.shown}, given values of type {type(each).__name__}")
     return flat.reshape(array.shape)
 
 
@@ -136,7 +138,7 @@ def _typed(array: Array, wanted: TensorInterface, place: str, *, cast: bool) -> 
     elif cast and (found := _cast(array, _numpy_type(wanted, place))) is not None:
         return found
     given = f"{array.dtype} {list(array.shape)}".replace(", ", ",")
-    raise RequestInvalid(place, f"wanted {wanted.shown}, given {given}{_way_out(array, wanted, cast=cast)}")
+    raise InvalidRequestError(place, f"wanted {wanted.shown}, given {given}{_way_out(array, wanted, cast=cast)}")
 
 
 def _cast(array: Array, wanted: np.dtype[Any]) -> Array | None:
@@ -163,4 +165,4 @@ def _numpy_type(wanted: TensorInterface, place: str) -> np.dtype[Any]:
     try:
         return np.dtype("bfloat16")  # The package registers the name when it is imported.
     except TypeError as error:
-        raise RequestInvalid(place, "is BF16: give it an array of ml_dtypes.bfloat16") from error
+        raise InvalidRequestError(place, "is BF16: give it an array of ml_dtypes.bfloat16") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
-from triton_operator.sdk.errors import NotReady
+from triton_operator.sdk.errors import NotReadyError
 from triton_operator.sdk.status import DeploymentStatus, judge
 
 Progress = Callable[[DeploymentStatus], None]
@@ -20,7 +20,7 @@ Progress = Callable[[DeploymentStatus], None]
 def wait_until_ready(
     changes: Generator[dict[str, Any]], seconds: float, on_progress: Progress | None = None
 ) -> DeploymentStatus:
-    """Return the first status that is Ready; raises NotReady when it is stalled, or when the changes end.
+    """Return the first status that is Ready; raises NotReadyError when it is stalled, or when the changes end.
 
     The changes are closed at the end, and with them their connection: a traceback would keep it open.
     """
@@ -33,11 +33,11 @@ def wait_until_ready(
             if found.ready:
                 return found
             if found.stalled:
-                raise NotReady(_name(found), found.reason, found.message, stalled=True)
+                raise NotReadyError(_name(found), found.reason, found.message, stalled=True)
             last = found
     if last is None:
-        raise NotReady("the deployment", "NotRead", "there was no time to look", stalled=False)
-    raise NotReady(f"{_name(last)} after {seconds:g} s", last.reason, last.message, stalled=False)
+        raise NotReadyError("the deployment", "NotRead", "there was no time to look", stalled=False)
+    raise NotReadyError(f"{_name(last)} after {seconds:g} s", last.reason, last.message, stalled=False)
 
 
 def _name(status: DeploymentStatus) -> str:

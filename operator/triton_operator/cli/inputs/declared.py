@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.sdk.interface import ModelInterface, fits
 from triton_operator.sdk.tensors import DATA_TYPES, Array
-from triton_operator.triton.signature import ANY
+from triton_operator.triton.model_file.signature import ANY
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Model:
         return f"{self.name} takes {', '.join(tensor.shown for tensor in self.inputs)}"
 
     def only(self, candidates: Iterable[Tensor], what: str, source: str) -> Tensor:
-        """The one input that `what` can be; raises Misused where none or several can, or others would be left open."""
+        """Return the one input that `what` fits; raises UsageError if none or several fit, or others stay empty."""
         found = list(candidates)
         if len(found) != 1 or len(self.inputs) != 1:
             fit = " and ".join(tensor.name for tensor in found) or "none"
-            raise Misused(f"{source}: {what} is one input, and {self.shown}; of these {fit} can be it. Send JSON")
+            raise UsageError(f"{source}: {what} is one input, and {self.shown}; of these {fit} can be it. Send JSON")
         return found[0]
 
 
@@ -79,11 +79,11 @@ def read_model(interface: ModelInterface) -> Model:
 
 
 def stack(rows: Sequence[Array], tensor: Tensor, source: str) -> Array:
-    """Rows of one shape as what the tensor wants; raises Misused where it takes one row only."""
+    """Rows of one shape as what the tensor wants; raises UsageError where it takes one row only."""
     if tensor.batched:
         return np.stack(rows)
     if len(rows) > 1:
-        raise Misused(f"{source}: there are {len(rows)} rows, and {tensor.shown} takes one at a time")
+        raise UsageError(f"{source}: there are {len(rows)} rows, and {tensor.shown} takes one at a time")
     return rows[0]
 
 
@@ -96,13 +96,13 @@ def fit(array: Array, tensor: Tensor, source: str) -> Array:
         wanted = (*rows, *tensor.row)
         if ANY not in wanted and array.size == math.prod(wanted) and _without_ones(array) == _ones_left_out(wanted):
             return array.reshape(wanted)
-    raise Misused(f"{source}: has shape {list(array.shape)}, and the model takes {tensor.shown}")
+    raise UsageError(f"{source}: has shape {list(array.shape)}, and the model takes {tensor.shown}")
 
 
 def numpy_type(tensor: Tensor, source: str) -> type[np.generic]:
-    """The tensor's type in numpy; raises Misused for BF16, which numpy has not."""
+    """The tensor's type in numpy; raises UsageError for BF16, which numpy has not."""
     if tensor.datatype not in DATA_TYPES:
-        raise Misused(f"{source}: {tensor.shown} cannot be made here; known are {', '.join(DATA_TYPES)}")
+        raise UsageError(f"{source}: {tensor.shown} cannot be made here; known are {', '.join(DATA_TYPES)}")
     return DATA_TYPES[tensor.datatype]
 
 

@@ -11,30 +11,30 @@ from typing import Any
 
 import msgspec
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.declared import Model, Tensor, fit, numpy_type
-from triton_operator.sdk.errors import RequestInvalid
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.tensors import Array, Request, parse_request
 
 
 def read_document(content: bytes, model: Callable[[], Model], source: str) -> Request:
-    """The request; `model` is asked only when the file does not say everything. Raises Misused, RequestInvalid."""
+    """Return the request; calls `model` only for an incomplete file. Raises UsageError, InvalidRequestError."""
     try:
         return _read(content, model, source)
     except RecursionError as error:
-        raise Misused(f"{source}: its lists are nested too deeply") from error
+        raise UsageError(f"{source}: its lists are nested too deeply") from error
 
 
 def _read(content: bytes, model: Callable[[], Model], source: str) -> Request:
     try:
         body = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Misused(f"{source}: is not JSON: {error}") from error
+        raise UsageError(f"{source}: is not JSON: {error}") from error
     if isinstance(body, dict) and isinstance(body.get("inputs"), list):
         try:
             return parse_request(content)
-        except RequestInvalid as error:
-            raise RequestInvalid(source, str(error)) from error
+        except InvalidRequestError as error:
+            raise InvalidRequestError(source, str(error)) from error
     return Request(_values(body, model(), source))
 
 
@@ -45,7 +45,7 @@ def _values(body: Any, model: Model, source: str) -> dict[str, Array]:
     known = {tensor.name: tensor for tensor in model.inputs}
     wrong = [name for name in body if name not in known] + [name for name in known if name not in body]
     if wrong:
-        raise Misused(f"{source}: {wrong[0]!r} is {'missing' if wrong[0] in known else 'no input'}; {model.shown}")
+        raise UsageError(f"{source}: {wrong[0]!r} is {'missing' if wrong[0] in known else 'no input'}; {model.shown}")
     return {name: _array(value, known[name], f"{source}: {name}") for name, value in body.items()}
 
 
@@ -56,8 +56,8 @@ def _array(value: Any, tensor: Tensor, place: str) -> Array:
     given = {"name": tensor.name, "shape": shape, "datatype": tensor.datatype, "data": _flat(value)}
     try:
         array = parse_request(msgspec.json.encode({"inputs": [given]})).inputs[tensor.name]
-    except RequestInvalid as error:
-        raise Misused(f"{place}: {str(error).partition(': ')[2]}; the model takes {tensor.shown}") from error
+    except InvalidRequestError as error:
+        raise UsageError(f"{place}: {str(error).partition(': ')[2]}; the model takes {tensor.shown}") from error
     return fit(array, tensor, place)
 
 
@@ -67,7 +67,7 @@ def _shape(value: Any, place: str) -> list[int]:
     shapes = [_shape(item, place) for item in value]
     odd = next((index for index, shape in enumerate(shapes) if shape != shapes[0]), None)
     if odd is not None:
-        raise Misused(f"{place}: item {odd} has shape {shapes[odd]}, the first has {shapes[0]}")
+        raise UsageError(f"{place}: item {odd} has shape {shapes[odd]}, the first has {shapes[0]}")
     return [len(value), *(shapes[0] if shapes else [])]
 
 

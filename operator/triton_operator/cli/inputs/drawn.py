@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type
 from triton_operator.sdk.tensors import Array
-from triton_operator.triton.signature import ANY
+from triton_operator.triton.model_file.signature import ANY
 
 _TEXTS = ("我爱你", "what a waste of time", "not bad at all", "这部电影不好看")
 _HIGHEST = 10
@@ -19,11 +19,11 @@ _HIGHEST = 10
 
 
 def draw(model: Model, rows: int, *, seed: int = 0) -> dict[str, Array]:
-    """Inputs of so many rows; sizes that the model leaves open are one. Raises Misused."""
+    """Inputs of so many rows; sizes that the model leaves open are one. Raises UsageError."""
     random = np.random.default_rng(seed)
     unbatched = next((tensor for tensor in model.inputs if not tensor.batched), None)
     if rows > 1 and unbatched is not None:
-        raise Misused(f"--batch: {model.name} takes {unbatched.shown}, whose first dimension is no batch")
+        raise UsageError(f"--batch: {model.name} takes {unbatched.shown}, whose first dimension is no batch")
     return {tensor.name: _array(tensor, rows, random) for tensor in model.inputs}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.declared import Model
 from triton_operator.sdk.tensors import Request
 
@@ -46,16 +46,16 @@ class Given:
 def read_given(
     files: Sequence[Path], texts: Sequence[str], model: Callable[[], Model], *, invert: bool = False
 ) -> Request:
-    """The request that the files or texts make; `model` is called where they do not say all. Raises Misused."""
+    """The request that the files or texts make; `model` is called where they do not say all. Raises UsageError."""
     return read_named(files, texts, model, invert=invert).request
 
 
 def read_named(
     files: Sequence[Path], texts: Sequence[str], model: Callable[[], Model], *, invert: bool = False
 ) -> Given:
-    """The same, with what it was read from: standard input can be read only once. Raises Misused."""
+    """The same, with what it was read from: standard input can be read only once. Raises UsageError."""
     if bool(files) == bool(texts):
-        raise Misused("--input, --text: give one of them: files (- is standard input), or texts")
+        raise UsageError("--input, --text: give one of them: files (- is standard input), or texts")
     if texts:
         from triton_operator.cli.inputs.texts import read_texts
 
@@ -67,7 +67,7 @@ def read_named(
 
         return Given(Request(read_pictures(contents, model(), invert=invert)), Kind.PICTURE)
     if len(contents) > 1:
-        raise Misused(f"--input {contents[1][0]}: only pictures can be several; put other rows into one file")
+        raise UsageError(f"--input {contents[1][0]}: only pictures can be several; put other rows into one file")
     ((name, content),) = contents
     return _read(kinds[name], content, model, name)
 
@@ -125,7 +125,7 @@ def _content(file: Path) -> bytes:
             with file.open("rb") as stream:
                 content = stream.read(MOST_BYTES + 1)
     except OSError as error:
-        raise Misused(f"{file}: {error.strerror or error}") from error
+        raise UsageError(f"{file}: {error.strerror or error}") from error
     if len(content) > MOST_BYTES:
-        raise Misused(f"{_name(file)}: is larger than {MOST_BYTES >> 20} MiB, which no single request can be")
+        raise UsageError(f"{_name(file)}: is larger than {MOST_BYTES >> 20} MiB, which no single request can be")
     return content

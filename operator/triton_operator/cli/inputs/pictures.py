@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type, stack
 from triton_operator.sdk.tensors import Array
-from triton_operator.triton.signature import ANY
+from triton_operator.triton.model_file.signature import ANY
 
 CHANNELS = {1: "L", 3: "RGB"}
 """Pillow's mode by the number of channels."""
@@ -40,7 +40,7 @@ class Layout(NamedTuple):
 
 
 def read_pictures(pictures: Sequence[tuple[str, bytes]], model: Model, *, invert: bool = False) -> dict[str, Array]:
-    """The pictures, each with the name of its file, as the model's one input; raises Misused."""
+    """The pictures, each with the name of its file, as the model's one input; raises UsageError."""
     candidates = [tensor for tensor in model.inputs if tensor.numbers and layout_of(tensor.row) is not None]
     tensor = model.only(candidates, "a picture", pictures[0][0])
     layout = layout_of(tensor.row)
@@ -48,7 +48,7 @@ def read_pictures(pictures: Sequence[tuple[str, bytes]], model: Model, *, invert
     rows = [_row(_open(content, name), layout, tensor, name, invert=invert) for name, content in pictures]
     odd = next((name for (name, _), row in zip(pictures, rows, strict=True) if row.shape != rows[0].shape), None)
     if odd:
-        raise Misused(f"{odd}: has another size than {pictures[0][0]}, and {tensor.shown} takes one size at a time")
+        raise UsageError(f"{odd}: has another size than {pictures[0][0]}, and {tensor.shown} takes one size at a time")
     return {tensor.name: stack(rows, tensor, pictures[0][0])}
 
 
@@ -73,11 +73,11 @@ def _open(content: bytes, name: str) -> Image.Image:
         if not too_large:
             picture.load()
     except UnidentifiedImageError as error:
-        raise Misused(f"{name}: is no picture that can be read; these are: {', '.join(FORMATS)}") from error
+        raise UsageError(f"{name}: is no picture that can be read; these are: {', '.join(FORMATS)}") from error
     except Exception as error:  # Pillow names no base class, and its readers raise whatever a damaged file causes.
-        raise Misused(f"{name}: the picture cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise UsageError(f"{name}: the picture cannot be read: {' '.join(str(error).split())[:200]}") from error
     if too_large:
-        raise Misused(f"{name}: has {picture.width}x{picture.height} pixels; make it smaller first")
+        raise UsageError(f"{name}: has {picture.width}x{picture.height} pixels; make it smaller first")
     if "transparency" in picture.info or picture.mode in {"LA", "RGBA", "PA"}:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
@@ -88,7 +88,7 @@ def _open(content: bytes, name: str) -> Image.Image:
 def _row(picture: Image.Image, layout: Layout, tensor: Tensor, name: str, *, invert: bool) -> Array:
     kind = numpy_type(tensor, name)
     if not (issubclass(kind, np.floating) or kind is np.uint8):
-        raise Misused(f"{name}: pictures become floating-point numbers or UINT8, and the model takes {tensor.shown}")
+        raise UsageError(f"{name}: pictures become floating-point numbers or UINT8, and the model takes {tensor.shown}")
     grey = picture.convert(CHANNELS[layout.channels])
     size = (
         grey.width if layout.width == ANY else layout.width,

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type, stack
 from triton_operator.cli.inputs.texts import decoded
 from triton_operator.sdk.tensors import Array
-from triton_operator.triton.signature import ANY
+from triton_operator.triton.model_file.signature import ANY
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -37,16 +37,16 @@ class Table:
 
 
 def read_table(content: bytes, model: Model, source: str) -> Table:
-    """The table as the model's inputs; raises Misused that names line and column."""
+    """The table as the model's inputs; raises UsageError that names line and column."""
     lines = _lines(decoded(content, source), source)
     heads = None if all_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
     rows = lines if heads is None else lines[1:]
     if not rows:
-        raise Misused(f"{source}: has a line of names and no row")
+        raise UsageError(f"{source}: has a line of names and no row")
     width = len(lines[0][1])
     for number, cells in rows:
         if len(cells) != width:
-            raise Misused(f"{source}: line {number} has {len(cells)} columns, the first line {width}")
+            raise UsageError(f"{source}: line {number} has {len(cells)} columns, the first line {width}")
     columns = _columns(heads, width, model, source)
     titles = heads or [str(index + 1) for index in range(width)]
     inputs = {
@@ -60,14 +60,14 @@ def read_table(content: bytes, model: Model, source: str) -> Table:
 def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers."""
     if not text.strip():
-        raise Misused(f"{source}: is empty")
+        raise UsageError(f"{source}: is empty")
     reader = csv.reader(io.StringIO(text), delimiter=delimiter(text), strict=True, skipinitialspace=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        raise Misused(f"{source}: line {reader.line_num}: is not CSV: {error}") from error
+        raise UsageError(f"{source}: line {reader.line_num}: is not CSV: {error}") from error
     if not lines:
-        raise Misused(f"{source}: has no cell with anything in it")
+        raise UsageError(f"{source}: has no cell with anything in it")
     return lines
 
 
@@ -89,10 +89,10 @@ def _columns(heads: list[str] | None, width: int, model: Model, source: str) -> 
         return [(tensor, [at for at, head in enumerate(heads) if head == tensor.name]) for tensor in model.inputs]
     if len(model.inputs) > 1:
         said = f"the columns are {', '.join(heads)}" if heads else "there is no line of names"
-        raise Misused(f"{source}: {model.shown}; give each a column of its name, and {said}")
+        raise UsageError(f"{source}: {model.shown}; give each a column of its name, and {said}")
     (tensor,) = model.inputs
     if tensor.values not in {None, width}:
-        raise Misused(
+        raise UsageError(
             f"{source}: has {width} columns, and the model takes {tensor.shown}: {tensor.values} values a row"
         )
     return [(tensor, range(width))]
@@ -103,7 +103,7 @@ def _row(cells: list[str], columns: Sequence[int], tensor: Tensor, titles: list[
     wanted = [len(values) if size == ANY and len(tensor.row) == 1 else size for size in tensor.row]
     array = np.array(values, dtype=numpy_type(tensor, place))
     if ANY in wanted or array.size != np.prod(wanted, dtype=int):
-        raise Misused(f"{place}: {len(values)} columns do not make {tensor.shown}; send JSON")
+        raise UsageError(f"{place}: {len(values)} columns do not make {tensor.shown}; send JSON")
     return array.reshape(wanted)
 
 
@@ -119,10 +119,10 @@ def _value(cell: str, tensor: Tensor, place: str) -> Any:
             return float(cell)
         whole = int(cell)
     except (ValueError, KeyError) as error:
-        raise Misused(f"{place}: {cell!r} is no {tensor.datatype} (for {tensor.name})") from error
+        raise UsageError(f"{place}: {cell!r} is no {tensor.datatype} (for {tensor.name})") from error
     limits = np.iinfo(kind)  # type: ignore[type-var]  # What is neither text, truth nor float is an integer.
     if not limits.min <= whole <= limits.max:
-        raise Misused(f"{place}: {cell} is no {tensor.datatype} (for {tensor.name})")
+        raise UsageError(f"{place}: {cell} is no {tensor.datatype} (for {tensor.name})")
     return whole
 
 

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from triton_operator.cli.failures import Misused
+from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.declared import Model, stack
 from triton_operator.sdk.tensors import Array
-from triton_operator.triton.signature import ANY
+from triton_operator.triton.model_file.signature import ANY
 
 
 def read_texts(texts: Sequence[str], model: Model, source: str) -> dict[str, Array]:
-    """The texts as the model's one input; raises Misused where it takes none."""
+    """The texts as the model's one input; raises UsageError where it takes none."""
     if not any(tensor.datatype == "BYTES" for tensor in model.inputs):
-        raise Misused(
+        raise UsageError(
             f"{source}: {model.shown}, no text (BYTES). Where the deployment has an ensemble that begins with a "
             "tokenizer, name that one with --model"
         )
@@ -31,16 +31,16 @@ def read_texts(texts: Sequence[str], model: Model, source: str) -> dict[str, Arr
 
 
 def lines_of(content: bytes, source: str) -> list[str]:
-    """The lines of a text file, empty ones left out; raises Misused."""
+    """The lines of a text file, empty ones left out; raises UsageError."""
     lines = [line for line in decoded(content, source).splitlines() if line.strip()]
     if not lines:
-        raise Misused(f"{source}: has no text in it")
+        raise UsageError(f"{source}: has no text in it")
     return lines
 
 
 def decoded(content: bytes, source: str) -> str:
-    """UTF-8, with or without the mark that some programs put first; raises Misused."""
+    """UTF-8, with or without the mark that some programs put first; raises UsageError."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Misused(f"{source}: is not UTF-8 text (byte {error.start})") from error
+        raise UsageError(f"{source}: is not UTF-8 text (byte {error.start})") from error

@@ -33,7 +33,7 @@ LONGEST_CONTENTS = 16 << 20
 """Bytes of a .zip's table of contents, which is held as a whole: 100,000 members with usual names."""
 
 
-class Refused(ValueError):
+class ArchiveRejectedError(ValueError):
     """An archive that is not unpacked; the text says why, without the archive's name."""
 
 
@@ -50,7 +50,7 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
     try:
         with archive.open("rb") as file:
             _write(_members(file), target, shown)
-    except Refused as error:
+    except ArchiveRejectedError as error:
         raise source_invalid(f"{shown}: {error}") from error
     except OSError as error:
         if is_full(error):
@@ -63,14 +63,14 @@ def _reading() -> Iterator[None]:
     """Whatever reading an archive raises means that it is broken: its readers name no common error."""
     try:
         yield
-    except Refused:
+    except ArchiveRejectedError:
         raise
     except Exception as error:
-        raise Refused(f"the archive is broken: {_in_a_line(error)}") from error
+        raise ArchiveRejectedError(f"the archive is broken: {_in_a_line(error)}") from error
 
 
 def _members(file: IO[bytes]) -> Iterator[Member]:
-    """The entries in the order in which they lie; raises Refused."""
+    """The entries in the order in which they lie; raises ArchiveRejectedError."""
     members = _members_of(file)
     while True:
         with _reading():
@@ -89,26 +89,26 @@ def _members_of(file: IO[bytes]) -> Iterator[Member]:
         return _tar_members(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
     if start[257:262] == b"ustar":
         return _tar_members(file)
-    raise Refused("this is neither a .tar, a .tar.gz nor a .zip")
+    raise ArchiveRejectedError("this is neither a .tar, a .tar.gz nor a .zip")
 
 
 def _write(members: Iterator[Member], target: Path, shown: str) -> None:
     for count, member in enumerate(members):
         if count == MAX_MEMBERS:
-            raise Refused(f"the archive has more than {MAX_MEMBERS} members")
+            raise ArchiveRejectedError(f"the archive has more than {MAX_MEMBERS} members")
         make_sure_there_is_room(f"{member.name!a} in {shown}", target, member.size)
         path = target.joinpath(*_safe_parts(member.name))
         try:
             _write_member(member, path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise Refused(f"{member.name!a} is there twice, or as a file and as a folder") from error
+            raise ArchiveRejectedError(f"{member.name!a} is there twice, or as a file and as a folder") from error
 
 
 def _safe_parts(name: str) -> tuple[str, ...]:
     try:
         return safe_parts(name)
     except ValueError as error:
-        raise Refused(str(error)) from error
+        raise ArchiveRejectedError(str(error)) from error
 
 
 def _write_member(member: Member, path: Path) -> None:
@@ -121,7 +121,7 @@ def _write_member(member: Member, path: Path) -> None:
         while left and (chunk := _read(member.content, min(CHUNK, left))):
             left -= file.write(chunk)
     if left or _read(member.content, 1):
-        raise Refused(f"{member.name!a} is not as long as the archive says")
+        raise ArchiveRejectedError(f"{member.name!a} is not as long as the archive says")
 
 
 def _read(content: IO[bytes], size: int) -> bytes:
@@ -139,9 +139,11 @@ def _tar_members(file: IO[bytes]) -> Iterator[Member]:
             elif entry.isreg():
                 yield Member(entry.name, entry.size, archive.extractfile(entry))
             else:
-                raise Refused(f"{entry.name!a} is {_kind(entry)}; put files and folders alone into the archive")
+                raise ArchiveRejectedError(
+                    f"{entry.name!a} is {_kind(entry)}; put files and folders alone into the archive"
+                )
     if any(sparing.last) or len(sparing.last) != tarfile.BLOCKSIZE:  # tarfile takes any odd block for the end.
-        raise Refused("the archive ends in the middle")
+        raise ArchiveRejectedError("the archive ends in the middle")
     _read_to_the_end(file)
 
 
@@ -150,7 +152,7 @@ def _read_to_the_end(file: IO[bytes]) -> None:
     for _ in range(LONGEST_PADDING // CHUNK):
         if not file.read(CHUNK):
             return
-    raise Refused("there is more behind the end of the archive")
+    raise ArchiveRejectedError("there is more behind the end of the archive")
 
 
 def _kind(entry: tarfile.TarInfo) -> str:
@@ -162,11 +164,15 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
         for entry in archive.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-                raise Refused(f"{entry.filename!a} is a link or a device; put files and folders alone into it")
+                raise ArchiveRejectedError(
+                    f"{entry.filename!a} is a link or a device; put files and folders alone into it"
+                )
             if entry.flag_bits & 1:
-                raise Refused(f"{entry.filename!a} is encrypted")
+                raise ArchiveRejectedError(f"{entry.filename!a} is encrypted")
             if entry.compress_type not in _COMPRESSIONS:
-                raise Refused(f"{entry.filename!a} is compressed in a way that is not read; use deflate, or none")
+                raise ArchiveRejectedError(
+                    f"{entry.filename!a} is compressed in a way that is not read; use deflate, or none"
+                )
             if entry.is_dir():
                 yield Member(entry.filename, 0, None)
                 continue
@@ -186,7 +192,7 @@ class _Sparing:
         """As a file's; to its end is only a short way, else it is refused as well."""
         data = self._file.read(min(size, self._most + 1) if size >= 0 else self._most + 1)
         if len(data) > self._most or size > self._most:
-            raise Refused(f"a header in the archive claims {size if size >= 0 else len(data)} bytes")
+            raise ArchiveRejectedError(f"a header in the archive claims {size if size >= 0 else len(data)} bytes")
         self.last = data
         return data
 

@@ -21,9 +21,9 @@ from urllib.parse import SplitResult, urlsplit
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.credentials import Credentials
-from triton_operator.prepare.fetch.origin import BUSY, CHUNK, Changed, Passing, RemoteFile
+from triton_operator.prepare.fetch.origin import BUSY, CHUNK, RemoteFile, SourceChangedError, TransientError
 from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
-from triton_operator.triton.preparation import Download
+from triton_operator.triton.prepare_contract.request import Download
 
 ANSWER_SECONDS = 15
 """Silence on a connection after which it counts as broken."""
@@ -97,7 +97,7 @@ class HttpOrigin:
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         answer = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
         if error.code in BUSY:
-            raise Passing(answer) from error
+            raise TransientError(answer) from error
         if error.code in {401, 403, 407}:
             raise PrepareError(Reason.ACCESS_DENIED, "", f"{self.shown}: {answer}; {self._advice}") from error
         raise PrepareError(Reason.SOURCE_NOT_FOUND, "", f"{self.shown}: {answer}; correct the url") from error
@@ -106,10 +106,10 @@ class HttpOrigin:
         if isinstance(error, ssl.SSLCertVerificationError):
             raise untrusted(self.shown, error.verify_message) from error
         if isinstance(error, TimeoutError):
-            raise Passing(f"the server did not answer for {ANSWER_SECONDS} seconds") from error
+            raise TransientError(f"the server did not answer for {ANSWER_SECONDS} seconds") from error
         if isinstance(error, http.client.IncompleteRead):
-            raise Passing("the connection broke off") from error
-        raise Passing(getattr(error, "strerror", "") or type(error).__name__) from error
+            raise TransientError("the connection broke off") from error
+        raise TransientError(getattr(error, "strerror", "") or type(error).__name__) from error
 
 
 def _check_address(url: str) -> SplitResult:
@@ -149,9 +149,9 @@ def _can_be_sent(value: str) -> bool:
 def _make_sure_it_is_the_part(response: http.client.HTTPResponse, file: RemoteFile, start: int) -> None:
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if response.status != http.client.PARTIAL_CONTENT or not found:
-        raise Changed  # So answers who has another version now.
+        raise SourceChangedError  # So answers who has another version now.
     if int(found[1]) != start or int(found[3]) != file.size:
-        raise Changed
+        raise SourceChangedError
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

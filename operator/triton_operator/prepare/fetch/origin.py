@@ -46,11 +46,11 @@ class Origin(Protocol):
         """
 
 
-class Passing(Exception):
+class TransientError(Exception):
     """Did not work now and may work later; the text says what happened, without secrets."""
 
 
-class Changed(Exception):
+class SourceChangedError(Exception):
     """The file was replaced while it was fetched."""
 
 

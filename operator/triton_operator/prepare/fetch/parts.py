@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from triton_operator.prepare.fetch.journal import Journal
-from triton_operator.prepare.fetch.origin import Origin, Passing, RemoteFile
-from triton_operator.prepare.fetch.patience import Patience
+from triton_operator.prepare.fetch.origin import Origin, RemoteFile, TransientError
+from triton_operator.prepare.fetch.retry_budget import RetryBudget
 from triton_operator.prepare.fetch.space import free_bytes, is_full, make_sure_there_is_room, out_of_space
 
 PART = 16 << 20
@@ -41,7 +41,7 @@ def fetch_files(origin: Origin, files: list[RemoteFile], folder: Path, journal: 
     missing = [part for file in files for part in _missing_parts(file, folder / file.name, journal)]
     tally = _Tally(files, missing, tell)
     make_sure_there_is_room(origin.shown, folder, tally.missing)
-    _in_parallel(_Fetching(origin, folder, journal, Patience(origin.shown), tally), missing)
+    _in_parallel(_Fetching(origin, folder, journal, RetryBudget(origin.shown), tally), missing)
 
 
 def _missing_parts(file: RemoteFile, path: Path, journal: Journal) -> list[Part]:
@@ -95,7 +95,7 @@ class _Fetching(NamedTuple):
     origin: Origin
     folder: Path
     journal: Journal
-    patience: Patience
+    patience: RetryBudget
     tally: _Tally
 
     def fetch(self, part: Part) -> None:
@@ -118,14 +118,14 @@ class _Fetching(NamedTuple):
                 if part.end is None:
                     return
                 _make_sure_it_went_on(part, before, position)
-            except Passing as cause:
+            except TransientError as cause:
                 attempts = 0 if part.file.version and position > before else attempts + 1
                 if not part.file.version:
                     self._begin_again(cause, attempts, position)
                     position = part.start
                 self.patience.wait(cause, attempts)
 
-    def _begin_again(self, cause: Passing, attempts: int, done: int) -> None:
+    def _begin_again(self, cause: TransientError, attempts: int, done: int) -> None:
         self.tally.add(-done)
         if attempts >= FROM_THE_START:
             self.patience.give_up(cause)
@@ -150,7 +150,7 @@ class _Fetching(NamedTuple):
 def _make_sure_it_went_on(part: Part, before: int, position: int) -> None:
     """An answer may end early; without a single byte, or where nothing can be resumed, that is a failure."""
     if part.end is not None and position < part.end and (position == before or not part.file.version):
-        raise Passing("the server closed the connection early")
+        raise TransientError("the server closed the connection early")
 
 
 def _in_parallel(fetching: _Fetching, parts: Iterable[Part]) -> None:

@@ -18,10 +18,10 @@ import msgspec
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.journal import Identity, Journal, this_boot
-from triton_operator.prepare.fetch.origin import Changed, Passing
+from triton_operator.prepare.fetch.origin import SourceChangedError, TransientError
 from triton_operator.prepare.fetch.parts import Tell, fetch_files
-from triton_operator.prepare.fetch.patience import Patience
-from triton_operator.triton.preparation import REPOSITORY_FOLDER, Download
+from triton_operator.prepare.fetch.retry_budget import RetryBudget
+from triton_operator.triton.prepare_contract.request import REPOSITORY_FOLDER, Download
 
 Found = TypeVar("Found")
 
@@ -71,7 +71,7 @@ def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: T
     for _ in range(CHANGES):
         try:
             _fetch_s3(download, target, journal, tell) if download.s3 else _fetch_http(download, target, journal, tell)
-        except Changed:
+        except SourceChangedError:
             continue
         return
     message = "the files at the source are replaced again and again while they are fetched"
@@ -104,11 +104,11 @@ def _fetch_http(download: Download, target: Path, journal: Journal, tell: Tell) 
 
 
 def _patiently(shown: str, find: Callable[[], Found]) -> Found:
-    patience, attempts = Patience(shown), 0
+    patience, attempts = RetryBudget(shown), 0
     while True:
         try:
             return find()
-        except Passing as cause:
+        except TransientError as cause:
             attempts += 1
             patience.wait(cause, attempts)
 

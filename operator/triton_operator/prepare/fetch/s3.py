@@ -19,10 +19,17 @@ from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError, not_found
 from triton_operator.prepare.fetch.credentials import Credentials
 from triton_operator.prepare.fetch.names import safe_parts
-from triton_operator.prepare.fetch.origin import BUSY, CHUNK, Changed, Passing, RemoteFile, source_invalid
+from triton_operator.prepare.fetch.origin import (
+    BUSY,
+    CHUNK,
+    RemoteFile,
+    SourceChangedError,
+    TransientError,
+    source_invalid,
+)
 from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
 from triton_operator.prepare.repository import MAX_ENTRIES, SHOWN_ENTRIES
-from triton_operator.triton.preparation import Download
+from triton_operator.triton.prepare_contract.request import Download
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -90,9 +97,9 @@ class S3Origin:
         try:
             yield from obstore.get(self._store, file.key, options=options).stream(min_chunk_size=CHUNK)
         except PreconditionError as error:
-            raise Changed from error
+            raise SourceChangedError from error
         except FileNotFoundError as error:  # It was listed a moment ago.
-            raise Changed from error
+            raise SourceChangedError from error
         except BaseError as error:
             self._failed(error)
 
@@ -148,7 +155,7 @@ class S3Origin:
         if status := _STATUS.search(text):
             self._refused(int(status[1]), _CODE.search(text))
         causes = [meaning for word, meaning in _CAUSES.items() if word in text]
-        raise Passing(causes[0] if causes else "the connection broke off") from None
+        raise TransientError(causes[0] if causes else "the connection broke off") from None
 
     def _elsewhere(self) -> PrepareError:
         return PrepareError(
@@ -158,7 +165,7 @@ class S3Origin:
     def _refused(self, status: int, code: re.Match[str] | None) -> NoReturn:
         answer = f"the server answered {status}" + (f" {code[1]}" if code else "")
         if status in BUSY:
-            raise Passing(answer) from None
+            raise TransientError(answer) from None
         if code and code[1] == "AuthorizationHeaderMalformed":  # So Amazon says that the region is another.
             raise self._elsewhere() from None
         # Only the code tells a missing bucket from a key that the server does not know: some answer 404 to both.

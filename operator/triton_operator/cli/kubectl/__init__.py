@@ -1,0 +1,1 @@
+"""Access to the cluster for the commands."""

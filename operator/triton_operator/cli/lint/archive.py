@@ -1,0 +1,66 @@
+"""A model file for Triton's PyTorch backend: whether it is TorchScript at all, and what is inside.
+
+Enters: a path. Leaves: Findings, and with them what other checks need to know of the file.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from triton_operator.cli.lint.code import Argument, check_code, read_arguments
+from triton_operator.cli.lint.finding import Finding, error, warning
+from triton_operator.triton.model_file.archive import Archive, ArchiveError, Content, read_content
+from triton_operator.triton.model_file.signature import Signature
+
+_EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
+
+
+class ModelFile(NamedTuple):
+    """What a file says of its model: None where it does not."""
+
+    findings: Sequence[Finding]
+    signature: Signature | None = None
+    arguments: Sequence[Argument] | None = None
+
+
+def check_model_file(path: Path, shown: str) -> ModelFile:
+    """Look into one file; raises OSError when it cannot be read."""
+    with path.open("rb") as file:
+        try:
+            content = read_content(file)
+            if content is not Content.TORCHSCRIPT:
+                return ModelFile([error(shown, "", f"is {content.value}, not TorchScript", _EXPORT)])
+            file.seek(0)
+            return _check_archive(Archive(file), shown)
+        except ArchiveError as problem:
+            return ModelFile([error(shown, "", str(problem), "export the model again")])
+
+
+def _check_archive(archive: Archive, shown: str) -> ModelFile:
+    findings = list(check_code(archive, shown))
+    if any(name.startswith("traced_inputs/") for name in archive.names):
+        message = "holds the numbers that it was traced with (traced_inputs), which may be somebody's data"
+        findings.append(warning(shown, "", message, "tritonctl export leaves them out"))
+    signature = archive.signature()
+    if signature is None:
+        message = "has no signature, so a wrong name, type or shape is noticed by the first request only"
+        findings.append(warning(shown, "", message, f"this adds one: {_export_again(shown)}"))
+    return ModelFile(findings, signature, read_arguments(archive))
+
+
+def _export_again(shown: str) -> str:
+    """The command that writes the same file with a signature, as far as the file's place tells."""
+    path = Path(shown)
+    place = ""
+    if path.parent.name.isdecimal() and path.parent.parent.name:
+        model = path.parent.parent
+        place = f" --to {path_of(str(model.parent))} --name {path_of(model.name)} --version {path.parent.name}"
+    return f"tritonctl export {path_of(shown)}{place} --input [NAME:]TYPE:DIMS --max-batch-size N"
+
+
+def path_of(shown: str) -> str:
+    """The file's name in a command to copy."""
+    return shlex.quote(shown)

@@ -1,0 +1,221 @@
+"""A configuration: whether Triton's own parser takes it, and the mistakes that this parser cannot see.
+
+Enters: the text, and what the model's file says of itself. Leaves: Findings. Triton's protobuf comes with tritonclient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from triton_operator.cli.lint.archive import ModelFile
+from triton_operator.cli.lint.code import Argument
+from triton_operator.cli.lint.finding import Finding, error, warning
+from triton_operator.prepare.model import contents
+from triton_operator.triton.config.derived_backend import TELLING_FILES, is_silent, with_backend
+from triton_operator.triton.config.fields import SINCE
+from triton_operator.triton.config.filled_tensors import filled_inputs
+from triton_operator.triton.config.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
+from triton_operator.triton.config.rules import check_rules, unknown_in_warmup
+from triton_operator.triton.config.signature_merge import merge
+from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES
+from triton_operator.triton.text.file import read_config_text
+from triton_operator.triton.text.parser import ConfigTextError, Message, parse
+from triton_operator.triton.text.values import data_type_in, entries_in
+
+_INDEXED = re.compile(r".+__(\d+)")
+_PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
+_DICTIONARY = "Dict[str, Tensor]"
+_ARGUMENT_KINDS = frozenset({"Tensor", "List[str]", "Any", "NoneType", "number"})
+"""What Triton passes; the same in an Optional."""
+_READ_PARAMETERS = frozenset({"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT", "DISABLE_OPTIMIZED_EXECUTION"})
+"""Parameters of the native PyTorch backend that the CPU image's backend reads, too."""
+
+
+def check_file(path: Path) -> Iterator[Finding]:
+    """Look at a config.pbtxt by itself; raises OSError when it cannot be read."""
+    try:
+        text = read_config_text(path)
+    except ConfigError as problem:
+        yield error(str(path), "", str(problem))
+    else:
+        yield from check_config(text, str(path), folder=path.parent)
+
+
+def check_config(
+    text: str, shown: str, model: ModelFile | None = None, folder: Path | None = None
+) -> Iterator[Finding]:
+    """Look at one config.pbtxt; `model` is what its newest version's file says, None where no file is looked at.
+
+    `folder` is the model's, whose files choose the backend where the text does not.
+    """
+    try:
+        message = parse(text)
+    except ConfigTextError as problem:
+        yield error(shown, f"line {problem.line}", str(problem), "")
+        return
+    yield from _check_protobuf(text, shown)
+    if folder is not None:
+        message = with_backend(message, folder.resolve().name, contents(folder))
+    if is_silent(message):
+        yield _no_backend(shown, is_known=folder is not None and bool(contents(folder)))
+        return
+    try:
+        config = interpret(message)
+    except ConfigError as problem:
+        yield error(shown, "", str(problem))
+        return
+    yield from _check_rules(message, config, shown, model)
+    yield from _check_releases(message, shown)
+    yield from _check_advisable(message, shown)
+    if config.is_torchscript:
+        yield from _check_torchscript(message, config, shown, model)
+
+
+def _no_backend(shown: str, *, is_known: bool) -> Finding:
+    """It is a mistake only where the model's files are known not to choose one either."""
+    message = 'neither "backend" nor "platform" is set'
+    advice = f'set one of them, such as backend: "pytorch", or name the file one of {", ".join(TELLING_FILES)}'
+    return error(shown, "", message, advice) if is_known else warning(shown, "", message, advice)
+
+
+def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
+    """The very message that Triton reads the file into."""
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2
+
+    try:
+        text_format.Parse(text, model_config_pb2.ModelConfig())
+    except text_format.ParseError as problem:
+        found = _PLACE.fullmatch(str(problem))
+        place, message = (f"line {found['line']}", found["message"]) if found else ("", str(problem))
+        yield error(shown, place, f"Triton refuses it: {' '.join(message.split())}")
+
+
+def _check_rules(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
+    """What Triton itself would refuse of the configuration that it gets, which the signature has completed."""
+    is_whole = model is not None or not config.may_have_signature
+    if model is not None and model.signature is not None:
+        try:
+            message = merge(message, model.signature)
+        except ConfigError:
+            is_whole = False  # It is said where the two are compared.
+    for problem in check_rules(message, is_whole=is_whole):
+        yield error(shown, problem.path, problem.message, problem.advice)
+    for problem in unknown_in_warmup(message):
+        yield warning(shown, problem.path, problem.message, problem.advice)
+
+
+def _check_releases(message: Message, shown: str, path: str = "") -> Iterator[Finding]:
+    """Fields by which an older server refuses the whole file."""
+    for field, values in message.items():
+        place = f"{path}.{field}" if path else field
+        if field in SINCE:
+            said = (
+                f"exists since Triton {SINCE[field]}; an older server, such as the CPU image's, refuses the whole file"
+            )
+            yield warning(shown, place, said)
+        for value in values:
+            if isinstance(value, dict):
+                yield from _check_releases(value, shown, place)
+
+
+def _check_advisable(message: Message, shown: str) -> Iterator[Finding]:
+    tensors = list(_tensors(message))
+    batched = message.get("max_batch_size", [0])[-1] not in {0, None}
+    if batched and tensors and all(_sizes(tensor)[:1] == [-1] and len(_sizes(tensor)) > 1 for _, tensor in tensors):
+        yield warning(
+            shown,
+            "dims",
+            "every input and output begins with -1 although max_batch_size is set: that looks like the batch",
+            "with max_batch_size the dims leave out the batch",
+        )
+    if batched and not {"dynamic_batching", "sequence_batching", "ensemble_scheduling"} & message.keys():
+        advice = "dynamic_batching { } runs requests together that wait"
+        yield warning(shown, "dynamic_batching", "is not set, so requests run one by one", advice)
+    open_input = any(-1 in _sizes(tensor) for field, tensor in tensors if field.startswith("input"))
+    if open_input and "model_warmup" not in message and not _compiles_nothing(message):
+        advice = "add model_warmup with sizes that clients send"
+        yield warning(shown, "model_warmup", "is not set, so the first request of each shape is slow", advice)
+
+
+def _compiles_nothing(message: Message) -> bool:
+    """Whether the first request of a shape is as quick as the rest: Python, and what was compiled before."""
+    return message.get("backend") == ["python"] or message.get("platform") == [AOT_INDUCTOR_PLATFORM]
+
+
+def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
+    for field, tensor in _tensors(message):
+        data_type = data_type_in(tensor)
+        if data_type and data_type not in TORCHSCRIPT_TYPES:
+            advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
+            yield error(shown, f"{field}.data_type", f"TYPE_{data_type} is none that TorchScript has in Triton", advice)
+    yield from _check_parameters(message, shown)
+    if model is None:
+        return
+    if model.signature is not None:
+        try:
+            merge(message, model.signature, "config.pbtxt")
+        except ConfigError as problem:
+            yield error(shown, "", str(problem), "one of the two is wrong: correct the config, or export again")
+    else:
+        for field, names in (("input", config.inputs), ("output", config.outputs)):
+            if not names:
+                yield error(shown, field, "is missing, and the model has no signature to take it from", f"add {field}")
+    if config.inputs and model.arguments is not None:
+        yield from _check_names((*config.inputs, *filled_inputs(message)), model.arguments, shown)
+
+
+def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
+    """The three ways in which Triton's PyTorch backend finds forward()'s arguments."""
+    if len(arguments) == 1 and arguments[0].kind == _DICTIONARY:
+        return
+    known = [argument.name for argument in arguments]
+    yield from _check_argument_kinds(names, arguments, shown)
+    takes = f"forward() takes ({', '.join(known)})"
+    needed = sum(not argument.has_default for argument in arguments)
+    if not needed <= len(names) <= len(known):
+        yield error(shown, "input", f"has {len(names)} inputs ({', '.join(names)}), and {takes}")
+        return
+    if set(names) <= set(known):
+        return
+    positions = [int(found[1]) for name in names if (found := _INDEXED.fullmatch(name))]
+    if len(positions) < len(names):
+        advice = f"name them like the arguments, or INPUT__0 to INPUT__{len(names) - 1}"
+        message = f"the names {', '.join(names)} say no position, and {takes}: Triton goes by their order in the file"
+        yield warning(shown, "input", message, advice)
+    elif sorted(positions) != list(range(len(names))):
+        yield error(shown, "input", f"the names {', '.join(names)} must end in __0 to __{len(names) - 1}, each once")
+
+
+def _check_parameters(message: Message, shown: str) -> Iterator[Finding]:
+    for name in entries_in(message, "parameters"):
+        if name not in _READ_PARAMETERS:
+            said = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may know it"
+            yield warning(shown, f"parameters[{name}]", said)
+
+
+def _check_argument_kinds(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
+    """Arguments that no input can be, because torch would refuse every request."""
+    for argument in arguments:
+        kind = argument.kind
+        if kind.startswith("Optional["):
+            kind = kind.removeprefix("Optional[").removesuffix("]")
+        is_passed = kind in _ARGUMENT_KINDS or kind.startswith("Union[")
+        if not is_passed and (not argument.has_default or argument.name in names):
+            said = (
+                f"forward() takes {argument.name} as {argument.kind}, and Triton passes tensors, or List[str] for texts"
+            )
+            yield error(shown, "input", said, "take a Tensor there and convert it in forward()")
+
+
+def _tensors(message: Message) -> Iterator[tuple[str, Message]]:
+    for field in ("input", "output"):
+        for index, tensor in enumerate(message.get(field, [])):
+            if isinstance(tensor, dict):
+                yield f"{field}[{index}]", tensor
+
+
+def _sizes(tensor: Message) -> list[int]:
+    return [size for size in tensor.get("dims", []) if isinstance(size, int)]

@@ -1,0 +1,91 @@
+"""A model's folder, or a repository of them: what `prepare` would say of it in a pod, and what else there is to say.
+
+Enters: a path. Leaves: Findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from triton_operator.api.names import wrong_model_name
+from triton_operator.cli.lint.archive import ModelFile, check_model_file
+from triton_operator.cli.lint.config import check_config
+from triton_operator.cli.lint.data_files import check_data_files
+from triton_operator.cli.lint.finding import Finding, error
+from triton_operator.cli.lint.steps import check_steps_of
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.model import check_model, contents, is_version
+from triton_operator.prepare.repository import Repository
+from triton_operator.triton.config.derived_backend import with_backend
+from triton_operator.triton.config.model_config import CONFIG_NAME, ConfigError, interpret
+from triton_operator.triton.prepare_contract.request import PreparationModel
+from triton_operator.triton.text.file import read_config_text
+from triton_operator.triton.text.parser import parse
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is a model's: it has a configuration or a numbered version."""
+    return (folder / CONFIG_NAME).is_file() or any(is_version(each) for each in folder.iterdir())
+
+
+def models_in(folder: Path) -> list[Path]:
+    """The folder itself if it is a model's, else those in it that are; hidden ones are none."""
+    if is_model(folder):
+        return [folder]
+    inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.name.startswith("."))
+    return [each for each in inside if is_model(each)]
+
+
+def check_folder(folder: Path) -> Iterator[Finding]:
+    """Check a model's folder under the name that it has."""
+    resolved = folder.resolve()
+    if problem := wrong_model_name(resolved.name):
+        yield error(str(folder), "", f"{resolved.name!r} cannot be the name of a model: {problem}", "rename the folder")
+    asked = PreparationModel(resolved.name, resolved.name)
+    findings = [*_check_parts(folder), *check_steps_of(folder)]
+    yield from findings
+    try:
+        check_model(Repository(resolved.parent, "/"), asked)
+    except PrepareError as problem:
+        # The checks of its parts say the same more precisely.
+        if not any(finding.severity == "error" for finding in findings):
+            yield error(str(folder), "", f"{problem.reason}: {problem}")
+
+
+def _check_parts(folder: Path) -> Iterator[Finding]:
+    """The files of every version, and the configuration with what the newest one says."""
+    text = yield from _read_config(folder / CONFIG_NAME)
+    filename = _torchscript_name(text, folder)
+    model: ModelFile | None = None
+    for version in sorted(filter(is_version, folder.iterdir()), key=lambda each: int(each.name)):
+        path = version / filename
+        if filename and path.is_file():
+            model = check_model_file(path, str(path))
+            yield from model.findings
+    if text is not None:
+        yield from check_config(text, str(folder / CONFIG_NAME), model, folder)
+        with suppress(ValueError):  # A text that cannot be parsed was reported above.
+            yield from check_data_files(folder, parse(text), str(folder / CONFIG_NAME))
+
+
+def _read_config(path: Path) -> Generator[Finding, None, str | None]:
+    if not path.is_file():
+        return None
+    try:
+        return read_config_text(path)
+    except ConfigError as problem:
+        yield error(str(path), "", str(problem))
+        return None
+
+
+def _torchscript_name(text: str | None, folder: Path) -> str:
+    """The name of a version's file if that is to be TorchScript, else ""."""
+    if text is None:
+        return "model.pt"
+    try:
+        config = interpret(with_backend(parse(text), folder.resolve().name, contents(folder)))
+    except ValueError:
+        return ""
+    return config.model_filename if config.is_torchscript else ""

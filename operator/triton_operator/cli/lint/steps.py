@@ -1,0 +1,59 @@
+"""An ensemble in a repository, held against the models that its steps call, which lie beside it under their names.
+
+Enters: the ensemble's folder. Leaves: Findings. Of a model that cannot be read nothing is said here, because its own
+check does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from triton_operator.cli.lint.finding import Finding, error
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.model import check_model
+from triton_operator.prepare.repository import Repository
+from triton_operator.triton.config.ensemble_rules import Called, check_steps, step_names
+from triton_operator.triton.config.model_config import CONFIG_NAME
+from triton_operator.triton.prepare_contract.request import PreparationModel
+from triton_operator.triton.text.file import read_config_text
+from triton_operator.triton.text.parser import Message, parse
+
+
+def check_steps_of(folder: Path) -> Iterator[Finding]:
+    """What contradicts between the ensemble in a folder and its steps; nothing for another model."""
+    config = _config(folder)
+    if not config or not step_names(config):
+        return
+    models = _called(folder.resolve().parent, config)
+    for problem in check_steps(folder.resolve().name, config, models):
+        yield error(str(folder / CONFIG_NAME), problem.path, problem.message, problem.advice)
+
+
+def _called(repository: Path, config: Message) -> dict[str, Called | None]:
+    """Every model that the ensemble reaches; the steps of its steps, too."""
+    found: dict[str, Called | None] = {}
+    names = step_names(config)
+    for name in names:  # It grows meanwhile.
+        if name not in found and name and (repository / name).is_dir():
+            found[name] = called = _read(repository, name)
+            names += step_names(called.config) if called else []
+    return found
+
+
+def _read(repository: Path, name: str) -> Called | None:
+    """A model as `prepare` would lay it out; of one that it refuses only the steps count, for circles."""
+    try:
+        checked = check_model(Repository(repository, "/"), PreparationModel(name, name))
+    except PrepareError:
+        config = _config(repository / name)
+        return Called(config) if config and step_names(config) else None
+    config = parse(checked.config) if checked.config else _config(repository / name)
+    return Called(config, tuple(map(int, checked.versions))) if config else None
+
+
+def _config(folder: Path) -> Message | None:
+    try:
+        return parse(read_config_text(folder / CONFIG_NAME))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,151 @@
+"""`tritonctl logs`: what the containers of a deployment wrote, of all its pods or one.
+
+Enters: a name. Leaves: lines, each with its pod and container. `log_streams` follows.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.kubectl.cluster import names, place, pods_of
+from triton_operator.cli.kubectl.names import complete_pods
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
+from triton_operator.cli.status.pods import container_statuses
+from triton_operator.cli.terminal.output import say
+from triton_operator.cli.terminal.spinner import spinner
+from triton_operator.sdk.kubectl import Kubectl, explain
+
+EPILOG = """\b
+Examples:
+  tritonctl logs digits
+  tritonctl logs digits -f --since 10m
+  tritonctl logs digits --container prepare
+  tritonctl logs digits --pod digits-6d4cf56db6-x7k2p --previous
+\b
+prepare is what fetches and checks the models before the server starts, triton is the server.
+"""
+
+_SINCE = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
+_PREFIX = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^\]]+)\] ?(?P<line>.*)", re.DOTALL)
+
+
+class LogContainer(StrEnum):
+    """Containers that write logs."""
+
+    PREPARE = CONTAINER_PREPARE
+    TRITON = CONTAINER_TRITON
+
+
+def logs(
+    name: Name,
+    namespace: Namespace = "",
+    pod: Annotated[
+        str, typer.Option("--pod", metavar="POD", help="Only of this pod.", autocompletion=complete_pods)
+    ] = "",
+    container: Annotated[LogContainer | None, typer.Option("--container", "-c", help="Only of this container.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is written, new pods included, until Ctrl-C.")
+    ] = False,
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Only so far back: 30s, 10m, 2h.")] = "",
+    tail: Annotated[int, typer.Option("--tail", metavar="LINES", min=-1, help="Only the last lines of each.")] = -1,
+    previous: Annotated[bool, typer.Option("--previous", help="Of the containers before their last restart.")] = False,
+    kubeconfig: Kubeconfig = "",
+    context: Context = "",
+) -> None:
+    """Print what the containers of a deployment wrote.
+
+    Exit status 1 when there is nothing that could have written.
+    """
+    if since and not _SINCE.fullmatch(since):
+        raise UsageError(f"--since: {since!r} is no time; write 30s, 10m or 2h")
+    if follow and previous:
+        raise UsageError("--previous: what ended before writes nothing more; leave --follow out")
+    cluster = kubectl(kubeconfig, context)
+    wanted = [container] if container else list(LogContainer)
+    options = [f"--tail={tail}", *([f"--since={since}"] if since else []), *(["--previous"] if previous else [])]
+    pods = choose(pods_of(cluster, name, namespace), name, pod, empty=follow)
+    if follow:
+        from triton_operator.cli.logs.streams import follow_pods
+
+        follow_pods(cluster, name, namespace, only=pod, pods=pods, containers=wanted, options=options)
+        return
+    sources = [
+        (each["metadata"]["name"], kind) for kind in wanted for each in pods if has_logs(each, kind, previous=previous)
+    ]
+    if not sources:
+        raise CommandFailedError(nothing_written(name, pods, previous=previous))
+    several = len(sources) > 1
+    for command in commands(cluster, sources, place(namespace), options):
+        _pass_on(command, name, several=several)
+
+
+def choose(pods: list[dict[str, Any]], name: str, pod: str, *, empty: bool) -> list[dict[str, Any]]:
+    """Select the pods; raises UsageError for a pod of another deployment, CommandFailedError if there are none."""
+    if pod and pod not in names(pods):
+        known = ", ".join(names(pods)) or "none"
+        raise UsageError(f"--pod: {name} has no pod {pod}; it has {known}")
+    if not pods and not empty:
+        raise CommandFailedError(f"{name} has no pods; `tritonctl status {name}` says why")
+    return [each for each in pods if not pod or each["metadata"]["name"] == pod]
+
+
+def has_logs(pod: dict[str, Any], container: str, *, previous: bool = False) -> bool:
+    """Whether this container has started once (`previous`: has ended once before)."""
+    for status in container_statuses(pod):
+        if status.get("name") == container:
+            state = status.get("lastState" if previous else "state", {})
+            return "terminated" in state or (not previous and "running" in state) or _ran_before(status, previous)
+    return False
+
+
+def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) -> str:
+    """The sentence for no logs at all."""
+    if previous:
+        return f"no container of {name} has ended before; leave --previous out"
+    waiting_for = {
+        status["state"]["waiting"].get("reason", "")
+        for pod in pods
+        for status in container_statuses(pod)
+        if "waiting" in status.get("state", {})
+    } - {"", "PodInitializing"}
+    why = f" ({', '.join(sorted(waiting_for))})" if waiting_for else ""
+    return f"no container of {name} has started yet{why}; `tritonctl status {name}` says why, -f waits"
+
+
+def commands(
+    cluster: Kubectl, sources: Sequence[tuple[str, str]], where: Sequence[str], options: Sequence[str]
+) -> list[list[str]]:
+    """One kubectl for each container of each pod: kubectl's own selection ends at the first that has not started."""
+    return [cluster.command("logs", pod, "-c", kind, "--prefix", *where, *options) for pod, kind in sources]
+
+
+def shown(line: str, name: str, *, several: bool) -> str:
+    """A line of kubectl's with the shortest prefix that tells where it is from."""
+    match = _PREFIX.fullmatch(line)
+    if match is None:
+        return line
+    if not several:
+        return match["line"]
+    return f"{match['pod'].removeprefix(f'{name}-')} {match['container']} | {match['line']}"
+
+
+def _pass_on(command: list[str], name: str, *, several: bool) -> None:
+    with spinner("reading the logs"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
+    for line in done.stdout.splitlines():
+        say(shown(line, name, several=several).expandtabs())
+    if done.returncode:
+        raise explain(done.stderr)
+
+
+def _ran_before(status: dict[str, Any], previous: bool) -> bool:  # noqa: FBT001 - private, one caller.
+    """A container that waits for its next start has the logs of its last run."""
+    return not previous and "terminated" in status.get("lastState", {})

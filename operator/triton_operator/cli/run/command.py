@@ -1,0 +1,224 @@
+"""`tritonctl run`: models served on this machine, without a cluster, as the operator would serve them.
+
+Enters: what `run_models` finds at a path. Leaves: a server on loopback until it is ended, and then nothing but the
+cache folder.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.run.models import Wanted, wanted
+from triton_operator.cli.terminal.output import say
+
+if TYPE_CHECKING:
+    from triton_operator.api.spec import Spec
+    from triton_operator.local.environment import Environment
+    from triton_operator.local.models import Laid
+    from triton_operator.local.ports import Ports
+    from triton_operator.local.server import Server
+
+EPILOG = """\b
+Examples:
+  tritonctl run model_repository/digits
+  tritonctl run model_repository --skip-broken
+  tritonctl run model.pt --cpus 2
+  tritonctl run examples/digits.yaml --repository model_repository --http-port 9000
+\b
+The first start fetches Triton and torch (1 GB) into ~/.cache/triton-operator, or TRITON_OPERATOR_CACHE. It needs Linux
+on x86-64 and a Python 3.11 or 3.12. Ctrl-C ends the server and leaves nothing but that folder.
+"""
+INTERRUPTED = 130
+_STARTS = 3
+"""Of Triton, where ports are lost."""
+_NAMED = 3
+"""Models whose names are said; of more the number is."""
+
+
+def run(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|FILE", help="A model's folder or file, a repository, a ModelDeployment's YAML."),
+    ],
+    repository: Annotated[
+        Path | None,
+        typer.Option("--repository", "-r", metavar="DIR", help="Folder that stands for the YAML's model repository."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Which ModelDeployment of the YAML.")] = "",
+    http_port: Annotated[
+        int, typer.Option("--http-port", min=0, max=65535, help="Port for HTTP; 8000 if it is free by default.")
+    ] = 0,
+    grpc_port: Annotated[
+        int, typer.Option("--grpc-port", min=0, max=65535, help="Port for gRPC; 8001 if it is free by default.")
+    ] = 0,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", min=0, max=65535, help="Port for metrics; 8002 if it is free by default.")
+    ] = 0,
+    cpus: Annotated[
+        int,
+        typer.Option("--cpus", metavar="N", min=0, help="CPUs to choose instances and threads for; else all."),
+    ] = 0,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Of a folder, leave out models that cannot be served.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log from its start.")] = False,
+) -> None:
+    """Serve models on this machine: the real Triton on the CPU, with the operator's own configuration and flags.
+
+    Exit status 0 when it is ended by Ctrl-C, 1 when a model does not load, 2 when this machine or a file does not fit.
+    """
+    from triton_operator.local.errors import LocalError, UnsupportedMachineError
+
+    try:
+        with _interruptible(), wanted(path, repository, name, skip_broken=skip_broken) as found:
+            _serve(found, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
+    except UnsupportedMachineError as error:
+        raise UsageError(str(error)) from error
+    except LocalError as error:
+        raise CommandFailedError(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise UsageError(f"fetching the models needs {error.name}: pip install '.[cli,operator]'") from error
+    except OSError as error:
+        raise CommandFailedError(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def _serve(found: Wanted, asked: tuple[int, int, int], cpus: int, *, verbose: bool) -> None:
+    """Check everything that is quickly checked, then make what is missing, then serve."""
+    import os
+
+    from triton_operator.cli.terminal.progress import step
+    from triton_operator.local.environment import ensure, link_backends, plan_environment
+    from triton_operator.local.folders import cache_folder, run_folder
+    from triton_operator.local.machine import usable_cpus
+    from triton_operator.local.models import adapt, lay_out_models
+    from triton_operator.local.ports import choose_ports
+
+    limit = found.deployment.spec.resources.limits.get("cpu")
+    cpus = cpus or (0 if limit is not None else usable_cpus())
+    deployment, notes = adapt(found.deployment, cpus)
+    chosen = f"{cpus} CPU{'s' if cpus > 1 else ''}" if cpus else f"the limit of {limit} CPUs in the spec"
+    _say(*notes)
+    cache = cache_folder(os.environ, Path.home())
+    planned = plan_environment(cache)
+    choose_ports(*asked)
+    _say(f"instances and threads are chosen for {chosen}; --cpus N changes that")
+    with run_folder(cache) as folder:
+        laid = lay_out_models(deployment, found.folder, folder, cache)
+        environment = ensure(planned, step)
+        link_backends(environment, folder / "backends")
+        with _started(deployment.spec, environment, folder, laid, asked, verbose=verbose) as (server, ports):
+            _serve_until_interrupted(server, laid, ports, folder)
+
+
+@contextmanager
+def _started(
+    spec: Spec, environment: Environment, folder: Path, laid: Laid, asked: tuple[int, int, int], *, verbose: bool
+) -> Iterator[tuple[Server, Ports]]:
+    """A server that is ready; with other ports where one that nobody asked for is lost while it starts."""
+    import os
+
+    from triton_operator.cli.terminal.progress import step
+    from triton_operator.local.command import Place, command, variables
+    from triton_operator.local.errors import PortTakenError
+    from triton_operator.local.ports import choose_ports
+    from triton_operator.local.server import started
+    from triton_operator.resources.probes import startup_seconds
+
+    for left in reversed(range(_STARTS)):
+        ports = choose_ports(*asked)
+        place = Place(environment, folder, ports)
+        with started(command(spec, place, laid), variables(spec, place, os.environ), ports, _say) as server:
+            try:
+                with step(f"Starting Triton with {_counted([model.name for model in laid.models])}"):
+                    if verbose:
+                        server.tell()
+                    server.wait_ready(startup_seconds(spec))
+            except PortTakenError as lost:
+                if not left or lost.port in asked:
+                    raise
+                _say(f"another program took port {lost.port} meanwhile; starting again with another one")
+                continue
+            yield server, ports
+            return
+
+
+def _serve_until_interrupted(server: Server, laid: Laid, ports: Ports, folder: Path) -> None:
+    """A server that is ended by its user did what it was asked, also where that comes with the first words of it."""
+    try:
+        _announce(laid, ports, folder)
+        server.serve()
+    except KeyboardInterrupt:
+        with suppress(OSError):  # Its terminal may be gone.
+            _say("", "ending Triton …")
+
+
+def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
+    """Say what is served where, and commands to copy."""
+    from triton_operator.local.models import RELEASE
+    from triton_operator.local.ports import ADDRESS
+    from triton_operator.local.sample import metadata
+
+    described = {model.name: metadata(ports.http, model.name) for model in laid.models}
+    name = next((each for each, told in described.items() if told.get("platform") == "ensemble"), laid.models[0].name)
+    typer.echo(f"\nTriton {RELEASE} serves on this machine until Ctrl-C:")
+    for model in laid.models:
+        typer.echo(f"  {model.name}  version {', '.join(model.versions)}")
+    typer.echo(
+        f"  HTTP {ADDRESS}:{ports.http}   gRPC {ADDRESS}:{ports.grpc}   metrics {ADDRESS}:{ports.metrics}/metrics\n"
+        "\nTry it, in another terminal:\n"
+        f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} {_sample(described[name], folder)}\n"
+        f"  curl {ADDRESS}:{ports.http}/v2/models/{name}\n"
+    )
+
+
+def _sample(described: dict[str, Any], folder: Path) -> str:
+    """The options of `infer` that give the model something: a text, or a file that goes away with the server."""
+    import json
+
+    from triton_operator.local.sample import WORD, request, takes_a_text
+
+    if takes_a_text(described):
+        return f"--text {WORD}"
+    sample = folder / f"{described['name']}.json"
+    sample.write_text(json.dumps(request(described)))
+    return f"--input {sample}"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the command as Ctrl-C does; what the caller ignores stays ignored."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [
+        each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        say(line, err=True)
+
+
+def _counted(names: Sequence[str]) -> str:
+    return _listed(names) if len(names) <= _NAMED else f"{len(names)} models"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

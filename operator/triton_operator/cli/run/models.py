@@ -1,0 +1,156 @@
+"""What `tritonctl run` is to serve: models of a folder, of one file, or of a ModelDeployment's YAML.
+
+Enters: a path and the options about it. Leaves: a deployment and the folder that stands for its model repository. A
+model in a folder that cannot be served is named before anything starts, with what `lint` says of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from triton_operator.cli.failures import CommandFailedError, UsageError
+
+if TYPE_CHECKING:
+    from triton_operator.api.spec import ModelDeployment
+
+REPOSITORY = "model_repository"
+_MODEL_FILES = frozenset({".pt", ".pt2"})
+"""Endings of the files that are served without a configuration beside them: they hold their signature."""
+
+
+class Wanted(NamedTuple):
+    """What to serve; `folder` stands for its model repository, None where the models are fetched."""
+
+    deployment: ModelDeployment
+    folder: Path | None
+
+
+@contextmanager
+def wanted(path: Path, repository: Path | None, name: str, *, skip_broken: bool) -> Iterator[Wanted]:
+    """Yield what to serve; raises UsageError where an option or a file does not fit, Failed for broken models."""
+    if not path.exists():
+        raise UsageError(f"{path}: No such file or directory")
+    is_model_file = path.is_file() and path.suffix in _MODEL_FILES
+    if path.is_dir() or is_model_file:
+        if repository or name:
+            raise UsageError(
+                f"{'--repository' if repository else '--name'}: belongs to a YAML file, and {path} is none"
+            )
+        with TemporaryDirectory(prefix="tritonctl-") as folder:
+            yield _folder(_repository_of(path, Path(folder)) if is_model_file else path, skip_broken=skip_broken)
+    elif skip_broken:
+        raise UsageError(f"--skip-broken: belongs to a folder of models, and {path} is a file")
+    else:
+        yield _file(path, repository, name)
+
+
+def _repository_of(file: Path, folder: Path) -> Path:
+    """A model's folder with this file alone in it, named after the file, or after its folder where that is usual."""
+    place = file.resolve(strict=True)
+    parts = [part for part in (place.stem, *(parent.name for parent in place.parents)) if not part.isdecimal()]
+    name = next((part for part in parts if part and part != "model"), "model")
+    version = folder / name / "1"
+    version.mkdir(parents=True)
+    # `prepare` follows no link that leads out of a repository.
+    shutil.copyfile(place, version / f"model{place.suffix}")
+    return folder / name
+
+
+def _folder(path: Path, *, skip_broken: bool) -> Wanted:
+    """All models of a repository, or one model with its steps; their own configurations count."""
+    from triton_operator.api.names import API_VERSION, KIND
+    from triton_operator.api.spec import parse
+    from triton_operator.cli.lint.folder import is_model, models_in
+    from triton_operator.local.ensembles import with_steps
+
+    models = with_steps(path.resolve()) if is_model(path) else [model.resolve() for model in models_in(path)]
+    if not models:
+        raise UsageError(f"{path}: holds no model: no config.pbtxt and no numbered version in it or in its folders")
+    served = _whole(models, path, skip_broken=skip_broken)
+    body = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": "local", "namespace": "local"},
+        "spec": {
+            "modelRepository": {"image": {"reference": str(path)}},
+            "models": [{"name": model.name} for model in served],
+        },
+    }
+    return Wanted(parse(body), served[0].parent)
+
+
+def _whole(models: Sequence[Path], path: Path, *, skip_broken: bool) -> list[Path]:
+    """The models that can be served; raises UsageError for a wrong name, Failed where others are not to be skipped."""
+    from triton_operator.api.names import wrong_model_name
+
+    wrong = {model.name: problem for model in models if (problem := wrong_model_name(model.name))}
+    if wrong and not skip_broken:
+        told = "; ".join(f"{name!r}: {problem}" for name, problem in wrong.items())
+        raise UsageError(f"{path}: {told}; rename the folder, which is the model's name")
+    broken = _problems(models)
+    whole = [model for model, problem in broken.items() if not problem]
+    lines = [f"  {model.name!r}: {problem}" for model, problem in broken.items() if problem]
+    if lines and not (skip_broken and whole):
+        hint = ["--skip-broken serves the others"] if whole else []
+        raise CommandFailedError("\n".join([f"{path}: {_counted(len(lines))} cannot be served:", *lines, *hint]))
+    if lines:
+        typer.echo("\n".join([f"{path}: {_counted(len(lines))} skipped:", *lines]), err=True)
+    return whole
+
+
+def _problems(models: Sequence[Path]) -> dict[Path, str]:
+    """What keeps each model from being served, the steps of ensembles included; "" where nothing does."""
+    from triton_operator.local.ensembles import steps_of
+
+    found = {model: _problem(model) for model in models}
+    for _ in models:  # An ensemble may be a step itself.
+        for model in models:
+            lost = [step.name for step in steps_of(model) if found.get(step)]
+            if lost and not found[model]:
+                found[model] = f"its step {', '.join(lost)} cannot be served"
+    return found
+
+
+def _problem(model: Path) -> str:
+    """What keeps a model from being served, as `lint` says it; "" when nothing does."""
+    from triton_operator.cli.lint.finding import Severity
+    from triton_operator.cli.lint.folder import check_folder
+
+    errors = [finding for finding in check_folder(model) if finding.severity is Severity.ERROR]
+    return "; ".join(f"{finding.place}: {finding.message}" if finding.place else finding.message for finding in errors)
+
+
+def _counted(number: int) -> str:
+    return "1 model" if number == 1 else f"{number} models"
+
+
+def _file(path: Path, repository: Path | None, name: str) -> Wanted:
+    from triton_operator.cli.documents import read_deployments
+    from triton_operator.local.models import find_repository, needs_folder
+
+    found = [each for each in read_deployments(path, "local") if name in {"", each.metadata.name}]
+    if len(found) != 1:
+        names = ", ".join([each.metadata.name for each in read_deployments(path, "local")])
+        raise UsageError(f"{path}: {f'has no {name}' if name else 'has several'}; choose with --name one of {names}")
+    (deployment,) = found
+    if repository and not repository.is_dir():
+        raise UsageError(f"--repository: {repository} is no folder")
+    if repository or not needs_folder(deployment.spec):
+        return Wanted(deployment, repository and repository.resolve())
+    places = [path.parent / REPOSITORY, Path(REPOSITORY)]
+    folder = find_repository(deployment.spec, places)
+    if folder is None:
+        models = ", ".join([model.name for model in deployment.spec.models])
+        raise UsageError(
+            f"{path}: its models are in an image or a volume that only a cluster can mount, and neither "
+            f"{places[0]} nor {places[1].resolve()} has a folder for each of {models}: give --repository DIR"
+        )
+    typer.echo(f"models come from {folder}, in the place of spec.modelRepository", err=True)
+    return Wanted(deployment, folder.resolve())

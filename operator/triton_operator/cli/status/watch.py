@@ -1,0 +1,131 @@
+"""`tritonctl status --watch`: a picture that is drawn again on a terminal, a line for each change in a pipe.
+
+Enters: which deployments. Leaves: their state until Ctrl-C. Changes come by kubectl's watch; the tree below a
+deployment is read again with each, and every few seconds, because its pods change without it. A watch that breaks off
+is begun anew, and where none is allowed the objects are read again instead, less and less often.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from triton_operator.cli.kubectl.cluster import DEPLOYMENTS, place, read, watch_and_tick
+from triton_operator.cli.options import Format
+from triton_operator.cli.status.command import read_report
+from triton_operator.cli.status.report import Summary, summary
+from triton_operator.cli.terminal.output import plain_text, print_data, print_json_line, say
+from triton_operator.sdk.errors import SdkError
+from triton_operator.sdk.kubectl import Kubectl, Object
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+REDRAW_SECONDS = 3.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
+_USUAL_WATCH_SECONDS = 5.0
+DELETED = "DELETED"
+
+
+class Watched(NamedTuple):
+    """What is looked at."""
+
+    names: list[str]
+    namespace: str
+    everywhere: bool
+
+    def arguments(self) -> list[str]:
+        """For `kubectl get`."""
+        where = ["--all-namespaces"] if self.everywhere else place(self.namespace)
+        return [DEPLOYMENTS, *(self.names if len(self.names) == 1 else []), *where]
+
+    def has(self, item: Object) -> bool:
+        """Whether this object is one of them; kubectl watches one name or all."""
+        return not self.names or item["metadata"]["name"] in self.names
+
+
+def show_changes(cluster: Kubectl, watched: Watched, output: Format) -> None:
+    """Print until Ctrl-C; raises NotFound, Refused, Unreachable at the beginning only."""
+    if output is Format.TABLE and sys.stdout.isatty():
+        _draw(cluster, watched)
+        return
+    said: dict[str, Summary | None] = {}
+    for kind, item in changes(cluster, watched):
+        if item is None:
+            continue
+        now = None if kind == DELETED else summary(item)
+        name = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        if name not in said or said[name] != now:
+            said[name] = now
+            _print_change(name, now, output)
+
+
+def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) -> Iterator[tuple[str, Object | None]]:
+    """Yield each object as it is and as it changes, with the kind of change; ("", None) when nothing comes."""
+    pause, first = _FIRST_PAUSE, True
+    while True:
+        try:
+            found = read(cluster, *watched.arguments(), what="the ModelDeployments")
+            if found.complaint:
+                raise found.complaint
+            yield from (("", item) for item in found.items if watched.has(item))
+        except SdkError as error:
+            if first:
+                raise
+            say(f"{error}; trying again", err=True)
+        first, begun = False, time.monotonic()
+        for event in watch_and_tick(cluster, *watched.arguments(), "--output-watch-events", tick=tick):
+            item = event and event.get("object", event)
+            if item is None or watched.has(item):
+                yield str((event or {}).get("type", "")), item
+        lasted = time.monotonic() - begun > _USUAL_WATCH_SECONDS
+        pause = _FIRST_PAUSE if lasted else min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(pause)
+
+
+def _print_change(name: str, now: Summary | None, output: Format) -> None:
+    if output is Format.JSON:
+        print_json_line(now or {"name": name, "deleted": True})
+    elif output is Format.YAML:
+        sys.stdout.write("---\n")
+        print_data(now or {"name": name, "deleted": True}, output)
+    else:
+        clock = datetime.now().astimezone().strftime("%H:%M:%S")
+        ready = "Ready" if now and now.ready else "Not ready"
+        line = f"{ready}  {now.reason}  {now.ready_replicas}/{now.replicas}  {now.message}" if now else "Deleted"
+        say(f"{clock}  {name}  {line}".rstrip())
+    sys.stdout.flush()
+
+
+def _draw(cluster: Kubectl, watched: Watched) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    items: dict[tuple[str, str], Object] = {}
+    with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="crop") as live:
+        for kind, item in changes(cluster, watched, tick=REDRAW_SECONDS):
+            if item is not None:
+                key = (item["metadata"]["namespace"], item["metadata"]["name"])
+                items[key] = item
+                if kind == DELETED:
+                    del items[key]
+            live.update(_picture(cluster, watched, items), refresh=True)
+
+
+def _picture(cluster: Kubectl, watched: Watched, items: dict[tuple[str, str], Object]) -> RenderableType:
+    from rich.text import Text
+
+    from triton_operator.cli.status.text import render_list, render_report
+
+    if not items:
+        return Text("there is no such ModelDeployment (any more)")
+    if len(watched.names) == 1:
+        ((namespace, name), item) = next(iter(items.items()))
+        try:
+            return render_report(read_report(cluster, name, namespace, item))
+        except SdkError as error:
+            return plain_text(f"{error}; trying again")
+    return render_list([summary(item) for _, item in sorted(items.items())], with_namespace=watched.everywhere)

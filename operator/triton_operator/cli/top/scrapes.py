@@ -1,0 +1,126 @@
+"""The metrics of all pods of a deployment, looked at again and again through ports that stay open.
+
+Enters: a deployment, or one address. Leaves: samples by pod. `top` uses it. One request lists the pods, one kubectl
+for each leads to its metrics port; pods that come or go are noticed at the latest after `LIST_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from triton_operator.api.names import PORT_METRICS
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.kubectl.cluster import pods_of
+from triton_operator.cli.status.pods import is_ready
+from triton_operator.cli.terminal.spinner import spinner
+from triton_operator.cli.top.metrics_text import parse
+from triton_operator.cli.top.rates import Samples, samples_of
+from triton_operator.sdk.address import strip_scheme
+from triton_operator.sdk.errors import SdkError, UnreachableError
+from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.port_forward import port_forward
+
+LIST_SECONDS = 10.0
+MOST_PODS = 24
+"""Each is a process of 40 MB that forwards its port."""
+_TIMEOUT_SECONDS = 5.0
+
+
+class Pods:
+    """The pods that can be looked at; use it as a context manager."""
+
+    def __init__(self, cluster: Kubectl, name: str, namespace: str, *, url: str = "") -> None:
+        self._cluster, self._name, self._namespace, self._url = cluster, name, namespace, url
+        self._ways: dict[str, tuple[str, ExitStack]] = {}
+        self._listed = float("-inf")
+
+    def __enter__(self) -> Self:
+        """Find the pods and open the ways; raises NotFound, Failed where none is ready, UnreachableError."""
+        try:
+            self._find()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all ways."""
+        self._close()
+
+    def scrape(self) -> dict[str, Samples]:
+        """The samples of each pod that answers; raises UnreachableError when none does."""
+        if time.monotonic() - self._listed > LIST_SECONDS and not self._url:
+            self._find()
+        names = list(self._ways)
+        with ThreadPoolExecutor(max(1, len(names))) as beside, spinner("reading metrics"):
+            texts = list(beside.map(lambda name: read_metrics(self._ways[name][0]), names))
+        for name, text in zip(names, texts, strict=True):
+            if text is None and not self._url:
+                self._ways.pop(name)[1].close()
+                self._listed = float("-inf")
+        found = {name: samples_of(parse(text)) for name, text in zip(names, texts, strict=True) if text is not None}
+        if not found:
+            where = self._url or f"no pod of {self._name}"
+            raise UnreachableError(f"{where} {'does not answer' if self._url else 'answers'} on its metrics port")
+        return found
+
+    def _find(self) -> None:
+        """Open ways to pods that are new, close those to pods that are gone."""
+        self._listed = time.monotonic()
+        if self._url:
+            self._ways = {self._url: (strip_scheme(self._url).partition("/")[0], ExitStack())}
+            return
+        ready = [
+            str(pod["metadata"]["name"]) for pod in pods_of(self._cluster, self._name, self._namespace) if is_ready(pod)
+        ]
+        if not ready:
+            raise CommandFailedError(f"{self._name} has no ready pod; `tritonctl status {self._name}` says why")
+        if len(ready) > MOST_PODS:
+            raise UsageError(f"{self._name} has {len(ready)} pods, and {MOST_PODS} can be looked at from here")
+        for gone in self._ways.keys() - set(ready):
+            self._ways.pop(gone)[1].close()
+        self._open([name for name in ready if name not in self._ways])
+
+    def _open(self, names: Sequence[str]) -> None:
+        """All at the same time; a pod that went away in between is left out."""
+
+        def way(name: str) -> tuple[str, ExitStack] | SdkError:
+            stack = ExitStack()
+            try:
+                address = stack.enter_context(port_forward(self._cluster, f"pod/{name}", PORT_METRICS, self._namespace))
+            except SdkError as error:
+                return error
+            return address, stack
+
+        with ThreadPoolExecutor(max(1, len(names))) as beside, spinner(f"reaching {len(names)} pods"):
+            found = list(beside.map(way, names))
+        self._ways |= {name: each for name, each in zip(names, found, strict=True) if not isinstance(each, SdkError)}
+        if not self._ways:
+            raise next(each for each in found if isinstance(each, SdkError))
+
+    def _close(self) -> None:
+        for _, stack in self._ways.values():
+            stack.close()
+
+
+def read_metrics(address: str) -> str | None:
+    """The text of a metrics port; None where nothing answers like one."""
+    connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    else:
+        return text if answer.status == http.client.OK else None
+    finally:
+        connection.close()

@@ -1,0 +1,68 @@
+"""Whether something that failed is tried again by itself, and when: the end of a message about a failure.
+
+Pure. Kubernetes tries nearly everything again; what differs is whether that helps. For what it cannot help (`TERMINAL`)
+the message says so. Times are told only where they are known: the kubelet writes how long it holds a container back.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from triton_operator.api.conditions import TERMINAL, Reason
+from triton_operator.cluster.observed import Container, Terminated
+
+_HELD_BACK = re.compile(r"back-off (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.\d+)?s)? restarting failed")
+"""The kubelet's message of a container in CrashLoopBackOff, with a Go duration in it."""
+
+_BY_REASON = {
+    # The kubelet doubles its pause between pulls up to this (MaxImageBackOff).
+    Reason.IMAGE_PULL_FAILED: "it is pulled again by itself, at most 5 minutes apart",
+    Reason.VOLUME_UNBOUND: "it goes on by itself once the volume is there",
+    # The kubelet doubles its pause between mounts up to 2 minutes and 2 seconds.
+    Reason.DEPENDENCY_MISSING: "it goes on by itself about 2 minutes after that exists, at the latest",
+    Reason.INSUFFICIENT_GPU: "it goes on by itself once a node has room",
+    Reason.UNSCHEDULABLE: "it goes on by itself once a node fits",
+    # Work queues of Kubernetes' controllers double their pause up to 1000 seconds.
+    Reason.QUOTA_EXCEEDED: "it is tried again by itself, at most 17 minutes apart",
+    Reason.FORBIDDEN: "what is asked for, or the rule, has to change",
+    Reason.OUT_OF_SPACE: "a new pod is tried by itself",
+    Reason.NODE_LOST: "the pod is replaced by itself if the node does not come back, by default after 5 minutes",
+    Reason.PROGRESS_DEADLINE_EXCEEDED: "the pods that are there go on trying, but somebody should look at them",
+}
+
+
+def retry_hint(reason: str) -> str:
+    """What follows from a failure of which no container tells more; "" where nothing can be said."""
+    return _BY_REASON.get(reason, "")
+
+
+def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
+    """What follows from the end of a container: the kubelet starts every container of ours again."""
+    when = _next_start(container, ended)
+    if reason in TERMINAL:
+        return f"it is tried again{when}, but something has to be mended first"
+    return f"it is tried again by itself{when}"
+
+
+def _next_start(container: Container, ended: Terminated) -> str:
+    """The words to add where the kubelet has said how long it waits, else none."""
+    ended_at = moment(ended.finished_at)
+    found = _HELD_BACK.search(container.waiting_message)
+    if ended_at is None or found is None:
+        return ""
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    try:
+        start = ended_at + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        return ""
+    return f" at about {start.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def moment(text: str) -> datetime | None:
+    """A time that Kubernetes wrote, None where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

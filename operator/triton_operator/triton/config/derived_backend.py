@@ -1,0 +1,56 @@
+"""The backend of a configuration that names neither backend nor platform, chosen by the model's file as Triton does.
+
+A configuration and the names in a version's folder go in, the configuration with the field leaves. `prepare` writes
+it out and `lint` reads on from it. Pure. The order is that of `AutoCompleteBackendFields` (core,
+model_config_utils.cc), with the compiled files that it has known since 26.03. Which backends a server has is another
+question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from triton_operator.triton.config.model_config import AOT_INDUCTOR_PLATFORM
+from triton_operator.triton.text.parser import Message
+from triton_operator.triton.text.values import text_in
+
+_BY_FILE: tuple[tuple[str, bool | None, str, str], ...] = (
+    ("model.savedmodel", True, "platform", "tensorflow_savedmodel"),
+    ("model.graphdef", False, "platform", "tensorflow_graphdef"),
+    ("model.plan", False, "backend", "tensorrt"),
+    ("model.onnx", None, "backend", "onnxruntime"),
+    ("model.xml", None, "backend", "openvino"),
+    ("model.pt", False, "backend", "pytorch"),
+    ("model.pt2", False, "platform", AOT_INDUCTOR_PLATFORM),
+    ("model.py", None, "backend", "python"),
+)
+"""(name, whether it is a folder, None for either, field, value), the first that is there counts."""
+
+TELLING_FILES = tuple(name for name, *_ in _BY_FILE)
+"""Names of files by which a backend is chosen."""
+
+
+def is_silent(message: Message) -> bool:
+    """Whether a configuration leaves the backend to the model's file."""
+    return not text_in(message, "backend") and not text_in(message, "platform")
+
+
+def with_backend(message: Message, name: str, versions: Iterable[Mapping[str, bool]]) -> Message:
+    """The same configuration with a backend or a platform; unchanged if it has one, or if nothing tells.
+
+    `versions` are the names in each version's folder, with whether each is a folder itself; the first that has a known
+    file counts.
+    """
+    if not is_silent(message):
+        return message
+    filename = text_in(message, "default_model_filename")
+    if filename:
+        versions = [{filename: False}]
+    for content in versions:
+        for file, is_folder, field, value in _BY_FILE:
+            if file in content and (filename or is_folder in {None, content[file]}):
+                return message | {field: [value]}
+    own = name.partition(".")[2]
+    if own and not filename:  # `model.identity` is run by a backend called identity.
+        return message | {"backend": [own], "default_model_filename": [f"model.{own}"]}
+    return message

@@ -1,0 +1,221 @@
+"""Triton's own rules for one configuration, so that what it would refuse is known before a server starts.
+
+A whole configuration as a Message goes in, a Problem for each contradiction leaves. `config_check` asks for a typed
+configuration, `lint` for a hand-written one. The rules are those of Triton's core in 24.10, unchanged in 26.06
+(model_config_utils.cc, sequence_batch_scheduler.cc, backend_model_instance.cc); `ensemble_rules` has those for
+ensembles, `sequence_rules` those for sequences. What depends on the server, such as GPUs, is left to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from triton_operator.triton.config.ensemble_rules import check_ensemble
+from triton_operator.triton.config.filled_tensors import filled_inputs
+from triton_operator.triton.config.problem import Problem
+from triton_operator.triton.config.sequence_rules import check_preferred, check_sequences
+from triton_operator.triton.text.parser import Message
+from triton_operator.triton.text.values import (
+    data_type_in,
+    entries_in,
+    integer_in,
+    integers_in,
+    message_in,
+    messages_in,
+    text_in,
+    truth_in,
+    word_in,
+)
+
+_ANY = -1
+_KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
+_ACTIONS = ("REJECT", "DELAY")
+_IMAGE_DIMS = 3
+
+
+def check_rules(message: Message, *, is_whole: bool = True) -> Iterator[Problem]:
+    """Everything that Triton would refuse; unless `is_whole`, what is missing may still be taken from a signature."""
+    batch = integer_in(message, "max_batch_size") if is_whole or "max_batch_size" in message else None
+    if batch is not None and batch < 0:
+        yield Problem("max_batch_size", "must not be negative", "0 is for a model without a batch")
+    for field in ("input", "output"):
+        for index, tensor in enumerate(messages_in(message, field)):
+            yield from _check_tensor(f"{field}[{index}]", tensor, message, is_whole=is_whole, batch=batch)
+    yield from _check_dynamic_batching(message_in(message, "dynamic_batching"), batch)
+    yield from check_sequences(message, batch)
+    yield from _check_instances(message)
+    yield from _check_response_cache(message)
+    yield from _check_counted(message)
+    yield from check_ensemble(message)
+    if "input" in message:
+        for index, sample in enumerate(messages_in(message, "model_warmup")):
+            yield from _check_warmup(f"model_warmup[{index}]", sample, message, batch)
+
+
+def _check_tensor(
+    path: str, tensor: Message, message: Message, *, is_whole: bool, batch: int | None
+) -> Iterator[Problem]:
+    dims = integers_in(tensor, "dims")
+    if not text_in(tensor, "name"):
+        yield Problem(f"{path}.name", "is missing")
+    if is_whole and not data_type_in(tensor):
+        yield Problem(f"{path}.data_type", "is missing", "such as data_type: TYPE_FP32")
+    if is_whole and not dims:
+        yield Problem(f"{path}.dims", "is missing", "such as dims: [ 3, -1 ], without the batch")
+    yield from _check_sizes(f"{path}.dims", dims)
+    if "reshape" in tensor and dims:
+        shape = integers_in(message_in(tensor, "reshape"), "shape")
+        yield from _check_sizes(f"{path}.reshape", shape)
+        yield from _check_reshape(f"{path}.reshape", dims, shape, batch)
+    if text_in(tensor, "format") in {"FORMAT_NHWC", "FORMAT_NCHW"} and len(dims) != _IMAGE_DIMS:
+        yield Problem(f"{path}.format", f"{text_in(tensor, 'format')} needs three dims, and there are {len(dims)}")
+    if not _is_tensorrt(message):
+        for field in ("is_shape_tensor", "is_non_linear_format_io"):
+            if truth_in(tensor, field):
+                yield Problem(f"{path}.{field}", "only TensorRT models have it")
+
+
+def _check_sizes(path: str, sizes: list[int]) -> Iterator[Problem]:
+    if any(size == 0 or size < _ANY for size in sizes):
+        yield Problem(path, "has a size that is neither above 0 nor -1", "-1 stands for any size")
+
+
+def _check_reshape(path: str, dims: list[int], shape: list[int], batch: int | None) -> Iterator[Problem]:
+    if not shape and batch == 0:
+        yield Problem(path, "must not be empty with max_batch_size 0, because Triton has no tensor without dimensions")
+    elif _runs(dims) != _runs(shape):
+        yield Problem(
+            path,
+            f"{shown_shape(shape)} does not have as many elements as dims {shown_shape(dims)}, "
+            "counted between sizes of -1",
+        )
+
+
+def _runs(shape: list[int]) -> list[int]:
+    """Numbers of elements before, between and after the dimensions of any size."""
+    ends = [index for index, size in enumerate(shape) if size == _ANY]
+    starts = [0, *(end + 1 for end in ends)]
+    return [prod(shape[start:end]) for start, end in zip(starts, [*ends, len(shape)], strict=True)]
+
+
+def _check_dynamic_batching(batching: Message, batch: int | None) -> Iterator[Problem]:
+    path = "dynamic_batching"
+    yield from check_preferred(path, batching, batch)
+    levels, default = integer_in(batching, "priority_levels"), integer_in(batching, "default_priority_level")
+    policies = {integer_in(entry, "key"): entry for entry in messages_in(batching, "priority_queue_policy")}
+    if levels:
+        if not 1 <= default <= levels:
+            yield Problem(f"{path}.default_priority_level", f"must be from 1 to {levels}, the priority_levels")
+        for level in policies:
+            if not 1 <= level <= levels:
+                yield Problem(f"{path}.priority_queue_policy[{level}]", f"there are only levels 1 to {levels}")
+    if truth_in(batching, "preserve_ordering"):
+        if levels > 1:
+            yield Problem(f"{path}.preserve_ordering", "allows one priority level only")
+        policy_of = {f"priority_queue_policy[{level}]": message_in(entry, "value") for level, entry in policies.items()}
+        for field, policy in {
+            "default_queue_policy": message_in(batching, "default_queue_policy"),
+            **policy_of,
+        }.items():
+            delays = word_in(policy, "timeout_action", _ACTIONS) == "DELAY"
+            if delays and integer_in(policy, "default_timeout_microseconds"):
+                yield Problem(f"{path}.{field}.timeout_action", "must not be DELAY with preserve_ordering")
+
+
+def _check_instances(message: Message) -> Iterator[Problem]:
+    for index, group in enumerate(messages_in(message, "instance_group")):
+        path = f"instance_group[{index}]"
+        kind = word_in(group, "kind", _KINDS)
+        if kind in {"KIND_CPU", "KIND_MODEL"} and group.get("gpus"):
+            yield Problem(f"{path}.gpus", f"must not be set with {kind}")
+        if group.get("profile") and not _is_tensorrt(message):
+            yield Problem(f"{path}.profile", "only TensorRT models have it")
+
+
+def _check_response_cache(message: Message) -> Iterator[Problem]:
+    if not truth_in(message_in(message, "response_cache"), "enable"):
+        return
+    if "sequence_batching" in message:
+        yield Problem("response_cache", "must not be set together with sequence_batching")
+    if truth_in(message_in(message, "model_transaction_policy"), "decoupled"):
+        yield Problem("response_cache", "must not be set for a decoupled model")
+
+
+def _check_counted(message: Message) -> Iterator[Problem]:
+    """What Triton counts over a batch whose rows differ in length."""
+    inputs = {text_in(tensor, "name") for tensor in messages_in(message, "input")}
+    outputs = {text_in(tensor, "name") for tensor in messages_in(message, "output")}
+    counted = [("batch_input", index, each) for index, each in enumerate(messages_in(message, "batch_input"))]
+    scattered = [("batch_output", index, each) for index, each in enumerate(messages_in(message, "batch_output"))]
+    for field, index, each in [*counted, *scattered]:
+        sources = [source for source in each.get("source_input", ()) if isinstance(source, str)]
+        if len(sources) != 1:
+            yield Problem(f"{field}[{index}].source_input", f"must be one input, not {len(sources)}")
+        for source in sources:
+            if source not in inputs:
+                yield Problem(f"{field}[{index}].source_input", f'there is no input "{source}"')
+        if field == "batch_input" and data_type_in(each) not in {"INT32", "FP32"}:
+            yield Problem(f"{field}[{index}].data_type", "must be TYPE_INT32 or TYPE_FP32")
+    for _, index, each in scattered:
+        targets = [target for target in each.get("target_name", ()) if isinstance(target, str)]
+        for target in dict.fromkeys(targets):
+            if target not in outputs:
+                yield Problem(f"batch_output[{index}].target_name", f'there is no output "{target}"')
+            elif targets.count(target) > 1:
+                yield Problem(f"batch_output[{index}].target_name", f'"{target}" is there twice')
+
+
+def _check_warmup(path: str, sample: Message, message: Message, batch: int | None) -> Iterator[Problem]:
+    """All inputs that a request must have, in a shape that it may have; Triton leaves out a sample of batch 0."""
+    size = integer_in(sample, "batch_size")
+    if size == 0:
+        return
+    if batch is not None and size > max(1, batch):
+        yield Problem(f"{path}.batch_size", f"{size} is more than max_batch_size, {batch}")
+    known = {text_in(tensor, "name"): tensor for tensor in messages_in(message, "input")}
+    sent = entries_in(sample, "inputs")
+    for index, (name, entry) in enumerate(sent.items()):
+        yield from _check_warmup_input(f"{path}.inputs[{index}]", message_in(entry, "value"), known.get(name))
+    missing = {name for name, tensor in known.items() if not truth_in(tensor, "optional")} - sent.keys()
+    if missing:
+        yield Problem(f"{path}.inputs", f"{', '.join(sorted(missing))} must be among them, being not optional")
+
+
+def unknown_in_warmup(message: Message) -> Iterator[Problem]:
+    """Names in a warm-up that no input has; Triton accepts them, and a typing mistake is likelier than a purpose."""
+    if "input" not in message:
+        return
+    known = {text_in(tensor, "name") for tensor in messages_in(message, "input")} | set(filled_inputs(message))
+    for index, sample in enumerate(messages_in(message, "model_warmup")):
+        for place, name in enumerate(entries_in(sample, "inputs")):
+            if name not in known:
+                path = f"model_warmup[{index}].inputs[{place}].name"
+                yield Problem(path, f'there is no input "{name}", but {", ".join(sorted(known))}')
+
+
+def _check_warmup_input(path: str, value: Message, known: Message | None) -> Iterator[Problem]:
+    dims = integers_in(value, "dims")
+    if not {"zero_data", "random_data", "input_data_file"} & value.keys():
+        yield Problem(path, "has neither zero_data, random_data nor input_data_file")
+    if _ANY in dims:
+        yield Problem(f"{path}.dims", "must have the size of every dimension, and no -1")
+    if known is None:
+        return
+    if data_type_in(known) and data_type_in(value) != data_type_in(known):
+        yield Problem(
+            f"{path}.data_type", f"is {data_type_in(value) or 'missing'}, but the input is {data_type_in(known)}"
+        )
+    wanted = integers_in(known, "dims")
+    fits = len(dims) == len(wanted) and all(size in {own, _ANY} for own, size in zip(dims, wanted, strict=True))
+    if wanted and not fits:
+        yield Problem(f"{path}.dims", f"{shown_shape(dims)} does not fit the input's {shown_shape(wanted)}")
+
+
+def shown_shape(shape: list[int]) -> str:
+    """A shape as messages write it."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _is_tensorrt(message: Message) -> bool:
+    return text_in(message, "platform") == "tensorrt_plan" or text_in(message, "backend") == "tensorrt"

@@ -1,0 +1,107 @@
+"""Triton's rules for sequence batching: controls, states and sizes of batches; see `config_rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from triton_operator.triton.config.problem import Problem
+from triton_operator.triton.text.parser import Message
+from triton_operator.triton.text.values import (
+    data_type_in,
+    integers_in,
+    message_in,
+    messages_in,
+    text_in,
+    word_in,
+)
+
+_ANY = -1
+_KINDS = ("CONTROL_SEQUENCE_START", "CONTROL_SEQUENCE_READY", "CONTROL_SEQUENCE_END", "CONTROL_SEQUENCE_CORRID")
+_ID = _KINDS[3]
+_FALSE_TRUE = ("int32_false_true", "fp32_false_true", "bool_false_true")
+_PAIR = 2
+_ID_TYPES = frozenset({"UINT64", "INT64", "UINT32", "INT32", "STRING"})
+
+
+def check_sequences(message: Message, batch: int | None) -> Iterator[Problem]:
+    """Everything that Triton would refuse; `batch` is the largest batch, None where it is not known."""
+    batching = message_in(message, "sequence_batching")
+    yield from _check_controls(batching)
+    yield from _check_states(batching)
+    yield from check_preferred("sequence_batching.oldest", message_in(batching, "oldest"), batch)
+    for share in message_in(batching, "direct").get("minimum_slot_utilization", ()):
+        if isinstance(share, int | float) and not 0 <= share <= 1:
+            yield Problem("sequence_batching.direct.minimum_slot_utilization", f"{share} is not between 0 and 1")
+
+
+def check_preferred(path: str, batching: Message, batch: int | None) -> Iterator[Problem]:
+    """The sizes of batches that a scheduler shall prefer, of whichever kind."""
+    for size in integers_in(batching, "preferred_batch_size"):
+        if size < 1:
+            yield Problem(f"{path}.preferred_batch_size", f"{size} is not above 0")
+        elif batch is not None and size > batch:
+            yield Problem(f"{path}.preferred_batch_size", f"{size} is more than max_batch_size, {batch}")
+
+
+def _check_controls(batching: Message) -> Iterator[Problem]:
+    names: set[str] = set()
+    kinds: set[str] = set()
+    for index, given in enumerate(messages_in(batching, "control_input")):
+        path, name = f"sequence_batching.control_input[{index}]", text_in(given, "name")
+        if not name:
+            yield Problem(f"{path}.name", "is missing")
+        elif name in names:
+            yield Problem(f"{path}.name", f'"{name}" is there twice')
+        names.add(name)
+        for control in messages_in(given, "control"):
+            kind = word_in(control, "kind", _KINDS)
+            if kind in kinds:
+                yield Problem(f"{path}.control.kind", f"{kind} is there twice")
+            kinds.add(kind)
+            yield from _check_control(f"{path}.control", kind, control)
+
+
+def _check_control(path: str, kind: str, control: Message) -> Iterator[Problem]:
+    said = [field for field in _FALSE_TRUE if control.get(field)]
+    if kind == _ID:
+        if said:
+            yield Problem(f"{path}.{said[0]}", f"must not be set for {_ID}, which has a data_type")
+        if data_type_in(control) not in _ID_TYPES:
+            yield Problem(f"{path}.data_type", f"must be one of {', '.join(sorted(_ID_TYPES))} for {_ID}")
+    elif kind in _KINDS:
+        if len(said) != 1:
+            yield Problem(path, f"exactly one of {', '.join(_FALSE_TRUE)} must be set for {kind}")
+        for field in said:
+            if len(control[field]) != _PAIR:
+                yield Problem(f"{path}.{field}", f"must have two values, for no and for yes, not {len(control[field])}")
+
+
+def _check_states(batching: Message) -> Iterator[Problem]:
+    begun: set[str] = set()
+    for index, state in enumerate(messages_in(batching, "state")):
+        path, name = f"sequence_batching.state[{index}]", text_in(state, "input_name")
+        if any(size == 0 or size < _ANY for size in integers_in(state, "dims")):
+            # Triton 24.10 allocates such a state, and crashes.
+            yield Problem(f"{path}.dims", "has a size that is neither above 0 nor -1", "-1 stands for any size")
+        beginnings = messages_in(state, "initial_state")
+        if len(beginnings) > 1:
+            yield Problem(f"{path}.initial_state", f"must be set once, not {len(beginnings)} times")
+        for beginning in beginnings[:1]:
+            if name in begun:
+                yield Problem(f"{path}.input_name", f'"{name}" is there twice')
+            begun.add(name)
+            yield from _check_beginning(f"{path}.initial_state", state, beginning)
+
+
+def _check_beginning(path: str, state: Message, beginning: Message) -> Iterator[Problem]:
+    dims, own = integers_in(state, "dims"), integers_in(beginning, "dims")
+    if not text_in(beginning, "name"):
+        yield Problem(f"{path}.name", "is missing")
+    if data_type_in(state) != data_type_in(beginning):
+        yield Problem(f"{path}.data_type", f"must be the state's own, {data_type_in(state) or 'none'}")
+    if _ANY in own:
+        yield Problem(f"{path}.dims", "must have the size of every dimension, and no -1")
+    elif len(own) != len(dims) or any(size not in {_ANY, one} for size, one in zip(dims, own, strict=True)):
+        yield Problem(f"{path}.dims", f"{own} does not fit the state's {dims}")
+    if not {"zero_data", "data_file"} & beginning.keys():
+        yield Problem(path, "has neither zero_data nor data_file")

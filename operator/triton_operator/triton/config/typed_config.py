@@ -1,0 +1,250 @@
+"""The typed configuration as Triton's ModelConfig, and back.
+
+`to_message` makes what `config_writer` writes as config.pbtxt; `from_message` reads the same struct out of it again,
+or out of a hand-written text, whose fields it knows or refuses by name (`config_fields`). Both directions come from
+the same tables. What is rendered has only what the user said, no default.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api import batching, model_config
+from triton_operator.api.model import AllVersions, Format, LatestVersions, SpecificVersions, VersionPolicy
+from triton_operator.api.model_config import ModelConfig
+from triton_operator.triton.config.codecs import (
+    Boolean,
+    Enumerated,
+    Field,
+    Integer,
+    Percent,
+    Record,
+    Repeated,
+    Text,
+    Wrapped,
+    as_message,
+    single,
+)
+from triton_operator.triton.config.formats import format_fields, read_format
+from triton_operator.triton.config.model_config import ConfigError
+from triton_operator.triton.config.special_codecs import (
+    CONTROL_INPUT,
+    DATA_TYPE,
+    DIMS,
+    STATE,
+    WARMUP_INPUT,
+    Entries,
+    one_of,
+)
+from triton_operator.triton.text.parser import Message
+
+_RESHAPE = Wrapped("ModelTensorReshape", "shape", DIMS, absent=())
+_PINNED = Wrapped("PinnedMemoryBuffer", "enable", Boolean(), absent=False)
+
+_TENSOR = {
+    "name": Field("name", Text()),
+    "data_type": Field("data_type", DATA_TYPE),
+    "dims": Field("dims", DIMS),
+    "reshape": Field("reshape", _RESHAPE),
+}
+"""What inputs and outputs have in common."""
+
+_INPUT = Record(
+    model_config.Input,
+    "ModelInput",
+    {
+        **_TENSOR,
+        "optional": Field("optional", Boolean()),
+    },
+)
+_OUTPUT = Record(
+    model_config.Output,
+    "ModelOutput",
+    {
+        **_TENSOR,
+        "label_filename": Field("label_filename", Text()),
+    },
+)
+_INSTANCE_GROUP = Record(
+    model_config.InstanceGroup,
+    "ModelInstanceGroup",
+    {
+        "name": Field("name", Text()),
+        "count": Field("count", Integer()),
+        "kind": Field("kind", Enumerated({f"KIND_{kind.upper()}": kind for kind in model_config.InstanceKind})),
+        "gpus": Field("gpus", Repeated(Integer())),
+    },
+)
+_QUEUE_POLICY = Record(
+    batching.QueuePolicy,
+    "ModelQueuePolicy",
+    {
+        "max_queue_size": Field("max_queue_size", Integer()),
+        "default_timeout_microseconds": Field("default_timeout_microseconds", Integer()),
+        "timeout_action": Field(
+            "timeout_action", Enumerated({action.upper(): action for action in batching.TimeoutAction})
+        ),
+        "allow_timeout_override": Field("allow_timeout_override", Boolean()),
+    },
+)
+_PRIORITY_QUEUE_POLICY = Record(
+    batching.PriorityQueuePolicy,
+    "PriorityQueuePolicyEntry",
+    {"priority_level": Field("key", Integer()), "policy": Field("value", _QUEUE_POLICY)},
+)
+_DYNAMIC_BATCHING = Record(
+    batching.DynamicBatching,
+    "ModelDynamicBatching",
+    {
+        "preferred_batch_sizes": Field("preferred_batch_size", Repeated(Integer())),
+        "max_queue_delay_microseconds": Field("max_queue_delay_microseconds", Integer()),
+        "preserve_ordering": Field("preserve_ordering", Boolean()),
+        "priority_levels": Field("priority_levels", Integer()),
+        "default_priority_level": Field("default_priority_level", Integer()),
+        "default_queue_policy": Field("default_queue_policy", _QUEUE_POLICY),
+        "priority_queue_policies": Field("priority_queue_policy", Repeated(_PRIORITY_QUEUE_POLICY)),
+    },
+)
+_DIRECT = Record(
+    batching.DirectStrategy,
+    "StrategyDirect",
+    {
+        "max_queue_delay_microseconds": Field("max_queue_delay_microseconds", Integer()),
+        "minimum_slot_utilization_percent": Field("minimum_slot_utilization", Percent()),
+    },
+)
+_OLDEST = Record(
+    batching.OldestStrategy,
+    "StrategyOldest",
+    {
+        "max_candidate_sequences": Field("max_candidate_sequences", Integer()),
+        "preferred_batch_sizes": Field("preferred_batch_size", Repeated(Integer())),
+        "max_queue_delay_microseconds": Field("max_queue_delay_microseconds", Integer()),
+        "preserve_ordering": Field("preserve_ordering", Boolean()),
+    },
+)
+_SEQUENCE_BATCHING = Record(
+    batching.SequenceBatching,
+    "ModelSequenceBatching",
+    {
+        "max_sequence_idle_microseconds": Field("max_sequence_idle_microseconds", Integer()),
+        "control_inputs": Field("control_input", Repeated(CONTROL_INPUT)),
+        "states": Field("state", Repeated(STATE)),
+        "direct": Field("direct", _DIRECT),
+        "oldest": Field("oldest", _OLDEST),
+    },
+)
+_STEP = Record(
+    model_config.EnsembleStep,
+    "Step",
+    {
+        "model_name": Field("model_name", Text()),
+        "model_version": Field("model_version", Integer(), unset=-1),
+        "input_map": Field("input_map", Entries("InputMapEntry", Text())),
+        "output_map": Field("output_map", Entries("OutputMapEntry", Text())),
+    },
+)
+_ENSEMBLE = Record(model_config.Ensemble, "ModelEnsembling", {"steps": Field("step", Repeated(_STEP))})
+_OPTIMIZATION = Record(
+    model_config.Optimization,
+    "ModelOptimizationPolicy",
+    {
+        "input_pinned_memory": Field("input_pinned_memory", _PINNED),
+        "output_pinned_memory": Field("output_pinned_memory", _PINNED),
+        "eager_batching": Field("eager_batching", Boolean()),
+    },
+)
+_WARMUP = Record(
+    model_config.Warmup,
+    "ModelWarmup",
+    {
+        "name": Field("name", Text()),
+        "batch_size": Field("batch_size", Integer()),
+        "count": Field("count", Integer()),
+        "inputs": Field("inputs", Repeated(WARMUP_INPUT)),
+    },
+)
+_CONFIG = Record(
+    ModelConfig,
+    "ModelConfig",
+    {
+        "default_model_filename": Field("default_model_filename", Text()),
+        "max_batch_size": Field("max_batch_size", Integer()),
+        "inputs": Field("input", Repeated(_INPUT)),
+        "outputs": Field("output", Repeated(_OUTPUT)),
+        "instance_groups": Field("instance_group", Repeated(_INSTANCE_GROUP)),
+        "dynamic_batching": Field("dynamic_batching", _DYNAMIC_BATCHING),
+        "sequence_batching": Field("sequence_batching", _SEQUENCE_BATCHING),
+        "ensemble": Field("ensemble_scheduling", _ENSEMBLE),
+        "optimization": Field("optimization", _OPTIMIZATION),
+        "warmup": Field("model_warmup", Repeated(_WARMUP)),
+        "response_cache": Field("response_cache", Wrapped("ModelResponseCache", "enable", Boolean(), absent=False)),
+        "parameters": Field(
+            "parameters", Entries("ParametersEntry", Wrapped("ModelParameter", "string_value", Text(), absent=""))
+        ),
+    },
+)
+_VERSION_POLICY = Record(
+    VersionPolicy,
+    "ModelVersionPolicy",
+    {
+        "latest": Field("latest", Record(LatestVersions, "Latest", {"count": Field("num_versions", Integer())})),
+        "all": Field("all", Record(AllVersions, "All", {})),
+        "specific": Field(
+            "specific", Record(SpecificVersions, "Specific", {"versions": Field("versions", Repeated(Integer()))})
+        ),
+    },
+)
+_OF_THE_MODEL = frozenset({"name", "platform", "backend", "version_policy"})
+"""Fields that `spec.models[]` has beside `config`."""
+
+
+def to_message(
+    config: ModelConfig,
+    *,
+    name: str,
+    format: Format | None = None,  # noqa: A002 -- the field's name in spec.models
+    version_policy: VersionPolicy | None = None,
+) -> Message:
+    """The configuration of the model `name`; a format that is not said is TorchScript.
+
+    Raises ConfigError only for what the CRD refuses as well.
+    """
+    message: Message = {"name": [name]}
+    message |= format_fields(format or Format.TORCHSCRIPT)
+    if version_policy is not None:
+        message["version_policy"] = _VERSION_POLICY.write(version_policy)
+    return message | _CONFIG.to_message(config)
+
+
+def from_message(message: Message) -> ModelConfig:
+    """The typed configuration that `to_message` renders as this; raises ConfigError naming the first other field."""
+    config: ModelConfig = _CONFIG.from_message(message, besides=_OF_THE_MODEL)
+    return config
+
+
+def name_of(message: Message) -> str:
+    """The name in a configuration, "" where it has none."""
+    return _text(message, "name")
+
+
+def format_of(message: Message) -> Format:
+    """The format that a configuration means; raises ConfigError for one that is not served here, or for none."""
+    return read_format(_text(message, "platform"), _text(message, "backend"))
+
+
+def version_policy_of(message: Message) -> VersionPolicy | None:
+    """The version policy in a configuration, None where it has none; raises ConfigError."""
+    values = message.get("version_policy")
+    if not values:
+        return None
+    path = "version_policy"
+    policy: VersionPolicy = _VERSION_POLICY.read(values, path)
+    one_of(as_message(single(values, path), path), ("latest", "all", "specific"), path)
+    return policy
+
+
+def _text(message: Message, field: str) -> str:
+    values = message.get(field)
+    return Text().read(values, field) if values else ""
+
+
+__all__ = ["ConfigError", "format_of", "from_message", "name_of", "to_message", "version_policy_of"]

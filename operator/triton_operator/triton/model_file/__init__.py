@@ -1,0 +1,1 @@
+"""A model's file: the archive and the signature inside it."""

@@ -1,0 +1,175 @@
+"""A file of TorchScript or AOTInductor read as what it is, a zip archive: nothing is executed, torch not needed.
+
+A file of whatever content goes in, what kind it is and its signature leave; `prepare` and `lint` call it. A file may
+have been made to do harm: its table of contents and each member are bounded before they are read, and a name that
+occurs twice is refused, because readers differ in which one they take.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from enum import Enum
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
+
+from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, SignatureError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CONTENTS_LIMIT = 4 << 20
+"""Bytes of an archive's table of contents, some 60 a member; each costs 600 bytes of memory while it is read."""
+
+SIGNATURE_LIMIT = 1 << 20
+"""Bytes of a signature; a real one has a few hundred."""
+
+_PIECE = 1 << 20
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_PRINTABLE = frozenset(b"\t\n\r") | frozenset(range(32, 127))
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(ValueError, OverflowError, RuntimeError, NotImplementedError),
+)
+"""What the standard library raises for archives that are damaged or encrypted, or compressed in unknown ways."""
+
+
+class ArchiveError(ValueError):
+    """An archive that cannot be read, or that must not be trusted; the text says why, without the file's name."""
+
+
+class Content(Enum):
+    """What a model file is, as messages say it."""
+
+    TORCHSCRIPT = "TorchScript"
+    CHECKPOINT = "a pickle written by torch.save"
+    PICKLE = "a Python pickle"
+    EXPORTED_PROGRAM = "a program of torch.export (.pt2)"
+    OTHER_ARCHIVE = "a zip archive of something else"
+    CUT_ARCHIVE = "an incomplete zip archive (was the copy cut short?)"
+    FOLDER = "a folder"
+    EMPTY = "empty"
+    TEXT = "text"
+    UNKNOWN = "a file of unknown format"
+
+
+class _Bounded:
+    """A file that refuses to be read in pieces larger than CONTENTS_LIMIT, whatever an archive claims to hold."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(min(size, CONTENTS_LIMIT + 1) if size >= 0 else CONTENTS_LIMIT + 1)
+        if len(data) > CONTENTS_LIMIT:
+            raise ArchiveError(f"its table of contents has more than {CONTENTS_LIMIT} bytes")
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+
+class Archive:
+    """A zip archive as torch reads it: its members are those below the folder of the first one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read the table of contents; raises ArchiveError."""
+        try:
+            self._zip = zipfile.ZipFile(cast("BinaryIO", _Bounded(file)))
+        except _BROKEN as error:
+            raise _unreadable(error) from error
+        members = self._zip.infolist()
+        self.folder = members[0].filename.partition("/")[0] + "/" if members else "/"
+        self._members: dict[str, list[zipfile.ZipInfo]] = {}
+        for member in members:
+            if member.filename.startswith(self.folder):
+                self._members.setdefault(member.filename.removeprefix(self.folder), []).append(member)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the members, each once, in their order."""
+        return list(self._members)
+
+    @property
+    def content(self) -> Content:
+        """What the archive holds, by the names in it."""
+        names = set(self.names)
+        if "constants.pkl" in names and any(name.startswith("code/") for name in names):
+            return Content.TORCHSCRIPT
+        if "archive_format" in names:
+            return Content.EXPORTED_PROGRAM
+        return Content.CHECKPOINT if "data.pkl" in names else Content.OTHER_ARCHIVE
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """A member's bytes, None where there is no such member; raises ArchiveError, also above `limit` bytes."""
+        data = self.read_start(name, limit + 1)
+        if data is not None and len(data) > limit:
+            raise ArchiveError(f"{name} has more than {limit} bytes")
+        return data
+
+    def read_start(self, name: str, size: int) -> bytes | None:
+        """A member's first bytes, at most `size`; None where there is no such member. Raises ArchiveError."""
+        found = self._members.get(name)
+        if not found:
+            return None
+        if len(found) > 1:
+            raise ArchiveError(f"{name} is in the archive {len(found)} times")
+        (member,) = found
+        # Of the other ways to compress, Python undoes a whole piece at once, however large it becomes.
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise ArchiveError(f"{name} is compressed in a way that torch does not use")
+        try:
+            with self._zip.open(member) as opened:
+                return b"".join(_pieces(opened, size))
+        except _BROKEN as error:
+            raise _unreadable(error) from error
+
+    def signature(self) -> Signature | None:
+        """The signature that the exporter left, None where there is none; raises ArchiveError."""
+        data = self.read(f"extra/{EXTRA_FILE}", SIGNATURE_LIMIT)
+        try:
+            return None if data is None else decode(data)
+        except SignatureError as error:
+            raise ArchiveError(str(error)) from error
+
+
+def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """At most `size` bytes of a file, in pieces that `_Bounded` lets through."""
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        size -= len(piece)
+        yield piece
+
+
+def read_content(file: BinaryIO) -> Content:
+    """What a file is by its first bytes and, in an archive, by the names of its members; raises ArchiveError."""
+    start = file.read(512)
+    file.seek(0)
+    if start.startswith(_ZIP):
+        return Archive(file).content if zipfile.is_zipfile(file) else Content.CUT_ARCHIVE
+    if not start:
+        return Content.EMPTY
+    if start.startswith(_PICKLE):
+        return Content.PICKLE
+    return Content.TEXT if _PRINTABLE.issuperset(start) else Content.UNKNOWN
+
+
+def read_signature(path: Path) -> Signature | None:
+    """The signature in a file of the exporter; None for one without, and for any other file. Raises ArchiveError."""
+    with path.open("rb") as file:
+        if read_content(file) not in {Content.TORCHSCRIPT, Content.EXPORTED_PROGRAM}:
+            return None
+        file.seek(0)
+        return Archive(file).signature()
+
+
+def _unreadable(error: Exception) -> ArchiveError:
+    if isinstance(error, ArchiveError):
+        return error
+    return ArchiveError(f"the zip archive cannot be read: {' '.join(str(error).split())[:200] or type(error).__name__}")

@@ -1,0 +1,1 @@
+"""What the operator and `prepare` exchange: the request and the outcome."""

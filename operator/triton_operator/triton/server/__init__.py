@@ -1,0 +1,1 @@
+"""Triton's command line, releases and log."""

@@ -1,0 +1,1 @@
+"""Protobuf text format: tokens, parser and writer for `config.pbtxt`."""

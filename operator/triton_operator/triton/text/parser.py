@@ -1,0 +1,163 @@
+"""Protobuf text format, read without protobuf: enough of it for any config.pbtxt.
+
+Text goes in, nested values leave; `model_config` gives them types, `prepare` calls that. The operator's image has no
+protobuf runtime. The grammar is the published one (protobuf.dev, "Text Format Language Specification"), except for
+extensions and `Any` names in brackets, which no field of a model configuration can have. Without a schema nobody
+knows which fields repeat, so each field holds the list of its values in order.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from triton_operator.triton.text.tokens import (
+    ConfigTextError,
+    Identifier,
+    Kind,
+    Token,
+    tokenize,
+)
+
+Value: TypeAlias = "str | Identifier | int | float | Message"
+"""A scalar or a message. An Identifier is a word without quotes: an enum's value, `true`, `false`."""
+
+Message: TypeAlias = "dict[str, list[Value]]"
+"""Values by field, each field's in the order of the text; a map field is a list of `key`/`value` messages."""
+
+MAX_DEPTH = 64
+"""Messages within messages; a model configuration needs six."""
+
+_CLOSING = {"{": "}", "<": ">"}
+_NON_FINITE = ("inf", "infinity", "nan")
+
+
+def parse(text: str) -> Message:
+    """Read a message; raises ConfigTextError with line and column."""
+    return _Parser(tokenize(text)).parse()
+
+
+class _Parser:
+    """Recursive descent over the tokens, one method for each rule of the grammar."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self._tokens = tokens
+        self._position = 0
+        self._depth = 0
+
+    def parse(self) -> Message:
+        return self._fields(opening=None)
+
+    def _fields(self, opening: Token | None) -> Message:
+        """Fields up to what closes the message, the end of the text for the outermost."""
+        message: Message = {}
+        while not self._at(_CLOSING[opening.text] if opening else ""):
+            if opening and self._next.kind is Kind.END:
+                raise opening.error(f'this "{opening.text}" is never closed')
+            name = self._field_name()
+            message.setdefault(name, []).extend(self._field_values())
+            if self._at(",") or self._at(";"):
+                self._take()
+        return message
+
+    def _field_name(self) -> str:
+        token = self._take()
+        if token.kind is not Kind.IDENTIFIER:
+            raise token.error(f"expected the name of a field, found {token.shown}")
+        return token.text
+
+    def _field_values(self) -> list[Value]:
+        """What follows a name; the colon may be left out before messages only."""
+        colon = self._at(":")
+        if colon:
+            self._take()
+        if self._at("["):
+            return self._values_in_brackets(scalars=colon)
+        if self._at_message():
+            return [self._message()]
+        if not colon:
+            raise self._next.error(f'expected ":", "{{" or "[", found {self._next.shown}')
+        return [self._scalar()]
+
+    def _values_in_brackets(self, *, scalars: bool) -> list[Value]:
+        self._take()
+        values: list[Value] = []
+        while not self._at("]"):
+            if values:
+                self._expect(",")
+            values.append(self._element(scalar=scalars))
+        self._take()
+        return values
+
+    def _element(self, *, scalar: bool) -> Value:
+        if self._at_message():
+            return self._message()
+        if not scalar:
+            raise self._next.error(f"expected a message or, after a colon, a value, found {self._next.shown}")
+        return self._scalar()
+
+    def _message(self) -> Message:
+        opening = self._take()
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise opening.error(f"messages are nested more than {MAX_DEPTH} deep")
+        message = self._fields(opening)
+        self._take()
+        self._depth -= 1
+        return message
+
+    def _scalar(self) -> Value:
+        token = self._take()
+        match token.kind:
+            case Kind.STRING:
+                return self._joined_strings(token)
+            case Kind.IDENTIFIER:
+                return Identifier(token.text)
+            case Kind.NUMBER:
+                return token.number()
+            case _ if token.text == "-":
+                return self._negative()
+            case _:
+                raise token.error(f"expected a value, found {token.shown}")
+
+    def _joined_strings(self, first: Token) -> str:
+        """Adjacent literals are one value; only the whole has to be UTF-8."""
+        content = first.content
+        while self._next.kind is Kind.STRING:
+            content += self._take().content
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise first.error("the string is not UTF-8") from error
+
+    def _negative(self) -> Value:
+        token = self._take()
+        if token.kind is Kind.NUMBER:
+            return -token.number()
+        if token.kind is Kind.IDENTIFIER and token.text.lower() in _NON_FINITE:
+            return -float(token.text)
+        raise token.error(f'expected a number after "-", found {token.shown}')
+
+    @property
+    def _next(self) -> Token:
+        return self._tokens[self._position]
+
+    def _at(self, symbol: str) -> bool:
+        token = self._next
+        return token.kind in {Kind.SYMBOL, Kind.END} and token.text == symbol
+
+    def _at_message(self) -> bool:
+        return self._next.kind is Kind.SYMBOL and self._next.text in _CLOSING
+
+    def _expect(self, symbol: str) -> None:
+        if not self._at(symbol):
+            raise self._next.error(f'expected "{symbol}", found {self._next.shown}')
+        self._take()
+
+    def _take(self) -> Token:
+        token = self._next
+        if token.kind is not Kind.END:
+            self._position += 1
+        return token
+
+
+__all__ = ["ConfigTextError", "Identifier", "Message", "Value", "parse"]

@@ -1,0 +1,104 @@
+"""The schema as a document and as a fence: each field is described and bounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.paths import ROOT
+from triton_operator.api.names import SCALE_MANAGER, child_labels, config_map_name, headless_service_name, revision_name
+
+FILE = ROOT / "crds" / "modeldeployments.yaml"
+CRD: dict[str, Any] = yaml.safe_load(FILE.read_text())
+VERSION: dict[str, Any] = CRD["spec"]["versions"][0]
+SCHEMA: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]["properties"]
+LARGEST_BYTES = 200_000
+DNS_LABEL = 63
+
+Node = tuple[str, dict[str, Any]]
+
+
+def nodes(schema: dict[str, Any], path: str) -> Iterator[Node]:
+    """(path, schema) of `schema` and of everything below it."""
+    yield path, schema
+    for name, below in schema.get("properties", {}).items():
+        yield from nodes(below, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}{{}}")
+
+
+ALL = [*nodes(SCHEMA["spec"], "spec"), *nodes(SCHEMA["status"], "status")]
+FIELDS = [node for node in ALL if not node[0].endswith(("[]", "{}"))]
+
+
+@pytest.mark.parametrize(("path", "schema"), FIELDS, ids=[path for path, _ in FIELDS])
+def test_field_is_described_in_sentences(path: str, schema: dict[str, Any]) -> None:
+    """`kubectl explain` has something to say about every field."""
+    description = schema.get("description", "")
+    assert len(description) > 10
+    assert description.endswith(".")
+
+
+def test_every_string_is_bounded() -> None:
+    """The API server must be able to price every rule, and a status must fit etcd."""
+    strings = [node for node in ALL if node[1].get("type") == "string" or "x-kubernetes-int-or-string" in node[1]]
+    assert [path for path, schema in strings if not {"maxLength", "enum", "format"} & schema.keys()] == []
+
+
+def test_every_list_is_bounded_and_says_how_it_merges() -> None:
+    """Server-side apply needs to know whether a list is one value or a map."""
+    lists = [node for node in ALL if node[1].get("type") == "array"]
+    assert [path for path, schema in lists if not {"maxItems", "x-kubernetes-list-type"} <= schema.keys()] == []
+
+
+def test_every_map_is_bounded() -> None:
+    """So are maps of any key."""
+    maps = [node for node in ALL if "additionalProperties" in node[1] or "properties" not in node[1]]
+    free = [(path, schema) for path, schema in maps if schema.get("type") == "object"]
+    assert [path for path, schema in free if "maxProperties" not in schema] == []
+
+
+def test_every_number_of_the_spec_has_bounds() -> None:
+    """A replica count of two billion is a typing mistake."""
+    numbers = [node for node in ALL if node[1].get("type") == "integer" and node[0].startswith("spec")]
+    unbounded = {path for path, schema in numbers if not {"minimum", "maximum"} <= schema.keys()}
+    assert unbounded == {"spec.scheduling.tolerations[].tolerationSeconds"}
+
+
+def test_every_rule_has_a_message() -> None:
+    """Without one, people would read an expression."""
+    rules = [(path, rule) for path, schema in ALL for rule in schema.get("x-kubernetes-validations", ())]
+    assert rules
+    assert [path for path, rule in rules if not rule.get("message")] == []
+
+
+def test_the_definition_is_small() -> None:
+    """Far below what fits into one object, and into `kubectl apply`'s annotation."""
+    assert len(FILE.read_bytes()) < LARGEST_BYTES
+    assert len(json.dumps(CRD)) < LARGEST_BYTES
+
+
+def test_the_longest_name_fits_all_children() -> None:
+    """Children's names are DNS labels, and so are label values."""
+    name = "a" * VERSION["schema"]["openAPIV3Schema"]["properties"]["metadata"]["properties"]["name"]["maxLength"]
+    suffixed = [
+        headless_service_name(name),
+        config_map_name(name, b""),
+        revision_name(name, b""),
+        f"{name}-cache-{0:08}",
+    ]
+    pod_of_deployment = f"{name}-0123456789-abcde"
+    assert max(map(len, [*suffixed, pod_of_deployment, *child_labels(name).values(), SCALE_MANAGER])) <= DNS_LABEL
+
+
+def test_the_columns_say_why() -> None:
+    """`kubectl get` shows the reason without options, and the sentence with `--output wide`."""
+    columns = {column["name"]: column.get("priority", 0) for column in VERSION["additionalPrinterColumns"]}
+    assert columns["Ready"] == columns["Reason"] == 0
+    assert columns["Message"] == 1

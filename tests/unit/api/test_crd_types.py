@@ -1,0 +1,138 @@
+"""The schema and the types say the same: a field that only one of them knows is lost without a word."""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from tests.paths import ROOT
+from triton_operator.api.names import GROUP, KIND, PLURAL, VERSION
+from triton_operator.api.spec import Spec, parse
+from triton_operator.api.status import Condition, Status, Truth
+
+CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
+SCHEMA: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+
+JSON_TYPES = {str: "string", int: "integer", bool: "boolean"}
+
+
+def pairs(struct: type[msgspec.Struct], schema: dict[str, Any], path: str) -> list[tuple[str, type, dict[str, Any]]]:
+    """(path, struct, schema) of `struct` and of every struct below it; a field without schema ends the walk there."""
+    found = [(path, struct, schema)]
+    for field in msgspec.structs.fields(struct):
+        below = schema.get("properties", {}).get(field.encode_name, {})
+        for inner in structs_in(field.type):
+            found += pairs(inner, below.get("items", below), f"{path}.{field.encode_name}")
+    return found
+
+
+def structs_in(annotation: Any) -> list[type[msgspec.Struct]]:
+    """The structs that an annotation such as `tuple[Model, ...] | None` mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return [annotation]
+    return [struct for argument in typing.get_args(annotation) for struct in structs_in(argument)]
+
+
+def plain(annotation: Any) -> Any:
+    """The annotation without `| None`."""
+    if isinstance(annotation, types.UnionType):
+        options = [option for option in typing.get_args(annotation) if option is not type(None)]
+        return options[0] if len(options) == 1 else annotation
+    return annotation
+
+
+ALL = pairs(Spec, SCHEMA["spec"], "spec") + pairs(Status, SCHEMA["status"], "status")
+IDS = [path for path, _, _ in ALL]
+each_struct = pytest.mark.parametrize(("path", "struct", "schema"), ALL, ids=IDS)
+
+
+@each_struct
+def test_schema_and_type_have_the_same_fields(path: str, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
+    """No field is known to one side only."""
+    assert set(schema["properties"]) == {field.encode_name for field in msgspec.structs.fields(struct)}
+
+
+@each_struct
+def test_schema_and_type_require_the_same_fields(
+    path: str, struct: type[msgspec.Struct], schema: dict[str, Any]
+) -> None:
+    """What the type cannot do without, the API server demands; an empty status is none of the user's business."""
+    needed = {field.encode_name for field in msgspec.structs.fields(struct) if field.required}
+    if struct is Status:
+        needed = set()
+    if struct is Condition:  # Written always; read without them too, as an older operator may have left them out.
+        needed |= {"message", "lastTransitionTime"}
+    assert set(schema.get("required", ())) == needed
+
+
+@each_struct
+def test_schema_and_type_agree_on_values(path: str, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
+    """JSON type and enumeration of each field follow from its annotation."""
+    for field in msgspec.structs.fields(struct):
+        below = schema["properties"][field.encode_name]
+        wanted = plain(field.type)
+        if isinstance(wanted, type) and issubclass(wanted, enum.StrEnum):
+            assert set(below["enum"]) == {member.value for member in wanted}, f"{path}.{field.encode_name}"
+            assert below["type"] == "string"
+        elif wanted in JSON_TYPES:
+            assert below["type"] == JSON_TYPES[wanted], f"{path}.{field.encode_name}"
+        else:
+            container = "array" if typing.get_origin(wanted) is tuple else "object"
+            assert below["type"] == container, f"{path}.{field.encode_name}"
+
+
+@each_struct
+def test_a_null_that_we_write_is_allowed(path: str, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
+    """A field that may be None in a type which writes its defaults arrives as null."""
+    if not struct.__struct_config__.omit_defaults:
+        written_null = {field.encode_name for field in msgspec.structs.fields(struct) if field.default is None}
+        assert all(schema["properties"][name].get("nullable") for name in written_null)
+
+
+def test_a_condition_has_what_every_condition_of_kubernetes_has() -> None:
+    """`metav1.Condition` requires five fields; programs that read any condition rely on them."""
+    condition = SCHEMA["status"]["properties"]["conditions"]["items"]
+    required = {"type", "status", "reason", "message", "lastTransitionTime"}
+    assert set(condition["required"]) == required
+    written = msgspec.to_builtins(Condition(type="Ready", status=Truth.TRUE, reason="Serving"))
+    assert required <= written.keys()
+
+
+def test_an_object_without_a_status_counts_as_not_seen() -> None:
+    """By a default on the status itself: one below it would not apply to an object that has no status."""
+    assert SCHEMA["status"]["default"] == {"observedGeneration": -1}
+
+
+def test_replicas_has_the_only_default_and_it_is_the_types() -> None:
+    """Any other default would roll pods at an upgrade of the definition."""
+    defaults = {
+        f"{path}.{name}": below["default"]
+        for path, _, schema in ALL
+        for name, below in schema["properties"].items()
+        if "default" in below
+    }
+    fields = {field.encode_name: field for field in msgspec.structs.fields(Spec)}
+    assert defaults == {"spec.replicas": fields["replicas"].default}
+
+
+def test_the_definition_has_our_names() -> None:
+    """Group, version and names are spelled as in the code."""
+    names = CRD["spec"]["names"]
+    assert CRD["metadata"]["name"] == f"{PLURAL}.{GROUP}"
+    assert (CRD["spec"]["group"], CRD["spec"]["versions"][0]["name"]) == (GROUP, VERSION)
+    assert (names["kind"], names["plural"], names["shortNames"]) == (KIND, PLURAL, ["md"])
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_operator_can_read_each_example(example: Path) -> None:
+    """What `examples/` shows is understood; the API-server tier checks that it is accepted."""
+    body = yaml.safe_load(example.read_text())
+    body["metadata"]["namespace"] = "default"
+    assert [model.name for model in parse(body).spec.models] == [model["name"] for model in body["spec"]["models"]]

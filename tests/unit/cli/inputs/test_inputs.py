@@ -1,0 +1,321 @@
+"""From files and words to tensors: every kind of input, and what each refuses, with file, line, column and tensor."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from triton_operator.cli.failures import UsageError
+from triton_operator.cli.inputs.declared import Model, Tensor
+from triton_operator.cli.inputs.given import Kind, kind_of, read_given
+from triton_operator.cli.inputs.pictures import FORMATS, layout_of
+from triton_operator.sdk.errors import InvalidRequestError
+from triton_operator.sdk.interface import fits
+from triton_operator.sdk.tensors import DATA_TYPES, Array
+
+DIGITS = Model("digits", (Tensor("INPUT__0", "FP32", (-1, 1, 28, 28)),))
+COLOURED = Model("photos", (Tensor("IMAGE", "FP32", (-1, 3, 4, 6)),))
+TEXTS = Model("sentiment", (Tensor("TEXT", "BYTES", (-1, 1)),))
+PATIENTS = Model("diabetes", (Tensor("INPUT__0", "FP32", (-1, 3)),))
+MIXED = Model(
+    "mixed", (Tensor("age", "INT8", (-1, 1)), Tensor("name", "BYTES", (-1, 1)), Tensor("ok", "BOOL", (-1, 1)))
+)
+
+
+def read(model: Model, *files: Path, texts: tuple[str, ...] = (), invert: bool = False) -> dict[str, Array]:
+    """The inputs that these files or texts make."""
+    return dict(read_given(files, texts, lambda: model, invert=invert).inputs)
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    """A file."""
+    file = folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+def picture(folder: Path, name: str, colour: Any = 255, *, mode: str = "L", size: tuple[int, int] = (28, 28)) -> Path:
+    """A picture of one colour."""
+    file = folder / name
+    Image.new(mode, size, colour).save(file)
+    return file
+
+
+def test_a_picture_has_the_declared_size_and_goes_from_0_to_1(tmp_path: Path) -> None:
+    """Whatever it was: JPEG, colours, another size."""
+    file = picture(tmp_path, "a.jpg", (255, 255, 255), mode="RGB", size=(100, 60))
+    array = read(DIGITS, file)["INPUT__0"]
+    assert array.shape == (1, 1, 28, 28)
+    assert array.dtype == np.float32
+    assert array.min() == array.max() == 1.0
+    assert read(DIGITS, file, invert=True)["INPUT__0"].max() == 0.0
+
+
+def test_channels_stand_where_the_model_has_them(tmp_path: Path) -> None:
+    """First or last; red is the first of three."""
+    file = picture(tmp_path, "red.png", (255, 0, 0), mode="RGB", size=(6, 4))
+    first = read(COLOURED, file)["IMAGE"]
+    last = read(Model("m", (Tensor("x", "UINT8", (-1, -1, -1, 3)),)), file)["x"]
+    assert first.shape == (1, 3, 4, 6)
+    assert first[0, :, 0, 0].tolist() == [1, 0, 0]
+    assert last.shape == (1, 4, 6, 3)
+    assert last[0, 3, 5].tolist() == [255, 0, 0]
+
+
+def test_several_pictures_are_a_batch_in_their_order(tmp_path: Path) -> None:
+    """Grey values tell them apart."""
+    files = [picture(tmp_path, f"{grey}.png", grey) for grey in (0, 51, 255)]
+    assert read(DIGITS, *files)["INPUT__0"][:, 0, 5, 5].tolist() == pytest.approx([0, 0.2, 1])
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    """As on paper."""
+    file = picture(tmp_path, "a.png", (0, 0, 0, 0), mode="RGBA")
+    assert read(DIGITS, file)["INPUT__0"].min() == 1.0
+
+
+@pytest.mark.parametrize("row", [(28, 28), (784,), (1, 28, 28), (28, 28, 1)])
+def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[int, ...]) -> None:
+    """Flat ones by lines."""
+    pixels = np.arange(784, dtype=np.uint8).reshape(28, 28)
+    file = tmp_path / "a.png"
+    Image.fromarray(pixels).save(file)
+    array = read(Model("m", (Tensor("x", "UINT8", (-1, *row)),)), file)["x"]
+    assert array.shape == (1, *row)
+    assert array.reshape(28, 28).tolist() == pixels.tolist()
+
+
+@pytest.mark.parametrize("row", [(), (10,), (2, 3, 4), (1, 2, 3, 4)])
+def test_a_row_that_is_no_picture_is_told(row: tuple[int, ...]) -> None:
+    """Ten values are no square, two channels no colours."""
+    assert layout_of(row) is None
+
+
+def test_texts_become_rows() -> None:
+    """Any script."""
+    array = read(TEXTS, texts=("我爱你", "I hate it"))["TEXT"]
+    assert array.tolist() == [["我爱你"], ["I hate it"]]
+
+
+def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
+    """With the mark that some editors put first, and without empty lines."""
+    file = write(tmp_path, "a.txt", "\ufeff我爱你\r\n\r\n{ not JSON\n")
+    assert read(TEXTS, file)["TEXT"].tolist() == [["我爱你"], ["{ not JSON"]]
+
+
+def test_a_table_without_names_is_the_one_input(tmp_path: Path) -> None:
+    """Columns in their order."""
+    assert read(PATIENTS, write(tmp_path, "a.csv", "1,2,3\n4,5,6.5\n"))["INPUT__0"].tolist() == [[1, 2, 3], [4, 5, 6.5]]
+    assert read(PATIENTS, write(tmp_path, "b.csv", "age;sex;bmi\n1;2;3\n"))["INPUT__0"].tolist() == [[1, 2, 3]]
+
+
+def test_columns_go_to_the_inputs_of_their_name(tmp_path: Path) -> None:
+    """In any order, others are left out; each in its own type."""
+    found = read(MIXED, write(tmp_path, "a.csv", 'ok,extra,name,age\ntrue,x,"Li, Na",41\nno,y,Bo,-3\n'))
+    assert found["age"].tolist() == [[41], [-3]]
+    assert found["age"].dtype == np.int8
+    assert found["name"].tolist() == [["Li, Na"], ["Bo"]]
+    assert found["ok"].tolist() == [[True], [False]]
+
+
+def test_json_may_be_values_alone(tmp_path: Path) -> None:
+    """One row or a batch, a list for one input or an object for several."""
+    one = write(tmp_path, "a.json", "[1, 2, 3]")
+    many = write(tmp_path, "b.json", "[[1, 2, 3], [4, 5, 6]]")
+    named = write(tmp_path, "c.json", '{"age": [[4]], "name": [["x"]], "ok": [[true]]}')
+    assert read(PATIENTS, one)["INPUT__0"].tolist() == [[1, 2, 3]]
+    assert read(PATIENTS, many)["INPUT__0"].shape == (2, 3)
+    assert {name: array.tolist() for name, array in read(MIXED, named).items()} == {
+        "age": [[4]],
+        "name": [["x"]],
+        "ok": [[True]],
+    }
+
+
+def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
+    """So it can be read before anything is connected."""
+    body = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT32", "data": [7]}], "model_name": "m"}
+    file = write(tmp_path, "a.json", json.dumps(body))
+    request = read_given([file], [], lambda: pytest.fail("asked for metadata"))
+    assert (request.model, request.inputs["x"].tolist()) == ("m", [7])
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x89PNG\r\n", Kind.PICTURE),
+        (b" [[1]]", Kind.DOCUMENT),
+        (b"1,2\n3,4", Kind.TABLE),
+        (b"age,sex\n3,4", Kind.TABLE),
+        ("我爱你".encode(), Kind.TEXT),
+        (b"", Kind.TEXT),
+    ],
+)
+def test_standard_input_is_known_by_its_content(content: bytes, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe has no name."""
+    assert kind_of(content, Path("-")) is kind
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes as they come."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1,2,3\n")))
+    assert read(PATIENTS, Path("-"))["INPUT__0"].tolist() == [[1, 2, 3]]
+
+
+REFUSED: list[tuple[Model, str, str | bytes, str]] = [
+    (PATIENTS, "a.csv", "age,sex,bmi\n1,2,3\n1,x,3\n", "a.csv: line 3, column sex: 'x' is no FP32 (for INPUT__0)"),
+    (PATIENTS, "a.csv", "1,2\n", "a.csv: has 2 columns, and the model takes INPUT__0 (FP32 [-1, 3]): 3 values a row"),
+    (PATIENTS, "a.csv", "1,2,3\n1,2\n", "a.csv: line 2 has 2 columns, the first line 3"),
+    (PATIENTS, "a.csv", "age,sex,bmi\n", "a.csv: has a line of names and no row"),
+    (PATIENTS, "a.csv", "", "a.csv: is empty"),
+    (PATIENTS, "a.csv", b"\xff\xfe1", "a.csv: is not UTF-8"),
+    (PATIENTS, "a.csv", 'a,b,"c\n1,2,3\n', "is not CSV"),
+    (MIXED, "a.csv", "age,name\n1,x\n", "give each a column of its name, and the columns are age, name"),
+    (MIXED, "a.csv", "age,name,ok\n200,x,true\n", "line 2, column age: 200 is no INT8 (for age)"),
+    (MIXED, "a.csv", "age,name,ok\n1,x,maybe\n", "line 2, column ok: 'maybe' is no BOOL (for ok)"),
+    (PATIENTS, "a.json", "[1, 2]", "a.json: has shape [2], and the model takes INPUT__0 (FP32 [-1, 3])"),
+    (PATIENTS, "a.json", "[[1, 2, 3], [4]]", "a.json: item 1 has shape [1], the first has [3]"),
+    (PATIENTS, "a.json", '["x", 2, 3]', "a.json: has values that are no FP32; the model takes INPUT__0"),
+    (PATIENTS, "a.json", "{", "a.json: is not JSON"),
+    (PATIENTS, "a.json", '{"x": 1}', "a.json: 'x' is no input; diabetes takes INPUT__0"),
+    (MIXED, "a.json", '{"age": [[1]]}', "a.json: 'name' is missing; mixed takes"),
+    (MIXED, "a.json", "[1]", "a list or value is one input, and mixed takes age"),
+    (DIGITS, "a.png", b"\x89PNG nothing", "a.png: is no picture that can be read"),
+    (PATIENTS, "a.png", b"\x89PNG nothing", "a.png: a picture is one input, and diabetes takes INPUT__0"),
+    (DIGITS, "a.txt", "hello", "a.txt: digits takes INPUT__0 (FP32 [-1, 1, 28, 28]), no text (BYTES)"),
+    (TEXTS, "a.txt", "\n\n", "a.txt: has no text in it"),
+    (Model("m", (Tensor("x", "BF16", (-1, 1)),)), "a.csv", "1\n", "x (BF16 [-1, 1]) cannot be made here"),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "content", "says"), REFUSED, ids=lambda value: str(value)[:40])
+def test_a_refusal_says_where_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model, name: str, content: str | bytes, says: str
+) -> None:
+    """File, line, column, tensor; and what would be right."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, name, content)
+    with pytest.raises(UsageError) as error:
+        read(model, Path(name))
+    assert says in str(error.value)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """Absent ones and folders."""
+    for file in (tmp_path / "absent.json", tmp_path):
+        with pytest.raises(UsageError, match=str(file)):
+            read(PATIENTS, file)
+
+
+def test_files_or_texts_not_both_and_not_neither(tmp_path: Path) -> None:
+    """The options are named."""
+    for files, texts in (([], []), ([tmp_path], ["x"])):
+        with pytest.raises(UsageError, match="--input, --text"):
+            read_given(files, texts, lambda: TEXTS)
+
+
+def test_only_pictures_can_be_several(tmp_path: Path) -> None:
+    """Of the others one file holds many rows."""
+    files = [write(tmp_path, name, "1,2,3\n") for name in ("a.csv", "b.csv")]
+    with pytest.raises(UsageError, match="only pictures"):
+        read(PATIENTS, *files)
+
+
+SHAPES = st.lists(st.sampled_from([-1, 1, 2, 3, 28]), max_size=4).map(tuple)
+MODELS = st.builds(
+    Model,
+    st.just("m"),
+    st.lists(st.builds(Tensor, st.text("abc", min_size=1), st.sampled_from([*DATA_TYPES, "BF16"]), SHAPES), max_size=3)
+    .map(tuple),
+)  # fmt: skip
+
+
+@given(MODELS, st.sampled_from(["a.csv", "a.json", "a.txt", "a.png", "a", "-.tsv"]), st.binary(max_size=200))
+@example(PATIENTS, "a.json", b"[[[[[[[[[1]]]]]]]]]")
+@example(PATIENTS, "a.json", b"[1e999, 1, 2]")
+@example(MIXED, "a.csv", b"age,name,ok\n1_000,x,true")
+@example(PATIENTS, "a.csv", b"1,2,3\n\x00,2,3")
+@example(PATIENTS, "a.json", b"[" * 3000)
+@example(PATIENTS, "a.csv", b";")
+@example(MIXED, "a.tsv", b"\t\t\n,\n")
+@example(PATIENTS, "a.csv", b'""')
+def test_any_content_makes_tensors_that_fit_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, model: Model, name: str, content: bytes
+) -> None:
+    """Never anything else: a traceback is a mistake of ours."""
+    file = tmp_path_factory.mktemp("any") / name
+    file.write_bytes(content)
+    fit_or_are_refused(file, model)
+
+
+def encoded(form: str) -> bytes:
+    """A small picture of that format."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((9, 7)).convert("RGB").save(file, form)
+    return file.getvalue()
+
+
+@given(st.data())
+def test_a_damaged_picture_makes_a_tensor_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Cut anywhere, or a few bytes replaced; Pillow's readers raise whatever that causes."""
+    content = bytearray(encoded(data.draw(st.sampled_from(FORMATS))))
+    for at, byte in data.draw(
+        st.dictionaries(st.integers(0, len(content) - 1), st.integers(0, 255), max_size=5)
+    ).items():
+        content[at] = byte
+    file = tmp_path_factory.mktemp("any") / "a.png"
+    file.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    fit_or_are_refused(file, COLOURED)
+
+
+OTHER_FORMATS = {
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(%pipe%id) (w) file\n%%EOF\n",
+    "dds": b"DDS |\0\0\0\x07\x10\0\0" + b"\xff" * 116,
+    "avif": b"\0\0\0 ftypavif\0\0\0\0avifmif1miaf" + b"\0" * 40,
+    "xbm": b"#define a_width 9999\n#define a_height 9999\nstatic char a_bits[] = {\n0x00};",
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMATS)
+def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path: Path, form: str) -> None:
+    """Some are hardly tried, and for one Pillow starts another program."""
+    with pytest.raises(UsageError, match=r"is no picture that can be read; these are: PNG, JPEG"):
+        read(DIGITS, write(tmp_path, "a.png", OTHER_FORMATS[form]))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcinputs", max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(MODELS, JSON)
+def test_any_json_makes_tensors_that_fit_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, model: Model, body: Any
+) -> None:
+    """As above, with JSON that is well formed."""
+    file = tmp_path_factory.mktemp("any") / "a.json"
+    file.write_text(json.dumps(body))
+    fit_or_are_refused(file, model)
+
+
+def fit_or_are_refused(file: Path, model: Model) -> None:
+    """Read the file; a refusal must name it."""
+    sentence = ""
+    try:
+        found = read(model, file)
+    except (UsageError, InvalidRequestError) as error:
+        sentence = str(error)
+    assert str(file) in sentence or all(fits(found[each.name].shape, each.shape) for each in model.inputs)

@@ -1,0 +1,187 @@
+"""`tritonctl run`: what it refuses, with which words, before anything is fetched or written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.paths import ROOT
+from tests.tritonctl import tritonctl
+from triton_operator.cli.failures import CommandFailedError
+from triton_operator.cli.run.models import wanted
+from triton_operator.local import environment
+from triton_operator.local.machine import Machine
+
+DIGITS = ROOT / "examples" / "digits.yaml"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that is not there yet, and a working directory without models."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def a_file(folder: Path, *names: str, **spec: Any) -> Path:
+    """A YAML file with a ModelDeployment of each name."""
+    repository = {"image": {"reference": "models:1"}}
+    path = folder / "file.yaml"
+    bodies = [
+        {
+            "apiVersion": "triton-operator.io/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name},
+            "spec": {"modelRepository": repository, "models": [{"name": "digits"}], **spec},
+        }
+        for name in names
+    ]
+    path.write_text(yaml.safe_dump_all(bodies))
+    return path
+
+
+def test_a_machine_that_does_not_fit_is_told_before_anything_is_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """A Mac, for one."""
+    monkeypatch.setattr(environment, "this_machine", lambda: Machine("Darwin", "arm64", "", True, False))
+    outcome = tritonctl(capsys, "run", ROOT / "model_repository" / "digits")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: the CPU Triton is a program for Linux on x86-64, and this is Darwin on arm64")
+    assert not cache.exists()
+
+
+def test_without_a_folder_for_the_image_the_places_are_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
+) -> None:
+    """An image cannot be pulled here."""
+    outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits"))
+    assert outcome.code == 2
+    assert f"neither {tmp_path}/model_repository nor {tmp_path}/work/model_repository" in outcome.err
+    assert "give --repository DIR" in outcome.err
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent"], "absent: No such file or directory"),
+        (["empty"], "empty: holds no model"),
+        (["empty", "--repository", "empty"], "--repository: belongs to a YAML file"),
+        (["empty", "--name", "digits"], "--name: belongs to a YAML file"),
+        ([DIGITS, "--repository", "absent"], "--repository: absent is no folder"),
+        ([DIGITS, "--name", "digitz"], "has no digitz; choose with --name one of digits"),
+        ([DIGITS, "--http-port", "70000"], "--http-port"),
+    ],
+)
+def test_wrong_usage_is_exit_status_2(
+    capsys: pytest.CaptureFixture[str], cache: Path, arguments: list[object], words: str
+) -> None:
+    """The option or the file is named."""
+    Path("empty").mkdir()
+    outcome = tritonctl(capsys, "run", *arguments)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not cache.exists()
+
+
+def test_folders_whose_names_no_model_can_have_are_all_named(
+    capsys: pytest.CaptureFixture[str], cache: Path, tmp_path: Path
+) -> None:
+    """Before Triton would hang with one of them."""
+    for name in ("with space", "fine", "mödel"):
+        (tmp_path / "repository" / name / "1").mkdir(parents=True)
+    outcome = tritonctl(capsys, "run", tmp_path / "repository")
+    assert outcome.code == 2
+    assert "'mödel': use letters" in outcome.err
+    assert "'with space': use letters" in outcome.err
+    assert "fine" not in outcome.err
+    assert not cache.exists()
+
+
+def a_repository(folder: Path, *names: str) -> Path:
+    """Models of this project under other names, and one that is none."""
+    for name in names:
+        shutil.copytree(ROOT / "model_repository" / "linear_regression" / "1", folder / name / "1")
+    (folder / "broken" / "1").mkdir(parents=True)
+    (folder / "broken" / "1" / "model.pt").write_bytes(b"no model")
+    return folder
+
+
+def test_a_broken_model_of_a_folder_is_named_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
+) -> None:
+    """With the way to serve the others."""
+    outcome = tritonctl(capsys, "run", a_repository(tmp_path / "models", "good"))
+    assert outcome.code == 1
+    assert "1 model cannot be served:\n  'broken': " in outcome.err
+    assert "--skip-broken serves the others" in outcome.err
+    assert "good" not in outcome.err
+    assert not cache.exists()
+
+
+def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each is named with its reason; where none is left, nothing is served."""
+    folder = a_repository(tmp_path / "models", "good")
+    for name, step in (("outer", "inner"), ("inner", "broken")):
+        (folder / name).mkdir()
+        (folder / name / "config.pbtxt").write_text(
+            f"""platform: "ensemble"
+            input {{ name: "IN" data_type: TYPE_FP32 dims: 1 }}
+            output {{ name: "OUT" data_type: TYPE_FP32 dims: 1 }}
+            ensemble_scheduling {{ step {{ model_name: "{step}" model_version: -1
+              input_map {{ key: "IN" value: "IN" }} output_map {{ key: "OUT" value: "OUT" }} }} }}"""
+        )
+    with wanted(folder, None, "", skip_broken=True) as found:
+        assert [model.name for model in found.deployment.spec.models] == ["good"]
+    said = capsys.readouterr().err
+    assert "3 models skipped:" in said
+    assert "'outer': " in said
+    shutil.rmtree(folder / "good")
+    with (
+        pytest.raises(CommandFailedError, match="3 models cannot be served"),
+        wanted(folder, None, "", skip_broken=True),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [("net.pt", "net"), ("digits/1/model.pt", "digits"), ("Downloads/model.pt", "Downloads")]
+)
+def test_a_file_is_served_under_its_name(tmp_path: Path, place: str, name: str) -> None:
+    """Or its folder's, where all are called alike; nothing is left of the folder around it."""
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "model_repository" / "linear_regression" / "1" / "model.pt", file)
+    with wanted(file, None, "", skip_broken=False) as found:
+        assert [model.name for model in found.deployment.spec.models] == [name]
+        assert found.folder
+        assert (found.folder / name / "1" / "model.pt").read_bytes() == file.read_bytes()
+    assert not found.folder.exists()
+
+
+def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """They are named."""
+    outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits", "letters"))
+    assert outcome.code == 2
+    assert "has several; choose with --name one of digits, letters" in outcome.err
+
+
+def test_a_missing_model_is_exit_status_1_and_leaves_no_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
+) -> None:
+    """Found before anything is fetched: a new user waits minutes for that."""
+    path = a_file(tmp_path, "digits", models=[{"name": "digitz"}])
+    outcome = tritonctl(capsys, "run", path, "--repository", ROOT / "model_repository")
+    assert outcome.code == 1
+    assert 'ModelNotFound: model "digitz"' in outcome.err
+    assert "Fetching" not in outcome.err
+    assert not list(cache.rglob("run-*"))

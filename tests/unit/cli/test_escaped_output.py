@@ -1,0 +1,94 @@
+"""Names and messages from anybody reach a person's terminal and a CI system's log as text, never as commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.archives import an_archive, write
+from tests.fake_kubectl import FakeKubectl
+from tests.tritonctl import tritonctl
+from triton_operator.triton.server.log import LoadFailure, last_lines, read_server
+
+HOSTILE = "x\x1b]0;owned\x07\x9b2J\u202eyq\r\n::error file=a::forged"
+SHOWN = r"x\x1b]0;owned\x07\x9b2J\u202eyq"
+STEERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+DEPLOYMENT = {
+    "metadata": {"name": "digits", "namespace": "models", "generation": 1},
+    "spec": {"models": [{"name": "digits"}]},
+    "status": {
+        "observedGeneration": 1,
+        "conditions": [{"type": "Ready", "status": "False", "reason": "Crashed", "message": HOSTILE}],
+        "models": [{"name": "digits", "state": "Failed", "versions": ["1"], "message": HOSTILE}],
+        "lastFailure": {"pod": "p", "container": "triton", "reason": "Crashed", "message": HOSTILE},
+    },
+}
+POD = {
+    "kind": "Pod",
+    "metadata": {"name": "digits-a", "uid": "a"},
+    "status": {
+        "phase": "Running",
+        "containerStatuses": [
+            {"name": "triton", "state": {"terminated": {"exitCode": 1, "reason": "Error", "message": HOSTILE}}}
+        ],
+    },
+}
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+    return FakeKubectl.install(tmp_path, monkeypatch)
+
+
+def is_safe(text: str) -> bool:
+    return not STEERS.search(text) and not any(line.lstrip().startswith("::") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [(), ("-o", "json"), ("-o", "yaml")])
+def test_a_status_is_text_in_every_format(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    kubectl.answer(DEPLOYMENT, [POD])
+    outcome = tritonctl(capsys, "status", "digits", *arguments)
+    assert outcome.code == 1
+    assert is_safe(outcome.out + outcome.err)
+    if not arguments:
+        assert SHOWN in outcome.out
+        return
+    read = json.loads(outcome.out) if "json" in arguments else yaml.safe_load(outcome.out)
+    assert read["message"] == HOSTILE, "a program reads the very text"
+
+
+def test_a_log_line_is_text(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    running = {"state": {"running": {}}, "name": "triton", "containerID": "t"}
+    kubectl.answer(DEPLOYMENT, [{**POD, "status": {"containerStatuses": [running]}}])
+    kubectl.write("logs-digits-a-triton", "[pod/digits-a/triton] a\tb \x1b[31mred\u202e\n")
+    outcome = tritonctl(capsys, "logs", "digits")
+    assert outcome.out.rstrip() == "a       b \\x1b[31mred\\u202e"
+
+
+def test_findings_of_lint_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = an_archive(("constants.pkl", b"\x80\x02)."), (f"code/{HOSTILE}.py", b"torch.save(x, 'y')\n"))
+    write(tmp_path / HOSTILE.replace("/", "") / "1" / "model.pt", program)
+    outcome = tritonctl(capsys, "lint", tmp_path)
+    assert outcome.code == 1
+    assert is_safe(outcome.out + outcome.err)
+    assert "writes a file whenever it is called" in outcome.out
+    assert SHOWN in outcome.out
+
+
+def test_an_error_about_a_file_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = tritonctl(capsys, "lint", tmp_path / HOSTILE)
+    assert outcome.code == 2
+    assert is_safe(outcome.err)
+    assert SHOWN in outcome.err
+
+
+def test_words_of_a_servers_log_are_text() -> None:
+    line = "E1122 10:34:27.715872 7 model_lifecycle.cc:642] \"failed to load 'a\\u001bb' version 3: no \\u202eway\"\n"
+    assert read_server(line) == [LoadFailure(r"a\x1bb", "3", r"no \u202eway")]
+    assert last_lines("one \x1b[2J\ntwo") == r"one \x1b[2J / two"

@@ -1,0 +1,167 @@
+"""`tritonctl infer`: from a request file to an answer, over both protocols, and every way in which it can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from tests.fake_kubectl import FakeKubectl
+from tests.inference_server import Backend, Model, grpc_server, http_server
+from tests.tritonctl import tritonctl
+from triton_operator.cli.kubectl.server import main_models
+
+REQUEST = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10.5]}]}
+SERVERS = {"http": http_server, "grpc": grpc_server}
+
+
+def write(folder: Path, request: Any = REQUEST) -> Path:
+    """A request file."""
+    file = folder / "request.json"
+    file.write_text(json.dumps(request))
+    return file
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+@pytest.mark.parametrize(("form", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_the_protocols_own_json(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str, form: str, load: Any
+) -> None:
+    """The same over HTTP and gRPC."""
+    with SERVERS[protocol]() as url:
+        outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path), "-p", protocol, "--url", url, "-o", form)
+    assert outcome.code == 0, outcome.err
+    outputs = [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [9.0, 10.5]}]
+    assert load(outcome.out) == {"model_name": "echo", "model_version": "1", "outputs": outputs}
+
+
+def test_people_get_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Long outputs are shortened, and said to be."""
+    many = {"inputs": [{"name": "x", "shape": [12], "datatype": "INT32", "data": list(range(12))}]}
+    with http_server() as url:
+        outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, many), "--url", url)
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (12 values)" in outcome.out
+    assert "echo version 1 answered over HTTP in" in outcome.out
+
+
+def test_the_only_model_needs_no_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked up, and the way there is a port that kubectl forwards."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    kubectl.answer({"spec": {"models": [{"name": "echo"}]}})
+    with http_server() as url:
+        kubectl.forward(url)
+        outcome = tritonctl(capsys, "infer", "other-name", "-n", "models", "-i", write(tmp_path), "-o", "json")
+    assert json.loads(outcome.out)["model_name"] == "echo"
+    assert any("port-forward" in call and "service/other-name" in call for call in kubectl.calls)
+
+
+def test_several_models_need_a_choice(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the message has what to choose from."""
+    FakeKubectl.install(tmp_path, monkeypatch).answer({"spec": {"models": [{"name": "a"}, {"name": "b"}]}})
+    outcome = tritonctl(capsys, "infer", "pair", "-i", write(tmp_path))
+    assert (outcome.code, outcome.err) == (2, "error: --model: pair serves several; choose one of a, b\n")
+
+
+def test_a_refusal_is_exit_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With the server's sentence."""
+    with http_server() as url:
+        outcome = tritonctl(capsys, "infer", "echo", "-m", "broken", "-i", write(tmp_path), "--url", url)
+    assert outcome.code == 1
+    assert "expected 2 dimensions" in outcome.err
+
+
+def test_a_bad_file_is_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Before anything is connected."""
+    bad = {"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [1]}]}
+    outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, bad), "--url", "127.0.0.1:1")
+    assert outcome.code == 2
+    assert "request.json: inputs[0].shape: [3] asks for 3 values, data has 1" in outcome.err
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str) -> None:
+    """With the address that was tried."""
+    with SERVERS[protocol]() as url:
+        pass
+    outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path), "-p", protocol, "--url", url, "--timeout", "3")
+    assert outcome.code == 3
+    assert url in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+def test_a_picture_becomes_what_the_server_declares(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str
+) -> None:
+    """Asked for over the same protocol; two pictures are two rows, each on a line of its own."""
+    for name, grey in (("a.png", 255), ("b.png", 51)):
+        Image.new("L", (40, 40), grey).save(tmp_path / name)
+    files = ["-i", tmp_path / "a.png", "-i", tmp_path / "b.png"]
+    with SERVERS[protocol]() as url:
+        outcome = tritonctl(capsys, "infer", "digits", *files, "-p", protocol, "--url", url)
+        data = tritonctl(capsys, "infer", "digits", *files, "-p", protocol, "--url", url, "-o", "json")
+    assert outcome.code == 0, outcome.err
+    assert [line.split()[-3] for line in outcome.out.splitlines()[1:3]] == ["…", "…"]
+    assert "0.2, 0.2" in outcome.out
+    (output,) = json.loads(data.out)["outputs"]
+    assert output["shape"] == [2, 1, 28, 28]
+    assert set(output["data"][:784]) == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "names", "chosen"),
+    [("chinese-texts", ["chinese_texts", "tokenizer"], ["chinese_texts"]), ("x", ["a", "b"], ["a", "b"])],
+)
+def test_a_model_that_is_called_like_its_deployment_is_meant(
+    deployment: str, names: list[str], chosen: list[str]
+) -> None:
+    """Names of objects have no underscores, names of models often do."""
+    models = [{"name": name} for name in names]
+    assert [model["name"] for model in main_models(models, deployment)] == chosen
+
+
+def test_texts_go_to_the_ensemble_among_several_models(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what the tokenizer and the network are there for."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    models = [{"name": "tokenizer"}, {"name": "network"}, {"name": "sentiment", "format": "Ensemble"}]
+    kubectl.answer({"spec": {"models": models}})
+    backend = Backend(models={"sentiment": Model({"TEXT": ("BYTES", [-1, 1])})})
+    with http_server(backend) as url:
+        kubectl.forward(url)
+        outcome = tritonctl(capsys, "infer", "words", "-t", "我爱你", "-t", "no", "-o", "json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["outputs"][0]["data"] == ["我爱你", "no"]
+    assert len(kubectl.calls) == 2, "one look at the deployment, one way in"
+
+
+def test_a_file_that_does_not_fit_the_model_is_exit_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Before a byte of it is sent."""
+    file = tmp_path / "a.csv"
+    file.write_text("1,2,3\n")
+    backend = Backend()
+    with http_server(backend) as url:
+        outcome = tritonctl(capsys, "infer", "digits", "-i", file, "--url", url)
+    assert outcome.code == 2
+    assert "a.csv: has 3 columns, and the model takes INPUT__0" in outcome.err
+    assert backend.inferences == 0
+
+
+def test_a_model_that_the_server_does_not_have(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its own sentence, and no traceback."""
+    with http_server() as url:
+        outcome = tritonctl(capsys, "infer", "digits", "-m", "other", "-t", "x", "--url", url)
+    assert outcome.code == 1
+    assert "other" in outcome.err
+    assert len(outcome.err.splitlines()) == 1

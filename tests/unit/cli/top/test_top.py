@@ -1,0 +1,250 @@
+"""`tritonctl top`: counters of two looks become figures, and quantiles are shown only where they can be known."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fake_kubectl import FakeKubectl
+from tests.tritonctl import run_until, tritonctl
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.cli.top.command import EPILOG
+from triton_operator.cli.top.metrics_text import Sample, parse
+from triton_operator.cli.top.rates import Source, histogram_quantile, rates, samples_of
+from triton_operator.triton.server.extra_args import check_extra_args
+
+COUNTERS = """\
+# HELP nv_inference_request_success Number of successful inference requests, all batch sizes
+# TYPE nv_inference_request_success counter
+nv_inference_request_success{model="digits",version="1"} %(done)d
+# TYPE nv_inference_request_failure counter
+nv_inference_request_failure{model="digits",reason="BACKEND",version="1"} %(failed)d
+nv_inference_request_failure{model="digits",reason="REJECTED",version="1"} 1
+nv_inference_count{model="digits",version="1"} %(rows)d
+nv_inference_exec_count{model="digits",version="1"} %(runs)d
+nv_inference_request_duration_us{model="digits",version="1"} %(micros)d
+nv_inference_queue_duration_us{model="digits",version="1"} %(queued)d
+nv_inference_pending_request_count{model="digits",version="1"} 3
+"""
+START = {"done": 100, "failed": 0, "rows": 400, "runs": 50, "micros": 100_000, "queued": 1_000}
+LATER = {"done": 300, "failed": 4, "rows": 1200, "runs": 150, "micros": 700_000, "queued": 101_000}
+SUMMARY = """\
+nv_inference_request_summary_us_count{model="digits",version="1"} 9
+nv_inference_request_summary_us{model="digits",version="1",quantile="0.5"} %s
+nv_inference_request_summary_us{model="digits",version="1",quantile="0.99"} 9000
+"""
+
+
+def looked(text: str, **values: int) -> Any:
+    """Samples of a pod's metrics."""
+    return samples_of(parse(text % values if values else text))
+
+
+def test_counters_become_rates_over_the_interval() -> None:
+    """Two hundred requests of four rows each in two seconds."""
+    (found,) = rates({"a": looked(COUNTERS, **START)}, {"a": looked(COUNTERS, **LATER)}, 2.0)
+    assert (found.model, found.version, found.pods) == ("digits", "1", 1)
+    assert (found.requests_per_second, found.failures_per_second) == (100, 2)
+    assert (found.mean_ms, found.queue_ms, found.batch, found.pending) == (3.0, 0.5, 8.0, 3)
+    assert (found.p50_ms, found.p99_ms, found.quantiles_from) == (None, None, None)
+
+
+def test_pods_are_added_up() -> None:
+    """A pod that was looked at once only does not count yet."""
+    pods = ("a", "b")
+    before = dict.fromkeys(pods, looked(COUNTERS, **START))
+    after = dict.fromkeys((*pods, "new"), looked(COUNTERS, **LATER))
+    (found,) = rates(before, after, 2.0)
+    assert (found.pods, found.requests_per_second, found.mean_ms, found.pending) == (2, 200, 3.0, 6)
+
+
+def test_a_server_that_began_anew_counts_from_nothing() -> None:
+    """Never a negative rate."""
+    (found,) = rates({"a": looked(COUNTERS, **LATER)}, {"a": looked(COUNTERS, **START)}, 1.0)
+    assert found.requests_per_second == 100
+
+
+def test_an_idle_model_has_no_mean() -> None:
+    """It is not zero either."""
+    same = {"a": looked(COUNTERS, **START)}
+    (found,) = rates(same, same, 2.0)
+    assert (found.requests_per_second, found.mean_ms, found.queue_ms, found.batch) == (0, None, None, None)
+
+
+def test_summaries_give_quantiles_of_the_slowest_pod() -> None:
+    """They cannot be joined; one that has seen nothing of late says NaN."""
+    slow, quick, idle = (looked(COUNTERS % LATER + SUMMARY % value) for value in (2500, 1500, "NaN"))
+    pods = {"a": slow, "b": quick, "c": idle}
+    (found,) = rates(pods, pods, 1.0)
+    assert (found.quantiles_from, found.p50_ms, found.p99_ms) == (Source.SUMMARY, 2.5, 9.0)
+
+
+def test_a_histogram_gives_quantiles_of_the_interval() -> None:
+    """Of all pods; only for first responses, and said so."""
+    bucket = 'nv_inference_first_response_histogram_ms_bucket{model="digits",version="1",le="%s"} %d\n'
+
+    def pod(*counts: int) -> Any:
+        return looked(
+            COUNTERS % LATER + "".join(bucket % each for each in zip(("10", "20", "+Inf"), counts, strict=True))
+        )
+
+    (found,) = rates({"a": pod(5, 5, 5), "b": pod(0, 0, 0)}, {"a": pod(10, 10, 10), "b": pod(0, 5, 5)}, 1.0)
+    assert (found.quantiles_from, found.p50_ms) == (Source.FIRST_RESPONSE, 10)
+    assert found.p99_ms == pytest.approx(19.8)
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=50), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_histograms_quantile_is_within_the_bucket_of_the_true_one(values: list[float], quantile: float) -> None:
+    """That is all that can be known of it."""
+    limits = [1.0, 10.0, 100.0, 1000.0, float("inf")]
+    buckets = {limit: float(sum(value <= limit for value in values)) for limit in limits}
+    true = sorted(values)[max(0, -int(-quantile * len(values) // 1) - 1)]
+    upper = next(limit for limit in limits if true <= limit)
+    lower = max((limit for limit in limits if limit < upper), default=0.0)
+    found = histogram_quantile(quantile, buckets)
+    assert found is not None
+    assert lower <= found <= upper
+
+
+def test_beyond_the_last_limit_only_that_is_known() -> None:
+    """And nothing without observations."""
+    assert histogram_quantile(0.99, {10.0: 0.0, float("inf"): 5.0}) == 10.0
+    assert histogram_quantile(0.5, {10.0: 0.0, float("inf"): 0.0}) is None
+    assert histogram_quantile(0.5, {}) is None
+
+
+@given(st.text())
+def test_any_text_is_parsed(text: str) -> None:
+    """What a newer server or a proxy may answer."""
+    assert all(isinstance(sample, Sample) for sample in parse(text))
+
+
+def test_labels_may_hold_what_they_like() -> None:
+    """Braces, commas and quotes."""
+    assert list(parse('a{model="x,}\\"y",version="1"} 2.5e+06 1700000000\n')) == [
+        Sample("a", {"model": 'x,}"y', "version": "1"}, 2.5e6)
+    ]
+
+
+def test_what_the_help_says_to_add_is_allowed() -> None:
+    """In the spec of a deployment."""
+    argument = "--metrics-config=summary_latencies=true"
+    assert argument in EPILOG
+    check_extra_args((argument,), None)
+    with pytest.raises(InvalidSpecError):
+        check_extra_args(("--trace-config=x",), None)
+
+
+@contextmanager
+def metrics_server() -> Iterator[str]:
+    """`127.0.0.1:PORT` whose counters grow with each look."""
+    looks = chain([START], repeat(LATER))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = (COUNTERS % next(looks)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def pod(name: str, *, ready: bool = True) -> dict[str, Any]:
+    """A pod."""
+    return {
+        "metadata": {"name": name, "uid": name},
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+def test_ready_pods_are_reached_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One list, one port-forward for each; a pod that is not ready yet is left out."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    kubectl.answer({"metadata": {}, "spec": {}}, [pod("digits-a"), pod("digits-b", ready=False)])
+    with metrics_server() as address:
+        kubectl.forward(address)
+        outcome = tritonctl(capsys, "top", "digits", "--once", "--interval", "0.2", "-o", "json")
+    assert outcome.code == 0, outcome.err
+    (model,) = json.loads(outcome.out)["models"]
+    assert (model["model"], model["batch"], model["meanMs"], model["p99Ms"]) == ("digits", 8.0, 3.0, None)
+    assert [call.partition("get ")[2].partition(" ")[0] for call in kubectl.calls] == ["pods", ""]
+    assert "pod/digits-a :8002" in kubectl.calls[1]
+
+
+def test_people_are_told_why_there_are_no_quantiles(capsys: pytest.CaptureFixture[str]) -> None:
+    """And how to get them."""
+    with metrics_server() as address:
+        outcome = tritonctl(
+            capsys, "top", "digits", "--once", "--interval", "0.2", "--url", f"http://{address}/metrics"
+        )
+    assert outcome.out.splitlines()[1].split()[:2] == ["digits", "1"]
+    assert "no p50 and p99: this server keeps none" in outcome.out
+    assert "3.00 ms" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("pods", "code", "says"), [([], 1, "no ready pod"), ([pod("a", ready=False)], 1, "no ready pod")]
+)
+def test_no_pod_to_look_at_is_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pods: list[dict[str, Any]],
+    code: int,
+    says: str,
+) -> None:
+    """With where to look."""
+    FakeKubectl.install(tmp_path, monkeypatch).answer({"metadata": {}, "spec": {}}, pods)
+    outcome = tritonctl(capsys, "top", "digits", "--once")
+    assert outcome.code == code
+    assert says in outcome.err
+
+
+def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the address."""
+    with metrics_server() as address:
+        pass
+    outcome = tritonctl(capsys, "top", "digits", "--once", "--url", address)
+    assert outcome.code == 3
+    assert address in outcome.err
+
+
+@pytest.mark.parametrize(("opened", "arguments"), [(pty.openpty, []), (os.pipe, []), (os.pipe, ["-o", "json"])])
+def test_it_goes_on_until_ctrl_c(opened: Any, arguments: list[str]) -> None:
+    """Drawn again on a terminal, printed again in a pipe; the second interval is idle."""
+    with metrics_server() as address:
+        command = [sys.executable, "-m", "triton_operator.cli", "top", "digits", "--interval", "0.2", "--url", address]
+        idle = '"requestsPerSecond":0.0' if arguments else " 0.0 "
+        reader, writer = opened()
+        text, code = run_until([*command, *arguments], reader, writer, idle)
+    assert code == 130
+    assert "Traceback" not in text
+    assert ('"batch":8.0' if arguments else "8.0") in text

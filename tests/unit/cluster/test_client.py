@@ -1,0 +1,376 @@
+"""Requests and typed errors; who we are and what we do when that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.fake_api_server import FakeApiServer
+from tests.fake_clock import FakeClock
+from triton_operator.api.status import Status
+from triton_operator.cluster import exchange
+from triton_operator.cluster.client import LONGEST_WAIT, ApiClient, as_error
+from triton_operator.cluster.connection import Connection, NoConnectionError, TokenFile, connect
+from triton_operator.cluster.errors import (
+    ClusterError,
+    ConflictError,
+    DeniedError,
+    InvalidObjectError,
+    NotFoundError,
+    TerminatingError,
+    UnavailableError,
+)
+from triton_operator.cluster.http import HttpCluster
+from triton_operator.cluster.kubeconfig import from_kubeconfig
+from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, LEASES, MODEL_DEPLOYMENTS
+
+SERVICES = "/api/v1/services"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApiServer]:
+    """Run a fake API server."""
+    async with FakeApiServer().running() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (400, InvalidObjectError),
+        (422, InvalidObjectError),
+        (413, InvalidObjectError),
+        (403, DeniedError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (401, UnavailableError),
+        (408, UnavailableError),
+        (410, UnavailableError),
+        (429, UnavailableError),
+        (500, UnavailableError),
+        (504, UnavailableError),
+    ],
+)
+def test_each_refusal_is_an_error_of_its_own_type(code: int, error: type[ClusterError]) -> None:
+    """With the server's own sentence."""
+    raised = as_error(code, b'{"kind":"Status","code":1,"message":"because"}')
+    assert type(raised) is error
+    assert (raised.status, raised.message) == (code, "because")
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "seconds"),
+    [
+        (b"{}", "7", 7),
+        (b'{"details":{"retryAfterSeconds":3}}', "", 3),
+        (b"{}", "Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        (b"too many", "", 0),
+        (b"{}", "86400", LONGEST_WAIT),
+        (b'{"details":{"retryAfterSeconds":86400}}', "", LONGEST_WAIT),
+        (b'{"details":{"retryAfterSeconds":-5}}', "", 0),
+        (b"{}", "\u00b2", 0),
+    ],
+)
+def test_how_long_the_server_wants_us_to_wait(body: bytes, header: str, seconds: int) -> None:
+    """In the header or in the body."""
+    error = as_error(429, body, header)
+    assert isinstance(error, UnavailableError)
+    assert error.retry_after == seconds
+
+
+def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
+    """Its beginning is the message."""
+    assert as_error(502, b"<html>bad gateway").message == "<html>bad gateway"
+    assert as_error(503, b"").message == "HTTP 503"
+
+
+@pytest.mark.parametrize("page", [b"<html>please log in</html>", b"", b"[]", b"\xff", b"null"])
+async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServer, page: bytes) -> None:
+    """A captive portal answers everything with 200; what it says is quoted, and the request is tried again."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
+    one, status = "/api/v1/namespaces/shop/services/digits", f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"
+    for path in (one, SERVICES, status):
+        server.pages[path] = [page] * 3
+    async with ApiClient(Connection(server.url)) as client:
+        cluster = HttpCluster(client, instance="x")
+        for ask in (
+            lambda: cluster.get(Kind.SERVICE, "shop", "digits"),
+            lambda: cluster.apply(service, uid="u"),
+            lambda: cluster.replace(service, uid="u"),
+            lambda: cluster.write_status("shop", "digits", "u", Status(observed_generation=1)),
+            lambda: list_all(client, CHILDREN[Kind.SERVICE], None),
+        ):
+            with pytest.raises(UnavailableError, match="not that of an API server"):
+                await ask()
+
+
+async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: FakeApiServer) -> None:
+    """The answer to the write holds it too; it is read as the watch reads it."""
+    deep = b'{"metadata":{"name":"digits","namespace":"shop","uid":"u","resourceVersion":"7"},"spec":%s}'
+    server.pages[f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"] = [deep % (b"[" * 985 + b"]" * 985)]
+    async with ApiClient(Connection(server.url)) as client:
+        cluster = HttpCluster(client, instance="x")
+        answer = await cluster.write_status("shop", "digits", "u", Status(observed_generation=1))
+    assert answer["metadata"]["resourceVersion"] == "7"
+    assert "nested deeper" in answer["unreadable"]
+
+
+def test_a_uid_that_does_not_match_is_a_conflict() -> None:
+    """The API server calls the uid immutable and answers 422."""
+    body = b'{"code":422,"message":"immutable","details":{"causes":[{"field":"metadata.uid"}]}}'
+    assert isinstance(as_error(422, body), ConflictError)
+
+
+def test_a_namespace_that_is_being_deleted_is_told_from_other_refusals() -> None:
+    """Nothing can be made in it, and nothing need be: the ModelDeployment goes with it."""
+    cause = b'{"reason":"NamespaceTerminating","message":"namespace shop is being terminated"}'
+    assert isinstance(as_error(403, b'{"details":{"causes":[%s]}}' % cause), TerminatingError)
+    assert not isinstance(as_error(403, b'{"details":{"causes":[{"reason":"Other"}]}}'), TerminatingError)
+
+
+async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiServer) -> None:
+    """It would land while a successor works; without any time left it does not start."""
+    server.reachable.clear()
+    left = [0.05, 0.0]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
+    async with ApiClient(Connection(server.url)) as client, asyncio.timeout(60):
+        cluster = HttpCluster(client, instance="x", time_left=lambda: left.pop(0))
+        for words in ("PATCH Service", "not surely ours"):
+            with pytest.raises(UnavailableError, match=words):
+                await cluster.create(service)
+    assert left == []
+    assert sum(number for (method, _), number in server.requests.items() if method == "PATCH") == 1
+
+
+async def test_requests_are_reported_with_their_answer(server: FakeApiServer) -> None:
+    """Code 0 is for no answer at all."""
+    seen: list[tuple[str, str, int]] = []
+    async with ApiClient(Connection(server.url), observe=lambda *report: seen.append(report)) as client:
+        await client.request("GET", SERVICES, kind="Service")
+        server.faults[SERVICES] = [500]
+        with pytest.raises(UnavailableError):
+            await client.request("GET", SERVICES, kind="Service")
+    async with ApiClient(Connection("http://127.0.0.1:1"), observe=lambda *report: seen.append(report)) as client:
+        with pytest.raises(UnavailableError, match="GET Service"):
+            await client.request("GET", SERVICES, kind="Service")
+    assert seen == [("GET", "Service", 200), ("GET", "Service", 500), ("GET", "Service", 0)]
+
+
+async def test_an_answer_that_does_not_come_in_time_is_an_outage(server: FakeApiServer) -> None:
+    """Also when a watch falls silent."""
+    async with ApiClient(Connection(server.url)) as client:
+        server.reachable.clear()
+        with pytest.raises(UnavailableError):
+            await client.request("GET", SERVICES, kind="Service", within=0.05)
+        server.reachable.set()
+        with pytest.raises(UnavailableError):
+            await _read_silent_watch(client)
+
+
+async def test_a_stream_that_is_refused_raises_its_error(server: FakeApiServer) -> None:
+    """410 sends the reflector back to a list."""
+    server.faults[SERVICES] = [410]
+    async with ApiClient(Connection(server.url)) as client:
+        with pytest.raises(UnavailableError) as raised:
+            async with client.stream(SERVICES, kind="Service", query={"watch": "1"}, silence=1):
+                pass
+    assert raised.value.status == 410
+
+
+async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
+    """The version is that of the last page; the selector goes with every page."""
+    for number in range(1201):
+        await server.put(f"/api/v1/namespaces/shop/services/s{number}", {})
+    async with ApiClient(Connection(server.url)) as client:
+        listing = await list_all(client, CHILDREN[Kind.SERVICE], None, {"labelSelector": "a=b"})
+    assert (len(listing.items), listing.version) == (1201, "1301")
+    assert [query.get("labelSelector") for query in server.queries[SERVICES]] == ["a=b"] * 3
+
+
+async def test_a_list_of_large_objects_comes_in_smaller_pages(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No answer is taken in that has more bytes than the memory of the process is meant for."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
+    for number in range(100):
+        await server.put(f"/api/v1/namespaces/shop/services/s{number}", {"spec": {"x": "x" * 10_000}})
+    async with ApiClient(Connection(server.url)) as client:
+        listing = await list_all(client, CHILDREN[Kind.SERVICE], None)
+    assert len({bytes(item) for item in listing.items}) == 100
+    assert [query["limit"] for query in server.queries[SERVICES]] == ["500", "62"] + ["7"] * 15
+
+
+async def test_an_object_that_is_larger_than_a_page_of_many_is_read(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise one object of one user would keep the whole list from ever being complete."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
+    await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
+    await server.put("/api/v1/namespaces/shop/services/t", {})
+    async with ApiClient(Connection(server.url)) as client:
+        listing = await list_all(client, CHILDREN[Kind.SERVICE], None)
+    assert len(listing.items) == 2
+
+
+async def test_an_object_that_is_too_large_alone_is_an_outage(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server has no such object; an answer without end must not be waited for in memory."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(exchange, "MOST_BYTES_OF_ONE", 5_000)
+    await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
+    async with ApiClient(Connection(server.url)) as client:
+        with pytest.raises(UnavailableError, match="more than 5000 bytes"):
+            await list_all(client, CHILDREN[Kind.SERVICE], None)
+
+
+def test_a_token_is_read_again_after_a_minute_or_when_refused(tmp_path: Path) -> None:
+    """The kubelet replaces the file."""
+    file, clock = tmp_path / "token", FakeClock()
+    file.write_text("one\n")
+    token = TokenFile(file, clock)
+    assert token.read() == "one"
+    file.write_text("two")
+    clock.now += 59
+    assert token.read() == "one"
+    clock.now += 1
+    assert token.read() == "two"
+    file.write_text("three")
+    token.expire()
+    assert token.read() == "three"
+
+
+async def test_a_refused_token_is_looked_up_again_and_tried_once(server: FakeApiServer, tmp_path: Path) -> None:
+    """A rotation costs no failed pass; a token that stays wrong does."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    server.tokens = {"old"}
+    async with ApiClient(Connection(server.url, token=TokenFile(file))) as client:
+        await client.request("GET", SERVICES, kind="Service")
+        server.tokens = {"new"}
+        file.write_text("new")
+        await client.request("GET", SERVICES, kind="Service")
+        server.tokens = {"newer"}
+        with pytest.raises(UnavailableError) as raised:
+            await client.request("GET", SERVICES, kind="Service")
+    assert raised.value.status == 401
+    assert server.requests["GET", SERVICES] == 4
+
+
+def a_kubeconfig(tmp_path: Path, server: str, **user: object) -> Path:
+    """A kubeconfig with one context."""
+    path = tmp_path / "kubeconfig"
+    content = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+async def test_a_kubeconfig_with_a_token(server: FakeApiServer, tmp_path: Path) -> None:
+    """In it, or in a file beside it."""
+    server.tokens = {"secret"}
+    (tmp_path / "token").write_text("secret")
+    for user in ({"token": "secret"}, {"tokenFile": "token"}):
+        connection = connect(a_kubeconfig(tmp_path, f"{server.url}/", **user))
+        assert connection.namespace == "shop"
+        async with ApiClient(connection) as client:
+            await client.request("GET", SERVICES, kind="Service")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"current-context": "there"}, "contexts has no entry named 'there'"),
+        ({"clusters": []}, "clusters has no entry named 'c'"),
+        ({"users": None}, "users has no entry named 'u'"),
+        ({"clusters": [{"name": "c"}]}, "server must be an http"),
+        ({"clusters": [{"name": "c", "cluster": {"server": "api.example.org"}}]}, "not 'api.example.org'"),
+        ({"contexts": [{"name": "here", "context": "c"}]}, "context of 'here' in contexts has no fields"),
+        (
+            {"clusters": [{"name": "c", "cluster": {"server": "https://a", "certificate-authority-data": "?"}}]},
+            "certificate or key cannot be loaded",
+        ),
+        ({"users": [{"name": "u", "user": {"exec": {"command": "x"}}}]}, "use a client certificate or a token"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    """And names the file."""
+    path = a_kubeconfig(tmp_path, "http://127.0.0.1:1")
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
+    with pytest.raises(NoConnectionError, match=words) as raised:
+        from_kubeconfig(path)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is no kubeconfig: it has no fields"),
+        ("- a", "is no kubeconfig: it has no fields"),
+        ("{", "cannot be read as a kubeconfig"),
+        ("a: \x00", "cannot be read as a kubeconfig"),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_says_so(tmp_path: Path, text: str, words: str) -> None:
+    """In one sentence, without a traceback."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(NoConnectionError, match=words) as raised:
+        from_kubeconfig(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_several_kubeconfigs_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first that says something counts; files that do not exist are left out; paths are relative to their file."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "token").write_text("from b")
+    first = {
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "first"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://first"}}],
+    }
+    (tmp_path / "a" / "kubeconfig").write_text(yaml.safe_dump(first))
+    second = a_kubeconfig(tmp_path / "b", "http://second", tokenFile="token")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none:{tmp_path}/a/kubeconfig::{second}")
+    connection = connect()
+    assert (connection.server, connection.namespace) == ("http://first", "first")
+    assert isinstance(connection._token, TokenFile)
+    assert connection._token.read() == "from b"
+
+
+def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a cluster nothing else is left."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(
+        NoConnectionError, match="none does not exist; name a kubeconfig with --kubeconfig or KUBECONFIG"
+    ):
+        connect()
+
+
+def test_paths_of_collections_objects_and_subresources() -> None:
+    """Core kinds live under /api, all others under /apis."""
+    assert CHILDREN[Kind.SERVICE].path(None) == "/api/v1/services"
+    assert CHILDREN[Kind.DISRUPTION_BUDGET].path("a", "b") == "/apis/policy/v1/namespaces/a/poddisruptionbudgets/b"
+    assert CHILDREN[Kind.NETWORK_POLICY].plural == "networkpolicies"
+    assert LEASES.path("a").endswith("/namespaces/a/leases")
+    assert EVENTS.path("a") == "/apis/events.k8s.io/v1/namespaces/a/events"
+    assert MODEL_DEPLOYMENTS.path("a", "b", "status").endswith("/namespaces/a/modeldeployments/b/status")
+
+
+async def _read_silent_watch(client: ApiClient) -> None:
+    async with client.stream(SERVICES, kind="Service", query={"watch": "1"}, silence=0.05) as chunks:
+        async for _ in chunks:
+            pass

@@ -1,0 +1,80 @@
+"""What is kept of a ModelDeployment: who it is, a spec and a status within bounds, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from tests.builders import a_body
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.cluster.deployment_projection import MOST_BYTES, MOST_LEVELS, project_deployment
+from triton_operator.reconcile.store import Store
+
+KEY = ("models", "digits")
+
+
+def stored(spec: bytes = b"", status: bytes = b"{}", **metadata: Any) -> bytes:
+    """As the API server writes it; `spec` goes into a field that is handed through."""
+    body = a_body()
+    body["metadata"] |= {"name": "digits", "namespace": "models", "uid": "u", "resourceVersion": "7"} | metadata
+    body["spec"]["scheduling"] = {"affinity": {"nodeAffinity": "SPEC"}} if spec else {}
+    body["status"] = "STATUS"
+    return orjson.dumps(body).replace(b'"SPEC"', spec or b'"SPEC"').replace(b'"STATUS"', status)
+
+
+def nested(levels: int) -> bytes:
+    return b'{"a":' * levels + b"1" + b"}" * levels
+
+
+def test_an_ordinary_object_is_kept_without_what_nobody_reads() -> None:
+    item = stored(annotations={"note": "x" * 200_000}, managedFields=[{"manager": "kubectl"}], generation=3)
+    body = orjson.loads(project_deployment(item))
+    original = orjson.loads(item)
+    assert (body["spec"], body["kind"]) == (original["spec"], original["kind"])
+    assert body["metadata"] == {
+        "name": "digits",
+        "namespace": "models",
+        "uid": "u",
+        "resourceVersion": "7",
+        "generation": 3,
+    }
+    assert "unreadable" not in body
+
+
+@pytest.mark.parametrize("levels", [MOST_LEVELS, 985, 5_000, 9_900])
+def test_a_spec_that_is_too_deep_is_refused_by_name(levels: int) -> None:
+    """Its managed fields are as deep."""
+    item = stored(nested(levels)).replace(b'"uid":"u"', b'"uid":"u","managedFields":[' + nested(levels) + b"]")
+    assert refusal(item) == f"spec: is nested deeper than {MOST_LEVELS} levels"
+
+
+def test_a_spec_that_is_too_large_is_refused_and_costs_nothing() -> None:
+    item = stored(b'{"a":"' + b"x" * 900_000 + b'"}')
+    assert refusal(item).startswith("spec: is 87")
+    assert len(project_deployment(item)) < 1000
+
+
+def test_a_status_beyond_all_bounds_counts_as_none() -> None:
+    """Ours is written in its place."""
+    for status in (nested(2_000), b'{"a":"' + b"x" * MOST_BYTES + b'"}'):
+        body = orjson.loads(project_deployment(stored(status=status)))
+        assert body["status"] is None
+        assert body["spec"]
+
+
+def test_what_is_no_object_is_an_error() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        project_deployment(b'{"metadata":5}')
+
+
+def refusal(item: bytes) -> str:
+    """What the store has to say about it."""
+    store = Store()
+    store.put_deployment(orjson.loads(project_deployment(item)))
+    known = store.view(KEY).known
+    assert known
+    assert isinstance(known.deployment, InvalidSpecError)
+    return str(known.deployment)

@@ -1,0 +1,67 @@
+"""The Python of docs/sdk.md runs as it stands: a cluster, an operator and a server are inside the test."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.fake_api_server import FakeApiServer
+from tests.fake_kubectl import FakeKubectl
+from tests.inference_server import Backend, Model, grpc_server, http_server
+from tests.paths import ROOT
+
+DIGITS = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments/digits"
+
+
+async def operate(server: FakeApiServer) -> None:
+    """Report, as an operator would, that what was applied serves."""
+    await server.seen("GET", DIGITS)  # By then it is stored.
+    ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2"}
+    stored = server.stored(DIGITS)
+    assert stored
+    await server.put(DIGITS, stored | {"status": {"observedGeneration": 1, "conditions": [ready]}})
+    await server.watched("modeldeployments")
+    await server.end_watches()  # Who had read it before that reads it again.
+
+
+async def test_the_python_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Block after block, as a reader would paste them."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "sdk.md").read_text(), re.MULTILINE | re.DOTALL)
+    backend = Backend({"digits": Model({"INPUT__0": ("FP32", [-1, 1, 28, 28])}, most_rows=4)})
+    backend.models["count"] = Model({"x": ("INT32", [-1])})
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    with http_server(backend) as http, grpc_server(backend) as grpc:
+        async with FakeApiServer().running() as server:
+            monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, server.url)))
+            operator = asyncio.create_task(operate(server))
+            for block in blocks:
+                kubectl.forward(grpc if "Protocol.GRPC" in block else http)
+                code = compile(block, "sdk.md", "exec")
+                await asyncio.to_thread(exec, code, names)
+            operator.cancel()
+    said = capsys.readouterr().out
+    assert "Serving 2 of 2" in said
+    assert "inputs['INPUT__0']: wanted FP32 [-1,1,28,28]" in said
+    assert said.endswith("[3]\n[3]\n[3]\n[1000]\n")
+
+
+def write_kubeconfig(folder: Path, url: str) -> Path:
+    """A kubeconfig for the API server of the test."""
+    file = folder / "kubeconfig"
+    config = {
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    file.write_text(yaml.safe_dump(config))
+    return file

@@ -1,0 +1,149 @@
+"""What stands beside an exported model's file: its card and its configuration; and what a server is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.inference_server import http_server
+from triton_operator.export import ExportError, export_torchscript
+from triton_operator.export.equivalence_check import Contract, agree
+from triton_operator.export.request import name_of
+from triton_operator.export.tensors import rows_of
+from triton_operator.triton.text.parser import parse
+
+ROWS = torch.arange(6, dtype=torch.float32).reshape(2, 3)
+
+
+class Line(nn.Module):
+    """[batch, 3] -> [batch, 2]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(x)  # type: ignore[no-any-return]
+
+
+class Same(nn.Module):
+    """Anything -> the same, moved by `by`."""
+
+    def __init__(self, by: float = 0.0) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.by
+
+
+def test_the_card_says_what_was_exported_and_how_it_was_checked(tmp_path: Path) -> None:
+    module = Line()
+    exported = export_torchscript(module, ROWS, tmp_path, name="line", max_batch_size=4, with_config=True)
+    card = (tmp_path / "line" / "README.md").read_text()
+    digest = hashlib.sha256(exported.path.read_bytes()).hexdigest()
+    assert f"TorchScript in `1/model.pt`: {exported.path.stat().st_size:,} bytes, SHA-256 `{digest}`" in card
+    assert "8 parameters; 8 values of float32." in card
+    assert "| in | `INPUT__0` | FP32 [3] |\n| out | `OUTPUT__0` | FP32 [2] |" in card
+    assert "Batches up to 4" in card
+    assert f"- {exported.questions} questions" in card
+    assert "allowed is 1e-05" in card
+    assert "- No server was asked." in card
+    assert "Linear(in_features=3, out_features=2, bias=True)" in card
+    assert f"torch {torch.__version__.partition('+')[0]}" in card
+    assert parse((tmp_path / "line" / "config.pbtxt").read_text())["max_batch_size"] == [4]
+
+
+def test_the_same_export_writes_the_same_card_and_leaves_that_of_somebody_else(tmp_path: Path) -> None:
+    module, path = Line(), tmp_path / "line" / "README.md"
+    export_torchscript(module, ROWS, tmp_path, name="line")
+    first = path.read_text()
+    export_torchscript(module, ROWS, tmp_path, name="line")
+    assert path.read_text() == first
+    path.write_text("# My model\n")
+    export_torchscript(module, ROWS, tmp_path, name="line")
+    assert path.read_text() == "# My model\n"
+
+
+def test_questions_of_other_sizes_are_drawn(tmp_path: Path) -> None:
+    """One row, three rows and as many as the model takes; whole numbers stay such as the example has."""
+    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def answer(x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        asked.append((x, ids))
+        return x
+
+    ids = torch.tensor([[7, 8], [9, 7]])
+    contract = Contract("line", max_batch_size=4)
+    agreement = agree(lambda x, _: x, answer, [(ROWS, ids)], contract, ["x", "ids"])
+    sizes = [2, 1, 3, 4]
+    assert [len(x) for x, _ in asked] == sizes + [1] * sum(sizes)  # Each row of them is asked alone, too.
+    assert len(agreement.questions) == len(asked)
+    assert all(set(each.flatten().tolist()) <= {7, 8, 9} for _, each in asked)
+    assert not torch.equal(asked[3][0][0], ROWS[0])
+
+
+def test_a_form_that_errs_only_for_other_values_is_found() -> None:
+    """The example alone would not tell."""
+    with pytest.raises(ExportError, match="answers differently"):
+        agree(lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], Contract("line", max_batch_size=8), ["x"])
+
+
+def test_a_question_that_the_module_itself_does_not_take_is_not_asked() -> None:
+    """A drawn number is no index."""
+    table = torch.arange(6)
+
+    def look_up(x: torch.Tensor) -> torch.Tensor:
+        return table[x.long()]
+
+    agreement = agree(look_up, look_up, [(ROWS,)], Contract("line", max_batch_size=64), ["x"])
+    sizes = [rows_of(each.arguments[0]) for each in agreement.questions]
+    assert 1 <= sum(size > 1 for size in sizes) < 3
+
+
+@pytest.mark.parametrize(("scale", "passes"), [(1e6, True), (1.0, False)])
+def test_large_values_may_differ_by_as_much_of_themselves(scale: float, passes: bool) -> None:
+    """A float32 of a million is no exacter than a twentieth."""
+    examples = [(torch.tensor([2.0, 3.0]) * scale,)]
+
+    def check() -> Any:
+        return agree(lambda x: x, lambda x: x + 0.125, examples, Contract("line"), ["x"])
+
+    if passes:
+        assert 0 < check().difference <= 1e-5
+    else:
+        with pytest.raises(ExportError, match=r"by 0\.0\d+, and 1e-05 is allowed"):
+            check()
+
+
+def test_a_server_is_asked_the_same_questions(tmp_path: Path) -> None:
+    """The one of the tests echoes, so only the model that echoes is right there; the card says it."""
+    with http_server() as address:
+        exported = export_torchscript(Same(), ROWS, tmp_path, name="digits", max_batch_size=4, url=address)
+        assert exported.served == 0.0
+        assert "asked of Triton over HTTP: within 0 " in (tmp_path / "digits" / "README.md").read_text()
+        with pytest.raises(ExportError, match=r"answers differently: by \d.*Does it serve the echo that was written"):
+            export_torchscript(Same(1.0), ROWS, tmp_path, name="echo", max_batch_size=4, url=address)
+    assert "No server was asked" in (tmp_path / "echo" / "README.md").read_text()
+    with pytest.raises(ExportError, match=f"{address} does not answer for digits"):
+        export_torchscript(Same(), ROWS, tmp_path, name="digits", max_batch_size=4, url=address)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("digits.pt", "digits"), ("a/digits/1/model.pt", "digits"), ("digits/3/model.py", "digits"), ("net.py", "net")],
+)
+def test_a_name_comes_from_the_file_or_the_folder(path: str, name: str) -> None:
+    assert name_of(Path(path)) == name
+
+
+@pytest.mark.parametrize("path", ["model.pt", "1/model.pt", "/model.pt", "digits/model.pt"])
+def test_model_is_no_name(path: str) -> None:
+    """Every file in a repository is called so."""
+    with pytest.raises(ExportError, match="what is the model called"):
+        name_of(Path(path))

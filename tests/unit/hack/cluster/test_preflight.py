@@ -1,0 +1,91 @@
+"""`hack.preflight`: what is wrong with the machine is said before anything on it is changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hack import preflight
+from hack.cluster.native.preflight import Machine
+from tests.paths import ROOT
+
+GOOD = Machine(user_id=0, capabilities=-1, free_disk=100, memory=16, cache=Path("/home/ada/cache"), built=False)
+WORSE = {"user_id": 1000, "free_disk": 2.0}
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
+    """Changes to a good machine without a node; the cache folder is not there yet."""
+    change: dict[str, object] = {}
+    monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CLUSTER", "native")
+    monkeypatch.setattr("hack.cluster.native.preflight.look", lambda *_, **__: Machine(**{**GOOD.__dict__, **change}))
+    return change
+
+
+def test_a_good_machine_may_go_on(machine: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a word."""
+    assert [preflight.main([command]) for command in preflight.COMMANDS] == [0, 0]
+    assert capsys.readouterr().err == ""
+
+
+def test_the_demo_is_refused_with_everything_that_is_wrong(
+    machine: dict[str, object], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And nothing was made, not even the cache folder."""
+    machine |= WORSE
+    assert preflight.main(["demo"]) == 1
+    said = capsys.readouterr().err
+    assert "call it with `sudo -E`" in said
+    assert "2.0 GiB free and 12 are needed" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tests_go_on_and_say_what_will_be_skipped(
+    machine: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All tiers but one run anywhere."""
+    machine |= WORSE
+    assert preflight.main(["test"]) == 0
+    assert "tests/e2e will be skipped" in capsys.readouterr().err
+
+
+def test_using_a_node_that_runs_asks_for_rights_only(
+    machine: dict[str, object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its disk is taken already."""
+    monkeypatch.setattr("hack.cluster.running", object)
+    machine |= WORSE
+    assert preflight.main(["demo"]) == 1
+    said = capsys.readouterr().err
+    assert "sudo -E" in said
+    assert "GiB" not in said
+
+
+def test_an_unknown_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As later."""
+    monkeypatch.setenv("CLUSTER", "minikube")
+    assert preflight.main(["demo"]) == 1
+    assert "CLUSTER=minikube is not a kind of cluster" in capsys.readouterr().err
+
+
+def test_it_needs_nothing_but_python(tmp_path: Path) -> None:
+    """`-S` leaves out every installed package; whether this machine will do is not what is tested."""
+    environment = {**os.environ, "TRITON_OPERATOR_CACHE": str(tmp_path / "cache"), "CLUSTER": "native"}
+    command = [sys.executable, "-S", "-m", "hack.preflight", "test"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("target", ["demo", "cluster-up", "test", "e2e"])
+def test_make_asks_before_it_makes_an_environment(target: str) -> None:
+    """The first command of each target that needs a node."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--dry-run", target]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert " -m hack.preflight " in done.stdout.splitlines()[0]

@@ -1,0 +1,155 @@
+"""The demo's pure parts: what it applies, what it draws, what it suggests. That it works is shown in tests/e2e."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from hack.demo import end, next_steps, pack, run
+from hack.demo.predictions import Answer, Answers, read, show_predictions, write_request
+from hack.images.builder import Image
+from hack.images.failures import ImageError
+from hack.install import CHART, chart_values
+from hack.install import NAMESPACE as OPERATOR_NAMESPACE
+from training.dataset import Part
+from triton_operator.sdk.client import Prediction
+from triton_operator.sdk.tensors import parse_request
+
+
+@dataclass(frozen=True)
+class SomeCluster:
+    """As much of a cluster as the pure parts look at."""
+
+    kubeconfig: Path = Path("/a path/kubeconfig")
+
+
+def two_digits() -> Part:
+    """A black and a white picture, of a 1 and a 2."""
+    blank = np.zeros((1, 1, 28, 28), np.float32)
+    return Part(np.concatenate([blank + 1, blank]), np.array([1, 2]))
+
+
+def test_only_the_reference_of_the_example_is_changed() -> None:
+    """What one reads in examples/ is what runs."""
+    example = yaml.safe_load(run.EXAMPLE.read_text())
+    changed = run.with_reference(example, "models:7")
+    assert changed["spec"]["modelRepository"]["image"].pop("reference") == "models:7"
+    del example["spec"]["modelRepository"]["image"]["reference"]
+    assert changed == example
+
+
+def test_the_chart_gets_the_built_images_beside_its_own_catalogue() -> None:
+    """A list in Helm's values replaces the chart's, so it has to be said again."""
+    built = {name: Image(name, f"here/{name}:7", Path("-")) for name in ("operator", "triton-cpu")}
+    values: Any = chart_values(built)
+    assert values["image"] == {"repository": "here/operator", "tag": "7"}
+    *own, local = values["images"]
+    assert own == yaml.safe_load((CHART / "values.yaml").read_text())["images"]
+    assert (local["image"], local["accelerator"], local["default"]) == ("here/triton-cpu:7", "CPU", True)
+
+
+def test_the_likeliest_digit_is_read_with_its_time() -> None:
+    """In milliseconds."""
+    outputs = {"OUTPUT__0": np.array([[0.1, 0.2, 0.7]], np.float32)}
+    answer = read(Prediction("digits", "1", outputs, 0.0021))
+    assert answer.digit == 2
+    assert answer.probability == pytest.approx(0.7)
+    assert answer.milliseconds == pytest.approx(2.1)
+
+
+def test_pictures_stand_beside_what_was_said() -> None:
+    """A mistake is shown as one, and both protocols have a line."""
+    said = Answers(Answer(1, 0.987, 2.1), Answer(1, 0.987, 1.4))
+    shown = show_predictions(two_digits(), [said, said], colour=False)
+    assert re.search(r"█   This is a 1  \(98\.7% sure, right\)", shown)
+    assert "This is a 1  (98.7% sure, wrong: a person wrote 2)" in shown
+    assert shown.count("HTTP  1    2.1 ms") == shown.count("gRPC  1    1.4 ms") == 2
+    assert not re.search(r" $", shown, re.MULTILINE)
+
+
+def test_the_request_file_is_what_tritonctl_reads(tmp_path: Path) -> None:
+    """And curl sends the same; the folder may be there or not."""
+    image = two_digits().inputs[:1]
+    path = write_request(tmp_path / "demo", image)
+    assert write_request(tmp_path / "demo", image) == path
+    assert np.array_equal(parse_request(path.read_bytes()).inputs["INPUT__0"], image)
+
+
+def test_suggestions_name_the_cluster_the_namespace_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths with spaces are quoted, or the line could not be pasted."""
+    for name in ("CLUSTER", "TRITON_OPERATOR_CACHE", "SUDO_UID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("hack.cluster.tools", lambda *_: Path("/tools"))
+    cluster: Any = SomeCluster()
+    text = next_steps.next_steps(cluster, "ns", "digits", Path("/a b/digit.json"))
+    assert "export KUBECONFIG='/a path/kubeconfig'" in text
+    assert "kubectl -n ns describe md digits " in text
+    assert "tritonctl infer digits -n ns --input '/a b/digit.json'" in text
+    assert text.rstrip().splitlines()[-1].startswith("  make demo-down ")
+
+
+@pytest.mark.parametrize(
+    ("environ", "command"),
+    [
+        ({}, "make demo-down"),
+        ({"CLUSTER": "current"}, "CLUSTER=current make demo-down"),
+        (
+            {"CLUSTER": "", "TRITON_OPERATOR_CACHE": "/a b", "SUDO_UID": "7"},
+            "TRITON_OPERATOR_CACHE='/a b' sudo -E make demo-down",
+        ),
+    ],
+)
+def test_the_way_down_leads_where_the_way_up_led(environ: dict[str, str], command: str) -> None:
+    """Without the variable it would look for another cluster, or in another folder."""
+    assert next_steps.demo_down(environ) == command
+
+
+@pytest.mark.parametrize(
+    ("definition", "others", "deleted"),
+    [
+        (None, 0, False),
+        (OPERATOR_NAMESPACE, 0, True),
+        (OPERATOR_NAMESPACE, 1, False),
+        ("somebody-else", 0, False),
+    ],
+)
+def test_the_definition_goes_only_if_the_demo_brought_it_and_nobody_uses_it(
+    monkeypatch: pytest.MonkeyPatch, definition: str | None, others: int, deleted: bool
+) -> None:
+    """Deleting it deletes every ModelDeployment of the cluster."""
+    calls = []
+
+    def kubectl(_: Any, *arguments: str) -> str:
+        calls.append(arguments)
+        if arguments[:2] == ("get", "crd"):
+            owner = {"annotations": {"meta.helm.sh/release-namespace": definition}}
+            return json.dumps({"metadata": owner}) if definition else ""
+        return json.dumps({"items": [{}] * others})
+
+    monkeypatch.setattr(end, "kubectl", kubectl)
+    cluster: Any = SomeCluster()
+    end.remove_definition(cluster)
+    assert any(call[0] == "delete" for call in calls) == deleted
+
+
+@pytest.mark.parametrize(("files", "words"), [([], "nothing"), (["digits/model.pt", "notes.txt"], "digits, notes.txt")])
+def test_a_folder_without_models_is_not_packed(files: list[str], words: str, tmp_path: Path) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(ImageError, match=f"it holds {words}$"):
+        pack.require_models(tmp_path)
+    (tmp_path / "digits" / "1").mkdir(parents=True)
+    pack.require_models(tmp_path)
+
+
+def test_a_folder_of_any_name_gives_an_image_a_name() -> None:
+    assert pack.image_name(Path("/data/My Models_v2")) == "my-models-v2"
+    assert pack.image_name(Path("/数据")) == "models"

@@ -1,0 +1,74 @@
+"""The Containerfile reader: what it understands, and that it refuses the rest by file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hack.images.containerfile import Copy, Mount, Run, Settings, parse
+from hack.images.failures import ImageError
+from tests.paths import ROOT
+
+EXAMPLE = """\
+# a comment
+ARG BASE=docker.io/library/debian:bookworm-slim
+FROM ${BASE}
+ENV A=1 \\
+    # a comment between continued lines
+    B="two words"
+COPY --from=packages a b /opt/
+WORKDIR /srv
+RUN --mount=type=bind,from=wheels,target=/w --mount=type=bind,source=x.py,target=/x.py ["python3", "-m", "x"]
+USER 1000:1000
+EXPOSE 8000 5353/udp
+ENTRYPOINT ["serve"]
+CMD ["--now"]
+"""
+
+
+def test_every_instruction_is_read_with_the_settings_in_force() -> None:
+    """A RUN sees the environment and folder set before it, and not the user set after it."""
+    recipe = parse(EXAMPLE)
+    env = ("A=1", "B=two words")
+    assert recipe.base == "docker.io/library/debian:bookworm-slim"
+    assert [step.action for step in recipe.steps] == [
+        Copy("packages", ("a", "b"), "/opt/"),
+        Run(("python3", "-m", "x"), (Mount("wheels", ".", "/w"), Mount("", "x.py", "/x.py"))),
+    ]
+    assert [step.settings for step in recipe.steps] == [Settings(env), Settings(env, "/srv")]
+    assert recipe.settings == Settings(env, "/srv", "1000:1000", ("serve",), ("--now",), ("8000", "5353/udp"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("RUN apt-get update", "JSON list"),
+        ('RUN --mount=type=cache,target=/x ["a"]', "type=bind"),
+        ("COPY --chown=1 a /b", "--chown"),
+        ("COPY a b", "absolute target"),
+        ("ADD a /b", "ADD is not understood"),
+        ("FROM other", "FROM is not understood"),
+        ("ENV A", "KEY=VALUE"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_its_line(line: str, words: str) -> None:
+    """Skipping an instruction would build another image than docker does."""
+    with pytest.raises(ImageError, match=r"Some/File, line 3: .*" + words):
+        parse(f"FROM scratch\n\n{line}\n", "Some/File")
+
+
+def test_a_file_without_a_base_is_refused() -> None:
+    """An empty file is a mistake."""
+    with pytest.raises(ImageError, match="has no FROM"):
+        parse("# nothing\n")
+
+
+OURS = [*ROOT.glob("hack/images/*/Containerfile"), *ROOT.glob("*/Containerfile"), *ROOT.glob("*/Dockerfile")]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.parent.name)
+def test_our_own_files_are_understood_and_do_not_run_as_root(path: Path) -> None:
+    """Each names a user that is not root, except the model container, which never runs."""
+    settings = parse(path.read_text(), str(path)).settings
+    assert (settings.user or "model_repository").split(":")[0] in {"1000", "65532", "65535", path.parent.name}

@@ -1,0 +1,245 @@
+"""What `tritonctl run` needs of a machine, and what it says where something is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triton_operator.local import folders, machine, pythons
+from triton_operator.local.errors import UnsupportedMachineError
+from triton_operator.local.folders import cache_folder, filled, region_prefix, run_folder
+from triton_operator.local.installer import Installer, install_command
+from triton_operator.local.machine import NEEDED_BYTES, Machine, check_machine, check_room
+from triton_operator.local.ports import ADDRESS, choose_ports, is_free
+from triton_operator.local.pythons import Probed, Python, choose, find_python, probe
+
+GOOD = Machine(system="Linux", processor="x86_64", glibc="glibc 2.36", has_bash=True, has_shared_memory=True)
+
+
+def a_python(folder: Path, version: str, *, library: bool = True) -> Probed:
+    """Describe a Python that has its shared library, or has not."""
+    place = folder / version
+    place.mkdir()
+    if library:
+        (place / f"libpython{version}.so.1.0").touch()
+    return Probed(version, place / "python", (folder, place))
+
+
+def test_the_first_python_that_fits_is_taken(tmp_path: Path) -> None:
+    """One is too new for the server's numpy, one is linked without its library."""
+    found = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False), a_python(tmp_path, "3.12")]
+    library = tmp_path / "3.12" / "libpython3.12.so.1.0"
+    assert choose(found) == Python("3.12", tmp_path / "3.12" / "python", library)
+
+
+def test_without_a_fitting_python_all_that_were_found_are_named(tmp_path: Path) -> None:
+    """With what does not fit of each, and how to get one."""
+    found = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False)]
+    with pytest.raises(UnsupportedMachineError) as error:
+        choose(found)
+    assert f"{tmp_path}/3.13/python (Python 3.13)" in str(error.value)
+    assert f"{tmp_path}/3.11/python (Python 3.11 without libpython3.11.so.1.0)" in str(error.value)
+    assert "uv python install 3.12" in str(error.value)
+
+
+def test_a_machine_without_any_python_is_told_so() -> None:
+    """The sentence stays whole."""
+    with pytest.raises(UnsupportedMachineError, match="this machine has: none"):
+        choose([])
+
+
+def test_a_python_says_what_it_is() -> None:
+    """The one that runs here, outside of its virtual environment."""
+    found = probe(sys.executable)
+    assert found
+    assert found.version == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert found.program.is_file()
+
+
+def test_what_is_no_python_is_passed_over(tmp_path: Path) -> None:
+    """A program that says something else, one that fails as the shims of version managers do, and none."""
+    for name, text in {"talks": "echo hello", "fails": "exit 127"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    assert [probe(str(tmp_path / name)) for name in ("talks", "fails", "absent")] == [None, None, None]
+
+
+def test_a_python_on_path_is_found_where_the_running_one_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its program is asked what it is; the name alone proves nothing."""
+    fitting = a_python(tmp_path, "3.12")
+    (tmp_path / "python3.12").write_text("#!/bin/sh\n")
+    (tmp_path / "python3.12").chmod(0o755)
+    answers = {str(tmp_path / "python3.12"): fitting}
+    monkeypatch.setattr(pythons, "probe", answers.get)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_python().version == "3.12"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (GOOD._replace(system="Darwin", processor="arm64"), "this is Darwin on arm64"),
+        (GOOD._replace(processor="aarch64"), "this is Linux on aarch64"),
+        (GOOD._replace(glibc="glibc 2.31"), "has glibc 2.31"),
+        (GOOD._replace(glibc=""), "another C library"),
+        (GOOD._replace(has_bash=False), "bash"),
+        (GOOD._replace(has_shared_memory=False), "cannot be written here"),
+    ],
+)
+def test_a_machine_that_cannot_run_the_server_is_told_why(found: Machine, words: str) -> None:
+    """One thing at a time, the most basic first."""
+    with pytest.raises(UnsupportedMachineError) as error:
+        check_machine(found)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("glibc", ["glibc 2.35", "glibc 2.100", "glibc 3.0"])
+def test_newer_c_libraries_fit(glibc: str) -> None:
+    """Compared as numbers."""
+    check_machine(GOOD._replace(glibc=glibc))
+
+
+class _Usage(NamedTuple):
+    free: int
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder itself need not exist yet."""
+    folder = tmp_path / "not" / "yet"
+    check_room(folder)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: _Usage(NEEDED_BYTES - 1))  # type: ignore[attr-defined]
+    with pytest.raises(UnsupportedMachineError, match=f"{tmp_path} has 5.0 GiB free.*TRITON_OPERATOR_CACHE"):
+        check_room(folder)
+    assert not folder.parent.exists()
+
+
+def test_the_cache_folder_is_the_users_or_the_one_that_is_named() -> None:
+    """As for everything else of this project."""
+    assert cache_folder({}, Path("/home/ada")) == Path("/home/ada/.cache/triton-operator/local")
+    assert cache_folder({"TRITON_OPERATOR_CACHE": "/data"}, Path("/home/ada")) == Path("/data/local")
+
+
+@pytest.mark.parametrize("value", ["relative", "/a b", "/srv/$(reboot)", "/höhe"])
+def test_a_cache_folder_that_a_shell_would_read_is_refused(value: str) -> None:
+    """Triton puts the paths into a shell's command."""
+    with pytest.raises(UnsupportedMachineError, match="TRITON_OPERATOR_CACHE"):
+        cache_folder({"TRITON_OPERATOR_CACHE": value}, Path("/home/ada"))
+
+
+def test_a_folder_is_complete_or_absent(tmp_path: Path) -> None:
+    """Whatever interrupts its making, and however often."""
+    target = tmp_path / "environment"
+    with pytest.raises(FileNotFoundError), filled(target) as draft:
+        shutil.copy("nothing", draft)
+    assert list(tmp_path.iterdir()) == []
+    with filled(target) as draft:
+        (draft / "whole").touch()
+    assert [path.name for path in target.iterdir()] == ["whole"]
+
+
+def test_a_run_takes_away_its_folder_and_its_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no region of another run."""
+    monkeypatch.setattr(folders, "SHARED_MEMORY", tmp_path / "shm")
+    (tmp_path / "shm").mkdir()
+    other = tmp_path / "shm" / "another"
+    other.touch()
+    with run_folder(tmp_path) as folder:
+        (tmp_path / "shm" / f"{region_prefix(folder)}1234").touch()
+        (folder / "models").mkdir()
+    assert list((tmp_path / "shm").iterdir()) == [other]
+    assert list((tmp_path / "runs").glob("run-*")) == []
+
+
+def test_the_next_run_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
+    """But nothing of one that is alive: who holds the lock of a folder lives."""
+    left = tmp_path / "runs" / "run-dead"
+    left.mkdir(parents=True)
+    with run_folder(tmp_path) as alive:
+        assert not left.exists()
+        with run_folder(tmp_path):
+            assert alive.is_dir()
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
+    """The option is named; without an option another port is chosen."""
+    with socket.create_server((ADDRESS, 0)) as server:
+        taken = server.getsockname()[1]
+        assert not is_free(taken)
+        with pytest.raises(UnsupportedMachineError, match=f"--grpc-port={taken}: another program listens there"):
+            choose_ports(grpc=taken)
+
+
+def test_the_same_port_twice_is_refused() -> None:
+    """Triton would fail late and with more words."""
+    with pytest.raises(UnsupportedMachineError, match="--http-port and --grpc-port are both 9000"):
+        choose_ports(9000, 9000)
+
+
+def test_this_process_may_use_as_many_cpus_as_the_system_says() -> None:
+    """At least one, and not those that others keep."""
+    assert 1 <= machine.usable_cpus() <= len(os.sched_getaffinity(0))
+
+
+def test_each_port_can_be_asked_for() -> None:
+    """And none of them twice."""
+    wanted = choose_ports()
+    assert choose_ports(*wanted) == wanted
+    assert choose_ports(metrics=wanted.metrics).metrics == wanted.metrics
+    with pytest.raises(UnsupportedMachineError, match="--grpc-port and --metrics-port are both 9000"):
+        choose_ports(grpc=9000, metrics=9000)
+    with socket.socket() as listener:
+        listener.bind((ADDRESS, 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        with pytest.raises(UnsupportedMachineError, match=f"--metrics-port={taken}: another program listens there"):
+            choose_ports(metrics=taken)
+
+
+def test_chosen_ports_differ_and_are_free_also_where_the_usual_ones_are_taken() -> None:
+    """8000 held by somebody, and asked for by nobody."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with held:
+        if is_free(8000):
+            held.bind((ADDRESS, 8000))
+            held.listen()
+        ports = choose_ports()
+        assert len(set(ports)) == 3
+        assert 8000 not in ports
+        assert all(is_free(port) for port in ports)
+
+
+@given(version=st.sampled_from(pythons.VERSIONS), is_uv=st.booleans())
+def test_packages_are_installed_for_the_servers_python_with_hashes_and_nothing_else(
+    version: str, *, is_uv: bool
+) -> None:
+    """Whichever installer, in whichever Python it runs: never a build, never what the lock does not name."""
+    python = Python(version, Path("/usr/bin/python3"), Path("/usr/lib/libpython.so"))
+    words = install_command(Installer(("installer",), is_uv), python, Path("/lock"), Path("/target"))
+    assert words[words.index("--python-version") + 1] == version
+    assert words[words.index("--target") + 1] == "/target"
+    assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(words)
+    assert not any("://" in word or "index" in word for word in words)
+
+
+def test_without_uv_and_pip_the_machine_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before anything is fetched."""
+    from triton_operator.local import installer
+
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(installer.sysconfig, "get_path", lambda _: str(tmp_path))  # type: ignore[attr-defined]
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(UnsupportedMachineError, match="neither uv nor pip"):
+        installer.find_installer(Python("3.11", tmp_path / "python", tmp_path))

@@ -1,0 +1,436 @@
+"""Which children a deployment gets, and what happens to them when somebody changes something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.builders import SETTINGS, a_pod
+from tests.fakes import World
+from triton_operator.api.status import Truth
+from triton_operator.cluster.errors import TerminatingError, UnavailableError
+from triton_operator.cluster.observed import DeploymentState, Kind, RevisionState
+from triton_operator.reconcile import children
+
+
+async def test_a_new_object_gets_every_child_with_one_write_each_and_one_status() -> None:
+    world = World()
+    await world.reconcile()
+    assert [write.split("-config-")[0].split("/")[0] for write in world.cluster.writes] == [
+        "create ServiceAccount",
+        "create ConfigMap",
+        "create ControllerRevision",
+        "create NetworkPolicy",
+        "create Service",
+        "create Service",
+        "create Deployment",
+        "status digits",
+    ]
+
+
+async def test_a_second_pass_writes_nothing() -> None:
+    world = World(replicas=2, autoscaling={"maxReplicas": 3})
+    await world.reconcile()
+    world.forget_writes()
+    await world.reconcile()
+    assert world.cluster.writes == []
+
+
+async def test_the_policy_is_there_before_the_first_pod() -> None:
+    world = World()
+    await world.reconcile()
+    writes = world.cluster.writes
+    assert writes.index("create NetworkPolicy/digits") < writes.index("create Deployment/digits")
+
+
+async def test_profile_open_has_no_policy_and_losing_private_removes_it() -> None:
+    world = World()
+    await world.reconcile()
+    world.edit(privacy={"profile": "Open"})
+    await world.reconcile()
+    assert world.names(Kind.NETWORK_POLICY) == []
+
+
+async def test_more_than_one_replica_brings_a_disruption_budget_and_one_takes_it_away() -> None:
+    world = World(replicas=2)
+    await world.reconcile()
+    assert world.names(Kind.DISRUPTION_BUDGET) == ["digits"]
+    world.edit(replicas=1)
+    await world.reconcile()
+    assert world.names(Kind.DISRUPTION_BUDGET) == []
+
+
+async def test_an_edited_child_is_applied_again() -> None:
+    world = World()
+    await world.reconcile()
+    world.forget_writes()
+    world.change_child(Kind.SERVICE, fingerprint="edited")
+    await world.reconcile()
+    assert "apply Service/digits" in world.cluster.writes
+
+
+async def test_a_deleted_child_is_made_again() -> None:
+    world = World()
+    await world.reconcile()
+    world.vanish(Kind.SERVICE)
+    world.forget_writes()
+    await world.reconcile()
+    assert "create Service/digits" in world.cluster.writes
+
+
+async def test_foreign_parts_are_removed_by_replacing_the_child() -> None:
+    world = World()
+    await world.reconcile()
+    world.change_child(Kind.DEPLOYMENT, foreign=True, fingerprint="with a container of somebody else")
+    world.forget_writes()
+    await world.reconcile()
+    assert world.cluster.writes[:2] == ["apply Deployment/digits", "replace Deployment/digits"]
+
+
+async def test_a_child_whose_owner_reference_was_removed_is_still_ours() -> None:
+    world = World()
+    await world.reconcile()
+    world.change_child(Kind.SERVICE, owner_uid="", fingerprint="without owner")
+    world.forget_writes()
+    await world.reconcile()
+    assert "apply Service/digits" in world.cluster.writes
+
+
+async def test_a_name_that_somebody_uses_is_left_alone_and_told() -> None:
+    world = World()
+    world.cluster.put_stranger(Kind.SERVICE, "digits")
+    again = await world.reconcile()
+    assert world.condition("Accepted").reason == "NameConflict"
+    assert "Service named digits" in world.condition("Ready").message
+    assert world.child(Kind.SERVICE).uid == "stranger-digits"
+    assert world.names(Kind.DEPLOYMENT) == []
+    assert again is not None
+
+
+async def test_after_the_name_is_free_the_deployment_comes_up() -> None:
+    world = World()
+    world.cluster.put_stranger(Kind.SERVICE, "digits")
+    await world.reconcile()
+    del world.cluster.objects[Kind.SERVICE, "shop", "digits"]
+    await world.reconcile()
+    assert world.condition("Accepted").status is Truth.TRUE
+    assert world.names(Kind.DEPLOYMENT) == ["digits"]
+
+
+async def test_children_of_a_deleted_namesake_are_waited_for() -> None:
+    world = World()
+    world.cluster.put_stranger(Kind.SERVICE_ACCOUNT, "digits", owner_uid="uid-of-the-dead")
+    again = await world.reconcile()
+    assert world.condition("Accepted").reason == "WaitingForDeletion"
+    assert again is not None
+
+
+async def test_an_object_with_our_labels_but_another_name_disturbs_nobody() -> None:
+    world = World()
+    await world.reconcile()
+    stranger = msgspec.structs.replace(
+        world.child(Kind.SERVICE), name="elsewhere", uid="other", owner_uid="", resource_version=9
+    )
+    world.store.put_child(stranger)
+    world.forget_writes()
+    await world.reconcile()
+    assert world.cluster.writes == []
+
+
+async def test_an_operator_upgrade_rolls_no_pod() -> None:
+    world = World()
+    await world.reconcile()
+    before = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]
+    newer = msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2", images=())
+    world.new_operator(newer)
+    await world.reconcile()
+    assert world.manifest(Kind.DEPLOYMENT)["spec"]["template"] == before
+
+
+async def test_an_operator_upgrade_rolls_no_pod_after_scaling_either() -> None:
+    world = World()
+    await world.reconcile()
+    before = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]
+    world.new_operator(msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2"))
+    world.edit(replicas=3, service={"annotations": {"team": "vision"}}, suspend=None)
+    await world.reconcile()
+    assert world.manifest(Kind.DEPLOYMENT)["spec"]["template"] == before
+    assert world.manifest(Kind.DEPLOYMENT)["spec"]["replicas"] == 3
+
+
+async def test_a_change_that_touches_pods_is_rendered_by_the_new_operator() -> None:
+    world = World()
+    await world.reconcile()
+    world.new_operator(msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2"))
+    world.edit(triton={"logLevel": "Info"})
+    await world.reconcile()
+    pod = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]["spec"]
+    assert pod["initContainers"][0]["image"] == "example.org/triton-operator:2"
+
+
+async def test_three_revisions_are_kept_with_their_configs() -> None:
+    world = World()
+    await world.reconcile()
+    for model in ("a", "b", "c", "d"):
+        world.edit(models=[{"name": model}])
+        await world.reconcile()
+    assert len(world.names(Kind.REVISION)) == 3
+    assert len(world.names(Kind.CONFIG_MAP)) == 3
+
+
+async def test_a_config_that_a_replica_set_mounts_is_kept() -> None:
+    world = World()
+    await world.reconcile()
+    first = world.names(Kind.CONFIG_MAP)[0]
+    world.cluster.in_use = frozenset({(Kind.CONFIG_MAP, first)})
+    for model in ("a", "b", "c", "d"):
+        world.edit(models=[{"name": model}])
+        await world.reconcile()
+    assert first in world.names(Kind.CONFIG_MAP)
+
+
+async def test_an_old_content_that_comes_back_gets_the_highest_number() -> None:
+    world = World()
+    await world.reconcile()
+    first = world.names(Kind.REVISION)[0]
+    world.edit(models=[{"name": "other"}])
+    await world.reconcile()
+    world.edit(models=[{"name": "digits"}])
+    await world.reconcile()
+    numbers = {name: world.manifest(Kind.REVISION, name)["revision"] for name in world.names(Kind.REVISION)}
+    assert max(numbers, key=lambda name: numbers[name]) == first
+
+
+async def test_replicas_are_handed_over_before_they_are_left_out() -> None:
+    world = World(replicas=5)
+    await world.reconcile()
+    world.edit(autoscaling={"minReplicas": 2, "maxReplicas": 8})
+    world.forget_writes()
+    await world.reconcile()
+    assert world.cluster.writes.index("hand over Deployment/digits") < world.cluster.writes.index(
+        "apply Deployment/digits"
+    )
+    assert "replicas" not in world.manifest(Kind.DEPLOYMENT)["spec"]
+    assert _replicas(world) == 5
+
+
+async def test_the_autoscaler_s_count_is_not_touched() -> None:
+    world = World(autoscaling={"minReplicas": 1, "maxReplicas": 8})
+    await world.reconcile()
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=7))
+    world.forget_writes()
+    await world.reconcile()
+    assert not [write for write in world.cluster.writes if "Deployment" in write]
+    assert _replicas(world) == 7
+
+
+async def test_a_hand_on_the_deployment_s_replicas_is_undone_without_autoscaling() -> None:
+    world = World(replicas=2)
+    await world.reconcile()
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=9))
+    await world.reconcile()
+    assert _replicas(world) == 2
+
+
+async def test_suspend_scales_to_zero_and_removes_the_autoscaler() -> None:
+    world = World(autoscaling={"minReplicas": 2, "maxReplicas": 8})
+    await world.reconcile()
+    world.edit(suspend=True)
+    await world.reconcile()
+    assert _replicas(world) == 0
+    assert world.names(Kind.AUTOSCALER) == []
+    assert world.condition("Ready").reason == "Suspended"
+
+
+async def test_resuming_starts_at_min_replicas() -> None:
+    world = World(autoscaling={"minReplicas": 2, "maxReplicas": 8})
+    await world.reconcile()
+    world.edit(suspend=True)
+    await world.reconcile()
+    world.edit(suspend=False)
+    await world.reconcile()
+    assert _replicas(world) == 2
+    assert world.names(Kind.AUTOSCALER) == ["digits"]
+
+
+async def test_an_outage_is_raised_to_the_queue_and_the_next_pass_goes_on() -> None:
+    world = World()
+    world.cluster.fail_with = UnavailableError("connection refused")
+    with pytest.raises(UnavailableError):
+        await world.reconcile()
+    world.cluster.fail_with = None
+    await world.reconcile()
+    assert world.names(Kind.DEPLOYMENT) == ["digits"]
+
+
+async def test_a_namespace_that_is_being_deleted_is_left_alone() -> None:
+    world = World()
+    world.cluster.fail_with = TerminatingError("because it is being terminated", status=403)
+    assert await world.reconcile() is None
+    assert world.cluster.statuses == []
+
+
+async def test_an_object_that_is_being_deleted_is_left_to_the_garbage_collector() -> None:
+    world = World()
+    world.body["metadata"] |= {"deletionTimestamp": "2026-01-02T03:04:05Z", "resourceVersion": "101"}
+    world.store.put_deployment(world.body)
+    await world.reconcile()
+    assert world.cluster.writes == []
+
+
+async def test_an_unknown_version_keeps_what_runs_and_says_which_there_are() -> None:
+    world = World()
+    await world.reconcile()
+    before = world.manifest(Kind.DEPLOYMENT)
+    world.edit(triton={"version": "23.01"})
+    await world.reconcile()
+    assert world.condition("Accepted").reason == "UnknownVersion"
+    assert "24.10" in world.condition("Accepted").message
+    assert world.manifest(Kind.DEPLOYMENT) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        ({"models": [{"name": "digits", "format": "AOTInductor"}]}, "UnsupportedByImage", "since Triton 26.03"),
+        ({"triton": {"extraArgs": ["--allow-client-shm=true"]}}, "ServerArgumentInvalid", "--allow-client-shm"),
+    ],
+)
+async def test_what_the_server_cannot_run_makes_no_pod_and_waits_for_a_person(
+    change: dict[str, Any], reason: str, words: str
+) -> None:
+    world = World(**change)
+    await world.reconcile()
+    assert world.names(Kind.DEPLOYMENT) == []
+    for condition in ("Accepted", "Ready", "Stalled"):
+        assert world.condition(condition).reason == reason
+    assert world.condition("Accepted").status is Truth.FALSE
+    assert world.condition("Stalled").status is Truth.TRUE
+    assert words in world.condition("Accepted").message
+
+
+async def test_a_policy_is_restored_even_while_the_spec_is_refused() -> None:
+    world = World()
+    await world.reconcile()
+    world.edit(triton={"version": "23.01"})
+    await world.reconcile()
+    world.vanish(Kind.NETWORK_POLICY)
+    await world.reconcile()
+    assert world.names(Kind.NETWORK_POLICY) == ["digits"]
+    assert world.condition("Accepted").reason == "UnknownVersion"
+
+
+async def test_a_refused_child_does_not_keep_others_from_being_repaired() -> None:
+    world = World()
+    await world.reconcile()
+    world.cluster.refuse = Kind.SERVICE_ACCOUNT
+    world.change_child(Kind.SERVICE_ACCOUNT, fingerprint="edited")
+    world.change_child(Kind.NETWORK_POLICY, fingerprint="opened")
+    world.forget_writes()
+    await world.reconcile()
+    assert "apply NetworkPolicy/digits" in world.cluster.writes
+    assert world.condition("Accepted").status is Truth.FALSE
+
+
+async def test_an_autoscaled_deployment_that_somebody_stopped_is_started_again() -> None:
+    world = World(autoscaling={"minReplicas": 2, "maxReplicas": 8})
+    await world.reconcile()
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=0))
+    await world.reconcile()
+    assert _replicas(world) == 2
+    assert world.condition("Ready").status is Truth.FALSE
+
+
+async def test_a_late_event_of_a_dead_child_does_not_replace_its_successor() -> None:
+    world = World()
+    await world.reconcile()
+    dead = msgspec.structs.replace(world.child(Kind.SERVICE), uid="the-dead", resource_version=5)
+    assert world.store.put_child(dead) is None
+
+
+async def test_a_change_that_nobody_here_reads_is_no_news() -> None:
+    world = World()
+    await world.reconcile()
+    newer = msgspec.structs.replace(world.child(Kind.SERVICE), resource_version=world.cluster.next_version())
+    assert world.store.put_child(newer) is None
+    assert world.store.put_child(msgspec.structs.replace(newer, foreign=True, resource_version=10**6)) == world.key
+
+
+async def test_a_status_that_another_hand_wrote_is_written_again_even_after_a_rest() -> None:
+    world = World()
+    await world.reconcile()
+    await world.reconcile()
+    world.body["metadata"]["resourceVersion"] = str(10**6)
+    world.body["status"] = {"observedGeneration": 7}
+    assert world.store.put_deployment(world.body)
+    await world.reconcile()
+    assert world.cluster.statuses[-1] == world.cluster.statuses[0]
+
+
+async def test_a_revision_that_another_hand_wrote_is_never_applied_to_pods() -> None:
+    world = World()
+    await world.reconcile()
+    name = world.names(Kind.REVISION)[0]
+    state = world.child(Kind.REVISION, name).state
+    assert isinstance(state, RevisionState)
+    evil = state.data.replace(b"example.org/triton-cpu:24.10", b"example.org/evil:1")
+    world.change_child(Kind.REVISION, name, foreign=True, state=msgspec.structs.replace(state, data=evil, number=99))
+    await world.reconcile()
+    containers = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
+    assert containers[0]["image"] == "example.org/triton-cpu:24.10"
+
+
+async def test_a_version_that_is_no_release_is_refused_with_its_path() -> None:
+    world = World(triton={"image": "example.org/mine:1", "version": "26.1"})
+    await world.reconcile()
+    assert world.condition("Accepted").reason == "InvalidSpec"
+    assert world.condition("Accepted").message.startswith("spec.triton.version: ")
+
+
+async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.reconcile()
+    world.change_child(Kind.DEPLOYMENT)
+    built: list[object] = []
+
+    def count(*arguments: object, **_: object) -> list[object]:
+        built.append(arguments)
+        return []
+
+    monkeypatch.setattr(children, "build_children", count)
+    await world.reconcile()
+    assert built == []
+
+
+async def test_a_hand_on_replicas_between_two_passes_is_not_taken_for_settled() -> None:
+    world = World(replicas=2)
+    await world.reconcile()
+    for count in (5, 0, 2, 7):
+        state = world.child(Kind.DEPLOYMENT).state
+        assert isinstance(state, DeploymentState)
+        world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, replicas=count))
+        await world.reconcile()
+        assert _replicas(world) == 2
+
+
+async def test_a_pod_that_hangs_is_looked_at_again() -> None:
+    world = World()
+    await world.reconcile()
+    world.roll_out(a_pod(revision=world.template_hash, containers=()))
+    assert await world.reconcile() is not None
+
+
+def _replicas(world: World) -> int:
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    return state.replicas

@@ -1,0 +1,220 @@
+"""Configurations of models on their way into a pod: which file, whose text, and what was chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from tests.builders import SETTINGS, a_deployment
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.replica_sets import mounted
+from triton_operator.resources.build import render
+from triton_operator.resources.settings import CatalogueImage, Settings
+from triton_operator.triton.config.defaults import Facts
+from triton_operator.triton.prepare_contract.request import CONFIG_FILE, Preparation, decode
+from triton_operator.triton.text.parser import parse
+
+TYPED: dict[str, Any] = {
+    "name": "digits",
+    "config": {
+        "maxBatchSize": 64,
+        "inputs": [{"name": "INPUT__0", "dataType": "FP32", "dims": [3, 1024, 1024]}],
+        "outputs": [{"name": "OUTPUT__0", "dataType": "FP32", "dims": [10]}],
+    },
+}
+BY_HAND = {"name": "words", "configMapRef": {"name": "mine", "key": "words.pbtxt"}}
+OWN = {"name": "linear"}
+PIPELINE = {
+    "name": "pipeline",
+    "format": "Ensemble",
+    "config": {
+        "inputs": [{"name": "IMAGE", "dataType": "FP32", "dims": [1]}],
+        "outputs": [{"name": "LABEL", "dataType": "FP32", "dims": [1]}],
+        "ensemble": {
+            "steps": [{"modelName": "digits", "inputMap": {"INPUT__0": "IMAGE"}, "outputMap": {"OUTPUT__0": "LABEL"}}]
+        },
+    },
+}
+
+
+def children(settings: Settings = SETTINGS, **spec: Any) -> dict[str, dict[str, Any]]:
+    """The children by kind, of which there is one each here."""
+    return {child["kind"]: child for child in render(a_deployment(**spec), settings)}
+
+
+def preparation(settings: Settings = SETTINGS, **spec: Any) -> Preparation:
+    """What `prepare` is asked to do."""
+    return decode(children(settings, **spec)["ConfigMap"]["data"][CONFIG_FILE].encode())
+
+
+def volumes(**spec: Any) -> dict[str, dict[str, Any]]:
+    """The pod's volumes by name."""
+    pod = children(**spec)["Deployment"]["spec"]["template"]["spec"]
+    return {volume["name"]: volume for volume in pod["volumes"]}
+
+
+def test_each_typed_configuration_is_a_key_of_the_config_map() -> None:
+    """Complete; other models leave no text there."""
+    data = children(models=[OWN, TYPED, PIPELINE], resources={"limits": {"cpu": 2}})["ConfigMap"]["data"]
+    assert data.keys() == {CONFIG_FILE, "1.pbtxt", "2.pbtxt"}
+    digits = parse(data["1.pbtxt"])
+    assert digits["instance_group"] == [{"count": [2], "kind": ["KIND_CPU"]}]
+    assert (digits["name"], digits["dynamic_batching"]) == (["digits"], [{}])
+    assert "instance_group" not in parse(data["2.pbtxt"])
+
+
+def test_prepare_is_told_whose_text_each_model_has() -> None:
+    """And what to choose by where a text leaves something open."""
+    own, typed, by_hand = preparation(models=[OWN, TYPED, BY_HAND], resources={"limits": {"cpu": "3500m"}}).models
+    assert (own.config, typed.config, by_hand.config) == ("", "1.pbtxt", "2.pbtxt")
+    assert (by_hand.config_map, by_hand.config_key) == ("mine", "words.pbtxt")
+    assert (typed.config_map, typed.config_key) == ("", "")
+    assert own.facts == typed.facts == by_hand.facts == Facts(cpus=3)
+
+
+def test_prepare_is_told_what_the_spec_says_of_a_model() -> None:
+    """As it is."""
+    digest = "sha256:" + "0" * 64
+    said = {"format": "ONNX", "digest": digest, "objective": "Latency", "versionPolicy": {"latest": {"count": 2}}}
+    (model,) = preparation(models=[{**OWN, **said}], gpu={"count": 2}).models
+    assert (model.format, model.digest) == ("ONNX", digest)
+    assert model.facts == Facts(gpus=2, objective="Latency")
+    assert model.version_policy
+    assert model.version_policy.latest
+    assert model.version_policy.latest.count == 2
+
+
+def test_a_users_config_map_lies_beside_the_operators() -> None:
+    """Optional for the kubelet: `prepare` can say which model lacks which key."""
+    projected = volumes(models=[TYPED, BY_HAND])["config"]["projected"]
+    ours, theirs = (source["configMap"] for source in projected["sources"])
+    assert ours == {"name": children(models=[TYPED, BY_HAND])["ConfigMap"]["metadata"]["name"]}
+    assert theirs == {"name": "mine", "items": [{"key": "words.pbtxt", "path": "1.pbtxt"}], "optional": True}
+
+
+def test_without_one_the_volume_is_the_operators_config_map() -> None:
+    """As in every pod so far."""
+    assert volumes(models=[TYPED])["config"].keys() == {"name", "configMap"}
+
+
+def test_a_projected_config_map_is_seen_to_be_in_use() -> None:
+    """So it is not pruned while an old ReplicaSet mounts it."""
+    import msgspec
+
+    deployment = children(models=[TYPED, BY_HAND])["Deployment"]
+    replica_set = msgspec.Raw(msgspec.json.encode({"spec": {"template": deployment["spec"]["template"]}}))
+    name = children(models=[TYPED, BY_HAND])["ConfigMap"]["metadata"]["name"]
+    assert mounted([replica_set]) >= {(Kind.CONFIG_MAP, name), (Kind.CONFIG_MAP, "mine")}
+
+
+def test_all_of_it_is_valid_for_kubernetes() -> None:
+    """Every kind of configuration at once."""
+    for child in children(models=[OWN, TYPED, BY_HAND, PIPELINE]).values():
+        kubernetes_validate.validate(child, "1.35", strict=True)
+
+
+def test_a_model_that_wants_a_response_cache_gets_a_server_that_has_one() -> None:
+    """Triton would else ignore the wish; a user's own size goes before."""
+    caching = {**TYPED, "config": {**TYPED["config"], "responseCache": True}}
+
+    def arguments(**spec: Any) -> list[str]:
+        pod = children(**spec)["Deployment"]["spec"]["template"]["spec"]
+        return [each for each in pod["containers"][0]["args"] if each.startswith("--cache-config")]
+
+    assert arguments(models=[TYPED]) == []
+    assert arguments(models=[TYPED, {**caching, "name": "other"}]) == ["--cache-config=local,size=67108864"]
+    own = "--cache-config=local,size=1048576"
+    assert arguments(models=[caching], triton={"extraArgs": [own]}) == [own]
+
+
+def test_shared_memory_follows_the_typed_tensors() -> None:
+    """Three megabytes of pixels in four bytes, 64 at once, four times, and a spare step."""
+    wide = {"resources": {"limits": {"memory": "64Gi"}}}
+    assert volumes(models=[TYPED], **wide)["shm"]["emptyDir"]["sizeLimit"] == "3200Mi"
+    assert volumes(models=[OWN], **wide)["shm"]["emptyDir"]["sizeLimit"] == "256Mi"
+
+
+CATALOGUE = Settings(
+    operator_image="o:1",
+    images=(
+        CatalogueImage("gpu:26.11", "26.11", ("pytorch", "python", "onnxruntime"), default=True),
+        CatalogueImage("lean:26.11", "26.10", ("pytorch",)),
+        CatalogueImage("old:24.10", "24.10", ("pytorch", "python")),
+        CatalogueImage("silent:24.10", "24.09"),
+        CatalogueImage("own:24.10", "24.08", ("python", "aotinductor")),
+    ),
+)
+
+
+def refusal(model_format: str, **triton: Any) -> InvalidSpecError:
+    """The error for a second model of this format."""
+    deployment = a_deployment(models=[OWN, {"name": "other", "format": model_format}], triton=triton)
+    with pytest.raises(InvalidSpecError) as refused:
+        render(deployment, CATALOGUE)
+    assert (refused.value.reason, refused.value.path) == ("UnsupportedByImage", "spec.models[1].format")
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("model_format", "version", "words"),
+    [
+        ("ONNX", "24.10", "ONNX needs Triton's backend onnxruntime, but the image old:24.10 has only pytorch, python"),
+        ("Python", "26.10", "Python needs Triton's backend python, but the image lean:26.11 has only pytorch"),
+        ("AOTInductor", "24.10", "AOTInductor exists since Triton 26.03, but the image old:24.10 has 24.10"),
+    ],
+)
+def test_a_format_that_the_image_cannot_run_is_refused_before_a_pod_is_made(
+    model_format: str, version: str, words: str
+) -> None:
+    """With the format, the image and what it has."""
+    assert words in str(refusal(model_format, version=version))
+
+
+def test_an_own_image_that_the_catalogue_has_is_known() -> None:
+    """By its backends and its release."""
+    assert "old:24.10 has only" in str(refusal("ONNX", image="old:24.10"))
+    assert "since Triton 26.03" in str(refusal("AOTInductor", image="silent:24.10"))
+
+
+@pytest.mark.parametrize(
+    ("model_format", "triton"),
+    [
+        ("ONNX", {}),
+        ("AOTInductor", {}),
+        ("AOTInductor", {"version": "24.08"}),
+        ("Ensemble", {"version": "26.10"}),
+        ("ONNX", {"image": "registry.example.com/mine:1"}),
+        ("ONNX", {"image": "silent:24.10"}),
+    ],
+)
+def test_what_the_image_has_or_may_have_is_rendered(model_format: str, triton: dict[str, str]) -> None:
+    """Of an image that nobody describes only a start can tell."""
+    assert render(a_deployment(models=[{"name": "other", "format": model_format}], triton=triton), CATALOGUE)
+
+
+def test_prepare_is_told_which_backend_an_image_has_for_compiled_files() -> None:
+    """For those, and where only the repository says what a file is."""
+    models = [{"name": "a", "format": "AOTInductor"}, {"name": "b", "format": "Python"}, {"name": "c"}]
+    for version, backend in (("24.08", "aotinductor"), ("26.11", "")):
+        told = preparation(CATALOGUE, models=models, triton={"version": version})
+        assert [each.aotinductor_backend for each in told.models] == [backend, "", backend]
+
+
+def test_a_typed_configuration_without_a_format_is_torchscript() -> None:
+    """So its backend is known too."""
+    python_only = Settings("o:1", (CatalogueImage("p:26.11", "26.11", ("python",), default=True),))
+    with pytest.raises(InvalidSpecError, match="TorchScript needs Triton's backend pytorch"):
+        render(a_deployment(models=[TYPED]), python_only)
+    assert render(a_deployment(models=[OWN]), python_only)
+
+
+def test_a_contradiction_in_a_configuration_is_refused_before_there_is_a_pod() -> None:
+    """Reshapes cannot be counted by the API server's rules."""
+    tensor = {"name": "INPUT__0", "dataType": "FP32", "dims": [4], "reshape": [3]}
+    model = {"name": "other", "config": {"inputs": [tensor]}}
+    with pytest.raises(InvalidSpecError, match=r"inputs\[0\].reshape: \[3\] does not have as many") as refused:
+        render(a_deployment(models=[OWN, model]), SETTINGS)
+    assert refused.value.path == "spec.models[1].config"

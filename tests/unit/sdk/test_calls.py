@@ -1,0 +1,424 @@
+"""Calls of the clients over both protocols: batches, streams, repetitions and time limits, with and without asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fake_kubectl import FakeKubectl
+from tests.inference_server import BUSY, Backend, Model, grpc_server, http_server
+from triton_operator import AsyncClient, Client
+from triton_operator.sdk import (
+    DeadlineExceededError,
+    DeploymentNotFoundError,
+    InferenceError,
+    InvalidRequestError,
+    Protocol,
+    RejectedError,
+    TensorInterface,
+    UnreachableError,
+)
+from triton_operator.sdk.address import Endpoint
+from triton_operator.sdk.over_grpc import judge_status
+from triton_operator.sdk.over_http import judge_answer
+from triton_operator.sdk.retry import ATTEMPTS, AttemptError, RequestOutcome, pauses
+
+ROWS = Model({"x": ("FP32", [-1, 2])}, max_batch_size=4, most_rows=4)
+SILENT = Model({"x": ("FP32", [-1, 2])}, most_rows=4)
+"""As behind a ModelDeployment: the configuration, and so the size of a batch, is not told."""
+
+
+def serve(protocol: Protocol, backend: Backend) -> AbstractContextManager[str]:
+    """A server for this protocol."""
+    return grpc_server(backend) if protocol is Protocol.GRPC else http_server(backend)
+
+
+@pytest.fixture
+def backend() -> Backend:
+    """What the server has and does."""
+    count = Model({"x": ("INT32", [-1])}, max_batch_size=0)
+    return Backend({"rows": ROWS, "silent": SILENT, "count": count, "secret": Model(), "broken": Model()})
+
+
+@pytest.fixture(params=list(Protocol))
+def protocol(request: pytest.FixtureRequest) -> Protocol:
+    """Each in turn."""
+    return Protocol(request.param)
+
+
+@pytest.fixture
+def address(protocol: Protocol, backend: Backend) -> Iterator[str]:
+    """Where the server answers."""
+    with serve(protocol, backend) as found:
+        yield found
+
+
+@pytest.fixture
+def client(protocol: Protocol, address: str) -> Iterator[Client]:
+    """An open client."""
+    with Client("x", protocol=protocol, url=address, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture
+def streaming(backend: Backend) -> Iterator[Client]:
+    """An open client over gRPC."""
+    with grpc_server(backend) as found, Client("x", protocol=Protocol.GRPC, url=found, timeout=60) as opened:
+        yield opened
+
+
+def rows(number: int) -> np.ndarray[Any, Any]:
+    """So many different rows."""
+    return np.arange(number * 2, dtype=np.float32).reshape(number, 2)
+
+
+@pytest.mark.parametrize("model", ["rows", "silent"])
+def test_many_rows_go_in_batches_and_come_back_in_order(client: Client, backend: Backend, model: str) -> None:
+    """Whether the server tells how many it takes, or only refuses too many: then it is asked once too often."""
+    for _ in range(2):
+        assert np.array_equal(client.infer(model, rows(11)).output, rows(11))
+    assert backend.inferences == (6 if model == "rows" else 7)
+
+
+def test_batches_travel_a_few_at_a_time(protocol: Protocol, address: str, backend: Backend) -> None:
+    """The bound is the client's."""
+    backend.hold = threading.Event()
+    with Client("x", protocol=protocol, url=address, concurrency=3) as client, ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(client.infer, "rows", rows(40))
+        for _ in range(3):
+            assert backend.begun.acquire(timeout=60)
+        backend.hold.set()
+        assert np.array_equal(asked.result().output, rows(40))
+    assert backend.at_a_time == 3
+
+
+def test_nothing_is_sent_that_does_not_fit(client: Client, backend: Backend) -> None:
+    """The metadata is read again before a refusal, as the model may have changed; the model is not asked."""
+    client.infer("rows", rows(1))
+    for wrong in (rows(1).astype(np.float64), rows(1)[:, :1], {"y": rows(1)}, {}):
+        with pytest.raises(InvalidRequestError, match=r"inputs\['[xy]'\]"):
+            client.infer("rows", wrong)
+    assert backend.inferences == 1
+
+
+def test_what_a_model_takes_is_asked_once_and_again_when_it_seems_to_have_changed(
+    client: Client, backend: Backend
+) -> None:
+    """A model may be replaced under a client that lives long."""
+    for _ in range(3):
+        client.infer("rows", rows(2))
+    assert backend.asked.count("metadata rows") == backend.asked.count("config rows") == 1
+    backend.models["rows"] = Model({"x": ("INT64", [-1])}, max_batch_size=4)
+    assert client.infer("rows", np.array([1, 2])).output.tolist() == [1, 2]
+    assert client.interface("rows").inputs == (TensorInterface("x", "INT64", (-1,), optional=False),)
+
+
+def test_a_server_may_keep_its_models_secret(client: Client) -> None:
+    """Then arrays go as they are; other values would be a guess."""
+    assert client.infer("secret", {"x": rows(3)}).output.shape == (3, 2)
+    with pytest.raises(InvalidRequestError, match="does not tell"):
+        client.infer("secret", {"x": [1, 2]})
+    with pytest.raises(RejectedError, match="secret"):
+        client.interface("secret")
+
+
+def test_an_unknown_model_is_not_found(client: Client) -> None:
+    """With the server's sentence."""
+    with pytest.raises(DeploymentNotFoundError, match="unknown model: 'rosw'"):
+        client.infer("rosw", rows(1))
+
+
+def test_what_the_server_put_off_is_sent_again(client: Client, backend: Backend) -> None:
+    """It has not run the model; after some attempts it is the caller's turn."""
+    backend.busy = 2
+    assert client.infer("rows", rows(1)).output.shape == (1, 2)
+    assert backend.inferences == 3
+    backend.busy = 1000
+    with pytest.raises(UnreachableError, match=BUSY):
+        client.infer("rows", rows(1))
+    assert backend.inferences == 3 + ATTEMPTS
+
+
+def test_repetitions_end_with_the_time(client: Client, backend: Backend) -> None:
+    """No pause is begun that would outlast it."""
+    client.interface("rows")
+    backend.busy = 1000
+    with pytest.raises(
+        (UnreachableError, DeadlineExceededError)
+    ):  # The second where this machine is too busy for an attempt.
+        client.infer("rows", rows(1), timeout=0.3)
+    assert backend.inferences < ATTEMPTS
+
+
+def test_an_inference_whose_fate_is_unknown_is_repeated_only_when_allowed(backend: Backend) -> None:
+    """The model may have run: a stateful one would count twice."""
+    with http_server(backend) as address, Client("x", url=address) as client:
+        client.interface("rows")
+        backend.cut = 1
+        with pytest.raises(UnreachableError):
+            client.infer("rows", rows(1))
+        assert backend.inferences == 1
+        backend.cut = 1
+        assert client.infer("rows", rows(1), retry=True).output.shape == (1, 2)
+        assert backend.inferences == 3
+
+
+def test_no_answer_in_time_is_a_timeout(client: Client, backend: Backend) -> None:
+    """And the client can still be used."""
+    backend.hold = threading.Event()
+    with pytest.raises(DeadlineExceededError, match=r"inference by rows: no answer within 0\.5 s"):
+        client.infer("rows", rows(1), timeout=0.5)
+    backend.hold.set()
+    assert client.infer("rows", rows(1)).output.shape == (1, 2)
+
+
+def test_threads_may_share_a_client(client: Client) -> None:
+    """Each gets its own answer."""
+    with ThreadPoolExecutor(8) as threads:
+        asked = {index: threads.submit(client.infer, "rows", rows(index + 1)) for index in range(40)}
+        assert all(len(answer.result().output) == index + 1 for index, answer in asked.items())
+
+
+def test_closing_a_client_ends_the_calls_of_other_threads(backend: Backend) -> None:
+    """With a sentence; the other way would be to wait for them."""
+    backend.hold = threading.Event()
+    with http_server(backend) as address, ThreadPoolExecutor(1) as threads:
+        with Client("x", url=address) as client:
+            asked = threads.submit(client.infer, "rows", rows(1))
+            assert backend.begun.acquire(timeout=60)
+        with pytest.raises(UnreachableError):
+            asked.result(10)
+        backend.hold.set()
+
+
+def test_a_forward_that_broke_off_is_made_again(
+    protocol: Protocol, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubectl's ends when its pod goes; the next one leads to another."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    with serve(protocol, backend) as gone:
+        kubectl.forward(gone)
+    with Client("x", protocol=protocol) as client, serve(protocol, backend) as address:
+        kubectl.forward(address)
+        assert client.infer("rows", rows(1)).output.shape == (1, 2)
+    assert len(kubectl.calls) == 2
+
+
+def test_a_stream_yields_answers_as_they_come(streaming: Client) -> None:
+    """Any number for each request."""
+    answers = [int(answer.output[0]) for answer in streaming.stream("count", [[2], [0], [3]])]
+    assert answers == [2, 2, 3, 3, 3]
+
+
+def test_a_stream_may_ask_what_depends_on_the_answers(streaming: Client) -> None:
+    """The requests are taken one after the other, in a thread that may wait."""
+    answered = threading.Semaphore(0)
+
+    def requests() -> Iterator[list[int]]:
+        yield [1]
+        answered.acquire()
+        yield [2]
+
+    found = []
+    for answer in streaming.stream("count", requests()):
+        found.append(int(answer.output[0]))
+        answered.release()
+    assert found == [1, 2, 2]
+
+
+def test_leaving_a_stream_early_ends_it_at_the_server(streaming: Client, backend: Backend) -> None:
+    """The server would go on for ever."""
+    for number, _ in enumerate(streaming.stream("count", [[-1]])):
+        if number == 3:
+            break
+    assert backend.cancelled.wait(10)
+    assert len(list(streaming.stream("count", [[2]]))) == 2
+
+
+def test_a_stream_is_checked_like_any_request(streaming: Client) -> None:
+    """And its errors are ours."""
+    with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]"):
+        list(streaming.stream("count", [["a"]]))
+    with pytest.raises(InferenceError, match="expected 2 dimensions"):
+        list(streaming.stream("broken", [{"x": np.zeros(1, np.int32)}]))
+
+
+def test_streams_need_grpc(backend: Backend) -> None:
+    """Triton has none over HTTP."""
+    with (
+        http_server(backend) as address,
+        Client("x", url=address) as client,
+        pytest.raises(InvalidRequestError, match=r"Protocol\.GRPC"),
+    ):
+        list(client.stream("count", [[1]]))
+
+
+@pytest.fixture
+async def asynchronous(protocol: Protocol, address: str) -> AsyncIterator[AsyncClient]:
+    """An open client in the test's event loop."""
+    async with AsyncClient("x", protocol=protocol, url=address, timeout=60) as opened:
+        yield opened
+
+
+async def test_tasks_may_share_a_client(asynchronous: AsyncClient) -> None:
+    """Each gets its own answer."""
+    answers = await asyncio.gather(*(asynchronous.infer("rows", rows(index + 1)) for index in range(20)))
+    assert [len(answer.output) for answer in answers] == list(range(1, 21))
+    assert await asynchronous.is_ready("rows")
+    assert not await asynchronous.is_ready("broken")
+
+
+async def test_one_failure_ends_the_other_batches(asynchronous: AsyncClient, backend: Backend) -> None:
+    """None goes on unseen."""
+    backend.models["rows"] = Model({"x": ("FP32", [-1, 2])}, max_batch_size=4, most_rows=3)
+    with pytest.raises(InferenceError, match="batch-size must be <= 3"):
+        await asynchronous.infer("rows", rows(40))
+    assert backend.inferences <= 8
+
+
+async def test_cancelling_a_call_cancels_it(asynchronous: AsyncClient, backend: Backend) -> None:
+    """As everywhere in asyncio."""
+    backend.hold = threading.Event()
+    call = asyncio.create_task(asynchronous.infer("rows", rows(1)))
+    assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    backend.hold.set()
+
+
+async def test_a_stream_in_an_event_loop(backend: Backend) -> None:
+    """Requests from an asynchronous iterator; leaving it early ends it at the server."""
+
+    async def requests() -> AsyncIterator[list[int]]:
+        yield [1]
+        yield [-1]
+
+    with grpc_server(backend) as address:
+        async with AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60) as client:
+            async with aclosing(client.stream("count", requests())) as answers:
+                assert [int((await anext(answers)).output[0]) for _ in range(3)] == [1, -1, -1]
+            assert await asyncio.to_thread(backend.cancelled.wait, 10)
+    gc.collect()  # What was left open would be told now.
+
+
+@pytest.fixture
+async def over_grpc(backend: Backend) -> AsyncIterator[AsyncClient]:
+    """An open client whose server sees cancellations."""
+    with grpc_server(backend) as address:
+        async with AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60) as opened:
+            yield opened
+            if backend.hold:
+                backend.hold.set()
+
+
+async def test_a_call_over_grpc_that_nobody_waits_for_any_more_ends_by_itself(
+    over_grpc: AsyncClient, backend: Backend
+) -> None:
+    """Triton 24.10 crashes when calls are cancelled: by a deadline, with a task, or by a failure beside it."""
+    await over_grpc.interface("rows")
+    backend.hold = threading.Event()
+    with pytest.raises(DeadlineExceededError):
+        await over_grpc.infer("rows", rows(1), timeout=0.3)
+    waiting = asyncio.create_task(over_grpc.infer("rows", rows(1)))
+    for _ in range(2):
+        assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    backend.hold.set()
+    assert (await over_grpc.infer("rows", rows(1))).output.shape == (1, 2)
+    assert not backend.given_up.is_set()
+
+
+async def test_closing_a_client_lets_calls_over_grpc_end_first(backend: Backend) -> None:
+    """A channel that closes cancels them."""
+    backend.hold = threading.Event()
+    with grpc_server(backend) as address:
+        client = AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60)
+        async with client:
+            waiting = asyncio.create_task(client.infer("rows", rows(1)))
+            assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
+            waiting.cancel()
+            asyncio.get_running_loop().call_later(0.2, backend.hold.set)
+    assert not backend.given_up.is_set()
+
+
+async def test_a_stream_that_is_left_early_is_read_to_its_end(over_grpc: AsyncClient, backend: Backend) -> None:
+    """Neither leaving it, nor a reader that is cancelled, nor a request that fails cancels it at the server."""
+
+    async def requests() -> AsyncIterator[list[int]]:
+        yield [300]
+        await asyncio.Event().wait()
+
+    backend.hold = threading.Event()
+    async with aclosing(over_grpc.stream("count", requests())) as answers:
+        await anext(answers)
+    await asyncio.sleep(0.1)  # A cancellation would reach the server.
+    backend.hold.set()
+    assert await asyncio.to_thread(backend.cancelled.wait, 60)
+    backend.cancelled.clear()
+    async with aclosing(over_grpc.stream("count", requests())) as answers:
+        for _ in range(300):
+            await anext(answers)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(answers), 0.1)
+    assert await asyncio.to_thread(backend.cancelled.wait, 60)
+    backend.cancelled.clear()
+    with pytest.raises(InvalidRequestError):
+        async for _ in over_grpc.stream("count", [[2], ["a"]]):
+            pass
+    assert await asyncio.to_thread(backend.cancelled.wait, 60)
+    assert not backend.given_up.is_set()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 30))
+def test_any_number_of_rows_survives(client: Client, number: int) -> None:
+    """Over a connection that is kept."""
+    assert np.array_equal(client.infer("rows", rows(number)).output, rows(number))
+
+
+def test_pauses_grow_and_differ() -> None:
+    """So that clients that were refused together do not come back together."""
+    assert list(pauses(lambda: 1.0)) == [0.1, 0.2, 0.4, 0.8]
+    assert list(pauses(lambda: 0.0)) == [0.05, 0.1, 0.2, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome", "error"),
+    [
+        (judge_answer("503", BUSY, Endpoint("h:1")), RequestOutcome.RETRYABLE, UnreachableError),
+        (judge_answer("403", "closed", Endpoint("h:1")), RequestOutcome.ANSWERED, RejectedError),
+        (judge_answer("404", "unknown model", Endpoint("h:1")), RequestOutcome.ANSWERED, DeploymentNotFoundError),
+        (judge_answer("400", "wrong", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
+        (judge_status("StatusCode.UNAVAILABLE", BUSY, Endpoint("h:1")),
+         RequestOutcome.RETRYABLE, UnreachableError),
+        (judge_status("StatusCode.UNAVAILABLE", "failed to connect to all addresses", Endpoint("h:1")),
+         RequestOutcome.NOT_SENT, UnreachableError),
+        (judge_status("StatusCode.UNAVAILABLE", "Socket closed", Endpoint("h:1")),
+         RequestOutcome.UNKNOWN, UnreachableError),
+        (judge_status("StatusCode.UNAVAILABLE", "This protocol is restricted, expecting header 'k'", Endpoint("")),
+         RequestOutcome.ANSWERED, RejectedError),
+        (judge_status("StatusCode.DEADLINE_EXCEEDED", "late", Endpoint("h:1")),
+         RequestOutcome.UNKNOWN, DeadlineExceededError),
+        (judge_status("StatusCode.UNAUTHENTICATED", "who", Endpoint("h:1")), RequestOutcome.ANSWERED, RejectedError),
+        (judge_status("StatusCode.INTERNAL", "oops", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
+    ],
+)  # fmt: skip
+def test_each_failure_has_its_outcome(failure: AttemptError, outcome: RequestOutcome, error: type[Exception]) -> None:
+    """Only what was not sent or put off is harmless to repeat."""
+    assert (failure.outcome, type(failure.error)) == (outcome, error)
+    assert failure.is_retryable(harmless=False) == (outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE})
+    assert failure.is_retryable(harmless=True) == (outcome is not RequestOutcome.ANSWERED)

@@ -1,0 +1,151 @@
+"""The client against a server inside the test: what is sent comes back, and each failure has its own error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.fake_kubectl import FakeKubectl
+from tests.inference_server import COMPLAINT, grpc_server, http_server
+from triton_operator.sdk import (
+    Client,
+    DeploymentNotFoundError,
+    InferenceError,
+    InvalidRequestError,
+    Protocol,
+    UnreachableError,
+)
+from triton_operator.sdk.address import is_inside, strip_scheme
+from triton_operator.sdk.kubectl import Kubectl
+
+
+def server(protocol: Protocol) -> AbstractContextManager[str]:
+    """A server for this protocol."""
+    return grpc_server() if protocol is Protocol.GRPC else http_server()
+
+
+@pytest.fixture(params=list(Protocol))
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """An open client, once for each protocol."""
+    with server(request.param) as address, Client("echo", protocol=request.param, url=address) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[9, 10]], dtype=np.float32),
+        np.array([True, False]),
+        np.array(["我爱你", ""], dtype=object),
+        np.array([["a"], ["b"]]),
+        np.array([b"\xff\x00"], dtype=object),
+        np.arange(24, dtype=np.int64).reshape(2, 3, 4),
+        np.array([0.5], dtype=np.float16),
+    ],
+)
+def test_an_echo_returns_what_was_sent(client: Client, array: np.ndarray[Any, Any]) -> None:
+    """Over both protocols, text and half precision included."""
+    answer = client.infer("echo", {"x": array})
+    got = answer.outputs["x"]
+    assert (answer.model, answer.version) == ("echo", "1")
+    assert got.shape == array.shape
+    expected = [value.encode() if isinstance(value, str) else value for value in array.reshape(-1).tolist()]
+    assert got.reshape(-1).tolist() == expected
+    assert answer.seconds > 0
+
+
+def test_a_refusal_carries_the_servers_sentence(client: Client) -> None:
+    """The server knows best what is wrong."""
+    with pytest.raises(InferenceError, match=COMPLAINT.split("] ")[1]):
+        client.infer("broken", {"x": np.zeros(1, np.float32)})
+
+
+def test_readiness_is_per_model(client: Client) -> None:
+    """A server may be up without a model."""
+    assert client.is_ready("echo")
+    assert not client.is_ready("broken")
+
+
+def test_an_array_without_a_triton_type_is_refused_before_anything_is_sent(client: Client) -> None:
+    """The message names the input."""
+    with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]"):
+        client.infer("echo", {"x": np.array([1j])})
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_nobody_listening_is_unreachable(protocol: Protocol) -> None:
+    """As different from a refusal as can be: the request may be sent again."""
+    with server(protocol) as address:
+        gone = address
+    with Client("echo", protocol=protocol, url=gone, timeout=5) as client, pytest.raises(UnreachableError, match=gone):
+        client.infer("echo", {"x": np.zeros(1, np.float32)})
+
+
+def test_a_client_must_be_open() -> None:
+    """A forgotten `with` gets a sentence."""
+    with pytest.raises(UnreachableError, match="with Client"):
+        Client("echo", url="127.0.0.1:1").infer("echo", {"x": np.zeros(1, np.float32)})
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_outside_the_cluster_it_goes_through_kubectl(
+    protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right Service, port and context are asked for, and kubectl's own choice of a local port is used."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    with server(protocol) as address:
+        kubectl.forward(address)
+        with Client("echo", "models", protocol=protocol, kubectl=Kubectl(context="here")) as client:
+            client.infer("echo", {"x": np.zeros(1, np.float32)})
+    command = f"--context here port-forward --address=127.0.0.1 --namespace models service/echo :{protocol.port}"
+    assert kubectl.calls == [command]
+
+
+def test_kubectls_complaint_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service that does not exist is told apart from a cluster that does not answer."""
+    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
+    kubectl.fail("port-forward", 'Error from server (NotFound): services "echo" not found\n')
+    with pytest.raises(DeploymentNotFoundError, match='services "echo" not found'), Client("echo"):
+        pass
+    kubectl.fail("port-forward", "The connection to the server 10.0.0.1:6443 was refused\n")
+    with pytest.raises(UnreachableError, match=r"10\.0\.0\.1"), Client("echo"):
+        pass
+
+
+def test_without_kubectl_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine may have none."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(UnreachableError, match=r"kubectl is not on PATH.*--url"), Client("echo"):
+        pass
+
+
+def test_inside_a_cluster_the_service_is_the_address() -> None:
+    """Unless another cluster is meant."""
+    inside = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+    assert is_inside(inside, Kubectl())
+    assert not is_inside({}, Kubectl())
+    assert not is_inside(inside | {"KUBECONFIG": "other"}, Kubectl())
+    assert not is_inside(inside, Kubectl(context="other"))
+
+
+def test_a_url_may_carry_its_scheme() -> None:
+    """But not one that would promise encryption."""
+    assert strip_scheme("http://localhost:8000/") == "localhost:8000"
+    assert strip_scheme("localhost:8000") == "localhost:8000"
+    with pytest.raises(UnreachableError, match="https"):
+        strip_scheme("https://localhost:8443")
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:http", "http://localhost:", "localhost:70000", "[::1]", "http://", "\n", "local host:1", "ü:1"]
+)
+def test_a_url_without_a_port_where_one_is_expected_is_refused_before_anything_is_asked(url: str) -> None:
+    with pytest.raises(InvalidRequestError, match="HOST:PORT"):
+        strip_scheme(url)
+    assert strip_scheme("[::1]:8000") == "[::1]:8000"

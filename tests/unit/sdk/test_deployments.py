@@ -1,0 +1,371 @@
+"""Deploying, waiting, looking and deleting against an API server inside the test: the clients, and the command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.fake_api_server import FakeApiServer
+from tests.tritonctl import Outcome, tritonctl
+from triton_operator import AsyncClient, Client
+from triton_operator.sdk import (
+    DeploymentNotFoundError,
+    DeploymentStatus,
+    InvalidRequestError,
+    Kubectl,
+    NotReadyError,
+    RejectedError,
+    UnreachableError,
+)
+from triton_operator.sdk.cluster_errors import explain_refusal
+from triton_operator.sdk.deployments import Deployments, Stop
+from triton_operator.sdk.manifest import manifest_of, read_manifests
+from triton_operator.sdk.status import NOT_SEEN, OUTDATED, judge
+from triton_operator.sdk.waiting import wait_until_ready
+
+COLLECTION = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments"
+DIGITS = f"{COLLECTION}/digits"
+MANIFEST: dict[str, Any] = {
+    "apiVersion": "triton-operator.io/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "digits", "namespace": "models"},
+    "spec": {"models": [{"name": "digits"}], "modelRepository": {"image": {"reference": "models:1"}}},
+}
+
+
+def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
+    """One condition of a status."""
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+def reported(*conditions: dict[str, Any], generation: int = 1, observed: int = 1) -> dict[str, Any]:
+    """The deployment with what an operator reported."""
+    status = {"observedGeneration": observed, "conditions": list(conditions)}
+    return MANIFEST | {"metadata": {**MANIFEST["metadata"], "generation": generation}, "status": status}
+
+
+READY = reported(condition("Ready", "True", "Serving", "all is well"))
+ROLLING_OUT = reported(condition("Ready", "False", "RollingOut", "0 of 1"))
+STALLED = reported(
+    condition("Ready", "False", "ModelLoadFailed", "no such file"), condition("Stalled", "True", "ModelLoadFailed")
+)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[tuple[FakeApiServer, Kubectl]]:
+    """An API server, and the choice of its kubeconfig; the context's namespace is `models`."""
+    async with FakeApiServer().running() as server:
+        file = tmp_path / "kubeconfig"
+        context = {"cluster": "c", "user": "u", "namespace": "models"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "x",
+            "contexts": [{"name": "x", "context": context}],
+            "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+        }
+        file.write_text(yaml.safe_dump(config))
+        yield server, Kubectl(kubeconfig=str(file))
+
+
+@pytest.fixture
+def server(cluster: tuple[FakeApiServer, Kubectl]) -> FakeApiServer:
+    """The API server."""
+    return cluster[0]
+
+
+@pytest.fixture
+def client(cluster: tuple[FakeApiServer, Kubectl]) -> AsyncClient:
+    """A client for `digits`; it is not opened, as nothing here asks the deployment itself."""
+    return AsyncClient("digits", "models", kubectl=cluster[1])
+
+
+async def test_a_file_is_applied_on_the_server(server: FakeApiServer, client: AsyncClient, tmp_path: Path) -> None:
+    """With a field manager of our own, and without what only the server writes."""
+    file = tmp_path / "digits.yaml"
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}}
+    file.write_text(yaml.safe_dump_all([secret, READY | {"metadata": {"name": "digits", "uid": "1", "generation": 7}}]))
+    found = await client.deploy(file)
+    assert (found.name, found.namespace, found.ready) == ("digits", "models", False)
+    assert server.bodies["PATCH", DIGITS] == [MANIFEST | {"metadata": {"name": "digits"}}]
+    query = server.queries[DIGITS][0]
+    assert query == {"fieldManager": "triton-operator-sdk", "force": "false", "fieldValidation": "Strict"}
+
+
+async def test_a_spec_is_applied_from_keyword_arguments(server: FakeApiServer, client: AsyncClient) -> None:
+    """In Python's spelling; models may be names."""
+    await client.deploy(models=["digits"], model_repository={"image": {"reference": "models:1"}})
+    assert server.bodies["PATCH", DIGITS] == [MANIFEST]
+
+
+def test_what_cannot_be_deployed_is_named(tmp_path: Path) -> None:
+    """Before a cluster is asked."""
+    for given, spec, sentence in (
+        (None, {"model": []}, "model: is no field of a spec; did you mean models"),
+        (MANIFEST, {"replicas": 2}, "replicas: is given beside a manifest"),
+        (MANIFEST | {"metadata": {"name": "other"}}, {}, "metadata.name: is other, and this client is for digits"),
+        (MANIFEST | {"metadata": {"name": "digits", "namespace": "x"}}, {}, r"Client\('digits', 'x'\)"),
+        (MANIFEST | {"kind": "Pod"}, {}, "kind: is 'Pod', expected ModelDeployment"),
+        (MANIFEST | {"metadata": {}}, {}, "metadata.name: is missing"),
+        (tmp_path / "none.yaml", {}, "No such file"),
+    ):
+        with pytest.raises(InvalidRequestError, match=sentence):
+            manifest_of("digits", "models", given, spec)
+    for text, sentence in (("[1]", "not a Kubernetes object"), ("{", "is not YAML"), ("", "has no ModelDeployment")):
+        (tmp_path / "file.yaml").write_text(text)
+        with pytest.raises(InvalidRequestError, match=sentence):
+            read_manifests(tmp_path / "file.yaml")
+
+
+async def test_a_list_has_several(tmp_path: Path) -> None:
+    """As `kubectl get -o yaml` writes them."""
+    file = tmp_path / "list.yaml"
+    file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [MANIFEST, READY]}))
+    assert [each["metadata"]["name"] for each in read_manifests(file)] == ["digits", "digits"]
+
+
+async def test_waiting_follows_every_reason_until_ready(server: FakeApiServer, client: AsyncClient) -> None:
+    """By a watch: each change is seen once, and the object is read once."""
+    await server.put(DIGITS, MANIFEST)
+    reasons: list[str] = []
+    waiting = asyncio.create_task(client.wait_ready(20, lambda found: reasons.append(found.reason)))
+    await server.watched("modeldeployments")
+    await server.put(f"{COLLECTION}/other", READY | {"metadata": {"name": "other", "namespace": "models"}})
+    await server.put(DIGITS, ROLLING_OUT)
+    await server.put(DIGITS, ROLLING_OUT | {"spec": {}})
+    await server.put(DIGITS, READY)
+    found = await waiting
+    assert (found.ready, found.reason, found.message) == (True, "Serving", "all is well")
+    assert reasons == [NOT_SEEN, "RollingOut", "Serving"]
+    assert server.requests["GET", DIGITS] == 1
+
+
+async def test_a_stalled_deployment_ends_the_wait_with_its_reason(server: FakeApiServer, client: AsyncClient) -> None:
+    """Nothing would change by waiting."""
+    await server.put(DIGITS, STALLED)
+    with pytest.raises(NotReadyError, match="models/digits: not Ready: ModelLoadFailed: no such file") as failure:
+        await client.wait_ready(20)
+    assert (failure.value.reason, failure.value.stalled) == ("ModelLoadFailed", True)
+
+
+def test_the_end_of_the_wait_ends_the_watch() -> None:
+    """At once: what failed is held by its traceback, and held with it a connection would be open as long."""
+    ended = []
+
+    def changes() -> Generator[dict[str, Any]]:
+        try:
+            yield STALLED
+        finally:
+            ended.append("the watch")
+
+    with pytest.raises(NotReadyError) as failure:
+        wait_until_ready(changes(), 20)
+    assert failure.value.stalled
+    assert ended == ["the watch"]
+
+
+async def test_the_end_of_the_time_tells_the_last_reason(server: FakeApiServer, client: AsyncClient) -> None:
+    """And that it may still come."""
+    await server.put(DIGITS, ROLLING_OUT)
+    with pytest.raises(NotReadyError, match=r"models/digits after 1 s: not Ready: RollingOut") as failure:
+        await client.wait_ready(1)
+    assert not failure.value.stalled
+
+
+async def test_a_deployment_that_goes_ends_the_wait(server: FakeApiServer, client: AsyncClient) -> None:
+    """It will not come back by waiting."""
+    await server.put(DIGITS, ROLLING_OUT)
+    waiting = asyncio.create_task(client.wait_ready(20))
+    await server.watched("modeldeployments")
+    await server.remove(DIGITS)
+    with pytest.raises(DeploymentNotFoundError, match="deleted"):
+        await waiting
+
+
+async def test_a_watch_that_breaks_off_is_taken_up_again(server: FakeApiServer, client: AsyncClient) -> None:
+    """What happened in between is read."""
+    await server.put(DIGITS, ROLLING_OUT)
+    waiting = asyncio.create_task(client.wait_ready(20))
+    await server.watched("modeldeployments")
+    await server.send(
+        "modeldeployments", {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": ""}}
+    )
+    await server.put(DIGITS, READY)
+    await server.end_watches()
+    assert (await waiting).ready
+
+
+async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, client: AsyncClient) -> None:
+    """The read that waits for the next event ends at once; else the program could not end before the time is over."""
+    await server.put(DIGITS, MANIFEST)
+    rolling_out = asyncio.Event()
+
+    def tell(found: DeploymentStatus) -> None:
+        if found.reason == "RollingOut":
+            rolling_out.set()
+
+    waiting = asyncio.create_task(client.wait_ready(300, tell))
+    await server.watched("modeldeployments")
+    await server.put(DIGITS, ROLLING_OUT)
+    await rolling_out.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(60):
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_status_and_deletion(server: FakeApiServer, client: AsyncClient) -> None:
+    """Typed, and only what was read is deleted."""
+    await server.put(DIGITS, READY)
+    found = await client.status()
+    assert isinstance(found, DeploymentStatus)
+    assert found.details.conditions[0].reason == "Serving"
+    await client.delete()
+    assert server.stored(DIGITS) is None
+    for call in (client.status(), client.delete()):
+        with pytest.raises(DeploymentNotFoundError):
+            await call
+
+
+async def test_without_asyncio_it_is_the_same(server: FakeApiServer, cluster: tuple[Any, Kubectl]) -> None:
+    """In the thread that asks."""
+    client = Client("digits", kubectl=cluster[1])
+    await asyncio.to_thread(client.deploy, None, models=["digits"])
+    await server.put(DIGITS, READY)
+    assert (await asyncio.to_thread(client.wait_ready, 20)).ready
+    assert (await asyncio.to_thread(client.status)).ready
+    await asyncio.to_thread(client.delete)
+    assert server.stored(DIGITS) is None
+
+
+def test_only_an_answer_about_the_latest_change_counts() -> None:
+    """A Ready of the generation before is none, and a Stalled neither."""
+    assert judge(READY).ready
+    assert judge(MANIFEST).reason == NOT_SEEN
+    outdated = judge(reported(*STALLED["status"]["conditions"], generation=2, observed=1))
+    assert (outdated.ready, outdated.reason, outdated.stalled) == (False, OUTDATED, False)
+    assert judge(STALLED).stalled
+
+
+def test_no_look_is_no_answer() -> None:
+    """The time may be over before it began."""
+    with pytest.raises(NotReadyError, match="no time"):
+        wait_until_ready(Deployments().follow("digits", "models", seconds=0), 0)
+
+
+class Answer(Exception):
+    """As the kubernetes package raises them."""
+
+    def __init__(self, status: int, body: Any = None) -> None:
+        self.status, self.reason = status, "because"
+        self.body = body if isinstance(body, str) else json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "sentence"),
+    [
+        (Answer(404, "404 page not found"), DeploymentNotFoundError, "install the chart"),
+        (
+            Answer(404, {"message": "not found", "details": {"name": "digits"}}),
+            DeploymentNotFoundError,
+            "get modeldeployments",
+        ),
+        (Answer(403, {"message": "may not"}), RejectedError, "may not"),
+        (Answer(401, {"message": "Unauthorized"}), RejectedError, "log in"),
+        (Answer(409, {"message": "conflict with kubectl"}), RejectedError, "--force"),
+        (
+            Answer(422, {"details": {"causes": [{"field": "spec.models", "message": "Required"}]}}),
+            InvalidRequestError,
+            "spec.models: Required",
+        ),
+        (Answer(400, {"message": 'unknown field "spec.modelz"'}), InvalidRequestError, "modelz"),
+        (
+            Answer(
+                500,
+                {"message": "failed to create typed patch object (/x; v1, Kind=K): .spec.modelz: field not declared"},
+            ),
+            InvalidRequestError,
+            "spec.modelz: field not declared",
+        ),
+        (Answer(503, ""), UnreachableError, "503"),
+    ],
+)
+def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
+    """With what to do about it."""
+    found = explain_refusal(answer)
+    assert type(found) is kind
+    assert sentence in str(found)
+
+
+async def test_a_cluster_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    """As is one that nothing describes."""
+    missing = Deployments(Kubectl(kubeconfig=str(tmp_path / "none")))
+    with pytest.raises(UnreachableError, match="no cluster is known"):
+        missing.read("digits")
+
+
+async def run(capsys: pytest.CaptureFixture[str], kubectl: Kubectl, *arguments: object) -> Outcome:
+    """`tritonctl deploy` in a thread, as the API server answers from this one."""
+    options = ("--kubeconfig", kubectl.kubeconfig)
+    return await asyncio.to_thread(tritonctl, capsys, "deploy", *arguments, *options)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Two deployments in a file."""
+    path = tmp_path / "models.yaml"
+    path.write_text(yaml.safe_dump_all([MANIFEST, MANIFEST | {"metadata": {"name": "letters"}}]))
+    return path
+
+
+async def test_the_command_applies_all_and_waits_for_each(
+    capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, Kubectl], file: Path
+) -> None:
+    """Answers on standard output, reasons on standard error, exit status 0 when all are Ready."""
+    server, kubectl = cluster
+    command = asyncio.create_task(run(capsys, kubectl, "-f", file, "--wait", "--timeout", "20"))
+    for name in ("digits", "letters"):
+        await server.seen("PATCH", f"{COLLECTION}/{name}")
+    for name in ("digits", "letters"):
+        await server.seen("GET", f"{COLLECTION}/{name}", 2)
+        await server.put(f"{COLLECTION}/{name}", READY | {"metadata": {"name": name, "namespace": "models"}})
+    while not command.done():  # Who began to watch in between has missed it, and reads again when the watch ends.
+        await server.end_watches()
+        await asyncio.wait([command], timeout=0.2)
+    outcome = await command
+    assert (outcome.code, sorted(outcome.out.splitlines())) == (
+        0, ["models/digits Ready", "models/digits applied", "models/letters Ready", "models/letters applied"],
+    )  # fmt: skip
+    assert f"digits: {NOT_SEEN}: " in outcome.err
+    assert server.queries[DIGITS][0]["fieldManager"] == "tritonctl"
+
+
+async def test_the_command_fails_with_the_reason(
+    capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, Kubectl], tmp_path: Path
+) -> None:
+    """Exit status 1 for what is not Ready, 2 for a file, 3 for no cluster."""
+    server, kubectl = cluster
+    file = tmp_path / "one.yaml"
+    file.write_text(yaml.safe_dump(STALLED))
+    await server.put(DIGITS, STALLED)
+    outcome = await run(capsys, kubectl, "-f", file, "--wait")
+    assert outcome.code == 1
+    assert "error: models/digits: not Ready: ModelLoadFailed: no such file" in outcome.err
+    assert (await run(capsys, kubectl, "-f", file, "-n", "other")).code == 2
+    assert (await run(capsys, kubectl, "-f", tmp_path / "none.yaml")).code == 2
+    assert (await run(capsys, Kubectl(kubeconfig=str(tmp_path / "none")), "-f", file)).code == 3
+
+
+def test_a_stop_before_the_start_ends_it() -> None:
+    """Ctrl-C may come at any time."""
+    stop = Stop()
+    stop.now()
+    assert list(Deployments().follow("digits", "models", seconds=60, stop=stop)) == []

@@ -1,0 +1,286 @@
+"""What a caller may give for an input: all that loses nothing, and each refusal names the tensor and what it wants."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from triton_operator.sdk.batches import join_rows, split_rows
+from triton_operator.sdk.errors import InvalidRequestError
+from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
+from triton_operator.sdk.interface import ModelInterface, TensorInterface, read_interface
+from triton_operator.sdk.tensors import DATA_TYPES, Array
+
+
+def model(datatype: str, *shape: int, max_batch_size: int | None = None) -> ModelInterface:
+    """A model of one input `x`, which it echoes."""
+    tensor = TensorInterface("x", datatype, shape)
+    return ModelInterface("model", (tensor,), (tensor,), ("1",), max_batch_size)
+
+
+def sent(interface: ModelInterface, value: Any, *, cast: bool = False) -> Array:
+    """The array that would leave for `x`."""
+    return prepare_inputs(interface, {"x": value}, cast=cast)["x"]
+
+
+@pytest.mark.parametrize(
+    ("interface", "value", "expected"),
+    [
+        (model("INT64", -1), [1, 2], np.array([1, 2], np.int64)),
+        (model("UINT64", -1), [2**64 - 1, 0], np.array([2**64 - 1, 0], np.uint64)),
+        (model("FP32", -1, 2), [[0.1, 2]], np.array([[0.1, 2]], np.float32)),
+        (model("FP16", 2), [1.5, -2], np.array([1.5, -2], np.float16)),
+        (model("BOOL", 2), [True, False], np.array([True, False])),
+        (model("FP32", -1, 1), 0.5, np.array([[0.5]], np.float32)),
+        (model("FP32", 2), np.array([1, 2], ">f4"), np.array([1, 2], np.float32)),
+        (model("FP32", 2, 2), [np.ones(2, np.float32), np.ones(2, np.float32)], np.ones((2, 2), np.float32)),
+        (model("FP32", -1, 3), torch.ones(2, 3, requires_grad=True), np.ones((2, 3), np.float32)),
+        (model("INT64", -1, 2), [torch.tensor([1, 2]), torch.tensor([3, 4])], np.array([[1, 2], [3, 4]])),
+        (model("INT32", -1), range_list := [1, -1], np.array(range_list, np.int32)),
+    ],
+)
+def test_values_become_the_declared_type(interface: ModelInterface, value: Any, expected: Array) -> None:
+    """Without loss, and in this machine's byte order."""
+    found = sent(interface, value)
+    assert found.dtype == expected.dtype
+    assert found.dtype.isnative
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "expected"),
+    [
+        ((-1, 1), "我爱你", [["我爱你".encode()]]),
+        ((-1, 1), ["a", "b", "c"], [[b"a"], [b"b"], [b"c"]]),
+        ((-1,), ["a", b"\xff\x00"], [b"a", b"\xff\x00"]),
+        ((-1, 2), [["a", "b"], ["c", "d"]], [[b"a", b"b"], [b"c", b"d"]]),
+        ((-1,), np.array(["a", "你"]), [b"a", "你".encode()]),
+        ((1,), b"a\x00", [b"a\x00"]),
+        ((-1,), np.array([b"a", "b"], object), [b"a", b"b"]),
+        ((-1,), [], []),
+    ],
+)
+def test_texts_are_sent_as_utf_8(shape: tuple[int, ...], value: Any, expected: Any) -> None:
+    """Bytes as they are; a list of texts for a column is a row each."""
+    assert sent(model("BYTES", *shape), value).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("interface", "value", "sentence"),
+    [
+        (model("FP32", -1, 2), np.zeros((1, 2)), r"wanted FP32 \[-1,2\], given float64 .*; .*astype\(np.float32\)"),
+        (model("INT64", -1), np.zeros(2, np.int32), r"wanted INT64 \[-1\], given int32 \[2\]"),
+        (model("FP32", -1, 2), np.zeros((1, 3), np.float32), r"or one row, \[2\]\), given \[1,3\]"),
+        (model("FP32", 2), np.zeros((1, 2), np.float32), r"wanted FP32 \[2\], given \[1,2\]"),
+        (model("INT8", -1), [128], r"wanted INT8 \[-1\]: .*128"),
+        (model("INT8", -1), [1.0], "given values of type float"),
+        (model("INT8", -1), [True], "given values of type bool"),
+        (model("BOOL", -1), [1], "given values of type int"),
+        (model("FP32", -1), ["1"], "given values of type str"),
+        (model("FP32", -1), "1", "given values of type str"),
+        (model("FP32", -1), [None], "given values of type NoneType"),
+        (model("FP32", -1, -1), [[1.0], [1.0, 2.0]], "wanted FP32"),
+        (model("FP32", -1), [1e300], "wanted FP32"),
+        (model("BYTES", -1), ["\ud800"], "no Unicode"),
+        (model("BYTES", -1), [1], "given values of type int"),
+        (model("BYTES", -1), np.array([1]), "given int64"),
+        (model("BYTES", -1), [["a"], ["b", "c"]], "given values of type list"),
+        (model("FP32", -1), np.ma.masked_array(np.ones(2, np.float32), [True, False]), "masked"),
+        (model("FP32", -1), object(), "given object"),
+        (model("FP32", -1, 2), [np.zeros(2, np.float32), np.zeros(3, np.float32)], "different shapes"),
+        (model("FP32", -1), torch.zeros(2, dtype=torch.bfloat16), "given a torch tensor of torch.bfloat16"),
+        (model("FP32", -1), torch.zeros(2, dtype=torch.float64), "given float64"),
+        (model("BF16", -1), np.zeros(2, np.float32), "BF16"),
+        (model("FP32", -1, 2, max_batch_size=4), np.zeros((0, 2), np.float32), "has no row"),
+    ],
+)  # fmt: skip
+def test_what_would_be_lost_is_refused(interface: ModelInterface, value: Any, sentence: str) -> None:
+    """The message has the tensor, what it wants and what was given."""
+    with pytest.raises(InvalidRequestError, match=sentence) as refusal:
+        sent(interface, value)
+    assert refusal.value.field.startswith("inputs['x']")
+
+
+def test_one_row_gets_its_batch_dimension() -> None:
+    """Only where the first dimension counts rows."""
+    row = np.zeros((3, 2), np.float32)
+    assert sent(model("FP32", -1, 3, 2), row).shape == (1, 3, 2)
+    assert sent(model("FP32", -1, 3, 2, max_batch_size=8), row).shape == (1, 3, 2)
+    with pytest.raises(InvalidRequestError):
+        sent(model("FP32", -1, 3, 2, max_batch_size=0), row)
+
+
+def test_another_width_is_sent_when_asked_for() -> None:
+    """Rounded where it is a fraction; never another number, and never a fraction cut off."""
+    assert sent(model("FP32", -1), np.array([0.1]), cast=True).tolist() == [np.float32(0.1)]
+    assert sent(model("INT8", -1), np.array([7, -7]), cast=True).tolist() == [7, -7]
+    assert sent(model("FP32", -1), torch.tensor([0.1], dtype=torch.float64), cast=True).dtype == np.float32
+    for interface, value in (
+        (model("INT8", -1), np.array([300])),
+        (model("UINT8", -1), np.array([-1])),
+        (model("INT8", -1), np.array([1.0])),
+        (model("FP16", -1), np.array([1e30])),
+        (model("BOOL", -1), np.array([1])),
+    ):
+        with pytest.raises(InvalidRequestError):
+            sent(interface, value, cast=True)
+
+
+@pytest.mark.parametrize(
+    ("interface", "mode", "shape"),
+    [
+        (model("FP32", -1, 1, 28, 20), "L", (1, 1, 28, 20)),
+        (model("FP32", -1, 28, 20, 3), "RGB", (1, 28, 20, 3)),
+        (model("FP32", 3, -1, -1), "L", (3, 28, 20)),
+        (model("UINT8", -1, 28, 20), "1", (1, 28, 20)),
+        (model("UINT8", 28, 20), "L", (28, 20)),
+    ],
+)
+def test_a_picture_is_laid_out_as_declared(interface: ModelInterface, mode: str, shape: tuple[int, ...]) -> None:
+    """Floats are fractions of white; a picture is 20 wide and 28 high here."""
+    found = sent(interface, Image.new(mode, (20, 28), "white"))
+    assert found.shape == shape
+    assert np.all(found == (255 if found.dtype == np.uint8 else 1))
+
+
+def test_pictures_make_a_batch() -> None:
+    """In their order."""
+    pictures = [Image.new("L", (2, 2), shade) for shade in (0, 255)]
+    found = sent(model("FP32", -1, 1, 2, 2), pictures)
+    assert found.shape == (2, 1, 2, 2)
+    assert found[:, 0, 0, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("interface", "mode", "sentence"),
+    [
+        (model("FP32", -1, 1, 2, 2), "RGB", r"convert\('L'\)"),
+        (model("FP32", -1, 1, 4, 3), "L", r"resize\(\(3, 4\)\)"),
+        (model("INT64", -1, 1, 2, 2), "L", "given a picture"),
+        (model("FP32", 7), "L", "no shape of a picture"),
+    ],
+)
+def test_a_picture_that_would_lose_something_is_refused(interface: ModelInterface, mode: str, sentence: str) -> None:
+    """With the call that makes it fit."""
+    with pytest.raises(InvalidRequestError, match=sentence):
+        sent(interface, Image.new(mode, (2, 2)))
+
+
+TWO = ModelInterface(
+    "pair",
+    (TensorInterface("text", "BYTES", (-1, 1), optional=False), TensorInterface("score", "FP32", (-1,), optional=True)),
+    (TensorInterface("label", "BYTES", (-1, 1)),),
+    max_batch_size=8,
+)
+
+
+def test_names_are_checked() -> None:
+    """A typing mistake gets the right name, a missing input its type, and one value will not do for two."""
+    with pytest.raises(InvalidRequestError, match=r"inputs\['txet'\]: pair has no such input; did you mean text\?"):
+        prepare_inputs(TWO, {"txet": "a"})
+    with pytest.raises(InvalidRequestError, match=r"inputs\['text'\]: is missing; pair wants BYTES \[-1,1\]"):
+        prepare_inputs(TWO, {"score": 1.0})
+    with pytest.raises(InvalidRequestError, match="pair takes 2: text, score"):
+        prepare_inputs(TWO, "a")
+    assert set(prepare_inputs(TWO, {"text": "a"})) == {"text"}
+    assert sent(model("BYTES", -1, 1), "a").shape == (1, 1)
+    assert prepare_inputs(model("BYTES", -1, 1), "a")["x"].shape == (1, 1)
+
+
+def test_inputs_of_a_batch_have_the_same_rows() -> None:
+    """Both are named."""
+    with pytest.raises(InvalidRequestError, match=r"inputs\['score'\]: has 2 rows, and inputs\['text'\] has 3"):
+        prepare_inputs(TWO, {"text": ["a", "b", "c"], "score": [1.0, 2.0]})
+
+
+def test_where_the_server_tells_nothing_only_arrays_say_what_they_are() -> None:
+    """Anything else would be a guess."""
+    assert undeclared_inputs({"x": np.zeros(2, np.int8)})["x"].dtype == np.int8
+    for value in (np.zeros(2), {"x": [1]}):
+        with pytest.raises(InvalidRequestError):
+            undeclared_inputs(value)
+
+
+def test_the_interface_is_read_from_both_protocols() -> None:
+    """The JSON of gRPC writes sizes as texts; without a configuration the batch is not known."""
+    metadata = {
+        "name": "m", "versions": ["1"], "platform": "python",
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": ["-1", "2"]}], "outputs": [],
+    }  # fmt: skip
+    config = {"max_batch_size": 4, "input": [{"name": "x", "data_type": "TYPE_FP32", "optional": True}]}
+    assert read_interface(metadata, None).inputs == (TensorInterface("x", "FP32", (-1, 2)),)
+    assert read_interface(metadata, None).max_batch_size is None
+    told = read_interface(metadata, config)
+    assert (told.max_batch_size, told.inputs[0].optional, told.takes_rows) == (4, True, True)
+    assert not read_interface(metadata, {"input": []}).takes_rows
+
+
+@given(st.integers(0, 40), st.integers(1, 12))
+def test_parts_joined_are_the_whole(rows: int, size: int) -> None:
+    """For any number of rows and any batch size, in order."""
+    whole = {"x": np.arange(rows * 2).reshape(rows, 2), "y": np.arange(rows)}
+    parts = split_rows(whole, size)
+    assert all(len(part["x"]) <= size for part in parts)
+    if rows:
+        joined = join_rows(parts)
+        assert all(np.array_equal(joined[name], whole[name]) for name in whole)
+
+
+@given(
+    st.sampled_from([name for name in DATA_TYPES if name != "BYTES"]),
+    hnp.arrays(
+        st.one_of(hnp.scalar_dtypes(), hnp.unicode_string_dtypes(), hnp.byte_string_dtypes()),
+        hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3),
+    ),
+    st.lists(st.sampled_from([-1, 0, 1, 2, 3]), max_size=4).map(tuple),
+)
+def test_an_array_leaves_unchanged_or_not_at_all(datatype: str, array: Array, shape: tuple[int, ...]) -> None:
+    """Whatever the model declares: the declared type and shape, bit by bit, or a refusal that names the tensor."""
+    interface = model(datatype, *shape)
+    declared = array.dtype.newbyteorder("=") == DATA_TYPES[datatype] and fits(array.shape, shape)
+    row = interface.takes_rows and fits((1, *array.shape), shape)
+    if not declared and not (row and array.dtype.newbyteorder("=") == DATA_TYPES[datatype]):
+        with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]: wanted .*, given"):
+            sent(interface, array)
+        return
+    found = sent(interface, array)
+    assert found.dtype == DATA_TYPES[datatype]
+    assert fits(found.shape, shape)
+    assert found.size == array.size
+    assert found.tobytes() == array.astype(array.dtype.newbyteorder("=")).tobytes()
+
+
+def fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape is of the declared one."""
+    return len(shape) == len(wanted) and all(want in {-1, have} for have, want in zip(shape, wanted, strict=True))
+
+
+def test_torch_and_pillow_are_never_imported_for_numpy() -> None:
+    """Both are large, and an application may have neither."""
+    code = (
+        "import sys, numpy as np\n"
+        "from triton_operator import Client\n"
+        "from triton_operator.sdk.inputs import prepare_inputs\n"
+        "from triton_operator.sdk.interface import ModelInterface, TensorInterface\n"
+        "x = TensorInterface('x', 'FP32', (-1,))\n"
+        "prepare_inputs(ModelInterface('m', (x,), (x,)), np.zeros(2, np.float32))\n"
+        "print([name for name in ('torch', 'PIL', 'tritonclient', 'kubernetes', 'gevent') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    """The operator's image has no NumPy."""
+    code = "import sys, triton_operator, triton_operator.sdk; print('numpy' in sys.modules, triton_operator.Client)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False <class 'triton_operator.sdk.client.Client'")

@@ -1,0 +1,103 @@
+"""Contradictions that only Triton would see: said before a pod is made, at the field that a user wrote."""
+
+from __future__ import annotations
+
+import pytest
+
+from triton_operator.api.batching import ControlInput, ControlKind, SequenceBatching
+from triton_operator.api.model_config import (
+    Ensemble,
+    EnsembleStep,
+    Input,
+    ModelConfig,
+    Output,
+    Warmup,
+    WarmupData,
+    WarmupInput,
+)
+from triton_operator.api.tensor import DataType
+from triton_operator.triton.config.check import check
+from triton_operator.triton.config.model_config import ConfigError
+
+FP32, INT64 = DataType.FP32, DataType.INT64
+STEPS = (
+    EnsembleStep("tokenizer", {"T": "TEXT"}, {"I": "IDS"}),
+    EnsembleStep("tagger", {"INPUT__0": "IDS"}, {"OUTPUT__0": "TAGS"}),
+)
+
+
+def an_ensemble(
+    *steps: EnsembleStep, inputs: tuple[str, ...] = ("TEXT",), outputs: tuple[str, ...] = ("TAGS",)
+) -> ModelConfig:
+    """An ensemble of these steps, by default from TEXT to TAGS."""
+    return ModelConfig(
+        inputs=tuple(Input(name, FP32, (1,)) for name in inputs),
+        outputs=tuple(Output(name, FP32, (1,)) for name in outputs),
+        ensemble=Ensemble(steps),
+    )
+
+
+def a_warmup(*inputs: WarmupInput, sequence_batching: SequenceBatching | None = None) -> ModelConfig:
+    """A model of two inputs, one of them optional, that is warmed up with these."""
+    known = (Input("A", FP32, (-1, 4)), Input("B", INT64, (1,), optional=True))
+    return ModelConfig(inputs=known, warmup=(Warmup("w", 1, inputs),), sequence_batching=sequence_batching)
+
+
+def zeros(name: str, data_type: DataType, *dims: int) -> WarmupInput:
+    """A tensor of a warm-up."""
+    return WarmupInput(name, data_type, dims, WarmupData.ZERO)
+
+
+@pytest.mark.parametrize(
+    ("dims", "reshape"),
+    [((4,), (2, 2)), ((1,), ()), ((1, 1), ()), ((2, 4, -1, 6), (8, -1, 1, 6)), ((-1,), (-1,)), ((-1, 3), (-1, 1, 3))],
+)
+def test_a_reshape_that_keeps_all_elements_is_fine(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
+    check(ModelConfig(inputs=(Input("A", FP32, dims, reshape),), outputs=(Output("B", FP32, reshape or (1,), dims),)))
+
+
+@pytest.mark.parametrize(
+    ("dims", "reshape"),
+    [((4,), (2,)), ((2,), ()), ((-1,), (1,)), ((2, -1, 3), (3, -1, 2)), ((-1, -1), (-1,)), ((3, -1), (-1, 3))],
+)
+def test_a_reshape_that_loses_elements_is_refused(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"^inputs\[0\].reshape: .* does not have as many elements"):
+        check(ModelConfig(inputs=(Input("A", FP32, dims, reshape),)))
+
+
+def test_a_warm_up_of_every_needed_input_is_fine() -> None:
+    check(a_warmup(zeros("A", FP32, 7, 4)))
+    check(a_warmup(zeros("A", FP32, 7, 4), zeros("B", INT64, 1)))
+    check(ModelConfig(warmup=a_warmup(zeros("X", FP32, 1)).warmup))
+    start = SequenceBatching(control_inputs=(ControlInput("S", ControlKind.START, FP32),))
+    check(a_warmup(zeros("A", FP32, 7, 4), zeros("S", FP32, 1), sequence_batching=start))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (a_warmup(zeros("B", INT64, 1)), "warmup[0].inputs: A must be among them"),
+        (a_warmup(zeros("A", FP32, 1, 4), zeros("C", FP32, 1)), 'inputs[1].name: there is no input "C", but A, B'),
+        (a_warmup(zeros("A", INT64, 1, 4)), "inputs[0].dataType: is INT64, but the input is FP32"),
+        (a_warmup(zeros("A", FP32, 4)), "inputs[0].dims: [4] does not fit the input's [-1, 4]"),
+        (a_warmup(zeros("A", FP32, 1, 5)), "inputs[0].dims: [1, 5] does not fit the input's [-1, 4]"),
+        (an_ensemble(*STEPS, outputs=("TAGS", "MORE")), 'outputs: no step gives "MORE"'),
+        (an_ensemble(*STEPS, inputs=("TEXT", "MORE")), 'inputs: no step takes "MORE"'),
+        (an_ensemble(*STEPS, outputs=("IDS",)), '"TAGS" is neither taken by a step nor one of the outputs'),
+        (an_ensemble(STEPS[1]), 'ensemble.steps[0].inputMap[INPUT__0]: "IDS" is not an input'),
+        (an_ensemble(*STEPS, STEPS[1]), 'ensemble.steps[2].outputMap[OUTPUT__0]: "TAGS" comes from elsewhere'),
+        (
+            an_ensemble(EnsembleStep("a", {"X": "P"}, {"Y": "Q"}), EnsembleStep("b", {"X": "Q"}, {"Y": "P"})),
+            'ensemble.steps[0].inputMap[X]: "P" is not an input',
+        ),
+    ],
+)
+def test_what_triton_would_refuse_is_refused_at_its_field(config: ModelConfig, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check(config)
+    assert words in str(refused.value)
+
+
+def test_steps_may_stand_in_any_order() -> None:
+    check(an_ensemble(*STEPS))
+    check(an_ensemble(*reversed(STEPS)))

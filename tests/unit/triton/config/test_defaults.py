@@ -1,0 +1,235 @@
+"""What a configuration says where its author is silent: fast by measurement, and never against the author's word."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+from tritonclient.grpc import model_config_pb2
+
+from tests.configs import configs
+from triton_operator.api.model import Format
+from triton_operator.api.model_config import ModelConfig
+from triton_operator.triton.config.defaults import LATENCY, THROUGHPUT, Completed, Facts, complete
+from triton_operator.triton.config.typed_config import from_message, to_message
+from triton_operator.triton.text.parser import Message, parse
+from triton_operator.triton.text.writer import write
+
+TENSORS = """
+input { name: "INPUT__0" data_type: TYPE_FP32 dims: [1, 28, 28] }
+output { name: "OUTPUT__0" data_type: TYPE_FP32 dims: [10] }
+"""
+DIGITS = f'name: "digits" backend: "pytorch" max_batch_size: 64 {TENSORS}'
+
+
+def completed(text: str = DIGITS, **facts: Any) -> Completed:
+    """The text completed for a pod with these facts."""
+    return complete(parse(text), Facts(**facts))
+
+
+def instances(outcome: Completed) -> tuple[int, str]:
+    """Number and kind of the one group of instances."""
+    (group,) = outcome.message["instance_group"]
+    assert isinstance(group, dict)
+    return group["count"][0], group["kind"][0]  # type: ignore[return-value]
+
+
+def parameters(outcome: Completed) -> dict[Any, Any]:
+    """The parameters as a mapping."""
+    return {
+        entry["key"][0]: entry["value"][0]["string_value"][0]  # type: ignore[index]
+        for entry in outcome.message.get("parameters", [])
+    }
+
+
+@pytest.mark.parametrize(
+    ("facts", "group", "threads"),
+    [
+        ({}, (1, "KIND_CPU"), "1"),
+        ({"cpus": 1}, (1, "KIND_CPU"), "1"),
+        ({"cpus": 4}, (4, "KIND_CPU"), "1"),
+        ({"cpus": 4, "objective": THROUGHPUT}, (4, "KIND_CPU"), "1"),
+        ({"cpus": 4, "objective": LATENCY}, (1, "KIND_CPU"), "4"),
+        ({"objective": LATENCY}, (1, "KIND_CPU"), None),
+        ({"cpus": 8, "gpus": 2}, (1, "KIND_GPU"), None),
+        ({"gpus": 1, "objective": LATENCY}, (1, "KIND_GPU"), None),
+    ],
+)
+def test_instances_and_threads_follow_the_pod(
+    facts: dict[str, Any], group: tuple[int, str], threads: str | None
+) -> None:
+    """Together they never ask for more CPUs than there are."""
+    outcome = completed(**facts)
+    assert instances(outcome) == group
+    assert parameters(outcome).get("INTRA_OP_THREAD_COUNT") == threads
+
+
+def test_the_whole_of_a_silent_configuration() -> None:
+    """What Triton gets for the digits network on two CPUs, and why."""
+    outcome = completed(cpus=2)
+    assert outcome.message == parse(
+        DIGITS
+        + """
+        instance_group { count: 2 kind: KIND_CPU }
+        parameters { key: "INTRA_OP_THREAD_COUNT" value { string_value: "1" } }
+        dynamic_batching {}
+        model_warmup {
+          name: "zeros for INPUT__0 [1, 28, 28]" batch_size: 1 count: 3
+          inputs { key: "INPUT__0" value { data_type: TYPE_FP32 dims: [1, 28, 28] zero_data: true } }
+        }
+        """
+    )
+    assert [choice.field for choice in outcome.choices] == [
+        "instanceGroups",
+        "parameters.INTRA_OP_THREAD_COUNT",
+        "dynamicBatching",
+        "warmup",
+    ]
+    assert all(choice.value and choice.why.endswith(".") for choice in outcome.choices)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "instance_group { count: 7 }",
+        'parameters { key: "INTRA_OP_THREAD_COUNT" value { string_value: "7" } }',
+        "dynamic_batching { max_queue_delay_microseconds: 100 }",
+        'model_warmup { name: "mine" batch_size: 8 }',
+    ],
+)
+def test_what_is_said_stays(said: str) -> None:
+    """Whatever it is; the rest is still chosen."""
+    outcome = completed(DIGITS + said, cpus=2)
+    (field,) = parse(said)
+    assert outcome.message[field] == parse(said)[field]
+    assert len(outcome.choices) == 3
+
+
+def test_other_parameters_stay_beside_the_number_of_threads() -> None:
+    """A map grows, it is not replaced."""
+    outcome = completed(DIGITS + 'parameters { key: "INFERENCE_MODE" value { string_value: "true" } }')
+    assert parameters(outcome) == {"INFERENCE_MODE": "true", "INTRA_OP_THREAD_COUNT": "1"}
+
+
+def test_threads_of_said_instances_share_the_cpus() -> None:
+    """For latency the instances that the user wants divide what there is."""
+    outcome = completed(DIGITS + "instance_group { count: 2 }", cpus=8, objective=LATENCY)
+    assert parameters(outcome)["INTRA_OP_THREAD_COUNT"] == "4"
+
+
+def test_a_model_without_batches_gets_no_batcher() -> None:
+    """Triton would refuse it."""
+    outcome = completed(f'backend: "pytorch" {TENSORS}')
+    assert "dynamic_batching" not in outcome.message
+
+
+def test_a_sequence_gets_neither_batcher_nor_warmup() -> None:
+    """Its own scheduler batches, and a request of zeros would be one outside of any sequence."""
+    outcome = completed(DIGITS + "sequence_batching { max_sequence_idle_microseconds: 1 }")
+    assert not {"dynamic_batching", "model_warmup"} & outcome.message.keys()
+
+
+@pytest.mark.parametrize("kind", ['platform: "ensemble"', "ensemble_scheduling { step { model_name: 'a' } }"])
+def test_an_ensemble_stays_as_it_is(kind: str) -> None:
+    """It has no instances; its steps have."""
+    text = f'name: "pipeline" max_batch_size: 8 {TENSORS} {kind}'
+    assert completed(text, cpus=4) == (parse(text), ())
+
+
+@pytest.mark.parametrize("dims", ["[-1, 28]", "[]", "[100000, 100000]"])
+def test_without_known_dims_there_is_no_warmup(dims: str) -> None:
+    """Nobody knows what to send; nor is anything sent that is itself a load."""
+    text = f'backend: "pytorch" input {{ name: "x" data_type: TYPE_FP32 dims: {dims} }}'
+    assert "model_warmup" not in completed(text).message
+
+
+def test_optional_inputs_are_not_sent_in_a_warmup() -> None:
+    """As in most requests."""
+    text = DIGITS + 'input { name: "mask" data_type: TYPE_BOOL dims: [1] optional: true }'
+    (warmup,) = completed(text).message["model_warmup"]
+    assert [entry["key"] for entry in warmup["inputs"]] == [["INPUT__0"]]  # type: ignore[index]
+
+
+def test_text_is_warmed_up_with_empty_texts() -> None:
+    """Triton makes them of zeros."""
+    text = 'backend: "pytorch" input { name: "TEXT" data_type: TYPE_STRING dims: [1] }'
+    assert "TEXT [1]" in completed(text).choices[-1].value
+
+
+def test_onnx_has_its_own_name_for_threads() -> None:
+    """And the same rule."""
+    outcome = completed(f'backend: "onnxruntime" max_batch_size: 4 {TENSORS}', cpus=2)
+    assert (instances(outcome), parameters(outcome)) == ((2, "KIND_CPU"), {"intra_op_thread_count": "1"})
+
+
+@pytest.mark.parametrize(
+    "backend", ['backend: "python"', 'platform: "torch_aoti"', 'backend: "pytorch" runtime: "model.py"']
+)
+def test_a_backend_that_was_not_measured_gets_one_instance_and_no_warmup(backend: str) -> None:
+    """Its processes, threads and first requests are its author's."""
+    outcome = completed(f"{backend} max_batch_size: 4 {TENSORS}", cpus=8)
+    assert instances(outcome) == (1, "KIND_CPU")
+    assert parameters(outcome) == {}
+    assert "model_warmup" not in outcome.message
+    assert "dynamic_batching" in outcome.message
+
+
+@pytest.mark.parametrize(("objective", "wanted"), [("", False), (THROUGHPUT, True), (LATENCY, True)])
+def test_a_hand_written_file_is_completed_only_for_an_objective(objective: str, wanted: bool) -> None:
+    """It is its author's word."""
+    assert Facts(objective=objective).apply_to(hand_written=True) is wanted
+    assert Facts(objective=objective).apply_to(hand_written=False)
+
+
+@settings(deadline=None, max_examples=100)
+@given(config=configs, cpus=st.none() | st.integers(1, 64), gpus=st.integers(0, 2), latency=st.booleans())
+def test_triton_reads_what_was_chosen_for_any_typed_configuration(
+    config: ModelConfig, cpus: int | None, gpus: int, *, latency: bool
+) -> None:
+    """And it reads back as a typed configuration in which the user's values stand."""
+    facts = Facts(cpus=cpus, gpus=gpus, objective=LATENCY if latency else "")
+    model_format = Format.ENSEMBLE if config.ensemble else Format.TORCHSCRIPT
+    outcome = complete(to_message(config, name="m", format=model_format), facts)
+    assert text_format.Parse(write(outcome.message), model_config_pb2.ModelConfig()).name == "m"
+    read = from_message(outcome.message)
+    for field in structs.fields(ModelConfig):
+        said, found = getattr(config, field.name), getattr(read, field.name)
+        assert found == said or not said or (field.name == "parameters" and said.items() <= found.items())
+
+
+PARTS = [
+    'name: "m"',
+    'backend: "pytorch"',
+    'backend: "python"',
+    'platform: "ensemble"',
+    "max_batch_size: 8",
+    'input { name: "x" data_type: TYPE_FP32 dims: [4] }',
+    'input { name: "y" data_type: TYPE_INT64 dims: [-1] }',
+    "instance_group { count: 3 }",
+    "dynamic_batching {}",
+    "sequence_batching {}",
+    'parameters { key: "a" value { string_value: "b" } }',
+]
+
+
+@given(
+    parts=st.lists(st.sampled_from(PARTS), unique=True),
+    cpus=st.none() | st.integers(1, 64),
+    gpus=st.integers(0, 8),
+    objective=st.sampled_from(["", THROUGHPUT, LATENCY]),
+)
+def test_completing_twice_is_completing_once(parts: list[str], cpus: int | None, gpus: int, objective: str) -> None:
+    """What came in is in what comes out, unchanged; the message that was handed in is left alone."""
+    before: Message = parse("\n".join(parts))
+    kept = copy.deepcopy(before)
+    facts = Facts(cpus=cpus, gpus=gpus, objective=objective)
+    once = complete(before, facts)
+    assert complete(once.message, facts) == (once.message, ())
+    assert before == kept
+    for field, values in before.items():
+        assert once.message[field][: len(values)] == values

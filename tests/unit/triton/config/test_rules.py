@@ -1,0 +1,61 @@
+"""Configurations that Triton 24.10 refused or loaded, held against the rules that say so before it starts.
+
+`triton_verdicts.json` was recorded from the server itself, started without auto-complete on one repository of models of
+its Python backend: `c_` are single configurations, `e_` ensembles, the others the steps of ensembles. Seventeen of the
+verdicts, about states and warm-ups whose loading can crash this release, were read in its sources instead. What only a
+GPU or another server would decide is not among them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from triton_operator.cli.lint.folder import check_folder
+
+VERDICTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("triton_verdicts.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of them in one."""
+    root = tmp_path_factory.mktemp("repository")
+    for name, verdict in VERDICTS.items():
+        (root / name / "1").mkdir(parents=True)
+        (root / name / "config.pbtxt").write_text(verdict["config"])
+        if not name.startswith("e_"):
+            (root / name / "1" / "model.py").touch()
+    return root
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_lint_refuses_what_triton_refuses_and_nothing_else(repository: Path, name: str) -> None:
+    errors = [finding for finding in check_folder(repository / name) if finding.severity == "error"]
+    assert bool(errors) == VERDICTS[name]["refused"], errors
+    assert all(finding.place or finding.message for finding in errors)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "words"),
+    [
+        ("e_batch", "ensemble_scheduling.step[0].model_name", "s4 takes batches of at most 4, and the ensemble's"),
+        ("e_between", "step[1].input_map[A]", '"M" is FP32 [-1,4] by s, and FP32 [-1,5] by s5'),
+        ("e_outtype", "step[0].output_map[B]", '"Y" is INT64 [-1,4] by e_outtype, and FP32 [-1,4] by s'),
+        ("e_noinput", "step[0].input_map[Z]", 's has no input "Z", but A'),
+        ("e_unmapped", "step[0].input_map", "s2 also takes C"),
+        ("e_missing", "step[0].model_name", 'there is no model "gone" in the repository'),
+        ("e_version", "step[0].model_version", "version 3 of s is not served, but 1"),
+        ("e_cyc1", "ensemble_scheduling.step", "in a circle: e_cyc1 -> e_cyc2 -> e_cyc1"),
+        ("c_corrbad", "sequence_batching.control_input[0].control.data_type", "must be one of INT32, INT64, STRING"),
+        ("c_statediff", "sequence_batching.state[0].initial_state.dims", "[3] does not fit the state's [2]"),
+        ("c_w9", "model_warmup[0].batch_size", "9 is more than max_batch_size, 8"),
+        ("c_bisrc", "batch_input[0].source_input", 'there is no input "Z"'),
+        ("c_prioq3", "dynamic_batching.priority_queue_policy[3]", "there are only levels 1 to 2"),
+    ],
+)
+def test_the_field_and_what_is_wrong_with_it(repository: Path, name: str, place: str, words: str) -> None:
+    found = [finding for finding in check_folder(repository / name) if words in finding.message]
+    assert [finding.place[-len(place) :] for finding in found] == [place], list(check_folder(repository / name))
