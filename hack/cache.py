@@ -1,6 +1,6 @@
 """The one folder on the machine that the tooling writes to.
 
-Enters: the environment. Leaves: a path. Called by everything in `hack/` that
+Input: the environment. Output: a path. Called by everything in `hack/` that
 downloads, builds or runs something.
 """
 

@@ -1,6 +1,6 @@
 """Python environments of this checkout, made from the lock files under the cache folder.
 
-Enters: a name (`demo`: no torch, what the demo and the cluster need; `dev`: everything) and a command. Leaves: the
+Input: a name (`demo`: no torch, what the demo and the cluster need; `dev`: everything) and a command. Output: the
 command runs in that environment, which is made first when it is missing. Called by the Makefile with the
 system's Python, so it needs nothing but the standard library and pip; Python's own `venv` is not needed.
 """

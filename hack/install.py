@@ -1,6 +1,6 @@
 """Install the operator into a cluster as a user would: Helm chart, images, a namespace that enforces `restricted`.
 
-Enters: a cluster and the images that were built for it. Leaves: a running operator of this very tree. The demo and the
+Input: a cluster and the images that were built for it. Output: a running operator of this very tree. The demo and the
 end-to-end tests call it; on an unchanged tree it changes nothing.
 """
 

@@ -1,6 +1,6 @@
 """Write the lock files: `make lock`, or `make lock UPGRADE=1` to move to newer releases.
 
-Enters: pyproject.toml. Leaves: requirements*.lock, with a hash for every file and no address of a package index,
+Input: pyproject.toml. Output: requirements*.lock, with a hash for every file and no address of a package index,
 so that each machine uses the index it is set up for (docs/decisions/0001-lock-without-hosts.md).
 """
 

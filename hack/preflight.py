@@ -1,6 +1,6 @@
 """Whether `make demo`, `make cluster-up` or `make test` can do its work here, before anything is fetched or changed.
 
-Enters: `demo` or `test`, and the machine. Leaves: exit status 1 with what is wrong and what to do; for `test` a remark,
+Input: `demo` or `test`, and the machine. Output: exit status 1 with what is wrong and what to do; for `test` a remark,
 as every tier but the last runs anywhere. The Makefile calls it with the system's Python before it makes an environment,
 so it needs the standard library only and creates nothing, not even the cache folder.
 """

@@ -1,6 +1,6 @@
 """Writes docs/api-reference.md out of the CRD: every field with its type, its bounds and its rules.
 
-Enters: crds/modeldeployments.yaml, whose descriptions are the documentation. Leaves: one Markdown page, the same bytes
+Input: crds/modeldeployments.yaml, whose descriptions are the documentation. Output: one Markdown page, the same bytes
 for the same schema. `make docs` calls it; a unit test holds the page against the schema.
 """
 

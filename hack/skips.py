@@ -1,6 +1,6 @@
 """A pytest plugin: the last line of a run says what was skipped and why, and CI accepts no skip.
 
-Loaded by pyproject.toml for every run. Enters: test reports. Leaves: one line after pytest's own summary, and exit
+Loaded by pyproject.toml for every run. Input: test reports. Output: one line after pytest's own summary, and exit
 status 1 under CI=true when anything was skipped: a tier that silently does not run looks like one that passes.
 """
 

@@ -1,7 +1,7 @@
 """A trained BERT that somebody already has, made ready to be served like the one that is trained here.
 
-Enters: a folder as `save_pretrained` of `transformers` writes it (config.json, the weights, the tokenizer's files).
-Leaves: `bert_texts_model` with its tokenizer, its labels and the ensemble `bert_texts` in a model repository. Nothing
+Input: a folder as `save_pretrained` of `transformers` writes it (config.json, the weights, the tokenizer's files).
+Output: `bert_texts_model` with its tokenizer, its labels and the ensemble `bert_texts` in a model repository. Nothing
 is downloaded. `python -m training bert_texts --checkpoint DIR` calls it.
 """
 

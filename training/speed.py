@@ -1,6 +1,6 @@
 """How large and how quick an exported model is: its file, one row, many rows.
 
-Enters: a file of the exporter. Leaves: numbers. `compression` calls it. One thread, because Triton gives each instance
+Input: a file of the exporter. Output: numbers. `compression` calls it. One thread, because Triton gives each instance
 one; TorchScript is frozen as the CPU image does it. Needs torch.
 """
 

@@ -1,6 +1,6 @@
 """From sentences to numbers: the `preprocess` step of the text models. Plain numpy.
 
-Enters: sets of `text_data` and the way a model reads a text. Leaves: a `Dataset`. `hide_tokens` is their augmentation
+Input: sets of `text_data` and the way a model reads a text. Output: a `Dataset`. `hide_tokens` is their augmentation
 and needs torch.
 """
 

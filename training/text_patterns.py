@@ -1,7 +1,7 @@
 """Sentences made from patterns that were written by hand: `我{love}{you}` with words for the two places.
 
-Enters: a TOML file of `training/texts/`, with `[slots]` (words that fill a place), `[tagged.NAME]` and so on (the same,
-for words that a tagger has to find) and one table for each label, whose texts hold one pattern per line. Leaves:
+Input: a TOML file of `training/texts/`, with `[slots]` (words that fill a place), `[tagged.NAME]` and so on (the same,
+for words that a tagger has to find) and one table for each label, whose texts hold one pattern per line. Output:
 `Sentence`s. The choice of words depends on hashes alone, so that every version of every library makes the same
 sentences. Needs neither torch nor numpy; `text_data` calls it.
 """

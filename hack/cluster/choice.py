@@ -1,6 +1,6 @@
 """Which kind of cluster is used, and why; pure.
 
-Enters: what was asked for and what the machine has. Leaves: a choice that can be
+Input: what was asked for and what the machine has. Output: a choice that can be
 said to a person. Called by `hack.cluster`.
 """
 

@@ -1,6 +1,6 @@
 """Command lines of the control plane's programs; pure.
 
-Enters: folders, addresses and ports. Leaves: lists of words, without the
+Input: folders, addresses and ports. Output: lists of words, without the
 program's folder. Called by `controlplane` (on loopback, for tests) and by the
 native node (in its own network).
 """

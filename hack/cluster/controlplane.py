@@ -1,6 +1,6 @@
 """A real API server for tests: etcd and kube-apiserver on loopback, with TLS.
 
-Enters: a folder. Leaves: a kubeconfig. Called by the API-server test tier:
+Input: a folder. Output: a kubeconfig. Called by the API-server test tier:
 
     with ControlPlane(tmp_path) as plane:
         subprocess.run(["kubectl", "--kubeconfig", plane.kubeconfig, "get", "ns"])

@@ -1,6 +1,6 @@
 """Which certificates and kubeconfigs a control plane needs.
 
-Enters: its endpoints. Leaves: the files that `commands` names. Called by
+Input: its endpoints. Output: the files that `commands` names. Called by
 `controlplane` and by the native node.
 """
 

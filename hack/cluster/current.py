@@ -1,6 +1,6 @@
 """The cluster that kubectl talks to already, used as it is.
 
-Enters: the person's kubeconfig. Leaves: a `CurrentCluster`. Only taken when it
+Input: the person's kubeconfig. Output: a `CurrentCluster`. Only taken when it
 is asked for by name: nothing here should touch a cluster that somebody else
 works on without being told to.
 """

@@ -1,6 +1,6 @@
 """Programs of Debian packages, unpacked into the cache and never installed.
 
-Enters: package names. Leaves: a folder that looks like a file-system root with
+Input: package names. Output: a folder that looks like a file-system root with
 those packages and whatever they need that the machine lacks. Called by
 `programs` and by the image builders.
 

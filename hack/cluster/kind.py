@@ -1,6 +1,6 @@
 """A kind cluster, where a container engine answers.
 
-Enters: `kind-config.yaml`. Leaves: a `KindCluster`. kind itself is taken from
+Input: `kind-config.yaml`. Output: a `KindCluster`. kind itself is taken from
 the machine, or built from its Go module.
 """
 

@@ -1,6 +1,6 @@
 """Whether kind accepts a configuration, asked of kind itself without a container engine.
 
-Enters: a configuration file. Leaves: kind's objection, or None. Called by the
+Input: a configuration file. Output: kind's objection, or None. Called by the
 chart tests and `python -m hack.cluster check-kind`.
 
 kind reads and validates the configuration before it makes anything, but only

@@ -1,6 +1,6 @@
 """Kubeconfig files: how a client reaches a cluster, and as whom.
 
-Enters: an address and PEM files. Leaves: one self-contained file, readable by
+Input: an address and PEM files. Output: one self-contained file, readable by
 its owner only. Called by the control plane and the native node.
 """
 

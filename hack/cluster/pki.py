@@ -1,6 +1,6 @@
 """Certificates and keys of a local cluster, made anew for each one.
 
-Enters: names. Leaves: PEM files in one folder. Called by the control plane and
+Input: names. Output: PEM files in one folder. Called by the control plane and
 the native node before anything starts. One authority signs everything; it lives
 as long as the cluster's folder.
 """

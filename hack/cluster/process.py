@@ -1,6 +1,6 @@
 """A program run as a child: its output in a file, its end by its own process id.
 
-Enters: a command line. Leaves: a running process. Called by `controlplane`.
+Input: a command line. Output: a running process. Called by `controlplane`.
 """
 
 from __future__ import annotations

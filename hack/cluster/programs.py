@@ -1,6 +1,6 @@
 """The programs that a local cluster consists of, together in one folder.
 
-Enters: names of programs. Leaves: a folder with a link or a launcher for each.
+Input: names of programs. Output: a folder with a link or a launcher for each.
 Called by `hack.cluster.tools`. Nothing is built or fetched before it is asked
 for, and nothing twice.
 """

@@ -1,6 +1,6 @@
 """Whether an API server answers, asked over TLS as an administrator.
 
-Enters: its URL and the folder of certificates. Leaves: yes or no. Called by
+Input: its URL and the folder of certificates. Output: yes or no. Called by
 `controlplane` and by the native node while they wait.
 """
 

@@ -1,6 +1,6 @@
 """Command line of the demo: `python -m hack.demo up|down|pack FOLDER`.
 
-Leaves: exit status 0, or 1 with one message that says what is wrong and what to do.
+Output: exit status 0, or 1 with one message that says what is wrong and what to do.
 """
 
 from __future__ import annotations

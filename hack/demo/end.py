@@ -1,6 +1,6 @@
 """`make demo-down`: take down what the demo brought up.
 
-Enters: the machine, and $CLUSTER. Leaves: nothing but the cache folder. A cluster that the demo started goes as a
+Input: the machine, and $CLUSTER. Output: nothing but the cache folder. A cluster that the demo started goes as a
 whole; from one that was there before (CLUSTER=current) the demo's own objects are removed.
 """
 

@@ -1,6 +1,6 @@
 """A model container of one's own in the local cluster, without a registry: `make model-image MODELS=folder`.
 
-Enters: a folder with one sub-folder per model. Leaves: an image on the cluster's nodes; its tag is a hash of its files.
+Input: a folder with one sub-folder per model. Output: an image on the cluster's nodes; its tag is a hash of its files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handwritten digits to a server and its answers into a picture for the terminal.
 
-Enters: pictures [1, 28, 28], float32 from 0 to 1. Leaves: the digit, its probability and the latency of each protocol.
+Input: pictures [1, 28, 28], float32 from 0 to 1. Output: the digit, its probability and the latency of each protocol.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`make demo`: cluster, images, operator, model, predictions.
 
-Enters: the machine, and $CLUSTER. Leaves: a running deployment `digits`, its predictions on standard output, and what
+Input: the machine, and $CLUSTER. Output: a running deployment `digits`, its predictions on standard output, and what
 to try next. Each step is skipped when it has been done.
 """
 

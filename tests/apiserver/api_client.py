@@ -1,6 +1,6 @@
 """Plain HTTP to an API server, for tests that look at its answers as they are.
 
-Enters: a kubeconfig with client certificates. Leaves: JSON, or Refused with the fields the server complains about.
+Input: a kubeconfig with client certificates. Output: JSON, or Refused with the fields the server complains about.
 The operator's own client is under test elsewhere in this tier, so it is not used to judge.
 """
 

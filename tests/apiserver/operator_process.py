@@ -1,6 +1,6 @@
 """The operator as a process of its own, on one namespace of a real API server: start, measure, kill.
 
-Enters: a kubeconfig and a namespace. Leaves: CPU seconds, memory and counted requests, from /proc and its metrics.
+Input: a kubeconfig and a namespace. Output: CPU seconds, memory and counted requests, from /proc and its metrics.
 """
 
 from __future__ import annotations

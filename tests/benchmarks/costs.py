@@ -3,7 +3,7 @@
 `make bench` loads it. A benchmark is a function `bench_*` in a file `bench_*.py` of the tier whose fixtures it needs;
 the tests of the tier do not collect it. Every cost is better when it is lower.
 
-Enters: costs, and how fast the machine is (`reference.py`), taken in the same run. Leaves: a table at the end of the
+Input: costs, and how fast the machine is (`reference.py`), taken in the same run. Output: a table at the end of the
 run, and baseline.json anew with --write-baseline.
 """
 

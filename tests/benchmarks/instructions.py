@@ -1,6 +1,6 @@
 """Instructions that a process executes, counted by the processor: the same whatever else the machine is doing.
 
-Enters: a process id. Leaves: a counter to read, or None where the kernel or the machine has no such counter.
+Input: a process id. Output: a counter to read, or None where the kernel or the machine has no such counter.
 `perf_event_open(2)` has no wrapper in the C library, so it is called by number.
 """
 

@@ -1,6 +1,6 @@
 """A fixed piece of work that tells how fast this machine is at the moment.
 
-Enters: nothing. Leaves: what the work took. It uses none of our code, so that only the machine changes the figure.
+Input: nothing. Output: what the work took. It uses none of our code, so that only the machine changes the figure.
 """
 
 from __future__ import annotations

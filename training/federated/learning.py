@@ -1,6 +1,6 @@
 """What one party does with its own rows: statistics of them, and steps of training on them.
 
-Enters: the shared weights. Leaves: the party's own. Called by `party`; `run` calls `statistics` for comparison. Each
+Input: the shared weights. Output: the party's own. Called by `party`; `run` calls `statistics` for comparison. Each
 returns plain arrays, the only thing besides counts that is ever sent.
 """
 

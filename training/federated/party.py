@@ -2,7 +2,7 @@
 
     python -m training.federated.party FOLDER NAME HOST:PORT
 
-FOLDER has the settings and this party's rows. Leaves: for each call one answer over gRPC with weights (or the
+FOLDER has the settings and this party's rows. Output: for each call one answer over gRPC with weights (or the
 statistics for standardising), the number of rows, the party's name and the privacy spent; nothing
 else. `run` starts it.
 """

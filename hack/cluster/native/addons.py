@@ -1,6 +1,6 @@
 """The objects that a bare node lacks and every cluster has; pure.
 
-Enters: the DNS image. Leaves: manifests, applied once after the API server is
+Input: the DNS image. Output: manifests, applied once after the API server is
 ready. CoreDNS answers for names inside the cluster only: the node has no way
 out, and a name outside it should fail at once.
 """

@@ -1,6 +1,6 @@
 """Which programs make up the node, how each is called, and what it waits for; pure.
 
-Enters: the layout and the folder of programs. Leaves: components in the order
+Input: the layout and the folder of programs. Output: components in the order
 of their start. Called by the supervisor.
 """
 

@@ -1,6 +1,6 @@
 """Configuration files of the node's programs; pure.
 
-Enters: the layout and the folder of programs. Leaves: file names and contents.
+Input: the layout and the folder of programs. Output: file names and contents.
 Called once at each start.
 """
 

@@ -1,6 +1,6 @@
 """Carry connections from a socket of the machine into the node's network.
 
-Enters: the number of an inherited listening socket and "address:port". Leaves:
+Input: the number of an inherited listening socket and "address:port". Output:
 nothing, it runs until it is ended. A socket belongs for ever to the network it
 was made in: this one was made on the machine's loopback, the program itself
 runs inside the node, so what it accepts comes from the machine and what it

@@ -1,6 +1,6 @@
 """Import image archives into the node's containerd.
 
-Enters: images, each a reference and an OCI archive. Leaves: images that pods can
+Input: images, each a reference and an OCI archive. Output: images that pods can
 name by tag, by digest and as `latest`. Called by `start` and by `node.NativeCluster`.
 """
 

@@ -1,6 +1,6 @@
 """Where the native node keeps its files and what its addresses are; pure.
 
-Enters: the cache folder. Leaves: paths. Called by every module of this folder,
+Input: the cache folder. Output: paths. Called by every module of this folder,
 on both sides of the namespaces: paths below the cache are the same on both.
 """
 

@@ -1,6 +1,6 @@
 """The native node as a cluster: up, down, and what one does with it in between.
 
-Enters: commands from `hack.cluster`. Leaves: a `NativeCluster`.
+Input: commands from `hack.cluster`. Output: a `NativeCluster`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether the machine can be a node, found out before anything on it is changed.
 
-Enters: facts. Leaves: findings, each with what to do. Called by `hack.preflight`
+Input: facts. Output: findings, each with what to do. Called by `hack.preflight`
 and `node` with facts that can be read, then by `start` with what a short trial
 in throw-away namespaces shows. The first part needs the standard library only.
 """

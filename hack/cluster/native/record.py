@@ -1,6 +1,6 @@
 """Which process the node is, kept in a file from one command to the next.
 
-Enters: the layout. Leaves: a record, or None when no node runs. A process id
+Input: the layout. Output: a record, or None when no node runs. A process id
 alone may since belong to another program, so its start time is kept beside it.
 """
 

@@ -1,6 +1,6 @@
 """Start the native node, or go on where an earlier start was cut off.
 
-Enters: the layout. Leaves: a node that is Ready and resolves names. Called by
+Input: the layout. Output: a node that is Ready and resolves names. Called by
 `node.NativeCluster`, under the node's lock.
 """
 

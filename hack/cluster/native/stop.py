@@ -1,6 +1,6 @@
 """End the native node and remove every trace of it but the imported images.
 
-Enters: the layout. Leaves: a machine as before. Called by `start` (what a
+Input: the layout. Output: a machine as before. Called by `start` (what a
 killed run left) and by `node.NativeCluster.down`.
 """
 

@@ -1,6 +1,6 @@
 """The command `tritonctl`, also `kubectl triton`: see what a file would become, how a deployment is, and ask it.
 
-Enters: a command line. Leaves: an exit status that scripts can rely on:
+Input: a command line. Output: an exit status that scripts can rely on:
 
 0  done, and what was asked about is so
 1  done, and it is not so (not Ready, no such object, the model refused); or the cluster did not allow it

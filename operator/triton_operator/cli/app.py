@@ -1,6 +1,6 @@
 """The program and the one place where errors become an exit status.
 
-Enters: the command line. Leaves: an exit status (`cli` says which). Commands raise; nothing else prints errors.
+Input: the command line. Output: an exit status (`cli` says which). Commands raise; nothing else prints errors.
 """
 
 from __future__ import annotations

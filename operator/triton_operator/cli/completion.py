@@ -1,6 +1,6 @@
 """`tritonctl completion`: completion in bash, zsh and fish, and for the plugin by kubectl itself.
 
-Enters: a shell's name, or a half command line. Leaves: a script, or how the line may go on. The script calls
+Input: a shell's name, or a half command line. Output: a script, or how the line may go on. The script calls
 `tritonctl` back at each press of the key; names of deployments come from kubectl (`names`).
 """
 

@@ -1,6 +1,6 @@
 """`tritonctl compress`: a smaller form of a PyTorch module as a folder that Triton serves, if it is still good enough.
 
-Enters: the module, a method, and a function that judges a module. Leaves: what `export` leaves, or exit status 1 and
+Input: the module, a method, and a function that judges a module. Output: what `export` leaves, or exit status 1 and
 nothing written. The Python files are the user's own and are run.
 """
 

@@ -1,6 +1,6 @@
 """`tritonctl deploy`: apply ModelDeployments, and wait until they serve or it is clear why they will not.
 
-Enters: YAML files. Leaves: a line for each deployment on standard output; while waiting, each new reason is a line on
+Input: YAML files. Output: a line for each deployment on standard output; while waiting, each new reason is a line on
 standard error. Exit status 0 only when all that was asked for is so.
 """
 

@@ -1,6 +1,6 @@
 """ModelDeployments out of YAML files, with the complaints that the API server would have about typing mistakes.
 
-Enters: a path (`-` is standard input). Leaves: typed deployments. `render` calls it. The API server checks more (the
+Input: a path (`-` is standard input). Output: typed deployments. `render` calls it. The API server checks more (the
 schema of crds/modeldeployments.yaml); offline, unknown fields, wrong types and contradictions are found, in what
 is handed through to Kubernetes as well.
 """

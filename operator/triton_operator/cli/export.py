@@ -1,6 +1,6 @@
 """`tritonctl export`: a PyTorch module, or a TorchScript file, as a folder that Triton serves.
 
-Enters: `FILE.py:NAME` or a `.pt`, and the tensors that forward() takes. Leaves: the model's file with its signature,
+Input: `FILE.py:NAME` or a `.pt`, and the tensors that forward() takes. Output: the model's file with its signature,
 and its card. The Python file is the user's own and is run.
 """
 

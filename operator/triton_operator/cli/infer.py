@@ -1,6 +1,6 @@
 """`tritonctl infer`: predictions from a deployment, out of what one has at hand.
 
-Enters: a name, and pictures, texts, a table or JSON. Leaves: the output tensors.
+Input: a name, and pictures, texts, a table or JSON. Output: the output tensors.
 """
 
 from __future__ import annotations

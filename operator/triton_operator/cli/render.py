@@ -1,6 +1,6 @@
 """`tritonctl render`: all objects that the operator would make of a file, without a cluster.
 
-Enters: YAML with ModelDeployments, and what the installation decides (the chart's settings). Leaves: manifests, or with
+Input: YAML with ModelDeployments, and what the installation decides (the chart's settings). Output: manifests, or with
 `--explain` what was chosen for them and why.
 """
 

@@ -1,6 +1,6 @@
 """Keeps a sink in step with all objects of one kind: LIST once, then WATCH, for ever.
 
-Enters: the API server's events as bytes. Leaves: projections into a sink, which `runtime` connects to the store and
+Input: the API server's events as bytes. Output: projections into a sink, which `runtime` connects to the store and
 the work queue. After a gap that cannot be bridged (410, an error in the stream) everything is listed anew and the sink
 gets the whole list, so that objects that went away meanwhile are noticed. Nothing but cancellation ends `run`.
 """

@@ -1,6 +1,6 @@
 """Explains a prediction by asking the model again with parts of the input taken away: KernelSHAP and occlusion.
 
-Enters: a callable that predicts, a row and a question. Leaves: an Explanation. The model may be anywhere; it is asked
+Input: a callable that predicts, a row and a question. Output: an Explanation. The model may be anywhere; it is asked
 `batch` rows at a time. Called by the SDK for a served model; needs numpy alone.
 """
 

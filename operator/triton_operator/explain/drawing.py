@@ -1,6 +1,6 @@
 """An explanation as a picture: a heat map beside what was seen, weighted characters, or bars. Needs pillow.
 
-Enters: an Explanation. Leaves: a PIL image. Called by `Explanation.save_png`.
+Input: an Explanation. Output: a PIL image. Called by `Explanation.save_png`.
 """
 
 from __future__ import annotations

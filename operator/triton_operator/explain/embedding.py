@@ -1,6 +1,6 @@
 """Integrated gradients of tokens: numbers of words have no gradient, their embeddings have.
 
-Enters: a TorchScript module whose embedding looks up the row's integers. Leaves: one attribution per integer. Captum's
+Input: a TorchScript module whose embedding looks up the row's integers. Output: one attribution per integer. Captum's
 own way to an inner layer is a hook, and TorchScript refuses those. So the embedding's table gets further rows: for
 each step and place, the point on the way from the baseline's embedding to the token's, under a number of its own; the
 gradient of these rows is what is integrated. Called by `gradients`.

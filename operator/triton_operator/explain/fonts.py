@@ -1,6 +1,6 @@
 """A font that has the characters to be drawn; needs pillow.
 
-Enters: characters, and perhaps a file of the caller's. Leaves: a font, or None where this machine has none with them.
+Input: characters, and perhaps a file of the caller's. Output: a font, or None where this machine has none with them.
 Pillow brings a font for Latin letters; for others those that systems usually have are looked at.
 """
 

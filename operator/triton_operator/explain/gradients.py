@@ -1,6 +1,6 @@
 """Explains a prediction by the gradients of a TorchScript file at hand, with Captum.
 
-Enters: the file, a row and a question. Leaves: an Explanation. Needs the extra `explain`. No server is
+Input: the file, a row and a question. Output: an Explanation. Needs the extra `explain`. No server is
 asked: that the file is the one being served is the caller's knowledge (`status.models[].digest` says).
 """
 

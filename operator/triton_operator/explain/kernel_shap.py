@@ -1,6 +1,6 @@
 """Shapley values from a model's answers alone: KernelSHAP.
 
-Enters: a game, which gives each coalition of players (pieces of an input that are kept) a value. Leaves: each player's
+Input: a game, which gives each coalition of players (pieces of an input that are kept) a value. Output: each player's
 Shapley value. Lundberg and Lee (2017, "A Unified Approach to Interpreting Model Predictions", theorem 2) show that
 these are the coefficients of a weighted linear regression on coalitions, with the weight
 (M - 1) / (C(M, s) s (M - s)) for a coalition of s of M players. With enough evaluations for all 2^M coalitions the

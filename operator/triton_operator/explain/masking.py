@@ -1,6 +1,6 @@
 """What is taken away from a row at a time: patches of a picture, pieces of a text, columns of a table.
 
-Enters: a row and what stands for "not there". Leaves: rows with only some of their pieces. Called by the methods that
+Input: a row and what stands for "not there". Output: rows with only some of their pieces. Called by the methods that
 ask the model. Pure.
 """
 

@@ -1,6 +1,6 @@
 """What a reader of an explanation must know about the choices behind it: the method, the options, the output.
 
-Enters: the question, and what was chosen. Leaves: sentences, with the options of the command line in them. Pure.
+Input: the question, and what was chosen. Output: sentences, with the options of the command line in them. Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is asked of a model: which row, which of its outputs, compared with what, and at what cost.
 
-Enters: a caller's options. Leaves: a Question whose baseline and target are definite. Called before any method. Pure.
+Input: a caller's options. Output: a Question whose baseline and target are definite. Called before any method. Pure.
 """
 
 from __future__ import annotations

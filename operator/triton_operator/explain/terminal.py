@@ -1,6 +1,6 @@
 """An explanation as lines of a terminal: a heat map, weighted characters, or bars.
 
-Enters: an Explanation. Leaves: text. Colours only when asked for; without, signed numbers that any program keeps.
+Input: an Explanation. Output: text. Colours only when asked for; without, signed numbers that any program keeps.
 Called by `Explanation.text`. Pure.
 """
 

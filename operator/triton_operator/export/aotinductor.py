@@ -1,6 +1,6 @@
 """Compiles a module ahead of time: `model.pt2`, PyTorch's successor of TorchScript.
 
-Enters: a module with examples, names, and a place. Leaves: `<folder>/<name>/<version>/model.pt2` and what belongs to
+Input: a module with examples, names, and a place. Output: `<folder>/<name>/<version>/model.pt2` and what belongs to
 it. torch.export records one run, so no TorchScript is needed; then a C++ compiler makes a library of it, for this kind
 of processor and this version of torch. Needs torch, g++ and setuptools, and a minute.
 """

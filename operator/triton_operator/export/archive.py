@@ -1,6 +1,6 @@
 """Writes archives that say nothing of the machine that made them: the same TorchScript model, the same bytes.
 
-Enters: an archive of `torch.jit.save` or of AOTInductor, and a signature. Leaves: the same archive with the signature
+Input: an archive of `torch.jit.save` or of AOTInductor, and a signature. Output: the same archive with the signature
 among its extra files. `exporter` and `aotinductor` call it. Members are copied one at a time, so a model of ten
 gigabytes needs no memory for itself.
 """

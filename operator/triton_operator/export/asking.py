@@ -1,6 +1,6 @@
 """Asks a module, or what answers in its place, and holds answers against each other.
 
-Enters: a callable and arguments. Leaves: its results as values that Triton can pass, or ExportError. `questions`,
+Input: a callable and arguments. Output: its results as values that Triton can pass, or ExportError. `questions`,
 `rows`, `state` and `served_form` call it. Needs torch.
 """
 

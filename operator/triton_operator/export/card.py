@@ -1,6 +1,6 @@
 """The card of an exported model: README.md in its folder, which Triton ignores there and people read.
 
-Enters: what was written and what the checks showed. Leaves: the file. No date and no name of a machine is in it, so the
+Input: what was written and what the checks showed. Output: the file. No date and no name of a machine is in it, so the
 same model has the same card. A README.md that somebody else wrote stays as it is: `training` has richer cards.
 """
 

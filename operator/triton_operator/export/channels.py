@@ -1,6 +1,6 @@
 """Takes whole channels and hidden units out of a module, so that its layers are really smaller.
 
-Enters: a module, which is changed, and arguments of forward(). `compression` calls it. Which layer reads what another
+Input: a module, which is changed, and arguments of forward(). `compression` calls it. Which layer reads what another
 one gives is not guessed: of two layers that run one after the other the first one's channels are set to zero in one
 copy and taken out of both in another, and only where the two copies answer alike are they gone. So skip connections,
 heads of attention and normalisation over all channels are left as they are. Needs torch.

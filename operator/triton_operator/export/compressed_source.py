@@ -1,6 +1,6 @@
 """What the command line compresses: a module, an evaluation and a fine-tuning out of Python files.
 
-Enters: a Request for the export and a Wish for what comes before it. Leaves: the model's folder. `tritonctl compress`
+Input: a Request for the export and a Wish for what comes before it. Output: the model's folder. `tritonctl compress`
 calls it. Needs torch.
 """
 

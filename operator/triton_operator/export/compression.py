@@ -1,6 +1,6 @@
 """Makes a module smaller before it is exported, and refuses what costs too much of its accuracy.
 
-Enters: a module, a method, and a function that judges a module. Leaves: another module, which `export_torchscript` and
+Input: a module, a method, and a function that judges a module. Output: another module, which `export_torchscript` and
 `export_aotinductor` take, with the scores before and after. `compress` in `triton_operator.export` is the way in; the
 methods are in files of their own. Needs torch.
 """

@@ -1,6 +1,6 @@
 """Draws questions from examples: other values, other rows, other magnitudes; always the same ones.
 
-Enters: arguments of forward(). Leaves: arguments of the same types and dimensions. `questions`, `rows` and `channels`
+Input: arguments of forward(). Output: arguments of the same types and dimensions. `questions`, `rows` and `channels`
 call it. Needs torch.
 """
 

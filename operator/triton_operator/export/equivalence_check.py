@@ -1,6 +1,6 @@
 """Asks a module and what is served in its place the same questions: the examples, and others drawn from them.
 
-Enters: a module, what answers in its place, and examples. Leaves: the signature that all of them bear out, and by how
+Input: a module, what answers in its place, and examples. Output: the signature that all of them bear out, and by how
 much the answers differ. `exporter` and `aotinductor` call it. Needs torch.
 """
 

@@ -1,6 +1,6 @@
 """Examples out of files: `.npz` of numpy, `.pt` of torch (numbers only), and JSON.
 
-Enters: a path, and what is known of the inputs. Leaves: arguments of forward() in order, and their names.
+Input: a path, and what is known of the inputs. Output: arguments of forward() in order, and their names.
 `source` calls it. A file may come from anybody: nothing in it is run. Needs torch, and numpy for `.npz`.
 """
 

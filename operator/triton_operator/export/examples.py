@@ -1,6 +1,6 @@
 """Example inputs made from a description, for who has none at hand: the command line.
 
-Enters: types, dimensions, and perhaps ranges. Leaves: arguments of forward(), two sets where a size is open.
+Input: types, dimensions, and perhaps ranges. Output: arguments of forward(), two sets where a size is open.
 Needs torch.
 """
 

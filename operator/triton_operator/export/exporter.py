@@ -1,6 +1,6 @@
 """Compiles a module to TorchScript, and writes the model's folder when both answer alike.
 
-Enters: a module with examples, names, and a place. Leaves: `<folder>/<name>/<version>/model.pt` and what belongs to it.
+Input: a module with examples, names, and a place. Output: `<folder>/<name>/<version>/model.pt` and what belongs to it.
 Needs torch; `triton_operator.export` is the way in.
 """
 

@@ -1,6 +1,6 @@
 """The rest of a model's folder: its configuration where it is wanted, its card, and the question to a running server.
 
-Enters: a model's file that was written, and what the questions showed. Leaves: `config.pbtxt` and `README.md` beside
+Input: a model's file that was written, and what the questions showed. Output: `config.pbtxt` and `README.md` beside
 the version's folder. `exporter` and `aotinductor` call it. Needs torch.
 """
 

@@ -1,6 +1,6 @@
 """What a layer's channels are: which numbers of its weights belong to an input or to an output.
 
-Enters: layers, which are changed. `channels` calls it. A hidden unit of a recurrent layer is an output of it that it
+Input: layers, which are changed. `channels` calls it. A hidden unit of a recurrent layer is an output of it that it
 also reads itself; with all of its weights zero it gives zero, as a channel of any other layer does. Needs torch.
 """
 

@@ -1,6 +1,6 @@
 """Stores a module's weights in fewer bits.
 
-Enters: a module. Leaves: one whose layers are replaced. `compression` calls it. Needs torch, and torchao for what
+Input: a module. Output: one whose layers are replaced. `compression` calls it. Needs torch, and torchao for what
 AOTInductor is to compile.
 """
 

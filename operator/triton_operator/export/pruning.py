@@ -1,6 +1,6 @@
 """Sets the smallest weights of a module to zero, over all layers together.
 
-Enters: a module, which is changed. `compression` calls it. torch.nn.utils.prune does the same by putting another
+Input: a module, which is changed. `compression` calls it. torch.nn.utils.prune does the same by putting another
 parameter in a weight's place, which recurrent layers do not survive; here the weights stay what they are. Needs torch.
 """
 

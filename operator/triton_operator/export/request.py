@@ -1,6 +1,6 @@
 """What the command line asks for, and every mistake in it that can be seen without torch and the user's code.
 
-Enters: a Request, and a Wish of `tritonctl compress`. Leaves: nothing, or one ExportError. Looks at files, and imports
+Input: a Request, and a Wish of `tritonctl compress`. Output: nothing, or one ExportError. Looks at files, and imports
 and runs nothing: both commands call it first.
 """
 

@@ -1,6 +1,6 @@
 """Whether the rows of a batch are independent, so that Triton may put requests of several callers into one batch.
 
-Enters: a module and batches with their answers. Leaves: the further questions that were asked, or ExportError that
+Input: a module and batches with their answers. Output: the further questions that were asked, or ExportError that
 names the output, and by how much it differs. `questions` calls it. Needs torch.
 """
 

@@ -1,6 +1,6 @@
 """Asks a running Triton the questions that the module has answered, and compares.
 
-Enters: HOST:PORT of Triton's HTTP interface and the questions. Leaves: the largest difference, or ExportError. The
+Input: HOST:PORT of Triton's HTTP interface and the questions. Output: the largest difference, or ExportError. The
 server must read the repository that was written: one that serves a volume and polls it, or one started meanwhile.
 """
 

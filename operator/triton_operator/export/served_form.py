@@ -1,6 +1,6 @@
 """What a server makes of a TorchScript file, asked the same questions: it freezes the module and rewrites convolutions.
 
-Enters: a file and questions with the module's own answers. Leaves: the largest difference, or ExportError. The code
+Input: a file and questions with the module's own answers. Output: the largest difference, or ExportError. The code
 that prepares is the CPU backend's own. It runs in a process of its own, because an optimised form may end the process
 where the module itself raises an error (seen with signal 11: a tensor without elements). `exporter` calls it. Needs
 torch.

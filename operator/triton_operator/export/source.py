@@ -1,6 +1,6 @@
 """What the command line exports: a module out of a Python file, or a TorchScript file that gets its signature.
 
-Enters: a Request. Leaves: the model's folder. `tritonctl export` calls it. Needs torch.
+Input: a Request. Output: the model's folder. `tritonctl export` calls it. Needs torch.
 """
 
 from __future__ import annotations

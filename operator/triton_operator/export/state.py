@@ -1,6 +1,6 @@
 """Whether a module answers the same question the same way each time: it neither keeps state nor draws numbers.
 
-Enters: a module and a few questions. Leaves: nothing, or ExportError that says what to do. `questions` calls it. A
+Input: a module and a few questions. Output: nothing, or ExportError that says what to do. `questions` calls it. A
 server has several callers and several copies of a model: what one call leaves behind reaches another caller's answer.
 Needs torch.
 """

@@ -1,6 +1,6 @@
 """What torch's values are to Triton: types, dimensions, and which of them requests may choose.
 
-Enters: arguments and results of forward(). Leaves: the tensors of a signature. `exporter` calls it. Needs torch.
+Input: arguments and results of forward(). Output: the tensors of a signature. `exporter` calls it. Needs torch.
 """
 
 from __future__ import annotations

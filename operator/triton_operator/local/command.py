@@ -1,6 +1,6 @@
 """The command line and the variables of a server on this machine: a pod's, with this machine's places.
 
-Pure. Enters: what the deployment says and where things lie. Leaves: what to start. The flags and their reasons are
+Pure. Input: what the deployment says and where things lie. Output: what to start. The flags and their reasons are
 those of `triton.flags`; what differs is said here.
 """
 

@@ -1,6 +1,6 @@
 """Triton's own environment under the cache folder: made once, then used by every run.
 
-Enters: a Python that fits. Leaves: `Environment`, a folder with the server, its backends, torch and numpy. It is keyed
+Input: a Python that fits. Output: `Environment`, a folder with the server, its backends, torch and numpy. It is keyed
 by all that it is made of, complete or absent, and begins as a virtual environment does: beside `bin/python3` lies a
 `pyvenv.cfg`, by which the Python inside Triton's helper processes finds its packages.
 """

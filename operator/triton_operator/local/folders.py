@@ -1,6 +1,6 @@
 """The places under the cache folder: one for environments, one for each run that goes away with it.
 
-Enters: the environment variables. Leaves: paths. Two commands may work here at the same time; what a killed one left is
+Input: the environment variables. Output: paths. Two commands may work here at the same time; what a killed one left is
 taken away by the next.
 """
 

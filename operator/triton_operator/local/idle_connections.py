@@ -1,6 +1,6 @@
 """HTTP connections that a stopping Triton would wait for although nothing is asked over them.
 
-Enters: the server's process and its HTTP port. Leaves: those connections closed, so that the server ends at once and
+Input: the server's process and its HTTP port. Output: those connections closed, so that the server ends at once and
 not after its exit timeout. A connection is idle when the server spoke last and both ends have been silent for a second.
 The kernel counts in ticks of up to 4 ms: where both spoke in the same one, it has to be silent for longer. Where the
 system does not allow to take part in a process' connections, nothing happens.

@@ -1,6 +1,6 @@
 """Fetch the packages of the CPU Triton into a folder, by the installer that this machine has.
 
-Enters: the lock file and a Python. Leaves: a folder with the unpacked packages, every file compared with its hash. They
+Input: the lock file and a Python. Output: a folder with the unpacked packages, every file compared with its hash. They
 are those of that Python, whichever Python the installer itself runs in, and come from the index that pip is set up for.
 """
 

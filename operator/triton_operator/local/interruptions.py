@@ -1,6 +1,6 @@
 """Processes that an interruption cannot leave behind, not even one that comes while they are started.
 
-Enters: a command. Leaves: the running process, in a session of its own, which ends with the block. `installer` calls.
+Input: a command. Output: the running process, in a session of its own, which ends with the block. `installer` calls.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The models of a deployment, rendered and laid out for a server on this machine as a pod's are.
 
-Enters: a deployment, and the folder that stands for its model repository. Leaves: the tree that Triton reads. The
+Input: a deployment, and the folder that stands for its model repository. Output: the tree that Triton reads. The
 configurations are the operator's rendering, and `prepare` itself finds, checks,
 completes and lays out.
 """

@@ -1,6 +1,6 @@
 """Ports on loopback for one server: the usual ones where they are free.
 
-Enters: what the user asked for. Leaves: three different ports that nobody listened on a moment ago. Somebody may
+Input: what the user asked for. Output: three different ports that nobody listened on a moment ago. Somebody may
 take one before the server does, which `server` then tells by PortTaken.
 """
 

@@ -1,6 +1,6 @@
 """A request to try a served model with, made of what the server says the model takes.
 
-Enters: the address of a server. Leaves: a text, or the JSON of a KServe v2 inference request with zeros in it.
+Input: the address of a server. Output: a text, or the JSON of a KServe v2 inference request with zeros in it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Triton as a process of this machine: started, awaited, ended, with nothing left of it.
 
-Enters: a command line and its variables. Leaves: a running `Server`, or LocalError in Triton's own words. The process
+Input: a command line and its variables. Output: a running `Server`, or LocalError in Triton's own words. The process
 is the first one of the CPU image (`cpu_server/entrypoint.py`), which ends Triton when a model's process dies, and when
 whoever started it is gone. It has a session of its own, so that a Ctrl-C reaches the caller alone.
 """

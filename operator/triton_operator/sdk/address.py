@@ -1,6 +1,6 @@
 """Where a deployment answers, seen from here, and how to speak there.
 
-Enters: a deployment's name. Leaves: an `Endpoint`, kept open while the context lasts. `connection` calls it.
+Input: a deployment's name. Output: an `Endpoint`, kept open while the context lasts. `connection` calls it.
 Inside the cluster the Service's name is the address. Outside, kubectl forwards a port; a kubeconfig or context that
 is named explicitly (or by KUBECONFIG) means another cluster than the one we may be running in.
 

@@ -1,6 +1,6 @@
 """Deployments and predictions from a program that uses asyncio.
 
-Enters: a deployment's name; then values by input name. Leaves: arrays by output name. Applications call it, and
+Input: a deployment's name; then values by input name. Output: arrays by output name. Applications call it, and
 `Client` is the same without asyncio::
 
     async with AsyncClient("digits", "models") as client:

@@ -1,6 +1,6 @@
 """Many rows as several requests, and their answers as one.
 
-Pure. Enters: arrays whose first dimension counts rows. Leaves: parts of at most so many rows, and the outputs joined in
+Pure. Input: arrays whose first dimension counts rows. Output: parts of at most so many rows, and the outputs joined in
 the order of the parts. The clients call both.
 """
 

@@ -1,6 +1,6 @@
 """The one ModelDeployment that a client is for: deployed, waited for, looked at and deleted; each call blocks.
 
-Enters: manifests. Leaves: statuses. `Client` calls it as it is, `AsyncClient` in a thread.
+Input: manifests. Output: statuses. `Client` calls it as it is, `AsyncClient` in a thread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Several coroutines at a time, but not too many.
 
-Enters: what makes each coroutine. Leaves: their results in order. `AsyncClient` sends the parts of a batch with it.
+Input: what makes each coroutine. Output: their results in order. `AsyncClient` sends the parts of a batch with it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Deployments and predictions, by a deployment's name.
 
-Enters: a deployment's name; then values by input name. Leaves: arrays by output name. Applications, the CLI and the
+Input: a deployment's name; then values by input name. Output: arrays by output name. Applications, the CLI and the
 demo call it::
 
     with Client("digits", "models") as client:

@@ -1,6 +1,6 @@
 """What the API server or the way to it said, as one of our errors with what to do about it.
 
-Pure. Enters: an exception of the `kubernetes` package. Leaves: an SdkError. `deployments` calls it.
+Pure. Input: an exception of the `kubernetes` package. Output: an SdkError. `deployments` calls it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The open way to one deployment: its address, the transport over it, and what is known of its models.
 
-Enters: a deployment's name. Leaves: a transport, made anew where the way has broken off. `AsyncClient` owns one.
+Input: a deployment's name. Output: a transport, made anew where the way has broken off. `AsyncClient` owns one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """ModelDeployments in a cluster: applied, read, followed and deleted through the official `kubernetes` client.
 
-Enters: manifests and names. Leaves: objects as JSON. The clients and `tritonctl deploy` call it; each call blocks.
+Input: manifests and names. Output: objects as JSON. The clients and `tritonctl deploy` call it; each call blocks.
 Inside a pod the pod's own account is used, unless another cluster is meant (as `sdk.address` judges it); else the
 kubeconfig. The package is imported when a cluster is first asked: it takes half a second and 50 MB.
 """

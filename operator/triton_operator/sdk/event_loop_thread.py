@@ -1,6 +1,6 @@
 """An event loop in a thread of its own, for programs that have none.
 
-Enters: coroutines, from any thread. Leaves: their results, in the thread that asked. `Client` runs everything in one,
+Input: coroutines, from any thread. Output: their results, in the thread that asked. `Client` runs everything in one,
 so that there is one implementation of each call, and any number of threads may share a client.
 """
 

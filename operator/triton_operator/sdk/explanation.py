@@ -1,6 +1,6 @@
 """Which parts of an input drove a prediction of a served model: the methods of `explain`, asked through a client.
 
-Enters: a way to ask the model, what it declares, and one row. Leaves: an Explanation. Both clients call it.
+Input: a way to ask the model, what it declares, and one row. Output: an Explanation. Both clients call it.
 
 A model that answers with labels and how probable each is (LABEL and PROBABILITY of a text ensemble) names only the
 likeliest one. Where it names another one than the explained label, 1 - its probability is counted for that label, which

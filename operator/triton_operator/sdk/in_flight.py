@@ -1,6 +1,6 @@
 """Calls that are never cancelled: whoever stops waiting leaves them to end by themselves.
 
-Enters: calls of gRPC. Leaves: their answers, to those who still wait. Triton before 25.04 crashes when clients cancel
+Input: calls of gRPC. Output: their answers, to those who still wait. Triton before 25.04 crashes when clients cancel
 calls (triton-inference-server/server issues 7368 and 8034), and a client does so by a deadline, by cancelling the task
 that waits, and by closing the channel. A client cannot see a server's release before it calls, so no call is cancelled.
 """

@@ -1,6 +1,6 @@
 """From what a caller gives to the server's answers: checked, divided into requests, sent, and learnt from.
 
-Enters: a question and values. Leaves: answers in the order of the rows. `AsyncClient` owns one; it is the only caller
+Input: a question and values. Output: answers in the order of the rows. `AsyncClient` owns one; it is the only caller
 of `inputs`, `batches` and `bounded`, and knows when what is known of a model is out of date.
 """
 

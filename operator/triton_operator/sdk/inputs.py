@@ -1,6 +1,6 @@
 """What a caller gives, held against what the model takes: nothing leaves for the server that it would refuse.
 
-Pure. Enters: a mapping of input names, or one value for a model of one input. Leaves: arrays by input name, of the
+Pure. Input: a mapping of input names, or one value for a model of one input. Output: arrays by input name, of the
 declared types and shapes. The clients call it before anything is sent. Raises InvalidRequestError.
 
 One row may be given without its batch dimension, which is then added: [28,28] for a declared [-1,28,28]. A list of

@@ -1,8 +1,8 @@
 """What a served model takes and gives, as the server tells it.
 
-Pure. Enters: the JSON of the v2 model metadata and, where the server tells it, of the model's configuration
+Pure. Input: the JSON of the v2 model metadata and, where the server tells it, of the model's configuration
 (https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_configuration.md).
-Leaves: a `ModelInterface`. `connection` reads both and keeps the result; `inputs` holds requests against it.
+Output: a `ModelInterface`. `connection` reads both and keeps the result; `inputs` holds requests against it.
 
 The metadata alone does not say whether a leading -1 is a batch, nor which inputs are optional. A ModelDeployment
 closes the configuration API to everybody, so that is the usual case: then `max_batch_size` is None, and the server's

@@ -1,6 +1,6 @@
 """Reading objects and opening ports through the user's own kubectl.
 
-Enters: names of objects. Leaves: their JSON, or an address on loopback. The SDK outside a cluster and the CLI call it.
+Input: names of objects. Output: their JSON, or an address on loopback. The SDK outside a cluster and the CLI call it.
 kubectl knows every kubeconfig, login program, proxy and impersonation that the user has set up, starts in 50 ms and is
 there wherever the cluster is used by hand; the `kubernetes` package needs half a second and 50 MB to say the same.
 Inside a cluster nothing here is needed: a Service's name is its address.

@@ -1,6 +1,6 @@
 """What is to be deployed, as the JSON that the API server takes.
 
-Enters: a YAML file, an object, or the fields of a spec. Leaves: manifests of ModelDeployments. The clients and
+Input: a YAML file, an object, or the fields of a spec. Output: manifests of ModelDeployments. The clients and
 `tritonctl deploy` call it. Raises InvalidRequestError, which names the file or the field. The API server validates the
 rest against the schema.
 """

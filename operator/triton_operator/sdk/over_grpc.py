@@ -1,6 +1,6 @@
 """The v2 protocol over gRPC, by tritonclient's client for asyncio.
 
-Enters: calls. Leaves: answers, or AttemptError with the fate of the request. One HTTP/2 connection carries all
+Input: calls. Output: answers, or AttemptError with the fate of the request. One HTTP/2 connection carries all
 requests at a time. None of them is cancelled, see `in_flight`.
 """
 

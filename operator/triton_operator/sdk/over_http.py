@@ -1,6 +1,6 @@
 """The v2 protocol over HTTP, by tritonclient's client for asyncio.
 
-Enters: calls. Leaves: answers, or AttemptError with the fate of the request. aiohttp opens as many connections as
+Input: calls. Output: answers, or AttemptError with the fate of the request. aiohttp opens as many connections as
 there are requests at a time.
 """
 

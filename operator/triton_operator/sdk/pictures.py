@@ -1,6 +1,6 @@
 """A picture of Pillow as the array that a model of images takes.
 
-Pure. Enters: a picture and the declared tensor. Leaves: the array of one picture. `values` calls it.
+Pure. Input: a picture and the declared tensor. Output: the array of one picture. `values` calls it.
 What the picture loses nothing by is done: grey to colour, bytes to fractions of 255 for models of floats (as
 torchvision does it), channels first or last as declared. Size and colours that would be lost are the caller's choice.
 """

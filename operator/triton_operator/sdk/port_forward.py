@@ -1,6 +1,6 @@
 """A Service's port on loopback, for as long as it is needed, by a kubectl of our own as child process.
 
-Enters: a Service and its port. Leaves: an address that is ready to be used. `sdk.address` calls it outside the
+Input: a Service and its port. Output: an address that is ready to be used. `sdk.address` calls it outside the
 cluster. kubectl picks a free local port and says which, so there is nothing to guess and no port to lose to another
 program in between.
 """

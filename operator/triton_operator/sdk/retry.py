@@ -1,6 +1,6 @@
 """One try to reach a server, what became of it, and when to try again.
 
-Enters: a failure as a transport met it. Leaves: another try, or one of our errors. Nothing is repeated that could make
+Input: a failure as a transport met it. Output: another try, or one of our errors. Nothing is repeated that could make
 a model run twice, unless the caller allows it: a stateful model would count the same request again.
 """
 

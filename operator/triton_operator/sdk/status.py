@@ -1,6 +1,6 @@
 """How a ModelDeployment is: judged from the object, for programs and for people.
 
-Pure. Enters: the JSON of a ModelDeployment. Leaves: a `DeploymentStatus`. Whether it is Ready counts only for the
+Pure. Input: the JSON of a ModelDeployment. Output: a `DeploymentStatus`. Whether it is Ready counts only for the
 generation that the user wrote last: an older answer is no answer. The clients and the CLI call it.
 """
 

@@ -1,7 +1,7 @@
 """One value of a program as the array that a model's input takes, without loss.
 
-Pure. Enters: whatever a caller has (an array of NumPy or torch, a picture of Pillow, a text, a number, lists of these)
-and the tensor that the model declares. Leaves: an array of that type; its shape is `inputs`' affair. Raises
+Pure. Input: whatever a caller has (an array of NumPy or torch, a picture of Pillow, a text, a number, lists of these)
+and the tensor that the model declares. Output: an array of that type; its shape is `inputs`' affair. Raises
 InvalidRequestError, which names the tensor, what was given and what is wanted.
 
 NumPy and torch arrays must have the declared type: a program that says float64 means it. Python's own numbers have no

@@ -1,6 +1,6 @@
 """Waiting until a deployment is Ready, or until it is clear that it will not be.
 
-Enters: the object and its changes, as `deployments` follows them. Leaves: the status of a deployment that is Ready.
+Input: the object and its changes, as `deployments` follows them. Output: the status of a deployment that is Ready.
 The clients and `tritonctl deploy` call it.
 """
 

@@ -1,7 +1,7 @@
 """`tritonctl bench`: how many requests a deployment answers, and how fast.
 
-Enters: a name, how many connections and how long; inputs are drawn from what the model declares, or given as for
-`infer`. Leaves: requests a second and latencies. It loads the server as hard as it can: on a deployment that serves
+Input: a name, how many connections and how long; inputs are drawn from what the model declares, or given as for
+`infer`. Output: requests a second and latencies. It loads the server as hard as it can: on a deployment that serves
 others, these feel it.
 """
 

@@ -1,6 +1,6 @@
 """Load: several connections, each sending its next request when it has its answer, for a bounded time.
 
-Enters: a way to open connections, and how long. Leaves: the latencies of those requests that were begun and answered in
+Input: a way to open connections, and how long. Output: the latencies of those requests that were begun and answered in
 the time that counts. `bench` uses it; Ctrl-C ends it with what there is.
 """
 

@@ -1,6 +1,6 @@
 """One inference request as bytes, and connections that send it again and again.
 
-Enters: a request. Leaves: a function for each connection, which sends it once and says what went wrong. `load` uses
+Input: a request. Output: a function for each connection, which sends it once and says what went wrong. `load` uses
 it. The SDK makes and checks each request anew, which costs more than a small model does; here it is made once.
 (The protocol: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.)
 """

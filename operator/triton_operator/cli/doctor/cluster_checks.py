@@ -1,6 +1,6 @@
 """Judgements about the cluster and the operator in it.
 
-Pure. Enters: evidence, and the time. Leaves: one finding for each check. `doctor` runs them in their order.
+Pure. Input: evidence, and the time. Output: one finding for each check. `doctor` runs them in their order.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`tritonctl doctor`: what keeps this user from serving models on this cluster, as far as it shows from here.
 
-Enters: a namespace. Leaves: a line for each check with what to do; exit status 0 only where nothing has to be mended.
+Input: a namespace. Output: a line for each check with what to do; exit status 0 only where nothing has to be mended.
 """
 
 from __future__ import annotations

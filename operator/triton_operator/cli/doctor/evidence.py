@@ -1,6 +1,6 @@
 """What kubectl says about a cluster, gathered at once: one request for each question, several under way at a time.
 
-Enters: the options of the command. Leaves: `Evidence`, frozen; an answer that could not be had is an SdkError in its
+Input: the options of the command. Output: `Evidence`, frozen; an answer that could not be had is an SdkError in its
 place, because what a user may not look at is no illness. `checks` judge it.
 """
 

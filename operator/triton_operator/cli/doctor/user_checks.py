@@ -1,6 +1,6 @@
 """Judgements about what the user may do, and what the namespace and the nodes have for it.
 
-Pure. Enters: evidence. Leaves: one finding for each check. `doctor` runs them in their order.
+Pure. Input: evidence. Output: one finding for each check. `doctor` runs them in their order.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`tritonctl explain`: which parts of an input drove a prediction, of a served model or by a file at hand.
 
-Enters: a name, and one picture, text, row of a table or request. Leaves: a heat map, weighted characters or bars.
+Input: a name, and one picture, text, row of a table or request. Output: a heat map, weighted characters or bars.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which row `tritonctl explain` is about, and what its columns are called.
 
-Enters: what the files or texts hold, as `infer` reads them. Leaves: one row for each input, the rows beside it, names.
+Input: what the files or texts hold, as `infer` reads them. Output: one row for each input, the rows beside it, names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a served model says that it takes, and how an array is brought into that form.
 
-Enters: what the server told the SDK of a model. Leaves: tensors, and arrays that fit them. The
+Input: what the server told the SDK of a model. Output: tensors, and arrays that fit them. The
 first dimension is the batch where it is -1: Triton puts it there for every model that batches.
 """
 

@@ -1,6 +1,6 @@
 """JSON as tensors: a request of the inference protocol, or only the values.
 
-Enters: the text of a file, and the model where the values alone are given. Leaves: a request. Values are lists: of the
+Input: the text of a file, and the model where the values alone are given. Output: a request. Values are lists: of the
 model's one input, or an object with a member for each input.
 """
 

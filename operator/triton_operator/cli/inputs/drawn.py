@@ -1,6 +1,6 @@
 """Inputs made up for a model, to load it with when nobody gave any.
 
-Pure, given its seed. Enters: what the model declares. Leaves: an array for each input. Small whole numbers, fractions
+Pure, given its seed. Input: what the model declares. Output: an array for each input. Small whole numbers, fractions
 from 0 to 1, short texts: what most models take without a complaint. One that minds gets a file instead.
 """
 

@@ -1,6 +1,6 @@
 """The inputs of a command line: which kind each file is, and who reads it.
 
-Enters: file names (`-` is standard input) and texts, and a way to ask what the model takes. Leaves: a request. The kind
+Input: file names (`-` is standard input) and texts, and a way to ask what the model takes. Output: a request. The kind
 is told by the content, then by the name's ending: what comes through a pipe has no name.
 """
 

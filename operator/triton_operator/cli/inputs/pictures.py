@@ -1,6 +1,6 @@
 """Pictures of common formats as the tensor of a model that looks at pictures.
 
-Enters: files, and the model. Leaves: one array with a row for each picture: grey or coloured by the declared channels,
+Input: files, and the model. Output: one array with a row for each picture: grey or coloured by the declared channels,
 resized to the declared size, from 0 to 1 (or 0 to 255 where the model takes UINT8).
 """
 

@@ -1,6 +1,6 @@
 """CSV as tensors: a line for each row of the batch, columns by name or all together.
 
-Enters: the text of a file, and the model. Leaves: an array for each input. Columns called like inputs go there; a model
+Input: the text of a file, and the model. Output: an array for each input. Columns called like inputs go there; a model
 of one input may take all columns at once, in their order. The names in the first line are kept for who asks for them.
 """
 

@@ -1,6 +1,6 @@
 """Texts as the BYTES tensor of a model that reads text.
 
-Enters: words of the command line, or the lines of a file. Leaves: one array with a row for each text.
+Input: words of the command line, or the lines of a file. Output: one array with a row for each text.
 """
 
 from __future__ import annotations

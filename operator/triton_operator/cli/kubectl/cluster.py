@@ -1,6 +1,6 @@
 """What commands read from the cluster: one kubectl for each question, however many objects it is about.
 
-Enters: kinds, names, selectors. Leaves: the JSON of objects, now or with every change. All of it through the user's own
+Input: kinds, names, selectors. Output: the JSON of objects, now or with every change. All of it through the user's own
 kubectl (`sdk.kubectl`), whose sentences become our errors.
 """
 

@@ -1,6 +1,6 @@
 """Names in the cluster that begin like what was typed so far, for shell completion.
 
-Enters: the half command line. Leaves: names; none where the cluster does not answer at once, because a shell waits for
+Input: the half command line. Output: names; none where the cluster does not answer at once, because a shell waits for
 them. One kubectl for each press of the key.
 """
 

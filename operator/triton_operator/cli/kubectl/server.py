@@ -1,6 +1,6 @@
 """The server behind a deployment, seen from a command: reached when it is first needed, left when the command ends.
 
-Enters: what the options say of deployment, protocol and address. Leaves: an open client, and what its models declare.
+Input: what the options say of deployment, protocol and address. Output: an open client, and what its models declare.
 `infer` and `bench` use it; the same way in (one kubectl port-forward) serves all requests of a command.
 """
 

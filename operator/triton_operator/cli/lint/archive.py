@@ -1,6 +1,6 @@
 """A model file for Triton's PyTorch backend: whether it is TorchScript at all, and what is inside.
 
-Enters: a path. Leaves: Findings, and with them what other checks need to know of the file.
+Input: a path. Output: Findings, and with them what other checks need to know of the file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The program inside a TorchScript file, read as text: what it takes, and what no model should do.
 
-Enters: the archive. Leaves: the arguments of forward(), and Findings with line numbers. A TorchScript file is a
+Input: the archive. Output: the arguments of forward(), and Findings with line numbers. A TorchScript file is a
 program that may write files; torch writes it as text into `code/`, so it can be read without being run.
 """
 

@@ -1,6 +1,6 @@
 """`tritonctl lint`: what would go wrong with a model, found without a cluster, a server or torch.
 
-Enters: model files, folders of models, YAML with ModelDeployments. Leaves: Findings, and an exit status for CI.
+Input: model files, folders of models, YAML with ModelDeployments. Output: Findings, and an exit status for CI.
 """
 
 from __future__ import annotations

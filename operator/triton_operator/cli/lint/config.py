@@ -1,6 +1,6 @@
 """A configuration: whether Triton's own parser takes it, and the mistakes that this parser cannot see.
 
-Enters: the text, and what the model's file says of itself. Leaves: Findings. Triton's protobuf comes with tritonclient.
+Input: the text, and what the model's file says of itself. Output: Findings. Triton's protobuf comes with tritonclient.
 """
 
 from __future__ import annotations

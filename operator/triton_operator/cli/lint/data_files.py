@@ -1,6 +1,6 @@
 """The files beside a model that its configuration names: data of warm-ups and of the first state of a sequence.
 
-Enters: a folder and its configuration. Leaves: Findings; no file is opened.
+Input: a folder and its configuration. Output: Findings; no file is opened.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A YAML file with ModelDeployments: the field that is wrong, and the configurations that its models would get.
 
-Enters: a path. Leaves: Findings. What only the API server's schema knows is checked by kubectl --dry-run=server.
+Input: a path. Output: Findings. What only the API server's schema knows is checked by kubectl --dry-run=server.
 """
 
 from __future__ import annotations

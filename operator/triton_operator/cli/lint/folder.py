@@ -1,6 +1,6 @@
 """A model's folder, or a repository of them: what `prepare` would say of it in a pod, and what else there is to say.
 
-Enters: a path. Leaves: Findings.
+Input: a path. Output: Findings.
 """
 
 from __future__ import annotations

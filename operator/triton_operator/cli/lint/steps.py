@@ -1,6 +1,6 @@
 """An ensemble in a repository, held against the models that its steps call, which lie beside it under their names.
 
-Enters: the ensemble's folder. Leaves: Findings. Of a model that cannot be read nothing is said here, because its own
+Input: the ensemble's folder. Output: Findings. Of a model that cannot be read nothing is said here, because its own
 check does.
 """
 

@@ -1,6 +1,6 @@
 """`tritonctl logs`: what the containers of a deployment wrote, of all its pods or one.
 
-Enters: a name. Leaves: lines, each with its pod and container. `log_streams` follows.
+Input: a name. Output: lines, each with its pod and container. `log_streams` follows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Following the logs of a deployment: a kubectl for each running container, and one that watches for new ones.
 
-Enters: the pods that are there. Leaves: lines on standard output as they are written, until Ctrl-C; then no child
+Input: the pods that are there. Output: lines on standard output as they are written, until Ctrl-C; then no child
 process is left. kubectl's own `logs -f -l` knows only the pods of its start, and in them only what runs already.
 """
 

@@ -1,6 +1,6 @@
 """`tritonctl run`: models served on this machine, without a cluster, as the operator would serve them.
 
-Enters: what `run_models` finds at a path. Leaves: a server on loopback until it is ended, and then nothing but the
+Input: what `run_models` finds at a path. Output: a server on loopback until it is ended, and then nothing but the
 cache folder.
 """
 

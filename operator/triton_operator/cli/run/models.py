@@ -1,6 +1,6 @@
 """What `tritonctl run` is to serve: models of a folder, of one file, or of a ModelDeployment's YAML.
 
-Enters: a path and the options about it. Leaves: a deployment and the folder that stands for its model repository. A
+Input: a path and the options about it. Output: a deployment and the folder that stands for its model repository. A
 model in a folder that cannot be served is named before anything starts, with what `lint` says of it.
 """
 

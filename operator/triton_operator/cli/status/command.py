@@ -1,6 +1,6 @@
 """`tritonctl status`: is it Ready, and if not, why and where.
 
-Enters: names, or a namespace. Leaves: a report with the tree of all that belongs to the deployment, or a line for each
+Input: names, or a namespace. Output: a report with the tree of all that belongs to the deployment, or a line for each
 of several; exit status 0 only when every one is Ready as it was last written. `status_watch` goes on with changes.
 """
 

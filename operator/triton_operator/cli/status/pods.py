@@ -1,6 +1,6 @@
 """How a pod and its containers are, in the words that kubectl has for it.
 
-Pure. Enters: the JSON of a pod. Leaves: states and sentences. `report`, `tree` and `logs` read them.
+Pure. Input: the JSON of a pod. Output: states and sentences. `report`, `tree` and `logs` read them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `tritonctl status` says of a deployment: judged from the object and its pods, printed elsewhere.
 
-Pure. Enters: the JSON of a ModelDeployment and of its children. Leaves: a `Report`, or a `Summary` for a list. Whether
+Pure. Input: the JSON of a ModelDeployment and of its children. Output: a `Report`, or a `Summary` for a list. Whether
 it is Ready counts only for the generation that the user wrote last: an older answer is no answer.
 """
 

@@ -1,6 +1,6 @@
 """What `tritonctl status` prints for a person: the answer first, then what it rests on.
 
-Enters: a Report, or Summaries. Leaves: rich's renderables, so that the same is printed once or drawn again and again.
+Input: a Report, or Summaries. Output: rich's renderables, so that the same is printed once or drawn again and again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The objects that belong to a deployment, as a tree: who made what, and how each is.
 
-Pure. Enters: the JSON of all children (whatever has the deployment's label). Leaves: nodes, the pods' containers among
+Pure. Input: the JSON of all children (whatever has the deployment's label). Output: nodes, the pods' containers among
 them. Owners are followed by uid; what nobody in the list owns stands at the top.
 """
 

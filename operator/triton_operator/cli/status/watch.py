@@ -1,6 +1,6 @@
 """`tritonctl status --watch`: a picture that is drawn again on a terminal, a line for each change in a pipe.
 
-Enters: which deployments. Leaves: their state until Ctrl-C. Changes come by kubectl's watch; the tree below a
+Input: which deployments. Output: their state until Ctrl-C. Changes come by kubectl's watch; the tree below a
 deployment is read again with each, and every few seconds, because its pods change without it. A watch that breaks off
 is begun anew, and where none is allowed the objects are read again instead, less and less often.
 """

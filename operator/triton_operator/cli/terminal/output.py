@@ -1,6 +1,6 @@
 """Printing: one value as JSON or YAML, or a table for a person.
 
-Enters: plain data. Leaves: text on standard output; colours only where that is a terminal. Names and messages may come
+Input: plain data. Output: text on standard output; colours only where that is a terminal. Names and messages may come
 from anybody: characters that steer a terminal are escaped here, where they are printed.
 """
 

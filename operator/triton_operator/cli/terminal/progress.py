@@ -1,6 +1,6 @@
 """What a person sees of the steps of a long command: on a terminal a running time, elsewhere a line at each end.
 
-Enters: a title and the block of work. Leaves: lines on standard error; standard output stays free for the answer.
+Input: a title and the block of work. Output: lines on standard error; standard output stays free for the answer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A word on what is being waited for, when it takes longer than one expects.
 
-Enters: what is done. Leaves: a line on standard error after two seconds, only on a terminal, taken away at the end.
+Input: what is done. Output: a line on standard error after two seconds, only on a terminal, taken away at the end.
 """
 
 from __future__ import annotations

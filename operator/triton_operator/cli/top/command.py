@@ -1,6 +1,6 @@
 """`tritonctl top`: what each model of a deployment does just now, from Triton's own counters.
 
-Enters: a name. Leaves: a table that is drawn again on a terminal, or data. Each pod's metrics port is reached by a
+Input: a name. Output: a table that is drawn again on a terminal, or data. Each pod's metrics port is reached by a
 port-forward of kubectl's, so no network policy has to be opened for it; `rates` judges what two looks differ in.
 """
 

@@ -1,6 +1,6 @@
 """Prometheus' text format, as far as Triton writes it.
 
-Pure. Enters: the body of `GET /metrics`. Leaves: samples by name and labels. `rates` reads them. (The format:
+Pure. Input: the body of `GET /metrics`. Output: samples by name and labels. `rates` reads them. (The format:
 https://prometheus.io/docs/instrumenting/exposition_formats; prometheus_client, which knows all of it, is the
 operator's dependency and not the command's.)
 """

@@ -1,6 +1,6 @@
 """What a deployment's models did between two looks at their counters.
 
-Pure. Enters: samples of each pod, twice, and the seconds between. Leaves: a line of figures for each model and version.
+Pure. Input: samples of each pod, twice, and the seconds between. Output: a line of figures for each model and version.
 Triton counts (https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md): requests,
 rows, executions and microseconds. Quantiles cannot be had from counters. They are there only where the server was told
 to keep them: as summaries of all requests, or as a histogram of first responses (models that stream).

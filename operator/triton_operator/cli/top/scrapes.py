@@ -1,6 +1,6 @@
 """The metrics of all pods of a deployment, looked at again and again through ports that stay open.
 
-Enters: a deployment, or one address. Leaves: samples by pod. `top` uses it. One request lists the pods, one kubectl
+Input: a deployment, or one address. Output: samples by pod. `top` uses it. One request lists the pods, one kubectl
 for each leads to its metrics port; pods that come or go are noticed at the latest after `LIST_SECONDS`.
 """
 
