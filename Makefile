@@ -97,6 +97,10 @@ docs:  ## Write anew what is made: the API reference, and the output that docs/r
 	@$(DEV) python -m hack.reference
 	@$(DEV) python -m tests.reason_pages
 
+.PHONY: changelog
+changelog:  ## Print what the next release's part of CHANGELOG.md will say.
+	@$(DEV) towncrier build --draft
+
 .PHONY: bench
 bench:  ## What things cost here, beside the committed baseline (BASELINE=1: accept it as the new one).
 	@$(BENCH) tests/unit tests/apiserver tests/local tests/e2e
