@@ -14,7 +14,7 @@ from hack import environment as _refuses_an_old_python  # noqa: F401 - with a se
 # isort: split
 from hack import cluster as clusters
 from hack.cache import cache_place
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.native import preflight
 from hack.cluster.programs import are_built
 from hack.progress import say
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         require_machine()
-    except (ClusterError, NotADirectoryError) as error:
+    except (LocalClusterError, NotADirectoryError) as error:
         if arguments == ["test"]:
             say(f"tests/e2e will be skipped, and with CI=true fail: {error}")
             return 0
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def require_machine() -> None:
-    """Raise ClusterError, listing what is wrong, where the cluster that would be chosen cannot be started here.
+    """Raise LocalClusterError, listing what is wrong, where the cluster that would be chosen cannot be started here.
 
     A node that runs already asks for rights only; kind and a cluster of somebody else are left to themselves.
     """

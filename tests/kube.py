@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.25
 """Each look starts a kubectl, which takes a tenth of a second of a core that the cluster needs too."""
 
 
-class Refused(Exception):
+class KubectlError(Exception):
     """kubectl ended with an error; the text is what it said."""
 
 
@@ -35,13 +35,13 @@ class Kube:
         return other
 
     def run(self, *arguments: str, stdin: str | None = None, namespaced: bool = True) -> str:
-        """What kubectl prints; raises Refused."""
+        """What kubectl prints; raises KubectlError."""
         scope = [f"--namespace={self.namespace}"] if namespaced else []
         done = subprocess.run(
             [*self._command, *scope, *arguments], input=stdin, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise Refused(done.stderr.strip())
+            raise KubectlError(done.stderr.strip())
         return done.stdout
 
     def apply(self, *manifests: Object) -> None:
@@ -105,7 +105,7 @@ class Kube:
         """Wait for Ready=True of the current generation; returns the ModelDeployment."""
         try:
             self.run("wait", f"modeldeployment/{name}", "--for=condition=Ready", f"--timeout={seconds:.0f}s")
-        except Refused as error:
+        except KubectlError as error:
             raise AssertionError(f"{name} is not Ready: {error}; it is {self.condition(name)}") from None
         body = self.get("modeldeployment", name)
         assert body

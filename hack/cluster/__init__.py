@@ -12,20 +12,20 @@ from collections.abc import Callable
 
 from hack.cluster import current, kind
 from hack.cluster.choice import VARIABLE, Choice, choose
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import Cluster
 from hack.cluster.native import node
 from hack.cluster.programs import tools
 from hack.progress import say
 
-__all__ = ["Cluster", "ClusterError", "down", "ensure", "running", "tools", "which"]
+__all__ = ["Cluster", "LocalClusterError", "down", "ensure", "running", "tools", "which"]
 
 
 def ensure(asked: str | None = None) -> Cluster:
     """Return a running cluster, starting one when none runs; a second call does nothing.
 
     `asked` is current, kind or native; without it, $CLUSTER and then the
-    machine decide, and the choice is said. Raises ClusterError with what to do.
+    machine decide, and the choice is said. Raises LocalClusterError with what to do.
     """
     chosen = which(asked)
     if chosen.kind == "native":
@@ -53,7 +53,7 @@ def which(asked: str | None = None) -> Choice:
     try:
         return choose(asked, engine, native_runs=native_runs)
     except ValueError as error:
-        raise ClusterError(str(error)) from error
+        raise LocalClusterError(str(error)) from error
 
 
 def _said(chosen: Choice, cluster: Cluster) -> Cluster:

@@ -10,7 +10,7 @@ from hack import cluster as clusters
 from hack.cache import give_back
 from hack.cluster import kind, kindcheck
 from hack.cluster.choice import KINDS
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.native import node
 from hack.progress import say
 
@@ -20,7 +20,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         code: int = arguments.run(arguments)
-    except (ClusterError, NotADirectoryError) as error:
+    except (LocalClusterError, NotADirectoryError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def _kubeconfig(arguments: argparse.Namespace) -> int:
 def _images(arguments: argparse.Namespace) -> int:
     cluster = _running(arguments)
     if not isinstance(cluster, node.NativeCluster):
-        raise ClusterError(f"images are listed on the native node only; this cluster is {cluster.kind}")
+        raise LocalClusterError(f"images are listed on the native node only; this cluster is {cluster.kind}")
     for reference, digest in sorted(cluster.images().items()):
         print(f"{reference} {digest}")
     return 0
@@ -101,7 +101,7 @@ def _tools(_: argparse.Namespace) -> int:
 def _check_kind(_: argparse.Namespace) -> int:
     said = kindcheck.objection(kind.CONFIG)
     if said:
-        raise ClusterError(f"kind refuses {kind.CONFIG}: {said}")
+        raise LocalClusterError(f"kind refuses {kind.CONFIG}: {said}")
     say(f"kind accepts {kind.CONFIG}")
     return 0
 
@@ -119,7 +119,7 @@ def _reach(arguments: argparse.Namespace) -> int:
 def _running(arguments: argparse.Namespace) -> clusters.Cluster:
     cluster = clusters.running(arguments.cluster)
     if cluster is None:
-        raise ClusterError("no cluster runs: start one with `python -m hack.cluster up`")
+        raise LocalClusterError("no cluster runs: start one with `python -m hack.cluster up`")
     return cluster
 
 

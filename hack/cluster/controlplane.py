@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hack.cluster import commands, credentials, pki
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.kubeconfig import write_kubeconfig, write_token_kubeconfig
 from hack.cluster.process import Child
@@ -96,7 +96,7 @@ class ControlPlane:
         """Return a kubeconfig for a user known by certificate; what it may do is up to RBAC objects."""
         if self._authority is None:
             msg = "the control plane has no authority yet: call start() first"
-            raise ClusterError(msg)
+            raise LocalClusterError(msg)
         file_name = f"user-{user.replace(':', '_')}"
         self._authority.issue(file_name, pki.Subject(user, groups=groups))
         path = self._at.pki / f"{file_name}.kubeconfig"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir, give_to_invoker
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output, port_forwarded
 from hack.cluster.programs import tools
 from hack.progress import say
@@ -48,7 +48,7 @@ class CurrentCluster:
 
 
 def up() -> CurrentCluster:
-    """Return the current context's cluster; raises ClusterError when there is no context or nothing answers."""
+    """Return the current context's cluster; raises LocalClusterError when there is no context or nothing answers."""
     folder = cache_dir() / "current"
     folder.mkdir(exist_ok=True)
     given = [str(tools("kubectl") / "kubectl"), f"--cache-dir={folder}"]
@@ -66,7 +66,7 @@ def down() -> None:
     """Refuse: it is not ours to take down."""
     context = os.environ.get("KUBECONFIG", "~/.kube/config")
     msg = f"the current context ({context}) was not started from here: take it down with what started it"
-    raise ClusterError(msg)
+    raise LocalClusterError(msg)
 
 
 def _kubectl(kubeconfig: Path) -> list[str]:

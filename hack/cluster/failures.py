@@ -7,17 +7,17 @@ prints it without a traceback.
 from __future__ import annotations
 
 
-class ClusterError(Exception):
+class LocalClusterError(Exception):
     """A local cluster, or a program that it needs, cannot be had."""
 
 
-class BuildError(ClusterError):
+class BuildError(LocalClusterError):
     """A program could not be built or unpacked; the message ends with the tool's own last lines."""
 
 
-class MachineError(ClusterError):
+class MachineError(LocalClusterError):
     """The machine lacks something; nothing was changed. The message lists every finding, one a line."""
 
 
-class StartError(ClusterError):
+class StartError(LocalClusterError):
     """Something was started and did not become ready; the message names its log file and shows its end."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from hack.cache import cache_dir
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,11 +59,11 @@ def kubectl_command(programs: Path, kubeconfig: Path) -> list[str]:
 
 
 def kubectl_output(kubectl: list[str], *arguments: str) -> str:
-    """Run kubectl and return its output; raises ClusterError with what it said."""
+    """Run kubectl and return its output; raises LocalClusterError with what it said."""
     result = subprocess.run([*kubectl, *arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         msg = f"`kubectl {' '.join(arguments[:4])}` failed: {result.stderr.strip()}"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     return result.stdout
 
 
@@ -88,4 +88,4 @@ def _forwarded_port(process: subprocess.Popen[bytes], log: Path) -> int:
             return int(found[1])
         time.sleep(0.05)
     msg = f"`kubectl port-forward` did not begin: {log.read_text().strip()}"
-    raise ClusterError(msg)
+    raise LocalClusterError(msg)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hack.cache import cache_dir, give_to_invoker, locked
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, port_forwarded
 from hack.cluster.native.images import latest
 from hack.cluster.programs import tools
@@ -145,7 +145,7 @@ def _require_engine() -> str:
     found = engine()
     if found is None:
         msg = f"no container engine answers ({', '.join(_ENGINES)}): start one, or use CLUSTER=native"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     return found
 
 
@@ -153,5 +153,5 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         msg = f"`{Path(command[0]).name} {' '.join(command[1:4])}` failed: {result.stderr.strip()[-1500:]}"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     return result.stdout

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from hack.cache import give_back
-from hack.cluster import ClusterError
+from hack.cluster import LocalClusterError
 from hack.demo.end import down
 from hack.demo.next_steps import demo_down
 from hack.demo.pack import pack_models
@@ -36,7 +36,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         options.run(options)
-    except (ClusterError, ImageError, InstallError, DemoError, SdkError, NotADirectoryError) as error:
+    except (LocalClusterError, ImageError, InstallError, DemoError, SdkError, NotADirectoryError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

@@ -9,18 +9,18 @@ import re
 from pathlib import Path
 
 from hack import cluster as clusters
-from hack.cluster import ClusterError
+from hack.cluster import LocalClusterError
 from hack.images import pack
 from hack.images.builder import Image
 from hack.images.failures import ImageError
 
 
 def pack_models(folder: Path) -> Image:
-    """Pack the folder and load it; raises ImageError for what holds no model, ClusterError without a cluster."""
+    """Pack the folder and load it; raises ImageError for what holds no model, LocalClusterError without a cluster."""
     require_models(folder)
     cluster = clusters.running()
     if cluster is None:
-        raise ClusterError("no cluster runs: `make demo` starts one and installs the operator")
+        raise LocalClusterError("no cluster runs: `make demo` starts one and installs the operator")
     image = pack(image_name(folder), folder.resolve())
     cluster.load_images([image])
     return image

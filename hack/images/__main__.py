@@ -11,7 +11,7 @@ import argparse
 import shlex
 import sys
 
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.images import build
 from hack.images.builder import image_of, prune
 from hack.images.catalogue import IMAGES, ROOT, definition
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for line in _COMMANDS[options.command](options.names):
             print(line)
-    except (ImageError, ClusterError) as error:
+    except (ImageError, LocalClusterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from triton_operator.errors import TritonOperatorError
+
 if TYPE_CHECKING:
     from triton_operator.sdk import AsyncClient, Client
 
-__all__ = ["AsyncClient", "Client", "__version__"]
+__all__ = ["AsyncClient", "Client", "TritonOperatorError", "__version__"]
 
 __version__ = "0.1.0"
 

@@ -1,7 +1,7 @@
 """Plain HTTP to an API server, for tests that look at its answers as they are.
 
-Input: a kubeconfig with client certificates. Output: JSON, or Refused with the fields the server complains about.
-The operator's own client is under test elsewhere in this tier, so it is not used to judge.
+Input: a kubeconfig with client certificates. Output: JSON, or RequestRefusedError with the fields that the server
+rejects. The operator's own client is under test elsewhere in this tier, so it is not used to judge.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_ATTEMPTS = 10
 """Of a request that the server cannot take now; client-go tries as often."""
 
 
-class Refused(Exception):
+class RequestRefusedError(Exception):
     """The server said no: `code`, its sentence, and {field path: what is wrong there}."""
 
     def __init__(self, status: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class Api:
             if status != http.HTTPStatus.TOO_MANY_REQUESTS or not retry_after or attempt == MOST_ATTEMPTS:
                 break
             time.sleep(int(retry_after))
-        raise Refused(json.loads(answer))
+        raise RequestRefusedError(json.loads(answer))
 
     def _exchange(
         self, verb: str, path: str, content: bytes | None, query: dict[str, str], content_type: str

@@ -38,12 +38,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm", "kstatus")
 
 
-class KubectlFailed(Exception):
+class KubectlError(Exception):
     """kubectl ended with an error; these are its words."""
 
 
 class Kubectl(Protocol):
-    """Runs kubectl and returns what it printed; raises KubectlFailed."""
+    """Runs kubectl and returns what it printed; raises KubectlError."""
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
         """Run with `arguments`."""
@@ -85,7 +85,7 @@ def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:
         command = [str(program), *options, *arguments]
         done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
         if done.returncode:
-            raise KubectlFailed(done.stderr)
+            raise KubectlError(done.stderr)
         return str(done.stdout)
 
     return run

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -240,7 +240,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
 def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
     """Each mistake is named where it was made, and not somewhere above."""
     place, value, field, words = BAD[case]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(MINIMAL, place, value)))
     wanted = f"spec.{field or place}"
     assert refused.value.code == 422, refused.value
@@ -251,7 +251,7 @@ def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -
 @pytest.mark.parametrize("place", ["replica", "models.0.fromat", "resources.limit", "privacy.network.allowform"])
 def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None:
     """A field that does nothing must not look as if it did."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(MINIMAL, place, {})))
     shown = place.replace(".0", "[0]")
     assert f'unknown field "spec.{shown}"' in refused.value.message
@@ -264,7 +264,7 @@ def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None
 )
 def test_name_that_does_not_fit_children_is_refused(api: Api, namespace: str, name: str) -> None:
     """Children are called after the object, so its name must leave room and not look like one of theirs."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(MINIMAL, name))
     assert refused.value.code == 422
     assert set(refused.value.fields) == {"metadata.name"}

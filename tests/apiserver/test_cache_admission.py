@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.specs import MINIMAL, create, deployment
 
 FETCHED: dict[str, Any] = {"modelRepository": {"s3": {"bucket": "models"}}, "models": [{"name": "digits"}]}
@@ -64,7 +64,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_bad_cache_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
     """Each mistake is named where it was made, and not somewhere above."""
     spec, field, words = BAD[case]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec))
     assert refused.value.code == 422, refused.value
     assert words in refused.value.fields.get(f"spec.{field}", ""), refused.value.fields

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hack.cluster.programs import tools
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.conftest import Kubectl
 from triton_operator.cluster.observed import IMMUTABLE_KINDS
 from triton_operator.cluster.resource_paths import CHILDREN
@@ -67,7 +67,7 @@ def test_pod_is_admitted_at_the_restricted_level(api: Api, kubectl: Kubectl, nam
     created = api.create(f"/api/v1/namespaces/{namespace}/pods", pod, dryRun="All")
     assert created["spec"]["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
-    with pytest.raises(Refused, match="violates PodSecurity"):
+    with pytest.raises(RequestRefusedError, match="violates PodSecurity"):
         api.create(f"/api/v1/namespaces/{namespace}/pods", pod, dryRun="All")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
 from tests.drawn_models import draw_models
 from triton_operator.api.model import Model
@@ -392,7 +392,7 @@ def test_bad_config_is_refused_at_its_field(api: Api, namespace: str, case: str)
     model = MODEL | {"config": NOTHING} if place == "configMapRef" and case != "config twice" else MODEL
     model = {name: content for name, content in model.items() if content is not NOTHING}
     spec = changed(spec_with([model, {"name": "other"}], **GPUS), f"models.0.{place}", value)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec))
     assert refused.value.code == 422, refused.value
     wanted = f"spec.models[0].{field or place}"
@@ -430,7 +430,7 @@ def test_bad_ensemble_is_refused_at_its_field(
     api: Api, namespace: str, place: str, value: Any, field: str, words: str
 ) -> None:
     spec = changed(spec_with([{"name": "tokenizer"}, ENSEMBLE]), f"models.1.{place}", value)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec))
     assert words in refused.value.fields.get(field, ""), refused.value.fields
     assert len(refused.value.fields) == 1, refused.value.fields
@@ -447,7 +447,7 @@ def test_bad_ensemble_is_refused_at_its_field(
 def test_what_the_pod_does_not_have_is_refused(
     api: Api, namespace: str, config: dict[str, Any], others: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec_with([{"name": "digits", "config": config}], **others)))
     assert set(refused.value.fields) == {"spec.models"}
     assert words in refused.value.fields["spec.models"]
@@ -455,7 +455,7 @@ def test_what_the_pod_does_not_have_is_refused(
 
 @pytest.mark.parametrize("place", ["config.dynamicBatch", "config.inputs.0.shape", "config.ensemble.scheduler"])
 def test_misspelt_field_of_a_config_is_refused(api: Api, namespace: str, place: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(spec_with([MODEL]), f"models.0.{place}", 1)))
     assert f'unknown field "spec.models[0].{place.replace(".0", "[0]")}"' in refused.value.message
 

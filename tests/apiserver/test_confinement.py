@@ -13,7 +13,7 @@ import yaml
 
 from hack.cluster.programs import tools
 from tests.apiserver.api_client import Api
-from tests.apiserver.conftest import Kubectl, KubectlFailed
+from tests.apiserver.conftest import Kubectl, KubectlError
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.test_chart import account, await_right, install_values
 from tests.builders import SETTINGS, a_body
@@ -132,7 +132,7 @@ def attempt(kubectl: Kubectl, user: str, body: Object, *verb: str) -> str:
     """What the API server says when the operator writes this, "" when it would let it."""
     try:
         kubectl("--as", user, *(verb or ("create",)), "--dry-run=server", "-f", "-", stdin=json.dumps(body))
-    except KubectlFailed as refused:
+    except KubectlError as refused:
         return str(refused)
     return ""
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.conftest import CRD, Kubectl
 from triton_operator.api.status import (
     Condition,
@@ -71,7 +71,7 @@ def test_users_cannot_write_the_status_with_the_object(api: Api, path: str) -> N
 
 def test_unknown_state_of_a_model_is_refused(api: Api, path: str) -> None:
     """A status outside the contract would mislead whoever reads it."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefusedError) as refused:
         api.merge(f"{path}/status", {"status": {"models": [{"name": "digits", "state": "Fine"}]}})
     assert "status.models[0].state" in refused.value.fields
 

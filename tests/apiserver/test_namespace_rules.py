@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.builders import SETTINGS, a_deployment
 from triton_operator.resources.build import render
 
@@ -88,7 +88,7 @@ def test_a_field_helps_where_the_default_does_not(api: Api, namespace: str) -> N
     four: Object = {"requests": {"cpu": "4"}, "limits": {"cpu": "4"}}
     job, serving = _pods(namespace, **FETCHED, resources=four)
     _create(api, namespace, serving)
-    with pytest.raises(Refused, match="minimum cpu usage per Container is 2"):
+    with pytest.raises(RequestRefusedError, match="minimum cpu usage per Container is 2"):
         _create(api, namespace, job)
     job, serving = _pods(namespace, **FETCHED, resources=four, prepare={"resources": two})
     assert serving["spec"]["initContainers"][0]["resources"]["limits"]["cpu"] == "2"
@@ -133,7 +133,7 @@ def _set_rule(api: Api, namespace: str, rule: Object, breaking: Object) -> None:
     while True:
         try:
             api.create(f"{path}/pods", pod, dryRun="All")
-        except Refused as refused:
+        except RequestRefusedError as refused:
             if refused.code == 403:
                 return
         assert time.monotonic() < deadline, "the rule is not in force"

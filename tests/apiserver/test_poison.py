@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace, Object
 from tests.builders import a_body
@@ -111,7 +111,7 @@ def test_the_definition_lets_no_depths_in(levels: int, api: Api, namespace: str)
     """What it does not know is dropped, and refused where the user asks for strictness, as kubectl does."""
     stored = orjson.loads(poison(api, namespace, "deep", deep(levels)))
     assert stored["spec"]["scheduling"]["affinity"] == {"nodeAffinity": {}}
-    with pytest.raises(Refused, match="unknown field"):
+    with pytest.raises(RequestRefusedError, match="unknown field"):
         poison(api, namespace, "strict", deep(levels), fieldValidation="Strict")
 
 

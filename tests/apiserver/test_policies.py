@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.api_client import Api, Refused
+from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.specs import MINIMAL, changed, create, deployment
 from tests.apiserver.test_chart import install_values
@@ -221,7 +221,7 @@ def test_an_object_from_before_a_limit_is_judged_when_its_spec_changes(
     api.merge(path, {"metadata": {"labels": {"a": "b"}}})
     api.merge(f"{path}/scale", {"spec": {"replicas": 3}})
     api.merge(f"{path}/status", {"status": {"replicas": 3}})
-    with pytest.raises(Refused, match=r"spec\.service\.type NodePort"):
+    with pytest.raises(RequestRefusedError, match=r"spec\.service\.type NodePort"):
         api.merge(path, {"spec": {"suspend": True}})
     api.merge(path, {"spec": {"suspend": True, "service": {"type": "ClusterIP"}}})
 
@@ -258,7 +258,7 @@ def attempt(api: Api, namespace: str, spec: Object) -> str:
     path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments"
     try:
         api.create(path, deployment(spec), dryRun="All", fieldValidation="Strict")
-    except Refused as refused:
+    except RequestRefusedError as refused:
         assert refused.code == 403, refused  # noqa: PT017 -- a spec that the schema refuses shows nothing
         return refused.message
     return ""

@@ -35,7 +35,7 @@ def _unfit() -> str:
     """What this machine lacks for a node, empty when it can have one."""
     try:
         require_machine()
-    except local.ClusterError as error:
+    except local.LocalClusterError as error:
         return " ".join(str(error).split())
     return ""
 

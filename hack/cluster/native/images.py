@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Protocol
 
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.layout import CONTAINERD_SOCKET
 from hack.progress import step
 
@@ -41,7 +41,7 @@ class Image(Protocol):
 def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> None:
     """Import those of `images` that are missing; `supervisor` is the node's process id.
 
-    Raises ClusterError when an archive is missing, cannot be imported, or holds another reference.
+    Raises LocalClusterError when an archive is missing, cannot be imported, or holds another reference.
     """
     ctr = _ctr(supervisor, programs)
     present = stored(supervisor, programs)
@@ -85,12 +85,12 @@ def is_complete(reference: str, present: dict[str, str]) -> bool:
 def _import(ctr: list[str], image: Image) -> None:
     if not image.archive.is_file():
         msg = f"the archive of image {image.name}, {image.archive}, is missing: build it again"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     _run([*ctr, "images", "import", str(image.archive.resolve())])
     found = parse_list(_run([*ctr, "images", "list"]))
     if image.reference not in found:
         msg = f"{image.archive} was imported but holds no image {image.reference}: its annotations name another"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     _run([*ctr, "images", "tag", "--force", image.reference, by_digest(image.reference, found[image.reference])])
 
 
@@ -104,5 +104,5 @@ def _run(command: list[str]) -> str:
     if result.returncode != 0:
         words = " ".join(command[command.index("k8s.io") + 1 :])
         msg = f"`ctr {words}` failed: {result.stderr.strip()[-1000:]}"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     return result.stdout

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cluster.commands import SERVICE_CIDR
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.layout import NODE_ADDRESS, SHARE_IN_NODE
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _remove_when_empty(group: Path) -> None:
             return
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                raise ClusterError(f"the control group {group} cannot be removed: {error.strerror}") from error
+                raise LocalClusterError(f"the control group {group} cannot be removed: {error.strerror}") from error
             time.sleep(_POLL_SECONDS)
         else:
             return

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hack.cache import cache_dir, cache_place, locked
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.native import preflight, record
 from hack.cluster.native.images import import_images, stored
@@ -112,16 +112,16 @@ class NativeCluster:
 
 
 def service_address(text: str, name: str, port: int | str) -> str:
-    """Return "address:port" from `<clusterIP> <name>=<port> …`; raises ClusterError for a port the Service lacks."""
+    """Return "address:port" from `<clusterIP> <name>=<port> …`; raises LocalClusterError for an unknown port."""
     address, *pairs = text.split(" ")
     ports = dict(pair.split("=") for pair in pairs)
     if address in {"", "None"}:
         msg = f"Service {name} has no cluster address (it is headless), so it can only be reached from pods"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     found = ports.get(str(port), str(port))
     if found not in ports.values():
         msg = f"Service {name} has no port {port}; it has {', '.join(pairs)}"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)
     return f"{address}:{found}"
 
 
@@ -182,4 +182,4 @@ def _troubles(place: Layout) -> list[str]:
 def _require_root(action: str) -> None:
     if os.geteuid() != 0:
         msg = f"{action} needs root on the native node: call it with `sudo -E`"
-        raise ClusterError(msg)
+        raise LocalClusterError(msg)

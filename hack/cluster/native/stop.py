@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.isolation import remove_control_groups
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def stop(layout: Layout) -> None:
         if _all_gone(layout):
             return
     msg = f"the node's processes {node_processes(layout)} do not end, even by force: look at them with `ps`"
-    raise ClusterError(msg)
+    raise LocalClusterError(msg)
 
 
 def clear(layout: Layout) -> None:

@@ -2,14 +2,17 @@
 
 ::
 
-    ApiError
-     └─ InvalidSpecError      a user must change the object; never retried
+    TritonOperatorError
+     └─ ApiError                  any error in reading a ModelDeployment
+         └─ InvalidSpecError      a user must change the object; never retried
 """
 
 from __future__ import annotations
 
+from triton_operator.errors import TritonOperatorError
 
-class ApiError(Exception):
+
+class ApiError(TritonOperatorError):
     """Any error in reading a ModelDeployment."""
 
 

@@ -80,7 +80,7 @@ def _apply(deployments: Deployments, manifest: Manifest, namespace: str, *, forc
 
 
 def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds: float) -> None:
-    """Wait for all at the same time; raises Failed that names those that are not Ready."""
+    """Wait for all at the same time; raises CommandFailedError that names those that are not Ready."""
     from triton_operator.sdk.deployments import Stop
 
     stops = [Stop() for _ in applied]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from triton_operator.cluster.renewed_tls import RenewedContext
+from triton_operator.errors import TritonOperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ TOKEN_TTL = 60.0
 """Seconds a token file is trusted before it is read again; the kubelet rotates it at 80 % of its life."""
 
 
-class NoConnectionError(Exception):
+class NoConnectionError(TritonOperatorError):
     """The configuration for reaching a cluster is missing or of a sort that is not understood."""
 
 

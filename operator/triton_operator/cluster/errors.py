@@ -2,21 +2,24 @@
 
 ::
 
-    ClusterError
-     ├─ NotFoundError          404
-     ├─ ConflictError          409: exists already, wrong uid, or a stale resourceVersion
-     ├─ InvalidObjectError     422 or 400: the API server rejects the object; a retry is useless
-     ├─ DeniedError            403: RBAC, admission or a quota
-     │   └─ TerminatingError   because the namespace is being deleted
-     └─ UnavailableError       transient: 5xx, 401, 429, broken connections, timeouts, responses that are not JSON
-         ├─ SilentWatchError   a watch without an event for too long
-         └─ TooLargeError      the answer has more bytes than are read; a smaller page may not
+    TritonOperatorError
+     └─ ClusterError             any response that is not a success
+         ├─ NotFoundError          404
+         ├─ ConflictError          409: exists already, wrong uid, or a stale resourceVersion
+         ├─ InvalidObjectError     422 or 400: the API server rejects the object; a retry is useless
+         ├─ DeniedError            403: RBAC, admission or a quota
+         │   └─ TerminatingError   because the namespace is being deleted
+         └─ UnavailableError       transient: 5xx, 401, 429, broken connections, timeouts, responses that are not JSON
+             ├─ SilentWatchError   a watch without an event for too long
+             └─ TooLargeError      the answer has more bytes than are read; a smaller page may not
 """
 
 from __future__ import annotations
 
+from triton_operator.errors import TritonOperatorError
 
-class ClusterError(Exception):
+
+class ClusterError(TritonOperatorError):
     """Any answer that is not a success; `message` is the server's own sentence."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from triton_operator.errors import TritonOperatorError
+
 if TYPE_CHECKING:
     import ssl
 
@@ -38,7 +40,7 @@ MOST_BYTES_OF_ONE = 24 * 1024 * 1024
 JSON writes each `<`, `>`, `&` and control character as six bytes (measured: 9 MB of a ConfigMap)."""
 
 
-class AnswerTooLargeError(OSError):
+class AnswerTooLargeError(TritonOperatorError, OSError):
     """The answer's body has more bytes than the request accepts."""
 
 

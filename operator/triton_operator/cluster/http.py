@@ -69,7 +69,7 @@ class HttpCluster:
         self._projector = projector or Projector()
 
     async def create(self, manifest: Manifest) -> Child:
-        """Server-side apply that succeeds only when nothing of that name exists; raises Conflict otherwise.
+        """Server-side apply that succeeds only when nothing of that name exists; raises ConflictError otherwise.
 
         An apply rather than a POST: after a POST the fields belong to an `Update` entry too, and a field that a
         later apply drops would stay.
@@ -77,14 +77,14 @@ class HttpCluster:
         return self._project(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
-        """Forced server-side apply on the object with this uid; raises Conflict when it is another one by now."""
+        """Forced server-side apply on the object with this uid; raises ConflictError when it is another one by now."""
         return self._project(*await self._apply(manifest, {"uid": uid}, manager))
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Put the manifest's content in place of the object's, so that foreign additions go.
 
         Two requests when somebody only added; five when fields of ours were changed too, because then ownership
-        has to be brought back to our apply entry. Raises Conflict when the object changed meanwhile.
+        has to be brought back to our apply entry. Raises ConflictError when the object changed meanwhile.
         """
         kind, path = _address(manifest)
         live = _loads(await self._client.request("GET", path, kind=kind))

@@ -20,10 +20,10 @@ class Cluster(Protocol):
     """Reads and writes of one pass over one ModelDeployment."""
 
     async def create(self, manifest: Manifest) -> Child:
-        """Server-side apply that succeeds only when nothing of that name exists; raises Conflict otherwise."""
+        """Server-side apply that succeeds only when nothing of that name exists; raises ConflictError otherwise."""
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
-        """Forced server-side apply on the object with this uid; raises Conflict when it is another one by now."""
+        """Forced server-side apply on the object with this uid; raises ConflictError when it is another one by now."""
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Put the manifest's content in place of the object's, so that foreign additions go.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from triton_operator.cpu_server.elf import read_shared_object
 from triton_operator.cpu_server.elf_stub import MARK, RETURN_35, stub_library
+from triton_operator.errors import TritonOperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +32,7 @@ NVIDIA_LIBRARIES = ("libcu", "libnv", "libnccl")
 PYTHON_API = ("Py", "_Py")
 
 
-class StubError(RuntimeError):
+class StubError(TritonOperatorError, RuntimeError):
     """The folder is not an installed torch that can be completed; the message says why."""
 
 

@@ -12,6 +12,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from triton_operator.errors import TritonOperatorError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -30,7 +32,7 @@ DT_NEEDED = 1
 STT_OBJECT, STB_GLOBAL = 1, 1
 
 
-class ElfError(ValueError):
+class ElfError(TritonOperatorError, ValueError):
     """The file is not a 64-bit little-endian ELF file with section headers; the message names it."""
 
 

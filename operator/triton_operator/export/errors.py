@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from triton_operator.errors import TritonOperatorError
 
-class ExportError(Exception):
+
+class ExportError(TritonOperatorError):
     """A module, an example or a name that cannot become a model for Triton; the text says what to change."""
 
 

@@ -59,7 +59,7 @@ class Planned(NamedTuple):
 
 
 def plan_environment(cache: Path) -> Planned:
-    """Look whether it is there or can be made, and change nothing; raises Unsuited."""
+    """Look whether it is there or can be made, and change nothing; raises UnsupportedMachineError."""
     check_machine(this_machine())
     python = find_python()
     planned = Planned(cache / f"triton-{_key(python)}", python)

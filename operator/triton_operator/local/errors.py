@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from triton_operator.errors import TritonOperatorError
 
-class LocalError(Exception):
+
+class LocalError(TritonOperatorError):
     """Any of them; as it stands, the models or the server were tried and do not work."""
 
 

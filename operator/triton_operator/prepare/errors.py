@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from triton_operator.api.conditions import Reason
+from triton_operator.errors import TritonOperatorError
 
 
-class PrepareError(Exception):
+class PrepareError(TritonOperatorError):
     """Something that a person has to mend; `reason` is a condition reason, `model` "" when it is about no one model."""
 
     def __init__(self, reason: str, model: str, message: str) -> None:

@@ -26,14 +26,14 @@ _ABOUT_PODS = frozenset(
 
 
 def render(deployment: ModelDeployment, settings: Settings) -> list[Manifest]:
-    """Every child as a first apply would make it; raises InvalidSpec."""
+    """Every child as a first apply would make it; raises InvalidSpecError."""
     revision = render_new_revision(deployment, settings)
     cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
     return build_children(deployment, revision, number=1, replicas=first_replicas(deployment), cache=cache)
 
 
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
-    """What this operator makes of the spec; raises InvalidSpec."""
+    """What this operator makes of the spec; raises InvalidSpecError."""
     return render_revision(deployment, service_ports(), settings)
 
 

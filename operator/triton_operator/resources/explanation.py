@@ -32,7 +32,7 @@ _JOB = "As Triton's container, at most 1 CPU and 1Gi of memory; what the spec na
 
 
 def explain(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
-    """What was chosen for this deployment; raises InvalidSpec as rendering does."""
+    """What was chosen for this deployment; raises InvalidSpecError as rendering does."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
     configs = render_configs(spec, server)

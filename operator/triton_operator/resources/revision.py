@@ -118,7 +118,7 @@ def inputs_hash(spec: Spec) -> str:
 
 
 def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, Any]], settings: Settings) -> Revision:
-    """Render the pods of this spec with this operator; raises InvalidSpec when no server image fits it."""
+    """Render the pods of this spec with this operator; raises InvalidSpecError when no server image fits it."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
     check_extra_args(spec.triton.extra_args, server.release)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from triton_operator.api.struct import Struct
+from triton_operator.errors import TritonOperatorError
 from triton_operator.triton.server.versions import parse
 
 
@@ -38,7 +39,7 @@ class Settings(Struct, frozen=True):
     images: tuple[CatalogueImage, ...] = ()
 
 
-class InvalidSettingsError(Exception):
+class InvalidSettingsError(TritonOperatorError):
     """The settings file cannot be used; the message names the file and the field."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from triton_operator.cluster.backoff import Backoff
+from triton_operator.errors import TritonOperatorError
 
 K = TypeVar("K")
 
@@ -22,7 +23,7 @@ MOST_IN_A_ROW = 8
 """Changed keys given out while others wait, before one of those has its turn."""
 
 
-class QueueShutDownError(Exception):
+class QueueShutDownError(TritonOperatorError):
     """The queue gives out no more keys."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from triton_operator.errors import TritonOperatorError
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.errors import (
     DeadlineExceededError,
@@ -45,6 +46,7 @@ __all__ = [
     "RejectedError",
     "SdkError",
     "TensorInterface",
+    "TritonOperatorError",
     "UnreachableError",
 ]
 

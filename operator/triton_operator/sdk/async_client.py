@@ -65,7 +65,7 @@ class AsyncClient:
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
-        """Open the way to the Service; raises Unreachable, NotFound, RejectedError."""
+        """Open the way to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         await self._connection.open()
         return self
 
@@ -82,12 +82,15 @@ class AsyncClient:
 
         It is described by a YAML file, by an object, or by the fields of its spec as keyword arguments. Fields that an
         earlier call gave and this one does not are taken back. `force` takes over fields that another manager wrote.
-        Raises RequestInvalid, RejectedError, Unreachable.
+        Raises InvalidRequestError, RejectedError, UnreachableError.
         """
         return await asyncio.to_thread(self._own.deploy, manifest, spec, force=force)
 
     async def status(self) -> DeploymentStatus:
-        """How the deployment is; it need not be open for this. Raises NotFound, RejectedError, Unreachable."""
+        """The state of the deployment; works without opening the client.
+
+        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
+        """
         return await asyncio.to_thread(self._own.status)
 
     async def wait_ready(
@@ -97,8 +100,8 @@ class AsyncClient:
     ) -> DeploymentStatus:
         """Watch the deployment until all its models are served; it need not be open for this.
 
-        `on_progress` is called in the event loop with each new reason. Raises NotReady when the time is over, or at
-        once when the deployment is stalled; NotFound, RejectedError, Unreachable.
+        `on_progress` is called in the event loop with each new reason. Raises NotReadyError when the time is over, or
+        at once when the deployment is stalled; DeploymentNotFoundError, RejectedError, UnreachableError.
         """
         loop, stop = asyncio.get_running_loop(), Stop()
 
@@ -112,7 +115,10 @@ class AsyncClient:
             stop.now()  # The thread would go on after a cancellation.
 
     async def delete(self) -> None:
-        """Delete the deployment; it need not be open for this. Raises NotFound, RejectedError, Unreachable."""
+        """Delete the deployment; works without opening the client.
+
+        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
+        """
         await asyncio.to_thread(self._own.delete)
 
     async def infer(
@@ -137,7 +143,7 @@ class AsyncClient:
         allows it when the connection broke after sending, so that the model may run twice. `cast` allows arrays of
         another width, such as float64 for FP32.
 
-        Raises RequestInvalid, InferenceFailed, RejectedError, Unreachable, Timeout.
+        Raises InvalidRequestError, InferenceError, RejectedError, UnreachableError, DeadlineExceededError.
         """
         started = time.perf_counter()
         asked = InferRequest(model, version, tuple(outputs), cast=cast)
@@ -188,7 +194,7 @@ class AsyncClient:
         return await explain_through(self, model, row, method, options)
 
     async def is_ready(self, model: str, version: str = "") -> bool:
-        """Whether the server has this model loaded; raises Unreachable, Timeout."""
+        """Whether the server has this model loaded; raises UnreachableError, DeadlineExceededError."""
         return await call_with_retries(
             lambda: self._connection.transport.is_ready(model, version),
             Deadline(self._timeout), f"readiness of {model}", harmless=True, renew=self._connection.renew,
@@ -197,7 +203,7 @@ class AsyncClient:
     async def interface(self, model: str, version: str = "") -> ModelInterface:
         """What a model takes and gives: names, types and shapes, asked once for each model and version.
 
-        Raises RejectedError where the server keeps it secret, NotFound, Unreachable, Timeout.
+        Raises RejectedError if the server hides it, DeploymentNotFoundError, UnreachableError, DeadlineExceededError.
         """
         found = await self._connection.interface(model, version, Deadline(self._timeout))
         if found is None:

@@ -66,7 +66,7 @@ class Client:
         self._portal: EventLoopThread | None = None
 
     def __enter__(self) -> Self:
-        """Open the way to the Service; raises UnreachableError, NotFound, Refused."""
+        """Open the way to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         self._portal = EventLoopThread()
         try:
             self._portal.run(self._asynchronous.__aenter__())
@@ -93,7 +93,10 @@ class Client:
         return self._own.deploy(manifest, spec, force=force)
 
     def status(self) -> DeploymentStatus:
-        """How the deployment is; it need not be open for this. Raises NotFound, Refused, UnreachableError."""
+        """The state of the deployment; works without opening the client.
+
+        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
+        """
         return self._own.status()
 
     def wait_ready(self, timeout: float = WAIT_SECONDS, on_progress: Progress | None = None) -> DeploymentStatus:
@@ -101,7 +104,10 @@ class Client:
         return self._own.wait_ready(timeout, on_progress)
 
     def delete(self) -> None:
-        """Delete the deployment; it need not be open for this. Raises NotFound, Refused, UnreachableError."""
+        """Delete the deployment; works without opening the client.
+
+        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
+        """
         self._own.delete()
 
     def infer(
@@ -145,7 +151,7 @@ class Client:
         return portal.run(self._asynchronous.explain(model, row, method, **options))
 
     def is_ready(self, model: str, version: str = "") -> bool:
-        """Whether the server has this model loaded; raises UnreachableError, Timeout."""
+        """Whether the server has this model loaded; raises UnreachableError, DeadlineExceededError."""
         portal = self._opened
         return portal.run(self._asynchronous.is_ready(model, version))
 

@@ -49,7 +49,7 @@ class Connection:
         return self._transport
 
     async def open(self) -> None:
-        """Find the way; raises UnreachableError, NotFound, Refused."""
+        """Find the way; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         place = self._place
         way = endpoint_of(place.deployment, place.namespace, place.protocol, url=place.url, kubectl=place.kubectl)
         self._endpoint = await asyncio.to_thread(self._open.enter_context, way)
@@ -84,7 +84,7 @@ class Connection:
     ) -> ModelInterface | None:
         """What a model takes and gives, asked once for each model and version; `fresh` asks again.
 
-        None where the server keeps it secret. Raises NotFound where there is no such model.
+        None where the server keeps it secret. Raises DeploymentNotFoundError where there is no such model.
         """
         key = (model, version)
         if fresh or key not in self._interfaces:

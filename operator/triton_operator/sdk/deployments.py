@@ -77,7 +77,7 @@ class Deployments:
     def apply(self, manifest: Manifest, namespace: str = "", *, force: bool = False) -> Manifest:
         """Apply on the server's side; `force` takes fields over that another manager owns.
 
-        Raises RequestInvalid where the schema refuses it, Refused, Unreachable.
+        Raises InvalidRequestError where the schema refuses it, RejectedError, UnreachableError.
         """
         place = namespace or manifest["metadata"].get("namespace", "") or self.namespace
         name = manifest["metadata"]["name"]
@@ -91,7 +91,7 @@ class Deployments:
         return answer or self.read(name, place)  # The package reads no answer of status 201: created.
 
     def read(self, name: str, namespace: str = "") -> Manifest:
-        """Return the object; raises DeploymentNotFoundError, Refused, Unreachable."""
+        """Return the object; raises DeploymentNotFoundError, RejectedError, UnreachableError."""
         place = namespace or self.namespace
         return self._ask(
             lambda api: api.get_namespaced_custom_object(
@@ -181,7 +181,7 @@ class Deployments:
 
 
 def _open(choice: Kubectl) -> tuple[Any, str]:
-    """The API and the namespace of the cluster that is meant; raises Unreachable."""
+    """The API and the namespace of the cluster that is meant; raises UnreachableError."""
     try:
         client: Any = import_module("kubernetes.client")
         config: Any = import_module("kubernetes.config")

@@ -1,23 +1,26 @@
-"""What can go wrong on the way to a deployment and to its predictions.
+"""Errors that the clients raise.
 
 ::
 
-    SdkError
-     ├─ UnreachableError       no way to the cluster or the server: kubectl missing, no kubeconfig, connection refused
-     ├─ DeploymentNotFoundError          the cluster answers, and has no such object
-     ├─ RejectedError           the cluster or the server answers, and does not let us
- ├─ NotReadyError          the deployment did not become Ready; has `reason`, `message` and `stalled`
- ├─ Timeout           no answer in the time given; whether the model ran is not known
-     ├─ InvalidRequestError    the inference request contradicts itself; the message names the field
-     └─ InferenceError   the server got the request and answered with an error
+    TritonOperatorError                  any error of the package
+     └─ SdkError                         any error of a client
+         ├─ UnreachableError             no connection: kubectl or kubeconfig missing, connection refused, server busy
+         ├─ DeploymentNotFoundError      the deployment or the model does not exist
+         ├─ RejectedError                permission denied, or another program owns the field
+         ├─ NotReadyError                the deployment is not Ready; has `reason`, `message` and `stalled`
+         ├─ DeadlineExceededError        no response within the timeout; the model may have run
+         ├─ InvalidRequestError          a value, file or field cannot be used; `field` names it
+         └─ InferenceError               the server returned an error
 
-Each message is written for the person who called, and says what to do where that can be known.
+Each message is written for the caller and names the next step where one is known.
 """
 
 from __future__ import annotations
 
+from triton_operator.errors import TritonOperatorError
 
-class SdkError(Exception):
+
+class SdkError(TritonOperatorError):
     """Any error of the SDK."""
 
 

@@ -24,7 +24,9 @@ _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) ->")
 
 @contextmanager
 def port_forward(kubectl: Kubectl, service: str, port: int, namespace: str = "") -> Iterator[str]:
-    """Yield `127.0.0.1:PORT` that leads to one pod of the Service; raises UnreachableError, NotFound, Refused.
+    """Yield the `127.0.0.1:PORT` that leads to one pod of the Service.
+
+    Raises UnreachableError, DeploymentNotFoundError, RejectedError.
 
     `service` may also be another kind with its name, such as `pod/digits-6d4cf56db6-x7k2p`.
     """

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
 from typing import TypeVar
 
+from triton_operator.errors import TritonOperatorError
 from triton_operator.sdk.errors import DeadlineExceededError, SdkError
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class RequestOutcome(Enum):
     """The server's answer is an error; it would be the same again."""
 
 
-class AttemptError(Exception):
+class AttemptError(TritonOperatorError):
     """A transport's way to say that a request failed: the error for the caller, and its fate."""
 
     def __init__(self, error: SdkError, outcome: RequestOutcome) -> None:

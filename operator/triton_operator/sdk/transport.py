@@ -36,7 +36,7 @@ class InferResult:
 
 
 class Transport(Protocol):
-    """A way to one server. Each method raises AttemptFailed."""
+    """A way to one server. Each method raises AttemptError."""
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """The v2 model metadata; None where the server does not tell it."""

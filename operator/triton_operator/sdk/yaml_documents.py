@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from triton_operator.errors import TritonOperatorError
+
 if TYPE_CHECKING:
     import yaml
 
@@ -29,7 +31,7 @@ _TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
 """What JSON has, too. A date is a text, as it is to kubectl."""
 
 
-class YamlError(ValueError):
+class YamlError(TritonOperatorError, ValueError):
     """A text that is not YAML or beyond the limits; the message is one sentence."""
 
 

@@ -261,7 +261,7 @@ def test_no_look_is_no_answer() -> None:
         wait_until_ready(Deployments().follow("digits", "models", seconds=0), 0)
 
 
-class Answer(Exception):
+class AnsweredError(Exception):
     """As the kubernetes package raises them."""
 
     def __init__(self, status: int, body: Any = None) -> None:
@@ -272,33 +272,35 @@ class Answer(Exception):
 @pytest.mark.parametrize(
     ("answer", "kind", "sentence"),
     [
-        (Answer(404, "404 page not found"), DeploymentNotFoundError, "install the chart"),
+        (AnsweredError(404, "404 page not found"), DeploymentNotFoundError, "install the chart"),
         (
-            Answer(404, {"message": "not found", "details": {"name": "digits"}}),
+            AnsweredError(404, {"message": "not found", "details": {"name": "digits"}}),
             DeploymentNotFoundError,
             "get modeldeployments",
         ),
-        (Answer(403, {"message": "may not"}), RejectedError, "may not"),
-        (Answer(401, {"message": "Unauthorized"}), RejectedError, "log in"),
-        (Answer(409, {"message": "conflict with kubectl"}), RejectedError, "--force"),
+        (AnsweredError(403, {"message": "may not"}), RejectedError, "may not"),
+        (AnsweredError(401, {"message": "Unauthorized"}), RejectedError, "log in"),
+        (AnsweredError(409, {"message": "conflict with kubectl"}), RejectedError, "--force"),
         (
-            Answer(422, {"details": {"causes": [{"field": "spec.models", "message": "Required"}]}}),
+            AnsweredError(422, {"details": {"causes": [{"field": "spec.models", "message": "Required"}]}}),
             InvalidRequestError,
             "spec.models: Required",
         ),
-        (Answer(400, {"message": 'unknown field "spec.modelz"'}), InvalidRequestError, "modelz"),
+        (AnsweredError(400, {"message": 'unknown field "spec.modelz"'}), InvalidRequestError, "modelz"),
         (
-            Answer(
+            AnsweredError(
                 500,
                 {"message": "failed to create typed patch object (/x; v1, Kind=K): .spec.modelz: field not declared"},
             ),
             InvalidRequestError,
             "spec.modelz: field not declared",
         ),
-        (Answer(503, ""), UnreachableError, "503"),
+        (AnsweredError(503, ""), UnreachableError, "503"),
     ],
 )
-def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
+def test_each_answer_of_the_api_server_has_its_error(
+    answer: AnsweredError, kind: type[Exception], sentence: str
+) -> None:
     """With what to do about it."""
     found = explain_refusal(answer)
     assert type(found) is kind

@@ -172,7 +172,7 @@ def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
 
 
 def summarize(measured: Measured, server: Server, model: str, connections: int, rows: int) -> Result:
-    """The figures out of the latencies; raises Failed where no answer came in the time that counts."""
+    """The figures out of the latencies; raises CommandFailedError where no answer came in the time that counts."""
     latencies = sorted(1000 * each for each in measured.latencies)
     errors = dict(measured.errors.most_common(_MOST_SENTENCES))
     if not latencies:

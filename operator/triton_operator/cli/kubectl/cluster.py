@@ -63,7 +63,7 @@ def read(kubectl: Kubectl, *arguments: str, what: str) -> Found:
 
 
 def pods_of(kubectl: Kubectl, deployment: str, namespace: str) -> list[Object]:
-    """The pods of a deployment; where it has none, that it exists at all is made sure. Raises NotFound and others."""
+    """The deployment's pods. If there are none, checks that the deployment exists: raises DeploymentNotFoundError."""
     found = read(kubectl, "pods", *selector(deployment), *place(namespace), what=f"the pods of {deployment}")
     if found.complaint:
         raise found.complaint

@@ -47,7 +47,7 @@ class Server:
 
     @cached_property
     def client(self) -> Client:
-        """The SDK's client; raises Unreachable, NotFound, Refused."""
+        """The SDK's client; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         from triton_operator.sdk.client import Client
 
         opened: Endpoint | None = self.__dict__.get("endpoint")  # One way in is enough where there is one already.
@@ -64,7 +64,7 @@ class Server:
 
     @cached_property
     def endpoint(self) -> Endpoint:
-        """The way for a client of one's own; raises Unreachable, NotFound, Refused."""
+        """The way for a client of one's own; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         way = endpoint_of(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
         with spinner(f"reaching {self.deployment}"):
             return self._open.enter_context(way)
@@ -82,7 +82,7 @@ class Server:
         return str(candidates[0]["name"])
 
     def model(self, name: str) -> Model:
-        """What the model takes; raises NotFound or InferenceFailed where the server does not tell it, Unreachable."""
+        """The inputs; raises UnreachableError, DeploymentNotFoundError, or InferenceError if they are hidden."""
         from triton_operator.cli.inputs.declared import read_model
 
         client = self.client

@@ -66,7 +66,7 @@ class Streams:
         self.ended = threading.Event()
 
     def attend(self, pod: dict[str, Any]) -> None:
-        """Follow the containers of this pod that run or have run, and are not followed yet. Raises Failed."""
+        """Follow this pod's started containers that are not followed yet; raises CommandFailedError."""
         for status in container_statuses(pod):
             run = status.get("containerID", "")
             started = not {"running", "terminated"}.isdisjoint(status.get("state", {}))

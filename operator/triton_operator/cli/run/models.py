@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
 
 @contextmanager
 def wanted(path: Path, repository: Path | None, name: str, *, skip_broken: bool) -> Iterator[Wanted]:
-    """Yield what to serve; raises UsageError where an option or a file does not fit, Failed for broken models."""
+    """Yield the models to serve; raises UsageError for an invalid option or file, CommandFailedError for a model."""
     if not path.exists():
         raise UsageError(f"{path}: No such file or directory")
     is_model_file = path.is_file() and path.suffix in _MODEL_FILES
@@ -87,7 +87,7 @@ def _folder(path: Path, *, skip_broken: bool) -> Wanted:
 
 
 def _whole(models: Sequence[Path], path: Path, *, skip_broken: bool) -> list[Path]:
-    """The models that can be served; raises UsageError for a wrong name, Failed where others are not to be skipped."""
+    """The models that can be served; raises UsageError, or CommandFailedError unless broken ones may be skipped."""
     from triton_operator.api.names import wrong_model_name
 
     wrong = {model.name: problem for model in models if (problem := wrong_model_name(model.name))}

@@ -48,7 +48,7 @@ class Watched(NamedTuple):
 
 
 def show_changes(cluster: Kubectl, watched: Watched, output: Format) -> None:
-    """Print until Ctrl-C; raises NotFound, Refused, Unreachable at the beginning only."""
+    """Print until Ctrl-C; raises DeploymentNotFoundError, RejectedError, UnreachableError at the beginning only."""
     if output is Format.TABLE and sys.stdout.isatty():
         _draw(cluster, watched)
         return

@@ -41,7 +41,7 @@ class Pods:
         self._listed = float("-inf")
 
     def __enter__(self) -> Self:
-        """Find the pods and open the ways; raises NotFound, Failed where none is ready, UnreachableError."""
+        """Connect to all; raises DeploymentNotFoundError, UnreachableError, CommandFailedError if none is ready."""
         try:
             self._find()
         except BaseException:

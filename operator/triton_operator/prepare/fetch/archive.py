@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
+from triton_operator.errors import TritonOperatorError
 from triton_operator.prepare.fetch.names import safe_parts
 from triton_operator.prepare.fetch.origin import CHUNK, source_invalid
 from triton_operator.prepare.fetch.space import free_bytes, is_full, make_sure_there_is_room, out_of_space
@@ -33,7 +34,7 @@ LONGEST_CONTENTS = 16 << 20
 """Bytes of a .zip's table of contents, which is held as a whole: 100,000 members with usual names."""
 
 
-class ArchiveRejectedError(ValueError):
+class ArchiveRejectedError(TritonOperatorError, ValueError):
     """An archive that is not unpacked; the text says why, without the archive's name."""
 
 

@@ -54,7 +54,7 @@ class HttpOrigin:
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects())
 
     def find(self, name: str) -> RemoteFile:
-        """Ask how large the archive is and whether parts of it can be had; raises Passing or PrepareError."""
+        """Ask how large the archive is and whether parts of it can be had; raises TransientError or PrepareError."""
         with self._open({"Range": "bytes=0-0"}) as response:
             whole = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if response.status == http.client.PARTIAL_CONTENT:  # Its length is the part's.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from triton_operator.api.conditions import Reason
+from triton_operator.errors import TritonOperatorError
 from triton_operator.prepare.errors import PrepareError
 
 CHUNK = 1 << 20
@@ -42,15 +43,16 @@ class Origin(Protocol):
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """The bytes from `start` to before `end` (None: to the file's end), in pieces of about CHUNK.
 
-        Raises Passing, Changed or PrepareError. It may end early without an error; then the rest is asked for again.
+        Raises TransientError, SourceChangedError or PrepareError. It may end early without an error; the caller then
+        requests the rest.
         """
 
 
-class TransientError(Exception):
+class TransientError(TritonOperatorError):
     """Did not work now and may work later; the text says what happened, without secrets."""
 
 
-class SourceChangedError(Exception):
+class SourceChangedError(TritonOperatorError):
     """The file was replaced while it was fetched."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from triton_operator.errors import TritonOperatorError
 from triton_operator.prepare.fetch.journal import Journal
 from triton_operator.prepare.fetch.origin import Origin, RemoteFile, TransientError
 from triton_operator.prepare.fetch.retry_budget import RetryBudget
@@ -37,7 +38,7 @@ class Part(NamedTuple):
 
 
 def fetch_files(origin: Origin, files: list[RemoteFile], folder: Path, journal: Journal, tell: Tell) -> None:
-    """Fill `folder` with the files; raises PrepareError, or Changed when a file was replaced meanwhile."""
+    """Fill `folder` with the files; raises PrepareError, or SourceChangedError when a file was replaced meanwhile."""
     missing = [part for file in files for part in _missing_parts(file, folder / file.name, journal)]
     tally = _Tally(files, missing, tell)
     make_sure_there_is_room(origin.shown, folder, tally.missing)
@@ -87,8 +88,8 @@ class _Tally:
         return None if self.total is None else self.total - self._done
 
 
-class _Ended(Exception):
-    """Another thread has failed; this one need not go on."""
+class _StoppedError(TritonOperatorError):
+    """Another thread has failed, so this one stops."""
 
 
 class _Fetching(NamedTuple):
@@ -132,7 +133,7 @@ class _Fetching(NamedTuple):
 
     def _write(self, descriptor: int, chunk: bytes, position: int, end: int | None) -> int:
         if self.patience.ended:
-            raise _Ended
+            raise _StoppedError
         wanted = memoryview(chunk) if end is None else memoryview(chunk)[: end - position]
         written = 0
         try:
@@ -162,6 +163,6 @@ def _in_parallel(fetching: _Fetching, parts: Iterable[Part]) -> None:
         finished = wait(running, return_when=FIRST_EXCEPTION).done
         fetching.patience.end()
         pool.shutdown(cancel_futures=True)
-    failures = [error for future in finished if (error := future.exception()) and not isinstance(error, _Ended)]
+    failures = [error for future in finished if (error := future.exception()) and not isinstance(error, _StoppedError)]
     if failures:
         raise failures[0]

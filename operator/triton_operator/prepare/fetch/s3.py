@@ -77,7 +77,7 @@ class S3Origin:
         )
 
     def find(self) -> list[RemoteFile]:
-        """The files of the wanted models; raises Passing or PrepareError."""
+        """The files of the wanted models; raises TransientError or PrepareError."""
         found: dict[str, RemoteFile] = {}
         for folder in self._folders:
             files = [self._remote_file(path, size, version) for path, size, version in self._list(folder)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from triton_operator.errors import TritonOperatorError
 from triton_operator.triton.text.parser import ConfigTextError, Identifier, Message, Value, parse
 
 CONFIG_NAME = "config.pbtxt"
@@ -26,7 +27,7 @@ SIDE_FOLDERS = frozenset({"warmup", "initial_state", "configs"})
 """Folders beside the versions that Triton reads for other purposes."""
 
 
-class ConfigError(ValueError):
+class ConfigError(TritonOperatorError, ValueError):
     """A config.pbtxt that says something impossible; the text names field and value."""
 
 

@@ -13,6 +13,7 @@ import zlib
 from enum import Enum
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
+from triton_operator.errors import TritonOperatorError
 from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, SignatureError, decode
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _BROKEN = (
 """What the standard library raises for archives that are damaged or encrypted, or compressed in unknown ways."""
 
 
-class ArchiveError(ValueError):
+class ArchiveError(TritonOperatorError, ValueError):
     """An archive that cannot be read, or that must not be trusted; the text says why, without the file's name."""
 
 

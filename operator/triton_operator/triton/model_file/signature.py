@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from triton_operator.api.struct import Struct
+from triton_operator.errors import TritonOperatorError
 
 EXTRA_FILE = "triton_signature.json"
 """Name for `torch.jit.save(_extra_files=...)`, which puts it at `<archive>/extra/triton_signature.json`."""
@@ -26,7 +27,7 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\
 _Size = Annotated[int, msgspec.Meta(ge=ANY, le=2**62)]
 
 
-class SignatureError(ValueError):
+class SignatureError(TritonOperatorError, ValueError):
     """A document that is no signature, or of a version that is not known here; the text names the field."""
 
 

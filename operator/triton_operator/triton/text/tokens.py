@@ -6,8 +6,10 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
+from triton_operator.errors import TritonOperatorError
 
-class ConfigTextError(ValueError):
+
+class ConfigTextError(TritonOperatorError, ValueError):
     """The text is not protobuf text format; `line` and `column` count from 1."""
 
     def __init__(self, line: int, column: int, message: str) -> None:

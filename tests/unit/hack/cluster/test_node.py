@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 
 from hack.cluster import credentials, pki
-from hack.cluster.failures import ClusterError
+from hack.cluster.failures import LocalClusterError
 from hack.cluster.native import components, config, images, isolation, record, stop
 from hack.cluster.native.addons import addons
 from hack.cluster.native.layout import Layout
@@ -111,7 +111,7 @@ def test_a_service_is_reached_by_port_number_or_name() -> None:
     [("None http=8000", "it is headless"), ("10.96.3.4 http=8000", "has no port metrics; it has http=8000")],
 )
 def test_a_port_that_cannot_be_reached_is_refused_by_name(text: str, sentence: str) -> None:
-    with pytest.raises(ClusterError, match=f"Service ns/digits .*{sentence}"):
+    with pytest.raises(LocalClusterError, match=f"Service ns/digits .*{sentence}"):
         service_address(text, "ns/digits", "metrics")
 
 

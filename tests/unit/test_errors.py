@@ -1,0 +1,105 @@
+"""Exception classes: their common root, their names, and the trees that docstrings draw of them."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import triton_operator
+from tests.paths import ROOT
+from triton_operator import sdk
+from triton_operator.api import errors as api_errors
+from triton_operator.cluster import errors as cluster_errors
+from triton_operator.errors import TritonOperatorError
+from triton_operator.sdk import errors as sdk_errors
+
+PACKAGE = ROOT / "operator" / "triton_operator"
+INSIDE_TRITON = PACKAGE / "cpu_server" / "backend"
+"""Runs where the package is not installed (`triton_operator.errors`)."""
+
+BUILT_IN = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+NODE = re.compile(r"^(?P<indent>[ │├└─]*)(?P<name>\w+Error)\b")
+
+
+def _exceptions() -> dict[str, tuple[Path, list[str]]]:
+    """Each exception class of the source folders: its name, its file and the names of its bases."""
+    classes = {
+        node.name: (path, [_last_name(base) for base in node.bases])
+        for folder in ("operator", "hack", "training")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    found: dict[str, tuple[Path, list[str]]] = {}
+    while new := {
+        name: at
+        for name, at in classes.items()
+        if name not in found and any(base in BUILT_IN or base in found for base in at[1])
+    }:
+        found.update(new)
+    return found
+
+
+def _last_name(base: ast.expr) -> str:
+    return base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+
+
+def _descends(name: str, classes: dict[str, tuple[Path, list[str]]]) -> bool:
+    return name == TritonOperatorError.__name__ or any(
+        _descends(base, classes) for base in classes.get(name, (PACKAGE, []))[1]
+    )
+
+
+def test_every_exception_class_ends_in_error() -> None:
+    """Also those whose base is one of ours, which a linter does not recognise as an exception."""
+    classes = _exceptions()
+    assert len(classes) > 50
+    assert [name for name in classes if not name.endswith("Error")] == []
+
+
+def test_every_exception_class_of_the_package_has_the_common_root() -> None:
+    """One `except` catches whatever the package raises on purpose."""
+    classes = _exceptions()
+    assert [
+        f"{path.relative_to(PACKAGE)}: {name}"
+        for name, (path, _) in classes.items()
+        if path.is_relative_to(PACKAGE) and not path.is_relative_to(INSIDE_TRITON) and not _descends(name, classes)
+    ] == []
+
+
+def test_the_root_is_exported() -> None:
+    """From the package and from the SDK, whose errors derive from it."""
+    assert triton_operator.TritonOperatorError is sdk.TritonOperatorError is TritonOperatorError
+    assert issubclass(sdk.SdkError, TritonOperatorError)
+
+
+def _drawn(text: str) -> Iterator[tuple[str, str]]:
+    """Each class of a tree and its parent there, empty for the root."""
+    above: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        if not (node := NODE.match(line)):
+            continue
+        depth = len(node["indent"])
+        above = [each for each in above if each[0] < depth]
+        yield node["name"], above[-1][1] if above else ""
+        above.append((depth, node["name"]))
+
+
+@pytest.mark.parametrize("module", [api_errors, cluster_errors, sdk_errors], ids=lambda module: module.__name__)
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes(module: object) -> None:
+    """Each class of the module stands below its base, and no other class is drawn."""
+    own = [
+        kind
+        for kind in vars(module).values()
+        if inspect.isclass(kind) and issubclass(kind, Exception) and kind.__module__ == getattr(module, "__name__", "")
+    ]
+    drawn = dict(_drawn(inspect.getdoc(module) or ""))
+    root = TritonOperatorError.__name__
+    assert drawn.pop(root) == ""
+    assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in own}
