@@ -40,7 +40,7 @@ check: lint  ## What to run before each commit: lint, unit and wiring tests (no 
 	@$(DEV) pytest tests/unit tests/wiring
 
 .PHONY: lint
-lint:  ## ruff, format, mypy strict, direction of imports.
+lint:  ## ruff, format, mypy strict, import direction and cycles.
 	@$(DEV) ruff check
 	@$(DEV) ruff format --check
 	@$(DEV) mypy

@@ -12,7 +12,8 @@ from torch import nn
 
 from training.breast_cancer import LOGISTIC, TumourClassifier
 from training.dataset import Dataset
-from training.fit import History, Say
+from training.fit import Say
+from training.history import History
 from training.recipe import Plan, Recipe
 
 RANGES = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.dataset import Dataset, Part
+from training.history import History
 from training.recipe import Arguments, Augment, Loss, Plan, Recipe
 
 Say = Callable[[str], None]
@@ -23,19 +23,6 @@ _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"SGD": torch.optim.SGD, "
 
 _ROWS_AT_ONCE = 512
 """A whole test part at once would need memory for every layer's answer to it."""
-
-
-@dataclass
-class History:
-    """How training went: the mean loss of each epoch on both parts, and the epoch whose weights were kept (from 1).
-
-    The losses on the training part are missing where nobody may know them; `facts` are what else the card should say.
-    """
-
-    train: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-    best_epoch: int = 0
-    facts: dict[str, object] = field(default_factory=dict)
 
 
 def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, say: Say) -> History:

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from training.dataset import Dataset
+from training.history import History
 from training.scores import Metric
 from triton_operator.triton.model_file.signature import Signature, Tensor
-
-if TYPE_CHECKING:
-    from training.fit import History
 
 Arguments: TypeAlias = Sequence[torch.Tensor]
 """What forward() takes, in its order."""
@@ -29,7 +27,7 @@ Loss = Callable[[nn.Module, Arguments, torch.Tensor], torch.Tensor]
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 """(first argument, random numbers) -> a tensor of the same shape, slightly different each time."""
 
-Fit = Callable[[nn.Module, "Recipe", Dataset, Callable[[str], None]], "History"]
+Fit = Callable[[nn.Module, "Recipe", Dataset, Callable[[str], None]], History]
 """Trains a module in place, as `training.fit.fit` does: (module, recipe, data, takes a line of progress)."""
 
 Companions = Callable[[Path], Sequence[Path]]

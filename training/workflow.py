@@ -17,7 +17,8 @@ from torch import nn
 
 from training import model_card, plots
 from training.dataset import Dataset, Part
-from training.fit import History, Say, fit, predict
+from training.fit import Say, fit, predict
+from training.history import History
 from training.model_card import ModelCard, sha256
 from training.recipe import Recipe
 from training.reproducible import reproducible

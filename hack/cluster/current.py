@@ -22,7 +22,7 @@ from hack.progress import say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hack.cluster.native.images import Image
+    from hack.cluster.image import Image
 
 
 @dataclass(frozen=True)

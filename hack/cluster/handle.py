@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hack.cluster.native.images import Image
+    from hack.cluster.image import Image
 
 _FORWARD_SECONDS = 30.0
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")

@@ -24,7 +24,7 @@ from hack.progress import step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hack.cluster.native.images import Image
+    from hack.cluster.image import Image
 
 CONFIG = Path(__file__).resolve().parents[2] / "kind-config.yaml"
 NODE_PATH = "/triton-operator/share"

@@ -17,7 +17,7 @@ import orjson
 from tests.apiserver.api_client import MOST_ATTEMPTS
 from tests.builders import a_body
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.connection import connect
+from triton_operator.cluster.connect import connect
 from triton_operator.cluster.errors import UnavailableError
 from triton_operator.cluster.listing import list_all
 from triton_operator.cluster.observed import Kind

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.fit import History
+from training.history import History
 from training.plots import draw_confusion, draw_learning_curve
 
 pytestmark = pytest.mark.training

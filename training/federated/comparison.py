@@ -18,7 +18,8 @@ from training.federated import division, learning, run
 from training.federated.learning import Scaling
 from training.federated.settings import Settings
 from training.federated.task import Task, task_of
-from training.fit import History, Say, fit
+from training.fit import Say, fit
+from training.history import History
 from training.model_card import ModelCard
 from training.recipe import Recipe
 from training.reproducible import reproducible

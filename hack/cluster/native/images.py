@@ -7,7 +7,7 @@ name by tag, by digest and as `latest`. Called by `start` and by `node.NativeClu
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.layout import CONTAINERD_SOCKET
@@ -17,25 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-
-class Image(Protocol):
-    """What is imported; `hack.images.build` returns these.
-
-    The reference's tag is a hash of the content, so a reference that is there
-    already need not be compared.
-    """
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-
-    @property
-    def reference(self) -> str:
-        """Repository and tag, as pods name it."""
-
-    @property
-    def archive(self) -> Path:
-        """An OCI layout in a tar file, annotated with the reference."""
+    from hack.cluster.image import Image
 
 
 def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> None:

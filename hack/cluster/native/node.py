@@ -27,7 +27,7 @@ from hack.progress import say, step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hack.cluster.native.images import Image
+    from hack.cluster.image import Image
     from hack.cluster.native.record import RunRecord
 
 _REPOSITORY = Path(__file__).resolve().parents[3]

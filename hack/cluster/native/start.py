@@ -37,7 +37,7 @@ from hack.progress import step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hack.cluster.native.images import Image
+    from hack.cluster.image import Image
     from hack.cluster.native.layout import Layout
     from hack.cluster.native.record import RunRecord
 

@@ -31,7 +31,7 @@ def plugin() -> None:
 
 def complete_plugin() -> None:
     """Print how a command line of `kubectl triton` may go on; kubectl asks `kubectl_complete-triton` for that."""
-    from triton_operator.cli.completion import complete_for_kubectl
+    from triton_operator.cli.kubectl_completion import complete_for_kubectl
 
     complete_for_kubectl(sys.argv[1:])
 

@@ -6,8 +6,6 @@ Input: a shell's name, or a half command line. Output: a script, or how the line
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any
@@ -26,10 +24,6 @@ Examples:
 COMPLETE = "_TRITONCTL_COMPLETE"
 """The variable by which the script asks; typer makes the name from the program's."""
 
-_NO_FILES = 4
-"""kubectl's directive (spf13/cobra, ShellCompDirectiveNoFileComp): these are all, do not offer files."""
-_DEFAULT = 0
-
 
 class Shell(StrEnum):
     """A shell that we write a script for."""
@@ -43,32 +37,14 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell that will 
     """Print a script that makes a shell complete commands, options and the names of deployments."""
     from triton_operator.cli.commands import PROGRAM
 
-    typer.echo(_machinery().get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE, shell=shell.value))
+    typer.echo(machinery().get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE, shell=shell.value))
 
 
 def prepare_shells() -> None:
     """Let typer answer the scripts; without its own options for installing them it does not do so by itself."""
-    _machinery().completion_init()
+    machinery().completion_init()
 
 
-def _machinery() -> Any:
+def machinery() -> Any:
     """What typer's own `--show-completion` uses; it is public there, but not exported to type checkers."""
     return import_module("typer.completion")
-
-
-def complete_for_kubectl(words: Sequence[str]) -> None:
-    """Answer kubectl: a line for each way to go on, and last the directive what to do with them.
-
-    `words` are those after `kubectl triton`; the last one is being typed, perhaps empty.
-    """
-    from typer.main import get_command
-
-    from triton_operator.cli.app import app
-
-    prepare_shells()
-    bash = _machinery().shell_completion.get_completion_class(Shell.BASH.value)
-    *before, typed = words or [""]
-    found = bash(get_command(app), {}, "kubectl triton", "").get_completions(before, typed)
-    for item in found:
-        sys.stdout.write(f"{item.value}\t{item.help}\n" if item.help else f"{item.value}\n")
-    sys.stdout.write(f":{_NO_FILES if found else _DEFAULT}\n")

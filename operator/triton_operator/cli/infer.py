@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triton_operator.cli.kubectl.server import Server
-from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.address import Protocol
@@ -55,7 +56,7 @@ def infer(
     ] = "",
     invert: Annotated[bool, typer.Option("--invert", help="Dark on light becomes light on dark, in pictures.")] = False,
     protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
     url: Annotated[
         str, typer.Option("--url", metavar="HOST:PORT", help="Go there directly; else through kubectl port-forward.")
     ] = "",
@@ -78,7 +79,7 @@ def infer(
         client = server.client
         with spinner(f"{asked} works"):
             prediction = client.infer(asked, request.inputs, request.outputs)
-    if output is Format.TABLE:
+    if output is OutputFormat.TABLE:
         _print(prediction, protocol)
     else:
         print_data(to_data(prediction), output)

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from triton_operator.cli.kubectl.names import complete_contexts, complete_deployments, complete_namespaces
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.sdk.kubectl import Kubectl
-
-
-class Format(StrEnum):
-    """How an answer is printed; `table` is for people, the others are for programs."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
-
-
-class ManifestFormat(StrEnum):
-    """How Kubernetes objects are printed."""
-
-    YAML = "yaml"
-    JSON = "json"
-
 
 Name = Annotated[
     str,
@@ -40,7 +24,7 @@ Namespace = Annotated[
         autocompletion=complete_namespaces,
     ),
 ]
-Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="How to print the answer.")]
 Kubeconfig = Annotated[
     str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig to use; kubectl's own choice by default.")
 ]

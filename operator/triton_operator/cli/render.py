@@ -16,7 +16,7 @@ from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.struct import Struct
 from triton_operator.cli.documents import read_deployments, source_name
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.options import ManifestFormat
+from triton_operator.cli.terminal.formats import ManifestFormat
 from triton_operator.cli.terminal.output import console, print_data, print_objects, table
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.settings import CatalogueImage, InvalidSettingsError, Settings, load

@@ -1,12 +1,11 @@
-"""How to reach the API server and who we are: from the pod's service account, or from a kubeconfig.
+"""Address and credentials of an API server, and HTTP sessions that use them.
 
-`connect` returns a Connection; the API client, Kopf's login handler and the CLI open their HTTP sessions with it.
-Nothing is asked of the cluster here.
+Input: a server, TLS settings and a token. Output: a Connection, from which the API client and Kopf's login handler
+open their sessions. Nothing here sends a request.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from http import HTTPStatus
@@ -15,16 +14,12 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from triton_operator.cluster.renewed_tls import RenewedContext
 from triton_operator.errors import TritonOperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.client_middlewares import ClientHandlerType
-
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet projects token, ca.crt and namespace into a pod."""
 
 TOKEN_TTL = 60.0
 """Seconds a token file is trusted before it is read again; the kubelet rotates it at 80 % of its life."""
@@ -115,24 +110,3 @@ class Connection:
             request.headers["Authorization"] = f"Bearer {renewed}"
             response = await handler(request)
         return response
-
-
-def connect(kubeconfig: Path | None = None) -> Connection:
-    """The connection of `kubeconfig`, else the pod's own, else that of $KUBECONFIG or ~/.kube/config."""
-    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and (SERVICE_ACCOUNT / "token").exists():
-        return in_cluster()
-    from triton_operator.cluster.kubeconfig import from_kubeconfig, from_user  # the operator's pod never pays for YAML
-
-    return from_kubeconfig(kubeconfig) if kubeconfig is not None else from_user()
-
-
-def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Connection:
-    """The connection of the pod that we run in."""
-    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    authority = folder / "ca.crt"
-    return Connection(
-        f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        tls=RenewedContext(lambda: ssl.create_default_context(cafile=str(authority)), authority),
-        token=TokenFile(folder / "token"),
-        namespace=(folder / "namespace").read_text().strip(),
-    )

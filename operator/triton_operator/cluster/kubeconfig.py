@@ -1,6 +1,6 @@
 """The connection that a kubeconfig describes: clients' certificates and bearer tokens, no programs that make them.
 
-`connection.connect` asks for it outside a cluster, and tests do. Several files are read as one as kubectl does: of
+`connect.connect` calls this outside a cluster. Several files are read as one as kubectl does: of
 entries with the same name, and of the current context, the first counts; relative paths start at the file that has
 them.
 """

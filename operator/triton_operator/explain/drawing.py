@@ -1,6 +1,6 @@
 """An explanation as a picture: a heat map beside what was seen, weighted characters, or bars. Needs pillow.
 
-Input: an Explanation. Output: a PIL image. Called by `Explanation.save_png`.
+Input: Attributions. Output: a PIL image. Called by `Explanation.save_png`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from triton_operator.explain.palette import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from triton_operator.explain.explanation import Explanation
+    from triton_operator.explain.attributions import Attributions
 
 _WHITE: Colour = (255, 255, 255)
 _BLACK: Colour = (20, 20, 20)
@@ -42,7 +42,7 @@ _SMALL, _LARGE = 13, 28
 _BARS = 30
 
 
-def render(explanation: Explanation, *, font: Path | str | None = None) -> Image:
+def render(explanation: Attributions, *, font: Path | str | None = None) -> Image:
     """Draw it with its headline above and its footing below; raises ExplanationError without pillow."""
     try:
         from PIL import Image, ImageDraw
@@ -64,7 +64,7 @@ def render(explanation: Explanation, *, font: Path | str | None = None) -> Image
     return sheet
 
 
-def _picture(explanation: Explanation, font: Path | str | None) -> Image:
+def _picture(explanation: Attributions, font: Path | str | None) -> Image:
     """What the model saw, and the same with the attributions over it."""
     from PIL import Image
 
@@ -85,7 +85,7 @@ def _picture(explanation: Explanation, font: Path | str | None) -> Image:
     return sheet
 
 
-def _text(explanation: Explanation, font: Path | str | None) -> Image:
+def _text(explanation: Attributions, font: Path | str | None) -> Image:
     """Each piece on its colour, its attribution below."""
     from PIL import Image, ImageDraw
 
@@ -111,7 +111,7 @@ def _text(explanation: Explanation, font: Path | str | None) -> Image:
     return sheet
 
 
-def _columns(explanation: Explanation, font: Path | str | None) -> Image:
+def _columns(explanation: Attributions, font: Path | str | None) -> Image:
     """A bar for each of the strongest columns, to the right where it raised the prediction."""
     from PIL import Image, ImageDraw
 

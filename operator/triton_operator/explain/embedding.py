@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from triton_operator.explain.errors import ExplanationError
-from triton_operator.explain.gradients import STEPS, Gradients
+from triton_operator.explain.gradient_result import STEPS, Gradients
 from triton_operator.explain.types import Array
 
 _SAME = 1e-5

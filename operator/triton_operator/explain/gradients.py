@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from triton_operator.explain.embedding import attribute
 from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.explanation import Explanation
+from triton_operator.explain.gradient_result import STEPS, Gradients
 from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.explain.notes import notes_on_options, notes_on_target
 from triton_operator.explain.question import Baseline, Question, baseline_of, choose_target, kind_of
@@ -25,23 +26,10 @@ from triton_operator.explain.types import Array, Floats
 if TYPE_CHECKING:
     import torch
 
-STEPS = 64
-"""Points on the way from the baseline to the row; the gap says whether that was enough."""
 NOISY = 32
 """Noisy copies that SmoothGrad averages over (Smilkov et al., 2017, saw no gain beyond 50)."""
 _NOISE = 0.15
 """Their deviation, as part of the row's range: the paper's figures look best between 0.1 and 0.2."""
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """What a method found; `base` is None where it compares with nothing."""
-
-    attributions: Floats
-    prediction: float
-    base: float | None
-    evaluations: int
-    notes: tuple[str, ...] = ()
 
 
 def explain_file(
@@ -216,8 +204,6 @@ def _smooth(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...]
 
 
 def _embedding(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:
-    from triton_operator.explain.embedding import attribute
-
     del seed
     return attribute(module, row, baseline.value, target)
 

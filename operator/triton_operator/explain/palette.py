@@ -14,7 +14,7 @@ from triton_operator.api.text import escape
 from triton_operator.explain.types import Array, Floats
 
 if TYPE_CHECKING:
-    from triton_operator.explain.explanation import Explanation
+    from triton_operator.explain.attributions import Attributions
 
 Colour = tuple[int, int, int]
 
@@ -54,7 +54,7 @@ def pooled(pixels: Floats, side: int) -> Floats:
     return np.asarray(np.add.reduceat(rows, np.arange(0, pixels.shape[1], side), axis=1), dtype=np.float64)
 
 
-def headline(explanation: Explanation) -> list[str]:
+def headline(explanation: Attributions) -> list[str]:
     """What was explained, and against what: one or two sentences."""
     of_what = f"{explanation.model or 'the model'}: " + (
         f"output {shown(explanation.target_name)} is {explanation.prediction:.4g}"
@@ -69,7 +69,7 @@ def headline(explanation: Explanation) -> list[str]:
     ]
 
 
-def footing(explanation: Explanation) -> list[str]:
+def footing(explanation: Attributions) -> list[str]:
     """How far the numbers can be trusted, and what they cost."""
     lines = []
     if explanation.gap is not None and explanation.base_value is not None:
@@ -93,7 +93,7 @@ def columns_wide(text: str) -> int:
     return wide - sum(1 for each in text if unicodedata.combining(each))
 
 
-def ranked(explanation: Explanation) -> list[tuple[str, float, float]]:
+def ranked(explanation: Attributions) -> list[tuple[str, float, float]]:
     """The columns of a row by their part in the prediction: name, value, attribution."""
     values = explanation.row.reshape(-1).tolist()
     shares = explanation.attributions.reshape(-1).tolist()

@@ -1,6 +1,6 @@
 """An explanation as lines of a terminal: a heat map, weighted characters, or bars.
 
-Input: an Explanation. Output: text. Colours only when asked for; without, signed numbers that any program keeps.
+Input: Attributions. Output: text. Colours only when asked for; without, signed numbers that any program keeps.
 Called by `Explanation.text`. Pure.
 """
 
@@ -30,7 +30,7 @@ from triton_operator.explain.palette import (
 from triton_operator.explain.types import Floats
 
 if TYPE_CHECKING:
-    from triton_operator.explain.explanation import Explanation
+    from triton_operator.explain.attributions import Attributions
 
 _RESET = "\033[0m"
 _NUMBER = 7
@@ -43,14 +43,14 @@ _DARK: Colour = (24, 24, 24)
 _INK: Colour = (200, 200, 200)
 
 
-def render(explanation: Explanation, *, colour: bool, width: int) -> str:
+def render(explanation: Attributions, *, colour: bool, width: int) -> str:
     """All lines, the last one ended too."""
     body = {Kind.PICTURE: _picture, Kind.TEXT: _text, Kind.COLUMNS: _columns}[explanation.kind]
     lines = [*headline(explanation), "", *body(explanation, colour, width), "", *footing(explanation)]
     return "\n".join(lines) + "\n"
 
 
-def _picture(explanation: Explanation, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - one of three alike.
+def _picture(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - one of three alike.
     values = heat(explanation.attributions)
     if not colour:
         return _numbers(values, explanation.patch, width)
@@ -89,7 +89,7 @@ def _half_blocks(values: Floats, ground: Floats) -> list[str]:
     ]
 
 
-def _text(explanation: Explanation, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
+def _text(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
     weighted = [f"{shown(piece)}({value:+.2f})" for piece, value in _pieces(explanation)]
     lines = _wrapped(weighted, width)
     if not colour:
@@ -102,7 +102,7 @@ def _text(explanation: Explanation, colour: bool, width: int) -> list[str]:  # n
     return ["".join(painted), "", *lines]
 
 
-def _pieces(explanation: Explanation) -> list[tuple[str, float]]:
+def _pieces(explanation: Attributions) -> list[tuple[str, float]]:
     return list(zip(explanation.pieces, explanation.attributions.tolist(), strict=True))
 
 
@@ -115,7 +115,7 @@ def _wrapped(words: list[str], width: int) -> list[str]:
     return lines
 
 
-def _columns(explanation: Explanation, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
+def _columns(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
     rows = ranked(explanation)
     top, rest = rows[:_ROWS], rows[_ROWS:]
     wide = max(columns_wide(name) for name, _, _ in top)

@@ -16,6 +16,7 @@ from triton_operator.api.model_config import ModelConfig
 from triton_operator.prepare.errors import PrepareError, config_invalid
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.config.defaults import complete
+from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.formats import with_aotinductor_backend
 from triton_operator.triton.config.model_config import CONFIG_NAME, ConfigError, interpret
 from triton_operator.triton.config.model_config import ModelConfig as ReadConfig
@@ -23,7 +24,6 @@ from triton_operator.triton.config.signature_merge import merge
 from triton_operator.triton.config.typed_config import to_message
 from triton_operator.triton.model_file.signature import Signature
 from triton_operator.triton.prepare_contract.request import PreparationModel
-from triton_operator.triton.text.file import read_config_text
 from triton_operator.triton.text.parser import Message, parse
 from triton_operator.triton.text.writer import write
 

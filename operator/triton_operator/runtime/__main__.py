@@ -7,7 +7,8 @@ import sys
 
 import uvloop
 
-from triton_operator.cluster.connection import NoConnectionError, connect
+from triton_operator.cluster.connect import connect
+from triton_operator.cluster.connection import NoConnectionError
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.reconcile.reconciler import Reconciler
 from triton_operator.reconcile.store import Store

@@ -191,7 +191,8 @@ class AsyncClient:
         """
         from triton_operator.sdk.explanation import explain_through
 
-        return await explain_through(self, model, row, method, options)
+        interface = await self.interface(model)
+        return await explain_through(lambda inputs: self.infer(model, inputs), interface, row, method, options)
 
     async def is_ready(self, model: str, version: str = "") -> bool:
         """Whether the server has this model loaded; raises UnreachableError, DeadlineExceededError."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -23,12 +23,13 @@ from triton_operator.explain.types import Array, Floats, Progress
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.inputs import prepare_inputs
 from triton_operator.sdk.interface import ModelInterface, TensorInterface
-
-if TYPE_CHECKING:
-    from triton_operator.sdk.async_client import AsyncClient
+from triton_operator.sdk.prediction import Prediction
 
 Ask = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """Arrays by input name, with as many rows as wanted, in; arrays by output name out."""
+
+Infer = Callable[[Mapping[str, Array]], Coroutine[Any, Any, Prediction]]
+"""As `Ask`, but asynchronous: one inference request to the model that is explained."""
 
 _MOST_ROWS = 64
 """Rows asked at a time; the client divides them further where the model takes fewer."""
@@ -63,16 +64,16 @@ class ExplainOptions(TypedDict, total=False):
 
 
 async def explain_through(
-    client: AsyncClient, model: str, row: Any, method: Method | str, options: ExplainOptions
+    infer: Infer, interface: ModelInterface, row: Any, method: Method | str, options: ExplainOptions
 ) -> Explanation:
-    """Explain by `client`, in a thread beside its event loop; giving up the task ends the questions, too."""
-    loop, interface = asyncio.get_running_loop(), await client.interface(model)
+    """Run the method in a thread and its requests in this event loop; cancelling the task stops the requests, too."""
+    loop = asyncio.get_running_loop()
     given_up = threading.Event()
 
     def ask(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         if given_up.is_set():
             raise asyncio.CancelledError
-        return asyncio.run_coroutine_threadsafe(client.infer(model, inputs), loop).result().outputs
+        return asyncio.run_coroutine_threadsafe(infer(inputs), loop).result().outputs
 
     try:
         return await asyncio.to_thread(explain_served, ask, interface, row, method, options)

@@ -14,7 +14,8 @@ from tests.fake_clock import FakeClock
 from triton_operator.api.status import Status
 from triton_operator.cluster import exchange
 from triton_operator.cluster.client import LONGEST_WAIT, ApiClient, as_error
-from triton_operator.cluster.connection import Connection, NoConnectionError, TokenFile, connect
+from triton_operator.cluster.connect import connect
+from triton_operator.cluster.connection import Connection, NoConnectionError, TokenFile
 from triton_operator.cluster.errors import (
     ClusterError,
     ConflictError,

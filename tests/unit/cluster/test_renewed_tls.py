@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hack.cluster.pki import Authority, Subject
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.connection import in_cluster
+from triton_operator.cluster.connect import in_cluster
 from triton_operator.cluster.errors import UnavailableError
 
 

@@ -17,7 +17,8 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.kubectl.server import Server
-from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.address import Endpoint, Protocol
@@ -95,7 +96,7 @@ def bench(
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="A text to send instead; repeat it.")
     ] = None,
     protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
     url: Annotated[
         str, typer.Option("--url", metavar="HOST:PORT", help="Go there directly; else through kubectl port-forward.")
     ] = "",
@@ -122,7 +123,7 @@ def bench(
         if measured.interrupted and not measured.latencies:
             raise typer.Exit(INTERRUPTED)
         result = summarize(measured, server, asked, connections, rows_of(request))
-    if output is Format.TABLE:
+    if output is OutputFormat.TABLE:
         _print(result)
     else:
         print_data(result, output)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.options import Context, Format, Kubeconfig, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kubectl
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.errors import UnreachableError
@@ -33,7 +34,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def doctor(
     namespace: Namespace = "",
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -42,7 +43,7 @@ def doctor(
     Exit status 1 when something has to be mended, 3 when no cluster answers.
     """
     findings = examine(kubectl(kubeconfig, context), namespace)
-    if output is Format.TABLE:
+    if output is OutputFormat.TABLE:
         _print(findings)
     else:
         print_data(findings, output)

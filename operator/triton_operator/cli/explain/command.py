@@ -27,7 +27,8 @@ from triton_operator.cli.explain.row import (
 )
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.kubectl.server import Server
-from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import print_data
 from triton_operator.cli.terminal.spinner import PATIENCE_SECONDS
 from triton_operator.explain.names import GRADIENTS, Method
@@ -90,7 +91,7 @@ def explain(
     namespace: Namespace = "",
     model: Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help="Model, where there are several.")] = "",
     protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
     url: Annotated[
         str, typer.Option("--url", metavar="HOST:PORT", help="Go there directly; else through kubectl port-forward.")
     ] = "",
@@ -212,10 +213,10 @@ def _by_file(name: str, file: Path, given: _Asked, method: Method, options: dict
     return replace(found, model=request.model or name, output=output)
 
 
-def _show(found: Explanation, output: Format, png: Path | None, font: Path | None) -> None:
+def _show(found: Explanation, output: OutputFormat, png: Path | None, font: Path | None) -> None:
     from triton_operator.explain import ExplanationError
 
-    if output is Format.TABLE:
+    if output is OutputFormat.TABLE:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 120
         typer.echo(found.text(colour=colour, width=width), nl=False, color=colour)

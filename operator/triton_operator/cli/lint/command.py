@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.options import Format, Output
+from triton_operator.cli.options import Output
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import print_data, say
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def lint(
             metavar="PATH…", help="A model file, a model's folder, a repository, or a ModelDeployment's YAML."
         ),
     ],
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Find what would keep a model from being served, or served well. Nothing of a model is executed.
 
@@ -41,7 +42,7 @@ def lint(
     """
     findings = [finding for path in paths for finding in _check(path)]
     errors = sum(finding.severity == "error" for finding in findings)
-    if output is Format.TABLE:
+    if output is OutputFormat.TABLE:
         for finding in findings:
             say(_line(finding))
         typer.echo(f"{errors} errors, {len(findings) - errors} warnings", err=True)

@@ -15,12 +15,12 @@ from triton_operator.cli.lint.finding import Finding, error, warning
 from triton_operator.prepare.model import contents
 from triton_operator.triton.config.derived_backend import TELLING_FILES, is_silent, with_backend
 from triton_operator.triton.config.fields import SINCE
+from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.filled_tensors import filled_inputs
 from triton_operator.triton.config.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
 from triton_operator.triton.config.rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config.signature_merge import merge
 from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES
-from triton_operator.triton.text.file import read_config_text
 from triton_operator.triton.text.parser import ConfigTextError, Message, parse
 from triton_operator.triton.text.values import data_type_in, entries_in
 

@@ -19,9 +19,9 @@ from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import check_model, contents, is_version
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.config.derived_backend import with_backend
+from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.model_config import CONFIG_NAME, ConfigError, interpret
 from triton_operator.triton.prepare_contract.request import PreparationModel
-from triton_operator.triton.text.file import read_config_text
 from triton_operator.triton.text.parser import parse
 
 

@@ -14,9 +14,9 @@ from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import check_model
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.config.ensemble_rules import Called, check_steps, step_names
+from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.model_config import CONFIG_NAME
 from triton_operator.triton.prepare_contract.request import PreparationModel
-from triton_operator.triton.text.file import read_config_text
 from triton_operator.triton.text.parser import Message, parse
 
 

@@ -1,6 +1,6 @@
 """`tritonctl logs`: what the containers of a deployment wrote, of all its pods or one.
 
-Input: a name. Output: lines, each with its pod and container. `log_streams` follows.
+Input: a name. Output: lines, each with its pod and container. `streams` follows them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.kubectl.cluster import names, place, pods_of
 from triton_operator.cli.kubectl.names import complete_pods
+from triton_operator.cli.logs.line import shown
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say
@@ -34,7 +35,6 @@ prepare is what fetches and checks the models before the server starts, triton i
 """
 
 _SINCE = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
-_PREFIX = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^\]]+)\] ?(?P<line>.*)", re.DOTALL)
 
 
 class LogContainer(StrEnum):
@@ -125,16 +125,6 @@ def commands(
 ) -> list[list[str]]:
     """One kubectl for each container of each pod: kubectl's own selection ends at the first that has not started."""
     return [cluster.command("logs", pod, "-c", kind, "--prefix", *where, *options) for pod, kind in sources]
-
-
-def shown(line: str, name: str, *, several: bool) -> str:
-    """A line of kubectl's with the shortest prefix that tells where it is from."""
-    match = _PREFIX.fullmatch(line)
-    if match is None:
-        return line
-    if not several:
-        return match["line"]
-    return f"{match['pod'].removeprefix(f'{name}-')} {match['container']} | {match['line']}"
 
 
 def _pass_on(command: list[str], name: str, *, several: bool) -> None:

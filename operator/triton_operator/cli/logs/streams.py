@@ -17,7 +17,7 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.kubectl.cluster import place, selector, watch
-from triton_operator.cli.logs.command import shown
+from triton_operator.cli.logs.line import shown
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say
 from triton_operator.sdk.kubectl import Kubectl

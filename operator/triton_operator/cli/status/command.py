@@ -1,24 +1,24 @@
 """`tritonctl status`: is it Ready, and if not, why and where.
 
 Input: names, or a namespace. Output: a report with the tree of all that belongs to the deployment, or a line for each
-of several; exit status 0 only when every one is Ready as it was last written. `status_watch` goes on with changes.
+of several; exit status 0 only when every one is Ready as it was last written. `watch` follows changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.cluster import DEPLOYMENTS, Found, place, read, selector
+from triton_operator.cli.kubectl.cluster import DEPLOYMENTS, place, read
 from triton_operator.cli.kubectl.names import complete_deployments
-from triton_operator.cli.options import Context, Format, Kubeconfig, Namespace, Output, kubectl
-from triton_operator.cli.status.report import Report, Summary, report, summary, verdict
-from triton_operator.cli.status.tree import KINDS
+from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kubectl
+from triton_operator.cli.status.read import read_report
+from triton_operator.cli.status.report import Report, Summary, summary, verdict
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data, say
 from triton_operator.sdk.kubectl import Kubectl, Object
 
@@ -41,7 +41,7 @@ def status(
     ] = None,
     namespace: Namespace = "",
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
     wait: Annotated[
         float,
         typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for Ready, saying why it is not yet."),
@@ -74,10 +74,10 @@ def _check_options(names: Sequence[str], *, everywhere: bool, wait: float, watch
         raise UsageError("--wait: waits for one deployment, and not with --watch")
 
 
-def _one(cluster: Kubectl, name: str, namespace: str, output: Format, wait: float) -> None:
+def _one(cluster: Kubectl, name: str, namespace: str, output: OutputFormat, wait: float) -> None:
     deployment = wait_for_ready(cluster, name, namespace, wait) if wait else None
     found = read_report(cluster, name, namespace, deployment)
-    if output is Format.TABLE:
+    if output is OutputFormat.TABLE:
         print_report(found)
     else:
         print_data(found, output)
@@ -92,23 +92,7 @@ def print_report(found: Report) -> None:
     console().print(render_report(found))
 
 
-def read_report(cluster: Kubectl, name: str, namespace: str, deployment: Object | None = None) -> Report:
-    """The deployment and its children, asked for at the same time; a child that may not be read is said, not fatal."""
-    with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(read_children, cluster, name, namespace)
-        deployment = deployment or cluster.deployment(name, namespace)
-        children = asked.result()
-    if children.complaint:
-        say(f"not everything can be read: {children.complaint}", err=True)
-    return report(deployment, children.items)
-
-
-def read_children(cluster: Kubectl, name: str, namespace: str) -> Found:
-    """All that belongs to the deployment, in one request for each kind that kubectl sends by itself."""
-    return read(cluster, ",".join(KINDS), *selector(name), *place(namespace), what=f"what belongs to {name}")
-
-
-def _several(cluster: Kubectl, names: Sequence[str], namespace: str, output: Format, *, everywhere: bool) -> None:
+def _several(cluster: Kubectl, names: Sequence[str], namespace: str, output: OutputFormat, *, everywhere: bool) -> None:
     where = ["--all-namespaces"] if everywhere else place(namespace)
     found = read(cluster, DEPLOYMENTS, *names, *where, what="the ModelDeployments")
     print_list([summary(item) for item in found.items], output, with_namespace=everywhere)
@@ -119,9 +103,9 @@ def _several(cluster: Kubectl, names: Sequence[str], namespace: str, output: For
         raise CommandFailedError(f"{len(not_ready)} of {len(found.items)} not Ready: {', '.join(not_ready)}")
 
 
-def print_list(found: Sequence[Summary], output: Format, *, with_namespace: bool) -> None:
+def print_list(found: Sequence[Summary], output: OutputFormat, *, with_namespace: bool) -> None:
     """Print a line for each, or data."""
-    if output is not Format.TABLE:
+    if output is not OutputFormat.TABLE:
         print_data(list(found), output)
     elif found:
         from triton_operator.cli.status.text import render_list

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from triton_operator.cli.kubectl.cluster import DEPLOYMENTS, place, read, watch_and_tick
-from triton_operator.cli.options import Format
-from triton_operator.cli.status.command import read_report
+from triton_operator.cli.status.read import read_report
 from triton_operator.cli.status.report import Summary, summary
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import plain_text, print_data, print_json_line, say
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.kubectl import Kubectl, Object
@@ -47,9 +47,9 @@ class Watched(NamedTuple):
         return not self.names or item["metadata"]["name"] in self.names
 
 
-def show_changes(cluster: Kubectl, watched: Watched, output: Format) -> None:
+def show_changes(cluster: Kubectl, watched: Watched, output: OutputFormat) -> None:
     """Print until Ctrl-C; raises DeploymentNotFoundError, RejectedError, UnreachableError at the beginning only."""
-    if output is Format.TABLE and sys.stdout.isatty():
+    if output is OutputFormat.TABLE and sys.stdout.isatty():
         _draw(cluster, watched)
         return
     said: dict[str, Summary | None] = {}
@@ -86,10 +86,10 @@ def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) ->
         time.sleep(pause)
 
 
-def _print_change(name: str, now: Summary | None, output: Format) -> None:
-    if output is Format.JSON:
+def _print_change(name: str, now: Summary | None, output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
         print_json_line(now or {"name": name, "deleted": True})
-    elif output is Format.YAML:
+    elif output is OutputFormat.YAML:
         sys.stdout.write("---\n")
         print_data(now or {"name": name, "deleted": True}, output)
     else:

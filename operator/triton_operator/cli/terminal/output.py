@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from triton_operator.api.text import escape
-from triton_operator.cli.options import Format, ManifestFormat
+from triton_operator.cli.terminal.formats import ManifestFormat, OutputFormat
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def print_data(value: Any, form: Format | ManifestFormat) -> None:
+def print_data(value: Any, form: OutputFormat | ManifestFormat) -> None:
     """Print a value for a program; `form` is json or yaml."""
     plain = msgspec.to_builtins(value)
-    sys.stdout.write(to_json(plain) if form == Format.JSON else to_yaml([plain]))
+    sys.stdout.write(to_json(plain) if form == OutputFormat.JSON else to_yaml([plain]))
 
 
 def say(line: str, *, err: bool = False) -> None:

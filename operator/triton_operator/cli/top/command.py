@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triton_operator.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data, print_json_line, table
 from triton_operator.cli.top.rates import Figures, Source, rates
 
@@ -47,7 +48,7 @@ def top(
         float, typer.Option("--interval", metavar="SECONDS", min=0.2, max=300, help="Between two looks.")
     ] = 2,
     once: Annotated[bool, typer.Option("--once", help="Look twice, print, and end.")] = False,
-    output: Output = Format.TABLE,
+    output: Output = OutputFormat.TABLE,
     url: Annotated[
         str, typer.Option("--url", metavar="HOST:PORT", help="A metrics port to look at directly, as 127.0.0.1:8002.")
     ] = "",
@@ -62,7 +63,7 @@ def top(
 
     with Pods(kubectl(kubeconfig, context), name, namespace, url=url) as pods:
         looks = _looks(pods, interval)
-        if output is Format.TABLE and sys.stdout.isatty() and not once:
+        if output is OutputFormat.TABLE and sys.stdout.isatty() and not once:
             _draw(name, looks)
             return
         for figures in looks:
@@ -94,12 +95,12 @@ def _draw(name: str, looks: Iterator[list[Figures]]) -> None:
             live.update(render(figures), refresh=True)
 
 
-def _print(name: str, figures: Sequence[Figures], output: Format, *, once: bool) -> None:
-    if output is Format.TABLE:
+def _print(name: str, figures: Sequence[Figures], output: OutputFormat, *, once: bool) -> None:
+    if output is OutputFormat.TABLE:
         console().print(render(figures))
     elif once:
         print_data({"deployment": name, "models": list(figures)}, output)
-    elif output is Format.JSON:
+    elif output is OutputFormat.JSON:
         print_json_line({"deployment": name, "models": list(figures)})
     else:
         sys.stdout.write("---\n")

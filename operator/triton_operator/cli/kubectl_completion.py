@@ -1,0 +1,32 @@
+"""Completion of `kubectl triton`, for which kubectl runs `kubectl_complete-triton`.
+
+Input: the words after `kubectl triton`. Output: one candidate per line and a directive, in the format of cobra.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from typer.main import get_command
+
+from triton_operator.cli.app import app
+from triton_operator.cli.completion import Shell, machinery, prepare_shells
+
+_NO_FILES = 4
+"""kubectl's directive (spf13/cobra, ShellCompDirectiveNoFileComp): these are all, do not offer files."""
+_DEFAULT = 0
+
+
+def complete_for_kubectl(words: Sequence[str]) -> None:
+    """Answer kubectl: a line for each way to go on, and last the directive what to do with them.
+
+    `words` are those after `kubectl triton`; the last one is being typed, perhaps empty.
+    """
+    prepare_shells()
+    bash = machinery().shell_completion.get_completion_class(Shell.BASH.value)
+    *before, typed = words or [""]
+    found = bash(get_command(app), {}, "kubectl triton", "").get_completions(before, typed)
+    for item in found:
+        sys.stdout.write(f"{item.value}\t{item.help}\n" if item.help else f"{item.value}\n")
+    sys.stdout.write(f":{_NO_FILES if found else _DEFAULT}\n")

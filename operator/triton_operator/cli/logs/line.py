@@ -1,0 +1,17 @@
+"""One line of a log as it is printed. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_PREFIX = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^\]]+)\] ?(?P<line>.*)", re.DOTALL)
+
+
+def shown(line: str, name: str, *, several: bool) -> str:
+    """A line of kubectl's with the shortest prefix that tells where it is from."""
+    match = _PREFIX.fullmatch(line)
+    if match is None:
+        return line
+    if not several:
+        return match["line"]
+    return f"{match['pod'].removeprefix(f'{name}-')} {match['container']} | {match['line']}"
