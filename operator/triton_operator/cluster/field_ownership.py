@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -29,16 +30,50 @@ _FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 
 _FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 
 
+class _Entry(msgspec.Struct):
+    """An entry of managedFields."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fields: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="fieldsV1")
+
+
+class _Node(NamedTuple):
+    """A node of a `fieldsV1`, read: fields of an object, entries of a list by their keys, and entries of a set.
+
+    None stands for a node without any, whose value is owned as a whole.
+    """
+
+    fields: tuple[tuple[str, _Node | None], ...]
+    quantities: tuple[str, ...]
+    """Those of the fields that hold quantities."""
+    entries: dict[tuple[str, ...], dict[tuple[Any, ...], _Node | None]]
+    """By the names of the keys, then by their values."""
+    values: tuple[Any, ...]
+
+
+_ELSEWHERE = frozenset({".", "f:metadata"})
+_SINGLE_OWNER = b'{"k:{\\"uid\\":\\"%b\\"}":{}}'
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_entries = msgspec.json.Decoder(list[_Entry]).decode
+
+
 def owned_digest(body: bytes | msgspec.Raw) -> str:
     """16 hexadecimal digits over what our applies own of an object, with its live values.
 
     "" when they own nothing, and for an object that cannot be read: then an apply has to find out.
     """
     try:
-        live = orjson.loads(bytes(body))
-        for entry in live["metadata"].get("managedFields", ()):
-            if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-                return _digest(_owned(live, entry.get("fieldsV1", {})))
+        members = _decode_members(body)
+        metadata = _decode_members(members["metadata"])
+        for entry in _decode_entries(metadata.get("managedFields", b"[]")):
+            if entry.manager == MANAGER and entry.operation == "Apply" and not entry.subresource:
+                fields = _decode_members(entry.fields)
+                content = _owned_members(members, fields)
+                if "f:metadata" in fields:
+                    content["metadata"] = _owned_members(metadata, _decode_members(fields["f:metadata"]))
+                return _digest(content)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return ""
     return ""
@@ -47,60 +82,113 @@ def owned_digest(body: bytes | msgspec.Raw) -> str:
 def manifest_digest(manifest: dict[str, Any]) -> str:
     """The same over a manifest: equal to that of the object exactly when an apply would change nothing."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"name", "namespace"}}
-    content = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
-    return _digest(_plain({**content, "metadata": metadata}))
+    content = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "data"}}
+    plain = _plain({**content, "metadata": metadata})
+    return _digest({**plain, "data": manifest["data"]} if "data" in manifest else plain)
 
 
 def _digest(content: Any) -> str:
     return content_hash(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), 16)
 
 
-def _owned(value: Any, fields: dict[str, Any]) -> Any:
-    """The part of a live value that `fields`, a node of a `fieldsV1`, names; an owned field may be left out in it."""
+def _owned_members(members: dict[str, msgspec.Raw], fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    """What is owned of an object whose members are JSON still; only what is owned is decoded."""
+    owned = {}
+    for key, below in fields.items():
+        if key in _ELSEWHERE:
+            continue
+        name, node = key[2:], bytes(below)
+        value = orjson.loads(bytes(members[name])) if name in members else None
+        if name == "data":
+            owned[name] = _owned_data(value, _read_shared_node(node))
+        elif name == "ownerReferences":
+            owned[name] = _owned_owners(value, node)
+        else:
+            owned[name] = _owned(value, _read_shared_node(node))
+    return owned
+
+
+def _owned_owners(owners: Any, node: bytes) -> Any:
+    """The node names the owner, so it is another one for each object; mostly it names one that is owned as a whole."""
+    if owners and len(owners) == 1 and node == _SINGLE_OWNER % owners[0]["uid"].encode():
+        return _plain(owners)
+    return _owned(owners, _read_node(node))
+
+
+def _owned_data(value: Any, node: _Node | None) -> Any:
+    """The API server stores `data` as it is sent, so nothing in it needs another form."""
+    return value if node is None or value is None else {key: value.get(key) for key, _ in node.fields}
+
+
+def _read_node(fields: bytes) -> _Node | None:
+    return _node(orjson.loads(fields))
+
+
+_read_shared_node = lru_cache(maxsize=256)(_read_node)
+"""Objects of a kind own mostly the same fields, and reading them costs as much as what they own."""
+
+
+def _node(fields: dict[str, Any]) -> _Node | None:
     if not fields.keys() - {"."}:
+        return None
+    members = {key[2:]: _node(below) for key, below in fields.items() if key.startswith("f:")}
+    entries: dict[tuple[str, ...], dict[tuple[Any, ...], _Node | None]] = {}
+    for key, below in fields.items():
+        if key.startswith("k:"):
+            keys = orjson.loads(key[2:])
+            entries.setdefault(tuple(keys), {})[tuple(keys.values())] = _node(below)
+    values = tuple(orjson.loads(key[2:]) for key in fields if key.startswith("v:"))
+    return _Node(tuple(members.items()), tuple(_WITH_QUANTITIES & members.keys()), entries, values)
+
+
+def _owned(value: Any, node: _Node | None) -> Any:
+    """The part of a live value that `node` names; an owned field may be left out in it."""
+    if node is None:
         return _plain(value)
-    if isinstance(value, dict):
-        named = {key.removeprefix("f:"): below for key, below in fields.items() if key != "."}
-        return {key: _owned_member(key, value.get(key), below) for key, below in named.items()}
-    if isinstance(value, list):
-        return _owned_items(value, fields)
-    return None
+    kind = type(value)
+    if kind is dict:
+        owned = {}
+        for key, below in node.fields:
+            member = value.get(key)
+            owned[key] = (member or None) if below is None and type(member) in _LEAVES else _owned(member, below)
+        for key in node.quantities:
+            owned[key] = _quantities(key, owned[key])
+        return owned
+    return _owned_entries(value, node) if kind is list else None
 
 
-def _owned_member(key: str, value: Any, fields: dict[str, Any]) -> Any:
-    if not fields:
-        return _member(key, value)
-    owned = _owned(value, fields)
-    return _quantities(key, owned) if key in _WITH_QUANTITIES else owned
-
-
-def _owned_items(items: list[Any], fields: dict[str, Any]) -> list[Any]:
+def _owned_entries(items: list[Any], node: _Node) -> list[Any]:
     """Of a list whose entries have keys (`k:`) or are a set (`v:`), those entries that are owned, in their order."""
-    keyed = [(orjson.loads(key[2:]), below) for key, below in fields.items() if key.startswith("k:")]
-    values = [orjson.loads(key[2:]) for key in fields if key.startswith("v:")]
     found = []
     for item in items:
-        if item in values:
+        if item in node.values:
             found.append(item)
-        elif isinstance(item, dict):
-            found += [_owned(item, below) for key, below in keyed if key.items() <= item.items()]
+        elif type(item) is dict:
+            for names, nodes in node.entries.items():
+                keys = tuple(map(item.get, names))
+                if keys in nodes:
+                    found.append(_owned(item, nodes[keys]))
     return found
 
 
 def _plain(value: Any) -> Any:
-    """A value in which nothing depends on how the API server writes it."""
+    """A value in which nothing depends on how the API server writes it.
+
+    Most members are leaves, and a start reads some hundred of every object.
+    """
     kind = type(value)
     if kind is dict:
-        return {key: _member(key, below) for key, below in value.items() if below or key not in _KEYED_LISTS} or None
+        plain = {
+            key: (below or None) if type(below) in _LEAVES else _plain(below)
+            for key, below in value.items()
+            if below or key not in _KEYED_LISTS
+        }
+        for key in () if _WITH_QUANTITIES.isdisjoint(plain) else _WITH_QUANTITIES & plain.keys():
+            plain[key] = _quantities(key, plain[key])
+        return plain or None
     if kind is list or kind is tuple:
         return [item or None if type(item) in _LEAVES else _plain(item) for item in value] or None
     return value or None
-
-
-def _member(key: str, value: Any) -> Any:
-    """The plain value of a field. Most are leaves, and a start reads some hundred fields of every object."""
-    plain = value or None if type(value) in _LEAVES else _plain(value)
-    return _quantities(key, plain) if key in _WITH_QUANTITIES else plain
 
 
 def _quantities(key: str, value: Any) -> Any:
