@@ -174,15 +174,17 @@ class HttpCluster:
 
     async def _apply(self, manifest: Manifest, identity: dict[str, str], manager: str) -> tuple[Kind, bytes]:
         kind, path = _address(manifest)
-        body = {**manifest, "metadata": {**manifest["metadata"], **identity}}
-        return kind, await self._write(
-            "PATCH",
-            path,
-            kind=kind,
-            query={"fieldManager": manager, "force": "true"},
-            body=orjson.dumps(body),
-            content_type=APPLY,
-        )
+        metadata = manifest["metadata"]
+        body = {**manifest, "metadata": {**metadata, **identity}}
+        with self._projector.writing(kind, metadata["namespace"], metadata["name"]):
+            return kind, await self._write(
+                "PATCH",
+                path,
+                kind=kind,
+                query={"fieldManager": manager, "force": "true"},
+                body=orjson.dumps(body),
+                content_type=APPLY,
+            )
 
     async def _put(self, manifest: Manifest, body: dict[str, Any]) -> bytes:
         kind, path = _address(manifest)

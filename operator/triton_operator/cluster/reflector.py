@@ -13,6 +13,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Generic, NoReturn, Protocol, TypeVar
 
@@ -78,7 +79,10 @@ _decode_error = msgspec.json.Decoder(_Error).decode
 
 
 class Reflector(Generic[T]):
-    """One kind, in one namespace or (None) in all; `project` makes the sink's items out of JSON bytes."""
+    """One kind, in one namespace or (None) in all; `project` makes the sink's items out of JSON bytes.
+
+    `project_listed` does so for objects of a list, if that is to be another function.
+    """
 
     def __init__(  # noqa: PLR0913 - what to watch, and for whom
         self,
@@ -88,6 +92,7 @@ class Reflector(Generic[T]):
         *,
         selector: str,
         project: Callable[[msgspec.Raw], T],
+        project_listed: Callable[[msgspec.Raw], T] | None = None,
         sink: Sink[T],
         unreadable: Callable[[str], None] = lambda _kind: None,
         clock: Callable[[], float] = time.monotonic,
@@ -101,6 +106,7 @@ class Reflector(Generic[T]):
         self._namespace = namespace
         self._selector = selector
         self._project = project
+        self._project_listed = project_listed or project
         self._sink = sink
         self._unreadable = unreadable
         self._clock = clock
@@ -145,7 +151,8 @@ class Reflector(Generic[T]):
 
     async def _list(self) -> None:
         selector = {"labelSelector": self._selector}
-        listing = await read_all(self._client, self._resource, self._namespace, selector, read=self._read)
+        read = partial(self._read, self._project_listed)
+        listing = await read_all(self._client, self._resource, self._namespace, selector, read=read)
         version = int(listing.version)
         if version < self._reached:
             log.warning("%s: the API server's data are older than what was seen (a restored backup?)", self.kind)
@@ -190,7 +197,7 @@ class Reflector(Generic[T]):
             raise as_error(_decode_error(event.object).code, bytes(event.object))
         if event.type == "BOOKMARK":
             self._advance(identify(event.object).version)
-        elif (item := self._read(event.object)) is not None:
+        elif (item := self._read(self._project, event.object)) is not None:
             (self._sink.drop if event.type == "DELETED" else self._sink.put)(item)
             self._advance(item.resource_version)
         self._event_seen()
@@ -200,9 +207,9 @@ class Reflector(Generic[T]):
         self._version = str(version)
         self._reached = max(self._reached, version)
 
-    def _read(self, raw: msgspec.Raw) -> T | None:
+    def _read(self, project: Callable[[msgspec.Raw], T], raw: msgspec.Raw) -> T | None:
         try:
-            return self._project(raw)
+            return project(raw)
         except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
             report_unreadable(self.kind, raw, error)
             self._unreadable(self.kind)

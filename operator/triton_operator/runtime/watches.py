@@ -12,6 +12,7 @@ from triton_operator.api.names import COMPONENT_CACHE, COMPONENT_SERVER, LABEL_C
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.observed import Child, Kind, Pod
 from triton_operator.cluster.pod_projection import project_pod
+from triton_operator.cluster.projection import project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
@@ -41,6 +42,7 @@ def build_reflectors(
             namespace,
             selector=SELECTOR,
             project=partial(projector.project, kind, with_owned=True),
+            project_listed=partial(project_child, kind, with_owned=True),  # each comes once
             sink=ChildIntake(kind, namespace, store, queue),
             unreadable=unreadable,
         )
