@@ -221,6 +221,22 @@ def test_a_version_is_projected_once_for_the_answer_and_its_event() -> None:
     assert projector.project(Kind.SERVICE, later).resource_version == 10000
 
 
+def test_what_we_own_is_not_looked_at_while_we_write_it() -> None:
+    """The event of a write may overtake the answer, which says what was applied."""
+    projector = Projector()
+    fields: dict[str, Any] = {"f:spec": {"f:type": {}}}
+    with projector.writing(Kind.SERVICE, "shop", "digits"):
+        assert projector.project(Kind.SERVICE, _service(1, fields), with_owned=True).owned == ""
+        assert projector.project(Kind.SERVICE, _service(1, fields, name="other"), with_owned=True).owned != ""
+    assert projector.project(Kind.SERVICE, _service(2, fields), with_owned=True).owned != ""
+
+
+def _service(version: int, fields: dict[str, Any], name: str = "digits") -> bytes:
+    stored = a_stored("Service", managed(fields), spec={"type": "ClusterIP"})
+    stored["metadata"] |= {"name": name, "uid": name, "resourceVersion": str(version)}
+    return encode(stored)
+
+
 def test_versions_that_come_once_are_not_remembered_for_ever() -> None:
     """Those that other hands wrote."""
     projector = Projector()
