@@ -12,6 +12,7 @@ import pytest
 from tests.builders import a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Running
+from triton_operator.runtime.intake import DeploymentIntake
 
 DIGITS = ("shop", "digits")
 DIGITS_PATH = "/apis/triton-operator.io/v1alpha1/namespaces/shop/modeldeployments/digits"
@@ -34,6 +35,33 @@ async def test_objects_that_exist_already_are_looked_at_once_at_the_start(
     await server.watched("modeldeployments")
     await operator.process.queue.idle()
     assert operator.passes == [DIGITS]
+
+
+async def test_kopf_gets_no_version_that_is_known(
+    server: FakeApiServer, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what our own list has shown nor the echo of our own write; it starts a task for whatever it gets."""
+    handled = []
+
+    def handle(self: DeploymentIntake, body: dict[str, Any]) -> None:
+        handled.append(body["metadata"]["resourceVersion"])
+        put(self, body)
+
+    put = DeploymentIntake.put
+    monkeypatch.setattr(DeploymentIntake, "put", handle)
+    stored = await server.put(DIGITS_PATH, a_body())
+    operator = start()
+    await server.watched("modeldeployments")
+    await operator.quiet()
+    echo = a_body()
+    echo["metadata"] = {**stored["metadata"], "resourceVersion": "500"}
+    operator.store.take_answer(echo)
+    for version in ("500", "501"):
+        shown = {**echo, "metadata": {**echo["metadata"], "resourceVersion": version, "generation": int(version)}}
+        await server.send("modeldeployments", {"type": "MODIFIED", "object": shown})
+    await operator.passed(DIGITS)
+    assert handled == [stored["metadata"]["resourceVersion"], "501"]
+    assert operator.process.intake.reached == 501
 
 
 async def test_at_a_start_an_edit_that_nobody_has_seen_goes_first(

@@ -77,10 +77,15 @@ class Store:
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         old = self._known.get(key)
-        if old and old.metadata.uid == metadata["uid"] and _version(body) <= old.resource_version:
+        if self.has_deployment(key, metadata["uid"], _version(body)):
             return False  # Late, or the echo of our own write of its status.
-        self._known[key] = new = _read(body)
+        self._known[key] = new = _read(body, old)
         return old is None or _signature(old) != _signature(new)
+
+    def has_deployment(self, key: Key, uid: str, version: int) -> bool:
+        """Whether this version of a ModelDeployment, or a newer one, has been taken in."""
+        known = self._known.get(key)
+        return known is not None and known.metadata.uid == uid and version <= known.resource_version
 
     def forget_deployment(self, namespace: str, name: str) -> None:
         """The object is gone; its children follow by their own events."""
@@ -96,7 +101,7 @@ class Store:
         key = (metadata["namespace"], metadata["name"])
         known = self._known.get(key)
         if known and known.metadata.uid == metadata["uid"] and known.resource_version < _version(body):
-            self._known[key] = _read(body)
+            self._known[key] = _read(body, known)
 
     def begin(self, key: Key) -> None:
         """A pass over this deployment begins: no answer to an earlier write can come in any more."""
@@ -220,10 +225,12 @@ def _without(pods: tuple[Pod, ...], uid: str) -> tuple[Pod, ...]:
     return tuple(pod for pod in pods if pod.uid != uid)
 
 
-def _read(body: dict[str, Any]) -> Known:
+def _read(body: dict[str, Any], old: Known | None) -> Known:
     metadata = msgspec.convert(body["metadata"], Metadata)
     deployment: ModelDeployment | InvalidSpecError
-    if unreadable := body.get("unreadable"):  # Its place was taken by `deployment_projection`.
+    if old and old.metadata == metadata:  # The API server increments the generation with every change of the spec.
+        deployment = old.deployment
+    elif unreadable := body.get("unreadable"):  # Its place was taken by `deployment_projection`.
         deployment = InvalidSpecError("InvalidSpec", "spec", unreadable)
     else:
         try:

@@ -104,7 +104,7 @@ def build_registry(connection: Connection, intake: DeploymentIntake, progress: W
             await asyncio.sleep(logins.next())
         else:
             logins.next()
-        session = KopfSession(connection.session(), progress, intake.leave_out)
+        session = KopfSession(connection.session(), progress, intake.leave_out, intake.is_known)
         return kopf.AiohttpSession(
             server=connection.server,
             default_namespace=connection.namespace,

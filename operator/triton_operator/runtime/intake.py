@@ -37,6 +37,9 @@ class Tables(Protocol):
     def put_deployment(self, body: Body) -> bool:
         """Take in a ModelDeployment; True when there is something to do about it."""
 
+    def has_deployment(self, key: Key, uid: str, version: int) -> bool:
+        """Whether this version of a ModelDeployment, or a newer one, has been taken in."""
+
     def forget_deployment(self, namespace: str, name: str) -> None:
         """It is gone."""
 
@@ -82,8 +85,7 @@ class DeploymentIntake:
             return
         is_first = key not in self._seen
         is_news = self._store.put_deployment(body)
-        self._seen[key] = (uid, version)  # not before the content was taken in
-        self.reached = max(self.reached, version)
+        self._see(key, uid, version)  # not before the content was taken in
         if is_news and is_first and _was_observed(body):
             self._queue.add_routine([key])
         elif is_news:
@@ -95,6 +97,20 @@ class DeploymentIntake:
         self.reached = max(self.reached, version)
         if self._seen.get(key, (uid, 0))[0] == uid:
             self._forget(key, version)
+
+    def is_known(self, item: msgspec.Raw) -> bool:
+        """Whether an object as a watch or a list shows it is no news: it was read before, or our own write made it so.
+
+        Raises what `identify` raises.
+        """
+        found = identify(item)
+        key = (found.namespace, found.name)
+        if self._is_old(key, found.version):
+            return True
+        if not self._store.has_deployment(key, found.uid, found.version):
+            return False
+        self._see(key, found.uid, found.version)
+        return True
 
     def begin_list(self) -> int:
         """Before a list is asked for; what was reached, which only a list of restored data can be older than."""
@@ -137,6 +153,10 @@ class DeploymentIntake:
         self.reached = max(self.reached, version)
         self._listed = version  # one list back, because Kopf's own list may still be under way
         return True
+
+    def _see(self, key: Key, uid: str, version: int) -> None:
+        self._seen[key] = (uid, version)
+        self.reached = max(self.reached, version)
 
     def _is_old(self, key: Key, version: int) -> bool:
         known = self._seen.get(key)

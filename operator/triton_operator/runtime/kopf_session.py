@@ -1,8 +1,9 @@
 """The HTTP session that Kopf gets: what comes through it is projected before Kopf decodes it.
 
 Kopf decodes whole objects, and one that it cannot decode ends its watch, each time anew. So a list and each event of a
-watch reach it with bounded bodies (`deployment_projection`), and an object that cannot be read is left out. The only
-objects that Kopf asks for are ModelDeployments. `progress` learns whether Kopf gets past what it was given.
+watch reach it with bounded bodies (`deployment_projection`), and an object that cannot be read is left out. So is a
+version that is known already, because Kopf starts a task for every object that it gets. The only objects that Kopf
+requests are ModelDeployments. `progress` learns whether Kopf gets past what it was given.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.runtime.watch_progress import WatchProgress
 
 LeaveOut = Callable[[bytes | msgspec.Raw, Exception], None]
+IsKnown = Callable[[msgspec.Raw], bool]
 
 _READ = 64 * 1024
 """Bytes taken from the connection at a time."""
+
+_SHOWING = frozenset({"ADDED", "MODIFIED"})
+"""Types of events that show an object as it is."""
 
 
 class _Event(msgspec.Struct):
@@ -41,10 +46,13 @@ _encode = msgspec.json.Encoder().encode
 class KopfSession:
     """As much of an `aiohttp.ClientSession` as Kopf uses; the rest is that of `session`."""
 
-    def __init__(self, session: aiohttp.ClientSession, progress: WatchProgress, leave_out: LeaveOut) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, progress: WatchProgress, leave_out: LeaveOut, is_known: IsKnown
+    ) -> None:
         self._session = session
         self._progress = progress
         self._leave_out = leave_out
+        self._is_known = is_known
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -64,16 +72,19 @@ class KopfSession:
         if response.status >= HTTPStatus.BAD_REQUEST:
             self._progress.went_on()
             return response
-        return KopfResponse(response, self._progress, self._leave_out)
+        return KopfResponse(response, self._progress, self._leave_out, self._is_known)
 
 
 class KopfResponse:
     """As much of an `aiohttp.ClientResponse` as Kopf uses."""
 
-    def __init__(self, response: aiohttp.ClientResponse, progress: WatchProgress, leave_out: LeaveOut) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, progress: WatchProgress, leave_out: LeaveOut, is_known: IsKnown
+    ) -> None:
         self._response = response
         self._progress = progress
         self._leave_out = leave_out
+        self._is_known = is_known
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)
@@ -128,12 +139,13 @@ class KopfResponse:
             return b""
         if event.type == "ERROR":
             return line
-        body = self._project(event.object)
+        body = self._project(event.object, may_be_known=event.type in _SHOWING)
         return _encode({"type": event.type, "object": msgspec.Raw(body)}) if body else b""
 
-    def _project(self, item: msgspec.Raw) -> bytes:
+    def _project(self, item: msgspec.Raw, *, may_be_known: bool = True) -> bytes:
+        """The body for Kopf, empty when there is none."""
         try:
-            return project_deployment(item)
+            return b"" if may_be_known and self._is_known(item) else project_deployment(item)
         except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
             self._leave_out(item, error)
             return b""

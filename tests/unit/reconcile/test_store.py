@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders import a_body, a_pod
 from tests.fakes import World
+from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.errors import NotFoundError
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.reconcile.store import Store
@@ -50,6 +51,30 @@ def test_the_spec_of_an_edit_is_known_in_whatever_order_it_is_told(order: str) -
     known = store.view(DIGITS).known
     assert known is not None
     assert (known.resource_version, known.deployment.spec.replicas) == (12, 5)  # type: ignore[union-attr]
+
+
+def test_a_spec_is_read_again_only_for_another_generation() -> None:
+    """A status write must not cost as much as an edit."""
+    store = Store()
+    store.put_deployment(a_version(10))
+    read = _deployment(store)
+    store.take_answer(a_version(11))
+    assert _deployment(store) is read
+    store.put_deployment(a_version(12))
+    assert _deployment(store) is read
+    store.put_deployment(a_version(13, replicas=5))
+    assert _deployment(store).spec.replicas == 5
+    reborn = a_version(14, replicas=6)
+    reborn["metadata"]["uid"] = "reborn"
+    store.put_deployment(reborn)
+    assert _deployment(store).spec.replicas == 6
+
+
+def _deployment(store: Store) -> ModelDeployment:
+    known = store.view(DIGITS).known
+    assert known is not None
+    assert isinstance(known.deployment, ModelDeployment)
+    return known.deployment
 
 
 def test_an_answer_about_a_dead_object_says_nothing_about_its_namesake() -> None:
