@@ -132,16 +132,23 @@ class Process:
             await part.synced.wait()
 
     async def _settle(self) -> None:
-        """What is in memory by now stays: keep it out of garbage collections, and make those rarer."""
+        """What is in memory by now stays: keep it out of garbage collections, and make those rarer.
+
+        First what has been imported, because the caches are filled with as many objects again.
+        """
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         await self._synced()
         log.info("caches are filled; %d deployments wait", len(self.queue))
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
 
     async def _run_kopf(self) -> None:
         """Run Kopf until it gives up: on errors in a stream, on a definition that is deleted."""
-        await self.resync.succeed()
+        if self.resync.synced.is_set():
+            await self.resync.succeed()
+        else:
+            await self.resync.synced.wait()
         tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.progress, self.stop)
         self._handle_signals()  # Kopf has installed its own
         self.signs.watcher_expected()
