@@ -74,7 +74,7 @@ class FakeCluster:
         if known is None or known.uid != uid:
             raise ConflictError("another uid", status=409)
         if manager != MANAGER:
-            return self._hand_over(identity, manifest["spec"]["replicas"])
+            return self._transfer_replicas(identity, manifest["spec"]["replicas"])
         return self._store(manifest, "apply", uid=uid, foreign=known.foreign)
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
@@ -175,8 +175,8 @@ class FakeCluster:
                 return msgspec.structs.replace(start_of_job, recipe=recipe, labelled=True)
         return None
 
-    def _hand_over(self, identity: Identity, replicas: int) -> Child:
-        self._write(f"hand over {identity[0]}/{identity[2]}")
+    def _transfer_replicas(self, identity: Identity, replicas: int) -> Child:
+        self._write(f"transfer {identity[0]}/{identity[2]}")
         known = self.objects[identity]
         assert isinstance(known.state, DeploymentState)
         state = msgspec.structs.replace(known.state, replicas=replicas)

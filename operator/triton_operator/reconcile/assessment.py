@@ -15,13 +15,13 @@ from triton_operator.api.conditions import AVAILABLE, READY, TERMINAL, Reason
 from triton_operator.api.status import Condition, Truth
 from triton_operator.cluster.observed import DeploymentState, Pod
 from triton_operator.reconcile.cache_progress import diagnose_cache
-from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.container_ends import Diagnosis
+from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.observed_state import ObservedState
-from triton_operator.reconcile.pod_failures import diagnose, is_loaded, judge_eviction, node_lost
-from triton_operator.reconcile.refusals import Blocked
-from triton_operator.reconcile.replicas import wanted_replicas
-from triton_operator.reconcile.retry_hint import moment
+from triton_operator.reconcile.pod_failures import diagnose, judge_eviction, node_lost
+from triton_operator.reconcile.pods import ended_at, is_loaded, is_over, is_ready
+from triton_operator.reconcile.replicas import desired_replicas
+from triton_operator.reconcile.times import parse_time
 from triton_operator.reconcile.variants import Variant, find_variants
 from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary
@@ -41,14 +41,13 @@ class Assessment(NamedTuple):
     filled. `mixed` are the models of which these pods have different contents.
     """
 
-    observation: ObservedState
+    observed: ObservedState
     blocked: Blocked | None
     revision: RevisionSummary | None
     state: DeploymentState | None
-    wanted: int
+    desired_replicas: int
     pods: tuple[Pod, ...]
     diagnoses: tuple[Diagnosis, ...]
-    caching: Caching | None = None
     cache_failure: Diagnosis | None = None
     mixed: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
 
@@ -70,7 +69,7 @@ class Assessment(NamedTuple):
     @property
     def left_to_end(self) -> int:
         """Pods that run while none is wanted, those included that are being deleted: they still hold their GPUs."""
-        ending = sum(pod.deleting and not is_over(pod) for pod in self.observation.pods)
+        ending = sum(pod.deleting and not is_over(pod) for pod in self.observed.pods)
         return ending + (self.state.current_replicas if self.state else 0)
 
     @property
@@ -86,20 +85,20 @@ class Assessment(NamedTuple):
         return (
             state is not None
             and state.observed_generation >= state.generation
-            and state.replicas == self.wanted
-            and state.updated_replicas == state.current_replicas == state.ready_replicas == self.wanted
+            and state.replicas == self.desired_replicas
+            and state.updated_replicas == state.current_replicas == state.ready_replicas == self.desired_replicas
             and not self.diagnoses
         )
 
     @property
     def was_serving(self) -> bool:
         """Whether as many replicas of this very generation served before: then pods that are not ready are news."""
-        previous, ready = self.observation.previous, self._previously(READY)
+        previous, ready = self.observed.status, self._previously(READY)
         if previous is None or ready is None:
             return False
-        return ready.observed_generation == self.observation.deployment.metadata.generation and (
+        return ready.observed_generation == self.observed.deployment.metadata.generation and (
             ready.reason in {Reason.PODS_NOT_READY, Reason.REPLICAS_DIFFER}
-            or (ready.status is Truth.TRUE and previous.ready_replicas >= self.wanted)
+            or (ready.status is Truth.TRUE and previous.ready_replicas >= self.desired_replicas)
         )
 
     @property
@@ -107,8 +106,8 @@ class Assessment(NamedTuple):
         """Whether nothing serves only because the last old replica had to go before a new one can come up."""
         available = self._previously(AVAILABLE)
         return (
-            replaces_in_place(self.observation.deployment.spec)
-            and self.wanted > 0
+            replaces_in_place(self.observed.deployment.spec)
+            and self.desired_replicas > 0
             and not (self.blocked or self.was_serving)
             and all(diagnosis.reason in _WAITS_FOR_A_NODE for diagnosis in self.diagnoses)
             and available is not None
@@ -116,68 +115,50 @@ class Assessment(NamedTuple):
         )
 
     def _previously(self, kind: str) -> Condition | None:
-        previous = self.observation.previous
+        previous = self.observed.status
         return next((each for each in previous.conditions if each.type == kind), None) if previous else None
 
 
-def assess(observation: ObservedState, blocked: Blocked | None, revision: RevisionSummary | None) -> Assessment:
+def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionSummary | None) -> Assessment:
     """Work out the facts."""
-    deployment = observation.deployment
-    current = tuple(pod for pod in observation.pods if _is_current(pod, revision) and not pod.deleting)
+    deployment = observed.deployment
+    current = tuple(pod for pod in observed.pods if _is_current(pod, revision) and not pod.deleting)
     # An evicted pod stays for days beside its replacement; it counts only while there is nothing else.
     pods = tuple(pod for pod in current if not is_over(pod)) or current
-    caching = decide_caching(observation)
     return Assessment(
-        observation=observation,
+        observed=observed,
         blocked=blocked,
         revision=revision,
-        state=observation.deployment_state,
-        wanted=wanted_replicas(deployment, observation.deployment_state),
+        state=observed.deployment_state,
+        desired_replicas=desired_replicas(deployment, observed.deployment_state),
         pods=pods,
-        diagnoses=_diagnose(observation, current, pods),
-        caching=caching,
-        cache_failure=diagnose_cache(caching, observation) if caching else None,
+        diagnoses=_diagnose(observed, current, pods),
+        cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,
         mixed=find_variants(deployment, pods),
     )
 
 
-def _diagnose(observation: ObservedState, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
+def _diagnose(observed: ObservedState, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
     """What needs a person goes first: another replica that waits for a node is no reason to wait.
 
     That the new pod finds no room while the old one still ends is how a replacement in place goes, and no failure.
     """
-    spec = observation.deployment.spec
-    room_comes = replaces_in_place(spec) and any(pod.deleting for pod in observation.pods)
+    spec = observed.deployment.spec
+    room_comes = replaces_in_place(spec) and any(pod.deleting for pod in observed.pods)
     unready = [pod for pod in pods if not is_ready(pod)]
-    found = [each for pod in unready for each in diagnose(pod, observation.pod_events.get(pod.uid, ()), spec)]
+    found = [each for pod in unready for each in diagnose(pod, observed.pod_events.get(pod.uid, ()), spec)]
     if room_comes:
         found = [diagnosis for diagnosis in found if diagnosis.reason not in _WAITS_FOR_A_NODE]
     if unready and not found:
-        over = [judge_eviction(pod, spec) for pod in current if time_left(pod, observation.now)]
+        over = [judge_eviction(pod, spec) for pod in current if news_left(pod, observed.now)]
         found = [diagnosis for diagnosis in over if diagnosis]
     return tuple(sorted(found, key=lambda diagnosis: diagnosis.reason not in TERMINAL))
 
 
-def time_left(pod: Pod, now: datetime) -> timedelta:
-    """How long the end of a pod is news still; nothing for one that is not over."""
-    end = moment(ended_at(pod)) if is_over(pod) else None
+def news_left(pod: Pod, now: datetime) -> timedelta:
+    """For how long the end of a pod is still reported; zero for a pod that has not ended."""
+    end = parse_time(ended_at(pod)) if is_over(pod) else None
     return max(EVICTION_IS_NEWS - (now - end), timedelta(0)) if end else timedelta(0)
-
-
-def ended_at(pod: Pod) -> str:
-    """When the last container of a pod that is over ended; when the pod was made, if none had begun."""
-    ends = [container.terminated.finished_at for container in pod.containers if container.terminated]
-    return max(ends, default="") or pod.created_at
-
-
-def is_ready(pod: Pod) -> bool:
-    """The kubelet's own judgement: Triton answered its strict readiness probe."""
-    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.conditions)
-
-
-def is_over(pod: Pod) -> bool:
-    """Whether the kubelet will never run this pod again."""
-    return pod.phase in {"Failed", "Succeeded"}
 
 
 def _is_current(pod: Pod, revision: RevisionSummary | None) -> bool:

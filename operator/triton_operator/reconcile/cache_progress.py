@@ -18,22 +18,20 @@ from triton_operator.reconcile.pod_failures import diagnose
 from triton_operator.reconcile.retry_hint import retry_hint
 
 
-def diagnose_cache(caching: Caching, observation: ObservedState) -> Diagnosis | None:
+def diagnose_cache(caching: Caching, observed: ObservedState) -> Diagnosis | None:
     """What is in the way of filling it; None when nothing is (yet), or when it is filled."""
     if caching.generation.filled:
         return None
     return (
-        _judge_pods(caching, observation)
-        or _judge_events(observation.pod_events.get(caching.uid, ()))
-        or _judge_job(caching)
+        _judge_pods(caching, observed) or _judge_events(observed.pod_events.get(caching.uid, ())) or _judge_job(caching)
     )
 
 
-def derive_cache(caching: Caching, diagnosis: Diagnosis | None, observation: ObservedState, now: str) -> CacheStatus:
+def derive_cache(caching: Caching, diagnosis: Diagnosis | None, observed: ObservedState, now: str) -> CacheStatus:
     """The part of the status; `now` is when a state begins that was not there before."""
     state = _state(caching, diagnosis)
     name = caching.generation.name
-    old = observation.previous.cache if observation.previous else None
+    old = observed.status.cache if observed.status else None
     unchanged = old is not None and (old.claim_name, old.state) == (name, state)
     return CacheStatus(claim_name=name, state=state, since=old.since if old and unchanged else now)
 
@@ -46,12 +44,12 @@ def _state(caching: Caching, diagnosis: Diagnosis | None) -> CacheState:
     return CacheState.FILLING if caching.job else CacheState.WAITING
 
 
-def _judge_pods(caching: Caching, observation: ObservedState) -> Diagnosis | None:
+def _judge_pods(caching: Caching, observed: ObservedState) -> Diagnosis | None:
     """The newest that knows something: while the next attempt runs, the last one's failure is still the news."""
-    for pod in reversed(observation.cache_pods):
+    for pod in reversed(observed.cache_pods):
         if pod.job != caching.generation.name or pod.deleting or pod.phase == "Succeeded":
             continue
-        for found in diagnose(pod, observation.pod_events.get(pod.uid, ()), observation.deployment.spec):
+        for found in diagnose(pod, observed.pod_events.get(pod.uid, ()), observed.deployment.spec):
             return found._replace(retry_hint=_retry_hint(caching)) if pod.phase == "Failed" else found
     return None
 

@@ -11,7 +11,7 @@ from triton_operator.api.spec import Profile
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.assessment import Assessment
-from triton_operator.reconcile.model_states import is_prepared
+from triton_operator.reconcile.pods import is_prepared
 from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_ready, judge_sameness
 from triton_operator.resources.cache_policy import egress_ports
 from triton_operator.triton.server.versions import parse, vulnerability
@@ -19,88 +19,88 @@ from triton_operator.triton.server.versions import parse, vulnerability
 _SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
 
 
-def judge_all(situation: Assessment) -> dict[str, Verdict]:
+def judge_all(assessment: Assessment) -> dict[str, Verdict]:
     """Every condition that applies to this deployment, in the order in which they are shown."""
-    ready = judge_ready(situation)
+    ready = judge_ready(assessment)
     verdicts: dict[str, Verdict | None] = {
         types.READY: ready,
-        types.AVAILABLE: _available(situation),
-        types.ACCEPTED: _accepted(situation),
-        types.SCHEDULED: _scheduled(situation),
-        types.MODELS_PREPARED: _prepared(situation),
-        types.MODELS_LOADED: _loaded(situation, ready),
+        types.AVAILABLE: _available(assessment),
+        types.ACCEPTED: _accepted(assessment),
+        types.SCHEDULED: _scheduled(assessment),
+        types.MODELS_PREPARED: _prepared(assessment),
+        types.MODELS_LOADED: _loaded(assessment, ready),
         types.RECONCILING: _reconciling(ready),
         types.STALLED: _stalled(ready),
-        types.PRIVACY_ENFORCED: _privacy_enforced(situation),
-        types.SCALING_ACTIVE: _scaling_active(situation),
-        types.RUNTIME_VULNERABLE: _runtime_vulnerable(situation),
+        types.PRIVACY_ENFORCED: _privacy_enforced(assessment),
+        types.SCALING_ACTIVE: _scaling_active(assessment),
+        types.RUNTIME_VULNERABLE: _runtime_vulnerable(assessment),
     }
     return {kind: verdict for kind, verdict in verdicts.items() if verdict}
 
 
-def _available(situation: Assessment) -> Verdict:
-    serving = situation.state.available_replicas if situation.state else 0
+def _available(assessment: Assessment) -> Verdict:
+    serving = assessment.state.available_replicas if assessment.state else 0
     if serving:
         return Verdict(
             Truth.TRUE, Reason.AVAILABLE, f"{serving} {'replica serves' if serving == 1 else 'replicas serve'}"
         )
-    if situation.is_replaced_in_place:
+    if assessment.is_replaced_in_place:
         return Verdict(
             Truth.FALSE, Reason.REPLACING_IN_PLACE, "the replica that served gives its place to the one of the new spec"
         )
     return Verdict(Truth.FALSE, Reason.UNAVAILABLE, "no replica serves")
 
 
-def _accepted(situation: Assessment) -> Verdict:
-    if situation.blocked:
-        return Verdict(Truth.FALSE, situation.blocked.reason, situation.blocked.message)
+def _accepted(assessment: Assessment) -> Verdict:
+    if assessment.blocked:
+        return Verdict(Truth.FALSE, assessment.blocked.reason, assessment.blocked.message)
     return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and its objects are in place")
 
 
-def _no_pods(situation: Assessment) -> Verdict:
+def _no_pods(assessment: Assessment) -> Verdict:
     """What cannot be told of pods as long as there are none."""
-    wanted = "no replica is wanted" if not situation.wanted else "there is no pod of the current generation"
+    wanted = "no replica is wanted" if not assessment.desired_replicas else "there is no pod of the current generation"
     return Verdict(Truth.UNKNOWN, Reason.WAITING, wanted)
 
 
-def _scheduled(situation: Assessment) -> Verdict:
-    if not situation.pods:
-        return _no_pods(situation)
-    for diagnosis in situation.diagnoses:
+def _scheduled(assessment: Assessment) -> Verdict:
+    if not assessment.pods:
+        return _no_pods(assessment)
+    for diagnosis in assessment.diagnoses:
         if diagnosis.reason in _SCHEDULE_REASONS:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
-    if all(pod.node for pod in situation.pods):
+    if all(pod.node for pod in assessment.pods):
         return Verdict(Truth.TRUE, Reason.SCHEDULED, "every replica has a node")
     return Verdict(Truth.FALSE, Reason.WAITING, "waiting for the scheduler")
 
 
-def _prepared(situation: Assessment) -> Verdict:
-    if caching := judge_cache(situation):
+def _prepared(assessment: Assessment) -> Verdict:
+    if caching := judge_cache(assessment):
         return caching
-    if not situation.pods:
-        return _no_pods(situation)
-    prepared = all(is_prepared(pod) for pod in situation.pods)
-    for diagnosis in situation.diagnoses:
+    if not assessment.pods:
+        return _no_pods(assessment)
+    prepared = all(is_prepared(pod) for pod in assessment.pods)
+    for diagnosis in assessment.diagnoses:
         if diagnosis.reason in PREPARE_REASONS and not prepared:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
-    if different := judge_sameness(situation):
+    if different := judge_sameness(assessment):
         return different
     if prepared:
         return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has found and laid out its models")
     return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")
 
 
-def _loaded(situation: Assessment, ready: Verdict) -> Verdict:
-    if not situation.pods:
-        return _no_pods(situation)
-    if situation.loaded_pods == len(situation.pods):
+def _loaded(assessment: Assessment, ready: Verdict) -> Verdict:
+    if not assessment.pods:
+        return _no_pods(assessment)
+    if assessment.loaded_pods == len(assessment.pods):
         return Verdict(Truth.TRUE, Reason.LOADED, "Triton has loaded every model in every replica")
-    own = [diagnosis for diagnosis in situation.diagnoses if not diagnosis.injected]
-    if own and own[0] is situation.diagnoses[0]:
+    own = [diagnosis for diagnosis in assessment.diagnoses if not diagnosis.injected]
+    if own and own[0] is assessment.diagnoses[0]:
         return Verdict(Truth.FALSE, ready.reason, ready.message)
     if own:
         return Verdict(Truth.FALSE, own[0].reason, own[0].message)
-    return Verdict(Truth.FALSE, Reason.WAITING, f"{situation.loaded_pods} of {len(situation.pods)} replicas are done")
+    return Verdict(Truth.FALSE, Reason.WAITING, f"{assessment.loaded_pods} of {len(assessment.pods)} replicas are done")
 
 
 def _reconciling(ready: Verdict) -> Verdict:
@@ -115,19 +115,19 @@ def _stalled(ready: Verdict) -> Verdict:
     return Verdict(Truth.FALSE, Reason.SETTLED)
 
 
-def _privacy_enforced(situation: Assessment) -> Verdict | None:
-    deployment, caching = situation.observation.deployment, situation.caching
+def _privacy_enforced(assessment: Assessment) -> Verdict | None:
+    deployment, caching = assessment.observed.deployment, assessment.observed.caching
     if deployment.spec.privacy.profile is Profile.OPEN:
         return None
     policies = [deployment.metadata.name, *([caching.generation.name] if caching and caching.generation.job else [])]
     for name in policies:
-        if situation.blocked and (Kind.NETWORK_POLICY, name) in situation.blocked.taken:
+        if assessment.blocked and (Kind.NETWORK_POLICY, name) in assessment.blocked.taken:
             return Verdict(
                 Truth.UNKNOWN,
                 Reason.NAME_CONFLICT,
                 f"a NetworkPolicy {name} exists, but is not part of this ModelDeployment: its rules are not checked",
             )
-        if (Kind.NETWORK_POLICY, name) not in situation.observation.owned:
+        if (Kind.NETWORK_POLICY, name) not in assessment.observed.children:
             return Verdict(Truth.FALSE, Reason.POLICY_MISSING, f"the NetworkPolicy {name} is not in place")
     cache = deployment.spec.cache
     if cache and not cache.egress.cidrs:
@@ -144,12 +144,12 @@ def _privacy_enforced(situation: Assessment) -> Verdict | None:
     )
 
 
-def _scaling_active(situation: Assessment) -> Verdict | None:
-    if situation.observation.deployment.spec.autoscaling is None:
+def _scaling_active(assessment: Assessment) -> Verdict | None:
+    if assessment.observed.deployment.spec.autoscaling is None:
         return None
-    if situation.observation.deployment.spec.suspend:
+    if assessment.observed.deployment.spec.suspend:
         return Verdict(Truth.FALSE, Reason.SUSPENDED, "spec.suspend is set")
-    state = situation.observation.autoscaler_state
+    state = assessment.observed.autoscaler_state
     for condition in state.conditions if state else ():
         if condition.type == "ScalingActive" and condition.status == "True":
             return Verdict(Truth.TRUE, Reason.SCALING, "the autoscaler decides over replicas; spec.replicas is ignored")
@@ -158,8 +158,8 @@ def _scaling_active(situation: Assessment) -> Verdict | None:
     return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
 
 
-def _runtime_vulnerable(situation: Assessment) -> Verdict:
-    revision = situation.revision
+def _runtime_vulnerable(assessment: Assessment) -> Verdict:
+    revision = assessment.revision
     if revision is None:
         return Verdict(Truth.UNKNOWN, Reason.WAITING, "no server image is chosen yet")
     if not revision.server_version:

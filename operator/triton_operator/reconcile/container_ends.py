@@ -15,7 +15,9 @@ from triton_operator.api.conditions import PREPARE_REASONS, Reason
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.cluster.observed import Container, Terminated
-from triton_operator.reconcile.retry_hint import moment, restart_hint
+from triton_operator.reconcile.pods import is_injected
+from triton_operator.reconcile.retry_hint import restart_hint
+from triton_operator.reconcile.times import parse_time
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, read_prepare
 from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, read_server
 
@@ -46,11 +48,6 @@ def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] 
     """What the end of a container means, at least one diagnosis; `arguments` are those that the user gave to Triton."""
     found = _judge(container, ended, arguments)
     return tuple(each._replace(retry_hint=restart_hint(each.reason, container, ended)) for each in found)
-
-
-def is_injected(container: Container) -> bool:
-    """Whether somebody else added it to the pod, as a webhook does with a service mesh's proxy."""
-    return container.name not in {CONTAINER_PREPARE, CONTAINER_TRITON}
 
 
 def _judge_injected(container: Container, ended: Terminated) -> Diagnosis:
@@ -151,7 +148,7 @@ def _is_startup_timeout(container: Container, ended: Terminated) -> bool:
 
     A kill by the liveness probe looks the same but for the time.
     """
-    start, end = moment(ended.started_at), moment(ended.finished_at)
+    start, end = parse_time(ended.started_at), parse_time(ended.finished_at)
     if not (start and end and container.startup_seconds) or container.ready or ended.exit_code not in _KILLS:
         return False
     budget = timedelta(seconds=container.startup_seconds)

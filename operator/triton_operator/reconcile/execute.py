@@ -1,14 +1,13 @@
-"""Carry out a plan, one write after the other, and remember what came of it.
+"""Carry out a plan, one write after the other, and remember the results.
 
-The only code that takes over or refuses an object: creation can never hit what exists (the API server answers 409), so
-a name that somebody else uses is told to the user and left alone.
+Only this code decides whether an existing object is ours: creation never overwrites anything (the API server responds
+with 409), so an object of somebody else under a child's name is reported to the user and left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,156 +16,161 @@ from triton_operator.api.names import SCALE_MANAGER
 from triton_operator.cluster.errors import ClusterError, ConflictError, TerminatingError, UnavailableError
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.protocol import Cluster
-from triton_operator.reconcile.plan import Applied, Step, Verb, digest
-from triton_operator.reconcile.refusals import Refusal, judge_error
-from triton_operator.reconcile.store import ChildId, Key, Store
+from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
+from triton_operator.reconcile.memory import Applied, Memory, RejectedManifest
+from triton_operator.reconcile.plan import Action, Plan, Verb, digest
+from triton_operator.reconcile.store import Key, Store
 
 log = logging.getLogger(__name__)
 
+WRITES_LIMIT = 40.0
+"""Seconds for the writes of one pass, so that the status is written before `runtime` ends the pass."""
+
 _STARTS_PODS = frozenset({Kind.DEPLOYMENT, Kind.JOB, Kind.AUTOSCALER})
-"""What their pods need comes before them in every plan."""
+"""In every plan they come after what their pods need."""
 
 _NEEDED_BY_PODS = frozenset({Kind.SERVICE_ACCOUNT, Kind.CLAIM, Kind.CONFIG_MAP, Kind.REVISION, Kind.NETWORK_POLICY})
 
-
-class Refused(NamedTuple):
-    """A manifest that the API server will refuse however often it is sent."""
-
-    digest: str
-    refusal: Refusal
+_MOUNTED = frozenset({Kind.CONFIG_MAP, Kind.CLAIM})
+"""Kinds that old ReplicaSets may still need."""
 
 
-class Target(NamedTuple):
-    """On whose behalf steps are done, and where their results are remembered.
+class Executor:
+    """Writes the children of one deployment (`key`, `uid`) in one pass."""
 
-    `refused` are manifests that are not sent again; `deadline` is the time of the event loop at which writes end.
-    """
+    def __init__(self, cluster: Cluster, store: Store, memory: Memory, key: Key, uid: str) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._memory = memory
+        self._key = key
+        self._uid = uid
+        self._deadline = asyncio.get_running_loop().time() + WRITES_LIMIT
 
-    key: Key
-    uid: str
-    cluster: Cluster
-    store: Store
-    applied: dict[ChildId, Applied]
-    refused: dict[ChildId, Refused]
-    deadline: float
+    async def execute(self, plan: Plan) -> list[FailedWrite]:
+        """Write and, if all writes succeeded, prune; returns the writes that failed, outages included."""
+        return await self._write_all(plan.writes) or await self._prune(plan.pruning)
 
+    async def _write_all(self, actions: list[Action]) -> list[FailedWrite]:
+        """A failed write does not stop the others: a policy that somebody opened is restored in any case.
 
-async def execute(steps: list[Step], target: Target) -> list[Refusal]:
-    """Do the steps in order, and return those that could not be done, outages included.
+        But no pod starts before everything that it needs exists, and if another owner has the name of one child, no
+        other child is created: then only the names of the missing ones are checked.
+        """
+        failures: list[FailedWrite] = []
+        for action in actions:
+            if any((failure.kind, failure.name) == (action.kind, action.name) for failure in failures):
+                continue  # A Deployment must not lose replicas that could not be transferred.
+            is_held_back = _is_held_back(action, failures)
+            failure = await (self._check_name(action) if is_held_back else self._write_unless_rejected(action))
+            if failure:
+                failures.append(failure)
+        return failures
 
-    One that fails does not keep others from being done: a policy that somebody opened is closed again even while
-    something else is refused. But no pod starts before all that it needs is there, and nothing is created beside an
-    object that somebody else made: then only the names of what is missing are checked.
-    """
-    refusals: list[Refusal] = []
-    for step in steps:
-        if any((refusal.kind, refusal.name) == (step.kind, step.name) for refusal in refusals):
-            continue  # A Deployment whose replicas were not handed over must not lose them.
-        refusal = await (_check_name(step, target) if _is_held_back(step, refusals) else _try(step, target))
-        if refusal:
-            refusals.append(refusal)
-    return refusals
+    async def _prune(self, actions: list[Action]) -> list[FailedWrite]:
+        mountable = [action for action in actions if action.kind in _MOUNTED]
+        if not mountable:
+            return await self._write_all(actions)
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                mounted = await self._cluster.mounted(*self._key)
+        except (ClusterError, TimeoutError) as error:
+            late = UnavailableError("timed out listing ReplicaSets")
+            outage = error if isinstance(error, ClusterError) else late
+            others = await self._write_all([action for action in actions if action not in mountable])
+            return [judge_error(mountable[0].kind, mountable[0].name, outage), *others]
+        return await self._write_all([action for action in actions if (action.kind, action.name) not in mounted])
 
+    async def _write_unless_rejected(self, action: Action) -> FailedWrite | None:
+        child_id = (action.kind, action.name)
+        rejected = self._memory.rejected.get(child_id)
+        if rejected and action.manifest and rejected.digest == digest(action.manifest):
+            return rejected.failure
+        self._memory.rejected.pop(child_id, None)
+        failure = await self._write_in_time(action)
+        if failure is None:
+            log.info("%s %s %s: %s", action.verb, action.kind, action.name, action.why)
+        elif failure.permanent:
+            self._memory.rejected[child_id] = RejectedManifest(digest(action.manifest), failure)
+        return failure
 
-def _is_held_back(step: Step, refusals: list[Refusal]) -> bool:
-    if step.verb is Verb.CREATE:
-        return any(refusal.taken for refusal in refusals) or (bool(refusals) and step.kind in _STARTS_PODS)
-    needed = any(refusal.missing and refusal.kind in _NEEDED_BY_PODS for refusal in refusals)
-    return needed and step.kind in _STARTS_PODS
+    async def _write_in_time(self, action: Action) -> FailedWrite | None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                failure = await self._write(action)
+        except TerminatingError:
+            raise  # The deployment is deleted with its namespace, so nobody reads its status.
+        except ClusterError as error:
+            failure = judge_error(action.kind, action.name, error)
+        except TimeoutError:
+            late = UnavailableError("the writes of this attempt timed out before this one was completed")
+            failure = judge_error(action.kind, action.name, late)
+        return failure._replace(missing=action.verb is Verb.CREATE) if failure else None
 
-
-async def _try(step: Step, target: Target) -> Refusal | None:
-    child_id = (step.kind, step.name)
-    known = target.refused.get(child_id)
-    if known and step.manifest and known.digest == digest(step.manifest):
-        return known.refusal
-    target.refused.pop(child_id, None)
-    refusal = await _within_the_time(step, target)
-    if refusal is None:
-        log.info("%s %s %s: %s", step.verb, step.kind, step.name, step.why)
-    elif refusal.lasting:
-        target.refused[child_id] = Refused(digest(step.manifest), refusal)
-    return refusal
-
-
-async def _within_the_time(step: Step, target: Target) -> Refusal | None:
-    try:
-        async with asyncio.timeout_at(target.deadline):
-            refusal = await _do(step, target)
-    except TerminatingError:
-        raise  # The deployment is about to go with its namespace: nobody reads a status about it.
-    except ClusterError as error:
-        refusal = judge_error(step.kind, step.name, error)
-    except TimeoutError:
-        late = UnavailableError("the writes of this attempt took too long, so that this one was not completed")
-        refusal = judge_error(step.kind, step.name, late)
-    return refusal._replace(missing=step.verb is Verb.CREATE) if refusal else None
-
-
-async def _check_name(step: Step, target: Target) -> Refusal | None:
-    """Only see whether the name is free; an outage is reported by the write that failed before."""
-    if step.verb is not Verb.CREATE:
+    async def _write(self, action: Action) -> FailedWrite | None:
+        match action.verb:
+            case Verb.CREATE:
+                return await self._create(action)
+            case Verb.APPLY:
+                self._remember(action, await self._cluster.apply(action.manifest, uid=action.uid))
+            case Verb.REPLACE:
+                self._remember(action, await self._force_replace(action))
+            case Verb.TRANSFER_REPLICAS:
+                child = await self._cluster.apply(action.manifest, uid=action.uid, manager=SCALE_MANAGER)
+                self._store.put_child(child)
+            case Verb.DELETE:
+                await self._cluster.delete(action.kind, self._key[0], action.name, uid=action.uid)
+                self._memory.applied.pop((action.kind, action.name), None)
         return None
-    try:
-        async with asyncio.timeout_at(target.deadline):
-            child = await target.cluster.get(step.kind, target.key[0], step.name)
-    except (ClusterError, TimeoutError) as error:
-        log.warning("whether %s %s exists cannot be told: %s", step.kind, step.name, error)
+
+    async def _create(self, action: Action) -> FailedWrite | None:
+        try:
+            self._remember(action, await self._cluster.create(action.manifest))
+        except ConflictError as conflict:
+            return await self._examine_conflict(action, conflict)
         return None
-    return _judge_owner(child, target) if child else None
+
+    async def _examine_conflict(self, action: Action, conflict: ConflictError) -> FailedWrite | None:
+        """The name is in use: by our own child (the cache was behind), or by an object of another owner."""
+        child = await self._cluster.get(action.kind, self._key[0], action.name)
+        if child is None:
+            raise conflict  # From a webhook, or from a quota that others used at the same moment.
+        if failure := self._judge_owner(child):
+            return failure
+        self._store.put_child(msgspec.structs.replace(child, deployment=self._key[1]))
+        raise ConflictError(f"{action.kind} {action.name} exists already and was not in the cache", status=409)
+
+    async def _check_name(self, action: Action) -> FailedWrite | None:
+        """Check only whether the name is free; the write that failed before has reported any outage."""
+        if action.verb is not Verb.CREATE:
+            return None
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                child = await self._cluster.get(action.kind, self._key[0], action.name)
+        except (ClusterError, TimeoutError) as error:
+            log.warning("cannot check whether %s %s exists: %s", action.kind, action.name, error)
+            return None
+        return self._judge_owner(child) if child else None
+
+    def _judge_owner(self, child: Child) -> FailedWrite | None:
+        """None if the object is ours. Children of a deleted deployment of the same name are garbage-collected."""
+        if child.owner_uid == self._uid:
+            return None
+        owner = child.deployment if child.owner_uid else ""
+        reason = Reason.WAITING_FOR_DELETION if owner == self._key[1] else Reason.NAME_CONFLICT
+        return FailedWrite(child.kind, child.name, reason, "", taken=True, owner=owner)
+
+    async def _force_replace(self, action: Action) -> Child:
+        """Apply first, so that every desired field is ours again; replace only if foreign fields remain."""
+        child = await self._cluster.apply(action.manifest, uid=action.uid)
+        return await self._cluster.replace(action.manifest, uid=action.uid) if child.foreign else child
+
+    def _remember(self, action: Action, child: Child) -> None:
+        self._store.put_child(child)
+        self._memory.applied[action.kind, action.name] = Applied(child.uid, digest(action.manifest), child.fingerprint)
 
 
-def _judge_owner(child: Child, target: Target) -> Refusal | None:
-    """None when the object is ours; otherwise what is in the way. Children of a dead namesake go by themselves."""
-    if child.owner_uid == target.uid:
-        return None
-    owner = child.deployment if child.owner_uid else ""
-    reason = Reason.WAITING_FOR_DELETION if owner == target.key[1] else Reason.NAME_CONFLICT
-    return Refusal(child.kind, child.name, reason, "", taken=True, owner=owner)
-
-
-async def _do(step: Step, target: Target) -> Refusal | None:
-    match step.verb:
-        case Verb.CREATE:
-            return await _create(step, target)
-        case Verb.APPLY:
-            _remember(step, await target.cluster.apply(step.manifest, uid=step.uid), target)
-        case Verb.REPLACE:
-            _remember(step, await _force_replace(step, target.cluster), target)
-        case Verb.HAND_OVER:
-            target.store.put_child(await target.cluster.apply(step.manifest, uid=step.uid, manager=SCALE_MANAGER))
-        case Verb.DELETE:
-            await target.cluster.delete(step.kind, target.key[0], step.name, uid=step.uid)
-            target.applied.pop((step.kind, step.name), None)
-    return None
-
-
-async def _create(step: Step, target: Target) -> Refusal | None:
-    try:
-        _remember(step, await target.cluster.create(step.manifest), target)
-    except ConflictError as refused:
-        return await _name_taken(step, target, refused)
-    return None
-
-
-async def _name_taken(step: Step, target: Target, refused: ConflictError) -> Refusal | None:
-    """Something of that name exists: ours (the cache was behind), that of another ModelDeployment, or a stranger's."""
-    child = await target.cluster.get(step.kind, target.key[0], step.name)
-    if child is None:
-        raise refused  # by a webhook, or a quota that others count at the same moment
-    if refusal := _judge_owner(child, target):
-        return refusal
-    target.store.put_child(msgspec.structs.replace(child, deployment=target.key[1]))
-    message = f"{step.kind} {step.name} was there unseen; looking again"
-    raise ConflictError(message, status=409)
-
-
-async def _force_replace(step: Step, cluster: Cluster) -> Child:
-    """Apply first, so that every field we name is ours again; replace only if something foreign is left then."""
-    child = await cluster.apply(step.manifest, uid=step.uid)
-    return await cluster.replace(step.manifest, uid=step.uid) if child.foreign else child
-
-
-def _remember(step: Step, child: Child, target: Target) -> None:
-    target.store.put_child(child)
-    target.applied[step.kind, step.name] = Applied(child.uid, digest(step.manifest), child.fingerprint)
+def _is_held_back(action: Action, failures: list[FailedWrite]) -> bool:
+    if action.verb is Verb.CREATE:
+        return any(failure.taken for failure in failures) or (bool(failures) and action.kind in _STARTS_PODS)
+    needed = any(failure.missing and failure.kind in _NEEDED_BY_PODS for failure in failures)
+    return needed and action.kind in _STARTS_PODS

@@ -29,9 +29,9 @@ class Past(NamedTuple):
     summary: RevisionSummary
 
 
-def current_revision(observation: ObservedState) -> Revision | None:
+def current_revision(observed: ObservedState) -> Revision | None:
     """The newest revision in the cluster; one whose content was tampered with counts as none."""
-    for _, state in _newest_first(observation):
+    for _, state in _newest_first(observed):
         try:
             return decode_revision(state.data)
         except msgspec.DecodeError:
@@ -39,10 +39,10 @@ def current_revision(observation: ObservedState) -> Revision | None:
     return None
 
 
-def past_revisions(observation: ObservedState) -> list[Past]:
+def past_revisions(observed: ObservedState) -> list[Past]:
     """Every readable revision, newest first."""
     found = []
-    for child, state in _newest_first(observation):
+    for child, state in _newest_first(observed):
         try:
             found.append(Past(child.name, state.number, summarize_revision(state.data)))
         except msgspec.DecodeError:
@@ -50,20 +50,20 @@ def past_revisions(observation: ObservedState) -> list[Past]:
     return found
 
 
-def revision_number(observation: ObservedState, revision: Revision) -> int:
+def revision_number(observed: ObservedState, revision: Revision) -> int:
     """The number its ControllerRevision has, or one above all others when it is not the newest yet."""
-    newest = next(iter(_newest_first(observation)), None)
+    newest = next(iter(_newest_first(observed)), None)
     if newest is None:
-        return observation.deployment.metadata.generation
+        return observed.deployment.metadata.generation
     child, state = newest
-    if child.name == revision.object_name(observation.deployment.metadata.name):
+    if child.name == revision.object_name(observed.deployment.metadata.name):
         return state.number
-    return max(observation.deployment.metadata.generation, state.number + 1)
+    return max(observed.deployment.metadata.generation, state.number + 1)
 
 
-def kept_for_rollback(observation: ObservedState, current: str) -> frozenset[ChildId]:
+def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildId]:
     """The newest revisions besides `current` (an object name), and what these and `current` mount."""
-    past = past_revisions(observation)
+    past = past_revisions(observed)
     kept = [revision for revision in past if revision.name != current][: HISTORY - 1]
     mounting = [*kept, *(revision for revision in past if revision.name == current)]
     revisions = {(Kind.REVISION, revision.name) for revision in kept}
@@ -72,10 +72,10 @@ def kept_for_rollback(observation: ObservedState, current: str) -> frozenset[Chi
     return frozenset(revisions | configs | claims)
 
 
-def _newest_first(observation: ObservedState) -> list[tuple[Child, RevisionState]]:
+def _newest_first(observed: ObservedState) -> list[tuple[Child, RevisionState]]:
     found = [
         (child, child.state)
-        for child in observation.owned.values()
+        for child in observed.children.values()
         # What another hand wrote into a revision is never applied to pods; the plan replaces it.
         if isinstance(child.state, RevisionState) and not child.deleting and not child.foreign
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import ModelState, ModelStatus
 from triton_operator.cluster.observed import Pod
@@ -48,14 +47,6 @@ def prepared_models(pods: Sequence[Pod]) -> dict[str, PreparedModel]:
         if report:
             return {model.name: model for model in report.models}
     return {}
-
-
-def is_prepared(pod: Pod) -> bool:
-    """Whether `prepare` is done in this pod."""
-    return any(
-        container.name == CONTAINER_PREPARE and container.terminated is not None and container.terminated.exit_code == 0
-        for container in pod.containers
-    )
 
 
 def _mix(status: ModelStatus, variants: Sequence[Variant]) -> ModelStatus:

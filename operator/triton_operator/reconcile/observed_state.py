@@ -1,13 +1,13 @@
-"""Everything one pass judges, gathered into one frozen value.
+"""Everything that one pass judges, collected in one frozen value.
 
-The reconciler fills it from the store and, for pods that hang without saying why, from their Events; all later steps
-are pure functions of it.
+`observe` fills it from the operator's cache, and `read_events` adds the Events of what is stuck without reporting why.
+All later steps are pure functions of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.api.names import selector_labels
@@ -23,31 +23,31 @@ from triton_operator.cluster.observed import (
     PodEvent,
 )
 from triton_operator.cluster.protocol import Cluster
-from triton_operator.reconcile.retry_hint import moment
+from triton_operator.reconcile.caching import Caching, decide_caching
+from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
 from triton_operator.reconcile.store import ChildId, View
+from triton_operator.reconcile.times import parse_time
 
 PENDING_GRACE = timedelta(seconds=5)
-"""How long a pod may sit in ContainerCreating before its Events are read."""
-
-LONGEST_LOOK = timedelta(seconds=60)
-"""At least this often they are read again."""
+"""How long a pod may stay in ContainerCreating before its Events are read."""
 
 
 class ObservedState(NamedTuple):
-    """One deployment, its own children, its serving pods and those of its Jobs, and Events about what hangs."""
+    """One deployment with its own children, its serving pods, those of its Jobs, and Events about what is stuck."""
 
     deployment: ModelDeployment
-    previous: Status | None
-    owned: Mapping[ChildId, Child]
+    status: Status | None
+    children: Mapping[ChildId, Child]
     pods: tuple[Pod, ...]
-    pod_events: Mapping[str, tuple[PodEvent, ...]]
     now: datetime
     cache_pods: tuple[Pod, ...] = ()
+    caching: Caching | None = None
+    pod_events: Mapping[str, tuple[PodEvent, ...]] = {}
 
     @property
     def deployment_child(self) -> Child | None:
         """The Deployment among the children."""
-        return self.owned.get((Kind.DEPLOYMENT, self.deployment.metadata.name))
+        return self.children.get((Kind.DEPLOYMENT, self.deployment.metadata.name))
 
     @property
     def deployment_state(self) -> DeploymentState | None:
@@ -58,16 +58,43 @@ class ObservedState(NamedTuple):
     @property
     def autoscaler_state(self) -> AutoscalerState | None:
         """What the autoscaler reports."""
-        child = self.owned.get((Kind.AUTOSCALER, self.deployment.metadata.name))
+        child = self.children.get((Kind.AUTOSCALER, self.deployment.metadata.name))
         return child.state if child and isinstance(child.state, AutoscalerState) else None
 
+    def equals(self, other: ObservedState) -> bool:
+        """Whether the cluster looks the same; time and Events do not count."""
+        return (self.deployment, self.status, self.children, self.pods, self.cache_pods) == (
+            other.deployment,
+            other.status,
+            other.children,
+            other.pods,
+            other.cache_pods,
+        )
 
-def own(view: View, deployment: ModelDeployment, applied_uids: frozenset[str]) -> dict[ChildId, Child]:
-    """Children that are ours: by their owner, or, when somebody removed the ownerReference, because we applied them.
 
-    What else bears our labels is left alone: it is a deleted namesake's, or somebody's who likes our labels.
+def observe(view: View, deployment: ModelDeployment, applied_uids: frozenset[str], now: datetime) -> ObservedState:
+    """The state of one deployment as the operator's cache has it, without Events.
+
+    `deployment` is an argument because a stored spec may be unreadable; `applied_uids` are the children that this
+    process has applied.
     """
-    uid = deployment.metadata.uid
+    children = _owned_children(view, deployment.metadata.uid, applied_uids)
+    return ObservedState(
+        deployment=deployment,
+        status=view.known.status if view.known else None,
+        children=children,
+        pods=tuple(pod for pod in view.pods if not pod.job),
+        now=now,
+        cache_pods=tuple(pod for pod in view.pods if pod.job),
+        caching=decide_caching(deployment, children, now),
+    )
+
+
+def _owned_children(view: View, uid: str, applied_uids: frozenset[str]) -> dict[ChildId, Child]:
+    """Children of this object: by their owner or, if somebody removed the ownerReference, because we applied them.
+
+    Other objects with our labels are left alone: they belong to a deleted object of the same name, or to somebody else.
+    """
     return {
         child_id: child
         for child_id, child in view.children.items()
@@ -75,53 +102,32 @@ def own(view: View, deployment: ModelDeployment, applied_uids: frozenset[str]) -
     }
 
 
-async def read_events(cluster: Cluster, observation: ObservedState) -> dict[str, tuple[PodEvent, ...]]:
-    """Events of what hangs: a missing volume or Secret, or a Job that may not make a pod, shows nowhere else."""
-    namespace = observation.deployment.metadata.namespace
+async def read_events(cluster: Cluster, observed: ObservedState) -> dict[str, tuple[PodEvent, ...]]:
+    """Events of what is stuck: nothing else reports a missing volume or Secret, or a Job that may not create a pod."""
+    namespace = observed.deployment.metadata.namespace
     return {
         uid: tuple(await cluster.pod_events(namespace, uid))
-        for uid, since in hanging(observation).items()
-        if observation.now - since >= PENDING_GRACE
+        for uid, since in find_stuck(observed).items()
+        if observed.now - since >= PENDING_GRACE
     }
 
 
-def hanging(observation: ObservedState) -> dict[str, datetime]:
-    """Uids of pods that hang and of Jobs that have no pod, and since when they are there."""
-    all_pods = (*observation.pods, *observation.cache_pods)
-    pods = {pod.uid: created(pod) for pod in all_pods if is_hanging(pod)}
-    if observation.deployment.spec.image_pull_secrets:  # That one of them is missing stands in an Event alone.
-        pods |= {pod.uid: created(pod) for pod in all_pods if not pod.deleting and waits_for_an_image(pod)}
-    with_pods = {pod.job for pod in observation.cache_pods}
+def find_stuck(observed: ObservedState) -> dict[str, datetime]:
+    """Uids of stuck pods and of Jobs without a pod, and since when they exist."""
+    all_pods = (*observed.pods, *observed.cache_pods)
+    pods = {pod.uid: created_at(pod) for pod in all_pods if is_stuck(pod)}
+    if observed.deployment.spec.image_pull_secrets:  # Only an Event reports that one of them is missing.
+        pods |= {pod.uid: created_at(pod) for pod in all_pods if not pod.deleting and waits_for_image(pod)}
+    with_pods = {pod.job for pod in observed.cache_pods}
     jobs = {
-        child.uid: begun
-        for child in observation.owned.values()
+        child.uid: started
+        for child in observed.children.values()
         if isinstance(child.state, JobState) and child.name not in with_pods and not child.state.is_over
-        if (begun := moment(child.state.started_at))
+        if (started := parse_time(child.state.started_at))
     }
     return pods | jobs
 
 
-def is_hanging(pod: Pod) -> bool:
-    """Scheduled, but no container has got anywhere and none says why."""
-    if pod.deleting or not pod.node or pod.phase != "Pending":
-        return False
-    silent = {"", "ContainerCreating", "PodInitializing"}
-    return all(
-        not container.running and container.terminated is None and container.waiting_reason in silent
-        for container in pod.containers
-    )
-
-
-def waits_for_an_image(pod: Pod) -> bool:
-    """Whether the kubelet cannot pull an image for some container."""
-    return any(container.waiting_reason in {"ErrImagePull", "ImagePullBackOff"} for container in pod.containers)
-
-
-def created(pod: Pod) -> datetime:
-    """When the pod was made."""
-    return moment(pod.created_at) or datetime.min.replace(tzinfo=UTC)
-
-
 def selector(deployment: ModelDeployment) -> str:
-    """Label selector of the serving pods, as `/scale` and autoscalers want it."""
+    """Label selector of the serving pods, in the form that `/scale` and autoscalers expect."""
     return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(deployment.metadata.name).items()))

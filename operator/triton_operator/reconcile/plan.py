@@ -1,6 +1,7 @@
-"""What to do about a deployment's children, as data with the reason of each step.
+"""What to write so that a deployment's children become as desired: data, with the reason of each write.
 
-Pure: `make_plan` compares what is wanted with what is there and with what we applied last; `execute` carries it out.
+Pure. `make_plan` compares the desired state with the observed one and with what was applied last; `execute` carries the
+plan out.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ from triton_operator.api.names import content_hash
 from triton_operator.cluster.field_ownership import manifest_digest
 from triton_operator.cluster.observed import KINDS, Child, DeploymentState, JobState, Kind
 from triton_operator.cluster.protocol import Manifest
+from triton_operator.reconcile.caching import policies_of_jobs
+from triton_operator.reconcile.desired_state import DesiredState
+from triton_operator.reconcile.history import kept_for_rollback
+from triton_operator.reconcile.memory import Applied
+from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.store import ChildId
 
 
 class Verb(StrEnum):
-    """Kinds of step."""
+    """Kinds of writes."""
 
     CREATE = "create"
     APPLY = "apply"
     REPLACE = "replace"
-    HAND_OVER = "hand over"
+    TRANSFER_REPLICAS = "transfer the replicas of"
     DELETE = "delete"
 
 
-class Step(NamedTuple):
-    """One write. `uid` names the very object, "" when there is none yet; `why` is for logs and tests."""
+class Action(NamedTuple):
+    """One write. `uid` names the existing object, "" if there is none yet; `why` is for logs."""
 
     verb: Verb
     kind: Kind
@@ -39,34 +45,35 @@ class Step(NamedTuple):
     manifest: Manifest = {}  # noqa: RUF012 - never changed; a NamedTuple cannot use a factory
 
 
-class Applied(NamedTuple):
-    """What we applied last, and what the object looked like in the API server's answer."""
+class Plan(NamedTuple):
+    """Writes in their order, and the deletions that follow when all of them have succeeded."""
 
-    uid: str
-    wanted: str
-    fingerprint: str
-
-
-Memory = Mapping[ChildId, Applied]
+    writes: list[Action]
+    pruning: list[Action]
 
 
-def make_plan(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], applied: Memory) -> list[Step]:
-    """Create what is missing, apply what differs, replace what has foreign parts; nothing for the rest."""
-    steps = []
-    for manifest in wanted:
-        child_id = identity(manifest)
-        step = _step_for(child_id, manifest, owned.get(child_id), applied.get(child_id))
-        if step:
-            steps.append(step)
-    return steps
+AppliedChildren = Mapping[ChildId, Applied]
 
 
-def recognize(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], applied: Memory) -> dict[ChildId, Applied]:
-    """Children that this process has not applied, but that are what an apply would make of them."""
+def make_plan(desired: DesiredState, observed: ObservedState, applied: AppliedChildren) -> Plan:
+    """Create what is missing, apply what differs, replace what has foreign fields; delete what is not desired."""
+    writes = [
+        action
+        for manifest in desired.manifests
+        for child_id in (identity(manifest),)
+        if (action := _plan_write(child_id, manifest, observed.children.get(child_id), applied.get(child_id)))
+    ]
+    return Plan(_transfer_replicas(desired, observed) + writes, _plan_pruning(desired, observed))
+
+
+def recognize(
+    manifests: Iterable[Manifest], children: Mapping[ChildId, Child], applied: AppliedChildren
+) -> dict[ChildId, Applied]:
+    """Children that this process has not applied, but that an apply would not change."""
     found = {}
-    for manifest in wanted:
+    for manifest in manifests:
         child_id = identity(manifest)
-        child, known = owned.get(child_id), applied.get(child_id)
+        child, known = children.get(child_id), applied.get(child_id)
         if child is None or not child.owned or (known and known.uid == child.uid):
             continue
         if child.owned == manifest_digest(manifest):
@@ -74,40 +81,16 @@ def recognize(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], applie
     return found
 
 
-def is_as_applied(owned: Mapping[ChildId, Child], applied: Memory) -> bool:
-    """Whether every child is what our last apply made of it."""
-    return all(
-        child_id in applied
-        and (applied[child_id].uid, applied[child_id].fingerprint) == (child.uid, child.fingerprint)
-        and not (child.foreign or child.deleting)
-        for child_id, child in owned.items()
+def is_as_desired(desired: DesiredState, observed: ObservedState, applied: AppliedChildren) -> bool:
+    """Whether there is nothing to write: every child is what the last apply made of it, and none is superfluous."""
+    state = observed.deployment_state
+    return (
+        observed.children.keys() == {identity(manifest) for manifest in desired.manifests}
+        and all(_is_as_applied(child, applied.get(child_id)) for child_id, child in observed.children.items())
+        and state is not None
+        and desired.replicas.transfer is None
+        and desired.replicas.apply in {None, state.replicas}
     )
-
-
-def superfluous(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child]) -> list[Child]:
-    """Our children that are not wanted."""
-    needed = {identity(manifest) for manifest in wanted}
-    return [child for child_id, child in sorted(owned.items()) if child_id not in needed and not child.deleting]
-
-
-def plan_pruning(wanted: Iterable[Manifest], owned: Mapping[ChildId, Child], kept: frozenset[ChildId]) -> list[Step]:
-    """Delete our children that are neither wanted nor to be kept for a rollback."""
-    return [
-        Step(Verb.DELETE, child.kind, child.name, "no longer wanted", child.uid)
-        for child in superfluous(wanted, owned)
-        if (child.kind, child.name) not in kept
-    ]
-
-
-def transfer_replicas_step(child: Child, replicas: int) -> Step:
-    """Give the replica count to the second field manager, see `replicas`."""
-    manifest = {
-        "apiVersion": "apps/v1",
-        "kind": child.kind.value,
-        "metadata": {"name": child.name, "namespace": child.namespace},
-        "spec": {"replicas": replicas},
-    }
-    return Step(Verb.HAND_OVER, child.kind, child.name, f"autoscaler takes over at {replicas}", child.uid, manifest)
 
 
 def identity(manifest: Manifest) -> ChildId:
@@ -120,28 +103,70 @@ def digest(manifest: Manifest) -> str:
     return content_hash(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS), 16)
 
 
-def _step_for(child_id: ChildId, manifest: Manifest, child: Child | None, applied: Applied | None) -> Step | None:
+def _is_as_applied(child: Child, applied: Applied | None) -> bool:
+    return (
+        applied is not None
+        and (applied.uid, applied.fingerprint) == (child.uid, child.fingerprint)
+        and not (child.foreign or child.deleting)
+    )
+
+
+def _transfer_replicas(desired: DesiredState, observed: ObservedState) -> list[Action]:
+    """Give the replica count to the second field manager, see `replicas`."""
+    child, replicas = observed.deployment_child, desired.replicas.transfer
+    if child is None or replicas is None:
+        return []
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": child.kind.value,
+        "metadata": {"name": child.name, "namespace": child.namespace},
+        "spec": {"replicas": replicas},
+    }
+    why = f"the autoscaler takes over at {replicas}"
+    return [Action(Verb.TRANSFER_REPLICAS, child.kind, child.name, why, child.uid, manifest)]
+
+
+def _plan_write(child_id: ChildId, manifest: Manifest, child: Child | None, applied: Applied | None) -> Action | None:
     kind, name = child_id
     if child is None:
-        return Step(Verb.CREATE, kind, name, "missing", manifest=manifest)
+        return Action(Verb.CREATE, kind, name, "missing", manifest=manifest)
     if child.deleting:
-        return None  # Its DELETED event brings us back.
+        return None  # Its DELETED event starts the next pass.
     if isinstance(child.state, JobState) and child.state.labelled:
-        return None  # A Job cannot be changed: it is left as it is, or not wanted.
+        return None  # A Job cannot be changed: it is kept, or not desired.
     if child.foreign:
-        return Step(Verb.REPLACE, kind, name, "has foreign parts", child.uid, manifest)
+        return Action(Verb.REPLACE, kind, name, "has fields of another manager", child.uid, manifest)
     why = _difference(manifest, child, applied)
-    return Step(Verb.APPLY, kind, name, why, child.uid, manifest) if why else None
+    return Action(Verb.APPLY, kind, name, why, child.uid, manifest) if why else None
 
 
 def _difference(manifest: Manifest, child: Child, applied: Applied | None) -> str:
     if applied is None or applied.uid != child.uid:
-        return "not applied since start"
-    if applied.wanted != digest(manifest):
-        return "wanted otherwise"
+        return "not applied since the operator started"
+    if applied.digest != digest(manifest):
+        return "the desired content has changed"
     if applied.fingerprint != child.fingerprint:
-        return "changed by another hand"
+        return "changed by somebody else"
     replicas = manifest.get("spec", {}).get("replicas")
     if isinstance(child.state, DeploymentState) and replicas is not None and child.state.replicas != replicas:
-        return "replicas changed by another hand"
+        return "replicas changed by somebody else"
     return ""
+
+
+def _plan_pruning(desired: DesiredState, observed: ObservedState) -> list[Action]:
+    """Delete children that are neither desired nor kept for a rollback."""
+    if desired.spec_error:
+        return []
+    ids = {identity(manifest) for manifest in desired.manifests}
+    superfluous = [
+        child for child_id, child in sorted(observed.children.items()) if child_id not in ids and not child.deleting
+    ]
+    if not superfluous:
+        return []
+    current = next((name for kind, name in ids if kind is Kind.REVISION), "")
+    kept = kept_for_rollback(observed, current) | policies_of_jobs(observed.children)
+    return [
+        Action(Verb.DELETE, child.kind, child.name, "no longer desired", child.uid)
+        for child in superfluous
+        if (child.kind, child.name) not in kept
+    ]

@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.spec import Spec
-from triton_operator.cluster.observed import Container, Pod, PodEvent, Terminated
-from triton_operator.reconcile.container_ends import Diagnosis, is_injected, judge_end
+from triton_operator.cluster.observed import Pod, PodEvent
+from triton_operator.reconcile.container_ends import Diagnosis, judge_end
+from triton_operator.reconcile.pods import is_injected, is_loaded, last_termination
 from triton_operator.reconcile.retry_hint import retry_hint
 
 _PULL_REASONS = frozenset(
@@ -129,7 +130,7 @@ def _container_not_made(pod: Pod) -> Diagnosis | None:
 
 def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
     container = next((container for container in pod.containers if container.name == CONTAINER_PREPARE), None)
-    ended = last_end(container) if container else None
+    ended = last_termination(container) if container else None
     return judge_end(container, ended) if container and ended and ended.exit_code else ()
 
 
@@ -137,7 +138,7 @@ def _server_failed(pod: Pod, spec: Spec) -> tuple[Diagnosis, ...]:
     """An earlier end explains a container that has not come up again; once it had, it is unready for another reason."""
     for container in (each for each in pod.containers if not is_injected(each)):
         came_up = container.running and container.started
-        ended = None if container.init or container.ready or came_up else last_end(container)
+        ended = None if container.init or container.ready or came_up else last_termination(container)
         if ended:
             return judge_end(container, ended, spec.triton.extra_args)
     return ()
@@ -147,7 +148,7 @@ def _injected_failed(pod: Pod) -> tuple[Diagnosis, ...]:
     """Containers that others added. An init container that is done is well, and a sidecar that has come up again."""
     found: list[Diagnosis] = []
     for container in filter(is_injected, pod.containers):
-        ended = last_end(container)
+        ended = last_termination(container)
         is_done = container.init and ended is not None and ended.exit_code == 0 and not container.restarts
         if ended and not (is_done or container.ready or (container.running and container.started)):
             found += judge_end(container, ended)
@@ -170,11 +171,6 @@ def _describe_gate(pod: Pod, gate: str) -> str:
     return ": ".join(filter(None, [gate, found.reason, found.message])) if found else ""
 
 
-def is_loaded(pod: Pod) -> bool:
-    """Whether Triton itself is ready, which it is only with every model; other containers do not count."""
-    return any(container.name == CONTAINER_TRITON and container.ready for container in pod.containers)
-
-
 def _volume_not_mounted(pod: Pod, events: Sequence[PodEvent]) -> tuple[Diagnosis, ...]:
     for event in reversed(events):
         if event.reason in _PAST_THE_VOLUMES:
@@ -194,8 +190,3 @@ def _judge_event(event: PodEvent, pod: Pod) -> Diagnosis | None:
         pull = "pull" in event.message
         return Diagnosis(Reason.IMAGE_PULL_FAILED if pull else Reason.PODS_NOT_READY, event.message)
     return None
-
-
-def last_end(container: Container) -> Terminated | None:
-    """How the container ended, now or before its last restart."""
-    return container.terminated or container.last_terminated

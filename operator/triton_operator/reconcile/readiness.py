@@ -12,8 +12,8 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Condition as ChildCondition
 from triton_operator.reconcile.assessment import Assessment
-from triton_operator.reconcile.container_ends import is_injected
 from triton_operator.reconcile.messages import join
+from triton_operator.reconcile.pods import is_injected
 from triton_operator.reconcile.retry_hint import retry_hint
 from triton_operator.reconcile.variants import describe
 
@@ -26,97 +26,97 @@ class Verdict(NamedTuple):
     message: str = ""
 
 
-def judge_ready(situation: Assessment) -> Verdict:
+def judge_ready(assessment: Assessment) -> Verdict:
     """Whether the current generation is fully served, and if not, why."""
     for check in _CHECKS:
-        verdict = check(situation)
+        verdict = check(assessment)
         if verdict:
             return verdict
-    count = situation.wanted
+    count = assessment.desired_replicas
     pods = "1 replica has" if count == 1 else f"{count} replicas have"
     return Verdict(Truth.TRUE, Reason.SERVING, f"{pods} every model loaded")
 
 
-def _make_sure_the_spec_is_accepted(situation: Assessment) -> Verdict | None:
-    if situation.blocked is None:
+def _make_sure_the_spec_is_accepted(assessment: Assessment) -> Verdict | None:
+    if assessment.blocked is None:
         return None
-    return Verdict(Truth.FALSE, situation.blocked.reason, situation.blocked.message)
+    return Verdict(Truth.FALSE, assessment.blocked.reason, assessment.blocked.message)
 
 
-def _make_sure_it_is_not_suspended(situation: Assessment) -> Verdict | None:
-    if not situation.observation.deployment.spec.suspend:
+def _make_sure_it_is_not_suspended(assessment: Assessment) -> Verdict | None:
+    if not assessment.observed.deployment.spec.suspend:
         return None
-    return _stopped(situation, Reason.SUSPENDED, "spec.suspend is set", "set it to false to serve again")
+    return _stopped(assessment, Reason.SUSPENDED, "spec.suspend is set", "set it to false to serve again")
 
 
-def _make_sure_pods_are_wanted(situation: Assessment) -> Verdict | None:
-    if situation.wanted or situation.observation.deployment.spec.autoscaling:
+def _make_sure_pods_are_wanted(assessment: Assessment) -> Verdict | None:
+    if assessment.desired_replicas or assessment.observed.deployment.spec.autoscaling:
         return None
-    return _stopped(situation, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "raise it to serve again")
+    return _stopped(assessment, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "raise it to serve again")
 
 
-def _stopped(situation: Assessment, reason: str, cause: str, remedy: str) -> Verdict:
+def _stopped(assessment: Assessment, reason: str, cause: str, remedy: str) -> Verdict:
     """What the user asked for is reached when no pod is left: then Ready is True, as that of a Deployment would be."""
-    left = situation.left_to_end
-    if left or not situation.is_scaled_down:
+    left = assessment.left_to_end
+    if left or not assessment.is_scaled_down:
         ending = "1 replica is" if left == 1 else f"{left} replicas are"
         return Verdict(Truth.FALSE, reason, f"{cause}; {ending} still to end" if left else f"{cause}; it is under way")
     return Verdict(Truth.TRUE, reason, f"{cause}; {remedy}")
 
 
-def judge_cache(situation: Assessment) -> Verdict | None:
+def judge_cache(assessment: Assessment) -> Verdict | None:
     """Why pods of this generation are not made yet; None when its cache is filled, or when it needs none."""
-    caching = situation.caching
+    caching = assessment.observed.caching
     if caching is None or caching.generation.filled:
         return None
-    failure, older = situation.cache_failure, _describe_older(situation)
+    failure, older = assessment.cache_failure, _describe_older(assessment)
     if failure:
         return Verdict(Truth.FALSE, failure.reason, join(failure.message, failure.retry_hint, older))
-    if situation.blocked and caching.job is None:
-        return Verdict(Truth.FALSE, situation.blocked.reason, join(situation.blocked.message, older))
+    if assessment.blocked and caching.job is None:
+        return Verdict(Truth.FALSE, assessment.blocked.reason, join(assessment.blocked.message, older))
     progress = f"a Job fetches the models into claim {caching.generation.name}; pods are made when it is done"
     return Verdict(Truth.FALSE, Reason.CACHING, join(progress, older))
 
 
-def _make_sure_nothing_forbids_pods(situation: Assessment) -> Verdict | None:
-    condition = _deployment_condition(situation, "ReplicaFailure")
+def _make_sure_nothing_forbids_pods(assessment: Assessment) -> Verdict | None:
+    condition = _deployment_condition(assessment, "ReplicaFailure")
     if condition is None or condition.status != "True":
         return None
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in condition.message else Reason.FORBIDDEN
-    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(situation)))
+    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(assessment)))
 
 
-def _make_sure_no_pod_fails(situation: Assessment) -> Verdict | None:
-    if not situation.diagnoses:
+def _make_sure_no_pod_fails(assessment: Assessment) -> Verdict | None:
+    if not assessment.diagnoses:
         return None
-    worst = situation.diagnoses[0]
-    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, _describe_older(situation)))
+    worst = assessment.diagnoses[0]
+    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, _describe_older(assessment)))
 
 
-def _make_sure_the_rollout_moves(situation: Assessment) -> Verdict | None:
-    condition = _deployment_condition(situation, "Progressing")
+def _make_sure_the_rollout_moves(assessment: Assessment) -> Verdict | None:
+    condition = _deployment_condition(assessment, "Progressing")
     if condition is None or condition.reason != "ProgressDeadlineExceeded":
         return None
     reason = Reason.PROGRESS_DEADLINE_EXCEEDED
-    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(situation)))
+    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(assessment)))
 
 
-def _make_sure_all_are_ready(situation: Assessment) -> Verdict | None:
-    if situation.is_served:
+def _make_sure_all_are_ready(assessment: Assessment) -> Verdict | None:
+    if assessment.is_served:
         return None
-    progress = f"{situation.ready_pods} of {situation.wanted} replicas serve the current generation"
-    if situation.was_serving:
-        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {_describe_others(situation)}")
-    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(situation)))
+    progress = f"{assessment.ready_pods} of {assessment.desired_replicas} replicas serve the current generation"
+    if assessment.was_serving:
+        return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {_describe_others(assessment)}")
+    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(assessment)))
 
 
-def _describe_others(situation: Assessment) -> str:
+def _describe_others(assessment: Assessment) -> str:
     """What is known of the replicas that do not serve."""
-    unready = len(situation.pods) - situation.ready_pods
+    unready = len(assessment.pods) - assessment.ready_pods
     if unready:
         return f"{unready} more run but are not ready"
-    there = situation.state.current_replicas if situation.state else 0
-    if there > situation.wanted:
+    there = assessment.state.current_replicas if assessment.state else 0
+    if there > assessment.desired_replicas:
         return (
             f"the Deployment has {there} replicas; if that does not end, something else scales it, such as a "
             "HorizontalPodAutoscaler that is not the operator's: remove that, or set spec.autoscaling"
@@ -124,21 +124,21 @@ def _describe_others(situation: Assessment) -> str:
     return "the others are being replaced"
 
 
-def _describe_injected(situation: Assessment) -> str:
+def _describe_injected(assessment: Assessment) -> str:
     """Which init container of somebody else a pod waits for: it has not ended, so that nothing is wrong with it yet."""
-    for pod in situation.pods:
+    for pod in assessment.pods:
         for container in pod.containers:
             if container.init and is_injected(container) and container.running and not container.started:
                 return f"pod {pod.name} waits for container {container.name}, which is not the operator's"
     return ""
 
 
-def judge_sameness(situation: Assessment) -> Verdict | None:
+def judge_sameness(assessment: Assessment) -> Verdict | None:
     """Why replicas give different answers; None when all have the same models."""
-    if not situation.mixed:
+    if not assessment.mixed:
         return None
-    where = "; ".join(f"model {name}: {describe(variants)}" for name, variants in situation.mixed.items())
-    metadata = situation.observation.deployment.metadata
+    where = "; ".join(f"model {name}: {describe(variants)}" for name, variants in assessment.mixed.items())
+    metadata = assessment.observed.deployment.metadata
     restart = f"kubectl rollout restart -n {metadata.namespace} deployment/{metadata.name}"
     return Verdict(
         Truth.FALSE,
@@ -164,14 +164,14 @@ _CHECKS: tuple[Callable[[Assessment], Verdict | None], ...] = (
 )
 
 
-def _describe_older(situation: Assessment) -> str:
+def _describe_older(assessment: Assessment) -> str:
     """That a failed rollout has not taken the service down."""
-    count = situation.older_serving
+    count = assessment.older_serving
     if not count:
         return ""
     return "1 older replica goes on serving" if count == 1 else f"{count} older replicas go on serving"
 
 
-def _deployment_condition(situation: Assessment, kind: str) -> ChildCondition | None:
-    conditions = situation.state.conditions if situation.state else ()
+def _deployment_condition(assessment: Assessment, kind: str) -> ChildCondition | None:
+    conditions = assessment.state.conditions if assessment.state else ()
     return next((condition for condition in conditions if condition.type == kind), None)

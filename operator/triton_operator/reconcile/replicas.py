@@ -13,10 +13,10 @@ from triton_operator.cluster.observed import DeploymentState
 
 
 class ReplicaDecision(NamedTuple):
-    """`apply`: the count in our manifest, None to omit it; `transfer_replicas`: the count to hand over first."""
+    """`apply`: the count in our manifest, None to omit it; `transfer`: the count to hand over first."""
 
     apply: int | None
-    transfer_replicas: int | None = None
+    transfer: int | None = None
 
 
 def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> ReplicaDecision:
@@ -30,11 +30,11 @@ def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -
         return ReplicaDecision(None)
     if live.replicas == 0:
         # A HorizontalPodAutoscaler does not touch a Deployment with 0 replicas: whoever set that, it must be started.
-        return ReplicaDecision(None, transfer_replicas=spec.autoscaling.min_replicas)
-    return ReplicaDecision(None, transfer_replicas=live.replicas if live.owns_replicas else None)
+        return ReplicaDecision(None, transfer=spec.autoscaling.min_replicas)
+    return ReplicaDecision(None, transfer=live.replicas if live.owns_replicas else None)
 
 
-def wanted_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> int:
+def desired_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> int:
     """How many pods there should be now."""
     if deployment.spec.suspend:
         return 0

@@ -7,10 +7,11 @@ the message says so. Times are told only where they are known: the kubelet write
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.cluster.observed import Container, Terminated
+from triton_operator.reconcile.times import parse_time
 
 _HELD_BACK = re.compile(r"back-off (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.\d+)?s)? restarting failed")
 """The kubelet's message of a container in CrashLoopBackOff, with a Go duration in it."""
@@ -47,7 +48,7 @@ def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
 
 def _next_start(container: Container, ended: Terminated) -> str:
     """The words to add where the kubelet has said how long it waits, else none."""
-    ended_at = moment(ended.finished_at)
+    ended_at = parse_time(ended.finished_at)
     found = _HELD_BACK.search(container.waiting_message)
     if ended_at is None or found is None:
         return ""
@@ -57,12 +58,3 @@ def _next_start(container: Container, ended: Terminated) -> str:
     except OverflowError:
         return ""
     return f" at about {start.astimezone(UTC):%H:%M:%S} UTC"
-
-
-def moment(text: str) -> datetime | None:
-    """A time that Kubernetes wrote, None where it is none."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None

@@ -6,13 +6,11 @@ status. The reconciler writes the result when it differs.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, headless_service_name
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, RevisionStatus, Status
 from triton_operator.cluster.observed import Pod
-from triton_operator.reconcile.assessment import Assessment, ended_at, is_ready
+from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.cache_progress import derive_cache
 from triton_operator.reconcile.conditions import judge_all
 from triton_operator.reconcile.container_ends import judge_end
@@ -20,15 +18,17 @@ from triton_operator.reconcile.history import past_revisions
 from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.model_states import derive_models
 from triton_operator.reconcile.observed_state import selector
-from triton_operator.reconcile.pod_failures import judge_eviction, last_end
+from triton_operator.reconcile.pod_failures import judge_eviction
+from triton_operator.reconcile.pods import ended_at, is_ready, last_termination
 from triton_operator.reconcile.readiness import Verdict
+from triton_operator.reconcile.times import format_time
 
 
-def derive_status(situation: Assessment) -> Status:
+def derive_status(assessment: Assessment) -> Status:
     """The status that says all that is known now."""
-    observation = situation.observation
-    deployment = observation.deployment
-    state = situation.state
+    observed = assessment.observed
+    deployment = observed.deployment
+    state = assessment.state
     return Status(
         observed_generation=deployment.metadata.generation,
         replicas=state.current_replicas if state else 0,
@@ -36,13 +36,13 @@ def derive_status(situation: Assessment) -> Status:
         updated_replicas=state.updated_replicas if state else 0,
         selector=selector(deployment),
         models=derive_models(
-            deployment, situation.pods, situation.diagnoses, situation.mixed, any_ready=situation.loaded_pods > 0
+            deployment, assessment.pods, assessment.diagnoses, assessment.mixed, any_ready=assessment.loaded_pods > 0
         ),
         endpoints=_endpoints(deployment),
-        revisions=_revisions(situation),
-        cache=_cache(situation),
-        last_failure=_last_failure(situation),
-        conditions=_conditions(judge_all(situation), situation),
+        revisions=_revisions(assessment),
+        cache=_cache(assessment),
+        last_failure=_last_failure(assessment),
+        conditions=_conditions(judge_all(assessment), assessment),
     )
 
 
@@ -55,13 +55,13 @@ def _endpoints(deployment: ModelDeployment) -> Endpoints:
     )
 
 
-def _revisions(situation: Assessment) -> tuple[RevisionStatus, ...]:
+def _revisions(assessment: Assessment) -> tuple[RevisionStatus, ...]:
     """The current revision, and older ones that still have pods."""
-    current = situation.revision.template_hash if situation.revision else ""
+    current = assessment.revision.template_hash if assessment.revision else ""
     found: dict[str, RevisionStatus] = {}
-    for past in past_revisions(situation.observation):
+    for past in past_revisions(assessment.observed):
         template = past.summary.template_hash
-        pods = [pod for pod in situation.observation.pods if pod.revision == template and not pod.deleting]
+        pods = [pod for pod in assessment.observed.pods if pod.revision == template and not pod.deleting]
         if template in found or not (pods or template == current):
             continue
         found[template] = RevisionStatus(
@@ -74,18 +74,18 @@ def _revisions(situation: Assessment) -> tuple[RevisionStatus, ...]:
     return tuple(found.values())
 
 
-def _cache(situation: Assessment) -> CacheStatus | None:
-    observation = situation.observation
-    if situation.caching is None:
+def _cache(assessment: Assessment) -> CacheStatus | None:
+    observed = assessment.observed
+    if assessment.observed.caching is None:
         return None
-    return derive_cache(situation.caching, situation.cache_failure, observation, timestamp(observation.now))
+    return derive_cache(assessment.observed.caching, assessment.cache_failure, observed, format_time(observed.now))
 
 
-def _last_failure(situation: Assessment) -> Failure | None:
-    previous = situation.observation.previous
+def _last_failure(assessment: Assessment) -> Failure | None:
+    previous = assessment.observed.status
     known = previous.last_failure if previous else None
-    spec = situation.observation.deployment.spec
-    pods = (*situation.observation.pods, *situation.observation.cache_pods)
+    spec = assessment.observed.deployment.spec
+    pods = (*assessment.observed.pods, *assessment.observed.cache_pods)
     seen = [failure for pod in pods for failure in _failures(pod, spec)]
     return max([*seen, *([known] if known else [])], key=lambda failure: failure.time, default=None)
 
@@ -100,7 +100,7 @@ def _failures(pod: Pod, spec: Spec) -> list[Failure]:
         return [Failure(pod=pod.name, container="", reason=given_up.reason, message=message, time=ended_at(pod))]
     found = []
     for container in pod.containers:
-        ended = last_end(container)
+        ended = last_termination(container)
         if ended is None or (ended.exit_code == 0 and container.init):
             continue
         judged = judge_end(container, ended, spec.triton.extra_args)[0]
@@ -117,11 +117,11 @@ def _failures(pod: Pod, spec: Spec) -> list[Failure]:
     return found
 
 
-def _conditions(verdicts: dict[str, Verdict], situation: Assessment) -> tuple[Condition, ...]:
-    previous = situation.observation.previous
+def _conditions(verdicts: dict[str, Verdict], assessment: Assessment) -> tuple[Condition, ...]:
+    previous = assessment.observed.status
     old = {condition.type: condition for condition in previous.conditions} if previous else {}
-    generation = situation.observation.deployment.metadata.generation
-    now = timestamp(situation.observation.now)
+    generation = assessment.observed.deployment.metadata.generation
+    now = format_time(assessment.observed.now)
     return tuple(
         Condition(
             type=kind,
@@ -138,8 +138,3 @@ def _conditions(verdicts: dict[str, Verdict], situation: Assessment) -> tuple[Co
 def _since(old: Condition | None, verdict: Verdict, now: str) -> str:
     """By Kubernetes' convention the time moves with the status alone, not with reason or message."""
     return old.last_transition_time if old and old.status == verdict.status else now
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with whole seconds, as Kubernetes writes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,7 +12,7 @@ from tests.fakes import World
 from triton_operator.api.status import Truth
 from triton_operator.cluster.errors import TerminatingError, UnavailableError
 from triton_operator.cluster.observed import DeploymentState, Kind, RevisionState
-from triton_operator.reconcile import children
+from triton_operator.reconcile import desired_state
 
 
 async def test_a_new_object_gets_every_child_with_one_write_each_and_one_status() -> None:
@@ -209,11 +209,23 @@ async def test_replicas_are_handed_over_before_they_are_left_out() -> None:
     world.edit(autoscaling={"minReplicas": 2, "maxReplicas": 8})
     world.forget_writes()
     await world.reconcile()
-    assert world.cluster.writes.index("hand over Deployment/digits") < world.cluster.writes.index(
+    assert world.cluster.writes.index("transfer Deployment/digits") < world.cluster.writes.index(
         "apply Deployment/digits"
     )
     assert "replicas" not in world.manifest(Kind.DEPLOYMENT)["spec"]
     assert _replicas(world) == 5
+
+
+async def test_an_invalid_spec_that_turns_autoscaling_on_does_not_lose_replicas() -> None:
+    """The apply that stops naming `replicas` would reset them to 1, whatever else is wrong with the spec."""
+    world = World(replicas=4)
+    await world.reconcile()
+    world.forget_writes()
+    world.edit(autoscaling={"maxReplicas": 5}, triton={"version": "never"})
+    await world.reconcile()
+    assert world.condition("Accepted").reason == "InvalidSpec"
+    writes = world.cluster.writes
+    assert writes.index("transfer Deployment/digits") < writes.index("apply Deployment/digits")
 
 
 async def test_the_autoscaler_s_count_is_not_touched() -> None:
@@ -407,7 +419,7 @@ async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_wri
         built.append(arguments)
         return []
 
-    monkeypatch.setattr(children, "build_children", count)
+    monkeypatch.setattr(desired_state, "build_children", count)
     await world.reconcile()
     assert built == []
 

@@ -23,7 +23,7 @@ from triton_operator.cluster.errors import (
     UnavailableError,
 )
 from triton_operator.cluster.observed import Kind
-from triton_operator.reconcile import children
+from triton_operator.reconcile import execute
 
 TYPO = UnavailableError(
     "failed to create typed patch object (shop/digits; apps/v1, Kind=Deployment): "
@@ -249,7 +249,7 @@ async def test_a_passing_refusal_is_no_news_unless_it_lasts(error: ClusterError)
 
 
 async def test_a_write_without_an_answer_ends_in_time_for_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "WRITES_LIMIT", 0.05)
+    monkeypatch.setattr(execute, "WRITES_LIMIT", 0.05)
     world = World()
     world.cluster.hangs = frozenset({Kind.SERVICE})
     with pytest.raises(UnavailableError):

@@ -21,10 +21,10 @@ from tests.paths import ROOT
 from triton_operator.api.status import Status
 from triton_operator.cluster.observed import Condition, Container, Pod, PodEvent, Terminated
 from triton_operator.reconcile.assessment import assess
+from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.observed_state import ObservedState
-from triton_operator.reconcile.refusals import Blocked
-from triton_operator.reconcile.retry_hint import moment
 from triton_operator.reconcile.status import derive_status
+from triton_operator.reconcile.times import parse_time
 from triton_operator.resources.revision import RevisionSummary
 from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel, PrepareFailed, encode
 
@@ -137,8 +137,8 @@ def test_a_status_comes_out_that_the_api_server_accepts(
     for _ in range(2):
         seen = ObservedState(
             deployment=deployment,
-            previous=previous,
-            owned={},
+            status=previous,
+            children={},
             pods=pods,
             pod_events={pod.uid: events for pod in pods},
             now=datetime(2026, 1, 2, 3, 5, tzinfo=UTC),
@@ -150,7 +150,7 @@ def test_a_status_comes_out_that_the_api_server_accepts(
 @given(st.text() | TIMES)
 def test_what_is_no_time_is_none(text: str) -> None:
     """And a time has a zone, so that it can be compared."""
-    found = moment(text)
+    found = parse_time(text)
     assert found is None or found.tzinfo is not None
 
 

@@ -1,7 +1,6 @@
-"""What to report about writes that the API server did not carry out: whose fault it is, and in whose words.
+"""What to report about writes that the API server did not carry out: who has to act, and the original error.
 
-Pure. `execute` makes a Refusal of each failed write; `summarize` makes one sentence of all of a pass, so that several
-children that fail at once are reported at once.
+Pure. `execute` returns a FailedWrite for each; `summarize` combines those of one pass into one sentence.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ _PASSED_THROUGH = re.compile(r"\bspec\.template\.spec\.(affinity|topologySpreadC
 class Blocked(NamedTuple):
     """Why the children cannot be as desired; becomes Accepted=False.
 
-    `lasting`: only another spec can change it, so that no other attempt is made before. `taken` are the names of
+    `permanent`: only another spec can change it, so that no other attempt is made before. `taken` are the names of
     children that objects of others have.
     """
 
     reason: str
     message: str
-    lasting: bool = False
+    permanent: bool = False
     taken: frozenset[ChildId] = frozenset()
 
 
-class Refusal(NamedTuple):
+class FailedWrite(NamedTuple):
     """One write that was not carried out.
 
-    `outage` is the error to raise after the status is written, None for none. `lasting`: the same manifest will never
+    `outage` is the error to raise after the status is written, None for none. `permanent`: the same manifest will never
     be accepted. `missing`: the child does not exist. `taken`: an object of somebody else has its name, and `owner` is
     the ModelDeployment that this object belongs to, if any.
     """
@@ -54,61 +53,61 @@ class Refusal(NamedTuple):
     reason: str
     message: str
     outage: ClusterError | None = None
-    lasting: bool = False
+    permanent: bool = False
     missing: bool = False
     taken: bool = False
     owner: str = ""
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the next attempt is likely to succeed: another writer was faster, or the API server is busy."""
         return isinstance(self.outage, ConflictError) or getattr(self.outage, "status", 0) == TOO_MANY_REQUESTS
 
 
-def judge_error(kind: Kind, name: str, error: ClusterError) -> Refusal:
+def judge_error(kind: Kind, name: str, error: ClusterError) -> FailedWrite:
     """Whose fault an answer is: the user's, an admission controller's, or the API server's."""
     if _MALFORMED.match(error.message):
-        return Refusal(kind, name, Reason.INVALID_SPEC, error.message, lasting=True)
+        return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message, permanent=True)
     if isinstance(error, DeniedError) or _DENIED.search(error.message):
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.message else Reason.FORBIDDEN
-        return Refusal(kind, name, reason, error.message)
+        return FailedWrite(kind, name, reason, error.message)
     if isinstance(error, InvalidObjectError):
-        return Refusal(kind, name, Reason.INVALID_SPEC, error.message)
+        return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message)
     reason = Reason.WEBHOOK_FAILED if _WEBHOOK.search(error.message) else Reason.API_SERVER_ERROR
-    return Refusal(kind, name, reason, error.message, outage=error)
+    return FailedWrite(kind, name, reason, error.message, outage=error)
 
 
-def summarize(refusals: Sequence[Refusal], namespace: str) -> Blocked | None:
-    """All refusals of a pass as one; the reason is that of the first that needs a person, else of the first."""
-    if not refusals:
+def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None:
+    """All failures of a pass as one; the reason is that of the first that needs a person, else of the first."""
+    if not failures:
         return None
-    groups: dict[tuple[str, str, str], list[Refusal]] = {}
+    groups: dict[tuple[str, str, str], list[FailedWrite]] = {}
     # A sort is stable: apart from what needs a person, the order is that in which children are written.
-    for refusal in sorted(refusals, key=lambda refusal: refusal.reason not in TERMINAL):
-        groups.setdefault((refusal.reason, refusal.message, refusal.owner), []).append(refusal)
+    for failure in sorted(failures, key=lambda failure: failure.reason not in TERMINAL):
+        groups.setdefault((failure.reason, failure.message, failure.owner), []).append(failure)
     share = MESSAGE_LIMIT // len(groups) - len("; ")
     worst = next(iter(groups.values()))[0]
     return Blocked(
         worst.reason,
         "; ".join(clip(_describe(group, namespace).rstrip(" .\n"), share) for group in groups.values()),
-        lasting=all(refusal.lasting for refusal in refusals),
-        taken=frozenset((refusal.kind, refusal.name) for refusal in refusals if refusal.taken),
+        permanent=all(failure.permanent for failure in failures),
+        taken=frozenset((failure.kind, failure.name) for failure in failures if failure.taken),
     )
 
 
-def outage_of(refusals: Sequence[Refusal]) -> ClusterError | None:
+def outage_of(failures: Sequence[FailedWrite]) -> ClusterError | None:
     """The error for the work queue; of several the one whose server asked for the longest pause."""
-    outages = [refusal.outage for refusal in refusals if refusal.outage]
+    outages = [failure.outage for failure in failures if failure.outage]
     return max(outages, key=lambda error: getattr(error, "retry_after", 0.0), default=None)
 
 
-def _describe(group: Sequence[Refusal], namespace: str) -> str:
+def _describe(group: Sequence[FailedWrite], namespace: str) -> str:
     reason, message = group[0].reason, group[0].message
     if reason == Reason.NAME_CONFLICT:
         return _describe_conflict(group, namespace)
     if reason == Reason.WAITING_FOR_DELETION:
         return _describe_waiting(group)
-    kinds = _enumerate(list(dict.fromkeys(refusal.kind.value for refusal in group)))
+    kinds = _enumerate(list(dict.fromkeys(failure.kind.value for failure in group)))
     return join(_blame(reason, kinds, message), _consequence(reason, message))
 
 
@@ -138,14 +137,14 @@ def _consequence(reason: str, message: str) -> str:
     return ""
 
 
-def _describe_conflict(group: Sequence[Refusal], namespace: str) -> str:
+def _describe_conflict(group: Sequence[FailedWrite], namespace: str) -> str:
     """All of them at once, with the command that removes them all where nobody needs them."""
     if owner := group[0].owner:
-        names = _enumerate([f"{refusal.kind} {refusal.name}" for refusal in group])
+        names = _enumerate([f"{failure.kind} {failure.name}" for failure in group])
         verb = "belongs" if len(group) == 1 else "belong"
         them = "it" if len(group) == 1 else "them"
         return f"{names} {verb} to the ModelDeployment {owner}; rename this ModelDeployment, or delete {them} if unused"
-    command = " ".join(f"{refusal.kind.value.lower()}/{refusal.name}" for refusal in group)
+    command = " ".join(f"{failure.kind.value.lower()}/{failure.name}" for failure in group)
     delete = f"kubectl delete -n {namespace} {command}"
     if len(group) == 1:
         kind = group[0].kind
@@ -159,8 +158,8 @@ def _describe_conflict(group: Sequence[Refusal], namespace: str) -> str:
     )
 
 
-def _describe_waiting(group: Sequence[Refusal]) -> str:
-    names = _enumerate([f"{refusal.kind} {refusal.name}" for refusal in group])
+def _describe_waiting(group: Sequence[FailedWrite]) -> str:
+    names = _enumerate([f"{failure.kind} {failure.name}" for failure in group])
     still, they = ("belongs", "it is") if len(group) == 1 else ("belong", "they are")
     return (
         f"{names} still {still} to a deleted ModelDeployment of the same name; "

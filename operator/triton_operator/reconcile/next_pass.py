@@ -1,0 +1,45 @@
+"""When to reconcile a deployment again although no watch reports a change. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from triton_operator.reconcile.assessment import news_left
+from triton_operator.reconcile.failed_writes import Blocked
+from triton_operator.reconcile.observed_state import PENDING_GRACE, ObservedState, find_stuck
+
+BLOCKED_RETRY_SECONDS = 15.0
+"""Objects of others under our children's names do not carry our labels, so no watch reports their deletion."""
+
+LONGEST_EVENT_INTERVAL = timedelta(seconds=60)
+"""Longest time between two reads of the Events of what is stuck."""
+
+
+def next_pass_delay(before: ObservedState, after: ObservedState, blocked: Blocked | None) -> float | None:
+    """Seconds until the next pass, None if only a change is a reason for one.
+
+    `before` is what the pass began with, `after` what its status was derived from.
+    """
+    if _was_cache_filled(before, after):
+        return 0.0  # The response to our own write shows it, and no other event will.
+    if blocked and not blocked.permanent:
+        return BLOCKED_RETRY_SECONDS
+    return min((delay.total_seconds() for delay in _delays(after)), default=None)
+
+
+def _delays(observed: ObservedState) -> Iterator[timedelta]:
+    """Times until something changes that no watch reports."""
+    if stuck := find_stuck(observed):
+        # The longer a pod is stuck, the less likely is news: pulling a large image may take half an hour.
+        age = observed.now - max(stuck.values())
+        yield min(max(age, PENDING_GRACE), LONGEST_EVENT_INTERVAL)
+    yield from filter(None, (news_left(pod, observed.now) for pod in observed.pods))
+    if observed.caching and observed.caching.retry_at:
+        yield max(observed.caching.retry_at - observed.now, timedelta(0))
+
+
+def _was_cache_filled(before: ObservedState, after: ObservedState) -> bool:
+    return bool(
+        before.caching and after.caching and after.caching.generation.filled and not before.caching.generation.filled
+    )
