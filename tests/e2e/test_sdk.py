@@ -26,8 +26,9 @@ from hack import cluster as local
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
 from tests.volumes import claim_manifest, volume_manifest
-from triton_operator import AsyncClient, Client
 from triton_operator.sdk import (
+    AsyncClient,
+    Client,
     DeploymentNotFoundError,
     InvalidRequestError,
     Kubectl,

@@ -31,7 +31,7 @@ def ask_server(url: str, contract: Contract, agreement: Agreement, version: int)
         from tritonclient import http
         from tritonclient.utils import InferenceServerException
     except ModuleNotFoundError as error:
-        raise ExportError(f"asking a server needs {error.name}: pip install '.[cli,export]'") from error
+        raise ExportError(f"asking a server needs {error.name}: pip install '.[sdk,export]'") from error
     try:
         with http.InferenceServerClient(url) as client:
             _wait_ready(client, contract.name, str(version), url)

@@ -1,7 +1,7 @@
 """Clients for applications: ModelDeployments and their predictions by name, over HTTP or gRPC.
 
-Needs the extra `cli`. Inside a cluster it goes to the Service; outside, through kubectl.
-docs/sdk.md shows it in use.
+Needs the extra `sdk`. Inside a cluster a client connects to the Service, outside through `kubectl port-forward`.
+docs/sdk.md has examples.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def explain_transport(error: Exception) -> SdkError:
 def explain_config(error: Exception) -> SdkError:
     """No way to a cluster is known."""
     if isinstance(error, ImportError):
-        return UnreachableError(f"{error}; pip install '.[cli]', which brings the kubernetes package")
+        return UnreachableError(f"{error}; pip install '.[sdk]', which installs the kubernetes package")
     return UnreachableError(f"no cluster is known: {error} (check KUBECONFIG, kubeconfig and context)")
 
 

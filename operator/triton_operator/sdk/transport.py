@@ -80,5 +80,5 @@ def _data_type(array: Array) -> str:
 
 
 def missing(error: ImportError) -> UnreachableError:
-    """What to say where tritonclient is not installed."""
-    return UnreachableError(f"{error}; pip install '.[cli]', which brings tritonclient")
+    """The error to raise if tritonclient is not installed."""
+    return UnreachableError(f"{error}; pip install '.[sdk]', which installs tritonclient")

@@ -44,6 +44,7 @@ SHOWN_BY = {
     "tritonctl explain": ("tests/unit/cli/explain/test_explain.py", '"explain"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),
+    "pip install '.[sdk]'": ("tests/unit/sdk/test_extra.py", 'EXTRA = "sdk"'),
     "make federated": ("tests/training/test_federated.py", '"make", "federated"'),
     "python3 -m hack.environment dev python -m training.federated": (
         "tests/training/test_federated.py",

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from tests.fake_kubectl import FakeKubectl
 from tests.inference_server import BUSY, Backend, Model, grpc_server, http_server
-from triton_operator import AsyncClient, Client
 from triton_operator.sdk import (
+    AsyncClient,
+    Client,
     DeadlineExceededError,
     DeploymentNotFoundError,
     InferenceError,

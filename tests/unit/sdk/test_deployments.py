@@ -13,8 +13,9 @@ import yaml
 
 from tests.fake_api_server import FakeApiServer
 from tests.tritonctl import Outcome, tritonctl
-from triton_operator import AsyncClient, Client
 from triton_operator.sdk import (
+    AsyncClient,
+    Client,
     DeploymentNotFoundError,
     DeploymentStatus,
     InvalidRequestError,

@@ -268,7 +268,7 @@ def test_torch_and_pillow_are_never_imported_for_numpy() -> None:
     """Both are large, and an application may have neither."""
     code = (
         "import sys, numpy as np\n"
-        "from triton_operator import Client\n"
+        "from triton_operator.sdk import Client\n"
         "from triton_operator.sdk.inputs import prepare_inputs\n"
         "from triton_operator.sdk.interface import ModelInterface, TensorInterface\n"
         "x = TensorInterface('x', 'FP32', (-1,))\n"
@@ -281,6 +281,6 @@ def test_torch_and_pillow_are_never_imported_for_numpy() -> None:
 
 def test_the_package_itself_imports_nothing() -> None:
     """The operator's image has no NumPy."""
-    code = "import sys, triton_operator, triton_operator.sdk; print('numpy' in sys.modules, triton_operator.Client)"
+    code = "import sys, triton_operator, triton_operator.sdk; print('numpy' in sys.modules, triton_operator.sdk.Client)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("False <class 'triton_operator.sdk.client.Client'")
