@@ -11,7 +11,7 @@ import contextlib
 import json
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -158,13 +158,13 @@ class FakeApiServer:
             return await self._watch(request)
         match request.method:
             case "GET":
-                return self._get(request.path, request.query.get("limit"), request.query.get("continue"))
+                return self._get(request.path, request.query)
             case "DELETE":
                 return await self._delete(request.path, body)
             case _:
                 return await self._store(request.method, request.path, body)
 
-    def _get(self, path: str, limit: str | None, start: str | None) -> web.Response:
+    def _get(self, path: str, query: Mapping[str, str]) -> web.Response:
         if path in self._objects:
             return web.json_response(self._objects[path])
         plural, namespace = _collection(path)
@@ -174,8 +174,9 @@ class FakeApiServer:
             stored
             for key, stored in sorted(self._objects.items())
             if key.split("/")[-2] == plural and namespace in {None, stored["metadata"]["namespace"]}
+            if _name(query) in {"", stored["metadata"]["name"]}
         ]
-        first, size = int(start or 0), int(limit or 500)
+        first, size = int(query.get("continue", 0)), int(query.get("limit", 500))
         metadata = {"resourceVersion": str(self._version)}
         if len(items) > first + size:
             metadata["continue"] = str(first + size)
@@ -276,6 +277,11 @@ def _collection(path: str) -> tuple[str | None, str | None]:
     parts = path.strip("/").split("/")
     namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else None
     return (parts[-1] if parts[-1] in _PLURALS else None), namespace
+
+
+def _name(query: Mapping[str, str]) -> str:
+    """The one name that a field selector selects."""
+    return query.get("fieldSelector", "").removeprefix("metadata.name=")
 
 
 def _refuse(code: int, message: str) -> web.Response:

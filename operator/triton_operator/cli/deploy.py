@@ -20,9 +20,10 @@ from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.errors import NotReadyError
 
 if TYPE_CHECKING:
-    from triton_operator.sdk.deployments import Deployments, Stop
+    from triton_operator.sdk.deployments import Deployments
     from triton_operator.sdk.manifest import Manifest
     from triton_operator.sdk.status import DeploymentStatus
+    from triton_operator.sdk.stop import Stop
 
 EPILOG = """\b
 Examples:
@@ -81,7 +82,7 @@ def _apply(deployments: Deployments, manifest: Manifest, namespace: str, *, forc
 
 def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds: float) -> None:
     """Wait for all at the same time; raises CommandFailedError that names those that are not Ready."""
-    from triton_operator.sdk.deployments import Stop
+    from triton_operator.sdk.stop import Stop
 
     stops = [Stop() for _ in applied]
     with ThreadPoolExecutor(len(applied)) as beside:

@@ -14,14 +14,14 @@ here: `endpoint_of` fills `Security` from the deployment, the transports take th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP
 from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kubectl import Kubectl, is_inside
 from triton_operator.sdk.port_forward import port_forward
 
 _LAST_PORT = 65535
@@ -71,12 +71,6 @@ def endpoint_of(name: str, namespace: str, protocol: Protocol, *, url: str, kube
     else:
         with port_forward(kubectl, name, protocol.port, namespace) as address:
             yield Endpoint(address, forwarded=True)
-
-
-def is_inside(environ: Mapping[str, str], kubectl: Kubectl) -> bool:
-    """Whether this program runs in a pod and means that pod's cluster."""
-    other = kubectl.kubeconfig or kubectl.context or environ.get("KUBECONFIG")
-    return "KUBERNETES_SERVICE_HOST" in environ and not other
 
 
 def strip_scheme(url: str) -> str:

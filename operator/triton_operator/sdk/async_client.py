@@ -23,7 +23,6 @@ from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.batches import join_rows
 from triton_operator.sdk.bound_deployment import WAIT_SECONDS, OwnDeployment
 from triton_operator.sdk.connection import Connection, Place
-from triton_operator.sdk.deployments import Stop
 from triton_operator.sdk.errors import RejectedError
 from triton_operator.sdk.inference import Inference, InferRequest
 from triton_operator.sdk.interface import ModelInterface
@@ -31,6 +30,7 @@ from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.retry import Deadline, call_once, call_with_retries
 from triton_operator.sdk.status import DeploymentStatus
+from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.waiting import Progress
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from triton_operator.sdk.deployments import Deployments, Stop
+from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.manifest import manifest_of
 from triton_operator.sdk.status import DeploymentStatus, judge
+from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.waiting import Progress, wait_until_ready
 
 WAIT_SECONDS = 600.0

@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,12 @@ class Kubectl:
         options = [*(["--kubeconfig", self.kubeconfig] if self.kubeconfig else [])]
         options += ["--context", self.context] if self.context else []
         return [program, *options, *arguments]
+
+
+def is_inside(environ: Mapping[str, str], cluster: Kubectl) -> bool:
+    """Whether this program runs in a pod, and that pod's cluster is meant."""
+    other = cluster.kubeconfig or cluster.context or environ.get("KUBECONFIG")
+    return "KUBERNETES_SERVICE_HOST" in environ and not other
 
 
 def explain(stderr: str) -> SdkError:

@@ -20,13 +20,11 @@ DIGITS = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments/d
 
 async def operate(server: FakeApiServer) -> None:
     """Report, as an operator would, that what was applied serves."""
-    await server.seen("GET", DIGITS)  # By then it is stored.
+    await server.watched("modeldeployments")  # By then it is stored, and the client has read it.
     ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2"}
     stored = server.stored(DIGITS)
     assert stored
     await server.put(DIGITS, stored | {"status": {"observedGeneration": 1, "conditions": [ready]}})
-    await server.watched("modeldeployments")
-    await server.end_watches()  # Who had read it before that reads it again.
 
 
 async def test_the_python_of_the_page_runs(

@@ -20,8 +20,8 @@ from triton_operator.sdk import (
     Protocol,
     UnreachableError,
 )
-from triton_operator.sdk.address import is_inside, strip_scheme
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.address import strip_scheme
+from triton_operator.sdk.kubectl import Kubectl, is_inside
 
 
 def server(protocol: Protocol) -> AbstractContextManager[str]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -24,10 +24,11 @@ from triton_operator.sdk import (
     RejectedError,
     UnreachableError,
 )
-from triton_operator.sdk.cluster_errors import explain_refusal
-from triton_operator.sdk.deployments import Deployments, Stop
+from triton_operator.sdk.cluster_errors import explain_response
+from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.manifest import manifest_of, read_manifests
 from triton_operator.sdk.status import NOT_SEEN, OUTDATED, judge
+from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.waiting import wait_until_ready
 
 COLLECTION = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments"
@@ -145,7 +146,8 @@ async def test_waiting_follows_every_reason_until_ready(server: FakeApiServer, c
     found = await waiting
     assert (found.ready, found.reason, found.message) == (True, "Serving", "all is well")
     assert reasons == [NOT_SEEN, "RollingOut", "Serving"]
-    assert server.requests["GET", DIGITS] == 1
+    assert sum("watch" not in query for query in server.queries[COLLECTION]) == 1
+    assert server.requests["GET", DIGITS] == 0
 
 
 async def test_a_stalled_deployment_ends_the_wait_with_its_reason(server: FakeApiServer, client: AsyncClient) -> None:
@@ -262,48 +264,46 @@ def test_no_look_is_no_answer() -> None:
         wait_until_ready(Deployments().follow("digits", "models", seconds=0), 0)
 
 
-class AnsweredError(Exception):
-    """As the kubernetes package raises them."""
+class Answer(NamedTuple):
+    """A response of the API server."""
 
-    def __init__(self, status: int, body: Any = None) -> None:
-        self.status, self.reason = status, "because"
-        self.body = body if isinstance(body, str) else json.dumps(body)
+    status: int
+    body: Any = None
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "sentence"),
     [
-        (AnsweredError(404, "404 page not found"), DeploymentNotFoundError, "install the chart"),
+        (Answer(404, "404 page not found"), DeploymentNotFoundError, "install the chart"),
         (
-            AnsweredError(404, {"message": "not found", "details": {"name": "digits"}}),
+            Answer(404, {"message": "not found", "details": {"name": "digits"}}),
             DeploymentNotFoundError,
             "get modeldeployments",
         ),
-        (AnsweredError(403, {"message": "may not"}), RejectedError, "may not"),
-        (AnsweredError(401, {"message": "Unauthorized"}), RejectedError, "log in"),
-        (AnsweredError(409, {"message": "conflict with kubectl"}), RejectedError, "--force"),
+        (Answer(403, {"message": "may not"}), RejectedError, "may not"),
+        (Answer(401, {"message": "Unauthorized"}), RejectedError, "log in"),
+        (Answer(409, {"message": "conflict with kubectl"}), RejectedError, "--force"),
         (
-            AnsweredError(422, {"details": {"causes": [{"field": "spec.models", "message": "Required"}]}}),
+            Answer(422, {"details": {"causes": [{"field": "spec.models", "message": "Required"}]}}),
             InvalidRequestError,
             "spec.models: Required",
         ),
-        (AnsweredError(400, {"message": 'unknown field "spec.modelz"'}), InvalidRequestError, "modelz"),
+        (Answer(400, {"message": 'unknown field "spec.modelz"'}), InvalidRequestError, "modelz"),
         (
-            AnsweredError(
+            Answer(
                 500,
                 {"message": "failed to create typed patch object (/x; v1, Kind=K): .spec.modelz: field not declared"},
             ),
             InvalidRequestError,
             "spec.modelz: field not declared",
         ),
-        (AnsweredError(503, ""), UnreachableError, "503"),
+        (Answer(503, ""), UnreachableError, "503"),
     ],
 )
-def test_each_answer_of_the_api_server_has_its_error(
-    answer: AnsweredError, kind: type[Exception], sentence: str
-) -> None:
+def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
     """With what to do about it."""
-    found = explain_refusal(answer)
+    body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+    found = explain_response(answer.status, body, "because")
     assert type(found) is kind
     assert sentence in str(found)
 
@@ -311,7 +311,7 @@ def test_each_answer_of_the_api_server_has_its_error(
 async def test_a_cluster_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     """As is one that nothing describes."""
     missing = Deployments(Kubectl(kubeconfig=str(tmp_path / "none")))
-    with pytest.raises(UnreachableError, match="no cluster is known"):
+    with pytest.raises(UnreachableError, match="no cluster is configured"):
         missing.read("digits")
 
 
@@ -337,8 +337,8 @@ async def test_the_command_applies_all_and_waits_for_each(
     command = asyncio.create_task(run(capsys, kubectl, "-f", file, "--wait", "--timeout", "20"))
     for name in ("digits", "letters"):
         await server.seen("PATCH", f"{COLLECTION}/{name}")
+    await server.seen("GET", COLLECTION, 4)  # A list and a watch for each.
     for name in ("digits", "letters"):
-        await server.seen("GET", f"{COLLECTION}/{name}", 2)
         await server.put(f"{COLLECTION}/{name}", READY | {"metadata": {"name": name, "namespace": "models"}})
     while not command.done():  # Who began to watch in between has missed it, and reads again when the watch ends.
         await server.end_watches()

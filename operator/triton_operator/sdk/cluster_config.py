@@ -1,0 +1,72 @@
+"""Which API server to use, and with which credentials: read by the official `kubernetes` package.
+
+Input: a kubeconfig and a context, or the environment of a pod. Output: the package's `ApiClient`, and the default
+namespace. `kubernetes_client` calls it.
+
+The package reads certificates, tokens, exec plugins, proxies and several files in KUBECONFIG, and renews credentials
+that expire. Importing it takes 0.3 s, so that happens when a cluster is first needed, and not before.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from triton_operator.sdk.cluster_errors import explain_config
+from triton_operator.sdk.kubectl import Kubectl, is_inside
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def open_api(cluster: Kubectl) -> tuple[Any, str]:
+    """Return the `ApiClient` and the default namespace; raises UnreachableError if no cluster is configured."""
+    try:
+        client: Any = import_module("kubernetes.client")
+        config: Any = import_module("kubernetes.config")
+    except ImportError as error:
+        raise explain_config(error) from error
+    import yaml
+
+    settings = client.Configuration()
+    settings.retries = 0  # `kubernetes_client` retries what the server asks to be sent again, and nothing else.
+    settings.keep_alive = True  # Without it, a watch over a dead link would wait until its end.
+    try:
+        if is_inside(os.environ, cluster):
+            config.load_incluster_config(client_configuration=settings)
+            namespace = _NAMESPACE_FILE.read_text().strip()
+        else:
+            file, context = _file(cluster), cluster.context or None
+            config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
+            namespace = _namespace(config, file, context)
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
+        raise explain_config(error) from error
+    return client.ApiClient(settings), namespace
+
+
+def context_names(cluster: Kubectl) -> list[str]:
+    """Names of the contexts in the kubeconfig; raises UnreachableError if there is none."""
+    try:
+        config: Any = import_module("kubernetes.config")
+    except ImportError as error:
+        raise explain_config(error) from error
+    import yaml
+
+    try:
+        contexts, _ = config.list_kube_config_contexts(_file(cluster))
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
+        raise explain_config(error) from error
+    return [str(each["name"]) for each in contexts]
+
+
+def _file(cluster: Kubectl) -> str | None:
+    """The kubeconfig; the package read KUBECONFIG when it was imported, and would not see a later value."""
+    return cluster.kubeconfig or os.environ.get("KUBECONFIG") or None
+
+
+def _namespace(config: Any, file: str | None, context: str | None) -> str:
+    """The namespace of the context."""
+    contexts, active = config.list_kube_config_contexts(file)
+    chosen = next((each for each in contexts if each["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")

@@ -1,0 +1,279 @@
+"""The client for the API server outside the operator: the SDK, `tritonctl` and the demo use this one.
+
+Input: resources, names, manifests. Output: objects as JSON, or lines of a log. Every failure is an SdkError.
+
+Requests are built by path and sent through `ApiClient.call_api` of the official `kubernetes` package. Its classes for
+each API group would load 600 models, and would lose fields that they do not know.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+from triton_operator.cluster.resource_paths import PODS, Resource
+from triton_operator.sdk.cluster_config import open_api
+from triton_operator.sdk.cluster_errors import explain_config, explain_response, explain_transport
+from triton_operator.sdk.errors import SdkError, UnreachableError
+from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.stop import Stop
+
+Object = dict[str, Any]
+
+REQUEST_SECONDS = 20.0
+"""For one request; over a slow link, a list of some hundred pods takes a few seconds."""
+_CONNECT_SECONDS = 5.0
+_WATCH_SECONDS = 300.0
+_PAGE = 500
+_CHUNK = 1 << 16
+_FIRST_ERROR = 400
+_NO_LIMIT = -1
+
+
+class ObjectList(NamedTuple):
+    """Objects, and the version of their collection: a watch from it misses nothing."""
+
+    items: list[Object]
+    version: str
+
+
+class Event(NamedTuple):
+    """A change: `kind` is ADDED, MODIFIED, DELETED or ERROR."""
+
+    kind: str
+    object: Object
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Objects of one resource: the one with a name, those with labels, or all.
+
+    The namespace "" is the default one; None stands for all namespaces, and for resources that have none.
+    """
+
+    resource: Resource
+    namespace: str | None = ""
+    name: str = ""
+    labels: str = ""
+
+    def query(self) -> dict[str, str]:
+        """Parameters of a list or a watch."""
+        fields = {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
+        return fields | ({"labelSelector": self.labels} if self.labels else {})
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """Which part of a log: the last `tail` lines, the last `since_seconds`, the run before the last restart."""
+
+    since_seconds: int = 0
+    tail: int = _NO_LIMIT
+    previous: bool = False
+    follow: bool = False
+
+    def query(self) -> dict[str, str]:
+        """Parameters of the request."""
+        return {
+            **({"sinceSeconds": str(self.since_seconds)} if self.since_seconds else {}),
+            **({"tailLines": str(self.tail)} if self.tail != _NO_LIMIT else {}),
+            **({"previous": "true"} if self.previous else {}),
+            **({"follow": "true"} if self.follow else {}),
+        }
+
+
+class KubernetesClient:
+    """One cluster; threads may share it. It connects when it is first used."""
+
+    def __init__(self, cluster: Kubectl | None = None, *, timeout: float = REQUEST_SECONDS) -> None:
+        self._cluster = cluster or Kubectl()
+        self._timeout = timeout
+        self._opening = threading.Lock()
+        self._api: Any = None
+        self._namespace = ""
+
+    @property
+    def namespace(self) -> str:
+        """The default namespace: the pod's own, or that of the kubeconfig's context."""
+        _ = self._opened
+        return self._namespace
+
+    def get(self, resource: Resource, name: str, namespace: str | None = "") -> Object:
+        """Return one object; raises DeploymentNotFoundError, RejectedError, UnreachableError, as all methods do."""
+        return self.get_path(self._path(resource, namespace, name))
+
+    def get_path(self, path: str, query: Mapping[str, str] | None = None) -> Object:
+        """Return what the API server has at a path, such as `/version`."""
+        return self._json("GET", path, query or {})
+
+    def list(self, selection: Selection) -> ObjectList:
+        """Return the selected objects, page by page; each with its kind, which a list leaves out."""
+        path = self._path(selection.resource, selection.namespace)
+        query = {**selection.query(), "limit": str(_PAGE)}
+        items: list[Object] = []
+        while True:
+            page = self.get_path(path, query)
+            metadata = page.get("metadata") or {}
+            items += page.get("items") or []
+            if not metadata.get("continue"):
+                break
+            query["continue"] = metadata["continue"]
+        kind = {"apiVersion": selection.resource.api_version, "kind": selection.resource.kind}
+        return ObjectList([{**kind, **item} for item in items], metadata.get("resourceVersion", ""))
+
+    def apply(
+        self, resource: Resource, manifest: Object, namespace: str = "", *, manager: str, force: bool = False
+    ) -> Object:
+        """Apply on the server; `force` takes over fields that another manager owns.
+
+        Raises InvalidRequestError if the schema rejects it.
+        """
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
+        path = self._path(resource, namespace, manifest["metadata"]["name"])
+        return self._json("PATCH", path, query, manifest, content="application/apply-patch+yaml")
+
+    def create(self, path: str, body: Object) -> Object:
+        """Post an object, for example a SelfSubjectAccessReview, and return the answer."""
+        return self._json("POST", path, {}, body)
+
+    def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str) -> None:
+        """Delete the object with this uid; Kubernetes deletes what it owns."""
+        self._json("DELETE", self._path(resource, namespace, name), {}, {"preconditions": {"uid": uid}})
+
+    def watch(self, selection: Selection, version: str, *, seconds: float, stop: Stop) -> Generator[Event]:
+        """Yield changes since `version`, until the time is over, `stop` ends it, or the server closes it."""
+        seconds = min(seconds, _WATCH_SECONDS)
+        query = {
+            **selection.query(),
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(max(1, round(seconds))),
+        }
+        path = self._path(selection.resource, selection.namespace)
+        for line in self._lines(path, query, stop, read_seconds=seconds + 1):
+            event = _decode(line, path)
+            yield Event(str(event.get("type", "")), event.get("object") or {})
+
+    def log(
+        self, pod: str, container: str, namespace: str, options: LogOptions, stop: Stop | None = None
+    ) -> Generator[str]:
+        """Yield the lines of a container's log; with `follow`, until the container or `stop` ends it."""
+        path = self._path(PODS, namespace, pod) + "/log"
+        query = {"container": container, **options.query()}
+        read_seconds = None if options.follow else self._timeout
+        for line in self._lines(path, query, stop or Stop(), read_seconds=read_seconds):
+            yield line.decode(errors="replace")
+
+    def _path(self, resource: Resource, namespace: str | None, name: str = "") -> str:
+        return resource.path(self.namespace if namespace == "" else namespace, name)
+
+    def _json(
+        self, method: str, path: str, query: Mapping[str, str], body: Object | None = None, *, content: str = ""
+    ) -> Object:
+        with _explained():
+            response = self._send(method, path, query, body, content or "application/json", read_seconds=self._timeout)
+            return _decode(response.read(), path)
+
+    def _lines(self, path: str, query: Mapping[str, str], stop: Stop, *, read_seconds: float | None) -> Iterator[bytes]:
+        """Yield the lines of an answer that may stay open."""
+        with _explained():
+            opened = self._send("GET", path, query, None, "application/json", read_seconds=read_seconds).response
+        try:
+            with stop.ends(opened), _explained(stop):
+                yield from _split_lines(opened.stream(_CHUNK, decode_content=True))
+        finally:
+            opened.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None,
+        content: str,
+        *,
+        read_seconds: float | None,
+    ) -> Any:
+        """Send a request; again if the server asks for it with Retry-After and there is time."""
+        from kubernetes.client.exceptions import ApiException
+
+        retry: Any = import_module("kubernetes.utils.retry")
+
+        deadline = time.monotonic() + self._timeout
+        api = self._opened
+
+        def send() -> Any:
+            request = api.param_serialize(
+                method,
+                path + (f"?{urlencode(query)}" if query else ""),
+                header_params={"Accept": "application/json, */*", "Content-Type": content},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            connect = min(_CONNECT_SECONDS, self._timeout)
+            response = api.call_api(*request, _request_timeout=(connect, read_seconds))
+            if response.status < _FIRST_ERROR:
+                return response
+            response.read()
+            raise ApiException(http_resp=response)
+
+        def is_in_time(error: Exception) -> bool:
+            seconds = retry.retry_after_seconds(error)
+            return retry.is_retry_after_response(error) and time.monotonic() + (seconds or 0) < deadline
+
+        return retry.on_retry_after_error(retry.DEFAULT_RETRY_AFTER_BACKOFF, is_in_time, send)
+
+    @property
+    def _opened(self) -> Any:
+        with self._opening:
+            if self._api is None:
+                self._api, self._namespace = open_api(self._cluster)
+            return self._api
+
+
+@contextmanager
+def _explained(stop: Stop | None = None) -> Iterator[None]:
+    """Turn what the package raises into our errors; a read that `stop` ended is no error."""
+    import urllib3.exceptions
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.config import ConfigException
+
+    try:
+        yield
+    except SdkError:
+        raise
+    except ConfigException as error:  # Credentials that have expired could not be renewed.
+        raise explain_config(error) from error
+    except ApiException as error:
+        if error.status:
+            raise explain_response(error.status, str(error.body or ""), str(error.reason or "")) from error
+        raise explain_transport(error) from error  # The package reports failures of TLS in this way.
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        if stop is None or not stop.stopped:
+            raise explain_transport(error) from error
+
+
+def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _decode(text: bytes, path: str) -> Object:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):  # For example the login page of a proxy.
+        raise UnreachableError(f"the answer to {path} is not a JSON object but {text[:80]!r}: is this an API server?")
+    return found
