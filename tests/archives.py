@@ -7,10 +7,12 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, Tensor, encode
+from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, TensorSpec, encode
 
 SIGNATURE = Signature(
-    inputs=(Tensor("INPUT__0", "FP32", (1, 28, 28)),), outputs=(Tensor("OUTPUT__0", "FP32", (10,)),), max_batch_size=64
+    inputs=(TensorSpec("INPUT__0", "FP32", (1, 28, 28)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (10,)),),
+    max_batch_size=64,
 )
 """What the model `digits` takes and gives."""
 

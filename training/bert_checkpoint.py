@@ -33,7 +33,7 @@ def export_checkpoint(folder: Path, repository: Path) -> Path:
     from triton_operator.export import export_torchscript
     from triton_operator.export.config import write_config
     from triton_operator.export.examples import make_examples
-    from triton_operator.triton.model_file.signature import Tensor
+    from triton_operator.triton.model_file.signature import TensorSpec
 
     bert = _load(folder)
     length = min(_LONGEST, bert.config.max_position_embeddings)
@@ -41,7 +41,7 @@ def export_checkpoint(folder: Path, repository: Path) -> Path:
     known = len(bert.bert.embeddings.word_embeddings.weight)
     if len(reader.vocabulary) > known:
         raise CheckpointError(f"{folder}: the tokenizer has {len(reader.vocabulary)} pieces, the model {known}")
-    inputs = tuple(Tensor(f"INPUT__{index}", "INT64", (length,)) for index in range(2))
+    inputs = tuple(TensorSpec(f"INPUT__{index}", "INT64", (length,)) for index in range(2))
     name, size = "bert_texts_model", text_ensembles.MAX_BATCH_SIZE
     (example,) = make_examples(inputs, batched=True)
     exported = export_torchscript(

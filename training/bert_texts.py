@@ -19,7 +19,7 @@ from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, f1
 from training.text_data import FEELINGS
 from training.text_steps.wordpieces import WordPieces
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification
@@ -97,8 +97,8 @@ RECIPE = Recipe(
         Metric("f1", f1, better="higher", required=0.9, tolerance=0.02),
         Metric("accuracy", accuracy, better="higher", required=0.9, tolerance=0.02),
     ),
-    inputs=(Tensor("INPUT__0", "INT64", (LENGTH,)), Tensor("INPUT__1", "INT64", (LENGTH,))),
-    outputs=(Tensor("OUTPUT__0", "FP32", (len(FEELINGS),)),),
+    inputs=(TensorSpec("INPUT__0", "INT64", (LENGTH,)), TensorSpec("INPUT__1", "INT64", (LENGTH,))),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (len(FEELINGS),)),),
     max_batch_size=64,
     classes=FEELINGS,
     augment=partial(text_inputs.hide_tokens, share=_HIDDEN_SHARE, unknown=1, first=bert_vocabulary.FIRST),

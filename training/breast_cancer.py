@@ -11,7 +11,7 @@ from training import breast_cancer_data
 from training.losses import binary_cross_entropy
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, f1
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 _HIDDEN = 8
 
@@ -58,8 +58,8 @@ LOGISTIC = Recipe(
         Metric("accuracy", accuracy, better="higher", required=0.95, tolerance=0.01),
         Metric("f1", f1, better="higher", required=0.9, tolerance=0.01),
     ),
-    inputs=(Tensor("INPUT__0", "FP32", (breast_cancer_data.MEASUREMENTS,)),),
-    outputs=(Tensor("OUTPUT__0", "FP32", (1,)),),
+    inputs=(TensorSpec("INPUT__0", "FP32", (breast_cancer_data.MEASUREMENTS,)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (1,)),),
     max_batch_size=64,
     classes=breast_cancer_data.CLASSES,
 )

@@ -10,7 +10,7 @@ from training.augment import shift
 from training.losses import cross_entropy
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, macro_f1
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 
 class DigitsNetwork(nn.Module):
@@ -51,8 +51,8 @@ RECIPE = Recipe(
         Metric("accuracy", accuracy, better="higher", required=0.97, tolerance=0.01),
         Metric("f1", macro_f1, better="higher", required=0.97, tolerance=0.01),
     ),
-    inputs=(Tensor("INPUT__0", "FP32", (1, digits_data.SIDE, digits_data.SIDE)),),
-    outputs=(Tensor("OUTPUT__0", "FP32", (10,)),),
+    inputs=(TensorSpec("INPUT__0", "FP32", (1, digits_data.SIDE, digits_data.SIDE)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (10,)),),
     max_batch_size=64,
     classes=digits_data.CLASSES,
     augment=shift,

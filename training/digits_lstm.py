@@ -13,7 +13,7 @@ from training.augment import shift
 from training.losses import cross_entropy
 from training.recipe import Plan, Recipe
 from training.scores import Metric, accuracy, macro_f1
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 _SIDE, _STATE = digits_data.FRAMED_SIDE, 128
 
@@ -48,8 +48,8 @@ LSTM = Recipe(
         Metric("accuracy", accuracy, better="higher", required=0.95, tolerance=0.01),
         Metric("f1", macro_f1, better="higher", required=0.95, tolerance=0.01),
     ),
-    inputs=(Tensor("INPUT__0", "FP32", (_SIDE, _SIDE)),),
-    outputs=(Tensor("OUTPUT__0", "FP32", (10,)),),
+    inputs=(TensorSpec("INPUT__0", "FP32", (_SIDE, _SIDE)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (10,)),),
     max_batch_size=64,
     classes=digits_data.CLASSES,
     augment=partial(shift, pixels=1),

@@ -13,7 +13,7 @@ from training.dataset import Dataset, Part
 from training.losses import squared_error
 from training.recipe import Plan, Recipe
 from training.scores import Metric, mean_squared_error, r_squared
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 
 class LinearRegression(nn.Module):
@@ -60,7 +60,7 @@ RECIPE = Recipe(
         Metric("mse", mean_squared_error, better="lower", required=1e-4, tolerance=1e-4),
         Metric("r2", r_squared, better="higher", required=0.999, tolerance=1e-3),
     ),
-    inputs=(Tensor("INPUT__0", "FP32", (2,)),),
-    outputs=(Tensor("OUTPUT__0", "FP32", (1,)),),
+    inputs=(TensorSpec("INPUT__0", "FP32", (2,)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (1,)),),
     max_batch_size=64,
 )

@@ -16,7 +16,7 @@ from torch import nn
 from training.dataset import Dataset
 from training.history import History
 from training.scores import Metric
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 Arguments: TypeAlias = Sequence[torch.Tensor]
 """What forward() takes, in its order."""
@@ -76,8 +76,8 @@ class Recipe:
     loss: Loss
     plan: Plan
     metrics: tuple[Metric, ...]
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     max_batch_size: int
     classes: tuple[str, ...] = ()
     augment: Augment | None = None

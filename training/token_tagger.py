@@ -19,7 +19,7 @@ from training.scores import Metric
 from training.text_data import TAGS
 from training.text_patterns import Sentence
 from training.text_steps.characters import UNKNOWN, Characters
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 LENGTH = 24
 """Characters that the model takes; of longer texts it takes the first ones."""
@@ -96,8 +96,8 @@ RECIPE = Recipe(
         Metric("macro_f1", scores.macro_f1, better="higher", required=0.9, tolerance=0.02),
         *(Metric(f"f1_{tag.lower()}", f1_of(tag), better="higher", required=0.85, tolerance=0.03) for tag in TAGS),
     ),
-    inputs=(Tensor("INPUT__0", "INT64", (LENGTH,)),),
-    outputs=(Tensor("OUTPUT__0", "FP32", (LENGTH, len(LABELS))),),
+    inputs=(TensorSpec("INPUT__0", "INT64", (LENGTH,)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (LENGTH, len(LABELS))),),
     max_batch_size=64,
     classes=LABELS,
     augment=partial(text_inputs.hide_tokens, share=_HIDDEN_SHARE, unknown=UNKNOWN, first=UNKNOWN),

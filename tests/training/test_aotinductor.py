@@ -22,8 +22,8 @@ from triton_operator.export.archive import write_archive
 from triton_operator.export.equivalence_check import Contract, ask_module
 from triton_operator.export.exporter import argument_names
 from triton_operator.export.folder import Exported
-from triton_operator.triton.model_file.archive import Content, read_content, read_signature
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.archive import FileType, read_file_type, read_signature
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 from triton_operator.triton.text.parser import parse
 
 pytestmark = pytest.mark.training
@@ -66,14 +66,14 @@ def test_a_package_is_a_whole_model(gate: tuple[Gate, Exported]) -> None:
     folder = exported.path.parents[1]
     assert exported.path == folder / "1" / "model.pt2"
     expected = Signature(
-        (Tensor("INPUT__0", "FP32", (3,)), Tensor("INPUT__1", "BOOL", (1,))),
-        (Tensor("OUTPUT__0", "FP32", (2,)), Tensor("OUTPUT__1", "FP32", ())),
+        (TensorSpec("INPUT__0", "FP32", (3,)), TensorSpec("INPUT__1", "BOOL", (1,))),
+        (TensorSpec("OUTPUT__0", "FP32", (2,)), TensorSpec("OUTPUT__1", "FP32", ())),
         8,
     )
     assert exported.signature == read_signature(exported.path) == expected
     assert exported.difference <= 1e-5
     with exported.path.open("rb") as file:
-        assert read_content(file) is Content.EXPORTED_PROGRAM
+        assert read_file_type(file) is FileType.EXPORTED_PROGRAM
     with zipfile.ZipFile(exported.path) as archive:
         assert not [name for name in archive.namelist() if name.endswith(".cpp")]
     kept = torch.ones(5, 1, dtype=torch.bool)

@@ -22,7 +22,7 @@ from training.scores import Metric, accuracy, macro_f1
 from training.verify import compare
 from training.workflow import run
 from triton_operator.triton.model_file.archive import read_signature
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 pytestmark = pytest.mark.training
 
@@ -70,8 +70,8 @@ _RECIPE = Recipe(
         Metric("accuracy", accuracy, better="higher", required=0.95, tolerance=0),
         Metric("f1", macro_f1, better="higher", required=0.95, tolerance=0),
     ),
-    inputs=(Tensor("INPUT__0", "INT64", (_LENGTH,)), Tensor("INPUT__1", "INT32", (_LENGTH,))),
-    outputs=(Tensor("OUTPUT__0", "FP32", (_LENGTH, 2)),),
+    inputs=(TensorSpec("INPUT__0", "INT64", (_LENGTH,)), TensorSpec("INPUT__1", "INT32", (_LENGTH,))),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (_LENGTH, 2)),),
     max_batch_size=8,
     classes=("even", "odd"),
     companions=_written_beside,

@@ -17,7 +17,7 @@ from torch import nn
 from triton_operator.api.model import Format
 from triton_operator.export.equivalence_check import Contract
 from triton_operator.export.tensors import remark
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 FILE_NAME = "README.md"
 _MARK = "<!-- Written by triton_operator.export; an export of the same name writes it anew. -->"
@@ -81,7 +81,7 @@ def _tensors(signature: Signature) -> str:
     )
 
 
-def _row(way: str, tensor: Tensor, batch: int) -> str:
+def _row(way: str, tensor: TensorSpec, batch: int) -> str:
     name = tensor.name.replace("|", "\\|")
     noted = remark(tensor, batched=batch > 0)
     return f"| {way} | `{name}` | {tensor.shown}{f'; {noted}' if noted else ''} |"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from triton_operator.api.model import Format
-from triton_operator.triton.config.defaults import Facts, complete
+from triton_operator.triton.config.constants import CONFIG_NAME
+from triton_operator.triton.config.defaults import TuningInputs, complete
 from triton_operator.triton.config.formats import format_fields
-from triton_operator.triton.config.model_config import CONFIG_NAME
 from triton_operator.triton.config.signature_merge import merge
 from triton_operator.triton.model_file.signature import Signature
 from triton_operator.triton.text.parser import Identifier, Message
@@ -22,7 +22,7 @@ def config_text(name: str, signature: Signature, model_format: Format = Format.T
     said: Message = {"name": [name], **format_fields(model_format)}
     message = merge(said, signature) | _ANYWHERE
     # With GPUs nothing is said about threads either, whose number depends on CPUs that nobody knows here.
-    return write(complete(message, Facts(gpus=1)).message)
+    return write(complete(message, TuningInputs(gpus=1)).message)
 
 
 def write_config(name: str, signature: Signature, folder: Path, model_format: Format = Format.TORCHSCRIPT) -> Path:

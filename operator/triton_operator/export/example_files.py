@@ -19,7 +19,7 @@ import torch
 
 from triton_operator.export.errors import ExportError
 from triton_operator.export.tensors import DATA_TYPES, TYPES, Value
-from triton_operator.triton.model_file.signature import ANY, Tensor
+from triton_operator.triton.model_file.signature import ANY, TensorSpec
 
 _NUMBERED = re.compile(r"(?:arr_|.+__)(\d+)")
 """What numpy calls arrays that were given no name, and names with positions."""
@@ -42,7 +42,7 @@ class Example(NamedTuple):
     values: list[Value]
 
 
-def read_example(path: Path, declared: Sequence[Tensor], arguments: Sequence[str], *, batched: bool) -> Example:
+def read_example(path: Path, declared: Sequence[TensorSpec], arguments: Sequence[str], *, batched: bool) -> Example:
     """Read one file; `declared` are the inputs of the command line, perhaps none. Raises ExportError, or OSError."""
     try:
         content = _READERS[path.suffix](path)
@@ -62,7 +62,7 @@ def read_example(path: Path, declared: Sequence[Tensor], arguments: Sequence[str
     return Example(tuple(name for name in names if not name.startswith("arr_")), values)
 
 
-def check_open_sizes(declared: Sequence[Tensor], examples: Sequence[Example], *, batched: bool) -> None:
+def check_open_sizes(declared: Sequence[TensorSpec], examples: Sequence[Example], *, batched: bool) -> None:
     """A size that was called any size must differ between examples; raises ExportError."""
     for index, tensor in enumerate(declared):
         for at, size in enumerate(tensor.dims):
@@ -74,7 +74,7 @@ def check_open_sizes(declared: Sequence[Tensor], examples: Sequence[Example], *,
                 )
 
 
-def _order(path: Path, names: list[str], declared: Sequence[Tensor], arguments: Sequence[str]) -> tuple[str, ...]:
+def _order(path: Path, names: list[str], declared: Sequence[TensorSpec], arguments: Sequence[str]) -> tuple[str, ...]:
     """The file's names in the order of forward()."""
     for known in ([each.name for each in declared], list(arguments)):
         if names and set(names) <= set(known):
@@ -159,7 +159,7 @@ def _tensor(raw: Any, kind: str) -> torch.Tensor:
     return found
 
 
-def _check_shape(path: Path, label: str, value: Value, tensor: Tensor, *, batched: bool) -> None:
+def _check_shape(path: Path, label: str, value: Value, tensor: TensorSpec, *, batched: bool) -> None:
     shape = _shape(value)
     expected = (ANY, *tensor.dims) if batched else tensor.dims
     fits = len(shape) == len(expected) and all(want in (ANY, size) for want, size in zip(expected, shape, strict=True))

@@ -13,14 +13,14 @@ import torch
 from triton_operator.export.errors import ExportError
 from triton_operator.export.inputs import Input, Range
 from triton_operator.export.tensors import TYPES, Value
-from triton_operator.triton.model_file.signature import ANY, Tensor
+from triton_operator.triton.model_file.signature import ANY, TensorSpec
 
 _OPEN_SIZES = (32, 48)
 """Stand for a size that requests decide: large enough for most networks, and different ones."""
 _ROWS = 2
 
 
-def make_examples(inputs: Sequence[Tensor | Input], *, batched: bool) -> list[list[Value]]:
+def make_examples(inputs: Sequence[TensorSpec | Input], *, batched: bool) -> list[list[Value]]:
     """Arguments with the same random numbers each time; a second set with other sizes where any size may be sent."""
     described = [each if isinstance(each, Input) else Input(each) for each in inputs]
     count = 2 if any(ANY in each.tensor.dims for each in described) else 1

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from triton_operator.export.errors import ExportError
-from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES, Tensor
+from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES, TensorSpec
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _INPUT = re.compile(
@@ -33,7 +33,7 @@ class Range(NamedTuple):
 class Input(NamedTuple):
     """One input as a signature has it, and its numbers' range, None where nothing was said."""
 
-    tensor: Tensor
+    tensor: TensorSpec
     range: Range | None = None
 
 
@@ -47,7 +47,7 @@ def read_input(text: str, index: int) -> Input:
             f"TYPE one of {types}"
         )
     dims = tuple(int(size) for size in (found["dims"] or "").split(",") if size)
-    tensor = Tensor(found["name"] or f"INPUT__{index}", found["type"], dims)
+    tensor = TensorSpec(found["name"] or f"INPUT__{index}", found["type"], dims)
     return Input(tensor, _range(text, found) if found["low"] else None)
 
 

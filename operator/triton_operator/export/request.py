@@ -19,7 +19,7 @@ from triton_operator.export.errors import ExportError
 from triton_operator.export.inputs import read_input
 from triton_operator.export.naming import check_model_name, check_names
 from triton_operator.export.tolerance import TOLERANCE
-from triton_operator.triton.model_file.archive import ArchiveError, Content, read_content
+from triton_operator.triton.model_file.archive import ArchiveError, FileType, read_file_type
 
 EXAMPLE_SUFFIXES = (".npz", ".pt", ".pth", ".json")
 
@@ -155,12 +155,12 @@ def check_torchscript(path: Path) -> None:
     """Refuse what is no TorchScript by its content; raises ExportError."""
     try:
         with path.open("rb") as file:
-            content = read_content(file)
+            content = read_file_type(file)
     except OSError as error:
         raise ExportError(f"{path}: {error.strerror}") from error
     except ArchiveError as error:
         raise ExportError(f"{path}: {error}") from error
-    if content is not Content.TORCHSCRIPT:
+    if content is not FileType.TORCHSCRIPT:
         raise ExportError(f"{path} is {content.value}, not TorchScript; name the module instead: FILE.py:NAME")
 
 

@@ -17,7 +17,7 @@ from triton_operator.export.asking import Question
 from triton_operator.export.equivalence_check import Agreement, Contract
 from triton_operator.export.errors import ExportError
 from triton_operator.export.tensors import Value, difference
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 _READY_SECONDS = 60.0
 """A server that polls its repository looks every 15 s unless it is told otherwise, and then loads the model."""
@@ -70,13 +70,13 @@ def _ask(client: Any, http: Any, contract: Contract, agreement: Agreement, quest
     return difference(question.answer, _received(answer, signature.outputs, question.answer))
 
 
-def _sent(value: Value, tensor: Tensor, *, batched: bool) -> np.ndarray[Any, Any]:
+def _sent(value: Value, tensor: TensorSpec, *, batched: bool) -> np.ndarray[Any, Any]:
     """As the configuration has it: one value in each row travels with a dimension of its own."""
     array = np.array(value, dtype=np.object_) if isinstance(value, list) else value.detach().cpu().numpy()
     return array.reshape(-1, 1) if batched and not tensor.dims else array
 
 
-def _received(answer: Any, outputs: Sequence[Tensor], expected: Sequence[Value]) -> list[Value]:
+def _received(answer: Any, outputs: Sequence[TensorSpec], expected: Sequence[Value]) -> list[Value]:
     received: list[Value] = []
     for tensor, own in zip(outputs, expected, strict=True):
         array = answer.as_numpy(tensor.name)

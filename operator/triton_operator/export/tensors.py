@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 
 from triton_operator.export.errors import ExportError
-from triton_operator.triton.model_file.signature import ANY, Tensor
+from triton_operator.triton.model_file.signature import ANY, TensorSpec
 
 Value: TypeAlias = "torch.Tensor | list[str]"
 
@@ -35,14 +35,14 @@ def read_values(values: object, who: str) -> list[Value]:
     return [_read_value(value, who) for value in (values if isinstance(values, tuple) else (values,))]
 
 
-def read_tensors(names: Sequence[str], examples: Sequence[Sequence[Value]], *, batched: bool) -> tuple[Tensor, ...]:
+def read_tensors(names: Sequence[str], examples: Sequence[Sequence[Value]], *, batched: bool) -> tuple[TensorSpec, ...]:
     """One tensor for each name; a size that differs between examples is any size. Raises ExportError."""
     if {len(each) for each in examples} != {len(names)}:
         raise ExportError("the examples differ in how many inputs or outputs they have")
     return tuple(_tensor(name, [each[index] for each in examples], batched) for index, name in enumerate(names))
 
 
-def remark(tensor: Tensor, *, batched: bool) -> str:
+def remark(tensor: TensorSpec, *, batched: bool) -> str:
     """What clients see otherwise than forward() does; "" for nothing. Triton has no tensors of [batch] alone."""
     return "one value in each row, which Triton sends as [batch,1]" if batched and not tensor.dims else ""
 
@@ -124,7 +124,7 @@ def _remedy(value: object) -> str:
     return "make it a tuple of tensors"
 
 
-def _tensor(name: str, values: Sequence[Value], batched: bool) -> Tensor:  # noqa: FBT001 - private, one caller.
+def _tensor(name: str, values: Sequence[Value], batched: bool) -> TensorSpec:  # noqa: FBT001 - private, one caller.
     types = {DATA_TYPES[each.dtype] if isinstance(each, torch.Tensor) else "STRING" for each in values}
     shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else (len(each),) for each in values]
     if len(types) > 1 or len({len(shape) for shape in shapes}) > 1:
@@ -133,4 +133,4 @@ def _tensor(name: str, values: Sequence[Value], batched: bool) -> Tensor:  # noq
     if not dims:
         raise ExportError(f"{name} has no dimensions, which Triton cannot send; make it one value: .reshape(1)")
     sizes = tuple(next(iter(each)) if len(each) == 1 else ANY for each in (dims[1:] if batched else dims))
-    return Tensor(name, types.pop(), sizes)
+    return TensorSpec(name, types.pop(), sizes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triton_operator.triton.config.model_config import CONFIG_NAME
+from triton_operator.triton.config.constants import CONFIG_NAME
 from triton_operator.triton.text.parser import Message, parse
 from triton_operator.triton.text.values import messages_in, text_in
 

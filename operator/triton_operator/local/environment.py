@@ -23,7 +23,7 @@ from triton_operator.local.installer import find_installer, install
 from triton_operator.local.machine import check_machine, check_room, this_machine
 from triton_operator.local.progress import Tell
 from triton_operator.local.pythons import Python, find_python
-from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND
+from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND
 
 PARTS = Path(cpu_server.__file__).parent
 LOCK = PARTS / "requirements.lock"

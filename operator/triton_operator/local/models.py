@@ -18,12 +18,12 @@ from triton_operator.api.model import Format
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.local.errors import LocalError, UnsupportedMachineError
-from triton_operator.prepare.__main__ import prepare
 from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.steps import prepare
 from triton_operator.resources.revision import render_revision
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
-from triton_operator.resources.sources import Source, sources_of
-from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND
+from triton_operator.resources.sources import RepositorySource, sources_of
+from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.prepare_contract.outcome import PreparedModel
 from triton_operator.triton.prepare_contract.request import Preparation
@@ -108,7 +108,7 @@ def _places(spec: Spec, folder: Path | None, cache: Path) -> dict[str, Path]:
     return {source.mount: folder or _fetched(source, cache) for source in sources_of(spec)}
 
 
-def _fetched(source: Source, cache: Path) -> Path:
+def _fetched(source: RepositorySource, cache: Path) -> Path:
     repository = source.repository
     if not repository.fetched:
         what = "a container image" if repository.image else "a volume of a cluster"

@@ -1,6 +1,6 @@
-"""Command line of `prepare`: run the steps, say the outcome to the kubelet and to people.
+"""Command line of `prepare`: run the steps and report the outcome to the kubelet and to people.
 
-Exit code 0 when everything is laid out, MISTAKE when a person is needed first, 1 when another try may help, 2 on wrong
+Exit code: 0 if every model is laid out, MISTAKE if a person must act first, 1 if a retry may help, 2 for wrong
 arguments.
 """
 
@@ -11,68 +11,24 @@ import sys
 from pathlib import Path
 
 from triton_operator.api.conditions import TERMINAL, Reason
-from triton_operator.prepare.digest import content_mark
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.layout import lay_out
-from triton_operator.prepare.model import check_model
-from triton_operator.prepare.sources import Repositories, fetch_all
-from triton_operator.triton.prepare_contract import request as preparation
-from triton_operator.triton.prepare_contract.outcome import (
-    MISTAKE,
-    Prepared,
-    PreparedModel,
-    PrepareFailed,
-    encode,
-    escaped,
-)
+from triton_operator.prepare.steps import fetch_only, prepare
+from triton_operator.triton.prepare_contract import request as layout
+from triton_operator.triton.prepare_contract.outcome import MISTAKE, Prepared, PrepareFailed, encode, escaped
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare the pod; returns the exit code."""
     options = _parser().parse_args(arguments)
-    outcome = _attempt(options)
+    outcome = _run(options)
     _report(outcome, options.termination_log)
     if isinstance(outcome, Prepared):
         return 0
     return MISTAKE if outcome.reason in TERMINAL else 1
 
 
-def prepare(config: Path, source: Path, models: Path) -> Prepared:
-    """All steps in order; raises PrepareError, or OSError when a file cannot be read or written."""
-    wanted = _read_preparation(config)
-    repositories = Repositories(source, wanted, fetch_all(wanted.downloads))
-    checked = [check_model(repositories.of(model), model, config.parent) for model in wanted.models]
-    digests = lay_out(checked, models)
-    return Prepared(
-        tuple(
-            PreparedModel(model.name, model.versions, digest, content_mark(model, digest))
-            for model, digest in zip(checked, digests, strict=True)
-        )
-    )
-
-
-def fetch_only(config: Path) -> Prepared:
-    """Fetch onto a volume that outlives this pod, and look at no model; raises as `prepare`."""
-    downloads = _read_preparation(config).downloads
-    for download in downloads:
-        Path(download.target).mkdir(exist_ok=True)
-    fetch_all(downloads, durable=True)
-    return Prepared(())
-
-
-def _read_preparation(config: Path) -> preparation.Preparation:
-    try:
-        wanted = preparation.decode(config.read_bytes())
-    except ValueError as error:
-        raise PrepareError(Reason.PREPARE_FAILED, "", f"{config}: {error}") from error
-    for model in wanted.models:
-        if model.name in {"", ".", ".."} or "/" in model.name or "\0" in model.name:
-            raise PrepareError(Reason.PREPARE_FAILED, model.name, f'"{model.name}" cannot be the name of a model')
-    return wanted
-
-
-def _attempt(options: argparse.Namespace) -> Prepared | PrepareFailed:
-    """Whatever goes wrong becomes an outcome: a traceback in a termination message helps nobody."""
+def _run(options: argparse.Namespace) -> Prepared | PrepareFailed:
+    """Run the steps; every exception becomes an outcome, because a traceback does not help the object's owner."""
     try:
         if options.fetch_only:
             return fetch_only(options.config)
@@ -114,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Check the models of a serving pod and lay them out for Triton.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    layout = preparation
     config = Path(layout.CONFIG_DIR, layout.CONFIG_FILE)
     parser.add_argument("--config", type=Path, default=config, help="list of models, JSON")
     parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="where the repository is mounted")

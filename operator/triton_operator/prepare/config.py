@@ -15,15 +15,16 @@ from triton_operator.api.model import Format
 from triton_operator.api.model_config import ModelConfig
 from triton_operator.prepare.errors import PrepareError, config_invalid
 from triton_operator.prepare.repository import Repository
+from triton_operator.triton.config.constants import CONFIG_NAME
 from triton_operator.triton.config.defaults import complete
 from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.formats import with_aotinductor_backend
-from triton_operator.triton.config.model_config import CONFIG_NAME, ConfigError, interpret
-from triton_operator.triton.config.model_config import ModelConfig as ReadConfig
 from triton_operator.triton.config.signature_merge import merge
+from triton_operator.triton.config.summary import ConfigSummary, summarize
 from triton_operator.triton.config.typed_config import to_message
 from triton_operator.triton.model_file.signature import Signature
 from triton_operator.triton.prepare_contract.request import PreparationModel
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Message, parse
 from triton_operator.triton.text.writer import write
 
@@ -46,7 +47,7 @@ class Author(Enum):
         return self in {Author.CONFIG_MAP, Author.REPOSITORY}
 
 
-class Chosen(NamedTuple):
+class ChosenConfig(NamedTuple):
     """A model's configuration: `origin` is what messages call it, `is_changed` whether the object says otherwise."""
 
     author: Author
@@ -55,49 +56,49 @@ class Chosen(NamedTuple):
     is_changed: bool = False
 
     @property
-    def config(self) -> ReadConfig:
+    def config(self) -> ConfigSummary:
         """The part that decides what is served; raises ConfigError."""
-        return interpret(self.message)
+        return summarize(self.message)
 
 
-def read_object_config(wanted: PreparationModel, config_dir: Path) -> Chosen | None:
+def read_object_config(request: PreparationModel, config_dir: Path) -> ChosenConfig | None:
     """The configuration that the object brings along, None where it brings none; raises PrepareError."""
-    return _overridden(wanted, _object_config(wanted, config_dir / wanted.config)) if wanted.config else None
+    return _overridden(request, _object_config(request, config_dir / request.config)) if request.config else None
 
 
-def read_folder_config(repository: Repository, wanted: PreparationModel, folder: Path) -> Chosen:
+def read_folder_config(repository: Repository, request: PreparationModel, folder: Path) -> ChosenConfig:
     """The configuration in the model's folder, or the beginning of one; raises PrepareError."""
     own = folder / CONFIG_NAME
     if own.exists() or own.is_symlink():
-        return _overridden(wanted, _repository_config(repository, wanted, own))
-    kind = Format.AOT_INDUCTOR if not wanted.format and _is_compiled(folder) else None
-    return Chosen(Author.NOBODY, "the object", _said_by_object(wanted, kind))
+        return _overridden(request, _repository_config(repository, request, own))
+    kind = Format.AOT_INDUCTOR if not request.format and _is_compiled(folder) else None
+    return ChosenConfig(Author.NOBODY, "the object", _object_fields(request, kind))
 
 
-def finish(wanted: PreparationModel, chosen: Chosen, signatures: dict[str, Signature]) -> str:
+def render_config(request: PreparationModel, chosen: ChosenConfig, signatures: dict[str, Signature]) -> str:
     """The text that Triton gets, "" for the repository's own file as it is; raises PrepareError.
 
     `signatures` are by the shown path of the version's file: all versions have to bear the configuration out.
     """
     message = chosen.message
-    if wanted.aotinductor_backend:
-        message = with_aotinductor_backend(message, wanted.aotinductor_backend)
+    if request.aotinductor_backend:
+        message = with_aotinductor_backend(message, request.aotinductor_backend)
     for path, signature in signatures.items():
         try:
             message = merge(message, signature, chosen.origin)
         except ConfigError as error:
-            raise config_invalid(wanted.name, f"{path}: {error}") from error
-    if wanted.facts and wanted.facts.apply_to(hand_written=chosen.author.is_person):
-        message = complete(message, wanted.facts).message
+            raise config_invalid(request.name, f"{path}: {error}") from error
+    if request.tuning and request.tuning.may_complete(hand_written=chosen.author.is_person):
+        message = complete(message, request.tuning).message
     untouched = chosen.author is Author.REPOSITORY and not chosen.is_changed and message == chosen.message
     return "" if untouched else write(message)
 
 
-def _overridden(wanted: PreparationModel, found: Chosen) -> Chosen:
+def _overridden(request: PreparationModel, found: ChosenConfig) -> ChosenConfig:
     """The object's version policy goes before the text's."""
-    if wanted.version_policy is None:
+    if request.version_policy is None:
         return found
-    message = found.message | {"version_policy": _said_by_object(wanted)["version_policy"]}
+    message = found.message | {"version_policy": _object_fields(request)["version_policy"]}
     return found._replace(message=message, is_changed=message != found.message or found.is_changed)
 
 
@@ -106,36 +107,38 @@ def _is_compiled(folder: Path) -> bool:
     return any(folder.glob("*/model.pt2")) and not any(folder.glob("*/model.pt"))
 
 
-def _said_by_object(wanted: PreparationModel, kind: Format | None = None) -> Message:
+def _object_fields(request: PreparationModel, kind: Format | None = None) -> Message:
     """What a configuration would have in it if the object said no more than the model's own fields."""
     return to_message(
         ModelConfig(),
-        name=wanted.name,
-        format=Format(wanted.format) if wanted.format else kind,
-        version_policy=wanted.version_policy,
+        name=request.name,
+        format=Format(request.format) if request.format else kind,
+        version_policy=request.version_policy,
     )
 
 
-def _object_config(wanted: PreparationModel, path: Path) -> Chosen:
+def _object_config(request: PreparationModel, path: Path) -> ChosenConfig:
     """A text in the pod's own folder: what the operator rendered, or a user's ConfigMap."""
-    if not wanted.config_map:
-        return Chosen(Author.OBJECT, f"spec.models[{wanted.name}].config", _read(wanted.name, path, path.name))
-    origin = f'ConfigMap "{wanted.config_map}", key "{wanted.config_key}"'
+    if not request.config_map:
+        return ChosenConfig(Author.OBJECT, f"spec.models[{request.name}].config", _read(request.name, path, path.name))
+    origin = f'ConfigMap "{request.config_map}", key "{request.config_key}"'
     if not path.exists():
         raise PrepareError(
-            Reason.DEPENDENCY_MISSING, wanted.name, f"there is no {origin} with the configuration of the model"
+            Reason.DEPENDENCY_MISSING, request.name, f"there is no {origin} with the configuration of the model"
         )
-    return _named(wanted, Chosen(Author.CONFIG_MAP, origin, _read(wanted.name, path, origin)), also=wanted.name)
+    return _named(
+        request, ChosenConfig(Author.CONFIG_MAP, origin, _read(request.name, path, origin)), also=request.name
+    )
 
 
-def _repository_config(repository: Repository, wanted: PreparationModel, path: Path) -> Chosen:
+def _repository_config(repository: Repository, request: PreparationModel, path: Path) -> ChosenConfig:
     shown = repository.shown(path)
     if path.is_symlink():
-        repository.check_links(wanted.name, path.parent, [path.name])
+        repository.check_links(request.name, path.parent, [path.name])
     if not path.is_file():
-        raise config_invalid(wanted.name, f"{shown} is no file")
-    chosen = Chosen(Author.REPOSITORY, shown, _read(wanted.name, path, shown))
-    return _named(wanted, chosen, also=path.parent.name)
+        raise config_invalid(request.name, f"{shown} is no file")
+    chosen = ChosenConfig(Author.REPOSITORY, shown, _read(request.name, path, shown))
+    return _named(request, chosen, also=path.parent.name)
 
 
 def _read(name: str, path: Path, shown: str) -> Message:
@@ -149,18 +152,18 @@ def _read(name: str, path: Path, shown: str) -> Message:
         raise config_invalid(name, f"{shown}: {error}") from error
 
 
-def _named(wanted: PreparationModel, chosen: Chosen, also: str) -> Chosen:
+def _named(request: PreparationModel, chosen: ChosenConfig, also: str) -> ChosenConfig:
     """The name that is served is the object's; a file may have that, or none, or its folder's, `also`."""
     try:
         found = chosen.config.name
     except ConfigError as error:
-        raise config_invalid(wanted.name, f"{chosen.origin}: {error}") from error
-    if found in {"", wanted.name}:
+        raise config_invalid(request.name, f"{chosen.origin}: {error}") from error
+    if found in {"", request.name}:
         return chosen
     if found == also:
-        return chosen._replace(message=chosen.message | {"name": [wanted.name]}, is_changed=True)
+        return chosen._replace(message=chosen.message | {"name": [request.name]}, is_changed=True)
     raise config_invalid(
-        wanted.name,
-        f'{chosen.origin} has name: "{found}", but the model is called "{wanted.name}" in spec.models; '
+        request.name,
+        f'{chosen.origin} has name: "{found}", but the model is called "{request.name}" in spec.models; '
         "make them equal or leave the name out of the file",
     )

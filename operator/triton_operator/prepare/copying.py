@@ -14,12 +14,12 @@ from pathlib import Path
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.digest import digest_of, file_names, size_of
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import CheckedModel
+from triton_operator.prepare.model import ResolvedModel
 
 _PIECE = 1 << 20
 
 
-def copy_files(model: CheckedModel, target: Path) -> str:
+def copy_files(model: ResolvedModel, target: Path) -> str:
     """Copy what is served of the model into the folder `target`; the digest of what was written.
 
     Raises PrepareError when there is not enough room.
@@ -47,7 +47,7 @@ def _copy(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _out_of_space(model: CheckedModel, needed: int, had: int) -> PrepareError:
+def _out_of_space(model: ResolvedModel, needed: int, had: int) -> PrepareError:
     return PrepareError(
         Reason.OUT_OF_SPACE,
         model.name,

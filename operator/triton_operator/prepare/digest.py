@@ -15,7 +15,7 @@ from pathlib import Path
 
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import CheckedModel
+from triton_operator.prepare.model import ResolvedModel
 from triton_operator.prepare.repository import entries
 from triton_operator.triton.prepare_contract.outcome import CONTENT_LENGTH
 
@@ -26,7 +26,7 @@ _THREADS = 4
 _END = 64 << 10
 
 
-def model_digest(model: CheckedModel, budget: int | None = BUDGET) -> str:
+def model_digest(model: ResolvedModel, budget: int | None = BUDGET) -> str:
     """Digest of a checked model's files as "sha256:...", "" without any or above `budget` bytes."""
     names = file_names(model)
     if not names or (budget is not None and size_of(model, names) > budget):
@@ -34,7 +34,7 @@ def model_digest(model: CheckedModel, budget: int | None = BUDGET) -> str:
     return digest_of(names, lambda name: _file_digest(model.folder / name))
 
 
-def content_mark(model: CheckedModel, digest: str) -> str:
+def content_mark(model: ResolvedModel, digest: str) -> str:
     """A short hash of all that Triton reads of the model: its files, by their digest if there is one, and its config.
 
     Without a digest, each file counts with its name, its size and both its ends: the end of a TorchScript archive lists
@@ -63,9 +63,9 @@ def digest_of(names: list[str], hash_file: Callable[[str], str]) -> str:
     return f"sha256:{whole.hexdigest()}"
 
 
-def require_digest(model: CheckedModel, found: str) -> None:
+def require_digest(model: ResolvedModel, found: str) -> None:
     """Compare with the digest that the object names; raises PrepareError when it is another one."""
-    expected = model.wanted.digest
+    expected = model.request.digest
     if expected and found != expected:
         raise PrepareError(
             Reason.DIGEST_MISMATCH,
@@ -75,8 +75,8 @@ def require_digest(model: CheckedModel, found: str) -> None:
         )
 
 
-def file_names(model: CheckedModel) -> list[str]:
-    """Paths relative to the model's folder, through links; `check_model` has seen that they are not too many."""
+def file_names(model: ResolvedModel) -> list[str]:
+    """Paths relative to the model's folder, through links; `resolve_model` has checked that they are not too many."""
     found = (
         str(entry.path.relative_to(model.folder))
         for name in model.entries
@@ -86,7 +86,7 @@ def file_names(model: CheckedModel) -> list[str]:
     return sorted(found, key=os.fsencode)
 
 
-def size_of(model: CheckedModel, names: Iterable[str]) -> int:
+def size_of(model: ResolvedModel, names: Iterable[str]) -> int:
     """Bytes of these files together."""
     return sum((model.folder / name).stat().st_size for name in names)
 

@@ -16,14 +16,14 @@ from triton_operator.api.conditions import Reason
 from triton_operator.prepare.copying import copy_files
 from triton_operator.prepare.digest import model_digest, require_digest
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import CheckedModel
-from triton_operator.triton.config.model_config import CONFIG_NAME
+from triton_operator.prepare.model import ResolvedModel
+from triton_operator.triton.config.constants import CONFIG_NAME
 
 MARK = ".prepared"
 """File that tells an earlier tree of ours; Triton looks at folders only."""
 
 
-def lay_out(models: Iterable[CheckedModel], target: Path) -> list[str]:
+def lay_out(models: Iterable[ResolvedModel], target: Path) -> list[str]:
     """Make `target` hold exactly these models and return their digests, "" where none was made.
 
     Raises PrepareError when `target` holds what is not ours, when there is too little room, and for a wrong digest.
@@ -32,13 +32,13 @@ def lay_out(models: Iterable[CheckedModel], target: Path) -> list[str]:
     return [_lay_out(model, target / model.name) for model in models]
 
 
-def _lay_out(model: CheckedModel, folder: Path) -> str:
+def _lay_out(model: ResolvedModel, folder: Path) -> str:
     folder.mkdir(mode=0o755)
-    if model.wanted.copy:
+    if model.request.copy:
         digest = copy_files(model, folder)
     else:
         _link(model, folder)
-        digest = model_digest(model, budget=None) if model.wanted.digest else model_digest(model)
+        digest = model_digest(model, budget=None) if model.request.digest else model_digest(model)
     require_digest(model, digest)
     for version in model.versions:
         (folder / version).mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def _lay_out(model: CheckedModel, folder: Path) -> str:
     return digest
 
 
-def _link(model: CheckedModel, folder: Path) -> None:
+def _link(model: ResolvedModel, folder: Path) -> None:
     for entry in model.entries:
         (folder / entry).symlink_to(model.folder / entry)
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from triton_operator.prepare.errors import config_invalid
 from triton_operator.triton.config.formats import read_format
-from triton_operator.triton.config.model_config import ConfigError, ModelConfig
-from triton_operator.triton.model_file.archive import ArchiveError, Content, read_content, read_signature
+from triton_operator.triton.config.summary import ConfigSummary
+from triton_operator.triton.model_file.archive import ArchiveError, FileType, read_file_type, read_signature
 from triton_operator.triton.model_file.signature import Signature
 from triton_operator.triton.prepare_contract.request import PreparationModel
+from triton_operator.triton.text.errors import ConfigError
 
-_CONTENT = {"TorchScript": Content.TORCHSCRIPT, "AOTInductor": Content.EXPORTED_PROGRAM}
+_CONTENT = {"TorchScript": FileType.TORCHSCRIPT, "AOTInductor": FileType.EXPORTED_PROGRAM}
 """Formats whose files can be told by themselves."""
 
 
-def read_signatures(name: str, config: ModelConfig, files: dict[str, Path]) -> dict[str, Signature]:
+def read_signatures(name: str, config: ConfigSummary, files: dict[str, Path]) -> dict[str, Signature]:
     """The signatures of those files that have one; raises PrepareError for a file that is not to be trusted."""
     if not config.may_have_signature:
         return {}
@@ -36,22 +37,22 @@ def read_signatures(name: str, config: ModelConfig, files: dict[str, Path]) -> d
     return found
 
 
-def check_format(wanted: PreparationModel, origin: str, config: ModelConfig, files: dict[str, Path]) -> None:
+def check_format(request: PreparationModel, origin: str, config: ConfigSummary, files: dict[str, Path]) -> None:
     """Hold the format that the object names against configuration and files; raises PrepareError."""
-    if not wanted.format:
+    if not request.format:
         return
     try:
         said = read_format(config.platform, config.backend)
     except ConfigError as error:
-        raise config_invalid(wanted.name, f"{origin}: {error}; spec.models[].format is {wanted.format}") from error
-    if said != wanted.format:
-        raise config_invalid(wanted.name, f"spec.models[].format is {wanted.format}, but {origin} describes {said}")
-    expected = _CONTENT.get(wanted.format)
+        raise config_invalid(request.name, f"{origin}: {error}; spec.models[].format is {request.format}") from error
+    if said != request.format:
+        raise config_invalid(request.name, f"spec.models[].format is {request.format}, but {origin} describes {said}")
+    expected = _CONTENT.get(request.format)
     for shown, path in files.items():
-        content = _content(wanted.name, shown, path)
+        content = _content(request.name, shown, path)
         if expected and content is not expected:
             raise config_invalid(
-                wanted.name, f"spec.models[].format is {wanted.format}, but {shown} is {content.value}"
+                request.name, f"spec.models[].format is {request.format}, but {shown} is {content.value}"
             )
 
 
@@ -60,16 +61,16 @@ def describe(name: str, files: dict[str, Path]) -> str:
     kinds = {shown: _content(name, shown, path) for shown, path in files.items()}
     silent = " without a signature"
     return ", ".join(
-        f"{shown} is {content.value}{silent if content is Content.TORCHSCRIPT else ''}"
+        f"{shown} is {content.value}{silent if content is FileType.TORCHSCRIPT else ''}"
         for shown, content in kinds.items()
     )
 
 
-def _content(name: str, shown: str, path: Path) -> Content:
+def _content(name: str, shown: str, path: Path) -> FileType:
     if path.is_dir():
-        return Content.FOLDER
+        return FileType.FOLDER
     try:
         with path.open("rb") as file:
-            return read_content(file)
+            return read_file_type(file)
     except ArchiveError as error:
         raise config_invalid(name, f"{shown}: {error}") from error

@@ -98,7 +98,7 @@ class Repository:
         guess = f' Did you mean "{close[0]}"?' if close else ""
         return (
             f'the repository has no folder "{path}": no "{segment}" in {self.shown(folder)}, '
-            f"which holds {self.listing(folder)}.{guess}"
+            f"which contains {self.listing(folder)}.{guess}"
         )
 
     def _check_entry(self, model: str, path: Path, real: Path) -> None:
@@ -117,19 +117,19 @@ class Repository:
         return f"{self.shown(entry)} is a link to {entry.readlink()}"
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """A file or folder by one of the paths that lead to it; `real` is the path with every link followed."""
 
     path: Path
     real: Path
 
 
-def entries(start: Path) -> Iterator[Entry]:
+def entries(start: Path) -> Iterator[TreeEntry]:
     """`start` and everything below it by every path, as Triton goes; a link to a folder above it is not followed.
 
     A folder is listed only when the next path is asked for, so who refuses a link before that never follows it.
     """
-    waiting: list[tuple[Entry, frozenset[Path]]] = [(Entry(start, Path(os.path.realpath(start))), frozenset())]
+    waiting: list[tuple[TreeEntry, frozenset[Path]]] = [(TreeEntry(start, Path(os.path.realpath(start))), frozenset())]
     while waiting:
         entry, above = waiting.pop()
         yield entry
@@ -137,12 +137,12 @@ def entries(start: Path) -> Iterator[Entry]:
             waiting.extend((child, above | {entry.real}) for child in _children(entry))
 
 
-def _children(folder: Entry) -> Iterator[Entry]:
+def _children(folder: TreeEntry) -> Iterator[TreeEntry]:
     """Follow only each child's own link: the folder's path is real already, and chains of links are slow to follow."""
     with os.scandir(folder.real) as children:
         for child in children:
             real = os.path.realpath(child.path) if child.is_symlink() else child.path
-            yield Entry(folder.path / child.name, Path(real))
+            yield TreeEntry(folder.path / child.name, Path(real))
 
 
 def _names(folder: Path) -> list[str]:

@@ -27,10 +27,10 @@ def fetch_all(downloads: Iterable[Download], *, durable: bool = False) -> dict[s
 class Repositories:
     """The repository of each model, opened once."""
 
-    def __init__(self, source: Path, wanted: Preparation, fetched: dict[str, Path]) -> None:
+    def __init__(self, source: Path, request: Preparation, fetched: dict[str, Path]) -> None:
         """`source` is where the common repository is mounted, `fetched` what `fetch_all` returned."""
         self._source = source
-        self._wanted = wanted
+        self._wanted = request
         self._fetched = fetched
         self._open: dict[tuple[Path, str], Repository] = {}
 

@@ -16,7 +16,7 @@ from triton_operator.resources.container_resources import job_resources_said
 from triton_operator.resources.sources import cached_sources
 
 
-class _Content(Struct, frozen=True):
+class _CacheInputs(Struct, frozen=True):
     """What decides over a claim and its content; members may be added, never removed or given another default."""
 
     sources: Any
@@ -26,7 +26,7 @@ class _Content(Struct, frozen=True):
     access_modes: Any
 
 
-class _Recipe(Struct, frozen=True):
+class _JobInputs(Struct, frozen=True):
     """What else a Job is made from and a user may have to correct; members as above."""
 
     access: Any
@@ -40,7 +40,7 @@ def claim_name(deployment: ModelDeployment) -> str:
     spec = deployment.spec
     if spec.cache is None:
         return ""
-    content = _Content(
+    content = _CacheInputs(
         sources=[(source.repository.s3, source.repository.http) for source in cached_sources(spec)],
         models=[(model.folder, model.digest) for model in spec.models],
         size=spec.cache.size,
@@ -53,7 +53,7 @@ def claim_name(deployment: ModelDeployment) -> str:
 def recipe(spec: Spec) -> str:
     """Hash of what a Job depends on besides the content: another one is worth another try."""
     repositories = [source.repository for source in cached_sources(spec)]
-    made_from = _Recipe(
+    made_from = _JobInputs(
         access=[(each.credentials_secret_ref, each.ca_bundle_config_map_ref) for each in repositories],
         image_pull_secrets=spec.image_pull_secrets,
         scheduling=spec.scheduling,

@@ -71,7 +71,7 @@ def _text_of_others(config: RenderedConfig) -> tuple[str, str]:
     """A text that only the pod can read, and what becomes of it there."""
     reference = config.model.config_map_ref
     text = f"key {reference.key} of ConfigMap {reference.name}" if reference else "the repository's config.pbtxt"
-    if config.facts.apply_to(hand_written=True):
+    if config.tuning.may_complete(hand_written=True):
         return text, "What it leaves open is chosen in the pod, because the model has an objective."
     without = "" if reference else " Without the file, the signature in the model and the defaults make one in the pod."
     return text, f"Its author's word: nothing is added to it unless the model has an objective.{without}"

@@ -21,11 +21,11 @@ from triton_operator.resources.model_formats import aotinductor_backend
 from triton_operator.resources.server_environment import cpu_limit
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.triton.config.check import check
-from triton_operator.triton.config.defaults import Choice, Facts, complete
+from triton_operator.triton.config.defaults import Choice, TuningInputs, complete
 from triton_operator.triton.config.formats import with_aotinductor_backend
-from triton_operator.triton.config.model_config import ConfigError
 from triton_operator.triton.config.typed_config import to_message
 from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.writer import write
 
@@ -38,7 +38,7 @@ class RenderedConfig(NamedTuple):
 
     model: Model
     file: str
-    facts: Facts
+    tuning: TuningInputs
     message: Message | None = None
     choices: tuple[Choice, ...] = ()
 
@@ -77,9 +77,9 @@ def add_configs(preparation: Preparation, configs: Sequence[RenderedConfig]) -> 
 
 
 def _render(spec: Spec, index: int, model: Model, server: ServerImage | None) -> RenderedConfig:
-    facts = Facts(cpus=cpu_limit(spec), gpus=spec.gpu.count if spec.gpu else 0, objective=model.objective or "")
+    tuning = TuningInputs(cpus=cpu_limit(spec), gpus=spec.gpu.count if spec.gpu else 0, objective=model.objective or "")
     if model.config is None:
-        return RenderedConfig(model, f"{index}.pbtxt" if model.config_map_ref else "", facts)
+        return RenderedConfig(model, f"{index}.pbtxt" if model.config_map_ref else "", tuning)
     try:
         check(model.config)
         message = to_message(model.config, name=model.name, format=model.format, version_policy=model.version_policy)
@@ -87,8 +87,8 @@ def _render(spec: Spec, index: int, model: Model, server: ServerImage | None) ->
         raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.models[{index}].config", str(error)) from error
     if server and (backend := aotinductor_backend(model, server)):
         message = with_aotinductor_backend(message, backend)
-    completed = complete(message, facts)
-    return RenderedConfig(model, f"{index}.pbtxt", facts, completed.message, completed.choices)
+    completed = complete(message, tuning)
+    return RenderedConfig(model, f"{index}.pbtxt", tuning, completed.message, completed.choices)
 
 
 def _users_source(config: RenderedConfig) -> Manifest:
@@ -108,5 +108,5 @@ def _add(wanted: PreparationModel, config: RenderedConfig) -> PreparationModel:
         format=model.format or "",
         digest=model.digest or "",
         version_policy=model.version_policy,
-        facts=config.facts,
+        tuning=config.tuning,
     )

@@ -11,8 +11,8 @@ from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Format, Model
 from triton_operator.api.spec import Spec
 from triton_operator.resources.server_image import ServerImage
+from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND
 from triton_operator.triton.config.formats import RUNNERS
-from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND
 from triton_operator.triton.server.versions import Version
 
 _SINCE = {Format.AOT_INDUCTOR: Version(26, 3)}

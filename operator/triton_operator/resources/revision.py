@@ -25,7 +25,7 @@ from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
-from triton_operator.resources.sources import build_downloads, place_of
+from triton_operator.resources.sources import build_downloads, location_of
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.server.extra_args import check_extra_args
 
@@ -174,12 +174,12 @@ def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
 
 
 def _preparation_model(spec: Spec, model: Model, server: ServerImage) -> preparation.PreparationModel:
-    place = place_of(spec, model)
+    location = location_of(spec, model)
     return preparation.PreparationModel(
         name=model.name,
         path=model.folder,
-        source=place.source,
-        source_path=place.source_path,
+        source=location.source,
+        source_path=location.source_path,
         copy=is_copied(spec, model),
         aotinductor_backend=aotinductor_backend(model, server),
     )

@@ -21,7 +21,7 @@ CACHE_VOLUME = "cache"
 _CA_FILE = "ca.crt"
 
 
-class Source(NamedTuple):
+class RepositorySource(NamedTuple):
     """A repository that some model comes from; `name` is its volume's, `mount` its place in both containers.
 
     One that is `cached` has no volume of its own, but a folder of its name in the cache's claim.
@@ -48,37 +48,37 @@ class Source(NamedTuple):
         return f"/ca/{self.name}" if self.repository.ca_bundle_config_map_ref else ""
 
 
-def sources_of(spec: Spec) -> list[Source]:
+def sources_of(spec: Spec) -> list[RepositorySource]:
     """Each repository that a model comes from, once, the common one first."""
     used = list(dict.fromkeys(repository for model in spec.models if (repository := _repository_of(spec, model))))
     own = [repository for repository in used if repository != spec.model_repository]
     places = [("source", SOURCE_DIR, repository) for repository in used if repository == spec.model_repository]
     places += [(f"source-{number}", f"{SOURCE_DIR}-{number}", repository) for number, repository in enumerate(own, 1)]
     return [
-        Source(name, mount, repository, cached=spec.cache is not None and repository.fetched)
+        RepositorySource(name, mount, repository, cached=spec.cache is not None and repository.fetched)
         for name, mount, repository in places
     ]
 
 
-def cached_sources(spec: Spec) -> list[Source]:
+def cached_sources(spec: Spec) -> list[RepositorySource]:
     """Those that a Job fetches into the cache's claim."""
     return [source for source in sources_of(spec) if source.cached]
 
 
-class Place(NamedTuple):
+class RepositoryLocation(NamedTuple):
     """Where `prepare` finds a model's repository: see `PreparationModel`."""
 
     source: str = ""
     source_path: str = "/"
 
 
-def place_of(spec: Spec, model: Model) -> Place:
+def location_of(spec: Spec, model: Model) -> RepositoryLocation:
     """Where the model's own repository is mounted, and the path in it; for the common one nothing need be said."""
     own = model.model_repository
     if own is None or own == spec.model_repository:
-        return Place()
+        return RepositoryLocation()
     (mount,) = (source.mount for source in sources_of(spec) if source.repository == own)
-    return Place(mount, own.path)
+    return RepositoryLocation(mount, own.path)
 
 
 def build_downloads(spec: Spec) -> tuple[Download, ...]:
@@ -86,7 +86,7 @@ def build_downloads(spec: Spec) -> tuple[Download, ...]:
     return tuple(build_download(spec, source, source.mount) for source in sources_of(spec) if source.fetched_by_pods)
 
 
-def build_download(spec: Spec, source: Source, target: str) -> Download:
+def build_download(spec: Spec, source: RepositorySource, target: str) -> Download:
     """What has to be fetched of a source into `target`, a folder."""
     repository = source.repository
     users = (model for model in spec.models if _repository_of(spec, model) == repository)
@@ -129,7 +129,7 @@ def prepare_mounts(spec: Spec) -> list[Manifest]:
     return mounts
 
 
-def access_volumes(source: Source) -> list[Manifest]:
+def access_volumes(source: RepositorySource) -> list[Manifest]:
     """The Secret and the ConfigMap that fetching this source needs."""
     volumes: list[Manifest] = []
     if secret := source.repository.credentials_secret_ref:
@@ -140,7 +140,7 @@ def access_volumes(source: Source) -> list[Manifest]:
     return volumes
 
 
-def access_mounts(source: Source) -> list[Manifest]:
+def access_mounts(source: RepositorySource) -> list[Manifest]:
     """Where these are in the container that fetches."""
     mounts: list[Manifest] = []
     if source.credentials:
@@ -150,7 +150,7 @@ def access_mounts(source: Source) -> list[Manifest]:
     return mounts
 
 
-def _mount(source: Source) -> Manifest:
+def _mount(source: RepositorySource) -> Manifest:
     if source.cached:
         return {"name": CACHE_VOLUME, "mountPath": source.mount, "subPath": f"{source.name}/{REPOSITORY_FOLDER}"}
     return {"name": source.name, "mountPath": source.mount}

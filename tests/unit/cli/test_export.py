@@ -13,7 +13,7 @@ from tests.archives import SIGNATURE
 from tests.tritonctl import tritonctl
 from triton_operator.export.exporter import deprecation_known, load
 from triton_operator.triton.model_file.archive import read_signature
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 from triton_operator.triton.text.parser import parse
 
 MODULE = """
@@ -85,8 +85,8 @@ def test_text_and_any_size(net: Path, capsys: pytest.CaptureFixture[str]) -> Non
     outcome = tritonctl(capsys, "export", f"{net}:Words", *inputs, "--to", net.parent, "--version", 3, "--with-config")
     assert outcome.code == 0, outcome.err
     expected = Signature(
-        (Tensor("texts", "STRING", (-1,)), Tensor("flags", "BOOL", (-1,))),
-        (Tensor("same", "STRING", (-1,)), Tensor("too", "BOOL", (-1,))),
+        (TensorSpec("texts", "STRING", (-1,)), TensorSpec("flags", "BOOL", (-1,))),
+        (TensorSpec("same", "STRING", (-1,)), TensorSpec("too", "BOOL", (-1,))),
     )
     assert read_signature(net.parent / "net" / "3" / "model.pt") == expected
     config = parse((net.parent / "net" / "config.pbtxt").read_text())
@@ -110,7 +110,7 @@ def test_a_torchscript_file_gets_its_signature_and_stays_as_it_is(
         assert outcome.code == 0, outcome.err
     path = net.parent / "line" / "1" / "model.pt"
     assert read_signature(path) == Signature(
-        (Tensor("INPUT__0", "FP32", (2,)),), (Tensor("OUTPUT__0", "FP32", (1,)),), 8
+        (TensorSpec("INPUT__0", "FP32", (2,)),), (TensorSpec("OUTPUT__0", "FP32", (1,)),), 8
     )
     with zipfile.ZipFile(path) as archive:
         after = {name: archive.read(name) for name in archive.namelist()}

@@ -18,7 +18,7 @@ from triton_operator.export.example_files import read_example
 from triton_operator.export.examples import make_examples
 from triton_operator.export.inputs import read_input
 from triton_operator.triton.model_file.archive import read_signature
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 MODULE = """
 import torch
@@ -89,7 +89,7 @@ def test_whole_numbers_are_drawn_within_their_range(net: Path, capsys: pytest.Ca
     inputs = ("-i", "ids:INT64:40@1..40", "-i", "length:INT64:1@1..40")
     outcome = tritonctl(capsys, "export", f"{net}:Tagger", *inputs, "--max-batch-size", 8, "--to", net.parent)
     assert outcome.code == 0, outcome.err
-    expected = (Tensor("ids", "INT64", (40,)), Tensor("length", "INT64", (1,)))
+    expected = (TensorSpec("ids", "INT64", (40,)), TensorSpec("length", "INT64", (1,)))
     signature = read_signature(net.parent / "net" / "1" / "model.pt")
     assert isinstance(signature, Signature)
     assert signature.inputs == expected
@@ -142,15 +142,15 @@ def test_examples_come_from_files(net: Path, capsys: pytest.CaptureFixture[str],
     assert outcome.code == 0, outcome.err
     signature = read_signature(net.parent / "net" / "1" / "model.pt")
     assert isinstance(signature, Signature)
-    assert signature.inputs == (Tensor("ids", "INT64", (-1,)), Tensor("length", "INT64", (1,)))
+    assert signature.inputs == (TensorSpec("ids", "INT64", (-1,)), TensorSpec("length", "INT64", (1,)))
 
 
 def test_json_takes_its_types_from_the_inputs(tmp_path: Path) -> None:
     declared = [
-        Tensor("a", "FP64", (2,)),
-        Tensor("b", "INT8", (-1,)),
-        Tensor("c", "BOOL", (1,)),
-        Tensor("d", "STRING", (-1,)),
+        TensorSpec("a", "FP64", (2,)),
+        TensorSpec("b", "INT8", (-1,)),
+        TensorSpec("c", "BOOL", (1,)),
+        TensorSpec("d", "STRING", (-1,)),
     ]
     path = tmp_path / "x.json"
     path.write_text('[[1, 2], [3], [true], ["a"]]')
@@ -163,7 +163,7 @@ def test_a_negative_number_is_none_without_a_sign(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("[[-1]]")
     with pytest.raises(ExportError, match="numbers beyond UINT8"):
-        read_example(path, [Tensor("x", "UINT8", (1,))], (), batched=False)
+        read_example(path, [TensorSpec("x", "UINT8", (1,))], (), batched=False)
 
 
 def test_a_tensor_alone_is_one_argument(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_what_is_no_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.chdir(tmp_path)
     write(tmp_path / name)
     with pytest.raises(ExportError) as caught:
-        read_example(tmp_path / name, [Tensor("x", "INT8", (-1,))], ("x",), batched=False)
+        read_example(tmp_path / name, [TensorSpec("x", "INT8", (-1,))], ("x",), batched=False)
     assert words in str(caught.value)
     assert name in str(caught.value)
     assert not (tmp_path / "owned").exists()

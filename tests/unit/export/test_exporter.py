@@ -17,8 +17,8 @@ from torch import nn
 
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.exporter import deprecation_known, load
-from triton_operator.triton.model_file.archive import Content, read_content, read_signature
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.archive import FileType, read_file_type, read_signature
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 IMAGES = torch.zeros(2, 1, 28, 28)
 
@@ -57,11 +57,11 @@ def test_the_file_has_the_signature_inside(tmp_path: Path) -> None:
     module = Digits()
     exported = export_torchscript(module, (IMAGES,), tmp_path, name="digits", max_batch_size=64)
     assert exported.path == tmp_path / "digits" / "1" / "model.pt"
-    expected = Signature((Tensor("INPUT__0", "FP32", (1, 28, 28)),), (Tensor("OUTPUT__0", "FP32", (10,)),), 64)
+    expected = Signature((TensorSpec("INPUT__0", "FP32", (1, 28, 28)),), (TensorSpec("OUTPUT__0", "FP32", (10,)),), 64)
     assert exported.signature == read_signature(exported.path) == expected
     assert exported.difference <= 1e-5
     with exported.path.open("rb") as file:
-        assert read_content(file) is Content.TORCHSCRIPT
+        assert read_file_type(file) is FileType.TORCHSCRIPT
     pictures = torch.rand(3, 1, 28, 28)
     assert torch.allclose(load(exported.path)(pictures), module(pictures), atol=1e-5)
     assert sorted(entry.name for entry in tmp_path.rglob("*") if entry.is_file()) == ["README.md", "model.pt"]
@@ -88,8 +88,12 @@ def test_sizes_that_differ_between_examples_are_any_size(tmp_path: Path) -> None
     )
     assert exported.path == tmp_path / "words" / "3" / "model.pt"
     assert exported.signature == Signature(
-        (Tensor("texts", "STRING", (-1,)), Tensor("flags", "BOOL", (-1,))),
-        (Tensor("OUTPUT__0", "STRING", (-1,)), Tensor("OUTPUT__1", "BOOL", (-1,)), Tensor("OUTPUT__2", "INT64", (-1,))),
+        (TensorSpec("texts", "STRING", (-1,)), TensorSpec("flags", "BOOL", (-1,))),
+        (
+            TensorSpec("OUTPUT__0", "STRING", (-1,)),
+            TensorSpec("OUTPUT__1", "BOOL", (-1,)),
+            TensorSpec("OUTPUT__2", "INT64", (-1,)),
+        ),
     )
 
 
@@ -97,7 +101,7 @@ def test_one_value_in_each_row_has_no_dimensions(tmp_path: Path) -> None:
     exported = export_torchscript(
         Function(lambda x: x.sum(1)), torch.ones(2, 3), tmp_path, name="sum", max_batch_size=4, trace=True
     )
-    assert exported.signature.outputs == (Tensor("OUTPUT__0", "FP32", ()),)
+    assert exported.signature.outputs == (TensorSpec("OUTPUT__0", "FP32", ()),)
 
 
 def test_the_same_module_becomes_the_same_bytes(tmp_path: Path) -> None:

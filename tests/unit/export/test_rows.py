@@ -15,7 +15,7 @@ from triton_operator.export.exporter import deprecation_known
 from triton_operator.export.folder import Place
 from triton_operator.export.request import Request
 from triton_operator.export.source import run
-from triton_operator.triton.model_file.signature import Tensor
+from triton_operator.triton.model_file.signature import TensorSpec
 
 ROWS = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 7
 
@@ -178,7 +178,7 @@ def test_all_answers_decide_which_sizes_are_open(tmp_path: Path) -> None:
     example = torch.zeros(1, 6, 4)
     example[0, :5, 0] = 1
     exported = export_torchscript(Boxes(), example, tmp_path, name="boxes")
-    assert exported.signature.outputs == (Tensor("OUTPUT__0", "FP32", (-1, 4)),)
+    assert exported.signature.outputs == (TensorSpec("OUTPUT__0", "FP32", (-1, 4)),)
 
 
 class Found(nn.Module):
@@ -191,7 +191,7 @@ class Found(nn.Module):
 @pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.float32])
 def test_a_size_that_whole_numbers_decide_is_open(tmp_path: Path, kind: torch.dtype) -> None:
     exported = export_torchscript(Found(), torch.tensor([0, 3, 3, 0, 3]).to(kind), tmp_path, name="found")
-    assert exported.signature.outputs == (Tensor("OUTPUT__0", "INT64", (-1, 1)),)
+    assert exported.signature.outputs == (TensorSpec("OUTPUT__0", "INT64", (-1, 1)),)
 
 
 class Squeezed(nn.Module):

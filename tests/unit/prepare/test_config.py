@@ -10,8 +10,8 @@ from tests.archives import EXTRA, SIGNATURE, a_model_file, an_archive
 from tests.pod_folders import CONFIG, Pod
 from triton_operator.api.conditions import Reason
 from triton_operator.api.model import AllVersions, SpecificVersions, VersionPolicy
-from triton_operator.triton.config.defaults import Facts, complete
-from triton_operator.triton.model_file.signature import Signature, Tensor, encode
+from triton_operator.triton.config.defaults import TuningInputs, complete
+from triton_operator.triton.model_file.signature import Signature, TensorSpec, encode
 from triton_operator.triton.prepare_contract.request import PreparationModel
 from triton_operator.triton.text.parser import Message, parse
 
@@ -27,7 +27,7 @@ platform: "ensemble"
 ensemble_scheduling { step { model_name: "x" model_version: -1 } }
 """
 MODEL = a_model_file()
-FACTS = Facts(cpus=2)
+FACTS = TuningInputs(cpus=2)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def is_linked(pod: Pod) -> bool:
 def test_a_signature_is_all_that_a_model_needs(pod: Pod) -> None:
     """No config.pbtxt anywhere: the file is complete, with the values that are fast in this pod."""
     pod.add("digits", None, v1=MODEL)
-    pod.ask_for(PreparationModel("digits", "digits", facts=FACTS))
+    pod.ask_for(PreparationModel("digits", "digits", tuning=FACTS))
     expected = complete(parse(f'name: "digits" {WHOLE}'), FACTS).message
     assert {"instance_group", "dynamic_batching", "model_warmup"} <= set(expected)
     assert pod.served() == expected
@@ -85,7 +85,7 @@ def test_our_backend_for_compiled_files_gets_the_values_that_are_fast(pod: Pod) 
     """Instances and threads as for TorchScript; nothing is left to warm up."""
     folder = pod.add("digits", None, v1=compiled((EXTRA, encode(SIGNATURE))))
     (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
-    pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor", facts=FACTS))
+    pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor", tuning=FACTS))
     served = pod.served()
     assert {"instance_group", "dynamic_batching", "parameters"} <= set(served)
     assert served["instance_group"] == parse("instance_group { count: 2 kind: KIND_CPU }")["instance_group"]
@@ -127,7 +127,7 @@ def test_a_file_of_the_repository_that_is_whole_stays_as_it_is(pod: Pod) -> None
     """With a signature that agrees, and with a name or none."""
     for name in ("", 'name: "digits"'):
         pod.add("digits", name + WHOLE, **{} if name else {"v1": MODEL})
-        pod.ask_for(PreparationModel("digits", "digits", facts=FACTS))
+        pod.ask_for(PreparationModel("digits", "digits", tuning=FACTS))
         assert pod.served() == parse(name + WHOLE)
         assert is_linked(pod)
 
@@ -135,20 +135,23 @@ def test_a_file_of_the_repository_that_is_whole_stays_as_it_is(pod: Pod) -> None
 def test_a_file_with_gaps_is_completed_from_the_signature_alone(pod: Pod) -> None:
     """A person wrote it: what Triton can do without is not added, unless an objective is asked for."""
     pod.add("digits", 'backend: "pytorch" dynamic_batching { }', v1=MODEL)
-    pod.ask_for(PreparationModel("digits", "digits", facts=FACTS))
+    pod.ask_for(PreparationModel("digits", "digits", tuning=FACTS))
     assert pod.served() == parse(WHOLE + "dynamic_batching { }")
     assert not is_linked(pod)
-    pod.ask_for(PreparationModel("digits", "digits", facts=Facts(cpus=2, objective="Latency")))
+    pod.ask_for(PreparationModel("digits", "digits", tuning=TuningInputs(cpus=2, objective="Latency")))
     assert "instance_group" in pod.served()
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (WRONG, "says INPUT__0 is FP32 [64], the model's signature says FP32 [1,28,28]"),
-        (WHOLE.replace("FP32", "INT64", 1), "says INPUT__0 is INT64 [1,28,28], the model's signature says FP32"),
-        (WHOLE.replace("INPUT__0", "images"), 'says input "images", the model\'s signature says the inputs are INPUT'),
-        (WHOLE.replace("64", "65", 1), "says max_batch_size 65, the model's signature says at most 64"),
+        (WRONG, "declares INPUT__0 as FP32 [64], but the model's signature declares FP32 [1,28,28]"),
+        (
+            WHOLE.replace("FP32", "INT64", 1),
+            "declares INPUT__0 as INT64 [1,28,28], but the model's signature declares FP32",
+        ),
+        (WHOLE.replace("INPUT__0", "images"), 'declares the input "images", but the model\'s signature declares INPUT'),
+        (WHOLE.replace("64", "65", 1), "declares max_batch_size 65, but the model's signature allows at most 64"),
     ],
 )
 @pytest.mark.parametrize("where", ["repository", "object", "ConfigMap"])
@@ -169,7 +172,7 @@ def test_the_config_of_the_object_goes_before_the_one_in_the_repository(pod: Pod
     """Which need not even be right, and is no part of what is served."""
     pod.add("digits", "{", v1=MODEL)
     text = pod.add_config("0.pbtxt", f'name: "digits" {WHOLE}')
-    pod.ask_for(PreparationModel("digits", "digits", text, facts=FACTS))
+    pod.ask_for(PreparationModel("digits", "digits", text, tuning=FACTS))
     assert pod.served() == complete(parse(f'name: "digits" {WHOLE}'), FACTS).message
 
 
@@ -185,7 +188,7 @@ def test_the_name_in_the_object_is_the_one_that_is_served(pod: Pod) -> None:
 def test_a_config_map_of_a_user(pod: Pod) -> None:
     """Hand-written: completed from the signature, its name must be the object's, and a missing one is named."""
     pod.add("digits", None, v1=MODEL)
-    wanted = PreparationModel("digits", "digits", "0.pbtxt", "configs", "digits", facts=FACTS)
+    wanted = PreparationModel("digits", "digits", "0.pbtxt", "configs", "digits", tuning=FACTS)
     pod.ask_for(wanted)
     failure = pod.failure()
     assert failure.reason == Reason.DEPENDENCY_MISSING
@@ -207,12 +210,12 @@ def test_the_version_policy_of_the_object_goes_before_the_text(pod: Pod) -> None
     pod.ask_for(PreparationModel("digits", "digits", version_policy=three))
     failure = pod.failure()
     assert failure.reason == Reason.MODEL_VERSION_NOT_FOUND
-    assert failure.message == "spec.models[].versionPolicy asks for 3; there is 1, 2"
+    assert failure.message == "spec.models[].versionPolicy selects version 3; the model's folder has 1, 2"
 
 
 def test_versions_that_differ_cannot_share_a_config(pod: Pod) -> None:
     """The second version's signature is held against what the first one's said."""
-    other = Signature((Tensor("INPUT__0", "FP32", (64,)),), SIGNATURE.outputs, 64)
+    other = Signature((TensorSpec("INPUT__0", "FP32", (64,)),), SIGNATURE.outputs, 64)
     pod.add("digits", None, v1=MODEL, v2=a_model_file(other))
     pod.ask_for(PreparationModel("digits", "digits", version_policy=VersionPolicy(all=AllVersions())))
     failure = pod.failure()
@@ -249,9 +252,9 @@ def test_an_archive_that_is_not_to_be_trusted(pod: Pod, config: str | None) -> N
     ("format_", "config", "file", "words"),
     [
         ("TorchScript", WHOLE, b"\x80\x02", "is TorchScript, but /digits/1/model.pt is a Python pickle"),
-        ("TorchScript", 'platform: "torch_aoti"', b"x", "/digits/1 has no model.pt2; it holds model.pt"),
+        ("TorchScript", 'platform: "torch_aoti"', b"x", "/digits/1 has no model.pt2; it contains model.pt"),
         ("ONNX", WHOLE, MODEL, "is ONNX, but /digits/config.pbtxt describes TorchScript"),
-        ("ONNX", None, MODEL, "/digits/1 has no model.onnx; it holds model.pt"),
+        ("ONNX", None, MODEL, "/digits/1 has no model.onnx; it contains model.pt"),
         ("TorchScript", 'backend: "own"', MODEL, '/digits/config.pbtxt: backend: "own" is none of'),
     ],
 )
@@ -271,7 +274,7 @@ def test_an_ensemble_needs_no_version_folder(pod: Pod, where: str) -> None:
     if where == "repository":
         pod.add("digits", ENSEMBLE)
     else:
-        pod.ask_for(PreparationModel("digits", "digits", pod.add_config("0.pbtxt", ENSEMBLE), facts=FACTS))
+        pod.ask_for(PreparationModel("digits", "digits", pod.add_config("0.pbtxt", ENSEMBLE), tuning=FACTS))
     assert pod.versions() == ("1",)
     assert (pod.models / "digits" / "1").is_dir()
     expected: Message = parse(ENSEMBLE)

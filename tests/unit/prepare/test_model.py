@@ -99,14 +99,17 @@ def test_a_model_that_cannot_do_without_a_config(pod: Pod, file: str, backend: s
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (None, ["there is no /digits/config.pbtxt", "holds 1"]),
+        (None, ["there is no /digits/config.pbtxt", "contains 1"]),
         ('backend: "pytorch"\nname: digits', ["name: must be a text in quotes"]),
         ('backend: "pytorch"\nname "digits"', ["/digits/config.pbtxt", "line 2, column 6", 'expected ":"']),
         ('backend: "pytorch" name: "numbers"', ['"numbers"', '"digits"', "spec.models"]),
         ('backend: "pytorch" backend: "python"', ["backend: is set 2 times"]),
         ('backend: "pytorch" max_batch_size: many', ["max_batch_size: must be a whole number, not many"]),
         ('backend: "pytorch" version_policy { latest { } }', ["num_versions: must be at least 1"]),
-        ('backend: "pytorch" version_policy { latest { num_versions: 1 } all { } }', ["only one of all, latest"]),
+        (
+            'backend: "pytorch" version_policy { latest { num_versions: 1 } all { } }',
+            ["must be set, not latest, all"],
+        ),
         ('backend: "pytorch" version_policy: "all"', ["version_policy: must be a message in braces"]),
         ('backend: "pytorch" default_model_filename: "../1/model.pt"', ["leaves the version's folder"]),
         ('backend: "pytorch" default_model_filename: "/etc/passwd"', ["leaves the version's folder"]),
@@ -134,15 +137,19 @@ def test_a_config_that_is_no_text(pod: Pod) -> None:
 @pytest.mark.parametrize(
     ("config", "folders", "words"),
     [
-        (CONFIG, {}, ["no numbered version folder", "1/model.pt", "holds config.pbtxt"]),
-        (CONFIG, {"1": []}, ["no numbered version folder", "holds 1, config.pbtxt"]),
+        (CONFIG, {}, ["no numbered version folder", "1/model.pt", "contains config.pbtxt"]),
+        (CONFIG, {"1": []}, ["no numbered version folder", "contains 1, config.pbtxt"]),
         (CONFIG, {"v1": ["model.pt"]}, ["no numbered version folder", "v1"]),
-        (CONFIG, {"1": ["net.pt"]}, ["/digits/1 has no model.pt", "holds net.pt", "default_model_filename"]),
+        (CONFIG, {"1": ["net.pt"]}, ["/digits/1 has no model.pt", "contains net.pt", "default_model_filename"]),
         ('platform: "torch_aoti"', {"1": ["model.pt"]}, ["has no model.pt2"]),
         ('backend: "python"', {"1": ["model.pt"]}, ["has no model.py"]),
         (CONFIG + 'default_model_filename: "net.pt"', {"1": ["model.pt"]}, ["has no net.pt"]),
-        (CONFIG + "version_policy { specific { versions: 2 } }", {"1": ["model.pt"]}, ["asks for 2; there is 1"]),
-        (CONFIG + "version_policy { specific { } }", {"1": ["model.pt"]}, ["asks for no version at all"]),
+        (
+            CONFIG + "version_policy { specific { versions: 2 } }",
+            {"1": ["model.pt"]},
+            ["selects version 2; the", "has 1"],
+        ),
+        (CONFIG + "version_policy { specific { } }", {"1": ["model.pt"]}, ["selects no version at all"]),
     ],
 )
 def test_no_version_to_serve(pod: Pod, config: str, folders: dict[str, list[str]], words: list[str]) -> None:

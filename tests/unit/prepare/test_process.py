@@ -55,7 +55,7 @@ def test_a_name_that_is_no_folder_name(pod: Pod, name: str) -> None:
     """Names become folders in the model tree."""
     pod.add("digits", v1="x")
     pod.ask((name, "digits"))
-    assert "cannot be the name of a model" in pod.failure().message
+    assert "is not a valid model name" in pod.failure().message
     assert list(pod.models.iterdir()) == []
 
 

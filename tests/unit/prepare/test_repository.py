@@ -29,18 +29,18 @@ def test_a_missing_folder_names_what_is_there(pod: Pod) -> None:
     pod.add("digitz", v1="x")
     failure = pod.failure()
     assert (failure.reason, failure.model) == (Reason.MODEL_NOT_FOUND, "digits")
-    assert 'no folder "digits": no "digits" in /, which holds digitz. Did you mean "digitz"?' in failure.message
+    assert 'no folder "digits": no "digits" in /, which contains digitz. Did you mean "digitz"?' in failure.message
     for number in range(20):
         (pod.source / f"other-{number:02d}").mkdir()
     pod.ask(("digits", "digitz/sub/model"))
-    assert 'no "sub" in /digitz, which holds 1, config.pbtxt.' in pod.failure().message
+    assert 'no "sub" in /digitz, which contains 1, config.pbtxt.' in pod.failure().message
     pod.ask("linear")
     assert "other-08 and 11 more." in pod.failure().message
 
 
 def test_an_empty_or_missing_repository(pod: Pod) -> None:
     """Both are said plainly."""
-    assert "in /, which holds nothing." in pod.failure().message
+    assert "in /, which contains nothing." in pod.failure().message
     pod.ask("digits", source_path="/models/v2")
     assert 'no folder "/models/v2": no "models" in /' in pod.failure().message
     pod.source.rmdir()

@@ -13,7 +13,7 @@ from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.replica_sets import mounted
 from triton_operator.resources.build import render
 from triton_operator.resources.settings import CatalogueImage, Settings
-from triton_operator.triton.config.defaults import Facts
+from triton_operator.triton.config.defaults import TuningInputs
 from triton_operator.triton.prepare_contract.request import CONFIG_FILE, Preparation, decode
 from triton_operator.triton.text.parser import parse
 
@@ -72,7 +72,7 @@ def test_prepare_is_told_whose_text_each_model_has() -> None:
     assert (own.config, typed.config, by_hand.config) == ("", "1.pbtxt", "2.pbtxt")
     assert (by_hand.config_map, by_hand.config_key) == ("mine", "words.pbtxt")
     assert (typed.config_map, typed.config_key) == ("", "")
-    assert own.facts == typed.facts == by_hand.facts == Facts(cpus=3)
+    assert own.tuning == typed.tuning == by_hand.tuning == TuningInputs(cpus=3)
 
 
 def test_prepare_is_told_what_the_spec_says_of_a_model() -> None:
@@ -81,7 +81,7 @@ def test_prepare_is_told_what_the_spec_says_of_a_model() -> None:
     said = {"format": "ONNX", "digest": digest, "objective": "Latency", "versionPolicy": {"latest": {"count": 2}}}
     (model,) = preparation(models=[{**OWN, **said}], gpu={"count": 2}).models
     assert (model.format, model.digest) == ("ONNX", digest)
-    assert model.facts == Facts(gpus=2, objective="Latency")
+    assert model.tuning == TuningInputs(gpus=2, objective="Latency")
     assert model.version_policy
     assert model.version_policy.latest
     assert model.version_policy.latest.count == 2

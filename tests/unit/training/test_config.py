@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2
 from training import MODELS, REPOSITORY
 from triton_operator.export.config import config_text
 from triton_operator.triton.model_file.archive import read_signature
-from triton_operator.triton.model_file.signature import Signature, Tensor
+from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 
 def _read(text: str) -> Any:
@@ -20,7 +20,7 @@ def _read(text: str) -> Any:
 
 def test_a_model_with_fixed_shapes_is_warmed_up_with_zeros() -> None:
     """Nobody's first request waits for the compiler."""
-    signature = Signature((Tensor("INPUT__0", "FP32", (1, 28, 28)),), (Tensor("OUTPUT__0", "FP32", (10,)),), 8)
+    signature = Signature((TensorSpec("INPUT__0", "FP32", (1, 28, 28)),), (TensorSpec("OUTPUT__0", "FP32", (10,)),), 8)
     config = _read(config_text("m", signature))
     (warm_up,) = config.model_warmup
     assert (warm_up.batch_size, warm_up.count) == (1, 3)
@@ -32,7 +32,7 @@ def test_a_model_with_fixed_shapes_is_warmed_up_with_zeros() -> None:
 
 def test_a_model_without_batches_or_fixed_shapes_gets_neither_batching_nor_warm_up() -> None:
     """Triton refuses dynamic batching without a batch dimension, and zeros of any length cannot be made."""
-    tensors = (Tensor("INPUT__0", "STRING", (-1,)),)
+    tensors = (TensorSpec("INPUT__0", "STRING", (-1,)),)
     config = _read(config_text("m", Signature(tensors, tensors)))
     assert not config.HasField("dynamic_batching")
     assert not config.model_warmup

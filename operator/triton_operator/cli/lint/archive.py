@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from triton_operator.cli.lint.code import Argument, check_code, read_arguments
 from triton_operator.cli.lint.finding import Finding, error, warning
-from triton_operator.triton.model_file.archive import Archive, ArchiveError, Content, read_content
+from triton_operator.triton.model_file.archive import Archive, ArchiveError, FileType, read_file_type
 from triton_operator.triton.model_file.signature import Signature
 
 _EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
@@ -30,8 +30,8 @@ def check_model_file(path: Path, shown: str) -> ModelFile:
     """Look into one file; raises OSError when it cannot be read."""
     with path.open("rb") as file:
         try:
-            content = read_content(file)
-            if content is not Content.TORCHSCRIPT:
+            content = read_file_type(file)
+            if content is not FileType.TORCHSCRIPT:
                 return ModelFile([error(shown, "", f"is {content.value}, not TorchScript", _EXPORT)])
             file.seek(0)
             return _check_archive(Archive(file), shown)

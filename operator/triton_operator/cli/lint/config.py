@@ -12,16 +12,18 @@ from pathlib import Path
 from triton_operator.cli.lint.archive import ModelFile
 from triton_operator.cli.lint.code import Argument
 from triton_operator.cli.lint.finding import Finding, error, warning
-from triton_operator.prepare.model import contents
-from triton_operator.triton.config.derived_backend import TELLING_FILES, is_silent, with_backend
+from triton_operator.prepare.versions import version_contents
+from triton_operator.triton.config.constants import AOT_INDUCTOR_PLATFORM
+from triton_operator.triton.config.derived_backend import BACKEND_FILES, names_no_backend, with_backend
 from triton_operator.triton.config.fields import SINCE
 from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.filled_tensors import filled_inputs
-from triton_operator.triton.config.model_config import AOT_INDUCTOR_PLATFORM, ConfigError, ModelConfig, interpret
 from triton_operator.triton.config.rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config.signature_merge import merge
+from triton_operator.triton.config.summary import ConfigSummary, summarize
 from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES
-from triton_operator.triton.text.parser import ConfigTextError, Message, parse
+from triton_operator.triton.text.errors import ConfigError, ConfigTextError
+from triton_operator.triton.text.parser import Message, parse
 from triton_operator.triton.text.values import data_type_in, entries_in
 
 _INDEXED = re.compile(r".+__(\d+)")
@@ -57,12 +59,12 @@ def check_config(
         return
     yield from _check_protobuf(text, shown)
     if folder is not None:
-        message = with_backend(message, folder.resolve().name, contents(folder))
-    if is_silent(message):
-        yield _no_backend(shown, is_known=folder is not None and bool(contents(folder)))
+        message = with_backend(message, folder.resolve().name, version_contents(folder))
+    if names_no_backend(message):
+        yield _no_backend(shown, is_known=folder is not None and bool(version_contents(folder)))
         return
     try:
-        config = interpret(message)
+        config = summarize(message)
     except ConfigError as problem:
         yield error(shown, "", str(problem))
         return
@@ -76,7 +78,7 @@ def check_config(
 def _no_backend(shown: str, *, is_known: bool) -> Finding:
     """It is a mistake only where the model's files are known not to choose one either."""
     message = 'neither "backend" nor "platform" is set'
-    advice = f'set one of them, such as backend: "pytorch", or name the file one of {", ".join(TELLING_FILES)}'
+    advice = f'set one of them, such as backend: "pytorch", or name the file one of {", ".join(BACKEND_FILES)}'
     return error(shown, "", message, advice) if is_known else warning(shown, "", message, advice)
 
 
@@ -93,7 +95,7 @@ def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
         yield error(shown, place, f"Triton refuses it: {' '.join(message.split())}")
 
 
-def _check_rules(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
+def _check_rules(message: Message, config: ConfigSummary, shown: str, model: ModelFile | None) -> Iterator[Finding]:
     """What Triton itself would refuse of the configuration that it gets, which the signature has completed."""
     is_whole = model is not None or not config.may_have_signature
     if model is not None and model.signature is not None:
@@ -145,7 +147,9 @@ def _compiles_nothing(message: Message) -> bool:
     return message.get("backend") == ["python"] or message.get("platform") == [AOT_INDUCTOR_PLATFORM]
 
 
-def _check_torchscript(message: Message, config: ModelConfig, shown: str, model: ModelFile | None) -> Iterator[Finding]:
+def _check_torchscript(
+    message: Message, config: ConfigSummary, shown: str, model: ModelFile | None
+) -> Iterator[Finding]:
     for field, tensor in _tensors(message):
         data_type = data_type_in(tensor)
         if data_type and data_type not in TORCHSCRIPT_TYPES:

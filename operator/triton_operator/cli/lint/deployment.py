@@ -17,7 +17,7 @@ from triton_operator.cli.failures import UsageError
 from triton_operator.cli.lint.config import check_config
 from triton_operator.cli.lint.finding import Finding, error
 from triton_operator.resources.model_configs import render_configs
-from triton_operator.triton.config.ensemble_rules import Called, check_steps, step_names
+from triton_operator.triton.config.ensemble_rules import CalledModel, check_steps, step_names
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.writer import write
 
@@ -54,6 +54,6 @@ def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
                 yield error(file, f"{field}.{misfit.path}", misfit.message, misfit.advice)
 
 
-def _called(message: Message | None) -> Called | None:
+def _called(message: Message | None) -> CalledModel | None:
     """A configuration that is whole; what a signature completes is not known here."""
-    return Called(message) if message and {"input", "output", "max_batch_size"} <= message.keys() else None
+    return CalledModel(message) if message and {"input", "output", "max_batch_size"} <= message.keys() else None

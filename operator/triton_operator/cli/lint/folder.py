@@ -16,12 +16,15 @@ from triton_operator.cli.lint.data_files import check_data_files
 from triton_operator.cli.lint.finding import Finding, error
 from triton_operator.cli.lint.steps import check_steps_of
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import check_model, contents, is_version
+from triton_operator.prepare.model import resolve_model
 from triton_operator.prepare.repository import Repository
+from triton_operator.prepare.versions import is_version, version_contents
+from triton_operator.triton.config.constants import CONFIG_NAME
 from triton_operator.triton.config.derived_backend import with_backend
 from triton_operator.triton.config.file import read_config_text
-from triton_operator.triton.config.model_config import CONFIG_NAME, ConfigError, interpret
+from triton_operator.triton.config.summary import summarize
 from triton_operator.triton.prepare_contract.request import PreparationModel
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import parse
 
 
@@ -47,7 +50,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
     findings = [*_check_parts(folder), *check_steps_of(folder)]
     yield from findings
     try:
-        check_model(Repository(resolved.parent, "/"), asked)
+        resolve_model(Repository(resolved.parent, "/"), asked)
     except PrepareError as problem:
         # The checks of its parts say the same more precisely.
         if not any(finding.severity == "error" for finding in findings):
@@ -85,7 +88,7 @@ def _torchscript_name(text: str | None, folder: Path) -> str:
     if text is None:
         return "model.pt"
     try:
-        config = interpret(with_backend(parse(text), folder.resolve().name, contents(folder)))
+        config = summarize(with_backend(parse(text), folder.resolve().name, version_contents(folder)))
     except ValueError:
         return ""
     return config.model_filename if config.is_torchscript else ""

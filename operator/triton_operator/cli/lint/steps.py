@@ -11,11 +11,11 @@ from pathlib import Path
 
 from triton_operator.cli.lint.finding import Finding, error
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.model import check_model
+from triton_operator.prepare.model import resolve_model
 from triton_operator.prepare.repository import Repository
-from triton_operator.triton.config.ensemble_rules import Called, check_steps, step_names
+from triton_operator.triton.config.constants import CONFIG_NAME
+from triton_operator.triton.config.ensemble_rules import CalledModel, check_steps, step_names
 from triton_operator.triton.config.file import read_config_text
-from triton_operator.triton.config.model_config import CONFIG_NAME
 from triton_operator.triton.prepare_contract.request import PreparationModel
 from triton_operator.triton.text.parser import Message, parse
 
@@ -30,9 +30,9 @@ def check_steps_of(folder: Path) -> Iterator[Finding]:
         yield error(str(folder / CONFIG_NAME), problem.path, problem.message, problem.advice)
 
 
-def _called(repository: Path, config: Message) -> dict[str, Called | None]:
+def _called(repository: Path, config: Message) -> dict[str, CalledModel | None]:
     """Every model that the ensemble reaches; the steps of its steps, too."""
-    found: dict[str, Called | None] = {}
+    found: dict[str, CalledModel | None] = {}
     names = step_names(config)
     for name in names:  # It grows meanwhile.
         if name not in found and name and (repository / name).is_dir():
@@ -41,15 +41,15 @@ def _called(repository: Path, config: Message) -> dict[str, Called | None]:
     return found
 
 
-def _read(repository: Path, name: str) -> Called | None:
+def _read(repository: Path, name: str) -> CalledModel | None:
     """A model as `prepare` would lay it out; of one that it refuses only the steps count, for circles."""
     try:
-        checked = check_model(Repository(repository, "/"), PreparationModel(name, name))
+        checked = resolve_model(Repository(repository, "/"), PreparationModel(name, name))
     except PrepareError:
         config = _config(repository / name)
-        return Called(config) if config and step_names(config) else None
+        return CalledModel(config) if config and step_names(config) else None
     config = parse(checked.config) if checked.config else _config(repository / name)
-    return Called(config, tuple(map(int, checked.versions))) if config else None
+    return CalledModel(config, tuple(map(int, checked.versions))) if config else None
 
 
 def _config(folder: Path) -> Message | None:

@@ -18,7 +18,7 @@ from triton_operator.prepare.fetch.origin import RemoteFile
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Identity(NamedTuple):
+class DownloadIdentity(NamedTuple):
     """What a journal is about: `download` is a hash, `boot` changes whenever the machine starts."""
 
     download: str
@@ -30,7 +30,7 @@ def this_boot() -> str:
     return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
-class _Part(NamedTuple):
+class _WrittenPart(NamedTuple):
     name: str
     version: str
     size: int | None
@@ -46,35 +46,35 @@ class Journal:
         self._lock = threading.Lock()
         self.identity, self._parts = _read(path)
 
-    def begin(self, identity: Identity) -> None:
+    def begin(self, identity: DownloadIdentity) -> None:
         """Forget everything: what follows is about another download."""
         self.identity, self._parts = identity, set()
         self._path.write_bytes(msgspec.json.encode(identity))
 
     def has(self, file: RemoteFile, start: int) -> bool:
         """Whether the part of the file that begins at `start` is there."""
-        return bool(file.version) and _Part(file.name, file.version, file.size, start) in self._parts
+        return bool(file.version) and _WrittenPart(file.name, file.version, file.size, start) in self._parts
 
     def add(self, file: RemoteFile, start: int) -> None:
         """The part that begins at `start` is written."""
-        part = _Part(file.name, file.version, file.size, start)
+        part = _WrittenPart(file.name, file.version, file.size, start)
         with self._lock, self._path.open("ab") as lines:
             self._parts.add(part)
             lines.write(b"\n" + msgspec.json.encode(part))
 
 
-def _read(path: Path) -> tuple[Identity | None, set[_Part]]:
+def _read(path: Path) -> tuple[DownloadIdentity | None, set[_WrittenPart]]:
     """What the file says, without lines that are broken: a writer that was killed leaves one."""
     try:
         first, *others = path.read_bytes().split(b"\n")
-        identity = msgspec.json.decode(first, type=Identity)
+        identity = msgspec.json.decode(first, type=DownloadIdentity)
     except (FileNotFoundError, msgspec.DecodeError):
         return None, set()
     return identity, {part for line in others if (part := _read_part(line))}
 
 
-def _read_part(line: bytes) -> _Part | None:
+def _read_part(line: bytes) -> _WrittenPart | None:
     try:
-        return msgspec.json.decode(line, type=_Part)
+        return msgspec.json.decode(line, type=_WrittenPart)
     except msgspec.DecodeError:
         return None

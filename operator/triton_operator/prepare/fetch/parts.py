@@ -29,7 +29,7 @@ Tell = Callable[[int, int | None], None]
 """Called with the bytes that are there and all bytes (None: not known), from any thread, about once a second."""
 
 
-class Part(NamedTuple):
+class FilePart(NamedTuple):
     """The bytes of a file from `start` to before `end`; None is the file's end, wherever that is."""
 
     file: RemoteFile
@@ -45,7 +45,7 @@ def fetch_files(origin: Origin, files: list[RemoteFile], folder: Path, journal: 
     _in_parallel(_Fetching(origin, folder, journal, RetryBudget(origin.shown), tally), missing)
 
 
-def _missing_parts(file: RemoteFile, path: Path, journal: Journal) -> list[Part]:
+def _missing_parts(file: RemoteFile, path: Path, journal: Journal) -> list[FilePart]:
     """The parts that are to be fetched; the file is made when nothing of it is there."""
     parts = _parts(file)
     missing = [part for part in parts if not journal.has(file, part.start)]
@@ -58,16 +58,16 @@ def _missing_parts(file: RemoteFile, path: Path, journal: Journal) -> list[Part]
     return missing
 
 
-def _parts(file: RemoteFile) -> list[Part]:
+def _parts(file: RemoteFile) -> list[FilePart]:
     if file.size is None or not file.version:
-        return [Part(file, 0, file.size)] if file.size != 0 else []
-    return [Part(file, start, min(start + PART, file.size)) for start in range(0, file.size, PART)]
+        return [FilePart(file, 0, file.size)] if file.size != 0 else []
+    return [FilePart(file, start, min(start + PART, file.size)) for start in range(0, file.size, PART)]
 
 
 class _Tally:
     """Counts bytes, and tells somebody now and then."""
 
-    def __init__(self, files: list[RemoteFile], missing: list[Part], tell: Tell) -> None:
+    def __init__(self, files: list[RemoteFile], missing: list[FilePart], tell: Tell) -> None:
         sizes = [file.size for file in files]
         self.total = None if None in sizes else sum(size or 0 for size in sizes)
         self.missing = sum(part.end - part.start for part in missing if part.end is not None)
@@ -99,7 +99,7 @@ class _Fetching(NamedTuple):
     patience: RetryBudget
     tally: _Tally
 
-    def fetch(self, part: Part) -> None:
+    def fetch(self, part: FilePart) -> None:
         """Fetch one part, however often it breaks off, and note it in the journal."""
         descriptor = os.open(self.folder / part.file.name, os.O_WRONLY | os.O_NOFOLLOW)
         try:
@@ -109,7 +109,7 @@ class _Fetching(NamedTuple):
         if part.file.version:
             self.journal.add(part.file, part.start)
 
-    def _fill(self, part: Part, descriptor: int) -> None:
+    def _fill(self, part: FilePart, descriptor: int) -> None:
         position, attempts = part.start, 0
         while part.end is None or position < part.end:
             before = position
@@ -148,13 +148,13 @@ class _Fetching(NamedTuple):
         return written
 
 
-def _make_sure_it_went_on(part: Part, before: int, position: int) -> None:
+def _make_sure_it_went_on(part: FilePart, before: int, position: int) -> None:
     """An answer may end early; without a single byte, or where nothing can be resumed, that is a failure."""
     if part.end is not None and position < part.end and (position == before or not part.file.version):
         raise TransientError("the server closed the connection early")
 
 
-def _in_parallel(fetching: _Fetching, parts: Iterable[Part]) -> None:
+def _in_parallel(fetching: _Fetching, parts: Iterable[FilePart]) -> None:
     """Fetch the parts with CONNECTIONS threads; the first failure ends all of them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 

@@ -17,7 +17,7 @@ import msgspec
 
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.fetch.journal import Identity, Journal, this_boot
+from triton_operator.prepare.fetch.journal import DownloadIdentity, Journal, this_boot
 from triton_operator.prepare.fetch.origin import SourceChangedError, TransientError
 from triton_operator.prepare.fetch.parts import Tell, fetch_files
 from triton_operator.prepare.fetch.retry_budget import RetryBudget
@@ -38,7 +38,7 @@ def fetch(download: Download, tell: Tell, *, durable: bool = False) -> Path:
     """
     target = Path(download.target)
     journal = Journal(target / JOURNAL)
-    identity = Identity(hashlib.sha256(msgspec.json.encode(download)).hexdigest(), this_boot())
+    identity = DownloadIdentity(hashlib.sha256(msgspec.json.encode(download)).hexdigest(), this_boot())
     if _is_complete(target, journal, identity, durable=durable):
         return target / REPOSITORY_FOLDER
     if journal.identity != identity:
@@ -54,7 +54,7 @@ def fetch(download: Download, tell: Tell, *, durable: bool = False) -> Path:
     return target / REPOSITORY_FOLDER
 
 
-def _is_complete(target: Path, journal: Journal, wanted: Identity, *, durable: bool) -> bool:
+def _is_complete(target: Path, journal: Journal, wanted: DownloadIdentity, *, durable: bool) -> bool:
     if not (target / REPOSITORY_FOLDER).is_dir() or journal.identity is None:
         return False
     return journal.identity.download == wanted.download and (durable or journal.identity.boot == wanted.boot)

@@ -18,7 +18,7 @@ def read_ca_bundle(path: str) -> str:
         raise PrepareError(
             Reason.SOURCE_UNTRUSTED,
             "",
-            f"the key of caBundleConfigMapRef holds no certificate in PEM format ({getattr(error, 'reason', error)})",
+            f"the key of caBundleConfigMapRef has no certificate in PEM format ({getattr(error, 'reason', error)})",
         ) from error
     return text
 

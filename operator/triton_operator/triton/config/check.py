@@ -11,10 +11,11 @@ import re
 from itertools import chain
 
 from triton_operator.api.model_config import ModelConfig
+from triton_operator.triton.config.constants import ENSEMBLE
 from triton_operator.triton.config.fields import COVERED
-from triton_operator.triton.config.model_config import ENSEMBLE, ConfigError
 from triton_operator.triton.config.rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config.typed_config import to_message
+from triton_operator.triton.text.errors import ConfigError
 
 _NAMES = {
     field: place.removesuffix("[]").rpartition(".")[2]

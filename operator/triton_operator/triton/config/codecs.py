@@ -16,7 +16,8 @@ import msgspec
 
 from triton_operator.api.struct import Struct
 from triton_operator.triton.config.fields import refusal
-from triton_operator.triton.config.model_config import ConfigError
+from triton_operator.triton.text.checked_values import as_integer, as_message, as_text, join, shown, single
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Identifier, Message, Value
 
 _TRUTH: dict[str | int, bool] = {"true": True, "True": True, "t": True, 1: True}
@@ -43,10 +44,7 @@ class Text:
 
     def read(self, values: list[Value], path: str) -> str:
         """A text in quotes."""
-        value = single(values, path)
-        if not isinstance(value, str) or isinstance(value, Identifier):
-            raise ConfigError(f"{path}: must be a text in quotes, not {shown(value)}")
-        return value
+        return as_text(single(values, path), path)
 
 
 class Integer:
@@ -58,10 +56,7 @@ class Integer:
 
     def read(self, values: list[Value], path: str) -> int:
         """A whole number."""
-        value = single(values, path)
-        if not isinstance(value, int):
-            raise ConfigError(f"{path}: must be a whole number, not {shown(value)}")
-        return value
+        return as_integer(single(values, path), path)
 
 
 class Percent:
@@ -161,7 +156,7 @@ class Field(NamedTuple):
     unset: Value | None = None
 
 
-class Record:
+class StructCodec:
     """A struct and the message that it is in Triton, field by field."""
 
     def __init__(self, struct: type[Struct], message_type: str, fields: Mapping[str, Field]) -> None:
@@ -211,29 +206,3 @@ def refuse_others(message: Message, known: set[str] | frozenset[str], message_ty
     for name in message:
         if name not in known:
             raise refusal(join(path, name), message_type, name)
-
-
-def single(values: list[Value], path: str) -> Value:
-    """The only value of a field that does not repeat."""
-    if len(values) != 1:
-        raise ConfigError(f"{path}: is set {len(values)} times")
-    return values[0]
-
-
-def as_message(value: Value, path: str) -> Message:
-    """A value that has to be a message."""
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: must be a message in braces, not {shown(value)}")
-    return value
-
-
-def join(path: str, field: str) -> str:
-    """The path of a field below `path`."""
-    return f"{path}.{field}" if path else field
-
-
-def shown(value: Value) -> str:
-    """A value as an error message quotes it."""
-    if isinstance(value, dict):
-        return "a message"
-    return str(value) if isinstance(value, Identifier) else repr(value)[:60]

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from triton_operator.api.struct import Struct
-from triton_operator.triton.config.model_config import AOT_INDUCTOR_BACKEND, AOT_INDUCTOR_PLATFORM
+from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND, AOT_INDUCTOR_PLATFORM
 from triton_operator.triton.text.parser import Identifier, Message, Value
 from triton_operator.triton.text.values import integer_in, messages_in, text_in
 
@@ -27,7 +27,7 @@ WARMUP_LIMIT = 64 * 1024 * 1024
 """Elements of one warm-up request, beyond which it would itself be a load."""
 
 
-class Facts(Struct, frozen=True):
+class TuningInputs(Struct, frozen=True):
     """What decides besides the configuration itself.
 
     `cpus` are the whole CPUs of the server's limit (at least 1), None without a limit; `gpus` the GPUs of a pod;
@@ -38,7 +38,7 @@ class Facts(Struct, frozen=True):
     gpus: int = 0
     objective: str = ""
 
-    def apply_to(self, *, hand_written: bool) -> bool:
+    def may_complete(self, *, hand_written: bool) -> bool:
         """Whether open fields are filled in: in a file that a person wrote only when an objective is asked for."""
         return not hand_written or bool(self.objective)
 
@@ -58,7 +58,7 @@ class Completed(NamedTuple):
     choices: tuple[Choice, ...]
 
 
-class _Kind(StrEnum):
+class _BackendKind(StrEnum):
     """What runs the model, as far as defaults differ."""
 
     TORCHSCRIPT = "TorchScript"
@@ -69,66 +69,66 @@ class _Kind(StrEnum):
 
 
 _THREADS = {
-    _Kind.TORCHSCRIPT: "INTRA_OP_THREAD_COUNT",
-    _Kind.COMPILED: "INTRA_OP_THREAD_COUNT",
-    _Kind.ONNX: "intra_op_thread_count",
+    _BackendKind.TORCHSCRIPT: "INTRA_OP_THREAD_COUNT",
+    _BackendKind.COMPILED: "INTRA_OP_THREAD_COUNT",
+    _BackendKind.ONNX: "intra_op_thread_count",
 }
 """The parameter by which a backend takes the number of threads that one request may use."""
 
 
-def complete(message: Message, facts: Facts) -> Completed:
+def complete(message: Message, tuning: TuningInputs) -> Completed:
     """Fill what is missing; fields that are there are never changed."""
     kind = _kind(message)
-    if kind is _Kind.ENSEMBLE:
+    if kind is _BackendKind.ENSEMBLE:
         # Its steps have instances, batches and warm-ups of their own, and Triton refuses them here.
         return Completed(message, ())
     completed = dict(message)
     choices: list[Choice] = []
     for choose in (_instances, _threads, _batching, _warmup):
-        choices += choose(completed, facts, kind)
+        choices += choose(completed, tuning, kind)
     return Completed(completed, tuple(choices))
 
 
-def _kind(message: Message) -> _Kind:
+def _kind(message: Message) -> _BackendKind:
     backend, platform = text_in(message, "backend"), text_in(message, "platform")
     if platform == "ensemble" or "ensemble_scheduling" in message:
-        return _Kind.ENSEMBLE
+        return _BackendKind.ENSEMBLE
     if platform == AOT_INDUCTOR_PLATFORM or text_in(message, "runtime"):
-        return _Kind.OTHER
+        return _BackendKind.OTHER
     if backend == AOT_INDUCTOR_BACKEND:
-        return _Kind.COMPILED
+        return _BackendKind.COMPILED
     if backend == "pytorch" or platform == "pytorch_libtorch":
-        return _Kind.TORCHSCRIPT
+        return _BackendKind.TORCHSCRIPT
     if backend == "onnxruntime" or platform == "onnxruntime_onnx":
-        return _Kind.ONNX
-    return _Kind.OTHER
+        return _BackendKind.ONNX
+    return _BackendKind.OTHER
 
 
-def _instances(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
+def _instances(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
     if "instance_group" in message:
         return []
-    count, device, why = _instance_group(facts, kind)
+    count, device, why = _instance_group(tuning, kind)
     message["instance_group"] = [{"count": [count], "kind": [Identifier(device)]}]
     return [Choice("instanceGroups", f"{count} of {device}", why)]
 
 
-def _instance_group(facts: Facts, kind: _Kind) -> tuple[int, str, str]:
-    if facts.gpus:
+def _instance_group(tuning: TuningInputs, kind: _BackendKind) -> tuple[int, str, str]:
+    if tuning.gpus:
         return 1, "KIND_GPU", "One on each GPU: a second one would need the model's memory a second time."
     if kind not in _THREADS:
         return 1, "KIND_CPU", "How many of them fit, and how many threads each has, only its author knows."
-    if facts.objective == LATENCY:
+    if tuning.objective == LATENCY:
         return 1, "KIND_CPU", "Latency: one request at a time gets every CPU."
-    if facts.cpus is None:
+    if tuning.cpus is None:
         return 1, "KIND_CPU", "Without resources.limits.cpu nobody knows how many CPUs there are."
-    return facts.cpus, "KIND_CPU", "One for each whole CPU of the limit, each with one thread and a copy of the model."
+    return tuning.cpus, "KIND_CPU", "One for each whole CPU of the limit, each with one thread and a copy of the model."
 
 
-def _threads(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
+def _threads(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
     name = _THREADS.get(kind)
-    if name is None or facts.gpus or name in _parameter_names(message):
+    if name is None or tuning.gpus or name in _parameter_names(message):
         return []
-    threads, why = _thread_count(message, facts)
+    threads, why = _thread_count(message, tuning)
     if threads is None:
         return []
     parameter: Message = {"key": [name], "value": [{"string_value": [str(threads)]}]}
@@ -136,19 +136,19 @@ def _threads(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     return [Choice(f"parameters.{name}", str(threads), why)]
 
 
-def _thread_count(message: Message, facts: Facts) -> tuple[int | None, str]:
+def _thread_count(message: Message, tuning: TuningInputs) -> tuple[int | None, str]:
     """None leaves it to the backend: what is best depends on CPUs that nobody has counted."""
-    if facts.objective != LATENCY:
+    if tuning.objective != LATENCY:
         return 1, "More threads than CPUs cost a CNN 12 times its throughput; instances use the CPUs instead."
-    if facts.cpus is None:
+    if tuning.cpus is None:
         return None, ""
-    share = max(1, facts.cpus // max(1, _instance_count(message)))
+    share = max(1, tuning.cpus // max(1, _instance_count(message)))
     return share, "Latency: the CPUs of resources.limits.cpu, shared by the model's instances."
 
 
-def _batching(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
+def _batching(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
     """Only one of the two kinds of batching may be there."""
-    del facts, kind  # Wherever it runs: every backend takes several requests at once.
+    del tuning, kind  # Wherever it runs: every backend takes several requests at once.
     if {"dynamic_batching", "sequence_batching"} & message.keys() or integer_in(message, "max_batch_size") < 1:
         return []
     message["dynamic_batching"] = [{}]
@@ -156,10 +156,10 @@ def _batching(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
     return [Choice("dynamicBatching", "on, without delay", why)]
 
 
-def _warmup(message: Message, facts: Facts, kind: _Kind) -> list[Choice]:
+def _warmup(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
     """Only where a backend compiles during the first requests; a Python model warms itself up."""
-    del facts  # Wherever it runs.
-    if kind in {_Kind.COMPILED, _Kind.OTHER} or {"model_warmup", "sequence_batching"} & message.keys():
+    del tuning  # Wherever it runs.
+    if kind in {_BackendKind.COMPILED, _BackendKind.OTHER} or {"model_warmup", "sequence_batching"} & message.keys():
         return []
     inputs = messages_in(message, "input")
     if not inputs or not all(_has_known_shape(tensor) for tensor in inputs):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from triton_operator.triton.config.model_config import AOT_INDUCTOR_PLATFORM
+from triton_operator.triton.config.constants import AOT_INDUCTOR_PLATFORM
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.values import text_in
 
@@ -26,11 +26,11 @@ _BY_FILE: tuple[tuple[str, bool | None, str, str], ...] = (
 )
 """(name, whether it is a folder, None for either, field, value), the first that is there counts."""
 
-TELLING_FILES = tuple(name for name, *_ in _BY_FILE)
+BACKEND_FILES = tuple(name for name, *_ in _BY_FILE)
 """Names of files by which a backend is chosen."""
 
 
-def is_silent(message: Message) -> bool:
+def names_no_backend(message: Message) -> bool:
     """Whether a configuration leaves the backend to the model's file."""
     return not text_in(message, "backend") and not text_in(message, "platform")
 
@@ -41,7 +41,7 @@ def with_backend(message: Message, name: str, versions: Iterable[Mapping[str, bo
     `versions` are the names in each version's folder, with whether each is a folder itself; the first that has a known
     file counts.
     """
-    if not is_silent(message):
+    if not names_no_backend(message):
         return message
     filename = text_in(message, "default_model_filename")
     if filename:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from triton_operator.triton.config.model_config import ENSEMBLE
+from triton_operator.triton.config.constants import ENSEMBLE
 from triton_operator.triton.config.problem import Problem
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.values import (
@@ -27,7 +27,7 @@ _ANY = -1
 _FIELD = "ensemble_scheduling"
 
 
-class _Step(NamedTuple):
+class _ParsedStep(NamedTuple):
     """One step; the maps go from the model's tensors to the ensemble's."""
 
     path: str
@@ -37,14 +37,14 @@ class _Step(NamedTuple):
     outputs: dict[str, str]
 
 
-class Called(NamedTuple):
+class CalledModel(NamedTuple):
     """A model that a step may call: its whole configuration, and the versions that are served, None if not known."""
 
     config: Message
     versions: tuple[int, ...] | None = None
 
 
-class _Tensor(NamedTuple):
+class _EnsembleTensor(NamedTuple):
     """A tensor of the ensemble as the model `by` has it; `shape` begins with the batch if there is one."""
 
     by: str
@@ -53,9 +53,9 @@ class _Tensor(NamedTuple):
     shape: list[int]
 
 
-class _Named(NamedTuple):
+class _NamedTensor(NamedTuple):
     name: str
-    tensor: _Tensor
+    tensor: _EnsembleTensor
 
 
 def step_names(message: Message) -> list[str]:
@@ -83,7 +83,7 @@ def check_ensemble(message: Message) -> Iterator[Problem]:
     yield from _check_flow(steps, _names(message, "input"), _names(message, "output"))
 
 
-def _check_steps(steps: list[_Step]) -> Iterator[Problem]:
+def _check_steps(steps: list[_ParsedStep]) -> Iterator[Problem]:
     written: set[str] = set()
     for step in steps:
         if not step.model:
@@ -97,7 +97,7 @@ def _check_steps(steps: list[_Step]) -> Iterator[Problem]:
             written.add(name)
 
 
-def _check_flow(steps: list[_Step], given: list[str], wanted: list[str]) -> Iterator[Problem]:
+def _check_flow(steps: list[_ParsedStep], given: list[str], wanted: list[str]) -> Iterator[Problem]:
     """Run the steps as Triton does, each when its inputs are there, until none is left."""
     written = {name for step in steps for name in step.outputs.values()}
     used = {name for step in steps for name in step.inputs.values()}
@@ -120,7 +120,7 @@ def _check_flow(steps: list[_Step], given: list[str], wanted: list[str]) -> Iter
                 yield Problem(f"{step.path}.input_map[{source}]", message)
 
 
-def check_steps(name: str, message: Message, models: Mapping[str, Called | None]) -> Iterator[Problem]:
+def check_steps(name: str, message: Message, models: Mapping[str, CalledModel | None]) -> Iterator[Problem]:
     """What contradicts between the ensemble `name` and its steps.
 
     `models` are those of the repository, None where their configuration is not known.
@@ -138,7 +138,7 @@ def check_steps(name: str, message: Message, models: Mapping[str, Called | None]
             yield from _check_tensors(step, called.config, tensors)
 
 
-def _check_version(step: _Step, called: Called) -> Iterator[Problem]:
+def _check_version(step: _ParsedStep, called: CalledModel) -> Iterator[Problem]:
     if step.version == _ANY or called.versions is None or step.version in called.versions:
         return
     served = ", ".join(map(str, called.versions)) or "none"
@@ -146,14 +146,14 @@ def _check_version(step: _Step, called: Called) -> Iterator[Problem]:
     yield Problem(f"{step.path}.model_version", message, "-1 stands for the newest; without the field it is 0")
 
 
-def _check_batch(step: _Step, largest: int, config: Message) -> Iterator[Problem]:
+def _check_batch(step: _ParsedStep, largest: int, config: Message) -> Iterator[Problem]:
     own = integer_in(config, "max_batch_size")
     if 0 < own < largest:
         message = f"{step.model} takes batches of at most {own}, and the ensemble's max_batch_size is {largest}"
         yield Problem(f"{step.path}.model_name", message)
 
 
-def _check_tensors(step: _Step, config: Message, tensors: dict[str, _Tensor]) -> Iterator[Problem]:
+def _check_tensors(step: _ParsedStep, config: Message, tensors: dict[str, _EnsembleTensor]) -> Iterator[Problem]:
     """The tensors of the maps exist and fit; `tensors` grows by what is first seen here."""
     for field, entries in (("input", step.inputs), ("output", step.outputs)):
         known = {text_in(tensor, "name"): tensor for tensor in messages_in(config, field)}
@@ -175,7 +175,7 @@ def _check_tensors(step: _Step, config: Message, tensors: dict[str, _Tensor]) ->
                 yield Problem(f"{step.path}.input_map", f"{step.model} also takes {', '.join(missing)}")
 
 
-def _fit(one: _Tensor, other: _Tensor) -> bool:
+def _fit(one: _EnsembleTensor, other: _EnsembleTensor) -> bool:
     """Whether types are equal and shapes too, with or without the batch; -1 fits any size."""
     return one.data_type == other.data_type and (_equal(one.dims, other.dims) or _equal(one.shape, other.shape))
 
@@ -184,24 +184,24 @@ def _equal(one: list[int], other: list[int]) -> bool:
     return len(one) == len(other) and all(a == b or _ANY in {a, b} for a, b in zip(one, other, strict=True))
 
 
-def _own(name: str, message: Message, field: str) -> Iterator[_Named]:
+def _own(name: str, message: Message, field: str) -> Iterator[_NamedTensor]:
     """The ensemble's own tensors, whose shape for the steps is `reshape` where there is one."""
     for tensor in messages_in(message, field):
         dims = integers_in(tensor, "dims")
         if "reshape" in tensor:
             dims = integers_in(message_in(tensor, "reshape"), "shape")
-        yield _Named(text_in(tensor, "name"), _tensor(name, tensor, dims, integer_in(message, "max_batch_size")))
+        yield _NamedTensor(text_in(tensor, "name"), _tensor(name, tensor, dims, integer_in(message, "max_batch_size")))
 
 
-def _of_step(model: str, tensor: Message, batch: int) -> _Tensor:
+def _of_step(model: str, tensor: Message, batch: int) -> _EnsembleTensor:
     return _tensor(model, tensor, integers_in(tensor, "dims"), batch)
 
 
-def _tensor(by: str, tensor: Message, dims: list[int], batch: int) -> _Tensor:
-    return _Tensor(by, data_type_in(tensor), dims, [_ANY, *dims] if batch > 0 else dims)
+def _tensor(by: str, tensor: Message, dims: list[int], batch: int) -> _EnsembleTensor:
+    return _EnsembleTensor(by, data_type_in(tensor), dims, [_ANY, *dims] if batch > 0 else dims)
 
 
-def _circle(name: str, message: Message, models: Mapping[str, Called | None]) -> list[str]:
+def _circle(name: str, message: Message, models: Mapping[str, CalledModel | None]) -> list[str]:
     """A way from the ensemble over its steps back to itself; empty where there is none."""
     ways, seen = [[name, step] for step in step_names(message)], set[str]()
     while ways:
@@ -215,7 +215,7 @@ def _circle(name: str, message: Message, models: Mapping[str, Called | None]) ->
     return []
 
 
-def _shown(tensor: _Tensor) -> str:
+def _shown(tensor: _EnsembleTensor) -> str:
     return f"{tensor.data_type} [{','.join(map(str, tensor.shape))}]"
 
 
@@ -223,9 +223,9 @@ def _names(message: Message, field: str) -> list[str]:
     return [text_in(tensor, "name") for tensor in messages_in(message, field)]
 
 
-def _steps(message: Message) -> list[_Step]:
+def _steps(message: Message) -> list[_ParsedStep]:
     return [
-        _Step(
+        _ParsedStep(
             f"{_FIELD}.step[{index}]",
             text_in(step, "model_name"),
             integer_in(step, "model_version"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from triton_operator.triton.config.model_config import ConfigError
+from triton_operator.triton.text.errors import ConfigError
 
 Fields = Mapping[str, Mapping[str, str]]
 

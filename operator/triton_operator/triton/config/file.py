@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triton_operator.triton.config.model_config import ConfigError
+from triton_operator.triton.text.errors import ConfigError
 
 CONFIG_LIMIT = 1 << 20
 """Bytes of a config.pbtxt; real ones have a few thousand."""

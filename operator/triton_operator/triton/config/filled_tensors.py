@@ -1,37 +1,32 @@
-"""What a TorchScript model takes and gives beyond `input` and `output`: the tensors that Triton itself fills or keeps.
+"""The arguments and results of forward() that are not in `input` and `output`, because Triton fills or keeps them.
 
-A config.pbtxt as a Message goes in, names leave. `contract` and `lint` count with them. The rules are those of the
-native PyTorch backend, which the CPU image's backend (`cpu_server/backend/interface.py`) follows: forward() gets the
-inputs, then what `batch_input` counts, then the controls and the states of `sequence_batching`; it returns the outputs,
-then the states.
+Input: a config.pbtxt as a Message. Output: tensor names. `signature_merge` and `lint` use them. The rules are those of
+the native PyTorch backend, which the CPU image's backend (`cpu_server/backend/interface.py`) follows: forward() gets
+the inputs, then the values of `batch_input`, then the controls and states of `sequence_batching`; it returns the
+outputs, then the states. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from triton_operator.triton.text.parser import Message, Value
+from triton_operator.triton.text.parser import Message
+from triton_operator.triton.text.values import messages_in, texts_in
 
 
 def filled_inputs(message: Message) -> tuple[str, ...]:
-    """Names of the tensors of forward() that no client sends."""
-    counted = (name for each in _messages(message, "batch_input") for name in _texts(each, "target_name"))
-    sequence = list(_messages(message, "sequence_batching"))
-    controls = (name for each in sequence for one in _messages(each, "control_input") for name in _texts(one, "name"))
-    states = (name for each in sequence for one in _messages(each, "state") for name in _texts(one, "input_name"))
-    return (*counted, *controls, *states)
+    """Names of the arguments of forward() that clients do not send."""
+    counted = (name for each in messages_in(message, "batch_input") for name in texts_in(each, "target_name"))
+    return (
+        *counted,
+        *_sequence_names(message, "control_input", "name"),
+        *_sequence_names(message, "state", "input_name"),
+    )
 
 
 def kept_outputs(message: Message) -> tuple[str, ...]:
-    """Names of the results of forward() that no client gets, because the next request of the sequence does."""
-    states = (state for each in _messages(message, "sequence_batching") for state in _messages(each, "state"))
-    return tuple(name for state in states for name in _texts(state, "output_name"))
+    """Names of the results of forward() that Triton keeps for the next request of the sequence."""
+    return _sequence_names(message, "state", "output_name")
 
 
-def _messages(message: Message, field: str) -> Iterator[Message]:
-    return (each for each in message.get(field, []) if isinstance(each, dict))
-
-
-def _texts(message: Message, field: str) -> Iterator[str]:
-    values: list[Value] = message.get(field, [])
-    return (each for each in values if isinstance(each, str))
+def _sequence_names(message: Message, field: str, name: str) -> tuple[str, ...]:
+    batching = messages_in(message, "sequence_batching")
+    return tuple(text for each in batching for entry in messages_in(each, field) for text in texts_in(entry, name))

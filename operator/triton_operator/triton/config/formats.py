@@ -8,12 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from triton_operator.api.model import Format
-from triton_operator.triton.config.model_config import (
-    AOT_INDUCTOR_BACKEND,
-    AOT_INDUCTOR_PLATFORM,
-    ENSEMBLE,
-    ConfigError,
-)
+from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND, AOT_INDUCTOR_PLATFORM, ENSEMBLE
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.values import text_in
 

@@ -8,32 +8,25 @@ the same tables. What is rendered has only what the user said, no default.
 from __future__ import annotations
 
 from triton_operator.api import batching, model_config
-from triton_operator.api.model import AllVersions, Format, LatestVersions, SpecificVersions, VersionPolicy
+from triton_operator.api.model import Format, VersionPolicy
 from triton_operator.api.model_config import ModelConfig
 from triton_operator.triton.config.codecs import (
     Boolean,
     Enumerated,
     Field,
     Integer,
-    Percent,
-    Record,
     Repeated,
+    StructCodec,
     Text,
     Wrapped,
-    as_message,
-    single,
 )
 from triton_operator.triton.config.formats import format_fields, read_format
-from triton_operator.triton.config.model_config import ConfigError
-from triton_operator.triton.config.special_codecs import (
-    CONTROL_INPUT,
-    DATA_TYPE,
-    DIMS,
-    STATE,
-    WARMUP_INPUT,
-    Entries,
-    one_of,
-)
+from triton_operator.triton.config.message_codecs import DATA_TYPE, DIMS, Entries
+from triton_operator.triton.config.sequence_codecs import SEQUENCE_BATCHING
+from triton_operator.triton.config.version_policy import version_policy_fields, version_policy_of
+from triton_operator.triton.config.warmup_codec import WARMUP_INPUT
+from triton_operator.triton.text.checked_values import optional_text
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Message
 
 _RESHAPE = Wrapped("ModelTensorReshape", "shape", DIMS, absent=())
@@ -47,7 +40,7 @@ _TENSOR = {
 }
 """What inputs and outputs have in common."""
 
-_INPUT = Record(
+_INPUT = StructCodec(
     model_config.Input,
     "ModelInput",
     {
@@ -55,7 +48,7 @@ _INPUT = Record(
         "optional": Field("optional", Boolean()),
     },
 )
-_OUTPUT = Record(
+_OUTPUT = StructCodec(
     model_config.Output,
     "ModelOutput",
     {
@@ -63,7 +56,7 @@ _OUTPUT = Record(
         "label_filename": Field("label_filename", Text()),
     },
 )
-_INSTANCE_GROUP = Record(
+_INSTANCE_GROUP = StructCodec(
     model_config.InstanceGroup,
     "ModelInstanceGroup",
     {
@@ -73,7 +66,7 @@ _INSTANCE_GROUP = Record(
         "gpus": Field("gpus", Repeated(Integer())),
     },
 )
-_QUEUE_POLICY = Record(
+_QUEUE_POLICY = StructCodec(
     batching.QueuePolicy,
     "ModelQueuePolicy",
     {
@@ -85,12 +78,12 @@ _QUEUE_POLICY = Record(
         "allow_timeout_override": Field("allow_timeout_override", Boolean()),
     },
 )
-_PRIORITY_QUEUE_POLICY = Record(
+_PRIORITY_QUEUE_POLICY = StructCodec(
     batching.PriorityQueuePolicy,
     "PriorityQueuePolicyEntry",
     {"priority_level": Field("key", Integer()), "policy": Field("value", _QUEUE_POLICY)},
 )
-_DYNAMIC_BATCHING = Record(
+_DYNAMIC_BATCHING = StructCodec(
     batching.DynamicBatching,
     "ModelDynamicBatching",
     {
@@ -103,36 +96,7 @@ _DYNAMIC_BATCHING = Record(
         "priority_queue_policies": Field("priority_queue_policy", Repeated(_PRIORITY_QUEUE_POLICY)),
     },
 )
-_DIRECT = Record(
-    batching.DirectStrategy,
-    "StrategyDirect",
-    {
-        "max_queue_delay_microseconds": Field("max_queue_delay_microseconds", Integer()),
-        "minimum_slot_utilization_percent": Field("minimum_slot_utilization", Percent()),
-    },
-)
-_OLDEST = Record(
-    batching.OldestStrategy,
-    "StrategyOldest",
-    {
-        "max_candidate_sequences": Field("max_candidate_sequences", Integer()),
-        "preferred_batch_sizes": Field("preferred_batch_size", Repeated(Integer())),
-        "max_queue_delay_microseconds": Field("max_queue_delay_microseconds", Integer()),
-        "preserve_ordering": Field("preserve_ordering", Boolean()),
-    },
-)
-_SEQUENCE_BATCHING = Record(
-    batching.SequenceBatching,
-    "ModelSequenceBatching",
-    {
-        "max_sequence_idle_microseconds": Field("max_sequence_idle_microseconds", Integer()),
-        "control_inputs": Field("control_input", Repeated(CONTROL_INPUT)),
-        "states": Field("state", Repeated(STATE)),
-        "direct": Field("direct", _DIRECT),
-        "oldest": Field("oldest", _OLDEST),
-    },
-)
-_STEP = Record(
+_STEP = StructCodec(
     model_config.EnsembleStep,
     "Step",
     {
@@ -142,8 +106,8 @@ _STEP = Record(
         "output_map": Field("output_map", Entries("OutputMapEntry", Text())),
     },
 )
-_ENSEMBLE = Record(model_config.Ensemble, "ModelEnsembling", {"steps": Field("step", Repeated(_STEP))})
-_OPTIMIZATION = Record(
+_ENSEMBLE = StructCodec(model_config.Ensemble, "ModelEnsembling", {"steps": Field("step", Repeated(_STEP))})
+_OPTIMIZATION = StructCodec(
     model_config.Optimization,
     "ModelOptimizationPolicy",
     {
@@ -152,7 +116,7 @@ _OPTIMIZATION = Record(
         "eager_batching": Field("eager_batching", Boolean()),
     },
 )
-_WARMUP = Record(
+_WARMUP = StructCodec(
     model_config.Warmup,
     "ModelWarmup",
     {
@@ -162,7 +126,7 @@ _WARMUP = Record(
         "inputs": Field("inputs", Repeated(WARMUP_INPUT)),
     },
 )
-_CONFIG = Record(
+_CONFIG = StructCodec(
     ModelConfig,
     "ModelConfig",
     {
@@ -172,24 +136,13 @@ _CONFIG = Record(
         "outputs": Field("output", Repeated(_OUTPUT)),
         "instance_groups": Field("instance_group", Repeated(_INSTANCE_GROUP)),
         "dynamic_batching": Field("dynamic_batching", _DYNAMIC_BATCHING),
-        "sequence_batching": Field("sequence_batching", _SEQUENCE_BATCHING),
+        "sequence_batching": Field("sequence_batching", SEQUENCE_BATCHING),
         "ensemble": Field("ensemble_scheduling", _ENSEMBLE),
         "optimization": Field("optimization", _OPTIMIZATION),
         "warmup": Field("model_warmup", Repeated(_WARMUP)),
         "response_cache": Field("response_cache", Wrapped("ModelResponseCache", "enable", Boolean(), absent=False)),
         "parameters": Field(
             "parameters", Entries("ParametersEntry", Wrapped("ModelParameter", "string_value", Text(), absent=""))
-        ),
-    },
-)
-_VERSION_POLICY = Record(
-    VersionPolicy,
-    "ModelVersionPolicy",
-    {
-        "latest": Field("latest", Record(LatestVersions, "Latest", {"count": Field("num_versions", Integer())})),
-        "all": Field("all", Record(AllVersions, "All", {})),
-        "specific": Field(
-            "specific", Record(SpecificVersions, "Specific", {"versions": Field("versions", Repeated(Integer()))})
         ),
     },
 )
@@ -210,8 +163,7 @@ def to_message(
     """
     message: Message = {"name": [name]}
     message |= format_fields(format or Format.TORCHSCRIPT)
-    if version_policy is not None:
-        message["version_policy"] = _VERSION_POLICY.write(version_policy)
+    message |= version_policy_fields(version_policy)
     return message | _CONFIG.to_message(config)
 
 
@@ -223,28 +175,12 @@ def from_message(message: Message) -> ModelConfig:
 
 def name_of(message: Message) -> str:
     """The name in a configuration, "" where it has none."""
-    return _text(message, "name")
+    return optional_text(message, "name")
 
 
 def format_of(message: Message) -> Format:
     """The format that a configuration means; raises ConfigError for one that is not served here, or for none."""
-    return read_format(_text(message, "platform"), _text(message, "backend"))
-
-
-def version_policy_of(message: Message) -> VersionPolicy | None:
-    """The version policy in a configuration, None where it has none; raises ConfigError."""
-    values = message.get("version_policy")
-    if not values:
-        return None
-    path = "version_policy"
-    policy: VersionPolicy = _VERSION_POLICY.read(values, path)
-    one_of(as_message(single(values, path), path), ("latest", "all", "specific"), path)
-    return policy
-
-
-def _text(message: Message, field: str) -> str:
-    values = message.get(field)
-    return Text().read(values, field) if values else ""
+    return read_format(optional_text(message, "platform"), optional_text(message, "backend"))
 
 
 __all__ = ["ConfigError", "format_of", "from_message", "name_of", "to_message", "version_policy_of"]

@@ -40,7 +40,7 @@ class ArchiveError(TritonOperatorError, ValueError):
     """An archive that cannot be read, or that must not be trusted; the text says why, without the file's name."""
 
 
-class Content(Enum):
+class FileType(Enum):
     """What a model file is, as messages say it."""
 
     TORCHSCRIPT = "TorchScript"
@@ -99,14 +99,14 @@ class Archive:
         return list(self._members)
 
     @property
-    def content(self) -> Content:
+    def content(self) -> FileType:
         """What the archive holds, by the names in it."""
         names = set(self.names)
         if "constants.pkl" in names and any(name.startswith("code/") for name in names):
-            return Content.TORCHSCRIPT
+            return FileType.TORCHSCRIPT
         if "archive_format" in names:
-            return Content.EXPORTED_PROGRAM
-        return Content.CHECKPOINT if "data.pkl" in names else Content.OTHER_ARCHIVE
+            return FileType.EXPORTED_PROGRAM
+        return FileType.CHECKPOINT if "data.pkl" in names else FileType.OTHER_ARCHIVE
 
     def read(self, name: str, limit: int) -> bytes | None:
         """A member's bytes, None where there is no such member; raises ArchiveError, also above `limit` bytes."""
@@ -148,23 +148,23 @@ def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield piece
 
 
-def read_content(file: BinaryIO) -> Content:
+def read_file_type(file: BinaryIO) -> FileType:
     """What a file is by its first bytes and, in an archive, by the names of its members; raises ArchiveError."""
     start = file.read(512)
     file.seek(0)
     if start.startswith(_ZIP):
-        return Archive(file).content if zipfile.is_zipfile(file) else Content.CUT_ARCHIVE
+        return Archive(file).content if zipfile.is_zipfile(file) else FileType.CUT_ARCHIVE
     if not start:
-        return Content.EMPTY
+        return FileType.EMPTY
     if start.startswith(_PICKLE):
-        return Content.PICKLE
-    return Content.TEXT if _PRINTABLE.issuperset(start) else Content.UNKNOWN
+        return FileType.PICKLE
+    return FileType.TEXT if _PRINTABLE.issuperset(start) else FileType.UNKNOWN
 
 
 def read_signature(path: Path) -> Signature | None:
     """The signature in a file of the exporter; None for one without, and for any other file. Raises ArchiveError."""
     with path.open("rb") as file:
-        if read_content(file) not in {Content.TORCHSCRIPT, Content.EXPORTED_PROGRAM}:
+        if read_file_type(file) not in {FileType.TORCHSCRIPT, FileType.EXPORTED_PROGRAM}:
             return None
         file.seek(0)
         return Archive(file).signature()

@@ -31,7 +31,7 @@ class SignatureError(TritonOperatorError, ValueError):
     """A document that is no signature, or of a version that is not known here; the text names the field."""
 
 
-class Tensor(Struct, frozen=True):
+class TensorSpec(Struct, frozen=True):
     """An input or output: `data_type` as Triton names it without `TYPE_`, `dims` without the batch; -1 is any size."""
 
     name: _Name
@@ -44,7 +44,7 @@ class Tensor(Struct, frozen=True):
         return shown_tensor(self.data_type, self.dims)
 
 
-_Tensors = Annotated[tuple[Tensor, ...], msgspec.Meta(min_length=1, max_length=1024)]
+_Tensors = Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1, max_length=1024)]
 
 
 class Signature(Struct, frozen=True, omit_defaults=False):

@@ -11,7 +11,7 @@ import msgspec
 from triton_operator.api.model import VersionPolicy
 from triton_operator.api.repository import HttpSource, S3Source
 from triton_operator.api.struct import Struct
-from triton_operator.triton.config.defaults import Facts
+from triton_operator.triton.config.defaults import TuningInputs
 
 SOURCE_DIR = "/source"
 """The model repository, read-only; at the same path in both containers, because MODELS_DIR links into it.
@@ -40,7 +40,7 @@ class PreparationModel(Struct, frozen=True):
     What is unset is not written, so a list from an older operator reads as one where nothing of it was asked:
     `config` names the file in CONFIG_DIR with the configuration, "" is the repository's own. Where that file is a
     user's, `config_map` and `config_key` say where it comes from; when it is not there, they are missing. `format`,
-    `digest` and `version_policy` are those of `spec.models`. From `facts` fields are filled in that the configuration
+    `digest` and `version_policy` are those of `spec.models`. From `tuning` fields are filled in that the configuration
     leaves open. `copy` is set where somebody may change the source's files after their digest was compared.
     `aotinductor_backend` is the one that the server has for such files, "" where it knows them by their platform.
     `source` is where the model's own repository is mounted, and `source_path` belongs to that; "" is the common one.
@@ -55,7 +55,7 @@ class PreparationModel(Struct, frozen=True):
     digest: str = ""
     version_policy: VersionPolicy | None = None
     copy: bool = False
-    facts: Facts | None = None
+    tuning: TuningInputs | None = None
     aotinductor_backend: str = ""
     source: str = ""
     source_path: str = "/"

@@ -10,13 +10,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from triton_operator.triton.text.tokens import (
-    ConfigTextError,
-    Identifier,
-    Kind,
-    Token,
-    tokenize,
-)
+from triton_operator.triton.text.errors import ConfigTextError
+from triton_operator.triton.text.tokens import Identifier, Token, TokenKind, tokenize
 
 Value: TypeAlias = "str | Identifier | int | float | Message"
 """A scalar or a message. An Identifier is a word without quotes: an enum's value, `true`, `false`."""
@@ -51,7 +46,7 @@ class _Parser:
         """Fields up to what closes the message, the end of the text for the outermost."""
         message: Message = {}
         while not self._at(_CLOSING[opening.text] if opening else ""):
-            if opening and self._next.kind is Kind.END:
+            if opening and self._next.kind is TokenKind.END:
                 raise opening.error(f'this "{opening.text}" is never closed')
             name = self._field_name()
             message.setdefault(name, []).extend(self._field_values())
@@ -61,7 +56,7 @@ class _Parser:
 
     def _field_name(self) -> str:
         token = self._take()
-        if token.kind is not Kind.IDENTIFIER:
+        if token.kind is not TokenKind.IDENTIFIER:
             raise token.error(f"expected the name of a field, found {token.shown}")
         return token.text
 
@@ -108,11 +103,11 @@ class _Parser:
     def _scalar(self) -> Value:
         token = self._take()
         match token.kind:
-            case Kind.STRING:
+            case TokenKind.STRING:
                 return self._joined_strings(token)
-            case Kind.IDENTIFIER:
+            case TokenKind.IDENTIFIER:
                 return Identifier(token.text)
-            case Kind.NUMBER:
+            case TokenKind.NUMBER:
                 return token.number()
             case _ if token.text == "-":
                 return self._negative()
@@ -122,7 +117,7 @@ class _Parser:
     def _joined_strings(self, first: Token) -> str:
         """Adjacent literals are one value; only the whole has to be UTF-8."""
         content = first.content
-        while self._next.kind is Kind.STRING:
+        while self._next.kind is TokenKind.STRING:
             content += self._take().content
         try:
             return content.decode()
@@ -131,9 +126,9 @@ class _Parser:
 
     def _negative(self) -> Value:
         token = self._take()
-        if token.kind is Kind.NUMBER:
+        if token.kind is TokenKind.NUMBER:
             return -token.number()
-        if token.kind is Kind.IDENTIFIER and token.text.lower() in _NON_FINITE:
+        if token.kind is TokenKind.IDENTIFIER and token.text.lower() in _NON_FINITE:
             return -float(token.text)
         raise token.error(f'expected a number after "-", found {token.shown}')
 
@@ -143,10 +138,10 @@ class _Parser:
 
     def _at(self, symbol: str) -> bool:
         token = self._next
-        return token.kind in {Kind.SYMBOL, Kind.END} and token.text == symbol
+        return token.kind in {TokenKind.SYMBOL, TokenKind.END} and token.text == symbol
 
     def _at_message(self) -> bool:
-        return self._next.kind is Kind.SYMBOL and self._next.text in _CLOSING
+        return self._next.kind is TokenKind.SYMBOL and self._next.text in _CLOSING
 
     def _expect(self, symbol: str) -> None:
         if not self._at(symbol):
@@ -155,7 +150,7 @@ class _Parser:
 
     def _take(self) -> Token:
         token = self._next
-        if token.kind is not Kind.END:
+        if token.kind is not TokenKind.END:
             self._position += 1
         return token
 

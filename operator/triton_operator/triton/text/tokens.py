@@ -6,16 +6,7 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
-from triton_operator.errors import TritonOperatorError
-
-
-class ConfigTextError(TritonOperatorError, ValueError):
-    """The text is not protobuf text format; `line` and `column` count from 1."""
-
-    def __init__(self, line: int, column: int, message: str) -> None:
-        super().__init__(f"line {line}, column {column}: {message}")
-        self.line = line
-        self.column = column
+from triton_operator.triton.text.errors import ConfigTextError
 
 
 class Identifier(str):
@@ -24,7 +15,7 @@ class Identifier(str):
     __slots__ = ()
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     IDENTIFIER = auto()
@@ -37,7 +28,7 @@ class Kind(Enum):
 class Token(NamedTuple):
     """One word; `content` holds a string literal's bytes without quotes and escapes."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     line: int
     column: int
@@ -46,9 +37,9 @@ class Token(NamedTuple):
     @property
     def shown(self) -> str:
         """The token as an error message quotes it."""
-        if self.kind is Kind.END:
+        if self.kind is TokenKind.END:
             return "the end of the file"
-        return f'"{self.text[:40]}"' if self.kind is not Kind.STRING else "a string"
+        return f'"{self.text[:40]}"' if self.kind is not TokenKind.STRING else "a string"
 
     def error(self, message: str) -> ConfigTextError:
         """An error at this token."""
@@ -107,7 +98,7 @@ class _Tokenizer:
         while True:
             self._skip_blank()
             tokens.append(self._token())
-            if tokens[-1].kind is Kind.END:
+            if tokens[-1].kind is TokenKind.END:
                 return tokens
 
     def _skip_blank(self) -> None:
@@ -122,23 +113,23 @@ class _Tokenizer:
 
     def _token(self) -> Token:
         if self._at == len(self._text):
-            return self._make(Kind.END, "")
+            return self._make(TokenKind.END, "")
         first = self._text[self._at]
         if first in "'\"":
             return self._string(first)
         if word := _IDENTIFIER.match(self._text, self._at):
-            return self._make(Kind.IDENTIFIER, word[0])
+            return self._make(TokenKind.IDENTIFIER, word[0])
         if number := _NUMBER.match(self._text, self._at):
             return self._number(number[0])
         if first in _SYMBOLS:
-            return self._make(Kind.SYMBOL, first)
+            return self._make(TokenKind.SYMBOL, first)
         raise self._error(f"unexpected character {first!r}")
 
     def _number(self, text: str) -> Token:
         end = self._at + len(text)
         if _ADJACENT.match(self._text, end):
             raise self._error(f'"{self._text[self._at : end + 1]}" is no number')
-        return self._make(Kind.NUMBER, text)
+        return self._make(TokenKind.NUMBER, text)
 
     def _string(self, quote: str) -> Token:
         start, content = self._at, bytearray()
@@ -147,7 +138,7 @@ class _Tokenizer:
             if char in {"", "\n"}:
                 raise self._error("the string does not end on its line")
             at = self._escape(at, content) if char == "\\" else self._plain(at, quote, content)
-        return self._make(Kind.STRING, self._text[start : at + 1], bytes(content))
+        return self._make(TokenKind.STRING, self._text[start : at + 1], bytes(content))
 
     def _plain(self, at: int, quote: str, content: bytearray) -> int:
         plain = _PLAIN[quote].match(self._text, at)
@@ -182,7 +173,7 @@ class _Tokenizer:
             raise self._error(f"{shown} is more than a byte")
         return bytes((value,))
 
-    def _make(self, kind: Kind, text: str, content: bytes = b"") -> Token:
+    def _make(self, kind: TokenKind, text: str, content: bytes = b"") -> Token:
         token = Token(kind, text, self._line, self._at - self._line_start + 1, content)
         self._at += len(text)
         return token

@@ -104,8 +104,8 @@ def test_lines_of_the_program(
             "error",
             'line 5: error: Triton refuses it: Message type "inference.ModelC',
         ),
-        ("[1, 28, 28]", "64", "error", "INPUT__0 is FP32 [64], the model's signature says FP32 [1,28,28]"),
-        ("dims: 10", "dims: [-1, 10]", "error", "with max_batch_size the dims leave out the batch"),
+        ("[1, 28, 28]", "64", "error", "INPUT__0 as FP32 [64], but the model's signature declares FP32 [1,28,28]"),
+        ("dims: 10", "dims: [-1, 10]", "error", "with max_batch_size, dims do not include the batch"),
         ("TYPE_FP32 dims: 10", "TYPE_BF16 dims: 10", "error", "output[0].data_type: error: TYPE_BF16 is none that"),
         ("dims: 10", "dims: 0", "error", "output[0].dims: error: has a size that is neither above 0 nor -1"),
         ("dynamic_batching { }", "", "warning", "dynamic_batching: warning: is not set"),
@@ -116,7 +116,7 @@ def test_lines_of_the_program(
             "max_batch_size",
             "version_policy { specific { versions: 3 } } max_batch_size",
             "error",
-            "asks for 3; there is 1",
+            "selects version 3; the model's folder has 1",
         ),
     ],
 )
@@ -196,7 +196,7 @@ def test_a_config_without_a_backend(model: Path, capsys: pytest.CaptureFixture[s
     for path in (model, model.parent, config):
         assert tritonctl(capsys, "lint", path).code == 0, path
     write(model / "config.pbtxt", silent.replace("dims: 10", "dims: 11").encode())
-    assert "the model's signature says FP32 [10]" in tritonctl(capsys, "lint", model).out
+    assert "the model's signature declares FP32 [10]" in tritonctl(capsys, "lint", model).out
     (model / "1" / "model.pt").rename(model / "1" / "weights")
     outcome = tritonctl(capsys, "lint", model)
     assert outcome.code == 1

@@ -17,7 +17,7 @@ from triton_operator.api.model_config import (
 )
 from triton_operator.api.tensor import DataType
 from triton_operator.triton.config.check import check
-from triton_operator.triton.config.model_config import ConfigError
+from triton_operator.triton.text.errors import ConfigError
 
 FP32, INT64 = DataType.FP32, DataType.INT64
 STEPS = (

@@ -15,7 +15,7 @@ from tritonclient.grpc import model_config_pb2
 from tests.configs import configs
 from triton_operator.api.model import Format
 from triton_operator.api.model_config import ModelConfig
-from triton_operator.triton.config.defaults import LATENCY, THROUGHPUT, Completed, Facts, complete
+from triton_operator.triton.config.defaults import LATENCY, THROUGHPUT, Completed, TuningInputs, complete
 from triton_operator.triton.config.typed_config import from_message, to_message
 from triton_operator.triton.text.parser import Message, parse
 from triton_operator.triton.text.writer import write
@@ -27,9 +27,9 @@ output { name: "OUTPUT__0" data_type: TYPE_FP32 dims: [10] }
 DIGITS = f'name: "digits" backend: "pytorch" max_batch_size: 64 {TENSORS}'
 
 
-def completed(text: str = DIGITS, **facts: Any) -> Completed:
-    """The text completed for a pod with these facts."""
-    return complete(parse(text), Facts(**facts))
+def completed(text: str = DIGITS, **tuning: Any) -> Completed:
+    """The text completed for a pod with these tuning."""
+    return complete(parse(text), TuningInputs(**tuning))
 
 
 def instances(outcome: Completed) -> tuple[int, str]:
@@ -48,7 +48,7 @@ def parameters(outcome: Completed) -> dict[Any, Any]:
 
 
 @pytest.mark.parametrize(
-    ("facts", "group", "threads"),
+    ("tuning", "group", "threads"),
     [
         ({}, (1, "KIND_CPU"), "1"),
         ({"cpus": 1}, (1, "KIND_CPU"), "1"),
@@ -61,10 +61,10 @@ def parameters(outcome: Completed) -> dict[Any, Any]:
     ],
 )
 def test_instances_and_threads_follow_the_pod(
-    facts: dict[str, Any], group: tuple[int, str], threads: str | None
+    tuning: dict[str, Any], group: tuple[int, str], threads: str | None
 ) -> None:
     """Together they never ask for more CPUs than there are."""
-    outcome = completed(**facts)
+    outcome = completed(**tuning)
     assert instances(outcome) == group
     assert parameters(outcome).get("INTRA_OP_THREAD_COUNT") == threads
 
@@ -182,8 +182,8 @@ def test_a_backend_that_was_not_measured_gets_one_instance_and_no_warmup(backend
 @pytest.mark.parametrize(("objective", "wanted"), [("", False), (THROUGHPUT, True), (LATENCY, True)])
 def test_a_hand_written_file_is_completed_only_for_an_objective(objective: str, wanted: bool) -> None:
     """It is its author's word."""
-    assert Facts(objective=objective).apply_to(hand_written=True) is wanted
-    assert Facts(objective=objective).apply_to(hand_written=False)
+    assert TuningInputs(objective=objective).may_complete(hand_written=True) is wanted
+    assert TuningInputs(objective=objective).may_complete(hand_written=False)
 
 
 @settings(deadline=None, max_examples=100)
@@ -192,9 +192,9 @@ def test_triton_reads_what_was_chosen_for_any_typed_configuration(
     config: ModelConfig, cpus: int | None, gpus: int, *, latency: bool
 ) -> None:
     """And it reads back as a typed configuration in which the user's values stand."""
-    facts = Facts(cpus=cpus, gpus=gpus, objective=LATENCY if latency else "")
+    tuning = TuningInputs(cpus=cpus, gpus=gpus, objective=LATENCY if latency else "")
     model_format = Format.ENSEMBLE if config.ensemble else Format.TORCHSCRIPT
-    outcome = complete(to_message(config, name="m", format=model_format), facts)
+    outcome = complete(to_message(config, name="m", format=model_format), tuning)
     assert text_format.Parse(write(outcome.message), model_config_pb2.ModelConfig()).name == "m"
     read = from_message(outcome.message)
     for field in structs.fields(ModelConfig):
@@ -227,9 +227,9 @@ def test_completing_twice_is_completing_once(parts: list[str], cpus: int | None,
     """What came in is in what comes out, unchanged; the message that was handed in is left alone."""
     before: Message = parse("\n".join(parts))
     kept = copy.deepcopy(before)
-    facts = Facts(cpus=cpus, gpus=gpus, objective=objective)
-    once = complete(before, facts)
-    assert complete(once.message, facts) == (once.message, ())
+    tuning = TuningInputs(cpus=cpus, gpus=gpus, objective=objective)
+    once = complete(before, tuning)
+    assert complete(once.message, tuning) == (once.message, ())
     assert before == kept
     for field, values in before.items():
         assert once.message[field][: len(values)] == values

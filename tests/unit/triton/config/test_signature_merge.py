@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
 from tests.archives import SIGNATURE
-from triton_operator.triton.config.model_config import ConfigError
 from triton_operator.triton.config.signature_merge import merge
-from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES, Signature, Tensor
+from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES, Signature, TensorSpec
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Identifier, Message, parse
 from triton_operator.triton.text.values import DATA_TYPES
 
@@ -19,8 +19,8 @@ OUTPUT = "output { name: 'OUTPUT__0' data_type: TYPE_FP32 dims: 10 }"
 RESHAPE = "reshape { shape: [1, 28, 28] }"
 WHOLE = f"max_batch_size: 64 {INPUT} {OUTPUT}"
 TWO = Signature(
-    inputs=(Tensor("left", "INT64", (-1,)), Tensor("right", "INT64", (-1,))),
-    outputs=(Tensor("sum", "INT64", (-1,)), Tensor("product", "INT64", (-1,))),
+    inputs=(TensorSpec("left", "INT64", (-1,)), TensorSpec("right", "INT64", (-1,))),
+    outputs=(TensorSpec("sum", "INT64", (-1,)), TensorSpec("product", "INT64", (-1,))),
 )
 
 
@@ -72,20 +72,29 @@ def test_a_config_that_agrees_is_not_touched(config: str) -> None:
     [
         (
             "input { name: 'INPUT__0' data_type: TYPE_FP32 dims: 64 }",
-            "config.pbtxt says INPUT__0 is FP32 [64], the model's signature says FP32 [1,28,28]",
+            "config.pbtxt declares INPUT__0 as FP32 [64], but the model's signature declares FP32 [1,28,28]",
         ),
-        ("input { name: 'INPUT__0' data_type: TYPE_INT64 }", "says INPUT__0 is INT64 [1,28,28], the model's signature"),
-        ("input { name: 'INPUT__0' data_type: 9 }", "says INPUT__0 is INT64"),
-        ("input { name: 'INPUT__0' dims: [1, -1, 28] }", "[1,-1,28], the model's signature says FP32 [1,28,28]"),
-        ("output { name: 'OUTPUT__0' dims: [64, 10] }", "FP32 [10]; with max_batch_size the dims leave out the batch"),
-        ("max_batch_size: 0 input { name: 'INPUT__0' dims: [1, 28, 28] }", "the dims begin with the batch"),
-        ("input { name: 'images' }", 'says input "images", the model\'s signature says the inputs are INPUT__0'),
-        ("max_batch_size: 65", "says max_batch_size 65, the model's signature says at most 64"),
+        (
+            "input { name: 'INPUT__0' data_type: TYPE_INT64 }",
+            "declares INPUT__0 as INT64 [1,28,28], but the model's signature",
+        ),
+        ("input { name: 'INPUT__0' data_type: 9 }", "declares INPUT__0 as INT64"),
+        (
+            "input { name: 'INPUT__0' dims: [1, -1, 28] }",
+            "[1,-1,28], but the model's signature declares FP32 [1,28,28]",
+        ),
+        (
+            "output { name: 'OUTPUT__0' dims: [64, 10] }",
+            "FP32 [10]; with max_batch_size, dims do not include the batch",
+        ),
+        ("max_batch_size: 0 input { name: 'INPUT__0' dims: [1, 28, 28] }", "dims begin with the batch"),
+        ("input { name: 'images' }", 'declares the input "images", but the model\'s signature declares INPUT__0'),
+        ("max_batch_size: 65", "declares max_batch_size 65, but the model's signature allows at most 64"),
         ("max_batch_size: many", "max_batch_size: must be a whole number"),
         ("input: 5", "input: must be a message"),
         ("input { }", "input: has no name"),
-        ("input { name: 'INPUT__0' } input { name: 'INPUT__0' }", '"INPUT__0" is there twice'),
-        ("input { name: 'INPUT__0' dims: 'x' }", "dims: must be whole numbers"),
+        ("input { name: 'INPUT__0' } input { name: 'INPUT__0' }", '"INPUT__0" is set twice'),
+        ("input { name: 'INPUT__0' dims: 'x' }", "dims: must be a whole number"),
         ("input { name: 'INPUT__0' data_type: 'FP32' }", "data_type: must be a word such as TYPE_FP32"),
         ("input { name: 'INPUT__0' reshape: 1 }", "reshape: must be a message"),
     ],
@@ -97,7 +106,9 @@ def test_a_contradiction_names_both_sides(config: str, words: str) -> None:
 
 
 def test_a_model_without_a_batch_cannot_be_batched() -> None:
-    with pytest.raises(ConfigError, match=r"max_batch_size 8, .* says 0, for the model has no batch dimension"):
+    with pytest.raises(
+        ConfigError, match=r"max_batch_size 8, .* allows only 0, because the model has no batch dimension"
+    ):
         merge(parse("max_batch_size: 8"), TWO)
     assert "max_batch_size" not in merge({}, TWO)
 
@@ -110,20 +121,20 @@ def test_the_order_becomes_that_of_forward() -> None:
 
 def test_what_forward_takes_and_gives_has_to_be_there() -> None:
     """A result may be left out where its name says which it is."""
-    with pytest.raises(ConfigError, match="the inputs are left, the model's signature says there is also right"):
+    with pytest.raises(ConfigError, match="the inputs left, but the model's signature also declares right"):
         merge(parse("input { name: 'left' }"), TWO)
-    with pytest.raises(ConfigError, match="there is also sum"):
+    with pytest.raises(ConfigError, match="also declares sum"):
         merge(parse("output { name: 'product' }"), TWO)
-    numbered = Signature(TWO.inputs, (Tensor("OUT__0", "FP32", (1,)), Tensor("OUT__1", "FP32", (2,))))
+    numbered = Signature(TWO.inputs, (TensorSpec("OUT__0", "FP32", (1,)), TensorSpec("OUT__1", "FP32", (2,))))
     assert len(merge(parse("output { name: 'OUT__1' }"), numbered)["output"]) == 1
 
 
 def test_one_value_in_each_row_is_reshaped() -> None:
     """Triton wants a dimension at least; the model has none beside the batch."""
-    scores = Signature(SIGNATURE.inputs, (Tensor("score", "FP32", ()),), 8)
+    scores = Signature(SIGNATURE.inputs, (TensorSpec("score", "FP32", ()),), 8)
     (output,) = merge({}, scores)["output"]
     assert output == parse("name: 'score' data_type: TYPE_FP32 dims: 1 reshape { }")
-    with pytest.raises(ConfigError, match=r"score is FP32 \[1\], the model's signature says FP32 \[\]"):
+    with pytest.raises(ConfigError, match=r"score as FP32 \[1\], but the model's signature declares FP32 \[\]"):
         merge(parse("output { name: 'score' dims: 1 }"), scores)
     assert merge(parse("max_batch_size: 0"), scores)["output"] == [parse("name: 'score' data_type: TYPE_FP32 dims: -1")]
 
@@ -135,14 +146,14 @@ sizes = st.lists(st.integers(-1, 100), min_size=1, max_size=4)
 def test_a_config_passes_exactly_when_the_model_takes_what_it_promises(
     own_type: str, own: list[int], data_type: str, dims: list[int]
 ) -> None:
-    signature = Signature((Tensor("x", own_type, tuple(own)),), (Tensor("y", "FP32", (1,)),))
+    signature = Signature((TensorSpec("x", own_type, tuple(own)),), (TensorSpec("y", "FP32", (1,)),))
     config: Message = {"input": [{"name": ["x"], "data_type": [Identifier(f"TYPE_{data_type}")], "dims": [*dims]}]}
     fits = own_type == data_type and len(own) == len(dims)
     fits = fits and all(mine in {-1, said} for mine, said in zip(own, dims, strict=True))
     if fits:
         assert merge(config, signature)["input"] == config["input"]
     else:
-        with pytest.raises(ConfigError, match=r"x is .*, the model's signature says"):
+        with pytest.raises(ConfigError, match=r"x as .*, but the model's signature declares"):
             merge(config, signature)
 
 
@@ -161,8 +172,8 @@ batch_input {
 def test_what_triton_itself_fills_is_no_input_that_is_missing(inputs: str) -> None:
     """A signature has all that forward() takes and gives; clients send and get less."""
     signature = Signature(
-        inputs=tuple(Tensor(name, "FP32", (2,)) for name in ("X__0", "START__1", "STATE__2", "COUNTS__3")),
-        outputs=(Tensor("Y__0", "FP32", (2,)), Tensor("STATE__1", "FP32", (1,))),
+        inputs=tuple(TensorSpec(name, "FP32", (2,)) for name in ("X__0", "START__1", "STATE__2", "COUNTS__3")),
+        outputs=(TensorSpec("Y__0", "FP32", (2,)), TensorSpec("STATE__1", "FP32", (1,))),
     )
     merged = merge(parse(inputs + SEQUENCE), signature)
     assert [[entry["name"] for entry in merged[field] if isinstance(entry, dict)] for field in ("input", "output")] == [

@@ -16,8 +16,8 @@ from triton_operator.api.model import AllVersions, Format, LatestVersions, Versi
 from triton_operator.api.model_config import Ensemble, EnsembleStep, Input, ModelConfig, Warmup, WarmupData, WarmupInput
 from triton_operator.api.tensor import DataType
 from triton_operator.triton.config.fields import COVERED, REFUSED
-from triton_operator.triton.config.model_config import ConfigError
 from triton_operator.triton.config.typed_config import format_of, from_message, name_of, to_message, version_policy_of
+from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import parse
 from triton_operator.triton.text.writer import write
 

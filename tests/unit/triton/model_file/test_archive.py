@@ -18,11 +18,11 @@ from triton_operator.triton.model_file.archive import (
     SIGNATURE_LIMIT,
     Archive,
     ArchiveError,
-    Content,
-    read_content,
+    FileType,
+    read_file_type,
     read_signature,
 )
-from triton_operator.triton.model_file.signature import Signature, Tensor, encode
+from triton_operator.triton.model_file.signature import Signature, TensorSpec, encode
 
 
 def test_the_signature_of_an_archive(tmp_path: Path) -> None:
@@ -32,27 +32,27 @@ def test_the_signature_of_an_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (a_model_file(None), Content.TORCHSCRIPT),
-        (an_archive(("data.pkl", b""), ("data/0", b"")), Content.CHECKPOINT),
-        (an_archive(("archive_format", b"pt2")), Content.EXPORTED_PROGRAM),
-        (an_archive(("readme", b"")), Content.OTHER_ARCHIVE),
-        (a_model_file()[:400], Content.CUT_ARCHIVE),
-        (b"\x80\x04}.", Content.PICKLE),
-        (b"", Content.EMPTY),
-        (b"not a model\n", Content.TEXT),
-        (b"\x00\x01", Content.UNKNOWN),
+        (a_model_file(None), FileType.TORCHSCRIPT),
+        (an_archive(("data.pkl", b""), ("data/0", b"")), FileType.CHECKPOINT),
+        (an_archive(("archive_format", b"pt2")), FileType.EXPORTED_PROGRAM),
+        (an_archive(("readme", b"")), FileType.OTHER_ARCHIVE),
+        (a_model_file()[:400], FileType.CUT_ARCHIVE),
+        (b"\x80\x04}.", FileType.PICKLE),
+        (b"", FileType.EMPTY),
+        (b"not a model\n", FileType.TEXT),
+        (b"\x00\x01", FileType.UNKNOWN),
     ],
 )
-def test_what_a_file_is(tmp_path: Path, content: bytes, kind: Content) -> None:
+def test_what_a_file_is(tmp_path: Path, content: bytes, kind: FileType) -> None:
     """Told without unpickling anything; none of them has a signature."""
-    assert read_content(io.BytesIO(content)) is kind
+    assert read_file_type(io.BytesIO(content)) is kind
     assert read_signature(write(tmp_path / "model.pt", content)) is None
 
 
 def test_the_committed_models_are_torchscript() -> None:
     for path in (*ROOT.glob("model_repository/*/1/model.pt"), ROOT / "tests/models/echo/1/model.pt"):
         with path.open("rb") as file:
-            assert read_content(file) is Content.TORCHSCRIPT
+            assert read_file_type(file) is FileType.TORCHSCRIPT
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     damaged = io.BytesIO(bytes(content[: data.draw(st.integers(0, len(content)))]))
     try:
-        if read_content(damaged) is Content.TORCHSCRIPT:
+        if read_file_type(damaged) is FileType.TORCHSCRIPT:
             Archive(damaged).signature()
     except ArchiveError as error:
         assert "\n" not in str(error)  # noqa: PT017 -- both outcomes are right
@@ -128,7 +128,7 @@ def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 tensors = st.lists(
     st.builds(
-        Tensor,
+        TensorSpec,
         names,
         st.sampled_from(["FP32", "INT64", "STRING", "BOOL"]),
         st.lists(st.integers(-1, 2**40), max_size=5).map(tuple),

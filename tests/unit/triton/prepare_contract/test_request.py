@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from triton_operator.triton.config.defaults import Facts
+from triton_operator.triton.config.defaults import TuningInputs
 from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel, decode, encode
 
 
@@ -18,7 +18,7 @@ def test_a_list_of_an_older_operator_is_read() -> None:
     """It asks for nothing that came later."""
     read = decode(b'{"models":[{"name":"digits","path":"digits"}],"sourcePath":"/models"}')
     assert read == Preparation(models=(PreparationModel(name="digits", path="digits"),), source_path="/models")
-    assert read.models[0].facts is None
+    assert read.models[0].tuning is None
 
 
 def test_everything_comes_back() -> None:
@@ -31,7 +31,7 @@ def test_everything_comes_back() -> None:
         config_key="config.pbtxt",
         format="TorchScript",
         digest="sha256:00",
-        facts=Facts(cpus=2, gpus=1, objective="Latency"),
+        tuning=TuningInputs(cpus=2, gpus=1, objective="Latency"),
     )
     wanted = Preparation(models=(model,), source_path="/models")
     assert decode(encode(wanted)) == wanted
@@ -39,5 +39,5 @@ def test_everything_comes_back() -> None:
 
 def test_what_is_no_list_is_an_error_that_names_the_field() -> None:
     """As the pod's status will say it."""
-    with pytest.raises(ValueError, match=r"models\[0\]\.facts\.cpus"):
-        decode(b'{"models":[{"name":"a","path":"a","facts":{"cpus":"two"}}]}')
+    with pytest.raises(ValueError, match=r"models\[0\]\.tuning\.cpus"):
+        decode(b'{"models":[{"name":"a","path":"a","tuning":{"cpus":"two"}}]}')

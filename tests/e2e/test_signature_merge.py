@@ -15,7 +15,7 @@ from training import REPOSITORY
 from training.verify import verify
 
 MODEL = "linear_regression"
-CLAIM = "contract"
+CLAIM = "signature"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,6 +66,6 @@ def test_a_typed_config_that_contradicts_the_model_names_both_sides(
     body["metadata"]["name"] = "contradicts"
     kube.apply(body)
     message = kube.wait_reason("contradicts", "ConfigInvalid")["message"]
-    assert "INPUT__0 is FP32 [64], the model's signature says FP32 [2]" in message
+    assert "INPUT__0 as FP32 [64], but the model's signature declares FP32 [2]" in message
     kube.patch("modeldeployment", "contradicts", {"spec": {"models": [{"name": MODEL}]}})
     kube.wait_ready("contradicts")
