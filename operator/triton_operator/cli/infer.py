@@ -70,11 +70,12 @@ def infer(
 
     Exit status 1 when the model refuses, 2 when the file cannot be sent, 3 when nothing answers.
     """
-    from triton_operator.cli.inputs.given import read_given
+    from triton_operator.cli.inputs.read import read_input
 
     with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
         chosen = cache(lambda: server.choose_model(model))
-        request = read_given(input_files or [], texts or [], lambda: server.model(chosen()), invert=invert)
+        read = read_input(input_files or [], texts or [], lambda: server.interface(chosen()), invert=invert)
+        request = read.request
         asked = model or request.model or chosen()
         client = server.client
         with spinner(f"{asked} works"):
@@ -87,7 +88,7 @@ def infer(
 
 def to_data(prediction: Prediction) -> dict[str, Any]:
     """The answer as JSON of the inference protocol."""
-    from triton_operator.sdk.tensors import to_json
+    from triton_operator.sdk.protocol_json import to_json
 
     return {
         "model_name": prediction.model,
@@ -121,7 +122,7 @@ def _lines(name: str, array: Array) -> list[str]:
 
 
 def _values(name: str, array: Array) -> str:
-    from triton_operator.sdk.tensors import to_json
+    from triton_operator.sdk.protocol_json import to_json
 
     data = to_json(name, array)["data"]
     shown = ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in data[:_SHOWN])

@@ -1,7 +1,7 @@
-"""Many rows as several requests, and their answers as one.
+"""Split many rows into several requests, and join their results.
 
-Pure. Input: arrays whose first dimension counts rows. Output: parts of at most so many rows, and the outputs joined in
-the order of the parts. The clients call both.
+Pure. Input: arrays whose first dimension counts rows. Output: parts with a bounded number of rows, and the outputs
+joined in the order of the parts. The clients call it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from triton_operator.sdk.tensors import Array
 
 
 def count_rows(inputs: Mapping[str, Array]) -> int:
-    """Rows of a request whose inputs agree on them."""
+    """The number of rows of a request, which all its inputs share."""
     return max((len(array) for array in inputs.values()), default=0)
 
 
 def split_rows(inputs: Mapping[str, Array], size: int) -> list[dict[str, Array]]:
-    """Parts of at most `size` rows, in order; views, nothing is copied."""
+    """Parts of at most `size` rows, in order; they are views, so nothing is copied."""
     starts = range(0, count_rows(inputs), size)
     return [{name: array[start : start + size] for name, array in inputs.items()} for start in starts]
 

@@ -1,72 +1,94 @@
-"""One value of a program as the array that a model's input takes, without loss.
+"""Convert a value to the array that a model's input takes, without loss.
 
-Pure. Input: whatever a caller has (an array of NumPy or torch, a picture of Pillow, a text, a number, lists of these)
-and the tensor that the model declares. Output: an array of that type; its shape is `inputs`' affair. Raises
-InvalidRequestError, which names the tensor, what was given and what is wanted.
+Pure. Input: whatever a caller has (an array of NumPy or torch, a Pillow image, a text, a number, lists of these) and
+the tensor that the model declares. Output: an array of that type; `inputs` checks its shape. Raises
+InvalidRequestError, which names the tensor, the expected type and what it got.
 
-NumPy and torch arrays must have the declared type: a program that says float64 means it. Python's own numbers have no
-width, so they take the model's: whole numbers must fit it, fractions are rounded to it. `cast` asks for more.
-Nothing is imported here but NumPy: a value that is of torch or Pillow has brought its library along.
+NumPy and torch arrays must have the declared type, because a program that uses float64 means it. Python's own numbers
+have no width, so they take the model's: integers must be in its range, fractions are rounded to it. `cast` also
+converts arrays. Only NumPy is imported: a value of torch or Pillow comes with its library.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from triton_operator.sdk.errors import InvalidRequestError
+from triton_operator.sdk.images import image_to_array
 from triton_operator.sdk.interface import TensorInterface
-from triton_operator.sdk.pictures import picture_to_array
-from triton_operator.sdk.tensors import DATA_TYPES, Array
-
-BF16 = "BF16"
-"""Known to NumPy by the package ml_dtypes only, whose arrays tritonclient sends."""
+from triton_operator.sdk.tensors import BF16, DATA_TYPES, Array
 
 _INTEGERS = ("INT", "UINT")
+_PLAIN = (str, bytes, bool, int, float)
 
 
-def to_array(value: Any, wanted: TensorInterface, place: str, *, cast: bool = False) -> Array:
-    """Return the value as an array of the wanted type; `place` is what messages call the input."""
-    if wanted.datatype not in DATA_TYPES and wanted.datatype != BF16:
-        raise InvalidRequestError(place, f"is a {wanted.datatype}, which no NumPy array can be")
-    if _is_of("torch", "Tensor", value):
-        return _typed(_from_torch(value, wanted, place), wanted, place, cast=cast)
-    if _is_of("PIL.Image", "Image", value):
-        return picture_to_array(value, wanted, place)
-    if isinstance(value, str | bytes | bool | int | float):
-        return _from_python(value, wanted, place)
+def to_array(value: Any, tensor: TensorInterface, place: str, *, cast: bool = False) -> Array:
+    """Return the value as an array of the tensor's type; `place` is what messages call the input."""
+    dtype = numpy_dtype(tensor, place)
+    if _is_instance("torch", "Tensor", value):
+        return _typed(_from_torch(value, tensor, place), dtype, tensor, place, cast=cast)
+    if is_image(value):
+        return image_to_array(value, tensor, place)
+    if isinstance(value, _PLAIN):
+        return _from_python(value, dtype, tensor, place)
     if isinstance(value, list | tuple):
-        return _from_list(value, wanted, place, cast=cast)
+        return _from_list(value, dtype, tensor, place, cast=cast)
     if isinstance(value, np.ma.MaskedArray):
-        raise InvalidRequestError(place, "is a masked array, and its mask would be lost; use `.filled(…)`")
+        raise InvalidRequestError(place, "is a masked array, whose mask would be lost; use `.filled(…)`")
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
-        return _typed(np.asarray(value), wanted, place, cast=cast)
-    raise InvalidRequestError(place, f"wanted {wanted.shown}, given {type(value).__name__}")
+        return _typed(np.asarray(value), dtype, tensor, place, cast=cast)
+    raise InvalidRequestError(place, f"expected {tensor.shown}, got {type(value).__name__}")
 
 
-def _is_of(module: str, name: str, value: object) -> bool:
-    """Whether the value is of a class whose library we do not import ourselves."""
+def numpy_dtype(tensor: TensorInterface, place: str) -> np.dtype[Any]:
+    """Return NumPy's type for the tensor's; raises InvalidRequestError if there is none."""
+    if tensor.datatype in DATA_TYPES:
+        return np.dtype(DATA_TYPES[tensor.datatype])
+    if tensor.datatype != BF16:
+        raise InvalidRequestError(place, f"has the type {tensor.datatype}, which NumPy does not have")
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise InvalidRequestError(place, f"has the type {BF16}, which needs the package ml_dtypes") from error
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
+
+
+def is_image(value: object) -> bool:
+    """Whether the value is a Pillow image."""
+    return _is_instance("PIL.Image", "Image", value)
+
+
+def _is_instance(module: str, name: str, value: object) -> bool:
+    """Whether the value is of a class whose library is not imported here."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
-def _from_torch(value: Any, wanted: TensorInterface, place: str) -> Array:
+def _from_torch(value: Any, tensor: TensorInterface, place: str) -> Array:
     try:
         array: Array = value.detach().cpu().resolve_conj().resolve_neg().numpy()
     except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse and quantised tensors.
         raise InvalidRequestError(
-            place, f"wanted {wanted.shown}, given a torch tensor of {value.dtype}: {error}"
+            place, f"expected {tensor.shown}, got a torch tensor of {value.dtype}: {error}"
         ) from error
     return array
 
 
-def _from_list(value: list[Any] | tuple[Any, ...], wanted: TensorInterface, place: str, *, cast: bool) -> Array:
-    """A list of plain values is one array; a list of arrays or pictures is stacked, each made by itself."""
-    if all(_is_plain(each) for each in value):
-        return _from_python(value, wanted, place)
-    parts = [to_array(each, wanted, f"{place}[{index}]", cast=cast) for index, each in enumerate(value)]
+def _from_list(
+    value: list[Any] | tuple[Any, ...], dtype: np.dtype[Any], tensor: TensorInterface, place: str, *, cast: bool
+) -> Array:
+    """A list of plain values is one array; a list of arrays or images is stacked."""
+    try:
+        if all(_is_plain(each) for each in value):
+            return _from_python(value, dtype, tensor, place)
+        parts = [to_array(each, tensor, f"{place}[{index}]", cast=cast) for index, each in enumerate(value)]
+    except RecursionError as error:
+        raise InvalidRequestError(place, f"expected {tensor.shown}, got lists that are nested too deeply") from error
     try:
         return np.stack(parts)
     except ValueError as error:
@@ -77,26 +99,35 @@ def _from_list(value: list[Any] | tuple[Any, ...], wanted: TensorInterface, plac
 def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_plain(each) for each in value)
-    return value is None or isinstance(value, str | bytes | bool | int | float)
+    return value is None or isinstance(value, _PLAIN)
 
 
-def _from_python(value: Any, wanted: TensorInterface, place: str) -> Array:
-    """Python's own values: each must be of the wanted kind, as NumPy would make numbers of texts and truths."""
-    flat = np.array(value, dtype=np.object_) if wanted.datatype == "BYTES" else None
-    if flat is not None:
-        return _texts(flat, wanted, place)
-    kinds = {type(each) for each in _leaves(value)}
-    if not kinds <= _kinds(wanted.datatype):
-        given = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise InvalidRequestError(place, f"wanted {wanted.shown}, given values of type {given}")
-    try:
-        with np.errstate(over="raise"):
-            return np.array(value, dtype=_numpy_type(wanted, place))
-    except (ValueError, OverflowError, FloatingPointError) as error:
-        raise InvalidRequestError(place, f"wanted {wanted.shown}: {error}") from error
+def _from_python(value: Any, dtype: np.dtype[Any], tensor: TensorInterface, place: str) -> Array:
+    """Convert Python's own values. Their types are checked, because NumPy would convert texts and booleans."""
+    shape, leaves = _shape(value, tensor, place), list(_leaves(value))
+    if tensor.datatype == "BYTES":
+        return _texts(leaves, tensor, place).reshape(shape)
+    types = {type(each) for each in leaves}
+    if not types <= _python_types(tensor.datatype):
+        names = ", ".join(sorted(each.__name__ for each in types))
+        raise InvalidRequestError(place, f"expected {tensor.shown}, got values of type {names}")
+    return _numbers(leaves, dtype, tensor, place).reshape(shape)
 
 
-def _leaves(value: Any) -> Any:
+def _shape(value: Any, tensor: TensorInterface, place: str) -> list[int]:
+    """The shape of nested lists, whose items must have the same one."""
+    if not isinstance(value, list | tuple):
+        return []
+    shapes = [_shape(item, tensor, place) for item in value]
+    odd = next((index for index, shape in enumerate(shapes) if shape != shapes[0]), None)
+    if odd is not None:
+        raise InvalidRequestError(
+            place, f"expected {tensor.shown}: item {odd} has shape {shapes[odd]}, the first has {shapes[0]}"
+        )
+    return [len(value), *(shapes[0] if shapes else [])]
+
+
+def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, list | tuple):
         for each in value:
             yield from _leaves(each)
@@ -104,65 +135,80 @@ def _leaves(value: Any) -> Any:
         yield value
 
 
-def _kinds(datatype: str) -> set[type]:
+def _python_types(datatype: str) -> set[type]:
     if datatype == "BOOL":
         return {bool}
     return {int} if datatype.startswith(_INTEGERS) else {int, float}
 
 
-def _texts(array: Array, wanted: TensorInterface, place: str) -> Array:
+def _numbers(leaves: list[Any], dtype: np.dtype[Any], tensor: TensorInterface, place: str) -> Array:
+    """Numbers and booleans of that type; raises InvalidRequestError for the first one that is out of range."""
+    try:
+        if dtype.kind in "biu":
+            return np.array(leaves, dtype=dtype)
+        wide = np.array(leaves, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            array = wide.astype(dtype)
+        lost = np.flatnonzero(np.isinf(array) & np.isfinite(wide))
+        if not lost.size:
+            return array
+        value = leaves[lost[0]]
+    except OverflowError:
+        value = next(each for each in leaves if not _in_range(each, dtype))
+    raise InvalidRequestError(place, f"expected {tensor.shown}: {str(value)[:40]} is out of range")
+
+
+def _in_range(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether NumPy can convert the number; it can convert every float."""
+    limit = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(np.float64)
+    return isinstance(value, float) or int(limit.min) <= value <= int(limit.max)
+
+
+def _texts(values: list[Any], tensor: TensorInterface, place: str) -> Array:
     """Texts as UTF-8, as every other client sends them; bytes as they are."""
-    flat = np.empty(array.size, dtype=np.object_)
-    for index, each in enumerate(array.reshape(-1)):
+    array = np.empty(len(values), dtype=np.object_)
+    for index, each in enumerate(values):
         if isinstance(each, str):
             try:
-                flat[index] = each.encode()
+                array[index] = each.encode()
             except UnicodeEncodeError as error:
-                raise InvalidRequestError(place, f"has a text that is no Unicode: {error}") from error
+                raise InvalidRequestError(place, f"has a text that is not valid Unicode: {error}") from error
         elif isinstance(each, bytes):
-            flat[index] = each
+            array[index] = each
         else:
-            raise InvalidRequestError(place, f"wanted {wanted.shown}, given values of type {type(each).__name__}")
-    return flat.reshape(array.shape)
+            raise InvalidRequestError(place, f"expected {tensor.shown}, got values of type {type(each).__name__}")
+    return array
 
 
-def _typed(array: Array, wanted: TensorInterface, place: str, *, cast: bool) -> Array:
-    """The array itself where it has the wanted type, in this machine's order of bytes."""
-    if wanted.datatype == "BYTES":
+def _typed(array: Array, dtype: np.dtype[Any], tensor: TensorInterface, place: str, *, cast: bool) -> Array:
+    """The array itself if it has the expected type, in this machine's byte order."""
+    if dtype == np.object_:
         if array.dtype.kind in "OSUT":
-            return _texts(array.astype(np.object_), wanted, place)
-    elif array.dtype == _numpy_type(wanted, place):
+            return _texts(array.astype(np.object_).reshape(-1).tolist(), tensor, place).reshape(array.shape)
+    elif array.dtype == dtype:
         return array
-    elif array.dtype.kind in "biuf" and array.dtype.newbyteorder("=") == _numpy_type(wanted, place):
-        return array.astype(array.dtype.newbyteorder("="))
-    elif cast and (found := _cast(array, _numpy_type(wanted, place))) is not None:
-        return found
-    given = f"{array.dtype} {list(array.shape)}".replace(", ", ",")
-    raise InvalidRequestError(place, f"wanted {wanted.shown}, given {given}{_way_out(array, wanted, cast=cast)}")
+    elif array.dtype.kind in "biuf" and array.dtype.newbyteorder("=") == dtype:
+        return array.astype(dtype)
+    elif cast and (converted := _cast(array, dtype)) is not None:
+        return converted
+    got = f"{array.dtype} {list(array.shape)}".replace(", ", ",")
+    raise InvalidRequestError(place, f"expected {tensor.shown}, got {got}{_remedy(array, tensor, cast=cast)}")
 
 
-def _cast(array: Array, wanted: np.dtype[Any]) -> Array | None:
-    """The nearest array of that type; None where a value would become another one, not only a rounded one."""
-    if array.dtype.kind not in "iuf" or wanted.kind not in "iuf" or (array.dtype.kind == "f" and wanted.kind != "f"):
+def _cast(array: Array, dtype: np.dtype[Any]) -> Array | None:
+    """The nearest array of that type; None if a value would change by more than rounding."""
+    if array.dtype.kind not in "iuf" or dtype.kind not in "iuf" or (array.dtype.kind == "f" and dtype.kind != "f"):
         return None
     try:
         with np.errstate(over="raise"):
-            found = array.astype(wanted)
+            converted = array.astype(dtype)
     except FloatingPointError:
         return None
-    return found if wanted.kind == "f" or bool(np.all(found.astype(object) == array.astype(object))) else None
+    exact = dtype.kind == "f" or bool(np.all(converted.astype(object) == array.astype(object)))
+    return converted if exact else None
 
 
-def _way_out(array: Array, wanted: TensorInterface, *, cast: bool) -> str:
-    if cast or array.dtype.kind not in "iuf" or wanted.datatype in {"BYTES", "BOOL", BF16}:
+def _remedy(array: Array, tensor: TensorInterface, *, cast: bool) -> str:
+    if cast or array.dtype.kind not in "iuf" or tensor.datatype in {"BYTES", "BOOL", BF16}:
         return ""
-    return f"; convert it with `.astype(np.{DATA_TYPES[wanted.datatype].__name__})`, or say cast=True"
-
-
-def _numpy_type(wanted: TensorInterface, place: str) -> np.dtype[Any]:
-    if wanted.datatype != BF16:
-        return np.dtype(DATA_TYPES[wanted.datatype])
-    try:
-        return np.dtype("bfloat16")  # The package registers the name when it is imported.
-    except TypeError as error:
-        raise InvalidRequestError(place, "is BF16: give it an array of ml_dtypes.bfloat16") from error
+    return f"; convert it with `.astype(np.{DATA_TYPES[tensor.datatype].__name__})`, or pass cast=True"

@@ -83,7 +83,7 @@ def test_a_bad_file_is_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_pat
     bad = {"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [1]}]}
     outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, bad), "--url", "127.0.0.1:1")
     assert outcome.code == 2
-    assert "request.json: inputs[0].shape: [3] asks for 3 values, data has 1" in outcome.err
+    assert "request.json: inputs[0].shape: [3] has 3 values, but data has 1" in outcome.err
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
@@ -154,7 +154,7 @@ def test_a_file_that_does_not_fit_the_model_is_exit_status_2(
     with http_server(backend) as url:
         outcome = tritonctl(capsys, "infer", "digits", "-i", file, "--url", url)
     assert outcome.code == 2
-    assert "a.csv: has 3 columns, and the model takes INPUT__0" in outcome.err
+    assert "a.csv: has 3 columns, but a row of INPUT__0 (FP32 [-1,1,28,28]) has 784 values" in outcome.err
     assert backend.inferences == 0
 
 

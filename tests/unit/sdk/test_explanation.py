@@ -183,7 +183,7 @@ def test_a_model_without_a_batch_is_asked_row_by_row() -> None:
         ("我爱你", {"method": "saliency"}, "method: saliency needs the model's file"),
         ("我爱你", {"sample": 3}, "explain: has no option sample"),
         ("我爱你", {"samples": 3, "method": "kernel-shap"}, "samples: kernel-shap needs 9 samples for 3 pieces"),
-        (np.ones(3), {}, r"inputs\['TEXT'\]: wanted BYTES"),
+        (np.ones(3), {}, r"inputs\['TEXT'\]: expected BYTES"),
     ],
 )
 def test_what_cannot_be_explained_is_refused_as_any_wrong_request(

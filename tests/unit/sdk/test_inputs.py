@@ -77,30 +77,30 @@ def test_texts_are_sent_as_utf_8(shape: tuple[int, ...], value: Any, expected: A
 @pytest.mark.parametrize(
     ("interface", "value", "sentence"),
     [
-        (model("FP32", -1, 2), np.zeros((1, 2)), r"wanted FP32 \[-1,2\], given float64 .*; .*astype\(np.float32\)"),
-        (model("INT64", -1), np.zeros(2, np.int32), r"wanted INT64 \[-1\], given int32 \[2\]"),
-        (model("FP32", -1, 2), np.zeros((1, 3), np.float32), r"or one row, \[2\]\), given \[1,3\]"),
-        (model("FP32", 2), np.zeros((1, 2), np.float32), r"wanted FP32 \[2\], given \[1,2\]"),
-        (model("INT8", -1), [128], r"wanted INT8 \[-1\]: .*128"),
-        (model("INT8", -1), [1.0], "given values of type float"),
-        (model("INT8", -1), [True], "given values of type bool"),
-        (model("BOOL", -1), [1], "given values of type int"),
-        (model("FP32", -1), ["1"], "given values of type str"),
-        (model("FP32", -1), "1", "given values of type str"),
-        (model("FP32", -1), [None], "given values of type NoneType"),
-        (model("FP32", -1, -1), [[1.0], [1.0, 2.0]], "wanted FP32"),
-        (model("FP32", -1), [1e300], "wanted FP32"),
-        (model("BYTES", -1), ["\ud800"], "no Unicode"),
-        (model("BYTES", -1), [1], "given values of type int"),
-        (model("BYTES", -1), np.array([1]), "given int64"),
-        (model("BYTES", -1), [["a"], ["b", "c"]], "given values of type list"),
+        (model("FP32", -1, 2), np.zeros((1, 2)), r"expected FP32 \[-1,2\], got float64 .*; .*astype\(np.float32\)"),
+        (model("INT64", -1), np.zeros(2, np.int32), r"expected INT64 \[-1\], got int32 \[2\]"),
+        (model("FP32", -1, 2), np.zeros((1, 3), np.float32), r"or one row, \[2\]\), got shape \[1,3\]"),
+        (model("FP32", 2), np.zeros((1, 2), np.float32), r"expected FP32 \[2\], got shape \[1,2\]"),
+        (model("INT8", -1), [128], r"expected INT8 \[-1\]: .*128"),
+        (model("INT8", -1), [1.0], "got values of type float"),
+        (model("INT8", -1), [True], "got values of type bool"),
+        (model("BOOL", -1), [1], "got values of type int"),
+        (model("FP32", -1), ["1"], "got values of type str"),
+        (model("FP32", -1), "1", "got values of type str"),
+        (model("FP32", -1), [None], "got values of type NoneType"),
+        (model("FP32", -1, -1), [[1.0], [1.0, 2.0]], "expected FP32"),
+        (model("FP32", -1), [1e300], "expected FP32"),
+        (model("BYTES", -1), ["\ud800"], "not valid Unicode"),
+        (model("BYTES", -1), [1], "got values of type int"),
+        (model("BYTES", -1), np.array([1]), "got int64"),
+        (model("BYTES", -1), [["a"], ["b", "c"]], r"item 1 has shape \[2\], the first has \[1\]"),
         (model("FP32", -1), np.ma.masked_array(np.ones(2, np.float32), [True, False]), "masked"),
-        (model("FP32", -1), object(), "given object"),
+        (model("FP32", -1), object(), "got object"),
         (model("FP32", -1, 2), [np.zeros(2, np.float32), np.zeros(3, np.float32)], "different shapes"),
-        (model("FP32", -1), torch.zeros(2, dtype=torch.bfloat16), "given a torch tensor of torch.bfloat16"),
-        (model("FP32", -1), torch.zeros(2, dtype=torch.float64), "given float64"),
+        (model("FP32", -1), torch.zeros(2, dtype=torch.bfloat16), "got a torch tensor of torch.bfloat16"),
+        (model("FP32", -1), torch.zeros(2, dtype=torch.float64), "got float64"),
         (model("BF16", -1), np.zeros(2, np.float32), "BF16"),
-        (model("FP32", -1, 2, max_batch_size=4), np.zeros((0, 2), np.float32), "has no row"),
+        (model("FP32", -1, 2, max_batch_size=4), np.zeros((0, 2), np.float32), "has no rows"),
     ],
 )  # fmt: skip
 def test_what_would_be_lost_is_refused(interface: ModelInterface, value: Any, sentence: str) -> None:
@@ -165,8 +165,8 @@ def test_pictures_make_a_batch() -> None:
     [
         (model("FP32", -1, 1, 2, 2), "RGB", r"convert\('L'\)"),
         (model("FP32", -1, 1, 4, 3), "L", r"resize\(\(3, 4\)\)"),
-        (model("INT64", -1, 1, 2, 2), "L", "given a picture"),
-        (model("FP32", 7), "L", "no shape of a picture"),
+        (model("INT64", -1, 1, 2, 2), "L", "got an image"),
+        (model("FP32", 7), "L", "the shape cannot hold an image"),
     ],
 )
 def test_a_picture_that_would_lose_something_is_refused(interface: ModelInterface, mode: str, sentence: str) -> None:
@@ -187,9 +187,9 @@ def test_names_are_checked() -> None:
     """A typing mistake gets the right name, a missing input its type, and one value will not do for two."""
     with pytest.raises(InvalidRequestError, match=r"inputs\['txet'\]: pair has no such input; did you mean text\?"):
         prepare_inputs(TWO, {"txet": "a"})
-    with pytest.raises(InvalidRequestError, match=r"inputs\['text'\]: is missing; pair wants BYTES \[-1,1\]"):
+    with pytest.raises(InvalidRequestError, match=r"inputs\['text'\]: is missing; pair expects BYTES \[-1,1\]"):
         prepare_inputs(TWO, {"score": 1.0})
-    with pytest.raises(InvalidRequestError, match="pair takes 2: text, score"):
+    with pytest.raises(InvalidRequestError, match=r"pair has 2 \(text, score\)"):
         prepare_inputs(TWO, "a")
     assert set(prepare_inputs(TWO, {"text": "a"})) == {"text"}
     assert sent(model("BYTES", -1, 1), "a").shape == (1, 1)
@@ -198,7 +198,7 @@ def test_names_are_checked() -> None:
 
 def test_inputs_of_a_batch_have_the_same_rows() -> None:
     """Both are named."""
-    with pytest.raises(InvalidRequestError, match=r"inputs\['score'\]: has 2 rows, and inputs\['text'\] has 3"):
+    with pytest.raises(InvalidRequestError, match=r"inputs\['score'\]: has 2 rows, but inputs\['text'\] has 3"):
         prepare_inputs(TWO, {"text": ["a", "b", "c"], "score": [1.0, 2.0]})
 
 
@@ -249,7 +249,7 @@ def test_an_array_leaves_unchanged_or_not_at_all(datatype: str, array: Array, sh
     declared = array.dtype.newbyteorder("=") == DATA_TYPES[datatype] and fits(array.shape, shape)
     row = interface.takes_rows and fits((1, *array.shape), shape)
     if not declared and not (row and array.dtype.newbyteorder("=") == DATA_TYPES[datatype]):
-        with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]: wanted .*, given"):
+        with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]: expected .*, got"):
             sent(interface, array)
         return
     found = sent(interface, array)

@@ -27,7 +27,7 @@ from triton_operator.sdk.errors import InferenceError, UnreachableError
 if TYPE_CHECKING:
     from triton_operator.cli.bench.load import Measured
     from triton_operator.cli.bench.wire import Connect
-    from triton_operator.sdk.tensors import Request
+    from triton_operator.sdk.protocol_json import RequestBody
 
 EPILOG = """\b
 Examples:
@@ -133,20 +133,20 @@ def bench(
         raise CommandFailedError(f"{result.failed} of {result.failed + result.requests} requests failed")
 
 
-def _request(server: Server, model: str, files: list[Path], texts: list[str], batch: int) -> tuple[str, Request]:
+def _request(server: Server, model: str, files: list[Path], texts: list[str], batch: int) -> tuple[str, RequestBody]:
     """The model's name and what to send it."""
-    from triton_operator.cli.inputs.drawn import draw
-    from triton_operator.cli.inputs.given import read_given
-    from triton_operator.sdk.tensors import Request as Inputs
+    from triton_operator.cli.inputs.random_inputs import random_inputs
+    from triton_operator.cli.inputs.read import read_input
+    from triton_operator.sdk.protocol_json import RequestBody
 
     chosen = cache(lambda: server.choose_model(model))
     if files or texts:
-        request = read_given(files, texts, lambda: server.model(chosen()))
+        request = read_input(files, texts, lambda: server.interface(chosen())).request
         return model or request.model or chosen(), request
-    return chosen(), Inputs(draw(server.model(chosen()), batch))
+    return chosen(), RequestBody(random_inputs(server.interface(chosen()), batch))
 
 
-def rows_of(request: Request) -> int:
+def rows_of(request: RequestBody) -> int:
     """Rows of the request, as far as the first dimension counts them."""
     return max((array.shape[0] for array in request.inputs.values() if array.ndim > 1), default=1)
 

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from triton_operator.sdk.address import Endpoint, Protocol
-from triton_operator.sdk.tensors import Array, Request, data_type
+from triton_operator.sdk.protocol_json import RequestBody
+from triton_operator.sdk.tensors import Array, data_type
 
 Send: TypeAlias = Callable[[], str]
 """Sends the request and waits for the answer; what is wrong with it, "" when nothing is."""
@@ -29,7 +30,7 @@ _OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
 _LONGEST_SENTENCE = 300
 
 
-def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: Request, timeout: float) -> Connect:
+def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: RequestBody, timeout: float) -> Connect:
     """What opens connections to this server for this request; the network is needed only when one sends.
 
     `timeout`, in seconds, ends a request over HTTP. One over gRPC has no end of its own: Triton before 25.04 crashes
@@ -42,7 +43,7 @@ def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: Req
     return lambda: _over_http(endpoint, model, head, body, timeout)
 
 
-def http_request(request: Request) -> tuple[dict[str, str], bytes]:
+def http_request(request: RequestBody) -> tuple[dict[str, str], bytes]:
     """Headers and body of a v2 request with its tensors as bytes behind the JSON."""
     tensors, contents = [], []
     for name, array in request.inputs.items():
@@ -61,7 +62,7 @@ def http_request(request: Request) -> tuple[dict[str, str], bytes]:
     return headers, head + b"".join(contents)
 
 
-def grpc_request(model: str, request: Request) -> bytes:
+def grpc_request(model: str, request: RequestBody) -> bytes:
     """The same as a ModelInferRequest."""
     from tritonclient.grpc import service_pb2
 

@@ -21,7 +21,7 @@ from triton_operator.cli.explain.row import (
     argument_places,
     choose_row,
     column_names,
-    model_of_file,
+    interface_of_file,
     output_of_file,
     read_target,
 )
@@ -35,10 +35,10 @@ from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
-    from triton_operator.cli.inputs.declared import Model
-    from triton_operator.cli.inputs.given import Given
+    from triton_operator.cli.inputs.read import CommandInput
     from triton_operator.explain import Explanation
-    from triton_operator.sdk.tensors import Request
+    from triton_operator.sdk.interface import ModelInterface
+    from triton_operator.sdk.protocol_json import RequestBody
 
 EPILOG = """\b
 Examples:
@@ -128,7 +128,7 @@ def _unused(said: typer.Context, given: _Asked) -> list[str]:
     reasons: dict[str, str] = {}
     if said.params["model_file"]:
         reasons |= dict.fromkeys(_OF_SERVERS, "--model-file asks no server")
-    if not given.of_picture:
+    if not given.of_image:
         reasons["invert"] = "the input is no picture file"
     if not said.params["png"]:
         reasons["font"] = "nothing is drawn without --png"
@@ -158,30 +158,30 @@ class _Asked:
     invert: bool
     names: str
     input_name: str
-    found: Given | None = None
+    found: CommandInput | None = None
 
     @property
-    def of_picture(self) -> bool:
-        """Whether a picture file was read."""
-        return self.found is not None and self.found.kind.name == "PICTURE"
+    def of_image(self) -> bool:
+        """Whether an image file was read."""
+        return self.found is not None and self.found.file_type.name == "IMAGE"
 
-    def read(self, model: Callable[[], Model]) -> Request:
-        """What the file or the text holds; raises UsageError."""
-        from triton_operator.cli.inputs.given import read_named
+    def read(self, interface: Callable[[], ModelInterface]) -> RequestBody:
+        """The request in the file or the text; raises UsageError."""
+        from triton_operator.cli.inputs.read import read_input
 
-        self.found = read_named(self.files, self.texts, model, invert=self.invert)
+        self.found = read_input(self.files, self.texts, interface, invert=self.invert)
         return self.found.request
 
-    def row(self, request: Request, model: Model) -> Row:
-        """The row of it that is meant; raises UsageError."""
-        by_rows = all(tensor.batched for tensor in model.inputs)
+    def row(self, request: RequestBody, interface: ModelInterface) -> Row:
+        """The selected row of the request; raises UsageError."""
+        by_rows = all(tensor.batched for tensor in interface.inputs)
         return choose_row(request.inputs, self.number, by_rows=by_rows)
 
     def options(self, row: Row, options: dict[str, Any]) -> dict[str, Any]:
         """The options with what the file says beside the row."""
         explained = row.only(self.input_name)
         array = row.inputs[explained]
-        named = self.found.names.get(explained, ()) if self.found and array.dtype.kind != "O" else ()
+        named = self.found.columns.get(explained, ()) if self.found and array.dtype.kind != "O" else ()
         names = column_names(self.names, named, array.size)
         return options | {"names": names, "background": row.others[explained]}
 
@@ -189,9 +189,9 @@ class _Asked:
 def _by_server(server: Server, named: str, given: _Asked, method: Method, options: dict[str, Any]) -> Explanation:
     chosen = cache(lambda: server.choose_model(named))
     with server:
-        request = given.read(lambda: server.model(chosen()))
+        request = given.read(lambda: server.interface(chosen()))
         asked = named or request.model or chosen()
-        row = given.row(request, server.model(asked))
+        row = given.row(request, server.interface(asked))
         told = given.options(row, options) | {"input": row.only(given.input_name), "progress": _Progress(asked)}
         return server.client.explain(asked, row.inputs, method, **told)
 
@@ -200,7 +200,7 @@ def _by_file(name: str, file: Path, given: _Asked, method: Method, options: dict
     from triton_operator.explain import ExplanationError, Question, explain_file
 
     output = output_of_file(file, options.pop("output"))
-    request = given.read(lambda: model_of_file(file))
+    request = given.read(lambda: interface_of_file(file))
     row = choose_row(request.inputs, given.number, by_rows=True)
     explained = row.only(given.input_name)
     places = argument_places(file, list(row.inputs))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from triton_operator.cli.failures import UsageError
 
 if TYPE_CHECKING:
-    from triton_operator.cli.inputs.declared import Model
+    from triton_operator.sdk.interface import ModelInterface
     from triton_operator.sdk.tensors import Array
     from triton_operator.triton.model_file.signature import Signature
 
@@ -65,20 +65,20 @@ def read_target(given: str) -> int | tuple[int, ...] | str | None:
     return given
 
 
-def model_of_file(path: Path) -> Model:
-    """What a TorchScript file takes, by the signature in it; raises UsageError."""
-    from triton_operator.cli.inputs.declared import Model, Tensor
+def interface_of_file(path: Path) -> ModelInterface:
+    """The inputs of a TorchScript file, from the signature in it; raises UsageError if it has none."""
+    from triton_operator.sdk.interface import ModelInterface, TensorInterface
     from triton_operator.triton.model_file.signature import ANY
 
     signature = _signature(path)
     if signature is None:
-        raise UsageError(f"--model-file {path}: has no signature; give a whole request as JSON: --input request.json")
+        raise UsageError(f"--model-file {path}: has no signature; pass a whole request as JSON: --input request.json")
     batch = (ANY,) if signature.max_batch_size else ()
     tensors = (
-        Tensor(each.name, "BYTES" if each.data_type == "STRING" else each.data_type, (*batch, *each.dims))
+        TensorInterface(each.name, "BYTES" if each.data_type == "STRING" else each.data_type, (*batch, *each.dims))
         for each in signature.inputs
     )
-    return Model(path.stem, tuple(tensors))
+    return ModelInterface(path.stem, tuple(tensors), (), max_batch_size=signature.max_batch_size)
 
 
 def output_of_file(path: Path, wanted: str) -> str:

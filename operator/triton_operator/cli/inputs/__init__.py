@@ -1,4 +1,5 @@
-"""What a user has at hand (pictures, texts, tables, JSON) as the tensors that a model declares.
+"""A user's images, texts, tables and JSON as the tensors that a model declares.
 
-Input: files or words, and the model's metadata. Output: arrays by input name. `infer` and `bench` call it.
+Input: files or texts, and the model's interface. Output: arrays by input name. This folder decodes files; the SDK
+converts the values and checks them. `infer`, `bench` and `explain` call it.
 """

@@ -1,134 +1,142 @@
-"""CSV as tensors: a line for each row of the batch, columns by name or all together.
+"""Read CSV: one row of the batch per line, with columns by name or all together.
 
-Input: the text of a file, and the model. Output: an array for each input. Columns called like inputs go there; a model
-of one input may take all columns at once, in their order. The names in the first line are kept for who asks for them.
+Input: the content of a file, and the model's interface. Output: an array for each input. Columns named like inputs
+fill them; if the model has one input, it can take all columns in their order. The names of the columns are returned.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.inputs.declared import Model, Tensor, numpy_type, stack
-from triton_operator.cli.inputs.texts import decoded
+from triton_operator.cli.inputs.file_type import are_numbers
+from triton_operator.cli.inputs.model_input import located
+from triton_operator.cli.inputs.texts import decode_text
+from triton_operator.sdk.errors import InvalidRequestError
+from triton_operator.sdk.inputs import place_of, prepare_inputs
+from triton_operator.sdk.interface import ModelInterface, TensorInterface
 from triton_operator.sdk.tensors import Array
+from triton_operator.sdk.values import to_array
 from triton_operator.triton.model_file.signature import ANY
 
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-_MARKS = (",", ";", "\t")
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_DELIMITERS = (",", ";", "\t")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+Line = tuple[int, list[str]]
+"""Number of a line in the file, and its cells."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """An array for each input, and what the columns of each are called; no names where the first line has none."""
+    """An array for each input, and the names of its columns; no names if the first line has none."""
 
     inputs: dict[str, Array]
     names: dict[str, tuple[str, ...]]
 
 
-def read_table(content: bytes, model: Model, source: str) -> Table:
-    """The table as the model's inputs; raises UsageError that names line and column."""
-    lines = _lines(decoded(content, source), source)
-    heads = None if all_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
-    rows = lines if heads is None else lines[1:]
+def read_table(content: bytes, interface: ModelInterface, source: str) -> Table:
+    """Return the table as the model's inputs; raises UsageError with line and column."""
+    lines = _lines(decode_text(content, source), source)
+    names = None if are_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
+    rows = lines if names is None else lines[1:]
     if not rows:
-        raise UsageError(f"{source}: has a line of names and no row")
+        raise UsageError(f"{source}: has a line of names, but no rows")
     width = len(lines[0][1])
     for number, cells in rows:
         if len(cells) != width:
-            raise UsageError(f"{source}: line {number} has {len(cells)} columns, the first line {width}")
-    columns = _columns(heads, width, model, source)
-    titles = heads or [str(index + 1) for index in range(width)]
-    inputs = {
-        tensor.name: stack([_row(cells, at, tensor, titles, f"{source}: line {number}") for number, cells in rows],
-                           tensor, source)
-        for tensor, at in columns
-    }  # fmt: skip
-    return Table(inputs, {tensor.name: tuple(heads[each] for each in at) for tensor, at in columns} if heads else {})
+            raise UsageError(f"{source}: line {number} has {len(cells)} columns, the first line has {width}")
+    columns = _columns(names, width, interface, source)
+    titles = names or [str(index + 1) for index in range(width)]
+    values = {tensor.name: _input(rows, indexes, tensor, titles, source) for tensor, indexes in columns}
+    with located(source):
+        inputs = prepare_inputs(interface, values)
+    return Table(inputs, {tensor.name: tuple(names[each] for each in at) for tensor, at in columns} if names else {})
 
 
-def _lines(text: str, source: str) -> list[tuple[int, list[str]]]:
-    """The lines that are not empty, with their numbers."""
+def find_delimiter(text: str) -> str:
+    """The delimiter that occurs as often in the first line as in the last, or the first one in the first line.
+
+    Names can contain delimiters, quoted or not.
+    """
+    lines = [line for line in _QUOTED.sub("", text).splitlines() if line.strip(" ")] or [""]
+    found = [mark for mark in _DELIMITERS if mark in lines[0]]
+    alike = [mark for mark in found if lines[0].count(mark) == lines[-1].count(mark)]
+    return (alike or found or [","])[0]
+
+
+def _lines(text: str, source: str) -> list[Line]:
+    """The lines that are not empty."""
     if not text.strip():
         raise UsageError(f"{source}: is empty")
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter(text), strict=True, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text), delimiter=find_delimiter(text), strict=True, skipinitialspace=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise UsageError(f"{source}: line {reader.line_num}: is not CSV: {error}") from error
     if not lines:
-        raise UsageError(f"{source}: has no cell with anything in it")
+        raise UsageError(f"{source}: all cells are empty")
     return lines
 
 
-def delimiter(text: str) -> str:
-    """What parts the cells: the mark that is as often in the first line as in the last, or the first one there.
-
-    A name may have marks in it, within quotation marks or not.
-    """
-    lines = [line for line in _QUOTED.sub("", text).splitlines() if line.strip(" ")] or [""]
-    found = [mark for mark in _MARKS if mark in lines[0]]
-    alike = [mark for mark in found if lines[0].count(mark) == lines[-1].count(mark)]
-    return (alike or found or [","])[0]
-
-
-def _columns(heads: list[str] | None, width: int, model: Model, source: str) -> list[tuple[Tensor, Sequence[int]]]:
-    """Which columns make which input."""
-    names = [tensor.name for tensor in model.inputs]
-    if heads is not None and set(names) <= set(heads):
-        return [(tensor, [at for at, head in enumerate(heads) if head == tensor.name]) for tensor in model.inputs]
-    if len(model.inputs) > 1:
-        said = f"the columns are {', '.join(heads)}" if heads else "there is no line of names"
-        raise UsageError(f"{source}: {model.shown}; give each a column of its name, and {said}")
-    (tensor,) = model.inputs
-    if tensor.values not in {None, width}:
-        raise UsageError(
-            f"{source}: has {width} columns, and the model takes {tensor.shown}: {tensor.values} values a row"
-        )
+def _columns(
+    names: list[str] | None, width: int, interface: ModelInterface, source: str
+) -> list[tuple[TensorInterface, Sequence[int]]]:
+    """The indexes of the columns that fill each input."""
+    required = {tensor.name for tensor in interface.inputs if tensor.optional is not True}
+    if names is not None and required <= set(names):
+        indexes = [
+            (tensor, [at for at, name in enumerate(names) if name == tensor.name]) for tensor in interface.inputs
+        ]
+        return [(tensor, at) for tensor, at in indexes if at]
+    if len(interface.inputs) > 1:
+        found = f"the columns are {', '.join(names)}" if names else "the first line has no names"
+        raise UsageError(f"{source}: {interface.shown}; each needs a column with its name, but {found}")
+    (tensor,) = interface.inputs
+    if tensor.row_size not in {None, width}:
+        raise UsageError(f"{source}: has {width} columns, but a row of {tensor.named} has {tensor.row_size} values")
     return [(tensor, range(width))]
 
 
-def _row(cells: list[str], columns: Sequence[int], tensor: Tensor, titles: list[str], place: str) -> Array:
-    values = [_value(cells[at].strip(), tensor, f"{place}, column {titles[at]}") for at in columns]
-    wanted = [len(values) if size == ANY and len(tensor.row) == 1 else size for size in tensor.row]
-    array = np.array(values, dtype=numpy_type(tensor, place))
-    if ANY in wanted or array.size != np.prod(wanted, dtype=int):
-        raise UsageError(f"{place}: {len(values)} columns do not make {tensor.shown}; send JSON")
-    return array.reshape(wanted)
+def _input(
+    rows: Sequence[Line], columns: Sequence[int], tensor: TensorInterface, titles: Sequence[str], source: str
+) -> Array:
+    """The columns of all rows as one array."""
+    row = (len(columns),) if tensor.row == (ANY,) else tensor.row
+    if ANY in row or math.prod(row) != len(columns):
+        raise UsageError(f"{source}: {len(columns)} columns do not fill a row of {tensor.named}; use JSON instead")
+    cells = [
+        (cell[at].strip(), f"{source}: line {number}, column {titles[at]}") for number, cell in rows for at in columns
+    ]
+    values = [_value(cell, tensor, place) for cell, place in cells]
+    try:
+        array = to_array(values, tensor, place_of(tensor.name))
+    except InvalidRequestError:
+        for value, (_, place) in zip(values, cells, strict=True):
+            with located(place):
+                to_array(value, tensor, place_of(tensor.name))
+        raise
+    return array.reshape(len(rows), *row) if tensor.batched or len(rows) > 1 else array.reshape(row)
 
 
-def _value(cell: str, tensor: Tensor, place: str) -> Any:
-    """One cell in the tensor's type, without loss of what was written."""
-    kind = numpy_type(tensor, place)
+def _value(cell: str, tensor: TensorInterface, place: str) -> Any:
+    """A cell as the Python value of the tensor's type; the SDK checks its range."""
     try:
         if tensor.datatype == "BYTES":
             return cell
         if tensor.datatype == "BOOL":
-            return _TRUTH[cell.lower()]
-        if issubclass(kind, np.floating):
-            return float(cell)
-        whole = int(cell)
+            return _BOOLEANS[cell.lower()]
+        if tensor.datatype.startswith(("INT", "UINT")):
+            return int(cell)
+        value = float(cell)
     except (ValueError, KeyError) as error:
-        raise UsageError(f"{place}: {cell!r} is no {tensor.datatype} (for {tensor.name})") from error
-    limits = np.iinfo(kind)  # type: ignore[type-var]  # What is neither text, truth nor float is an integer.
-    if not limits.min <= whole <= limits.max:
-        raise UsageError(f"{place}: {cell} is no {tensor.datatype} (for {tensor.name})")
-    return whole
-
-
-def all_numbers(cells: list[str]) -> bool:
-    """Whether a line is no line of names."""
-    try:
-        return bool([float(cell) for cell in cells])
-    except ValueError:
-        return False
+        raise UsageError(f"{place}: {cell!r} is not {tensor.datatype} (for {tensor.name})") from error
+    if math.isinf(value) and "inf" not in cell.lower():
+        raise UsageError(f"{place}: {cell} is out of range (for {tensor.name})")
+    return value

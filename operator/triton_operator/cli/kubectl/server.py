@@ -19,13 +19,13 @@ from triton_operator.sdk.address import Endpoint, Protocol, endpoint_of
 from triton_operator.sdk.kubectl import Kubectl
 
 if TYPE_CHECKING:
-    from triton_operator.cli.inputs.declared import Model
     from triton_operator.sdk.client import Client
+    from triton_operator.sdk.interface import ModelInterface
 
 
 @dataclass
 class Server:
-    """Use it as a context manager; nothing is connected before `client` or `model` is asked for."""
+    """Use it as a context manager; nothing is connected before `client` or `interface` is asked for."""
 
     deployment: str
     namespace: str
@@ -81,13 +81,11 @@ class Server:
             raise UsageError(f"--model: {self.deployment} serves several; choose one of {names}")
         return str(candidates[0]["name"])
 
-    def model(self, name: str) -> Model:
-        """The inputs; raises UnreachableError, DeploymentNotFoundError, or InferenceError if they are hidden."""
-        from triton_operator.cli.inputs.declared import read_model
-
+    def interface(self, name: str) -> ModelInterface:
+        """Tensors; raises UnreachableError, DeploymentNotFoundError, or InferenceError if they are hidden."""
         client = self.client
-        with spinner(f"asking what {name} takes"):
-            return read_model(client.interface(name))
+        with spinner(f"reading the inputs of {name}"):
+            return client.interface(name)
 
 
 def main_models(models: Sequence[dict[str, Any]], deployment: str) -> Sequence[dict[str, Any]]:

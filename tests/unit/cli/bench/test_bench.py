@@ -26,12 +26,11 @@ from triton_operator.cli.bench.command import percentile
 from triton_operator.cli.bench.load import run
 from triton_operator.cli.bench.wire import connections, raw
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.inputs.declared import Model as Declared
-from triton_operator.cli.inputs.declared import Tensor
-from triton_operator.cli.inputs.drawn import draw
+from triton_operator.cli.inputs.random_inputs import random_inputs
 from triton_operator.sdk.address import Endpoint, Protocol
-from triton_operator.sdk.interface import fits
-from triton_operator.sdk.tensors import DATA_TYPES, Request
+from triton_operator.sdk.interface import ModelInterface, TensorInterface, fits
+from triton_operator.sdk.protocol_json import RequestBody
+from triton_operator.sdk.tensors import DATA_TYPES
 
 SERVERS = {"http": http_server, "grpc": grpc_server}
 QUICK = ("--duration", "0.6", "--warm-up", "0.2", "--connections", 2)
@@ -136,7 +135,7 @@ def test_a_call_over_grpc_that_is_not_answered_in_time_is_not_cancelled() -> Non
     backend = models()
     backend.hold = threading.Event()
     with grpc_server(backend) as url:
-        asked = Request({"a": np.zeros((1, 2), np.float32)})
+        asked = RequestBody({"a": np.zeros((1, 2), np.float32)})
         connect = connections(Endpoint(url), Protocol.GRPC, "mixed", asked, 0.2)
         threading.Timer(1.0, backend.hold.set).start()
         measured = run(connect, number=2, warm_up=0, seconds=0.3, patience=60)
@@ -197,13 +196,13 @@ def test_what_is_drawn_fits_and_is_sent_as_tritonclient_sends_it(
     tensors: dict[str, tuple[str, tuple[int, ...]]], rows: int
 ) -> None:
     """Byte for byte, over both protocols; a model that takes one row is not given several."""
-    model = Declared("m", tuple(Tensor(name, *each) for name, each in tensors.items()))
+    model = ModelInterface("m", tuple(TensorInterface(name, *each) for name, each in tensors.items()), ())
     if rows > 1 and not all(tensor.batched for tensor in model.inputs):
         with pytest.raises(UsageError, match="--batch"):
-            draw(model, rows)
+            random_inputs(model, rows)
         return
     for tensor in model.inputs:
-        array = draw(model, rows)[tensor.name]
+        array = random_inputs(model, rows)[tensor.name]
         assert fits(array.shape, tensor.shape)
         for protocol in (tritonclient.http, tritonclient.grpc):
             given = protocol.InferInput(tensor.name, list(array.shape), tensor.datatype)

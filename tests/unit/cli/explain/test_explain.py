@@ -258,7 +258,7 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
         (["table", "-i", "TABLE", "--output-name", "y"], 2, "output: table answers with x"),
         (["words", "--text", "我爱你"], 2, "output: words answers with x (BYTES [-1,1]); none has numbers"),
         (["table", "-i", "TABLE", "--model-file", "TABLE"], 2, "--model-file "),
-        (["table", "-i", "TABLE", "--model-file", str(LINEAR)], 2, "has 3 columns, and the model takes INPUT__0"),
+        (["table", "-i", "TABLE", "--model-file", str(LINEAR)], 2, "has 3 columns, but a row of INPUT__0"),
         (
             ["table", "-i", "TABLE", "--png", "/nowhere/why.png"],
             2,

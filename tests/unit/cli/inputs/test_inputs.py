@@ -15,25 +15,35 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.inputs.declared import Model, Tensor
-from triton_operator.cli.inputs.given import Kind, kind_of, read_given
-from triton_operator.cli.inputs.pictures import FORMATS, layout_of
+from triton_operator.cli.inputs.file_type import FileType, detect_file_type
+from triton_operator.cli.inputs.images import FORMATS, layout_of
+from triton_operator.cli.inputs.read import read_input
 from triton_operator.sdk.errors import InvalidRequestError
-from triton_operator.sdk.interface import fits
+from triton_operator.sdk.interface import ModelInterface, TensorInterface, fits
 from triton_operator.sdk.tensors import DATA_TYPES, Array
 
-DIGITS = Model("digits", (Tensor("INPUT__0", "FP32", (-1, 1, 28, 28)),))
-COLOURED = Model("photos", (Tensor("IMAGE", "FP32", (-1, 3, 4, 6)),))
-TEXTS = Model("sentiment", (Tensor("TEXT", "BYTES", (-1, 1)),))
-PATIENTS = Model("diabetes", (Tensor("INPUT__0", "FP32", (-1, 3)),))
-MIXED = Model(
-    "mixed", (Tensor("age", "INT8", (-1, 1)), Tensor("name", "BYTES", (-1, 1)), Tensor("ok", "BOOL", (-1, 1)))
-)
+
+def model(name: str, *inputs: tuple[str, str, tuple[int, ...]]) -> ModelInterface:
+    """A model with these inputs: name, type and shape."""
+    return ModelInterface(name, tuple(TensorInterface(*each, optional=False) for each in inputs), ())
 
 
-def read(model: Model, *files: Path, texts: tuple[str, ...] = (), invert: bool = False) -> dict[str, Array]:
-    """The inputs that these files or texts make."""
-    return dict(read_given(files, texts, lambda: model, invert=invert).inputs)
+DIGITS = model("digits", ("INPUT__0", "FP32", (-1, 1, 28, 28)))
+COLOURED = model("photos", ("IMAGE", "FP32", (-1, 3, 4, 6)))
+TEXTS = model("sentiment", ("TEXT", "BYTES", (-1, 1)))
+PATIENTS = model("diabetes", ("INPUT__0", "FP32", (-1, 3)))
+MIXED = model("mixed", ("age", "INT8", (-1, 1)), ("name", "BYTES", (-1, 1)), ("ok", "BOOL", (-1, 1)))
+
+
+def read(model: ModelInterface, *files: Path, texts: tuple[str, ...] = (), invert: bool = False) -> dict[str, Array]:
+    """The inputs that these files or texts make; texts as str."""
+    found = read_input(files, texts, lambda: model, invert=invert).request.inputs
+    return {name: as_text(each) if each.dtype == object else each for name, each in found.items()}
+
+
+def as_text(array: Array) -> Array:
+    """UTF-8 as str."""
+    return np.array([each.decode() for each in array.reshape(-1)], object).reshape(array.shape)
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -64,7 +74,7 @@ def test_channels_stand_where_the_model_has_them(tmp_path: Path) -> None:
     """First or last; red is the first of three."""
     file = picture(tmp_path, "red.png", (255, 0, 0), mode="RGB", size=(6, 4))
     first = read(COLOURED, file)["IMAGE"]
-    last = read(Model("m", (Tensor("x", "UINT8", (-1, -1, -1, 3)),)), file)["x"]
+    last = read(model("m", ("x", "UINT8", (-1, -1, -1, 3))), file)["x"]
     assert first.shape == (1, 3, 4, 6)
     assert first[0, :, 0, 0].tolist() == [1, 0, 0]
     assert last.shape == (1, 4, 6, 3)
@@ -89,7 +99,7 @@ def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[in
     pixels = np.arange(784, dtype=np.uint8).reshape(28, 28)
     file = tmp_path / "a.png"
     Image.fromarray(pixels).save(file)
-    array = read(Model("m", (Tensor("x", "UINT8", (-1, *row)),)), file)["x"]
+    array = read(model("m", ("x", "UINT8", (-1, *row))), file)["x"]
     assert array.shape == (1, *row)
     assert array.reshape(28, 28).tolist() == pixels.tolist()
 
@@ -97,7 +107,7 @@ def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[in
 @pytest.mark.parametrize("row", [(), (10,), (2, 3, 4), (1, 2, 3, 4)])
 def test_a_row_that_is_no_picture_is_told(row: tuple[int, ...]) -> None:
     """Ten values are no square, two channels no colours."""
-    assert layout_of(row) is None
+    assert layout_of(TensorInterface("x", "FP32", (-1, *row))) is None
 
 
 def test_texts_become_rows() -> None:
@@ -145,24 +155,26 @@ def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
     """So it can be read before anything is connected."""
     body = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT32", "data": [7]}], "model_name": "m"}
     file = write(tmp_path, "a.json", json.dumps(body))
-    request = read_given([file], [], lambda: pytest.fail("asked for metadata"))
+    request = read_input([file], [], lambda: pytest.fail("asked for metadata")).request
     assert (request.model, request.inputs["x"].tolist()) == ("m", [7])
 
 
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"\x89PNG\r\n", Kind.PICTURE),
-        (b" [[1]]", Kind.DOCUMENT),
-        (b"1,2\n3,4", Kind.TABLE),
-        (b"age,sex\n3,4", Kind.TABLE),
-        ("我爱你".encode(), Kind.TEXT),
-        (b"", Kind.TEXT),
+        (b"\x89PNG\r\n", FileType.IMAGE),
+        (b" [[1]]", FileType.JSON),
+        (b"1,2\n3,4", FileType.TABLE),
+        (b"age,sex\n3,4", FileType.TABLE),
+        ("我爱你".encode(), FileType.TEXT),
+        (b"", FileType.TEXT),
     ],
 )
-def test_standard_input_is_known_by_its_content(content: bytes, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_known_by_its_content(
+    content: bytes, kind: FileType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pipe has no name."""
-    assert kind_of(content, Path("-")) is kind
+    assert detect_file_type(content, Path("-")) is kind
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,35 +183,50 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(PATIENTS, Path("-"))["INPUT__0"].tolist() == [[1, 2, 3]]
 
 
-REFUSED: list[tuple[Model, str, str | bytes, str]] = [
-    (PATIENTS, "a.csv", "age,sex,bmi\n1,2,3\n1,x,3\n", "a.csv: line 3, column sex: 'x' is no FP32 (for INPUT__0)"),
-    (PATIENTS, "a.csv", "1,2\n", "a.csv: has 2 columns, and the model takes INPUT__0 (FP32 [-1, 3]): 3 values a row"),
-    (PATIENTS, "a.csv", "1,2,3\n1,2\n", "a.csv: line 2 has 2 columns, the first line 3"),
-    (PATIENTS, "a.csv", "age,sex,bmi\n", "a.csv: has a line of names and no row"),
+REFUSED: list[tuple[ModelInterface, str, str | bytes, str]] = [
+    (PATIENTS, "a.csv", "age,sex,bmi\n1,2,3\n1,x,3\n", "a.csv: line 3, column sex: 'x' is not FP32 (for INPUT__0)"),
+    (PATIENTS, "a.csv", "1,2\n", "a.csv: has 2 columns, but a row of INPUT__0 (FP32 [-1,3]) has 3 values"),
+    (PATIENTS, "a.csv", "1,2,3\n1,2\n", "a.csv: line 2 has 2 columns, the first line has 3"),
+    (PATIENTS, "a.csv", "age,sex,bmi\n", "a.csv: has a line of names, but no rows"),
     (PATIENTS, "a.csv", "", "a.csv: is empty"),
     (PATIENTS, "a.csv", b"\xff\xfe1", "a.csv: is not UTF-8"),
     (PATIENTS, "a.csv", 'a,b,"c\n1,2,3\n', "is not CSV"),
-    (MIXED, "a.csv", "age,name\n1,x\n", "give each a column of its name, and the columns are age, name"),
-    (MIXED, "a.csv", "age,name,ok\n200,x,true\n", "line 2, column age: 200 is no INT8 (for age)"),
-    (MIXED, "a.csv", "age,name,ok\n1,x,maybe\n", "line 2, column ok: 'maybe' is no BOOL (for ok)"),
-    (PATIENTS, "a.json", "[1, 2]", "a.json: has shape [2], and the model takes INPUT__0 (FP32 [-1, 3])"),
-    (PATIENTS, "a.json", "[[1, 2, 3], [4]]", "a.json: item 1 has shape [1], the first has [3]"),
-    (PATIENTS, "a.json", '["x", 2, 3]', "a.json: has values that are no FP32; the model takes INPUT__0"),
+    (MIXED, "a.csv", "age,name\n1,x\n", "each needs a column with its name, but the columns are age, name"),
+    (
+        MIXED,
+        "a.csv",
+        "age,name,ok\n200,x,true\n",
+        "line 2, column age: inputs['age']: expected INT8 [-1,1]: 200 is out of range",
+    ),
+    (MIXED, "a.csv", "age,name,ok\n1,x,maybe\n", "line 2, column ok: 'maybe' is not BOOL (for ok)"),
+    (PATIENTS, "a.json", "[1, 2]", "a.json: inputs['INPUT__0']: expected FP32 [-1,3] (or one row, [3]), got shape [2]"),
+    (
+        PATIENTS,
+        "a.json",
+        "[[1, 2, 3], [4]]",
+        "a.json: inputs['INPUT__0']: expected FP32 [-1,3]: item 1 has shape [1], the first has [3]",
+    ),
+    (
+        PATIENTS,
+        "a.json",
+        '["x", 2, 3]',
+        "a.json: inputs['INPUT__0']: expected FP32 [-1,3], got values of type int, str",
+    ),
     (PATIENTS, "a.json", "{", "a.json: is not JSON"),
-    (PATIENTS, "a.json", '{"x": 1}', "a.json: 'x' is no input; diabetes takes INPUT__0"),
-    (MIXED, "a.json", '{"age": [[1]]}', "a.json: 'name' is missing; mixed takes"),
-    (MIXED, "a.json", "[1]", "a list or value is one input, and mixed takes age"),
-    (DIGITS, "a.png", b"\x89PNG nothing", "a.png: is no picture that can be read"),
-    (PATIENTS, "a.png", b"\x89PNG nothing", "a.png: a picture is one input, and diabetes takes INPUT__0"),
-    (DIGITS, "a.txt", "hello", "a.txt: digits takes INPUT__0 (FP32 [-1, 1, 28, 28]), no text (BYTES)"),
-    (TEXTS, "a.txt", "\n\n", "a.txt: has no text in it"),
-    (Model("m", (Tensor("x", "BF16", (-1, 1)),)), "a.csv", "1\n", "x (BF16 [-1, 1]) cannot be made here"),
+    (PATIENTS, "a.json", '{"x": 1}', "a.json: inputs['x']: diabetes has no such input; it has INPUT__0"),
+    (MIXED, "a.json", '{"age": [[1]]}', "a.json: inputs['name']: is missing; mixed expects BYTES [-1,1]"),
+    (MIXED, "a.json", "[1]", "a.json: inputs: mixed has 3 (age, name, ok); pass each value with its name"),
+    (DIGITS, "a.png", b"\x89PNG nothing", "a.png: is not a readable image"),
+    (PATIENTS, "a.png", b"\x89PNG nothing", "a.png: an image fills one input, and diabetes takes INPUT__0"),
+    (DIGITS, "a.txt", "hello", "a.txt: digits takes INPUT__0 (FP32 [-1,1,28,28]), and no text (BYTES)"),
+    (TEXTS, "a.txt", "\n\n", "a.txt: has no text"),
+    (model("m", ("x", "FP8", (-1, 1))), "a.csv", "1\n", "inputs['x']: has the type FP8, which NumPy does not have"),
 ]
 
 
 @pytest.mark.parametrize(("model", "name", "content", "says"), REFUSED, ids=lambda value: str(value)[:40])
 def test_a_refusal_says_where_and_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model, name: str, content: str | bytes, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ModelInterface, name: str, content: str | bytes, says: str
 ) -> None:
     """File, line, column, tensor; and what would be right."""
     monkeypatch.chdir(tmp_path)
@@ -220,23 +247,19 @@ def test_files_or_texts_not_both_and_not_neither(tmp_path: Path) -> None:
     """The options are named."""
     for files, texts in (([], []), ([tmp_path], ["x"])):
         with pytest.raises(UsageError, match="--input, --text"):
-            read_given(files, texts, lambda: TEXTS)
+            read_input(files, texts, lambda: TEXTS)
 
 
 def test_only_pictures_can_be_several(tmp_path: Path) -> None:
     """Of the others one file holds many rows."""
     files = [write(tmp_path, name, "1,2,3\n") for name in ("a.csv", "b.csv")]
-    with pytest.raises(UsageError, match="only pictures"):
+    with pytest.raises(UsageError, match="only images"):
         read(PATIENTS, *files)
 
 
 SHAPES = st.lists(st.sampled_from([-1, 1, 2, 3, 28]), max_size=4).map(tuple)
-MODELS = st.builds(
-    Model,
-    st.just("m"),
-    st.lists(st.builds(Tensor, st.text("abc", min_size=1), st.sampled_from([*DATA_TYPES, "BF16"]), SHAPES), max_size=3)
-    .map(tuple),
-)  # fmt: skip
+TENSORS = st.tuples(st.text("abc", min_size=1), st.sampled_from([*DATA_TYPES, "BF16"]), SHAPES)
+MODELS = st.lists(TENSORS, max_size=3).map(lambda tensors: model("m", *tensors))
 
 
 @given(MODELS, st.sampled_from(["a.csv", "a.json", "a.txt", "a.png", "a", "-.tsv"]), st.binary(max_size=200))
@@ -249,7 +272,7 @@ MODELS = st.builds(
 @example(MIXED, "a.tsv", b"\t\t\n,\n")
 @example(PATIENTS, "a.csv", b'""')
 def test_any_content_makes_tensors_that_fit_or_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, model: Model, name: str, content: bytes
+    tmp_path_factory: pytest.TempPathFactory, model: ModelInterface, name: str, content: bytes
 ) -> None:
     """Never anything else: a traceback is a mistake of ours."""
     file = tmp_path_factory.mktemp("any") / name
@@ -290,7 +313,7 @@ OTHER_FORMATS = {
 @pytest.mark.parametrize("form", OTHER_FORMATS)
 def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path: Path, form: str) -> None:
     """Some are hardly tried, and for one Pillow starts another program."""
-    with pytest.raises(UsageError, match=r"is no picture that can be read; these are: PNG, JPEG"):
+    with pytest.raises(UsageError, match=r"is not a readable image; the formats are PNG, JPEG"):
         read(DIGITS, write(tmp_path, "a.png", OTHER_FORMATS[form]))
 
 
@@ -303,7 +326,7 @@ JSON = st.recursive(
 
 @given(MODELS, JSON)
 def test_any_json_makes_tensors_that_fit_or_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, model: Model, body: Any
+    tmp_path_factory: pytest.TempPathFactory, model: ModelInterface, body: Any
 ) -> None:
     """As above, with JSON that is well formed."""
     file = tmp_path_factory.mktemp("any") / "a.json"
@@ -311,7 +334,7 @@ def test_any_json_makes_tensors_that_fit_or_a_sentence(
     fit_or_are_refused(file, model)
 
 
-def fit_or_are_refused(file: Path, model: Model) -> None:
+def fit_or_are_refused(file: Path, model: ModelInterface) -> None:
     """Read the file; a refusal must name it."""
     sentence = ""
     try:

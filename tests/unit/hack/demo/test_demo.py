@@ -20,7 +20,7 @@ from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
 from training.dataset import Part
 from triton_operator.sdk.client import Prediction
-from triton_operator.sdk.tensors import parse_request
+from triton_operator.sdk.protocol_json import parse_request
 
 
 @dataclass(frozen=True)

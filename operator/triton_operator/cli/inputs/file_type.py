@@ -1,0 +1,50 @@
+"""Detect the type of an input file from its content, then from its extension: data from a pipe has no name. Pure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from enum import Enum, auto
+from pathlib import Path
+
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_IMAGE_EXTENSIONS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+_TABLE_EXTENSIONS = {".csv", ".tsv"}
+
+
+class FileType(Enum):
+    """What a file holds."""
+
+    IMAGE = auto()
+    JSON = auto()
+    TABLE = auto()
+    TEXT = auto()
+
+
+def detect_file_type(content: bytes, file: Path) -> FileType:
+    """Return the file's type. If the content fits several, the extension decides; without one, numbers are a table."""
+    extension = file.suffix.lower()
+    if content.startswith(_IMAGES) or extension in _IMAGE_EXTENSIONS:
+        return FileType.IMAGE
+    if extension in _TABLE_EXTENSIONS:
+        return FileType.TABLE
+    if extension == ".txt":
+        return FileType.TEXT
+    start = content.lstrip()[:1]
+    if extension == ".json" or start in {b"{", b"["}:
+        return FileType.JSON
+    return FileType.TABLE if _last_line_is_numbers(content) else FileType.TEXT
+
+
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Whether cells are numbers, and not the names of columns."""
+    try:
+        return bool([float(cell) for cell in cells])
+    except ValueError:
+        return False
+
+
+def _last_line_is_numbers(content: bytes) -> bool:
+    """Whether the last line has numbers between delimiters, quoted or not; the first line can have names."""
+    lines = content.decode("utf-8-sig", errors="replace").strip().splitlines()[-1:]
+    return are_numbers(next(csv.reader(line.replace(";", ",").replace("\t", ",") for line in lines), []))

@@ -1,0 +1,84 @@
+"""Read the inputs of a command line.
+
+Input: file names (`-` is standard input) or texts, and a function that returns the model's interface. Output: a
+request. Each type of file has its own reader, which is imported only when it is needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from triton_operator.cli.failures import UsageError
+from triton_operator.cli.inputs.file_type import FileType, detect_file_type
+from triton_operator.sdk.interface import ModelInterface
+from triton_operator.sdk.protocol_json import RequestBody
+
+MAX_BYTES = 256 << 20
+"""A larger file cannot be one request; Triton's own limit over HTTP is 64 MiB by default."""
+
+
+@dataclass(frozen=True)
+class CommandInput:
+    """A request, the type of file that it comes from, and for a table the names of each input's columns."""
+
+    request: RequestBody
+    file_type: FileType
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_input(
+    files: Sequence[Path], texts: Sequence[str], interface: Callable[[], ModelInterface], *, invert: bool = False
+) -> CommandInput:
+    """Read the files or texts; calls `interface` unless a file is a whole request. Raises UsageError."""
+    if bool(files) == bool(texts):
+        raise UsageError("--input, --text: give one of them: files (- is standard input), or texts")
+    if texts:
+        from triton_operator.cli.inputs.texts import read_texts
+
+        return CommandInput(RequestBody(read_texts(texts, interface(), "--text")), FileType.TEXT)
+    contents = [(_name(file), _content(file)) for file in files]
+    types = {name: detect_file_type(content, file) for file, (name, content) in zip(files, contents, strict=True)}
+    if set(types.values()) == {FileType.IMAGE}:
+        from triton_operator.cli.inputs.images import read_images
+
+        return CommandInput(RequestBody(read_images(contents, interface(), invert=invert)), FileType.IMAGE)
+    if len(contents) > 1:
+        raise UsageError(f"--input {contents[1][0]}: only images can be several files; put other rows into one file")
+    ((name, content),) = contents
+    return _read_file(types[name], content, interface, name)
+
+
+def _read_file(file_type: FileType, content: bytes, interface: Callable[[], ModelInterface], name: str) -> CommandInput:
+    if file_type is FileType.JSON:
+        from triton_operator.cli.inputs.json_file import read_json
+
+        return CommandInput(read_json(content, interface, name), file_type)
+    if file_type is FileType.TABLE:
+        from triton_operator.cli.inputs.tables import read_table
+
+        table = read_table(content, interface(), name)
+        return CommandInput(RequestBody(table.inputs), file_type, table.names)
+    from triton_operator.cli.inputs.texts import lines_of, read_texts
+
+    return CommandInput(RequestBody(read_texts(lines_of(content, name), interface(), name)), file_type)
+
+
+def _name(file: Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with file.open("rb") as stream:
+                content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{_name(file)}: is larger than {MAX_BYTES >> 20} MiB, the limit of one request")
+    return content
