@@ -170,7 +170,7 @@ def test_a_mistake_waits_for_a_change_of_the_spec(life: Life) -> None:
     name = life.job()
     life.report(name, MISTAKEN)
     life.until(lambda: life.get("modeldeployment")["status"]["cache"]["state"] == "Failed", "the failure is told")
-    assert f"somebody has deleted Job {name}" in life.condition("Ready")["message"]
+    assert f"Job {name} is deleted" in life.condition("Ready")["message"]
     assert life.names("job") == [name]
     life.apply("v1", modelRepository={**a_bucket("v1"), "credentialsSecretRef": {"name": "other"}})
     life.collect(name)

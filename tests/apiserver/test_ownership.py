@@ -77,7 +77,7 @@ def test_a_copy_of_another_deployment_s_child_is_not_waited_for(operator: Operat
         conditions = stored.get("status", {}).get("conditions", ())
         return next((each["message"] for each in conditions if each["reason"] == "NameConflict"), "")
 
-    _until(lambda: "ServiceAccount other belongs to the ModelDeployment digits" in told(), "the second is told")
+    _until(lambda: "ServiceAccount other belongs to ModelDeployment digits" in told(), "the second is told")
     assert _reason(ask, "Accepted") == "Accepted"
 
 

@@ -145,8 +145,8 @@ def served(kubeconfig: Path, kubectl: Kubectl, namespace: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("status", "reason", "words"),
     [
-        (NODE_STOPPED_REPORTING, "NodeLost", ("node-1", "digits-1", "replaced by itself")),
-        (LOW_ON_DISK, "OutOfSpace", ("ephemeral-storage", "available: 10480932Ki", "by itself")),
+        (NODE_STOPPED_REPORTING, "NodeLost", ("node-1", "digits-1", "replaced automatically")),
+        (LOW_ON_DISK, "OutOfSpace", ("ephemeral-storage", "available: 10480932Ki", "automatically")),
         (REJECTED, "InsufficientGPU", ("Node didn't have enough resource: nvidia.com/gpu",)),
     ],
     ids=["a node that stopped reporting", "a node whose disk is full", "a GPU that was gone"],

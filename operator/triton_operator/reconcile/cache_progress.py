@@ -76,7 +76,7 @@ def _retry_hint(caching: Caching) -> str:
     """What becomes of a failure of one of its pods."""
     name = caching.generation.name
     if caching.job is None or not caching.job.failed:
-        return f"Job {name} tries again by itself"
+        return f"Job {name} retries automatically"
     if caching.retry_at is None:
-        return f"it is tried again when the spec has changed, or somebody has deleted Job {name}"
-    return f"Job {name} is made anew at {caching.retry_at:%H:%M:%S} UTC"
+        return f"it is retried when the spec changes or Job {name} is deleted"
+    return f"Job {name} is created again at {caching.retry_at:%H:%M:%S} UTC"

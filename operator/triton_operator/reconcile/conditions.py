@@ -45,21 +45,19 @@ def _available(assessment: Assessment) -> Verdict:
             Truth.TRUE, Reason.AVAILABLE, f"{serving} {'replica serves' if serving == 1 else 'replicas serve'}"
         )
     if assessment.is_replaced_in_place:
-        return Verdict(
-            Truth.FALSE, Reason.REPLACING_IN_PLACE, "the replica that served gives its place to the one of the new spec"
-        )
+        return Verdict(Truth.FALSE, Reason.REPLACING_IN_PLACE, "the replica is being replaced by the new revision")
     return Verdict(Truth.FALSE, Reason.UNAVAILABLE, "no replica serves")
 
 
 def _accepted(assessment: Assessment) -> Verdict:
     if assessment.blocked:
         return Verdict(Truth.FALSE, assessment.blocked.reason, assessment.blocked.message)
-    return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and its objects are in place")
+    return Verdict(Truth.TRUE, Reason.ACCEPTED, "the spec is valid and all child objects exist")
 
 
 def _no_pods(assessment: Assessment) -> Verdict:
     """What cannot be told of pods as long as there are none."""
-    wanted = "no replica is wanted" if not assessment.desired_replicas else "there is no pod of the current generation"
+    wanted = "no replicas are desired" if not assessment.desired_replicas else "no pod of the current generation exists"
     return Verdict(Truth.UNKNOWN, Reason.WAITING, wanted)
 
 
@@ -70,7 +68,7 @@ def _scheduled(assessment: Assessment) -> Verdict:
         if diagnosis.reason in _SCHEDULE_REASONS:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
     if all(pod.node for pod in assessment.pods):
-        return Verdict(Truth.TRUE, Reason.SCHEDULED, "every replica has a node")
+        return Verdict(Truth.TRUE, Reason.SCHEDULED, "every replica is scheduled")
     return Verdict(Truth.FALSE, Reason.WAITING, "waiting for the scheduler")
 
 
@@ -86,8 +84,8 @@ def _prepared(assessment: Assessment) -> Verdict:
     if different := judge_sameness(assessment):
         return different
     if prepared:
-        return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has found and laid out its models")
-    return Verdict(Truth.FALSE, Reason.WAITING, "replicas are still preparing their models")
+        return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has prepared its models")
+    return Verdict(Truth.FALSE, Reason.WAITING, "replicas are preparing their models")
 
 
 def _loaded(assessment: Assessment, ready: Verdict) -> Verdict:
@@ -100,7 +98,11 @@ def _loaded(assessment: Assessment, ready: Verdict) -> Verdict:
         return Verdict(Truth.FALSE, ready.reason, ready.message)
     if own:
         return Verdict(Truth.FALSE, own[0].reason, own[0].message)
-    return Verdict(Truth.FALSE, Reason.WAITING, f"{assessment.loaded_pods} of {len(assessment.pods)} replicas are done")
+    return Verdict(
+        Truth.FALSE,
+        Reason.WAITING,
+        f"{assessment.loaded_pods} of {len(assessment.pods)} replicas have loaded every model",
+    )
 
 
 def _reconciling(ready: Verdict) -> Verdict:
@@ -125,22 +127,22 @@ def _privacy_enforced(assessment: Assessment) -> Verdict | None:
             return Verdict(
                 Truth.UNKNOWN,
                 Reason.NAME_CONFLICT,
-                f"a NetworkPolicy {name} exists, but is not part of this ModelDeployment: its rules are not checked",
+                f"NetworkPolicy {name} exists but is not part of this ModelDeployment, so its rules are not checked",
             )
         if (Kind.NETWORK_POLICY, name) not in assessment.observed.children:
-            return Verdict(Truth.FALSE, Reason.POLICY_MISSING, f"the NetworkPolicy {name} is not in place")
+            return Verdict(Truth.FALSE, Reason.POLICY_MISSING, f"NetworkPolicy {name} does not exist")
     cache = deployment.spec.cache
     if cache and not cache.egress.cidrs:
         ports = ", ".join(map(str, egress_ports(deployment.spec, cache)))
         return Verdict(
             Truth.FALSE,
             Reason.CACHE_EGRESS_OPEN,
-            f"the Job that fills the cache may connect to port {ports} of any address; name spec.cache.egress.cidrs",
+            f"the Job that fills the cache may connect to port {ports} of any address; set spec.cache.egress.cidrs",
         )
     return Verdict(
         Truth.FALSE,
         Reason.TLS_NOT_CONFIGURED,
-        "the NetworkPolicy is in place, but traffic to the pods is not encrypted: spec.privacy.tls.mode is Off",
+        "the NetworkPolicy exists, but traffic to the pods is not encrypted because spec.privacy.tls.mode is Off",
     )
 
 
@@ -152,7 +154,9 @@ def _scaling_active(assessment: Assessment) -> Verdict | None:
     state = assessment.observed.autoscaler_state
     for condition in state.conditions if state else ():
         if condition.type == "ScalingActive" and condition.status == "True":
-            return Verdict(Truth.TRUE, Reason.SCALING, "the autoscaler decides over replicas; spec.replicas is ignored")
+            return Verdict(
+                Truth.TRUE, Reason.SCALING, "the autoscaler controls the replica count; spec.replicas is ignored"
+            )
         if condition.type == "ScalingActive":
             return Verdict(Truth.FALSE, condition.reason or Reason.SCALING_NOT_READY, condition.message)
     return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
@@ -161,14 +165,14 @@ def _scaling_active(assessment: Assessment) -> Verdict | None:
 def _runtime_vulnerable(assessment: Assessment) -> Verdict:
     revision = assessment.revision
     if revision is None:
-        return Verdict(Truth.UNKNOWN, Reason.WAITING, "no server image is chosen yet")
+        return Verdict(Truth.UNKNOWN, Reason.WAITING, "no server image has been selected yet")
     if not revision.server_version:
         return Verdict(
             Truth.UNKNOWN,
             Reason.VERSION_UNKNOWN,
-            f"the release of {revision.server_image} cannot be told; state it in spec.triton.version",
+            f"the release of {revision.server_image} is unknown; set it in spec.triton.version",
         )
     found = vulnerability(parse(revision.server_version))
     if found:
         return Verdict(Truth.TRUE, Reason.BELOW_SECURITY_FLOOR, found.message)
-    return Verdict(Truth.FALSE, Reason.PATCHED, f"release {revision.server_version} has no known hole")
+    return Verdict(Truth.FALSE, Reason.PATCHED, f"release {revision.server_version} has no known vulnerability")

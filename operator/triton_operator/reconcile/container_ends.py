@@ -24,7 +24,7 @@ from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, 
 PROBE_SLACK = timedelta(seconds=30)
 """A kill by the startup probe comes this long after its budget at the latest: last probe, grace period, clean-up."""
 
-_INJECTED = "container {}, which is not the operator's,"
+_INJECTED = "container {}, which the operator did not add,"
 
 _KILLS = frozenset({0, 137, 143})
 """Exit codes after a kill by a probe: Triton ended in good order (seen: 0, Completed), SIGKILL, SIGTERM."""
@@ -51,11 +51,11 @@ def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] 
 
 
 def _judge_injected(container: Container, ended: Terminated) -> Diagnosis:
-    """In its own words; what it logs is not read as Triton's log, and its limits are not those of the spec."""
+    """Report it as it is; its log is not read as Triton's, and its limits are not those of the spec."""
+    name = _INJECTED.format(container.name)
     if ended.reason == "OOMKilled":
-        limit = f" at its limit of {container.memory_limit}" if container.memory_limit else ""
-        return Diagnosis(Reason.OUT_OF_MEMORY, f"{_INJECTED.format(container.name)} was killed for memory{limit}")
-    return Diagnosis(Reason.CRASHED, f"{_INJECTED.format(container.name)} ended with {_describe_end(ended)}")
+        return Diagnosis(Reason.OUT_OF_MEMORY, f"{name} {_describe_oom(container)}")
+    return Diagnosis(Reason.CRASHED, f"{name} terminated with {_describe_end(ended)}")
 
 
 def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) -> tuple[Diagnosis, ...]:
@@ -69,15 +69,21 @@ def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) ->
 
 
 def _describe_lack_of_memory(container: Container) -> str:
-    """The limit, and what to try instead, where the container is one of ours."""
-    killed = f"container {container.name} was killed for memory"
+    """The limit and, for a container of ours, what to set instead."""
+    killed = f"container {container.name} {_describe_oom(container)}"
     field = _field_of_resources(container)
+    if not field:
+        return killed
     if not container.memory_limit:
-        advice = f"; ask for what it needs in {field}.requests.memory" if field else ""
-        return f"{killed} without a limit of its own: its node ran out{advice}"
-    at_limit = f"{killed} at its limit of {container.memory_limit}"
+        return f"{killed}; set {field}.requests.memory to what it needs"
     more = more_memory(container.memory_limit)
-    return f"{at_limit}; try {field}.limits.memory: {more}" if field and more else at_limit
+    return f"{killed}; try {field}.limits.memory: {more}" if more else killed
+
+
+def _describe_oom(container: Container) -> str:
+    if not container.memory_limit:
+        return "was killed because its node ran out of memory"
+    return f"exceeded its memory limit of {container.memory_limit} and was killed"
 
 
 def _field_of_resources(container: Container) -> str:
@@ -102,7 +108,7 @@ def more_memory(limit: str) -> str:
 def _judge_prepare(ended: Terminated) -> Diagnosis:
     report = read_prepare(ended.message)
     if not isinstance(report, PrepareFailed):
-        return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} ended with {_describe_end(ended)}")
+        return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} terminated with {_describe_end(ended)}")
     about = f"model {report.model}: " if report.model and report.model not in report.message else ""
     if report.reason in PREPARE_REASONS:
         return Diagnosis(report.reason, f"{about}{report.message}", report.model)
@@ -118,12 +124,12 @@ def _judge_server(container: Container, ended: Terminated, arguments: Sequence[s
         return (
             Diagnosis(
                 Reason.STARTUP_TIMEOUT,
-                f"container {container.name} was not ready {container.startup_seconds} s after its start, which is its "
-                "budget, and was ended",
+                f"container {container.name} was not ready within its startup budget of {container.startup_seconds} s "
+                "and was killed",
             ),
         )
     hint = ", as after a failed liveness probe" if ended.exit_code == 0 else ""
-    return (Diagnosis(Reason.CRASHED, f"container {container.name} ended with {_describe_end(ended)}{hint}"),)
+    return (Diagnosis(Reason.CRASHED, f"container {container.name} terminated with {_describe_end(ended)}{hint}"),)
 
 
 def _judge_failure(failure: Failure, container: Container, ended: Terminated, arguments: Sequence[str]) -> Diagnosis:
@@ -132,15 +138,15 @@ def _judge_failure(failure: Failure, container: Container, ended: Terminated, ar
         return Diagnosis(failure.reason, f"failed to load '{failure.model}'{version}: {failure.message}", failure.model)
     if failure.reason == Reason.SERVER_ARGUMENT_INVALID:
         return Diagnosis(failure.reason, f"{failure.message}; {_name_arguments(arguments)}")
-    how = f"container {container.name} ended with {_describe_code(ended)}"
+    how = f"container {container.name} terminated with {_describe_code(ended)}"
     return Diagnosis(failure.reason, f"{how}: {failure.message}", failure.model)
 
 
 def _name_arguments(arguments: Sequence[str]) -> str:
     """Triton's usage is so long that the argument's name is often cut off: then these are the candidates."""
     if arguments:
-        return f"spec.triton.extraArgs has {', '.join(arguments)}"
-    return "spec.triton.extraArgs has none, so the image has another release than spec.triton.version says"
+        return f"spec.triton.extraArgs contains {', '.join(arguments)}"
+    return "spec.triton.extraArgs is empty, so the image is of another release than spec.triton.version"
 
 
 def _is_startup_timeout(container: Container, ended: Terminated) -> bool:

@@ -117,23 +117,23 @@ def _blame(reason: str, kinds: str, message: str) -> str:
         case Reason.INVALID_SPEC:
             field = _PASSED_THROUGH.search(message)
             where = f"spec.scheduling.{field[1]}: " if field else ""
-            return f"{where}the API server refuses the {kinds}: {message}"
+            return f"{where}the API server rejected the {kinds}: {message}"
         case Reason.WEBHOOK_FAILED:
             webhook = _WEBHOOK.search(message)
             return f"admission webhook {webhook[1] if webhook else ''} failed for the {kinds}: {message}"
         case Reason.API_SERVER_ERROR:
-            return f"the API server failed on the {kinds}: {message}"
+            return f"the API server failed to write the {kinds}: {message}"
         case _:
-            return f"the API server forbids the {kinds}: {message}"
+            return f"the API server denied the {kinds}: {message}"
 
 
 def _consequence(reason: str, message: str) -> str:
     if reason == Reason.WEBHOOK_FAILED:
-        return "whoever runs the webhook has to repair it; the operator tries again by itself"
+        return "the owner of the webhook has to fix it; the operator retries automatically"
     if reason == Reason.API_SERVER_ERROR:
-        return "the operator tries again by itself"
+        return "the operator retries automatically"
     if _NO_RIGHT.search(message):
-        return "the operator lacks this right; its Helm chart grants it"
+        return "the operator lacks this permission, which its Helm chart grants"
     return ""
 
 
@@ -143,17 +143,18 @@ def _describe_conflict(group: Sequence[FailedWrite], namespace: str) -> str:
         names = _enumerate([f"{failure.kind} {failure.name}" for failure in group])
         verb = "belongs" if len(group) == 1 else "belong"
         them = "it" if len(group) == 1 else "them"
-        return f"{names} {verb} to the ModelDeployment {owner}; rename this ModelDeployment, or delete {them} if unused"
+        return f"{names} {verb} to ModelDeployment {owner}; rename this ModelDeployment, or delete {them} if unused"
     command = " ".join(f"{failure.kind.value.lower()}/{failure.name}" for failure in group)
     delete = f"kubectl delete -n {namespace} {command}"
     if len(group) == 1:
         kind = group[0].kind
         return (
-            f"a {kind} named {group[0].name} exists and is not ours; it is left as it is. "
+            f"a {kind} named {group[0].name} exists and does not belong to this ModelDeployment, so it is not changed. "
             f"Rename the ModelDeployment, or delete that {kind}: {delete}"
         )
     return (
-        f"{len(group)} objects exist under names of this ModelDeployment and are not ours; they are left as they are. "
+        f"{len(group)} objects with names of children exist and do not belong to this ModelDeployment, so they are "
+        "not changed. "
         f"Rename the ModelDeployment, or delete them: {delete}"
     )
 
@@ -163,7 +164,7 @@ def _describe_waiting(group: Sequence[FailedWrite]) -> str:
     still, they = ("belongs", "it is") if len(group) == 1 else ("belong", "they are")
     return (
         f"{names} still {still} to a deleted ModelDeployment of the same name; "
-        f"{they} created anew as soon as the garbage collector has removed {'it' if len(group) == 1 else 'them'}"
+        f"{they} created again once the garbage collector has removed {'it' if len(group) == 1 else 'them'}"
     )
 
 

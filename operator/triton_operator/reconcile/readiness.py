@@ -52,7 +52,7 @@ def _make_sure_it_is_not_suspended(assessment: Assessment) -> Verdict | None:
 def _make_sure_pods_are_wanted(assessment: Assessment) -> Verdict | None:
     if assessment.desired_replicas or assessment.observed.deployment.spec.autoscaling:
         return None
-    return _stopped(assessment, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "raise it to serve again")
+    return _stopped(assessment, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "increase it to serve again")
 
 
 def _stopped(assessment: Assessment, reason: str, cause: str, remedy: str) -> Verdict:
@@ -60,7 +60,9 @@ def _stopped(assessment: Assessment, reason: str, cause: str, remedy: str) -> Ve
     left = assessment.left_to_end
     if left or not assessment.is_scaled_down:
         ending = "1 replica is" if left == 1 else f"{left} replicas are"
-        return Verdict(Truth.FALSE, reason, f"{cause}; {ending} still to end" if left else f"{cause}; it is under way")
+        return Verdict(
+            Truth.FALSE, reason, f"{cause}; {ending} still terminating" if left else f"{cause}; scaling down"
+        )
     return Verdict(Truth.TRUE, reason, f"{cause}; {remedy}")
 
 
@@ -74,7 +76,9 @@ def judge_cache(assessment: Assessment) -> Verdict | None:
         return Verdict(Truth.FALSE, failure.reason, join(failure.message, failure.retry_hint, older))
     if assessment.blocked and caching.job is None:
         return Verdict(Truth.FALSE, assessment.blocked.reason, join(assessment.blocked.message, older))
-    progress = f"a Job fetches the models into claim {caching.generation.name}; pods are made when it is done"
+    progress = (
+        f"a Job is fetching the models into claim {caching.generation.name}; pods are created when it has finished"
+    )
     return Verdict(Truth.FALSE, Reason.CACHING, join(progress, older))
 
 
@@ -114,12 +118,12 @@ def _describe_others(assessment: Assessment) -> str:
     """What is known of the replicas that do not serve."""
     unready = len(assessment.pods) - assessment.ready_pods
     if unready:
-        return f"{unready} more run but are not ready"
+        return f"{unready} more are running but not ready"
     there = assessment.state.current_replicas if assessment.state else 0
     if there > assessment.desired_replicas:
         return (
-            f"the Deployment has {there} replicas; if that does not end, something else scales it, such as a "
-            "HorizontalPodAutoscaler that is not the operator's: remove that, or set spec.autoscaling"
+            f"the Deployment has {there} replicas; if this persists, something else scales it, such as a "
+            "HorizontalPodAutoscaler that the operator did not create: remove it, or set spec.autoscaling"
         )
     return "the others are being replaced"
 
@@ -129,7 +133,7 @@ def _describe_injected(assessment: Assessment) -> str:
     for pod in assessment.pods:
         for container in pod.containers:
             if container.init and is_injected(container) and container.running and not container.started:
-                return f"pod {pod.name} waits for container {container.name}, which is not the operator's"
+                return f"pod {pod.name} waits for container {container.name}, which the operator did not add"
     return ""
 
 
@@ -145,7 +149,7 @@ def judge_sameness(assessment: Assessment) -> Verdict | None:
         Reason.REPLICAS_DIFFER,
         join(
             f"replicas have different contents: {where}",
-            f"to have the newest everywhere, run: {restart}",
+            f"to serve the newest contents everywhere, run: {restart}",
             "to keep them equal, set spec.models[].digest",
         ),
     )
@@ -169,7 +173,7 @@ def _describe_older(assessment: Assessment) -> str:
     count = assessment.older_serving
     if not count:
         return ""
-    return "1 older replica goes on serving" if count == 1 else f"{count} older replicas go on serving"
+    return "1 older replica keeps serving" if count == 1 else f"{count} older replicas keep serving"
 
 
 def _deployment_condition(assessment: Assessment, kind: str) -> ChildCondition | None:

@@ -18,18 +18,18 @@ _HELD_BACK = re.compile(r"back-off (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.\d+)
 
 _BY_REASON = {
     # The kubelet doubles its pause between pulls up to this (MaxImageBackOff).
-    Reason.IMAGE_PULL_FAILED: "it is pulled again by itself, at most 5 minutes apart",
-    Reason.VOLUME_UNBOUND: "it goes on by itself once the volume is there",
+    Reason.IMAGE_PULL_FAILED: "it is pulled again automatically, at most 5 minutes apart",
+    Reason.VOLUME_UNBOUND: "it continues automatically once the volume is bound",
     # The kubelet doubles its pause between mounts up to 2 minutes and 2 seconds.
-    Reason.DEPENDENCY_MISSING: "it goes on by itself about 2 minutes after that exists, at the latest",
-    Reason.INSUFFICIENT_GPU: "it goes on by itself once a node has room",
-    Reason.UNSCHEDULABLE: "it goes on by itself once a node fits",
+    Reason.DEPENDENCY_MISSING: "it continues automatically, at most about 2 minutes after the object exists",
+    Reason.INSUFFICIENT_GPU: "it continues automatically once a node has room",
+    Reason.UNSCHEDULABLE: "it continues automatically once a node fits",
     # Work queues of Kubernetes' controllers double their pause up to 1000 seconds.
-    Reason.QUOTA_EXCEEDED: "it is tried again by itself, at most 17 minutes apart",
-    Reason.FORBIDDEN: "what is asked for, or the rule, has to change",
-    Reason.OUT_OF_SPACE: "a new pod is tried by itself",
-    Reason.NODE_LOST: "the pod is replaced by itself if the node does not come back, by default after 5 minutes",
-    Reason.PROGRESS_DEADLINE_EXCEEDED: "the pods that are there go on trying, but somebody should look at them",
+    Reason.QUOTA_EXCEEDED: "it is retried automatically, at most 17 minutes apart",
+    Reason.FORBIDDEN: "change what is requested, or the rule that forbids it",
+    Reason.OUT_OF_SPACE: "a new pod is created automatically",
+    Reason.NODE_LOST: "the pod is replaced automatically if the node does not come back, by default after 5 minutes",
+    Reason.PROGRESS_DEADLINE_EXCEEDED: "the existing pods keep retrying, but the cause needs attention",
 }
 
 
@@ -42,8 +42,8 @@ def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
     """What follows from the end of a container: the kubelet starts every container of ours again."""
     when = _next_start(container, ended)
     if reason in TERMINAL:
-        return f"it is tried again{when}, but something has to be mended first"
-    return f"it is tried again by itself{when}"
+        return f"it is retried{when}, but the cause has to be fixed first"
+    return f"it is retried automatically{when}"
 
 
 def _next_start(container: Container, ended: Terminated) -> str:

@@ -61,13 +61,13 @@ def _make_sure_the_cache_has_something_to_keep(spec: Spec) -> None:
 
 def _make_sure_models_have_names_of_their_own(spec: Spec) -> None:
     if not spec.models:
-        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.models", "name at least one model")
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.models", "at least one model is required")
     seen: set[str] = set()
     for index, model in enumerate(spec.models):
         if problem := wrong_model_name(model.name):
             raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.models[{index}].name", f"{model.name!r}: {problem}")
         if model.name in seen:
-            message = f"{model.name} is named twice"
+            message = f"{model.name} is used twice"
             raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.models[{index}].name", message)
         seen.add(model.name)
 
@@ -80,7 +80,7 @@ def _make_sure_paths_stay_inside(spec: Spec) -> None:
         paths[f"{place}.s3.prefix"] = repository.s3.prefix if repository.s3 else None
     for field, path in paths.items():
         if path and ".." in PurePosixPath(path).parts:
-            raise InvalidSpecError(Reason.INVALID_SPEC, field, f"{path!r} leads out of the repository; remove '..'")
+            raise InvalidSpecError(Reason.INVALID_SPEC, field, f"{path!r} points outside the repository; remove '..'")
 
 
 def _make_sure_bounds_are_in_order(spec: Spec) -> None:

@@ -48,7 +48,7 @@ def test_a_crash_is_told(victim: str, signal: str, kube: Kube, served: str) -> N
         assert "SIGSEGV" in condition["message"] or "signal 11" in condition["message"]
     else:
         assert "linear_regression" in condition["message"]
-    assert "again by itself" in condition["message"]
+    assert "retried automatically" in condition["message"]
     kube.wait_ready(served)
     failure = kube.get("modeldeployment", served)["status"]["lastFailure"]  # type: ignore[index]
     assert (failure["pod"], failure["reason"]) == (pod, "Crashed")
@@ -57,7 +57,7 @@ def test_a_crash_is_told(victim: str, signal: str, kube: Kube, served: str) -> N
 def test_a_rollout_that_fails_leaves_the_old_replica_serving(kube: Kube, served: str) -> None:
     kube.patch("modeldeployment", served, {"spec": {"models": [{"name": "linear_regression", "path": "nowhere"}]}})
     condition = kube.wait_reason(served, "ModelNotFound")
-    assert condition["message"].endswith("; 1 older replica goes on serving")
+    assert condition["message"].endswith("; 1 older replica keeps serving")
     available = kube.condition(served, "Available")
     assert available
     assert available["status"] == "True"

@@ -65,7 +65,7 @@ def test_a_backend_that_the_image_lacks(kube: Kube) -> None:
 
 def test_an_argument_that_triton_refuses(kube: Kube) -> None:
     condition = kube.wait_reason("bad-argument", "ServerArgumentInvalid", seconds=180)
-    assert "spec.triton.extraArgs has --rate-limit-resource=R1" in condition["message"]
+    assert "spec.triton.extraArgs contains --rate-limit-resource=R1" in condition["message"]
     kube.delete("modeldeployment", "bad-argument", wait=False)
 
 
@@ -79,7 +79,7 @@ def test_too_little_memory(kube: Kube) -> None:
 def test_a_start_that_takes_too_long(kube: Kube) -> None:
     condition = kube.wait_reason("slow", "StartupTimeout", seconds=180)
     assert "10 s" in condition["message"]
-    assert "again by itself" in condition["message"]
+    assert "retried automatically" in condition["message"]
     kube.delete("modeldeployment", "slow", wait=False)
 
 

@@ -107,7 +107,7 @@ async def test_older_replicas_that_go_on_serving_are_told() -> None:
     await world.reconcile()
     ready = world.condition("Ready")
     assert (ready.status, ready.reason) == (Truth.FALSE, "Caching")
-    assert ready.message.endswith("1 older replica goes on serving")
+    assert ready.message.endswith("1 older replica keeps serving")
     assert world.condition("Available").status is Truth.TRUE
 
 
@@ -119,7 +119,7 @@ async def test_a_mistake_has_the_sources_reason_and_waits_for_a_person() -> None
     ready = world.condition("Ready")
     assert ready.reason == world.condition("ModelsPrepared").reason == "SourceNotFound"
     assert "no such bucket" in ready.message
-    assert f"somebody has deleted Job {job(world)}" in ready.message
+    assert f"Job {job(world)} is deleted" in ready.message
     assert world.condition("Stalled").status is Truth.TRUE
     assert world.condition("Reconciling").status is Truth.FALSE
     assert world.status.cache
@@ -135,7 +135,7 @@ async def test_an_outage_is_told_until_it_is_over_even_while_the_next_attempt_ru
     await seen(world, outage, fetching(world, "digits-cache-2", created_at="2026-01-02T03:05:05Z"))
     ready = world.condition("Ready")
     assert ready.reason == "SourceUnreachable"
-    assert f"Job {job(world)} tries again by itself" in ready.message
+    assert f"Job {job(world)} retries automatically" in ready.message
     assert world.condition("Reconciling").status is Truth.TRUE
 
 
@@ -144,7 +144,7 @@ async def test_a_job_that_gave_up_says_when_it_is_made_anew() -> None:
     await seen(world, failed(world, "SourceUnreachable", "connection refused"))
     change_job(world, failed=True, failed_at=NOW, reason="BackoffLimitExceeded")
     await world.reconcile()
-    assert "is made anew at 03:09:05 UTC" in world.condition("Ready").message
+    assert "is created again at 03:09:05 UTC" in world.condition("Ready").message
 
 
 async def test_a_failed_job_whose_pods_are_gone_is_told_in_its_controllers_words() -> None:

@@ -36,7 +36,7 @@ async def test_a_failing_container_of_somebody_else_is_quoted(init: bool) -> Non
     world = await _with(_ended("istio-proxy", init=init), prepared(), serving(ready=False))
     ready = world.condition("Ready")
     assert ready.reason == "Crashed"
-    assert "container istio-proxy, which is not the operator's, ended with exit code 1" in ready.message
+    assert "container istio-proxy, which the operator did not add, terminated with exit code 1" in ready.message
     assert _MESSAGE in ready.message
 
 

@@ -61,7 +61,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "no GPU": (
         a_pod(revision="1", node="", conditions=(unschedulable("0/1 nodes: 1 Insufficient nvidia.com/gpu."),)),
         Reason.INSUFFICIENT_GPU,
-        ("0/1 nodes: 1 Insufficient nvidia.com/gpu", "by itself"),
+        ("0/1 nodes: 1 Insufficient nvidia.com/gpu", "automatically"),
     ),
     "a taint": (
         a_pod(revision="1", node="", conditions=(unschedulable("0/1 nodes: 1 node(s) had untolerated taint {a: b}."),)),
@@ -76,12 +76,12 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
             conditions=(unschedulable("pod has unbound immediate PersistentVolumeClaims."),),
         ),
         Reason.VOLUME_UNBOUND,
-        ("weights in namespace shop is not bound", "by itself"),
+        ("weights in namespace shop is not bound", "automatically"),
     ),
     "a claim that does not exist": (
         a_pod(revision="1", node="", conditions=(unschedulable('persistentvolumeclaim "weights" not found.'),)),
         Reason.DEPENDENCY_MISSING,
-        ('"weights"', "namespace shop", "by itself"),
+        ('"weights"', "namespace shop", "automatically"),
     ),
     "a GPU that was gone when the pod came": (
         given_up("OutOfnvidia.com/gpu", "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu"),
@@ -96,7 +96,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a full emptyDir": (
         given_up("Evicted", 'Usage of EmptyDir volume "models" exceeds the limit "16Mi". '),
         Reason.OUT_OF_SPACE,
-        ('EmptyDir volume "models" exceeds the limit "16Mi"', "by itself"),
+        ('EmptyDir volume "models" exceeds the limit "16Mi"', "automatically"),
     ),
     "a full disk of the node": (
         given_up(
@@ -123,7 +123,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a node that stopped reporting": (
         a_pod(revision="1", containers=(prepared(), serving()), phase="Running"),
         Reason.NODE_LOST,
-        ("node-1", "digits-1", "replaced by itself"),
+        ("node-1", "digits-1", "replaced automatically"),
     ),
     "a pod that its node's loss took": (given_up("NodeLost", "Node n is unresponsive"), Reason.NODE_LOST, ("Node n",)),
     "an image that is not there": (
@@ -154,7 +154,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a model that is not in the message": (
         of_prepare(Reason.CONFIG_INVALID, "config.pbtxt: 2:1: what", model="ocr"),
         Reason.CONFIG_INVALID,
-        ("model ocr: config.pbtxt: 2:1", "something has to be mended"),
+        ("model ocr: config.pbtxt: 2:1", "the cause has to be fixed"),
     ),
     "prepare without memory": (
         of_containers(
@@ -167,7 +167,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
         ),
         Reason.OUT_OF_MEMORY,
         (
-            "container prepare was killed for memory at its limit of 256Mi",
+            "container prepare exceeded its memory limit of 256Mi",
             "try spec.prepare.resources.limits.memory: 384Mi",
         ),
     ),
@@ -186,7 +186,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "memory": (
         of_the_server(exit_code=137, reason="OOMKilled", memory_limit="1Gi"),
         Reason.OUT_OF_MEMORY,
-        ("limit of 1Gi", "try spec.resources.limits.memory: 1536Mi", "again by itself at about 03:05:25 UTC"),
+        ("limit of 1Gi", "try spec.resources.limits.memory: 1536Mi", "retried automatically at about 03:05:25 UTC"),
     ),
     "memory without a limit": (
         of_the_server(exit_code=0, reason="OOMKilled"),
@@ -196,7 +196,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a start that took too long": (
         of_the_server(exit_code=0, reason="Completed", started_at="2026-01-02T02:54:00Z"),
         Reason.STARTUP_TIMEOUT,
-        ("600 s", "again by itself"),
+        ("600 s", "retried automatically"),
     ),
     "a start that had to be killed": (
         of_the_server("W1 x", exit_code=137, started_at="2026-01-02T02:53:50Z"),
@@ -211,7 +211,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a crash": (
         of_the_server("first\nsecond\n\n", exit_code=139),
         Reason.CRASHED,
-        ("exit code 139 (SIGSEGV): first / second", "again by itself at about 03:05:25 UTC"),
+        ("exit code 139 (SIGSEGV): first / second", "retried automatically at about 03:05:25 UTC"),
     ),
     "a model's process": (
         of_the_server("model process of 'digits' died: signal 9", exit_code=137),
@@ -221,7 +221,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a model that Triton refuses": (
         of_the_server(LOAD.format("Internal: no TorchScript")),
         Reason.MODEL_LOAD_FAILED,
-        ("failed to load 'digits' version 3: Internal: no TorchScript", "something has to be mended"),
+        ("failed to load 'digits' version 3: Internal: no TorchScript", "the cause has to be fixed"),
     ),
     "a warm-up": (
         of_the_server(LOAD.format("Invalid argument: failed to run warmup sample 'zeros for x [3]': boom; ")),
@@ -347,4 +347,4 @@ def test_of_a_long_message_the_cause_is_cut_and_not_what_follows() -> None:
 def test_what_needs_a_person_says_so_and_the_rest_says_that_it_goes_on() -> None:
     for case, (pod, reason, _) in TABLE.items():
         retry_hint = told(pod)[3]
-        assert ("mended" in retry_hint) == (reason in TERMINAL), case
+        assert ("fixed" in retry_hint) == (reason in TERMINAL), case

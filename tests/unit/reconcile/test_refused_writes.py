@@ -55,12 +55,16 @@ async def _served() -> World:
 @pytest.mark.parametrize(
     ("error", "reason", "blame"),
     [
-        (WEBHOOK, "WebhookFailed", "whoever runs the webhook"),
-        (STORAGE, "APIServerError", "the API server failed on the Deployment"),
-        (UnavailableError("the server is currently unable", status=503), "APIServerError", "failed on"),
-        (UnavailableError("PATCH Deployment: no answer within 30 s"), "APIServerError", "failed on"),
-        (UnavailableError("HTTP 507", status=507), "APIServerError", "failed on"),
-        (NotFoundError("the server could not find the requested resource", status=404), "APIServerError", "failed on"),
+        (WEBHOOK, "WebhookFailed", "the owner of the webhook"),
+        (STORAGE, "APIServerError", "the API server failed to write the Deployment"),
+        (UnavailableError("the server is currently unable", status=503), "APIServerError", "failed to write"),
+        (UnavailableError("PATCH Deployment: no answer within 30 s"), "APIServerError", "failed to write"),
+        (UnavailableError("HTTP 507", status=507), "APIServerError", "failed to write"),
+        (
+            NotFoundError("the server could not find the requested resource", status=404),
+            "APIServerError",
+            "failed to write",
+        ),
     ],
     ids=lambda value: getattr(value, "message", None),
 )
@@ -76,7 +80,7 @@ async def test_an_outage_of_one_child_is_in_the_status_with_its_cause_and_is_ret
     assert error.message in accepted.message
     assert blame in accepted.message
     assert world.condition("Ready").reason == reason
-    assert world.condition("Reconciling").status is Truth.TRUE, "it goes on by itself"
+    assert world.condition("Reconciling").status is Truth.TRUE, "it continues automatically"
     assert world.status.observed_generation == 1
     world.cluster.answers = {}
     await world.reconcile()
@@ -118,7 +122,7 @@ async def test_the_field_of_the_spec_is_named_first() -> None:
     world = World()
     world.cluster.answers = {Kind.DEPLOYMENT: TYPO}
     await world.reconcile()
-    assert world.condition("Accepted").message.startswith("spec.scheduling.affinity: the API server refuses")
+    assert world.condition("Accepted").message.startswith("spec.scheduling.affinity: the API server rejected")
 
 
 async def test_a_mistake_in_a_served_object_keeps_the_counts_alive() -> None:
@@ -311,7 +315,7 @@ async def test_a_child_of_another_deployment_is_not_waited_for() -> None:
     assert await world.reconcile() is not None, "it may be deleted at any time"
     accepted = world.condition("Accepted")
     assert accepted.reason == "NameConflict"
-    assert "Service digits belongs to the ModelDeployment dig" in accepted.message
+    assert "Service digits belongs to ModelDeployment dig" in accepted.message
     assert "rename this ModelDeployment, or delete it if unused" in accepted.message
 
 

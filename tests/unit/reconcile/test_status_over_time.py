@@ -69,7 +69,7 @@ async def test_a_rollout_that_fails_says_that_the_old_replicas_serve() -> None:
     world.roll_out(a_pod(revision="0123456789", ready=True), failing, updated_replicas=1)
     await world.reconcile()
     assert world.condition("Ready").reason == "Crashed"
-    assert world.condition("Ready").message.endswith("; 1 older replica goes on serving")
+    assert world.condition("Ready").message.endswith("; 1 older replica keeps serving")
     assert world.condition("Available").status is Truth.TRUE
 
 

@@ -88,7 +88,7 @@ async def test_the_scheduler_s_sentence_is_told(message: str, reason: str) -> No
     await _with_pods(world, node="", conditions=(unschedulable(message),))
     assert world.condition("Ready").reason == reason
     assert message.rstrip(".") in world.condition("Ready").message
-    assert "by itself" in world.condition("Ready").message
+    assert "automatically" in world.condition("Ready").message
 
 
 async def test_a_missing_model_is_named_with_the_path() -> None:
@@ -235,7 +235,7 @@ async def test_a_rollout_past_its_deadline_says_that_older_pods_serve_only_when_
         await world.reconcile()
         message = world.condition("Ready").message
         assert message.startswith("too late; ")
-        assert message.endswith("; 1 older replica goes on serving") == bool(serving_replicas)
+        assert message.endswith("; 1 older replica keeps serving") == bool(serving_replicas)
 
 
 async def test_events_that_cannot_be_read_do_not_keep_the_status_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ async def test_what_the_user_wants_stopped_is_ready_once_its_last_pod_is_gone(
     await world.reconcile()
     ending = a_pod(revision=world.template_hash, ready=True, deleting=True)
     for pods, status, words in (
-        ((ending,), Truth.FALSE, "1 replica is still to end"),
+        ((ending,), Truth.FALSE, "1 replica is still terminating"),
         ((), Truth.TRUE, "to serve again"),
     ):
         world.roll_out(*pods, current_replicas=0, updated_replicas=0, ready_replicas=0, available_replicas=0)
@@ -407,4 +407,4 @@ async def test_replicas_that_somebody_else_adds_are_not_called_a_replacement() -
     await world.reconcile()
     message = world.condition("Ready").message
     assert "the Deployment has 3 replicas" in message
-    assert "a HorizontalPodAutoscaler that is not the operator's" in message
+    assert "a HorizontalPodAutoscaler that the operator did not create" in message
