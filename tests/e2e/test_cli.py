@@ -175,7 +175,7 @@ def test_logs_are_printed_and_followed(shell: Shell, environment: dict[str, str]
     assert prepared == kube.run("logs", pod, "-c", "prepare")
     everything = shell("tritonctl logs digits --since 1h").stdout
     assert f"{pod.removeprefix('digits-')} prepare | " in everything
-    assert "has ended before" in shell("tritonctl logs digits --previous", code=1).stderr
+    assert "has restarted" in shell("tritonctl logs digits --previous", code=1).stderr
     followed = interrupted(environment, "tritonctl logs digits -f", lambda text: text.count("\n") >= 1)
     assert followed.splitlines()[0] in everything
 

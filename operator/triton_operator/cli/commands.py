@@ -1,8 +1,7 @@
-"""The commands by name and summary, each loaded when it is run: `--help` stays quick however many there are.
+"""The list of commands with their summaries. A command's module is imported only when the command runs.
 
-Input: a command's name. Output: the command, from the module `NAME` or, for a family of files, `NAME.command`. The
-module has a function of that name and the constant EPILOG. `app` builds the command tree from them. A new command is
-one line here and its own file.
+Input: a command's name. Output: the command, from the module `NAME` or from the package `NAME` (`NAME.command`). The
+module defines a function with that name and the constant EPILOG. To add a command, add one line here and its module.
 """
 
 from __future__ import annotations
@@ -18,29 +17,29 @@ from typer.main import get_command
 PROGRAM = "tritonctl"
 
 COMMANDS = {
-    "render": "Print every object that the operator would make, without a cluster.",
-    "lint": "Find what would keep models from being served, without a cluster.",
+    "render": "Print the Kubernetes objects that the operator would create, without a cluster.",
+    "lint": "Check models and ModelDeployments for errors, without a cluster.",
     "run": "Serve models on this machine, without a cluster.",
-    "export": "Make a TorchScript file with its signature out of a PyTorch module.",
-    "compress": "Make a module smaller, pruned or in fewer bits, and export it if it stays good enough.",
-    "deploy": "Create or change deployments, and wait until they serve.",
-    "status": "Say whether a deployment serves every model, and if it does not, why.",
-    "infer": "Ask a deployment with pictures, texts, tables or JSON.",
-    "explain": "Say which parts of an input drove a prediction.",
-    "logs": "Print what the containers of a deployment wrote, and follow them.",
-    "top": "Show what each model does just now: requests, latency, queue, batches.",
-    "bench": "Load a deployment for a bounded time and print rates and latencies.",
+    "export": "Export a PyTorch module to a model repository.",
+    "compress": "Prune or quantize a PyTorch module, and export it if it stays accurate enough.",
+    "deploy": "Create or update ModelDeployments, and optionally wait until they are Ready.",
+    "status": "Show whether a ModelDeployment is Ready and, if not, why.",
+    "infer": "Send an inference request: images, text, CSV or JSON.",
+    "explain": "Show which parts of an input influenced a prediction.",
+    "logs": "Print the logs of a ModelDeployment's containers.",
+    "top": "Show the request rate, latency, queue time and batch size of each model.",
+    "bench": "Measure throughput and latency under load.",
     "doctor": "Check the cluster, the operator and your permissions.",
-    "completion": "Print a script that completes commands and names in a shell.",
+    "completion": "Print a shell completion script.",
 }
-"""In the order of the help."""
+"""In the order in which `--help` lists them."""
 
 FAMILIES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "top"})
-"""Commands that have a folder of their own."""
+"""Commands that are packages."""
 
 
 class Commands(TyperGroup):
-    """The command tree: the names are known, the rest of a command is imported when it is chosen."""
+    """A command group that imports a command when it is invoked."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -48,7 +47,7 @@ class Commands(TyperGroup):
             self.add_command(TyperCommand(name, short_help=summary))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the command that the arguments name; the base class refuses a wrong one with suggestions."""
+        """Load the command that the arguments name; the base class rejects an unknown name with suggestions."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and load(str(name), str(ctx.find_root().info_name)), rest
 
@@ -59,7 +58,7 @@ def command_module(name: str) -> ModuleType:
 
 
 def load(name: str, program: str = PROGRAM) -> Any:
-    """Import a command; its examples call the program by the name under which it runs."""
+    """Import a command; its examples use the name under which the program runs."""
     module = command_module(name)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     single.command(name, epilog=module.EPILOG.replace(f"  {PROGRAM} ", f"  {program} "))(getattr(module, name))

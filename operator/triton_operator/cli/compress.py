@@ -1,7 +1,7 @@
-"""`tritonctl compress`: a smaller form of a PyTorch module as a folder that Triton serves, if it is still good enough.
+"""`tritonctl compress`: prune or quantize a PyTorch module, and export it if it stays accurate enough.
 
-Input: the module, a method, and a function that judges a module. Output: what `export` leaves, or exit status 1 and
-nothing written. The Python files are the user's own and are run.
+Input: the module, a method, and a function that scores a module. Output: the same files as `export`, or exit status 1
+and no files. The user's own Python files are executed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from triton_operator.cli.export import FORMATS, Kind, print_exported, refusals
+from triton_operator.cli.export import FORMATS, ExportFormat, print_exported, refusals
 from triton_operator.cli.terminal.spinner import spinner
 
 EPILOG = """\b
@@ -21,13 +21,14 @@ Examples:
   tritonctl compress net.py:build --weights digits.ckpt --evaluate net.py:accuracy --method prune-channels \\
     --sparsity 0.3 --fine-tune net.py:train --max-drop 0.005 --input FP32:1,28,28 --name digits-small
 \b
-The evaluation takes a module and returns a number, higher is better: accuracy on data that it was not trained with.
-A fine-tuning takes a pruned module and trains it in place. Inputs and names are as with `tritonctl export`.
+The --evaluate function takes a module and returns a score, where higher is better: for example, the accuracy on data
+that was not used for training. The --fine-tune function takes a pruned module and trains it in place. For inputs and
+names, see `tritonctl export --help`.
 """
 
 
-class Method(StrEnum):
-    """As `triton_operator.export.compression` has them, which needs torch; int8 suits the format that is asked."""
+class CompressionMethod(StrEnum):
+    """The methods of `triton_operator.export.compression`, which cannot be imported without torch."""
 
     PRUNE = "prune"
     PRUNE_CHANNELS = "prune-channels"
@@ -36,45 +37,49 @@ class Method(StrEnum):
 
 
 def compress(
-    source: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="What to compress.")],
-    evaluate: Annotated[str, typer.Option("--evaluate", metavar="FILE.py:NAME", help="What judges a module.")],
-    method: Annotated[Method, typer.Option("--method", help="What is done to it.")],
+    source: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="Module to compress.")],
+    evaluate: Annotated[str, typer.Option("--evaluate", metavar="FILE.py:NAME", help="Function that scores a module.")],
+    method: Annotated[CompressionMethod, typer.Option("--method", help="Compression method.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="As with `export`; repeat it."),
+        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="As for `export`; repeatable."),
     ] = None,
     examples: Annotated[
-        list[Path] | None, typer.Option("--example", metavar="FILE", help="As with `export`; repeat it.")
+        list[Path] | None, typer.Option("--example", metavar="FILE", help="As for `export`; repeatable.")
     ] = None,
-    max_drop: Annotated[
-        float, typer.Option("--max-drop", min=0.0, help="By how much the score may fall; by more, nothing is written.")
-    ] = 0.01,
+    max_drop: Annotated[float, typer.Option("--max-drop", min=0.0, help="Largest accepted drop of the score.")] = 0.01,
     sparsity: Annotated[
-        float, typer.Option("--sparsity", help="Share of weights, or of each layer's channels, that pruning takes.")
+        float, typer.Option("--sparsity", help="Fraction of weights, or of each layer's channels, to prune.")
     ] = 0.5,
     fine_tune: Annotated[
-        str, typer.Option("--fine-tune", metavar="FILE.py:NAME", help="What trains a pruned module a little more.")
+        str, typer.Option("--fine-tune", metavar="FILE.py:NAME", help="Function that trains a pruned module further.")
     ] = "",
     weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="A checkpoint (state_dict) to load first.")
+        Path | None, typer.Option("--weights", metavar="FILE", help="Checkpoint (state_dict) to load first.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The model's name; without it the file's.")] = "",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Model name; by default, the file's name.")] = "",
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0: the first dimension is no batch.")
+        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0 if the model does not batch.")
     ] = 0,
-    kind: Annotated[Kind, typer.Option("--format", help="As with `export`.")] = Kind.TORCHSCRIPT,
-    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Repository to write to.")] = Path(),
-    version: Annotated[int, typer.Option("--version", min=1, help="The model's version.")] = 1,
-    trace: Annotated[bool, typer.Option("--trace", help="Trace instead of scripting.")] = False,
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="As for `export`.")] = ExportFormat.TORCHSCRIPT,
+    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Model repository to write to.")] = Path(),
+    version: Annotated[int, typer.Option("--version", min=1, help="Model version.")] = 1,
+    trace: Annotated[bool, typer.Option("--trace", help="Trace the module instead of scripting it.")] = False,
     tolerance: Annotated[
         float,
         typer.Option(
-            "--tolerance", min=0.0, help="Largest difference of the exported form; recurrent layers in int8 need 0.05."
+            "--tolerance",
+            min=0.0,
+            help="Largest accepted difference between the exported model's outputs and the compressed module's; "
+            "recurrent layers in int8 need 0.05.",
         ),
     ] = 1e-5,
-    with_config: Annotated[bool, typer.Option("--with-config", help="Write config.pbtxt, too.")] = False,
+    with_config: Annotated[bool, typer.Option("--with-config", help="Also write config.pbtxt.")] = False,
 ) -> None:
-    """Write DIR/NAME as `export` does, of a smaller form of the module, unless it is worse by more than --max-drop."""
+    """Prune or quantize a PyTorch module, and export it if it stays accurate enough.
+
+    Nothing is written if the score drops by more than --max-drop.
+    """
     from triton_operator.export.request import Request, Wish, check
 
     request = Request(
@@ -83,7 +88,7 @@ def compress(
         name,
         max_batch_size,
         trace=trace,
-        model_format=FORMATS[kind],
+        model_format=FORMATS[file_format],
         tolerance=tolerance,
         examples=tuple(examples or ()),
     )
@@ -96,4 +101,4 @@ def compress(
         with spinner("compressing"):
             compressed, exported = compressed_source.run(request, wish, Place(folder, version, with_config))
     print_exported(exported)
-    typer.echo(f"  score {compressed.after:.6g}, {compressed.before:.6g} before")
+    typer.echo(f"  score {compressed.after:.6g}, {compressed.before:.6g} before compression")

@@ -1,7 +1,7 @@
-"""`tritonctl deploy`: apply ModelDeployments, and wait until they serve or it is clear why they will not.
+"""`tritonctl deploy`: apply ModelDeployments, and wait until they are Ready or have failed.
 
-Input: YAML files. Output: a line for each deployment on standard output; while waiting, each new reason is a line on
-standard error. Exit status 0 only when all that was asked for is so.
+Input: YAML files. Output: a line for each deployment on standard output; while waiting, a line on standard error for
+each new reason. The exit status is 0 only if everything was applied and, with --wait, is Ready.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   tritonctl deploy -f digits.yaml
-  tritonctl deploy -f digits.yaml -n models --wait --timeout 120 && echo it serves
+  tritonctl deploy -f digits.yaml -n models --wait --timeout 120
   cat *.yaml | tritonctl deploy -f -
 \b
-Other objects in a file are passed over: `kubectl apply` takes them.
+Objects of other kinds are skipped; use `kubectl apply` for them.
 """
 MANAGER = "tritonctl"
 
@@ -39,20 +39,20 @@ MANAGER = "tritonctl"
 def deploy(
     files: Annotated[
         list[Path],
-        typer.Option("--file", "-f", metavar="FILE", help="YAML of ModelDeployments; - is standard input."),
+        typer.Option("--filename", "-f", metavar="FILE", help="YAML file with ModelDeployments; - for standard input."),
     ],
     namespace: Namespace = "",
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until all are Ready, saying why not yet.")] = False,
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long to wait for all of them.")
-    ] = 600,
-    force: Annotated[bool, typer.Option("--force", help="Take over fields that another program wrote.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait until all are Ready; print why they are not yet.")
+    ] = False,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit of --wait.")] = 600,
+    force: Annotated[bool, typer.Option("--force", help="Take over fields that another field manager owns.")] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Create or change deployments, and wait until they serve.
+    """Create or update ModelDeployments by server-side apply, and optionally wait until they are Ready.
 
-    Exit status 1 when one does not become Ready, 2 when a file or a field cannot be used.
+    The exit status is 1 if one does not become Ready, and 2 if a file or a field is invalid.
     """
     from triton_operator.sdk.deployments import Deployments
     from triton_operator.sdk.manifest import read_manifests
@@ -70,7 +70,7 @@ def _check_namespaces(wanted: Sequence[Manifest], namespace: str) -> None:
         written = manifest["metadata"].get("namespace", "")
         if namespace and written not in {"", namespace}:
             name = manifest["metadata"]["name"]
-            raise UsageError(f"{name}: metadata.namespace: is {written}, and --namespace says {namespace}")
+            raise UsageError(f"{name}: metadata.namespace is {written}, but --namespace is {namespace}")
 
 
 def _apply(deployments: Deployments, manifest: Manifest, namespace: str, *, force: bool) -> Manifest:

@@ -1,8 +1,8 @@
-"""ModelDeployments out of YAML files, with the complaints that the API server would have about typing mistakes.
+"""Read ModelDeployments from YAML files, and check them as far as possible without an API server.
 
-Input: a path (`-` is standard input). Output: typed deployments. `render` calls it. The API server checks more (the
-schema of crds/modeldeployments.yaml); offline, unknown fields, wrong types and contradictions are found, in what
-is handed through to Kubernetes as well.
+Input: a path (`-` is standard input). Output: typed deployments. Unknown fields, wrong types and contradictions are
+found, also in fields that are passed on to Kubernetes. The API server checks the whole schema of
+crds/modeldeployments.yaml.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from triton_operator.sdk.yaml_documents import YamlError, read_documents
 NAME_LENGTH = 40
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 CHILD_SUFFIX = r"-(headless|canary|proxy|(config|cache)-[0-9a-f]{8}|[0-9a-f]{10})$"
-"""Rules of crds/modeldeployments.yaml for names, which is not part of the package; a test keeps them equal."""
+"""The rules for names in crds/modeldeployments.yaml, which is not part of the package; a test keeps them equal."""
 
 
 def read_deployments(path: Path, namespace: str) -> list[ModelDeployment]:
-    """Return the ModelDeployments of a file; other objects in it are passed over. Raises UsageError, naming the field.
+    """Return the ModelDeployments in a file; other objects are skipped. Raises UsageError with the field's path.
 
-    `namespace` is for objects that name none.
+    `namespace` is the default for objects without one.
     """
     source = source_name(path)
     bodies = [body for body in _documents(path, source) if body.get("kind") == KIND]
     if not bodies:
-        raise UsageError(f"{source}: has no {KIND}")
+        raise UsageError(f"{source}: contains no {KIND}")
     return [_deployment(body, namespace, source) for body in bodies]
 
 
 def source_name(path: Path) -> str:
-    """What messages call the file."""
+    """The name of the file in messages."""
     return "standard input" if str(path) == "-" else str(path)
 
 
@@ -52,7 +52,7 @@ def _documents(path: Path, source: str) -> Iterator[dict[str, Any]]:
             if isinstance(document, dict):
                 yield document
             elif document is not None:
-                raise UsageError(f"{source}: is not a Kubernetes object but {type(document).__name__}")
+                raise UsageError(f"{source}: expected a Kubernetes object, got {type(document).__name__}")
     except YamlError as error:
         raise UsageError(f"{source}: {error}") from error
 
@@ -63,7 +63,7 @@ def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeplo
         raise UsageError(f"{source}: metadata.name: is missing")
     place = f"{source}: {metadata['name']}"
     if body.get("apiVersion") != API_VERSION:
-        raise UsageError(f"{place}: apiVersion: is {body.get('apiVersion')!r}, expected {API_VERSION}")
+        raise UsageError(f"{place}: apiVersion: expected {API_VERSION}, got {body.get('apiVersion')!r}")
     if problem := wrong_name(metadata["name"]):
         raise UsageError(f"{place}: metadata.name: {problem}")
     spec = body.get("spec")
@@ -78,20 +78,21 @@ def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeplo
 
 
 def wrong_name(name: str) -> str:
-    """What is wrong with the name of a ModelDeployment, by the rules of the definition; "" when nothing is."""
+    """Why a name is invalid for a ModelDeployment, by the rules of the CRD; "" if it is valid."""
     if len(name) > NAME_LENGTH:
-        return f"has {len(name)} characters, and {NAME_LENGTH} are allowed"
+        return f"has {len(name)} characters; at most {NAME_LENGTH} are allowed"
     if not re.search(NAME_PATTERN, name):
-        return "use small letters, digits and '-', beginning with a letter and not ending with '-'"
+        return "use lowercase letters, digits and '-'; start with a letter and do not end with '-'"
     if re.search(CHILD_SUFFIX, name):
         return (
-            "ends like the name of a child object, such as -headless or -config-<8 hex digits>; choose another ending"
+            "ends with a suffix reserved for child objects, such as -headless or -config-<8 hex digits>; "
+            "choose another name"
         )
     return ""
 
 
 def wrong_parts(spec: Any) -> Iterator[str]:
-    """Yield a sentence for every mistake in what is handed through, which else only an API server would find."""
+    """Yield a message for every error in fields that are passed on to Kubernetes."""
     for path, kind in HANDED_THROUGH.items():
         value = spec
         for name in path:
@@ -108,7 +109,7 @@ def wrong_parts(spec: Any) -> Iterator[str]:
 
 
 def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[str]:
-    """Yield a sentence for every member that the API does not have; wrong types are left to `parse`."""
+    """Yield a message for every unknown field; `parse` reports wrong types."""
     struct, many = _struct(kind)
     if struct is None:
         return
@@ -126,9 +127,7 @@ def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[str]:
 
 def _unknown(path: str, name: str, known: dict[str, Any]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"{path}: there is no such field; " + (
-        f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-    )
+    return f"{path}: unknown field; " + (f"did you mean {close[0]}?" if close else f"known fields: {', '.join(known)}")
 
 
 def _struct(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:

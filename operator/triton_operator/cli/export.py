@@ -1,7 +1,7 @@
-"""`tritonctl export`: a PyTorch module, or a TorchScript file, as a folder that Triton serves.
+"""`tritonctl export`: write a PyTorch module or a TorchScript file to a model repository.
 
-Input: `FILE.py:NAME` or a `.pt`, and the tensors that forward() takes. Output: the model's file with its signature,
-and its card. The Python file is the user's own and is run.
+Input: `FILE.py:NAME` or a `.pt` file, and the inputs of forward(). Output: the model file with its signature, and a
+model card. The user's own Python file is executed.
 """
 
 from __future__ import annotations
@@ -31,72 +31,81 @@ Examples:
   tritonctl export digits.pt --input FP32:1,28,28 --max-batch-size 64
   tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits --format aotinductor
 \b
-NAME is a module, or a class or function that makes one without arguments. An input is [NAME:]TYPE:DIMS, dims without
-the batch, -1 for any size; without a name it is INPUT__0 and so on. Examples are drawn: whole numbers 0 or 1, or within
-LOW..HIGH. A FILE has real ones, with the batch: arrays by name in .npz; a tensor, list or dict in .pt; values by name,
-or in order, in .json.
+NAME is a module, or a class or function that returns one when called without arguments. DIMS exclude the batch
+dimension; -1 means any size. Inputs without a name are named INPUT__0, INPUT__1 and so on. The exported model is
+compared with the module on random inputs; integers are 0 or 1 unless LOW..HIGH is set. To compare on real inputs
+instead, pass --example FILE, with the batch dimension: named arrays (.npz); a tensor, list or dict (.pt); or values,
+by name or in order (.json).
 """
 
 
-class Kind(StrEnum):
-    """What may be written, as people type it."""
+class ExportFormat(StrEnum):
+    """File formats, as the command line spells them."""
 
     TORCHSCRIPT = "torchscript"
     AOTINDUCTOR = "aotinductor"
 
 
 _OPTIONS = {"trace=True": "--trace", "max_batch_size": "--max-batch-size"}
-"""What the library calls what the command has as an option."""
+"""Keyword arguments of the library and the options they correspond to."""
 
-FORMATS = {Kind.TORCHSCRIPT: Format.TORCHSCRIPT, Kind.AOTINDUCTOR: Format.AOT_INDUCTOR}
+FORMATS = {ExportFormat.TORCHSCRIPT: Format.TORCHSCRIPT, ExportFormat.AOTINDUCTOR: Format.AOT_INDUCTOR}
 
 
 def export(
-    source: Annotated[str, typer.Argument(metavar="FILE.py:NAME|FILE.pt", help="What to export.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE.py:NAME|FILE.pt", help="Module or TorchScript file to export.")
+    ],
     inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="One input of forward(), in order; repeat it."
+            "--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="An input of forward(), in order; repeatable."
         ),
     ] = None,
     examples: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--example", metavar="FILE", help="Arguments of forward(): .npz, .pt or .json; one more for other sizes."
-        ),
+        typer.Option("--example", metavar="FILE", help="Example inputs (.npz, .pt or .json); repeatable."),
     ] = None,
     name: Annotated[
         str,
-        typer.Option(
-            "--name", metavar="NAME", help="The model's name; without it the file's, or its folder's in a repository."
-        ),
+        typer.Option("--name", metavar="NAME", help="Model name; by default, derived from the file or its folder."),
     ] = "",
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0: the first dimension is no batch.")
+        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0 if the model does not batch.")
     ] = 0,
     outputs: Annotated[
         list[str] | None,
-        typer.Option("--output-name", metavar="NAME", help="Name of an output, in order; OUTPUT__0 and so on without."),
+        typer.Option(
+            "--output-name", metavar="NAME", help="Name of an output, in order; repeatable. [default: OUTPUT__0, …]"
+        ),
     ] = None,
-    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Repository to write to.")] = Path(),
-    version: Annotated[int, typer.Option("--version", min=1, help="The model's version.")] = 1,
-    kind: Annotated[
-        Kind, typer.Option("--format", help="aotinductor: compiled for this kind of processor; needs g++ and a minute.")
-    ] = Kind.TORCHSCRIPT,
-    trace: Annotated[bool, typer.Option("--trace", help="Trace instead of scripting.")] = False,
+    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Model repository to write to.")] = Path(),
+    version: Annotated[int, typer.Option("--version", min=1, help="Model version.")] = 1,
+    file_format: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format", help="File format. aotinductor compiles for this CPU type; it needs g++ and a minute."
+        ),
+    ] = ExportFormat.TORCHSCRIPT,
+    trace: Annotated[bool, typer.Option("--trace", help="Trace the module instead of scripting it.")] = False,
     with_config: Annotated[
-        bool, typer.Option("--with-config", help="Write config.pbtxt, too: for a Triton without the operator.")
+        bool, typer.Option("--with-config", help="Also write config.pbtxt, for use without the operator.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, help="Largest difference of an answer from the module's own.")
+        float,
+        typer.Option("--tolerance", min=0.0, help="Largest accepted difference from the module's outputs."),
     ] = 1e-5,
     url: Annotated[
-        str, typer.Option("--url", metavar="HOST:PORT", help="Compare also with this Triton, which reads DIR.")
+        str,
+        typer.Option(
+            "--url", metavar="HOST:PORT", help="Also compare with the Triton at this address, which serves DIR."
+        ),
     ] = "",
 ) -> None:
-    """Write DIR/NAME/VERSION/model.pt with a signature that says what the model takes and gives, and its card.
+    """Export a PyTorch module to DIR/NAME/VERSION/model.pt, with a signature of its inputs and outputs.
 
-    The exported model has to answer as the module does, within 1e-5. A ModelDeployment needs no config.pbtxt then.
+    The outputs of the exported model must equal the module's within --tolerance. The signature replaces config.pbtxt:
+    a ModelDeployment that serves the model does not need one.
     """
     from triton_operator.export.request import Request, check
 
@@ -107,7 +116,7 @@ def export(
         max_batch_size,
         tuple(outputs or ()),
         trace,
-        FORMATS[kind],
+        FORMATS[file_format],
         tolerance,
         tuple(examples or ()),
     )
@@ -116,14 +125,14 @@ def export(
         from triton_operator.export.folder import Place
         from triton_operator.export.source import run
 
-        with spinner("compiling" if kind is Kind.AOTINDUCTOR else "exporting"):
+        with spinner("compiling" if file_format is ExportFormat.AOTINDUCTOR else "exporting"):
             exported = run(request, Place(folder, version, with_config, url))
     print_exported(exported)
 
 
 @contextmanager
 def refusals(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
-    """Errors of exporting as the command's own; `compress` has the same."""
+    """Convert errors of the export library to command errors; also used by `compress`."""
     from triton_operator.export.errors import ExportError
 
     try:
@@ -137,22 +146,22 @@ def refusals(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
 
 
 def in_options(text: str) -> str:
-    """A message of the library, which names its keywords, with the options of the command."""
+    """Replace keyword arguments in a message of the library by the options of the command."""
     for keyword, option in _OPTIONS.items():
         text = re.sub(rf"\b(?<!-){keyword}\b", option, text)
     return text
 
 
 def print_exported(exported: Exported) -> None:
-    """What was written and checked; `compress` prints it, too."""
+    """Print what was written and checked; also used by `compress`."""
     from triton_operator.export.tensors import remark
 
     signature = exported.signature
-    typer.echo(f"{exported.path}: answers within {exported.difference:.2g} of the module")
+    typer.echo(f"{exported.path}: outputs within {exported.difference:.2g} of the module's")
     if exported.served is not None:
-        typer.echo(f"  served: within {exported.served:.2g} of the module")
+        typer.echo(f"  served by Triton: outputs within {exported.served:.2g} of the module's")
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
         for tensor in tensors:
             noted = remark(tensor, batched=signature.max_batch_size > 0)
             typer.echo(f"  {kind} {tensor.name}: {tensor.shown}{f' ({noted})' if noted else ''}")
-    typer.echo(f"  {f'batches up to {signature.max_batch_size}' if signature.max_batch_size else 'no batches'}")
+    typer.echo(f"  {f'batches up to {signature.max_batch_size}' if signature.max_batch_size else 'no batching'}")

@@ -1,4 +1,4 @@
-"""Ends of a command other than success, apart from the SDK's own errors."""
+"""Errors of the commands, in addition to the SDK's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from triton_operator.errors import TritonOperatorError
 
 
 class CommandFailedError(TritonOperatorError):
-    """The command did its work, and the answer is no; the message says what is not so."""
+    """The command ran, and what it checked or requested failed; the message says what."""
 
 
 class UsageError(TritonOperatorError):
-    """A file or an option cannot be used; the message names it and says what to do."""
+    """A file or an option is invalid; the message names it and says what to do."""

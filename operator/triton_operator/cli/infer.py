@@ -1,6 +1,6 @@
-"""`tritonctl infer`: predictions from a deployment, out of what one has at hand.
+"""`tritonctl infer`: send one inference request.
 
-Input: a name, and pictures, texts, a table or JSON. Output: the output tensors.
+Input: a deployment's name, and images, text, a table or JSON. Output: the output tensors.
 """
 
 from __future__ import annotations
@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triton_operator.cli.kubectl.server import Server
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import (
+    Context,
+    Invert,
+    Kubeconfig,
+    Model,
+    Name,
+    Namespace,
+    Output,
+    RequestTimeout,
+    Url,
+    WireProtocol,
+    kubectl,
+)
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
 from triton_operator.cli.terminal.spinner import spinner
@@ -30,11 +42,11 @@ Examples:
   tritonctl infer linear-regression --input request.json --protocol grpc
   echo '[[5, 6]]' | tritonctl infer linear-regression --input -
 \b
-What a file is shows by its content, then by its ending:
-  PNG, JPEG  one picture; repeat --input for a batch. Grey or RGB, resized, 0 to 1, as the model declares
-  text       one text a line, for a model that takes BYTES
-  CSV        one row a line; columns called like the inputs, or all of them in order for one input
-  JSON       lists for the one input, {"name": lists} for several, or a whole request of the KServe v2 protocol:
+The file type is detected from the content, then from the extension:
+  PNG, JPEG  one image; repeat --input for a batch. Converted to the model's shape: gray or RGB, resized, scaled to 0..1
+  text       one string per line, for inputs of type BYTES
+  CSV        one row per line; columns are matched to inputs by name, or in order if the model has one input
+  JSON       a list for the only input, {"name": list} for several, or a complete KServe v2 request:
              {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
 """
 _SHOWN = 10
@@ -45,30 +57,24 @@ def infer(
     name: Name,
     input_files: Annotated[
         list[Path] | None,
-        typer.Option("--input", "-i", metavar="FILE", help="Picture, text, CSV or JSON; - is standard input."),
+        typer.Option("--input", "-i", metavar="FILE", help="Image, text, CSV or JSON file; - for standard input."),
     ] = None,
     texts: Annotated[
-        list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="A text; repeat it for a batch.")
+        list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Text to send; repeat for a batch.")
     ] = None,
     namespace: Namespace = "",
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="MODEL", help="Model to ask; needed when there are several.")
-    ] = "",
-    invert: Annotated[bool, typer.Option("--invert", help="Dark on light becomes light on dark, in pictures.")] = False,
-    protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
+    model: Model = "",
+    invert: Invert = False,
+    protocol: WireProtocol = Protocol.HTTP,
     output: Output = OutputFormat.TABLE,
-    url: Annotated[
-        str, typer.Option("--url", metavar="HOST:PORT", help="Go there directly; else through kubectl port-forward.")
-    ] = "",
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for the answer.")
-    ] = 60,
+    url: Url = "",
+    timeout: RequestTimeout = 60,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Ask a deployment for predictions and print its outputs.
+    """Send an inference request to a model and print its outputs.
 
-    Exit status 1 when the model refuses, 2 when the file cannot be sent, 3 when nothing answers.
+    The exit status is 1 if the model rejects the request, 2 if an input is invalid, and 3 if the server is unreachable.
     """
     from triton_operator.cli.inputs.read import read_input
 
@@ -76,10 +82,10 @@ def infer(
         chosen = cache(lambda: server.choose_model(model))
         read = read_input(input_files or [], texts or [], lambda: server.interface(chosen()), invert=invert)
         request = read.request
-        asked = model or request.model or chosen()
+        requested = model or request.model or chosen()
         client = server.client
-        with spinner(f"{asked} works"):
-            prediction = client.infer(asked, request.inputs, request.outputs)
+        with spinner(f"waiting for {requested}"):
+            prediction = client.infer(requested, request.inputs, request.outputs)
     if output is OutputFormat.TABLE:
         _print(prediction, protocol)
     else:
@@ -87,7 +93,7 @@ def infer(
 
 
 def to_data(prediction: Prediction) -> dict[str, Any]:
-    """The answer as JSON of the inference protocol."""
+    """The response in the JSON form of the inference protocol."""
     from triton_operator.sdk.protocol_json import to_json
 
     return {
@@ -110,12 +116,12 @@ def _print(prediction: Prediction, protocol: Protocol) -> None:
     milliseconds = prediction.seconds * 1000
     version = f"{prediction.model} version {prediction.version}"
     out.print()
-    out.print(plain_text(f"{version} answered over {protocol.name} in {milliseconds:.1f} ms"))
+    out.print(plain_text(f"{version} responded over {protocol.name} in {milliseconds:.1f} ms"))
 
 
 def _lines(name: str, array: Array) -> list[str]:
-    """The values, a line for each row of a batch."""
-    if array.ndim < 2 or len(array) < 2:  # noqa: PLR2004 - rows of values; else there is one line.
+    """The values, one line per row of a batch."""
+    if array.ndim < 2 or len(array) < 2:  # noqa: PLR2004 - fewer dimensions or rows are one line.
         return [_values(name, array)]
     lines = [_values(name, row) for row in array[:_MOST_ROWS]]
     return [*lines, f"… ({len(array)} rows)"] if len(array) > _MOST_ROWS else lines

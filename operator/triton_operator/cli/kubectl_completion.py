@@ -14,14 +14,14 @@ from triton_operator.cli.app import app
 from triton_operator.cli.completion import Shell, machinery, prepare_shells
 
 _NO_FILES = 4
-"""kubectl's directive (spf13/cobra, ShellCompDirectiveNoFileComp): these are all, do not offer files."""
+"""kubectl's directive to not complete file names (spf13/cobra, ShellCompDirectiveNoFileComp)."""
 _DEFAULT = 0
 
 
 def complete_for_kubectl(words: Sequence[str]) -> None:
-    """Answer kubectl: a line for each way to go on, and last the directive what to do with them.
+    """Print one candidate per line, then the directive.
 
-    `words` are those after `kubectl triton`; the last one is being typed, perhaps empty.
+    `words` are the words after `kubectl triton`; the last one is incomplete and may be empty.
     """
     prepare_shells()
     bash = machinery().shell_completion.get_completion_class(Shell.BASH.value)

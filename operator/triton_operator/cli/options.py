@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are spelled and explained once."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from triton_operator.cli.kubectl.names import complete_contexts, complete_deployments, complete_namespaces
 from triton_operator.cli.terminal.formats import OutputFormat
+from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.kubectl import Kubectl
 
 Name = Annotated[
@@ -20,20 +21,33 @@ Namespace = Annotated[
         "--namespace",
         "-n",
         metavar="NS",
-        help="Its namespace; the context's own by default.",
+        help="Namespace; by default, the one of the current context.",
         autocompletion=complete_namespaces,
     ),
 ]
-Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="How to print the answer.")]
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="Output format.")]
 Kubeconfig = Annotated[
-    str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig to use; kubectl's own choice by default.")
+    str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file; by default, the one that kubectl uses.")
 ]
 Context = Annotated[
     str,
-    typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.", autocompletion=complete_contexts),
+    typer.Option("--context", metavar="NAME", help="Context in the kubeconfig.", autocompletion=complete_contexts),
 ]
+Model = Annotated[
+    str,
+    typer.Option("--model", "-m", metavar="MODEL", help="Model to use; required if the deployment has several."),
+]
+WireProtocol = Annotated[Protocol, typer.Option("--protocol", "-p", help="Protocol to use.")]
+Url = Annotated[
+    str,
+    typer.Option("--url", metavar="HOST:PORT", help="Connect to this address instead of port-forwarding."),
+]
+RequestTimeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit of each request.")
+]
+Invert = Annotated[bool, typer.Option("--invert", help="Invert the brightness of images: dark becomes light.")]
 
 
 def kubectl(kubeconfig: str, context: str) -> Kubectl:
-    """The way to the cluster that the options ask for."""
+    """Access to the cluster that the options select."""
     return Kubectl(kubeconfig=kubeconfig, context=context)

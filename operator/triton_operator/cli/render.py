@@ -1,7 +1,7 @@
-"""`tritonctl render`: all objects that the operator would make of a file, without a cluster.
+"""`tritonctl render`: print the objects that the operator would create, without a cluster.
 
-Input: YAML with ModelDeployments, and what the installation decides (the chart's settings). Output: manifests, or with
-`--explain` what was chosen for them and why.
+Input: YAML with ModelDeployments, and the settings of the installation (from the chart). Output: manifests, or with
+`--show-defaults` the defaults that were applied, and why.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ CHART_DEFAULTS = Settings(
         ),
     ),
 )
-"""What charts/triton-operator/values.yaml says; a test keeps the two equal."""
+"""The defaults of charts/triton-operator/values.yaml; a test keeps the two equal."""
 
 
-class Explained(Struct, frozen=True):
-    """What was chosen for one deployment."""
+class AppliedDefaults(Struct, frozen=True):
+    """The defaults that were applied to one deployment."""
 
     name: str
     choices: tuple[Choice, ...]
@@ -46,7 +46,7 @@ class Explained(Struct, frozen=True):
 EPILOG = """\b
 Examples:
   tritonctl render -f examples/digits.yaml
-  tritonctl render -f examples/digits.yaml --explain
+  tritonctl render -f examples/digits.yaml --show-defaults
   tritonctl render -f examples/digits.yaml -n models | kubectl diff -f -
 """
 
@@ -54,66 +54,67 @@ Examples:
 def render(
     file: Annotated[
         Path,
-        typer.Option("--filename", "-f", metavar="FILE", help="YAML with ModelDeployments; - reads standard input."),
+        typer.Option("--filename", "-f", metavar="FILE", help="YAML file with ModelDeployments; - for standard input."),
     ],
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="For objects that name no namespace.")
+        str, typer.Option("--namespace", "-n", metavar="NS", help="Namespace for objects that do not set one.")
     ] = "default",
     settings: Annotated[
         Path | None,
         typer.Option(
             "--settings",
             metavar="FILE",
-            help="settings.json of the installation (from the chart's ConfigMap); the chart's defaults without it.",
+            help="settings.json of the installation, from the chart's ConfigMap; by default, the chart's defaults.",
         ),
     ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say instead what was chosen where the file is silent, and why.")
+    show_defaults: Annotated[
+        bool,
+        typer.Option("--show-defaults", help="Show the defaults that were applied, and why, instead of manifests."),
     ] = False,
     output: Annotated[
         ManifestFormat | None,
-        typer.Option("--output", "-o", help="How to print: objects as YAML, an explanation as a table by default."),
+        typer.Option("--output", "-o", help="Output format; by default, YAML for manifests and a table for defaults."),
     ] = None,
 ) -> None:
-    """Print every object that the operator would create, offline.
+    """Print the Kubernetes objects that the operator would create, without a cluster.
 
-    Typing mistakes and contradictions are reported with their field, exit status 2. What only the API server knows
-    (its schema's patterns and bounds) is checked by: kubectl apply --dry-run=server -f FILE
+    Unknown fields, wrong types and contradictions are reported with exit status 2. To check everything that the API
+    server checks, run: kubectl apply --dry-run=server -f FILE
     """
+    from triton_operator.resources.applied_defaults import applied_defaults
     from triton_operator.resources.build import render as render_children
-    from triton_operator.resources.explanation import explain as explain_choices
 
     known = load_settings(settings)
     manifests: list[Manifest] = []
-    explained: list[Explained] = []
+    defaults: list[AppliedDefaults] = []
     for deployment in read_deployments(file, namespace):
         try:
             manifests += render_children(deployment, known)
-            explained.append(Explained(deployment.metadata.name, tuple(explain_choices(deployment, known))))
+            defaults.append(AppliedDefaults(deployment.metadata.name, tuple(applied_defaults(deployment, known))))
         except InvalidSpecError as error:
             raise UsageError(f"{source_name(file)}: {deployment.metadata.name}: {error}") from error
-    if explain:
-        print_explained(explained, output)
+    if show_defaults:
+        print_defaults(defaults, output)
     else:
         print_objects(manifests, output or ManifestFormat.YAML)
 
 
-def print_explained(explained: list[Explained], output: ManifestFormat | None) -> None:
-    """A table for each deployment, or a list of them for a program."""
+def print_defaults(defaults: list[AppliedDefaults], output: ManifestFormat | None) -> None:
+    """Print a table for each deployment, or all of them as JSON or YAML."""
     if output is not None:
-        print_data(explained, output)
+        print_data(defaults, output)
         return
     from rich.text import Text
 
     out = console()
-    for index, each in enumerate(explained):
+    for index, each in enumerate(defaults):
         rows = [(choice.field, choice.value, choice.why) for choice in each.choices]
         out.print(Text(f"\n{each.name}" if index else each.name, style="bold"))
         out.print(table(("FIELD", "VALUE", "WHY"), rows))
 
 
 def load_settings(path: Path | None) -> Settings:
-    """The installation's settings; without a file those of a chart that is installed with its defaults."""
+    """The settings of the installation; by default, those of a chart that is installed with its defaults."""
     if path is None:
         return CHART_DEFAULTS
     try:

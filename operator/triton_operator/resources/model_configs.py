@@ -1,7 +1,7 @@
 """The configurations of a deployment's models, as far as the spec says them, and what was chosen for the rest.
 
 Pure; a spec goes in, a RenderedConfig for each model leaves. `revision` puts their texts into the ConfigMap and tells
-`prepare` about them, `pod` sizes shared memory by them, the CLI explains their choices. A text that the user keeps in a
+`prepare` about them, `pod` sizes shared memory by them, the CLI prints the reasons. A text that the user keeps in a
 ConfigMap of their own, or in the repository, is not known here: `prepare` reads it.
 """
 

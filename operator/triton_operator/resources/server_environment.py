@@ -1,6 +1,6 @@
 """Environment of the Triton container: how its libraries use memory and threads, and why.
 
-Pure; a spec goes in, variables with their reasons leave. `pod` renders them, the CLI explains them.
+Pure; a spec goes in, variables with their reasons leave. `pod` renders them, the CLI prints the reasons.
 """
 
 from __future__ import annotations

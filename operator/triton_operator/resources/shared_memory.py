@@ -1,7 +1,7 @@
 """How large /dev/shm of a serving pod is.
 
 Model processes exchange tensors with Triton through it. Pure; a spec and what is known of its models' configurations
-go in, a size with its reason leaves. `pod` renders it, the CLI explains it.
+go in, a size with its reason leaves. `pod` renders it, the CLI prints the reason.
 """
 
 from __future__ import annotations

@@ -55,11 +55,11 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
     [
         (
             changed("scheduling", "affinity", "nodeAffinty", value={}),
-            "spec.scheduling.affinity.nodeAffinty: there is no such field; did you mean nodeAffinity?",
+            "spec.scheduling.affinity.nodeAffinty: unknown field; did you mean nodeAffinity?",
         ),
         (
             changed("scheduling", "affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerm", value=[]),
-            f"nodeAffinity.{REQUIRED}.nodeSelectorTerm: there is no such field; did you mean nodeSelectorTerms?",
+            f"nodeAffinity.{REQUIRED}.nodeSelectorTerm: unknown field; did you mean nodeSelectorTerms?",
         ),
         (
             changed("scheduling", "affinity", "nodeAffinity", REQUIRED, value={}),
@@ -75,7 +75,7 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
         ),
         (
             changed("privacy", "network", "allowFrom", 0, value={"podSelecter": {}}),
-            "spec.privacy.network.allowFrom[0].podSelecter: there is no such field; did you mean podSelector?",
+            "spec.privacy.network.allowFrom[0].podSelecter: unknown field; did you mean podSelector?",
         ),
         (changed("scheduling", "affinity", value=[]), "spec.scheduling.affinity: Expected `object`, got `array`"),
     ],
@@ -96,8 +96,8 @@ def test_lint_and_render_name_all_of_them(tmp_path: Path, capsys: pytest.Capture
     file = tmp_path / "a.yaml"
     file.write_text(yaml.safe_dump(body))
     for text in (tritonctl(capsys, "lint", file).out, tritonctl(capsys, "render", "-f", file).err):
-        assert "spec.scheduling.affinity.podAfinity: there is no such field; did you mean podAffinity?" in text
-        assert "spec.scheduling.tolerations[0].kye: there is no such field; did you mean key?" in text
+        assert "spec.scheduling.affinity.podAfinity: unknown field; did you mean podAffinity?" in text
+        assert "spec.scheduling.tolerations[0].kye: unknown field; did you mean key?" in text
 
 
 DEFINITIONS: dict[str, type[msgspec.Struct]] = {

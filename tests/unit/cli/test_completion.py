@@ -68,7 +68,7 @@ def test_kubectl_gets_commands_options_and_names(
     """With what they mean, and word that files would be wrong."""
     assert ask(capsys, monkeypatch, "status", "di") == ["diabetes", "digits", ":4"]
     commands = ask(capsys, monkeypatch, "")
-    assert any(line.startswith("status\tSay whether") for line in commands)
+    assert any(line.startswith("status\tShow whether") for line in commands)
     assert any(line.startswith("--wait\t") for line in ask(capsys, monkeypatch, "status", "--w"))
     assert ask(capsys, monkeypatch, "render", "-f", "") == [":0"]
 

@@ -61,7 +61,7 @@ def test_a_module_of_a_python_file(net: Path, capsys: pytest.CaptureFixture[str]
     path = folder / "digits" / "1" / "model.pt"
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == [
-        f"{path}: answers within 0 of the module",
+        f"{path}: outputs within 0 of the module's",
         "  input INPUT__0: FP32 [1,28,28]",
         "  output OUTPUT__0: FP32 [10]",
         "  batches up to 64",

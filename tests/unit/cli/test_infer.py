@@ -45,7 +45,7 @@ def test_people_get_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tm
     with http_server() as url:
         outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, many), "--url", url)
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (12 values)" in outcome.out
-    assert "echo version 1 answered over HTTP in" in outcome.out
+    assert "echo version 1 responded over HTTP in" in outcome.out
 
 
 def test_the_only_model_needs_no_name(

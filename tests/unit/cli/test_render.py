@@ -64,7 +64,7 @@ def test_an_explanation_says_what_was_chosen_and_why(capsys: pytest.CaptureFixtu
         "outputs": [{"name": "y", "dataType": "FP32", "dims": [2]}],
     }
     file = write(tmp_path, changed(models=[{"name": "digits", "config": config}], resources={"limits": {"cpu": 2}}))
-    outcome = tritonctl(capsys, "render", "-f", file, "--explain")
+    outcome = tritonctl(capsys, "render", "-f", file, "--show-defaults")
     assert outcome.code == 0, outcome.err
     shown = {line.split("  ")[0]: line for line in outcome.out.splitlines()}
     assert {
@@ -84,7 +84,7 @@ def test_an_explanation_says_what_was_chosen_and_why(capsys: pytest.CaptureFixtu
 def test_an_explanation_for_a_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Each with field, value and reason; what the user said is no choice."""
     file = write(tmp_path, changed(triton={"sharedMemorySize": "1Gi"}, lifecycle={"startupTimeoutSeconds": 60}))
-    (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--explain", "-o", "json").out)
+    (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--show-defaults", "-o", "json").out)
     assert digits["name"] == "digits"
     fields = {choice["field"] for choice in digits["choices"]}
     assert {"spec.models[0].config", "spec.resources.requests.cpu", "rollout"} <= fields
@@ -96,7 +96,7 @@ def test_an_explanation_for_a_program(capsys: pytest.CaptureFixture[str], tmp_pa
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_example_is_explained(capsys: pytest.CaptureFixture[str], file: Path) -> None:
     """Whatever it uses."""
-    assert tritonctl(capsys, "render", "-f", file, "--explain").code == 0
+    assert tritonctl(capsys, "render", "-f", file, "--show-defaults").code == 0
 
 
 def test_rendering_twice_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -176,29 +176,35 @@ def test_mistakes_on_standard_input_are_said_to_be_there(
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        (changed(replcias=2), "spec.replcias: there is no such field; did you mean replicas?"),
+        (changed(replcias=2), "spec.replcias: unknown field; did you mean replicas?"),
         (
             changed(models=[{"name": "m", "colour": 1}]),
-            "spec.models[0].colour: there is no such field; known: name, path",
+            "spec.models[0].colour: unknown field; known fields: name, path",
         ),
-        (changed(gpu={"cuont": 1}), "spec.gpu.cuont: there is no such field; did you mean count?"),
-        (changed(a=1, b=2), "spec.a: there is no such field"),
-        (changed(a=1, b=2), "; spec.b: there is no such field"),
+        (changed(gpu={"cuont": 1}), "spec.gpu.cuont: unknown field; did you mean count?"),
+        (changed(a=1, b=2), "spec.a: unknown field"),
+        (changed(a=1, b=2), "; spec.b: unknown field"),
         (changed(replicas="two"), "spec.replicas: Expected `int`, got `str`"),
         (changed(models=[]), "spec.models: at least one model is required"),
         (changed(modelRepository={}), "spec.modelRepository: set exactly one of image, pvc, s3 and http"),
         (changed(models=[{"name": "m", "path": "../m"}]), "points outside the repository"),
         (changed(triton={"version": "20.01"}), "spec.triton.version: the image catalogue has no entry"),
-        ({**GOOD, "apiVersion": "triton-operator.io/v9"}, "apiVersion: is 'triton-operator.io/v9', expected"),
+        (
+            {**GOOD, "apiVersion": "triton-operator.io/v9"},
+            "apiVersion: expected triton-operator.io/v1alpha1, got 'triton-operator.io/v9'",
+        ),
         ({**GOOD, "metadata": {}}, "metadata.name: is missing"),
         ({key: GOOD[key] for key in ("apiVersion", "kind", "metadata")}, "spec"),
-        ({**GOOD, "metadata": {"name": "Digits"}}, "metadata.name: use small letters"),
-        ({**GOOD, "metadata": {"name": "digits-"}}, "metadata.name: use small letters"),
-        ({**GOOD, "metadata": {"name": "d" * 41}}, "metadata.name: has 41 characters, and 40 are allowed"),
-        ({**GOOD, "metadata": {"name": "digits-headless"}}, "metadata.name: ends like the name of a child object"),
+        ({**GOOD, "metadata": {"name": "Digits"}}, "metadata.name: use lowercase letters"),
+        ({**GOOD, "metadata": {"name": "digits-"}}, "metadata.name: use lowercase letters"),
+        ({**GOOD, "metadata": {"name": "d" * 41}}, "metadata.name: has 41 characters; at most 40 are allowed"),
+        (
+            {**GOOD, "metadata": {"name": "digits-headless"}},
+            "metadata.name: ends with a suffix reserved for child objects",
+        ),
         (changed(triton={"version": "newest"}), "spec.triton.version: "),
-        ({"kind": "Pod"}, "has no ModelDeployment"),
-        ("text", "is not a Kubernetes object but str"),
+        ({"kind": "Pod"}, "contains no ModelDeployment"),
+        ("text", "expected a Kubernetes object, got str"),
     ],
 )
 def test_mistakes_name_the_file_and_the_field(

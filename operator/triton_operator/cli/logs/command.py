@@ -1,6 +1,6 @@
-"""`tritonctl logs`: what the containers of a deployment wrote, of all its pods or one.
+"""`tritonctl logs`: print the logs of a deployment's containers, in all its pods or one.
 
-Input: a name. Output: lines, each with its pod and container. `streams` follows them.
+Input: a name. Output: lines, prefixed with pod and container if there are several. `streams` follows them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Examples:
   tritonctl logs digits --container prepare
   tritonctl logs digits --pod digits-6d4cf56db6-x7k2p --previous
 \b
-prepare is what fetches and checks the models before the server starts, triton is the server.
+The container `prepare` fetches and checks the models before the server starts; the container `triton` is the server.
 """
 
 _SINCE = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 
 
 class LogContainer(StrEnum):
-    """Containers that write logs."""
+    """Containers with logs."""
 
     PREPARE = CONTAINER_PREPARE
     TRITON = CONTAINER_TRITON
@@ -48,26 +48,34 @@ def logs(
     name: Name,
     namespace: Namespace = "",
     pod: Annotated[
-        str, typer.Option("--pod", metavar="POD", help="Only of this pod.", autocompletion=complete_pods)
+        str, typer.Option("--pod", metavar="POD", help="Print the logs of this pod only.", autocompletion=complete_pods)
     ] = "",
-    container: Annotated[LogContainer | None, typer.Option("--container", "-c", help="Only of this container.")] = None,
+    container: Annotated[
+        LogContainer | None, typer.Option("--container", "-c", help="Print the logs of this container only.")
+    ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what is written, new pods included, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Stream new lines, also of new pods, until Ctrl-C.")
     ] = False,
-    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Only so far back: 30s, 10m, 2h.")] = "",
-    tail: Annotated[int, typer.Option("--tail", metavar="LINES", min=-1, help="Only the last lines of each.")] = -1,
-    previous: Annotated[bool, typer.Option("--previous", help="Of the containers before their last restart.")] = False,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="Print lines newer than this, such as 30s, 10m or 2h.")
+    ] = "",
+    tail: Annotated[
+        int, typer.Option("--tail", metavar="LINES", min=-1, help="Number of recent lines per container; -1 for all.")
+    ] = -1,
+    previous: Annotated[
+        bool, typer.Option("--previous", help="Print the logs of the containers before their last restart.")
+    ] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Print what the containers of a deployment wrote.
+    """Print the logs of a ModelDeployment's containers.
 
-    Exit status 1 when there is nothing that could have written.
+    The exit status is 1 if no container has started yet.
     """
     if since and not _SINCE.fullmatch(since):
-        raise UsageError(f"--since: {since!r} is no time; write 30s, 10m or 2h")
+        raise UsageError(f"--since: {since!r} is not a duration; use, for example, 30s, 10m or 2h")
     if follow and previous:
-        raise UsageError("--previous: what ended before writes nothing more; leave --follow out")
+        raise UsageError("--previous cannot be combined with --follow")
     cluster = kubectl(kubeconfig, context)
     wanted = [container] if container else list(LogContainer)
     options = [f"--tail={tail}", *([f"--since={since}"] if since else []), *(["--previous"] if previous else [])]
@@ -91,14 +99,14 @@ def choose(pods: list[dict[str, Any]], name: str, pod: str, *, empty: bool) -> l
     """Select the pods; raises UsageError for a pod of another deployment, CommandFailedError if there are none."""
     if pod and pod not in names(pods):
         known = ", ".join(names(pods)) or "none"
-        raise UsageError(f"--pod: {name} has no pod {pod}; it has {known}")
+        raise UsageError(f"--pod: {name} has no pod {pod}; its pods are: {known}")
     if not pods and not empty:
-        raise CommandFailedError(f"{name} has no pods; `tritonctl status {name}` says why")
+        raise CommandFailedError(f"{name} has no pods; run `tritonctl status {name}` to see why")
     return [each for each in pods if not pod or each["metadata"]["name"] == pod]
 
 
 def has_logs(pod: dict[str, Any], container: str, *, previous: bool = False) -> bool:
-    """Whether this container has started once (`previous`: has ended once before)."""
+    """Whether this container has started (with `previous`: has restarted) at least once."""
     for status in container_statuses(pod):
         if status.get("name") == container:
             state = status.get("lastState" if previous else "state", {})
@@ -107,9 +115,9 @@ def has_logs(pod: dict[str, Any], container: str, *, previous: bool = False) -> 
 
 
 def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) -> str:
-    """The sentence for no logs at all."""
+    """The error message if there are no logs."""
     if previous:
-        return f"no container of {name} has ended before; leave --previous out"
+        return f"no container of {name} has restarted; omit --previous"
     waiting_for = {
         status["state"]["waiting"].get("reason", "")
         for pod in pods
@@ -117,13 +125,13 @@ def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) ->
         if "waiting" in status.get("state", {})
     } - {"", "PodInitializing"}
     why = f" ({', '.join(sorted(waiting_for))})" if waiting_for else ""
-    return f"no container of {name} has started yet{why}; `tritonctl status {name}` says why, -f waits"
+    return f"no container of {name} has started yet{why}; run `tritonctl status {name}` to see why, or use -f to wait"
 
 
 def commands(
     cluster: Kubectl, sources: Sequence[tuple[str, str]], where: Sequence[str], options: Sequence[str]
 ) -> list[list[str]]:
-    """One kubectl for each container of each pod: kubectl's own selection ends at the first that has not started."""
+    """One kubectl command per container of each pod; `kubectl logs -l` fails if one container has not started."""
     return [cluster.command("logs", pod, "-c", kind, "--prefix", *where, *options) for pod, kind in sources]
 
 
@@ -137,5 +145,5 @@ def _pass_on(command: list[str], name: str, *, several: bool) -> None:
 
 
 def _ran_before(status: dict[str, Any], previous: bool) -> bool:  # noqa: FBT001 - private, one caller.
-    """A container that waits for its next start has the logs of its last run."""
+    """A container that is waiting to restart has the logs of its last run."""
     return not previous and "terminated" in status.get("lastState", {})

@@ -8,7 +8,7 @@ _PREFIX = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^\]]+)\] ?(?P<line>
 
 
 def shown(line: str, name: str, *, several: bool) -> str:
-    """A line of kubectl's with the shortest prefix that tells where it is from."""
+    """A line of `kubectl logs --prefix` with a short prefix, or without one if there is only one container."""
     match = _PREFIX.fullmatch(line)
     if match is None:
         return line

@@ -1,7 +1,7 @@
-"""Following the logs of a deployment: a kubectl for each running container, and one that watches for new ones.
+"""Follow the logs of a deployment: one kubectl per running container, and one that watches for new pods.
 
-Input: the pods that are there. Output: lines on standard output as they are written, until Ctrl-C; then no child
-process is left. kubectl's own `logs -f -l` knows only the pods of its start, and in them only what runs already.
+Input: the current pods. Output: lines on standard output until Ctrl-C, after which no child process is left.
+`kubectl logs -f -l` cannot be used: it follows only the pods and containers that run when it starts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from triton_operator.cli.terminal.output import say
 from triton_operator.sdk.kubectl import Kubectl
 
 MOST_STREAMS = 40
-"""Each is a process of 40 MB and a connection; whoever has more pods names one of them."""
+"""Each one is a process of 40 MB and a connection; with more pods, users select one."""
 _PAUSE_SECONDS = 1.0
 
 
@@ -37,14 +37,14 @@ def follow_pods(
     containers: Sequence[str],
     options: Sequence[str],
 ) -> None:
-    """Print lines until Ctrl-C. `only` is the one pod that is meant, all of the deployment when it is empty."""
+    """Print lines until Ctrl-C. `only` is the name of one pod; if empty, all pods are followed."""
     streams = Streams(cluster, name, [*place(namespace), *options], containers)
     what = [only] if only else selector(name)
     try:
         for pod in pods:
             streams.attend(pod)
         if not pods:
-            typer.echo(f"{name} has no pods yet; waiting for the first", err=True)
+            typer.echo(f"{name} has no pods yet; waiting for one", err=True)
         while True:
             for pod in watch(cluster, "pods", *what, *place(namespace)):
                 streams.attend(pod)
@@ -54,7 +54,7 @@ def follow_pods(
 
 
 class Streams:
-    """The kubectls that follow, one for each run of a container."""
+    """The kubectl processes, one per run of a container."""
 
     def __init__(self, cluster: Kubectl, name: str, options: Sequence[str], containers: Sequence[str]) -> None:
         self._cluster, self._name, self._options, self._containers = cluster, name, options, containers
@@ -79,8 +79,8 @@ class Streams:
 
     def _follow(self, pod: str, container: str, *, again: bool) -> None:
         if sum(process.poll() is None for process in self._processes) >= MOST_STREAMS:
-            raise CommandFailedError(f"more than {MOST_STREAMS} containers write; choose with --pod or --container")
-        # After a restart all of the new run is wanted, not its last lines.
+            raise CommandFailedError(f"more than {MOST_STREAMS} containers; select one with --pod or --container")
+        # After a restart, print the new run from its start.
         options = [option for option in self._options if not (again and option.startswith("--tail"))]
         command = self._cluster.command("logs", pod, "-c", container, "--prefix", "--follow", *options)
         process = subprocess.Popen(
@@ -97,12 +97,12 @@ class Streams:
                 try:
                     say(shown(line.rstrip("\n"), self._name, several=True).expandtabs())
                     sys.stdout.flush()
-                except BrokenPipeError:  # `… | head` has enough: the main thread waits for kubectl and must be woken.
+                except BrokenPipeError:  # As in `… | head`: wake the main thread, which waits for kubectl.
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                     return
 
     def close(self) -> None:
-        """End every kubectl and wait for what it had to say."""
+        """End every kubectl and print its remaining output."""
         self.ended.set()
         for process in self._processes:
             process.terminate()

@@ -1,7 +1,7 @@
-"""`tritonctl status`: is it Ready, and if not, why and where.
+"""`tritonctl status`: show whether deployments are Ready and, if not, why.
 
-Input: names, or a namespace. Output: a report with the tree of all that belongs to the deployment, or a line for each
-of several; exit status 0 only when every one is Ready as it was last written. `watch` follows changes.
+Input: names, or a namespace. Output: for one deployment, a report with the tree of its objects; for several, a line
+each. The exit status is 0 only if all are Ready in their latest generation. `watch` follows changes.
 """
 
 from __future__ import annotations
@@ -25,34 +25,38 @@ from triton_operator.sdk.kubectl import Kubectl, Object
 EPILOG = """\b
 Examples:
   tritonctl status digits -n models
-  tritonctl status -n models                     every one of the namespace
+  tritonctl status -n models                     all in the namespace
   tritonctl status digits --watch
-  tritonctl status digits --wait 120 && echo it serves
+  tritonctl status digits --wait 120
   tritonctl status digits -o json
 \b
-In a pipe --watch prints a line for each change; -o json then prints one document a line.
+If the output is not a terminal, --watch prints a line per change; with -o json, each line is a JSON document.
 """
 
 
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="ModelDeployments; without one all.", autocompletion=complete_deployments),
+        typer.Argument(
+            metavar="NAME", help="Names of ModelDeployments; by default, all.", autocompletion=complete_deployments
+        ),
     ] = None,
     namespace: Namespace = "",
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
     output: Output = OutputFormat.TABLE,
     wait: Annotated[
         float,
-        typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for Ready, saying why it is not yet."),
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0, help="Wait up to this long for Ready; print why it is not yet."
+        ),
     ] = 0,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show every change, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Print changes until Ctrl-C.")] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Say whether a deployment serves every model, and if it does not, why.
+    """Show whether a ModelDeployment is Ready and, if not, why.
 
-    Exit status 1 when one is not Ready.
+    The exit status is 1 if any ModelDeployment is not Ready.
     """
     chosen = list(dict.fromkeys(names or []))
     _check_options(chosen, everywhere=everywhere, wait=wait, watch=watch)
@@ -69,9 +73,9 @@ def status(
 
 def _check_options(names: Sequence[str], *, everywhere: bool, wait: float, watch: bool) -> None:
     if everywhere and names:
-        raise UsageError("--all-namespaces: shows all; name the namespace of one with -n")
+        raise UsageError("--all-namespaces cannot be combined with names; select a namespace with -n")
     if wait and (watch or len(names) != 1):
-        raise UsageError("--wait: waits for one deployment, and not with --watch")
+        raise UsageError("--wait needs exactly one name and cannot be combined with --watch")
 
 
 def _one(cluster: Kubectl, name: str, namespace: str, output: OutputFormat, wait: float) -> None:
@@ -86,7 +90,7 @@ def _one(cluster: Kubectl, name: str, namespace: str, output: OutputFormat, wait
 
 
 def print_report(found: Report) -> None:
-    """Print it for a person."""
+    """Print the report in text form."""
     from triton_operator.cli.status.text import render_report
 
     console().print(render_report(found))
@@ -104,7 +108,7 @@ def _several(cluster: Kubectl, names: Sequence[str], namespace: str, output: Out
 
 
 def print_list(found: Sequence[Summary], output: OutputFormat, *, with_namespace: bool) -> None:
-    """Print a line for each, or data."""
+    """Print a table, JSON or YAML."""
     if output is not OutputFormat.TABLE:
         print_data(list(found), output)
     elif found:
@@ -112,11 +116,11 @@ def print_list(found: Sequence[Summary], output: OutputFormat, *, with_namespace
 
         console().print(render_list(found, with_namespace=with_namespace))
     else:
-        typer.echo("there is no ModelDeployment here; `-A` looks into all namespaces", err=True)
+        typer.echo("no ModelDeployments found in this namespace; use -A for all namespaces", err=True)
 
 
 def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) -> Object:
-    """Follow the deployment until it is Ready or the time is over; each new reason is a line on standard error."""
+    """Follow the deployment until it is Ready or the time is up; print each new reason on standard error."""
     said = None
     with closing(cluster.follow(name, namespace, seconds=seconds)) as changes:
         for deployment in changes:

@@ -1,6 +1,6 @@
-"""How a pod and its containers are, in the words that kubectl has for it.
+"""States of a pod and its containers, in kubectl's terms.
 
-Pure. Input: the JSON of a pod. Output: states and sentences. `report`, `tree` and `logs` read them.
+Pure. Input: the JSON of a pod. Output: states and messages for `report`, `tree` and `logs`.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ _STARTING = {"PodInitializing", "ContainerCreating"}
 
 
 def container_statuses(pod: Object) -> list[Object]:
-    """Of all containers, in the order in which they run."""
+    """The statuses of all containers, in the order in which they run."""
     status = pod.get("status", {})
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether the kubelet says that it can serve."""
+    """Whether the pod's Ready condition is True."""
     conditions = pod.get("status", {}).get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def restarts(pod: Object) -> int:
-    """How often its containers were started again."""
+    """The number of restarts of all its containers."""
     return sum(container.get("restartCount", 0) for container in container_statuses(pod))
 
 
 def pod_state(pod: Object) -> tuple[str, str]:
-    """The first thing that hinders a pod, with Kubernetes' own sentence; else its phase."""
+    """The first problem of a pod with Kubernetes' message, or its phase."""
     status = pod.get("status", {})
     if "deletionTimestamp" in pod["metadata"]:
         return "Terminating", ""
@@ -46,7 +46,7 @@ def pod_state(pod: Object) -> tuple[str, str]:
 
 
 def container_nodes(pod: Object) -> Iterator[tuple[str, str, str, str, bool | None]]:
-    """For each container: the word Container, its name, its state with restarts, a sentence, and whether it is well."""
+    """For each container: "Container", its name, its state with restarts, a message, and whether it is healthy."""
     for status in container_statuses(pod):
         state, message, good = _container_state(status)
         again = status.get("restartCount", 0)

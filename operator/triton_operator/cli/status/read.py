@@ -15,16 +15,16 @@ from triton_operator.sdk.kubectl import Kubectl, Object
 
 
 def read_report(cluster: Kubectl, name: str, namespace: str, deployment: Object | None = None) -> Report:
-    """The deployment and its children, asked for at the same time; a child that may not be read is said, not fatal."""
+    """Read the deployment and its children concurrently. Children that cannot be read are reported as a warning."""
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(read_children, cluster, name, namespace)
         deployment = deployment or cluster.deployment(name, namespace)
         children = asked.result()
     if children.complaint:
-        say(f"not everything can be read: {children.complaint}", err=True)
+        say(f"warning: some objects cannot be read: {children.complaint}", err=True)
     return report(deployment, children.items)
 
 
 def read_children(cluster: Kubectl, name: str, namespace: str) -> Found:
-    """All that belongs to the deployment, in one request for each kind that kubectl sends by itself."""
-    return read(cluster, ",".join(KINDS), *selector(name), *place(namespace), what=f"what belongs to {name}")
+    """Read all objects of the deployment with one kubectl, which sends a request per kind."""
+    return read(cluster, ",".join(KINDS), *selector(name), *place(namespace), what=f"the objects of {name}")

@@ -1,7 +1,7 @@
-"""What `tritonctl status` says of a deployment: judged from the object and its pods, printed elsewhere.
+"""The data that `tritonctl status` prints, computed from a ModelDeployment and its children.
 
-Pure. Input: the JSON of a ModelDeployment and of its children. Output: a `Report`, or a `Summary` for a list. Whether
-it is Ready counts only for the generation that the user wrote last: an older answer is no answer.
+Pure. Input: the JSON of a ModelDeployment and of its children. Output: a `Report`, or a `Summary` for a list. A Ready
+condition counts only if it is about the latest generation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from triton_operator.sdk.status import judge, read_status
 
 
 class PodReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One pod; `state` is what hinders it, or its phase."""
+    """One pod; `state` is its first problem, or its phase."""
 
     name: str
     ready: bool
@@ -28,7 +28,7 @@ class PodReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):
-    """The whole answer, in the order in which it is read."""
+    """One deployment in full, in the order in which it is printed."""
 
     name: str
     namespace: str
@@ -47,7 +47,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Summary(msgspec.Struct, frozen=True, rename="camel"):
-    """One deployment among several."""
+    """One deployment in a list."""
 
     name: str
     namespace: str
@@ -60,7 +60,7 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def summary(deployment: dict[str, Any]) -> Summary:
-    """Judge a deployment by its own status alone."""
+    """Summarize a deployment from its own status."""
     metadata, status = deployment["metadata"], read_status(deployment)
     ready, reason, message = verdict(deployment)
     models = tuple(str(model.get("name", "")) for model in deployment.get("spec", {}).get("models", []))
@@ -70,7 +70,7 @@ def summary(deployment: dict[str, Any]) -> Summary:
 
 
 def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> Report:
-    """Judge a deployment with all that belongs to it."""
+    """Report on a deployment and its children."""
     pods = [child for child in children if child.get("kind", "Pod") == "Pod"]
     metadata = deployment["metadata"]
     status = read_status(deployment)
@@ -94,7 +94,7 @@ def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> Report
 
 
 def verdict(deployment: dict[str, Any]) -> tuple[bool, str, str]:
-    """Whether the deployment is Ready as it is written now, with the reason and the message."""
+    """Whether the latest generation is Ready, with the reason and the message."""
     found = judge(deployment)
     return found.ready, found.reason, found.message
 

@@ -1,6 +1,6 @@
-"""What `tritonctl status` prints for a person: the answer first, then what it rests on.
+"""The text form of `tritonctl status`: first whether it is Ready, then the details.
 
-Input: a Report, or Summaries. Output: rich's renderables, so that the same is printed once or drawn again and again.
+Input: a Report, or Summaries. Output: rich renderables, which are printed once or redrawn by --watch.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _line(node: Node) -> Text:
 
 
 def render_list(found: Sequence[Summary], *, with_namespace: bool) -> RenderableType:
-    """Several deployments, a line each."""
+    """Several deployments, one line each."""
     heads = ["NAME", "READY", "REASON", "REPLICAS", "MODELS", "MESSAGE"]
     rows = [
         (

@@ -1,7 +1,7 @@
-"""The objects that belong to a deployment, as a tree: who made what, and how each is.
+"""The objects of a deployment as a tree of owners, with the state of each.
 
-Pure. Input: the JSON of all children (whatever has the deployment's label). Output: nodes, the pods' containers among
-them. Owners are followed by uid; what nobody in the list owns stands at the top.
+Pure. Input: the JSON of all objects with the deployment's label. Output: nodes, including the pods' containers. Owners
+are matched by uid; objects without an owner in the list are at the top.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS = (
     "persistentvolumeclaims",
     "jobs.batch",
 )
-"""Everything that the operator makes, and what Kubernetes makes of that."""
+"""The kinds that the operator creates, and the kinds that Kubernetes creates from them."""
 
 ORDER = (
     "Deployment",
@@ -43,11 +43,11 @@ ORDER = (
     "ControllerRevision",
     "ServiceAccount",
 )
-"""What serves first, what one seldom asks about last."""
+"""The kinds that serve come first, those that users rarely need come last."""
 
 
 class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One object or container; `good` is None where there is nothing to be good or bad about."""
+    """One object or container; `good` is None if the object has no health."""
 
     kind: str
     name: str
@@ -58,7 +58,7 @@ class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 def build_tree(items: Iterable[Object]) -> tuple[Node, ...]:
-    """The children as a tree; ReplicaSets that have no pods are left out."""
+    """The children as a tree, without ReplicaSets that have no pods."""
     by_owner: dict[str, list[Object]] = {}
     everything = list(items)
     known = {item["metadata"].get("uid", "") for item in everything}
@@ -84,7 +84,7 @@ def _rank(item: Object) -> tuple[int, str]:
 
 def _node(item: Object, by_owner: dict[str, list[Object]]) -> Node:
     kind = str(item.get("kind", ""))
-    state, message, good = _JUDGES.get(kind, _named)(item)
+    state, message, good = _STATES.get(kind, _named)(item)
     children = _nodes(by_owner.get(item["metadata"].get("uid") or "-", []), by_owner)
     if kind == "Pod":
         children = tuple(Node(*each) for each in container_nodes(item))
@@ -93,55 +93,55 @@ def _node(item: Object, by_owner: dict[str, list[Object]]) -> Node:
     return Node(kind, str(item["metadata"]["name"]), state, message, good, children)
 
 
-Judged: TypeAlias = tuple[str, str, bool | None]
-"""State, message, and whether that is good."""
+NodeState: TypeAlias = tuple[str, str, bool | None]
+"""State, message, and whether the state is good."""
 
 
-def _named(item: Object) -> Judged:
-    """For kinds of which there is nothing to say."""
+def _named(item: Object) -> NodeState:
+    """For kinds that have no state."""
     del item
     return "", "", None
 
 
-def _replicas(item: Object) -> Judged:
-    wanted, status = item.get("spec", {}).get("replicas", 1), item.get("status", {})
+def _replicas(item: Object) -> NodeState:
+    desired, status = item.get("spec", {}).get("replicas", 1), item.get("status", {})
     ready = status.get("readyReplicas", 0)
     failed = next(
         (each.get("message", "") for each in status.get("conditions", []) if each.get("type") == "ReplicaFailure"), ""
     )
-    return f"{ready}/{wanted} ready", failed, ready >= wanted and not failed
+    return f"{ready}/{desired} ready", failed, ready >= desired and not failed
 
 
-def _pod(item: Object) -> Judged:
+def _pod(item: Object) -> NodeState:
     state, message = pod_state(item)
     node = item.get("spec", {}).get("nodeName", "")
     return f"{state}{f' on {node}' if node else ''}", message, is_ready(item) or state == "Succeeded"
 
 
-def _service(item: Object) -> Judged:
+def _service(item: Object) -> NodeState:
     spec = item.get("spec", {})
     ports = ", ".join(f"{port.get('name', '')} {port.get('port', '')}".strip() for port in spec.get("ports", []))
     kind = "headless" if spec.get("clusterIP") == "None" else spec.get("type", "ClusterIP")
     return f"{kind}: {ports}", "", None
 
 
-def _autoscaler(item: Object) -> Judged:
+def _autoscaler(item: Object) -> NodeState:
     spec, status = item.get("spec", {}), item.get("status", {})
     limits = [each for each in status.get("conditions", []) if each.get("type") == "ScalingActive"]
     active = next((each.get("status") == "True" for each in limits), None)
     why = next((each.get("message", "") for each in limits if each.get("status") != "True"), "")
-    now = f"{status.get('currentReplicas', 0)} now, {status.get('desiredReplicas', 0)} wanted"
+    now = f"{status.get('currentReplicas', 0)} now, {status.get('desiredReplicas', 0)} desired"
     return f"{spec.get('minReplicas', 1)} to {spec.get('maxReplicas', 1)}, {now}", why, active
 
 
-def _claim(item: Object) -> Judged:
+def _claim(item: Object) -> NodeState:
     status = item.get("status", {})
     size = status.get("capacity", {}).get("storage", "")
     phase = str(status.get("phase", "Pending"))
     return f"{phase}{f' {size}' if size else ''}", "", phase == "Bound"
 
 
-def _job(item: Object) -> Judged:
+def _job(item: Object) -> NodeState:
     status = item.get("status", {})
     ended = {
         each.get("type"): each.get("message", "")
@@ -150,24 +150,24 @@ def _job(item: Object) -> Judged:
     }
     if "Failed" in ended:
         return "Failed", ended["Failed"], False
-    return ("Complete", "", True) if "Complete" in ended else (f"{status.get('active', 0)} at work", "", None)
+    return ("Complete", "", True) if "Complete" in ended else (f"{status.get('active', 0)} active", "", None)
 
 
-def _budget(item: Object) -> Judged:
-    return f"{item.get('status', {}).get('disruptionsAllowed', 0)} may be disrupted", "", None
+def _budget(item: Object) -> NodeState:
+    return f"{item.get('status', {}).get('disruptionsAllowed', 0)} disruptions allowed", "", None
 
 
-def _policy(item: Object) -> Judged:
+def _policy(item: Object) -> NodeState:
     spec = item.get("spec", {})
-    parts = [f"{len(spec.get(kind.lower(), []))} rules for {kind}" for kind in spec.get("policyTypes", [])]
+    parts = [f"{len(spec.get(kind.lower(), []))} {kind} rules" for kind in spec.get("policyTypes", [])]
     return ", ".join(parts), "", None
 
 
-def _revision(item: Object) -> Judged:
+def _revision(item: Object) -> NodeState:
     return f"revision {item.get('revision', '')}", "", None
 
 
-_JUDGES: dict[str, Callable[[Object], Judged]] = {
+_STATES: dict[str, Callable[[Object], NodeState]] = {
     "Deployment": _replicas,
     "ReplicaSet": _replicas,
     "Pod": _pod,

@@ -1,8 +1,8 @@
-"""`tritonctl status --watch`: a picture that is drawn again on a terminal, a line for each change in a pipe.
+"""`tritonctl status --watch`: redraw the status on a terminal, or print a line for each change elsewhere.
 
-Input: which deployments. Output: their state until Ctrl-C. Changes come by kubectl's watch; the tree below a
-deployment is read again with each, and every few seconds, because its pods change without it. A watch that breaks off
-is begun anew, and where none is allowed the objects are read again instead, less and less often.
+Input: which deployments. Output: their state until Ctrl-C. Changes come from a watch. The tree of a deployment is read
+again on every change and every few seconds, because its pods change independently. A watch that ends is started again;
+if watching is not permitted, the objects are polled with increasing pauses.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ DELETED = "DELETED"
 
 
 class Watched(NamedTuple):
-    """What is looked at."""
+    """The deployments to watch."""
 
     names: list[str]
     namespace: str
     everywhere: bool
 
     def arguments(self) -> list[str]:
-        """For `kubectl get`."""
+        """The arguments for `kubectl get`."""
         where = ["--all-namespaces"] if self.everywhere else place(self.namespace)
         return [DEPLOYMENTS, *(self.names if len(self.names) == 1 else []), *where]
 
     def has(self, item: Object) -> bool:
-        """Whether this object is one of them; kubectl watches one name or all."""
+        """Whether this object is one of them; kubectl can watch only one name or all."""
         return not self.names or item["metadata"]["name"] in self.names
 
 
 def show_changes(cluster: Kubectl, watched: Watched, output: OutputFormat) -> None:
-    """Print until Ctrl-C; raises DeploymentNotFoundError, RejectedError, UnreachableError at the beginning only."""
+    """Print until Ctrl-C. Raises DeploymentNotFoundError, RejectedError or UnreachableError only at the start."""
     if output is OutputFormat.TABLE and sys.stdout.isatty():
         _draw(cluster, watched)
         return
-    said: dict[str, Summary | None] = {}
+    printed: dict[str, Summary | None] = {}
     for kind, item in changes(cluster, watched):
         if item is None:
             continue
         now = None if kind == DELETED else summary(item)
         name = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-        if name not in said or said[name] != now:
-            said[name] = now
+        if name not in printed or printed[name] != now:
+            printed[name] = now
             _print_change(name, now, output)
 
 
 def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) -> Iterator[tuple[str, Object | None]]:
-    """Yield each object as it is and as it changes, with the kind of change; ("", None) when nothing comes."""
+    """Yield the current objects, then each change with its type; ("", None) if nothing changes for `tick` seconds."""
     pause, first = _FIRST_PAUSE, True
     while True:
         try:
@@ -75,7 +75,7 @@ def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) ->
         except SdkError as error:
             if first:
                 raise
-            say(f"{error}; trying again", err=True)
+            say(f"{error}; retrying", err=True)
         first, begun = False, time.monotonic()
         for event in watch_and_tick(cluster, *watched.arguments(), "--output-watch-events", tick=tick):
             item = event and event.get("object", event)
@@ -121,11 +121,11 @@ def _picture(cluster: Kubectl, watched: Watched, items: dict[tuple[str, str], Ob
     from triton_operator.cli.status.text import render_list, render_report
 
     if not items:
-        return Text("there is no such ModelDeployment (any more)")
+        return Text("ModelDeployment not found")
     if len(watched.names) == 1:
         ((namespace, name), item) = next(iter(items.items()))
         try:
             return render_report(read_report(cluster, name, namespace, item))
         except SdkError as error:
-            return plain_text(f"{error}; trying again")
+            return plain_text(f"{error}; retrying")
     return render_list([summary(item) for _, item in sorted(items.items())], with_namespace=watched.everywhere)

@@ -277,7 +277,7 @@ def test_a_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     path = write(tmp_path / "a.yaml", text.replace("models:", "model:").encode())
     outcome = tritonctl(capsys, "lint", path)
     assert outcome.code == 1
-    assert "spec.model: there is no such field" in outcome.out
+    assert "spec.model: unknown field" in outcome.out
     config = "config: {maxBatchSize: 8, inputs: [{name: x, dataType: BF16, dims: [1]}]}"
     path = write(tmp_path / "b.yaml", text.replace("- name: digits", f"- name: digits\n      {config}").encode())
     outcome = tritonctl(capsys, "lint", path)

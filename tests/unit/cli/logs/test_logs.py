@@ -91,11 +91,11 @@ def test_a_crashed_container_shows_its_last_words(kubectl: FakeKubectl, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "pods", "code", "says"),
     [
-        (["--pod", "other"], [pod("digits-a")], 2, "--pod: digits has no pod other; it has digits-a"),
-        (["--since", "yesterday"], [], 2, "--since: 'yesterday' is no time"),
+        (["--pod", "other"], [pod("digits-a")], 2, "--pod: digits has no pod other; its pods are: digits-a"),
+        (["--since", "yesterday"], [], 2, "--since: 'yesterday' is not a duration"),
         (["-f", "--previous"], [], 2, "--previous"),
-        ([], [], 1, "digits has no pods; `tritonctl status digits` says why"),
-        (["--previous"], [pod("digits-a")], 1, "has ended before"),
+        ([], [], 1, "digits has no pods; run `tritonctl status digits` to see why"),
+        (["--previous"], [pod("digits-a")], 1, "has restarted"),
         ([], [pod("a", prepare=PULLS, triton=WAITS)], 1, "started yet (ImagePullBackOff)"),
     ],
 )  # fmt: skip

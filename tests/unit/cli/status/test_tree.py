@@ -93,7 +93,7 @@ def test_who_made_what_is_a_tree_down_to_the_containers() -> None:
         "PersistentVolumeClaim digits-cache: Bound 50Gi",
         "Service digits: ClusterIP: http 8000",
         "Service digits-headless: headless: ",
-        "HorizontalPodAutoscaler digits: 1 to 4, 0 now, 0 wanted",
+        "HorizontalPodAutoscaler digits: 1 to 4, 0 now, 0 desired",
         "ControllerRevision digits-1: revision 1",
     ]
 
@@ -144,7 +144,7 @@ def test_children_that_may_not_be_read_are_said(kubectl: FakeKubectl, capsys: py
     (kubectl.folder / "kubectl").write_text(program + late)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 0
-    assert "not everything can be read: jobs.batch is forbidden" in outcome.err
+    assert "warning: some objects cannot be read: jobs.batch is forbidden" in outcome.err
     assert "Container triton" in outcome.out
 
 
@@ -170,7 +170,7 @@ def test_an_empty_namespace_is_said(kubectl: FakeKubectl, capsys: pytest.Capture
     kubectl.write("get-modeldeployments", json.dumps({"kind": "List", "items": []}))
     outcome = tritonctl(capsys, "status")
     assert (outcome.code, outcome.out) == (0, "")
-    assert "no ModelDeployment here" in outcome.err
+    assert "no ModelDeployments found in this namespace" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Every value of a deployment's pods that its user did not write, and why it is what it is.
+"""List the values of a deployment's pods that the user did not set, and the reason for each.
 
-Pure; a deployment and the installation's settings go in, Choices leave, those of the models first. The CLI prints them.
-Each comes from the code that renders it, so that the two cannot differ.
+Pure. Input: a deployment and the settings of the installation. Output: Choices, those of the models first. Each one is
+computed by the code that renders it, so the two cannot differ. `tritonctl render --show-defaults` prints them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _PREPARE = "As Triton's container, which runs after it, so the pod needs no more
 _JOB = "As Triton's container, at most 1 CPU and 1Gi of memory; what the spec names goes before that."
 
 
-def explain(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
-    """What was chosen for this deployment; raises InvalidSpecError as rendering does."""
+def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
+    """The defaults of this deployment; raises InvalidSpecError, as rendering does."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
     configs = render_configs(spec, server)
