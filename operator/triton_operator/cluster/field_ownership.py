@@ -18,7 +18,8 @@ import orjson
 
 from triton_operator.api.names import MANAGER, content_hash
 
-_WITH_QUANTITIES = frozenset({"requests", "limits", "sizeLimit"})
+_WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir"})
+"""Fields whose members may be quantities."""
 _LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
     {"env", "imagePullSecrets", "initContainers", "ports", "topologySpreadConstraints", "volumeMounts", "volumes"}
@@ -178,13 +179,16 @@ def _plain(value: Any) -> Any:
     """
     kind = type(value)
     if kind is dict:
-        plain = {
-            key: (below or None) if type(below) in _LEAVES else _plain(below)
-            for key, below in value.items()
-            if below or key not in _KEYED_LISTS
-        }
-        for key in () if _WITH_QUANTITIES.isdisjoint(plain) else _WITH_QUANTITIES & plain.keys():
-            plain[key] = _quantities(key, plain[key])
+        plain: dict[str, Any] = {}
+        for key, below in value.items():
+            if not below:
+                if key not in _KEYED_LISTS:
+                    plain[key] = None
+            elif type(below) in _LEAVES:
+                plain[key] = below
+            else:
+                deeper = _plain(below)
+                plain[key] = _quantities(key, deeper) if key in _WITH_QUANTITIES else deeper
         return plain or None
     if kind is list or kind is tuple:
         return [item or None if type(item) in _LEAVES else _plain(item) for item in value] or None
@@ -193,13 +197,14 @@ def _plain(value: Any) -> Any:
 
 def _quantities(key: str, value: Any) -> Any:
     """`value` under `key`, with quantities by their amount: the API server writes 1000m as 1."""
-    if key == "sizeLimit":
-        return _amount(value)
-    if isinstance(value, dict):
-        return {name: _amount(quantity) for name, quantity in value.items()}
-    return value
+    if not isinstance(value, dict):
+        return value
+    if key == "emptyDir":
+        return {**value, "sizeLimit": _amount(value["sizeLimit"])} if "sizeLimit" in value else value
+    return {name: _amount(quantity) for name, quantity in value.items()}
 
 
-def _amount(quantity: Any) -> Any:
+@lru_cache(maxsize=1024, typed=True)
+def _amount(quantity: str | float | None) -> str | float | None:
     found = _QUANTITY.match(str(quantity))
     return str((Decimal(found[1]) * _FACTORS[found[2] or ""]).normalize()) if found else quantity
