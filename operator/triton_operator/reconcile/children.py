@@ -50,8 +50,9 @@ class ChildReconciler:
         if memory.converged and memory.converged.plan_input == current_input:
             return ChildrenResult(None, memory.converged.revision, converged=current_input)
         desired = derive_desired_state(observed, current_input.replicas, self._settings)
-        memory.applied.update(recognize(desired.manifests, observed.children, memory.applied))
-        plan = make_plan(desired, observed, memory.applied)
+        recognized = recognize(desired.manifests, observed.children, memory.applied)
+        memory.applied.update(recognized)
+        plan = make_plan(desired, observed, memory.applied, recognized)
         executor = Executor(self._cluster, self._store, memory, key, observed.deployment.metadata.uid)
         failures = await executor.execute(plan)
         return ChildrenResult(

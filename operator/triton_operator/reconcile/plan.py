@@ -6,7 +6,7 @@ plan out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -55,14 +55,23 @@ class Plan(NamedTuple):
 AppliedChildren = Mapping[ChildId, Applied]
 
 
-def make_plan(desired: DesiredState, observed: ObservedState, applied: AppliedChildren) -> Plan:
-    """Create what is missing, apply what differs, replace what has foreign fields; delete what is not desired."""
-    writes = [
-        action
-        for manifest in desired.manifests
-        for child_id in (identity(manifest),)
-        if (action := _plan_write(child_id, manifest, observed.children.get(child_id), applied.get(child_id)))
-    ]
+def make_plan(
+    desired: DesiredState,
+    observed: ObservedState,
+    applied: AppliedChildren,
+    recognized: Container[ChildId] = frozenset(),
+) -> Plan:
+    """Create what is missing, apply what differs, replace what has foreign fields; delete what is not desired.
+
+    `recognized` are children that need no comparison with what was applied, see `recognize`.
+    """
+    writes = []
+    for manifest in desired.manifests:
+        child_id = identity(manifest)
+        child, known = observed.children.get(child_id), applied.get(child_id)
+        action = _plan_write(child_id, manifest, child, known, is_recognized=child_id in recognized)
+        if action:
+            writes.append(action)
     return Plan(_transfer_replicas(desired, observed) + writes, _plan_pruning(desired, observed))
 
 
@@ -126,7 +135,9 @@ def _transfer_replicas(desired: DesiredState, observed: ObservedState) -> list[A
     return [Action(Verb.TRANSFER_REPLICAS, child.kind, child.name, why, child.uid, manifest)]
 
 
-def _plan_write(child_id: ChildId, manifest: Manifest, child: Child | None, applied: Applied | None) -> Action | None:
+def _plan_write(
+    child_id: ChildId, manifest: Manifest, child: Child | None, applied: Applied | None, *, is_recognized: bool
+) -> Action | None:
     kind, name = child_id
     if child is None:
         return Action(Verb.CREATE, kind, name, "missing", manifest=manifest)
@@ -136,7 +147,8 @@ def _plan_write(child_id: ChildId, manifest: Manifest, child: Child | None, appl
         return None  # A Job cannot be changed: it is kept, or not desired.
     if child.foreign:
         return Action(Verb.REPLACE, kind, name, "has fields of another manager", child.uid, manifest)
-    why = _difference(manifest, child, applied)
+    why = "" if is_recognized else _difference(manifest, child, applied)
+    why = why or _difference_in_replicas(manifest, child)
     return Action(Verb.APPLY, kind, name, why, child.uid, manifest) if why else None
 
 
@@ -147,6 +159,10 @@ def _difference(manifest: Manifest, child: Child, applied: Applied | None) -> st
         return "the desired content has changed"
     if applied.fingerprint != child.fingerprint:
         return "changed by somebody else"
+    return ""
+
+
+def _difference_in_replicas(manifest: Manifest, child: Child) -> str:
     replicas = manifest.get("spec", {}).get("replicas")
     if isinstance(child.state, DeploymentState) and replicas is not None and child.state.replicas != replicas:
         return "replicas changed by somebody else"
