@@ -12,7 +12,7 @@ from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
-from triton_operator.reconcile.store import ChildId
+from triton_operator.reconcile.store import ChildId, View
 from triton_operator.resources.revision import RevisionSummary
 
 
@@ -43,12 +43,14 @@ class PlanInput(NamedTuple):
 class Converged(NamedTuple):
     """The last pass that left no child to write.
 
-    `observed` is what the pass ended with, None if its status may change without an event.
+    `observed` is what the pass ended with, None if its status may change without an event. `view` is a view in which
+    that was found again: nothing needs to be observed as long as the cache has no other.
     """
 
     plan_input: PlanInput
     revision: RevisionSummary
     observed: ObservedState | None = None
+    view: View | None = None
 
     def is_current(self, observed: ObservedState) -> bool:
         """Whether nothing has changed since, so that another pass would write nothing."""

@@ -71,8 +71,12 @@ class Reconciler:
         return 0.0 if self._was_edited(key, known) else delay
 
     async def _pass(self, key: Key, deployment: ModelDeployment, memory: Memory) -> float | None:
+        view = self._store.view(key)
+        if memory.converged and memory.converged.view == view:
+            return None
         before = self._observe(key, deployment, memory)
         if memory.converged and memory.converged.is_current(before):
+            memory.converged = memory.converged._replace(view=view)
             return None
         try:
             result = await self._children.reconcile(key, before, memory)
