@@ -45,13 +45,7 @@ def undeclared_inputs(values: Any) -> dict[str, Array]:
         raise InvalidRequestError(
             "inputs", "the server does not report the model's inputs; pass a mapping of names to arrays"
         )
-    for name, value in values.items():
-        if not isinstance(value, np.ndarray):
-            raise InvalidRequestError(place_of(name), "the server does not report the input's type; pass a NumPy array")
-    described = {
-        name: TensorInterface(name, data_type(value, place_of(name)), value.shape) for name, value in values.items()
-    }
-    return {name: to_array(value, described[name], place_of(name)) for name, value in values.items()}
+    return {name: _undeclared_input(name, value) for name, value in values.items()}
 
 
 def place_of(name: object) -> str:
@@ -66,6 +60,13 @@ def _only_input(interface: ModelInterface) -> str:
     raise InvalidRequestError(
         "inputs", f"{interface.model} has {len(interface.inputs)} ({names}); pass each value with its name"
     )
+
+
+def _undeclared_input(name: str, value: Any) -> Array:
+    place = place_of(name)
+    if not isinstance(value, np.ndarray):
+        raise InvalidRequestError(place, "the server does not report the input's type; pass a NumPy array")
+    return to_array(value, TensorInterface(name, data_type(value, place), value.shape), place)
 
 
 def _input(value: Any, tensor: TensorInterface, interface: ModelInterface, *, cast: bool) -> Array:

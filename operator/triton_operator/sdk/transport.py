@@ -10,10 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from triton_operator.sdk.errors import UnreachableError
-from triton_operator.sdk.tensors import DATA_TYPES, Array
+from triton_operator.sdk.tensors import Array, data_type
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def send_inputs(triton: Any, call: Call) -> list[Any]:
     """The inputs as tritonclient's objects; `triton` is the protocol's half of it."""
     sent = []
     for name, array in call.inputs.items():
-        tensor = triton.InferInput(name, list(array.shape), _data_type(array))
+        tensor = triton.InferInput(name, list(array.shape), data_type(array, name))
         tensor.set_data_from_numpy(array)
         sent.append(tensor)
     return sent
@@ -70,13 +68,6 @@ def send_inputs(triton: Any, call: Call) -> list[Any]:
 def wanted_outputs(triton: Any, call: Call) -> list[Any] | None:
     """The outputs that were asked for, as tritonclient's objects; None for all."""
     return [triton.InferRequestedOutput(name) for name in call.outputs] or None
-
-
-def _data_type(array: Array) -> str:
-    """Triton's name of the type of an array that `values` made."""
-    if array.dtype == np.object_:
-        return "BYTES"
-    return next((name for name, kind in DATA_TYPES.items() if array.dtype == kind), "BF16")
 
 
 def missing(error: ImportError) -> UnreachableError:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,26 +23,12 @@ from triton_operator.sdk.images import image_to_array
 from triton_operator.sdk.interface import TensorInterface
 from triton_operator.sdk.tensors import BF16, DATA_TYPES, Array
 
-_INTEGERS = ("INT", "UINT")
 _PLAIN = (str, bytes, bool, int, float)
 
 
 def to_array(value: Any, tensor: TensorInterface, place: str, *, cast: bool = False) -> Array:
     """Return the value as an array of the tensor's type; `place` is what messages call the input."""
-    dtype = numpy_dtype(tensor, place)
-    if _is_instance("torch", "Tensor", value):
-        return _typed(_from_torch(value, tensor, place), dtype, tensor, place, cast=cast)
-    if is_image(value):
-        return image_to_array(value, tensor, place)
-    if isinstance(value, _PLAIN):
-        return _from_python(value, dtype, tensor, place)
-    if isinstance(value, list | tuple):
-        return _from_list(value, dtype, tensor, place, cast=cast)
-    if isinstance(value, np.ma.MaskedArray):
-        raise InvalidRequestError(place, "is a masked array, whose mask would be lost; use `.filled(…)`")
-    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
-        return _typed(np.asarray(value), dtype, tensor, place, cast=cast)
-    raise InvalidRequestError(place, f"expected {tensor.shown}, got {type(value).__name__}")
+    return _convert(value, _Target(tensor, place, numpy_dtype(tensor, place), cast))
 
 
 def numpy_dtype(tensor: TensorInterface, place: str) -> np.dtype[Any]:
@@ -63,37 +50,63 @@ def is_image(value: object) -> bool:
     return _is_instance("PIL.Image", "Image", value)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What a value is converted to, and what messages call it."""
+
+    tensor: TensorInterface
+    place: str
+    dtype: np.dtype[Any]
+    cast: bool
+
+    def mismatch(self, message: str) -> InvalidRequestError:
+        """The error; the message continues "expected FP32 [-1,2]"."""
+        return InvalidRequestError(self.place, f"expected {self.tensor.shown}{message}")
+
+
+def _convert(value: Any, target: _Target) -> Array:
+    if _is_instance("torch", "Tensor", value):
+        return _from_array(_from_torch(value, target), target)
+    if is_image(value):
+        return image_to_array(value, target.tensor, target.place)
+    if isinstance(value, _PLAIN):
+        return _from_python(value, target)
+    if isinstance(value, list | tuple):
+        return _from_list(value, target)
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidRequestError(target.place, "is a masked array, whose mask would be lost; use `.filled(…)`")
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
+        return _from_array(np.asarray(value), target)
+    raise target.mismatch(f", got {type(value).__name__}")
+
+
 def _is_instance(module: str, name: str, value: object) -> bool:
     """Whether the value is of a class whose library is not imported here."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
-def _from_torch(value: Any, tensor: TensorInterface, place: str) -> Array:
+def _from_torch(value: Any, target: _Target) -> Array:
     try:
         array: Array = value.detach().cpu().resolve_conj().resolve_neg().numpy()
     except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse and quantised tensors.
-        raise InvalidRequestError(
-            place, f"expected {tensor.shown}, got a torch tensor of {value.dtype}: {error}"
-        ) from error
+        raise target.mismatch(f", got a torch tensor of {value.dtype}: {error}") from error
     return array
 
 
-def _from_list(
-    value: list[Any] | tuple[Any, ...], dtype: np.dtype[Any], tensor: TensorInterface, place: str, *, cast: bool
-) -> Array:
+def _from_list(value: list[Any] | tuple[Any, ...], target: _Target) -> Array:
     """A list of plain values is one array; a list of arrays or images is stacked."""
     try:
-        if all(_is_plain(each) for each in value):
-            return _from_python(value, dtype, tensor, place)
-        parts = [to_array(each, tensor, f"{place}[{index}]", cast=cast) for index, each in enumerate(value)]
+        if _is_plain(value):
+            return _from_python(value, target)
+        parts = [_convert(each, replace(target, place=f"{target.place}[{at}]")) for at, each in enumerate(value)]
     except RecursionError as error:
-        raise InvalidRequestError(place, f"expected {tensor.shown}, got lists that are nested too deeply") from error
+        raise target.mismatch(", got lists that are nested too deeply") from error
     try:
         return np.stack(parts)
     except ValueError as error:
         shapes = ", ".join(str(list(part.shape)) for part in parts[:4])
-        raise InvalidRequestError(place, f"has parts of different shapes: {shapes}") from error
+        raise InvalidRequestError(target.place, f"has parts of different shapes: {shapes}") from error
 
 
 def _is_plain(value: object) -> bool:
@@ -102,28 +115,25 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, _PLAIN)
 
 
-def _from_python(value: Any, dtype: np.dtype[Any], tensor: TensorInterface, place: str) -> Array:
+def _from_python(value: Any, target: _Target) -> Array:
     """Convert Python's own values. Their types are checked, because NumPy would convert texts and booleans."""
-    shape, leaves = _shape(value, tensor, place), list(_leaves(value))
-    if tensor.datatype == "BYTES":
-        return _texts(leaves, tensor, place).reshape(shape)
+    shape, leaves = _shape(value, target), list(_leaves(value))
+    if target.tensor.datatype == "BYTES":
+        return _texts(leaves, target).reshape(shape)
     types = {type(each) for each in leaves}
-    if not types <= _python_types(tensor.datatype):
-        names = ", ".join(sorted(each.__name__ for each in types))
-        raise InvalidRequestError(place, f"expected {tensor.shown}, got values of type {names}")
-    return _numbers(leaves, dtype, tensor, place).reshape(shape)
+    if not types <= _python_types(target.dtype):
+        raise target.mismatch(f", got values of type {', '.join(sorted(each.__name__ for each in types))}")
+    return _numbers(leaves, target).reshape(shape)
 
 
-def _shape(value: Any, tensor: TensorInterface, place: str) -> list[int]:
+def _shape(value: Any, target: _Target) -> list[int]:
     """The shape of nested lists, whose items must have the same one."""
     if not isinstance(value, list | tuple):
         return []
-    shapes = [_shape(item, tensor, place) for item in value]
-    odd = next((index for index, shape in enumerate(shapes) if shape != shapes[0]), None)
-    if odd is not None:
-        raise InvalidRequestError(
-            place, f"expected {tensor.shown}: item {odd} has shape {shapes[odd]}, the first has {shapes[0]}"
-        )
+    shapes = [_shape(item, target) for item in value]
+    for index, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise target.mismatch(f": item {index} has shape {shape}, the first has {shapes[0]}")
     return [len(value), *(shapes[0] if shapes else [])]
 
 
@@ -135,14 +145,15 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _python_types(datatype: str) -> set[type]:
-    if datatype == "BOOL":
+def _python_types(dtype: np.dtype[Any]) -> set[type]:
+    if dtype.kind == "b":
         return {bool}
-    return {int} if datatype.startswith(_INTEGERS) else {int, float}
+    return {int} if dtype.kind in "iu" else {int, float}
 
 
-def _numbers(leaves: list[Any], dtype: np.dtype[Any], tensor: TensorInterface, place: str) -> Array:
-    """Numbers and booleans of that type; raises InvalidRequestError for the first one that is out of range."""
+def _numbers(leaves: list[Any], target: _Target) -> Array:
+    """Numbers and booleans; raises InvalidRequestError for the first one that is out of range."""
+    dtype = target.dtype
     try:
         if dtype.kind in "biu":
             return np.array(leaves, dtype=dtype)
@@ -154,45 +165,38 @@ def _numbers(leaves: list[Any], dtype: np.dtype[Any], tensor: TensorInterface, p
             return array
         value = leaves[lost[0]]
     except OverflowError:
-        value = next(each for each in leaves if not _in_range(each, dtype))
-    raise InvalidRequestError(place, f"expected {tensor.shown}: {str(value)[:40]} is out of range")
+        limit = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(np.float64)
+        low, high = int(limit.min), int(limit.max)
+        value = next(each for each in leaves if isinstance(each, int) and not low <= each <= high)
+    raise target.mismatch(f": {str(value)[:40]} is out of range")
 
 
-def _in_range(value: Any, dtype: np.dtype[Any]) -> bool:
-    """Whether NumPy can convert the number; it can convert every float."""
-    limit = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(np.float64)
-    return isinstance(value, float) or int(limit.min) <= value <= int(limit.max)
-
-
-def _texts(values: list[Any], tensor: TensorInterface, place: str) -> Array:
+def _texts(values: list[Any], target: _Target) -> Array:
     """Texts as UTF-8, as every other client sends them; bytes as they are."""
     array = np.empty(len(values), dtype=np.object_)
     for index, each in enumerate(values):
-        if isinstance(each, str):
-            try:
-                array[index] = each.encode()
-            except UnicodeEncodeError as error:
-                raise InvalidRequestError(place, f"has a text that is not valid Unicode: {error}") from error
-        elif isinstance(each, bytes):
-            array[index] = each
-        else:
-            raise InvalidRequestError(place, f"expected {tensor.shown}, got values of type {type(each).__name__}")
+        if not isinstance(each, str | bytes):
+            raise target.mismatch(f", got values of type {type(each).__name__}")
+        try:
+            array[index] = each.encode() if isinstance(each, str) else each
+        except UnicodeEncodeError as error:
+            raise InvalidRequestError(target.place, f"has a text that is not valid Unicode: {error}") from error
     return array
 
 
-def _typed(array: Array, dtype: np.dtype[Any], tensor: TensorInterface, place: str, *, cast: bool) -> Array:
+def _from_array(array: Array, target: _Target) -> Array:
     """The array itself if it has the expected type, in this machine's byte order."""
-    if dtype == np.object_:
+    dtype = target.dtype
+    if target.tensor.datatype == "BYTES":
         if array.dtype.kind in "OSUT":
-            return _texts(array.astype(np.object_).reshape(-1).tolist(), tensor, place).reshape(array.shape)
+            return _texts(array.astype(np.object_).reshape(-1).tolist(), target).reshape(array.shape)
     elif array.dtype == dtype:
         return array
     elif array.dtype.kind in "biuf" and array.dtype.newbyteorder("=") == dtype:
         return array.astype(dtype)
-    elif cast and (converted := _cast(array, dtype)) is not None:
+    elif target.cast and (converted := _cast(array, dtype)) is not None:
         return converted
-    got = f"{array.dtype} {list(array.shape)}".replace(", ", ",")
-    raise InvalidRequestError(place, f"expected {tensor.shown}, got {got}{_remedy(array, tensor, cast=cast)}")
+    raise target.mismatch(f", got {array.dtype} {str(list(array.shape)).replace(' ', '')}{_remedy(array, target)}")
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array | None:
@@ -208,7 +212,7 @@ def _cast(array: Array, dtype: np.dtype[Any]) -> Array | None:
     return converted if exact else None
 
 
-def _remedy(array: Array, tensor: TensorInterface, *, cast: bool) -> str:
-    if cast or array.dtype.kind not in "iuf" or tensor.datatype in {"BYTES", "BOOL", BF16}:
+def _remedy(array: Array, target: _Target) -> str:
+    if target.cast or array.dtype.kind not in "iuf" or target.dtype.kind not in "iuf":
         return ""
-    return f"; convert it with `.astype(np.{DATA_TYPES[tensor.datatype].__name__})`, or pass cast=True"
+    return f"; convert it with `.astype(np.{target.dtype.name})`, or pass cast=True"

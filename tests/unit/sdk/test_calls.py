@@ -128,7 +128,7 @@ def test_what_a_model_takes_is_asked_once_and_again_when_it_seems_to_have_change
 def test_a_server_may_keep_its_models_secret(client: Client) -> None:
     """Then arrays go as they are; other values would be a guess."""
     assert client.infer("secret", {"x": rows(3)}).output.shape == (3, 2)
-    with pytest.raises(InvalidRequestError, match="does not tell"):
+    with pytest.raises(InvalidRequestError, match="does not report"):
         client.infer("secret", {"x": [1, 2]})
     with pytest.raises(RejectedError, match="secret"):
         client.interface("secret")

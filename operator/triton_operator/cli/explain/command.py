@@ -163,7 +163,7 @@ class _Asked:
     @property
     def of_image(self) -> bool:
         """Whether an image file was read."""
-        return self.found is not None and self.found.file_type.name == "IMAGE"
+        return self.found is not None and self.found.input_format.name == "IMAGE"
 
     def read(self, interface: Callable[[], ModelInterface]) -> RequestBody:
         """The request in the file or the text; raises UsageError."""
@@ -179,7 +179,7 @@ class _Asked:
 
     def options(self, row: Row, options: dict[str, Any]) -> dict[str, Any]:
         """The options with what the file says beside the row."""
-        explained = row.only(self.input_name)
+        explained = row.explained_input(self.input_name)
         array = row.inputs[explained]
         named = self.found.columns.get(explained, ()) if self.found and array.dtype.kind != "O" else ()
         names = column_names(self.names, named, array.size)
@@ -192,7 +192,10 @@ def _by_server(server: Server, named: str, given: _Asked, method: Method, option
         request = given.read(lambda: server.interface(chosen()))
         asked = named or request.model or chosen()
         row = given.row(request, server.interface(asked))
-        told = given.options(row, options) | {"input": row.only(given.input_name), "progress": _Progress(asked)}
+        told = given.options(row, options) | {
+            "input": row.explained_input(given.input_name),
+            "progress": _Progress(asked),
+        }
         return server.client.explain(asked, row.inputs, method, **told)
 
 
@@ -202,7 +205,7 @@ def _by_file(name: str, file: Path, given: _Asked, method: Method, options: dict
     output = output_of_file(file, options.pop("output"))
     request = given.read(lambda: interface_of_file(file))
     row = choose_row(request.inputs, given.number, by_rows=True)
-    explained = row.only(given.input_name)
+    explained = row.explained_input(given.input_name)
     places = argument_places(file, list(row.inputs))
     others = {places[each]: array[0] for each, array in row.inputs.items() if each != explained}
     question = Question(method=method, **given.options(row, options))

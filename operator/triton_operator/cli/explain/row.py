@@ -1,6 +1,7 @@
-"""Which row `tritonctl explain` is about, and what its columns are called.
+"""Select the row that `tritonctl explain` explains, and the names of its columns.
 
-Input: what the files or texts hold, as `infer` reads them. Output: one row for each input, the rows beside it, names.
+Input: the arrays of a file or text, as `infer` reads them, the options, and the signature of a model file. Output: one
+row for each input, all rows, and names.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """`inputs` as the model takes one row; `others` are all rows given, for a mean."""
+    """`inputs` is one row in the shape that the model takes; `others` are all rows, for their mean."""
 
     inputs: Mapping[str, Array]
     others: Mapping[str, Array]
 
-    def only(self, wanted: str) -> str:
-        """The input that is explained: the one named, else the only one; raises UsageError."""
-        if wanted in self.inputs:
-            return wanted
-        if wanted or len(self.inputs) != 1:
+    def explained_input(self, name: str) -> str:
+        """The named input, or the only one if the name is empty; raises UsageError."""
+        if name in self.inputs:
+            return name
+        if name or len(self.inputs) != 1:
             raise UsageError(f"--input-name: name the input to explain: {', '.join(self.inputs)}")
         return next(iter(self.inputs))
 
 
 def choose_row(inputs: Mapping[str, Array], number: int, *, by_rows: bool) -> Row:
-    """Row `number` (from 1) of each input; all of it where the model takes no rows. Raises UsageError."""
+    """Row `number` (from 1) of each input, or the whole input without `by_rows`. Raises UsageError."""
     rows = min((len(array) for array in inputs.values()), default=0) if by_rows else 1
     if number > rows:
         raise UsageError(f"--row {number}: there {'is' if rows == 1 else 'are'} {rows}")
@@ -44,25 +45,25 @@ def choose_row(inputs: Mapping[str, Array], number: int, *, by_rows: bool) -> Ro
     return Row({name: array[number - 1 : number] for name, array in inputs.items()}, inputs)
 
 
-def column_names(named: str, table: Sequence[str], values: int) -> tuple[str, ...]:
-    """What --names says, else the first line of the table; raises UsageError where that is not one for each value."""
-    if named:
-        names = tuple(name.strip() for name in named.split(","))
-        if len(names) != values:
-            raise UsageError(f"--names: has {len(names)}, and a row has {values} values")
-        return names
-    return tuple(table)
+def column_names(option: str, table: Sequence[str], values: int) -> tuple[str, ...]:
+    """The names in --names, or else those of the table; raises UsageError unless there is one for each value."""
+    if not option:
+        return tuple(table)
+    names = tuple(name.strip() for name in option.split(","))
+    if len(names) != values:
+        raise UsageError(f"--names: has {len(names)}, and a row has {values} values")
+    return names
 
 
-def read_target(given: str) -> int | tuple[int, ...] | str | None:
-    """A number, several between commas for an answer of several dimensions, or a label."""
-    parts = given.split(",")
-    if not given:
+def read_target(option: str) -> int | tuple[int, ...] | str | None:
+    """A number, one number for each dimension of the output separated by commas, or a label."""
+    parts = option.split(",")
+    if not option:
         return None
     if all(part.strip().isdecimal() for part in parts):
         index = tuple(int(part) for part in parts)
         return index[0] if len(index) == 1 else index
-    return given
+    return option
 
 
 def interface_of_file(path: Path) -> ModelInterface:
@@ -81,22 +82,22 @@ def interface_of_file(path: Path) -> ModelInterface:
     return ModelInterface(path.stem, tuple(tensors), (), max_batch_size=signature.max_batch_size)
 
 
-def output_of_file(path: Path, wanted: str) -> str:
-    """The output of a TorchScript file, by the signature in it; raises UsageError where it is not the wanted one."""
+def output_of_file(path: Path, name: str) -> str:
+    """The named output of a TorchScript file, or its only one; raises UsageError if the signature does not have it."""
     signature = _signature(path)
     names = [each.name for each in signature.outputs] if signature else []
-    if wanted and wanted not in names:
-        has = f"answers with {', '.join(names)}" if names else "has no signature that names its outputs"
-        raise UsageError(f"--output-name {wanted}: {path} {has}")
-    return wanted or (names[0] if len(names) == 1 else "")
+    if name and name not in names:
+        outputs = f"has the outputs {', '.join(names)}" if names else "has no signature with the names of its outputs"
+        raise UsageError(f"--output-name {name}: {path} {outputs}")
+    return name or (names[0] if len(names) == 1 else "")
 
 
-def argument_places(path: Path, given: Sequence[str]) -> dict[str, int]:
-    """Which argument of forward() each input is: by the signature, else in the order in which they are given."""
+def argument_places(path: Path, inputs: Sequence[str]) -> dict[str, int]:
+    """The argument of forward() that each input is: by the signature, or else in the order of the inputs."""
     signature = _signature(path)
-    names = [each.name for each in signature.inputs] if signature else list(given)
-    if set(names) != set(given):
-        raise UsageError(f"--model-file {path}: takes {', '.join(names)}, given {', '.join(given)}")
+    names = [each.name for each in signature.inputs] if signature else list(inputs)
+    if set(names) != set(inputs):
+        raise UsageError(f"--model-file {path}: expected the inputs {', '.join(names)}, got {', '.join(inputs)}")
     return {name: place for place, name in enumerate(names)}
 
 

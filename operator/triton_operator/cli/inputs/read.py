@@ -1,7 +1,7 @@
 """Read the inputs of a command line.
 
 Input: file names (`-` is standard input) or texts, and a function that returns the model's interface. Output: a
-request. Each type of file has its own reader, which is imported only when it is needed.
+request. Each format has its own reader, which is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.inputs.file_type import FileType, detect_file_type
+from triton_operator.cli.inputs.input_format import InputFormat, detect_format
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.protocol_json import RequestBody
 
@@ -22,10 +22,10 @@ MAX_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class CommandInput:
-    """A request, the type of file that it comes from, and for a table the names of each input's columns."""
+    """A request, the format of the file, and for a table the names of each input's columns."""
 
     request: RequestBody
-    file_type: FileType
+    input_format: InputFormat
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -38,32 +38,34 @@ def read_input(
     if texts:
         from triton_operator.cli.inputs.texts import read_texts
 
-        return CommandInput(RequestBody(read_texts(texts, interface(), "--text")), FileType.TEXT)
+        return CommandInput(RequestBody(read_texts(texts, interface(), "--text")), InputFormat.TEXT)
     contents = [(_name(file), _content(file)) for file in files]
-    types = {name: detect_file_type(content, file) for file, (name, content) in zip(files, contents, strict=True)}
-    if set(types.values()) == {FileType.IMAGE}:
+    formats = {name: detect_format(content, file) for file, (name, content) in zip(files, contents, strict=True)}
+    if set(formats.values()) == {InputFormat.IMAGE}:
         from triton_operator.cli.inputs.images import read_images
 
-        return CommandInput(RequestBody(read_images(contents, interface(), invert=invert)), FileType.IMAGE)
+        return CommandInput(RequestBody(read_images(contents, interface(), invert=invert)), InputFormat.IMAGE)
     if len(contents) > 1:
         raise UsageError(f"--input {contents[1][0]}: only images can be several files; put other rows into one file")
     ((name, content),) = contents
-    return _read_file(types[name], content, interface, name)
+    return _read_file(formats[name], content, interface, name)
 
 
-def _read_file(file_type: FileType, content: bytes, interface: Callable[[], ModelInterface], name: str) -> CommandInput:
-    if file_type is FileType.JSON:
+def _read_file(
+    input_format: InputFormat, content: bytes, interface: Callable[[], ModelInterface], name: str
+) -> CommandInput:
+    if input_format is InputFormat.JSON:
         from triton_operator.cli.inputs.json_file import read_json
 
-        return CommandInput(read_json(content, interface, name), file_type)
-    if file_type is FileType.TABLE:
+        return CommandInput(read_json(content, interface, name), input_format)
+    if input_format is InputFormat.TABLE:
         from triton_operator.cli.inputs.tables import read_table
 
         table = read_table(content, interface(), name)
-        return CommandInput(RequestBody(table.inputs), file_type, table.names)
+        return CommandInput(RequestBody(table.inputs), input_format, table.names)
     from triton_operator.cli.inputs.texts import lines_of, read_texts
 
-    return CommandInput(RequestBody(read_texts(lines_of(content, name), interface(), name)), file_type)
+    return CommandInput(RequestBody(read_texts(lines_of(content, name), interface(), name)), input_format)
 
 
 def _name(file: Path) -> str:

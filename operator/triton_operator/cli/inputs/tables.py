@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.inputs.file_type import are_numbers
+from triton_operator.cli.inputs.input_format import are_numbers
 from triton_operator.cli.inputs.model_input import located
 from triton_operator.cli.inputs.texts import decode_text
 from triton_operator.sdk.errors import InvalidRequestError

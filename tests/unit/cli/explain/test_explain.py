@@ -163,7 +163,7 @@ def test_a_file_has_the_outputs_that_its_signature_says(capsys: pytest.CaptureFi
     outcome = tritonctl(capsys, *question, "--output-name", "nothing")
     assert outcome.code == 2
     assert "--output-name nothing: " in outcome.err
-    assert "answers with OUTPUT__0" in outcome.err
+    assert "has the outputs OUTPUT__0" in outcome.err
     assert explained(tritonctl(capsys, *question, "--output-name", "OUTPUT__0"))["output"]["name"] == "OUTPUT__0"
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.inputs.file_type import FileType, detect_file_type
 from triton_operator.cli.inputs.images import FORMATS, layout_of
+from triton_operator.cli.inputs.input_format import InputFormat, detect_format
 from triton_operator.cli.inputs.read import read_input
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.interface import ModelInterface, TensorInterface, fits
@@ -162,19 +162,19 @@ def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"\x89PNG\r\n", FileType.IMAGE),
-        (b" [[1]]", FileType.JSON),
-        (b"1,2\n3,4", FileType.TABLE),
-        (b"age,sex\n3,4", FileType.TABLE),
-        ("我爱你".encode(), FileType.TEXT),
-        (b"", FileType.TEXT),
+        (b"\x89PNG\r\n", InputFormat.IMAGE),
+        (b" [[1]]", InputFormat.JSON),
+        (b"1,2\n3,4", InputFormat.TABLE),
+        (b"age,sex\n3,4", InputFormat.TABLE),
+        ("我爱你".encode(), InputFormat.TEXT),
+        (b"", InputFormat.TEXT),
     ],
 )
 def test_standard_input_is_known_by_its_content(
-    content: bytes, kind: FileType, monkeypatch: pytest.MonkeyPatch
+    content: bytes, kind: InputFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pipe has no name."""
-    assert detect_file_type(content, Path("-")) is kind
+    assert detect_format(content, Path("-")) is kind
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Detect the type of an input file from its content, then from its extension: data from a pipe has no name. Pure."""
+"""Detect the format of an input file from its content, then from its extension: data from a pipe has no name. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _IMAGE_EXTENSIONS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", "
 _TABLE_EXTENSIONS = {".csv", ".tsv"}
 
 
-class FileType(Enum):
+class InputFormat(Enum):
     """What a file holds."""
 
     IMAGE = auto()
@@ -21,19 +21,19 @@ class FileType(Enum):
     TEXT = auto()
 
 
-def detect_file_type(content: bytes, file: Path) -> FileType:
-    """Return the file's type. If the content fits several, the extension decides; without one, numbers are a table."""
+def detect_format(content: bytes, file: Path) -> InputFormat:
+    """Return the file's format. If the content fits several, the extension decides; else numbers are a table."""
     extension = file.suffix.lower()
     if content.startswith(_IMAGES) or extension in _IMAGE_EXTENSIONS:
-        return FileType.IMAGE
+        return InputFormat.IMAGE
     if extension in _TABLE_EXTENSIONS:
-        return FileType.TABLE
+        return InputFormat.TABLE
     if extension == ".txt":
-        return FileType.TEXT
+        return InputFormat.TEXT
     start = content.lstrip()[:1]
     if extension == ".json" or start in {b"{", b"["}:
-        return FileType.JSON
-    return FileType.TABLE if _last_line_is_numbers(content) else FileType.TEXT
+        return InputFormat.JSON
+    return InputFormat.TABLE if _last_line_is_numbers(content) else InputFormat.TEXT
 
 
 def are_numbers(cells: Sequence[str]) -> bool:
