@@ -1,7 +1,7 @@
-"""What is going on with a deployment's pods, worked out once for all conditions.
+"""Facts about a deployment's pods that several conditions need, derived once.
 
-Pure: an ObservedState goes in, and what may have blocked its children; every condition and the rest of the status are
-judged from the Assessment that comes out.
+Pure. Input: an ObservedState, and what blocked its children. Output: the Assessment from which every condition and the
+rest of the status are derived.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from triton_operator.reconcile.variants import Variant, find_variants
 from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary
 
-EVICTION_IS_NEWS = timedelta(minutes=5)
-"""How long the end of a pod is told while its replacement comes up: the next one may end in the same way."""
+EVICTION_REPORTED_FOR = timedelta(minutes=5)
+"""How long the end of a pod is reported while its replacement starts, because that one may end in the same way."""
 
 
-_WAITS_FOR_A_NODE = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE})
+_WAITS_FOR_NODE = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE})
 
 
 class Assessment(NamedTuple):
     """Facts that several conditions need.
 
-    `pods` are those of the current revision that are not being deleted; `diagnoses` what is wrong with them, the one to
-    be told first in front. `caching` is the cache that the spec asks for, `cache_failure` what keeps it from being
-    filled. `mixed` are the models of which these pods have different contents.
+    `pods` are those of the current revision that are not being deleted; `diagnoses` is what is wrong with them, the
+    most important first. `cache_failure` is what prevents the cache from being filled. `differing_models` are the
+    models of which these pods have different contents.
     """
 
     observed: ObservedState
@@ -49,11 +49,11 @@ class Assessment(NamedTuple):
     pods: tuple[Pod, ...]
     diagnoses: tuple[Diagnosis, ...]
     cache_failure: Diagnosis | None = None
-    mixed: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
+    differing_models: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
 
     @property
     def ready_pods(self) -> int:
-        """Pods of the current revision that the kubelet calls ready."""
+        """Pods of the current revision that the kubelet reports as ready."""
         return sum(is_ready(pod) for pod in self.pods)
 
     @property
@@ -67,20 +67,20 @@ class Assessment(NamedTuple):
         return max((self.state.available_replicas if self.state else 0) - self.ready_pods, 0)
 
     @property
-    def left_to_end(self) -> int:
-        """Pods that run while none is wanted, those included that are being deleted: they still hold their GPUs."""
+    def terminating_replicas(self) -> int:
+        """Pods that still exist although none is desired; pods that are being deleted still hold their GPUs."""
         ending = sum(pod.deleting and not is_over(pod) for pod in self.observed.pods)
         return ending + (self.state.current_replicas if self.state else 0)
 
     @property
     def is_scaled_down(self) -> bool:
-        """Whether the Deployment, if there is one, knows that no pod is wanted."""
+        """Whether the Deployment, if there is one, has observed that no pod is desired."""
         state = self.state
         return state is None or (state.replicas == 0 and state.observed_generation >= state.generation)
 
     @property
     def is_served(self) -> bool:
-        """Every wanted replica runs the current revision and is ready, and nothing older is left."""
+        """Whether every desired replica runs the current revision and is ready, and no older one is left."""
         state = self.state
         return (
             state is not None
@@ -92,7 +92,7 @@ class Assessment(NamedTuple):
 
     @property
     def was_serving(self) -> bool:
-        """Whether as many replicas of this very generation served before: then pods that are not ready are news."""
+        """Whether as many replicas of this generation served before, so that pods which are not ready have failed."""
         previous, ready = self.observed.status, self._previously(READY)
         if previous is None or ready is None:
             return False
@@ -103,13 +103,13 @@ class Assessment(NamedTuple):
 
     @property
     def is_replaced_in_place(self) -> bool:
-        """Whether nothing serves only because the last old replica had to go before a new one can come up."""
+        """Whether nothing serves only because the last old replica had to end before a new one can start."""
         available = self._previously(AVAILABLE)
         return (
             replaces_in_place(self.observed.deployment.spec)
             and self.desired_replicas > 0
             and not (self.blocked or self.was_serving)
-            and all(diagnosis.reason in _WAITS_FOR_A_NODE for diagnosis in self.diagnoses)
+            and all(diagnosis.reason in _WAITS_FOR_NODE for diagnosis in self.diagnoses)
             and available is not None
             and (available.status is Truth.TRUE or available.reason == Reason.REPLACING_IN_PLACE)
         )
@@ -120,10 +120,10 @@ class Assessment(NamedTuple):
 
 
 def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionSummary | None) -> Assessment:
-    """Work out the facts."""
+    """Derive the facts."""
     deployment = observed.deployment
     current = tuple(pod for pod in observed.pods if _is_current(pod, revision) and not pod.deleting)
-    # An evicted pod stays for days beside its replacement; it counts only while there is nothing else.
+    # An evicted pod exists for days alongside its replacement, and counts only while there is no other pod.
     pods = tuple(pod for pod in current if not is_over(pod)) or current
     return Assessment(
         observed=observed,
@@ -134,31 +134,31 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
         pods=pods,
         diagnoses=_diagnose(observed, current, pods),
         cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,
-        mixed=find_variants(deployment, pods),
+        differing_models=find_variants(deployment, pods),
     )
 
 
 def _diagnose(observed: ObservedState, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
-    """What needs a person goes first: another replica that waits for a node is no reason to wait.
+    """What needs a person comes first, even if another replica only waits for a node.
 
-    That the new pod finds no room while the old one still ends is how a replacement in place goes, and no failure.
+    In a replacement in place, the new pod has no room until the old one has ended; that is not a failure.
     """
     spec = observed.deployment.spec
-    room_comes = replaces_in_place(spec) and any(pod.deleting for pod in observed.pods)
+    frees_room = replaces_in_place(spec) and any(pod.deleting for pod in observed.pods)
     unready = [pod for pod in pods if not is_ready(pod)]
     found = [each for pod in unready for each in diagnose(pod, observed.pod_events.get(pod.uid, ()), spec)]
-    if room_comes:
-        found = [diagnosis for diagnosis in found if diagnosis.reason not in _WAITS_FOR_A_NODE]
+    if frees_room:
+        found = [diagnosis for diagnosis in found if diagnosis.reason not in _WAITS_FOR_NODE]
     if unready and not found:
-        over = [judge_eviction(pod, spec) for pod in current if news_left(pod, observed.now)]
+        over = [judge_eviction(pod, spec) for pod in current if report_time_left(pod, observed.now)]
         found = [diagnosis for diagnosis in over if diagnosis]
     return tuple(sorted(found, key=lambda diagnosis: diagnosis.reason not in TERMINAL))
 
 
-def news_left(pod: Pod, now: datetime) -> timedelta:
+def report_time_left(pod: Pod, now: datetime) -> timedelta:
     """For how long the end of a pod is still reported; zero for a pod that has not ended."""
     end = parse_time(ended_at(pod)) if is_over(pod) else None
-    return max(EVICTION_IS_NEWS - (now - end), timedelta(0)) if end else timedelta(0)
+    return max(EVICTION_REPORTED_FOR - (now - end), timedelta(0)) if end else timedelta(0)
 
 
 def _is_current(pod: Pod, revision: RevisionSummary | None) -> bool:

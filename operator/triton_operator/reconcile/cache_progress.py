@@ -1,7 +1,7 @@
-"""What is told about a cache that is being filled: how far it is and, when it fails, why and whether it is tried again.
+"""The progress of a cache that is being filled and, if that fails, why and whether it is retried.
 
-Pure. The Job's pods are judged as serving pods are: they run the same `prepare`. A Job that cannot even make a pod says
-so in its Events alone.
+Pure. The Job's pods are diagnosed like serving pods, because they run the same `prepare`. Only the Events of a Job
+report that it cannot create a pod.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from triton_operator.reconcile.retry_hint import retry_hint
 
 
 def diagnose_cache(caching: Caching, observed: ObservedState) -> Diagnosis | None:
-    """What is in the way of filling it; None when nothing is (yet), or when it is filled."""
+    """What prevents filling the cache; None if nothing does, or if it is filled."""
     if caching.generation.filled:
         return None
     return (
@@ -28,7 +28,7 @@ def diagnose_cache(caching: Caching, observed: ObservedState) -> Diagnosis | Non
 
 
 def derive_cache(caching: Caching, diagnosis: Diagnosis | None, observed: ObservedState, now: str) -> CacheStatus:
-    """The part of the status; `now` is when a state begins that was not there before."""
+    """`status.cache`; `now` is the time since which a new state applies."""
     state = _state(caching, diagnosis)
     name = caching.generation.name
     old = observed.status.cache if observed.status else None
@@ -45,7 +45,7 @@ def _state(caching: Caching, diagnosis: Diagnosis | None) -> CacheState:
 
 
 def _judge_pods(caching: Caching, observed: ObservedState) -> Diagnosis | None:
-    """The newest that knows something: while the next attempt runs, the last one's failure is still the news."""
+    """The newest pod with a diagnosis; the last failure is reported while the next attempt runs."""
     for pod in reversed(observed.cache_pods):
         if pod.job != caching.generation.name or pod.deleting or pod.phase == "Succeeded":
             continue
@@ -65,7 +65,7 @@ def _judge_events(events: Sequence[PodEvent]) -> Diagnosis | None:
 
 
 def _judge_job(caching: Caching) -> Diagnosis | None:
-    """Its pods are gone, and what they said with them."""
+    """Its pods, and their termination messages, no longer exist."""
     if caching.job is None or not caching.job.failed:
         return None
     message = f"Job {caching.generation.name} failed: {caching.job.message}"
@@ -73,7 +73,7 @@ def _judge_job(caching: Caching) -> Diagnosis | None:
 
 
 def _retry_hint(caching: Caching) -> str:
-    """What becomes of a failure of one of its pods."""
+    """Whether and when a failure of one of its pods is retried."""
     name = caching.generation.name
     if caching.job is None or not caching.job.failed:
         return f"Job {name} retries automatically"

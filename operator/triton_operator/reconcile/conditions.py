@@ -1,6 +1,6 @@
-"""The conditions besides Ready, each a pure function of the Assessment.
+"""All conditions but Ready, each a pure function of the Assessment.
 
-Ready's verdict is handed in where a condition depends on it, so that the two can never contradict each other.
+Conditions that depend on Ready take its verdict as an argument, so that the two cannot contradict each other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.pods import is_prepared
-from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_ready, judge_sameness
+from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_equal_models, judge_ready
 from triton_operator.resources.cache_policy import egress_ports
 from triton_operator.triton.server.versions import parse, vulnerability
 
@@ -56,9 +56,11 @@ def _accepted(assessment: Assessment) -> Verdict:
 
 
 def _no_pods(assessment: Assessment) -> Verdict:
-    """What cannot be told of pods as long as there are none."""
-    wanted = "no replicas are desired" if not assessment.desired_replicas else "no pod of the current generation exists"
-    return Verdict(Truth.UNKNOWN, Reason.WAITING, wanted)
+    """The verdict on pods while there are none."""
+    message = (
+        "no replicas are desired" if not assessment.desired_replicas else "no pod of the current generation exists"
+    )
+    return Verdict(Truth.UNKNOWN, Reason.WAITING, message)
 
 
 def _scheduled(assessment: Assessment) -> Verdict:
@@ -81,7 +83,7 @@ def _prepared(assessment: Assessment) -> Verdict:
     for diagnosis in assessment.diagnoses:
         if diagnosis.reason in PREPARE_REASONS and not prepared:
             return Verdict(Truth.FALSE, diagnosis.reason, diagnosis.message)
-    if different := judge_sameness(assessment):
+    if different := judge_equal_models(assessment):
         return different
     if prepared:
         return Verdict(Truth.TRUE, Reason.PREPARED, "every replica has prepared its models")

@@ -1,7 +1,7 @@
-"""What the end of a container means: `prepare` says it in one line of JSON, Triton at the end of its log.
+"""Why a container ended: `prepare` reports it as one line of JSON, Triton at the end of its log.
 
-Pure. A container and how it ended go in; diagnoses come out, the one to be told first in front. `pod_failures` asks for
-pods that do not serve, `status` for the last failure, which is told even after it is mended.
+Pure. Input: a container and how it ended. Output: diagnoses, the most important first. `pod_failures` uses them for
+pods that do not serve, `status` for the last failure, which is reported even after it is fixed.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from triton_operator.triton.prepare_contract.outcome import PrepareFailed, read_
 from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, read_server
 
 PROBE_SLACK = timedelta(seconds=30)
-"""A kill by the startup probe comes this long after its budget at the latest: last probe, grace period, clean-up."""
+"""Longest time between the startup budget and the kill by the probe: last probe, grace period, clean-up."""
 
 _INJECTED = "container {}, which the operator did not add,"
 
 _KILLS = frozenset({0, 137, 143})
-"""Exit codes after a kill by a probe: Triton ended in good order (seen: 0, Completed), SIGKILL, SIGTERM."""
+"""Exit codes after a kill by a probe: Triton shut down cleanly (observed: 0, Completed), SIGKILL, SIGTERM."""
 
 
 class Diagnosis(NamedTuple):
-    """A condition reason and a sentence for a person.
+    """A condition reason and a message.
 
-    `model` is the model's name where one is to blame, `outlook` whether and when it is tried again, where that can be
-    told. `injected`: it is about something that others added to the pod, and says nothing about Triton.
+    `model` is the name of the model that is the cause, "" if none is. `retry_hint` is whether and when it is retried,
+    "" if unknown. `injected`: the cause is something that others added to the pod, not Triton.
     """
 
     reason: str
@@ -45,7 +45,7 @@ class Diagnosis(NamedTuple):
 
 
 def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] = ()) -> tuple[Diagnosis, ...]:
-    """What the end of a container means, at least one diagnosis; `arguments` are those that the user gave to Triton."""
+    """Why a container ended, at least one diagnosis; `arguments` are the user's arguments of Triton."""
     found = _judge(container, ended, arguments)
     return tuple(each._replace(retry_hint=restart_hint(each.reason, container, ended)) for each in found)
 
@@ -87,7 +87,7 @@ def _describe_oom(container: Container) -> str:
 
 
 def _field_of_resources(container: Container) -> str:
-    """Where the user says how much the container gets; "" for one of somebody else. A Job's `prepare` comes last."""
+    """The field with its resources, "" for an injected container; a Job's `prepare` is not an init container."""
     if container.name == CONTAINER_TRITON:
         return "spec.resources"
     if container.name == CONTAINER_PREPARE:
@@ -96,13 +96,13 @@ def _field_of_resources(container: Container) -> str:
 
 
 def more_memory(limit: str) -> str:
-    """Half as much again, rounded up to what a person would write; "" for what is no quantity."""
+    """1.5 times the limit, rounded up to a round number; "" for text that is not a quantity."""
     count = parse_bytes(limit)
     if not count:
         return ""
-    wanted = count + count // 2
-    step = 64 * MI if wanted <= GI else 256 * MI if wanted <= 4 * GI else GI
-    return format_bytes(-(-wanted // step) * step)
+    more = count + count // 2
+    step = 64 * MI if more <= GI else 256 * MI if more <= 4 * GI else GI
+    return format_bytes(-(-more // step) * step)
 
 
 def _judge_prepare(ended: Terminated) -> Diagnosis:
@@ -112,7 +112,7 @@ def _judge_prepare(ended: Terminated) -> Diagnosis:
     about = f"model {report.model}: " if report.model and report.model not in report.message else ""
     if report.reason in PREPARE_REASONS:
         return Diagnosis(report.reason, f"{about}{report.message}", report.model)
-    # A `prepare` of another release: its word may be none that the API server takes for a reason.
+    # From a `prepare` of another release; the API server may not accept its word as a reason.
     return Diagnosis(Reason.PREPARE_FAILED, f"{report.reason}: {about}{report.message}", report.model)
 
 
@@ -143,16 +143,16 @@ def _judge_failure(failure: Failure, container: Container, ended: Terminated, ar
 
 
 def _name_arguments(arguments: Sequence[str]) -> str:
-    """Triton's usage is so long that the argument's name is often cut off: then these are the candidates."""
+    """Triton's usage is so long that the argument's name is often cut off. Then these are the candidates."""
     if arguments:
         return f"spec.triton.extraArgs contains {', '.join(arguments)}"
     return "spec.triton.extraArgs is empty, so the image is of another release than spec.triton.version"
 
 
 def _is_startup_timeout(container: Container, ended: Terminated) -> bool:
-    """Seen: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message.
+    """Observed: a kill by the startup probe is reported as `exitCode 0, reason Completed`, without a message.
 
-    A kill by the liveness probe looks the same but for the time.
+    A kill by the liveness probe differs only in the time.
     """
     start, end = parse_time(ended.started_at), parse_time(ended.finished_at)
     if not (start and end and container.startup_seconds) or container.ready or ended.exit_code not in _KILLS:
@@ -162,13 +162,13 @@ def _is_startup_timeout(container: Container, ended: Terminated) -> bool:
 
 
 def _describe_end(ended: Terminated) -> str:
-    """How a container ended, and the last lines that it left."""
+    """How a container ended, and the last lines of its output."""
     last = last_lines(ended.message)
     return f"{_describe_code(ended)}: {last}" if last else _describe_code(ended)
 
 
 def _describe_code(ended: Terminated) -> str:
-    """Shells and runtimes report a death by signal N as exit code 128 + N."""
+    """Shells and runtimes report termination by signal N as exit code 128 + N."""
     number = ended.signal or max(ended.exit_code - 128, 0)
     try:
         return f"exit code {ended.exit_code} ({signal.Signals(number).name})"

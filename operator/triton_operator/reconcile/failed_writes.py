@@ -18,20 +18,20 @@ from triton_operator.reconcile.store import ChildId
 TOO_MANY_REQUESTS = 429
 
 _MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")
-"""The API server answers 500 to content that does not fit the schema of its kind (seen with Kubernetes 1.36)."""
+"""The API server responds with 500 to content that violates the schema of its kind (observed with Kubernetes 1.36)."""
 _WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
 _DENIED = re.compile(r"denied (?:the )?request")
-"""Webhooks and ValidatingAdmissionPolicies choose the code of their answer themselves (seen: 403, 413, 422)."""
-_NO_RIGHT = re.compile(r'User "[^"]*" cannot \w+ resource')
-_PASSED_THROUGH = re.compile(r"\bspec\.template\.spec\.(affinity|topologySpreadConstraints|tolerations|nodeSelector)\b")
-"""Fields of a pod that are the user's own text."""
+"""Webhooks and ValidatingAdmissionPolicies choose the status code themselves (observed: 403, 413, 422)."""
+_NO_PERMISSION = re.compile(r'User "[^"]*" cannot \w+ resource')
+_USER_FIELD = re.compile(r"\bspec\.template\.spec\.(affinity|topologySpreadConstraints|tolerations|nodeSelector)\b")
+"""Fields of the pod template that are copied from the spec."""
 
 
 class Blocked(NamedTuple):
     """Why the children cannot be as desired; becomes Accepted=False.
 
-    `permanent`: only another spec can change it, so that no other attempt is made before. `taken` are the names of
-    children that objects of others have.
+    `permanent`: only a change of the spec can help, so there is no retry. `taken` are the children whose names objects
+    of other owners have.
     """
 
     reason: str
@@ -43,9 +43,9 @@ class Blocked(NamedTuple):
 class FailedWrite(NamedTuple):
     """One write that was not carried out.
 
-    `outage` is the error to raise after the status is written, None for none. `permanent`: the same manifest will never
-    be accepted. `missing`: the child does not exist. `taken`: an object of somebody else has its name, and `owner` is
-    the ModelDeployment that this object belongs to, if any.
+    `outage` is the error to raise after the status is written, if any. `permanent`: the same manifest will never be
+    accepted. `missing`: the child does not exist. `taken`: an object of another owner has its name, and `owner` is the
+    ModelDeployment that the object belongs to, if any.
     """
 
     kind: Kind
@@ -60,12 +60,12 @@ class FailedWrite(NamedTuple):
 
     @property
     def is_transient(self) -> bool:
-        """Whether the next attempt is likely to succeed: another writer was faster, or the API server is busy."""
+        """Whether the next attempt is likely to succeed, after a conflict or because the API server is busy."""
         return isinstance(self.outage, ConflictError) or getattr(self.outage, "status", 0) == TOO_MANY_REQUESTS
 
 
 def judge_error(kind: Kind, name: str, error: ClusterError) -> FailedWrite:
-    """Whose fault an answer is: the user's, an admission controller's, or the API server's."""
+    """Who caused an error: the user, an admission controller, or the API server."""
     if _MALFORMED.match(error.message):
         return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message, permanent=True)
     if isinstance(error, DeniedError) or _DENIED.search(error.message):
@@ -78,11 +78,11 @@ def judge_error(kind: Kind, name: str, error: ClusterError) -> FailedWrite:
 
 
 def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None:
-    """All failures of a pass as one; the reason is that of the first that needs a person, else of the first."""
+    """All failures of a pass as one; the reason is that of the first one that needs a person, else of the first."""
     if not failures:
         return None
     groups: dict[tuple[str, str, str], list[FailedWrite]] = {}
-    # A sort is stable: apart from what needs a person, the order is that in which children are written.
+    # The sort is stable: within each group, the order is that in which children are written.
     for failure in sorted(failures, key=lambda failure: failure.reason not in TERMINAL):
         groups.setdefault((failure.reason, failure.message, failure.owner), []).append(failure)
     share = MESSAGE_LIMIT // len(groups) - len("; ")
@@ -96,7 +96,7 @@ def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None
 
 
 def outage_of(failures: Sequence[FailedWrite]) -> ClusterError | None:
-    """The error for the work queue; of several the one whose server asked for the longest pause."""
+    """The error for the work queue; of several, the one with the longest `Retry-After`."""
     outages = [failure.outage for failure in failures if failure.outage]
     return max(outages, key=lambda error: getattr(error, "retry_after", 0.0), default=None)
 
@@ -112,10 +112,10 @@ def _describe(group: Sequence[FailedWrite], namespace: str) -> str:
 
 
 def _blame(reason: str, kinds: str, message: str) -> str:
-    """Who refused, which kinds, and the sentence of whoever refused."""
+    """Who rejected the write, which kinds, and the original error."""
     match reason:
         case Reason.INVALID_SPEC:
-            field = _PASSED_THROUGH.search(message)
+            field = _USER_FIELD.search(message)
             where = f"spec.scheduling.{field[1]}: " if field else ""
             return f"{where}the API server rejected the {kinds}: {message}"
         case Reason.WEBHOOK_FAILED:
@@ -132,13 +132,13 @@ def _consequence(reason: str, message: str) -> str:
         return "the owner of the webhook has to fix it; the operator retries automatically"
     if reason == Reason.API_SERVER_ERROR:
         return "the operator retries automatically"
-    if _NO_RIGHT.search(message):
+    if _NO_PERMISSION.search(message):
         return "the operator lacks this permission, which its Helm chart grants"
     return ""
 
 
 def _describe_conflict(group: Sequence[FailedWrite], namespace: str) -> str:
-    """All of them at once, with the command that removes them all where nobody needs them."""
+    """All of them, with the command that deletes them in case nobody needs them."""
     if owner := group[0].owner:
         names = _enumerate([f"{failure.kind} {failure.name}" for failure in group])
         verb = "belongs" if len(group) == 1 else "belong"

@@ -21,7 +21,7 @@ from triton_operator.resources.revision import (
 )
 
 
-class Past(NamedTuple):
+class PastRevision(NamedTuple):
     """A revision in the cluster."""
 
     name: str
@@ -30,7 +30,7 @@ class Past(NamedTuple):
 
 
 def current_revision(observed: ObservedState) -> Revision | None:
-    """The newest revision in the cluster; one whose content was tampered with counts as none."""
+    """The newest revision in the cluster; one with invalid content is skipped."""
     for _, state in _newest_first(observed):
         try:
             return decode_revision(state.data)
@@ -39,19 +39,19 @@ def current_revision(observed: ObservedState) -> Revision | None:
     return None
 
 
-def past_revisions(observed: ObservedState) -> list[Past]:
+def past_revisions(observed: ObservedState) -> list[PastRevision]:
     """Every readable revision, newest first."""
     found = []
     for child, state in _newest_first(observed):
         try:
-            found.append(Past(child.name, state.number, summarize_revision(state.data)))
+            found.append(PastRevision(child.name, state.number, summarize_revision(state.data)))
         except msgspec.DecodeError:
             continue
     return found
 
 
 def revision_number(observed: ObservedState, revision: Revision) -> int:
-    """The number its ControllerRevision has, or one above all others when it is not the newest yet."""
+    """The number of its ControllerRevision, or one more than the newest if it is not the newest yet."""
     newest = next(iter(_newest_first(observed)), None)
     if newest is None:
         return observed.deployment.metadata.generation
@@ -62,7 +62,7 @@ def revision_number(observed: ObservedState, revision: Revision) -> int:
 
 
 def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildId]:
-    """The newest revisions besides `current` (an object name), and what these and `current` mount."""
+    """The newest revisions other than `current` (an object name), and what these and `current` mount."""
     past = past_revisions(observed)
     kept = [revision for revision in past if revision.name != current][: HISTORY - 1]
     mounting = [*kept, *(revision for revision in past if revision.name == current)]
@@ -76,7 +76,7 @@ def _newest_first(observed: ObservedState) -> list[tuple[Child, RevisionState]]:
     found = [
         (child, child.state)
         for child in observed.children.values()
-        # What another hand wrote into a revision is never applied to pods; the plan replaces it.
+        # A revision that somebody else changed is never applied to pods; the plan replaces it.
         if isinstance(child.state, RevisionState) and not child.deleting and not child.foreign
     ]
     return sorted(found, key=lambda pair: (pair[1].number, pair[0].name), reverse=True)

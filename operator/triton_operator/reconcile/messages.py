@@ -1,7 +1,7 @@
-"""Sentences of conditions: how they are put together and kept within the bounds of the CRD.
+"""Messages of conditions: how they are joined, escaped, and kept within the limit of the CRD.
 
-Pure; whoever writes a message for a person goes through here, so that none steers the terminal that prints it: a part
-of it may be the words of a file, a log or another program.
+Pure. Every message goes through here, because a part of it may come from a file, a log or another program, and must
+not control the terminal that prints it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ MESSAGE_LIMIT = 1024
 
 
 def clip(message: str, limit: int = MESSAGE_LIMIT) -> str:
-    """One line of at most `limit` characters that can all be printed; what was cut ends with an ellipsis."""
+    """One line of at most `limit` printable characters; text that was cut ends with an ellipsis."""
     message = escape(" ".join(message.split()))
     return message if len(message) <= limit else message[: limit - 1] + "…"
 
 
 def join(cause: str, *consequences: str) -> str:
-    """The cause and what follows from it, as one sentence; only the cause is cut where that grows too long."""
+    """The cause and its consequences as one sentence; if it is too long, only the cause is cut."""
     rest = escape("".join(f"; {consequence}" for consequence in consequences if consequence))
     return clip(cause.rstrip(" .\n"), max(MESSAGE_LIMIT - len(rest), 0)) + rest if rest else clip(cause)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from triton_operator.reconcile.assessment import news_left
+from triton_operator.reconcile.assessment import report_time_left
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.observed_state import PENDING_GRACE, ObservedState, find_stuck
 
@@ -34,7 +34,7 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         # The longer a pod is stuck, the less likely is news: pulling a large image may take half an hour.
         age = observed.now - max(stuck.values())
         yield min(max(age, PENDING_GRACE), LONGEST_EVENT_INTERVAL)
-    yield from filter(None, (news_left(pod, observed.now) for pod in observed.pods))
+    yield from filter(None, (report_time_left(pod, observed.now) for pod in observed.pods))
     if observed.caching and observed.caching.retry_at:
         yield max(observed.caching.retry_at - observed.now, timedelta(0))
 

@@ -1,7 +1,7 @@
-"""Why a serving pod does not serve, in the words of whoever knows: scheduler, kubelet, `prepare` or Triton.
+"""Why a serving pod does not serve, as reported by the scheduler, the kubelet, `prepare` or Triton.
 
-Pure. `diagnose` asks the checks in the order in which a pod comes up; the first that finds something wins. Nothing
-found means that nothing is wrong (yet).
+Pure. `diagnose` runs the checks in the order in which a pod starts, and the first result counts. No result means that
+nothing is wrong (yet).
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ _PULL_REASONS = frozenset(
     }
 )
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-_PAST_THE_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
-"""Events after which an older warning about a volume is history."""
+_AFTER_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
+"""Events after which older warnings about volumes are obsolete."""
 _SPACE = re.compile(r"emptydir volume|ephemeral[- ](?:local )?storage|nodefs|imagefs|containerfs|inodes", re.IGNORECASE)
-"""In the kubelet's sentences about evictions that are about disks or memory-backed volumes."""
+"""Found in the kubelet's messages about evictions because of disks or memory-backed volumes."""
 _MISSING = re.compile(r"not found|non-existent")
 _GATE = re.compile(r'readiness gate "([^"]+)"')
-_PASSING = re.compile(r"not registered|failed to sync \w+ cache")
-"""In the kubelet's warnings that it cannot look something up yet; they say nothing about what it looks for."""
+_TRANSIENT = re.compile(r"not registered|failed to sync \w+ cache")
+"""Found in the kubelet's warnings that its own caches are not ready; they say nothing about the volume."""
 
 
 def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosis, ...]:
-    """What is wrong with a pod that is not ready, the first to be told in front."""
+    """What is wrong with a pod that is not ready, the most important first."""
     for found in (
         _not_scheduled(pod, spec),
         node_lost(pod),
         judge_eviction(pod, spec),
         _image_not_pulled(pod, events),
-        _container_not_made(pod),
+        _container_not_created(pod),
     ):
         if found:
             return (found._replace(retry_hint=retry_hint(found.reason)),)
     ended = (_prepare_failed(pod) or _server_failed(pod, spec)) + _injected_failed(pod)
-    return ended or _volume_not_mounted(pod, events) or _kept_from_ready(pod)
+    return ended or _volume_not_mounted(pod, events) or _not_ready_otherwise(pod)
 
 
 def judge_eviction(pod: Pod, spec: Spec) -> Diagnosis | None:
-    """Why the kubelet has given up a pod for good; None while it has not."""
+    """Why the kubelet has ended a pod for good; None if it has not."""
     if pod.phase != "Failed" or not pod.reason:
         return None
     message = f"pod {pod.name}: {pod.reason}: {pod.message}"
-    if pod.reason.startswith("OutOf"):  # The kubelet had less left than the scheduler believed: OutOfcpu, ...
+    if pod.reason.startswith("OutOf"):  # The node had less left than the scheduler assumed: OutOfcpu, ...
         gpu = spec.gpu is not None and pod.reason.endswith(spec.gpu.resource_name)
         return Diagnosis(Reason.INSUFFICIENT_GPU if gpu else Reason.UNSCHEDULABLE, message)
     if pod.reason == "NodeLost":
@@ -94,10 +94,10 @@ def _name_claims(pod: Pod) -> str:
 
 
 def node_lost(pod: Pod) -> Diagnosis | None:
-    """That the pod's node is gone, if so. The pod tells by itself, so nobody needs the right to read nodes.
+    """A diagnosis if the pod's node has stopped reporting, without reading nodes, which needs another permission.
 
-    When a node stops reporting, the node controller turns the pod's Ready to False and leaves all the rest as the
-    kubelet wrote it last: every container ready, and no reason. A kubelet that does so itself gives a reason.
+    The node controller then sets the pod's Ready to False and leaves everything else as the kubelet wrote it last:
+    every container ready, and no reason. A kubelet that sets Ready to False adds a reason.
     """
     unready = any(each.type == "Ready" and each.status == "False" and not each.reason for each in pod.conditions)
     serving = [container for container in pod.containers if not container.init]
@@ -111,20 +111,20 @@ def _image_not_pulled(pod: Pod, events: Sequence[PodEvent]) -> Diagnosis | None:
     for container in pod.containers:
         if container.waiting_reason in _PULL_REASONS:
             message = container.waiting_message or container.waiting_reason
-            if missing:  # The registry's answer alone would look like a wrong password.
-                said = f"in namespace {pod.namespace}: {missing.message.rstrip('.')}"
-                return Diagnosis(Reason.DEPENDENCY_MISSING, f"{said}; container {container.name}: {message}")
+            if missing:  # The registry's response alone would look like a wrong password.
+                details = f"in namespace {pod.namespace}: {missing.message.rstrip('.')}"
+                return Diagnosis(Reason.DEPENDENCY_MISSING, f"{details}; container {container.name}: {message}")
             return Diagnosis(Reason.IMAGE_PULL_FAILED, f"container {container.name}: {message}")
     return None
 
 
-def _container_not_made(pod: Pod) -> Diagnosis | None:
+def _container_not_created(pod: Pod) -> Diagnosis | None:
     for container in pod.containers:
         if container.waiting_reason in _CONFIG_REASONS:
-            told = f"{container.waiting_reason}: {container.waiting_message}"
+            details = f"{container.waiting_reason}: {container.waiting_message}"
             if _MISSING.search(container.waiting_message):
-                return Diagnosis(Reason.DEPENDENCY_MISSING, f"in namespace {pod.namespace}: {told}")
-            return Diagnosis(Reason.PODS_NOT_READY, f"container {container.name}: {told}")
+                return Diagnosis(Reason.DEPENDENCY_MISSING, f"in namespace {pod.namespace}: {details}")
+            return Diagnosis(Reason.PODS_NOT_READY, f"container {container.name}: {details}")
     return None
 
 
@@ -135,17 +135,17 @@ def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
 
 
 def _server_failed(pod: Pod, spec: Spec) -> tuple[Diagnosis, ...]:
-    """An earlier end explains a container that has not come up again; once it had, it is unready for another reason."""
+    """The last end of a container that has not started again; if it has, it is unready for another reason."""
     for container in (each for each in pod.containers if not is_injected(each)):
-        came_up = container.running and container.started
-        ended = None if container.init or container.ready or came_up else last_termination(container)
+        has_started = container.running and container.started
+        ended = None if container.init or container.ready or has_started else last_termination(container)
         if ended:
             return judge_end(container, ended, spec.triton.extra_args)
     return ()
 
 
 def _injected_failed(pod: Pod) -> tuple[Diagnosis, ...]:
-    """Containers that others added. An init container that is done is well, and a sidecar that has come up again."""
+    """Injected containers, except init containers that have succeeded and sidecars that have started again."""
     found: list[Diagnosis] = []
     for container in filter(is_injected, pod.containers):
         ended = last_termination(container)
@@ -155,8 +155,8 @@ def _injected_failed(pod: Pod) -> tuple[Diagnosis, ...]:
     return tuple(found)
 
 
-def _kept_from_ready(pod: Pod) -> tuple[Diagnosis, ...]:
-    """What keeps a pod from being ready although Triton is: a gate that is not met, or another container."""
+def _not_ready_otherwise(pod: Pod) -> tuple[Diagnosis, ...]:
+    """What prevents a pod from being ready although Triton is: a readiness gate or another container."""
     condition = next((each for each in pod.conditions if each.type == "Ready" and each.status == "False"), None)
     if condition is None or not (condition.reason and condition.message and is_loaded(pod)):
         return ()
@@ -166,14 +166,14 @@ def _kept_from_ready(pod: Pod) -> tuple[Diagnosis, ...]:
 
 
 def _describe_gate(pod: Pod, gate: str) -> str:
-    """The words of the condition that the gate waits for; "" where nobody has written it."""
+    """The condition that the gate waits for, "" if nobody has set it."""
     found = next((each for each in pod.conditions if each.type == gate), None)
     return ": ".join(filter(None, [gate, found.reason, found.message])) if found else ""
 
 
 def _volume_not_mounted(pod: Pod, events: Sequence[PodEvent]) -> tuple[Diagnosis, ...]:
     for event in reversed(events):
-        if event.reason in _PAST_THE_VOLUMES:
+        if event.reason in _AFTER_VOLUMES:
             return ()
         found = _judge_event(event, pod)
         if found:
@@ -182,7 +182,7 @@ def _volume_not_mounted(pod: Pod, events: Sequence[PodEvent]) -> tuple[Diagnosis
 
 
 def _judge_event(event: PodEvent, pod: Pod) -> Diagnosis | None:
-    if event.reason in {"FailedMount", "FailedAttachVolume"} and not _PASSING.search(event.message):
+    if event.reason in {"FailedMount", "FailedAttachVolume"} and not _TRANSIENT.search(event.message):
         missing = _MISSING.search(event.message)
         reason = Reason.DEPENDENCY_MISSING if missing else Reason.VOLUME_UNBOUND
         return Diagnosis(reason, f"in namespace {pod.namespace}: {event.message}")

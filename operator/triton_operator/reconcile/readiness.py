@@ -1,6 +1,6 @@
-"""Ready: an ordered chain of checks over a Assessment; the first failing one gives reason and message.
+"""Ready: an ordered list of checks of an Assessment; the first failing one determines reason and message.
 
-Pure. The order is from the user's own will, through the spec, the API server and the scheduler, to the model.
+Pure. The order is: the user's intent, the spec, the API server, the scheduler, the model.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def _make_sure_it_is_not_suspended(assessment: Assessment) -> Verdict | None:
     return _stopped(assessment, Reason.SUSPENDED, "spec.suspend is set", "set it to false to serve again")
 
 
-def _make_sure_pods_are_wanted(assessment: Assessment) -> Verdict | None:
+def _make_sure_pods_are_desired(assessment: Assessment) -> Verdict | None:
     if assessment.desired_replicas or assessment.observed.deployment.spec.autoscaling:
         return None
     return _stopped(assessment, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "increase it to serve again")
 
 
 def _stopped(assessment: Assessment, reason: str, cause: str, remedy: str) -> Verdict:
-    """What the user asked for is reached when no pod is left: then Ready is True, as that of a Deployment would be."""
-    left = assessment.left_to_end
+    """Ready is True when no pod is left, because that is what the user requested; a Deployment does the same."""
+    left = assessment.terminating_replicas
     if left or not assessment.is_scaled_down:
         ending = "1 replica is" if left == 1 else f"{left} replicas are"
         return Verdict(
@@ -67,7 +67,7 @@ def _stopped(assessment: Assessment, reason: str, cause: str, remedy: str) -> Ve
 
 
 def judge_cache(assessment: Assessment) -> Verdict | None:
-    """Why pods of this generation are not made yet; None when its cache is filled, or when it needs none."""
+    """Why pods of this generation are not created yet; None if its cache is filled, or if it needs none."""
     caching = assessment.observed.caching
     if caching is None or caching.generation.filled:
         return None
@@ -97,7 +97,7 @@ def _make_sure_no_pod_fails(assessment: Assessment) -> Verdict | None:
     return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, _describe_older(assessment)))
 
 
-def _make_sure_the_rollout_moves(assessment: Assessment) -> Verdict | None:
+def _make_sure_the_rollout_makes_progress(assessment: Assessment) -> Verdict | None:
     condition = _deployment_condition(assessment, "Progressing")
     if condition is None or condition.reason != "ProgressDeadlineExceeded":
         return None
@@ -115,7 +115,7 @@ def _make_sure_all_are_ready(assessment: Assessment) -> Verdict | None:
 
 
 def _describe_others(assessment: Assessment) -> str:
-    """What is known of the replicas that do not serve."""
+    """What is known about the replicas that do not serve."""
     unready = len(assessment.pods) - assessment.ready_pods
     if unready:
         return f"{unready} more are running but not ready"
@@ -129,7 +129,7 @@ def _describe_others(assessment: Assessment) -> str:
 
 
 def _describe_injected(assessment: Assessment) -> str:
-    """Which init container of somebody else a pod waits for: it has not ended, so that nothing is wrong with it yet."""
+    """The injected init container that a pod waits for, "" if there is none; it still runs, so it has not failed."""
     for pod in assessment.pods:
         for container in pod.containers:
             if container.init and is_injected(container) and container.running and not container.started:
@@ -137,11 +137,11 @@ def _describe_injected(assessment: Assessment) -> str:
     return ""
 
 
-def judge_sameness(assessment: Assessment) -> Verdict | None:
-    """Why replicas give different answers; None when all have the same models."""
-    if not assessment.mixed:
+def judge_equal_models(assessment: Assessment) -> Verdict | None:
+    """Which replicas have different models; None if all have the same."""
+    if not assessment.differing_models:
         return None
-    where = "; ".join(f"model {name}: {describe(variants)}" for name, variants in assessment.mixed.items())
+    where = "; ".join(f"model {name}: {describe(variants)}" for name, variants in assessment.differing_models.items())
     metadata = assessment.observed.deployment.metadata
     restart = f"kubectl rollout restart -n {metadata.namespace} deployment/{metadata.name}"
     return Verdict(
@@ -158,18 +158,18 @@ def judge_sameness(assessment: Assessment) -> Verdict | None:
 _CHECKS: tuple[Callable[[Assessment], Verdict | None], ...] = (
     _make_sure_the_spec_is_accepted,
     _make_sure_it_is_not_suspended,
-    _make_sure_pods_are_wanted,
+    _make_sure_pods_are_desired,
     judge_cache,
     _make_sure_nothing_forbids_pods,
     _make_sure_no_pod_fails,
-    _make_sure_the_rollout_moves,
+    _make_sure_the_rollout_makes_progress,
     _make_sure_all_are_ready,
-    judge_sameness,
+    judge_equal_models,
 )
 
 
 def _describe_older(assessment: Assessment) -> str:
-    """That a failed rollout has not taken the service down."""
+    """How many replicas of older revisions still serve, "" for none."""
     count = assessment.older_serving
     if not count:
         return ""

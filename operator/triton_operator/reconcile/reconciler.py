@@ -25,7 +25,7 @@ from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, observe, read_events
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.store import Key, Known, Store
-from triton_operator.reconcile.transitions import announce
+from triton_operator.reconcile.transitions import events_for
 from triton_operator.resources.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class Reconciler:
 
     async def _post_events(self, key: Key, uid: str, old: Status | None, new: Status) -> None:
         """Post Events; a lost one is not worth another pass, because the status says everything."""
-        for event in announce(old, new):
+        for event in events_for(old, new):
             try:
                 await self._cluster.post_event(
                     *key, uid, type=event.type, reason=event.reason, message=event.message, action="Reconcile"

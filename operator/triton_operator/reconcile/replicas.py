@@ -1,7 +1,7 @@
-"""Who decides over a Deployment's replicas: we, or an autoscaler.
+"""Who controls a Deployment's replica count: the operator, or an autoscaler.
 
-Server-side apply sets a field to its default (1 pod!) when its only owner stops naming it. So before the count is left
-to an autoscaler, the live count is applied once under a second field manager, which then owns it too.
+Server-side apply resets a field to its default (one pod) when its only owner stops setting it. So before an autoscaler
+takes over, the live count is applied once under a second field manager, which then owns it too.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from triton_operator.cluster.observed import DeploymentState
 
 
 class ReplicaDecision(NamedTuple):
-    """`apply`: the count in our manifest, None to omit it; `transfer`: the count to hand over first."""
+    """`apply`: the count in our manifest, None to omit it; `transfer`: the count for the second manager, if any."""
 
     apply: int | None
     transfer: int | None = None
 
 
 def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> ReplicaDecision:
-    """What to do about replicas, given the Deployment as it is (None: not there yet)."""
+    """What to apply, given the live Deployment (None if it does not exist yet)."""
     spec = deployment.spec
     if spec.suspend:
         return ReplicaDecision(0)
@@ -29,7 +29,7 @@ def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -
     if live is None:
         return ReplicaDecision(None)
     if live.replicas == 0:
-        # A HorizontalPodAutoscaler does not touch a Deployment with 0 replicas: whoever set that, it must be started.
+        # A HorizontalPodAutoscaler ignores a Deployment with 0 replicas, so scale it up first.
         return ReplicaDecision(None, transfer=spec.autoscaling.min_replicas)
     return ReplicaDecision(None, transfer=live.replicas if live.owns_replicas else None)
 

@@ -1,7 +1,7 @@
-"""Whether something that failed is tried again by itself, and when: the end of a message about a failure.
+"""Whether and when something that failed is retried: the last part of a message about a failure.
 
-Pure. Kubernetes tries nearly everything again; what differs is whether that helps. For what it cannot help (`TERMINAL`)
-the message says so. Times are told only where they are known: the kubelet writes how long it holds a container back.
+Pure. Kubernetes retries nearly everything, but for some reasons (`TERMINAL`) a retry cannot help, and the message says
+so. Times are reported only if known: the kubelet writes how long it delays the restart of a container.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.cluster.observed import Container, Terminated
 from triton_operator.reconcile.times import parse_time
 
-_HELD_BACK = re.compile(r"back-off (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.\d+)?s)? restarting failed")
+_BACK_OFF = re.compile(r"back-off (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.\d+)?s)? restarting failed")
 """The kubelet's message of a container in CrashLoopBackOff, with a Go duration in it."""
 
 _BY_REASON = {
@@ -34,12 +34,12 @@ _BY_REASON = {
 
 
 def retry_hint(reason: str) -> str:
-    """What follows from a failure of which no container tells more; "" where nothing can be said."""
+    """The hint for a failure that is not the end of a container; "" if nothing is known."""
     return _BY_REASON.get(reason, "")
 
 
 def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
-    """What follows from the end of a container: the kubelet starts every container of ours again."""
+    """The hint for the end of a container; the kubelet restarts every container of ours."""
     when = _next_start(container, ended)
     if reason in TERMINAL:
         return f"it is retried{when}, but the cause has to be fixed first"
@@ -47,9 +47,9 @@ def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
 
 
 def _next_start(container: Container, ended: Terminated) -> str:
-    """The words to add where the kubelet has said how long it waits, else none."""
+    """When the kubelet restarts the container, "" if unknown."""
     ended_at = parse_time(ended.finished_at)
-    found = _HELD_BACK.search(container.waiting_message)
+    found = _BACK_OFF.search(container.waiting_message)
     if ended_at is None or found is None:
         return ""
     hours, minutes, seconds = (int(part or 0) for part in found.groups())

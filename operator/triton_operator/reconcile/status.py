@@ -1,7 +1,7 @@
-"""Derive the whole status of a deployment from what was observed.
+"""Derive the whole status of a deployment from its Assessment.
 
-Pure and built from scratch each time; only transition times and the last failure are carried over from the previous
-status. The reconciler writes the result when it differs.
+Pure. The status is derived from scratch each time; only transition times and the last failure are carried over from
+the previous one. The reconciler writes the result if it differs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from triton_operator.reconcile.times import format_time
 
 
 def derive_status(assessment: Assessment) -> Status:
-    """The status that says all that is known now."""
+    """The complete status."""
     observed = assessment.observed
     deployment = observed.deployment
     state = assessment.state
@@ -36,7 +36,11 @@ def derive_status(assessment: Assessment) -> Status:
         updated_replicas=state.updated_replicas if state else 0,
         selector=selector(deployment),
         models=derive_models(
-            deployment, assessment.pods, assessment.diagnoses, assessment.mixed, any_ready=assessment.loaded_pods > 0
+            deployment,
+            assessment.pods,
+            assessment.diagnoses,
+            assessment.differing_models,
+            any_ready=assessment.loaded_pods > 0,
         ),
         endpoints=_endpoints(deployment),
         revisions=_revisions(assessment),
@@ -91,13 +95,13 @@ def _last_failure(assessment: Assessment) -> Failure | None:
 
 
 def _failures(pod: Pod, spec: Spec) -> list[Failure]:
-    """Of a pod that the kubelet has given up, why; else how each of its containers ended last."""
+    """Why the kubelet has ended a pod for good; otherwise how each of its containers ended last."""
     if pod.deleting:
         return []
-    given_up = judge_eviction(pod, spec)
-    if given_up:
-        message = clip(given_up.message)
-        return [Failure(pod=pod.name, container="", reason=given_up.reason, message=message, time=ended_at(pod))]
+    eviction = judge_eviction(pod, spec)
+    if eviction:
+        message = clip(eviction.message)
+        return [Failure(pod=pod.name, container="", reason=eviction.reason, message=message, time=ended_at(pod))]
     found = []
     for container in pod.containers:
         ended = last_termination(container)
@@ -136,5 +140,5 @@ def _conditions(verdicts: dict[str, Verdict], assessment: Assessment) -> tuple[C
 
 
 def _since(old: Condition | None, verdict: Verdict, now: str) -> str:
-    """By Kubernetes' convention the time moves with the status alone, not with reason or message."""
+    """By Kubernetes' convention, the time changes only with the status, not with reason or message."""
     return old.last_transition_time if old and old.status == verdict.status else now

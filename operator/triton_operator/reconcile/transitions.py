@@ -1,6 +1,6 @@
-"""Kubernetes Events about a deployment: one for each change of Ready that a person would want to see.
+"""Kubernetes Events about a deployment: one for each relevant change of Ready.
 
-Pure: the previous and the new status go in, announcements come out; the reconciler posts them after the status write.
+Pure. Input: the previous and the new status. Output: the Events that the reconciler posts after the status write.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from triton_operator.api.conditions import READY, Reason
 from triton_operator.api.status import Condition, Status, Truth
 
 _QUIET = frozenset({Reason.ROLLING_OUT, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
-"""What the user asked for is no warning."""
+"""Reasons that the user requested, so they are no warnings."""
 
 
-class Announcement(NamedTuple):
+class NewEvent(NamedTuple):
     """An Event to post."""
 
     type: str
@@ -22,16 +22,16 @@ class Announcement(NamedTuple):
     message: str
 
 
-def announce(old: Status | None, new: Status) -> list[Announcement]:
-    """Events for what changed; nothing for a first look at an object that is only coming up.
+def events_for(old: Status | None, new: Status) -> list[NewEvent]:
+    """Events for what has changed; none for the first status of an object that is starting.
 
-    Ready alone is followed: it carries the reason of whatever failed first, Accepted included.
+    Only Ready counts, because it has the reason of the first failure, Accepted included.
     """
     before, after = _ready(old), _ready(new)
     if after is None or not _is_news(before, after):
         return []
     normal = after.status is Truth.TRUE or after.reason in _QUIET
-    return [Announcement("Normal" if normal else "Warning", after.reason, after.message)]
+    return [NewEvent("Normal" if normal else "Warning", after.reason, after.message)]
 
 
 def _is_news(before: Condition | None, after: Condition) -> bool:

@@ -1,7 +1,7 @@
-"""What stored objects may say although today's schema refuses it.
+"""Checks of a spec that the CRD also has.
 
-Pure. The API server refuses all of this for objects written with the current CRD; objects that were stored before a
-rule existed, or under an older CRD, reach the operator all the same.
+Pure. The API server rejects all of this for objects written with the current CRD, but objects that were stored under an
+older CRD still reach the operator.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from triton_operator.triton.server.versions import parse
 
 def validate(spec: Spec) -> None:
     """Raise InvalidSpecError for the first thing that is wrong."""
-    _make_sure_models_have_names_of_their_own(spec)
+    _make_sure_model_names_are_unique(spec)
     for path, repository in _repositories(spec):
         _make_sure_there_is_one_source(path, repository)
-        _make_sure_it_may_be_fetched(path, repository, spec)
-    _make_sure_the_cache_has_something_to_keep(spec)
+        _make_sure_fetching_is_allowed(path, repository, spec)
+    _make_sure_the_cache_is_used(spec)
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
-    """(field, repository) of the common repository and of each model's own."""
+    """(field, repository) of the shared repository and of each model's own."""
     if spec.model_repository:
         yield "spec.modelRepository", spec.model_repository
     elif any(model.model_repository is None for model in spec.models):
@@ -47,19 +47,19 @@ def _make_sure_there_is_one_source(path: str, repository: ModelRepository) -> No
         raise InvalidSpecError(Reason.INVALID_SPEC, path, "set exactly one of image, pvc, s3 and http")
 
 
-def _make_sure_it_may_be_fetched(path: str, repository: ModelRepository, spec: Spec) -> None:
+def _make_sure_fetching_is_allowed(path: str, repository: ModelRepository, spec: Spec) -> None:
     if repository.fetched and spec.privacy.profile is not Profile.OPEN and spec.cache is None:
         message = "s3 and http need spec.cache, because under the profile Private nothing leaves a serving pod"
         raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
 
 
-def _make_sure_the_cache_has_something_to_keep(spec: Spec) -> None:
+def _make_sure_the_cache_is_used(spec: Spec) -> None:
     if spec.cache and not any(repository.fetched for _, repository in _repositories(spec)):
         message = "does nothing, because no repository is s3 or http; remove it"
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.cache", message)
 
 
-def _make_sure_models_have_names_of_their_own(spec: Spec) -> None:
+def _make_sure_model_names_are_unique(spec: Spec) -> None:
     if not spec.models:
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.models", "at least one model is required")
     seen: set[str] = set()

@@ -1,7 +1,7 @@
-"""Whether all replicas serve the same models, by what `prepare` reported in each pod.
+"""Whether all replicas serve the same models, according to what `prepare` reported in each pod.
 
-Pure. A source may change between the starts of two pods (a file on a claim, a tag that was moved, a bucket, an edited
-ConfigMap): then the answer that a caller gets depends on the replica.
+Pure. If a source changes between the starts of two pods (a file on a claim, a moved tag, a bucket, an edited
+ConfigMap), results depend on the replica.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _SHOWN_PODS, _SHOWN_VARIANTS = 3, 4
 
 
 class Variant(NamedTuple):
-    """What some of the pods have of a model, and the names of these pods."""
+    """One content of a model, and the names of the pods that have it."""
 
     content: str
     pods: tuple[str, ...]
 
 
 def read_report(pod: Pod) -> Prepared | None:
-    """What `prepare` reported in this pod; None while it has not succeeded."""
+    """What `prepare` reported in this pod; None if it has not succeeded."""
     for container in pod.containers:
         if container.name == CONTAINER_PREPARE and container.terminated and container.terminated.exit_code == 0:
             report = read_prepare(container.terminated.message)
@@ -34,7 +34,7 @@ def read_report(pod: Pod) -> Prepared | None:
 
 
 def find_variants(deployment: ModelDeployment, pods: Sequence[Pod]) -> dict[str, tuple[Variant, ...]]:
-    """Models of which the pods have different contents, each with its variants in the order of the pods."""
+    """Models of which the pods have different contents, with their variants in the order of the pods."""
     reports = [(pod.name, report) for pod in pods if (report := read_report(pod))]
     found = {}
     for model in deployment.spec.models:
@@ -46,14 +46,14 @@ def find_variants(deployment: ModelDeployment, pods: Sequence[Pod]) -> dict[str,
 
 
 def describe(variants: Sequence[Variant]) -> str:
-    """Which content runs where."""
+    """Which content is in which pods."""
     shown = [f"{variant.content} in {_name(variant.pods)}" for variant in variants[:_SHOWN_VARIANTS]]
     left = len(variants) - len(shown)
     return "; ".join([*shown, *([f"{left} more"] if left else [])])
 
 
 def _contents(laid_out: Sequence[tuple[str, PreparedModel]]) -> list[str]:
-    """What can be compared: a long report has no digests, and that of an older release has nothing but these."""
+    """Comparable text per pod: long reports have no digests, and those of older releases have only digests."""
     models = [model for _, model in laid_out]
     digests = [model.digest for model in models]
     if all(digests) and len(set(digests)) > 1:
