@@ -96,7 +96,7 @@ def test_every_step_works(workshop: Path, type_in: Run) -> None:
         if name := file_name(text):
             (workshop / name).write_text(text)
     at = next(index for index, (_, text) in enumerate(parts) if text.startswith(SERVE_HERE))
-    assert "are told apart" in type_in(script(parts[:at]))
+    assert "accuracy on 1,000 test points: " in type_in(script(parts[:at]))
     with subprocess.Popen(
         parts[at][1].split(),
         cwd=workshop,
