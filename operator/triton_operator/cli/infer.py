@@ -31,7 +31,7 @@ from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
-    from triton_operator.sdk.client import Prediction
+    from triton_operator.sdk.prediction import Prediction
     from triton_operator.sdk.tensors import Array
 
 EPILOG = """\b

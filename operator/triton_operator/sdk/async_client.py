@@ -1,51 +1,54 @@
-"""Deployments and predictions from a program that uses asyncio.
+"""`AsyncClient`: one ModelDeployment and its predictions, for applications that use asyncio.
 
-Input: a deployment's name; then values by input name. Output: arrays by output name. Applications call it, and
-`Client` is the same without asyncio::
-
-    async with AsyncClient("digits", "models") as client:
-        answer = await client.infer("digits", pictures)
-        answer.output
-
-A client belongs to the event loop in which it was opened; any number of its tasks may use it at a time.
+Input: the name of a ModelDeployment, then input values. Output: `DeploymentStatus` and `Prediction` objects. `Client`
+runs an AsyncClient in a thread and takes its docstrings from here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from triton_operator.sdk.address import Protocol
-from triton_operator.sdk.batches import join_rows
-from triton_operator.sdk.bound_deployment import WAIT_SECONDS, OwnDeployment
+from triton_operator.sdk.async_deployment import AsyncDeployment
 from triton_operator.sdk.connection import Connection, Place
 from triton_operator.sdk.errors import RejectedError
 from triton_operator.sdk.inference import Inference, InferRequest
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.prediction import Prediction
-from triton_operator.sdk.retry import Deadline, call_once, call_with_retries
-from triton_operator.sdk.status import DeploymentStatus
-from triton_operator.sdk.stop import Stop
-from triton_operator.sdk.waiting import Progress
+from triton_operator.sdk.retry import Deadline, call_with_retries
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
     from triton_operator.sdk.explanation import ExplainOptions
 
 CONCURRENCY = 4
-"""Requests at a time that one call makes of many rows: enough to fill the server's queue while answers travel."""
+"""Parts of one batch that are in flight at a time: enough to keep the server's queue filled."""
 
 
-class AsyncClient:
-    """Asks one deployment over one protocol; use it as a context manager.
+class AsyncClient(AsyncDeployment):
+    """A client for one ModelDeployment.
 
-    `url` (`host:port`) goes there directly. Without it the Service is found as `sdk.address` describes. `timeout` is
-    in seconds and bounds each call, its repetitions included.
+    Inside a cluster it connects to the deployment's Service, outside through a `kubectl port-forward` of its own. Open
+    it as a context manager before calling `infer`, `stream`, `explain`, `is_ready` or `interface`, and after a fork.
+    The tasks of the event loop that opened it can share it.
+
+    Args:
+        deployment: Name of the ModelDeployment.
+        namespace: Its namespace; by default that of the pod or of the kubeconfig's context.
+        protocol: Protocol.HTTP (default) or Protocol.GRPC.
+        url: Connect to this `host:port` instead, for example of `tritonctl run`.
+        kubectl: Which kubeconfig and context to use outside a cluster; by default those of kubectl.
+        timeout: Seconds within which each call must end, retries included; 60 by default.
+        concurrency: Requests in flight at a time for one batch that does not fit into one request; 4 by default.
+
+    Example::
+
+        async with AsyncClient("digits", "models") as client:
+            prediction = await client.infer("digits", np.zeros((3, 1, 28, 28), np.float32))
+            print(prediction.output.argmax(axis=1))
     """
 
     def __init__(
@@ -59,67 +62,21 @@ class AsyncClient:
         timeout: float = 60.0,
         concurrency: int = CONCURRENCY,
     ) -> None:
+        super().__init__(deployment, namespace, kubectl or Kubectl())
         self._connection = Connection(Place(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl()))
-        self._own = OwnDeployment(deployment, namespace, kubectl or Kubectl())
         self._inference = Inference(self._connection, concurrency)
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
-        """Open the way to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
+        """Connect to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         await self._connection.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connection and whatever led to it."""
+        """Close the connection and the port-forward."""
         await self._connection.close()
-
-    async def deploy(
-        self, manifest: str | Path | Mapping[str, Any] | None = None, *, force: bool = False, **spec: Any
-    ) -> DeploymentStatus:
-        """Create or change the deployment by server-side apply; it need not be open for this.
-
-        It is described by a YAML file, by an object, or by the fields of its spec as keyword arguments. Fields that an
-        earlier call gave and this one does not are taken back. `force` takes over fields that another manager wrote.
-        Raises InvalidRequestError, RejectedError, UnreachableError.
-        """
-        return await asyncio.to_thread(self._own.deploy, manifest, spec, force=force)
-
-    async def status(self) -> DeploymentStatus:
-        """The state of the deployment; works without opening the client.
-
-        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
-        """
-        return await asyncio.to_thread(self._own.status)
-
-    async def wait_ready(
-        self,
-        timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - ends with our own error, which has the reason.
-        on_progress: Progress | None = None,
-    ) -> DeploymentStatus:
-        """Watch the deployment until all its models are served; it need not be open for this.
-
-        `on_progress` is called in the event loop with each new reason. Raises NotReadyError when the time is over, or
-        at once when the deployment is stalled; DeploymentNotFoundError, RejectedError, UnreachableError.
-        """
-        loop, stop = asyncio.get_running_loop(), Stop()
-
-        def tell(found: DeploymentStatus) -> None:
-            if on_progress:
-                loop.call_soon_threadsafe(on_progress, found)
-
-        try:
-            return await asyncio.to_thread(self._own.wait_ready, timeout, tell, stop)
-        finally:
-            stop.now()  # The thread would go on after a cancellation.
-
-    async def delete(self) -> None:
-        """Delete the deployment; works without opening the client.
-
-        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
-        """
-        await asyncio.to_thread(self._own.delete)
 
     async def infer(
         self,
@@ -128,66 +85,122 @@ class AsyncClient:
         outputs: Iterable[str] = (),
         *,
         version: str = "",
-        timeout: float | None = None,  # noqa: ASYNC109 - bounds repetitions too, and ends with our own error.
+        timeout: float | None = None,  # noqa: ASYNC109 - covers retries, and ends with DeadlineExceededError.
         retry: bool = False,
         cast: bool = False,
     ) -> Prediction:
-        """Ask one model; all its outputs when none is named.
+        """Run a model on a batch and return its outputs.
 
-        `inputs` is a mapping of names, or the one value of a model with one input: an array of NumPy or torch, a
-        picture of Pillow, texts, numbers, lists of these. They are checked against what the model declares before
-        anything is sent. More rows than the model takes at once go in several requests, a few at a time, and come back
-        in order.
+        Args:
+            model: Name of the model.
+            inputs: A mapping from input name to value, or the value itself for a model with one input. A value is a
+                NumPy array, a torch tensor, a Pillow image, a `str`, `bytes`, a number, or a list of these, in the
+                shape that `interface(model)` declares; one row without the batch dimension is a batch of one. A batch
+                with more rows than the model accepts is sent as several requests.
+            outputs: Names of the outputs to return; all by default.
+            version: Version of the model; by default the server selects one.
+            timeout: Seconds until the call fails, retries included; by default the client's `timeout`.
+            retry: Send the request again also if the connection broke, so that the model may run twice. Requests that
+                the server has not run (no connection, full queue, not ready) are always sent again, 4 times at most.
+            cast: Convert arrays of another numeric type if only rounding changes the values, such as float64 to FP32.
 
-        A request is sent again only where the model has not run: no connection, or the server put it off. `retry` also
-        allows it when the connection broke after sending, so that the model may run twice. `cast` allows arrays of
-        another width, such as float64 for FP32.
+        Returns:
+            A Prediction: `outputs` maps each output name to a NumPy array, `output` is the array of a model with one
+            output, `seconds` is the duration of the call. Text comes back as `bytes`.
 
-        Raises InvalidRequestError, InferenceError, RejectedError, UnreachableError, DeadlineExceededError.
+        Raises:
+            InvalidRequestError: An input does not match the model; `field` names it. Nothing was sent.
+            InferenceError: The server returned an error.
+            DeploymentNotFoundError: The server does not have the model or the version.
+            RejectedError: Permission denied.
+            UnreachableError: The server cannot be reached, or accepts no requests.
+            DeadlineExceededError: No response within `timeout`. The model may have run.
+
+        Example::
+
+            prediction = await client.infer("add", {"x": [[1.0, 2.0]], "y": [[3.0, 4.0]]}, outputs=["sum"])
+            print(prediction.outputs["sum"])
         """
-        started = time.perf_counter()
-        asked = InferRequest(model, version, tuple(outputs), cast=cast)
-        deadline = Deadline(self._timeout if timeout is None else timeout)
-        answers = await self._inference.run(asked, inputs, deadline, retry=retry)
-        joined = join_rows([answer.outputs for answer in answers])
-        return Prediction(answers[0].model, answers[0].version, joined, time.perf_counter() - started)
+        request = InferRequest(model, version, tuple(outputs), cast=cast)
+        return await self._inference.run(request, inputs, self._deadline(timeout), retry=retry)
 
-    async def stream(
+    def stream(
         self,
         model: str,
         requests: Iterable[Any] | AsyncIterable[Any],
         outputs: Iterable[str] = (),
         *,
         version: str = "",
-        timeout: float | None = None,  # noqa: ASYNC109 - as above; here it bounds the wait for each answer.
+        timeout: float | None = None,
         cast: bool = False,
     ) -> AsyncGenerator[Prediction]:
-        """Yield the answers to a stream of requests as they come; only over gRPC.
+        """Send a stream of requests and yield the responses as they arrive. Requires Protocol.GRPC.
 
-        Each request is what `infer` takes as `inputs`, in one batch; a decoupled model may answer it any number of
-        times. `timeout` bounds the wait for each answer. Nothing is repeated. Ending the loop early ends the stream;
-        `contextlib.aclosing` does so at once.
+        A decoupled model may send any number of responses to each request. Requests are never sent again. Leaving the
+        loop ends the stream.
+
+        Args:
+            model: Name of the model.
+            requests: The requests; each is what `infer` accepts as `inputs`, within the model's maximum batch size.
+            outputs: Names of the outputs to return; all by default.
+            version: Version of the model; by default the server selects one.
+            timeout: Seconds to wait for each response; by default the client's `timeout`.
+            cast: Convert arrays of another numeric type, as in `infer`.
+
+        Returns:
+            An iterator of Predictions; `seconds` counts from the start of the stream.
+
+        Raises:
+            InvalidRequestError: A request does not match the model, or the protocol is HTTP.
+            InferenceError: The server returned an error.
+            DeploymentNotFoundError: The server does not have the model or the version.
+            RejectedError: Permission denied.
+            UnreachableError: The server cannot be reached, or the connection broke.
+            DeadlineExceededError: No response within `timeout`.
+
+        Example::
+
+            async for prediction in client.stream("count", [[3], [1000]]):
+                print(prediction.output)
         """
+        request = InferRequest(model, version, tuple(outputs), cast=cast)
         seconds = self._timeout if timeout is None else timeout
-        calls = self._inference.calls(InferRequest(model, version, tuple(outputs), cast=cast), requests, self._timeout)
-        answers = self._connection.transport.stream(calls)
-        started = time.perf_counter()
-        try:
-            while True:
-                try:
-                    answer = await call_once(lambda: anext(answers), Deadline(seconds), f"stream of {model}")
-                except StopAsyncIteration:
-                    return
-                yield Prediction(answer.model, answer.version, answer.outputs, time.perf_counter() - started)
-        finally:
-            await answers.aclose()
+        return self._inference.stream(request, requests, seconds, metadata_seconds=self._timeout)
 
     async def explain(
         self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]
     ) -> Explanation:
-        """Say which parts of one row drove the model's answer, by asking it again with parts taken away.
+        """Compute how much each part of one row contributed to the model's output.
 
-        `method` is kernel-shap or occlusion; `ExplainOptions` has the rest. Raises what `infer` raises.
+        The model runs many times, on the row with parts replaced by a baseline.
+
+        Args:
+            model: Name of the model.
+            row: One row: what `infer` accepts as `inputs`, with one row per input.
+            method: "kernel-shap" (default, as "auto") or "occlusion".
+            options: Keyword arguments. `target`: the output number, index or label to explain (default: the largest);
+                `baseline`: "zeros" (default), "mean" of `background`, a number, or an array of the row's shape; for
+                text the replacement of a piece (default: none); `samples`: rows to send at most (2048); `seed`: of the
+                random generator (0); `patch`: side of an image's patches in pixels (0: a seventh of the image);
+                `names`: column names; `input` and `output`: which tensors, if the model has several; `progress`:
+                called with the rows done and the rows in total.
+
+        Returns:
+            An Explanation: `attributions` has a number for each part of the row; `text()`, `to_json()` and
+            `save_png()` present them.
+
+        Raises:
+            InvalidRequestError: The row or an option does not fit the model; `field` names it.
+            InferenceError: The server returned an error.
+            DeploymentNotFoundError: The server does not have the model.
+            RejectedError: Permission denied, or the server hides the model's interface.
+            UnreachableError: The server cannot be reached.
+            DeadlineExceededError: A request took longer than the client's `timeout`.
+
+        Example::
+
+            explanation = await client.explain("digits", np.ones((1, 28, 28), np.float32), samples=512)
+            explanation.save_png("digit.png")
         """
         from triton_operator.sdk.explanation import explain_through
 
@@ -195,18 +208,55 @@ class AsyncClient:
         return await explain_through(lambda inputs: self.infer(model, inputs), interface, row, method, options)
 
     async def is_ready(self, model: str, version: str = "") -> bool:
-        """Whether the server has this model loaded; raises UnreachableError, DeadlineExceededError."""
+        """Return whether the server has loaded a model.
+
+        Args:
+            model: Name of the model.
+            version: Version of the model; by default any.
+
+        Returns:
+            True if the model can serve requests; False also if the server does not have it.
+
+        Raises:
+            RejectedError: Permission denied.
+            UnreachableError: The server cannot be reached.
+            DeadlineExceededError: No response within the client's `timeout`.
+
+        Example::
+
+            assert await client.is_ready("digits")
+        """
         return await call_with_retries(
             lambda: self._connection.transport.is_ready(model, version),
-            Deadline(self._timeout), f"readiness of {model}", harmless=True, renew=self._connection.renew,
+            self._deadline(), f"readiness of {model}", idempotent=True, reconnect=self._connection.renew,
         )  # fmt: skip
 
     async def interface(self, model: str, version: str = "") -> ModelInterface:
-        """What a model takes and gives: names, types and shapes, asked once for each model and version.
+        """Return the inputs and outputs of a model. The server is asked once for each model and version.
 
-        Raises RejectedError if the server hides it, DeploymentNotFoundError, UnreachableError, DeadlineExceededError.
+        Args:
+            model: Name of the model.
+            version: Version of the model; by default the server selects one.
+
+        Returns:
+            A ModelInterface: `inputs` and `outputs` with the `name`, `datatype` and `shape` of each tensor (-1 is any
+            size), and `max_batch_size` in rows, None if the server hides it.
+
+        Raises:
+            DeploymentNotFoundError: The server does not have the model or the version.
+            RejectedError: The server hides the model's interface.
+            UnreachableError: The server cannot be reached.
+            DeadlineExceededError: No response within the client's `timeout`.
+
+        Example::
+
+            for tensor in (await client.interface("digits")).inputs:
+                print(tensor.name, tensor.shown)
         """
-        found = await self._connection.interface(model, version, Deadline(self._timeout))
-        if found is None:
-            raise RejectedError(f"the server does not tell what {model} takes and gives")
-        return found
+        interface = await self._connection.interface(model, version, self._deadline())
+        if interface is None:
+            raise RejectedError(f"the server hides the inputs and outputs of {model}")
+        return interface
+
+    def _deadline(self, timeout: float | None = None) -> Deadline:
+        return Deadline(self._timeout if timeout is None else timeout)

@@ -20,7 +20,7 @@ WAIT_SECONDS = 600.0
 """As long as Triton may take to start, unless the deployment says otherwise."""
 
 
-class OwnDeployment:
+class BoundDeployment:
     """`namespace` empty is the cluster's default one; threads may share it."""
 
     def __init__(self, name: str, namespace: str, kubectl: Kubectl) -> None:

@@ -1,6 +1,7 @@
-"""Several coroutines at a time, but not too many.
+"""Concurrency for the clients: several coroutines at a time, up to a limit.
 
-Input: what makes each coroutine. Output: their results in order. `AsyncClient` sends the parts of a batch with it.
+Input: functions that create coroutines. Output: their results in order. `Inference` sends the parts of a batch with
+`run_bounded` and reads the requests of a stream with `iterate`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def run_bounded(makers: list[Callable[[], Coroutine[Any, Any, T]]], limit: int) -> list[T]:
-    """Run all, at most `limit` at a time; the first failure ends the others, so that none goes on unseen."""
-    gate = asyncio.Semaphore(limit)
+async def run_bounded(factories: list[Callable[[], Coroutine[Any, Any, T]]], limit: int) -> list[T]:
+    """Run all coroutines, at most `limit` at a time. The first failure cancels the others and is raised."""
+    semaphore = asyncio.Semaphore(limit)
 
-    async def run(maker: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with gate:
-            return await maker()
+    async def run(factory: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with semaphore:
+            return await factory()
 
-    if len(makers) == 1:
-        return [await makers[0]()]
-    tasks = [asyncio.ensure_future(run(maker)) for maker in makers]
+    if len(factories) == 1:
+        return [await factories[0]()]
+    tasks = [asyncio.ensure_future(run(factory)) for factory in factories]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:
@@ -33,7 +34,7 @@ async def run_bounded(makers: list[Callable[[], Coroutine[Any, Any, T]]], limit:
 
 
 async def iterate(values: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    """Hand through, whichever kind of iterable it is."""
+    """Yield the values of either kind of iterable."""
     if isinstance(values, AsyncIterable):
         async for value in values:
             yield value

@@ -1,14 +1,7 @@
-"""Deployments and predictions, by a deployment's name.
+"""`Client`: one ModelDeployment and its predictions, for applications without asyncio.
 
-Input: a deployment's name; then values by input name. Output: arrays by output name. Applications, the CLI and the
-demo call it::
-
-    with Client("digits", "models") as client:
-        answer = client.infer("digits", pictures)
-        answer.output
-
-Any number of threads may share an open client: what it does, it does in an event loop of its own. A process that
-forks opens its clients afterwards.
+Input: the name of a ModelDeployment, then input values. Output: `DeploymentStatus` and `Prediction` objects. Each
+method runs that of an `AsyncClient` in an event loop in a thread of its own, and `help()` shows its documentation.
 """
 
 from __future__ import annotations
@@ -21,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
-from triton_operator.sdk.bound_deployment import WAIT_SECONDS, OwnDeployment
+from triton_operator.sdk.bound_deployment import WAIT_SECONDS, BoundDeployment
+from triton_operator.sdk.documented import documented_by
 from triton_operator.sdk.errors import UnreachableError
 from triton_operator.sdk.event_loop_thread import EventLoopThread
 from triton_operator.sdk.interface import ModelInterface
@@ -34,13 +28,12 @@ if TYPE_CHECKING:
     from triton_operator.explain import Explanation
     from triton_operator.sdk.explanation import ExplainOptions
 
-__all__ = ["Client", "Prediction"]
-
 _END = object()
 
 
+@documented_by(AsyncClient)
 class Client:
-    """Asks one deployment over one protocol; use it as a context manager. Its arguments are those of `AsyncClient`."""
+    """As `AsyncClient`, without asyncio."""
 
     def __init__(
         self,
@@ -53,7 +46,7 @@ class Client:
         timeout: float = 60.0,
         concurrency: int = CONCURRENCY,
     ) -> None:
-        self._asynchronous = AsyncClient(
+        self._async_client = AsyncClient(
             deployment,
             namespace,
             protocol=protocol,
@@ -62,54 +55,53 @@ class Client:
             timeout=timeout,
             concurrency=concurrency,
         )
-        self._own = OwnDeployment(deployment, namespace, kubectl or Kubectl())
-        self._portal: EventLoopThread | None = None
+        self._deployment = BoundDeployment(deployment, namespace, kubectl or Kubectl())
+        self._loop_thread: EventLoopThread | None = None
 
     def __enter__(self) -> Self:
-        """Open the way to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        self._portal = EventLoopThread()
+        """Connect to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
+        self._loop_thread = EventLoopThread()
         try:
-            self._portal.run(self._asynchronous.__aenter__())
+            self._loop_thread.run(self._async_client.__aenter__())
         except BaseException:
-            self._portal.close()
-            self._portal = None
+            self._loop_thread.close()
+            self._loop_thread = None
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connection and whatever led to it; calls that still run in other threads are cancelled."""
-        portal, self._portal = self._opened, None
+        """Close the connection and the port-forward; cancels the calls of other threads."""
+        loop_thread, self._loop_thread = self._opened, None
         try:
-            portal.run(self._asynchronous.__aexit__(kind, error, trace))
+            loop_thread.run(self._async_client.__aexit__(kind, error, trace))
         finally:
-            portal.close()
+            loop_thread.close()
 
+    @documented_by(AsyncClient.deploy)
     def deploy(
         self, manifest: str | Path | Mapping[str, Any] | None = None, *, force: bool = False, **spec: Any
     ) -> DeploymentStatus:
-        """Create or change the deployment, as `AsyncClient.deploy` describes."""
-        return self._own.deploy(manifest, spec, force=force)
+        """As `AsyncClient.deploy`."""
+        return self._deployment.deploy(manifest, spec, force=force)
 
+    @documented_by(AsyncClient.status)
     def status(self) -> DeploymentStatus:
-        """The state of the deployment; works without opening the client.
+        """As `AsyncClient.status`."""
+        return self._deployment.status()
 
-        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
-        """
-        return self._own.status()
-
+    @documented_by(AsyncClient.wait_ready)
     def wait_ready(self, timeout: float = WAIT_SECONDS, on_progress: Progress | None = None) -> DeploymentStatus:
-        """Watch the deployment until all its models are served, as `AsyncClient.wait_ready` describes."""
-        return self._own.wait_ready(timeout, on_progress)
+        """As `AsyncClient.wait_ready`."""
+        return self._deployment.wait_ready(timeout, on_progress)
 
+    @documented_by(AsyncClient.delete)
     def delete(self) -> None:
-        """Delete the deployment; works without opening the client.
+        """As `AsyncClient.delete`."""
+        self._deployment.delete()
 
-        Raises DeploymentNotFoundError, RejectedError, UnreachableError.
-        """
-        self._own.delete()
-
+    @documented_by(AsyncClient.infer)
     def infer(
         self,
         model: str,
@@ -121,12 +113,12 @@ class Client:
         retry: bool = False,
         cast: bool = False,
     ) -> Prediction:
-        """Ask one model, as `AsyncClient.infer` describes."""
-        portal = self._opened
-        return portal.run(
-            self._asynchronous.infer(model, inputs, outputs, version=version, timeout=timeout, retry=retry, cast=cast)
+        """As `AsyncClient.infer`."""
+        return self._opened.run(
+            self._async_client.infer(model, inputs, outputs, version=version, timeout=timeout, retry=retry, cast=cast)
         )
 
+    @documented_by(AsyncClient.stream)
     def stream(
         self,
         model: str,
@@ -137,38 +129,36 @@ class Client:
         timeout: float | None = None,
         cast: bool = False,
     ) -> Iterator[Prediction]:
-        """Yield the answers to a stream of requests, as `AsyncClient.stream` describes.
+        """As `AsyncClient.stream`. `requests` may wait for earlier responses: it runs in another thread."""
+        predictions = self._async_client.stream(
+            model, _iterate_in_threads(requests), outputs, version=version, timeout=timeout, cast=cast
+        )
+        return self._opened.iterate(predictions)
 
-        `requests` may wait for earlier answers: it is asked for the next one in a thread of its own.
-        """
-        portal, given = self._opened, _in_threads(requests)
-        answers = self._asynchronous.stream(model, given, outputs, version=version, timeout=timeout, cast=cast)
-        return portal.iterate(answers)
-
+    @documented_by(AsyncClient.explain)
     def explain(self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]) -> Explanation:
-        """Say which parts of one row drove the model's answer, as `AsyncClient.explain` describes."""
-        portal = self._opened
-        return portal.run(self._asynchronous.explain(model, row, method, **options))
+        """As `AsyncClient.explain`."""
+        return self._opened.run(self._async_client.explain(model, row, method, **options))
 
+    @documented_by(AsyncClient.is_ready)
     def is_ready(self, model: str, version: str = "") -> bool:
-        """Whether the server has this model loaded; raises UnreachableError, DeadlineExceededError."""
-        portal = self._opened
-        return portal.run(self._asynchronous.is_ready(model, version))
+        """As `AsyncClient.is_ready`."""
+        return self._opened.run(self._async_client.is_ready(model, version))
 
+    @documented_by(AsyncClient.interface)
     def interface(self, model: str, version: str = "") -> ModelInterface:
-        """What a model takes and gives: names, types and shapes, asked once for each model and version."""
-        portal = self._opened
-        return portal.run(self._asynchronous.interface(model, version))
+        """As `AsyncClient.interface`."""
+        return self._opened.run(self._async_client.interface(model, version))
 
     @property
     def _opened(self) -> EventLoopThread:
-        if self._portal is None:
+        if self._loop_thread is None:
             raise UnreachableError("the client is not open: use `with Client(…) as client:`")
-        return self._portal
+        return self._loop_thread
 
 
-async def _in_threads(values: Iterable[Any]) -> AsyncIterator[Any]:
-    """Take each value in a thread, as a program's own iterator may block."""
+async def _iterate_in_threads(values: Iterable[Any]) -> AsyncIterator[Any]:
+    """Yield the values of an iterable that may block, without blocking the event loop."""
     iterator = iter(values)
     while (value := await asyncio.to_thread(next, iterator, _END)) is not _END:
         yield value

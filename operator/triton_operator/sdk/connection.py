@@ -102,13 +102,13 @@ class Connection:
     async def _read(self, model: str, version: str, deadline: Deadline) -> ModelInterface | None:
         metadata = await call_with_retries(
             lambda: self.transport.metadata(model, version),
-            deadline, f"metadata of {model}", harmless=True, renew=self.renew,
+            deadline, f"metadata of {model}", idempotent=True, reconnect=self.renew,
         )  # fmt: skip
         if metadata is None:
             return None
         config = await call_with_retries(
             lambda: self.transport.config(model, version),
-            deadline, f"configuration of {model}", harmless=True, renew=self.renew,
+            deadline, f"configuration of {model}", idempotent=True, reconnect=self.renew,
         )  # fmt: skip
         try:
             return read_interface(metadata, config)
@@ -119,9 +119,9 @@ class Connection:
 def _transport(protocol: Protocol, endpoint: Endpoint) -> Transport:
     """Open the protocol's transport; tritonclient is imported only now, as it takes half a second."""
     if protocol is Protocol.GRPC:
-        from triton_operator.sdk.over_grpc import OverGrpc
+        from triton_operator.sdk.grpc_transport import GrpcTransport
 
-        return OverGrpc(endpoint)
-    from triton_operator.sdk.over_http import OverHttp
+        return GrpcTransport(endpoint)
+    from triton_operator.sdk.http_transport import HttpTransport
 
-    return OverHttp(endpoint)
+    return HttpTransport(endpoint)

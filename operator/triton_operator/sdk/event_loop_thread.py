@@ -1,7 +1,7 @@
-"""An event loop in a thread of its own, for programs that have none.
+"""An event loop in a thread of its own, for applications without asyncio.
 
-Input: coroutines, from any thread. Output: their results, in the thread that asked. `Client` runs everything in one,
-so that there is one implementation of each call, and any number of threads may share a client.
+Input: coroutines, from any thread. Output: their results, in the calling thread. `Client` runs all calls of its
+`AsyncClient` in one, so threads can share a client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class EventLoopThread:
-    """Runs until it is closed. The thread is a daemon: a program that forgets to close it still ends."""
+    """Runs until `close`. The thread is a daemon, so it does not keep a program alive that does not close it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -26,26 +26,26 @@ class EventLoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run to the end; what interrupts the caller, such as Ctrl-C, cancels it."""
+        """Run a coroutine and return its result. An exception in the calling thread, such as Ctrl-C, cancels it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
         except concurrent.futures.CancelledError as error:
-            raise UnreachableError("the client was closed in the middle of a call") from error
+            raise UnreachableError("the client was closed during a call") from error
         except BaseException:
             future.cancel()
             raise
 
     def iterate(self, values: AsyncGenerator[T]) -> Iterator[T]:
-        """Hand through, one at a time; leaving the loop early closes the generator."""
+        """Yield the values of an asynchronous generator, and close it when the caller stops iterating."""
 
-        async def following() -> T:
+        async def read_next() -> T:
             return await anext(values)
 
         try:
             while True:
                 try:
-                    value = self.run(following())
+                    value = self.run(read_next())
                 except StopAsyncIteration:
                     return
                 yield value
@@ -53,8 +53,8 @@ class EventLoopThread:
             self.run(values.aclose())
 
     def close(self) -> None:
-        """End the thread; whatever still runs in it is cancelled first."""
-        self.run(_cancel_others())
+        """Cancel what still runs, then end the thread."""
+        self.run(_cancel_other_tasks())
         self.run(self._loop.shutdown_asyncgens())
         self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -62,7 +62,7 @@ class EventLoopThread:
         self._loop.close()
 
 
-async def _cancel_others() -> None:
+async def _cancel_other_tasks() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

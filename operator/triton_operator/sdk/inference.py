@@ -1,35 +1,37 @@
-"""From what a caller gives to the server's answers: checked, divided into requests, sent, and learnt from.
+"""Inference over one connection: check the inputs, split the batch, send the requests, join the responses.
 
-Input: a question and values. Output: answers in the order of the rows. `AsyncClient` owns one; it is the only caller
-of `inputs`, `batches` and `bounded`, and knows when what is known of a model is out of date.
+Input: an InferRequest and the caller's values. Output: a Prediction with the rows in order. `AsyncClient` owns one. If
+the server rejects a request because the known interface of the model is out of date, it is read again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from triton_operator.sdk.batches import count_rows, split_rows
+from triton_operator.sdk.batches import count_rows, join_rows, split_rows
 from triton_operator.sdk.bounded import iterate, run_bounded
 from triton_operator.sdk.connection import Connection
 from triton_operator.sdk.errors import InferenceError, InvalidRequestError
 from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
 from triton_operator.sdk.interface import ModelInterface
-from triton_operator.sdk.retry import Deadline, call_with_retries
+from triton_operator.sdk.prediction import Prediction
+from triton_operator.sdk.retry import Deadline, call_once, call_with_retries
 from triton_operator.sdk.tensors import Array
 from triton_operator.sdk.transport import Call, InferResult
 
 _BATCH_TOO_LARGE = re.compile(r"inference request batch-size must be <= (\d+) for '([^']*)'")
-"""Triton's words (core, `src/infer_request.cc`); it has not run the model then."""
+"""Triton's error message (core, `src/infer_request.cc`); it has not run the model then."""
 
 
 @dataclass(frozen=True)
 class InferRequest:
-    """Which model is asked, for which outputs (all of them when empty), and whether numbers may change their width."""
+    """What to run: a model, the outputs to return (all if empty), and whether numeric types may be converted."""
 
     model: str
     version: str
@@ -37,70 +39,103 @@ class InferRequest:
     cast: bool
 
     def call(self, arrays: dict[str, Array]) -> Call:
-        """The inference with these inputs."""
+        """Return the call with these inputs."""
         return Call(self.model, self.version, arrays, self.outputs)
 
 
 class Inference:
-    """Asks over one connection, with at most `concurrency` requests at a time for one question."""
+    """Sends inference requests over `connection`, at most `concurrency` at a time for one batch."""
 
     def __init__(self, connection: Connection, concurrency: int) -> None:
         self._connection = connection
         self._concurrency = concurrency
 
-    async def run(self, question: InferRequest, inputs: Any, deadline: Deadline, *, retry: bool) -> list[InferResult]:
-        """Ask once, in as many requests as the rows need; raises what `AsyncClient.infer` raises."""
-        interface, arrays = await self._prepare(question, inputs, deadline)
-        call, most = question.call(arrays), interface.max_batch_size if interface else None
+    async def run(self, request: InferRequest, inputs: Any, deadline: Deadline, *, retry: bool) -> Prediction:
+        """Run the model on a batch, in as many requests as it needs; raises what `AsyncClient.infer` raises."""
+        started = time.perf_counter()
+        results = await self._run(request, inputs, deadline, retry=retry)
+        outputs = join_rows([result.outputs for result in results])
+        return Prediction(results[0].model, results[0].version, outputs, time.perf_counter() - started)
+
+    async def stream(
+        self,
+        request: InferRequest,
+        requests: Iterable[Any] | AsyncIterable[Any],
+        response_seconds: float,
+        *,
+        metadata_seconds: float,
+    ) -> AsyncGenerator[Prediction]:
+        """Yield the responses to a stream of requests; raises what `AsyncClient.stream` raises."""
+        results = self._connection.transport.stream(self._calls(request, requests, metadata_seconds))
+        started = time.perf_counter()
         try:
-            return await self._send(call, most, deadline, retry=retry)
+            while True:
+                try:
+                    result = await call_once(
+                        lambda: anext(results), Deadline(response_seconds), f"stream of {request.model}"
+                    )
+                except StopAsyncIteration:
+                    return
+                yield Prediction(result.model, result.version, result.outputs, time.perf_counter() - started)
+        finally:
+            await results.aclose()
+
+    async def _run(self, request: InferRequest, inputs: Any, deadline: Deadline, *, retry: bool) -> list[InferResult]:
+        """Send a batch. If the server rejects its size, remember the maximum and split the batch accordingly."""
+        interface, arrays = await self._prepare(request, inputs, deadline)
+        call, max_rows = request.call(arrays), interface.max_batch_size if interface else None
+        try:
+            return await self._send(call, max_rows, deadline, retry=retry)
         except InferenceError as error:
-            told = _BATCH_TOO_LARGE.search(str(error))
-            if not told or told[2] != question.model:
+            rejection = _BATCH_TOO_LARGE.search(str(error))
+            if not rejection or rejection[2] != request.model:
                 raise
             if interface:
-                learnt = msgspec.structs.replace(interface, max_batch_size=int(told[1]))
-                self._connection.learn(question.version, learnt)
-            if most is not None:  # Of several requests some have been answered: they would run again.
+                updated = msgspec.structs.replace(interface, max_batch_size=int(rejection[1]))
+                self._connection.learn(request.version, updated)
+            if max_rows is not None:  # The model has run on some parts already, and would run on them again.
                 raise
-        return await self._send(call, int(told[1]), deadline, retry=retry)
+        return await self._send(call, int(rejection[1]), deadline, retry=retry)
 
-    async def calls(
-        self, question: InferRequest, requests: Iterable[Any] | AsyncIterable[Any], seconds: float
+    async def _calls(
+        self, request: InferRequest, requests: Iterable[Any] | AsyncIterable[Any], metadata_seconds: float
     ) -> AsyncIterator[Call]:
-        """Yield the calls of a stream; `seconds` bounds the look at the model's metadata."""
+        """Yield the calls of a stream."""
         async for inputs in iterate(requests):
-            _, arrays = await self._prepare(question, inputs, Deadline(seconds))
-            yield question.call(arrays)
+            _, arrays = await self._prepare(request, inputs, Deadline(metadata_seconds))
+            yield request.call(arrays)
 
     async def _prepare(
-        self, question: InferRequest, inputs: Any, deadline: Deadline
+        self, request: InferRequest, inputs: Any, deadline: Deadline
     ) -> tuple[ModelInterface | None, dict[str, Array]]:
-        """The arrays to send; a refusal by what was known earlier is checked once against what the server says now."""
-        model, version = question.model, question.version
-        known = self._connection.knows(model, version)
+        """Convert the inputs to arrays. If a cached interface rejects them, read it again and retry once."""
+        model, version = request.model, request.version
+        cached = self._connection.knows(model, version)
         interface = await self._connection.interface(model, version, deadline)
-        if interface is None:
-            return None, undeclared_inputs(inputs)
         try:
-            return interface, prepare_inputs(interface, inputs, cast=question.cast)
+            return interface, _arrays(interface, inputs, cast=request.cast)
         except InvalidRequestError:
-            if not known:
+            if interface is None or not cached:
                 raise
         interface = await self._connection.interface(model, version, deadline, fresh=True)
-        if interface is None:
-            return None, undeclared_inputs(inputs)
-        return interface, prepare_inputs(interface, inputs, cast=question.cast)
+        return interface, _arrays(interface, inputs, cast=request.cast)
 
-    async def _send(self, call: Call, most: int | None, deadline: Deadline, *, retry: bool) -> list[InferResult]:
-        """Send one request, or as many as it takes with `most` rows each, and return their answers in order."""
-        parts = split_rows(call.inputs, most) if most and count_rows(call.inputs) > most else [call.inputs]
+    async def _send(self, call: Call, max_rows: int | None, deadline: Deadline, *, retry: bool) -> list[InferResult]:
+        """Send a call, split into parts of at most `max_rows` rows, and return the results in order."""
+        parts = split_rows(call.inputs, max_rows) if max_rows and count_rows(call.inputs) > max_rows else [call.inputs]
 
-        def ask(arrays: Any) -> Callable[[], Coroutine[Any, Any, InferResult]]:
+        def send_part(arrays: Any) -> Callable[[], Coroutine[Any, Any, InferResult]]:
             part = Call(call.model, call.version, arrays, call.outputs)
             return lambda: call_with_retries(
                 lambda: self._connection.transport.infer(part),
-                deadline, f"inference by {call.model}", harmless=retry, renew=self._connection.renew,
+                deadline, f"inference by {call.model}", idempotent=retry, reconnect=self._connection.renew,
             )  # fmt: skip
 
-        return await run_bounded([ask(arrays) for arrays in parts], self._concurrency)
+        return await run_bounded([send_part(arrays) for arrays in parts], self._concurrency)
+
+
+def _arrays(interface: ModelInterface | None, inputs: Any, *, cast: bool) -> dict[str, Array]:
+    """Return the inputs as arrays, checked against the interface unless the server hides it (None)."""
+    if interface is None:
+        return undeclared_inputs(inputs)
+    return prepare_inputs(interface, inputs, cast=cast)

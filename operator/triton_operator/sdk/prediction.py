@@ -1,4 +1,4 @@
-"""One answer of a model."""
+"""`Prediction`: the outputs of one inference."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from triton_operator.sdk.tensors import Array
 
 @dataclass(frozen=True)
 class Prediction:
-    """Output arrays by name, to be read, not written; texts are `bytes`.
+    """The outputs of one inference.
 
-    `seconds` is what the caller waited, client, network and repetitions included.
+    `outputs` maps each output name to a NumPy array, which may be read-only; text is `bytes`. `seconds` is the duration
+    of the call, including retries.
     """
 
     model: str
@@ -23,7 +24,8 @@ class Prediction:
 
     @property
     def output(self) -> Array:
-        """The output of a model that has one; raises InvalidRequestError where there are several."""
+        """The array of the only output; raises InvalidRequestError if there are several."""
         if len(self.outputs) != 1:
-            raise InvalidRequestError("output", f"{self.model} gave {', '.join(self.outputs)}; choose one of `outputs`")
+            names = ", ".join(self.outputs)
+            raise InvalidRequestError("output", f"{self.model} returns {names}; read one of them from `outputs`")
         return next(iter(self.outputs.values()))

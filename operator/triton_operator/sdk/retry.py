@@ -1,7 +1,7 @@
-"""One try to reach a server, what became of it, and when to try again.
+"""Retries of a request: which failures allow another attempt, and when it is made.
 
-Input: a failure as a transport met it. Output: another try, or one of our errors. Nothing is repeated that could make
-a model run twice, unless the caller allows it: a stateful model would count the same request again.
+Input: a coroutine function that raises AttemptError. Output: its result, or an SdkError. A request that may have run
+the model is not sent again unless the caller allows it, because a stateful model would count it twice.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from triton_operator.sdk.errors import DeadlineExceededError, SdkError
 T = TypeVar("T")
 
 ATTEMPTS = 5
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 3.0
+_FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 0.1, 3.0
 
 
 class RequestOutcome(Enum):
-    """What became of a request that failed."""
+    """How far a failed request got."""
 
     NOT_SENT = "not sent"
     """There was no connection."""
 
-    RETRYABLE = "put off"
-    """The server said that it is too busy or not ready: HTTP 503, gRPC UNAVAILABLE. It has not run the model."""
+    RETRYABLE = "retryable"
+    """The server was busy or not ready (HTTP 503, gRPC UNAVAILABLE) and has not run the model."""
 
     UNKNOWN = "unknown"
-    """The connection broke in between."""
+    """The connection broke after sending."""
 
     ANSWERED = "answered"
-    """The server's answer is an error; it would be the same again."""
+    """The server returned an error, and would return it again."""
 
 
 class AttemptError(TritonOperatorError):
-    """A transport's way to say that a request failed: the error for the caller, and its fate."""
+    """One attempt failed; `error` is for the caller if it is the last one."""
 
     def __init__(self, error: SdkError, outcome: RequestOutcome) -> None:
         super().__init__(str(error))
         self.error = error
         self.outcome = outcome
 
-    def is_retryable(self, *, harmless: bool) -> bool:
-        """Whether the same request may be sent again; `harmless` where its effect is the same once or twice."""
+    def is_retryable(self, *, idempotent: bool) -> bool:
+        """Return whether the request may be sent again; `idempotent` if running it twice has no further effect."""
         return self.outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE} or (
-            harmless and self.outcome is RequestOutcome.UNKNOWN
+            idempotent and self.outcome is RequestOutcome.UNKNOWN
         )
 
 
 class Deadline:
-    """When a call must be over, on the monotonic clock."""
+    """The end of a call, `seconds` from now on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -62,54 +62,54 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds left; 0 when it is over."""
+        """Seconds left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
 
-def pauses(chance: Callable[[], float] = random.random) -> Iterator[float]:
-    """Seconds before each further attempt: twice as long each time, half of it by chance, so that clients spread."""
-    longest = _FIRST_PAUSE_SECONDS
+def backoff_delays(jitter: Callable[[], float] = random.random) -> Iterator[float]:
+    """Yield the seconds before each retry: exponential, with half of each delay random so that clients spread out."""
+    longest = _FIRST_DELAY_SECONDS
     for _ in range(ATTEMPTS - 1):
-        yield longest * (0.5 + chance() / 2)
-        longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
+        yield longest * (0.5 + jitter() / 2)
+        longest = min(2 * longest, _MAX_DELAY_SECONDS)
 
 
 async def call_with_retries(
     call: Callable[[], Awaitable[T]],
     deadline: Deadline,
-    what: str,
+    operation: str,
     *,
-    harmless: bool,
-    renew: Callable[[], Awaitable[None]] | None = None,
+    idempotent: bool,
+    reconnect: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
-    """Call until it succeeds, may not be repeated, or the time is over; raises our errors only.
+    """Call until it succeeds, a retry is not allowed, or the deadline is reached; raises SdkError.
 
-    `renew` is awaited after a request that was not sent: the way there may be another one now.
+    `operation` describes the call in messages. `reconnect` is awaited after an attempt that found no connection.
     """
-    for pause in [*pauses(), None]:
+    for delay in [*backoff_delays(), None]:
         try:
-            return await _in_time(call, deadline, what)
-        except AttemptError as failed:
-            if pause is None or pause >= deadline.left or not failed.is_retryable(harmless=harmless):
-                raise failed.error from failed.__cause__
-            not_sent = failed.outcome is RequestOutcome.NOT_SENT
-        await asyncio.sleep(pause)
-        if not_sent and renew:
-            await renew()
+            return await _call_before(deadline, call, operation)
+        except AttemptError as failure:
+            if delay is None or delay >= deadline.left or not failure.is_retryable(idempotent=idempotent):
+                raise failure.error from failure.__cause__
+            not_sent = failure.outcome is RequestOutcome.NOT_SENT
+        await asyncio.sleep(delay)
+        if not_sent and reconnect:
+            await reconnect()
     raise AssertionError("the last attempt returns or raises")
 
 
-async def call_once(call: Callable[[], Awaitable[T]], deadline: Deadline, what: str) -> T:
-    """Call without a second attempt; raises our errors only."""
+async def call_once(call: Callable[[], Awaitable[T]], deadline: Deadline, operation: str) -> T:
+    """Call without retries; raises SdkError."""
     try:
-        return await _in_time(call, deadline, what)
-    except AttemptError as failed:
-        raise failed.error from failed.__cause__
+        return await _call_before(deadline, call, operation)
+    except AttemptError as failure:
+        raise failure.error from failure.__cause__
 
 
-async def _in_time(call: Callable[[], Awaitable[T]], deadline: Deadline, what: str) -> T:
+async def _call_before(deadline: Deadline, call: Callable[[], Awaitable[T]], operation: str) -> T:
     try:
         async with asyncio.timeout(deadline.left):
             return await call()
     except TimeoutError as error:
-        raise DeadlineExceededError(f"{what}: no answer within {deadline.seconds:g} s") from error
+        raise DeadlineExceededError(f"{operation}: no response within {deadline.seconds:g} s") from error

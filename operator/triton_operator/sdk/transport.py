@@ -1,22 +1,23 @@
-"""What the client asks of a protocol: HTTP and gRPC say the same in two ways.
+"""The interface that the clients use for both protocols, and what their implementations share.
 
-`over_http` and `over_grpc` implement it with tritonclient; `connection` opens one. A transport belongs to the event
-loop that made it.
+Input: a `Call`. Output: an `InferResult`. `http_transport` and `grpc_transport` implement `Transport` with
+tritonclient, and `connection` opens one. A transport belongs to the event loop that created it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from triton_operator.sdk.errors import UnreachableError
+from triton_operator.sdk.errors import RejectedError, UnreachableError
+from triton_operator.sdk.retry import AttemptError
 from triton_operator.sdk.tensors import Array, data_type
 
 
 @dataclass(frozen=True)
 class Call:
-    """One inference as it is sent: arrays of the right types, and the outputs wanted (all of them when empty)."""
+    """One inference request: arrays of the declared types, and the outputs to return (all if empty)."""
 
     model: str
     version: str
@@ -26,7 +27,7 @@ class Call:
 
 @dataclass(frozen=True)
 class InferResult:
-    """One inference as it came back."""
+    """One inference response."""
 
     model: str
     version: str
@@ -34,42 +35,52 @@ class InferResult:
 
 
 class Transport(Protocol):
-    """A way to one server. Each method raises AttemptError."""
+    """A connection to one server. Each method raises AttemptError."""
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
-        """The v2 model metadata; None where the server does not tell it."""
+        """Return the v2 model metadata; None if the server hides it."""
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
-        """The model's configuration; None where the server does not tell it."""
+        """Return the model's configuration; None if the server hides it."""
 
     async def is_ready(self, model: str, version: str) -> bool:
-        """Whether the model is loaded."""
+        """Return whether the model is loaded."""
 
     async def infer(self, call: Call) -> InferResult:
         """Run a model once."""
 
     def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
-        """Run a model for each call, with any number of answers each."""
+        """Run a model for each call, with any number of responses each."""
 
     async def close(self) -> None:
         """Close the connection."""
 
 
-def send_inputs(triton: Any, call: Call) -> list[Any]:
-    """The inputs as tritonclient's objects; `triton` is the protocol's half of it."""
-    sent = []
+def infer_inputs(triton: Any, call: Call) -> list[Any]:
+    """Return the inputs as objects of tritonclient; `triton` is its module for the protocol."""
+    inputs = []
     for name, array in call.inputs.items():
         tensor = triton.InferInput(name, list(array.shape), data_type(array, name))
         tensor.set_data_from_numpy(array)
-        sent.append(tensor)
-    return sent
+        inputs.append(tensor)
+    return inputs
 
 
-def wanted_outputs(triton: Any, call: Call) -> list[Any] | None:
-    """The outputs that were asked for, as tritonclient's objects; None for all."""
+def requested_outputs(triton: Any, call: Call) -> list[Any] | None:
+    """Return the outputs to request as objects of tritonclient; None for all."""
     return [triton.InferRequestedOutput(name) for name in call.outputs] or None
 
 
-def missing(error: ImportError) -> UnreachableError:
+async def document_unless_hidden(request: Awaitable[dict[str, Any]], hidden: Collection[str]) -> dict[str, Any] | None:
+    """Await a document; None if access is rejected, or if the server's status is one of `hidden`."""
+    try:
+        return await request
+    except AttemptError as failure:
+        if isinstance(failure.error, RejectedError) or getattr(failure.__cause__, "status", str)() in hidden:
+            return None
+        raise
+
+
+def not_installed(error: ImportError) -> UnreachableError:
     """The error to raise if tritonclient is not installed."""
     return UnreachableError(f"{error}; pip install '.[sdk]', which installs tritonclient")

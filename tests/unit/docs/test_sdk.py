@@ -48,7 +48,7 @@ async def test_the_python_of_the_page_runs(
             operator.cancel()
     said = capsys.readouterr().out
     assert "Serving 2 of 2" in said
-    assert "inputs['INPUT__0']: wanted FP32 [-1,1,28,28]" in said
+    assert "inputs['INPUT__0']: expected FP32 [-1,1,28,28]" in said
     assert said.endswith("[3]\n[3]\n[3]\n[1000]\n")
 
 

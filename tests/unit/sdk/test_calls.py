@@ -31,9 +31,9 @@ from triton_operator.sdk import (
     UnreachableError,
 )
 from triton_operator.sdk.address import Endpoint
-from triton_operator.sdk.over_grpc import judge_status
-from triton_operator.sdk.over_http import judge_answer
-from triton_operator.sdk.retry import ATTEMPTS, AttemptError, RequestOutcome, pauses
+from triton_operator.sdk.grpc_transport import error_from_status
+from triton_operator.sdk.http_transport import error_from_response
+from triton_operator.sdk.retry import ATTEMPTS, AttemptError, RequestOutcome, backoff_delays
 
 ROWS = Model({"x": ("FP32", [-1, 2])}, max_batch_size=4, most_rows=4)
 SILENT = Model({"x": ("FP32", [-1, 2])}, most_rows=4)
@@ -178,7 +178,7 @@ def test_an_inference_whose_fate_is_unknown_is_repeated_only_when_allowed(backen
 def test_no_answer_in_time_is_a_timeout(client: Client, backend: Backend) -> None:
     """And the client can still be used."""
     backend.hold = threading.Event()
-    with pytest.raises(DeadlineExceededError, match=r"inference by rows: no answer within 0\.5 s"):
+    with pytest.raises(DeadlineExceededError, match=r"inference by rows: no response within 0\.5 s"):
         client.infer("rows", rows(1), timeout=0.5)
     backend.hold.set()
     assert client.infer("rows", rows(1)).output.shape == (1, 2)
@@ -393,33 +393,35 @@ def test_any_number_of_rows_survives(client: Client, number: int) -> None:
 
 def test_pauses_grow_and_differ() -> None:
     """So that clients that were refused together do not come back together."""
-    assert list(pauses(lambda: 1.0)) == [0.1, 0.2, 0.4, 0.8]
-    assert list(pauses(lambda: 0.0)) == [0.05, 0.1, 0.2, 0.4]
+    assert list(backoff_delays(lambda: 1.0)) == [0.1, 0.2, 0.4, 0.8]
+    assert list(backoff_delays(lambda: 0.0)) == [0.05, 0.1, 0.2, 0.4]
 
 
 @pytest.mark.parametrize(
     ("failure", "outcome", "error"),
     [
-        (judge_answer("503", BUSY, Endpoint("h:1")), RequestOutcome.RETRYABLE, UnreachableError),
-        (judge_answer("403", "closed", Endpoint("h:1")), RequestOutcome.ANSWERED, RejectedError),
-        (judge_answer("404", "unknown model", Endpoint("h:1")), RequestOutcome.ANSWERED, DeploymentNotFoundError),
-        (judge_answer("400", "wrong", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
-        (judge_status("StatusCode.UNAVAILABLE", BUSY, Endpoint("h:1")),
+        (error_from_response("503", BUSY, Endpoint("h:1")), RequestOutcome.RETRYABLE, UnreachableError),
+        (error_from_response("403", "closed", Endpoint("h:1")), RequestOutcome.ANSWERED, RejectedError),
+        (error_from_response("404", "unknown model", Endpoint("h:1")),
+         RequestOutcome.ANSWERED, DeploymentNotFoundError),
+        (error_from_response("400", "wrong", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
+        (error_from_status("StatusCode.UNAVAILABLE", BUSY, Endpoint("h:1")),
          RequestOutcome.RETRYABLE, UnreachableError),
-        (judge_status("StatusCode.UNAVAILABLE", "failed to connect to all addresses", Endpoint("h:1")),
+        (error_from_status("StatusCode.UNAVAILABLE", "failed to connect to all addresses", Endpoint("h:1")),
          RequestOutcome.NOT_SENT, UnreachableError),
-        (judge_status("StatusCode.UNAVAILABLE", "Socket closed", Endpoint("h:1")),
+        (error_from_status("StatusCode.UNAVAILABLE", "Socket closed", Endpoint("h:1")),
          RequestOutcome.UNKNOWN, UnreachableError),
-        (judge_status("StatusCode.UNAVAILABLE", "This protocol is restricted, expecting header 'k'", Endpoint("")),
+        (error_from_status("StatusCode.UNAVAILABLE", "This protocol is restricted, expecting header 'k'", Endpoint("")),
          RequestOutcome.ANSWERED, RejectedError),
-        (judge_status("StatusCode.DEADLINE_EXCEEDED", "late", Endpoint("h:1")),
+        (error_from_status("StatusCode.DEADLINE_EXCEEDED", "late", Endpoint("h:1")),
          RequestOutcome.UNKNOWN, DeadlineExceededError),
-        (judge_status("StatusCode.UNAUTHENTICATED", "who", Endpoint("h:1")), RequestOutcome.ANSWERED, RejectedError),
-        (judge_status("StatusCode.INTERNAL", "oops", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
+        (error_from_status("StatusCode.UNAUTHENTICATED", "who", Endpoint("h:1")),
+         RequestOutcome.ANSWERED, RejectedError),
+        (error_from_status("StatusCode.INTERNAL", "oops", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
     ],
 )  # fmt: skip
 def test_each_failure_has_its_outcome(failure: AttemptError, outcome: RequestOutcome, error: type[Exception]) -> None:
     """Only what was not sent or put off is harmless to repeat."""
     assert (failure.outcome, type(failure.error)) == (outcome, error)
-    assert failure.is_retryable(harmless=False) == (outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE})
-    assert failure.is_retryable(harmless=True) == (outcome is not RequestOutcome.ANSWERED)
+    assert failure.is_retryable(idempotent=False) == (outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE})
+    assert failure.is_retryable(idempotent=True) == (outcome is not RequestOutcome.ANSWERED)

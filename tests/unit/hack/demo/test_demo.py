@@ -19,7 +19,7 @@ from hack.images.failures import ImageError
 from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
 from training.dataset import Part
-from triton_operator.sdk.client import Prediction
+from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.protocol_json import parse_request
 
 

@@ -1,0 +1,160 @@
+"""The v2 protocol over gRPC, with tritonclient's asyncio client.
+
+Input: calls. Output: results, or AttemptError with the outcome of the request. One HTTP/2 connection carries all
+requests. No request is cancelled, for the reason in `in_flight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+from triton_operator.sdk.address import Endpoint
+from triton_operator.sdk.errors import (
+    DeadlineExceededError,
+    DeploymentNotFoundError,
+    InferenceError,
+    RejectedError,
+    SdkError,
+    UnreachableError,
+)
+from triton_operator.sdk.in_flight import CLOSE_SECONDS, InFlight, Requests, Responses
+from triton_operator.sdk.retry import AttemptError, RequestOutcome
+from triton_operator.sdk.transport import (
+    Call,
+    InferResult,
+    document_unless_hidden,
+    infer_inputs,
+    not_installed,
+    requested_outputs,
+)
+
+T = TypeVar("T")
+
+_UNAVAILABLE = "StatusCode.UNAVAILABLE"
+_RESTRICTED = "is restricted, expecting header"
+"""Triton returns UNAVAILABLE for a restricted API, as if it were busy (server, `src/restricted_features.h`)."""
+_NO_CONNECTION = ("failed to connect", "connection refused", "resolution failed", "name resolution", "no route to host")
+"""Messages of gRPC if there is no connection, so that nothing was sent."""
+_NOT_RUN = ("maximum queue size", "request timeout expired", "not at ready state", "not ready", "is stopping")
+"""Messages of Triton with UNAVAILABLE (core, `src/scheduler.h`, `src/server.cc`). gRPC also returns UNAVAILABLE if a
+connection broke; with any other message it is unknown whether the model has run."""
+_NOT_IMPLEMENTED = {"StatusCode.UNIMPLEMENTED"}
+_DENIED = {"StatusCode.PERMISSION_DENIED", "StatusCode.UNAUTHENTICATED"}
+
+
+class GrpcTransport:
+    """One server's gRPC port; implements `Transport`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        try:
+            import tritonclient.grpc.aio as triton
+        except ImportError as error:
+            raise not_installed(error) from error
+        self._triton = triton
+        self._endpoint = endpoint
+        self._client = triton.InferenceServerClient(endpoint.target)
+        self._calls = InFlight()
+
+    async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
+        """As `Transport`."""
+        headers = self._endpoint.headers()
+        request = self._client.get_model_metadata(model, version, headers=headers, as_json=True)
+        return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
+
+    async def config(self, model: str, version: str) -> dict[str, Any] | None:
+        """As `Transport`."""
+        headers = self._endpoint.headers()
+        request = self._client.get_model_config(model, version, headers=headers, as_json=True)
+        document = await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
+        return None if document is None else document.get("config", {})
+
+    async def is_ready(self, model: str, version: str) -> bool:
+        """As `Transport`."""
+        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._endpoint.headers())))
+
+    async def infer(self, call: Call) -> InferResult:
+        """As `Transport`."""
+        inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
+        result = await self._send(
+            self._client.infer(call.model, inputs, call.version, outputs, headers=self._endpoint.headers())
+        )
+        return _infer_result(result)
+
+    async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
+        """As `Transport`; ends after the last response to the last call, or when it is closed."""
+        requests = Requests(self._stream_requests(calls))
+        responses = Responses(self._client.stream_infer(aiter(requests), headers=self._endpoint.headers()), self._calls)
+        try:
+            while True:
+                try:
+                    result, error = await self._translate_errors(responses.read())
+                except StopAsyncIteration:
+                    break
+                if error is not None:
+                    raise AttemptError(InferenceError(error.message().strip()), RequestOutcome.ANSWERED) from error
+                yield _infer_result(result)
+            requests.raise_failure()
+        finally:
+            requests.end()
+            responses.abandon()
+
+    async def close(self) -> None:
+        """As `Transport`; waits for calls in flight first, because closing would cancel them."""
+        await self._calls.wait_until_done(CLOSE_SECONDS)
+        await self._client.close()
+
+    async def _send(self, request: Coroutine[Any, Any, T]) -> T:
+        """Await a request, which continues if the caller stops waiting."""
+        return await self._translate_errors(self._calls.wait_for(request))
+
+    async def _stream_requests(self, calls: AsyncIterator[Call]) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the calls of a stream as arguments of tritonclient."""
+        async for call in calls:
+            yield {
+                "model_name": call.model,
+                "model_version": call.version,
+                "inputs": infer_inputs(self._triton, call),
+                "outputs": requested_outputs(self._triton, call),
+            }
+
+    async def _translate_errors(self, request: Coroutine[Any, Any, T]) -> T:
+        """Await a request; every failure becomes an AttemptError."""
+        import grpc
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            return await request
+        except InferenceServerException as error:
+            raise error_from_status(error.status(), error.message(), self._endpoint) from error
+        except grpc.aio.AioRpcError as error:  # Of a stream: tritonclient does not translate it.
+            raise error_from_status(str(error.code()), error.details() or "", self._endpoint) from error
+
+
+def error_from_status(status: str | None, message: str, endpoint: Endpoint) -> AttemptError:
+    """Return the error for a gRPC status and its message."""
+    message = (message or "").strip()
+    lower = message.lower()
+    error: SdkError
+    if _RESTRICTED in message:
+        return AttemptError(RejectedError(f"{endpoint.target}: {message}"), RequestOutcome.ANSWERED)
+    if status == _UNAVAILABLE:
+        error = UnreachableError(f"{endpoint.target} does not answer over gRPC: {message}")
+        if any(text in lower for text in _NO_CONNECTION):
+            return AttemptError(error, RequestOutcome.NOT_SENT)
+        not_run = any(text in lower for text in _NOT_RUN)
+        return AttemptError(error, RequestOutcome.RETRYABLE if not_run else RequestOutcome.UNKNOWN)
+    if status == "StatusCode.DEADLINE_EXCEEDED":
+        return AttemptError(DeadlineExceededError(f"{endpoint.target}: {message}"), RequestOutcome.UNKNOWN)
+    if status in _DENIED:
+        return AttemptError(RejectedError(f"{endpoint.target}: {message}"), RequestOutcome.ANSWERED)
+    return AttemptError(
+        DeploymentNotFoundError(message) if status == "StatusCode.NOT_FOUND" else InferenceError(message),
+        RequestOutcome.ANSWERED,
+    )
+
+
+def _infer_result(result: Any) -> InferResult:
+    response = result.get_response()
+    arrays = {output.name: result.as_numpy(output.name) for output in response.outputs}
+    return InferResult(response.model_name, response.model_version, arrays)
