@@ -47,7 +47,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "egress to a host's name": (
         cached(egress={"cidrs": ["s3.example.com"]}),
         "cache.egress.cidrs[0]",
-        "must be an address range",
+        "must be a CIDR",
     ),
     "egress to a range with a host": (
         cached(egress={"cidrs": ["10.1.2.3/8"]}),

@@ -153,12 +153,12 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "input without dims": ("config.inputs", [TENSOR | {"dims": []}], "config.inputs[0].dims", "at least 1"),
     "type by torch's name": ("config.inputs.0.dataType", "float32", "config.inputs[0].dataType", "Unsupported value"),
     "type by Triton's prefix": ("config.inputs.0.dataType", "TYPE_FP32", "config.inputs[0].dataType", "Unsupported"),
-    "type that TorchScript lacks": ("config.inputs.0.dataType", "BF16", "config.inputs", "cannot hand to TorchScript"),
+    "type that TorchScript lacks": ("config.inputs.0.dataType", "BF16", "config.inputs", "cannot pass to TorchScript"),
     "output that TorchScript lacks": (
         "config.outputs.0.dataType",
         "UINT16",
         "config.outputs",
-        "cannot take from TorchScript",
+        "cannot receive from TorchScript",
     ),
     "dimension of nothing": ("config.inputs.0.dims", [3, 0], "config.inputs[0].dims[1]", "at least 1, or -1"),
     "dimension of -2": ("config.inputs.0.dims", [-2], "config.inputs[0].dims[0]", "equal to -1"),
@@ -168,10 +168,10 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "config",
         {"inputs": [TENSOR | {"dims": [1], "reshape": []}], "maxBatchSize": 0},
         "config.maxBatchSize",
-        "where a reshape is empty",
+        "if a reshape is empty",
     ),
-    "the same input twice": ("config.inputs", [TENSOR, TENSOR], "config.inputs", "the same name twice"),
-    "the same output twice": ("config.outputs", [OUTPUT, OUTPUT], "config.outputs", "the same name twice"),
+    "the same input twice": ("config.inputs", [TENSOR, TENSOR], "config.inputs", "must have unique names"),
+    "the same output twice": ("config.outputs", [OUTPUT, OUTPUT], "config.outputs", "must have unique names"),
     "line break in a name": ("config.inputs.0.name", "a\nb", "config.inputs[0].name", "match"),
     "labels from elsewhere": (
         "config.outputs.0.labelFilename",
@@ -282,7 +282,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "config.dynamicBatching",
         {"defaultQueuePolicy": {"timeoutAction": "Reject"}},
         "config.dynamicBatching.defaultQueuePolicy.timeoutAction",
-        "needs a defaultTimeoutMicroseconds",
+        "requires defaultTimeoutMicroseconds",
     ),
     "two batchers": (
         "config",
@@ -330,7 +330,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "config.sequenceBatching",
         {"states": [STATE | {"initialState": {"name": "zeros", "dims": [1, 1]}}]},
         "config.sequenceBatching.states[0].initialState",
-        "as many dims",
+        "the same number of dims",
     ),
     "cached sequences": (
         "config",
@@ -376,7 +376,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "format",
         "must be Ensemble",
     ),
-    "format without its ensemble": ("format", "Ensemble", "config", "must have ensemble"),
+    "format without its ensemble": ("format", "Ensemble", "config", "must contain ensemble"),
 }
 
 
@@ -420,7 +420,7 @@ ENSEMBLE: dict[str, Any] = {
             "spec.models[1].config.ensemble.steps[0].modelVersion",
             "equal to 1",
         ),
-        ("config.inputs", NOTHING, "spec.models[1].config.ensemble", "needs inputs and outputs"),
+        ("config.inputs", NOTHING, "spec.models[1].config.ensemble", "requires inputs and outputs"),
         ("config.dynamicBatching", {}, "spec.models[1].config.ensemble", "belong to the ensemble's models"),
         ("config.warmup", [WARMUP], "spec.models[1].config.ensemble", "belong to the ensemble's models"),
         ("config.instanceGroups", [{"count": 1}], "spec.models[1].config.ensemble", "belong to the ensemble's models"),
@@ -440,8 +440,8 @@ def test_bad_ensemble_is_refused_at_its_field(
     ("config", "others", "words"),
     [
         ({"instanceGroups": [{"kind": "GPU"}]}, {}, "spec.gpu is not set"),
-        ({"instanceGroups": [{"kind": "GPU", "gpus": [1]}]}, {"gpu": {}}, "beyond spec.gpu.count"),
-        ({"instanceGroups": [{"kind": "GPU", "gpus": [0, 2]}]}, {"gpu": {"count": 2}}, "beyond spec.gpu.count"),
+        ({"instanceGroups": [{"kind": "GPU", "gpus": [1]}]}, {"gpu": {}}, "not below spec.gpu.count"),
+        ({"instanceGroups": [{"kind": "GPU", "gpus": [0, 2]}]}, {"gpu": {"count": 2}}, "not below spec.gpu.count"),
     ],
 )
 def test_what_the_pod_does_not_have_is_refused(

@@ -38,16 +38,16 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "models[0].modelRepository.pvc.path",
         "no '..'",
     ),
-    "s3 under Private": (fetched(s3=BUCKET, profile="Private"), "modelRepository", "need spec.cache"),
+    "s3 under Private": (fetched(s3=BUCKET, profile="Private"), "modelRepository", "require spec.cache"),
     "http without a profile": (
         fetched(http=ARCHIVE, profile=None),
         "modelRepository",
-        "need spec.cache",
+        "require spec.cache",
     ),
     "a model's own s3 under Private": (
         own({"s3": BUCKET}),
         "models",
-        "need spec.cache",
+        "require spec.cache",
     ),
     "s3 and http at once": (fetched(s3=BUCKET, http=ARCHIVE), "modelRepository", "exactly one of"),
     "s3 without a bucket": (fetched(s3={"prefix": "a"}), "modelRepository.s3.bucket", "Required value"),
@@ -67,12 +67,12 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "endpoint with a password": (
         fetched(s3=BUCKET | {"endpoint": "https://key:secret@s3.example.com"}),
         "modelRepository.s3.endpoint",
-        "must not hold a user or password",
+        "must not contain a user or password",
     ),
     "endpoint with a path": (
         fetched(s3=BUCKET | {"endpoint": "https://s3.example.com/models"}),
         "modelRepository.s3.endpoint",
-        "nothing behind",
+        "without a path",
     ),
     "region with a space": (fetched(s3=BUCKET | {"region": "eu west"}), "modelRepository.s3.region", "match"),
     "http without a url": (fetched(http={}), "modelRepository.http.url", "Required value"),
@@ -85,7 +85,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "url with a password": (
         fetched(http={"url": "https://me:secret@example.com/models.tar"}),
         "modelRepository.http.url",
-        "must not hold a user or password",
+        "must not contain a user or password",
     ),
     "url with a space": (
         fetched(http={"url": "https://example.com/my models.tar"}),
@@ -128,7 +128,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "certificates for http://": (
         fetched(s3=BUCKET | {"endpoint": "http://s3.example.com"}, caBundleConfigMapRef={"name": "company-ca"}),
         "modelRepository.caBundleConfigMapRef",
-        "would do nothing",
+        "would have no effect",
     ),
     "certificates under an odd key": (
         fetched(s3=BUCKET, caBundleConfigMapRef={"name": "company-ca", "key": "a/b"}),

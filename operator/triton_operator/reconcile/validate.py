@@ -49,13 +49,13 @@ def _make_sure_there_is_one_source(path: str, repository: ModelRepository) -> No
 
 def _make_sure_fetching_is_allowed(path: str, repository: ModelRepository, spec: Spec) -> None:
     if repository.fetched and spec.privacy.profile is not Profile.OPEN and spec.cache is None:
-        message = "s3 and http need spec.cache, because under the profile Private nothing leaves a serving pod"
+        message = "s3 and http require spec.cache, because the profile Private allows no connections from serving pods"
         raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
 
 
 def _make_sure_the_cache_is_used(spec: Spec) -> None:
     if spec.cache and not any(repository.fetched for _, repository in _repositories(spec)):
-        message = "does nothing, because no repository is s3 or http; remove it"
+        message = "has no effect, because no repository is s3 or http; remove it"
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.cache", message)
 
 

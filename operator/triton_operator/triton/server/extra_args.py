@@ -105,7 +105,7 @@ def _name(argument: str, path: str) -> str:
     if form is None:
         raise _invalid(path, f"{argument!r} is not one flag with its value, such as --http-thread-count=16")
     if "$(" in argument:
-        raise _invalid(path, "$( ) would put a variable of the container there")
+        raise _invalid(path, "$( ) would be expanded by Kubernetes as a variable")
     return form["name"]
 
 
