@@ -17,6 +17,7 @@ from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import ANNOTATION_FILLED, ANNOTATION_RECIPE, MANAGER, content_hash
 from triton_operator.api.status import Condition, Status
 from triton_operator.cluster.errors import ConflictError, DeniedError
+from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
@@ -31,7 +32,6 @@ from triton_operator.cluster.observed import (
 )
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.reconciler import Reconciler
-from triton_operator.reconcile.store import Store
 from triton_operator.resources.settings import Settings
 
 Identity = tuple[Kind, str, str]
@@ -200,25 +200,25 @@ class World:
 
     def __init__(self, settings: Settings = SETTINGS, **spec: Any) -> None:
         self.cluster = FakeCluster()
-        self.store = Store()
+        self.cache = ObjectCache()
         self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         self.settings = settings
         self.reconciler = self.new_operator()
         self.body = a_body(**spec)
         self.cluster.bodies[self.key] = self.body
-        self.store.put_deployment(self.body)
+        self.cache.deployments.put(self.body)
 
     def new_operator(self, settings: Settings | None = None) -> Reconciler:
         """A fresh operator process: nothing remembered but what the cluster shows."""
-        self.reconciler = Reconciler(self.cluster, self.store, settings or self.settings, clock=lambda: self.now)
+        self.reconciler = Reconciler(self.cluster, self.cache, settings or self.settings, clock=lambda: self.now)
         return self.reconciler
 
     async def reconcile(self) -> float | None:
         """One pass, after which the watch tells of what was deleted."""
         again = await self.reconciler.reconcile(self.key)
-        for (kind, name), child in self.store.view(self.key).children.items():
+        for (kind, name), child in self.cache.children.get(self.key).items():
             if (kind, self.key[0], name) not in self.cluster.objects:
-                self.store.drop_child(child)
+                self.cache.children.remove(child)
         return again
 
     @property
@@ -229,12 +229,12 @@ class World:
         """A user changes the spec; None removes a field."""
         self.body["spec"] = {key: value for key, value in (self.body["spec"] | spec).items() if value is not None}
         self.body["metadata"]["generation"] += 1
-        known = self.store.view(self.key).known
+        known = self.cache.deployments.get(self.key)
         version = max(int(self.body["metadata"]["resourceVersion"]), known.resource_version if known else 0) + 1
         self.body["metadata"]["resourceVersion"] = str(version)
         if self.cluster.statuses:
             self.body["status"] = msgspec.to_builtins(self.cluster.statuses[-1])
-        self.store.put_deployment(self.body)
+        self.cache.deployments.put(self.body)
 
     def child(self, kind: Kind, name: str = "digits") -> Child:
         return self.cluster.objects[kind, self.key[0], name]
@@ -250,7 +250,7 @@ class World:
         version = self.cluster.next_version()
         child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=version)
         self.cluster.objects[kind, self.key[0], name] = child
-        self.store.put_child(child)
+        self.cache.children.put(child)
 
     def roll_out(self, *pods: Pod, **counts: int) -> None:
         """The Deployment controller and the kubelet have done their work; `counts` overrides what they report."""
@@ -266,11 +266,11 @@ class World:
         }
         self.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(child.state, **(reported | counts)))
         version = self.cluster.next_version()
-        self.store.replace_pods([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
+        self.cache.pods.replace([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
 
     def hide_child(self, kind: Kind, name: str, **fields: Any) -> None:
         """Another hand takes a child's labels away and changes it, which no watch tells."""
-        self.store.drop_child(self.store.view(self.key).children[kind, name])
+        self.cache.children.remove(self.cache.children.get(self.key)[kind, name])
         self.change_unseen(kind, name, **fields)
 
     def change_unseen(self, kind: Kind, name: str, **fields: Any) -> None:
@@ -280,9 +280,9 @@ class World:
 
     def vanish(self, kind: Kind, name: str = "digits") -> None:
         """The watch tells that a child is gone."""
-        child = self.store.view(self.key).children[kind, name]
+        child = self.cache.children.get(self.key)[kind, name]
         self.cluster.objects.pop((kind, self.key[0], name), None)
-        self.store.drop_child(child)
+        self.cache.children.remove(child)
 
     @property
     def template_hash(self) -> str:

@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from tests.fake_api_server import FakeApiServer
 from triton_operator.cluster.connection import Connection, TokenFile
-from triton_operator.reconcile.store import Store
+from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.runtime.options import Options
 from triton_operator.runtime.process import Process
 
@@ -25,10 +25,10 @@ class Running:
     def __init__(self, server: FakeApiServer, token: TokenFile | None = None, **options: Any) -> None:
         self.passes: list[Key] = []
         self.outcome: Callable[[Key], Awaitable[float | None]] | None = None
-        self.store = Store()
+        self.cache = ObjectCache()
         self._changed = asyncio.Condition()
         self.process = Process(
-            _options(**options), Connection(server.url, token=token), self.store, lambda _cluster: self._reconcile
+            _options(**options), Connection(server.url, token=token), self.cache, lambda _cluster: self._reconcile
         )
         self.task = asyncio.create_task(self.process.run())
 

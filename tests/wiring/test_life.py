@@ -269,8 +269,8 @@ async def test_objects_of_a_restored_backup_are_served_again(server: FakeApiServ
     await operator.quiet()
     server.restore(50, DIGITS_PATH)
     await operator.process.resync.succeed()
-    assert operator.store.keys() == {DIGITS}
-    known = operator.store.view(DIGITS).known
+    assert operator.cache.deployments.keys() == {DIGITS}
+    known = operator.cache.deployments.get(DIGITS)
     assert known is not None
     assert known.resource_version == 50
 
@@ -281,6 +281,6 @@ async def test_an_object_that_a_404_made_us_forget_comes_back_with_the_next_list
     """If it is there after all."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
-    operator.store.forget_deployment(*DIGITS)
+    operator.cache.deployments.remove(*DIGITS)
     await operator.process.resync.succeed()
-    assert operator.store.keys() == {DIGITS}
+    assert operator.cache.deployments.keys() == {DIGITS}

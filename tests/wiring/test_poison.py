@@ -39,8 +39,8 @@ async def test_an_object_that_the_store_cannot_take_in_is_left_out(
             raise ZeroDivisionError("with words out of the object")
         return take_in(body)
 
-    take_in = operator.store.put_deployment
-    monkeypatch.setattr(operator.store, "put_deployment", refuse)
+    take_in = operator.cache.deployments.put
+    monkeypatch.setattr(operator.cache.deployments, "put", refuse)
     await operator.quiet()
     await server.put(f"{COLLECTION}/poison", a_body("poison"))
     await server.put(f"{COLLECTION}/other", a_body("other"))
@@ -60,7 +60,7 @@ async def test_what_comes_after_an_object_that_is_too_deep_is_seen(
     await server.put(f"{COLLECTION}/other", a_body("other"))
     await operator.passed(OTHER)
     await operator.passed(POISON)
-    known = operator.store.view(POISON).known
+    known = operator.cache.deployments.get(POISON)
     assert known
     assert isinstance(known.deployment, InvalidSpecError)
     assert server.requests["GET", "/apis/triton-operator.io/v1alpha1/modeldeployments"] == lists
@@ -86,7 +86,7 @@ async def test_any_other_exception_costs_one_object_only(
     await server.put(f"{COLLECTION}/others", a_body("others"))
     await operator.process.resync.succeed()
     await operator.passed(("shop", "others"))
-    assert operator.store.view(POISON).known is None
+    assert operator.cache.deployments.get(POISON) is None
     assert "ModelDeployment shop/poison cannot be read (ZeroDivisionError) and is left out" in caplog.text
     assert "with words" not in caplog.text
     _, metrics = await operator.ask("/metrics")

@@ -55,7 +55,7 @@ async def test_kopf_gets_no_version_that_is_known(
     await operator.quiet()
     echo = a_body()
     echo["metadata"] = {**stored["metadata"], "resourceVersion": "500"}
-    operator.store.take_answer(echo)
+    operator.cache.deployments.put_response(echo)
     for version in ("500", "501"):
         shown = {**echo, "metadata": {**echo["metadata"], "resourceVersion": version, "generation": int(version)}}
         await server.send("modeldeployments", {"type": "MODIFIED", "object": shown})
@@ -110,7 +110,7 @@ async def test_a_deleted_object_wakes_its_key_once_more(server: FakeApiServer, o
     await operator.quiet()
     await server.remove(DIGITS_PATH)
     await operator.passed(DIGITS)
-    assert operator.store.keys() == set()
+    assert operator.cache.deployments.keys() == set()
 
 
 @pytest.mark.parametrize("path", [SERVICE_PATH, POD_PATH])
@@ -134,7 +134,7 @@ async def test_a_child_that_vanished_in_a_gap_wakes_its_key(server: FakeApiServe
     server.lose(SERVICE_PATH)
     await server.send("services", {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
     await operator.passed(DIGITS)
-    assert operator.store.view(DIGITS).children == {}
+    assert operator.cache.children.get(DIGITS) == {}
 
 
 async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
@@ -147,7 +147,7 @@ async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
     server.lose(DIGITS_PATH)
     await operator.process.resync.succeed()
     await operator.passed(DIGITS)
-    assert operator.store.keys() == set()
+    assert operator.cache.deployments.keys() == set()
 
 
 async def test_the_late_end_of_a_namesake_does_not_hide_the_new_object(operator: Running) -> None:
@@ -159,7 +159,7 @@ async def test_the_late_end_of_a_namesake_does_not_hide_the_new_object(operator:
     operator.process.intake.put(new)
     old["metadata"]["resourceVersion"] = "201"
     operator.process.intake.drop(old)
-    assert operator.store.keys() == {DIGITS}
+    assert operator.cache.deployments.keys() == {DIGITS}
 
 
 async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running) -> None:
@@ -168,9 +168,9 @@ async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running)
     body["metadata"]["resourceVersion"] = "300"
     operator.process.intake.put(body)
     operator.process.intake.listed([], version=299)
-    assert operator.store.keys() == {DIGITS}
+    assert operator.cache.deployments.keys() == {DIGITS}
     operator.process.intake.listed([], version=300)
-    assert operator.store.keys() == set()
+    assert operator.cache.deployments.keys() == set()
 
 
 async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(operator: Running) -> None:
@@ -182,13 +182,13 @@ async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(opera
     intake.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
     found = intake.read(msgspec.Raw(msgspec.json.encode(body)))
     intake.listed([found] if found else [], version=301)
-    assert operator.store.keys() == set()
+    assert operator.cache.deployments.keys() == set()
     intake.listed([], version=303)
     intake.put(body)
-    assert operator.store.keys() == set()
+    assert operator.cache.deployments.keys() == set()
     reborn = {**body, "metadata": {**body["metadata"], "uid": "new", "resourceVersion": "304"}}
     intake.put(reborn)
-    assert operator.store.keys() == {DIGITS}
+    assert operator.cache.deployments.keys() == {DIGITS}
 
 
 async def test_deletions_are_remembered_for_two_lists_only(operator: Running) -> None:
@@ -198,7 +198,7 @@ async def test_deletions_are_remembered_for_two_lists_only(operator: Running) ->
     intake = operator.process.intake
     intake.put(body)
     intake.listed([], version=301)
-    assert operator.store.keys() == set()
+    assert operator.cache.deployments.keys() == set()
     assert intake._gone == {DIGITS: 301}
     intake.listed([], version=302)
     assert intake._gone == {}

@@ -31,6 +31,12 @@ IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
 """Kinds whose content can hardly be changed: they are made, labelled anew and deleted, but never mended."""
 
 
+Key = tuple[str, str]
+"""(namespace, name) of a ModelDeployment."""
+
+ChildId = tuple[Kind, str]
+"""Kind and name of a child."""
+
 KINDS = {kind.value: kind for kind in Kind}
 """By the `kind` of a manifest; asking the enumeration costs seven times as much, and a pass asks some fifty times."""
 

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.api.spec import ModelDeployment
-from triton_operator.cluster.observed import Child, ClaimState, JobState, Kind
-from triton_operator.reconcile.store import ChildId
+from triton_operator.cluster.observed import Child, ChildId, ClaimState, JobState, Kind
 from triton_operator.resources.cache import Generation
 from triton_operator.resources.cache_content import claim_name, recipe
 

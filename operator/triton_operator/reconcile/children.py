@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from triton_operator.cluster.errors import ClusterError
+from triton_operator.cluster.object_cache import ObjectCache
+from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.desired_state import DesiredState, derive_desired_state
 from triton_operator.reconcile.execute import Executor
@@ -16,7 +18,6 @@ from triton_operator.reconcile.memory import Memory, PlanInput, plan_input
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observed_state import ObservedState, observe
 from triton_operator.reconcile.plan import is_as_desired, make_plan, recognize
-from triton_operator.reconcile.store import Key, Store
 from triton_operator.resources.revision import RevisionSummary
 from triton_operator.resources.settings import Settings
 
@@ -39,9 +40,9 @@ class ChildrenResult(NamedTuple):
 class ChildReconciler:
     """Writes children through `cluster`, and takes the responses into the cache."""
 
-    def __init__(self, cluster: Cluster, store: Store, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, cache: ObjectCache, settings: Settings) -> None:
         self._cluster = cluster
-        self._store = store
+        self._cache = cache
         self._settings = settings
 
     async def reconcile(self, key: Key, observed: ObservedState, memory: Memory) -> ChildrenResult:
@@ -53,7 +54,7 @@ class ChildReconciler:
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
         plan = make_plan(desired, observed, memory.applied, recognized)
-        executor = Executor(self._cluster, self._store, memory, key, observed.deployment.metadata.uid)
+        executor = Executor(self._cluster, self._cache, memory, key, observed.deployment.metadata.uid)
         failures = await executor.execute(plan)
         return ChildrenResult(
             _summarize(desired, failures, key),
@@ -66,7 +67,7 @@ class ChildReconciler:
 
     def _converged(self, key: Key, before: ObservedState, desired: DesiredState, memory: Memory) -> PlanInput | None:
         """The input after our writes, if the API server's responses show the desired state."""
-        after = observe(self._store.view(key), before.deployment, memory.applied_uids(), before.now)
+        after = observe(self._cache.snapshot(key), before.deployment, memory.applied_uids(), before.now)
         return plan_input(after) if is_as_desired(desired, after, memory.applied) else None
 
 

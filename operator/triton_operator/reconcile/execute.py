@@ -14,12 +14,12 @@ import msgspec
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import SCALE_MANAGER
 from triton_operator.cluster.errors import ClusterError, ConflictError, TerminatingError, UnavailableError
-from triton_operator.cluster.observed import Child, Kind
+from triton_operator.cluster.object_cache import ObjectCache
+from triton_operator.cluster.observed import Child, Key, Kind
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
 from triton_operator.reconcile.memory import Applied, Memory, RejectedManifest
 from triton_operator.reconcile.plan import Action, Plan, Verb, digest
-from triton_operator.reconcile.store import Key, Store
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ _MOUNTED = frozenset({Kind.CONFIG_MAP, Kind.CLAIM})
 class Executor:
     """Writes the children of one deployment (`key`, `uid`) in one pass."""
 
-    def __init__(self, cluster: Cluster, store: Store, memory: Memory, key: Key, uid: str) -> None:
+    def __init__(self, cluster: Cluster, cache: ObjectCache, memory: Memory, key: Key, uid: str) -> None:
         self._cluster = cluster
-        self._store = store
+        self._cache = cache
         self._memory = memory
         self._key = key
         self._uid = uid
@@ -116,7 +116,7 @@ class Executor:
                 self._remember(action, await self._force_replace(action))
             case Verb.TRANSFER_REPLICAS:
                 child = await self._cluster.apply(action.manifest, uid=action.uid, manager=SCALE_MANAGER)
-                self._store.put_child(child)
+                self._cache.children.put(child)
             case Verb.DELETE:
                 await self._cluster.delete(action.kind, self._key[0], action.name, uid=action.uid)
                 self._memory.applied.pop((action.kind, action.name), None)
@@ -136,7 +136,7 @@ class Executor:
             raise conflict  # From a webhook, or from a quota that others used at the same moment.
         if failure := self._judge_owner(child):
             return failure
-        self._store.put_child(msgspec.structs.replace(child, deployment=self._key[1]))
+        self._cache.children.put(msgspec.structs.replace(child, deployment=self._key[1]))
         raise ConflictError(f"{action.kind} {action.name} exists already and was not in the cache", status=409)
 
     async def _check_name(self, action: Action) -> FailedWrite | None:
@@ -165,7 +165,7 @@ class Executor:
         return await self._cluster.replace(action.manifest, uid=action.uid) if child.foreign else child
 
     def _remember(self, action: Action, child: Child) -> None:
-        self._store.put_child(child)
+        self._cache.children.put(child)
         self._memory.applied[action.kind, action.name] = Applied(child.uid, digest(action.manifest), child.fingerprint)
 
 

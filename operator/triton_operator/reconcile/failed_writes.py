@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, InvalidObjectError
-from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.observed import ChildId, Kind
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
-from triton_operator.reconcile.store import ChildId
 
 TOO_MANY_REQUESTS = 429
 

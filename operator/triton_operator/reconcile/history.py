@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from triton_operator.cluster.observed import Child, Kind, RevisionState
+from triton_operator.cluster.observed import Child, ChildId, Kind, RevisionState
 from triton_operator.reconcile.observed_state import ObservedState
-from triton_operator.reconcile.store import ChildId
 from triton_operator.resources.revision import (
     HISTORY,
     Revision,

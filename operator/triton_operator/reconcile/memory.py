@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from triton_operator.api.spec import ModelDeployment
-from triton_operator.cluster.observed import Child
+from triton_operator.cluster.object_cache import Snapshot
+from triton_operator.cluster.observed import Child, ChildId
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
-from triton_operator.reconcile.store import ChildId, View
 from triton_operator.resources.revision import RevisionSummary
 
 
@@ -43,18 +43,13 @@ class PlanInput(NamedTuple):
 class Converged(NamedTuple):
     """The last pass that left no child to write.
 
-    `observed` is what the pass ended with, None if its status may change without an event. `view` is a view in which
-    that was found again: nothing needs to be observed as long as the cache has no other.
+    `snapshot` is the cache that it ended with: until that changes, a pass has nothing to do. It is None if the status
+    may change without an event.
     """
 
     plan_input: PlanInput
     revision: RevisionSummary
-    observed: ObservedState | None = None
-    view: View | None = None
-
-    def is_current(self, observed: ObservedState) -> bool:
-        """Whether nothing has changed since, so that another pass would write nothing."""
-        return self.observed is not None and self.observed.equals(observed)
+    snapshot: Snapshot | None = None
 
 
 @dataclass(slots=True)

@@ -13,9 +13,11 @@ from typing import NamedTuple
 from triton_operator.api.names import selector_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Status
+from triton_operator.cluster.object_cache import Snapshot
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
+    ChildId,
     DeploymentState,
     JobState,
     Kind,
@@ -25,7 +27,6 @@ from triton_operator.cluster.observed import (
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
-from triton_operator.reconcile.store import ChildId, View
 from triton_operator.reconcile.times import parse_time
 
 PENDING_GRACE = timedelta(seconds=5)
@@ -61,43 +62,35 @@ class ObservedState(NamedTuple):
         child = self.children.get((Kind.AUTOSCALER, self.deployment.metadata.name))
         return child.state if child and isinstance(child.state, AutoscalerState) else None
 
-    def equals(self, other: ObservedState) -> bool:
-        """Whether the cluster looks the same; time and Events do not count."""
-        return (self.deployment, self.status, self.children, self.pods, self.cache_pods) == (
-            other.deployment,
-            other.status,
-            other.children,
-            other.pods,
-            other.cache_pods,
-        )
 
-
-def observe(view: View, deployment: ModelDeployment, applied_uids: frozenset[str], now: datetime) -> ObservedState:
+def observe(
+    snapshot: Snapshot, deployment: ModelDeployment, applied_uids: frozenset[str], now: datetime
+) -> ObservedState:
     """The state of one deployment as the operator's cache has it, without Events.
 
     `deployment` is an argument because a stored spec may be unreadable; `applied_uids` are the children that this
     process has applied.
     """
-    children = _owned_children(view, deployment.metadata.uid, applied_uids)
+    children = _owned_children(snapshot, deployment.metadata.uid, applied_uids)
     return ObservedState(
         deployment=deployment,
-        status=view.known.status if view.known else None,
+        status=snapshot.record.status if snapshot.record else None,
         children=children,
-        pods=tuple(pod for pod in view.pods if not pod.job),
+        pods=tuple(pod for pod in snapshot.pods if not pod.job),
         now=now,
-        cache_pods=tuple(pod for pod in view.pods if pod.job),
+        cache_pods=tuple(pod for pod in snapshot.pods if pod.job),
         caching=decide_caching(deployment, children, now),
     )
 
 
-def _owned_children(view: View, uid: str, applied_uids: frozenset[str]) -> dict[ChildId, Child]:
+def _owned_children(snapshot: Snapshot, uid: str, applied_uids: frozenset[str]) -> dict[ChildId, Child]:
     """Children of this object: by their owner or, if somebody removed the ownerReference, because we applied them.
 
     Other objects with our labels are left alone: they belong to a deleted object of the same name, or to somebody else.
     """
     return {
         child_id: child
-        for child_id, child in view.children.items()
+        for child_id, child in snapshot.children.items()
         if child.owner_uid == uid or (not child.owner_uid and child.uid in applied_uids)
     }
 

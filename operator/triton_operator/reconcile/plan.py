@@ -14,14 +14,13 @@ import orjson
 
 from triton_operator.api.names import content_hash
 from triton_operator.cluster.field_ownership import manifest_digest
-from triton_operator.cluster.observed import KINDS, Child, DeploymentState, JobState, Kind
+from triton_operator.cluster.observed import KINDS, Child, ChildId, DeploymentState, JobState, Kind
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.caching import policies_of_jobs
 from triton_operator.reconcile.desired_state import DesiredState
 from triton_operator.reconcile.history import kept_for_rollback
 from triton_operator.reconcile.memory import Applied
 from triton_operator.reconcile.observed_state import ObservedState
-from triton_operator.reconcile.store import ChildId
 
 
 class Verb(StrEnum):

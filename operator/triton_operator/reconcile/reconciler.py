@@ -15,7 +15,10 @@ from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import Status
+from triton_operator.cluster.deployment_cache import DeploymentRecord
 from triton_operator.cluster.errors import ClusterError, NotFoundError, TerminatingError
+from triton_operator.cluster.object_cache import ObjectCache, Snapshot
+from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.assessment import assess
 from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
@@ -24,7 +27,6 @@ from triton_operator.reconcile.memory import Converged, Memory
 from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, observe, read_events
 from triton_operator.reconcile.status import derive_status
-from triton_operator.reconcile.store import Key, Known, Store
 from triton_operator.reconcile.transitions import events_for
 from triton_operator.resources.settings import Settings
 
@@ -47,53 +49,51 @@ class Reconciler:
     """Brings the cluster to what ModelDeployments specify, one deployment per call."""
 
     def __init__(
-        self, cluster: Cluster, store: Store, settings: Settings, clock: Callable[[], datetime] = utc_now
+        self, cluster: Cluster, cache: ObjectCache, settings: Settings, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._cluster = cluster
-        self._store = store
+        self._cache = cache
         self._clock = clock
-        self._children = ChildReconciler(cluster, store, settings)
+        self._children = ChildReconciler(cluster, cache, settings)
         self._memories: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Run one pass; returns the seconds until the next one, None if only a change is a reason for one."""
-        self._store.begin(key)
-        known = self._store.view(key).known
-        if known is None or known.metadata.deletion_timestamp:
+        self._cache.children.begin_pass(key)
+        record = self._cache.deployments.get(key)
+        if record is None or record.metadata.deletion_timestamp:
             self._memories.pop(key, None)
             return None
         memory = self._memories.setdefault(key, Memory())
         delay = None
-        if isinstance(known.deployment, InvalidSpecError):
-            await self._report_unreadable(key, known, known.deployment, memory)
+        if isinstance(record.deployment, InvalidSpecError):
+            await self._report_unreadable(key, record, record.deployment, memory)
         else:
-            delay = await self._pass(key, known.deployment, memory)
-        return 0.0 if self._was_edited(key, known) else delay
+            delay = await self._pass(key, record.deployment, memory)
+        return 0.0 if self._was_edited(key, record) else delay
 
     async def _pass(self, key: Key, deployment: ModelDeployment, memory: Memory) -> float | None:
-        view = self._store.view(key)
-        if memory.converged and memory.converged.view == view:
+        snapshot = self._cache.snapshot(key)
+        if memory.converged and memory.converged.snapshot == snapshot:
             return None
-        before = self._observe(key, deployment, memory)
-        if memory.converged and memory.converged.is_current(before):
-            memory.converged = memory.converged._replace(view=view)
-            return None
+        before = self._observe(snapshot, deployment, memory)
         try:
             result = await self._children.reconcile(key, before, memory)
         except TerminatingError:
             return None
         _raise_first_transient_error(result, memory)
-        observed = await self._add_events(self._observe(key, deployment, memory))
+        snapshot = self._cache.snapshot(key)
+        observed = await self._add_events(self._observe(snapshot, deployment, memory))
         status = derive_status(assess(observed, result.blocked, result.revision))
         await self._update_status(key, observed, status)
         if result.outage:
             raise result.outage
         delay = next_pass_delay(before, observed, result.blocked)
-        memory.converged = _remember_converged(observed._replace(status=status), result, delay)
+        self._remember(key, memory, result, snapshot if delay is None else None, status)
         return delay
 
-    def _observe(self, key: Key, deployment: ModelDeployment, memory: Memory) -> ObservedState:
-        return observe(self._store.view(key), deployment, memory.applied_uids(), self._clock())
+    def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
+        return observe(snapshot, deployment, memory.applied_uids(), self._clock())
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:
         """With the Events of what is stuck; if they cannot be read, the status has less detail."""
@@ -105,9 +105,12 @@ class Reconciler:
             return observed
         return observed._replace(pod_events=events)
 
-    async def _report_unreadable(self, key: Key, known: Known, error: InvalidSpecError, memory: Memory) -> None:
+    async def _report_unreadable(
+        self, key: Key, record: DeploymentRecord, error: InvalidSpecError, memory: Memory
+    ) -> None:
         """An object that an older CRD accepted: only its status is written, nothing else is touched."""
-        observed = self._observe(key, ModelDeployment(metadata=known.metadata, spec=_EMPTY_SPEC), memory)
+        shell = ModelDeployment(metadata=record.metadata, spec=_EMPTY_SPEC)
+        observed = self._observe(self._cache.snapshot(key), shell, memory)
         blocked = Blocked(error.reason, str(error), permanent=True)
         await self._update_status(key, observed, derive_status(assess(observed, blocked, None)))
 
@@ -121,7 +124,7 @@ class Reconciler:
         except NotFoundError:
             self._forget_deleted(key, uid)
             return
-        self._store.take_answer(stored)
+        self._cache.deployments.put_response(stored)
         await self._post_events(key, uid, observed.status, status)
 
     async def _post_events(self, key: Key, uid: str, old: Status | None, new: Status) -> None:
@@ -136,14 +139,27 @@ class Reconciler:
 
     def _forget_deleted(self, key: Key, uid: str) -> None:
         """The API server does not have the object, whether or not a watch will report its deletion."""
-        known = self._store.view(key).known
-        if known and known.metadata.uid == uid:
-            self._store.forget_deployment(*key)
+        record = self._cache.deployments.get(key)
+        if record and record.metadata.uid == uid:
+            self._cache.deployments.remove(*key)
             self._memories.pop(key, None)
 
-    def _was_edited(self, key: Key, before: Known) -> bool:
+    def _remember(
+        self, key: Key, memory: Memory, result: ChildrenResult, snapshot: Snapshot | None, status: Status
+    ) -> None:
+        """Remember what the next pass need not repeat; `snapshot` is None if the status may change without an event."""
+        memory.converged = None
+        if result.converged is None or result.revision is None:
+            return
+        record = self._cache.deployments.get(key)
+        if snapshot and record and (record.metadata, record.status) == (snapshot.metadata, status):
+            memory.converged = Converged(result.converged, result.revision, snapshot._replace(record=record))
+        else:
+            memory.converged = Converged(result.converged, result.revision)
+
+    def _was_edited(self, key: Key, before: DeploymentRecord) -> bool:
         """Whether the object has changed during the pass: a response may show an edit before any event does."""
-        now = self._store.view(key).known
+        now = self._cache.deployments.get(key)
         return now is not None and now.metadata != before.metadata
 
 
@@ -154,10 +170,3 @@ def _raise_first_transient_error(result: ChildrenResult, memory: Memory) -> None
     elif not memory.was_interrupted:
         memory.was_interrupted = True
         raise result.outage
-
-
-def _remember_converged(observed: ObservedState, result: ChildrenResult, delay: float | None) -> Converged | None:
-    """What the next pass need not repeat."""
-    if result.converged is None or result.revision is None:
-        return None
-    return Converged(result.converged, result.revision, observed if delay is None else None)

@@ -10,8 +10,8 @@ import uvloop
 from triton_operator.cluster.connect import connect
 from triton_operator.cluster.connection import NoConnectionError
 from triton_operator.cluster.http import HttpCluster
+from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.reconcile.reconciler import Reconciler
-from triton_operator.reconcile.store import Store
 from triton_operator.resources.settings import InvalidSettingsError, Settings, load
 from triton_operator.runtime import logs
 from triton_operator.runtime.options import Options, parse
@@ -21,12 +21,12 @@ from triton_operator.runtime.workers import Reconcile
 
 async def operate(options: Options, settings: Settings) -> int:
     """Run one operator process in this event loop; returns the exit status."""
-    store = Store()
+    cache = ObjectCache()
 
     def build_reconcile(cluster: HttpCluster) -> Reconcile:
-        return Reconciler(cluster, store, settings).reconcile
+        return Reconciler(cluster, cache, settings).reconcile
 
-    return await Process(options, connect(options.kubeconfig), store, build_reconcile).run()
+    return await Process(options, connect(options.kubeconfig), cache, build_reconcile).run()
 
 
 def main() -> int:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import orjson
 
 from triton_operator.api.names import KIND
+from triton_operator.cluster.child_cache import ChildCache
+from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.deployment_projection import project_deployment
-from triton_operator.cluster.observed import Child, Kind, Pod
+from triton_operator.cluster.observed import Child, Key, Kind, Pod
+from triton_operator.cluster.pod_cache import PodCache
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.stored_objects import Identity
 from triton_operator.cluster.unreadable import report_unreadable
-from triton_operator.reconcile.store import Key
 from triton_operator.runtime.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -28,47 +30,13 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 
-class Tables(Protocol):
-    """What the store of `reconcile` offers to watches."""
-
-    def keys(self) -> set[Key]:
-        """Every deployment that exists."""
-
-    def put_deployment(self, body: Body) -> bool:
-        """Take in a ModelDeployment; True when there is something to do about it."""
-
-    def has_deployment(self, key: Key, uid: str, version: int) -> bool:
-        """Whether this version of a ModelDeployment, or a newer one, has been taken in."""
-
-    def forget_deployment(self, namespace: str, name: str) -> None:
-        """It is gone."""
-
-    def put_child(self, child: Child) -> Key | None:
-        """Take in a child; the key to look at, if any."""
-
-    def drop_child(self, child: Child) -> Key | None:
-        """A child is gone; the key to look at, if any."""
-
-    def replace_children(self, kind: Kind, children: Iterable[Child], namespace: str | None, as_of: float) -> set[Key]:
-        """These were all children of a kind at version `as_of`; the keys to look at."""
-
-    def put_pod(self, pod: Pod) -> set[Key]:
-        """Take in a pod; the keys to look at."""
-
-    def drop_pod(self, pod: Pod) -> Key | None:
-        """A pod is gone; the key to look at, if any."""
-
-    def replace_pods(self, pods: Iterable[Pod], namespace: str | None, as_of: float) -> set[Key]:
-        """These were all pods at version `as_of`; the keys to look at."""
-
-
 class DeploymentIntake:
     """ModelDeployments from both sources."""
 
     def __init__(
-        self, store: Tables, queue: WorkQueue[Key], unreadable: Callable[[str], None] = lambda _kind: None
+        self, cache: DeploymentCache, queue: WorkQueue[Key], unreadable: Callable[[str], None] = lambda _kind: None
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._unreadable = unreadable
         self._seen: dict[Key, tuple[str, int]] = {}
@@ -84,7 +52,7 @@ class DeploymentIntake:
         if self._is_old(key, version):
             return
         is_first = key not in self._seen
-        is_news = self._store.put_deployment(body)
+        is_news = self._cache.put(body)
         self._see(key, uid, version)  # not before the content was taken in
         if is_news and is_first and _was_observed(body):
             self._queue.add_routine([key])
@@ -107,14 +75,14 @@ class DeploymentIntake:
         key = (found.namespace, found.name)
         if self._is_old(key, found.version):
             return True
-        if not self._store.has_deployment(key, found.uid, found.version):
+        if not self._cache.has(key, found.uid, found.version):
             return False
         self._see(key, found.uid, found.version)
         return True
 
     def begin_list(self) -> int:
         """Before a list is asked for; what was reached, which only a list of restored data can be older than."""
-        for key in self._seen.keys() - self._store.keys():
+        for key in self._seen.keys() - self._cache.keys():
             del self._seen[key]  # The API server knew no such object when its status was written.
         return self.reached
 
@@ -164,9 +132,9 @@ class DeploymentIntake:
 
     def _start_anew(self, version: int) -> None:
         log.warning("the API server's data are older than what was seen (a restored backup?); all is read anew")
-        known = self._store.keys()
+        known = self._cache.keys()
         for key in known:
-            self._store.forget_deployment(*key)
+            self._cache.remove(*key)
             self._queue.add(key)
         self._seen, self._gone = {}, {}
         self._listed = self.reached = version
@@ -174,51 +142,51 @@ class DeploymentIntake:
     def _forget(self, key: Key, version: int) -> None:
         self._seen.pop(key, None)
         self._gone[key] = version
-        self._store.forget_deployment(*key)
+        self._cache.remove(*key)
         self._queue.add(key)  # the reconciler forgets it too
 
 
 class ChildIntake:
     """Children of one kind; a reflector's sink."""
 
-    def __init__(self, kind: Kind, namespace: str | None, store: Tables, queue: WorkQueue[Key]) -> None:
+    def __init__(self, kind: Kind, namespace: str | None, cache: ChildCache, queue: WorkQueue[Key]) -> None:
         self._kind = kind
         self._namespace = namespace
-        self._store = store
+        self._cache = cache
         self._queue = queue
 
     def put(self, item: Child) -> None:
         """A child is new or changed."""
-        _wake(self._queue, self._store.put_child(item))
+        _wake(self._queue, self._cache.put(item))
 
     def drop(self, item: Child) -> None:
         """A child is gone, or lost our label."""
-        _wake(self._queue, self._store.drop_child(item))
+        _wake(self._queue, self._cache.remove(item))
 
     def replace(self, items: Sequence[Child], as_of: float) -> None:
         """These were all children of this kind at version `as_of`."""
-        self._queue.add_routine(self._store.replace_children(self._kind, items, self._namespace, as_of))
+        self._queue.add_routine(self._cache.replace(self._kind, items, self._namespace, as_of))
 
 
 class PodIntake:
     """Serving pods; a reflector's sink."""
 
-    def __init__(self, namespace: str | None, store: Tables, queue: WorkQueue[Key]) -> None:
+    def __init__(self, namespace: str | None, cache: PodCache, queue: WorkQueue[Key]) -> None:
         self._namespace = namespace
-        self._store = store
+        self._cache = cache
         self._queue = queue
 
     def put(self, item: Pod) -> None:
         """A pod is new or changed."""
-        _wake(self._queue, *self._store.put_pod(item))
+        _wake(self._queue, *self._cache.put(item))
 
     def drop(self, item: Pod) -> None:
         """A pod is gone."""
-        _wake(self._queue, self._store.drop_pod(item))
+        _wake(self._queue, self._cache.remove(item))
 
     def replace(self, items: Sequence[Pod], as_of: float) -> None:
         """These were all pods at version `as_of`."""
-        self._queue.add_routine(self._store.replace_pods(items, self._namespace, as_of))
+        self._queue.add_routine(self._cache.replace(items, self._namespace, as_of))
 
 
 def _wake(queue: WorkQueue[Key], *keys: Key | None) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.lease import Elector
-from triton_operator.reconcile.store import Key
+from triton_operator.cluster.observed import Key
 from triton_operator.runtime import framework
 from triton_operator.runtime.health import Check
-from triton_operator.runtime.intake import Tables
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.resync import INTERVAL, Resync
 from triton_operator.runtime.watch_progress import WatchProgress
@@ -27,7 +27,7 @@ GRACE = 60.0
 """Seconds that Kopf gets to start its watcher."""
 
 
-class VitalSigns:
+class Probes:
     """The state of one process, for probes and scrapes."""
 
     def __init__(
@@ -36,7 +36,7 @@ class VitalSigns:
         resync: Resync,
         queue: WorkQueue[Key],
         elector: Elector,
-        store: Tables,
+        deployments: DeploymentCache,
         progress: WatchProgress,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -44,7 +44,7 @@ class VitalSigns:
         self._resync = resync
         self._queue = queue
         self._elector = elector
-        self._store = store
+        self._deployments = deployments
         self._progress = progress
         self._clock = clock
         self._watcher_due = float("inf")
@@ -74,7 +74,7 @@ class VitalSigns:
         metrics.gauge("queue_busy", "Deployments that workers hold.", lambda: self._queue.busy)
         metrics.gauge("queue_oldest_seconds", "How long the longest waiting one waits.", self._queue.oldest_age)
         metrics.gauge("leader", "1 while this process leads.", lambda: float(self._elector.may_write()))
-        metrics.gauge("model_deployments", "ModelDeployments that exist.", lambda: len(self._store.keys()))
+        metrics.gauge("model_deployments", "ModelDeployments that exist.", lambda: len(self._deployments.keys()))
         metrics.gauges(
             "watch_idle_seconds",
             "Seconds since the last event or bookmark.",

@@ -18,14 +18,15 @@ from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import Connection
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.lease import Elector
+from triton_operator.cluster.object_cache import ObjectCache
+from triton_operator.cluster.observed import Key
 from triton_operator.cluster.projector import Projector
-from triton_operator.reconcile.store import Key
 from triton_operator.runtime import framework
 from triton_operator.runtime.health import HealthServer
-from triton_operator.runtime.intake import DeploymentIntake, Tables
+from triton_operator.runtime.intake import DeploymentIntake
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
-from triton_operator.runtime.probes import VitalSigns
+from triton_operator.runtime.probes import Probes
 from triton_operator.runtime.restarts import restart_forever
 from triton_operator.runtime.resync import Resync
 from triton_operator.runtime.watch_progress import WatchProgress
@@ -48,7 +49,7 @@ class Process:
         self,
         options: Options,
         connection: Connection,
-        store: Tables,
+        cache: ObjectCache,
         build_reconcile: Callable[[HttpCluster], Reconcile],
     ) -> None:
         self._options = options
@@ -64,17 +65,17 @@ class Process:
         cluster = HttpCluster(
             self.client, instance=options.identity, time_left=self.elector.time_left, projector=projector
         )
-        self.intake = DeploymentIntake(store, self.queue, self.metrics.unreadable)
+        self.intake = DeploymentIntake(cache.deployments, self.queue, self.metrics.unreadable)
         self.progress = WatchProgress()
         self.resync = Resync(
             self.client,
             options.namespace,
             self.intake,
-            lambda: self.queue.add_routine(store.keys()),
+            lambda: self.queue.add_routine(cache.deployments.keys()),
             interval=options.resync_seconds,
         )
         self.reflectors = build_reflectors(
-            self.client, options.namespace, store, self.queue, projector, self.metrics.unreadable
+            self.client, options.namespace, cache, self.queue, projector, self.metrics.unreadable
         )
         self.workers = Workers(
             self.queue,
@@ -83,9 +84,9 @@ class Process:
             leads=self.elector.leading.is_set,
             metrics=self.metrics,
         )
-        self.signs = VitalSigns(self.reflectors, self.resync, self.queue, self.elector, store, self.progress)
-        self.signs.publish(self.metrics)
-        self.health = HealthServer(self.signs.alive(), self.signs.ready(), self.metrics)
+        self.probes = Probes(self.reflectors, self.resync, self.queue, self.elector, cache.deployments, self.progress)
+        self.probes.publish(self.metrics)
+        self.health = HealthServer(self.probes.alive(), self.probes.ready(), self.metrics)
 
     async def run(self) -> int:
         """Work until `stop` is set or a signal comes; the exit status, 1 when a part failed for good."""
@@ -151,11 +152,11 @@ class Process:
             await self.resync.synced.wait()
         tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.progress, self.stop)
         self._handle_signals()  # Kopf has installed its own
-        self.signs.watcher_expected()
+        self.probes.watcher_expected()
         try:
             await framework.follow(tasks)
         finally:
-            self.signs.watcher_excused()
+            self.probes.watcher_excused()
 
     async def _until_over(self) -> int:
         stopped = asyncio.create_task(self.stop.wait(), name="stop")

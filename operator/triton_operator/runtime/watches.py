@@ -10,14 +10,14 @@ from functools import partial
 
 from triton_operator.api.names import COMPONENT_CACHE, COMPONENT_SERVER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGER
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.observed import Child, Kind, Pod
+from triton_operator.cluster.object_cache import ObjectCache
+from triton_operator.cluster.observed import Child, Key, Kind, Pod
 from triton_operator.cluster.pod_projection import project_pod
 from triton_operator.cluster.projection import project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
-from triton_operator.reconcile.store import Key
-from triton_operator.runtime.intake import ChildIntake, PodIntake, Tables
+from triton_operator.runtime.intake import ChildIntake, PodIntake
 from triton_operator.runtime.work_queue import WorkQueue
 
 SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
@@ -29,7 +29,7 @@ AnyReflector = Reflector[Child] | Reflector[Pod]
 def build_reflectors(
     client: ApiClient,
     namespace: str | None,
-    store: Tables,
+    cache: ObjectCache,
     queue: WorkQueue[Key],
     projector: Projector,
     unreadable: Callable[[str], None],
@@ -43,7 +43,7 @@ def build_reflectors(
             selector=SELECTOR,
             project=partial(projector.project, kind, with_owned=True),
             project_listed=partial(project_child, kind, with_owned=True),  # each comes once
-            sink=ChildIntake(kind, namespace, store, queue),
+            sink=ChildIntake(kind, namespace, cache.children, queue),
             unreadable=unreadable,
         )
         for kind in Kind
@@ -54,7 +54,7 @@ def build_reflectors(
         namespace,
         selector=POD_SELECTOR,
         project=project_pod,
-        sink=PodIntake(namespace, store, queue),
+        sink=PodIntake(namespace, cache.pods, queue),
         unreadable=unreadable,
     )
     return [*children, pods]

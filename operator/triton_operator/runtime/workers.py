@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from triton_operator.cluster.errors import ClusterError, UnavailableError
-from triton_operator.reconcile.store import Key
+from triton_operator.cluster.observed import Key
 from triton_operator.runtime.logs import current_key
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.work_queue import QueueShutDownError, WorkQueue

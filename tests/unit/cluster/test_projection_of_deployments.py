@@ -11,7 +11,7 @@ import pytest
 from tests.builders import a_body
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.cluster.deployment_projection import MOST_BYTES, MOST_LEVELS, project_deployment
-from triton_operator.reconcile.store import Store
+from triton_operator.cluster.object_cache import ObjectCache
 
 KEY = ("models", "digits")
 
@@ -72,9 +72,9 @@ def test_what_is_no_object_is_an_error() -> None:
 
 def refusal(item: bytes) -> str:
     """What the store has to say about it."""
-    store = Store()
-    store.put_deployment(orjson.loads(project_deployment(item)))
-    known = store.view(KEY).known
+    cache = ObjectCache()
+    cache.deployments.put(orjson.loads(project_deployment(item)))
+    known = cache.deployments.get(KEY)
     assert known
     assert isinstance(known.deployment, InvalidSpecError)
     return str(known.deployment)

@@ -55,7 +55,7 @@ def failed(world: World, reason: str, message: str, name: str = "digits-cache-1"
 async def seen(world: World, *pods: Pod) -> None:
     """The watch brings these pods."""
     version = world.cluster.next_version()
-    world.store.replace_pods([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
+    world.cache.pods.replace([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
     await world.reconcile()
 
 

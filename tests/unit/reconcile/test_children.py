@@ -133,7 +133,7 @@ async def test_an_object_with_our_labels_but_another_name_disturbs_nobody() -> N
     stranger = msgspec.structs.replace(
         world.child(Kind.SERVICE), name="elsewhere", uid="other", owner_uid="", resource_version=9
     )
-    world.store.put_child(stranger)
+    world.cache.children.put(stranger)
     world.forget_writes()
     await world.reconcile()
     assert world.cluster.writes == []
@@ -291,7 +291,7 @@ async def test_a_namespace_that_is_being_deleted_is_left_alone() -> None:
 async def test_an_object_that_is_being_deleted_is_left_to_the_garbage_collector() -> None:
     world = World()
     world.body["metadata"] |= {"deletionTimestamp": "2026-01-02T03:04:05Z", "resourceVersion": "101"}
-    world.store.put_deployment(world.body)
+    world.cache.deployments.put(world.body)
     await world.reconcile()
     assert world.cluster.writes == []
 
@@ -365,15 +365,15 @@ async def test_a_late_event_of_a_dead_child_does_not_replace_its_successor() -> 
     world = World()
     await world.reconcile()
     dead = msgspec.structs.replace(world.child(Kind.SERVICE), uid="the-dead", resource_version=5)
-    assert world.store.put_child(dead) is None
+    assert world.cache.children.put(dead) is None
 
 
 async def test_a_change_that_nobody_here_reads_is_no_news() -> None:
     world = World()
     await world.reconcile()
     newer = msgspec.structs.replace(world.child(Kind.SERVICE), resource_version=world.cluster.next_version())
-    assert world.store.put_child(newer) is None
-    assert world.store.put_child(msgspec.structs.replace(newer, foreign=True, resource_version=10**6)) == world.key
+    assert world.cache.children.put(newer) is None
+    assert world.cache.children.put(msgspec.structs.replace(newer, foreign=True, resource_version=10**6)) == world.key
 
 
 async def test_a_status_that_another_hand_wrote_is_written_again_even_after_a_rest() -> None:
@@ -382,7 +382,7 @@ async def test_a_status_that_another_hand_wrote_is_written_again_even_after_a_re
     await world.reconcile()
     world.body["metadata"]["resourceVersion"] = str(10**6)
     world.body["status"] = {"observedGeneration": 7}
-    assert world.store.put_deployment(world.body)
+    assert world.cache.deployments.put(world.body)
     await world.reconcile()
     assert world.cluster.statuses[-1] == world.cluster.statuses[0]
 

@@ -90,7 +90,7 @@ async def test_an_outage_of_one_child_is_in_the_status_with_its_cause_and_is_ret
 async def test_a_deployment_that_was_deleted_and_cannot_be_made_again_serves_nothing_in_the_status() -> None:
     world = await _served()
     world.vanish(Kind.DEPLOYMENT)
-    world.store.replace_pods([], None)
+    world.cache.pods.replace([], None)
     world.cluster.answers = {Kind.DEPLOYMENT: WEBHOOK}
     with pytest.raises(UnavailableError):
         await world.reconcile()
@@ -270,7 +270,7 @@ async def _orphaned(**spec: Any) -> World:
         version = world.cluster.next_version()
         orphan = msgspec.structs.replace(child, owner_uid="", resource_version=version)
         world.cluster.objects[identity] = orphan
-        world.store.put_child(orphan)
+        world.cache.children.put(orphan)
     world.new_operator()
     world.forget_writes()
     return world

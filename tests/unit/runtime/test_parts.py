@@ -14,7 +14,7 @@ from tests.fake_clock import FakeClock
 from triton_operator.runtime import framework
 from triton_operator.runtime.logs import BURST, WINDOW, JsonFormatter, RepetitionFilter, current_key
 from triton_operator.runtime.options import parse
-from triton_operator.runtime.probes import GRACE, STALE, VitalSigns
+from triton_operator.runtime.probes import GRACE, STALE, Probes
 from triton_operator.runtime.restarts import HEALTHY, restart_forever
 from triton_operator.runtime.watch_progress import WatchProgress
 
@@ -126,7 +126,7 @@ def test_kopf_tries_for_ever_with_pauses_up_to_half_a_minute() -> None:
 async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
     """The check of its watcher."""
     clock = FakeClock()
-    signs = VitalSigns([], None, None, None, None, WatchProgress(clock), clock)  # type: ignore[arg-type] # only the watcher is looked at
+    signs = Probes([], None, None, None, None, WatchProgress(clock), clock)  # type: ignore[arg-type] # only the watcher is looked at
     assert signs._watcher_dead() is None
     signs.watcher_expected()
     clock.now += GRACE - 1
@@ -151,7 +151,7 @@ async def test_a_watch_without_progress_is_told_by_the_probe() -> None:
     """Kopf may be started again and again meanwhile; the first event that it does not get past counts."""
     clock = FakeClock()
     progress = WatchProgress(clock)
-    signs = VitalSigns([], None, None, None, None, progress, clock)  # type: ignore[arg-type] # only the watcher is looked at
+    signs = Probes([], None, None, None, None, progress, clock)  # type: ignore[arg-type] # only the watcher is looked at
     clock.now += 10 * STALE
     assert signs._watcher_stuck() is None  # A quiet cluster.
     progress.gave()

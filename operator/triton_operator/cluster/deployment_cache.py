@@ -1,0 +1,104 @@
+"""ModelDeployments as last seen: from lists, watches, and the responses to our own status writes.
+
+An older version never replaces a newer one, because a response may overtake the watch (resourceVersions are comparable
+integers since Kubernetes 1.35, KEP-5504). Not thread-safe; used from one event loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.spec import Metadata, ModelDeployment, parse
+from triton_operator.api.status import Status
+from triton_operator.cluster.observed import Key
+
+
+class DeploymentRecord(NamedTuple):
+    """A ModelDeployment as last seen; `deployment` is the error if its spec cannot be read."""
+
+    metadata: Metadata
+    resource_version: int
+    deployment: ModelDeployment | InvalidSpecError
+    status: Status | None
+
+
+class DeploymentCache:
+    """Records by key."""
+
+    def __init__(self) -> None:
+        self._records: dict[Key, DeploymentRecord] = {}
+
+    def keys(self) -> set[Key]:
+        """Every deployment that exists."""
+        return set(self._records)
+
+    def get(self, key: Key) -> DeploymentRecord | None:
+        """The record of a deployment, None if it does not exist."""
+        return self._records.get(key)
+
+    def has(self, key: Key, uid: str, version: int) -> bool:
+        """Whether this version of a deployment, or a newer one, is in the cache."""
+        record = self._records.get(key)
+        return record is not None and record.metadata.uid == uid and version <= record.resource_version
+
+    def put(self, body: dict[str, Any]) -> bool:
+        """Add or update a deployment; returns whether that needs a pass."""
+        key, uid, version = _identity(body)
+        old = self._records.get(key)
+        if self.has(key, uid, version):
+            return False  # Late, or the event of our own status write.
+        self._records[key] = new = _read(body, old)
+        return old is None or _signature(old) != _signature(new)
+
+    def put_response(self, body: dict[str, Any]) -> None:
+        """Update a deployment from the response to a status write, so that the event of that write needs no pass.
+
+        The response has the whole object, because it may be the first to show a user's edit: the event of that edit is
+        older than the response and will be ignored as late. A response about a deleted object is ignored.
+        """
+        key, uid, version = _identity(body)
+        record = self._records.get(key)
+        if record and record.metadata.uid == uid and record.resource_version < version:
+            self._records[key] = _read(body, record)
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Remove a deleted deployment; events of their own remove its children."""
+        self._records.pop((namespace, name), None)
+
+
+def _identity(body: dict[str, Any]) -> tuple[Key, str, int]:
+    metadata = body["metadata"]
+    return (metadata["namespace"], metadata["name"]), metadata["uid"], int(metadata["resourceVersion"])
+
+
+def _read(body: dict[str, Any], old: DeploymentRecord | None) -> DeploymentRecord:
+    metadata = msgspec.convert(body["metadata"], Metadata)
+    deployment: ModelDeployment | InvalidSpecError
+    if old and old.metadata == metadata:  # The API server increments the generation with every change of the spec.
+        deployment = old.deployment
+    elif unreadable := body.get("unreadable"):  # Set by `deployment_projection` instead of a spec.
+        deployment = InvalidSpecError("InvalidSpec", "spec", unreadable)
+    else:
+        try:
+            deployment = parse(body)
+        except InvalidSpecError as error:
+            deployment = error
+    return DeploymentRecord(metadata, _identity(body)[2], deployment, _read_status(body.get("status")))
+
+
+def _read_status(status: dict[str, Any] | None) -> Status | None:
+    """None for a status that somebody made invalid: the next pass writes a whole one."""
+    if not status:
+        return None
+    try:
+        return msgspec.convert(status, Status)
+    except msgspec.ValidationError:
+        return None
+
+
+def _signature(record: DeploymentRecord) -> tuple[object, ...]:
+    """The parts whose change needs a pass. The status is one, so that changes of others are reverted."""
+    return record.metadata.uid, record.metadata.generation, record.metadata.deletion_timestamp, record.status
