@@ -12,7 +12,6 @@ converts arrays. Only NumPy is imported: a value of torch or Pillow comes with i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from triton_operator.sdk.interface import TensorInterface
 from triton_operator.sdk.tensors import BF16, DATA_TYPES, Array
 
 _PLAIN = (str, bytes, bool, int, float)
+_TOO_DEEP = ", got lists that are nested too deeply"
 
 
 def to_array(value: Any, tensor: TensorInterface, place: str, *, cast: bool = False) -> Array:
@@ -101,7 +101,7 @@ def _from_list(value: list[Any] | tuple[Any, ...], target: _Target) -> Array:
             return _from_python(value, target)
         parts = [_convert(each, replace(target, place=f"{target.place}[{at}]")) for at, each in enumerate(value)]
     except RecursionError as error:
-        raise target.mismatch(", got lists that are nested too deeply") from error
+        raise target.mismatch(_TOO_DEEP) from error
     try:
         return np.stack(parts)
     except ValueError as error:
@@ -117,32 +117,25 @@ def _is_plain(value: object) -> bool:
 
 def _from_python(value: Any, target: _Target) -> Array:
     """Convert Python's own values. Their types are checked, because NumPy would convert texts and booleans."""
-    shape, leaves = _shape(value, target), list(_leaves(value))
+    leaves = _leaves(value, target)
     if target.tensor.datatype == "BYTES":
-        return _texts(leaves, target).reshape(shape)
-    types = {type(each) for each in leaves}
+        return _texts(leaves, target)
+    types = {type(each) for each in leaves.flat}
     if not types <= _python_types(target.dtype):
         raise target.mismatch(f", got values of type {', '.join(sorted(each.__name__ for each in types))}")
-    return _numbers(leaves, target).reshape(shape)
+    return _numbers(leaves, target)
 
 
-def _shape(value: Any, target: _Target) -> list[int]:
-    """The shape of nested lists, whose items must have the same one."""
-    if not isinstance(value, list | tuple):
-        return []
-    shapes = [_shape(item, target) for item in value]
-    for index, shape in enumerate(shapes):
-        if shape != shapes[0]:
-            raise target.mismatch(f": item {index} has shape {shape}, the first has {shapes[0]}")
-    return [len(value), *(shapes[0] if shapes else [])]
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple):
-        for each in value:
-            yield from _leaves(each)
-    else:
-        yield value
+def _leaves(value: Any, target: _Target) -> Array:
+    """The values as they are, in the shape of the lists, whose items must have the same one."""
+    leaves = np.array(value, dtype=np.object_)  # It ends where the lists differ, or at NumPy's limit of dimensions.
+    if any(isinstance(each, list | tuple) for each in leaves.flat):
+        shapes = [list(np.array(each, dtype=np.object_).shape) for each in leaves.flat]
+        for index, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                raise target.mismatch(f": item {index} has shape {shape}, the first has {shapes[0]}")
+        raise target.mismatch(_TOO_DEEP)
+    return leaves
 
 
 def _python_types(dtype: np.dtype[Any]) -> set[type]:
@@ -151,30 +144,32 @@ def _python_types(dtype: np.dtype[Any]) -> set[type]:
     return {int} if dtype.kind in "iu" else {int, float}
 
 
-def _numbers(leaves: list[Any], target: _Target) -> Array:
+def _numbers(leaves: Array, target: _Target) -> Array:
     """Numbers and booleans; raises InvalidRequestError for the first one that is out of range."""
     dtype = target.dtype
-    try:
-        if dtype.kind in "biu":
-            return np.array(leaves, dtype=dtype)
-        wide = np.array(leaves, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            array = wide.astype(dtype)
-        lost = np.flatnonzero(np.isinf(array) & np.isfinite(wide))
-        if not lost.size:
-            return array
-        value = leaves[lost[0]]
-    except OverflowError:
-        limit = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(np.float64)
-        low, high = int(limit.min), int(limit.max)
-        value = next(each for each in leaves if isinstance(each, int) and not low <= each <= high)
-    raise target.mismatch(f": {str(value)[:40]} is out of range")
+    if dtype.kind == "b":
+        return leaves.astype(dtype)
+    if dtype.kind in "iu":
+        limit = np.iinfo(dtype)
+        _reject([each for each in leaves.flat if not limit.min <= each <= limit.max], target)
+        return leaves.astype(dtype)
+    _reject([each for each in leaves.flat if isinstance(each, int) and abs(each) > sys.float_info.max], target)
+    wide = leaves.astype(np.float64)
+    with np.errstate(over="ignore"):
+        array = wide.astype(dtype)
+    _reject(leaves[np.isinf(array) & np.isfinite(wide)].tolist(), target)
+    return array
 
 
-def _texts(values: list[Any], target: _Target) -> Array:
+def _reject(out_of_range: list[Any], target: _Target) -> None:
+    if out_of_range:
+        raise target.mismatch(f": {str(out_of_range[0])[:40]} is out of range")
+
+
+def _texts(leaves: Array, target: _Target) -> Array:
     """Texts as UTF-8, as every other client sends them; bytes as they are."""
-    array = np.empty(len(values), dtype=np.object_)
-    for index, each in enumerate(values):
+    array = np.empty(leaves.shape, dtype=np.object_)
+    for index, each in np.ndenumerate(leaves):
         if not isinstance(each, str | bytes):
             raise target.mismatch(f", got values of type {type(each).__name__}")
         try:
@@ -189,7 +184,7 @@ def _from_array(array: Array, target: _Target) -> Array:
     dtype = target.dtype
     if target.tensor.datatype == "BYTES":
         if array.dtype.kind in "OSUT":
-            return _texts(array.astype(np.object_).reshape(-1).tolist(), target).reshape(array.shape)
+            return _texts(array.astype(np.object_), target)
     elif array.dtype == dtype:
         return array
     elif array.dtype.kind in "biuf" and array.dtype.newbyteorder("=") == dtype:
