@@ -205,7 +205,7 @@ def test_top_shows_the_load_that_bench_makes(shell: Shell, environment: dict[str
 def test_top_says_where_a_server_keeps_no_quantiles(shell: Shell) -> None:
     text = shell("tritonctl top linear-regression --once --interval 1").stdout
     assert re.search(r"^linear_regression +1 +\d+ +0\.0", text, re.MULTILINE)  # An ending pod may still be there.
-    assert "no p50 and p99: this server keeps none" in text
+    assert "no P50 and P99: this server does not record them" in text
 
 
 def test_bench_speaks_grpc_and_ends_with_ctrl_c(shell: Shell, environment: dict[str, str]) -> None:

@@ -79,7 +79,7 @@ def test_the_example_is_served_from_the_folder_beside(user: User, monkeypatch: p
         for model in ("digits", "linear_regression"):
             assert f"  {model}  version 1\n" in serving.said
         _, errors = serving.end(signal.SIGINT)
-        assert "models come from model_repository, in the place of spec.modelRepository" in errors
+        assert "using the models in model_repository instead of spec.modelRepository" in errors
 
 
 def test_two_servers_run_at_the_same_time(user: User) -> None:

@@ -16,7 +16,7 @@ from triton_operator.cli.options import (
     Context,
     Invert,
     Kubeconfig,
-    Model,
+    ModelName,
     Name,
     Namespace,
     Output,
@@ -63,7 +63,7 @@ def infer(
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Text to send; repeat for a batch.")
     ] = None,
     namespace: Namespace = "",
-    model: Model = "",
+    model: ModelName = "",
     invert: Invert = False,
     protocol: WireProtocol = Protocol.HTTP,
     output: Output = OutputFormat.TABLE,

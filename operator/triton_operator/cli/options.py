@@ -33,7 +33,7 @@ Context = Annotated[
     str,
     typer.Option("--context", metavar="NAME", help="Context in the kubeconfig.", autocompletion=complete_contexts),
 ]
-Model = Annotated[
+ModelName = Annotated[
     str,
     typer.Option("--model", "-m", metavar="MODEL", help="Model to use; required if the deployment has several."),
 ]

@@ -1,8 +1,7 @@
-"""`tritonctl bench`: how many requests a deployment answers, and how fast.
+"""`tritonctl bench`: measure the throughput and latency of a deployment.
 
-Input: a name, how many connections and how long; inputs are drawn from what the model declares, or given as for
-`infer`. Output: requests a second and latencies. It loads the server as hard as it can: on a deployment that serves
-others, these feel it.
+Input: a name, the number of connections and a duration; random inputs by default, or inputs as for `infer`. Output:
+requests per second and latencies. The load is as high as the connections allow, so other clients are affected.
 """
 
 from __future__ import annotations
@@ -17,7 +16,18 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.kubectl.server import Server
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import (
+    Context,
+    Kubeconfig,
+    ModelName,
+    Name,
+    Namespace,
+    Output,
+    RequestTimeout,
+    Url,
+    WireProtocol,
+    kubectl,
+)
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
 from triton_operator.cli.terminal.spinner import spinner
@@ -36,19 +46,19 @@ Examples:
   tritonctl bench chinese-texts --text 我爱你 -o json
   tritonctl bench digits --url 127.0.0.1:8000
 \b
-Each connection sends its next request when it has its answer. The first seconds (--warm-up) do not count. Ctrl-C ends
-it at once and prints what there is. Through kubectl port-forward it measures one pod, and kubectl on the way: for the
-server's own figures give its address with --url, from inside the cluster.
+Each connection sends the next request when it has received a response. Requests during --warm-up are not counted. On
+Ctrl-C, the results so far are printed. Through `kubectl port-forward`, only one pod is measured, and the latencies
+include kubectl; to measure the server alone, run this inside the cluster with --url. The load affects other clients.
 """
 MOST_SECONDS = 300
 INTERRUPTED = 130
 _BUSY = 0.9
-"""Of one core: Python does not use more, and then the figures are its own."""
+"""Fraction of a core; above it, this Python program is the bottleneck."""
 _MOST_SENTENCES = 5
 
 
 class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """The figures; times are milliseconds."""
+    """The results; times are in milliseconds."""
 
     deployment: str
     model: str
@@ -74,55 +84,51 @@ class Result(msgspec.Struct, frozen=True, rename="camel"):
 def bench(
     name: Name,
     namespace: Namespace = "",
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="MODEL", help="Model to load; needed when there are several.")
-    ] = "",
+    model: ModelName = "",
     connections: Annotated[
-        int, typer.Option("--connections", "-c", min=1, max=256, help="Requests under way at once.")
+        int, typer.Option("--connections", "-c", min=1, max=256, help="Number of concurrent requests.")
     ] = 8,
     duration: Annotated[
         float,
-        typer.Option("--duration", "-d", metavar="SECONDS", min=0.5, max=MOST_SECONDS, help="How long it counts."),
+        typer.Option("--duration", "-d", metavar="SECONDS", min=0.5, max=MOST_SECONDS, help="How long to measure."),
     ] = 10,
     warm_up: Annotated[
-        float, typer.Option("--warm-up", metavar="SECONDS", min=0, max=60, help="How long before that.")
+        float,
+        typer.Option("--warm-up", metavar="SECONDS", min=0, max=60, help="How long to send requests before measuring."),
     ] = 2,
-    batch: Annotated[int, typer.Option("--batch", "-b", min=1, help="Rows of a request that is drawn.")] = 1,
+    batch: Annotated[int, typer.Option("--batch", "-b", min=1, help="Rows per request with random inputs.")] = 1,
     input_files: Annotated[
         list[Path] | None,
-        typer.Option("--input", "-i", metavar="FILE", help="What to send instead, as for infer."),
+        typer.Option("--input", "-i", metavar="FILE", help="File to send instead of random inputs, as for infer."),
     ] = None,
     texts: Annotated[
-        list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="A text to send instead; repeat it.")
+        list[str] | None,
+        typer.Option("--text", "-t", metavar="TEXT", help="Text to send instead of random inputs; repeatable."),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
+    protocol: WireProtocol = Protocol.HTTP,
     output: Output = OutputFormat.TABLE,
-    url: Annotated[
-        str, typer.Option("--url", metavar="HOST:PORT", help="Go there directly; else through kubectl port-forward.")
-    ] = "",
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long one answer may take.")
-    ] = 30,
+    url: Url = "",
+    timeout: RequestTimeout = 30,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Load a deployment for a bounded time and print requests a second and latencies.
+    """Send requests for a given duration, and print the throughput and latencies.
 
-    Exit status 1 when a request failed, 3 when nothing answers.
+    The exit status is 1 if a request failed, and 3 if the server is unreachable.
     """
     from triton_operator.cli.bench.load import END_SECONDS, run
     from triton_operator.cli.bench.wire import connections as opened
 
     with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
         endpoint = server.endpoint
-        asked, request = _request(server, model, input_files or [], texts or [], batch)
-        connect = opened(endpoint, protocol, asked, request, timeout)
+        requested, request = _request(server, model, input_files or [], texts or [], batch)
+        connect = opened(endpoint, protocol, requested, request, timeout)
         _try(connect, endpoint, timeout)
-        patience = timeout if protocol is Protocol.GRPC else END_SECONDS  # A call of gRPC must not be cancelled.
+        patience = timeout if protocol is Protocol.GRPC else END_SECONDS  # gRPC calls must not be cancelled.
         measured = run(connect, number=connections, warm_up=warm_up, seconds=duration, patience=patience)
         if measured.interrupted and not measured.latencies:
             raise typer.Exit(INTERRUPTED)
-        result = summarize(measured, server, asked, connections, rows_of(request))
+        result = summarize(measured, server, requested, connections, rows_of(request))
     if output is OutputFormat.TABLE:
         _print(result)
     else:
@@ -134,7 +140,7 @@ def bench(
 
 
 def _request(server: Server, model: str, files: list[Path], texts: list[str], batch: int) -> tuple[str, RequestBody]:
-    """The model's name and what to send it."""
+    """The name of the model and the request to send."""
     from triton_operator.cli.inputs.random_inputs import random_inputs
     from triton_operator.cli.inputs.read import read_input
     from triton_operator.sdk.protocol_json import RequestBody
@@ -147,13 +153,13 @@ def _request(server: Server, model: str, files: list[Path], texts: list[str], ba
 
 
 def rows_of(request: RequestBody) -> int:
-    """Rows of the request, as far as the first dimension counts them."""
+    """The number of rows of the request, if the first dimension is the batch."""
     return max((array.shape[0] for array in request.inputs.values() if array.ndim > 1), default=1)
 
 
 def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
-    """One request before the load: a mistake is told as such, not thousands of times."""
-    said = [f"TimeoutError: no answer within {timeout:g} s"]
+    """Send one request first, so that an invalid request is reported once and not thousands of times."""
+    said = [f"TimeoutError: no response within {timeout:g} s"]
 
     def ask() -> None:
         with connect() as send:
@@ -167,7 +173,7 @@ def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
     if error.startswith(("UNAVAILABLE", "DEADLINE_EXCEEDED")) or (
         error and not error[0].isdigit() and "Error" in error
     ):
-        raise UnreachableError(f"{endpoint.target} does not answer: {error}")
+        raise UnreachableError(f"{endpoint.target} does not respond: {error}")
     if error:
         raise InferenceError(error)
 
@@ -177,8 +183,8 @@ def summarize(measured: Measured, server: Server, model: str, connections: int, 
     latencies = sorted(1000 * each for each in measured.latencies)
     errors = dict(measured.errors.most_common(_MOST_SENTENCES))
     if not latencies:
-        said = f": {next(iter(errors))}" if errors else "; give it a longer --duration"
-        raise CommandFailedError(f"no answer in the time that counts{said}")
+        said = f": {next(iter(errors))}" if errors else "; use a longer --duration"
+        raise CommandFailedError(f"no response during the measurement{said}")
     rate = len(latencies) / measured.seconds
     return Result(
         deployment=server.deployment,
@@ -204,7 +210,7 @@ def summarize(measured: Measured, server: Server, model: str, connections: int, 
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """The smallest of sorted values that so many percent do not exceed."""
+    """The percentile of sorted values, by the nearest-rank method."""
     return round(values[max(0, -(-len(values) * percent // 100) - 1)], 3)
 
 
@@ -220,13 +226,15 @@ def _print(result: Result) -> None:
         *(f"{each:.2f} ms" for each in times),
     ]
     out.print(table(heads, [[*figures, str(result.requests), str(result.failed)]]))
-    rows = f"{result.rows} row{'s' if result.rows > 1 else ''} a request"
+    rows = f"{result.rows} row{'s' if result.rows > 1 else ''} per request"
     how = f"{result.connections} connections over {result.protocol.name} for {result.seconds:.1f} s, {rows}"
     out.print()
     out.print(plain_text(f"{result.model}: {how}"))
     for sentence, count in result.errors.items():
         out.print(plain_text(f"{count} times: {sentence}"))
     if result.forwarded:
-        out.print(Text("Through kubectl port-forward: one pod, and kubectl on the way.", style="dim"))
+        out.print(
+            Text("Measured through kubectl port-forward: one pod only, and latencies include kubectl.", style="dim")
+        )
     if result.client_cores > _BUSY:
-        out.print(Text(f"This program needed {result.client_cores:.1f} cores: the server may do more.", style="dim"))
+        out.print(Text(f"This client used {result.client_cores:.1f} CPU cores and may be the bottleneck.", style="dim"))

@@ -1,7 +1,7 @@
-"""Load: several connections, each sending its next request when it has its answer, for a bounded time.
+"""Generate load: several connections, each of which sends the next request after the response to the previous one.
 
-Input: a way to open connections, and how long. Output: the latencies of those requests that were begun and answered in
-the time that counts. `bench` uses it; Ctrl-C ends it with what there is.
+Input: a function that opens connections, and a duration. Output: the latencies of the requests that started and
+finished during the measurement. Ctrl-C ends the measurement early.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from dataclasses import dataclass, field
 from triton_operator.cli.bench.wire import Connect
 
 _PAUSE_SECONDS = 0.05
-"""After a failure, so that a server that refuses is not flooded."""
+"""Pause after a failure, so that a server that rejects requests is not flooded."""
 END_SECONDS = 0.5
-"""For what is under way at the end, where it may be left to itself."""
+"""How long to wait for pending requests at the end, if they can be abandoned."""
 _CLEAR = "\r\033[K"
 
 
 @dataclass
 class Measured:
-    """What came of it; latencies in seconds."""
+    """The results; latencies in seconds."""
 
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
-    """How long it counted."""
+    """Duration of the measurement."""
     busy: float = 0.0
-    """Cores of this machine that the program itself needed."""
+    """CPU cores that this program used."""
     interrupted: bool = False
 
 
 def run(connect: Connect, *, number: int, warm_up: float, seconds: float, patience: float = END_SECONDS) -> Measured:
-    """Load with so many connections; requests of the first `warm_up` seconds do not count.
+    """Send requests over `number` connections; those of the first `warm_up` seconds are not counted.
 
-    What is under way at the end is waited for, up to `patience` seconds; with more than END_SECONDS of it, what is not
-    answered by then counts as a failure.
+    At the end, pending requests are awaited for up to `patience` seconds. If `patience` exceeds END_SECONDS, requests
+    without a response by then count as failures.
     """
     started = time.perf_counter()
     begin, end = started + warm_up, started + warm_up + seconds
@@ -80,12 +80,12 @@ def run(connect: Connect, *, number: int, warm_up: float, seconds: float, patien
         stop.set()
     unanswered = _join(workers, patience)
     if unanswered and patience > END_SECONDS:
-        measured.errors[f"no answer within {patience:g} s"] += unanswered
+        measured.errors[f"no response within {patience:g} s"] += unanswered
     return measured
 
 
 def _join(workers: Sequence[threading.Thread], seconds: float) -> int:
-    """Wait so long for all of them together; how many are still at it."""
+    """Wait for all workers, in total up to `seconds`; return how many are still running."""
     last = time.perf_counter() + seconds
     for worker in workers:
         worker.join(max(0.0, last - time.perf_counter()))
@@ -93,7 +93,7 @@ def _join(workers: Sequence[threading.Thread], seconds: float) -> int:
 
 
 def _watch(measured: Measured, begin: float, end: float, stop: threading.Event) -> None:
-    """Wait for the end; on a terminal with a line about how far it is."""
+    """Wait for the end; show the progress on a terminal."""
     shown = sys.stderr.isatty()
     try:
         while (now := time.perf_counter()) < end:

@@ -1,8 +1,8 @@
-"""One inference request as bytes, and connections that send it again and again.
+"""Serialize one inference request, and send it repeatedly over several connections.
 
-Input: a request. Output: a function for each connection, which sends it once and says what went wrong. `load` uses
-it. The SDK makes and checks each request anew, which costs more than a small model does; here it is made once.
-(The protocol: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.)
+Input: a request. Output: a function for each connection, which sends the request once and returns an error message, for
+`load`. The SDK builds and checks every request, which takes longer than a small model; here, it is serialized once. The
+protocol: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from triton_operator.sdk.protocol_json import RequestBody
 from triton_operator.sdk.tensors import Array, data_type
 
 Send: TypeAlias = Callable[[], str]
-"""Sends the request and waits for the answer; what is wrong with it, "" when nothing is."""
+"""Sends the request, waits for the response and returns an error message, or ""."""
 Connect: TypeAlias = Callable[[], AbstractContextManager[Send]]
-"""Opens one more connection."""
+"""Opens a connection."""
 
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -31,9 +31,9 @@ _LONGEST_SENTENCE = 300
 
 
 def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: RequestBody, timeout: float) -> Connect:
-    """What opens connections to this server for this request; the network is needed only when one sends.
+    """Return a function that opens connections for this request; they connect when the first request is sent.
 
-    `timeout`, in seconds, ends a request over HTTP. One over gRPC has no end of its own: Triton before 25.04 crashes
+    `timeout`, in seconds, limits a request over HTTP. Requests over gRPC have no limit: Triton before 25.04 crashes
     when calls are cancelled, which a deadline does.
     """
     if protocol is Protocol.GRPC:
@@ -44,7 +44,7 @@ def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: Req
 
 
 def http_request(request: RequestBody) -> tuple[dict[str, str], bytes]:
-    """Headers and body of a v2 request with its tensors as bytes behind the JSON."""
+    """Headers and body of a v2 request, with the tensors as binary data after the JSON."""
     tensors, contents = [], []
     for name, array in request.inputs.items():
         contents.append(raw(array, name))
@@ -63,7 +63,7 @@ def http_request(request: RequestBody) -> tuple[dict[str, str], bytes]:
 
 
 def grpc_request(model: str, request: RequestBody) -> bytes:
-    """The same as a ModelInferRequest."""
+    """The request as a serialized ModelInferRequest."""
     from tritonclient.grpc import service_pb2
 
     message = service_pb2.ModelInferRequest(model_name=model)
@@ -77,7 +77,7 @@ def grpc_request(model: str, request: RequestBody) -> bytes:
 
 
 def raw(array: Array, name: str) -> bytes:
-    """An array's values in row-major order; texts each behind their length."""
+    """The values of an array in row-major order; each string is preceded by its length."""
     if data_type(array, name) != "BYTES":
         return np.ascontiguousarray(array).tobytes()
     texts = (value if isinstance(value, bytes) else str(value).encode() for value in array.reshape(-1))
@@ -95,7 +95,7 @@ def _over_http(endpoint: Endpoint, model: str, head: dict[str, str], body: bytes
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            connection.close()  # The next request opens it again.
+            connection.close()  # The next request reconnects.
             return f"{type(error).__name__}: {error}"
         return "" if answer.status == http.client.OK else f"{answer.status}: {_sentence(content)}"
 
@@ -104,7 +104,7 @@ def _over_http(endpoint: Endpoint, model: str, head: dict[str, str], body: bytes
 
 
 def _sentence(content: bytes) -> str:
-    """The server's own sentence out of the JSON of a refusal."""
+    """The server's error message from the JSON of a response."""
     text = content.decode(errors="replace")
     try:
         said = json.loads(text)["error"]
@@ -122,7 +122,7 @@ def _over_grpc(endpoint: Endpoint, content: bytes) -> Iterator[Send]:
 
     def send() -> str:
         try:
-            # Blocking: a call with a future, whose wait could be bounded, halves the rate that one client reaches.
+            # Blocking: futures, which would allow a time limit, halve the request rate of one client.
             call(content, metadata=tuple(endpoint.headers().items()) or None)
         except grpc.RpcError as error:
             return f"{error.code().name}: {str(error.details())[:_LONGEST_SENTENCE]}"

@@ -1,6 +1,6 @@
-"""`tritonctl explain`: which parts of an input drove a prediction, of a served model or by a file at hand.
+"""`tritonctl explain`: show which parts of an input influenced a prediction of a served model or a TorchScript file.
 
-Input: a name, and one picture, text, row of a table or request. Output: a heat map, weighted characters or bars.
+Input: a name, and one image, text, row of a table or request. Output: a heat map, weighted characters or bars.
 """
 
 from __future__ import annotations
@@ -27,7 +27,19 @@ from triton_operator.cli.explain.row import (
 )
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.kubectl.server import Server
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import (
+    Context,
+    Invert,
+    Kubeconfig,
+    ModelName,
+    Name,
+    Namespace,
+    Output,
+    RequestTimeout,
+    Url,
+    WireProtocol,
+    kubectl,
+)
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import print_data
 from triton_operator.cli.terminal.spinner import PATIENCE_SECONDS
@@ -47,63 +59,84 @@ Examples:
   tritonctl explain breast-cancer --csv patients.csv --row 3 --baseline mean
   tritonctl explain digits --image seven.png --model-file model_repository/digits/1/model.pt
 \b
-Methods: kernel-shap (Shapley values; the default) and occlusion ask the served model again with parts taken away.
-integrated-gradients (the default with --model-file), saliency, smooth-grad and embedding-gradients need the file and
-the extra `explain`; the server is not asked then.
-Red raised the prediction, blue lowered it.
+kernel-shap (Shapley values; the default) and occlusion send requests in which parts of the input are masked.
+integrated-gradients (the default with --model-file), saliency, smooth-grad and embedding-gradients compute gradients
+from --model-file, without a server; they need the Python extra `explain`.
+Red parts increased the prediction, blue parts decreased it.
 """
 _OF_SERVERS = ("namespace", "model", "protocol", "url", "timeout", "kubeconfig", "context")
-"""Options that say where a served model is, and how to ask it."""
+"""Options that select a served model and the protocol."""
 _CLEAR = "\r\033[K"
 _EVERY_SECONDS = 0.2
 
 
 def explain(
-    said: typer.Context,
+    command_line: typer.Context,
     name: Name,
     input_file: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", "--image", "--csv", metavar="FILE", help="Picture, CSV, JSON or text; - is stdin."
+            "--input",
+            "-i",
+            "--image",
+            "--csv",
+            metavar="FILE",
+            help="Image, text, CSV or JSON file; - for standard input.",
         ),
     ] = None,
-    text: Annotated[str, typer.Option("--text", "-t", metavar="TEXT", help="A text.")] = "",
-    row: Annotated[int, typer.Option("--row", min=1, help="Which row of the file, from 1.")] = 1,
-    method: Annotated[Method, typer.Option("--method", help="How; see below.")] = Method.AUTO,
+    text: Annotated[str, typer.Option("--text", "-t", metavar="TEXT", help="Text to explain.")] = "",
+    row: Annotated[int, typer.Option("--row", min=1, help="Row of the file to explain, starting at 1.")] = 1,
+    method: Annotated[Method, typer.Option("--method", help="Attribution method; see below.")] = Method.AUTO,
     target: Annotated[
-        str, typer.Option("--target", metavar="N|N,N|LABEL", help="Output to explain; the likeliest by default.")
+        str,
+        typer.Option(
+            "--target",
+            metavar="N|N,N|LABEL",
+            help="Index or label of the output value to explain; by default, the highest.",
+        ),
     ] = "",
     baseline: Annotated[
-        str, typer.Option("--baseline", metavar="WHAT", help="zeros, mean (of the file's rows), a number; or a text.")
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="BASELINE",
+            help="Value that stands for a masked part: zeros, mean (over the file's rows), a number, or a text.",
+        ),
     ] = "",
-    samples: Annotated[int, typer.Option("--samples", min=3, help="Most rows that the model is asked.")] = 2048,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sample.")] = 0,
-    patch: Annotated[int, typer.Option("--patch", min=0, help="Pixels on a side of a patch; 0: a seventh.")] = 0,
-    names: Annotated[str, typer.Option("--names", metavar="A,B,…", help="Of the columns; else the CSV's own.")] = "",
-    input_name: Annotated[str, typer.Option("--input-name", metavar="INPUT", help="Input to explain.")] = "",
-    output_name: Annotated[str, typer.Option("--output-name", metavar="OUTPUT", help="Output to explain.")] = "",
+    samples: Annotated[
+        int, typer.Option("--samples", min=3, help="Maximum number of rows to send to the model.")
+    ] = 2048,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random sampling.")] = 0,
+    patch: Annotated[
+        int, typer.Option("--patch", min=0, help="Patch size in pixels; 0 for a seventh of the image.")
+    ] = 0,
+    names: Annotated[
+        str, typer.Option("--names", metavar="A,B,…", help="Column names; by default, those of the CSV file.")
+    ] = "",
+    input_name: Annotated[str, typer.Option("--input-name", metavar="INPUT", help="Input tensor to explain.")] = "",
+    output_name: Annotated[str, typer.Option("--output-name", metavar="OUTPUT", help="Output tensor to explain.")] = "",
     model_file: Annotated[
-        Path | None, typer.Option("--model-file", metavar="model.pt", help="TorchScript file, for gradients.")
+        Path | None,
+        typer.Option("--model-file", metavar="FILE", help="TorchScript file, for the methods that use gradients."),
     ] = None,
-    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw it into this file, too.")] = None,
-    font: Annotated[Path | None, typer.Option("--font", metavar="FILE", help="Font for the drawing of a text.")] = None,
-    invert: Annotated[bool, typer.Option("--invert", help="Dark on light becomes light on dark, in pictures.")] = False,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="Also save the explanation as this image.")
+    ] = None,
+    font: Annotated[Path | None, typer.Option("--font", metavar="FILE", help="Font for text in the image.")] = None,
+    invert: Invert = False,
     namespace: Namespace = "",
-    model: Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help="Model, where there are several.")] = "",
-    protocol: Annotated[Protocol, typer.Option("--protocol", "-p", help="How to ask.")] = Protocol.HTTP,
+    model: ModelName = "",
+    protocol: WireProtocol = Protocol.HTTP,
     output: Output = OutputFormat.TABLE,
-    url: Annotated[
-        str, typer.Option("--url", metavar="HOST:PORT", help="Go there directly; else through kubectl port-forward.")
-    ] = "",
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for each answer.")
-    ] = 60,
+    url: Url = "",
+    timeout: RequestTimeout = 60,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Say which parts of an input drove a model's prediction.
+    """Show which parts of an input influenced a model's prediction.
 
-    Exit status 1 when the model refuses, 2 when the question cannot be asked, 3 when nothing answers.
+    The exit status is 1 if the model rejects a request, 2 if an option or input is invalid, and 3 if the server is
+    unreachable.
     """
     options: dict[str, Any] = {
         "target": read_target(target),
@@ -113,44 +146,44 @@ def explain(
         "patch": patch,
     }
     _check(method, model_file, png)
-    given = _Asked([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
+    selected = _SelectedRow([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
     if model_file:
         options["output"] = output_name
-        found = _by_file(name, model_file, given, method, options)
+        found = _by_file(name, model_file, selected, method, options)
     else:
         server = Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout)
-        found = _by_server(server, model, given, method, options | {"output": output_name})
-    _show(replace(found, notes=(*found.notes, *_unused(said, given))), output, png, font)
+        found = _by_server(server, model, selected, method, options | {"output": output_name})
+    _show(replace(found, notes=(*found.notes, *_unused(command_line, selected))), output, png, font)
 
 
-def _unused(said: typer.Context, given: _Asked) -> list[str]:
-    """What the command line says for nothing, beside what the methods themselves have no use for."""
+def _unused(command_line: typer.Context, selected: _SelectedRow) -> list[str]:
+    """A note for each option on the command line that has no effect; the methods add their own."""
     reasons: dict[str, str] = {}
-    if said.params["model_file"]:
-        reasons |= dict.fromkeys(_OF_SERVERS, "--model-file asks no server")
-    if not given.of_image:
-        reasons["invert"] = "the input is no picture file"
-    if not said.params["png"]:
-        reasons["font"] = "nothing is drawn without --png"
-    return [f"--{option} has no effect: {why}" for option, why in reasons.items() if _typed(said, option)]
+    if command_line.params["model_file"]:
+        reasons |= dict.fromkeys(_OF_SERVERS, "--model-file does not use a server")
+    if not selected.of_image:
+        reasons["invert"] = "the input is not an image file"
+    if not command_line.params["png"]:
+        reasons["font"] = "it is used only with --png"
+    return [f"--{option} has no effect: {why}" for option, why in reasons.items() if _is_set(command_line, option)]
 
 
-def _typed(said: typer.Context, option: str) -> bool:
-    source = said.get_parameter_source(option)
+def _is_set(command_line: typer.Context, option: str) -> bool:
+    source = command_line.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def _check(method: Method, model_file: Path | None, png: Path | None) -> None:
-    """What can be seen to be wrong before anybody is asked; raises UsageError."""
+    """Check the options that do not depend on the model; raises UsageError."""
     if method in GRADIENTS and not model_file:
-        raise UsageError(f"--method {method} needs --model-file: a served model only answers")
+        raise UsageError(f"--method {method} needs --model-file, because a server does not provide gradients")
     if png and not png.absolute().parent.is_dir():
-        raise UsageError(f"--png {png}: there is no folder {png.parent}")
+        raise UsageError(f"--png {png}: the folder {png.parent} does not exist")
 
 
 @dataclass
-class _Asked:
-    """What the command line says of the row, and what was read there."""
+class _SelectedRow:
+    """The options that select a row, and the input that was read."""
 
     files: list[Path]
     texts: list[str]
@@ -178,7 +211,7 @@ class _Asked:
         return choose_row(request.inputs, self.number, by_rows=by_rows)
 
     def options(self, row: Row, options: dict[str, Any]) -> dict[str, Any]:
-        """The options with what the file says beside the row."""
+        """The options, with the column names and the background from the file."""
         explained = row.explained_input(self.input_name)
         array = row.inputs[explained]
         named = self.found.columns.get(explained, ()) if self.found and array.dtype.kind != "O" else ()
@@ -186,29 +219,35 @@ class _Asked:
         return options | {"names": names, "background": row.others[explained]}
 
 
-def _by_server(server: Server, named: str, given: _Asked, method: Method, options: dict[str, Any]) -> Explanation:
+def _by_server(
+    server: Server, named: str, selected: _SelectedRow, method: Method, options: dict[str, Any]
+) -> Explanation:
     chosen = cache(lambda: server.choose_model(named))
     with server:
-        request = given.read(lambda: server.interface(chosen()))
-        asked = named or request.model or chosen()
-        row = given.row(request, server.interface(asked))
-        told = given.options(row, options) | {
-            "input": row.explained_input(given.input_name),
-            "progress": _Progress(asked),
-        }
-        return server.client.explain(asked, row.inputs, method, **told)
+        request = selected.read(lambda: server.interface(chosen()))
+        model = named or request.model or chosen()
+        row = selected.row(request, server.interface(model))
+        settings = selected.options(row, options)
+        return server.client.explain(
+            model,
+            row.inputs,
+            method,
+            **settings,
+            input=row.explained_input(selected.input_name),
+            progress=_Progress(model),
+        )
 
 
-def _by_file(name: str, file: Path, given: _Asked, method: Method, options: dict[str, Any]) -> Explanation:
+def _by_file(name: str, file: Path, selected: _SelectedRow, method: Method, options: dict[str, Any]) -> Explanation:
     from triton_operator.explain import ExplanationError, Question, explain_file
 
     output = output_of_file(file, options.pop("output"))
-    request = given.read(lambda: interface_of_file(file))
-    row = choose_row(request.inputs, given.number, by_rows=True)
-    explained = row.explained_input(given.input_name)
+    request = selected.read(lambda: interface_of_file(file))
+    row = choose_row(request.inputs, selected.number, by_rows=True)
+    explained = row.explained_input(selected.input_name)
     places = argument_places(file, list(row.inputs))
     others = {places[each]: array[0] for each, array in row.inputs.items() if each != explained}
-    question = Question(method=method, **given.options(row, options))
+    question = Question(method=method, **selected.options(row, options))
     try:
         found = explain_file(file, row.inputs[explained][0], question, others=others)
     except ExplanationError as error:
@@ -232,11 +271,11 @@ def _show(found: Explanation, output: OutputFormat, png: Path | None, font: Path
             raise UsageError(f"--{error}") from error
         except OSError as error:
             raise UsageError(f"--png {png}: {error.strerror or error}") from error
-        typer.echo(f"drawn into {png}", err=True)
+        typer.echo(f"saved {png}", err=True)
 
 
 class _Progress:
-    """How many rows have been answered, on one line of a terminal, from the third second on."""
+    """The number of evaluated rows, on one line of a terminal, if it takes longer than PATIENCE_SECONDS."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -246,6 +285,6 @@ class _Progress:
         if not sys.stderr.isatty() or (time.monotonic() < self._next and answered < planned):
             return
         self._next = time.monotonic() + _EVERY_SECONDS
-        line = f"{self._model} has answered {answered:,} of {planned:,} rows …" if answered < planned else ""
+        line = f"{self._model}: {answered:,} of {planned:,} rows evaluated …" if answered < planned else ""
         sys.stderr.write(f"{_CLEAR}{line}")
         sys.stderr.flush()

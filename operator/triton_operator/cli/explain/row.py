@@ -31,7 +31,7 @@ class Row:
         if name in self.inputs:
             return name
         if name or len(self.inputs) != 1:
-            raise UsageError(f"--input-name: name the input to explain: {', '.join(self.inputs)}")
+            raise UsageError(f"--input-name: select the input to explain: {', '.join(self.inputs)}")
         return next(iter(self.inputs))
 
 
@@ -39,7 +39,7 @@ def choose_row(inputs: Mapping[str, Array], number: int, *, by_rows: bool) -> Ro
     """Row `number` (from 1) of each input, or the whole input without `by_rows`. Raises UsageError."""
     rows = min((len(array) for array in inputs.values()), default=0) if by_rows else 1
     if number > rows:
-        raise UsageError(f"--row {number}: there {'is' if rows == 1 else 'are'} {rows}")
+        raise UsageError(f"--row {number}: the input has {rows} row{'s' if rows != 1 else ''}")
     if not by_rows:
         return Row(inputs, {name: array[None] for name, array in inputs.items()})
     return Row({name: array[number - 1 : number] for name, array in inputs.items()}, inputs)
@@ -51,7 +51,7 @@ def column_names(option: str, table: Sequence[str], values: int) -> tuple[str, .
         return tuple(table)
     names = tuple(name.strip() for name in option.split(","))
     if len(names) != values:
-        raise UsageError(f"--names: has {len(names)}, and a row has {values} values")
+        raise UsageError(f"--names: expected {values} names, one per value of a row, got {len(names)}")
     return names
 
 

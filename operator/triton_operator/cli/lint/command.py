@@ -63,7 +63,7 @@ def _check(path: Path) -> Iterator[Finding]:
             models = models_in(path)
             if not models:
                 raise UsageError(
-                    f"{path}: holds no model: no config.pbtxt and no numbered version in it or in its folders"
+                    f"{path}: contains no model: no config.pbtxt or numbered version in it or its subfolders"
                 )
             for model in models:
                 yield from check_folder(model)

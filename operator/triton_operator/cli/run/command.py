@@ -1,7 +1,7 @@
-"""`tritonctl run`: models served on this machine, without a cluster, as the operator would serve them.
+"""`tritonctl run`: serve models on this machine as the operator would serve them, without a cluster.
 
-Input: what `run_models` finds at a path. Output: a server on loopback until it is ended, and then nothing but the
-cache folder.
+Input: the models at a path, as `models` finds them. Output: a server on loopback until it is stopped; only the cache
+folder remains.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.run.models import Wanted, wanted
+from triton_operator.cli.run.models import LocalModels, local_models
 from triton_operator.cli.terminal.output import say
 
 if TYPE_CHECKING:
@@ -32,65 +32,80 @@ Examples:
   tritonctl run model.pt --cpus 2
   tritonctl run examples/digits.yaml --repository model_repository --http-port 9000
 \b
-The first start fetches Triton and torch (1 GB) into ~/.cache/triton-operator, or TRITON_OPERATOR_CACHE. It needs Linux
-on x86-64 and a Python 3.11 or 3.12. Ctrl-C ends the server and leaves nothing but that folder.
+The first start downloads Triton and torch (1 GB) to ~/.cache/triton-operator, or to TRITON_OPERATOR_CACHE if it is set.
+Requires Linux on x86-64 and Python 3.11 or 3.12. Ctrl-C stops the server; only the cache folder remains.
 """
 INTERRUPTED = 130
 _STARTS = 3
-"""Of Triton, where ports are lost."""
+"""Attempts to start Triton if another program takes a port."""
 _NAMED = 3
-"""Models whose names are said; of more the number is."""
+"""Up to this number of models are listed by name."""
 
 
 def run(
     path: Annotated[
         Path,
-        typer.Argument(metavar="DIR|FILE", help="A model's folder or file, a repository, a ModelDeployment's YAML."),
+        typer.Argument(metavar="DIR|FILE", help="Model folder or file, model repository, or ModelDeployment YAML."),
     ],
     repository: Annotated[
         Path | None,
-        typer.Option("--repository", "-r", metavar="DIR", help="Folder that stands for the YAML's model repository."),
+        typer.Option(
+            "--repository", "-r", metavar="DIR", help="Local folder to use as the YAML file's model repository."
+        ),
     ] = None,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Which ModelDeployment of the YAML.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="ModelDeployment to serve, if the YAML file has several.")
+    ] = "",
     http_port: Annotated[
-        int, typer.Option("--http-port", min=0, max=65535, help="Port for HTTP; 8000 if it is free by default.")
+        int,
+        typer.Option(
+            "--http-port", min=0, max=65535, help="Port for HTTP; 0 for 8000, or another one if it is in use."
+        ),
     ] = 0,
     grpc_port: Annotated[
-        int, typer.Option("--grpc-port", min=0, max=65535, help="Port for gRPC; 8001 if it is free by default.")
+        int,
+        typer.Option(
+            "--grpc-port", min=0, max=65535, help="Port for gRPC; 0 for 8001, or another one if it is in use."
+        ),
     ] = 0,
     metrics_port: Annotated[
-        int, typer.Option("--metrics-port", min=0, max=65535, help="Port for metrics; 8002 if it is free by default.")
+        int,
+        typer.Option(
+            "--metrics-port", min=0, max=65535, help="Port for metrics; 0 for 8002, or another one if it is in use."
+        ),
     ] = 0,
     cpus: Annotated[
         int,
-        typer.Option("--cpus", metavar="N", min=0, help="CPUs to choose instances and threads for; else all."),
+        typer.Option(
+            "--cpus", metavar="N", min=0, help="Number of CPUs that instances and threads are chosen for; 0 for all."
+        ),
     ] = 0,
     skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Of a folder, leave out models that cannot be served.")
+        bool, typer.Option("--skip-broken", help="Skip models of a folder that cannot be served.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the server's log from its start.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the server's log from the start.")] = False,
 ) -> None:
-    """Serve models on this machine: the real Triton on the CPU, with the operator's own configuration and flags.
+    """Serve models on this machine: Triton on the CPU, with the same configuration and flags as in the cluster.
 
-    Exit status 0 when it is ended by Ctrl-C, 1 when a model does not load, 2 when this machine or a file does not fit.
+    The exit status is 1 if a model cannot be loaded, and 2 if a file is invalid or this machine is not supported.
     """
     from triton_operator.local.errors import LocalError, UnsupportedMachineError
 
     try:
-        with _interruptible(), wanted(path, repository, name, skip_broken=skip_broken) as found:
+        with _interruptible(), local_models(path, repository, name, skip_broken=skip_broken) as found:
             _serve(found, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
     except UnsupportedMachineError as error:
         raise UsageError(str(error)) from error
     except LocalError as error:
         raise CommandFailedError(str(error)) from error
     except ModuleNotFoundError as error:
-        raise UsageError(f"fetching the models needs {error.name}: pip install '.[cli,operator]'") from error
+        raise UsageError(f"fetching the models requires {error.name}: pip install '.[cli,operator]'") from error
     except OSError as error:
         raise CommandFailedError(f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _serve(found: Wanted, asked: tuple[int, int, int], cpus: int, *, verbose: bool) -> None:
-    """Check everything that is quickly checked, then make what is missing, then serve."""
+def _serve(found: LocalModels, requested: tuple[int, int, int], cpus: int, *, verbose: bool) -> None:
+    """Run the fast checks, then install what is missing, then serve."""
     import os
 
     from triton_operator.cli.terminal.progress import step
@@ -107,21 +122,21 @@ def _serve(found: Wanted, asked: tuple[int, int, int], cpus: int, *, verbose: bo
     _say(*notes)
     cache = cache_folder(os.environ, Path.home())
     planned = plan_environment(cache)
-    choose_ports(*asked)
-    _say(f"instances and threads are chosen for {chosen}; --cpus N changes that")
+    choose_ports(*requested)
+    _say(f"instances and threads are chosen for {chosen}; use --cpus N to change this")
     with run_folder(cache) as folder:
         laid = lay_out_models(deployment, found.folder, folder, cache)
         environment = ensure(planned, step)
         link_backends(environment, folder / "backends")
-        with _started(deployment.spec, environment, folder, laid, asked, verbose=verbose) as (server, ports):
+        with _started(deployment.spec, environment, folder, laid, requested, verbose=verbose) as (server, ports):
             _serve_until_interrupted(server, laid, ports, folder)
 
 
 @contextmanager
 def _started(
-    spec: Spec, environment: Environment, folder: Path, laid: Laid, asked: tuple[int, int, int], *, verbose: bool
+    spec: Spec, environment: Environment, folder: Path, laid: Laid, requested: tuple[int, int, int], *, verbose: bool
 ) -> Iterator[tuple[Server, Ports]]:
-    """A server that is ready; with other ports where one that nobody asked for is lost while it starts."""
+    """Start a server and wait until it is ready; retry with other ports if an automatically chosen one is taken."""
     import os
 
     from triton_operator.cli.terminal.progress import step
@@ -132,7 +147,7 @@ def _started(
     from triton_operator.resources.probes import startup_seconds
 
     for left in reversed(range(_STARTS)):
-        ports = choose_ports(*asked)
+        ports = choose_ports(*requested)
         place = Place(environment, folder, ports)
         with started(command(spec, place, laid), variables(spec, place, os.environ), ports, _say) as server:
             try:
@@ -141,45 +156,45 @@ def _started(
                         server.tell()
                     server.wait_ready(startup_seconds(spec))
             except PortTakenError as lost:
-                if not left or lost.port in asked:
+                if not left or lost.port in requested:
                     raise
-                _say(f"another program took port {lost.port} meanwhile; starting again with another one")
+                _say(f"port {lost.port} was taken by another program; starting again with another port")
                 continue
             yield server, ports
             return
 
 
 def _serve_until_interrupted(server: Server, laid: Laid, ports: Ports, folder: Path) -> None:
-    """A server that is ended by its user did what it was asked, also where that comes with the first words of it."""
+    """Serve until the user interrupts, also during the announcement; that is a success."""
     try:
         _announce(laid, ports, folder)
         server.serve()
     except KeyboardInterrupt:
-        with suppress(OSError):  # Its terminal may be gone.
-            _say("", "ending Triton …")
+        with suppress(OSError):  # The terminal may be closed.
+            _say("", "stopping Triton …")
 
 
 def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
-    """Say what is served where, and commands to copy."""
+    """Print the models, the addresses and commands to copy."""
     from triton_operator.local.models import RELEASE
     from triton_operator.local.ports import ADDRESS
     from triton_operator.local.sample import metadata
 
     described = {model.name: metadata(ports.http, model.name) for model in laid.models}
     name = next((each for each, told in described.items() if told.get("platform") == "ensemble"), laid.models[0].name)
-    typer.echo(f"\nTriton {RELEASE} serves on this machine until Ctrl-C:")
+    typer.echo(f"\nTriton {RELEASE} is serving on this machine until Ctrl-C:")
     for model in laid.models:
         typer.echo(f"  {model.name}  version {', '.join(model.versions)}")
     typer.echo(
         f"  HTTP {ADDRESS}:{ports.http}   gRPC {ADDRESS}:{ports.grpc}   metrics {ADDRESS}:{ports.metrics}/metrics\n"
-        "\nTry it, in another terminal:\n"
+        "\nIn another terminal, send a request:\n"
         f"  tritonctl infer {name} --url {ADDRESS}:{ports.http} {_sample(described[name], folder)}\n"
         f"  curl {ADDRESS}:{ports.http}/v2/models/{name}\n"
     )
 
 
 def _sample(described: dict[str, Any], folder: Path) -> str:
-    """The options of `infer` that give the model something: a text, or a file that goes away with the server."""
+    """Options of `infer` with an example input: a text, or a file that is deleted with the server."""
     import json
 
     from triton_operator.local.sample import WORD, request, takes_a_text
@@ -193,7 +208,7 @@ def _sample(described: dict[str, Any], folder: Path) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the command as Ctrl-C does; what the caller ignores stays ignored."""
+    """Treat SIGTERM and a closed terminal like Ctrl-C; signals that the caller ignores stay ignored."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

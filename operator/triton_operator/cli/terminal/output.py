@@ -1,7 +1,7 @@
-"""Printing: one value as JSON or YAML, or a table for a person.
+"""Print data as JSON or YAML, or tables.
 
-Input: plain data. Output: text on standard output; colours only where that is a terminal. Names and messages may come
-from anybody: characters that steer a terminal are escaped here, where they are printed.
+Input: plain data. Output: text on standard output, in color only on a terminal. Names and messages may come from
+anyone, so control characters are escaped here.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 def print_data(value: Any, form: OutputFormat | ManifestFormat) -> None:
-    """Print a value for a program; `form` is json or yaml."""
+    """Print a value as JSON or YAML; `form` says which."""
     plain = msgspec.to_builtins(value)
     sys.stdout.write(to_json(plain) if form == OutputFormat.JSON else to_yaml([plain]))
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line that may hold anybody's words (names of files, messages of programs): it stays one line."""
+    """Print one line that may contain untrusted text, such as file names or messages of programs."""
     typer.echo(escape(line), err=err)
 
 
 def print_objects(objects: Sequence[Any], form: ManifestFormat) -> None:
-    """Print Kubernetes objects so that `kubectl apply -f -` reads them: a YAML stream or one JSON List."""
-    plain = msgspec.to_builtins(list(objects))  # Enumerations become their text, shared parts copies of their own.
+    """Print Kubernetes objects for `kubectl apply -f -`: as a YAML stream or as one JSON List."""
+    plain = msgspec.to_builtins(list(objects))  # Converts enums to text, and copies shared parts.
     if form is ManifestFormat.YAML:
         sys.stdout.write(to_yaml(plain))
     else:
@@ -44,18 +44,18 @@ def print_objects(objects: Sequence[Any], form: ManifestFormat) -> None:
 
 
 def print_json_line(value: Any) -> None:
-    """Print a value as one line, for programs that read a stream."""
+    """Print a value as one line of JSON, for programs that read a stream."""
     sys.stdout.write(json.dumps(msgspec.to_builtins(value), separators=(",", ":")) + "\n")
 
 
 def to_json(value: Any) -> str:
-    """Indented JSON; text stays readable in every script, unless some would steer a terminal: then all is ASCII."""
+    """Indented JSON with Unicode text, or only ASCII if the text contains control characters."""
     readable = json.dumps(value, indent=2, ensure_ascii=False)
     return (readable if _is_harmless(readable) else json.dumps(value, indent=2)) + "\n"
 
 
 def to_yaml(values: Sequence[Any]) -> str:
-    """A YAML stream, members in the order in which they were built; text as in `to_json`."""
+    """A YAML stream in insertion order; text as in `to_json`."""
     import yaml
 
     def dump(*, allow_unicode: bool) -> str:
@@ -73,21 +73,21 @@ def _is_harmless(document: str) -> bool:
 
 
 def plain_text(words: str, style: str = "") -> Text:
-    """Words for rich: never taken as markup, in one line, and without what would steer a terminal."""
+    """Text for rich, without markup or control characters, on one line."""
     from rich.text import Text
 
     return Text(escape(words), style)
 
 
 def console() -> Console:
-    """Where tables go. In a pipe it neither colours nor cuts: lines are as wide as they need."""
+    """The console for tables. If the output is not a terminal, it is not colored or truncated."""
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table without frame, as kubectl prints them; the text is never taken as markup, and cannot steer a terminal."""
+    """A table without borders, as in kubectl; cells are printed without markup or control characters."""
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, header_style="bold")

@@ -1,6 +1,6 @@
-"""What a person sees of the steps of a long command: on a terminal a running time, elsewhere a line at each end.
+"""Show the steps of a long command: with a timer on a terminal, or with a line at the start and end of each elsewhere.
 
-Input: a title and the block of work. Output: lines on standard error; standard output stays free for the answer.
+Input: a title and a block of work. Output: lines on standard error; standard output is reserved for results.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Shown:
-    """A running step on the screen, or nothing where there is no terminal."""
+class RunningStep:
+    """A running step on a terminal; nothing is shown elsewhere."""
 
     def __init__(self, title: str, bar: tuple[Progress, TaskID] | None = None) -> None:
         self._title = title
         self._bar = bar
 
     def note(self, detail: str) -> None:
-        """Show how far it is beside the title."""
+        """Show details of the progress after the title."""
         if self._bar:
             progress, task = self._bar
             progress.update(task, description=f"{self._title}: {detail}")
 
 
 @contextmanager
-def step(title: str) -> Iterator[Shown]:
-    """Show that `title` is worked on, then how long it took; a step that fails says so."""
+def step(title: str) -> Iterator[RunningStep]:
+    """Show a running step, then its result and duration."""
     began = time.monotonic()
     mark = "✗"
     try:
@@ -41,19 +41,19 @@ def step(title: str) -> Iterator[Shown]:
             yield shown
         mark = "✓"
     finally:
-        with suppress(OSError):  # The terminal may be gone, and what is to be cleaned up is not.
+        with suppress(OSError):  # The terminal may be closed; the cleanup must go on.
             typer.echo(f"{mark} {title} {time.monotonic() - began:.1f} s", err=True)
 
 
 @contextmanager
-def _shown(title: str) -> Iterator[Shown]:
+def _shown(title: str) -> Iterator[RunningStep]:
     if not sys.stderr.isatty():
         typer.echo(f"… {title}", err=True)
-        yield Shown(title)
+        yield RunningStep(title)
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield Shown(title, (progress, progress.add_task(title)))
+        yield RunningStep(title, (progress, progress.add_task(title)))

@@ -1,6 +1,6 @@
-"""A word on what is being waited for, when it takes longer than one expects.
+"""Show what a command is waiting for.
 
-Input: what is done. Output: a line on standard error after two seconds, only on a terminal, taken away at the end.
+Input: a description. Output: a line on standard error after two seconds, only on a terminal, cleared at the end.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE_SECONDS = 2.0
-"""As long as nobody wonders whether something happens."""
+"""How long a command may be silent."""
 
 _CLEAR = "\r\033[K"
 
 
 @contextmanager
 def spinner(what: str) -> Iterator[None]:
-    """Say `what` while the block runs, from the third second on."""
+    """Show `what` while the block runs, if it takes longer than PATIENCE_SECONDS."""
     if not sys.stderr.isatty():
         yield
         return
-    ended, said = threading.Event(), threading.Event()
+    ended, shown = threading.Event(), threading.Event()
 
-    def speak() -> None:
+    def show() -> None:
         if not ended.wait(PATIENCE_SECONDS):
-            said.set()
+            shown.set()
             sys.stderr.write(f"{what} …")
             sys.stderr.flush()
 
-    speaker = threading.Thread(target=speak, daemon=True)
-    speaker.start()
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         ended.set()
-        speaker.join()
-        if said.is_set():
+        thread.join()
+        if shown.is_set():
             sys.stderr.write(_CLEAR)
             sys.stderr.flush()

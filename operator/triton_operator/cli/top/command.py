@@ -1,7 +1,7 @@
-"""`tritonctl top`: what each model of a deployment does just now, from Triton's own counters.
+"""`tritonctl top`: show the current activity of each model, from Triton's counters.
 
-Input: a name. Output: a table that is drawn again on a terminal, or data. Each pod's metrics port is reached by a
-port-forward of kubectl's, so no network policy has to be opened for it; `rates` judges what two looks differ in.
+Input: a name. Output: a table that is redrawn on a terminal, or data. The metrics port of each pod is read through
+`kubectl port-forward`, so network policies can stay closed. `rates` computes the difference between two scrapes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typer
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data, print_json_line, table
-from triton_operator.cli.top.rates import Figures, Source, rates
+from triton_operator.cli.top.rates import Figures, QuantileSource, rates
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,51 +29,51 @@ Examples:
   tritonctl top digits --interval 10
   tritonctl top digits --once -o json
 \b
-QUEUE is how long a request waited for a free instance, BATCH how many rows went through the model at once, both on
-average. p50 and p99 are shown where the server keeps them:
+QUEUE is the average time that a request waited for a free instance. BATCH is the average number of rows per execution.
+P50 and P99 are shown if the server records them:
   spec: {triton: {extraArgs: [--metrics-config=summary_latencies=true]}}
 """
 _NO_QUANTILES = (
-    "no p50 and p99: this server keeps none (spec.triton.extraArgs: [--metrics-config=summary_latencies=true]); "
-    "MEAN is over the interval"
+    "no P50 and P99: this server does not record them "
+    "(set spec.triton.extraArgs: [--metrics-config=summary_latencies=true]); MEAN is over the interval"
 )
-_SLOWEST = "p50 and p99: the server's own summary of the last while, of the slowest pod"
-_FIRST = "p50 and p99: until the first response, from the server's histogram"
+_SLOWEST = "P50 and P99: from the server's summary of recent requests, for the slowest pod"
+_FIRST = "P50 and P99: time to the first response, from the server's histogram"
 
 
 def top(
     name: Name,
     namespace: Namespace = "",
     interval: Annotated[
-        float, typer.Option("--interval", metavar="SECONDS", min=0.2, max=300, help="Between two looks.")
+        float, typer.Option("--interval", metavar="SECONDS", min=0.2, max=300, help="Time between two scrapes.")
     ] = 2,
-    once: Annotated[bool, typer.Option("--once", help="Look twice, print, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print once, after one interval, and exit.")] = False,
     output: Output = OutputFormat.TABLE,
     url: Annotated[
-        str, typer.Option("--url", metavar="HOST:PORT", help="A metrics port to look at directly, as 127.0.0.1:8002.")
+        str, typer.Option("--url", metavar="HOST:PORT", help="Read this metrics endpoint instead of port-forwarding.")
     ] = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Show requests a second, latency, queue and batch size of each model, until Ctrl-C.
+    """Show the request rate, latency, queue time and batch size of each model, until Ctrl-C.
 
-    Exit status 1 when there is no pod to look at, 3 when none answers.
+    The exit status is 1 if no pod is ready, and 3 if no pod is reachable.
     """
     from triton_operator.cli.top.scrapes import Pods
 
     with Pods(kubectl(kubeconfig, context), name, namespace, url=url) as pods:
-        looks = _looks(pods, interval)
+        intervals = _intervals(pods, interval)
         if output is OutputFormat.TABLE and sys.stdout.isatty() and not once:
-            _draw(name, looks)
+            _draw(name, intervals)
             return
-        for figures in looks:
+        for figures in intervals:
             _print(name, figures, output, once=once)
             if once:
                 return
 
 
-def _looks(pods: Pods, interval: float) -> Iterator[list[Figures]]:
-    """Figures for each interval, without end."""
+def _intervals(pods: Pods, interval: float) -> Iterator[list[Figures]]:
+    """The figures of each interval, without end."""
     before, at = pods.scrape(), time.monotonic()
     while True:
         time.sleep(interval)
@@ -82,16 +82,14 @@ def _looks(pods: Pods, interval: float) -> Iterator[list[Figures]]:
         before, at = after, now
 
 
-def _draw(name: str, looks: Iterator[list[Figures]]) -> None:
+def _draw(name: str, intervals: Iterator[list[Figures]]) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    with Live(
-        Text(f"{name}: looking for the first time …"), console=Console(highlight=False), auto_refresh=False
-    ) as live:
+    with Live(Text(f"{name}: reading metrics …"), console=Console(highlight=False), auto_refresh=False) as live:
         live.refresh()
-        for figures in looks:
+        for figures in intervals:
             live.update(render(figures), refresh=True)
 
 
@@ -109,7 +107,7 @@ def _print(name: str, figures: Sequence[Figures], output: OutputFormat, *, once:
 
 
 def render(figures: Sequence[Figures]) -> RenderableType:
-    """The table, and below it what its columns cannot say."""
+    """The table, with notes about its columns below."""
     from rich.console import Group
     from rich.text import Text
 
@@ -128,9 +126,9 @@ def render(figures: Sequence[Figures]) -> RenderableType:
         for each in figures
     ]
     sources = {each.quantiles_from for each in figures}
-    notes = {None: _NO_QUANTILES, Source.SUMMARY: _SLOWEST, Source.FIRST_RESPONSE: _FIRST}
-    said = [Text(note, style="dim") for source, note in notes.items() if source in sources]
-    return Group(table(heads, rows), *said)
+    notes = {None: _NO_QUANTILES, QuantileSource.SUMMARY: _SLOWEST, QuantileSource.FIRST_RESPONSE: _FIRST}
+    shown = [Text(note, style="dim") for source, note in notes.items() if source in sources]
+    return Group(table(heads, rows), *shown)
 
 
 def _milliseconds(value: float | None) -> str:

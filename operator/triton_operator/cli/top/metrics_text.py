@@ -1,8 +1,8 @@
-"""Prometheus' text format, as far as Triton writes it.
+"""Parse the subset of the Prometheus text format that Triton writes.
 
-Pure. Input: the body of `GET /metrics`. Output: samples by name and labels. `rates` reads them. (The format:
-https://prometheus.io/docs/instrumenting/exposition_formats; prometheus_client, which knows all of it, is the
-operator's dependency and not the command's.)
+Pure. Input: the body of `GET /metrics`. Output: samples with names and labels. The format is specified at
+https://prometheus.io/docs/instrumenting/exposition_formats. prometheus_client can parse all of it, but is a dependency
+of the operator only.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
 
 
-class Sample(NamedTuple):
-    """One line."""
+class MetricSample(NamedTuple):
+    """One line of the text."""
 
     name: str
     labels: dict[str, str]
     value: float
 
 
-def parse(text: str) -> Iterator[Sample]:
-    """Yield the samples; lines that are none are passed over, as a scraper of a newer server must."""
+def parse(text: str) -> Iterator[MetricSample]:
+    """Yield the samples; other lines are skipped, so that newer servers can be scraped."""
     for line in text.splitlines():
         match = None if line.startswith("#") else _SAMPLE.fullmatch(line)
         if match is None:
@@ -35,7 +35,7 @@ def parse(text: str) -> Iterator[Sample]:
         except ValueError:
             continue
         labels = {name: _plain(value) for name, value in _LABEL.findall(match["labels"] or "")}
-        yield Sample(match["name"], labels, value)
+        yield MetricSample(match["name"], labels, value)
 
 
 def _plain(value: str) -> str:

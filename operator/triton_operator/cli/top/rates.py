@@ -1,9 +1,10 @@
-"""What a deployment's models did between two looks at their counters.
+"""Compute rates and latencies of a deployment's models from two scrapes.
 
-Pure. Input: samples of each pod, twice, and the seconds between. Output: a line of figures for each model and version.
-Triton counts (https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md): requests,
-rows, executions and microseconds. Quantiles cannot be had from counters. They are there only where the server was told
-to keep them: as summaries of all requests, or as a histogram of first responses (models that stream).
+Pure. Input: the samples of each pod from two scrapes, and the seconds between. Output: figures for each model and
+version. Triton counts requests, rows, executions and microseconds (see
+https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md). Quantiles cannot be computed
+from counters. They are available only if the server is configured to record them: as summaries of all requests, or as
+a histogram of first responses (for models that stream).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from triton_operator.cli.top.metrics_text import Sample
+from triton_operator.cli.top.metrics_text import MetricSample
 
 Key: TypeAlias = tuple[str, str]
 """A model and its version."""
@@ -27,15 +28,15 @@ _SUMMARY = "nv_inference_request_summary_us"
 _HISTOGRAM = "nv_inference_first_response_histogram_ms_bucket"
 
 
-class Source(StrEnum):
-    """Where p50 and p99 are from."""
+class QuantileSource(StrEnum):
+    """The metric that p50 and p99 come from."""
 
     SUMMARY = "summary"
     FIRST_RESPONSE = "firstResponseHistogram"
 
 
 class Figures(msgspec.Struct, frozen=True, rename="camel"):
-    """One model; None where nothing happened or nothing is known. Times are milliseconds."""
+    """The figures of one model; None if there were no requests or the value is unknown. Times are in milliseconds."""
 
     model: str
     version: str
@@ -45,19 +46,19 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
     mean_ms: float | None
     p50_ms: float | None
     p99_ms: float | None
-    quantiles_from: Source | None
+    quantiles_from: QuantileSource | None
     queue_ms: float | None
     batch: float | None
     pending: int
 
 
-def samples_of(parsed: Iterable[Sample]) -> Samples:
+def samples_of(parsed: Iterable[MetricSample]) -> Samples:
     """Samples as a mapping."""
     return {(each.name, frozenset(each.labels.items())): each.value for each in parsed}
 
 
 def rates(before: Mapping[str, Samples], after: Mapping[str, Samples], seconds: float) -> list[Figures]:
-    """The figures over all pods that were looked at twice, in the order of the models' names."""
+    """The figures over all pods that are in both scrapes, sorted by model."""
     pods = [pod for pod in after if pod in before]
     models = sorted({key for pod in pods for key in _models(after[pod])})
     return [_figures(key, [(before[pod], after[pod]) for pod in pods], seconds) for key in models]
@@ -91,13 +92,13 @@ def _figures(key: Key, pods: list[tuple[Samples, Samples]], seconds: float) -> F
 
 
 def _grown(name: str, key: Key, old: Samples, new: Samples) -> float:
-    """How much a counter grew; one that is smaller began anew with its server."""
+    """The increase of a counter; a smaller value means that the server restarted."""
     before, now = _sum(name, key, old), _sum(name, key, new)
     return now - before if now >= before else now
 
 
 def _sum(name: str, key: Key, samples: Samples) -> float:
-    """The value of a model, over all its other labels (GPUs, reasons)."""
+    """The sum for a model over all other labels, such as GPUs and reasons."""
     return sum(value for (each, labels), value in samples.items() if each == name and _is_of(key, labels))
 
 
@@ -105,20 +106,22 @@ def _is_of(key: Key, labels: frozenset[tuple[str, str]]) -> bool:
     return ("model", key[0]) in labels and ("version", key[1]) in labels
 
 
-def _quantiles(key: Key, pods: list[tuple[Samples, Samples]]) -> tuple[Source | None, float | None, float | None]:
-    """Source, p50 and p99 in milliseconds. Summaries of several pods cannot be joined: the slowest pod's count."""
+def _quantiles(
+    key: Key, pods: list[tuple[Samples, Samples]]
+) -> tuple[QuantileSource | None, float | None, float | None]:
+    """Source, p50 and p99 in milliseconds. Summaries of several pods cannot be merged, so the slowest pod's is used."""
     summaries = [_summary(key, new) for _, new in pods]
     if any(summaries):
         p50, p99 = (max((each[at] for each in summaries if at in each), default=None) for at in (_P50, _P99))
-        return Source.SUMMARY, p50, p99
+        return QuantileSource.SUMMARY, p50, p99
     buckets = _buckets(key, pods)
     if buckets:
-        return Source.FIRST_RESPONSE, histogram_quantile(_P50, buckets), histogram_quantile(_P99, buckets)
+        return QuantileSource.FIRST_RESPONSE, histogram_quantile(_P50, buckets), histogram_quantile(_P99, buckets)
     return None, None, None
 
 
 def _summary(key: Key, samples: Samples) -> dict[float, float]:
-    """Milliseconds by quantile; NaN is what a summary says when nothing came of late."""
+    """Milliseconds by quantile; without recent requests, a summary is NaN."""
     found = (
         (dict(labels), value) for (name, labels), value in samples.items() if name == _SUMMARY and _is_of(key, labels)
     )
@@ -130,7 +133,7 @@ def _summary(key: Key, samples: Samples) -> dict[float, float]:
 
 
 def _buckets(key: Key, pods: list[tuple[Samples, Samples]]) -> dict[float, float]:
-    """How many first responses came within each limit, of those between the two looks, over all pods."""
+    """The number of first responses within each limit between the two scrapes, over all pods."""
     total: dict[float, float] = {}
     for old, new in pods:
         for (name, labels), value in new.items():
@@ -142,9 +145,9 @@ def _buckets(key: Key, pods: list[tuple[Samples, Samples]]) -> dict[float, float
 
 
 def histogram_quantile(quantile: float, buckets: Mapping[float, float]) -> float | None:
-    """Estimate a quantile from cumulative counts by upper limit, as Prometheus does: even within a bucket.
+    """Estimate a quantile from cumulative counts, as Prometheus does: by linear interpolation within a bucket.
 
-    None without observations. Beyond the last finite limit nothing is known but that: it is the answer.
+    None without observations. A quantile in the last bucket, which has no upper limit, is its lower limit.
     """
     limits = sorted(buckets)
     count = buckets[limits[-1]] if limits else 0.0

@@ -1,7 +1,7 @@
-"""The metrics of all pods of a deployment, looked at again and again through ports that stay open.
+"""Scrape the metrics of all pods of a deployment through port-forwards that stay open.
 
-Input: a deployment, or one address. Output: samples by pod. `top` uses it. One request lists the pods, one kubectl
-for each leads to its metrics port; pods that come or go are noticed at the latest after `LIST_SECONDS`.
+Input: a deployment, or one address. Output: samples by pod, for `top`. One request lists the pods, and one kubectl per
+pod forwards its metrics port. Pods are listed again every `LIST_SECONDS`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from triton_operator.sdk.port_forward import port_forward
 
 LIST_SECONDS = 10.0
 MOST_PODS = 24
-"""Each is a process of 40 MB that forwards its port."""
+"""Each one needs a kubectl process of 40 MB."""
 _TIMEOUT_SECONDS = 5.0
 
 
 class Pods:
-    """The pods that can be looked at; use it as a context manager."""
+    """The pods to scrape; a context manager."""
 
     def __init__(self, cluster: Kubectl, name: str, namespace: str, *, url: str = "") -> None:
         self._cluster, self._name, self._namespace, self._url = cluster, name, namespace, url
@@ -52,11 +52,11 @@ class Pods:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all ways."""
+        """Close all port-forwards."""
         self._close()
 
     def scrape(self) -> dict[str, Samples]:
-        """The samples of each pod that answers; raises UnreachableError when none does."""
+        """The samples of each reachable pod; raises UnreachableError if there is none."""
         if time.monotonic() - self._listed > LIST_SECONDS and not self._url:
             self._find()
         names = list(self._ways)
@@ -69,11 +69,11 @@ class Pods:
         found = {name: samples_of(parse(text)) for name, text in zip(names, texts, strict=True) if text is not None}
         if not found:
             where = self._url or f"no pod of {self._name}"
-            raise UnreachableError(f"{where} {'does not answer' if self._url else 'answers'} on its metrics port")
+            raise UnreachableError(f"{where} {'does not respond' if self._url else 'responds'} on its metrics port")
         return found
 
     def _find(self) -> None:
-        """Open ways to pods that are new, close those to pods that are gone."""
+        """Open port-forwards to new pods, and close those to pods that are gone."""
         self._listed = time.monotonic()
         if self._url:
             self._ways = {self._url: (strip_scheme(self._url).partition("/")[0], ExitStack())}
@@ -82,15 +82,17 @@ class Pods:
             str(pod["metadata"]["name"]) for pod in pods_of(self._cluster, self._name, self._namespace) if is_ready(pod)
         ]
         if not ready:
-            raise CommandFailedError(f"{self._name} has no ready pod; `tritonctl status {self._name}` says why")
+            raise CommandFailedError(f"{self._name} has no ready pod; run `tritonctl status {self._name}` to see why")
         if len(ready) > MOST_PODS:
-            raise UsageError(f"{self._name} has {len(ready)} pods, and {MOST_PODS} can be looked at from here")
+            raise UsageError(
+                f"{self._name} has {len(ready)} pods; at most {MOST_PODS} can be scraped through port-forwards"
+            )
         for gone in self._ways.keys() - set(ready):
             self._ways.pop(gone)[1].close()
         self._open([name for name in ready if name not in self._ways])
 
     def _open(self, names: Sequence[str]) -> None:
-        """All at the same time; a pod that went away in between is left out."""
+        """Open all port-forwards concurrently; pods that are gone meanwhile are skipped."""
 
         def way(name: str) -> tuple[str, ExitStack] | SdkError:
             stack = ExitStack()
@@ -112,7 +114,7 @@ class Pods:
 
 
 def read_metrics(address: str) -> str | None:
-    """The text of a metrics port; None where nothing answers like one."""
+    """The text of a metrics endpoint; None if there is none at this address."""
     connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/metrics")

@@ -64,8 +64,8 @@ def test_people_get_a_line_of_figures(
         kubectl.forward(url)
         outcome = tritonctl(capsys, "bench", "digits", *QUICK)
     assert outcome.code == 0, outcome.err
-    assert "mixed: 2 connections over HTTP for 0.6 s, 1 row a request" in outcome.out
-    assert "one pod, and kubectl on the way" in outcome.out
+    assert "mixed: 2 connections over HTTP for 0.6 s, 1 row per request" in outcome.out
+    assert "one pod only, and latencies include kubectl" in outcome.out
     assert sum("port-forward" in call for call in kubectl.calls) == 1
 
 
@@ -153,7 +153,7 @@ def test_a_call_over_grpc_that_is_never_answered_is_told() -> None:
 
     measured = run(lambda: nullcontext(send), number=1, warm_up=0, seconds=0.1, patience=0.6)
     answered.set()
-    assert measured.errors == {"no answer within 0.6 s": 1}
+    assert measured.errors == {"no response within 0.6 s": 1}
 
 
 def test_the_warm_up_does_not_count() -> None:

@@ -194,7 +194,7 @@ def test_a_picture_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert outcome.code == 0, outcome.err
     assert "output 0,2,3 is 1" in outcome.out
     assert "  +1.00      .\n      .      .\n" in outcome.out
-    assert outcome.err == f"drawn into {tmp_path / 'why.png'}\n"
+    assert outcome.err == f"saved {tmp_path / 'why.png'}\n"
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -241,19 +241,19 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
     assert data["method"] == "embedding-gradients"
     assert [bool(value) for value in data["attributions"]["data"]] == [True] * 4 + [False] * 20
     outcome = tritonctl(capsys, *question)
-    assert (outcome.code, outcome.err) == (2, "error: --input-name: name the input to explain: INPUT__1, INPUT__0\n")
+    assert (outcome.code, outcome.err) == (2, "error: --input-name: select the input to explain: INPUT__1, INPUT__0\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
         (["table"], 2, "--input, --text: give one of them"),
-        (["table", "-i", "TABLE", "--row", "3"], 2, "--row 3: there are 2"),
-        (["table", "-i", "TABLE", "--names", "a,b"], 2, "--names: has 2, and a row has 3 values"),
+        (["table", "-i", "TABLE", "--row", "3"], 2, "--row 3: the input has 2 rows"),
+        (["table", "-i", "TABLE", "--names", "a,b"], 2, "--names: expected 3 names, one per value of a row, got 2"),
         (["table", "-i", "TABLE", "--target", "9"], 2, "target: 9 is not in the model's answer, which is 3"),
         (["table", "-i", "TABLE", "--target", "cat"], 2, "target: 'cat' is a label"),
         (["table", "-i", "TABLE", "--samples", "5"], 2, "samples: 3 pieces need 6 evaluations"),
-        (["table", "-i", "TABLE", "--input-name", "y"], 2, "--input-name: name the input to explain: x"),
+        (["table", "-i", "TABLE", "--input-name", "y"], 2, "--input-name: select the input to explain: x"),
         (["table", "-i", "TABLE", "--method", "saliency"], 2, "--method saliency needs --model-file"),
         (["table", "-i", "TABLE", "--output-name", "y"], 2, "output: table answers with x"),
         (["words", "--text", "我爱你"], 2, "output: words answers with x (BYTES [-1,1]); none has numbers"),
@@ -262,7 +262,7 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
         (
             ["table", "-i", "TABLE", "--png", "/nowhere/why.png"],
             2,
-            "--png /nowhere/why.png: there is no folder",
+            "--png /nowhere/why.png: the folder /nowhere does not exist",
         ),
         (["table", "-i", "TABLE", "--url", "127.0.0.1:1", "--timeout", "3"], 3, "127.0.0.1:1"),
         (["missing", "-i", "TABLE"], 1, "unknown model: 'missing'"),

@@ -316,7 +316,7 @@ def test_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert tritonctl(capsys, "lint", tmp_path / "missing.pt").code == 2
     outcome = tritonctl(capsys, "lint", tmp_path)
     assert outcome.code == 2
-    assert "holds no model" in outcome.err
+    assert "contains no model" in outcome.err
 
 
 def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:

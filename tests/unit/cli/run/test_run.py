@@ -12,7 +12,7 @@ import yaml
 from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.run.models import wanted
+from triton_operator.cli.run.models import local_models
 from triton_operator.local import environment
 from triton_operator.local.machine import Machine
 
@@ -63,7 +63,7 @@ def test_without_a_folder_for_the_image_the_places_are_named(
     outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits"))
     assert outcome.code == 2
     assert f"neither {tmp_path}/model_repository nor {tmp_path}/work/model_repository" in outcome.err
-    assert "give --repository DIR" in outcome.err
+    assert "use --repository DIR" in outcome.err
     assert not cache.exists()
 
 
@@ -71,11 +71,11 @@ def test_without_a_folder_for_the_image_the_places_are_named(
     ("arguments", "words"),
     [
         (["absent"], "absent: No such file or directory"),
-        (["empty"], "empty: holds no model"),
-        (["empty", "--repository", "empty"], "--repository: belongs to a YAML file"),
-        (["empty", "--name", "digits"], "--name: belongs to a YAML file"),
-        ([DIGITS, "--repository", "absent"], "--repository: absent is no folder"),
-        ([DIGITS, "--name", "digitz"], "has no digitz; choose with --name one of digits"),
+        (["empty"], "empty: contains no model"),
+        (["empty", "--repository", "empty"], "--repository can only be used with a YAML file"),
+        (["empty", "--name", "digits"], "--name can only be used with a YAML file"),
+        ([DIGITS, "--repository", "absent"], "--repository: absent is not a folder"),
+        ([DIGITS, "--name", "digitz"], "has no ModelDeployment digitz; select one with --name: digits"),
         ([DIGITS, "--http-port", "70000"], "--http-port"),
     ],
 )
@@ -140,7 +140,7 @@ def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
             ensemble_scheduling {{ step {{ model_name: "{step}" model_version: -1
               input_map {{ key: "IN" value: "IN" }} output_map {{ key: "OUT" value: "OUT" }} }} }}"""
         )
-    with wanted(folder, None, "", skip_broken=True) as found:
+    with local_models(folder, None, "", skip_broken=True) as found:
         assert [model.name for model in found.deployment.spec.models] == ["good"]
     said = capsys.readouterr().err
     assert "3 models skipped:" in said
@@ -148,7 +148,7 @@ def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
     shutil.rmtree(folder / "good")
     with (
         pytest.raises(CommandFailedError, match="3 models cannot be served"),
-        wanted(folder, None, "", skip_broken=True),
+        local_models(folder, None, "", skip_broken=True),
     ):
         pass
 
@@ -161,7 +161,7 @@ def test_a_file_is_served_under_its_name(tmp_path: Path, place: str, name: str) 
     file = tmp_path / place
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "model_repository" / "linear_regression" / "1" / "model.pt", file)
-    with wanted(file, None, "", skip_broken=False) as found:
+    with local_models(file, None, "", skip_broken=False) as found:
         assert [model.name for model in found.deployment.spec.models] == [name]
         assert found.folder
         assert (found.folder / name / "1" / "model.pt").read_bytes() == file.read_bytes()
@@ -172,7 +172,7 @@ def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixtu
     """They are named."""
     outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits", "letters"))
     assert outcome.code == 2
-    assert "has several; choose with --name one of digits, letters" in outcome.err
+    assert "has several ModelDeployments; select one with --name: digits, letters" in outcome.err
 
 
 def test_a_missing_model_is_exit_status_1_and_leaves_no_run(

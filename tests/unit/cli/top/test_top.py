@@ -22,8 +22,8 @@ from tests.fake_kubectl import FakeKubectl
 from tests.tritonctl import run_until, tritonctl
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.cli.top.command import EPILOG
-from triton_operator.cli.top.metrics_text import Sample, parse
-from triton_operator.cli.top.rates import Source, histogram_quantile, rates, samples_of
+from triton_operator.cli.top.metrics_text import MetricSample, parse
+from triton_operator.cli.top.rates import QuantileSource, histogram_quantile, rates, samples_of
 from triton_operator.triton.server.extra_args import check_extra_args
 
 COUNTERS = """\
@@ -89,7 +89,7 @@ def test_summaries_give_quantiles_of_the_slowest_pod() -> None:
     slow, quick, idle = (looked(COUNTERS % LATER + SUMMARY % value) for value in (2500, 1500, "NaN"))
     pods = {"a": slow, "b": quick, "c": idle}
     (found,) = rates(pods, pods, 1.0)
-    assert (found.quantiles_from, found.p50_ms, found.p99_ms) == (Source.SUMMARY, 2.5, 9.0)
+    assert (found.quantiles_from, found.p50_ms, found.p99_ms) == (QuantileSource.SUMMARY, 2.5, 9.0)
 
 
 def test_a_histogram_gives_quantiles_of_the_interval() -> None:
@@ -102,7 +102,7 @@ def test_a_histogram_gives_quantiles_of_the_interval() -> None:
         )
 
     (found,) = rates({"a": pod(5, 5, 5), "b": pod(0, 0, 0)}, {"a": pod(10, 10, 10), "b": pod(0, 5, 5)}, 1.0)
-    assert (found.quantiles_from, found.p50_ms) == (Source.FIRST_RESPONSE, 10)
+    assert (found.quantiles_from, found.p50_ms) == (QuantileSource.FIRST_RESPONSE, 10)
     assert found.p99_ms == pytest.approx(19.8)
 
 
@@ -129,13 +129,13 @@ def test_beyond_the_last_limit_only_that_is_known() -> None:
 @given(st.text())
 def test_any_text_is_parsed(text: str) -> None:
     """What a newer server or a proxy may answer."""
-    assert all(isinstance(sample, Sample) for sample in parse(text))
+    assert all(isinstance(sample, MetricSample) for sample in parse(text))
 
 
 def test_labels_may_hold_what_they_like() -> None:
     """Braces, commas and quotes."""
     assert list(parse('a{model="x,}\\"y",version="1"} 2.5e+06 1700000000\n')) == [
-        Sample("a", {"model": 'x,}"y', "version": "1"}, 2.5e6)
+        MetricSample("a", {"model": 'x,}"y', "version": "1"}, 2.5e6)
     ]
 
 
@@ -206,7 +206,7 @@ def test_people_are_told_why_there_are_no_quantiles(capsys: pytest.CaptureFixtur
             capsys, "top", "digits", "--once", "--interval", "0.2", "--url", f"http://{address}/metrics"
         )
     assert outcome.out.splitlines()[1].split()[:2] == ["digits", "1"]
-    assert "no p50 and p99: this server keeps none" in outcome.out
+    assert "no P50 and P99: this server does not record them" in outcome.out
     assert "3.00 ms" in outcome.out
 
 
