@@ -1,4 +1,4 @@
-"""What a caller may give for an input: all that loses nothing, and each refusal names the tensor and what it wants."""
+"""Any value that loses nothing can be an input; an error names the tensor and what it expects."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from triton_operator.sdk.tensors import DATA_TYPES, Array
 
 
 def model(datatype: str, *shape: int, max_batch_size: int | None = None) -> ModelInterface:
-    """A model of one input `x`, which it echoes."""
+    """A model that returns its one input `x`."""
     tensor = TensorInterface("x", datatype, shape)
     return ModelInterface("model", (tensor,), (tensor,), ("1",), max_batch_size)
 
 
 def sent(interface: ModelInterface, value: Any, *, cast: bool = False) -> Array:
-    """The array that would leave for `x`."""
+    """The array that would be sent for `x`."""
     return prepare_inputs(interface, {"x": value}, cast=cast)["x"]
 
 
@@ -70,7 +70,7 @@ def test_values_become_the_declared_type(interface: ModelInterface, value: Any, 
     ],
 )
 def test_texts_are_sent_as_utf_8(shape: tuple[int, ...], value: Any, expected: Any) -> None:
-    """Bytes as they are; a list of texts for a column is a row each."""
+    """Bytes are unchanged; in a list of texts for [-1,1], each text is a row."""
     assert sent(model("BYTES", *shape), value).tolist() == expected
 
 
@@ -104,14 +104,14 @@ def test_texts_are_sent_as_utf_8(shape: tuple[int, ...], value: Any, expected: A
     ],
 )  # fmt: skip
 def test_what_would_be_lost_is_refused(interface: ModelInterface, value: Any, sentence: str) -> None:
-    """The message has the tensor, what it wants and what was given."""
+    """The error has the tensor, the expected type and shape, and what it got."""
     with pytest.raises(InvalidRequestError, match=sentence) as refusal:
         sent(interface, value)
     assert refusal.value.field.startswith("inputs['x']")
 
 
 def test_one_row_gets_its_batch_dimension() -> None:
-    """Only where the first dimension counts rows."""
+    """Only if the first dimension counts rows."""
     row = np.zeros((3, 2), np.float32)
     assert sent(model("FP32", -1, 3, 2), row).shape == (1, 3, 2)
     assert sent(model("FP32", -1, 3, 2, max_batch_size=8), row).shape == (1, 3, 2)
@@ -120,7 +120,7 @@ def test_one_row_gets_its_batch_dimension() -> None:
 
 
 def test_another_width_is_sent_when_asked_for() -> None:
-    """Rounded where it is a fraction; never another number, and never a fraction cut off."""
+    """Fractions are rounded; other numbers are never changed, and fractions never become integers."""
     assert sent(model("FP32", -1), np.array([0.1]), cast=True).tolist() == [np.float32(0.1)]
     assert sent(model("INT8", -1), np.array([7, -7]), cast=True).tolist() == [7, -7]
     assert sent(model("FP32", -1), torch.tensor([0.1], dtype=torch.float64), cast=True).dtype == np.float32
@@ -146,7 +146,7 @@ def test_another_width_is_sent_when_asked_for() -> None:
     ],
 )
 def test_a_picture_is_laid_out_as_declared(interface: ModelInterface, mode: str, shape: tuple[int, ...]) -> None:
-    """Floats are fractions of white; a picture is 20 wide and 28 high here."""
+    """Floats are fractions of white; the image is 20 wide and 28 high."""
     found = sent(interface, Image.new(mode, (20, 28), "white"))
     assert found.shape == shape
     assert np.all(found == (255 if found.dtype == np.uint8 else 1))
@@ -170,7 +170,7 @@ def test_pictures_make_a_batch() -> None:
     ],
 )
 def test_a_picture_that_would_lose_something_is_refused(interface: ModelInterface, mode: str, sentence: str) -> None:
-    """With the call that makes it fit."""
+    """The error has the call that makes it fit."""
     with pytest.raises(InvalidRequestError, match=sentence):
         sent(interface, Image.new(mode, (2, 2)))
 
@@ -184,7 +184,7 @@ TWO = ModelInterface(
 
 
 def test_names_are_checked() -> None:
-    """A typing mistake gets the right name, a missing input its type, and one value will not do for two."""
+    """The error suggests a name, has the type of a missing input, and rejects one value for two inputs."""
     with pytest.raises(InvalidRequestError, match=r"inputs\['txet'\]: pair has no such input; did you mean text\?"):
         prepare_inputs(TWO, {"txet": "a"})
     with pytest.raises(InvalidRequestError, match=r"inputs\['text'\]: is missing; pair expects BYTES \[-1,1\]"):
@@ -197,13 +197,13 @@ def test_names_are_checked() -> None:
 
 
 def test_inputs_of_a_batch_have_the_same_rows() -> None:
-    """Both are named."""
+    """The error names both."""
     with pytest.raises(InvalidRequestError, match=r"inputs\['score'\]: has 2 rows, but inputs\['text'\] has 3"):
         prepare_inputs(TWO, {"text": ["a", "b", "c"], "score": [1.0, 2.0]})
 
 
 def test_where_the_server_tells_nothing_only_arrays_say_what_they_are() -> None:
-    """Anything else would be a guess."""
+    """The type of any other value would be a guess."""
     assert undeclared_inputs({"x": np.zeros(2, np.int8)})["x"].dtype == np.int8
     for value in (np.zeros(2), {"x": [1]}):
         with pytest.raises(InvalidRequestError):
@@ -211,7 +211,7 @@ def test_where_the_server_tells_nothing_only_arrays_say_what_they_are() -> None:
 
 
 def test_the_interface_is_read_from_both_protocols() -> None:
-    """The JSON of gRPC writes sizes as texts; without a configuration the batch is not known."""
+    """The JSON of gRPC writes sizes as texts; without a configuration, the batch is unknown."""
     metadata = {
         "name": "m", "versions": ["1"], "platform": "python",
         "inputs": [{"name": "x", "datatype": "FP32", "shape": ["-1", "2"]}], "outputs": [],
@@ -244,7 +244,7 @@ def test_parts_joined_are_the_whole(rows: int, size: int) -> None:
     st.lists(st.sampled_from([-1, 0, 1, 2, 3]), max_size=4).map(tuple),
 )
 def test_an_array_leaves_unchanged_or_not_at_all(datatype: str, array: Array, shape: tuple[int, ...]) -> None:
-    """Whatever the model declares: the declared type and shape, bit by bit, or a refusal that names the tensor."""
+    """It has the declared type and shape and the same bits, or an error names the tensor."""
     interface = model(datatype, *shape)
     declared = array.dtype.newbyteorder("=") == DATA_TYPES[datatype] and fits(array.shape, shape)
     row = interface.takes_rows and fits((1, *array.shape), shape)
@@ -260,12 +260,12 @@ def test_an_array_leaves_unchanged_or_not_at_all(datatype: str, array: Array, sh
 
 
 def fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether a shape is of the declared one."""
+    """Whether a shape matches the declared one."""
     return len(shape) == len(wanted) and all(want in {-1, have} for have, want in zip(shape, wanted, strict=True))
 
 
 def test_torch_and_pillow_are_never_imported_for_numpy() -> None:
-    """Both are large, and an application may have neither."""
+    """Both are large, and an application may not have them."""
     code = (
         "import sys, numpy as np\n"
         "from triton_operator.sdk import Client\n"

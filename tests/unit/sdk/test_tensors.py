@@ -1,4 +1,4 @@
-"""KServe v2 JSON to arrays and back: nothing is lost, nothing is guessed, every refusal names its field."""
+"""KServe v2 JSON converts to arrays and back without loss, and every error names its field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS = [kind for name, kind in DATA_TYPES.items() if name != "BYTES"]
 
 
 def body(**tensor: Any) -> bytes:
-    """A request with one input, valid unless the test says otherwise."""
+    """A request with one input, valid unless the test changes it."""
     return json.dumps(
         {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10], **tensor}]}
     ).encode()
@@ -37,7 +37,7 @@ def body(**tensor: Any) -> bytes:
     )
 )
 def test_numbers_survive_the_way_to_json_and_back(array: np.ndarray[Any, Any]) -> None:
-    """What leaves as JSON enters as the same array, type and shape included; JSON has no word for infinity."""
+    """With the same type and shape; JSON cannot express infinity."""
     tensor = json.loads(json.dumps(to_json("x", array)))
     again = parse_request(json.dumps({"inputs": [tensor]}).encode()).inputs["x"]
     assert again.dtype == array.dtype
@@ -59,7 +59,7 @@ def test_nested_data_is_read_like_flat_data() -> None:
 
 
 def test_outputs_and_model_are_read() -> None:
-    """A request may name what it wants."""
+    """A request can name its outputs."""
     content = {"model_name": "m", "inputs": [], "outputs": [{"name": "y"}]}
     request = parse_request(json.dumps(content).encode())
     assert (request.model, request.outputs) == ("m", ("y",))

@@ -34,7 +34,7 @@ def read_input(
 ) -> CommandInput:
     """Read the files or texts; calls `interface` unless a file is a whole request. Raises UsageError."""
     if bool(files) == bool(texts):
-        raise UsageError("--input, --text: give one of them: files (- is standard input), or texts")
+        raise UsageError("--input, --text: pass either files (- is standard input) or texts")
     if texts:
         from triton_operator.cli.inputs.texts import read_texts
 

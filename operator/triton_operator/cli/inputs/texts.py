@@ -21,8 +21,8 @@ def read_texts(texts: Sequence[str], interface: ModelInterface, source: str) -> 
     """Return the texts as the model's only input; raises UsageError if it does not take texts."""
     if not any(tensor.datatype == "BYTES" for tensor in interface.inputs):
         raise UsageError(
-            f"{source}: {interface.shown}, and no text (BYTES). If the deployment has an ensemble that begins with a "
-            "tokenizer, name the ensemble with --model"
+            f"{source}: no input takes text (BYTES): {interface.shown}. If the deployment has an ensemble that "
+            "begins with a tokenizer, name the ensemble with --model"
         )
     tensor = choose_input(interface, _holds_one_text, "a text", source)
     rows = np.array(texts, dtype=np.object_).reshape(-1, *(1 for _ in tensor.row))

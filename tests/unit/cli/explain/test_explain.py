@@ -247,7 +247,7 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["table"], 2, "--input, --text: give one of them"),
+        (["table"], 2, "--input, --text: pass either files"),
         (["table", "-i", "TABLE", "--row", "3"], 2, "--row 3: the input has 2 rows"),
         (["table", "-i", "TABLE", "--names", "a,b"], 2, "--names: expected 3 names, one per value of a row, got 2"),
         (["table", "-i", "TABLE", "--target", "9"], 2, "target: 9 is not in the model's answer, which is 3"),

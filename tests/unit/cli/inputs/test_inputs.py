@@ -1,4 +1,4 @@
-"""From files and words to tensors: every kind of input, and what each refuses, with file, line, column and tensor."""
+"""Files and texts become tensors; an error names the file, line, column and tensor."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MIXED = model("mixed", ("age", "INT8", (-1, 1)), ("name", "BYTES", (-1, 1)), ("o
 
 
 def read(model: ModelInterface, *files: Path, texts: tuple[str, ...] = (), invert: bool = False) -> dict[str, Array]:
-    """The inputs that these files or texts make; texts as str."""
+    """Read these files or texts; BYTES as str."""
     found = read_input(files, texts, lambda: model, invert=invert).request.inputs
     return {name: as_text(each) if each.dtype == object else each for name, each in found.items()}
 
@@ -47,21 +47,21 @@ def as_text(array: Array) -> Array:
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
-    """A file."""
+    """Write a file."""
     file = folder / name
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     return file
 
 
 def picture(folder: Path, name: str, colour: Any = 255, *, mode: str = "L", size: tuple[int, int] = (28, 28)) -> Path:
-    """A picture of one colour."""
+    """Write an image of one color."""
     file = folder / name
     Image.new(mode, size, colour).save(file)
     return file
 
 
 def test_a_picture_has_the_declared_size_and_goes_from_0_to_1(tmp_path: Path) -> None:
-    """Whatever it was: JPEG, colours, another size."""
+    """Also a JPEG, a color image and one of another size."""
     file = picture(tmp_path, "a.jpg", (255, 255, 255), mode="RGB", size=(100, 60))
     array = read(DIGITS, file)["INPUT__0"]
     assert array.shape == (1, 1, 28, 28)
@@ -71,7 +71,7 @@ def test_a_picture_has_the_declared_size_and_goes_from_0_to_1(tmp_path: Path) ->
 
 
 def test_channels_stand_where_the_model_has_them(tmp_path: Path) -> None:
-    """First or last; red is the first of three."""
+    """First or last; red is the first of the three."""
     file = picture(tmp_path, "red.png", (255, 0, 0), mode="RGB", size=(6, 4))
     first = read(COLOURED, file)["IMAGE"]
     last = read(model("m", ("x", "UINT8", (-1, -1, -1, 3))), file)["x"]
@@ -82,20 +82,20 @@ def test_channels_stand_where_the_model_has_them(tmp_path: Path) -> None:
 
 
 def test_several_pictures_are_a_batch_in_their_order(tmp_path: Path) -> None:
-    """Grey values tell them apart."""
+    """Their shades of gray show the order."""
     files = [picture(tmp_path, f"{grey}.png", grey) for grey in (0, 51, 255)]
     assert read(DIGITS, *files)["INPUT__0"][:, 0, 5, 5].tolist() == pytest.approx([0, 0.2, 1])
 
 
 def test_what_is_transparent_is_white(tmp_path: Path) -> None:
-    """As on paper."""
+    """Transparent pixels look as on white paper."""
     file = picture(tmp_path, "a.png", (0, 0, 0, 0), mode="RGBA")
     assert read(DIGITS, file)["INPUT__0"].min() == 1.0
 
 
 @pytest.mark.parametrize("row", [(28, 28), (784,), (1, 28, 28), (28, 28, 1)])
 def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[int, ...]) -> None:
-    """Flat ones by lines."""
+    """A flat row has the pixels line by line."""
     pixels = np.arange(784, dtype=np.uint8).reshape(28, 28)
     file = tmp_path / "a.png"
     Image.fromarray(pixels).save(file)
@@ -106,30 +106,30 @@ def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[in
 
 @pytest.mark.parametrize("row", [(), (10,), (2, 3, 4), (1, 2, 3, 4)])
 def test_a_row_that_is_no_picture_is_told(row: tuple[int, ...]) -> None:
-    """Ten values are no square, two channels no colours."""
+    """Ten values are not a square, and two channels are not colors."""
     assert layout_of(TensorInterface("x", "FP32", (-1, *row))) is None
 
 
 def test_texts_become_rows() -> None:
-    """Any script."""
+    """Of any script."""
     array = read(TEXTS, texts=("我爱你", "I hate it"))["TEXT"]
     assert array.tolist() == [["我爱你"], ["I hate it"]]
 
 
 def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
-    """With the mark that some editors put first, and without empty lines."""
+    """A byte order mark and empty lines are ignored."""
     file = write(tmp_path, "a.txt", "\ufeff我爱你\r\n\r\n{ not JSON\n")
     assert read(TEXTS, file)["TEXT"].tolist() == [["我爱你"], ["{ not JSON"]]
 
 
 def test_a_table_without_names_is_the_one_input(tmp_path: Path) -> None:
-    """Columns in their order."""
+    """The columns keep their order."""
     assert read(PATIENTS, write(tmp_path, "a.csv", "1,2,3\n4,5,6.5\n"))["INPUT__0"].tolist() == [[1, 2, 3], [4, 5, 6.5]]
     assert read(PATIENTS, write(tmp_path, "b.csv", "age;sex;bmi\n1;2;3\n"))["INPUT__0"].tolist() == [[1, 2, 3]]
 
 
 def test_columns_go_to_the_inputs_of_their_name(tmp_path: Path) -> None:
-    """In any order, others are left out; each in its own type."""
+    """In any order, each converted to its own type; other columns are ignored."""
     found = read(MIXED, write(tmp_path, "a.csv", 'ok,extra,name,age\ntrue,x,"Li, Na",41\nno,y,Bo,-3\n'))
     assert found["age"].tolist() == [[41], [-3]]
     assert found["age"].dtype == np.int8
@@ -138,7 +138,7 @@ def test_columns_go_to_the_inputs_of_their_name(tmp_path: Path) -> None:
 
 
 def test_json_may_be_values_alone(tmp_path: Path) -> None:
-    """One row or a batch, a list for one input or an object for several."""
+    """One row or a batch; a list for one input, or an object for several."""
     one = write(tmp_path, "a.json", "[1, 2, 3]")
     many = write(tmp_path, "b.json", "[[1, 2, 3], [4, 5, 6]]")
     named = write(tmp_path, "c.json", '{"age": [[4]], "name": [["x"]], "ok": [[true]]}')
@@ -152,7 +152,7 @@ def test_json_may_be_values_alone(tmp_path: Path) -> None:
 
 
 def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
-    """So it can be read before anything is connected."""
+    """It can be read before a connection is opened."""
     body = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT32", "data": [7]}], "model_name": "m"}
     file = write(tmp_path, "a.json", json.dumps(body))
     request = read_input([file], [], lambda: pytest.fail("asked for metadata")).request
@@ -173,12 +173,12 @@ def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
 def test_standard_input_is_known_by_its_content(
     content: bytes, kind: InputFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipe has no name."""
+    """A pipe has no file name."""
     assert detect_format(content, Path("-")) is kind
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes as they come."""
+    """As bytes."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1,2,3\n")))
     assert read(PATIENTS, Path("-"))["INPUT__0"].tolist() == [[1, 2, 3]]
 
@@ -218,7 +218,7 @@ REFUSED: list[tuple[ModelInterface, str, str | bytes, str]] = [
     (MIXED, "a.json", "[1]", "a.json: inputs: mixed has 3 (age, name, ok); pass each value with its name"),
     (DIGITS, "a.png", b"\x89PNG nothing", "a.png: is not a readable image"),
     (PATIENTS, "a.png", b"\x89PNG nothing", "a.png: an image fills one input, and diabetes takes INPUT__0"),
-    (DIGITS, "a.txt", "hello", "a.txt: digits takes INPUT__0 (FP32 [-1,1,28,28]), and no text (BYTES)"),
+    (DIGITS, "a.txt", "hello", "a.txt: no input takes text (BYTES): digits takes INPUT__0 (FP32 [-1,1,28,28])"),
     (TEXTS, "a.txt", "\n\n", "a.txt: has no text"),
     (model("m", ("x", "FP8", (-1, 1))), "a.csv", "1\n", "inputs['x']: has the type FP8, which NumPy does not have"),
 ]
@@ -228,7 +228,7 @@ REFUSED: list[tuple[ModelInterface, str, str | bytes, str]] = [
 def test_a_refusal_says_where_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ModelInterface, name: str, content: str | bytes, says: str
 ) -> None:
-    """File, line, column, tensor; and what would be right."""
+    """The error has the file, line, column and tensor, and what was expected."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, name, content)
     with pytest.raises(UsageError) as error:
@@ -237,21 +237,21 @@ def test_a_refusal_says_where_and_why(
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    """Absent ones and folders."""
+    """Missing files and folders."""
     for file in (tmp_path / "absent.json", tmp_path):
         with pytest.raises(UsageError, match=str(file)):
             read(PATIENTS, file)
 
 
 def test_files_or_texts_not_both_and_not_neither(tmp_path: Path) -> None:
-    """The options are named."""
+    """The error names both options."""
     for files, texts in (([], []), ([tmp_path], ["x"])):
         with pytest.raises(UsageError, match="--input, --text"):
             read_input(files, texts, lambda: TEXTS)
 
 
 def test_only_pictures_can_be_several(tmp_path: Path) -> None:
-    """Of the others one file holds many rows."""
+    """A file of another format holds many rows itself."""
     files = [write(tmp_path, name, "1,2,3\n") for name in ("a.csv", "b.csv")]
     with pytest.raises(UsageError, match="only images"):
         read(PATIENTS, *files)
@@ -274,14 +274,14 @@ MODELS = st.lists(TENSORS, max_size=3).map(lambda tensors: model("m", *tensors))
 def test_any_content_makes_tensors_that_fit_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, model: ModelInterface, name: str, content: bytes
 ) -> None:
-    """Never anything else: a traceback is a mistake of ours."""
+    """Any other exception is a bug."""
     file = tmp_path_factory.mktemp("any") / name
     file.write_bytes(content)
     fit_or_are_refused(file, model)
 
 
 def encoded(form: str) -> bytes:
-    """A small picture of that format."""
+    """A small image of that format."""
     file = io.BytesIO()
     Image.linear_gradient("L").resize((9, 7)).convert("RGB").save(file, form)
     return file.getvalue()
@@ -291,7 +291,7 @@ def encoded(form: str) -> bytes:
 def test_a_damaged_picture_makes_a_tensor_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Cut anywhere, or a few bytes replaced; Pillow's readers raise whatever that causes."""
+    """Truncated anywhere, or with a few bytes replaced: Pillow's readers can raise any exception."""
     content = bytearray(encoded(data.draw(st.sampled_from(FORMATS))))
     for at, byte in data.draw(
         st.dictionaries(st.integers(0, len(content) - 1), st.integers(0, 255), max_size=5)
@@ -312,7 +312,7 @@ OTHER_FORMATS = {
 
 @pytest.mark.parametrize("form", OTHER_FORMATS)
 def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path: Path, form: str) -> None:
-    """Some are hardly tried, and for one Pillow starts another program."""
+    """Some of Pillow's readers are less tested, and one starts another program."""
     with pytest.raises(UsageError, match=r"is not a readable image; the formats are PNG, JPEG"):
         read(DIGITS, write(tmp_path, "a.png", OTHER_FORMATS[form]))
 
@@ -335,7 +335,7 @@ def test_any_json_makes_tensors_that_fit_or_a_sentence(
 
 
 def fit_or_are_refused(file: Path, model: ModelInterface) -> None:
-    """Read the file; a refusal must name it."""
+    """Read the file; an error must name it."""
     sentence = ""
     try:
         found = read(model, file)
