@@ -43,7 +43,7 @@ async def test_a_dead_watcher_of_kopf_turns_healthz_red(operator: Running) -> No
     assert len(watchers) == 1
     watchers[0].cancel()
     await asyncio.wait(watchers)
-    assert await operator.ask("/healthz") == (503, "Kopf does not watch ModelDeployments\n")
+    assert await operator.ask("/healthz") == (503, "the watch of ModelDeployments is not running\n")
 
 
 async def test_a_dead_reflector_ends_the_process(operator: Running) -> None:
@@ -236,7 +236,7 @@ async def test_a_process_of_its_own_ends_cleanly_on_sigterm(server: FakeApiServe
     assert operator.returncode == 0
     lines = [json.loads(line) for line in errors.splitlines()]
     assert [line["level"] for line in lines] == ["info"] * len(lines)
-    assert lines[-1]["message"] == "ended"
+    assert lines[-1]["message"] == "stopped"
     lease = server.stored(LEASE_PATH)
     assert lease is not None
     assert "holderIdentity" not in lease["spec"]

@@ -13,7 +13,7 @@ from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Running
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.cluster.deployment_projection import project_deployment
-from triton_operator.runtime import intake, kopf_session
+from triton_operator.runtime import event_handlers, kopf_session
 
 PLURAL = "modeldeployments"
 COLLECTION = "/apis/triton-operator.io/v1alpha1/namespaces/shop/modeldeployments"
@@ -77,7 +77,7 @@ async def test_any_other_exception_costs_one_object_only(
             raise ZeroDivisionError("with words out of the object")
         return project_deployment(item)
 
-    for module in (intake, kopf_session):
+    for module in (event_handlers, kopf_session):
         monkeypatch.setattr(module, "project_deployment", refuse)
     await operator.quiet()
     await server.put(f"{COLLECTION}/poison", a_body("poison"))

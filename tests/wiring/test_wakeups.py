@@ -12,7 +12,7 @@ import pytest
 from tests.builders import a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Running
-from triton_operator.runtime.intake import DeploymentIntake
+from triton_operator.runtime.event_handlers import DeploymentHandler
 
 DIGITS = ("shop", "digits")
 DIGITS_PATH = "/apis/triton-operator.io/v1alpha1/namespaces/shop/modeldeployments/digits"
@@ -43,12 +43,12 @@ async def test_kopf_gets_no_version_that_is_known(
     """Neither what our own list has shown nor the echo of our own write; it starts a task for whatever it gets."""
     handled = []
 
-    def handle(self: DeploymentIntake, body: dict[str, Any]) -> None:
+    def handle(self: DeploymentHandler, body: dict[str, Any]) -> None:
         handled.append(body["metadata"]["resourceVersion"])
         put(self, body)
 
-    put = DeploymentIntake.put
-    monkeypatch.setattr(DeploymentIntake, "put", handle)
+    put = DeploymentHandler.put
+    monkeypatch.setattr(DeploymentHandler, "put", handle)
     stored = await server.put(DIGITS_PATH, a_body())
     operator = start()
     await server.watched("modeldeployments")
@@ -61,7 +61,7 @@ async def test_kopf_gets_no_version_that_is_known(
         await server.send("modeldeployments", {"type": "MODIFIED", "object": shown})
     await operator.passed(DIGITS)
     assert handled == [stored["metadata"]["resourceVersion"], "501"]
-    assert operator.process.intake.reached == 501
+    assert operator.process.deployments.reached == 501
 
 
 async def test_at_a_start_an_edit_that_nobody_has_seen_goes_first(
@@ -155,10 +155,10 @@ async def test_the_late_end_of_a_namesake_does_not_hide_the_new_object(operator:
     old, new = a_body(), a_body()
     old["metadata"] |= {"uid": "old", "resourceVersion": "200"}
     new["metadata"] |= {"uid": "new", "resourceVersion": "202"}
-    operator.process.intake.put(old)
-    operator.process.intake.put(new)
+    operator.process.deployments.put(old)
+    operator.process.deployments.put(new)
     old["metadata"]["resourceVersion"] = "201"
-    operator.process.intake.drop(old)
+    operator.process.deployments.drop(old)
     assert operator.cache.deployments.keys() == {DIGITS}
 
 
@@ -166,10 +166,10 @@ async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running)
     """An object made after the list was written is not gone."""
     body = a_body()
     body["metadata"]["resourceVersion"] = "300"
-    operator.process.intake.put(body)
-    operator.process.intake.listed([], version=299)
+    operator.process.deployments.put(body)
+    operator.process.deployments.listed([], version=299)
     assert operator.cache.deployments.keys() == {DIGITS}
-    operator.process.intake.listed([], version=300)
+    operator.process.deployments.listed([], version=300)
     assert operator.cache.deployments.keys() == set()
 
 
@@ -177,17 +177,17 @@ async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(opera
     """It was written before the deletion and came in after it; so did an even older one of Kopf's."""
     body = a_body()
     body["metadata"]["resourceVersion"] = "300"
-    intake = operator.process.intake
-    intake.put(body)
-    intake.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
-    found = intake.read(msgspec.Raw(msgspec.json.encode(body)))
-    intake.listed([found] if found else [], version=301)
+    handler = operator.process.deployments
+    handler.put(body)
+    handler.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
+    found = handler.read(msgspec.Raw(msgspec.json.encode(body)))
+    handler.listed([found] if found else [], version=301)
     assert operator.cache.deployments.keys() == set()
-    intake.listed([], version=303)
-    intake.put(body)
+    handler.listed([], version=303)
+    handler.put(body)
     assert operator.cache.deployments.keys() == set()
     reborn = {**body, "metadata": {**body["metadata"], "uid": "new", "resourceVersion": "304"}}
-    intake.put(reborn)
+    handler.put(reborn)
     assert operator.cache.deployments.keys() == {DIGITS}
 
 
@@ -195,13 +195,13 @@ async def test_deletions_are_remembered_for_two_lists_only(operator: Running) ->
     """Their memory must not grow with every object that ever was."""
     body = a_body()
     body["metadata"]["resourceVersion"] = "300"
-    intake = operator.process.intake
-    intake.put(body)
-    intake.listed([], version=301)
+    handler = operator.process.deployments
+    handler.put(body)
+    handler.listed([], version=301)
     assert operator.cache.deployments.keys() == set()
-    assert intake._gone == {DIGITS: 301}
-    intake.listed([], version=302)
-    assert intake._gone == {}
+    assert handler._gone == {DIGITS: 301}
+    handler.listed([], version=302)
+    assert handler._gone == {}
 
 
 async def test_one_namespace_is_watched_where_one_was_asked_for(

@@ -1,1 +1,1 @@
-"""The operator as a process: watches in, reconciles out. The only folder that knows Kopf."""
+"""The operator process: watches, work queue, workers, probes and metrics. The only package that imports Kopf."""

@@ -20,7 +20,7 @@ from triton_operator.runtime.workers import Reconcile
 
 
 async def operate(options: Options, settings: Settings) -> int:
-    """Run one operator process in this event loop; returns the exit status."""
+    """Run one operator process in the current event loop; returns the exit status."""
     cache = ObjectCache()
 
     def build_reconcile(cluster: HttpCluster) -> Reconcile:
@@ -30,7 +30,7 @@ async def operate(options: Options, settings: Settings) -> int:
 
 
 def main() -> int:
-    """Read flags and settings, then operate."""
+    """Read flags and settings, then run the operator."""
     options = parse(sys.argv[1:])
     logs.configure(options.log_level)
     try:

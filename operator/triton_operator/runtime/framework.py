@@ -1,8 +1,8 @@
-"""Kopf, as far as we use it: it watches ModelDeployments and tells our intake; it stores and writes nothing.
+"""The use of Kopf: it watches ModelDeployments and calls our event handler; it stores and writes nothing.
 
-Why so little: its handlers that keep state write annotations and finalizers onto users' objects, lose an object after
-a failed write, and cost several times the CPU of a plain event handler. `start` is called by `process` once the
-definition of ModelDeployments is known to exist, so scanning for it can be off.
+Kopf's stateful handlers write annotations and finalizers to users' objects, lose an object after a failed write, and
+cost several times the CPU of a plain event handler. `process` calls `start` once the CRD exists, so that scanning for
+it can be disabled.
 """
 
 # ruff: noqa: ARG002 - the signatures are Kopf's
@@ -19,16 +19,16 @@ import orjson
 from triton_operator.api.names import GROUP, PLURAL, VERSION
 from triton_operator.cluster.backoff import Backoff
 from triton_operator.cluster.connection import Connection
-from triton_operator.runtime.intake import DeploymentIntake
+from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.kopf_session import KopfSession
 from triton_operator.runtime.watch_progress import WatchProgress
 
 WATCHER = f"watcher for {PLURAL}.{VERSION}.{GROUP}@"
-"""How Kopf names the tasks that watch our objects."""
+"""Prefix of the names of Kopf's tasks that watch ModelDeployments."""
 
 
-class Endless:
-    """Pauses between attempts, for ever; Kopf iterates it anew for each request."""
+class EndlessBackoff:
+    """Pauses between attempts, without an end; Kopf iterates over it again for each request."""
 
     def __iter__(self) -> Iterator[float]:
         backoff = Backoff(first=0.5, cap=30.0)
@@ -37,10 +37,10 @@ class Endless:
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
-    """Remembers no last-handled state: without it Kopf copies the whole object for every event."""
+    """Stores no last-handled state; otherwise Kopf copies the whole object for every event."""
 
     def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
-        """Nothing of the object matters."""
+        """An empty essence."""
         return kopf.BodyEssence()
 
     def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
@@ -52,7 +52,7 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 class NoProgress(kopf.ProgressStorage):
-    """Remembers no progress of handlers: ours have none."""
+    """Stores no progress of handlers, because ours have none."""
 
     def fetch(self, *, key: Any, body: kopf.Body) -> kopf.ProgressRecord | None:
         """Nothing was stored."""
@@ -65,46 +65,51 @@ class NoProgress(kopf.ProgressStorage):
         """Nothing to remove."""
 
     def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
-        """Never write, whatever for."""
+        """Write nothing."""
 
     def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
-        """Nothing to take out."""
+        """Nothing to remove."""
         return essence
 
 
 def build_settings() -> kopf.OperatorSettings:
-    """Kopf's settings; the defaults that are changed have bitten somebody (the numbers are issues of nolar/kopf)."""
+    """Kopf's settings; the numbers are issues of nolar/kopf about the defaults that are changed."""
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()
-    settings.peering.standalone = True  # our Lease decides who works; equal peers all pause (#734)
-    settings.scanning.disabled = True  # needs no right to watch definitions or namespaces
+    settings.peering.standalone = True  # our Lease elects a leader; peers of equal priority all pause (#734)
+    settings.scanning.disabled = True  # otherwise Kopf needs permission to watch CRDs and namespaces
     settings.posting.enabled = False
-    settings.networking.error_backoffs = Endless()  # the default gives up after a minute and ends the process
+    settings.networking.error_backoffs = EndlessBackoff()  # with the default, the process ends after a minute of errors
     settings.networking.request_timeout, settings.networking.connect_timeout = 30, 5
-    settings.watching.server_timeout, settings.watching.client_timeout = 240, 300  # whole numbers go into the query
+    settings.watching.server_timeout, settings.watching.client_timeout = (
+        240,
+        300,
+    )  # integers for the query
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 20  # objects; each may have 3 MB before it is projected
-    settings.watching.inactivity_timeout = 75  # bookmarks come every 60 s; a silent watch is dead (#585)
+    settings.watching.inactivity_timeout = 75  # bookmarks arrive every 60 s; a silent watch is dead (#585)
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
-    settings.process.ultimate_exiting_timeout = None  # `process` ends by itself; this would be a SIGKILL
+    settings.process.ultimate_exiting_timeout = None  # `process` ends without it; this would send SIGKILL
     return settings
 
 
-def build_registry(connection: Connection, intake: DeploymentIntake, progress: WatchProgress) -> kopf.OperatorRegistry:
-    """Our two handlers: how to log in, and what to do with events."""
+def build_registry(
+    connection: Connection, handler: DeploymentHandler, progress: WatchProgress
+) -> kopf.OperatorRegistry:
+    """The login handler and the event handler."""
     registry = kopf.OperatorRegistry()
     logins = Backoff(first=1.0, cap=30.0)
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        """A session that reads renewed tokens by itself; asked for again only when one is refused."""
+        """A session that reads renewed tokens automatically; Kopf calls this again only after a 401."""
         if logins.failures:
             await asyncio.sleep(logins.next())
         else:
             logins.next()
-        session = KopfSession(connection.session(), progress, intake.leave_out, intake.is_known)
+        session = KopfSession(connection.session(), progress, handler.skip, handler.is_known)
         return kopf.AiohttpSession(
             server=connection.server,
             default_namespace=connection.namespace,
@@ -118,11 +123,11 @@ def build_registry(connection: Connection, intake: DeploymentIntake, progress: W
         body: Any = event["object"]
         try:
             if event["type"] == "DELETED":
-                intake.drop(body)
+                handler.drop(body)
             else:
-                intake.put(body)
-        except Exception as error:  # noqa: BLE001 - Kopf would log it with the object's words
-            intake.leave_out(orjson.dumps(body), error)
+                handler.put(body)
+        except Exception as error:  # noqa: BLE001 - Kopf would log the error with parts of the object
+            handler.skip(orjson.dumps(body), error)
 
     return registry
 
@@ -130,13 +135,13 @@ def build_registry(connection: Connection, intake: DeploymentIntake, progress: W
 async def start(
     connection: Connection,
     namespace: str | None,
-    intake: DeploymentIntake,
+    handler: DeploymentHandler,
     progress: WatchProgress,
     stop: asyncio.Event,
 ) -> Collection[asyncio.Task[Any]]:
-    """Start Kopf's tasks; they are for `follow`. They end when `stop` is set."""
+    """Start Kopf's tasks, which end when `stop` is set; pass them to `follow`."""
     return await kopf.spawn_tasks(
-        registry=build_registry(connection, intake, progress),
+        registry=build_registry(connection, handler, progress),
         settings=build_settings(),
         clusterwide=namespace is None,
         namespaces=[] if namespace is None else [namespace],
@@ -146,9 +151,9 @@ async def start(
 
 
 async def follow(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Wait until one of Kopf's tasks ends, then end the others; raises what it failed with.
+    """Wait until one of Kopf's tasks ends, then cancel the others; raises the error of the task that failed.
 
-    `kopf.run_tasks` does this too, but takes every younger task of the process with it.
+    `kopf.run_tasks` does this too, but also cancels every task of the process that started later.
     """
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -162,5 +167,5 @@ async def follow(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 def is_watching() -> bool:
-    """Whether Kopf's watcher of ModelDeployments is alive: a cancelled one leaves the process deaf but running."""
+    """Whether Kopf's watch task is alive; if it is cancelled, the process keeps running without events."""
     return any(task.get_name().startswith(WATCHER) and not task.done() for task in asyncio.all_tasks())

@@ -1,9 +1,9 @@
-"""The HTTP session that Kopf gets: what comes through it is projected before Kopf decodes it.
+"""The HTTP session for Kopf, which projects objects before Kopf decodes them.
 
-Kopf decodes whole objects, and one that it cannot decode ends its watch, each time anew. So a list and each event of a
-watch reach it with bounded bodies (`deployment_projection`), and an object that cannot be read is left out. So is a
-version that is known already, because Kopf starts a task for every object that it gets. The only objects that Kopf
-requests are ModelDeployments. `progress` learns whether Kopf gets past what it was given.
+Kopf decodes whole objects, and each time it fails to decode one, its watch ends. So lists and watch events reach it
+with bounded bodies (`deployment_projection`), without objects that cannot be decoded. Versions that the cache already
+has are skipped too, because Kopf starts a task for every object that it receives. Kopf requests only ModelDeployments.
+`progress` records whether Kopf finishes with what it received.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.runtime.watch_progress import WatchProgress
 
-LeaveOut = Callable[[bytes | msgspec.Raw, Exception], None]
+Skip = Callable[[bytes | msgspec.Raw, Exception], None]
 IsKnown = Callable[[msgspec.Raw], bool]
 
 _READ = 64 * 1024
-"""Bytes taken from the connection at a time."""
+"""Bytes read from the connection at a time."""
 
 _SHOWING = frozenset({"ADDED", "MODIFIED"})
 """Types of events that show an object as it is."""
@@ -44,46 +44,44 @@ _encode = msgspec.json.Encoder().encode
 
 
 class KopfSession:
-    """As much of an `aiohttp.ClientSession` as Kopf uses; the rest is that of `session`."""
+    """The part of `aiohttp.ClientSession` that Kopf uses; everything else is delegated to `session`."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, progress: WatchProgress, leave_out: LeaveOut, is_known: IsKnown
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, progress: WatchProgress, skip: Skip, is_known: IsKnown) -> None:
         self._session = session
         self._progress = progress
-        self._leave_out = leave_out
+        self._skip = skip
         self._is_known = is_known
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     async def request(self, method: str, url: str, **options: Any) -> Any:
-        """Ask; an answer that is no error comes as a KopfResponse.
+        """Send a request; a successful response is a KopfResponse.
 
-        To ask for the rest of a list, or for what comes after it, is to have got past what there was before.
+        A request for the next page of a list, or for a watch, means that Kopf has finished with what it received.
         """
         if {"watch", "continue"} & URL(url).query.keys():
-            self._progress.went_on()
+            self._progress.finished()
         try:
             response = await self._session.request(method, url, **options)
         except Exception:
-            self._progress.went_on()  # An outage: nothing that Kopf could get past.
+            self._progress.finished()  # An outage is not Kopf being stuck.
             raise
         if response.status >= HTTPStatus.BAD_REQUEST:
-            self._progress.went_on()
+            self._progress.finished()
             return response
-        return KopfResponse(response, self._progress, self._leave_out, self._is_known)
+        return KopfResponse(response, self._progress, self._skip, self._is_known)
 
 
 class KopfResponse:
-    """As much of an `aiohttp.ClientResponse` as Kopf uses."""
+    """The part of `aiohttp.ClientResponse` that Kopf uses."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, progress: WatchProgress, leave_out: LeaveOut, is_known: IsKnown
+        self, response: aiohttp.ClientResponse, progress: WatchProgress, skip: Skip, is_known: IsKnown
     ) -> None:
         self._response = response
         self._progress = progress
-        self._leave_out = leave_out
+        self._skip = skip
         self._is_known = is_known
 
     def __getattr__(self, name: str) -> Any:
@@ -104,14 +102,14 @@ class KopfResponse:
         return self
 
     async def json(self) -> Any:
-        """A page of a list, with projected items; of what is no list, all."""
+        """A page of a list with projected items; anything else unchanged."""
         members = decode_any_depth(_decode_members, await self._response.read())
         raw = members.pop("items", None)
-        answer = {name: json.loads(bytes(value)) for name, value in members.items()}
+        page = {name: json.loads(bytes(value)) for name, value in members.items()}
         if raw is not None:
-            self._progress.gave()
-            answer["items"] = [json.loads(item) for each in _decode_items(raw) if (item := self._project(each))]
-        return answer
+            self._progress.received()
+            page["items"] = [json.loads(item) for each in _decode_items(raw) if (item := self._project(each))]
+        return page
 
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         """One projected event at a time, as a line."""
@@ -124,18 +122,18 @@ class KopfResponse:
             rest = bytearray(chunk[end + 1 :])
             for line in lines:
                 if event := self._event(line):
-                    self._progress.gave()
+                    self._progress.received()
                     yield event + b"\n"
-                    self._progress.went_on()
+                    self._progress.finished()
 
     def _event(self, line: bytes) -> bytes:
-        """The event for Kopf, empty when there is none."""
+        """The event for Kopf, empty if it is skipped."""
         if not line:
             return b""
         try:
             event = decode_any_depth(_decode_event, line)
-        except Exception as error:  # noqa: BLE001 - one event must not stand in the way of all others
-            self._leave_out(line, error)
+        except Exception as error:  # noqa: BLE001 - one event must not block all others
+            self._skip(line, error)
             return b""
         if event.type == "ERROR":
             return line
@@ -143,9 +141,9 @@ class KopfResponse:
         return _encode({"type": event.type, "object": msgspec.Raw(body)}) if body else b""
 
     def _project(self, item: msgspec.Raw, *, may_be_known: bool = True) -> bytes:
-        """The body for Kopf, empty when there is none."""
+        """The body for Kopf, empty if it is skipped."""
         try:
             return b"" if may_be_known and self._is_known(item) else project_deployment(item)
-        except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
-            self._leave_out(item, error)
+        except Exception as error:  # noqa: BLE001 - one object must not block all others
+            self._skip(item, error)
             return b""

@@ -1,7 +1,7 @@
-"""Logging: one JSON object per record on standard error, and no flood when a cluster is away.
+"""Logging: one JSON object per record on standard error, with repeated messages limited during outages.
 
-`configure` is called once by `__main__`. Workers set `current_key`, so that records of one pass carry the deployment's
-namespace and name. A message that repeats is limited per template, with a count of what was left out.
+`__main__` calls `configure` once. Workers set `current_key`, so that the records of a pass have the deployment's
+namespace and name. Repeated messages are limited per template, with a count of the suppressed ones.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ current_key: ContextVar[tuple[str, str] | None] = ContextVar("current_key", defa
 """(namespace, name) of the deployment that the current task works on."""
 
 BURST = 10
-"""Records of one template that pass within WINDOW seconds."""
+"""Records of one template that are written within WINDOW seconds."""
 WINDOW = 60.0
 
 LIMITED_FROM = logging.WARNING
-"""Information about single deployments is news each time; what repeats in an outage are warnings and errors."""
+"""Informational records are about single deployments; warnings and errors are what an outage repeats."""
 
 
 class JsonFormatter(logging.Formatter):
-    """time, level, message; namespace and name of the deployment where there is one; the traceback as `error`."""
+    """time, level, message; namespace and name of the deployment, if any; the traceback as `error`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class RepetitionFilter(logging.Filter):
-    """Lets BURST records of a template through per WINDOW; the first one after that says how many were held back."""
+    """Allows BURST records of a template per WINDOW; the next one adds how many were suppressed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -55,22 +55,22 @@ class RepetitionFilter(logging.Filter):
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be written."""
+        """Whether the record is written."""
         if record.levelno < LIMITED_FROM:
             return True
         template = (record.name, _template(record))
         since, count = self._windows.get(template, (self._clock(), 0))
-        held_back = 0
+        suppressed = 0
         if self._clock() >= since + WINDOW:
-            since, held_back, count = self._clock(), max(0, count - BURST), 0
+            since, suppressed, count = self._clock(), max(0, count - BURST), 0
         self._windows[template] = (since, count + 1)
-        if held_back:
-            record.msg, record.args = f"{record.getMessage()} ({held_back} more like this were left out)", ()
+        if suppressed:
+            record.msg, record.args = f"{record.getMessage()} ({suppressed} similar messages suppressed)", ()
         return count < BURST
 
 
 def configure(level: str) -> None:
-    """Write records of `level` and above; Kopf's and aiohttp's only from WARNING on."""
+    """Write records of `level` and above, but those of Kopf and aiohttp from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(RepetitionFilter())
@@ -86,12 +86,12 @@ def _printable(text: str) -> str:
 
 
 def _key_of(record: logging.LogRecord) -> tuple[str, str] | None:
-    reference = getattr(record, "k8s_ref", None)  # what Kopf's loggers carry
+    reference = getattr(record, "k8s_ref", None)  # set by Kopf's loggers
     if reference:
         return str(reference.get("namespace") or ""), str(reference.get("name") or "")
     return current_key.get()
 
 
 def _template(record: logging.LogRecord) -> str:
-    """What repetitions have in common: Kopf formats its messages beforehand, so only their beginning counts."""
+    """The key of the limit. Kopf formats its messages before logging, so only their beginning counts."""
     return record.msg[:16] if record.name.startswith("kopf") else str(record.msg)

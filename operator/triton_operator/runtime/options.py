@@ -1,6 +1,6 @@
-"""What the process is told: flags, and environment variables as the chart sets them.
+"""Options of the process: flags, and the environment variables that the chart sets.
 
-`parse` is called once by `__main__`; everything else gets the Options.
+`__main__` calls `parse` once; everything else receives the Options.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Options(NamedTuple):
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
-    """Read flags, then the environment; ends the process with a usage message when something is missing."""
+    """Read flags, then the environment; exits with a usage message if something is missing."""
     parser = _parser(environment)
     found = parser.parse_args(arguments)
     if not found.settings:
-        parser.error("no settings file: give --settings, or TRITON_OPERATOR_SETTINGS")
+        parser.error("no settings file: set --settings or TRITON_OPERATOR_SETTINGS")
     return Options(
         settings=Path(found.settings),
         kubeconfig=Path(found.kubeconfig) if found.kubeconfig else None,
@@ -68,21 +68,19 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--kubeconfig",
         metavar="FILE",
         default=None,
-        help="how to reach the cluster; default: the pod's service account, else KUBECONFIG or ~/.kube/config",
+        help="kubeconfig file; default: the pod's service account, else KUBECONFIG or ~/.kube/config",
     )
     add(
         "--namespace",
         default=environment.get("WATCH_NAMESPACE", ""),
-        help="work on this namespace only; default: on all [WATCH_NAMESPACE]",
+        help="reconcile only this namespace; default: all [WATCH_NAMESPACE]",
     )
     add(
         "--identity",
         default=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
-        help="name in the Lease and in Events; default: host and process number [POD_NAME]",
+        help="name in the Lease and in Events; default: host name and process ID [POD_NAME]",
     )
-    add(
-        "--listen", metavar="ADDRESS", default="", help="address of the probes and metrics; default: all of this host's"
-    )
+    add("--listen", metavar="ADDRESS", default="", help="address of probes and metrics; default: all addresses")
     add(
         "--metrics-port",
         type=int,
@@ -95,14 +93,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=float,
         metavar="N",
         default=INTERVAL,
-        help=f"seconds between two lists of all ModelDeployments, a fifth more or less; default: {INTERVAL:.0f}",
+        help=f"seconds between two lists of all ModelDeployments, ±20 %%; default: {INTERVAL:.0f}",
     )
-    add("--workers", type=int, metavar="N", default=16, help="deployments worked on at a time; default: 16")
+    add("--workers", type=int, metavar="N", default=16, help="deployments reconciled concurrently; default: 16")
     add(
         "--log-level",
         default=environment.get("LOG_LEVEL", "INFO"),
         type=str.upper,
         choices=["DEBUG", "INFO", "WARNING", "ERROR"],
-        help="least severe records to log; default: INFO [LOG_LEVEL]",
+        help="minimum severity to log; default: INFO [LOG_LEVEL]",
     )
     return parser

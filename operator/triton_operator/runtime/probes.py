@@ -1,7 +1,4 @@
-"""What is wrong, and how much of everything there is: the checks of /healthz and /readyz, the gauges of /metrics.
-
-Reads the parts of the process, changes none.
-"""
+"""The checks of /healthz and /readyz, and the gauges of /metrics; they read the parts of the process."""
 
 from __future__ import annotations
 
@@ -20,15 +17,15 @@ from triton_operator.runtime.watches import AnyReflector
 from triton_operator.runtime.work_queue import WorkQueue
 
 STALE = 180.0
-"""Seconds without any sign of life from a reflector: its silence, time-out and longest pause together are less."""
+"""Seconds without activity of a reflector; its silence limit, timeout and longest pause together are less."""
 STUCK = 900.0
-"""Seconds that a key may wait while we lead."""
+"""Seconds that a key may wait while this process leads."""
 GRACE = 60.0
-"""Seconds that Kopf gets to start its watcher."""
+"""Seconds for Kopf to start its watch."""
 
 
 class Probes:
-    """The state of one process, for probes and scrapes."""
+    """The state of one process, for probes and metrics."""
 
     def __init__(
         self,
@@ -51,12 +48,12 @@ class Probes:
         self._watcher_seen = False
 
     def watcher_expected(self) -> None:
-        """Kopf was started, or started again: within GRACE seconds it must watch."""
+        """Kopf was started: it must watch within GRACE seconds."""
         self._watcher_seen = False
         self._watcher_due = self._clock() + GRACE
 
     def watcher_excused(self) -> None:
-        """Kopf has ended and is started again later, at the latest when ModelDeployments are defined again."""
+        """Kopf has ended and is started again later, at the latest when the CRD exists again."""
         self._watcher_seen = False
         self._watcher_due = float("inf")
 
@@ -71,8 +68,8 @@ class Probes:
     def publish(self, metrics: Metrics) -> None:
         """Connect the gauges."""
         metrics.gauge("queue_depth", "Deployments that wait for a worker.", lambda: len(self._queue))
-        metrics.gauge("queue_busy", "Deployments that workers hold.", lambda: self._queue.busy)
-        metrics.gauge("queue_oldest_seconds", "How long the longest waiting one waits.", self._queue.oldest_age)
+        metrics.gauge("queue_busy", "Deployments that are being reconciled.", lambda: self._queue.busy)
+        metrics.gauge("queue_oldest_seconds", "Age of the longest waiting deployment.", self._queue.oldest_age)
         metrics.gauge("leader", "1 while this process leads.", lambda: float(self._elector.may_write()))
         metrics.gauge("model_deployments", "ModelDeployments that exist.", lambda: len(self._deployments.keys()))
         metrics.gauges(
@@ -86,29 +83,29 @@ class Probes:
         return lambda: self._clock() - reflector.last_event
 
     def _watcher_dead(self) -> str | None:
-        """Once seen, the watcher must stay; before that it has until `_watcher_due`."""
+        """Once it has started, the watch must stay alive; before that, it has until `_watcher_due`."""
         if framework.is_watching():
             self._watcher_seen = True
             return None
         if self._watcher_seen or self._clock() > self._watcher_due:
-            return "Kopf does not watch ModelDeployments"
+            return "the watch of ModelDeployments is not running"
         return None
 
     def _watcher_stuck(self) -> str | None:
         stuck = self._progress.stuck_seconds()
-        return f"Kopf has not got past a ModelDeployment for {stuck:.0f} s" if stuck > STALE else None
+        return f"the watch of ModelDeployments is stuck at one object for {stuck:.0f} s" if stuck > STALE else None
 
     def _reflector_stuck(self) -> str | None:
         stuck = [reflector.kind for reflector in self._reflectors if self._clock() - reflector.last_turn > STALE]
-        return f"nothing heard of {', '.join(stuck)} for {STALE:.0f} s" if stuck else None
+        return f"no activity of the watches of {', '.join(stuck)} for {STALE:.0f} s" if stuck else None
 
     def _resync_stuck(self) -> str | None:
         silent = self._clock() - self._resync.last_turn > 2 * INTERVAL
-        return "ModelDeployments are not listed any more" if silent else None
+        return "the resync of ModelDeployments has stopped" if silent else None
 
     def _queue_stuck(self) -> str | None:
         if self._elector.leading.is_set() and self._queue.oldest_age() > STUCK:
-            return f"a deployment has waited for {self._queue.oldest_age():.0f} s"
+            return f"a deployment has waited for a worker for {self._queue.oldest_age():.0f} s"
         return None
 
     def _not_synced(self) -> str | None:

@@ -1,7 +1,7 @@
-"""The operator's life: connect, fill the caches, lead, work, and end within seconds when asked.
+"""The operator process: connect, fill the caches, become the leader, reconcile, and shut down within seconds.
 
-`__main__` makes one Process and runs it; the wiring tests do the same with an API server and a reconciler of their
-own. Everything that lives as long as the process is made in `__init__`, so this is also the map of the parts.
+`__main__` creates one Process and runs it; the wiring tests do the same with their own API server and reconciler.
+`__init__` creates everything that lives as long as the process, so it is also the map of the parts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.projector import Projector
 from triton_operator.runtime import framework
+from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.health import HealthServer
-from triton_operator.runtime.intake import DeploymentIntake
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
 from triton_operator.runtime.probes import Probes
@@ -37,13 +37,13 @@ from triton_operator.runtime.workers import Reconcile, Workers
 log = logging.getLogger(__name__)
 
 DRAIN = 1.5
-"""Seconds that passes under way get to finish after SIGTERM."""
-FAREWELL = 1.0
-"""Seconds for giving the Lease back."""
+"""Seconds for running passes to finish after SIGTERM."""
+RELEASE_LIMIT = 1.0
+"""Seconds for cancelled tasks to end, and for releasing the Lease."""
 
 
 class Process:
-    """One operator process; `build_reconcile` makes the pass out of the cluster that it may write to."""
+    """One operator process; `build_reconcile` returns the reconcile function for the cluster that it writes to."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Process:
         self._options = options
         self._connection = connection
         self._tasks: list[asyncio.Task[Any]] = []
-        self._settling: asyncio.Task[None] | None = None
+        self._gc_tuning: asyncio.Task[None] | None = None
         self.stop = asyncio.Event()
         self.metrics = Metrics()
         self.queue: WorkQueue[Key] = WorkQueue()
@@ -65,12 +65,12 @@ class Process:
         cluster = HttpCluster(
             self.client, instance=options.identity, time_left=self.elector.time_left, projector=projector
         )
-        self.intake = DeploymentIntake(cache.deployments, self.queue, self.metrics.unreadable)
+        self.deployments = DeploymentHandler(cache.deployments, self.queue, self.metrics.unreadable)
         self.progress = WatchProgress()
         self.resync = Resync(
             self.client,
             options.namespace,
-            self.intake,
+            self.deployments,
             lambda: self.queue.add_routine(cache.deployments.keys()),
             interval=options.resync_seconds,
         )
@@ -89,21 +89,21 @@ class Process:
         self.health = HealthServer(self.probes.alive(), self.probes.ready(), self.metrics)
 
     async def run(self) -> int:
-        """Work until `stop` is set or a signal comes; the exit status, 1 when a part failed for good."""
+        """Run until `stop` is set or a signal arrives; returns the exit status, 1 if a part failed for good."""
         self._handle_signals()
         try:
             await self.health.start(self._options.listen, self._options.metrics_port)
             log.info("watching %s", self._options.namespace or "all namespaces")
             self._start()
-            return await self._until_over()
+            return await self._wait_for_end()
         finally:
             await self._end()
 
     def _lease_namespace(self) -> str:
-        """Where our Lease is: in the namespace worked on, or in our own when we work on all.
+        """Namespace of the Lease: the one that is reconciled, or the operator's own if it reconciles all.
 
-        So two operators for the same namespace take turns, and so do two for all namespaces in the same namespace of
-        their own. One for all and one for a single namespace do not meet: both would work on the latter.
+        So of two operators for the same namespace only one works, and likewise of two for all namespaces that are
+        installed in the same one. An operator for all and one for a single namespace do not exclude each other.
         """
         return self._options.namespace or self._options.own_namespace or self._connection.namespace
 
@@ -118,7 +118,7 @@ class Process:
             self._spawn(type(part).__name__, part.run())
         for _ in range(self._options.workers):
             self._spawn("Worker", self.workers.run())
-        self._settling = asyncio.create_task(self._settle(), name="settling")
+        self._gc_tuning = asyncio.create_task(self._tune_gc(), name="GC tuning")
         self._spawn("Kopf", restart_forever("Kopf", self._run_kopf, self.stop))
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
@@ -132,33 +132,35 @@ class Process:
         for part in (self.resync, *self.reflectors):
             await part.synced.wait()
 
-    async def _settle(self) -> None:
-        """What is in memory by now stays: keep it out of garbage collections, and make those rarer.
+    async def _tune_gc(self) -> None:
+        """Exclude the objects that stay in memory from garbage collections, and collect less often.
 
-        First what has been imported, because the caches are filled with as many objects again.
+        First imported modules, because filling the caches creates as many objects again.
         """
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await self._synced()
-        log.info("caches are filled; %d deployments wait", len(self.queue))
+        log.info("caches are filled; %d deployments are queued", len(self.queue))
         gc.collect()
         gc.freeze()
 
     async def _run_kopf(self) -> None:
-        """Run Kopf until it gives up: on errors in a stream, on a definition that is deleted."""
+        """Run Kopf until it ends: after errors in a stream, or when the CRD is deleted."""
         if self.resync.synced.is_set():
             await self.resync.succeed()
         else:
             await self.resync.synced.wait()
-        tasks = await framework.start(self._connection, self._options.namespace, self.intake, self.progress, self.stop)
-        self._handle_signals()  # Kopf has installed its own
+        tasks = await framework.start(
+            self._connection, self._options.namespace, self.deployments, self.progress, self.stop
+        )
+        self._handle_signals()  # Kopf has replaced them
         self.probes.watcher_expected()
         try:
             await framework.follow(tasks)
         finally:
             self.probes.watcher_excused()
 
-    async def _until_over(self) -> int:
+    async def _wait_for_end(self) -> int:
         stopped = asyncio.create_task(self.stop.wait(), name="stop")
         done, _ = await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -166,24 +168,24 @@ class Process:
             return 0
         for task in done:
             error = None if task.cancelled() else task.exception()
-            log.error("%s ended, so the process does: %s", task.get_name(), error or "cancelled", exc_info=error)
+            log.error("%s ended, shutting down: %s", task.get_name(), error or "cancelled", exc_info=error)
         return 1
 
     async def _end(self) -> None:
-        """Let passes finish, then end everything and give the Lease back."""
+        """Let passes finish, then cancel everything and release the Lease."""
         self.stop.set()
         self.queue.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
                 await self.queue.idle()
-        tasks = [*self._tasks, *filter(None, [self._settling])]
+        tasks = [*self._tasks, *filter(None, [self._gc_tuning])]
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=FAREWELL)
+            await asyncio.wait(tasks, timeout=RELEASE_LIMIT)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(RELEASE_LIMIT):
                 await self.elector.release()
         await self.health.stop()
         await self.client.close()
-        log.info("ended")
+        log.info("stopped")

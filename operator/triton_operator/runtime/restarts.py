@@ -1,4 +1,4 @@
-"""Does something over and over that should never end, such as Kopf; pauses grow while it ends soon after its start.
+"""Restarts something that should never end, with growing pauses if it ends soon after its start.
 
 `process` runs Kopf with it.
 """
@@ -15,7 +15,7 @@ from triton_operator.cluster.backoff import Backoff
 log = logging.getLogger(__name__)
 
 HEALTHY = 300.0
-"""Seconds after which an end has nothing to do with those before it."""
+"""Seconds of running after which the next end counts as a first failure."""
 
 
 async def restart_forever(
@@ -32,8 +32,8 @@ async def restart_forever(
         began = clock()
         try:
             await once()
-        except Exception as error:  # noqa: BLE001 - whatever it was, it has to go on
-            log.warning("%s gave up and is started again: %s", name, error)
+        except Exception as error:  # noqa: BLE001 - whatever failed, it has to be restarted
+            log.warning("%s ended, restarting: %s", name, error)
         if clock() - began > HEALTHY:
             backoff.reset()
         await pause(backoff.next())

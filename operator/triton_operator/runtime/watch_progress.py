@@ -1,7 +1,6 @@
-"""Whether Kopf gets past what the API server tells: for /healthz.
+"""Whether Kopf makes progress with what the API server sends: for /healthz.
 
-That it is started again after each failure looks like life. But whoever fails at the same object each time never sees
-the objects behind it.
+Kopf is restarted after each failure, but if it fails at the same object each time, it never reaches the next ones.
 """
 
 from __future__ import annotations
@@ -11,21 +10,21 @@ from collections.abc import Callable
 
 
 class WatchProgress:
-    """What Kopf was given last, and whether it went on from there."""
+    """When Kopf received data that it has not finished with."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._given: float | None = None
+        self._received_at: float | None = None
 
-    def gave(self) -> None:
-        """Kopf gets a page or an event. The first one that it does not get past counts, not a later attempt."""
-        if self._given is None:
-            self._given = self._clock()
+    def received(self) -> None:
+        """Kopf receives a page or an event. If it fails repeatedly, the first attempt counts."""
+        if self._received_at is None:
+            self._received_at = self._clock()
 
-    def went_on(self) -> None:
-        """Kopf asks for more."""
-        self._given = None
+    def finished(self) -> None:
+        """Kopf requests more."""
+        self._received_at = None
 
     def stuck_seconds(self) -> float:
-        """For how long it has not got past something; 0 when there is nothing to get past."""
-        return 0.0 if self._given is None else self._clock() - self._given
+        """Seconds since Kopf received data that it has not finished with; 0 if there is none."""
+        return 0.0 if self._received_at is None else self._clock() - self._received_at

@@ -1,6 +1,6 @@
-"""Which kinds are watched for which sink: every kind of child, and the pods.
+"""The reflectors of one process: one for each kind of child, and one for pods.
 
-One connection each, only objects with our label; `process` runs the reflectors.
+Each has one connection and watches only objects with our labels; `process` runs them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from triton_operator.cluster.projection import project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
-from triton_operator.runtime.intake import ChildIntake, PodIntake
+from triton_operator.runtime.event_handlers import ChildHandler, PodHandler
 from triton_operator.runtime.work_queue import WorkQueue
 
 SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
@@ -34,7 +34,7 @@ def build_reflectors(
     projector: Projector,
     unreadable: Callable[[str], None],
 ) -> list[AnyReflector]:
-    """One reflector per kind, not running yet; `unreadable` counts what it must leave out."""
+    """One reflector per kind, not running yet; `unreadable` counts objects that are skipped."""
     children: list[AnyReflector] = [
         Reflector(
             client,
@@ -43,7 +43,7 @@ def build_reflectors(
             selector=SELECTOR,
             project=partial(projector.project, kind, with_owned=True),
             project_listed=partial(project_child, kind, with_owned=True),  # each comes once
-            sink=ChildIntake(kind, namespace, cache.children, queue),
+            sink=ChildHandler(kind, namespace, cache.children, queue),
             unreadable=unreadable,
         )
         for kind in Kind
@@ -54,7 +54,7 @@ def build_reflectors(
         namespace,
         selector=POD_SELECTOR,
         project=project_pod,
-        sink=PodIntake(namespace, cache.pods, queue),
+        sink=PodHandler(namespace, cache.pods, queue),
         unreadable=unreadable,
     )
     return [*children, pods]

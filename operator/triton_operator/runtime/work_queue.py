@@ -1,8 +1,8 @@
-"""Which deployments wait to be looked at: each key once, by one worker at a time, later again when it failed.
+"""The work queue: each key once, for one worker at a time, with exponential retry.
 
-The semantics are those of client-go's work queue, with two ranks: what changed goes before what is only looked at
-again, so that an edit does not wait behind the thousands of keys of a start or a resync. Keys enter from watches, the
-resync and the workers themselves; they leave to the workers. Everything runs on one event loop, nothing is thread-safe.
+The semantics are those of client-go's work queue, with two priorities: changed keys come before routine ones, so that
+an edit does not wait behind the thousands of keys of a start or a resync. Watches, the resync and the workers add keys,
+and workers take them. Not thread-safe; used from one event loop.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ K = TypeVar("K")
 FIRST_RETRY = 0.5
 LAST_RETRY = 300.0
 MOST_IN_A_ROW = 8
-"""Changed keys given out while others wait, before one of those has its turn."""
+"""Changed keys in a row before a waiting routine key has its turn."""
 
 
 class QueueShutDownError(TritonOperatorError):
-    """The queue gives out no more keys."""
+    """The queue is closed."""
 
 
 class WorkQueue(Generic[K]):
-    """Changed keys before routine ones, each kind in the order in which they were added."""
+    """Changed keys before routine ones, each in the order in which they were added."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -49,20 +49,20 @@ class WorkQueue(Generic[K]):
 
     @property
     def busy(self) -> int:
-        """How many keys workers hold."""
+        """Number of keys that are being worked on."""
         return len(self._busy)
 
     def oldest_age(self) -> float:
-        """Seconds that the longest waiting key has waited; 0 when none does. Planned retries do not count."""
+        """Seconds that the longest waiting key has waited, 0 if none waits; delayed keys do not count."""
         waiting = [*self._waiting.values(), *self._routine.values()]
         return self._clock() - min(waiting) if waiting else 0.0
 
     def add(self, key: K) -> None:
-        """Something about this key has changed: look at it before all routine."""
+        """Add a key that has changed, before all routine ones."""
         self._add(key, self._waiting)
 
     def add_routine(self, keys: Iterable[K]) -> None:
-        """Look at all of these again, of which nothing new is known."""
+        """Add keys of which no change is known."""
         for key in keys:
             self._add(key, self._routine)
 
@@ -73,27 +73,27 @@ class WorkQueue(Generic[K]):
         if key in self._busy:
             self._again.setdefault(key, self._clock())
         elif key in self._routine and rank is self._waiting:
-            self._waiting[key] = self._routine.pop(key)  # Its wake-up is on the way already.
+            self._waiting[key] = self._routine.pop(key)  # Its wake-up is already in the queue.
         elif key not in self._waiting and key not in self._routine:
             rank[key] = self._clock()
             self._wakeups.put_nowait(None)
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Look at this key in some time, if nothing makes it wanted sooner."""
+        """Add a key after a delay, unless it is added sooner."""
         if self._closed or key in self._waiting or key in self._routine or key in self._again:
             return
         self._cancel_timer(key)
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
 
     def retry(self, key: K, at_least: float = 0.0) -> float:
-        """Look at a key that failed again, later each time; returns the pause in seconds."""
+        """Add a key that failed again after a growing pause; returns the pause in seconds."""
         backoff = self._backoffs.setdefault(key, Backoff(FIRST_RETRY, LAST_RETRY))
         pause = backoff.next(at_least)
         self.add_after(key, pause)
         return pause
 
     def forget(self, key: K) -> None:
-        """The key succeeded: its next failure is a first one."""
+        """The key succeeded: its next failure counts as the first."""
         self._backoffs.pop(key, None)
 
     async def get(self) -> K:
@@ -108,7 +108,7 @@ class WorkQueue(Generic[K]):
         return key
 
     def _take(self) -> K:
-        """The next key of the rank whose turn it is."""
+        """The next key of the priority whose turn it is."""
         changed = bool(self._waiting) and not (self._routine and self._in_a_row >= MOST_IN_A_ROW)
         self._in_a_row = self._in_a_row + 1 if changed else 0
         rank = self._waiting if changed else self._routine
@@ -117,7 +117,7 @@ class WorkQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """A worker is through with the key; if it was added meanwhile, it waits again."""
+        """A worker has finished with the key; if it was added meanwhile, it waits again."""
         self._busy.discard(key)
         if not self._busy:
             self._idle.set()
@@ -127,11 +127,11 @@ class WorkQueue(Generic[K]):
             self._wakeups.put_nowait(None)
 
     async def idle(self) -> None:
-        """Wait until no worker holds a key."""
+        """Wait until no key is being worked on."""
         await self._idle.wait()
 
     def close(self) -> None:
-        """Give out no more keys and forget all plans; keys that are held are not disturbed."""
+        """Return no more keys and cancel delayed ones; keys that are being worked on are not affected."""
         self._closed = True
         for key in list(self._timers):
             self._cancel_timer(key)

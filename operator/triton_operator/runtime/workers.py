@@ -1,6 +1,6 @@
-"""Workers: take a key, reconcile it, and decide when to look at it again.
+"""Workers: take a key, reconcile it, and schedule its next pass.
 
-A pass that fails is repeated for ever with growing pauses; whatever it raises, the worker lives on.
+A pass that fails is retried with growing pauses; a worker survives whatever a pass raises.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from triton_operator.runtime.work_queue import QueueShutDownError, WorkQueue
 log = logging.getLogger(__name__)
 
 PASS_LIMIT = 60.0
-"""Seconds one pass may take: a request may take 30, and a pass that hangs must not hold its worker for ever."""
+"""Seconds for one pass: a request may take 30, and a pass that hangs must not block its worker."""
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 
 
 class Workers:
-    """`ready` returns once caches are synced and we lead; `leads` says whether we still do."""
+    """`ready` returns once caches are synced and this process leads; `leads` returns whether it still does."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Workers:
         self._limit = limit
 
     async def run(self) -> None:
-        """Work until the queue is closed; start as many of these as deployments are to be worked on at a time."""
+        """Work until the queue is closed; run one of these per concurrent pass."""
         while True:
             await self._ready()
             try:
@@ -70,18 +70,18 @@ class Workers:
         self._metrics.reconcile_seconds.labels(result).observe(time.monotonic() - began)
 
     async def _try(self, key: Key) -> str:
-        """One pass; returns how it ended, a label of the metrics."""
+        """Run one pass; returns its result, a label of the metrics."""
         try:
             async with asyncio.timeout(self._limit):
                 delay = await self._reconcile(key)
         except ClusterError as error:
-            asked = error.retry_after if isinstance(error, UnavailableError) else 0.0
-            pause = self._queue.retry(key, asked)
-            log.warning("trying again in %.1f s: %s", pause, error)
+            retry_after = error.retry_after if isinstance(error, UnavailableError) else 0.0
+            pause = self._queue.retry(key, retry_after)
+            log.warning("retrying in %.1f s: %s", pause, error)
             return "retry"
-        except Exception:  # a defect of ours must not stop the other deployments
+        except Exception:  # a bug must not stop the other deployments
             pause = self._queue.retry(key)
-            log.exception("the pass failed; trying again in %.1f s", pause)
+            log.exception("the pass failed; retrying in %.1f s", pause)
             return "error"
         self._queue.forget(key)
         if delay is not None:

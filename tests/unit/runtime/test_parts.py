@@ -47,7 +47,7 @@ def test_without_settings_the_process_says_what_is_missing(capsys: pytest.Captur
     with pytest.raises(SystemExit) as ended:
         parse([], {})
     assert ended.value.code == 2
-    assert "give --settings, or TRITON_OPERATOR_SETTINGS" in capsys.readouterr().err
+    assert "set --settings or TRITON_OPERATOR_SETTINGS" in capsys.readouterr().err
 
 
 def a_record(
@@ -103,7 +103,7 @@ def test_what_repeats_in_an_outage_is_counted_instead_of_written() -> None:
     clock.now += WINDOW
     last = a_record("trying again: %s", "last")
     assert repetition.filter(last)
-    assert last.getMessage() == "trying again: last (490 more like this were left out)"
+    assert last.getMessage() == "trying again: last (490 similar messages suppressed)"
 
 
 def test_kopfs_messages_are_recognised_by_their_beginning() -> None:
@@ -116,7 +116,7 @@ def test_kopfs_messages_are_recognised_by_their_beginning() -> None:
 
 def test_kopf_tries_for_ever_with_pauses_up_to_half_a_minute() -> None:
     """Every request starts with short ones again."""
-    endless = framework.Endless()
+    endless = framework.EndlessBackoff()
     for _ in range(2):
         pauses = list(itertools.islice(endless, 100))
         assert pauses[0] <= 0.5
@@ -132,19 +132,19 @@ async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
     clock.now += GRACE - 1
     assert signs._watcher_dead() is None
     clock.now += 2
-    assert signs._watcher_dead() == "Kopf does not watch ModelDeployments"
+    assert signs._watcher_dead() == "the watch of ModelDeployments is not running"
     forever = asyncio.Event().wait()
     watcher = asyncio.create_task(forever, name="watcher for modeldeployments.v1alpha1.triton-operator.io@None")
     assert signs._watcher_dead() is None
     watcher.cancel()
     await asyncio.wait([watcher])
-    assert signs._watcher_dead() == "Kopf does not watch ModelDeployments"
+    assert signs._watcher_dead() == "the watch of ModelDeployments is not running"
     signs.watcher_excused()
     clock.now += 1000
     assert signs._watcher_dead() is None
     signs.watcher_expected()
     clock.now += GRACE + 1
-    assert signs._watcher_dead() == "Kopf does not watch ModelDeployments"
+    assert signs._watcher_dead() == "the watch of ModelDeployments is not running"
 
 
 async def test_a_watch_without_progress_is_told_by_the_probe() -> None:
@@ -154,12 +154,12 @@ async def test_a_watch_without_progress_is_told_by_the_probe() -> None:
     signs = Probes([], None, None, None, None, progress, clock)  # type: ignore[arg-type] # only the watcher is looked at
     clock.now += 10 * STALE
     assert signs._watcher_stuck() is None  # A quiet cluster.
-    progress.gave()
+    progress.received()
     clock.now += STALE - 1
-    progress.gave()
+    progress.received()
     clock.now += 2
-    assert signs._watcher_stuck() == f"Kopf has not got past a ModelDeployment for {STALE + 1:.0f} s"
-    progress.went_on()
+    assert signs._watcher_stuck() == f"the watch of ModelDeployments is stuck at one object for {STALE + 1:.0f} s"
+    progress.finished()
     assert signs._watcher_stuck() is None
 
 

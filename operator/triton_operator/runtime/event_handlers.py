@@ -1,8 +1,8 @@
-"""Which event wakes which key: watches and lists go into the store, keys of interest into the queue.
+"""Event handlers: what watches and lists report goes into the cache, and the keys that have changed into the queue.
 
-Two sources tell about ModelDeployments, Kopf's watch and our own lists, and they race: a list may be older than what
-the watch has brought meanwhile, and the end of an old object may arrive after the birth of its namesake. So what is
-older than what we know changes nothing here, be it about an object that exists or about one that is gone.
+ModelDeployments have two sources that race, Kopf's watch and our own lists: a list may be older than what the watch has
+reported meanwhile, and the deletion of an object may arrive after the creation of another one with its name. So nothing
+older than the cached version of an object, or than its deletion, has an effect.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 
-class DeploymentIntake:
-    """ModelDeployments from both sources."""
+class DeploymentHandler:
+    """Handles ModelDeployments from both sources."""
 
     def __init__(
         self, cache: DeploymentCache, queue: WorkQueue[Key], unreadable: Callable[[str], None] = lambda _kind: None
@@ -41,33 +41,33 @@ class DeploymentIntake:
         self._unreadable = unreadable
         self._seen: dict[Key, tuple[str, int]] = {}
         self._gone: dict[Key, int] = {}
-        """Keys that have no object since a version: a list written before it may come in after it."""
+        """Keys of deleted objects, and the version of the deletion: an older list may arrive later."""
         self._listed = 0
         self.reached = 0
-        """The newest version that anything told of; a list that is asked for now cannot be older."""
+        """The newest version seen; a list that is requested now cannot be older."""
 
     def put(self, body: Body) -> None:
-        """An object as a watch or a list shows it."""
+        """A watch or a list has an object."""
         key, uid, version = _identity(body)
         if self._is_old(key, version):
             return
         is_first = key not in self._seen
         is_news = self._cache.put(body)
-        self._see(key, uid, version)  # not before the content was taken in
+        self._see(key, uid, version)  # only after the cache has the content
         if is_news and is_first and _was_observed(body):
             self._queue.add_routine([key])
         elif is_news:
             self._queue.add(key)
 
     def drop(self, body: Body) -> None:
-        """A watch says that this object is gone."""
+        """A watch reports that an object is deleted."""
         key, uid, version = _identity(body)
         self.reached = max(self.reached, version)
         if self._seen.get(key, (uid, 0))[0] == uid:
             self._forget(key, version)
 
     def is_known(self, item: msgspec.Raw) -> bool:
-        """Whether an object as a watch or a list shows it is no news: it was read before, or our own write made it so.
+        """Whether the cache has this version of an object, from an earlier event or from the response to our own write.
 
         Raises what `identify` raises.
         """
@@ -81,45 +81,45 @@ class DeploymentIntake:
         return True
 
     def begin_list(self) -> int:
-        """Before a list is asked for; what was reached, which only a list of restored data can be older than."""
+        """Call before a list; returns the newest version seen, and only a list of restored data is older."""
         for key in self._seen.keys() - self._cache.keys():
-            del self._seen[key]  # The API server knew no such object when its status was written.
+            del self._seen[key]  # Deleted: the API server did not find it when its status was written.
         return self.reached
 
     def read(self, item: msgspec.Raw) -> Identity | None:
-        """Take in an object of a list; who it is, or None where not even that can be read.
+        """Handle an object of a list; returns its identity, None if that cannot be decoded.
 
-        Of most of them there is no news, so only who they are is decoded.
+        Most objects have not changed, so only their identity is decoded.
         """
         try:
             found = identify(item)
             if not self._is_old((found.namespace, found.name), found.version):
                 self.put(orjson.loads(project_deployment(item)))
-        except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
-            self.leave_out(item, error)
+        except Exception as error:  # noqa: BLE001 - one object must not block all others
+            self.skip(item, error)
             return None
         return found
 
-    def leave_out(self, item: bytes | msgspec.Raw, error: Exception) -> None:
-        """An object that cannot be read: it is logged and counted."""
+    def skip(self, item: bytes | msgspec.Raw, error: Exception) -> None:
+        """Log and count an object that cannot be decoded."""
         report_unreadable(KIND, item, error)
         self._unreadable(KIND)
 
     def listed(self, found: Iterable[Identity], version: int, *, reached: int = 0) -> bool:
-        """All objects as of `version`, read before: those that we knew before it and that are missing now are gone.
+        """Handle the end of a list as of `version`: objects that are older and not in it are deleted.
 
-        `reached` is what `begin_list` returned. A list that is older shows data restored from a backup: nothing that
-        was known counts any more, and False asks for another list.
+        `reached` is the result of `begin_list`. If the list is older, the data was restored from a backup: everything
+        cached is obsolete, and the result is False, so that the caller lists again.
         """
         if version < reached:
-            self._start_anew(version)
+            self._reset(version)
             return False
         present = {(each.namespace, each.name) for each in found}
         for key in [key for key, (_, seen) in self._seen.items() if key not in present and seen <= version]:
             self._forget(key, version)
         self._gone = {key: gone for key, gone in self._gone.items() if gone > self._listed}
         self.reached = max(self.reached, version)
-        self._listed = version  # one list back, because Kopf's own list may still be under way
+        self._listed = version  # kept for one list, because Kopf's own list may still be running
         return True
 
     def _see(self, key: Key, uid: str, version: int) -> None:
@@ -130,8 +130,8 @@ class DeploymentIntake:
         known = self._seen.get(key)
         return version <= (known[1] if known else self._gone.get(key, 0))
 
-    def _start_anew(self, version: int) -> None:
-        log.warning("the API server's data are older than what was seen (a restored backup?); all is read anew")
+    def _reset(self, version: int) -> None:
+        log.warning("the API server's data is older than the cache (restored from a backup?); reading everything again")
         known = self._cache.keys()
         for key in known:
             self._cache.remove(*key)
@@ -143,11 +143,11 @@ class DeploymentIntake:
         self._seen.pop(key, None)
         self._gone[key] = version
         self._cache.remove(*key)
-        self._queue.add(key)  # the reconciler forgets it too
+        self._queue.add(key)  # so that the reconciler forgets it too
 
 
-class ChildIntake:
-    """Children of one kind; a reflector's sink."""
+class ChildHandler:
+    """Handles children of one kind; the sink of a reflector."""
 
     def __init__(self, kind: Kind, namespace: str | None, cache: ChildCache, queue: WorkQueue[Key]) -> None:
         self._kind = kind
@@ -157,19 +157,19 @@ class ChildIntake:
 
     def put(self, item: Child) -> None:
         """A child is new or changed."""
-        _wake(self._queue, self._cache.put(item))
+        _enqueue(self._queue, self._cache.put(item))
 
     def drop(self, item: Child) -> None:
-        """A child is gone, or lost our label."""
-        _wake(self._queue, self._cache.remove(item))
+        """A child is deleted, or has lost our label."""
+        _enqueue(self._queue, self._cache.remove(item))
 
     def replace(self, items: Sequence[Child], as_of: float) -> None:
-        """These were all children of this kind at version `as_of`."""
+        """A list has all children of this kind as of version `as_of`."""
         self._queue.add_routine(self._cache.replace(self._kind, items, self._namespace, as_of))
 
 
-class PodIntake:
-    """Serving pods; a reflector's sink."""
+class PodHandler:
+    """Handles pods; the sink of a reflector."""
 
     def __init__(self, namespace: str | None, cache: PodCache, queue: WorkQueue[Key]) -> None:
         self._namespace = namespace
@@ -178,25 +178,25 @@ class PodIntake:
 
     def put(self, item: Pod) -> None:
         """A pod is new or changed."""
-        _wake(self._queue, *self._cache.put(item))
+        _enqueue(self._queue, *self._cache.put(item))
 
     def drop(self, item: Pod) -> None:
-        """A pod is gone."""
-        _wake(self._queue, self._cache.remove(item))
+        """A pod is deleted, or has lost our label."""
+        _enqueue(self._queue, self._cache.remove(item))
 
     def replace(self, items: Sequence[Pod], as_of: float) -> None:
-        """These were all pods at version `as_of`."""
+        """A list has all pods as of version `as_of`."""
         self._queue.add_routine(self._cache.replace(items, self._namespace, as_of))
 
 
-def _wake(queue: WorkQueue[Key], *keys: Key | None) -> None:
+def _enqueue(queue: WorkQueue[Key], *keys: Key | None) -> None:
     for key in keys:
         if key is not None:
             queue.add(key)
 
 
 def _was_observed(body: Body) -> bool:
-    """Whether an operator has written a status for what the object says now."""
+    """Whether an operator has written a status for the current generation."""
     status = body.get("status")
     observed = status.get("observedGeneration") if isinstance(status, dict) else None
     return observed is not None and observed == body["metadata"].get("generation")
