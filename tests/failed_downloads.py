@@ -51,7 +51,7 @@ def from_a_server_that_nobody_vouches_for() -> PrepareError:
 
 def from_a_server_that_breaks_off() -> PrepareError:
     with pytest.raises(PrepareError) as raised:
-        RetryBudget(URL).give_up(TransientError("the connection broke off"))
+        RetryBudget(URL).give_up(TransientError("the connection was closed unexpectedly"))
     return raised.value
 
 

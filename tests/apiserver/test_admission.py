@@ -68,7 +68,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "image with a space": ("modelRepository.image.reference", "models: v1", "", "image reference"),
     "short digest": ("modelRepository.image.reference", "models@sha256:abc", "", "image reference"),
     "unknown pull policy": ("modelRepository.image.pullPolicy", "always", "", "Unsupported value"),
-    "repository path climbs out": ("modelRepository.image.path", "/models/../../etc", "", "no '..'"),
+    "repository path leaves the repository": ("modelRepository.image.path", "/models/../../etc", "", "no '..'"),
     "repository path is relative": ("modelRepository.image.path", "models", "", "start with a slash"),
     "claim's name in capitals": (
         "modelRepository",
@@ -76,7 +76,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "modelRepository.pvc.claimName",
         "match",
     ),
-    "claim's path climbs out": (
+    "claim's path leaves the repository": (
         "modelRepository",
         {"pvc": {"claimName": "models", "path": "/.."}},
         "modelRepository.pvc.path",
@@ -91,7 +91,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "model name with two dots": ("models.0.name", "a..b", "models[0].name", "match"),
     "model name with a space": ("models.0.name", "my model", "models[0].name", "match"),
     "model name of 64 characters": ("models.0.name", "m" * 64, "models[0].name", "Too long"),
-    "model path climbs out": ("models.0.path", "vision/../../secret", "models[0].path", "no '..'"),
+    "model path leaves the repository": ("models.0.path", "vision/../../secret", "models[0].path", "no '..'"),
     "model path is absolute": ("models.0.path", "/etc/passwd", "models[0].path", "no slash at either end"),
     "model path with a backslash": ("models.0.path", "vision\\digits", "models[0].path", "no backslash"),
     "model path with a line break": ("models.0.path", "vision\ndigits", "models[0].path", "must be relative"),

@@ -137,7 +137,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "configMapRef.key",
         "match",
     ),
-    "ConfigMap's key climbs out": (
+    "ConfigMap's key leaves the repository": (
         "configMapRef",
         {"name": "digits", "key": ".."},
         "configMapRef.key",

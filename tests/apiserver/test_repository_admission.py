@@ -33,7 +33,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "modelRepository",
         "unless every model has a modelRepository of its own",
     ),
-    "a model's own path climbs out": (
+    "a model's own path leaves the repository": (
         own({"pvc": {"claimName": "models", "path": "/../x"}}),
         "models[0].modelRepository.pvc.path",
         "no '..'",
@@ -58,7 +58,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "modelRepository.s3.prefix",
         "no slash at either end",
     ),
-    "prefix climbs out": (fetched(s3=BUCKET | {"prefix": "a/../b"}), "modelRepository.s3.prefix", "no '..'"),
+    "prefix leaves the repository": (fetched(s3=BUCKET | {"prefix": "a/../b"}), "modelRepository.s3.prefix", "no '..'"),
     "endpoint without a scheme": (
         fetched(s3=BUCKET | {"endpoint": "s3.example.com"}),
         "modelRepository.s3.endpoint",

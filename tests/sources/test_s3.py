@@ -85,7 +85,7 @@ def test_wrong_credentials_are_not_shown(s3: S3, tmp_path: Path, secret: str) ->
     assert (error.reason, "SignatureDoesNotMatch" in str(error)) == (Reason.ACCESS_DENIED, True)
     assert "s3cr3t" not in str(error)
     error = refused(s3.download(tmp_path / "source", "digits"))
-    assert (error.reason, "name a Secret" in str(error)) == (Reason.ACCESS_DENIED, True)
+    assert (error.reason, "set credentialsSecretRef" in str(error)) == (Reason.ACCESS_DENIED, True)
 
 
 def test_a_bucket_that_is_not_there(s3: S3, tmp_path: Path, secret: str) -> None:
@@ -115,7 +115,7 @@ def test_an_address_at_which_nobody_answers(s3: S3, tmp_path: Path) -> None:
         (tmp_path / "source").mkdir()
         error = refused(Download(str(tmp_path / "source"), s3=source, folders=("digits",)))
     assert error.reason == Reason.SOURCE_UNREACHABLE
-    assert "it did not answer in time; nothing arrived for 5 seconds" in str(error)
+    assert "the server did not answer in time; no data was received for 5 seconds" in str(error)
 
 
 def test_nobody_listens(s3: S3, tmp_path: Path) -> None:

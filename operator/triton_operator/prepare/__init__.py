@@ -1,5 +1,5 @@
-"""What runs in a serving pod before Triton: find, check and lay out the models.
+"""The init container of serving pods: find, check and lay out the models before Triton starts.
 
-Started as `python3 -m triton_operator.prepare`. In: the list of models (a ConfigMap) and the model repository. Out:
+Run as `python3 -m triton_operator.prepare`. Input: the list of models (a ConfigMap) and the model repository. Output:
 the tree that Triton reads, and one JSON line as termination message.
 """

@@ -35,19 +35,19 @@ def _run(options: argparse.Namespace) -> Prepared | PrepareFailed:
         return prepare(options.config, options.source, options.models)
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
-    except Exception as error:  # noqa: BLE001 -- the process ends with this and says what it was
+    except Exception as error:  # noqa: BLE001 -- the process ends and reports the error
         return PrepareFailed(Reason.PREPARE_FAILED, "", describe(error))
 
 
 def describe(error: Exception) -> str:
-    """An error that nobody foresaw, in one line for a person."""
+    """An unexpected error, in one line."""
     if isinstance(error, PermissionError):
-        return f"{error.filename} may not be read by the pod's user: {error.strerror}"
+        return f"{error.filename} cannot be read by the pod's user: {error.strerror}"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _report(outcome: Prepared | PrepareFailed, termination_log: Path) -> None:
-    """For people on stderr, for the operator in the termination message."""
+    """Report to people on stderr and to the operator in the termination message."""
     _say(escaped(outcome))
     try:
         termination_log.write_bytes(encode(outcome) + b"\n")
@@ -74,8 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, default=config, help="list of models, JSON")
     parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="where the repository is mounted")
     parser.add_argument("--models", type=Path, default=Path(layout.MODELS_DIR), help="folder to lay the models out in")
-    parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), help="where to say it")
-    parser.add_argument("--fetch-only", action="store_true", help="fetch what the list says and leave it at that")
+    parser.add_argument(
+        "--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message"
+    )
+    parser.add_argument("--fetch-only", action="store_true", help="only fetch the listed repositories")
     return parser
 
 

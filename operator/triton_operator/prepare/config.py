@@ -1,7 +1,7 @@
-"""Which configuration a model gets: the object's, a ConfigMap's, the repository's own, or one made from its signature.
+"""Choose a model's configuration: from the object, a ConfigMap, the repository or the signature in the model's file.
 
-A model's folder and what the object asks for go in; a message with its origin leaves, then the text to write. `model`
-calls it. What contradicts is ConfigInvalid and names both sides.
+Input: a model's folder and the model as the object requests it. Output: a ChosenConfig, and then the text of the final
+config.pbtxt. `model` calls it. A contradiction raises ConfigInvalid and names both sides.
 """
 
 from __future__ import annotations
@@ -35,20 +35,23 @@ class Author(Enum):
     OBJECT = auto()
     """`spec.models[].config`, rendered by the operator."""
     CONFIG_MAP = auto()
-    """A person, into a ConfigMap beside the object."""
+    """A person, in a ConfigMap."""
     REPOSITORY = auto()
-    """A person, into the model's folder."""
+    """A person, in the model's folder."""
     NOBODY = auto()
-    """Only the model's own signature can tell."""
+    """There is no configuration; the signature in the model's file replaces it."""
 
     @property
     def is_person(self) -> bool:
-        """Whether the text is hand-written: without an objective only what the signature tells is filled in then."""
+        """Whether a person wrote the text: without an objective, only the signature completes it then."""
         return self in {Author.CONFIG_MAP, Author.REPOSITORY}
 
 
 class ChosenConfig(NamedTuple):
-    """A model's configuration: `origin` is what messages call it, `is_changed` whether the object says otherwise."""
+    """A model's configuration.
+
+    `origin` is its name in messages, `is_changed` whether the object overrides a part of it.
+    """
 
     author: Author
     origin: str
@@ -57,17 +60,17 @@ class ChosenConfig(NamedTuple):
 
     @property
     def config(self) -> ConfigSummary:
-        """The part that decides what is served; raises ConfigError."""
+        """The fields that decide what is served; raises ConfigError."""
         return summarize(self.message)
 
 
 def read_object_config(request: PreparationModel, config_dir: Path) -> ChosenConfig | None:
-    """The configuration that the object brings along, None where it brings none; raises PrepareError."""
+    """The configuration in the object, None if there is none; raises PrepareError."""
     return _overridden(request, _object_config(request, config_dir / request.config)) if request.config else None
 
 
 def read_folder_config(repository: Repository, request: PreparationModel, folder: Path) -> ChosenConfig:
-    """The configuration in the model's folder, or the beginning of one; raises PrepareError."""
+    """The configuration in the model's folder, or a minimal one; raises PrepareError."""
     own = folder / CONFIG_NAME
     if own.exists() or own.is_symlink():
         return _overridden(request, _repository_config(repository, request, own))
@@ -76,9 +79,9 @@ def read_folder_config(repository: Repository, request: PreparationModel, folder
 
 
 def render_config(request: PreparationModel, chosen: ChosenConfig, signatures: dict[str, Signature]) -> str:
-    """The text that Triton gets, "" for the repository's own file as it is; raises PrepareError.
+    """The text of config.pbtxt for Triton, "" if the repository's file is used unchanged; raises PrepareError.
 
-    `signatures` are by the shown path of the version's file: all versions have to bear the configuration out.
+    `signatures` maps the shown path of each version's file to its signature; every one must match the configuration.
     """
     message = chosen.message
     if request.aotinductor_backend:
@@ -95,7 +98,7 @@ def render_config(request: PreparationModel, chosen: ChosenConfig, signatures: d
 
 
 def _overridden(request: PreparationModel, found: ChosenConfig) -> ChosenConfig:
-    """The object's version policy goes before the text's."""
+    """The object's version policy overrides the one in the text."""
     if request.version_policy is None:
         return found
     message = found.message | {"version_policy": _object_fields(request)["version_policy"]}
@@ -103,12 +106,12 @@ def _overridden(request: PreparationModel, found: ChosenConfig) -> ChosenConfig:
 
 
 def _is_compiled(folder: Path) -> bool:
-    """Whether its versions have files of AOTInductor and none of TorchScript, which counts where both are there."""
+    """Whether the versions have AOTInductor files and no TorchScript files, which take precedence."""
     return any(folder.glob("*/model.pt2")) and not any(folder.glob("*/model.pt"))
 
 
 def _object_fields(request: PreparationModel, kind: Format | None = None) -> Message:
-    """What a configuration would have in it if the object said no more than the model's own fields."""
+    """The configuration that consists of the object's fields for the model only."""
     return to_message(
         ModelConfig(),
         name=request.name,
@@ -118,13 +121,15 @@ def _object_fields(request: PreparationModel, kind: Format | None = None) -> Mes
 
 
 def _object_config(request: PreparationModel, path: Path) -> ChosenConfig:
-    """A text in the pod's own folder: what the operator rendered, or a user's ConfigMap."""
+    """A text in CONFIG_DIR: rendered by the operator, or from a user's ConfigMap."""
     if not request.config_map:
         return ChosenConfig(Author.OBJECT, f"spec.models[{request.name}].config", _read(request.name, path, path.name))
     origin = f'ConfigMap "{request.config_map}", key "{request.config_key}"'
     if not path.exists():
         raise PrepareError(
-            Reason.DEPENDENCY_MISSING, request.name, f"there is no {origin} with the configuration of the model"
+            Reason.DEPENDENCY_MISSING,
+            request.name,
+            f"{origin} does not exist; it must contain the configuration of the model",
         )
     return _named(
         request, ChosenConfig(Author.CONFIG_MAP, origin, _read(request.name, path, origin)), also=request.name
@@ -136,7 +141,7 @@ def _repository_config(repository: Repository, request: PreparationModel, path: 
     if path.is_symlink():
         repository.check_links(request.name, path.parent, [path.name])
     if not path.is_file():
-        raise config_invalid(request.name, f"{shown} is no file")
+        raise config_invalid(request.name, f"{shown} is not a file")
     chosen = ChosenConfig(Author.REPOSITORY, shown, _read(request.name, path, shown))
     return _named(request, chosen, also=path.parent.name)
 
@@ -153,7 +158,7 @@ def _read(name: str, path: Path, shown: str) -> Message:
 
 
 def _named(request: PreparationModel, chosen: ChosenConfig, also: str) -> ChosenConfig:
-    """The name that is served is the object's; a file may have that, or none, or its folder's, `also`."""
+    """Use the object's name of the model; a file may contain this name, none, or `also`, that of its folder."""
     try:
         found = chosen.config.name
     except ConfigError as error:
@@ -164,6 +169,6 @@ def _named(request: PreparationModel, chosen: ChosenConfig, also: str) -> Chosen
         return chosen._replace(message=chosen.message | {"name": [request.name]}, is_changed=True)
     raise config_invalid(
         request.name,
-        f'{chosen.origin} has name: "{found}", but the model is called "{request.name}" in spec.models; '
-        "make them equal or leave the name out of the file",
+        f'{chosen.origin} has name: "{found}", but the model is named "{request.name}" in spec.models; '
+        "make the names equal or remove the name from the file",
     )

@@ -1,7 +1,7 @@
-"""Copies of a model's files, hashed while they are copied: what was compared is what will be served.
+"""Copy a model's files and hash them during the copy, so that the hashed bytes are the served bytes.
 
-A checked model and an empty folder go in, the files and their digest leave; `layout` calls it for sources that somebody
-could write to between the check and the start of the server. Memory stays at a piece for each thread.
+Input: a resolved model and an empty folder. Output: the files in it and their digest. `layout` calls it for sources
+that others could change between the check and the start of the server. Memory use is one piece per thread.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PIECE = 1 << 20
 
 
 def copy_files(model: ResolvedModel, target: Path) -> str:
-    """Copy what is served of the model into the folder `target`; the digest of what was written.
+    """Copy the served files of the model into the folder `target` and return their digest.
 
-    Raises PrepareError when there is not enough room.
+    Raises PrepareError if there is not enough space.
     """
     names = file_names(model)
     needed = size_of(model, names)
@@ -51,6 +51,6 @@ def _out_of_space(model: ResolvedModel, needed: int, had: int) -> PrepareError:
     return PrepareError(
         Reason.OUT_OF_SPACE,
         model.name,
-        f"a copy of the model needs {needed / 2**20:,.0f} MiB, and the disk had {had / 2**20:,.0f} MiB free: "
-        "free some room on the node, or serve from an image, which needs no copy",
+        f"a copy of the model needs {needed / 2**20:,.0f} MiB, but the disk had {had / 2**20:,.0f} MiB free; "
+        "free space on the node, or serve the model from an image, which needs no copy",
     )

@@ -1,9 +1,8 @@
-"""One SHA-256 over the files of a model that will be served.
+"""One SHA-256 over the served files of a model.
 
-It is the digest of the lines that `sha256sum` prints for them, in the byte order of their paths, so anyone can check
-it in the model's folder (`config.pbtxt 1` being what is served of it):
-`find -L config.pbtxt 1 -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum`.
-A config.pbtxt that the object replaces is not served, so it is no part of it.
+It is the digest of the lines that `sha256sum` prints for them, in the byte order of their paths, so anyone can check it
+in the model's folder (`config.pbtxt 1` being what is served of it): `find -L config.pbtxt 1 -type f -print0 | LC_ALL=C
+sort -z | xargs -0 sha256sum | sha256sum`. A config.pbtxt that the object replaces is not served, so it is not included.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from triton_operator.prepare.repository import entries
 from triton_operator.triton.prepare_contract.outcome import CONTENT_LENGTH
 
 BUDGET = 256 << 20
-"""Bytes of a model above which no digest is made unless one is asked for: reading is 1.7 GB/s, and a pod waits."""
+"""Size of a model above which the digest is computed only on request: a pod waits while 1.7 GB/s are read."""
 
 _THREADS = 4
 _END = 64 << 10
 
 
 def model_digest(model: ResolvedModel, budget: int | None = BUDGET) -> str:
-    """Digest of a checked model's files as "sha256:...", "" without any or above `budget` bytes."""
+    """Digest of a resolved model's files as "sha256:...", "" without files or above `budget` bytes."""
     names = file_names(model)
     if not names or (budget is not None and size_of(model, names) > budget):
         return ""
@@ -35,10 +34,10 @@ def model_digest(model: ResolvedModel, budget: int | None = BUDGET) -> str:
 
 
 def content_mark(model: ResolvedModel, digest: str) -> str:
-    """A short hash of all that Triton reads of the model: its files, by their digest if there is one, and its config.
+    """A short hash of everything that Triton reads of the model: its files and its configuration.
 
-    Without a digest, each file counts with its name, its size and both its ends: the end of a TorchScript archive lists
-    the checksums of all that is in it.
+    The digest represents the files if there is one. Otherwise each file is represented by its name, its size and both
+    its ends: the end of a TorchScript archive lists the checksums of its members.
     """
     whole = hashlib.sha256(os.fsencode(f"{model.config}\0{' '.join(model.versions)}\0{digest}"))
     for name in [] if digest else file_names(model):
@@ -56,7 +55,7 @@ def _ends(path: Path) -> bytes:
 
 
 def digest_of(names: list[str], hash_file: Callable[[str], str]) -> str:
-    """The digest of files by `hash_file`, which gets a name and returns SHA-256 in hexadecimal; several at a time."""
+    """The digest of files; `hash_file` maps a name to SHA-256 in hexadecimal and runs in several threads."""
     whole = hashlib.sha256()
     for name, digest in zip(names, _in_parallel(hash_file, names), strict=True):
         whole.update(f"{digest}  ".encode() + os.fsencode(name) + b"\n")
@@ -64,19 +63,19 @@ def digest_of(names: list[str], hash_file: Callable[[str], str]) -> str:
 
 
 def require_digest(model: ResolvedModel, found: str) -> None:
-    """Compare with the digest that the object names; raises PrepareError when it is another one."""
+    """Compare with the digest in the object; raises PrepareError if they differ."""
     expected = model.request.digest
     if expected and found != expected:
         raise PrepareError(
             Reason.DIGEST_MISMATCH,
             model.name,
-            f"spec.models[].digest is {expected}, but the files have {found or 'none'}: "
-            "they are not the ones that were meant, or the digest has to be changed with them",
+            f"spec.models[].digest is {expected}, but the digest of the files is {found or 'unknown'}; "
+            "restore the expected files, or update spec.models[].digest",
         )
 
 
 def file_names(model: ResolvedModel) -> list[str]:
-    """Paths relative to the model's folder, through links; `resolve_model` has checked that they are not too many."""
+    """Paths relative to the model's folder, through links; `resolve_model` has limited their number."""
     found = (
         str(entry.path.relative_to(model.folder))
         for name in model.entries
@@ -87,12 +86,12 @@ def file_names(model: ResolvedModel) -> list[str]:
 
 
 def size_of(model: ResolvedModel, names: Iterable[str]) -> int:
-    """Bytes of these files together."""
+    """Total size of these files in bytes."""
     return sum((model.folder / name).stat().st_size for name in names)
 
 
 def _in_parallel(hash_file: Callable[[str], str], names: list[str]) -> list[str]:
-    from concurrent.futures import ThreadPoolExecutor  # 20 ms that a pod without models to hash need not wait for.
+    from concurrent.futures import ThreadPoolExecutor  # The import takes 20 ms; not every pod hashes.
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(hash_file, names))

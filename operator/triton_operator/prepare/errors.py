@@ -1,4 +1,4 @@
-"""The one error by which preparing ends: it becomes the pod's termination message and the object's reason."""
+"""The error that ends `prepare`; it becomes the pod's termination message and the object's reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from triton_operator.errors import TritonOperatorError
 
 
 class PrepareError(TritonOperatorError):
-    """Something that a person has to mend; `reason` is a condition reason, `model` "" when it is about no one model."""
+    """Preparing failed. `reason` is a condition reason, `model` is "" if no single model is affected."""
 
     def __init__(self, reason: str, model: str, message: str) -> None:
         super().__init__(message)
@@ -21,10 +21,10 @@ def not_found(model: str, message: str) -> PrepareError:
 
 
 def version_not_found(model: str, message: str) -> PrepareError:
-    """The model is there without a version that can be served."""
+    """The model exists but has no version that can be served."""
     return PrepareError(Reason.MODEL_VERSION_NOT_FOUND, model, message)
 
 
 def config_invalid(model: str, message: str) -> PrepareError:
-    """config.pbtxt is missing, unreadable, or says something else than the object."""
+    """The configuration is missing, unreadable, or contradicts the object."""
     return PrepareError(Reason.CONFIG_INVALID, model, message)

@@ -1,9 +1,9 @@
-"""The tree that Triton reads: one folder for each model, with links into the source or copies of it.
+"""Write the tree that Triton reads: one folder per model, with links into the source or copies of its files.
 
-The source is mounted at the same path in Triton's container, read-only, so a link is enough and costs nothing for a
-model of ten gigabytes. Files are copied where somebody else could change them after their digest was compared. A pod's
-init containers may run again (the kubelet says so after a node's restart), so an earlier tree is taken away first:
-only one that `prepare` has marked as its own is ever removed.
+The source is mounted read-only at the same path in Triton's container, so links are sufficient, also for large models.
+Files are copied if others could change them after the comparison of their digest. A pod's init containers may run
+again, for example after a restart of the node, so an earlier tree is removed first, but only if it carries the mark of
+`prepare`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from triton_operator.prepare.model import ResolvedModel
 from triton_operator.triton.config.constants import CONFIG_NAME
 
 MARK = ".prepared"
-"""File that tells an earlier tree of ours; Triton looks at folders only."""
+"""File that marks a tree of `prepare`; Triton reads folders only."""
 
 
 def lay_out(models: Iterable[ResolvedModel], target: Path) -> list[str]:
-    """Make `target` hold exactly these models and return their digests, "" where none was made.
+    """Make `target` contain exactly these models, and return their digests, "" for a digest that was not computed.
 
-    Raises PrepareError when `target` holds what is not ours, when there is too little room, and for a wrong digest.
+    Raises PrepareError if `target` contains other files, if there is not enough space, or for a wrong digest.
     """
     _clear(target)
     return [_lay_out(model, target / model.name) for model in models]
@@ -54,11 +54,13 @@ def _link(model: ResolvedModel, folder: Path) -> None:
 
 
 def _clear(target: Path) -> None:
-    """Nothing that a link points to is touched."""
+    """Remove an earlier tree, without following links."""
     mark = target / MARK
     found = sorted(target.iterdir())
     if found and mark not in found:
-        raise PrepareError(Reason.PREPARE_FAILED, "", f"{_first_file(found[0])} is in the way and not made by prepare")
+        raise PrepareError(
+            Reason.PREPARE_FAILED, "", f"{_first_file(found[0])} was not created by prepare; empty the volume"
+        )
     for entry in found:
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -68,5 +70,5 @@ def _clear(target: Path) -> None:
 
 
 def _first_file(path: Path) -> Path:
-    """Something below a folder tells better than the folder what would have been lost."""
+    """A file below a folder, which identifies the content better than the folder's name."""
     return next((each for each in sorted(path.rglob("*")) if not each.is_dir()), path)

@@ -31,14 +31,15 @@ from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.values import text_in
 
 _ENSEMBLE_VERSION = ("1",)
-"""Triton wants a version of every model; an ensemble's is an empty folder, which many repositories cannot keep."""
+"""Triton requires a version of every model; that of an ensemble is an empty folder, which many repositories cannot
+store."""
 
 
 class ResolvedModel(NamedTuple):
-    """A model that can be laid out: `entries` of `folder` are what Triton gets to see, versions among them.
+    """A model that can be laid out: Triton gets the `entries` of `folder`, which include the versions.
 
-    `config` is the text that Triton gets for config.pbtxt, "" where that is an entry like the others. `wanted` is what
-    the object asks for. A version that is no entry is an empty folder.
+    `config` is the text for config.pbtxt, "" if the file is one of the entries. `request` is the model as the object
+    requests it. A version that is not an entry is an empty folder.
     """
 
     request: PreparationModel
@@ -49,14 +50,14 @@ class ResolvedModel(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What clients call it."""
+        """The model's name in requests."""
         return self.request.name
 
 
 def resolve_model(
     repository: Repository, request: PreparationModel, config_dir: Path = Path(CONFIG_DIR)
 ) -> ResolvedModel:
-    """Check one model; raises PrepareError. `config_dir` holds the texts that the object brings along."""
+    """Resolve one model; raises PrepareError. `config_dir` contains the configurations from the object."""
     chosen = read_object_config(request, config_dir)
     if chosen and _config_of(request, chosen).platform == ENSEMBLE and not repository.has_folder(request.path):
         return ResolvedModel(request, repository.root, _ENSEMBLE_VERSION, (), render_config(request, chosen, {}))
@@ -91,7 +92,7 @@ def _resolve_folder(
 def _with_backend(
     repository: Repository, request: PreparationModel, folder: Path, chosen: ChosenConfig
 ) -> ChosenConfig:
-    """Choose a backend by the files where a person's configuration leaves it to them, as Triton would."""
+    """Derive the backend from the files, as Triton does, if a hand-written configuration does not name one."""
     if not chosen.author.is_person or not names_no_backend(chosen.message):
         return chosen
     message = with_backend(chosen.message, folder.name, version_contents(folder))
@@ -99,13 +100,13 @@ def _with_backend(
         raise config_invalid(
             request.name,
             f'{chosen.origin} has neither "backend" nor "platform", and no version of {repository.shown(folder)} has a '
-            f"file by which Triton chooses one: {', '.join(BACKEND_FILES)}",
+            f"file from which Triton derives one: {', '.join(BACKEND_FILES)}",
         )
     return chosen._replace(message=message, is_changed=True)
 
 
 def _require_self_describing_file(repository: Repository, request: PreparationModel, folder: Path) -> None:
-    """Without any configuration only a file that describes itself can be served."""
+    """Without a configuration, only a file with a signature can be served."""
     derived = with_backend({}, "", version_contents(folder))
     if text_in(derived, "backend") in {"", "pytorch"} or request.format in {"TorchScript", "AOTInductor"}:
         return
@@ -125,9 +126,9 @@ def _config_of(request: PreparationModel, chosen: ChosenConfig) -> ConfigSummary
 
 
 def _side_entries(folder: Path, chosen: ChosenConfig) -> list[str]:
-    """The config and what else may belong to the model: labels, warm-up data, a Python environment.
+    """The configuration and other files of the model: labels, warm-up data, a Python environment.
 
-    A config that another one replaces is not among them: it is not served.
+    A configuration that is replaced by another one is not included.
     """
     replaced = {CONFIG_NAME} if chosen.author is not Author.REPOSITORY else set()
     names = (entry.name for entry in folder.iterdir() if not is_version(entry))
@@ -135,18 +136,18 @@ def _side_entries(folder: Path, chosen: ChosenConfig) -> list[str]:
 
 
 def _model_files(folder: Path, versions: tuple[str, ...], config: ConfigSummary) -> list[Path]:
-    """The file of each version, where its name is known."""
+    """The file of each version, if its name is known."""
     return [folder / version / config.model_filename for version in versions if config.model_filename]
 
 
 def _require_signatures(name: str, files: dict[str, Path], signatures: dict[str, Signature]) -> None:
-    """A library that is asked for other sizes than it was compiled for reads what lies beside the tensor."""
+    """Require a signature, because a compiled library reads beyond the tensor for sizes it was not compiled for."""
     for shown in files:
         if shown not in signatures:
             raise config_invalid(
                 name,
-                f"{shown} has no signature, so nobody can check what it was compiled for; "
-                "write it with tritonctl export --format aotinductor",
+                f"{shown} has no signature, so the sizes it was compiled for are unknown; "
+                "create it with tritonctl export --format aotinductor",
             )
 
 

@@ -1,7 +1,7 @@
-"""A model's files before Triton opens them: whether they are of the format that was named, and their signatures.
+"""Check a model's files before Triton opens them: their format, and their signatures.
 
-The files of the served versions go in, by the paths that users know; `model` calls it. Nothing is executed, and what
-the object does not speak of is left to Triton.
+Input: the files of the served versions, by the path in the repository. `model` calls it. Nothing is executed. If the
+object does not name the format, Triton decides.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from triton_operator.triton.prepare_contract.request import PreparationModel
 from triton_operator.triton.text.errors import ConfigError
 
 _CONTENT = {"TorchScript": FileType.TORCHSCRIPT, "AOTInductor": FileType.EXPORTED_PROGRAM}
-"""Formats whose files can be told by themselves."""
+"""Formats that can be detected from the file."""
 
 
 def read_signatures(name: str, config: ConfigSummary, files: dict[str, Path]) -> dict[str, Signature]:
-    """The signatures of those files that have one; raises PrepareError for a file that is not to be trusted."""
+    """The signatures of the files that have one; raises PrepareError for a malformed file."""
     if not config.may_have_signature:
         return {}
     found: dict[str, Signature] = {}
     for shown, path in files.items():
         if not path.is_file():
-            continue  # A folder in the file's place is Triton's to judge.
+            continue  # Triton decides about a folder in place of the file.
         try:
             signature = read_signature(path)
         except ArchiveError as error:
@@ -38,7 +38,7 @@ def read_signatures(name: str, config: ConfigSummary, files: dict[str, Path]) ->
 
 
 def check_format(request: PreparationModel, origin: str, config: ConfigSummary, files: dict[str, Path]) -> None:
-    """Hold the format that the object names against configuration and files; raises PrepareError."""
+    """Compare the format in the object with the configuration and the files; raises PrepareError."""
     if not request.format:
         return
     try:
@@ -57,7 +57,7 @@ def check_format(request: PreparationModel, origin: str, config: ConfigSummary, 
 
 
 def describe(name: str, files: dict[str, Path]) -> str:
-    """What the files are, for a message about a model of which nothing else is known."""
+    """The types of the files, for a message about a model without a configuration."""
     kinds = {shown: _content(name, shown, path) for shown, path in files.items()}
     silent = " without a signature"
     return ", ".join(

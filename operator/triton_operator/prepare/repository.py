@@ -1,7 +1,7 @@
-"""A model repository read with suspicion: paths and links in it may try to lead elsewhere.
+"""An untrusted model repository: paths and links in it may lead outside.
 
-`find_folder` walks to a model's folder, `check_links` looks at everything that Triton will be able to follow from it.
-Both refuse what leaves the repository: Triton would serve, and `prepare` would report on, files of the pod itself.
+`find_folder` finds a model's folder, and `check_links` checks everything that Triton can reach from it. Both reject
+paths that leave the repository, because Triton would otherwise serve files of the pod itself.
 """
 
 from __future__ import annotations
@@ -17,57 +17,58 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SHOWN_ENTRIES = 10
-"""Names listed when something is not there."""
+"""Number of names that a message lists."""
 
 MAX_ENTRIES = 20_000
-"""Files and folders of one model, each counted once for every way that leads to it.
+"""Maximum number of files and folders of one model, counted once for each path to it.
 
-More is a wrong folder, or links that multiply: seven folders with five links each are 97,656 ways, and Triton goes
-every one of them.
+A larger number means a wrong folder, or links that multiply: seven folders with five links each are 97,656 paths, and
+Triton follows each of them.
 """
 
 
 class Repository:
-    """The part of a mounted source that holds the models."""
+    """The part of a mounted source that contains the models."""
 
     def __init__(self, source: Path, path: str) -> None:
-        """Use `path` inside the mount point `source`; raises PrepareError when that is no folder in it."""
+        """Use `path` inside the mount point `source`; raises PrepareError if it is not a folder."""
         self._top = source.resolve()
         self.root = self._walk(self._top, path, model="")
 
     def find_folder(self, model: str, path: str) -> Path:
-        """The folder of `model`; raises PrepareError saying what is there instead."""
+        """The folder of `model`; raises PrepareError, which lists the existing folders."""
         return self._walk(self.root, path, model)
 
     def has_folder(self, path: str) -> bool:
-        """Whether something is at the path of a model that may do without a folder."""
+        """Whether the path of a model exists."""
         return self.root.joinpath(*_segments(path, "")).exists()
 
     def check_links(self, model: str, folder: Path, names: Iterable[str]) -> None:
-        """Look at the entries `names` of `folder` and all below them.
+        """Check the entries `names` of `folder` and everything below them.
 
-        Raises PrepareError when one is a link out of the repository or no file or folder, or when there are too many.
+        Raises PrepareError for a link out of the repository, for special files, and if there are too many entries.
         """
         reached = (entry for name in names for entry in entries(folder / name))
         for count, entry in enumerate(reached):
             if count == MAX_ENTRIES:
                 shown = self.shown(folder)
                 raise not_found(
-                    model, f"{shown} has more than {MAX_ENTRIES} entries, links followed: is it the right folder?"
+                    model,
+                    f"{shown} has more than {MAX_ENTRIES} entries, links followed; check whether the folder is correct",
                 )
             self._check_entry(model, *entry)
 
     def contains(self, path: Path) -> bool:
-        """Whether a path, with every link followed, is inside the source."""
+        """Whether a path is inside the source after all links are resolved."""
         # Not Path.resolve: until Python 3.13 it raises on a link to itself.
         return Path(os.path.realpath(path)).is_relative_to(self._top)
 
     def shown(self, path: Path) -> str:
-        """A path as a user of the repository knows it."""
+        """A path relative to the repository, for messages."""
         return f"/{path.relative_to(self._top)}" if path != self._top else "/"
 
     def listing(self, folder: Path) -> str:
-        """What a folder holds, for a message."""
+        """The content of a folder, for messages."""
         names = _names(folder)
         if not names:
             return "nothing"
@@ -75,7 +76,7 @@ class Repository:
         return ", ".join(names[:SHOWN_ENTRIES]) + more
 
     def _walk(self, start: Path, path: str, model: str) -> Path:
-        """Go down one segment at a time, so that a message can say how far the path is right."""
+        """Descend one segment at a time, so that messages can name the first wrong segment."""
         current = start
         for segment in _segments(path, model):
             current = self._step(current, segment, path, model)
@@ -88,11 +89,11 @@ class Repository:
         if not self.contains(child):
             raise not_found(model, f'"{path}": {self.shown(child)} is a link that leaves the repository')
         if not child.is_dir():
-            raise not_found(model, f'"{path}": {self.shown(child)} is no folder')
+            raise not_found(model, f'"{path}": {self.shown(child)} is not a folder')
         return child
 
     def _nothing_there(self, folder: Path, segment: str, path: str) -> str:
-        import difflib  # Only for a message; a pod that starts well need not wait for it.
+        import difflib  # Needed for a message only.
 
         close = difflib.get_close_matches(segment, _names(folder), n=1, cutoff=0.7)
         guess = f' Did you mean "{close[0]}"?' if close else ""
@@ -108,7 +109,7 @@ class Repository:
             mode = real.stat().st_mode
         except PermissionError:
             raise
-        except OSError as error:  # It was listed a moment ago, so it is a link to nothing or to itself.
+        except OSError as error:  # It was just listed, so it is a dangling or circular link.
             raise not_found(model, f"{self._shown_link(path)}, which does not exist") from error
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise not_found(model, f"{self.shown(path)} is neither a file nor a folder")
@@ -118,16 +119,16 @@ class Repository:
 
 
 class TreeEntry(NamedTuple):
-    """A file or folder by one of the paths that lead to it; `real` is the path with every link followed."""
+    """A file or folder by one of its paths; `real` is the path after all links are resolved."""
 
     path: Path
     real: Path
 
 
 def entries(start: Path) -> Iterator[TreeEntry]:
-    """`start` and everything below it by every path, as Triton goes; a link to a folder above it is not followed.
+    """`start` and everything below it by every path, as Triton walks it; a link to a parent folder is not followed.
 
-    A folder is listed only when the next path is asked for, so who refuses a link before that never follows it.
+    A folder is listed only when the next path is requested, so a caller that rejects a link never follows it.
     """
     waiting: list[tuple[TreeEntry, frozenset[Path]]] = [(TreeEntry(start, Path(os.path.realpath(start))), frozenset())]
     while waiting:
@@ -138,7 +139,7 @@ def entries(start: Path) -> Iterator[TreeEntry]:
 
 
 def _children(folder: TreeEntry) -> Iterator[TreeEntry]:
-    """Follow only each child's own link: the folder's path is real already, and chains of links are slow to follow."""
+    """Resolve only each child's own link: the folder's path is resolved already, and chains of links are slow."""
     with os.scandir(folder.real) as children:
         for child in children:
             real = os.path.realpath(child.path) if child.is_symlink() else child.path
@@ -150,7 +151,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _segments(path: str, model: str) -> list[str]:
-    """Parts of a path relative to the repository; a leading slash is the repository's root."""
+    """Segments of a path relative to the repository; a leading slash is the repository's root."""
     segments = [part for part in path.split("/") if part not in {"", "."}]
     if ".." in segments:
         raise not_found(model, f'the path "{path}" leaves the repository; write it without ".."')

@@ -1,6 +1,6 @@
-"""The repositories that the models of a pod come from: fetched first where they are not mounted, opened when asked for.
+"""The repositories of a pod's models: fetched if they are not mounted, and opened on demand.
 
-Called by the command line of `prepare`.
+`steps` calls it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.prepare_contract.request import Download, Preparation, PreparationModel
 
-_TOLD_SECONDS = 10
+_REPORT_SECONDS = 10
 
 
 def fetch_all(downloads: Iterable[Download], *, durable: bool = False) -> dict[str, Path]:
-    """Fetch one after the other, telling progress on stderr; returns {target: folder with the repository}.
+    """Fetch one after the other and report progress on stderr; returns {target: folder with the repository}.
 
     Raises PrepareError. `durable` is explained at `fetch`.
     """
@@ -28,14 +28,14 @@ class Repositories:
     """The repository of each model, opened once."""
 
     def __init__(self, source: Path, request: Preparation, fetched: dict[str, Path]) -> None:
-        """`source` is where the common repository is mounted, `fetched` what `fetch_all` returned."""
+        """`source` is the mount point of the common repository, `fetched` the result of `fetch_all`."""
         self._source = source
         self._wanted = request
         self._fetched = fetched
         self._open: dict[tuple[Path, str], Repository] = {}
 
     def of(self, model: PreparationModel) -> Repository:
-        """The repository that this model is in; raises PrepareError when its path is no folder there."""
+        """The repository of this model; raises PrepareError if its path is not a folder."""
         mount = Path(model.source) if model.source else self._source
         path = model.source_path if model.source else self._wanted.source_path
         place = (self._fetched.get(str(mount), mount), path)
@@ -45,20 +45,20 @@ class Repositories:
 
 
 def _fetch(download: Download, *, durable: bool) -> Path:
-    from triton_operator.prepare.fetch.run import fetch  # Loads much that a pod without downloads need not wait for.
+    from triton_operator.prepare.fetch.run import fetch  # Slow import, needed for downloads only.
 
-    return fetch(download, _Narrator(), durable=durable)
+    return fetch(download, _ProgressReporter(), durable=durable)
 
 
-class _Narrator:
-    """Tells people now and then how far it is."""
+class _ProgressReporter:
+    """Reports progress at intervals."""
 
     def __init__(self) -> None:
-        self._next = time.monotonic() + _TOLD_SECONDS
+        self._next = time.monotonic() + _REPORT_SECONDS
 
     def __call__(self, done: int, total: int | None) -> None:
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + _TOLD_SECONDS
+        self._next = time.monotonic() + _REPORT_SECONDS
         of_all = "" if total is None else f" of {total >> 20}"
         sys.stderr.write(f"fetched {done >> 20}{of_all} MiB\n")

@@ -90,7 +90,7 @@ def test_a_disk_that_is_too_small(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 20))
     failure = pod.failure()
     assert (failure.reason, failure.model) == (Reason.OUT_OF_SPACE, "digits")
-    assert "needs 3 MiB, and the disk had 2 MiB free" in failure.message
+    assert "needs 3 MiB, but the disk had 2 MiB free" in failure.message
 
 
 def found_content(pod: Pod) -> str:

@@ -26,7 +26,7 @@ def pod(tmp_path: Path) -> Pod:
 def test_a_file_that_may_not_be_read_is_named() -> None:
     """A volume whose files belong to somebody else; root, as whom tests may run, can read everything."""
     error = PermissionError(13, "Permission denied", "/source/digits/config.pbtxt")
-    assert describe(error) == "/source/digits/config.pbtxt may not be read by the pod's user: Permission denied"
+    assert describe(error) == "/source/digits/config.pbtxt cannot be read by the pod's user: Permission denied"
 
 
 def test_an_error_of_the_system_is_one_line_without_a_traceback(pod: Pod, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def test_a_file_is_no_model_folder(pod: Pod) -> None:
     """A path that leads to the model file."""
     pod.add("digits", v1="x")
     pod.ask(("digits", "digits/1/model.pt"))
-    assert "/digits/1/model.pt is no folder" in pod.failure().message
+    assert "/digits/1/model.pt is not a folder" in pod.failure().message
 
 
 @pytest.mark.parametrize("path", ["..", "../..", "digits/../../x", "/../etc", "x/.."])

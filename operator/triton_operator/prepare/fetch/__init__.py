@@ -1,9 +1,8 @@
-"""Fetches a model repository over the network into a folder: from S3, or as an archive from a web server.
+"""Fetch a model repository over the network into a folder: from S3, or as an archive from a web server.
 
-In: a Download and an empty or half-filled folder. Out: the folder with a complete repository in it, or a PrepareError
-with a reason, the URL without anything secret, and what to do. `prepare` calls `run.fetch` before it looks at models.
+Input: a Download and an empty or partly filled folder. Output: the folder with a complete repository, or a PrepareError
+with a reason, the URL without secrets, and advice. `prepare` calls `run.fetch` before it resolves models.
 
-Everything that comes from the other side (names, sizes, redirects, archives) is taken as hostile. Memory does not grow
-with the size or the number of files; what broke off is resumed, also by the next container; and a tree that is not
-complete never looks complete.
+All data from the server (names, sizes, redirects, archives) is untrusted. Memory use does not depend on the size or the
+number of files. Interrupted downloads are resumed, also by the next container. An incomplete tree never looks complete.
 """

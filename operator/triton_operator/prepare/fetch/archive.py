@@ -1,7 +1,8 @@
-"""Unpacks an archive that somebody else made: `.tar`, `.tar.gz` or `.zip`, told by its first bytes.
+"""Unpack an untrusted archive: `.tar`, `.tar.gz` or `.zip`, detected from its first bytes.
 
-Only folders and plain files come out, and only below the target, which must be empty. Everything else in an archive
-(links, devices, names that climb out, the same name twice, more than fits) is refused with the member's name.
+Only folders and regular files are written, and only below the target, which must be empty. Everything else in an
+archive (links, devices, names that leave the target, duplicate names, more data than fits) is rejected with the
+member's name.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from typing import IO, NamedTuple, cast
 from triton_operator.errors import TritonOperatorError
 from triton_operator.prepare.fetch.names import safe_parts
 from triton_operator.prepare.fetch.origin import CHUNK, source_invalid
-from triton_operator.prepare.fetch.space import free_bytes, is_full, make_sure_there_is_room, out_of_space
+from triton_operator.prepare.fetch.space import free_bytes, is_full, out_of_space, require_space
 
 MAX_MEMBERS = 100_000
-"""Files and folders of one archive; more is no model repository."""
+"""Maximum number of files and folders in an archive."""
 LONGEST_HEADER = 1 << 20
-"""Bytes that a reader may want at once: a tar header can claim gigabytes, which would have to be held."""
+"""Maximum size of one read: a tar header can claim gigabytes, which would have to be kept in memory."""
 
 LONGEST_PADDING = 16 * CHUNK
 
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""Of the others Python undoes a whole piece at once, however large it becomes."""
+"""Python decompresses the other methods a whole piece at a time, without a limit on its size."""
 
 LONGEST_CONTENTS = 16 << 20
-"""Bytes of a .zip's table of contents, which is held as a whole: 100,000 members with usual names."""
+"""Maximum size of a .zip's table of contents, which is kept in memory: 100,000 members with usual names."""
 
 
 class ArchiveRejectedError(TritonOperatorError, ValueError):
-    """An archive that is not unpacked; the text says why, without the archive's name."""
+    """The archive is rejected; the text is the reason, without the archive's name."""
 
 
 class Member(NamedTuple):
@@ -47,7 +48,7 @@ class Member(NamedTuple):
 
 
 def unpack(archive: Path, target: Path, shown: str) -> None:
-    """Unpack into the empty folder `target`; raises PrepareError, `shown` is what it calls the archive."""
+    """Unpack into the empty folder `target`; raises PrepareError. `shown` is the archive's name in messages."""
     try:
         with archive.open("rb") as file:
             _write(_members(file), target, shown)
@@ -61,7 +62,7 @@ def unpack(archive: Path, target: Path, shown: str) -> None:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Whatever reading an archive raises means that it is broken: its readers name no common error."""
+    """Turn every exception of the archive readers, which have no common base class, into ArchiveRejectedError."""
     try:
         yield
     except ArchiveRejectedError:
@@ -71,7 +72,7 @@ def _reading() -> Iterator[None]:
 
 
 def _members(file: IO[bytes]) -> Iterator[Member]:
-    """The entries in the order in which they lie; raises ArchiveRejectedError."""
+    """The entries in the order of the archive; raises ArchiveRejectedError."""
     members = _members_of(file)
     while True:
         with _reading():
@@ -90,19 +91,19 @@ def _members_of(file: IO[bytes]) -> Iterator[Member]:
         return _tar_members(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
     if start[257:262] == b"ustar":
         return _tar_members(file)
-    raise ArchiveRejectedError("this is neither a .tar, a .tar.gz nor a .zip")
+    raise ArchiveRejectedError("the file is not a .tar, .tar.gz or .zip archive")
 
 
 def _write(members: Iterator[Member], target: Path, shown: str) -> None:
     for count, member in enumerate(members):
         if count == MAX_MEMBERS:
             raise ArchiveRejectedError(f"the archive has more than {MAX_MEMBERS} members")
-        make_sure_there_is_room(f"{member.name!a} in {shown}", target, member.size)
+        require_space(f"{member.name!a} in {shown}", target, member.size)
         path = target.joinpath(*_safe_parts(member.name))
         try:
             _write_member(member, path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise ArchiveRejectedError(f"{member.name!a} is there twice, or as a file and as a folder") from error
+            raise ArchiveRejectedError(f"{member.name!a} occurs twice, or as a file and as a folder") from error
 
 
 def _safe_parts(name: str) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ def _write_member(member: Member, path: Path) -> None:
         while left and (chunk := _read(member.content, min(CHUNK, left))):
             left -= file.write(chunk)
     if left or _read(member.content, 1):
-        raise ArchiveRejectedError(f"{member.name!a} is not as long as the archive says")
+        raise ArchiveRejectedError(f"the size of {member.name!a} differs from the size in the archive's header")
 
 
 def _read(content: IO[bytes], size: int) -> bytes:
@@ -131,29 +132,29 @@ def _read(content: IO[bytes], size: int) -> bytes:
 
 
 def _tar_members(file: IO[bytes]) -> Iterator[Member]:
-    sparing = _Sparing(file, LONGEST_HEADER)
-    with tarfile.open(fileobj=cast("IO[bytes]", sparing), mode="r:") as archive:
+    bounded = _BoundedReader(file, LONGEST_HEADER)
+    with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:") as archive:
         for entry in archive:
-            archive.members.clear()  # type: ignore[attr-defined]  # It would remember them all, 1 KB each.
+            archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all of them, 1 KB each.
             if entry.isdir():
                 yield Member(entry.name, 0, None)
             elif entry.isreg():
                 yield Member(entry.name, entry.size, archive.extractfile(entry))
             else:
                 raise ArchiveRejectedError(
-                    f"{entry.name!a} is {_kind(entry)}; put files and folders alone into the archive"
+                    f"{entry.name!a} is {_kind(entry)}; the archive must contain only files and folders"
                 )
-    if any(sparing.last) or len(sparing.last) != tarfile.BLOCKSIZE:  # tarfile takes any odd block for the end.
-        raise ArchiveRejectedError("the archive ends in the middle")
+    if any(bounded.last) or len(bounded.last) != tarfile.BLOCKSIZE:  # tarfile accepts any block as the end.
+        raise ArchiveRejectedError("the archive is truncated")
     _read_to_the_end(file)
 
 
 def _read_to_the_end(file: IO[bytes]) -> None:
-    """So that gzip compares its checksum; behind a tar there is a little padding."""
+    """Read the padding after a tar, so that gzip verifies its checksum."""
     for _ in range(LONGEST_PADDING // CHUNK):
         if not file.read(CHUNK):
             return
-    raise ArchiveRejectedError("there is more behind the end of the archive")
+    raise ArchiveRejectedError("there is data after the end of the archive")
 
 
 def _kind(entry: tarfile.TarInfo) -> str:
@@ -161,18 +162,18 @@ def _kind(entry: tarfile.TarInfo) -> str:
 
 
 def _zip_members(file: IO[bytes]) -> Iterator[Member]:
-    with zipfile.ZipFile(cast("IO[bytes]", _Sparing(file, LONGEST_CONTENTS))) as archive:
+    with zipfile.ZipFile(cast("IO[bytes]", _BoundedReader(file, LONGEST_CONTENTS))) as archive:
         for entry in archive.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
                 raise ArchiveRejectedError(
-                    f"{entry.filename!a} is a link or a device; put files and folders alone into it"
+                    f"{entry.filename!a} is a link or a device; the archive must contain only files and folders"
                 )
             if entry.flag_bits & 1:
                 raise ArchiveRejectedError(f"{entry.filename!a} is encrypted")
             if entry.compress_type not in _COMPRESSIONS:
                 raise ArchiveRejectedError(
-                    f"{entry.filename!a} is compressed in a way that is not read; use deflate, or none"
+                    f"{entry.filename!a} has an unsupported compression method; use deflate or no compression"
                 )
             if entry.is_dir():
                 yield Member(entry.filename, 0, None)
@@ -181,8 +182,8 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
                 yield Member(entry.filename, entry.file_size, content)
 
 
-class _Sparing:
-    """A file that refuses to be read in pieces of more than `most` bytes; `last` is the last piece."""
+class _BoundedReader:
+    """A file that rejects reads of more than `most` bytes; `last` is the last piece."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self._file = file
@@ -190,7 +191,7 @@ class _Sparing:
         self.last = b""
 
     def read(self, size: int = -1) -> bytes:
-        """As a file's; to its end is only a short way, else it is refused as well."""
+        """Like a file's; a read to the end is rejected, too, if more than `most` bytes remain."""
         data = self._file.read(min(size, self._most + 1) if size >= 0 else self._most + 1)
         if len(data) > self._most or size > self._most:
             raise ArchiveRejectedError(f"a header in the archive claims {size if size >= 0 else len(data)} bytes")

@@ -1,4 +1,4 @@
-"""Keys of the user's Secret, as the files that the kubelet makes of them; no value ever goes into a message."""
+"""Keys of the user's Secret, as files that the kubelet mounts; values never appear in messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class Credentials:
     """A mounted Secret."""
 
     def __init__(self, folder: str) -> None:
-        """Read from `folder`, "" when the repository names no Secret."""
+        """Read from `folder`, "" if the repository has no Secret."""
         self._folder = Path(folder) if folder else None
 
     def __bool__(self) -> bool:
         return self._folder is not None
 
     def get(self, key: str) -> str:
-        """The value of a key without the line's end, "" when there is no such key; raises PrepareError."""
+        """The value of a key without surrounding whitespace, "" if the key does not exist; raises PrepareError."""
         if self._folder is None:
             return ""
         try:
@@ -29,11 +29,13 @@ class Credentials:
         except UnicodeDecodeError:
             value = "\0"
         if not value.isprintable():
-            raise _unusable(f"{key} in the Secret of credentialsSecretRef has characters that cannot be sent")
+            raise _unusable(
+                f"{key} in the Secret of credentialsSecretRef contains characters that are not allowed in credentials"
+            )
         return value
 
     def need(self, *keys: str) -> list[str]:
-        """The values of keys that must be there; raises PrepareError naming the first that is not."""
+        """The values of required keys; raises PrepareError, which names the first missing key."""
         for key in keys:
             if not self.get(key):
                 raise _unusable(f"the Secret of credentialsSecretRef has no {key}")

@@ -1,7 +1,7 @@
-"""An archive on a web server: one file, in ranges where the server knows them.
+"""An archive on a web server: one file, read in ranges if the server supports them.
 
-The standard library's client does: a connection for each part is no burden at 16 MiB a part, and it brings no package
-into the image. A redirect never takes the credentials to another server and never leads from https to http.
+It uses the standard library's client: one connection for each part of 16 MiB is cheap, and the image needs no
+additional package. A redirect never sends the credentials to another server and never leads from https to http.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
 from triton_operator.triton.prepare_contract.request import Download
 
 ANSWER_SECONDS = 15
-"""Silence on a connection after which it counts as broken."""
+"""Time without data after which a connection counts as broken."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _LENGTH = re.compile(r"[0-9]{1,18}")
-"""In 18 digits there is room for an exabyte, and every file system can be asked for what they say."""
+"""18 digits are enough for an exabyte, and every file system can represent the number."""
 
 
 class HttpOrigin:
     """The archive of a Download from a web server."""
 
     def __init__(self, download: Download) -> None:
-        """Connect nothing yet; raises PrepareError when the Secret or the certificates cannot be used."""
-        assert download.http  # noqa: S101 -- who makes it has looked
+        """Does not connect yet; raises PrepareError if the Secret or the certificates cannot be used."""
+        assert download.http  # noqa: S101 -- checked by the caller
         self._url = download.http.url
         self.shown = shown_url(self._url)
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "triton-operator"}
         if authorization := _authorization(Credentials(download.credentials)):
             self._headers["Authorization"] = authorization
         self._advice = (
-            "check the Secret of credentialsSecretRef, and what it may read"
+            "check the Secret of credentialsSecretRef and its permissions"
             if authorization
-            else "it wants credentials: name a Secret in credentialsSecretRef"
+            else "the server requires credentials; set credentialsSecretRef"
         )
         context = ssl.create_default_context()
         if download.ca_bundle:
@@ -54,7 +54,7 @@ class HttpOrigin:
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects())
 
     def find(self, name: str) -> RemoteFile:
-        """Ask how large the archive is and whether parts of it can be had; raises TransientError or PrepareError."""
+        """Request the archive's size and whether ranges are supported; raises TransientError or PrepareError."""
         with self._open({"Range": "bytes=0-0"}) as response:
             whole = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if response.status == http.client.PARTIAL_CONTENT:  # Its length is the part's.
@@ -64,19 +64,19 @@ class HttpOrigin:
             return RemoteFile(name, "", int(length[0]) if length else None, "")
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
-        """See `Origin.read`; a file without a version comes whole, whatever is asked for."""
+        """See `Origin.read`; a file without a version is always read completely."""
         headers = {}
         if file.version and end is not None:
             headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": file.version}
         with self._open(headers) as response:
             if headers:
-                _make_sure_it_is_the_part(response, file, start)
+                _require_part(response, file, start)
             while chunk := response.read(CHUNK):
                 yield chunk
 
     @contextmanager
     def _open(self, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
-        """The answer to a GET; whatever goes wrong until its end becomes one of our exceptions."""
+        """The response to a GET request; every error while it is read becomes a PrepareError or TransientError."""
         request = urllib.request.Request(self._url, headers=self._headers | headers)  # noqa: S310 -- CEL: http, https
         try:
             _check_address(self._url)
@@ -89,9 +89,9 @@ class HttpOrigin:
             self._failed(error.reason if isinstance(error.reason, Exception) else error)
         except (OSError, http.client.HTTPException) as error:
             self._failed(error)
-        except (ValueError, OverflowError) as error:  # An address that nobody can connect to, perhaps of a redirect.
+        except (ValueError, OverflowError) as error:  # An invalid URL, possibly of a redirect.
             told = " ".join(str(error).split())[:200]
-            message = f"{self.shown}: the url, or one to which the server redirects, is none ({told}); correct the url"
+            message = f"{self.shown}: the URL, or the target of a redirect, is invalid ({told}); correct http.url"
             raise PrepareError(Reason.SOURCE_NOT_FOUND, "", message) from error
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
@@ -100,7 +100,7 @@ class HttpOrigin:
             raise TransientError(answer) from error
         if error.code in {401, 403, 407}:
             raise PrepareError(Reason.ACCESS_DENIED, "", f"{self.shown}: {answer}; {self._advice}") from error
-        raise PrepareError(Reason.SOURCE_NOT_FOUND, "", f"{self.shown}: {answer}; correct the url") from error
+        raise PrepareError(Reason.SOURCE_NOT_FOUND, "", f"{self.shown}: {answer}; correct http.url") from error
 
     def _failed(self, error: Exception) -> NoReturn:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -108,12 +108,12 @@ class HttpOrigin:
         if isinstance(error, TimeoutError):
             raise TransientError(f"the server did not answer for {ANSWER_SECONDS} seconds") from error
         if isinstance(error, http.client.IncompleteRead):
-            raise TransientError("the connection broke off") from error
+            raise TransientError("the connection was closed unexpectedly") from error
         raise TransientError(getattr(error, "strerror", "") or type(error).__name__) from error
 
 
 def _check_address(url: str) -> SplitResult:
-    """The parts of a URL; raises ValueError where it names no port, for which the client would leave a socket open."""
+    """The components of a URL; raises ValueError for an invalid port, with which the client leaks a socket."""
     parts = urlsplit(url)
     _ = parts.port
     return parts
@@ -135,34 +135,34 @@ def _authorization(credentials: Credentials) -> str:
 
 
 def _version(headers: Message) -> str:
-    """What `If-Range` takes: a strong ETag, else the time of the last change."""
+    """A validator for `If-Range`: a strong ETag, otherwise the time of the last change."""
     etag = headers.get("ETag", "")
     changed = headers.get("Last-Modified", "")
     return next((each for each in (etag if etag.startswith('"') else "", changed) if _can_be_sent(each)), "")
 
 
 def _can_be_sent(value: str) -> bool:
-    """A header that was folded over lines, or holds control characters, cannot be sent back."""
+    """Whether a header value can be sent back: not if it is folded or contains control characters."""
     return bool(value) and value.isascii() and value.isprintable()
 
 
-def _make_sure_it_is_the_part(response: http.client.HTTPResponse, file: RemoteFile, start: int) -> None:
+def _require_part(response: http.client.HTTPResponse, file: RemoteFile, start: int) -> None:
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if response.status != http.client.PARTIAL_CONTENT or not found:
-        raise SourceChangedError  # So answers who has another version now.
+        raise SourceChangedError  # The server has another version now.
     if int(found[1]) != start or int(found[3]) != file.size:
         raise SourceChangedError
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects as usual, but with care for what is secret."""
+    """Follows redirects without exposing credentials."""
 
     max_redirections = 5
 
     def http_error_302(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any) -> Any:
         try:
             return super().http_error_302(req, fp, code, msg, headers)
-        except ValueError:  # The new address is none, which the library notices with the answer still open.
+        except ValueError:  # An invalid target; the library leaves the response open.
             fp.close()
             raise
 

@@ -1,8 +1,8 @@
-"""What of a download is on the volume already, so that the next container goes on where this one was killed.
+"""A journal of the parts that are on the volume, so that the next container resumes a download.
 
-One line of JSON for the download and one for each part of a file that was written whole. A part is believed only by
-the same download, of the same version of the file, and in the same life of the machine: after a crash of the node the
-journal may be on the disk and the data not.
+It has one line of JSON for the download and one for each completely written part of a file. A part is valid only for
+the same download, the same version of the file and the same boot of the machine: after a crash of the node, the journal
+may be on the disk without the data.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class DownloadIdentity(NamedTuple):
-    """What a journal is about: `download` is a hash, `boot` changes whenever the machine starts."""
+    """The download of a journal: `download` is a hash, `boot` changes with every boot of the machine."""
 
     download: str
     boot: str
 
 
 def this_boot() -> str:
-    """A word for this life of the machine."""
+    """The ID of the machine's current boot."""
     return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
@@ -38,7 +38,7 @@ class _WrittenPart(NamedTuple):
 
 
 class Journal:
-    """A file of lines, appended to while it is open; several threads may write."""
+    """A file of lines to which several threads may append."""
 
     def __init__(self, path: Path) -> None:
         """Use the file at `path`, which need not exist."""
@@ -47,16 +47,16 @@ class Journal:
         self.identity, self._parts = _read(path)
 
     def begin(self, identity: DownloadIdentity) -> None:
-        """Forget everything: what follows is about another download."""
+        """Discard all entries and start a journal for another download."""
         self.identity, self._parts = identity, set()
         self._path.write_bytes(msgspec.json.encode(identity))
 
     def has(self, file: RemoteFile, start: int) -> bool:
-        """Whether the part of the file that begins at `start` is there."""
+        """Whether the part of the file that starts at `start` is on the volume."""
         return bool(file.version) and _WrittenPart(file.name, file.version, file.size, start) in self._parts
 
     def add(self, file: RemoteFile, start: int) -> None:
-        """The part that begins at `start` is written."""
+        """Record that the part that starts at `start` is written."""
         part = _WrittenPart(file.name, file.version, file.size, start)
         with self._lock, self._path.open("ab") as lines:
             self._parts.add(part)
@@ -64,7 +64,7 @@ class Journal:
 
 
 def _read(path: Path) -> tuple[DownloadIdentity | None, set[_WrittenPart]]:
-    """What the file says, without lines that are broken: a writer that was killed leaves one."""
+    """The content of the file without broken lines, which a killed writer leaves."""
     try:
         first, *others = path.read_bytes().split(b"\n")
         identity = msgspec.json.decode(first, type=DownloadIdentity)

@@ -1,7 +1,7 @@
-"""What the parallel download needs to know of a source, whichever protocol it speaks.
+"""The interface of a source for the parallel download, independent of the protocol.
 
-Here is also how a source fails: for good (PrepareError with a reason), in passing, or because a file was replaced
-meanwhile.
+A source fails permanently (PrepareError), temporarily (TransientError), or because a file was replaced during the
+download (SourceChangedError).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from triton_operator.errors import TritonOperatorError
 from triton_operator.prepare.errors import PrepareError
 
 CHUNK = 1 << 20
-"""Bytes that are held of each connection at a time."""
+"""Bytes that each connection keeps in memory."""
 
 
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP's answers that other attempts may not get."""
+"""HTTP status codes after which a retry may succeed."""
 
 
 class RemoteFile(NamedTuple):
-    """A file to fetch: `name` is its path below the folder to fill, `key` what the source calls it.
+    """A file to fetch: `name` is its path below the target folder, `key` its name at the source.
 
-    `size` is None when the source does not tell. `version` changes with the content; "" means that the source has no
-    such thing, so that nothing of the file can be resumed.
+    `size` is None if the source does not report it. `version` changes with the content; "" means that the source has no
+    versions, so the file cannot be resumed.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Origin(Protocol):
     """A source of files."""
 
     shown: str
-    """Its URL for messages, with nothing secret in it."""
+    """Its URL for messages, without secrets."""
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """The bytes from `start` to before `end` (None: to the file's end), in pieces of about CHUNK.
@@ -49,7 +49,7 @@ class Origin(Protocol):
 
 
 class TransientError(TritonOperatorError):
-    """Did not work now and may work later; the text says what happened, without secrets."""
+    """A temporary failure; the text describes it, without secrets."""
 
 
 class SourceChangedError(TritonOperatorError):
@@ -57,5 +57,5 @@ class SourceChangedError(TritonOperatorError):
 
 
 def source_invalid(message: str) -> PrepareError:
-    """The source answers, and what it holds cannot be used."""
+    """The source is available, but its content cannot be used."""
     return PrepareError(Reason.SOURCE_INVALID, "", message)

@@ -1,6 +1,6 @@
-"""Fetches files in parts, several at a time, each written to its place as it comes.
+"""Fetch files in parts, several at a time; each part is written to its position in the file.
 
-Called by `run` with the list of files; it returns when all of them are whole. What the journal has is not fetched
+`run` calls it with the list of files; it returns when all of them are complete. Parts in the journal are not fetched
 again.
 """
 
@@ -17,20 +17,20 @@ from triton_operator.errors import TritonOperatorError
 from triton_operator.prepare.fetch.journal import Journal
 from triton_operator.prepare.fetch.origin import Origin, RemoteFile, TransientError
 from triton_operator.prepare.fetch.retry_budget import RetryBudget
-from triton_operator.prepare.fetch.space import free_bytes, is_full, make_sure_there_is_room, out_of_space
+from triton_operator.prepare.fetch.space import free_bytes, is_full, out_of_space, require_space
 
 PART = 16 << 20
-"""Bytes of one part: what a kill costs at most for each connection."""
+"""Size of one part in bytes: the maximum loss per connection if the container is killed."""
 CONNECTIONS = 8
 FROM_THE_START = 5
-"""How often a file that cannot be resumed is begun again: unlike with others, bytes that arrive are no progress."""
+"""Attempts for a file that cannot be resumed; received bytes do not count as progress for such a file."""
 
 Tell = Callable[[int, int | None], None]
-"""Called with the bytes that are there and all bytes (None: not known), from any thread, about once a second."""
+"""Called with the received and the total bytes (None: not known), from any thread, about once a second."""
 
 
 class FilePart(NamedTuple):
-    """The bytes of a file from `start` to before `end`; None is the file's end, wherever that is."""
+    """The bytes of a file from `start` to before `end`; None is the end of the file."""
 
     file: RemoteFile
     start: int
@@ -38,15 +38,15 @@ class FilePart(NamedTuple):
 
 
 def fetch_files(origin: Origin, files: list[RemoteFile], folder: Path, journal: Journal, tell: Tell) -> None:
-    """Fill `folder` with the files; raises PrepareError, or SourceChangedError when a file was replaced meanwhile."""
+    """Fill `folder` with the files; raises PrepareError, or SourceChangedError if a file was replaced."""
     missing = [part for file in files for part in _missing_parts(file, folder / file.name, journal)]
     tally = _Tally(files, missing, tell)
-    make_sure_there_is_room(origin.shown, folder, tally.missing)
+    require_space(origin.shown, folder, tally.missing)
     _in_parallel(_Fetching(origin, folder, journal, RetryBudget(origin.shown), tally), missing)
 
 
 def _missing_parts(file: RemoteFile, path: Path, journal: Journal) -> list[FilePart]:
-    """The parts that are to be fetched; the file is made when nothing of it is there."""
+    """The parts to fetch; creates the file if it does not exist."""
     parts = _parts(file)
     missing = [part for part in parts if not journal.has(file, part.start)]
     if len(missing) == len(parts) or not path.is_file() or path.stat().st_size != file.size:
@@ -65,7 +65,7 @@ def _parts(file: RemoteFile) -> list[FilePart]:
 
 
 class _Tally:
-    """Counts bytes, and tells somebody now and then."""
+    """Counts bytes and reports progress at intervals."""
 
     def __init__(self, files: list[RemoteFile], missing: list[FilePart], tell: Tell) -> None:
         sizes = [file.size for file in files]
@@ -96,11 +96,11 @@ class _Fetching(NamedTuple):
     origin: Origin
     folder: Path
     journal: Journal
-    patience: RetryBudget
+    budget: RetryBudget
     tally: _Tally
 
     def fetch(self, part: FilePart) -> None:
-        """Fetch one part, however often it breaks off, and note it in the journal."""
+        """Fetch one part with retries, and record it in the journal."""
         descriptor = os.open(self.folder / part.file.name, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             self._fill(part, descriptor)
@@ -118,21 +118,21 @@ class _Fetching(NamedTuple):
                     position += self._write(descriptor, chunk, position, part.end)
                 if part.end is None:
                     return
-                _make_sure_it_went_on(part, before, position)
+                _require_progress(part, before, position)
             except TransientError as cause:
                 attempts = 0 if part.file.version and position > before else attempts + 1
                 if not part.file.version:
                     self._begin_again(cause, attempts, position)
                     position = part.start
-                self.patience.wait(cause, attempts)
+                self.budget.wait(cause, attempts)
 
     def _begin_again(self, cause: TransientError, attempts: int, done: int) -> None:
         self.tally.add(-done)
         if attempts >= FROM_THE_START:
-            self.patience.give_up(cause)
+            self.budget.give_up(cause)
 
     def _write(self, descriptor: int, chunk: bytes, position: int, end: int | None) -> int:
-        if self.patience.ended:
+        if self.budget.ended:
             raise _StoppedError
         wanted = memoryview(chunk) if end is None else memoryview(chunk)[: end - position]
         written = 0
@@ -143,25 +143,25 @@ class _Fetching(NamedTuple):
             if is_full(error):
                 raise out_of_space(self.origin.shown, self.tally.left(), free_bytes(self.folder)) from error
             raise
-        self.patience.progress()
+        self.budget.progress()
         self.tally.add(written)
         return written
 
 
-def _make_sure_it_went_on(part: FilePart, before: int, position: int) -> None:
-    """An answer may end early; without a single byte, or where nothing can be resumed, that is a failure."""
+def _require_progress(part: FilePart, before: int, position: int) -> None:
+    """Raise TransientError for a response that ended early without any data, or that cannot be resumed."""
     if part.end is not None and position < part.end and (position == before or not part.file.version):
         raise TransientError("the server closed the connection early")
 
 
 def _in_parallel(fetching: _Fetching, parts: Iterable[FilePart]) -> None:
-    """Fetch the parts with CONNECTIONS threads; the first failure ends all of them."""
+    """Fetch the parts with CONNECTIONS threads; the first failure stops all of them."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         running = [pool.submit(fetching.fetch, part) for part in parts]
         finished = wait(running, return_when=FIRST_EXCEPTION).done
-        fetching.patience.end()
+        fetching.budget.end()
         pool.shutdown(cancel_futures=True)
     failures = [error for future in finished if (error := future.exception()) and not isinstance(error, _StoppedError)]
     if failures:

@@ -1,7 +1,7 @@
-"""Fetches one Download: find the files, fetch what is missing, unpack an archive, and show it when it is complete.
+"""Fetch one Download: find the files, fetch what is missing, unpack an archive, and publish the complete repository.
 
-The target folder has a journal, a folder or an archive that grows, and at the end the folder `repository`, which
-appears by one rename. Called by `prepare` before it looks at models, and by whoever fills a volume once for many pods.
+The target folder contains a journal, an incomplete folder or archive, and finally the folder `repository`, which one
+rename creates. `prepare` calls it before it resolves models, and the Job of a cache calls it to fill a claim.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ Found = TypeVar("Found")
 
 JOURNAL, GROWING, ARCHIVE = ".journal", "repository.partial", "archive.partial"
 CHANGES = 3
-"""How often it is begun again because a file was replaced meanwhile."""
+"""Number of attempts if a file is replaced during the download."""
 
 
 def fetch(download: Download, tell: Tell, *, durable: bool = False) -> Path:
-    """Return the folder with the complete repository; raises PrepareError, or OSError when the volume fails.
+    """Return the folder with the complete repository; raises PrepareError, or OSError if the volume fails.
 
-    `durable` brings everything to the disk before the folder appears, for a volume that outlives the machine's crash.
-    What was fetched before is taken as it is: by this download, and without `durable` in this life of the machine.
+    `durable` flushes everything to the disk before the folder appears, for a volume that outlives a crash of the
+    machine. An existing repository is reused if the same download fetched it and, without `durable`, during the current
+    boot.
     """
     target = Path(download.target)
     journal = Journal(target / JOURNAL)
@@ -46,7 +47,7 @@ def fetch(download: Download, tell: Tell, *, durable: bool = False) -> Path:
         journal.begin(identity)
     _fetch_unchanged(download, target, journal, tell)
     if durable:
-        _bring_to_disk(target / GROWING)
+        _flush(target / GROWING)
     (target / GROWING).rename(target / REPOSITORY_FOLDER)
     (target / ARCHIVE).unlink(missing_ok=True)
     if durable:
@@ -61,7 +62,7 @@ def _is_complete(target: Path, journal: Journal, wanted: DownloadIdentity, *, du
 
 
 def _clear(target: Path) -> None:
-    """Remove what another download left; nothing else is ever removed."""
+    """Remove the files of another download, and nothing else."""
     for name in (REPOSITORY_FOLDER, GROWING):
         shutil.rmtree(target / name, ignore_errors=True)
     (target / ARCHIVE).unlink(missing_ok=True)
@@ -74,15 +75,15 @@ def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: T
         except SourceChangedError:
             continue
         return
-    message = "the files at the source are replaced again and again while they are fetched"
+    message = "files at the source are repeatedly replaced during the download; retry when they are stable"
     raise PrepareError(Reason.SOURCE_UNREACHABLE, "", message)
 
 
 def _fetch_s3(download: Download, target: Path, journal: Journal, tell: Tell) -> None:
-    from triton_operator.prepare.fetch.s3 import S3Origin  # Loads a library that other pods need not wait for.
+    from triton_operator.prepare.fetch.s3 import S3Origin  # Slow import, needed for S3 only.
 
     origin = S3Origin(download)
-    files = _patiently(origin.shown, origin.find)
+    files = _find_with_retries(origin.shown, origin.find)
     folder = target / GROWING
     folder.mkdir(exist_ok=True)
     _remove_others(folder, {file.name for file in files})
@@ -94,7 +95,7 @@ def _fetch_http(download: Download, target: Path, journal: Journal, tell: Tell) 
     from triton_operator.prepare.fetch.http import HttpOrigin
 
     origin = HttpOrigin(download)
-    file = _patiently(origin.shown, lambda: origin.find(ARCHIVE))
+    file = _find_with_retries(origin.shown, lambda: origin.find(ARCHIVE))
     fetch_files(origin, [file], target, journal, tell)
     if download.http and download.http.sha256:
         _check(target / ARCHIVE, download.http.sha256, origin.shown)
@@ -103,34 +104,36 @@ def _fetch_http(download: Download, target: Path, journal: Journal, tell: Tell) 
     unpack(target / ARCHIVE, target / GROWING, origin.shown)
 
 
-def _patiently(shown: str, find: Callable[[], Found]) -> Found:
-    patience, attempts = RetryBudget(shown), 0
+def _find_with_retries(shown: str, find: Callable[[], Found]) -> Found:
+    budget, attempts = RetryBudget(shown), 0
     while True:
         try:
             return find()
         except TransientError as cause:
             attempts += 1
-            patience.wait(cause, attempts)
+            budget.wait(cause, attempts)
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:
-    """A file that an earlier attempt fetched and that is gone from the source since."""
+    """Remove files from an earlier attempt that no longer exist at the source."""
     for path in folder.rglob("*"):
         if path.is_file() and str(path.relative_to(folder)) not in names:
             path.unlink()
 
 
 def _check(archive: Path, wanted: str, shown: str) -> None:
-    """Compare checksums; a wrong archive is removed, because it would be wrong for ever."""
+    """Compare checksums; a wrong archive is removed, so that it is fetched again."""
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != wanted:
         archive.unlink()
-        message = f"{shown}: the archive's sha256 is {found}, expected {wanted}; find out who changed it"
+        message = (
+            f"{shown}: the archive's sha256 is {found}, expected {wanted}; verify the archive, or update http.sha256"
+        )
         raise PrepareError(Reason.DIGEST_MISMATCH, "", message)
 
 
-def _bring_to_disk(folder: Path) -> None:
+def _flush(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         _sync(path)
 

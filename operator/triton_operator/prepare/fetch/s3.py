@@ -1,7 +1,7 @@
-"""A bucket of an S3 server: the folders of the wanted models, listed and read in ranges.
+"""A bucket of an S3 server: the folders of the requested models, listed and read in ranges.
 
-`obstore` (Rust's object_store) signs, finds the identity of the pod where the cluster gives it one, and speaks TLS.
-Trying again is our own: it has to end with a reason that a person understands.
+`obstore` (Rust's object_store) signs requests, finds the identity of the pod if the cluster provides one, and handles
+TLS. Retries are implemented here, because they must end with a reason for the user.
 """
 
 from __future__ import annotations
@@ -41,30 +41,30 @@ _POD_IDENTITY = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 )
-"""Variables that the cluster sets in pods whose ServiceAccount has an identity; then requests are signed with it."""
+"""Variables that the cluster sets in pods whose ServiceAccount has an identity, which then signs requests."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*([A-Za-z]+)")
 _CAUSES = {
     "ConnectionRefused": "the connection was refused",
-    "dns error": "its name cannot be resolved",
-    "TimedOut": "it did not answer in time",
-    "NetworkUnreachable": "there is no way to its network",
-    "HostUnreachable": "there is no way to its host",
+    "dns error": "the server's name cannot be resolved",
+    "TimedOut": "the server did not answer in time",
+    "NetworkUnreachable": "the server's network is unreachable",
+    "HostUnreachable": "the server is unreachable",
     "ConnectionReset": "the connection was reset",
-    "InvalidContentType": "it does not speak TLS at this port",
-    "InvalidMessage": "it does not speak TLS at this port",
+    "InvalidContentType": "the server does not use TLS on this port",
+    "InvalidMessage": "the server does not use TLS on this port",
 }
-"""Words in obstore's account of an error, and what they mean for a person."""
+"""Words in obstore's error messages, and their meaning."""
 
 
 class S3Origin:
     """The bucket of a Download."""
 
     def __init__(self, download: Download) -> None:
-        """Connect nothing yet; raises PrepareError when the Secret or the certificates cannot be used."""
-        assert download.s3  # noqa: S101 -- who makes it has looked
+        """Does not connect yet; raises PrepareError if the Secret or the certificates cannot be used."""
+        assert download.s3  # noqa: S101 -- checked by the caller
         source = download.s3
         self._prefix = source.prefix.strip("/")
         self._folders = download.folders
@@ -77,7 +77,7 @@ class S3Origin:
         )
 
     def find(self) -> list[RemoteFile]:
-        """The files of the wanted models; raises TransientError or PrepareError."""
+        """The files of the requested models; raises TransientError or PrepareError."""
         found: dict[str, RemoteFile] = {}
         for folder in self._folders:
             files = [self._remote_file(path, size, version) for path, size, version in self._list(folder)]
@@ -85,12 +85,14 @@ class S3Origin:
                 raise not_found("", self._nothing_there(folder))
             found |= {file.name: file for file in files}
             if len(found) > MAX_ENTRIES:
-                raise not_found("", f"{self.shown}/{folder} has more than {MAX_ENTRIES} files: is it the right folder?")
+                raise not_found(
+                    "", f"{self.shown}/{folder} has more than {MAX_ENTRIES} files; check whether the folder is correct"
+                )
         return self._without_markers(found)
 
     def read(self, file: RemoteFile, start: int, end: int | None) -> Iterator[bytes]:
         """See `Origin.read`."""
-        assert end is not None  # noqa: S101 -- a listing has every size
+        assert end is not None  # noqa: S101 -- listings contain all sizes
         options: GetOptions = {"range": (start, end)}
         if file.version.startswith('"'):
             options["if_match"] = file.version
@@ -98,7 +100,7 @@ class S3Origin:
             yield from obstore.get(self._store, file.key, options=options).stream(min_chunk_size=CHUNK)
         except PreconditionError as error:
             raise SourceChangedError from error
-        except FileNotFoundError as error:  # It was listed a moment ago.
+        except FileNotFoundError as error:  # It was just listed.
             raise SourceChangedError from error
         except BaseError as error:
             self._failed(error)
@@ -117,14 +119,14 @@ class S3Origin:
         below = f"{self._prefix}/" if self._prefix else ""
         try:
             if not key.startswith(below):
-                raise ValueError(f"{key!a} was not asked for")  # noqa: TRY301 -- told like the others
+                raise ValueError(f"{key!a} was not requested")  # noqa: TRY301 -- reported like the others
             name = "/".join(safe_parts(key.removeprefix(below)))
         except ValueError as error:
             raise source_invalid(f"{self.shown}: the key {error}") from error
         return RemoteFile(name, key, size, version)
 
     def _without_markers(self, found: dict[str, RemoteFile]) -> list[RemoteFile]:
-        """Leave out the empty objects that some tools make for folders."""
+        """Exclude the empty objects that some tools create for folders."""
         folders = {name[:end] for name in found for end in range(len(name)) if name[end] == "/"}
         for name in folders & found.keys():
             if found[name].size:
@@ -132,7 +134,7 @@ class S3Origin:
         return [file for name, file in found.items() if name not in folders]
 
     def _nothing_there(self, folder: str) -> str:
-        """Say what is there instead; whatever goes wrong with that is not worth another word."""
+        """List the existing folders; errors of the listing are ignored."""
         try:
             beside = cast("list[str]", obstore.list_with_delimiter(self._store, self._prefix)["common_prefixes"])
         except (BaseError, OSError):
@@ -146,7 +148,7 @@ class S3Origin:
         return f"{self._prefix}/{folder}" if self._prefix else folder
 
     def _failed(self, error: BaseError) -> NoReturn:
-        """Tell what happened in our own words: the server's answer may quote keys and signatures."""
+        """Describe the error without the server's response, which may contain keys and signatures."""
         text = str(error)
         if certificate := _CERTIFICATE.search(text):
             raise untrusted(self.shown, _words(certificate[1])) from None
@@ -155,7 +157,7 @@ class S3Origin:
         if status := _STATUS.search(text):
             self._refused(int(status[1]), _CODE.search(text))
         causes = [meaning for word, meaning in _CAUSES.items() if word in text]
-        raise TransientError(causes[0] if causes else "the connection broke off") from None
+        raise TransientError(causes[0] if causes else "the connection was closed unexpectedly") from None
 
     def _elsewhere(self) -> PrepareError:
         return PrepareError(
@@ -166,17 +168,17 @@ class S3Origin:
         answer = f"the server answered {status}" + (f" {code[1]}" if code else "")
         if status in BUSY:
             raise TransientError(answer) from None
-        if code and code[1] == "AuthorizationHeaderMalformed":  # So Amazon says that the region is another.
+        if code and code[1] == "AuthorizationHeaderMalformed":  # Amazon's response for a wrong region.
             raise self._elsewhere() from None
-        # Only the code tells a missing bucket from a key that the server does not know: some answer 404 to both.
+        # Some servers answer 404 also to an unknown access key; only the code identifies a missing bucket.
         if code[1].startswith("NoSuch") if code else status == 404:  # noqa: PLR2004 -- HTTP's
-            message = f"{self.shown}: {answer}; correct bucket and endpoint"
+            message = f"{self.shown}: {answer}; correct s3.bucket and s3.endpoint"
             raise PrepareError(Reason.SOURCE_NOT_FOUND, "", message) from None
         raise PrepareError(Reason.ACCESS_DENIED, "", f"{self.shown}: {answer}; {self._advice}") from None
 
 
 def _config(download: Download) -> S3Config:
-    assert download.s3  # noqa: S101 -- who calls it has looked
+    assert download.s3  # noqa: S101 -- checked by the caller
     config: S3Config = {"virtual_hosted_style_request": False}
     if download.s3.endpoint:
         config["endpoint"] = download.s3.endpoint.rstrip("/")
@@ -193,19 +195,19 @@ def _config(download: Download) -> S3Config:
 
 
 def _advice(config: S3Config) -> str:
-    """What to do when the server refuses."""
+    """Advice for a request that the server rejects."""
     if config.get("skip_signature"):
-        return "it wants credentials: name a Secret in credentialsSecretRef"
+        return "the server requires credentials; set credentialsSecretRef"
     who = "the Secret of credentialsSecretRef" if "access_key_id" in config else "the identity of the ServiceAccount"
-    return f"check {who}, and whether it may list and read there"
+    return f"check {who} and its permissions to list and read objects"
 
 
 def _client(download: Download) -> ClientConfig:
     options: ClientConfig = {
-        "allow_http": True,  # CEL has seen the endpoint: the user wrote http://.
+        "allow_http": True,  # CEL validated the endpoint: the user wrote http://.
         "connect_timeout": f"{CONNECT_SECONDS}s",
         "read_timeout": f"{SILENCE_SECONDS}s",
-        "timeout": "1h",  # Of a whole part; silence is noticed long before.
+        "timeout": "1h",  # For a whole part; read_timeout detects stalled connections.
     }
     if download.ca_bundle:
         options["root_certificate"] = read_ca_bundle(download.ca_bundle)

@@ -1,4 +1,4 @@
-"""Room on the volume, looked at before anything is written."""
+"""Check the free space of a volume before writing."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def free_bytes(folder: Path) -> int:
-    """What a user without privileges may still write there."""
+    """Space available to unprivileged users."""
     volume = os.statvfs(folder)
     return volume.f_bavail * volume.f_frsize
 
 
-def make_sure_there_is_room(shown: str, folder: Path, needed: int) -> None:
-    """Raise PrepareError when `needed` more bytes do not fit."""
+def require_space(shown: str, folder: Path, needed: int) -> None:
+    """Raise PrepareError if `needed` more bytes do not fit."""
     free = free_bytes(folder)
     if needed > free:
         raise out_of_space(shown, needed, free)
 
 
 def out_of_space(shown: str, needed: int | None, free: int) -> PrepareError:
-    """The volume is full; `needed` is what is still to be written, None when nobody knows."""
-    amount = "more room" if needed is None else human(needed)
-    message = f"{shown} needs {amount}, and the volume has {human(free)} free"
+    """The error for a full volume; `needed` is the number of remaining bytes, None if it is not known."""
+    amount = "more space" if needed is None else human(needed)
+    message = f"{shown} needs {amount}, but the volume has {human(free)} free"
     return PrepareError(Reason.OUT_OF_SPACE, "", message)
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a write failed for want of room."""
+    """Whether a write failed because the volume is full."""
     return error.errno in _FULL
 
 
 def human(count: int) -> str:
-    """Bytes for a person: "1.5 GiB"."""
+    """A size in human-readable form: "1.5 GiB"."""
     size = float(count)
     for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:  # noqa: PLR2004 -- what a KiB is
+        if size < 1024:  # noqa: PLR2004 -- bytes per KiB
             return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"

@@ -1,4 +1,4 @@
-"""What is said when a server's certificate is not trusted, and the certificates that a user adds."""
+"""Additional CA certificates of the user, and the error for an untrusted server certificate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from triton_operator.prepare.errors import PrepareError
 
 
 def read_ca_bundle(path: str) -> str:
-    """PEM certificates of a mounted file; raises PrepareError when the file holds none, or one that cannot be read."""
-    text = Path(path).read_text(encoding="ascii", errors="replace").replace("\ufffd", "?")  # Comments may say anything.
+    """PEM certificates in a mounted file; raises PrepareError if the file has none, or an invalid one."""
+    text = (
+        Path(path).read_text(encoding="ascii", errors="replace").replace("\ufffd", "?")
+    )  # Comments may contain any text.
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError) as error:
@@ -24,9 +26,9 @@ def read_ca_bundle(path: str) -> str:
 
 
 def untrusted(shown: str, why: str) -> PrepareError:
-    """The certificate is signed by nobody we know, is for another name, or is out of date."""
+    """The error for a certificate with an unknown issuer, another name or an invalid date."""
     message = (
         f"{shown}: the server's certificate is not trusted ({why}); "
-        "if a private authority signed it, name its certificate in caBundleConfigMapRef"
+        "if a private authority issued it, set caBundleConfigMapRef to a ConfigMap with the authority's certificate"
     )
     return PrepareError(Reason.SOURCE_UNTRUSTED, "", message)
