@@ -6,7 +6,6 @@ to try next. Each step is skipped when it has been done.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +22,13 @@ from hack.demo.next_steps import next_steps
 from hack.demo.predictions import Prober, show_predictions, write_request
 from hack.images import build
 from hack.images.builder import Image
-from hack.install import install_operator, kubectl, make_namespace
+from hack.install import install_operator, make_namespace
 from hack.preflight import require_machine
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits
-from triton_operator.cli.status.report import verdict
-from triton_operator.sdk import Kubectl
+from triton_operator.sdk import DeploymentStatus, Kubectl, NotReadyError
+from triton_operator.sdk.deployments import Deployments
+from triton_operator.sdk.waiting import wait_until_ready
 
 NAMESPACE = "triton-demo"
 NAME = "digits"
@@ -76,7 +76,7 @@ def deploy(cluster: Cluster, models: Image) -> None:
     with step(f"apply {EXAMPLE.parent.name}/{EXAMPLE.name}"):
         make_namespace(cluster, NAMESPACE)
         manifest = with_reference(yaml.safe_load(EXAMPLE.read_text()), models.reference)
-        kubectl(cluster, "apply", "--namespace", NAMESPACE, "-f", "-", stdin=json.dumps(manifest))
+        deployments(cluster).apply(manifest, NAMESPACE, force=True)  # An earlier run may have used kubectl.
 
 
 def with_reference(manifest: dict[str, Any], reference: str) -> dict[str, Any]:
@@ -87,30 +87,25 @@ def with_reference(manifest: dict[str, Any], reference: str) -> dict[str, Any]:
 
 def await_ready(cluster: Cluster) -> None:
     """Follow the object until it is Ready; every reason on the way is a line with its time."""
-    use_programs_of_the_demo()
     started = time.monotonic()
-    said = ""
     say(f"… {NAME} becomes Ready")
-    for deployment in Kubectl(str(cluster.kubeconfig)).follow(NAME, NAMESPACE, seconds=_READY_SECONDS):
-        ready, reason, message = verdict(deployment)
-        seconds = time.monotonic() - started
-        if (line := f"{reason}: {message}") != said:
-            say(f"  {seconds:5.1f} s  {line}")
-            said = line
-        if ready:
-            say(f"✓ {NAME} is Ready {seconds:.1f} s")
-            return
-    raise DemoError(
-        f"{NAME} is not Ready after {_READY_SECONDS} s: {said}. "
-        f"`kubectl --kubeconfig {cluster.kubeconfig} -n {NAMESPACE} describe md {NAME}` has more"
-    )
+
+    def print_reason(found: DeploymentStatus) -> None:
+        say(f"  {time.monotonic() - started:5.1f} s  {found.reason}: {found.message}")
+
+    changes = deployments(cluster).follow(NAME, NAMESPACE, seconds=_READY_SECONDS)
+    try:
+        wait_until_ready(changes, _READY_SECONDS, print_reason)
+    except NotReadyError as error:
+        raise DemoError(
+            f"{error}. `kubectl --kubeconfig {cluster.kubeconfig} -n {NAMESPACE} describe md {NAME}` has more"
+        ) from error
+    say(f"✓ {NAME} is Ready {time.monotonic() - started:.1f} s")
 
 
-def use_programs_of_the_demo() -> None:
-    """Let the SDK find kubectl on a machine that has none of its own."""
-    programs = str(clusters.tools("kubectl"))
-    if programs not in os.environ["PATH"].split(":"):
-        os.environ["PATH"] += f":{programs}"
+def deployments(cluster: Cluster) -> Deployments:
+    """The ModelDeployments of the demo's cluster."""
+    return Deployments(Kubectl(str(cluster.kubeconfig)), manager="triton-operator-demo")
 
 
 def predict(cluster: Cluster) -> None:

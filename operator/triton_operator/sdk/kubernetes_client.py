@@ -92,9 +92,9 @@ class LogOptions:
 class KubernetesClient:
     """One cluster; threads may share it. It connects when it is first used."""
 
-    def __init__(self, cluster: Kubectl | None = None, *, timeout: float = REQUEST_SECONDS) -> None:
+    def __init__(self, cluster: Kubectl | None = None, *, timeout: float | None = None) -> None:
         self._cluster = cluster or Kubectl()
-        self._timeout = timeout
+        self._timeout = timeout or REQUEST_SECONDS
         self._opening = threading.Lock()
         self._api: Any = None
         self._namespace = ""
@@ -203,6 +203,7 @@ class KubernetesClient:
     ) -> Any:
         """Send a request; again if the server asks for it with Retry-After and there is time."""
         from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import MaxRetryError, ProtocolError
 
         retry: Any = import_module("kubernetes.utils.retry")
 
@@ -218,7 +219,13 @@ class KubernetesClient:
                 auth_settings=["BearerToken"],
             )
             connect = min(_CONNECT_SECONDS, self._timeout)
-            response = api.call_api(*request, _request_timeout=(connect, read_seconds))
+            seconds = (connect, read_seconds)
+            try:
+                response = api.call_api(*request, _request_timeout=seconds)
+            except MaxRetryError as error:  # Of a GET; what changes something is not sent twice.
+                if not isinstance(error.reason, ProtocolError):
+                    raise
+                response = api.call_api(*request, _request_timeout=seconds)  # The server closed an idle connection.
             if response.status < _FIRST_ERROR:
                 return response
             response.read()

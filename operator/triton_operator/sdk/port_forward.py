@@ -1,8 +1,7 @@
-"""A Service's port on loopback, for as long as it is needed, by a kubectl of our own as child process.
+"""A Service's port on loopback, forwarded by a child process of kubectl.
 
-Input: a Service and its port. Output: an address that is ready to be used. `sdk.address` calls it outside the
-cluster. kubectl picks a free local port and says which, so there is nothing to guess and no port to lose to another
-program in between.
+Input: a Service and its port. Output: an address that can be used at once. `sdk.address` calls it outside the cluster.
+kubectl chooses a free local port and prints it, so no other program can take the port in between.
 """
 
 from __future__ import annotations
@@ -15,8 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from triton_operator.sdk.errors import UnreachableError
-from triton_operator.sdk.kubectl import Kubectl, explain
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.resource_paths import CHILDREN, PODS
+from triton_operator.sdk.errors import SdkError, UnreachableError
+from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 READY_SECONDS = 20
 _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) ->")
@@ -30,27 +32,41 @@ def port_forward(kubectl: Kubectl, service: str, port: int, namespace: str = "")
 
     `service` may also be another kind with its name, such as `pod/digits-6d4cf56db6-x7k2p`.
     """
-    place = ["--namespace", namespace] if namespace else []
+    options = ["--namespace", namespace] if namespace else []
     target = service if "/" in service else f"service/{service}"
-    command = kubectl.command("port-forward", "--address=127.0.0.1", *place, target, f":{port}")
+    command = kubectl.command("port-forward", "--address=127.0.0.1", *options, target, f":{port}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            yield _address(process, service)
+            address = _address(process)
+            if address is None:
+                raise _failure(process, kubectl, target, namespace)
+            yield address
         finally:
             process.terminate()
 
 
-def _address(process: subprocess.Popen[bytes], service: str) -> str:
-    """Wait until kubectl says where it listens, or why it does not."""
-    said = b""
+def _address(process: subprocess.Popen[bytes]) -> str | None:
+    """Wait until kubectl prints where it listens; None if it does not."""
+    text = b""
     for chunk in _chunks(process):
-        said += chunk
-        if match := _FORWARDING.search(said.decode(errors="replace")):
+        text += chunk
+        if match := _FORWARDING.search(text.decode(errors="replace")):
             return match[1]
+    return None
+
+
+def _failure(process: subprocess.Popen[bytes], cluster: Kubectl, target: str, namespace: str) -> SdkError:
+    """Why there is no port: the API server's error for the target, else the last line that kubectl wrote."""
     if process.poll() is None:
-        raise UnreachableError(f"no way to service/{service} within {READY_SECONDS} s; does it have a ready pod?")
+        return UnreachableError(f"{target} cannot be reached within {READY_SECONDS} s; does it have a ready pod?")
+    kind, _, name = target.partition("/")
+    try:
+        KubernetesClient(cluster).get(PODS if kind == "pod" else CHILDREN[Kind.SERVICE], name, namespace)
+    except SdkError as error:
+        return error
     assert process.stderr is not None  # noqa: S101 - it was opened as a pipe above.
-    raise explain(process.stderr.read().decode(errors="replace"))
+    lines = process.stderr.read().decode(errors="replace").strip().splitlines()
+    return UnreachableError(f"kubectl port-forward {target}: {lines[-1] if lines else 'it ended without a message'}")
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

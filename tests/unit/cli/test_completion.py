@@ -9,19 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.tritonctl import tritonctl
 from triton_operator.cli import complete_plugin
 
-NAMES = "modeldeployment.triton-operator.io/digits\nmodeldeployment.triton-operator.io/diabetes\n"
-
 
 @pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+def digits(cluster: FakeCluster) -> FakeCluster:
     """A cluster with two deployments."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    (tmp_path / "get-modeldeployments").write_text(NAMES)
-    return kubectl
+    cluster.put("modeldeployments", *({"metadata": {"name": name}} for name in ("digits", "diabetes")))
+    return cluster
 
 
 def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
@@ -31,19 +28,18 @@ def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *wo
     return capsys.readouterr().out.splitlines()
 
 
-def test_bash_completes_names_through_the_script(kubectl: FakeKubectl, tmp_path: Path) -> None:
+def test_bash_completes_names_through_the_script(digits: FakeCluster, tmp_path: Path) -> None:
     """The script is sourced and its function called, as bash does at the key."""
     program = tmp_path / "tritonctl"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m triton_operator.cli "$@"\n')
     program.chmod(0o755)
     line = (
-        'eval "$(tritonctl completion bash)"; COMP_WORDS=(tritonctl status -n models dig); COMP_CWORD=4; '
+        'eval "$(tritonctl completion bash)"; COMP_WORDS=(tritonctl status -n other dig); COMP_CWORD=4; '
         '_tritonctl_completion tritonctl; echo "${COMPREPLY[@]}"'
     )
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert done.stdout == "digits\n"
-    assert "--namespace models" in kubectl.calls[-1]
-    assert "--request-timeout=2s" in kubectl.calls[-1]
+    assert "/namespaces/other/modeldeployments" in digits.requests[-1]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +59,7 @@ def test_other_shells_get_a_script_of_their_own(
 
 
 def test_kubectl_gets_commands_options_and_names(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    digits: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what they mean, and word that files would be wrong."""
     assert ask(capsys, monkeypatch, "status", "di") == ["diabetes", "digits", ":4"]
@@ -74,26 +70,42 @@ def test_kubectl_gets_commands_options_and_names(
 
 
 def test_a_cluster_that_does_not_answer_completes_nothing(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    digits: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does it write over the line that is being typed."""
-    kubectl.fail("get-modeldeployments", "Unable to connect to the server\n")
+    digits.fail("modeldeployments", 503, "no endpoints")
     assert ask(capsys, monkeypatch, "status", "") == [":0"]
     assert capsys.readouterr().err == ""
 
 
 def test_a_slow_cluster_is_not_waited_for(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    digits: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key gives up; the program that hangs is ended."""
-    (kubectl.folder / "kubectl").write_text("#!/bin/sh\nexec sleep 600\n")
+    """The key gives up."""
+    digits.hang("modeldeployments")
     monkeypatch.setattr("triton_operator.cli.kubectl.names.PATIENCE_SECONDS", 0.2)
     assert ask(capsys, monkeypatch, "status", "") == [":0"]
 
 
-def test_without_kubectl_nothing_is_completed(
+def test_contexts_are_those_of_the_kubeconfig(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No cluster is asked for them."""
+    assert ask(capsys, monkeypatch, "status", "--context", "") == ["here", ":4"]
+    assert cluster.requests == []
+
+
+def test_namespaces_are_those_of_the_cluster(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In alphabetical order."""
+    cluster.put("namespaces", *({"metadata": {"name": name}} for name in ("models", "default", "mine")))
+    assert ask(capsys, monkeypatch, "status", "-n", "m") == ["mine", "models", ":4"]
+
+
+def test_without_a_kubeconfig_nothing_is_completed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """And nothing is said."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert ask(capsys, monkeypatch, "status", "") == [":0"]

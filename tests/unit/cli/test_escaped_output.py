@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.archives import an_archive, write
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.tritonctl import tritonctl
 from triton_operator.triton.server.log import LoadFailure, last_lines, read_server
 
@@ -39,20 +39,15 @@ POD = {
 }
 
 
-@pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
-    return FakeKubectl.install(tmp_path, monkeypatch)
-
-
 def is_safe(text: str) -> bool:
     return not STEERS.search(text) and not any(line.lstrip().startswith("::") for line in text.splitlines())
 
 
 @pytest.mark.parametrize("arguments", [(), ("-o", "json"), ("-o", "yaml")])
 def test_a_status_is_text_in_every_format(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
-    kubectl.answer(DEPLOYMENT, [POD])
+    cluster.answer(DEPLOYMENT, [POD])
     outcome = tritonctl(capsys, "status", "digits", *arguments)
     assert outcome.code == 1
     assert is_safe(outcome.out + outcome.err)
@@ -63,10 +58,10 @@ def test_a_status_is_text_in_every_format(
     assert read["message"] == HOSTILE, "a program reads the very text"
 
 
-def test_a_log_line_is_text(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_is_text(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     running = {"state": {"running": {}}, "name": "triton", "containerID": "t"}
-    kubectl.answer(DEPLOYMENT, [{**POD, "status": {"containerStatuses": [running]}}])
-    kubectl.write("logs-digits-a-triton", "[pod/digits-a/triton] a\tb \x1b[31mred\u202e\n")
+    cluster.answer(DEPLOYMENT, [{**POD, "status": {"containerStatuses": [running]}}])
+    cluster.log("digits-a", "triton", "a\tb \x1b[31mred\u202e\n")
     outcome = tritonctl(capsys, "logs", "digits")
     assert outcome.out.rstrip() == "a       b \\x1b[31mred\\u202e"
 

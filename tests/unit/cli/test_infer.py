@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import tritonctl
 from triton_operator.cli.kubectl.server import main_models
@@ -48,24 +48,19 @@ def test_people_get_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tm
     assert "echo version 1 responded over HTTP in" in outcome.out
 
 
-def test_the_only_model_needs_no_name(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_only_model_needs_no_name(capsys: pytest.CaptureFixture[str], tmp_path: Path, cluster: FakeCluster) -> None:
     """It is looked up, and the way there is a port that kubectl forwards."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    kubectl.answer({"spec": {"models": [{"name": "echo"}]}})
+    cluster.answer({"metadata": {"name": "other-name"}, "spec": {"models": [{"name": "echo"}]}})
     with http_server() as url:
-        kubectl.forward(url)
+        cluster.forward(url)
         outcome = tritonctl(capsys, "infer", "other-name", "-n", "models", "-i", write(tmp_path), "-o", "json")
     assert json.loads(outcome.out)["model_name"] == "echo"
-    assert any("port-forward" in call and "service/other-name" in call for call in kubectl.calls)
+    assert any("port-forward" in call and "service/other-name" in call for call in cluster.calls)
 
 
-def test_several_models_need_a_choice(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_models_need_a_choice(capsys: pytest.CaptureFixture[str], tmp_path: Path, cluster: FakeCluster) -> None:
     """And the message has what to choose from."""
-    FakeKubectl.install(tmp_path, monkeypatch).answer({"spec": {"models": [{"name": "a"}, {"name": "b"}]}})
+    cluster.answer({"metadata": {"name": "pair"}, "spec": {"models": [{"name": "a"}, {"name": "b"}]}})
     outcome = tritonctl(capsys, "infer", "pair", "-i", write(tmp_path))
     assert (outcome.code, outcome.err) == (2, "error: --model: pair serves several; choose one of a, b\n")
 
@@ -129,19 +124,18 @@ def test_a_model_that_is_called_like_its_deployment_is_meant(
 
 
 def test_texts_go_to_the_ensemble_among_several_models(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], cluster: FakeCluster
 ) -> None:
     """It is what the tokenizer and the network are there for."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     models = [{"name": "tokenizer"}, {"name": "network"}, {"name": "sentiment", "format": "Ensemble"}]
-    kubectl.answer({"spec": {"models": models}})
+    cluster.answer({"metadata": {"name": "words"}, "spec": {"models": models}})
     backend = Backend(models={"sentiment": Model({"TEXT": ("BYTES", [-1, 1])})})
     with http_server(backend) as url:
-        kubectl.forward(url)
+        cluster.forward(url)
         outcome = tritonctl(capsys, "infer", "words", "-t", "我爱你", "-t", "no", "-o", "json")
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["outputs"][0]["data"] == ["我爱你", "no"]
-    assert len(kubectl.calls) == 2, "one look at the deployment, one way in"
+    assert len(cluster.requests) == len(cluster.calls) == 1, "one request for the deployment, one port-forward"
 
 
 def test_a_file_that_does_not_fit_the_model_is_exit_status_2(

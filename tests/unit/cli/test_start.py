@@ -92,6 +92,6 @@ def test_a_mistake_of_ours_keeps_its_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hiding it would only make it harder to mend."""
-    monkeypatch.setattr("triton_operator.sdk.kubectl.Kubectl.deployment", lambda *_: 1 / 0)
+    monkeypatch.setattr("triton_operator.sdk.kubernetes_client.KubernetesClient.get", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tritonctl(capsys, "status", "digits")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.fake_cluster import FakeCluster, write_kubeconfig
 from tests.fake_kubectl import FakeKubectl
 from tests.inference_server import COMPLAINT, grpc_server, http_server
 from triton_operator.sdk import (
@@ -106,14 +107,19 @@ def test_outside_the_cluster_it_goes_through_kubectl(
     assert kubectl.calls == [command]
 
 
-def test_kubectls_complaint_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Service that does not exist is told apart from a cluster that does not answer."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    kubectl.fail("port-forward", 'Error from server (NotFound): services "echo" not found\n')
-    with pytest.raises(DeploymentNotFoundError, match='services "echo" not found'), Client("echo"):
-        pass
-    kubectl.fail("port-forward", "The connection to the server 10.0.0.1:6443 was refused\n")
-    with pytest.raises(UnreachableError, match=r"10\.0\.0\.1"), Client("echo"):
+def test_a_port_that_cannot_be_forwarded_has_the_error_of_the_api_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Service that does not exist is told apart from a cluster that does not answer, and from one without pods."""
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster:
+        cluster.kubectl.fail("any words\n")
+        with pytest.raises(DeploymentNotFoundError, match='services "echo" not found'), Client("echo"):
+            pass
+        cluster.put("services", {"metadata": {"name": "echo"}})
+        with pytest.raises(UnreachableError, match="service/echo: any words"), Client("echo"):
+            pass
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, "http://127.0.0.1:1")))
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1"), Client("echo"):
         pass
 
 

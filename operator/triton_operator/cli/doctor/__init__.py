@@ -1,1 +1,1 @@
-"""What `tritonctl doctor` looks at: evidence is gathered through kubectl, then judged without it."""
+"""`tritonctl doctor`: evidence is gathered from the API server, then judged without it."""

@@ -27,15 +27,12 @@ _INSTALL = "install the chart: helm upgrade --install triton-operator charts/tri
 
 
 def check_version(evidence: Evidence) -> Finding:
-    """Kubectl reaches a cluster, and its release is one we know."""
+    """A cluster answers, and its release is one that the operator is tested with."""
     answer = evidence["version"]
     if isinstance(answer, SdkError):
         return ill("cluster", str(answer), "choose another with --kubeconfig or --context, or log in")
-    if "serverVersion" not in answer:
-        return ill("cluster", "kubectl says nothing of a server", "choose one with --kubeconfig or --context")
-    said = answer["serverVersion"]
-    numbers = [int(re.sub(r"\D.*", "", str(said.get(part, ""))) or 0) for part in ("major", "minor")]
-    found = f"Kubernetes {said.get('gitVersion', '')}, kubectl {answer.get('clientVersion', {}).get('gitVersion', '')}"
+    numbers = [int(re.sub(r"\D.*", "", str(answer.get(part, ""))) or 0) for part in ("major", "minor")]
+    found = f"Kubernetes {answer.get('gitVersion', '')}"
     if tuple(numbers) < OLDEST:
         return ill("cluster", found, f"serving pods need Kubernetes {OLDEST[0]}.{OLDEST[1]} or newer")
     if tuple(numbers) > NEWEST:
@@ -43,6 +40,15 @@ def check_version(evidence: Evidence) -> Finding:
             "cluster", found, f"tested up to {NEWEST[0]}.{NEWEST[1]}; look for a newer release of the operator"
         )
     return well("cluster", found)
+
+
+def check_kubectl(evidence: Evidence) -> Finding:
+    """Kubectl is there to forward ports."""
+    answer = evidence["kubectl"]
+    if isinstance(answer, dict) and "path" in answer:
+        return well("kubectl", str(answer["path"]))
+    do = "install it to use infer, top and bench without --url (https://kubernetes.io/docs/tasks/tools)"
+    return unsure("kubectl", "is not on PATH", do)
 
 
 def check_definition(evidence: Evidence) -> Finding:

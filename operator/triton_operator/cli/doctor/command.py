@@ -15,11 +15,11 @@ from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.errors import UnreachableError
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
     from triton_operator.cli.doctor.evidence import Evidence
     from triton_operator.cli.doctor.finding import Finding
-    from triton_operator.sdk.kubectl import Kubectl
 
 EPILOG = """\b
 Examples:
@@ -38,11 +38,11 @@ def doctor(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Check kubectl, the cluster, the operator, your permissions, and what the nodes have.
+    """Check the cluster, kubectl, the operator, your permissions, and what the nodes have.
 
     Exit status 1 when something has to be mended, 3 when no cluster answers.
     """
-    findings = examine(kubectl(kubeconfig, context), namespace)
+    findings = examine(KubernetesClient(kubectl(kubeconfig, context)), namespace)
     if output is OutputFormat.TABLE:
         _print(findings)
     else:
@@ -54,16 +54,12 @@ def doctor(
         raise CommandFailedError(f"to be mended: {', '.join(ill)}")
 
 
-def examine(cluster: Kubectl, namespace: str) -> list[Finding]:
-    """Gather and judge; without a cluster that answers there is nothing but that to say."""
+def examine(client: KubernetesClient, namespace: str) -> list[Finding]:
+    """Gather and judge; if the cluster does not answer, that is the only finding."""
     from triton_operator.cli.doctor.evidence import gather
-    from triton_operator.cli.doctor.finding import ill
 
-    try:
-        with spinner("looking at the cluster"):
-            evidence = gather(cluster, namespace)
-    except UnreachableError as error:
-        return [ill("kubectl", "is not on PATH", str(error))]
+    with spinner("looking at the cluster"):
+        evidence = gather(client, namespace)
     return judge(evidence, datetime.now(UTC))
 
 
@@ -76,6 +72,7 @@ def judge(evidence: Evidence, now: datetime) -> list[Finding]:
         return [version]
     return [
         version,
+        cluster_checks.check_kubectl(evidence),
         cluster_checks.check_definition(evidence),
         cluster_checks.check_operator(evidence),
         cluster_checks.check_lease(evidence, now),

@@ -5,11 +5,12 @@ Pure. Input: evidence. Output: one finding for each check. `doctor` runs them in
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
+from triton_operator.api.names import LABEL_DEPLOYMENT
 from triton_operator.cli.doctor.evidence import Evidence
 from triton_operator.cli.doctor.finding import Finding, hidden, ill, items, unsure, well
+from triton_operator.cli.doctor.rights import RIGHTS, is_allowed
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.sdk.errors import SdkError
 
@@ -23,64 +24,18 @@ PLAIN = ("kube-flannel-ds", "kube-flannel")
 _PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
-class Right(NamedTuple):
-    """Something that a user needs to be allowed, and for what."""
-
-    verb: str
-    group: str
-    resource: str
-    use: str
-    needed: bool = False
-
-    def named(self) -> str:
-        """As `kubectl auth can-i` has it."""
-        return f"{self.verb} {self.resource}{f'.{self.group}' if self.group else ''}"
-
-
-RIGHTS = (
-    Right("get", GROUP, PLURAL, "status", needed=True),
-    Right("list", GROUP, PLURAL, "status without a name, completion"),
-    Right("watch", GROUP, PLURAL, "status --watch"),
-    Right("create", GROUP, PLURAL, "deploy"),
-    Right("patch", GROUP, PLURAL, "deploy over what is there"),
-    Right("delete", GROUP, PLURAL, "removing it again"),
-    Right("list", "", "pods", "status, logs, top"),
-    Right("get", "", "pods/log", "logs"),
-    Right("create", "", "pods/portforward", "infer, top and bench from outside the cluster"),
-    Right("get", "", "services", "infer and bench from outside the cluster"),
-)
-
-
 def check_rights(evidence: Evidence) -> Finding:
     """What the commands need in this namespace."""
     answer = evidence["rights"]
     if isinstance(answer, SdkError):
         return hidden("permissions", answer, f"kubectl auth can-i --list -n {evidence.namespace}")
-    status = answer.get("status", {})
-    rules = status.get("resourceRules") or []
-    missing = [right for right in RIGHTS if not any(_allows(rule, right) for rule in rules)]
+    missing = [right for right in RIGHTS if not is_allowed(right, items(answer))]
     where = f"in namespace {evidence.namespace}"
     if not missing:
         return well("permissions", f"all that tritonctl needs {where}")
-    said = f"{where} you may not " + "; ".join(f"{right.named()} ({right.use})" for right in missing)
-    if status.get("incomplete"):
-        return unsure(
-            "permissions", f"{said}, as far as the cluster tells", "ask with kubectl auth can-i VERB RESOURCE"
-        )
+    said = f"{where}, permission denied: " + "; ".join(f"{right.named()} ({right.use})" for right in missing)
     do = f"ask for the ClusterRoles edit or view in {evidence.namespace}: the chart adds ModelDeployments to them"
     return ill("permissions", said, do) if any(each.needed for each in missing) else unsure("permissions", said, do)
-
-
-def _allows(rule: dict[str, Any], right: Right) -> bool:
-    if rule.get("resourceNames"):
-        return False
-    resource = right.resource.partition("/")
-    names = {right.resource, "*", f"*/{resource[2]}" if resource[1] else "*"}
-    return (
-        not {right.verb, "*"}.isdisjoint(rule.get("verbs", []))
-        and not {right.group, "*"}.isdisjoint(rule.get("apiGroups", []))
-        and not names.isdisjoint(rule.get("resources", []))
-    )
 
 
 def check_images(evidence: Evidence) -> Finding:

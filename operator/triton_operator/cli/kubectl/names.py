@@ -1,54 +1,82 @@
-"""Names in the cluster that begin like what was typed so far, for shell completion.
+"""Names in the cluster that begin with what was typed, for shell completion.
 
-Input: the half command line. Output: names; none where the cluster does not answer at once, because a shell waits for
-them. One kubectl for each press of the key.
+Input: the incomplete command line. Output: names; none if the cluster does not answer at once, because a shell waits.
 """
 
 from __future__ import annotations
 
-import subprocess
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
-from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, PLURAL
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.kubectl import Kubectl
 
-PATIENCE_SECONDS = 2
+if TYPE_CHECKING:
+    from triton_operator.cluster.resource_paths import Resource
+
+PATIENCE_SECONDS = 2.0
 """What a person waits at a key without wondering."""
 
 
 def complete_deployments(ctx: typer.Context, incomplete: str) -> list[str]:
-    """ModelDeployments in the namespace that the line names, or the context's own."""
-    namespace = ctx.params.get("namespace")
-    place = ["--namespace", namespace] if namespace else []
-    return _names(ctx, incomplete, "get", f"{PLURAL}.{GROUP}", *place, "-o", "name")
+    """ModelDeployments in the namespace of the command line, or in the default one."""
+    from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+
+    return _listed(ctx, incomplete, MODEL_DEPLOYMENTS, ctx.params.get("namespace") or "")
 
 
 def complete_pods(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Pods of the deployment that the line names."""
-    namespace, name = ctx.params.get("namespace"), ctx.params.get("name")
-    place = ["--namespace", namespace] if namespace else []
-    chosen = ["-l", f"{LABEL_DEPLOYMENT}={name}"] if name else []
-    return _names(ctx, incomplete, "get", "pods", *chosen, *place, "-o", "name")
+    """Pods of the deployment of the command line."""
+    from triton_operator.cli.kubectl.objects import labels_of
+    from triton_operator.cluster.resource_paths import PODS
+
+    name = ctx.params.get("name")
+    labels = labels_of(name) if name else ""
+    return _listed(ctx, incomplete, PODS, ctx.params.get("namespace") or "", labels)
 
 
 def complete_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     """Namespaces of the cluster; some users may not list them."""
-    return _names(ctx, incomplete, "get", "namespaces", "-o", "name")
+    from triton_operator.cluster.resource_paths import NAMESPACES
+
+    return _listed(ctx, incomplete, NAMESPACES, None)
 
 
 def complete_contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """Contexts of the kubeconfig."""
-    return _names(ctx, incomplete, "config", "get-contexts", "-o", "name")
+    from triton_operator.sdk.cluster_config import context_names
+
+    return _in_time(lambda: context_names(_cluster(ctx)), incomplete)
 
 
-def _names(ctx: typer.Context, incomplete: str, *arguments: str) -> list[str]:
-    kubectl = Kubectl(kubeconfig=ctx.params.get("kubeconfig") or "", context=ctx.params.get("context") or "")
-    try:
-        command = kubectl.command(*arguments, f"--request-timeout={PATIENCE_SECONDS}s")
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    except (SdkError, OSError, subprocess.TimeoutExpired):
-        return []
-    names = (line.rpartition("/")[2] for line in done.stdout.splitlines())
-    return sorted(name for name in names if name.startswith(incomplete))
+def _listed(
+    ctx: typer.Context, incomplete: str, resource: Resource, namespace: str | None, labels: str = ""
+) -> list[str]:
+    from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+
+    client = KubernetesClient(_cluster(ctx), timeout=PATIENCE_SECONDS)
+    selection = Selection(resource, namespace, labels=labels)
+    return _in_time(lambda: [str(item["metadata"]["name"]) for item in client.list(selection).items], incomplete)
+
+
+def _in_time(read: Callable[[], list[str]], incomplete: str) -> list[str]:
+    """What `read` returns, if it does so in time; a login program of the kubeconfig may hang."""
+    found: list[str] = []
+
+    def run() -> None:
+        try:
+            found.extend(read())
+        except SdkError:
+            return
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    return sorted(name for name in found if name.startswith(incomplete))
+
+
+def _cluster(ctx: typer.Context) -> Kubectl:
+    return Kubectl(kubeconfig=ctx.params.get("kubeconfig") or "", context=ctx.params.get("context") or "")

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.terminal.spinner import spinner
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.address import Endpoint, Protocol, endpoint_of
 from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
     from triton_operator.sdk.client import Client
@@ -74,7 +76,8 @@ class Server:
         if named or self.url:
             return named or self.deployment
         with spinner(f"asking for the models of {self.deployment}"):
-            models = self.cluster.deployment(self.deployment, self.namespace)["spec"].get("models", [])
+            client = KubernetesClient(self.cluster)
+            models = client.get(MODEL_DEPLOYMENTS, self.deployment, self.namespace)["spec"].get("models", [])
         candidates = main_models(models, self.deployment)
         if len(candidates) != 1:
             names = ", ".join(str(model["name"]) for model in models)

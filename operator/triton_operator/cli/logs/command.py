@@ -5,9 +5,8 @@ Input: a name. Output: lines, prefixed with pod and container if there are sever
 
 from __future__ import annotations
 
+import math
 import re
-import subprocess
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -15,14 +14,14 @@ import typer
 
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.cluster import names, place, pods_of
 from triton_operator.cli.kubectl.names import complete_pods
+from triton_operator.cli.kubectl.objects import names, pods_of
 from triton_operator.cli.logs.line import shown
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
-from triton_operator.sdk.kubectl import Kubectl, explain
+from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions
 
 EPILOG = """\b
 Examples:
@@ -34,7 +33,9 @@ Examples:
 The container `prepare` fetches and checks the models before the server starts; the container `triton` is the server.
 """
 
-_SINCE = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_SINCE = re.compile(rf"({_PART.pattern})+")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 class LogContainer(StrEnum):
@@ -72,18 +73,16 @@ def logs(
 
     The exit status is 1 if no container has started yet.
     """
-    if since and not _SINCE.fullmatch(since):
-        raise UsageError(f"--since: {since!r} is not a duration; use, for example, 30s, 10m or 2h")
+    options = LogOptions(since_seconds=seconds_of(since) if since else 0, tail=tail, previous=previous, follow=follow)
     if follow and previous:
         raise UsageError("--previous cannot be combined with --follow")
-    cluster = kubectl(kubeconfig, context)
+    client = KubernetesClient(kubectl(kubeconfig, context))
     wanted = [container] if container else list(LogContainer)
-    options = [f"--tail={tail}", *([f"--since={since}"] if since else []), *(["--previous"] if previous else [])]
-    pods = choose(pods_of(cluster, name, namespace), name, pod, empty=follow)
+    pods = choose(pods_of(client, name, namespace), name, pod, empty=follow)
     if follow:
         from triton_operator.cli.logs.streams import follow_pods
 
-        follow_pods(cluster, name, namespace, only=pod, pods=pods, containers=wanted, options=options)
+        follow_pods(client, name, namespace, only=pod, pods=pods, containers=wanted, options=options)
         return
     sources = [
         (each["metadata"]["name"], kind) for kind in wanted for each in pods if has_logs(each, kind, previous=previous)
@@ -91,8 +90,8 @@ def logs(
     if not sources:
         raise CommandFailedError(nothing_written(name, pods, previous=previous))
     several = len(sources) > 1
-    for command in commands(cluster, sources, place(namespace), options):
-        _pass_on(command, name, several=several)
+    for source in sources:
+        _print_log(client, name, source, namespace, options, several=several)
 
 
 def choose(pods: list[dict[str, Any]], name: str, pod: str, *, empty: bool) -> list[dict[str, Any]]:
@@ -128,20 +127,20 @@ def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) ->
     return f"no container of {name} has started yet{why}; run `tritonctl status {name}` to see why, or use -f to wait"
 
 
-def commands(
-    cluster: Kubectl, sources: Sequence[tuple[str, str]], where: Sequence[str], options: Sequence[str]
-) -> list[list[str]]:
-    """One kubectl command per container of each pod; `kubectl logs -l` fails if one container has not started."""
-    return [cluster.command("logs", pod, "-c", kind, "--prefix", *where, *options) for pod, kind in sources]
+def seconds_of(since: str) -> int:
+    """Convert a duration such as 1h30m to seconds, at least one; raises UsageError."""
+    if not _SINCE.fullmatch(since):
+        raise UsageError(f"--since: {since!r} is not a duration; use, for example, 30s, 10m or 2h")
+    return max(1, math.ceil(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(since))))
 
 
-def _pass_on(command: list[str], name: str, *, several: bool) -> None:
+def _print_log(
+    client: KubernetesClient, name: str, source: tuple[str, str], namespace: str, options: LogOptions, *, several: bool
+) -> None:
     with spinner("reading the logs"):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
-    for line in done.stdout.splitlines():
-        say(shown(line, name, several=several).expandtabs())
-    if done.returncode:
-        raise explain(done.stderr)
+        lines = list(client.log(*source, namespace, options))
+    for line in lines:
+        say(shown(line, *source, name, several=several).expandtabs())
 
 
 def _ran_before(status: dict[str, Any], previous: bool) -> bool:  # noqa: FBT001 - private, one caller.

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import re
 
-_PREFIX = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^\]]+)\] ?(?P<line>.*)", re.DOTALL)
-
-
-def shown(line: str, name: str, *, several: bool) -> str:
-    """A line of `kubectl logs --prefix` with a short prefix, or without one if there is only one container."""
-    match = _PREFIX.fullmatch(line)
-    if match is None:
-        return line
+def shown(line: str, pod: str, container: str, deployment: str, *, several: bool) -> str:
+    """The line with a short prefix that names its pod and container, or without one if there is only one container."""
     if not several:
-        return match["line"]
-    return f"{match['pod'].removeprefix(f'{name}-')} {match['container']} | {match['line']}"
+        return line
+    return f"{pod.removeprefix(f'{deployment}-')} {container} | {line}"

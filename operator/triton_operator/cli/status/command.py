@@ -7,20 +7,20 @@ each. The exit status is 0 only if all are Ready in their latest generation. `wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.cluster import DEPLOYMENTS, place, read
 from triton_operator.cli.kubectl.names import complete_deployments
+from triton_operator.cli.kubectl.objects import read_deployments, read_lists
 from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kubectl
-from triton_operator.cli.status.read import read_report
+from triton_operator.cli.status.read import read_report, wait_for_ready
 from triton_operator.cli.status.report import Report, Summary, summary, verdict
 from triton_operator.cli.terminal.formats import OutputFormat
-from triton_operator.cli.terminal.output import console, print_data, say
-from triton_operator.sdk.kubectl import Kubectl, Object
+from triton_operator.cli.terminal.output import console, print_data
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 
 EPILOG = """\b
 Examples:
@@ -60,15 +60,15 @@ def status(
     """
     chosen = list(dict.fromkeys(names or []))
     _check_options(chosen, everywhere=everywhere, wait=wait, watch=watch)
-    cluster = kubectl(kubeconfig, context)
+    client = KubernetesClient(kubectl(kubeconfig, context))
     if watch:
         from triton_operator.cli.status.watch import Watched, show_changes
 
-        show_changes(cluster, Watched(chosen, namespace, everywhere), output)
+        show_changes(client, Watched(chosen, namespace, everywhere), output)
     elif len(chosen) == 1:
-        _one(cluster, chosen[0], namespace, output, wait)
+        _one(client, chosen[0], namespace, output, wait)
     else:
-        _several(cluster, chosen, namespace, output, everywhere=everywhere)
+        _several(client, chosen, namespace, output, everywhere=everywhere)
 
 
 def _check_options(names: Sequence[str], *, everywhere: bool, wait: float, watch: bool) -> None:
@@ -78,9 +78,9 @@ def _check_options(names: Sequence[str], *, everywhere: bool, wait: float, watch
         raise UsageError("--wait needs exactly one name and cannot be combined with --watch")
 
 
-def _one(cluster: Kubectl, name: str, namespace: str, output: OutputFormat, wait: float) -> None:
-    deployment = wait_for_ready(cluster, name, namespace, wait) if wait else None
-    found = read_report(cluster, name, namespace, deployment)
+def _one(client: KubernetesClient, name: str, namespace: str, output: OutputFormat, wait: float) -> None:
+    deployment = wait_for_ready(client, name, namespace, wait) if wait else None
+    found = read_report(client, name, namespace, deployment)
     if output is OutputFormat.TABLE:
         print_report(found)
     else:
@@ -96,12 +96,19 @@ def print_report(found: Report) -> None:
     console().print(render_report(found))
 
 
-def _several(cluster: Kubectl, names: Sequence[str], namespace: str, output: OutputFormat, *, everywhere: bool) -> None:
-    where = ["--all-namespaces"] if everywhere else place(namespace)
-    found = read(cluster, DEPLOYMENTS, *names, *where, what="the ModelDeployments")
+def _several(
+    client: KubernetesClient, names: Sequence[str], namespace: str, output: OutputFormat, *, everywhere: bool
+) -> None:
+    if names:
+        found = read_deployments(client, names, namespace)
+    else:
+        chosen = Selection(MODEL_DEPLOYMENTS, None if everywhere else namespace)
+        found = read_lists(client, [chosen], what="the ModelDeployments")
+        if found.error:
+            raise found.error
     print_list([summary(item) for item in found.items], output, with_namespace=everywhere)
-    if found.complaint:
-        raise found.complaint
+    if found.error:
+        raise found.error
     not_ready = [item["metadata"]["name"] for item in found.items if not verdict(item)[0]]
     if not_ready:
         raise CommandFailedError(f"{len(not_ready)} of {len(found.items)} not Ready: {', '.join(not_ready)}")
@@ -117,17 +124,3 @@ def print_list(found: Sequence[Summary], output: OutputFormat, *, with_namespace
         console().print(render_list(found, with_namespace=with_namespace))
     else:
         typer.echo("no ModelDeployments found in this namespace; use -A for all namespaces", err=True)
-
-
-def wait_for_ready(cluster: Kubectl, name: str, namespace: str, seconds: float) -> Object:
-    """Follow the deployment until it is Ready or the time is up; print each new reason on standard error."""
-    said = None
-    with closing(cluster.follow(name, namespace, seconds=seconds)) as changes:
-        for deployment in changes:
-            ready, *why = verdict(deployment)
-            if ready:
-                return deployment
-            if why != said:
-                say(": ".join(part for part in why if part), err=True)
-                said = why
-    return cluster.deployment(name, namespace)

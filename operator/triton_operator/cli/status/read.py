@@ -1,30 +1,55 @@
-"""Read a deployment and everything that belongs to it.
+"""Read a deployment and everything that belongs to it, or wait until it is Ready.
 
-Input: a name. Output: a Report. `command` reads once, `watch` after every change.
+Input: a name. Output: a Report, or the object. `command` reads once, `watch` after every change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
-from triton_operator.cli.kubectl.cluster import Found, place, read, selector
+from triton_operator.cli.kubectl.objects import labels_of, read_lists
 from triton_operator.cli.status.report import Report, report
-from triton_operator.cli.status.tree import KINDS
+from triton_operator.cli.status.tree import RESOURCES
 from triton_operator.cli.terminal.output import say
-from triton_operator.sdk.kubectl import Kubectl, Object
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.sdk.deployments import Deployments
+from triton_operator.sdk.errors import NotReadyError
+from triton_operator.sdk.kubernetes_client import KubernetesClient, Object, Selection
+from triton_operator.sdk.status import DeploymentStatus
+from triton_operator.sdk.waiting import wait_until_ready
 
 
-def read_report(cluster: Kubectl, name: str, namespace: str, deployment: Object | None = None) -> Report:
+def read_report(client: KubernetesClient, name: str, namespace: str, deployment: Object | None = None) -> Report:
     """Read the deployment and its children concurrently. Children that cannot be read are reported as a warning."""
-    with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(read_children, cluster, name, namespace)
-        deployment = deployment or cluster.deployment(name, namespace)
-        children = asked.result()
-    if children.complaint:
-        say(f"warning: some objects cannot be read: {children.complaint}", err=True)
-    return report(deployment, children.items)
+    selections = [Selection(resource, namespace, labels=labels_of(name)) for resource in RESOURCES]
+    with ThreadPoolExecutor(1) as pool:
+        children = pool.submit(read_lists, client, selections, what=f"the objects of {name}")
+        deployment = deployment or client.get(MODEL_DEPLOYMENTS, name, namespace)
+        found = children.result()
+    if found.error:
+        say(f"warning: some objects cannot be read: {found.error}", err=True)
+    return report(deployment, found.items)
 
 
-def read_children(cluster: Kubectl, name: str, namespace: str) -> Found:
-    """Read all objects of the deployment with one kubectl, which sends a request per kind."""
-    return read(cluster, ",".join(KINDS), *selector(name), *place(namespace), what=f"the objects of {name}")
+def wait_for_ready(client: KubernetesClient, name: str, namespace: str, seconds: float) -> Object | None:
+    """Wait until the deployment is Ready or stalled, or the time is up; return its last state.
+
+    Each new reason is printed on standard error.
+    """
+    last: Object | None = None
+
+    def changes() -> Generator[Object]:
+        nonlocal last
+        for deployment in Deployments(client).follow(name, namespace, seconds=seconds):
+            last = deployment
+            yield deployment
+
+    def print_reason(found: DeploymentStatus) -> None:
+        if not found.ready:
+            say(": ".join(part for part in (found.reason, found.message) if part), err=True)
+
+    with suppress(NotReadyError):  # The caller prints the report.
+        wait_until_ready(changes(), seconds, print_reason)
+    return last

@@ -12,23 +12,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from triton_operator.cli.status.pods import container_nodes, is_ready, pod_state
+from triton_operator.cluster.resource_paths import CHILDREN, PODS, REPLICA_SETS
 
 Object = dict[str, Any]
 
-KINDS = (
-    "deployments.apps",
-    "replicasets.apps",
-    "pods",
-    "services",
-    "networkpolicies.networking.k8s.io",
-    "horizontalpodautoscalers.autoscaling",
-    "poddisruptionbudgets.policy",
-    "controllerrevisions.apps",
-    "configmaps",
-    "serviceaccounts",
-    "persistentvolumeclaims",
-    "jobs.batch",
-)
+RESOURCES = (*CHILDREN.values(), PODS, REPLICA_SETS)
 """The kinds that the operator creates, and the kinds that Kubernetes creates from them."""
 
 ORDER = (

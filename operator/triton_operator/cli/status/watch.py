@@ -1,33 +1,31 @@
 """`tritonctl status --watch`: redraw the status on a terminal, or print a line for each change elsewhere.
 
-Input: which deployments. Output: their state until Ctrl-C. Changes come from a watch. The tree of a deployment is read
-again on every change and every few seconds, because its pods change independently. A watch that ends is started again;
-if watching is not permitted, the objects are polled with increasing pauses.
+Input: which deployments. Output: their state until Ctrl-C. The tree of a deployment is read again on every change and
+every few seconds, because its pods change independently.
 """
 
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from datetime import datetime
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, NamedTuple
 
-from triton_operator.cli.kubectl.cluster import DEPLOYMENTS, place, read, watch_and_tick
 from triton_operator.cli.status.read import read_report
 from triton_operator.cli.status.report import Summary, summary
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import plain_text, print_data, print_json_line, say
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.errors import SdkError
-from triton_operator.sdk.kubectl import Kubectl, Object
+from triton_operator.sdk.follow import DELETED, follow
+from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Object, Selection
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 REDRAW_SECONDS = 3.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
-_USUAL_WATCH_SECONDS = 5.0
-DELETED = "DELETED"
 
 
 class Watched(NamedTuple):
@@ -37,25 +35,23 @@ class Watched(NamedTuple):
     namespace: str
     everywhere: bool
 
-    def arguments(self) -> list[str]:
-        """The arguments for `kubectl get`."""
-        where = ["--all-namespaces"] if self.everywhere else place(self.namespace)
-        return [DEPLOYMENTS, *(self.names if len(self.names) == 1 else []), *where]
+    def selection(self) -> Selection:
+        """What to read and to watch: one object, or all."""
+        name = self.names[0] if len(self.names) == 1 else ""
+        return Selection(MODEL_DEPLOYMENTS, None if self.everywhere else self.namespace, name)
 
     def has(self, item: Object) -> bool:
-        """Whether this object is one of them; kubectl can watch only one name or all."""
+        """Whether this object is one of them."""
         return not self.names or item["metadata"]["name"] in self.names
 
 
-def show_changes(cluster: Kubectl, watched: Watched, output: OutputFormat) -> None:
+def show_changes(client: KubernetesClient, watched: Watched, output: OutputFormat) -> None:
     """Print until Ctrl-C. Raises DeploymentNotFoundError, RejectedError or UnreachableError only at the start."""
     if output is OutputFormat.TABLE and sys.stdout.isatty():
-        _draw(cluster, watched)
+        _draw(client, watched)
         return
     printed: dict[str, Summary | None] = {}
-    for kind, item in changes(cluster, watched):
-        if item is None:
-            continue
+    for kind, item in changes(client, watched):
         now = None if kind == DELETED else summary(item)
         name = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
         if name not in printed or printed[name] != now:
@@ -63,27 +59,33 @@ def show_changes(cluster: Kubectl, watched: Watched, output: OutputFormat) -> No
             _print_change(name, now, output)
 
 
-def changes(cluster: Kubectl, watched: Watched, *, tick: float | None = None) -> Iterator[tuple[str, Object | None]]:
-    """Yield the current objects, then each change with its type; ("", None) if nothing changes for `tick` seconds."""
-    pause, first = _FIRST_PAUSE, True
+def changes(client: KubernetesClient, watched: Watched) -> Iterator[Event]:
+    """Yield the current objects, then each change; errors after the first list are printed."""
+    events = follow(client, watched.selection(), on_error=lambda error: say(f"{error}; retrying", err=True))
+    return (event for event in events if watched.has(event.object))
+
+
+def _with_ticks(events: Iterator[Event], seconds: float) -> Iterator[Event | None]:
+    """Yield the events, and None if none comes for `seconds`."""
+    queue: Queue[Event | Exception] = Queue()
+
+    def read() -> None:
+        try:
+            for event in events:
+                queue.put(event)
+        except Exception as error:  # noqa: BLE001 - raised where the queue is read.
+            queue.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
     while True:
         try:
-            found = read(cluster, *watched.arguments(), what="the ModelDeployments")
-            if found.complaint:
-                raise found.complaint
-            yield from (("", item) for item in found.items if watched.has(item))
-        except SdkError as error:
-            if first:
-                raise
-            say(f"{error}; retrying", err=True)
-        first, begun = False, time.monotonic()
-        for event in watch_and_tick(cluster, *watched.arguments(), "--output-watch-events", tick=tick):
-            item = event and event.get("object", event)
-            if item is None or watched.has(item):
-                yield str((event or {}).get("type", "")), item
-        lasted = time.monotonic() - begun > _USUAL_WATCH_SECONDS
-        pause = _FIRST_PAUSE if lasted else min(2 * pause, _LONGEST_PAUSE)
-        time.sleep(pause)
+            item = queue.get(timeout=seconds)
+        except Empty:
+            yield None
+            continue
+        if isinstance(item, Exception):
+            raise item
+        yield item
 
 
 def _print_change(name: str, now: Summary | None, output: OutputFormat) -> None:
@@ -100,22 +102,23 @@ def _print_change(name: str, now: Summary | None, output: OutputFormat) -> None:
     sys.stdout.flush()
 
 
-def _draw(cluster: Kubectl, watched: Watched) -> None:
+def _draw(client: KubernetesClient, watched: Watched) -> None:
     from rich.console import Console
     from rich.live import Live
 
     items: dict[tuple[str, str], Object] = {}
     with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="crop") as live:
-        for kind, item in changes(cluster, watched, tick=REDRAW_SECONDS):
-            if item is not None:
+        for event in _with_ticks(changes(client, watched), REDRAW_SECONDS):
+            if event is not None:
+                kind, item = event
                 key = (item["metadata"]["namespace"], item["metadata"]["name"])
                 items[key] = item
                 if kind == DELETED:
                     del items[key]
-            live.update(_picture(cluster, watched, items), refresh=True)
+            live.update(_picture(client, watched, items), refresh=True)
 
 
-def _picture(cluster: Kubectl, watched: Watched, items: dict[tuple[str, str], Object]) -> RenderableType:
+def _picture(client: KubernetesClient, watched: Watched, items: dict[tuple[str, str], Object]) -> RenderableType:
     from rich.text import Text
 
     from triton_operator.cli.status.text import render_list, render_report
@@ -125,7 +128,7 @@ def _picture(cluster: Kubectl, watched: Watched, items: dict[tuple[str, str], Ob
     if len(watched.names) == 1:
         ((namespace, name), item) = next(iter(items.items()))
         try:
-            return render_report(read_report(cluster, name, namespace, item))
+            return render_report(read_report(client, name, namespace, item))
         except SdkError as error:
             return plain_text(f"{error}; retrying")
     return render_list([summary(item) for _, item in sorted(items.items())], with_namespace=watched.everywhere)

@@ -16,7 +16,7 @@ from typing import Self
 
 from triton_operator.api.names import PORT_METRICS
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.cluster import pods_of
+from triton_operator.cli.kubectl.objects import pods_of
 from triton_operator.cli.status.pods import is_ready
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cli.top.metrics_text import parse
@@ -24,6 +24,7 @@ from triton_operator.cli.top.rates import Samples, samples_of
 from triton_operator.sdk.address import strip_scheme
 from triton_operator.sdk.errors import SdkError, UnreachableError
 from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.port_forward import port_forward
 
 LIST_SECONDS = 10.0
@@ -37,6 +38,7 @@ class Pods:
 
     def __init__(self, cluster: Kubectl, name: str, namespace: str, *, url: str = "") -> None:
         self._cluster, self._name, self._namespace, self._url = cluster, name, namespace, url
+        self._client = KubernetesClient(cluster)
         self._ways: dict[str, tuple[str, ExitStack]] = {}
         self._listed = float("-inf")
 
@@ -79,7 +81,7 @@ class Pods:
             self._ways = {self._url: (strip_scheme(self._url).partition("/")[0], ExitStack())}
             return
         ready = [
-            str(pod["metadata"]["name"]) for pod in pods_of(self._cluster, self._name, self._namespace) if is_ready(pod)
+            str(pod["metadata"]["name"]) for pod in pods_of(self._client, self._name, self._namespace) if is_ready(pod)
         ]
         if not ready:
             raise CommandFailedError(f"{self._name} has no ready pod; run `tritonctl status {self._name}` to see why")

@@ -19,7 +19,7 @@ import tritonclient.http
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import tritonctl
 from triton_operator.cli.bench.command import percentile
@@ -54,19 +54,16 @@ def test_inputs_are_drawn_from_what_the_model_declares(capsys: pytest.CaptureFix
     assert 0 < found["p50Ms"] <= found["p90Ms"] <= found["p99Ms"] <= found["maxMs"]
 
 
-def test_people_get_a_line_of_figures(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_people_get_a_line_of_figures(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
     """And what they are of: through kubectl it is one way in, for the question and for the load."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    kubectl.answer({"spec": {"models": [{"name": "mixed"}]}})
+    cluster.answer({"metadata": {"name": "digits"}, "spec": {"models": [{"name": "mixed"}]}})
     with http_server(models()) as url:
-        kubectl.forward(url)
+        cluster.forward(url)
         outcome = tritonctl(capsys, "bench", "digits", *QUICK)
     assert outcome.code == 0, outcome.err
     assert "mixed: 2 connections over HTTP for 0.6 s, 1 row per request" in outcome.out
     assert "one pod only, and latencies include kubectl" in outcome.out
-    assert sum("port-forward" in call for call in kubectl.calls) == 1
+    assert sum("port-forward" in call for call in cluster.calls) == 1
 
 
 def test_a_mistake_is_told_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,14 +13,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster, write_kubeconfig
 from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator import __version__
 from triton_operator.cli.doctor.command import judge
 from triton_operator.cli.doctor.evidence import Answer, Evidence
 from triton_operator.cli.doctor.finding import Finding
-from triton_operator.cli.doctor.user_checks import RIGHTS
+from triton_operator.cli.doctor.rights import RIGHTS
 from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, UnreachableError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -43,11 +43,17 @@ def operator(ready: int = 1, release: str = __version__) -> dict[str, Any]:
     return {"metadata": {"name": "o", "namespace": "s", "labels": labels}, "status": {"readyReplicas": ready}}
 
 
-def rules(*left_out: str) -> dict[str, Any]:
+def reviews(*denied: str) -> dict[str, Any]:
     """What a user may do: all that is needed but these resources."""
-    kept = [right for right in RIGHTS if right.resource not in left_out]
-    found = [{"verbs": [each.verb], "apiGroups": [each.group], "resources": [each.resource]} for each in kept]
-    return {"status": {"resourceRules": found, "incomplete": False}}
+    return {
+        "items": [
+            {
+                "spec": {"resourceAttributes": right.attributes("models")},
+                "status": {"allowed": right.resource not in denied},
+            }
+            for right in RIGHTS
+        ]
+    }
 
 
 def listed(*objects: dict[str, Any]) -> dict[str, Any]:
@@ -56,20 +62,18 @@ def listed(*objects: dict[str, Any]) -> dict[str, Any]:
 
 
 def version(minor: str = "36") -> dict[str, Any]:
-    """What `kubectl version` says."""
-    return {
-        "clientVersion": {"gitVersion": "v1.36.1"},
-        "serverVersion": {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}"},
-    }
+    """What an API server says at /version."""
+    return {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}"}
 
 
 HEALTHY: dict[str, Answer] = {
     "version": version(),
+    "kubectl": {"path": "/usr/bin/kubectl"},
     "definition": {**DEFINITION, "status": {"conditions": [{"type": "Established", "status": "True"}]}},
     "api": {"versions": [{"version": "v1alpha1"}]},
     "operator": listed(operator()),
     "lease": listed(lease()),
-    "rights": rules(),
+    "rights": reviews(),
     "deployments": listed(),
     "pods": listed(),
     "metrics": {"resources": []},
@@ -115,6 +119,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"version": version("35+")}, "cluster", "ok", ""),
     ({"version": version("38")}, "cluster", "warn", "up to 1.37"),
     ({"version": UnreachableError("refused")}, "cluster", "fail", "--kubeconfig"),
+    ({"kubectl": {}}, "kubectl", "warn", "kubernetes.io/docs/tasks/tools"),
     (
         {"definition": DeploymentNotFoundError("no"), "api": DeploymentNotFoundError("no")},
         "definition",
@@ -134,8 +139,8 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"lease": listed(lease(300))}, "lease", "fail", "clock"),
     ({"lease": listed(lease(300), lease(3))}, "lease", "ok", ""),
     ({"lease": listed(lease(holder=""))}, "lease", "fail", "no operator works"),
-    ({"rights": rules("modeldeployments")}, "permissions", "fail", "ClusterRoles"),
-    ({"rights": rules("pods/portforward")}, "permissions", "warn", "ClusterRoles"),
+    ({"rights": reviews("modeldeployments")}, "permissions", "fail", "ClusterRoles"),
+    ({"rights": reviews("pods/portforward")}, "permissions", "warn", "ClusterRoles"),
     ({"rights": FORBIDDEN}, "permissions", "warn", "auth can-i"),
     ({"pods": listed(pulling("ImagePullBackOff"))}, "images", "fail", "imagePullSecrets"),
     ({"pods": listed(pulling("ContainerCreating"))}, "images", "ok", ""),
@@ -165,82 +170,85 @@ def test_what_may_not_be_looked_at_is_no_failure() -> None:
     assert {each.health.value for each in findings(**hidden).values()} <= {"ok", "warn"}
 
 
-def test_rights_by_stars_and_names() -> None:
-    """A star is everything; a right to one named object is not the right to all."""
-    star = {"status": {"resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]}}
-    named = copy.deepcopy(star)
-    named["status"]["resourceRules"][0]["resourceNames"] = ["one"]
-    assert findings(rights=star)["permissions"].health == "ok"
-    assert findings(rights=named)["permissions"].health == "fail"
-
-
 ODD: tuple[Answer, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": {}, "status": {}}, {"versions": []})
 """Answers of a cluster that is not quite as we think."""
 
 
 @given(st.dictionaries(st.sampled_from(sorted(HEALTHY)), st.sampled_from(ODD), max_size=4))
 def test_no_answer_makes_it_stumble(changes: dict[str, Answer]) -> None:
-    """Nine findings, whatever comes."""
-    assert len(findings(**changes)) == 9
+    """Ten findings, whatever comes."""
+    assert len(findings(**changes)) == 10
 
 
 @pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+def healthy(cluster: FakeCluster) -> FakeCluster:
     """A cluster that answers as a healthy one does."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    files = {
-        "version": "version",
-        "get-customresourcedefinitions": "definition",
-        "get-triton-operator.io": "api",
-        "get-deployments": "operator",
-        "get-leases": "lease",
-        "create": "rights",
-        "get-modeldeployments": "deployments",
-        "get-pods": "pods",
-        "get-metrics.k8s.io": "metrics",
-        "get-nodes": "nodes",
-        "get-daemonsets": "agents",
-    }
-    for file, question in files.items():
-        kubectl.write(file, json.dumps(HEALTHY[question], default=str))
+    cluster.document("/version", version())
+    cluster.document("/apis/triton-operator.io", {"versions": [{"version": "v1alpha1"}]})
+    cluster.document("/apis/metrics.k8s.io/v1beta1", {"resources": []})
     fresh = lease()
     fresh["spec"]["renewTime"] = datetime.now(UTC).isoformat()
-    kubectl.write("get-leases", json.dumps(listed(fresh)))
-    return kubectl
+    cluster.put("leases", fresh)
+    cluster.put("deployments", operator())
+    for plural, question in {
+        "customresourcedefinitions": "definition",
+        "nodes": "nodes",
+        "daemonsets": "agents",
+    }.items():
+        answer = HEALTHY[question]
+        assert isinstance(answer, dict)
+        cluster.put(plural, *answer.get("items", [answer]))
+    return cluster
 
 
-def test_one_request_for_each_question(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_request_for_each_question(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """And exit status 0 where all is well."""
     outcome = tritonctl(capsys, "doctor", "-n", "models")
     assert outcome.code == 0, outcome.out + outcome.err
-    assert len(outcome.out.splitlines()) == 9
+    assert len(outcome.out.splitlines()) == 10
     assert all(line.startswith("ok ") for line in outcome.out.splitlines())
-    assert len(kubectl.calls) == 11
+    reviewed = [request for request in healthy.requests if request.endswith("/selfsubjectaccessreviews")]
+    assert len(reviewed) == len(RIGHTS)
+    assert len(healthy.requests) == 10 + len(RIGHTS)
 
 
-def test_an_illness_is_exit_status_1(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_api_server_denies_is_found(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """It alone decides."""
+    healthy.document("denied", {"resources": ["modeldeployments"]})
+    outcome = tritonctl(capsys, "doctor", "-n", "models")
+    assert outcome.code == 1
+    assert "permission denied: get modeldeployments.triton-operator.io (status)" in outcome.out
+
+
+def test_an_illness_is_exit_status_1(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Also as data."""
-    kubectl.write("get-leases", json.dumps(listed()))
+    healthy.put("leases")
     outcome = tritonctl(capsys, "doctor", "-n", "models", "-o", "json")
     assert outcome.code == 1
     assert outcome.err == "error: to be mended: lease\n"
     assert {each["check"]: each["health"] for each in json.loads(outcome.out)}["lease"] == "fail"
 
 
-def test_an_unreachable_cluster_is_one_finding(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others would only repeat it."""
-    kubectl.fail("version", "The connection to the server localhost:8080 was refused\n")
-    outcome = tritonctl(capsys, "doctor")
-    assert outcome.code == 3
-    assert outcome.out.startswith("fail cluster: The connection to the server localhost:8080 was refused")
-    assert len(kubectl.calls) == 1
-
-
-def test_without_kubectl_that_is_the_finding(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_unreachable_cluster_is_one_finding(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With where to get it."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    """The others would only repeat it."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, "http://127.0.0.1:1")))
     outcome = tritonctl(capsys, "doctor")
     assert outcome.code == 3
+    assert outcome.out.startswith("fail cluster: the cluster does not answer: ")
+    assert "Connection refused" in outcome.out
+    assert len(outcome.out.splitlines()) == 2
+
+
+def test_without_kubectl_that_is_a_finding(
+    healthy: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With where to get it; the cluster is looked at all the same."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    outcome = tritonctl(capsys, "doctor")
+    assert outcome.code == 0
+    assert "warn kubectl: is not on PATH" in outcome.out
     assert "kubernetes.io/docs/tasks/tools" in outcome.out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.tritonctl import tritonctl
 
 RUNS: dict[str, Any] = {"running": {}}
@@ -38,19 +37,18 @@ def pod(name: str, *, prepare: dict[str, Any] = ENDED, triton: dict[str, Any] = 
 
 
 @pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+def digits(cluster: FakeCluster) -> FakeCluster:
     """A cluster with two pods of digits, whose containers wrote one line each."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    kubectl.answer(
+    cluster.answer(
         {"metadata": {"name": "digits", "namespace": "models"}, "spec": {}}, [pod("digits-a"), pod("digits-b")]
     )
     for name in ("digits-a", "digits-b", "digits-c"):
         for container in ("prepare", "triton"):
-            kubectl.write(f"logs-{name}-{container}", f"[pod/{name}/{container}] {container} of {name} [x/y]\n")
-    return kubectl
+            cluster.log(name, container, f"{container} of {name} [x/y]\n")
+    return cluster
 
 
-def test_lines_say_where_they_are_from(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_say_where_they_are_from(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Shortly: the deployment's name is known."""
     outcome = tritonctl(capsys, "logs", "digits", "-n", "models", "--since", "10m", "--tail", 5)
     assert outcome.code == 0
@@ -60,32 +58,28 @@ def test_lines_say_where_they_are_from(kubectl: FakeKubectl, capsys: pytest.Capt
         "a triton | triton of digits-a [x/y]",
         "b triton | triton of digits-b [x/y]",
     ]
-    assert "--namespace models --tail=5 --since=10m" in kubectl.calls[-1]
+    assert "/namespaces/models/pods/digits-b/log?container=triton&sinceSeconds=600&tailLines=5" in digits.requests[-1]
 
 
-def test_one_source_needs_no_prefix(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_source_needs_no_prefix(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """So that the lines can be worked on."""
     outcome = tritonctl(capsys, "logs", "digits", "--pod", "digits-b", "-c", "triton")
     assert outcome.out == "triton of digits-b [x/y]\n"
 
 
-def test_containers_that_have_not_started_are_left_out(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Kubectl's own selection would end with an error at the first of them."""
-    kubectl.write(
-        "get-pods", json.dumps({"items": [pod("digits-a", triton=WAITS), pod("digits-b", prepare=WAITS, triton=WAITS)]})
-    )
+def test_containers_that_have_not_started_are_left_out(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """The API server has no log of them."""
+    digits.put("pods", pod("digits-a", triton=WAITS), pod("digits-b", prepare=WAITS, triton=WAITS))
     assert tritonctl(capsys, "logs", "digits").out == "prepare of digits-a [x/y]\n"
 
 
-def test_a_crashed_container_shows_its_last_words(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crashed_container_shows_its_last_words(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """It waits for its next start, and its log is there; `--previous` is the run before."""
     crashed = pod("digits-a", triton={"waiting": {"reason": "CrashLoopBackOff"}}, terminated={"exitCode": 1})
-    kubectl.write("get-pods", json.dumps({"items": [crashed]}))
+    digits.put("pods", crashed)
     assert "triton of digits-a" in tritonctl(capsys, "logs", "digits", "-c", "triton").out
     assert tritonctl(capsys, "logs", "digits", "--previous").out == "triton of digits-a [x/y]\n"
-    assert kubectl.calls[-1].endswith("--previous")
+    assert digits.requests[-1].endswith("previous=true")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +94,7 @@ def test_a_crashed_container_shows_its_last_words(kubectl: FakeKubectl, capsys: 
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_a_sentence(
-    kubectl: FakeKubectl,
+    digits: FakeCluster,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     pods: list[dict[str, Any]],
@@ -108,7 +102,7 @@ def test_what_cannot_be_shown_is_a_sentence(
     says: str,
 ) -> None:
     """With what to do."""
-    kubectl.write("get-pods", json.dumps({"items": pods}))
+    digits.put("pods", *pods)
     outcome = tritonctl(capsys, "logs", "digits", *arguments)
     assert outcome.code == code
     assert says in outcome.err
@@ -116,11 +110,11 @@ def test_what_cannot_be_shown_is_a_sentence(
 
 
 def test_a_deployment_that_is_not_there_is_told_from_one_without_pods(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+    digits: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The list of pods is empty for both."""
-    kubectl.write("get-pods", json.dumps({"items": []}))
-    kubectl.fail("get-modeldeployments", 'Error from server (NotFound): modeldeployments "digits" not found\n')
+    digits.put("pods")
+    digits.put("modeldeployments")
     assert "not found" in tritonctl(capsys, "logs", "digits").err
 
 
@@ -132,10 +126,10 @@ def wait_for(look: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_following_attends_to_new_pods_and_ends_with_ctrl_c(kubectl: FakeKubectl, tmp_path: Path) -> None:
-    """No kubectl is left: each was asked to end and waited for."""
+def test_following_attends_to_new_pods_and_ends_with_ctrl_c(digits: FakeCluster, tmp_path: Path) -> None:
+    """At once, and without a trace of the streams."""
     late = pod("digits-c", prepare=RUNS, triton=WAITS)
-    kubectl.write("get-pods-watch", "".join(json.dumps(each, indent=1) + "\n" for each in (pod("digits-a"), late)))
+    digits.watch(pod("digits-a"), late, plural="pods")
     command = [sys.executable, "-m", "triton_operator.cli", "logs", "digits", "-f"]
     output = tmp_path / "output"
     with (
@@ -159,11 +153,10 @@ def test_following_attends_to_new_pods_and_ends_with_ctrl_c(kubectl: FakeKubectl
         os.killpg(process.pid, 0)
 
 
-def test_following_ends_when_nobody_reads(kubectl: FakeKubectl) -> None:
+def test_following_ends_when_nobody_reads(digits: FakeCluster) -> None:
     """`| head -1` has enough after a line."""
     line = f"{sys.executable} -m triton_operator.cli logs digits -f | head -1"
-    kubectl.write("logs-digits-a-prepare", "[pod/digits-a/prepare] x\n" * 20000)
-    kubectl.write("get-pods-watch", "")
+    digits.log("digits-a", "prepare", "x\n" * 20000)
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=False)
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr

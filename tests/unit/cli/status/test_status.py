@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster, write_kubeconfig
 from tests.tritonctl import tritonctl
 
 SENTENCE = "failed to load 'digits' version 1: Internal: PytorchStreamReader failed [finding] central directory"
@@ -49,15 +50,9 @@ SERVING = deployment("True", "Serving", "1 of 1 replicas serve 1 model.")
 BROKEN = deployment("False", "ModelLoadFailed", SENTENCE)
 
 
-@pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
-    """A cluster that answers what the test says."""
-    return FakeKubectl.install(tmp_path, monkeypatch)
-
-
-def test_ready_is_exit_status_0(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ready_is_exit_status_0(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The first line is the answer; there are no colours in a pipe."""
-    kubectl.answer(SERVING, [POD])
+    cluster.answer(SERVING, [POD])
     outcome = tritonctl(capsys, "status", "digits", "-n", "models")
     assert outcome.code == 0
     assert outcome.out.splitlines()[0] == "models/digits  Ready  Serving"
@@ -66,28 +61,28 @@ def test_ready_is_exit_status_0(kubectl: FakeKubectl, capsys: pytest.CaptureFixt
     assert "\033" not in outcome.out
 
 
-def test_not_ready_is_exit_status_1_and_says_why(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_not_ready_is_exit_status_1_and_says_why(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Triton's own sentence is not cut, and its brackets are no markup."""
-    kubectl.answer(BROKEN)
+    cluster.answer(BROKEN)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 1
     assert outcome.out.startswith(f"models/digits  Not ready  ModelLoadFailed\n{SENTENCE}\n")
     assert outcome.err == "error: models/digits is not Ready: ModelLoadFailed\n"
 
 
-def test_a_cache_says_how_far_it_is(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_says_how_far_it_is(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The claim's name leads to the Job, too."""
     body = deployment("False", "Caching", "a Job fetches the models")
     body["status"]["cache"] = {"claimName": "digits-cache-1", "state": "Filling", "since": "2026-01-02T03:04:05Z"}
-    kubectl.answer(body)
+    cluster.answer(body)
     outcome = tritonctl(capsys, "status", "digits")
     assert "Cache digits-cache-1: Filling since 2026-01-02T03:04:05Z" in outcome.out
 
 
 @pytest.mark.parametrize(("form", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_programs_get_data(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], form: str, load: Any) -> None:
+def test_programs_get_data(cluster: FakeCluster, capsys: pytest.CaptureFixture[str], form: str, load: Any) -> None:
     """The same in both forms, for Ready and not Ready."""
-    kubectl.answer(BROKEN, [POD])
+    cluster.answer(BROKEN, [POD])
     outcome = tritonctl(capsys, "status", "digits", "-o", form)
     data = load(outcome.out)
     assert outcome.code == 1
@@ -98,19 +93,19 @@ def test_programs_get_data(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_an_answer_to_an_older_spec_is_no_answer(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_to_an_older_spec_is_no_answer(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """Right after an apply the old Ready=True is still there."""
-    kubectl.answer(deployment("True", "Serving", "", generation=3, observed=2))
+    cluster.answer(deployment("True", "Serving", "", generation=3, observed=2))
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 1
     assert "Outdated" in outcome.out
 
 
-def test_an_operator_that_does_not_run_is_suspected(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_operator_that_does_not_run_is_suspected(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The most common mistake of all has no status to show."""
     untouched = copy.deepcopy(SERVING)
     del untouched["status"]
-    kubectl.answer(untouched)
+    cluster.answer(untouched)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 1
     assert "is it running" in outcome.out
@@ -153,81 +148,112 @@ def test_an_operator_that_does_not_run_is_suspected(kubectl: FakeKubectl, capsys
     ],
 )
 def test_a_pod_says_what_hinders_it(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], change: dict[str, Any], state: str
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], change: dict[str, Any], state: str
 ) -> None:
     """The first hindrance, not just a phase."""
-    kubectl.answer(BROKEN, [{**POD, **change}])
+    cluster.answer(BROKEN, [{**POD, **change}])
     assert json.loads(tritonctl(capsys, "status", "digits", "-o", "json").out)["pods"][0]["state"] == state
 
 
 def test_waiting_prints_each_reason_once_and_ends_with_ready(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The watch stays open; nothing waits for its end."""
     rolling = deployment("False", "RollingOut", "0 of 1 replicas are ready.")
-    kubectl.answer(rolling)
-    kubectl.watch(rolling, rolling, BROKEN, SERVING, BROKEN)
+    cluster.answer(rolling)
+    cluster.watch(rolling, rolling, BROKEN, SERVING, BROKEN)
     outcome = tritonctl(capsys, "status", "digits", "--wait", 60)
     assert outcome.err.splitlines()[:2] == ["RollingOut: 0 of 1 replicas are ready.", f"ModelLoadFailed: {SENTENCE}"]
     assert outcome.code == 0
-    assert "--watch" in " ".join(kubectl.calls)
+    assert "watch=true" in " ".join(cluster.requests)
 
 
 def test_where_watching_is_not_allowed_it_is_read_again_less_and_less_often(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each reading starts a program and asks the API server: at 0, 0.25 and 0.75 s at the earliest."""
-    kubectl.answer(BROKEN)
-    kubectl.fail("get-modeldeployments-watch", "Error from server (Forbidden): cannot watch")
+    """Each is a request to the API server: at 0, 0.25 and 0.75 s at the earliest."""
+    cluster.answer(BROKEN)
+    cluster.fail("modeldeployments", 403, "cannot watch", watch=True)
     outcome = tritonctl(capsys, "status", "digits", "--wait", 1)
     assert outcome.code == 1
-    assert 2 <= sum("--watch" in call for call in kubectl.calls) <= 3
+    assert 2 <= sum("watch=true" in request for request in cluster.requests) <= 3
 
 
-def test_waiting_ends_with_its_time(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_ends_with_its_time(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The last word is the state as it is then."""
-    kubectl.answer(BROKEN)
-    kubectl.fail("get-modeldeployments-watch", "")
+    cluster.answer(BROKEN)
+    cluster.fail("modeldeployments", 403, "", watch=True)
     outcome = tritonctl(capsys, "status", "digits", "--wait", 0.2)
     assert outcome.code == 1
     assert "ModelLoadFailed" in outcome.out
 
 
 @pytest.mark.parametrize(
-    ("complaint", "code", "says"),
+    ("failure", "code", "says"),
     [
-        (
-            'Error from server (NotFound): modeldeployments.triton-operator.io "digits" not found',
-            1,
-            "kubectl get modeldeployments",
-        ),
-        ('error: the server doesn\'t have a resource type "modeldeployments"', 1, "install the chart"),
-        (
-            'Error from server (Forbidden): modeldeployments is forbidden: User "me" cannot get',
-            1,
-            'User "me" cannot get',
-        ),
-        (
-            "The connection to the server localhost:8080 was refused - did you specify the right host or port?",
-            3,
-            "KUBECONFIG",
-        ),
-        ("error: You must be logged in to the server (Unauthorized)", 3, "logged in"),
-        ('error: context "x" does not exist', 3, "--context"),
-        (
-            "E1122 10:00:00.1 1 memcache.go:265] refused\nUnable to connect to the server: dial tcp: i/o timeout",
-            3,
-            "Unable to connect",
-        ),
-        ("error: something new", 1, "kubectl: something new"),
+        ((404, 'modeldeployments.triton-operator.io "digits" not found'), 1, "kubectl get modeldeployments"),
+        ((403, 'modeldeployments is forbidden: User "me" cannot get'), 1, 'User "me" cannot get'),
+        ((401, "Unauthorized"), 1, "log in"),
+        ((500, "etcdserver: request timed out"), 3, "etcdserver: request timed out"),
+        ((418, "something new"), 1, "something new"),
     ],
 )
-def test_kubectls_complaints_become_one_line_and_an_exit_status(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], complaint: str, code: int, says: str
+def test_an_error_of_the_api_server_becomes_one_line_and_an_exit_status(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], failure: tuple[int, str], code: int, says: str
 ) -> None:
-    """Unreachable is told apart from an answer that is no."""
-    kubectl.fail("get-modeldeployments", complaint + "\n")
+    """An API server that fails is told apart from one that answers no."""
+    cluster.fail("modeldeployments", *failure)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == code
     assert says in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_cluster_without_the_definition_is_told_apart(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a server has no such path at all."""
+    cluster.fail("modeldeployments", 404, "404 page not found")
+    outcome = tritonctl(capsys, "status")
+    assert outcome.code == 1
+    assert "install the chart" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "arguments", "says"),
+    [
+        ({"server": "http://127.0.0.1:1"}, [], "Connection refused"),
+        ({"server": "http://127.0.0.1:1"}, ["--context", "x"], "--context"),
+        ({"server": "http://127.0.0.1:1"}, ["--kubeconfig", "/none"], "KUBECONFIG"),
+        ({"server": "https://127.0.0.1:1", "certificate-authority": "/none"}, [], "/none"),
+    ],
+)
+def test_no_way_to_a_cluster_is_exit_status_3(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kubeconfig: dict[str, str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    """One line, with what to look at."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, "", **kubeconfig)))
+    outcome = tritonctl(capsys, "status", "digits", *arguments)
+    assert outcome.code == 3
+    assert says in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_an_api_server_that_does_not_answer_is_given_up(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections, and says nothing."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr("triton_operator.sdk.kubernetes_client.REQUEST_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, url)))
+        outcome = tritonctl(capsys, "status", "digits")
+    assert outcome.code == 3
+    assert "timed out" in outcome.err

@@ -7,14 +7,14 @@ import json
 import os
 import pty
 import sys
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.tritonctl import run_until, tritonctl
-from triton_operator.cli.status.tree import Node, build_tree
+from triton_operator.cli.status.tree import RESOURCES, Node, build_tree
 
 
 def an_object(kind: str, name: str, *, owner: str = "", **content: Any) -> dict[str, Any]:
@@ -120,38 +120,37 @@ def deployment(name: str, ready: str = "True", reason: str = "Serving") -> dict[
 
 
 @pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+def digits(cluster: FakeCluster) -> FakeCluster:
     """A cluster with one deployment and all its children."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    kubectl.answer(deployment("digits"))
-    kubectl.children(*CHILDREN)
-    return kubectl
+    cluster.answer(deployment("digits"))
+    cluster.children(*CHILDREN)
+    return cluster
 
 
-def test_one_deployment_is_two_requests(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_deployment_is_one_request_and_one_for_each_kind(
+    digits: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     """However many children it has: a slow link is felt at each."""
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 0
     assert "└── Container triton  CrashLoopBackOff, restarted 2 times  back-off 5m" in outcome.out
-    assert len(kubectl.calls) == 2
+    paths = Counter(request.partition("?")[0].rpartition("/")[2] for request in digits.requests)
+    assert paths == Counter(["digits", *(resource.plural for resource in RESOURCES)])
 
 
-def test_children_that_may_not_be_read_are_said(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_children_that_may_not_be_read_are_said(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The deployment's own words are worth more than nothing."""
-    program = (kubectl.folder / "kubectl").read_text()
-    forbidden = 'Error from server (Forbidden): jobs.batch is forbidden: User "me" cannot list'
-    late = f'\nif name == "get-children":\n    sys.stderr.write({forbidden!r})\n    sys.exit(1)\n'
-    (kubectl.folder / "kubectl").write_text(program + late)
+    digits.fail("jobs", 403, 'jobs.batch is forbidden: User "me" cannot list')
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 0
     assert "warning: some objects cannot be read: jobs.batch is forbidden" in outcome.err
     assert "Container triton" in outcome.out
 
 
-def test_several_are_a_line_each(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
-    """One request; the worst decides about the exit status."""
+def test_several_are_a_line_each(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """The worst decides about the exit status."""
     items = [deployment("digits"), deployment("words", "False", "ModelNotFound")]
-    kubectl.write("get-modeldeployments", json.dumps({"kind": "List", "items": items}))
+    digits.put("modeldeployments", *items)
     for arguments in ([], ["digits", "words"], ["-A"]):
         outcome = tritonctl(capsys, "status", *arguments)
         assert outcome.code == 1
@@ -162,12 +161,12 @@ def test_several_are_a_line_each(kubectl: FakeKubectl, capsys: pytest.CaptureFix
         ]
     data = json.loads(tritonctl(capsys, "status", "-o", "json").out)
     assert [each["name"] for each in data] == ["digits", "words"]
-    assert len(kubectl.calls) == 4
+    assert len(digits.requests) == 5, "one for each list, and one for each name"
 
 
-def test_an_empty_namespace_is_said(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_namespace_is_said(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """It is no failure."""
-    kubectl.write("get-modeldeployments", json.dumps({"kind": "List", "items": []}))
+    digits.put("modeldeployments")
     outcome = tritonctl(capsys, "status")
     assert (outcome.code, outcome.out) == (0, "")
     assert "no ModelDeployments found in this namespace" in outcome.err
@@ -177,7 +176,7 @@ def test_an_empty_namespace_is_said(kubectl: FakeKubectl, capsys: pytest.Capture
     "arguments", [["digits", "-A"], ["--wait", "5"], ["a", "b", "--wait", "5"], ["a", "--wait", "5", "--watch"]]
 )
 def test_options_that_contradict_each_other(
-    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    digits: FakeCluster, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     """Usage, before anything is asked."""
     assert tritonctl(capsys, "status", *arguments).code == 2
@@ -188,12 +187,12 @@ def watch_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "triton_operator.cli", "status", "digits", "--watch", *arguments]
 
 
-def test_in_a_pipe_each_change_is_a_line(kubectl: FakeKubectl) -> None:
-    """What did not change is not said again; Ctrl-C leaves no kubectl behind."""
+def test_in_a_pipe_each_change_is_a_line(digits: FakeCluster) -> None:
+    """What did not change is not said again; Ctrl-C leaves no process behind."""
     rolling = deployment("digits", "False", "RollingOut")
     later = copy.deepcopy(rolling)
     later["metadata"]["resourceVersion"] = "7"
-    kubectl.watch(deployment("digits"), rolling, later, deployment("digits", "False", "Crashed"))
+    digits.watch(deployment("digits"), rolling, later, deployment("digits", "False", "Crashed"))
     text, code = run_until(watch_command(), *os.pipe(), "Crashed")
     assert [line.split("  ")[1:4] for line in text.splitlines()] == [
         ["models/digits", "Ready", "Serving"],
@@ -203,24 +202,24 @@ def test_in_a_pipe_each_change_is_a_line(kubectl: FakeKubectl) -> None:
     assert code == 130
 
 
-def test_as_json_each_change_is_a_document_of_a_line(kubectl: FakeKubectl) -> None:
+def test_as_json_each_change_is_a_document_of_a_line(digits: FakeCluster) -> None:
     """A deletion, too."""
-    kubectl.watch({"type": "DELETED", "object": deployment("digits")})
+    digits.watch({"type": "DELETED", "object": deployment("digits")})
     text, _ = run_until(watch_command("-o", "json"), *os.pipe(), "deleted")
     first, last = (json.loads(line) for line in text.splitlines())
     assert (first["ready"], last) == (True, {"name": "models/digits", "deleted": True})
 
 
-def test_on_a_terminal_the_picture_is_drawn_again(kubectl: FakeKubectl) -> None:
+def test_on_a_terminal_the_picture_is_drawn_again(digits: FakeCluster) -> None:
     """With the whole tree."""
-    kubectl.watch(deployment("digits", "False", "Crashed"))
+    digits.watch(deployment("digits", "False", "Crashed"))
     text, code = run_until(watch_command(), *pty.openpty(), "Crashed")
     assert "Serving" in text
     assert "Container triton" in text
     assert code == 130
 
 
-def test_a_watch_of_nothing_ends_at_once(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_watch_of_nothing_ends_at_once(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong name is a mistake, not something to wait for."""
-    kubectl.fail("get-modeldeployments", 'Error from server (NotFound): modeldeployments "digits" not found\n')
+    digits.put("modeldeployments")
     assert tritonctl(capsys, "status", "digits", "--watch").code == 1

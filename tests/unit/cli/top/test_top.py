@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain, repeat
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.tritonctl import run_until, tritonctl
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.cli.top.command import EPILOG
@@ -183,20 +182,18 @@ def pod(name: str, *, ready: bool = True) -> dict[str, Any]:
     }
 
 
-def test_ready_pods_are_reached_by_their_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ready_pods_are_reached_by_their_names(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """One list, one port-forward for each; a pod that is not ready yet is left out."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    kubectl.answer({"metadata": {}, "spec": {}}, [pod("digits-a"), pod("digits-b", ready=False)])
+    cluster.answer({"metadata": {"name": "digits"}, "spec": {}}, [pod("digits-a"), pod("digits-b", ready=False)])
     with metrics_server() as address:
-        kubectl.forward(address)
+        cluster.forward(address)
         outcome = tritonctl(capsys, "top", "digits", "--once", "--interval", "0.2", "-o", "json")
     assert outcome.code == 0, outcome.err
     (model,) = json.loads(outcome.out)["models"]
     assert (model["model"], model["batch"], model["meanMs"], model["p99Ms"]) == ("digits", 8.0, 3.0, None)
-    assert [call.partition("get ")[2].partition(" ")[0] for call in kubectl.calls] == ["pods", ""]
-    assert "pod/digits-a :8002" in kubectl.calls[1]
+    (listed,), (forwarded,) = cluster.requests, cluster.calls
+    assert "/pods?labelSelector=" in listed
+    assert "pod/digits-a :8002" in forwarded
 
 
 def test_people_are_told_why_there_are_no_quantiles(capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,15 +211,14 @@ def test_people_are_told_why_there_are_no_quantiles(capsys: pytest.CaptureFixtur
     ("pods", "code", "says"), [([], 1, "no ready pod"), ([pod("a", ready=False)], 1, "no ready pod")]
 )
 def test_no_pod_to_look_at_is_a_sentence(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    cluster: FakeCluster,
     capsys: pytest.CaptureFixture[str],
     pods: list[dict[str, Any]],
     code: int,
     says: str,
 ) -> None:
     """With where to look."""
-    FakeKubectl.install(tmp_path, monkeypatch).answer({"metadata": {}, "spec": {}}, pods)
+    cluster.answer({"metadata": {"name": "digits"}, "spec": {}}, pods)
     outcome = tritonctl(capsys, "top", "digits", "--once")
     assert outcome.code == code
     assert says in outcome.err

@@ -1,0 +1,80 @@
+"""Read objects from the cluster for the commands.
+
+Input: a client, and what to select. Output: the JSON of objects, and the first error. Several requests are sent at the
+same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from triton_operator.api.names import LABEL_DEPLOYMENT
+from triton_operator.cli.terminal.spinner import spinner
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
+from triton_operator.sdk.errors import SdkError, UnreachableError
+from triton_operator.sdk.kubernetes_client import KubernetesClient, Object, Selection
+
+T = TypeVar("T")
+
+_AT_A_TIME = 4
+
+
+@dataclass
+class Found:
+    """Objects, and the first error of the requests that failed."""
+
+    items: list[Object] = field(default_factory=list)
+    error: SdkError | None = None
+
+
+def labels_of(deployment: str) -> str:
+    """The label selector for what belongs to a ModelDeployment."""
+    return f"{LABEL_DEPLOYMENT}={deployment}"
+
+
+def read_lists(client: KubernetesClient, selections: Sequence[Selection], *, what: str) -> Found:
+    """List each selection; the objects of one are returned even if another cannot be read."""
+    return _read_all(lambda each: client.list(each).items, selections, what)
+
+
+def read_deployments(client: KubernetesClient, names: Sequence[str], namespace: str) -> Found:
+    """Read the named ModelDeployments; those that exist are returned even if others do not."""
+    return _read_all(lambda name: [client.get(MODEL_DEPLOYMENTS, name, namespace)], names, "ModelDeployments")
+
+
+def pods_of(client: KubernetesClient, deployment: str, namespace: str) -> list[Object]:
+    """Return a deployment's pods by name. Raises DeploymentNotFoundError if the deployment itself does not exist."""
+    selection = Selection(PODS, namespace, labels=labels_of(deployment))
+    with spinner(f"reading the pods of {deployment}"):
+        found = client.list(selection).items
+        if not found:
+            client.get(MODEL_DEPLOYMENTS, deployment, namespace)
+    return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def names(items: Sequence[Object]) -> list[str]:
+    """The names of objects."""
+    return [str(item["metadata"]["name"]) for item in items]
+
+
+def _read_all(read: Callable[[T], list[Object]], arguments: Sequence[T], what: str) -> Found:
+    """Read several at the same time; once the cluster does not answer, the rest is not tried."""
+    unreachable: list[SdkError] = []
+
+    def attempt(argument: T) -> list[Object] | SdkError:
+        try:
+            return unreachable[0] if unreachable else read(argument)
+        except UnreachableError as error:
+            unreachable.append(error)
+            return error
+        except SdkError as error:
+            return error
+
+    with spinner(f"reading {what}"), ThreadPoolExecutor(_AT_A_TIME) as pool:
+        results = list(pool.map(attempt, arguments))
+    errors = [each for each in results if isinstance(each, SdkError)]
+    items = [item for each in results if not isinstance(each, SdkError) for item in each]
+    return Found(items, errors[0] if errors else None)

@@ -1,0 +1,233 @@
+"""A cluster for tests of commands: an API server on loopback that answers what a test says, and a kubeconfig for it.
+
+Input: objects, logs, changes and failures. Output: the requests that came. It stands for the responses of an API server
+and not for its rules: what depends on those is tested against the real server in `tests/apiserver`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.fake_kubectl import FakeKubectl
+
+Object = dict[str, Any]
+
+NAMESPACE = "models"
+"""The namespace of the kubeconfig's context."""
+DEPLOYMENTS = "modeldeployments"
+
+
+@dataclass
+class FakeCluster:
+    """Objects are kept by the plural of their kind, and the API server's other documents by their path."""
+
+    folder: Path
+    kubectl: FakeKubectl
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+    _objects: dict[str, list[Object]] = field(default_factory=dict)
+    _documents: dict[str, Object] = field(default_factory=dict)
+    _changes: dict[str, list[Object]] = field(default_factory=dict)
+    _logs: dict[tuple[str, str], str] = field(default_factory=dict)
+    _failures: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _hangs: set[str] = field(default_factory=set)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+        """Serve while the block runs; KUBECONFIG leads there."""
+        cluster = cls(folder, FakeKubectl.install(folder, monkeypatch))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(cluster))
+        server.daemon_threads = True
+        cluster.url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(folder, cluster.url)))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield cluster
+        finally:
+            cluster._ended.set()
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def answer(self, deployment: Object, pods: list[Object] | None = None) -> None:
+        """Have this ModelDeployment, and these pods as all that belongs to it."""
+        self.put(DEPLOYMENTS, deployment)
+        self.put("pods", *(pods or []))
+
+    def put(self, plural: str, *objects: Object) -> None:
+        """Have these objects of a kind, and no others."""
+        self._objects[plural] = [*objects]
+
+    def children(self, *objects: Object) -> None:
+        """Have these objects of any kinds besides ModelDeployments."""
+        for each in objects:
+            self.put(_plural(each["kind"]), *(other for other in objects if other["kind"] == each["kind"]))
+
+    def document(self, path: str, body: Object) -> None:
+        """Answer this at a path, such as `/version`."""
+        self._documents[path] = body
+
+    def watch(self, *objects: Object, plural: str = DEPLOYMENTS) -> None:
+        """Make a watch deliver these objects or events, one after the other, and then stay open."""
+        self._changes[plural] = [each if "object" in each else {"type": "MODIFIED", "object": each} for each in objects]
+
+    def log(self, pod: str, container: str, text: str) -> None:
+        """Make this the log of a container."""
+        self._logs[pod, container] = text
+
+    def fail(self, plural: str, code: int, message: str, *, watch: bool = False) -> None:
+        """Answer requests for a kind, or only its watches, with an error."""
+        self._failures[f"watch {plural}" if watch else plural] = (code, message)
+
+    def hang(self, plural: str) -> None:
+        """Never answer requests for a kind."""
+        self._hangs.add(plural)
+
+    def forward(self, address: str) -> None:
+        """Make `kubectl port-forward` print that it forwards this address."""
+        self.kubectl.forward(address)
+
+    @property
+    def calls(self) -> list[str]:
+        """Every command line of kubectl."""
+        return self.kubectl.calls
+
+    def respond(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        url = urlsplit(handler.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        self.requests.append(f"{handler.command} {handler.path}")
+        body = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length") or 0)) or b"null")
+        plural, name = _place(url.path)
+        if plural in self._hangs:
+            self._ended.wait()
+        watched = self._failures.get(f"watch {plural}") if "watch" in query else None
+        if failure := watched or self._failures.get(plural):
+            _send(handler, failure[0], _status(*failure, name))
+        elif url.path.endswith("/log"):
+            self._send_log(handler, name, query)
+        elif "watch" in query:
+            self._stream(handler, [json.dumps(each) for each in self._changes.get(plural, [])])
+        elif url.path in self._documents:
+            _send(handler, HTTPStatus.OK, self._documents[url.path])
+        elif handler.command == "POST":
+            _send(handler, HTTPStatus.CREATED, self._review(body))
+        else:
+            _send(handler, *self._read(plural, name, query))
+
+    def _read(self, plural: str, name: str, query: dict[str, str]) -> tuple[int, Object]:
+        objects = self._objects.get(plural, [])
+        chosen = name or query.get("fieldSelector", "").removeprefix("metadata.name=")
+        found = [each for each in objects if chosen in {"", each["metadata"]["name"]}]
+        if not name:
+            return HTTPStatus.OK, {"metadata": {"resourceVersion": "1"}, "items": found}
+        if not found:
+            return HTTPStatus.NOT_FOUND, _status(HTTPStatus.NOT_FOUND, f'{plural} "{name}" not found', name)
+        return HTTPStatus.OK, found[0]
+
+    def _review(self, body: Object) -> Object:
+        """Allow everything that a SelfSubjectAccessReview asks for, apart from `denied` resources."""
+        attributes = body["spec"]["resourceAttributes"]
+        denied = self._documents.get("denied", {}).get("resources", [])
+        return {**body, "status": {"allowed": attributes["resource"] not in denied}}
+
+    def _send_log(self, handler: BaseHTTPRequestHandler, pod: str, query: dict[str, str]) -> None:
+        text = self._logs.get((pod, query["container"]), "")
+        if "follow" in query:
+            self._stream(handler, text.splitlines())
+            return
+        handler.send_response(HTTPStatus.OK)
+        handler.send_header("Content-Length", str(len(text.encode())))
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(text.encode())
+
+    def _stream(self, handler: BaseHTTPRequestHandler, lines: list[str]) -> None:
+        """Send lines, and leave the answer open."""
+        handler.send_response(HTTPStatus.OK)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for line in lines:
+            data = f"{line}\n".encode()
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self._ended.wait()
+
+
+def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *arguments: object) -> None:
+            """Write nothing."""
+
+        def handle_one_request(self) -> None:
+            """A client that leaves in the middle is no error."""
+            try:
+                super().handle_one_request()
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True
+
+        def answer(self) -> None:
+            """Answer one request, and close the connection."""
+            self.close_connection = True
+            cluster.respond(self)
+
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    return Handler
+
+
+def _send(handler: BaseHTTPRequestHandler, code: int, body: Object) -> None:
+    data = json.dumps(body, default=str).encode()
+    handler.send_response(code)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(data)))
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def _status(code: int, message: str, name: str = "") -> Object:
+    return {"kind": "Status", "code": code, "message": message, "details": {"name": name} if name else {}}
+
+
+def _place(path: str) -> tuple[str, str]:
+    """The plural and the name in a URL path: /api/VERSION/… or /apis/GROUP/VERSION/…, with or without a namespace."""
+    parts = path.strip("/").split("/")[2 if path.startswith("/api/") else 3 :]
+    if len(parts) > 2 and parts[0] == "namespaces":
+        parts = parts[2:]
+    plural, name = [*parts, "", ""][:2]
+    return plural, name
+
+
+def _plural(kind: str) -> str:
+    return f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
+
+
+def write_kubeconfig(folder: Path, url: str, **cluster: Any) -> Path:
+    """A kubeconfig whose current context is `here`."""
+    file = folder / "kubeconfig"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": NAMESPACE}}],
+        "clusters": [{"name": "c", "cluster": {"server": url, **cluster}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    file.write_text(json.dumps(config))
+    return file
