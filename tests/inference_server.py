@@ -21,6 +21,8 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from tests.web_server import serving
+
 COMPLAINT = "[request id: <id_unknown>] expected 2 dimensions"
 BUSY = "Exceeds maximum queue size"
 CLOSED = "This API is restricted, expecting header 'CLOSED:TO-ALL'"
@@ -135,14 +137,8 @@ def http_server(backend: Backend | None = None) -> Iterator[str]:
     """Yield `127.0.0.1:PORT` that answers over HTTP."""
     handler = type("Handler", (_Handler,), {"backend": backend or Backend()})
     server = _Server(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

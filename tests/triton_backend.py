@@ -57,6 +57,18 @@ class Tensor:
         return self.values.__dlpack_device__()
 
 
+class Letters(torch.nn.Module):
+    """A model that gives a text for each letter of its texts."""
+
+    def forward(self, texts: list[str]) -> list[str]:
+        """Spell."""
+        letters: list[str] = []
+        for each in texts:
+            for letter in each:
+                letters.append(letter)  # noqa: PERF402 - TorchScript has no other way
+        return letters
+
+
 class TritonError(Exception):
     """Stands for `pb_utils.TritonError`."""
 

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from hack.cluster.pki import Authority, Subject
+from tests.downloads import fetched, refused
 from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
 from tests.web_server import Answer, web_server
 from triton_operator.api.conditions import Reason
 from triton_operator.api.repository import S3Source
-from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch import parts
 from triton_operator.prepare.fetch import retry_budget as patience
 from triton_operator.prepare.fetch.journal import Journal
@@ -37,20 +37,6 @@ IDENTITY = f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.c
     <SessionToken></SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>
   </Credentials></AssumeRoleWithWebIdentityResult>
 </AssumeRoleWithWebIdentityResponse>"""
-
-
-def fetched(download: Download) -> dict[str, bytes]:
-    """Fetch it; {name: content} of what came."""
-    folder = fetch(download, lambda done, total: None)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def refused(download: Download) -> PrepareError:
-    """Fetch it and expect to fail; nothing may look complete then."""
-    with pytest.raises(PrepareError) as error:
-        fetched(download)
-    assert not (Path(download.target) / "repository").exists()
-    return error.value
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ that gave up is made anew, `reconcile` decides. Every security-relevant field is
 
 from __future__ import annotations
 
+import msgspec
+
 from triton_operator.api.names import (
     ANNOTATION_PREPARATION,
     ANNOTATION_RECIPE,
@@ -14,11 +16,11 @@ from triton_operator.api.names import (
     LABEL_COMPONENT,
     child_labels,
 )
-from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.spec import ModelDeployment, Scheduling, Spec
 from triton_operator.resources.container_resources import job_resources
 from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.pod import prepare_container
+from triton_operator.resources.pod import prepare_container, scheduling_fields
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
     access_mounts,
@@ -96,7 +98,7 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
             *(volume for source in cached_sources(spec) for volume in access_volumes(source)),
         ],
     }
-    return isolated | pod | _scheduling(spec)
+    return isolated | pod | scheduling_fields(_node_scheduling(spec))
 
 
 def _container(spec: Spec, operator_image: str) -> Manifest:
@@ -116,17 +118,15 @@ def _preparation_file() -> Manifest:
     }
 
 
-def _scheduling(spec: Spec) -> Manifest:
-    """Where serving pods may run: many volumes are bound to the zone or node of their first pod.
+def _node_scheduling(spec: Spec) -> Scheduling:
+    """Select the nodes of the serving pods, because many volumes are bound to the zone or node of their first pod.
 
-    What spreads serving pods, and what only a GPU needs, is left out.
+    Spread constraints of the serving pods and the runtime class, which only a GPU needs, are omitted.
     """
-    scheduling = spec.scheduling
-    node_affinity = (scheduling.affinity or {}).get("nodeAffinity")
-    fields: Manifest = {
-        "nodeSelector": scheduling.node_selector,
-        "tolerations": list(scheduling.tolerations) if scheduling.tolerations else None,
-        "affinity": {"nodeAffinity": node_affinity} if node_affinity else None,
-        "priorityClassName": scheduling.priority_class_name,
-    }
-    return {key: value for key, value in fields.items() if value is not None}
+    node_affinity = (spec.scheduling.affinity or {}).get("nodeAffinity")
+    return msgspec.structs.replace(
+        spec.scheduling,
+        affinity={"nodeAffinity": node_affinity} if node_affinity else None,
+        topology_spread_constraints=None,
+        runtime_class_name=None,
+    )

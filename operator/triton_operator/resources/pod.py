@@ -17,7 +17,7 @@ from triton_operator.api.names import (
     child_labels,
     selector_labels,
 )
-from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Profile, Spec
+from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Profile, Scheduling, Spec
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.container_resources import prepare_resources, server_resources
 from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
@@ -64,7 +64,7 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
         "containers": [_triton_container(spec, parts.server)],
         "volumes": _volumes(spec, parts, claim_name(deployment)),
     }
-    return isolated_pod(deployment) | pod | _scheduling(spec)
+    return isolated_pod(deployment) | pod | scheduling_fields(spec.scheduling)
 
 
 def prepare_container(
@@ -151,8 +151,8 @@ def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
     ]
 
 
-def _scheduling(spec: Spec) -> Manifest:
-    scheduling = spec.scheduling
+def scheduling_fields(scheduling: Scheduling) -> Manifest:
+    """Return the fields of a pod that decide where and when it runs; those not set are omitted."""
     fields: Manifest = {
         "nodeSelector": scheduling.node_selector,
         "tolerations": list(scheduling.tolerations) if scheduling.tolerations else None,

@@ -6,10 +6,8 @@ import json
 import os
 import pty
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain, repeat
 from typing import Any
 
@@ -19,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.fake_cluster import FakeCluster
 from tests.tritonctl import run_until, tritonctl
+from tests.web_server import Answer, web_server
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.cli.top.command import EPILOG
 from triton_operator.cli.top.metrics_text import MetricSample, parse
@@ -152,26 +151,9 @@ def metrics_server() -> Iterator[str]:
     """`127.0.0.1:PORT` whose counters grow with each look."""
     looks = chain([START], repeat(LATER))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = (COUNTERS % next(looks)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with web_server() as web:
+        web.answer = lambda _: Answer(body=(COUNTERS % next(looks)).encode())
+        yield f"127.0.0.1:{web.port}"
 
 
 def pod(name: str, *, ready: bool = True) -> dict[str, Any]:

@@ -8,21 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.triton_backend import Tensor, ask, load, numbers, put, save, serve, text
+from tests.triton_backend import Letters, Tensor, ask, load, numbers, put, save, serve, text
 
 backend = load()["model"]
-
-
-class Words(torch.nn.Module):
-    """Gives as many texts as there are characters."""
-
-    def forward(self, texts: list[str]) -> list[str]:
-        """Spell."""
-        letters: list[str] = []
-        for each in texts:
-            for letter in each:
-                letters.append(letter)  # noqa: PERF402 - TorchScript has no other way
-        return letters
 
 
 class Sparse(torch.nn.Module):
@@ -129,7 +117,7 @@ def test_nothing_for_one_caller_is_an_error_of_that_one(tmp_path: Path) -> None:
 
 def test_a_list_of_texts_of_the_wrong_length_fails_its_own_request(tmp_path: Path) -> None:
     """The others of the batch had a right number; they got a Python trace with paths."""
-    save(Words(), tmp_path)
+    save(Letters(), tmp_path)
     model = serve(backend, tmp_path, config([put("texts", "STRING", 1)], [put("y", "STRING", 2)]))
     good, bad, other = ask(model, *([text("texts", [[word]])] for word in ("ab", "abc", "cd")))
     assert (good.values("y"), other.values("y")) == ([["a", "b"]], [["c", "d"]])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.triton_backend import Tensor, ask, load, numbers, put, save, serve, text
+from tests.triton_backend import Letters, Tensor, ask, load, numbers, put, save, serve, text
 
 backend = load()["model"]
 
@@ -168,18 +168,6 @@ class Chosen(torch.nn.Module):
                 said.append(each)
                 said.append(each)
         return said
-
-
-class Letters(torch.nn.Module):
-    """A text for each letter."""
-
-    def forward(self, texts: list[str]) -> list[str]:
-        """Spell."""
-        letters: list[str] = []
-        for each in texts:
-            for letter in each:
-                letters.append(letter)  # noqa: PERF402 - TorchScript has no other way
-        return letters
 
 
 class Turned(torch.nn.Module):

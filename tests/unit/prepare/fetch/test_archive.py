@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hack.cluster.pki import Authority, Subject
+from tests.downloads import fetched, refused
 from tests.web_server import Answer, Request, Web, web_server
 from triton_operator.api.conditions import Reason
 from triton_operator.api.repository import HttpSource
@@ -76,20 +77,6 @@ def wanted(web: Web, target: Path, path: str = "/models.tar.gz", sha256: str | N
     """The download of a file of this server."""
     target.mkdir(exist_ok=True)
     return Download(target=str(target), http=HttpSource(f"http://127.0.0.1:{web.port}{path}", sha256))
-
-
-def fetched(download: Download) -> dict[str, bytes]:
-    """Fetch it; {name: content} of what came."""
-    folder = fetch(download, lambda done, total: None)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def refused(download: Download) -> PrepareError:
-    """Fetch it and expect to fail; nothing may look complete then."""
-    with pytest.raises(PrepareError) as error:
-        fetched(download)
-    assert not (Path(download.target) / "repository").exists()
-    return error.value
 
 
 @pytest.mark.parametrize("content", [tar(FILES), tar(FILES, "w"), zipped(FILES)], ids=["tar.gz", "tar", "zip"])
