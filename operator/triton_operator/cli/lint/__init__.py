@@ -1,4 +1,4 @@
-"""What `tritonctl lint` looks for, one subject a module: a model file, its code, a configuration, a folder, an object.
+"""The checks of `tritonctl lint`, one module per subject: model file, code, configuration, folder, ModelDeployment.
 
-Each check takes what was read and yields Findings; nothing of a model is executed, and torch is not needed.
+Each check yields Findings. No code of a model is executed, and torch is not needed.
 """

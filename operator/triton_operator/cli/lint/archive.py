@@ -1,6 +1,6 @@
-"""A model file for Triton's PyTorch backend: whether it is TorchScript at all, and what is inside.
+"""Check a model file for Triton's PyTorch backend: its file type, its code and its signature.
 
-Input: a path. Output: Findings, and with them what other checks need to know of the file.
+Input: a path. Output: Findings, and the signature and arguments that other checks need.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from triton_operator.cli.lint.code import Argument, check_code, read_arguments
+from triton_operator.cli.lint.code import ForwardArgument, check_code, read_arguments
 from triton_operator.cli.lint.finding import Finding, error, warning
 from triton_operator.triton.model_file.archive import Archive, ArchiveError, FileType, read_file_type
 from triton_operator.triton.model_file.signature import Signature
@@ -19,15 +19,15 @@ _EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
 
 
 class ModelFile(NamedTuple):
-    """What a file says of its model: None where it does not."""
+    """The result of the checks, with the signature and arguments in the file, or None."""
 
     findings: Sequence[Finding]
     signature: Signature | None = None
-    arguments: Sequence[Argument] | None = None
+    arguments: Sequence[ForwardArgument] | None = None
 
 
 def check_model_file(path: Path, shown: str) -> ModelFile:
-    """Look into one file; raises OSError when it cannot be read."""
+    """Check one file; raises OSError if it cannot be read."""
     with path.open("rb") as file:
         try:
             content = read_file_type(file)
@@ -42,17 +42,17 @@ def check_model_file(path: Path, shown: str) -> ModelFile:
 def _check_archive(archive: Archive, shown: str) -> ModelFile:
     findings = list(check_code(archive, shown))
     if any(name.startswith("traced_inputs/") for name in archive.names):
-        message = "holds the numbers that it was traced with (traced_inputs), which may be somebody's data"
-        findings.append(warning(shown, "", message, "tritonctl export leaves them out"))
+        message = "contains the inputs that it was traced with (traced_inputs), which may be personal data"
+        findings.append(warning(shown, "", message, "export it with tritonctl export, which omits them"))
     signature = archive.signature()
     if signature is None:
-        message = "has no signature, so a wrong name, type or shape is noticed by the first request only"
-        findings.append(warning(shown, "", message, f"this adds one: {_export_again(shown)}"))
+        message = "has no signature, so a wrong name, type or shape is detected only by the first request"
+        findings.append(warning(shown, "", message, f"add one: {_export_again(shown)}"))
     return ModelFile(findings, signature, read_arguments(archive))
 
 
 def _export_again(shown: str) -> str:
-    """The command that writes the same file with a signature, as far as the file's place tells."""
+    """The command that writes the same file with a signature, with options derived from its path."""
     path = Path(shown)
     place = ""
     if path.parent.name.isdecimal() and path.parent.parent.name:
@@ -62,5 +62,5 @@ def _export_again(shown: str) -> str:
 
 
 def path_of(shown: str) -> str:
-    """The file's name in a command to copy."""
+    """The path, quoted for a shell."""
     return shlex.quote(shown)

@@ -1,7 +1,7 @@
-"""The program inside a TorchScript file, read as text: what it takes, and what no model should do.
+"""Check the code in a TorchScript file, and read the arguments of forward().
 
-Input: the archive. Output: the arguments of forward(), and Findings with line numbers. A TorchScript file is a
-program that may write files; torch writes it as text into `code/`, so it can be read without being run.
+Input: the archive. Output: the arguments, and Findings with line numbers. TorchScript code can write files. torch
+stores it as text in `code/`, so it can be checked without being executed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from triton_operator.cli.lint.finding import Finding, error, warning
 from triton_operator.triton.model_file.archive import Archive, ArchiveError
 
 _CODE_LIMIT = 8 << 20
-"""Bytes of one file of code; a BERT has 0.2 MB."""
+"""Maximum size of one file of code, in bytes; a BERT model has 0.2 MB."""
 _ALL_CODE_LIMIT = 32 << 20
-"""Bytes of code in one archive: a few kilobytes can unpack to any number of files."""
+"""Maximum size of all code in an archive, in bytes, as protection against decompression bombs."""
 _PICKLE_START, _PICKLE_OPERATIONS = 1 << 20, 1000
-"""Of data.pkl that is looked at: the class comes first."""
+"""How much of data.pkl is read; the class is at the start."""
 _MOST_FINDINGS = 100
-"""Of one archive; more help nobody."""
+"""Maximum number of findings per archive."""
 
 _BUILT_IN = frozenset(
     [
@@ -62,9 +62,9 @@ _BUILT_IN = frozenset(
         "xnnpack",
     ]
 )
-"""Namespaces of operators that come with torch itself; most of `aten` is written without one.
+"""Namespaces of torch's own operators; most operators of `aten` are written without a namespace.
 
-Those of `torch._C._jit_get_all_schemas()` in 2.15, and what 2.5 to 2.14 had beside them for mobile devices.
+The list is from `torch._C._jit_get_all_schemas()` in 2.15, with the namespaces for mobile devices of 2.5 to 2.14.
 """
 
 _BUILT_IN_CLASSES = frozenset(
@@ -84,10 +84,10 @@ _BUILT_IN_CLASSES = frozenset(
         "xnnpack",
     ]
 )
-"""Namespaces of torch's own `torch.classes`; every dynamically quantized LSTM has `rnn`."""
+"""Namespaces of torch's own `torch.classes`; every dynamically quantized LSTM uses `rnn`."""
 
 _TELLING = ("torch.save(", "torch.from_file(", "print(", "torch.device(", "ops.", "torch.classes.")
-"""One of them is in every line about which there is something to say."""
+"""Every line with a finding contains one of these."""
 _WRITES = re.compile(r"\b(?:torch\.save|ops\.aten\.save)\(")
 _OPENS = re.compile(r"\b(?:torch\.from_file|ops\.aten\.from_file)\(")
 _PRINTS = re.compile(r"(?<![\w.])print\(")
@@ -99,16 +99,16 @@ _FORWARD, _FORWARD_END = "  def forward(", ") -> "
 _ARGUMENT = re.compile(r"\s*(?P<name>\w+): (?P<kind>.+?)(?P<default>=.*)?,?")
 
 
-class Argument(NamedTuple):
-    """One argument of forward(), without `self`; `kind` as TorchScript writes the type."""
+class ForwardArgument(NamedTuple):
+    """One argument of forward(), without `self`; `kind` is its TorchScript type."""
 
     name: str
     kind: str
     has_default: bool
 
 
-def read_arguments(archive: Archive) -> list[Argument] | None:
-    """The arguments of the model's forward(); None where the archive does not say them in the way torch does."""
+def read_arguments(archive: Archive) -> list[ForwardArgument] | None:
+    """The arguments of the model's forward(); None if they cannot be read."""
     try:
         path, name = _top_class(archive).rsplit(".", 1)
         code = archive.read(f"code/{path.replace('.', '/')}.py", _CODE_LIMIT)
@@ -120,13 +120,13 @@ def read_arguments(archive: Archive) -> list[Argument] | None:
     found = [_ARGUMENT.fullmatch(line) for line in arguments or [] if line.strip()]
     if arguments is None or not all(found):
         return None
-    return [Argument(each["name"], each["kind"], bool(each["default"])) for each in found if each]
+    return [ForwardArgument(each["name"], each["kind"], bool(each["default"])) for each in found if each]
 
 
 def _forward_of(name: str, code: str) -> list[str] | None:
-    """The lines of forward()'s arguments without the module's own, which has any name and comes first.
+    """The lines with forward()'s arguments, without `self`, which comes first and may have another name.
 
-    Searched for piece by piece, because the time of one pattern for it grows with the square of a hostile line.
+    This does not use one regular expression, because its time would grow quadratically with the length of a line.
     """
     begins = [found.end() for found in _CLASS.finditer(code) if found[1] == name]
     if not begins:
@@ -141,11 +141,11 @@ def _forward_of(name: str, code: str) -> list[str] | None:
 
 
 def check_code(archive: Archive, shown: str) -> Iterator[Finding]:
-    """Look through every line of the program; of many findings the first are named."""
+    """Check every line of the code; only the first findings are reported."""
     findings = _check_files(archive, shown)
     yield from itertools.islice(findings, _MOST_FINDINGS)
     if next(findings, None):
-        yield warning(shown, "", f"has more than {_MOST_FINDINGS} findings, of which the first are shown")
+        yield warning(shown, "", f"has more than {_MOST_FINDINGS} findings; only the first are shown")
 
 
 def _check_files(archive: Archive, shown: str) -> Iterator[Finding]:
@@ -168,14 +168,18 @@ def _check_files(archive: Archive, shown: str) -> Iterator[Finding]:
 
 def _check_line(line: str, file: str, place: str) -> Iterator[Finding]:
     if _WRITES.search(line):
-        yield error(file, place, "writes a file whenever it is called (torch.save)", "remove it and export again")
+        yield error(file, place, "writes a file on every call (torch.save)", "remove it and export again")
     if _OPENS.search(line):
-        yield error(file, place, "opens a file of the server (torch.from_file)", "make the data a buffer of the module")
+        yield error(
+            file, place, "opens a file on the server (torch.from_file)", "store the data in a buffer of the module"
+        )
     if _PRINTS.search(line):
-        yield warning(file, place, "prints to the server's log, where requests should not be seen", "remove the print")
+        yield warning(
+            file, place, "prints to the server's log, which may expose requests", "remove the print statement"
+        )
     if device := _DEVICE.search(line):
-        advice = "script the module instead of tracing it, or take the device from an input"
-        yield warning(file, place, f"is bound to the device {device[1]}", advice)
+        advice = "script the module instead of tracing it, or use the device of an input"
+        yield warning(file, place, f"uses the fixed device {device[1]}", advice)
     for operator in _OPERATOR.finditer(line):
         yield from _check_operator(operator[1], operator[2], file, place)
     for found in _CUSTOM_CLASS.finditer(line):
@@ -183,19 +187,19 @@ def _check_line(line: str, file: str, place: str) -> Iterator[Finding]:
             yield error(file, place, f"uses the custom class {found[1]}::{found[2]}", _CUSTOM)
 
 
-_CUSTOM = "no Triton image has it: write it with torch's own operators, or build an image that loads its library"
+_CUSTOM = "no Triton image contains it: use torch's own operators, or build an image that loads its library"
 
 
 def _check_operator(namespace: str, name: str, file: str, place: str) -> Iterator[Finding]:
     if namespace == "torchvision":
-        message = f"uses {namespace}::{name}, which NVIDIA's images have and the CPU image has not"
-        yield warning(file, place, message, "serve it with an image whose PyTorch backend has torchvision")
+        message = f"uses {namespace}::{name}, which is in NVIDIA's images but not in the CPU image"
+        yield warning(file, place, message, "use an image whose PyTorch backend includes torchvision")
     elif namespace not in _BUILT_IN:
         yield error(file, place, f"uses the custom operator {namespace}::{name}", _CUSTOM)
 
 
 def _top_class(archive: Archive) -> str:
-    """Full name of the model's class: the first global of data.pkl, which is looked at and not unpickled."""
+    """The full name of the model's class: the first global in data.pkl, which is parsed but not unpickled."""
     data = archive.read_start("data.pkl", _PICKLE_START) or b""
     for operation, argument, _ in itertools.islice(pickletools.genops(data), _PICKLE_OPERATIONS):
         if operation.name == "GLOBAL":

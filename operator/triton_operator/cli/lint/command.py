@@ -1,6 +1,6 @@
-"""`tritonctl lint`: what would go wrong with a model, found without a cluster, a server or torch.
+"""`tritonctl lint`: check models and ModelDeployments, without a cluster, a server or torch.
 
-Input: model files, folders of models, YAML with ModelDeployments. Output: Findings, and an exit status for CI.
+Input: model files, model folders, and YAML with ModelDeployments. Output: Findings, and an exit status for CI.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ def lint(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH…", help="A model file, a model's folder, a repository, or a ModelDeployment's YAML."
+            metavar="PATH…", help="Model files, model folders, model repositories or ModelDeployment YAML files."
         ),
     ],
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Find what would keep a model from being served, or served well. Nothing of a model is executed.
+    """Check models and ModelDeployments for errors and bad practices. The code of models is not executed.
 
-    Exit status 1 when something is an error, 0 with warnings or nothing, 2 when there is nothing to look at.
+    The exit status is 1 if there are errors, 0 if there are only warnings or no findings, and 2 if a path is invalid.
     """
     findings = [finding for path in paths for finding in _check(path)]
     errors = sum(finding.severity == "error" for finding in findings)
     if output is OutputFormat.TABLE:
         for finding in findings:
             say(_line(finding))
-        typer.echo(f"{errors} errors, {len(findings) - errors} warnings", err=True)
+        typer.echo(f"{_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}", err=True)
     else:
         print_data(findings, output)
     if errors:
-        raise CommandFailedError(f"{errors} of {len(findings)} findings keep a model from being served")
+        raise CommandFailedError(f"{errors} of {len(findings)} findings are errors, which prevent serving")
 
 
 def _check(path: Path) -> Iterator[Finding]:
@@ -75,6 +75,10 @@ def _check(path: Path) -> Iterator[Finding]:
             yield from check_model_file(path, str(path)).findings
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror or problem}") from problem
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _line(finding: Finding) -> str:

@@ -1,6 +1,6 @@
-"""A configuration: whether Triton's own parser takes it, and the mistakes that this parser cannot see.
+"""Check a model configuration with Triton's own parser, and for errors that this parser cannot detect.
 
-Input: the text, and what the model's file says of itself. Output: Findings. Triton's protobuf comes with tritonclient.
+Input: the text, and the checked model file. Output: Findings. tritonclient includes Triton's protobuf definitions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from triton_operator.cli.lint.archive import ModelFile
-from triton_operator.cli.lint.code import Argument
+from triton_operator.cli.lint.code import ForwardArgument
 from triton_operator.cli.lint.finding import Finding, error, warning
 from triton_operator.prepare.versions import version_contents
 from triton_operator.triton.config.constants import AOT_INDUCTOR_PLATFORM
@@ -30,13 +30,13 @@ _INDEXED = re.compile(r".+__(\d+)")
 _PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
 _DICTIONARY = "Dict[str, Tensor]"
 _ARGUMENT_KINDS = frozenset({"Tensor", "List[str]", "Any", "NoneType", "number"})
-"""What Triton passes; the same in an Optional."""
+"""Argument types that Triton can pass, also as Optional."""
 _READ_PARAMETERS = frozenset({"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT", "DISABLE_OPTIMIZED_EXECUTION"})
-"""Parameters of the native PyTorch backend that the CPU image's backend reads, too."""
+"""Parameters of the native PyTorch backend that the CPU image's backend supports."""
 
 
 def check_file(path: Path) -> Iterator[Finding]:
-    """Look at a config.pbtxt by itself; raises OSError when it cannot be read."""
+    """Check a config.pbtxt without its model; raises OSError if it cannot be read."""
     try:
         text = read_config_text(path)
     except ConfigError as problem:
@@ -48,9 +48,9 @@ def check_file(path: Path) -> Iterator[Finding]:
 def check_config(
     text: str, shown: str, model: ModelFile | None = None, folder: Path | None = None
 ) -> Iterator[Finding]:
-    """Look at one config.pbtxt; `model` is what its newest version's file says, None where no file is looked at.
+    """Check one config.pbtxt. `model` is the checked file of the newest version, or None.
 
-    `folder` is the model's, whose files choose the backend where the text does not.
+    `folder` is the model's folder. Its files determine the backend if the text does not.
     """
     try:
         message = parse(text)
@@ -76,14 +76,14 @@ def check_config(
 
 
 def _no_backend(shown: str, *, is_known: bool) -> Finding:
-    """It is a mistake only where the model's files are known not to choose one either."""
+    """An error only if the model's files are known and do not determine the backend either."""
     message = 'neither "backend" nor "platform" is set'
     advice = f'set one of them, such as backend: "pytorch", or name the file one of {", ".join(BACKEND_FILES)}'
     return error(shown, "", message, advice) if is_known else warning(shown, "", message, advice)
 
 
 def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
-    """The very message that Triton reads the file into."""
+    """Parse the text into the protobuf message that Triton uses."""
     from google.protobuf import text_format
     from tritonclient.grpc import model_config_pb2
 
@@ -92,17 +92,17 @@ def _check_protobuf(text: str, shown: str) -> Iterator[Finding]:
     except text_format.ParseError as problem:
         found = _PLACE.fullmatch(str(problem))
         place, message = (f"line {found['line']}", found["message"]) if found else ("", str(problem))
-        yield error(shown, place, f"Triton refuses it: {' '.join(message.split())}")
+        yield error(shown, place, f"Triton rejects it: {' '.join(message.split())}")
 
 
 def _check_rules(message: Message, config: ConfigSummary, shown: str, model: ModelFile | None) -> Iterator[Finding]:
-    """What Triton itself would refuse of the configuration that it gets, which the signature has completed."""
+    """Check what Triton would reject, in the configuration as completed by the signature."""
     is_whole = model is not None or not config.may_have_signature
     if model is not None and model.signature is not None:
         try:
             message = merge(message, model.signature)
         except ConfigError:
-            is_whole = False  # It is said where the two are compared.
+            is_whole = False  # `_check_torchscript` reports it.
     for problem in check_rules(message, is_whole=is_whole):
         yield error(shown, problem.path, problem.message, problem.advice)
     for problem in unknown_in_warmup(message):
@@ -110,13 +110,11 @@ def _check_rules(message: Message, config: ConfigSummary, shown: str, model: Mod
 
 
 def _check_releases(message: Message, shown: str, path: str = "") -> Iterator[Finding]:
-    """Fields by which an older server refuses the whole file."""
+    """Fields that make older servers reject the whole file."""
     for field, values in message.items():
         place = f"{path}.{field}" if path else field
         if field in SINCE:
-            said = (
-                f"exists since Triton {SINCE[field]}; an older server, such as the CPU image's, refuses the whole file"
-            )
+            said = f"requires Triton {SINCE[field]}; older servers, such as the CPU image's, reject the whole file"
             yield warning(shown, place, said)
         for value in values:
             if isinstance(value, dict):
@@ -130,20 +128,20 @@ def _check_advisable(message: Message, shown: str) -> Iterator[Finding]:
         yield warning(
             shown,
             "dims",
-            "every input and output begins with -1 although max_batch_size is set: that looks like the batch",
-            "with max_batch_size the dims leave out the batch",
+            "every input and output start with -1, which looks like a batch dimension, but max_batch_size is set",
+            "with max_batch_size, dims exclude the batch dimension",
         )
     if batched and not {"dynamic_batching", "sequence_batching", "ensemble_scheduling"} & message.keys():
-        advice = "dynamic_batching { } runs requests together that wait"
-        yield warning(shown, "dynamic_batching", "is not set, so requests run one by one", advice)
+        advice = "dynamic_batching { } combines waiting requests into batches"
+        yield warning(shown, "dynamic_batching", "is not set, so requests are executed one at a time", advice)
     open_input = any(-1 in _sizes(tensor) for field, tensor in tensors if field.startswith("input"))
     if open_input and "model_warmup" not in message and not _compiles_nothing(message):
-        advice = "add model_warmup with sizes that clients send"
+        advice = "add model_warmup with the sizes that clients send"
         yield warning(shown, "model_warmup", "is not set, so the first request of each shape is slow", advice)
 
 
 def _compiles_nothing(message: Message) -> bool:
-    """Whether the first request of a shape is as quick as the rest: Python, and what was compiled before."""
+    """Whether the first request with a new shape is not slower: for Python, and for models compiled ahead of time."""
     return message.get("backend") == ["python"] or message.get("platform") == [AOT_INDUCTOR_PLATFORM]
 
 
@@ -154,7 +152,9 @@ def _check_torchscript(
         data_type = data_type_in(tensor)
         if data_type and data_type not in TORCHSCRIPT_TYPES:
             advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
-            yield error(shown, f"{field}.data_type", f"TYPE_{data_type} is none that TorchScript has in Triton", advice)
+            yield error(
+                shown, f"{field}.data_type", f"Triton does not support TYPE_{data_type} for TorchScript", advice
+            )
     yield from _check_parameters(message, shown)
     if model is None:
         return
@@ -162,17 +162,19 @@ def _check_torchscript(
         try:
             merge(message, model.signature, "config.pbtxt")
         except ConfigError as problem:
-            yield error(shown, "", str(problem), "one of the two is wrong: correct the config, or export again")
+            yield error(shown, "", str(problem), "correct the configuration, or export the model again")
     else:
         for field, names in (("input", config.inputs), ("output", config.outputs)):
             if not names:
-                yield error(shown, field, "is missing, and the model has no signature to take it from", f"add {field}")
+                yield error(
+                    shown, field, "is missing, and the model has no signature to derive it from", f"add {field}"
+                )
     if config.inputs and model.arguments is not None:
         yield from _check_names((*config.inputs, *filled_inputs(message)), model.arguments, shown)
 
 
-def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
-    """The three ways in which Triton's PyTorch backend finds forward()'s arguments."""
+def _check_names(names: Sequence[str], arguments: Sequence[ForwardArgument], shown: str) -> Iterator[Finding]:
+    """Check the three ways in which Triton's PyTorch backend maps inputs to forward()'s arguments."""
     if len(arguments) == 1 and arguments[0].kind == _DICTIONARY:
         return
     known = [argument.name for argument in arguments]
@@ -186,8 +188,8 @@ def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str
         return
     positions = [int(found[1]) for name in names if (found := _INDEXED.fullmatch(name))]
     if len(positions) < len(names):
-        advice = f"name them like the arguments, or INPUT__0 to INPUT__{len(names) - 1}"
-        message = f"the names {', '.join(names)} say no position, and {takes}: Triton goes by their order in the file"
+        advice = f"use the names of the arguments, or INPUT__0 to INPUT__{len(names) - 1}"
+        message = f"the names {', '.join(names)} contain no position, and {takes}; Triton uses their order in the file"
         yield warning(shown, "input", message, advice)
     elif sorted(positions) != list(range(len(names))):
         yield error(shown, "input", f"the names {', '.join(names)} must end in __0 to __{len(names) - 1}, each once")
@@ -196,22 +198,20 @@ def _check_names(names: Sequence[str], arguments: Sequence[Argument], shown: str
 def _check_parameters(message: Message, shown: str) -> Iterator[Finding]:
     for name in entries_in(message, "parameters"):
         if name not in _READ_PARAMETERS:
-            said = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may know it"
+            said = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may support it"
             yield warning(shown, f"parameters[{name}]", said)
 
 
-def _check_argument_kinds(names: Sequence[str], arguments: Sequence[Argument], shown: str) -> Iterator[Finding]:
-    """Arguments that no input can be, because torch would refuse every request."""
+def _check_argument_kinds(names: Sequence[str], arguments: Sequence[ForwardArgument], shown: str) -> Iterator[Finding]:
+    """Arguments whose type no input has, so that torch would reject every request."""
     for argument in arguments:
         kind = argument.kind
         if kind.startswith("Optional["):
             kind = kind.removeprefix("Optional[").removesuffix("]")
         is_passed = kind in _ARGUMENT_KINDS or kind.startswith("Union[")
         if not is_passed and (not argument.has_default or argument.name in names):
-            said = (
-                f"forward() takes {argument.name} as {argument.kind}, and Triton passes tensors, or List[str] for texts"
-            )
-            yield error(shown, "input", said, "take a Tensor there and convert it in forward()")
+            said = f"forward() takes {argument.name} as {argument.kind}, but Triton passes only tensors, or List[str]"
+            yield error(shown, "input", said, "accept a Tensor and convert it in forward()")
 
 
 def _tensors(message: Message) -> Iterator[tuple[str, Message]]:

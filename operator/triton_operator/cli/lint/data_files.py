@@ -1,6 +1,6 @@
-"""The files beside a model that its configuration names: data of warm-ups and of the first state of a sequence.
+"""Check that the data files named in a configuration exist: for warm-up requests and initial states of sequences.
 
-Input: a folder and its configuration. Output: Findings; no file is opened.
+Input: a model's folder and its configuration. Output: Findings. The files are not opened.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from triton_operator.triton.text.values import entries_in, message_in, messages_
 
 
 def check_data_files(folder: Path, config: Message, shown: str) -> Iterator[Finding]:
-    """Every file that Triton would look for, and not find."""
+    """Yield a finding for every missing file."""
     for place, name in _named(config):
         if not (folder / name).is_file():
-            yield error(shown, place, f"there is no {name} in the model's folder")
+            yield error(shown, place, f"the model's folder has no file {name}")
 
 
 def _named(config: Message) -> Iterator[tuple[str, str]]:
-    """(field, path below the folder) of each."""
+    """The field and the path, relative to the folder, of each file."""
     for index, sample in enumerate(messages_in(config, "model_warmup")):
         for place, entry in enumerate(entries_in(sample, "inputs").values()):
             if name := text_in(message_in(entry, "value"), "input_data_file"):

@@ -1,6 +1,6 @@
-"""A YAML file with ModelDeployments: the field that is wrong, and the configurations that its models would get.
+"""Check a YAML file with ModelDeployments, and the configurations of their models.
 
-Input: a path. Output: Findings. What only the API server's schema knows is checked by kubectl --dry-run=server.
+Input: a path. Output: Findings. To check against the API server's schema, use kubectl apply --dry-run=server.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
             continue
         field = f"{deployment.metadata.name}: spec.models[{config.model.name}].config"
         for finding in check_config(write(config.message), file):
-            # Lines are those of the rendered text, which nobody sees.
+            # Omit line numbers: they refer to the rendered text, which users do not see.
             place = "" if finding.place.startswith("line ") else f".{finding.place}"
             yield msgspec.structs.replace(finding, place=field + place)
         if step_names(config.message):
@@ -55,5 +55,5 @@ def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
 
 
 def _called(message: Message | None) -> CalledModel | None:
-    """A configuration that is whole; what a signature completes is not known here."""
+    """The configuration if it is complete; None if a signature, which is not known here, has to complete it."""
     return CalledModel(message) if message and {"input", "output", "max_batch_size"} <= message.keys() else None

@@ -1,4 +1,4 @@
-"""One thing that `tritonctl lint` found."""
+"""A finding of `tritonctl lint`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from triton_operator.api.struct import Struct
 
 
 class Severity(StrEnum):
-    """Whether the model will not be served as it is, or not as well as it could."""
+    """An error prevents serving; a warning is about performance, privacy or compatibility."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 class Finding(Struct, frozen=True):
-    """`place` is a line (`line 3`) or a field (`input[0].dims`) of `file`, "" for all of it; `advice`: what to do."""
+    """`place` is a line (`line 3`) or a field (`input[0].dims`) of `file`, or ""; `advice` says how to fix it."""
 
     file: str
     place: str
@@ -25,10 +25,10 @@ class Finding(Struct, frozen=True):
 
 
 def error(file: str, place: str, message: str, advice: str = "") -> Finding:
-    """What keeps a model from being served."""
+    """A finding that prevents serving."""
     return Finding(file, place, Severity.ERROR, message, advice)
 
 
 def warning(file: str, place: str, message: str, advice: str = "") -> Finding:
-    """What a user would not want if they knew."""
+    """A finding that does not prevent serving."""
     return Finding(file, place, Severity.WARNING, message, advice)

@@ -1,4 +1,4 @@
-"""A model's folder, or a repository of them: what `prepare` would say of it in a pod, and what else there is to say.
+"""Check a model's folder with the checks of `prepare` and those of the other modules.
 
 Input: a path. Output: Findings.
 """
@@ -29,12 +29,12 @@ from triton_operator.triton.text.parser import parse
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a folder is a model's: it has a configuration or a numbered version."""
+    """Whether a folder is a model: it has a configuration or a numbered version."""
     return (folder / CONFIG_NAME).is_file() or any(is_version(each) for each in folder.iterdir())
 
 
 def models_in(folder: Path) -> list[Path]:
-    """The folder itself if it is a model's, else those in it that are; hidden ones are none."""
+    """The folder itself if it is a model, or the models in it, without hidden folders."""
     if is_model(folder):
         return [folder]
     inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.name.startswith("."))
@@ -42,23 +42,23 @@ def models_in(folder: Path) -> list[Path]:
 
 
 def check_folder(folder: Path) -> Iterator[Finding]:
-    """Check a model's folder under the name that it has."""
+    """Check a model's folder; the folder's name is the model's name."""
     resolved = folder.resolve()
     if problem := wrong_model_name(resolved.name):
-        yield error(str(folder), "", f"{resolved.name!r} cannot be the name of a model: {problem}", "rename the folder")
+        yield error(str(folder), "", f"{resolved.name!r} is not a valid model name: {problem}", "rename the folder")
     asked = PreparationModel(resolved.name, resolved.name)
     findings = [*_check_parts(folder), *check_steps_of(folder)]
     yield from findings
     try:
         resolve_model(Repository(resolved.parent, "/"), asked)
     except PrepareError as problem:
-        # The checks of its parts say the same more precisely.
+        # The other checks report the same problem with more detail.
         if not any(finding.severity == "error" for finding in findings):
             yield error(str(folder), "", f"{problem.reason}: {problem}")
 
 
 def _check_parts(folder: Path) -> Iterator[Finding]:
-    """The files of every version, and the configuration with what the newest one says."""
+    """Check the files of every version, and the configuration against the newest version."""
     text = yield from _read_config(folder / CONFIG_NAME)
     filename = _torchscript_name(text, folder)
     model: ModelFile | None = None
@@ -84,7 +84,7 @@ def _read_config(path: Path) -> Generator[Finding, None, str | None]:
 
 
 def _torchscript_name(text: str | None, folder: Path) -> str:
-    """The name of a version's file if that is to be TorchScript, else ""."""
+    """The name of a version's model file if it should be TorchScript, or ""."""
     if text is None:
         return "model.pt"
     try:

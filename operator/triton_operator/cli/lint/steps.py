@@ -1,7 +1,6 @@
-"""An ensemble in a repository, held against the models that its steps call, which lie beside it under their names.
+"""Check an ensemble against the models that its steps call, which are in the same repository.
 
-Input: the ensemble's folder. Output: Findings. Of a model that cannot be read nothing is said here, because its own
-check does.
+Input: the ensemble's folder. Output: Findings. Models that cannot be read are skipped; their own checks report them.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from triton_operator.triton.text.parser import Message, parse
 
 
 def check_steps_of(folder: Path) -> Iterator[Finding]:
-    """What contradicts between the ensemble in a folder and its steps; nothing for another model."""
+    """Yield the contradictions between an ensemble and its steps; nothing for other models."""
     config = _config(folder)
     if not config or not step_names(config):
         return
@@ -31,10 +30,10 @@ def check_steps_of(folder: Path) -> Iterator[Finding]:
 
 
 def _called(repository: Path, config: Message) -> dict[str, CalledModel | None]:
-    """Every model that the ensemble reaches; the steps of its steps, too."""
+    """Every model that the ensemble calls, including the steps of its steps."""
     found: dict[str, CalledModel | None] = {}
     names = step_names(config)
-    for name in names:  # It grows meanwhile.
+    for name in names:  # The list grows while it is iterated.
         if name not in found and name and (repository / name).is_dir():
             found[name] = called = _read(repository, name)
             names += step_names(called.config) if called else []
@@ -42,7 +41,7 @@ def _called(repository: Path, config: Message) -> dict[str, CalledModel | None]:
 
 
 def _read(repository: Path, name: str) -> CalledModel | None:
-    """A model as `prepare` would lay it out; of one that it refuses only the steps count, for circles."""
+    """A model as `prepare` would prepare it; if `prepare` rejects it, only its steps, to detect cycles."""
     try:
         checked = resolve_model(Repository(repository, "/"), PreparationModel(name, name))
     except PrepareError:

@@ -90,7 +90,7 @@ def test_of_a_million_findings_the_first_are_shown(tmp_path: Path, capsys: pytes
     outcome = tritonctl(capsys, "lint", path)
     assert outcome.code == 0
     assert outcome.out.count("prints to the server's log") == 100
-    assert "has more than 100 findings, of which the first are shown" in outcome.out
+    assert "has more than 100 findings; only the first are shown" in outcome.out
 
 
 @pytest.mark.parametrize("name", ["config.pbtxt", "object.yaml"])
