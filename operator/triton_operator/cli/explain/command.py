@@ -24,6 +24,7 @@ from triton_operator.cli.explain.row import (
     interface_of_file,
     output_of_file,
     read_target,
+    require_batch,
 )
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.kubectl.server import Server
@@ -241,6 +242,7 @@ def _by_server(
 def _by_file(name: str, file: Path, selected: _SelectedRow, method: Method, options: dict[str, Any]) -> Explanation:
     from triton_operator.explain import ExplanationError, Question, explain_file
 
+    require_batch(file)
     output = output_of_file(file, options.pop("output"))
     request = selected.read(lambda: interface_of_file(file))
     row = choose_row(request.inputs, selected.number, by_rows=True)

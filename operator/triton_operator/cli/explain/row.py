@@ -82,6 +82,21 @@ def interface_of_file(path: Path) -> ModelInterface:
     return ModelInterface(path.stem, tuple(tensors), (), max_batch_size=signature.max_batch_size)
 
 
+def require_batch(path: Path) -> None:
+    """Raise UsageError if an input of a TorchScript file has no dimension for rows, by the signature in it."""
+    from triton_operator.triton.model_file.signature import ANY
+
+    signature = _signature(path)
+    if signature is None or signature.max_batch_size:
+        return
+    for tensor in signature.inputs:
+        if tensor.dims[:1] not in {(ANY,), (1,)}:
+            raise UsageError(
+                f"--model-file {path}: {tensor.name} ({tensor.shown}) has no batch dimension, which gradients need; "
+                "explain the served model instead"
+            )
+
+
 def output_of_file(path: Path, name: str) -> str:
     """The named output of a TorchScript file, or its only one; raises UsageError if the signature does not have it."""
     signature = _signature(path)

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import Outcome, tritonctl
 from training import REPOSITORY
 from training.digits_data import unseen_digits
+from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, TensorSpec, encode
 
 SERVERS = {"http": http_server, "grpc": grpc_server}
 LINEAR = REPOSITORY / "linear_regression" / "1" / "model.pt"
@@ -214,6 +216,30 @@ def test_a_file_explains_itself_without_a_server(capsys: pytest.CaptureFixture[s
     )
     assert (data["method"], data["model"]) == ("integrated-gradients", "linear-regression")
     assert sum(data["attributions"]["data"]) == pytest.approx(data["prediction"] - data["baseValue"], abs=1e-6)
+
+
+class Doubled(torch.nn.Module):
+    """Doubles its input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Any shape."""
+        return x * 2
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.parametrize(("dims", "batch", "code"), [((3,), 0, 2), ((3,), 8, 0), ((-1, 3), 0, 0), ((1, 3), 0, 0)])
+def test_a_file_without_a_batch_dimension_is_rejected(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, dims: tuple[int, ...], batch: int, code: int
+) -> None:
+    """Its first dimension would be taken for rows."""
+    tensor = TensorSpec("x", "FP32", dims)
+    file, rows = tmp_path / "model.pt", tmp_path / "rows.csv"
+    extra = {EXTRA_FILE: encode(Signature((tensor,), (tensor,), batch))}
+    torch.jit.save(torch.jit.script(Doubled()), file, _extra_files=extra)
+    rows.write_text("a,b,c\n1,2,3\n")
+    outcome = tritonctl(capsys, "explain", "x", "--csv", rows, "--model-file", file)
+    assert outcome.code == code, outcome.err
+    assert ("x (FP32 [3]) has no batch dimension, which gradients need" in outcome.err) == bool(code)
 
 
 @pytest.mark.parametrize("method", ["saliency", "smooth-grad"])
