@@ -98,7 +98,7 @@ def test_a_label_is_explained_by_its_own_probability() -> None:
     shares = dict(zip(negative.pieces, negative.attributions.round(9).tolist(), strict=True))
     assert (negative.label, negative.prediction) == ("positive", 0.375)
     assert shares == {"我": 0, "不": -0.375, "爱": 0.25, "你": 0}
-    assert any("only its likeliest label" in note for note in negative.notes)
+    assert any("only its most probable label" in note for note in negative.notes)
 
 
 def test_each_token_has_a_label_of_its_own() -> None:
@@ -113,7 +113,7 @@ def test_each_token_has_a_label_of_its_own() -> None:
     found = explain("去北京", tagger, declared, target=(0,), baseline="□")
     assert found.label == "place"
     assert dict(zip(found.pieces, found.attributions.round(9).tolist(), strict=True)) == {"去": 0, "北": 0.75, "京": 0}
-    assert any("0 is counted" in note for note in found.notes)
+    assert any("0 is used" in note for note in found.notes)
 
 
 def test_more_than_two_labels_are_owned_up_to() -> None:
@@ -124,8 +124,8 @@ def test_more_than_two_labels_are_owned_up_to() -> None:
         label = [["b" if "b" in text else "a" if "a" in text else "none"] for text in texts]
         return {"LABEL": np.array(label, dtype=np.object_), "PROBABILITY": np.full((len(texts), 1), 0.75)}
 
-    assert any("there are others: a, b, none" in note for note in explain("a b", three).notes)
-    assert not any("there are others" in note for note in explain("我爱你").notes)
+    assert any("there are more labels: a, b, none" in note for note in explain("a b", three).notes)
+    assert not any("there are more labels" in note for note in explain("我爱你").notes)
 
 
 def test_the_output_that_was_taken_is_named() -> None:
@@ -138,13 +138,13 @@ def test_the_output_that_was_taken_is_named() -> None:
     row = np.array([1, 2], np.float32)
     found = explain(row, model, declared)
     assert (found.output, found.outputs) == ("a", ("a", "b"))
-    assert any(note.startswith("of the outputs a, b the first with numbers is explained; ") for note in found.notes)
+    assert any(note.startswith("of the outputs a, b the first numeric one, a, is explained; ") for note in found.notes)
     chosen = explain(row, model, declared, output="b")
     assert (chosen.output, chosen.to_json()["output"]) == ("b", {"name": "b", "all": ["a", "b"]})
     assert not any("of the outputs" in note for note in chosen.notes)
     labelled = explain("我爱你")
     assert labelled.output == "PROBABILITY"
-    assert any("of the outputs LABEL, PROBABILITY only PROBABILITY has numbers" in note for note in labelled.notes)
+    assert any("of the outputs LABEL, PROBABILITY only PROBABILITY is numeric" in note for note in labelled.notes)
 
 
 def test_one_of_several_inputs_is_explained_and_the_others_stay() -> None:
@@ -156,7 +156,7 @@ def test_one_of_several_inputs_is_explained_and_the_others_stay() -> None:
     row = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32)}
     found = explain(row, weighted, declared, input="a")
     assert np.allclose(found.attributions, [3, 8])
-    with pytest.raises(InvalidRequestError, match="input: model takes a, b; name the one to explain"):
+    with pytest.raises(InvalidRequestError, match="input: model has the inputs a, b; name the one to explain"):
         explain(row, weighted, declared)
 
 
@@ -177,8 +177,8 @@ def test_a_model_without_a_batch_is_asked_row_by_row() -> None:
     ("row", "options", "complaint"),
     [
         (["我", "你"], {}, r"inputs\['TEXT'\]: has 2 rows; one is explained at a time"),
-        ("我爱你", {"target": "neutral"}, "target: no answer had the label 'neutral'; they had positive"),
-        ("我爱你", {"output": "LABEL"}, "output: model answers with LABEL .*; LABEL has numbers"),
+        ("我爱你", {"target": "neutral"}, "target: no response had the label 'neutral'; they had positive"),
+        ("我爱你", {"output": "LABEL"}, "output: model has the outputs LABEL .*; LABEL is not a numeric output"),
         ("我爱你", {"method": "magic"}, "method: 'magic' is not one of auto, kernel-shap, occlusion"),
         ("我爱你", {"method": "saliency"}, "method: saliency needs the model's file"),
         ("我爱你", {"sample": 3}, "explain: has no option sample"),

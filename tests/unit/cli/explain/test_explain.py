@@ -136,7 +136,9 @@ def test_one_of_several_outputs_is_named_with_how_to_choose_another(
     question = ("explain", "parts", "--csv", tmp_path / "t.csv", "--input-name", "blood", "--url", url)
     unnamed = tritonctl(capsys, *question)
     assert "parts: output 0 of age is 3, by" in unnamed.out, unnamed.err
-    assert "note: of the outputs age, blood, name the first with numbers is explained; --output-name" in unnamed.out
+    assert (
+        "note: of the outputs age, blood, name the first numeric one, age, is explained; --output-name" in unnamed.out
+    )
     data = explained(tritonctl(capsys, *question, "-o", "json"))
     assert data["output"] == {"name": "age", "all": ["age", "blood", "name"]}
     assert any("--output-name" in note for note in data["notes"])
@@ -281,8 +283,8 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
         (["table", "-i", "TABLE", "--samples", "5"], 2, "samples: 3 pieces need 6 evaluations"),
         (["table", "-i", "TABLE", "--input-name", "y"], 2, "--input-name: select the input to explain: x"),
         (["table", "-i", "TABLE", "--method", "saliency"], 2, "--method saliency needs --model-file"),
-        (["table", "-i", "TABLE", "--output-name", "y"], 2, "output: table answers with x"),
-        (["words", "--text", "我爱你"], 2, "output: words answers with x (BYTES [-1,1]); none has numbers"),
+        (["table", "-i", "TABLE", "--output-name", "y"], 2, "output: table has the outputs x"),
+        (["words", "--text", "我爱你"], 2, "output: words has the outputs x (BYTES [-1,1]); none is numeric"),
         (["table", "-i", "TABLE", "--model-file", "TABLE"], 2, "--model-file "),
         (["table", "-i", "TABLE", "--model-file", str(LINEAR)], 2, "has 3 columns, but a row of INPUT__0"),
         (
