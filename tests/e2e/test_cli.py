@@ -223,7 +223,7 @@ def test_bench_speaks_grpc_and_ends_with_ctrl_c(shell: Shell, environment: dict[
 
 def test_doctor_finds_this_cluster_fit(shell: Shell, kube: Kube) -> None:
     text = shell(f"tritonctl doctor -n {kube.namespace}").stdout
-    rights = f"permissions: all that tritonctl needs in namespace {kube.namespace}"
+    rights = f"permissions: all that tritonctl requires in namespace {kube.namespace}"
     for check in (
         "cluster: Kubernetes v1.",
         "definition: triton-operator.io/v1alpha1",

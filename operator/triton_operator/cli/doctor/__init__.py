@@ -1,1 +1,1 @@
-"""`tritonctl doctor`: evidence is gathered from the API server, then judged without it."""
+"""`tritonctl doctor`: first gather evidence from the API server, then evaluate it."""

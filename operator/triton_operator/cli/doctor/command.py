@@ -1,6 +1,6 @@
-"""`tritonctl doctor`: what keeps this user from serving models on this cluster, as far as it shows from here.
+"""`tritonctl doctor`: check whether this user can serve models on this cluster.
 
-Input: a namespace. Output: a line for each check with what to do; exit status 0 only where nothing has to be mended.
+Input: a namespace. Output: a line for each check, with advice. The exit status is 0 only if no check fails.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from triton_operator.sdk.errors import UnreachableError
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
+    from triton_operator.cli.doctor.check_result import CheckResult
     from triton_operator.cli.doctor.evidence import Evidence
-    from triton_operator.cli.doctor.finding import Finding
 
 EPILOG = """\b
 Examples:
@@ -27,7 +27,7 @@ Examples:
   tritonctl doctor -n models
   tritonctl doctor -o json
 \b
-ok is well, warn works in part or could not be looked at, fail has to be mended first. Nothing is changed.
+`warn` means that some features may not work, or that the check could not run. `fail` must be fixed. Nothing is changed.
 """
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -38,37 +38,37 @@ def doctor(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Check the cluster, kubectl, the operator, your permissions, and what the nodes have.
+    """Check the cluster, kubectl, the operator, your permissions and the nodes.
 
-    Exit status 1 when something has to be mended, 3 when no cluster answers.
+    The exit status is 1 if a check fails, and 3 if the cluster is unreachable.
     """
-    findings = examine(KubernetesClient(kubectl(kubeconfig, context)), namespace)
+    results = examine(KubernetesClient(kubectl(kubeconfig, context)), namespace)
     if output is OutputFormat.TABLE:
-        _print(findings)
+        _print(results)
     else:
-        print_data(findings, output)
-    ill = [finding.check for finding in findings if finding.health == "fail"]
-    if ill and len(findings) == 1:
-        raise UnreachableError(f"{findings[0].check}: nothing else can be checked")
-    if ill:
-        raise CommandFailedError(f"to be mended: {', '.join(ill)}")
+        print_data(results, output)
+    failed = [result.check for result in results if result.status == "fail"]
+    if failed and len(results) == 1:
+        raise UnreachableError(f"{results[0].check}: other checks cannot run")
+    if failed:
+        raise CommandFailedError(f"failed: {', '.join(failed)}")
 
 
-def examine(client: KubernetesClient, namespace: str) -> list[Finding]:
-    """Gather and judge; if the cluster does not answer, that is the only finding."""
+def examine(client: KubernetesClient, namespace: str) -> list[CheckResult]:
+    """Gather the evidence and evaluate it; if the cluster does not respond, that is the only result."""
     from triton_operator.cli.doctor.evidence import gather
 
-    with spinner("looking at the cluster"):
+    with spinner("checking the cluster"):
         evidence = gather(client, namespace)
-    return judge(evidence, datetime.now(UTC))
+    return evaluate(evidence, datetime.now(UTC))
 
 
-def judge(evidence: Evidence, now: datetime) -> list[Finding]:
-    """All checks, in the order in which one would mend things."""
+def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
+    """Run all checks, in the order in which problems should be fixed."""
     from triton_operator.cli.doctor import cluster_checks, user_checks
 
     version = cluster_checks.check_version(evidence)
-    if len(evidence.answers) == 1:  # Nothing else could be asked.
+    if len(evidence.answers) == 1:  # The cluster does not respond.
         return [version]
     return [
         version,
@@ -84,13 +84,13 @@ def judge(evidence: Evidence, now: datetime) -> list[Finding]:
     ]
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print(results: Sequence[CheckResult]) -> None:
     from rich.text import Text
 
     out = console()
-    for finding in findings:
-        health = finding.health.value
-        line = Text.assemble((f"{health:<5}", _COLOURS[health]), plain_text(f"{finding.check}: {finding.found}"))
+    for result in results:
+        status = result.status.value
+        line = Text.assemble((f"{status:<5}", _COLOURS[status]), plain_text(f"{result.check}: {result.message}"))
         out.print(line, soft_wrap=True)
-        if finding.do:
-            out.print(plain_text(f"     {finding.do}", "dim"), soft_wrap=True)
+        if result.advice:
+            out.print(plain_text(f"     {result.advice}", "dim"), soft_wrap=True)

@@ -1,7 +1,7 @@
-"""What a cluster answers to the questions of `doctor`; several requests are sent at the same time.
+"""Gather the evidence for `tritonctl doctor` from the API server, with several concurrent requests.
 
-Input: a client and a namespace. Output: `Evidence`, frozen. A request that failed is an SdkError in its place, because
-a user may be forbidden to read something that is well. The checks judge it.
+Input: a client and a namespace. Output: `Evidence`. A failed request is represented by its SdkError, because missing
+permission to read an object does not mean that something is wrong.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _OPERATOR = "app.kubernetes.io/part-of=triton-operator,app.kubernetes.io/compone
 
 @dataclass(frozen=True)
 class Evidence:
-    """Every answer, by its question; `namespace` is the one that was meant."""
+    """The responses, by the name of the query; `namespace` is the selected one."""
 
     namespace: str
     answers: Mapping[str, Answer]
 
     def __getitem__(self, question: str) -> Answer:
-        """The answer, or why there is none."""
+        """The response, or the error of the request."""
         return self.answers[question]
 
 
@@ -56,7 +56,7 @@ def gather(client: KubernetesClient, namespace: str) -> Evidence:
 
 
 def _questions(client: KubernetesClient, namespace: str) -> dict[str, Callable[[], Answer]]:
-    """Each question as a function that asks it."""
+    """The queries by name."""
 
     def listed(
         resource: Resource, where: str | None = None, *, name: str = "", labels: str = ""
@@ -78,7 +78,7 @@ def _questions(client: KubernetesClient, namespace: str) -> dict[str, Callable[[
 
 
 def _review(client: KubernetesClient, namespace: str) -> list[Object]:
-    """Ask the API server about each right: it alone knows all of its authorizers."""
+    """Let the API server check each permission, because only it knows all of its authorizers."""
     reviews: list[Object] = [
         {
             "apiVersion": "authorization.k8s.io/v1",

@@ -1,4 +1,4 @@
-"""What a user needs to be allowed for each command."""
+"""The permissions that the commands need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from triton_operator.api.names import GROUP, PLURAL
 
 
 class Right(NamedTuple):
-    """A verb on a resource, and what it is for."""
+    """A verb on a resource, and the commands that need it."""
 
     verb: str
     group: str
@@ -17,11 +17,11 @@ class Right(NamedTuple):
     needed: bool = False
 
     def named(self) -> str:
-        """As `kubectl auth can-i` has it."""
+        """In the notation of `kubectl auth can-i`."""
         return f"{self.verb} {self.resource}{f'.{self.group}' if self.group else ''}"
 
     def attributes(self, namespace: str) -> dict[str, str]:
-        """As a SelfSubjectAccessReview has it."""
+        """In the form of a SelfSubjectAccessReview."""
         resource, _, subresource = self.resource.partition("/")
         return {
             "namespace": namespace,
@@ -34,11 +34,11 @@ class Right(NamedTuple):
 
 RIGHTS = (
     Right("get", GROUP, PLURAL, "status", needed=True),
-    Right("list", GROUP, PLURAL, "status without a name, completion"),
+    Right("list", GROUP, PLURAL, "status without a name, shell completion"),
     Right("watch", GROUP, PLURAL, "status --watch"),
     Right("create", GROUP, PLURAL, "deploy"),
-    Right("patch", GROUP, PLURAL, "deploy over what is there"),
-    Right("delete", GROUP, PLURAL, "removing it again"),
+    Right("patch", GROUP, PLURAL, "deploy to an existing ModelDeployment"),
+    Right("delete", GROUP, PLURAL, "kubectl delete"),
     Right("list", "", "pods", "status, logs, top"),
     Right("get", "", "pods/log", "logs"),
     Right("create", "", "pods/portforward", "infer, top and bench from outside the cluster"),
@@ -47,7 +47,7 @@ RIGHTS = (
 
 
 def is_allowed(right: Right, reviews: list[dict[str, Any]]) -> bool:
-    """Whether one of the answered reviews is of this right and allows it."""
+    """Whether one of the reviews is about this permission and allows it."""
     return any(
         right.attributes(asked.get("namespace", "")) == asked and review.get("status", {}).get("allowed") is True
         for review in reviews

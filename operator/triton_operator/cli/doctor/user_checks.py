@@ -1,6 +1,6 @@
-"""Judgements about what the user may do, and what the namespace and the nodes have for it.
+"""Checks of the user's permissions, of the namespace and of the nodes.
 
-Pure. Input: evidence. Output: one finding for each check. `doctor` runs them in their order.
+Pure. Input: evidence. Output: one result per check.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from triton_operator.api.names import LABEL_DEPLOYMENT
+from triton_operator.cli.doctor.check_result import CheckResult, failed, items, passed, unknown, warned
 from triton_operator.cli.doctor.evidence import Evidence
-from triton_operator.cli.doctor.finding import Finding, hidden, ill, items, unsure, well
 from triton_operator.cli.doctor.rights import RIGHTS, is_allowed
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.sdk.errors import SdkError
@@ -18,31 +18,35 @@ GPU = "nvidia.com/gpu"
 
 ENFORCERS = ("calico-node", "cilium", "antrea-agent", "kube-router", "weave-net", "kube-network-policies", "kindnet",
              "canal", "ovnkube-node", "azure-npm", "netd", "aws-node")  # fmt: skip
-"""DaemonSets that enforce NetworkPolicies, or can be told to."""
+"""DaemonSets that enforce NetworkPolicies, or can be configured to."""
 PLAIN = ("kube-flannel-ds", "kube-flannel")
-"""Networks that do not."""
+"""Network plugins that do not."""
 _PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
-def check_rights(evidence: Evidence) -> Finding:
-    """What the commands need in this namespace."""
+def check_rights(evidence: Evidence) -> CheckResult:
+    """The user has the permissions that the commands need in this namespace."""
     answer = evidence["rights"]
     if isinstance(answer, SdkError):
-        return hidden("permissions", answer, f"kubectl auth can-i --list -n {evidence.namespace}")
+        return unknown("permissions", answer, f"kubectl auth can-i --list -n {evidence.namespace}")
     missing = [right for right in RIGHTS if not is_allowed(right, items(answer))]
     where = f"in namespace {evidence.namespace}"
     if not missing:
-        return well("permissions", f"all that tritonctl needs {where}")
-    said = f"{where}, permission denied: " + "; ".join(f"{right.named()} ({right.use})" for right in missing)
+        return passed("permissions", f"all that tritonctl requires {where}")
+    message = f"{where}, permission denied: " + "; ".join(f"{right.named()} ({right.use})" for right in missing)
     do = f"ask for the ClusterRoles edit or view in {evidence.namespace}: the chart adds ModelDeployments to them"
-    return ill("permissions", said, do) if any(each.needed for each in missing) else unsure("permissions", said, do)
+    return (
+        failed("permissions", message, do)
+        if any(each.needed for each in missing)
+        else warned("permissions", message, do)
+    )
 
 
-def check_images(evidence: Evidence) -> Finding:
-    """No pod of ours in the namespace waits for an image."""
+def check_images(evidence: Evidence) -> CheckResult:
+    """No serving pod in the namespace fails to pull its image."""
     answer = evidence["pods"]
     if isinstance(answer, SdkError):
-        return hidden("images", answer, "tritonctl status NAME shows it for one deployment")
+        return unknown("images", answer, "run tritonctl status NAME to check one deployment")
     stuck = {
         pod["metadata"].get("labels", {}).get(LABEL_DEPLOYMENT, ""): status["state"]["waiting"].get("message", "")
         for pod in items(answer)
@@ -50,55 +54,57 @@ def check_images(evidence: Evidence) -> Finding:
         if status.get("state", {}).get("waiting", {}).get("reason") in _PULL_FAILURES
     }
     if not stuck:
-        return well("images", f"no pod waits for one in namespace {evidence.namespace}")
+        return passed("images", f"no image pull failures in namespace {evidence.namespace}")
     name, message = next(iter(stuck.items()))
-    do = "check the name, whether nodes reach the registry, and spec.imagePullSecrets (docs/reasons/ImagePullFailed.md)"
-    return ill("images", f"{', '.join(stuck)} cannot pull: {message or name}", do)
+    do = "check the image name, access to the registry, and spec.imagePullSecrets (docs/reasons/ImagePullFailed.md)"
+    return failed("images", f"{', '.join(stuck)} cannot pull an image: {message or name}", do)
 
 
-def check_metrics(evidence: Evidence) -> Finding:
-    """Autoscaling by CPU has something to go by; only needed where a deployment asks for it."""
+def check_metrics(evidence: Evidence) -> CheckResult:
+    """The metrics API, which autoscaling by CPU needs, responds; a failure only if a deployment uses autoscaling."""
     answer = evidence["metrics"]
     if not isinstance(answer, SdkError):
-        return well("autoscaling", "the metrics API answers")
+        return passed("autoscaling", "the metrics API responds")
     users = _with(evidence, "autoscaling")
-    do = "install metrics-server, or leave spec.autoscaling out"
+    do = "install metrics-server, or remove spec.autoscaling"
     if users:
-        return ill("autoscaling", f"the metrics API does not answer, and {', '.join(users)} scale by it", do)
-    return unsure("autoscaling", "the metrics API does not answer", do)
+        return failed(
+            "autoscaling", f"the metrics API does not respond, but autoscaling is set in {', '.join(users)}", do
+        )
+    return warned("autoscaling", "the metrics API does not respond", do)
 
 
-def check_gpus(evidence: Evidence) -> Finding:
-    """Nodes have the GPUs that deployments ask for."""
+def check_gpus(evidence: Evidence) -> CheckResult:
+    """A node has GPUs, if deployments request them."""
     answer = evidence["nodes"]
     if isinstance(answer, SdkError):
-        return hidden("gpus", answer, "only matters for deployments with spec.gpu")
+        return unknown("gpus", answer, "GPUs are needed only by deployments with spec.gpu")
     nodes = items(answer)
     counts = {node["metadata"]["name"]: _count(node) for node in nodes if _count(node)}
     users = _with(evidence, "gpu")
     if counts:
-        return well("gpus", ", ".join(f"{name} has {count}" for name, count in counts.items()))
+        return passed("gpus", ", ".join(f"{name} has {count}" for name, count in counts.items()))
     if users:
-        do = "install NVIDIA's GPU operator or device plugin, or leave spec.gpu out"
-        return ill("gpus", f"no node offers {GPU}, and {', '.join(users)} ask for it", do)
-    return well("gpus", f"none on {len(nodes)} node{'s' if len(nodes) != 1 else ''}: models are served by CPUs")
+        do = "install NVIDIA's GPU operator or device plugin, or remove spec.gpu"
+        return failed("gpus", f"no node has {GPU}, but {', '.join(users)} request it", do)
+    return passed("gpus", f"none on {len(nodes)} node{'s' if len(nodes) != 1 else ''}; models are served on CPUs")
 
 
-def check_network(evidence: Evidence) -> Finding:
-    """Whether something enforces NetworkPolicies cannot be asked; what is known to do so is looked for."""
+def check_network(evidence: Evidence) -> CheckResult:
+    """A known network plugin enforces NetworkPolicies; Kubernetes has no API to check this."""
     answer = evidence["agents"]
-    test = "the profile Private rests on it: try a connection that a policy forbids"
+    test = "the privacy profiles depend on it: try a connection that a policy denies"
     if isinstance(answer, SdkError):
-        return hidden("network policies", answer, test)
+        return unknown("network policies", answer, test)
     names = [str(each["metadata"]["name"]) for each in items(answer)]
     found = [name for name in names if name.startswith(ENFORCERS)]
     if found:
-        return well("network policies", f"{', '.join(found)} can enforce them")
+        return passed("network policies", f"{', '.join(found)} can enforce them")
     plain = [name for name in names if name.startswith(PLAIN)]
     if plain:
-        return unsure("network policies", f"{plain[0]} does not enforce them", "add a program that does; until then "
-                      "spec.privacy has no effect on the network")  # fmt: skip
-    return unsure("network policies", "no program is known here that enforces them", test)
+        advice = "install a network plugin that does; until then, spec.privacy has no effect on the network"
+        return warned("network policies", f"{plain[0]} does not enforce them", advice)
+    return warned("network policies", "no known network plugin that enforces them was found", test)
 
 
 def _count(node: dict[str, Any]) -> int:
@@ -107,7 +113,7 @@ def _count(node: dict[str, Any]) -> int:
 
 
 def _with(evidence: Evidence, field: str) -> list[str]:
-    """Deployments of the namespace whose spec has this field."""
+    """The deployments in the namespace whose spec sets this field."""
     answer = evidence["deployments"]
     if isinstance(answer, SdkError):
         return []

@@ -17,9 +17,9 @@ from tests.fake_cluster import FakeCluster, write_kubeconfig
 from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator import __version__
-from triton_operator.cli.doctor.command import judge
+from triton_operator.cli.doctor.check_result import CheckResult
+from triton_operator.cli.doctor.command import evaluate
 from triton_operator.cli.doctor.evidence import Answer, Evidence
-from triton_operator.cli.doctor.finding import Finding
 from triton_operator.cli.doctor.rights import RIGHTS
 from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, UnreachableError
 
@@ -82,17 +82,17 @@ HEALTHY: dict[str, Answer] = {
 }
 
 
-def findings(**changes: Answer) -> dict[str, Finding]:
+def findings(**changes: Answer) -> dict[str, CheckResult]:
     """What is found in a healthy cluster but for these answers."""
-    return {each.check: each for each in judge(Evidence("models", {**copy.deepcopy(HEALTHY), **changes}), NOW)}
+    return {each.check: each for each in evaluate(Evidence("models", {**copy.deepcopy(HEALTHY), **changes}), NOW)}
 
 
 def test_a_healthy_cluster_needs_nothing() -> None:
     """Every check says what it saw."""
     found = findings()
-    assert [each.check for each in found.values() if each.health != "ok"] == []
-    assert found["lease"].found == "operator-a works, seen 1 s ago"
-    assert found["gpus"].found == "n has 8"
+    assert [each.check for each in found.values() if each.status != "ok"] == []
+    assert found["lease"].message == "operator-a is active, last seen 1 s ago"
+    assert found["gpus"].message == "n has 8"
 
 
 def older(field: str) -> Answer:
@@ -134,11 +134,11 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"operator": listed()}, "operator", "fail", "install the chart"),
     ({"operator": listed(operator(0))}, "operator", "fail", "describe pods"),
     ({"operator": listed(operator(release="0.0.1"))}, "operator", "warn", "same release"),
-    ({"operator": FORBIDDEN}, "operator", "warn", "ask who"),
+    ({"operator": FORBIDDEN}, "operator", "warn", "ask the administrator"),
     ({"lease": listed()}, "lease", "fail", "log"),
     ({"lease": listed(lease(300))}, "lease", "fail", "clock"),
     ({"lease": listed(lease(300), lease(3))}, "lease", "ok", ""),
-    ({"lease": listed(lease(holder=""))}, "lease", "fail", "no operator works"),
+    ({"lease": listed(lease(holder=""))}, "lease", "fail", "no operator is active"),
     ({"rights": reviews("modeldeployments")}, "permissions", "fail", "ClusterRoles"),
     ({"rights": reviews("pods/portforward")}, "permissions", "warn", "ClusterRoles"),
     ({"rights": FORBIDDEN}, "permissions", "warn", "auth can-i"),
@@ -157,9 +157,9 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
 def test_each_illness_is_found_with_what_to_do(changes: dict[str, Any], check: str, health: str, do: str) -> None:
     """And the other checks stay as they are."""
     found = findings(**changes)
-    assert found[check].health == health, found[check]
-    assert do in found[check].do
-    assert [name for name, each in found.items() if each.health == "fail" and name != check] == [] or len(changes) > 1
+    assert found[check].status == health, found[check]
+    assert do in found[check].advice
+    assert [name for name, each in found.items() if each.status == "fail" and name != check] == [] or len(changes) > 1
 
 
 def test_what_may_not_be_looked_at_is_no_failure() -> None:
@@ -167,7 +167,7 @@ def test_what_may_not_be_looked_at_is_no_failure() -> None:
     hidden = dict.fromkeys(
         ("operator", "lease", "rights", "deployments", "pods", "metrics", "nodes", "agents"), FORBIDDEN
     )
-    assert {each.health.value for each in findings(**hidden).values()} <= {"ok", "warn"}
+    assert {each.status.value for each in findings(**hidden).values()} <= {"ok", "warn"}
 
 
 ODD: tuple[Answer, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": {}, "status": {}}, {"versions": []})
@@ -225,8 +225,8 @@ def test_an_illness_is_exit_status_1(healthy: FakeCluster, capsys: pytest.Captur
     healthy.put("leases")
     outcome = tritonctl(capsys, "doctor", "-n", "models", "-o", "json")
     assert outcome.code == 1
-    assert outcome.err == "error: to be mended: lease\n"
-    assert {each["check"]: each["health"] for each in json.loads(outcome.out)}["lease"] == "fail"
+    assert outcome.err == "error: failed: lease\n"
+    assert {each["check"]: each["status"] for each in json.loads(outcome.out)}["lease"] == "fail"
 
 
 def test_an_unreachable_cluster_is_one_finding(
