@@ -87,15 +87,16 @@ def _lines(text: str, source: str) -> list[Line]:
 
 def _columns(
     names: list[str] | None, width: int, interface: ModelInterface, source: str
-) -> list[tuple[TensorInterface, Sequence[int]]]:
+) -> Sequence[tuple[TensorInterface, Sequence[int]]]:
     """The indexes of the columns that fill each input."""
     required = {tensor.name for tensor in interface.inputs if tensor.optional is not True}
-    if names is not None and required <= set(names):
-        indexes = [
-            (tensor, [at for at, name in enumerate(names) if name == tensor.name]) for tensor in interface.inputs
-        ]
-        return [(tensor, at) for tensor, at in indexes if at]
-    if len(interface.inputs) > 1:
+    named = [
+        (tensor, [at for at, name in enumerate(names or ()) if name == tensor.name]) for tensor in interface.inputs
+    ]
+    filled = [(tensor, at) for tensor, at in named if at]
+    if filled and required <= {tensor.name for tensor, _ in filled}:
+        return filled
+    if len(interface.inputs) != 1:
         found = f"the columns are {', '.join(names)}" if names else "the first line has no names"
         raise UsageError(f"{source}: {interface.shown}; each needs a column with its name, but {found}")
     (tensor,) = interface.inputs

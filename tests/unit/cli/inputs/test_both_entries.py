@@ -170,6 +170,24 @@ def test_an_input_that_may_be_optional_is_left_to_the_server(tmp_path: Path) -> 
             assert set(read_input([file], [], lambda: interface).request.inputs) == {"x"}  # noqa: B023 - as above.
 
 
+def test_a_table_without_a_column_for_an_optional_input(tmp_path: Path) -> None:
+    """Several inputs need names; the only one takes all columns, although it is optional."""
+    file = tmp_path / "x.csv"
+    optional = TensorInterface("y", "FP32", (-1, 2), optional=True)
+    inputs: tuple[TensorInterface, ...]
+    for content, inputs, expected in (
+        ("x,z\n1,2\n", (TensorInterface("x", "FP32", (-1, 1)), optional), {"x": [[1]]}),
+        ("a,b\n1,2\n", (optional,), {"y": [[1, 2]]}),
+    ):
+        file.write_text(content)
+        interface = ModelInterface("model", inputs, ())
+        found = read_input([file], [], lambda: interface).request.inputs  # noqa: B023 - called at once.
+        assert {name: array.tolist() for name, array in found.items()} == expected
+    file.write_text("1,2\n")
+    with pytest.raises(UsageError, match="the first line has no names"):
+        read_input([file], [], lambda: ModelInterface("model", (), ()))
+
+
 @pytest.mark.parametrize(
     ("datatype", "cell", "value"),
     [
