@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def test_every_exception_class_ends_in_error() -> None:
     assert [name for name in classes if not name.endswith("Error")] == []
 
 
+def test_no_two_exception_classes_have_the_same_name() -> None:
+    """An `except` then reads the same in every room."""
+    named = Counter(
+        node.name
+        for folder in ("operator", "hack", "training")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error")
+    )
+    assert [name for name, count in named.items() if count > 1] == []
+
+
 def test_every_exception_class_of_the_package_has_the_common_root() -> None:
     """One `except` catches whatever the package raises on purpose."""
     classes = _exceptions()
@@ -103,3 +116,28 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes(module: object) ->
     root = TritonOperatorError.__name__
     assert drawn.pop(root) == ""
     assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in own}
+
+
+NAMED = re.compile(r"\b[Rr]aises ((?:[A-Z]\w+(?:, or |, | or | and )?)+)")
+
+
+def _docstrings() -> Iterator[tuple[Path, str]]:
+    for folder in ("operator", "hack", "training"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield path, ast.get_docstring(node) or ""
+
+
+def test_docstrings_name_errors_that_exist() -> None:
+    """An error that was renamed is renamed where it is documented."""
+    known = {*_exceptions(), *BUILT_IN}
+    named = [
+        (path.relative_to(ROOT), name)
+        for path, text in _docstrings()
+        for names in NAMED.findall(" ".join(text.split()))
+        for name in re.findall(r"\w+", names)
+        if name[0].isupper()
+    ]
+    assert len(named) > 150
+    assert [f"{path}: {name}" for path, name in named if name not in known] == []

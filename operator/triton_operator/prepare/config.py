@@ -1,7 +1,8 @@
 """Choose a model's configuration: from the object, a ConfigMap, the repository or the signature in the model's file.
 
 Input: a model's folder and the model as the object requests it. Output: a ChosenConfig, and then the text of the final
-config.pbtxt. `model` calls it. A contradiction raises ConfigInvalid and names both sides.
+config.pbtxt. `model` calls it. A contradiction raises PrepareError with the reason ConfigInvalid, and the message names
+both sides.
 """
 
 from __future__ import annotations
