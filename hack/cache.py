@@ -1,7 +1,6 @@
 """The one folder on the machine that the tooling writes to.
 
-Input: the environment. Output: a path. Called by everything in `hack/` that
-downloads, builds or runs something.
+Input: the environment. Output: a path. Called by everything in `hack/` that downloads, builds or runs something.
 """
 
 from __future__ import annotations

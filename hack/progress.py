@@ -1,9 +1,8 @@
 """What a person sees while the tooling works: one line per step, with its time.
 
-Input: a title and the block of work. Output: lines on standard error, so that
-standard output stays free for a command's answer. On a terminal the line shows
-a running time; elsewhere one line begins the step and one ends it. Steps may
-run at the same time, in threads or one inside another: they share the line.
+Input: a title and the block of work. Output: lines on standard error, so that standard output stays free for a
+command's answer. On a terminal the line shows a running time; elsewhere one line begins the step and one ends it. Steps
+may run at the same time, in threads or one inside another: they share the line.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     load_client.py ADDRESS:PORT MODEL INPUT SHAPE CONNECTIONS SECONDS
 
-In: where, what (one FP32 input of zeros; SHAPE as 1,1,28,28) and how hard. Out: one line of JSON with requests a second
-and latencies in milliseconds. Each connection sends its next request when it has its answer; the first second does not
-count. A request costs the client some 40 µs, so that it can keep a server busy that shares its machine.
+Input: where, what (one FP32 input of zeros; SHAPE as 1,1,28,28) and how hard. Output: one line of JSON with requests a
+second and latencies in milliseconds. Each connection sends its next request when it has its answer; the first second
+does not count. A request costs the client some 40 µs, so that it can keep a server busy that shares its machine.
 """
 
 from __future__ import annotations

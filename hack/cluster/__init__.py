@@ -1,8 +1,7 @@
 """Bring up a Kubernetes cluster for the demo and the tests, and take it down.
 
-`ensure()` returns a running cluster, `down()` leaves nothing of it, `tools()`
-returns the folder of programs. `hack.cluster.controlplane` has an API server
-without a node, for tests that need no pods.
+`ensure()` returns a running cluster, `down()` leaves nothing of it, `tools()` returns the folder of programs.
+`hack.cluster.controlplane` has an API server without a node, for tests that need no pods.
 """
 
 from __future__ import annotations

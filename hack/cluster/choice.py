@@ -1,7 +1,7 @@
 """Which kind of cluster is used, and why; pure.
 
-Input: what was asked for and what the machine has. Output: a choice that can be
-said to a person. Called by `hack.cluster`.
+Input: what was asked for and what the machine has. Output: a choice that can be said to a person. Called by
+`hack.cluster`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Command lines of the control plane's programs; pure.
 
-Input: folders, addresses and ports. Output: lists of words, without the
-program's folder. Called by `controlplane` (on loopback, for tests) and by the
-native node (in its own network).
+Input: folders, addresses and ports. Output: lists of words, without the program's folder. Called by `controlplane` (on
+loopback, for tests) and by the native node (in its own network).
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ Input: a folder. Output: a kubeconfig. Called by the API-server test tier:
     with ControlPlane(tmp_path) as plane:
         subprocess.run(["kubectl", "--kubeconfig", plane.kubeconfig, "get", "ns"])
 
-No kubelet and no scheduler: pods stay as they are written. Add
-"kube-controller-manager" for garbage collection, Deployments and namespaces
-that can be deleted.
+No kubelet and no scheduler: pods stay as they are written. Add "kube-controller-manager" for garbage collection,
+Deployments and namespaces that can be deleted.
 """
 
 from __future__ import annotations

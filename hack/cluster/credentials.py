@@ -1,7 +1,6 @@
 """Which certificates and kubeconfigs a control plane needs.
 
-Input: its endpoints. Output: the files that `commands` names. Called by
-`controlplane` and by the native node.
+Input: its endpoints. Output: the files that `commands` names. Called by `controlplane` and by the native node.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The cluster that kubectl talks to already, used as it is.
 
-Input: the person's kubeconfig. Output: a `CurrentCluster`. Only taken when it
-is asked for by name: nothing here should touch a cluster that somebody else
-works on without being told to.
+Input: the person's kubeconfig. Output: a `CurrentCluster`. Only taken when it is asked for by name: nothing here should
+touch a cluster that somebody else works on without being told to.
 """
 
 from __future__ import annotations

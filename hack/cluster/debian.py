@@ -1,11 +1,9 @@
 """Programs of Debian packages, unpacked into the cache and never installed.
 
-Input: package names. Output: a folder that looks like a file-system root with
-those packages and whatever they need that the machine lacks. Called by
-`programs` and by the image builders.
+Input: package names. Output: a folder that looks like a file-system root with those packages and whatever they need
+that the machine lacks. Called by `programs` and by the image builders.
 
-apt's own state (package lists, downloads) stays in the cache too, and apt
-checks the archives' signatures as always.
+apt's own state (package lists, downloads) stays in the cache too, and apt checks the archives' signatures as always.
 """
 
 from __future__ import annotations

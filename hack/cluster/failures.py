@@ -1,7 +1,6 @@
 """What can go wrong with a local cluster, said so that a person can act on it.
 
-Every message names what was found and what to do. `python -m hack.cluster`
-prints it without a traceback.
+Every message names what was found and what to do. `python -m hack.cluster` prints it without a traceback.
 """
 
 from __future__ import annotations

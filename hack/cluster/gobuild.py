@@ -1,8 +1,7 @@
 """Go programs of the local cluster, built from their modules once.
 
-Input: a module of `hack/`. Output: a folder of binaries in the cache, named
-after a hash of everything that decides what they are, so an unchanged module is
-never built again and a changed one always is. Called by `programs`.
+Input: a module of `hack/`. Output: a folder of binaries in the cache, named after a hash of everything that decides
+what they are, so an unchanged module is never built again and a changed one always is. Called by `programs`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the demo and the tests know of a cluster, whichever kind it is.
 
-Called by the demo, the e2e tests and the command line of `hack.cluster`; the
-three kinds implement `Cluster`.
+Called by the demo, the e2e tests and the command line of `hack.cluster`; the three kinds implement `Cluster`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A kind cluster, where a container engine answers.
 
-Input: `kind-config.yaml`. Output: a `KindCluster`. kind itself is taken from
-the machine, or built from its Go module.
+Input: `kind-config.yaml`. Output: a `KindCluster`. kind itself is taken from the machine, or built from its Go module.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """Whether kind accepts a configuration, asked of kind itself without a container engine.
 
-Input: a configuration file. Output: kind's objection, or None. Called by the
-chart tests and `python -m hack.cluster check-kind`.
+Input: a configuration file. Output: kind's objection, or None. Called by the chart tests and `python -m hack.cluster
+check-kind`.
 
-kind reads and validates the configuration before it makes anything, but only
-once an engine has answered. So it is given an engine that answers what it is, has every
-image and no container, and fails at everything else: when kind looks for the
-node's image, it has accepted the configuration.
+kind reads and validates the configuration before it makes anything, but only once an engine has answered. So it is
+given an engine that answers what it is, has every image and no container, and fails at everything else: when kind looks
+for the node's image, it has accepted the configuration.
 """
 
 from __future__ import annotations

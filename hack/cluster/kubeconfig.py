@@ -1,7 +1,7 @@
 """Kubeconfig files: how a client reaches a cluster, and as whom.
 
-Input: an address and PEM files. Output: one self-contained file, readable by
-its owner only. Called by the control plane and the native node.
+Input: an address and PEM files. Output: one self-contained file, readable by its owner only. Called by the control
+plane and the native node.
 """
 
 from __future__ import annotations

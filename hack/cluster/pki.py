@@ -1,8 +1,7 @@
 """Certificates and keys of a local cluster, made anew for each one.
 
-Input: names. Output: PEM files in one folder. Called by the control plane and
-the native node before anything starts. One authority signs everything; it lives
-as long as the cluster's folder.
+Input: names. Output: PEM files in one folder. Called by the control plane and the native node before anything starts.
+One authority signs everything; it lives as long as the cluster's folder.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The programs that a local cluster consists of, together in one folder.
 
-Input: names of programs. Output: a folder with a link or a launcher for each.
-Called by `hack.cluster.tools`. Nothing is built or fetched before it is asked
-for, and nothing twice.
+Input: names of programs. Output: a folder with a link or a launcher for each. Called by `hack.cluster.tools`. Nothing
+is built or fetched before it is asked for, and nothing twice.
 """
 
 from __future__ import annotations

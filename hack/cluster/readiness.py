@@ -1,7 +1,7 @@
 """Whether an API server answers, asked over TLS as an administrator.
 
-Input: its URL and the folder of certificates. Output: yes or no. Called by
-`controlplane` and by the native node while they wait.
+Input: its URL and the folder of certificates. Output: yes or no. Called by `controlplane` and by the native node while
+they wait.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The base of our images without a registry: Debian 12's Python 3.11, unpacked from its packages.
 
-In: the machine's apt. Out: a folder that is a root file system, about 60 MB, without apt, dpkg or any maintainer script
-run. Called by `builder`. `docker build` uses python:3.11-slim-bookworm instead, with the same C library and Python.
-Debian 12 whatever the machine runs: Triton's helper process for models is built for Python 3.11 and numpy before 2.
+Input: the machine's apt. Output: a folder that is a root file system, about 60 MB, without apt, dpkg or any maintainer
+script run. Called by `builder`. `docker build` uses python:3.11-slim-bookworm instead, with the same C library and
+Python. Debian 12 whatever the machine runs: Triton's helper process for models is built for Python 3.11 and numpy
+before 2.
 
 Packages come from the Debian mirror that the machine's apt uses, or from $TRITON_OPERATOR_DEBIAN_MIRROR (an address
 ending in /debian). Archives' signatures are checked as always.

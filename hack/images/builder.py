@@ -1,6 +1,6 @@
 """Build images, each only when something that goes into it has changed.
 
-In: definitions. Out: `Image`, a reference whose tag is a hash of all inputs, and an archive to import. Called by
+Input: definitions. Output: `Image`, a reference whose tag is a hash of all inputs, and an archive to import. Called by
 `hack.images`.
 """
 

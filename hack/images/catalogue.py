@@ -1,7 +1,7 @@
 """The images of this repository: for each its Containerfile and where its files come from.
 
-In: a name. Out: `Definition`. Called by `hack.images`. Nothing is fetched or built here: contexts prepare themselves
-when a layer that needs them is made.
+Input: a name. Output: `Definition`. Called by `hack.images`. Nothing is fetched or built here: contexts prepare
+themselves when a layer that needs them is made.
 """
 
 from __future__ import annotations

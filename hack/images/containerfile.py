@@ -1,6 +1,6 @@
 """Read a Containerfile: the part of its language that this repository's images use.
 
-In: the text of a file that `docker build` understands too. Out: what it asks for, as data. Called by `plan`.
+Input: the text of a file that `docker build` understands too. Output: what it asks for, as data. Called by `plan`.
 Understood: ARG before FROM, one FROM, COPY [--from=NAME], RUN [--mount=type=bind,...] ["program", ...], ENV, WORKDIR,
 USER, ENTRYPOINT and CMD as JSON lists, EXPOSE. Everything else is refused with its line, never skipped.
 """

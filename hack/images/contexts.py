@@ -1,7 +1,7 @@
 """Where files of an image come from: a folder of the repository, or one that is prepared when it is needed.
 
-In: paths. Out: for each origin a fingerprint, known without any preparation, so that an image that is up to date costs
-nothing; and a folder, made on first use. Called by `plan` (fingerprints) and `layers` (folders).
+Input: paths. Output: for each origin a fingerprint, known without any preparation, so that an image that is up to date
+costs nothing; and a folder, made on first use. Called by `plan` (fingerprints) and `layers` (folders).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Make one layer of an image: a folder of files and the tar archive of it, kept under the layer's key.
 
-In: a planned layer, the layers below it and the build contexts. Out: `Layer`, from the cache when it is there already.
-Called by `builder`. Archives are the same bytes for the same files: sorted, owned by root, all of one time, and
-uncompressed, because containerd imports that fastest.
+Input: a planned layer, the layers below it and the build contexts. Output: `Layer`, from the cache when it is there
+already. Called by `builder`. Archives are the same bytes for the same files: sorted, owned by root, all of one time,
+and uncompressed, because containerd imports that fastest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Write an image as one file: an OCI image layout inside a tar archive.
 
-In: finished layers, settings and a reference. Out: the archive, which `ctr images import`, `kind load image-archive`
-and `docker load` read. Called by `builder`. Format: the OCI image specification 1.1; the name containerd gives the
-image comes from the annotation `io.containerd.image.name`.
+Input: finished layers, settings and a reference. Output: the archive, which `ctr images import`, `kind load
+image-archive` and `docker load` read. Called by `builder`. Format: the OCI image specification 1.1; the name containerd
+gives the image comes from the annotation `io.containerd.image.name`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which layers an image consists of, and what they are called, before anything is built.
 
-In: a recipe and its build contexts. Out: a plan, whose keys are hashes of everything that goes in: the base, each step,
-each copied or mounted file, each setting. Equal inputs give equal keys on every machine. Called by `builder`.
+Input: a recipe and its build contexts. Output: a plan, whose keys are hashes of everything that goes in: the base, each
+step, each copied or mounted file, each setting. Equal inputs give equal keys on every machine. Called by `builder`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Python packages for an image: fetched and unpacked on the host, for the image's Python, not the host's.
 
-In: a lock file with hashes. Out: a build context with what would lie in `site-packages`. Called by `catalogue`. So a
-build needs no network and no package index, and a package is fetched once for environments and images together.
+Input: a lock file with hashes. Output: a build context with what would lie in `site-packages`. Called by `catalogue`.
+So a build needs no network and no package index, and a package is fetched once for environments and images together.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Run a program inside an image that is being built.
 
-In: a RUN step, the folders of the layers so far and an empty one for what it writes. Out: that folder, filled. Called
-by `layers`. The program sees the layers as its file system (overlayfs) in mount, process and network namespaces of its
-own: no network, nothing left mounted when it ends, however it ends.
+Input: a RUN step, the folders of the layers so far and an empty one for what it writes. Output: that folder, filled.
+Called by `layers`. The program sees the layers as its file system (overlayfs) in mount, process and network namespaces
+of its own: no network, nothing left mounted when it ends, however it ends.
 """
 
 from __future__ import annotations

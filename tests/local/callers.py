@@ -1,6 +1,6 @@
 """A hundred callers of all models of examples/all-models.yaml, each with a question of its own and one protocol.
 
-In: the addresses of a server. Out: what each caller was answered. A gRPC call is never cancelled, and so has no
+Input: the addresses of a server. Output: what each caller was answered. A gRPC call is never cancelled, and so has no
 deadline: Triton 24.10 crashes when one is.
 """
 

@@ -1,8 +1,7 @@
 """The objects that a bare node lacks and every cluster has; pure.
 
-Input: the DNS image. Output: manifests, applied once after the API server is
-ready. CoreDNS answers for names inside the cluster only: the node has no way
-out, and a name outside it should fail at once.
+Input: the DNS image. Output: manifests, applied once after the API server is ready. CoreDNS answers for names inside
+the cluster only: the node has no way out, and a name outside it should fail at once.
 """
 
 from __future__ import annotations

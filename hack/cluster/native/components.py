@@ -1,7 +1,6 @@
 """Which programs make up the node, how each is called, and what it waits for; pure.
 
-Input: the layout and the folder of programs. Output: components in the order
-of their start. Called by the supervisor.
+Input: the layout and the folder of programs. Output: components in the order of their start. Called by the supervisor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Configuration files of the node's programs; pure.
 
-Input: the layout and the folder of programs. Output: file names and contents.
-Called once at each start.
+Input: the layout and the folder of programs. Output: file names and contents. Called once at each start.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Carry connections from a socket of the machine into the node's network.
 
-Input: the number of an inherited listening socket and "address:port". Output:
-nothing, it runs until it is ended. A socket belongs for ever to the network it
-was made in: this one was made on the machine's loopback, the program itself
-runs inside the node, so what it accepts comes from the machine and what it
-dials is in the node. There is no other way in, and none out.
+Input: the number of an inherited listening socket and "address:port". Output: nothing, it runs until it is ended. A
+socket belongs for ever to the network it was made in: this one was made on the machine's loopback, the program itself
+runs inside the node, so what it accepts comes from the machine and what it dials is in the node. There is no other way
+in, and none out.
 
-One dial for each accepted connection: kube-proxy balances them as it does a
-pod's own, which `kubectl port-forward` (one pod for all) would not.
+One dial for each accepted connection: kube-proxy balances them as it does a pod's own, which `kubectl port-forward`
+(one pod for all) would not.
 """
 
 from __future__ import annotations

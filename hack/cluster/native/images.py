@@ -1,7 +1,7 @@
 """Import image archives into the node's containerd.
 
-Input: images, each a reference and an OCI archive. Output: images that pods can
-name by tag, by digest and as `latest`. Called by `start` and by `node.NativeCluster`.
+Input: images, each a reference and an OCI archive. Output: images that pods can name by tag, by digest and as `latest`.
+Called by `start` and by `node.NativeCluster`.
 """
 
 from __future__ import annotations

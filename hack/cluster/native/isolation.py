@@ -1,9 +1,8 @@
 """Make the node's own view of the machine: mounts, control groups, network.
 
-Input: the layout, inside fresh mount, network and process namespaces. Output:
-nothing to undo, because the namespaces take all of it with them; only the
-control group's folders are the machine's (`remove_control_groups`). Called by
-the supervisor, first of all.
+Input: the layout, inside fresh mount, network and process namespaces. Output: nothing to undo, because the namespaces
+take all of it with them; only the control group's folders are the machine's (`remove_control_groups`). Called by the
+supervisor, first of all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the native node keeps its files and what its addresses are; pure.
 
-Input: the cache folder. Output: paths. Called by every module of this folder,
-on both sides of the namespaces: paths below the cache are the same on both.
+Input: the cache folder. Output: paths. Called by every module of this folder, on both sides of the namespaces: paths
+below the cache are the same on both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whether the machine can be a node, found out before anything on it is changed.
 
-Input: facts. Output: findings, each with what to do. Called by `hack.preflight`
-and `node` with facts that can be read, then by `start` with what a short trial
-in throw-away namespaces shows. The first part needs the standard library only.
+Input: facts. Output: findings, each with what to do. Called by `hack.preflight` and `node` with facts that can be read,
+then by `start` with what a short trial in throw-away namespaces shows. The first part needs the standard library only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Start the native node, or go on where an earlier start was cut off.
 
-Input: the layout. Output: a node that is Ready and resolves names. Called by
-`node.NativeCluster`, under the node's lock.
+Input: the layout. Output: a node that is Ready and resolves names. Called by `node.NativeCluster`, under the node's
+lock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """End the native node and remove every trace of it but the imported images.
 
-Input: the layout. Output: a machine as before. Called by `start` (what a
-killed run left) and by `node.NativeCluster.down`.
+Input: the layout. Output: a machine as before. Called by `start` (what a killed run left) and by
+`node.NativeCluster.down`.
 """
 
 from __future__ import annotations

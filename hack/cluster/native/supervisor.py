@@ -1,8 +1,7 @@
 """The node's first process: starts the components, restarts what dies, and takes all of them with it.
 
-Input: the node's folder, the folder of programs and an inherited socket.
-Output: `status.json` and one log per component. Started by `node` in fresh
-namespaces, as their process 1, so it also waits for the orphans of containers.
+Input: the node's folder, the folder of programs and an inherited socket. Output: `status.json` and one log per
+component. Started by `node` in fresh namespaces, as their process 1, so it also waits for the orphans of containers.
 """
 
 from __future__ import annotations

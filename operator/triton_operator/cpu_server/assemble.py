@@ -2,7 +2,7 @@
 
     assemble.py PACKAGES TARGET
 
-In: unpacked packages (requirements.lock). Out: TARGET as in NVIDIA's images (/opt/tritonserver), with the Python
+Input: unpacked packages (requirements.lock). Output: TARGET as in NVIDIA's images (/opt/tritonserver), with the Python
 packages in TARGET/python. Run so inside the CPU image while it is built; `local` calls `lay_out`.
 """
 

@@ -1,8 +1,8 @@
 """Read what a shared library needs: from an ELF file to names, nothing loaded and no binutils required.
 
-In: the path of a 64-bit little-endian shared library that still has its section headers.
-Out: `SharedObject`, the libraries it asks for and the symbols it defines or leaves to others, with their versions.
-Called by `cuda_stubs`. Layout: the System V ABI, `elf(5)`, and the LSB chapter on symbol versions.
+Input: the path of a 64-bit little-endian shared library that still has its section headers. Output: `SharedObject`, the
+libraries it asks for and the symbols it defines or leaves to others, with their versions. Called by `cuda_stubs`.
+Layout: the System V ABI, `elf(5)`, and the LSB chapter on symbol versions.
 """
 
 from __future__ import annotations

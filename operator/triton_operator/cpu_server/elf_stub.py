@@ -1,6 +1,6 @@
 """Write a shared library in which every function returns one number: no compiler, no linker.
 
-In: a library name and the symbols it has to offer. Out: the bytes of an ELF file that the dynamic loader accepts.
+Input: a library name and the symbols it has to offer. Output: the bytes of an ELF file that the dynamic loader accepts.
 Called by `cuda_stubs`. All functions share one body and all objects one zeroed page, since nobody calls or reads them.
 """
 

@@ -1,12 +1,12 @@
 """Take out of a shared library what a machine without a GPU never reads: GPU code and the linker's symbol table.
 
-In: a library that still has its section headers. Out: a smaller one that the dynamic loader treats the same. In
+Input: a library that still has its section headers. Output: a smaller one that the dynamic loader treats the same. In
 torch 2.15's libtorch_cuda.so, 337 of 520 MB are code for GPUs (`.nv_fatbin`) and 80 MB are `.symtab` and `.strtab`.
 Called when the CPU Triton is laid out.
 
 The loader reads program headers only, so section headers go as well. A segment with GPU code is split in two around it;
-the addresses in between stay reserved and nothing looks at them, because registering GPU code is a stand-in's
-function (`cuda_stubs`).
+the addresses in between stay reserved and nothing looks at them, because registering GPU code is a stand-in's function
+(`cuda_stubs`).
 """
 
 from __future__ import annotations

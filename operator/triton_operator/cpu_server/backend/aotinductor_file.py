@@ -1,8 +1,9 @@
 """Load a file of AOTInductor: a library that was compiled for one kind of processor, in a zip archive.
 
-In: a path. Out: what runs it, and its arguments, or `LoadError`. Called by `model`. The library does not look at the
-sizes that it gets: Triton holds requests against the configuration, `prepare` that one against the file's signature.
-Its own checks (AOTI_RUNTIME_CHECK_INPUTS) would refuse a batch of one row, which it can do well (torch 2.15).
+Input: a path. Output: what runs it, and its arguments, or `LoadError`. Called by `model`. The library does not look at
+the sizes that it gets: Triton holds requests against the configuration, `prepare` that one against the file's
+signature. Its own checks (AOTI_RUNTIME_CHECK_INPUTS) would refuse a batch of one row, which it can do well (torch
+2.15).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a model's file is before torch opens it, and why one cannot be served, in one sentence.
 
-In: a path. Out: its kind, or `LoadError`, whose sentence Triton repeats in its log and the kubelet in the pod's status.
-Called by `torchscript_file` and `aotinductor_file`.
+Input: a path. Output: its kind, or `LoadError`, whose sentence Triton repeats in its log and the kubelet in the pod's
+status. Called by `torchscript_file` and `aotinductor_file`.
 """
 
 from __future__ import annotations

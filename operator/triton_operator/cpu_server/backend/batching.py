@@ -1,8 +1,8 @@
 """Run several requests as one: join their inputs along the first dimension and part the outputs again.
 
-In: requests of a model, one or more. Out: joined inputs, and from the outputs each request's own. Called by `model`.
-With `max_batch_size` an output has exactly the rows of the inputs, for one request as for many; anything else is the
-model's error and is never parted by position, or one caller would get another's rows.
+Input: requests of a model, one or more. Output: joined inputs, and from the outputs each request's own. Called by
+`model`. With `max_batch_size` an output has exactly the rows of the inputs, for one request as for many; anything else
+is the model's error and is never parted by position, or one caller would get another's rows.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """How a model's inputs and outputs in config.pbtxt meet the arguments and results of its forward().
 
-In: the model's config as Triton gives it (a dictionary) and the signature of forward(). Out: `Interface`. Pure: neither
-Triton nor torch is imported. The rules are those of Triton's native pytorch backend, in this order:
-1. all input names are names of arguments: each goes to the argument of its name;
-2. all input names end in `__<index>`: the index is the argument's position;
-3. otherwise the order in config.pbtxt is the order of the arguments.
-A single argument of type Dict[str, Tensor] gets all inputs by name. Outputs go by `__<index>`, else by order.
-Behind the inputs come what `batch_input` counts, and the controls and states of `sequence_batching`; behind the outputs
-come the states again.
+Input: the model's config as Triton gives it (a dictionary) and the signature of forward(). Output: `Interface`. Pure:
+neither Triton nor torch is imported. The rules are those of Triton's native pytorch backend, in this order: 1. all
+input names are names of arguments: each goes to the argument of its name; 2. all input names end in `__<index>`: the
+index is the argument's position; 3. otherwise the order in config.pbtxt is the order of the arguments. A single
+argument of type Dict[str, Tensor] gets all inputs by name. Outputs go by `__<index>`, else by order. Behind the inputs
+come what `batch_input` counts, and the controls and states of `sequence_batching`; behind the outputs come the states
+again.
 """
 
 from __future__ import annotations

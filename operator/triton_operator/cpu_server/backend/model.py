@@ -1,8 +1,8 @@
 """Triton's `pytorch` backend on a machine without a GPU: serves models of torch through Triton's Python interface.
 
-In: requests of one model, from Triton's helper process. Out: one response for each. Triton loads this file because
-`backends/pytorch/` holds no `libtriton_pytorch.so`; the model's files are the same ones that the native backend of
-NVIDIA's images serves, and so are the rules (`interface`). One request that fails spoils no other of its batch, and
+Input: requests of one model, from Triton's helper process. Output: one response for each. Triton loads this file
+because `backends/pytorch/` holds no `libtriton_pytorch.so`; the model's files are the same ones that the native backend
+of NVIDIA's images serves, and so are the rules (`interface`). One request that fails spoils no other of its batch, and
 clients get one sentence, never a Python trace.
 
 The same files are the backend `aotinductor`. In NVIDIA's images that is `pytorch` too, told by the platform

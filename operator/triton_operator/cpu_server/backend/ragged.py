@@ -1,6 +1,6 @@
 """What `batch_input` tells a model of requests that differ in shape: how many elements each has, or which shape.
 
-In: the kind, and the shapes of one input in every request of the batch. Out: the tensor for forward(). Called by
+Input: the kind, and the shapes of one input in every request of the batch. Output: the tensor for forward(). Called by
 `batching`. The kinds and their shapes are those of Triton's backend library (backend_input_collector.cc); counts
 include all rows of a request.
 """

@@ -1,6 +1,6 @@
 """Read a request of Triton: the values of its inputs in the order of the interface, and the state of its sequence.
 
-In: Triton's request. Out: `Request`, or the exception that belongs to it alone. Called by `model`.
+Input: Triton's request. Output: `Request`, or the exception that belongs to it alone. Called by `model`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The states of sequences (`sequence_batching.state`), which Triton gives to the next request of the same sequence.
 
-In: what a request says of its sequence, and the state as Triton has it. Out: the state that the model gets. Called by
-`model`. Triton keeps states for its own backends; its Python interface has no way to hand one back (24.10), so this
-keeps them, for each sequence that an instance has under way. Triton sends all requests of a sequence to one instance.
+Input: what a request says of its sequence, and the state as Triton has it. Output: the state that the model gets.
+Called by `model`. Triton keeps states for its own backends; its Python interface has no way to hand one back (24.10),
+so this keeps them, for each sequence that an instance has under way. Triton sends all requests of a sequence to one
+instance.
 """
 
 from __future__ import annotations

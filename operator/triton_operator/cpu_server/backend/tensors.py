@@ -1,6 +1,6 @@
 """Between Triton's tensors and torch's: without a copy for numbers, as lists of str for strings.
 
-In: a tensor of a request and what config.pbtxt says of it. Out: what forward() takes; and the way back, checked.
+Input: a tensor of a request and what config.pbtxt says of it. Output: what forward() takes; and the way back, checked.
 Called by `model`. The types are those of TorchScript in Triton's native backend: no BF16, UINT16, UINT32 or UINT64.
 """
 

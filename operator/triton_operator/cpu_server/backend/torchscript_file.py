@@ -1,6 +1,6 @@
 """Load a TorchScript file.
 
-In: a path. Out: the module and the arguments of its forward(), or `LoadError`. Called by `model`.
+Input: a path. Output: the module and the arguments of its forward(), or `LoadError`. Called by `model`.
 """
 
 from __future__ import annotations

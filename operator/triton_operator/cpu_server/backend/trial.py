@@ -1,7 +1,7 @@
 """Try what the server made of a module before it serves: in a process of its own, whose end harms nobody.
 
-In: the module as it was loaded, the ways to prepare it, and inputs. Out: the first prepared form that answers as the
-module itself does, else the module. Called by `model`. An optimised form may fail where the module does not (a
+Input: the module as it was loaded, the ways to prepare it, and inputs. Output: the first prepared form that answers as
+the module itself does, else the module. Called by `model`. An optimised form may fail where the module does not (a
 convolution without a batch dimension), answer otherwise, or end the process; then all models of the server would end.
 """
 

@@ -1,9 +1,9 @@
 """Whether the values in a model's inputs decide how large its tensors or lists are.
 
-In: a TorchScript module. Out: the operation that may make it so, or nothing; in doubt there is one, and then callers
-only share no batch. A number that a tensor holds may decide anything once it is a number of the program. Called by
-`torchscript_file`. Such a module may give one caller two rows and another none, and their sum is then that of the batch
-by chance: no number of rows shows that a batch of it can be parted.
+Input: a TorchScript module. Output: the operation that may make it so, or nothing; in doubt there is one, and then
+callers only share no batch. A number that a tensor holds may decide anything once it is a number of the program. Called
+by `torchscript_file`. Such a module may give one caller two rows and another none, and their sum is then that of the
+batch by chance: no number of rows shows that a batch of it can be parted.
 """
 
 from __future__ import annotations

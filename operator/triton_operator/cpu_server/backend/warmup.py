@@ -1,6 +1,6 @@
 """The requests by which a model is warmed up, and why they fail, said on standard error with the shapes that were sent.
 
-In: the config, then what `model` was asked and how that went. Out: the same requests as Triton will make of
+Input: the config, then what `model` was asked and how that went. Output: the same requests as Triton will make of
 `model_warmup`, for `model` to make them first, while it can still refuse to load in a sentence. Triton 2.51 says it
 too, but crashes first in about half of the starts (seen; a race between its threads), and never says the shapes. Only
 requests that Triton itself made are told of: nothing of a caller's ever gets into a log.
