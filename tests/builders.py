@@ -6,7 +6,7 @@ from typing import Any
 
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
 from triton_operator.api.spec import ModelDeployment, parse
-from triton_operator.cluster.observed import Condition, Container, Pod, Terminated
+from triton_operator.cluster.observed import Container, ObservedCondition, Pod, Terminated
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
 from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel, encode
 
@@ -56,7 +56,7 @@ def a_pod(
     revision: str,
     ready: bool = False,
     containers: tuple[Container, ...] | None = None,
-    conditions: tuple[Condition, ...] = (),
+    conditions: tuple[ObservedCondition, ...] = (),
     **fields: Any,
 ) -> Pod:
     """A serving pod on a node; `ready` makes it a healthy one."""
@@ -73,7 +73,7 @@ def a_pod(
     return Pod(
         name=name,
         revision=revision,
-        conditions=(Condition(type="Ready", status=status), *conditions),
+        conditions=(ObservedCondition(type="Ready", status=status), *conditions),
         containers=containers if containers is not None else (prepared(), serving(ready=ready)),
         **(defaults | fields),
     )
@@ -121,6 +121,6 @@ def waiting(reason: str, message: str = "", *, name: str = CONTAINER_TRITON) -> 
     return Container(name=name, init=name == CONTAINER_PREPARE, waiting_reason=reason, waiting_message=message)
 
 
-def unschedulable(message: str) -> Condition:
+def unschedulable(message: str) -> ObservedCondition:
     """The scheduler's condition of a pod that fits nowhere."""
-    return Condition(type="PodScheduled", status="False", reason="Unschedulable", message=message)
+    return ObservedCondition(type="PodScheduled", status="False", reason="Unschedulable", message=message)

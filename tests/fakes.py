@@ -75,7 +75,7 @@ class FakeCluster:
             raise ConflictError("another uid", status=409)
         if manager != MANAGER:
             return self._transfer_replicas(identity, manifest["spec"]["replicas"])
-        return self._store(manifest, "apply", uid=uid, foreign=known.foreign)
+        return self._store(manifest, "apply", uid=uid, has_foreign_fields=known.has_foreign_fields)
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         return self._store(manifest, "replace", uid=uid)
@@ -126,7 +126,7 @@ class FakeCluster:
         if kind in self.hangs:
             await asyncio.Event().wait()
 
-    def _store(self, manifest: Manifest, verb: str, *, uid: str, foreign: bool = False) -> Child:
+    def _store(self, manifest: Manifest, verb: str, *, uid: str, has_foreign_fields: bool = False) -> Child:
         identity = identify(manifest)
         if identity[0] is self.refuse:
             raise DeniedError("not allowed", status=403)
@@ -140,7 +140,7 @@ class FakeCluster:
             deployment=manifest["metadata"]["labels"]["triton-operator.io/model-deployment"],
             owner_uid=manifest["metadata"]["ownerReferences"][0]["uid"],
             fingerprint=_fingerprint(manifest),
-            foreign=foreign,
+            has_foreign_fields=has_foreign_fields,
             state=self._state(identity, manifest),
         )
         self.objects[identity] = child

@@ -20,7 +20,7 @@ from tests.pod_folders import Pod as Folders
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.cluster.errors import UnavailableError
-from triton_operator.cluster.observed import Condition, Container, DeploymentState, JobState, Kind, PodEvent
+from triton_operator.cluster.observed import Container, DeploymentState, JobState, Kind, ObservedCondition, PodEvent
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
@@ -68,7 +68,7 @@ async def _serving(**spec: Any) -> World:
     return await _with_pod(await _new(**spec), ready=True)
 
 
-async def _report_of_the_deployment(world: World, condition: Condition) -> World:
+async def _report_of_the_deployment(world: World, condition: ObservedCondition) -> World:
     """Kubernetes' Deployment has this condition."""
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
@@ -127,7 +127,7 @@ async def _stopped(world: World) -> World:
 async def _progress_deadline_exceeded(_: Path) -> World:
     world = await _with_pod(await _new(), prepared(), serving(ready=False))
     message = 'ReplicaSet "digits-6d4cf56db6" has timed out progressing.'
-    late = Condition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message=message)
+    late = ObservedCondition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message=message)
     return await _report_of_the_deployment(world, late)
 
 
@@ -340,7 +340,7 @@ async def _forbidden(_: Path) -> World:
 
 
 async def _refused(said: str) -> World:
-    failure = Condition(type="ReplicaFailure", status="True", reason="FailedCreate", message=said)
+    failure = ObservedCondition(type="ReplicaFailure", status="True", reason="FailedCreate", message=said)
     return await _report_of_the_deployment(await _new(), failure)
 
 

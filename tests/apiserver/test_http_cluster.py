@@ -109,7 +109,12 @@ async def test_creation_makes_an_object_that_belongs_to_our_applies_alone(
     """An `Update` entry of ours would keep every field that a later apply drops."""
     child = await cluster.create(a_deployment(namespace))
     assert owners(api.get(deployments(namespace))) == {("triton-operator", "Apply")}
-    assert (child.kind, child.name, child.deployment, child.foreign) == (Kind.DEPLOYMENT, "digits", "digits", False)
+    assert (child.kind, child.name, child.deployment, child.has_foreign_fields) == (
+        Kind.DEPLOYMENT,
+        "digits",
+        "digits",
+        False,
+    )
     assert state(child).owns_replicas
     assert state(child).replicas == 2
 
@@ -155,7 +160,7 @@ async def test_status_and_scale_of_a_deployment_are_no_drift(cluster: HttpCluste
     api.merge(f"{deployments(namespace)}/scale", {"spec": {"replicas": 5}})
     now = await cluster.get(Kind.DEPLOYMENT, namespace, "digits")
     assert now is not None
-    assert (now.fingerprint, now.foreign) == (child.fingerprint, False)
+    assert (now.fingerprint, now.has_foreign_fields) == (child.fingerprint, False)
     assert (state(now).replicas, state(now).current_replicas, state(now).owns_replicas) == (5, 2, False)
 
 
@@ -168,7 +173,11 @@ async def test_replicas_are_handed_over_to_the_second_manager(cluster: HttpClust
     await cluster.apply(count, uid=child.uid, manager=SCALE_MANAGER)
     del wanted["spec"]["replicas"]
     handed_over = await cluster.apply(wanted, uid=child.uid)
-    assert (state(handed_over).replicas, state(handed_over).owns_replicas, handed_over.foreign) == (4, False, False)
+    assert (state(handed_over).replicas, state(handed_over).owns_replicas, handed_over.has_foreign_fields) == (
+        4,
+        False,
+        False,
+    )
     assert api.get(deployments(namespace))["spec"]["replicas"] == 4
 
 
@@ -196,12 +205,12 @@ async def test_replacing_a_deployment_removes_what_others_put_in(
     api.merge(deployments(namespace), {"spec": {"template": {"metadata": {"annotations": restarted}}}})
     changed = await cluster.get(Kind.DEPLOYMENT, namespace, "digits")
     assert changed is not None
-    assert changed.foreign
+    assert changed.has_foreign_fields
 
     after = await cluster.replace(wanted, uid=before.uid)
 
     stored = api.get(deployments(namespace))
-    assert not after.foreign
+    assert not after.has_foreign_fields
     assert stored["metadata"]["labels"] == {**LABELS, "theirs": "yes"}
     assert stored["spec"]["template"]["metadata"]["annotations"] == restarted
     assert stored["spec"]["replicas"] == 2
@@ -235,7 +244,7 @@ async def test_replacing_keeps_the_autoscalers_replicas(cluster: HttpCluster, ap
     api.merge(deployments(namespace), {"spec": {"replicas": 7, "paused": True}})
     del wanted["spec"]["replicas"]
     replaced = await cluster.replace(wanted, uid=child.uid)
-    assert (state(replaced).replicas, replaced.foreign) == (7, False)
+    assert (state(replaced).replicas, replaced.has_foreign_fields) == (7, False)
     assert "paused" not in api.get(deployments(namespace))["spec"]
 
 
@@ -250,7 +259,7 @@ async def test_replacing_a_service_removes_ways_in_and_keeps_its_address(
     strategic_merge(api, services(namespace), {"spec": {"ports": [spy]}})
     replaced = await cluster.replace(a_service(namespace), uid=child.uid)
     spec = api.get(services(namespace))["spec"]
-    assert not replaced.foreign
+    assert not replaced.has_foreign_fields
     assert (spec["clusterIP"], spec["type"], [port["port"] for port in spec["ports"]]) == (address, "ClusterIP", [8000])
     assert "externalIPs" not in spec
     assert replaced.fingerprint == (await cluster.apply(a_service(namespace), uid=child.uid)).fingerprint
@@ -277,8 +286,8 @@ async def test_replacing_a_headless_service_and_a_config_map(cluster: HttpCluste
     api.merge(services(namespace), {"spec": {"publishNotReadyAddresses": True, "sessionAffinity": "ClientIP"}})
     config = await cluster.create(a_config_map(namespace, ours="1"))
     api.merge(f"/api/v1/namespaces/{namespace}/configmaps/digits", {"data": {"ours": "2", "theirs": "1"}})
-    assert not (await cluster.replace(headless, uid=service.uid)).foreign
-    assert not (await cluster.replace(a_config_map(namespace, ours="1"), uid=config.uid)).foreign
+    assert not (await cluster.replace(headless, uid=service.uid)).has_foreign_fields
+    assert not (await cluster.replace(a_config_map(namespace, ours="1"), uid=config.uid)).has_foreign_fields
     spec = api.get(services(namespace))["spec"]
     assert (spec["sessionAffinity"], "publishNotReadyAddresses" in spec) == ("None", False)
     assert api.get(f"/api/v1/namespaces/{namespace}/configmaps/digits")["data"] == {"ours": "1"}

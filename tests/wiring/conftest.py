@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.fake_api_server import FakeApiServer
-from triton_operator.cluster.connection import Connection, TokenFile
+from triton_operator.cluster.connection import ApiServerConnection, TokenFile
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.runtime.options import Options
 from triton_operator.runtime.process import Process
@@ -28,7 +28,10 @@ class Running:
         self.cache = ObjectCache()
         self._changed = asyncio.Condition()
         self.process = Process(
-            _options(**options), Connection(server.url, token=token), self.cache, lambda _cluster: self._reconcile
+            _options(**options),
+            ApiServerConnection(server.url, token=token),
+            self.cache,
+            lambda _cluster: self._reconcile,
         )
         self.task = asyncio.create_task(self.process.run())
 

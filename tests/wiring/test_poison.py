@@ -45,7 +45,7 @@ async def test_an_object_that_the_store_cannot_take_in_is_left_out(
     await server.put(f"{COLLECTION}/poison", a_body("poison"))
     await server.put(f"{COLLECTION}/other", a_body("other"))
     await operator.passed(OTHER)
-    assert "ModelDeployment shop/poison cannot be read (ZeroDivisionError) and is left out" in caplog.text
+    assert "skipped ModelDeployment shop/poison, which cannot be decoded (ZeroDivisionError)" in caplog.text
     assert "with words" not in caplog.text
 
 
@@ -87,7 +87,7 @@ async def test_any_other_exception_costs_one_object_only(
     await operator.process.resync.succeed()
     await operator.passed(("shop", "others"))
     assert operator.cache.deployments.get(POISON) is None
-    assert "ModelDeployment shop/poison cannot be read (ZeroDivisionError) and is left out" in caplog.text
+    assert "skipped ModelDeployment shop/poison, which cannot be decoded (ZeroDivisionError)" in caplog.text
     assert "with words" not in caplog.text
     _, metrics = await operator.ask("/metrics")
     assert 'triton_operator_unreadable_objects_total{kind="ModelDeployment"} 2.0' in metrics

@@ -1,8 +1,7 @@
-"""Raw HTTP to the API server: one request in, JSON bytes or a typed error out.
+"""HTTP requests to the API server that return JSON bytes or raise a typed error.
 
-`HttpCluster`, the reflectors, the Lease and the resync share one ApiClient. Nothing is retried here, but for a token
-that has been renewed: who asks decides. Every answer is reported to `observe(verb, kind, code)`, code 0 meaning that
-none came.
+`HttpCluster`, the reflectors, the Lease and the resync share one ApiClient. Callers decide about retries, except after
+a 401 with a renewed token. `observe(verb, kind, code)` is called for every response, with code 0 if there is none.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from triton_operator.cluster.errors import (
     TooLargeError,
     UnavailableError,
 )
-from triton_operator.cluster.exchange import WITHIN, AnswerTooLargeError, Content, Exchange
+from triton_operator.cluster.exchange import WITHIN, Exchange, Payload, ResponseTooLargeError
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from triton_operator.cluster.connection import Connection
+    from triton_operator.cluster.connection import ApiServerConnection
 
 _ERRORS: dict[int, type[ClusterError]] = {404: NotFoundError, 409: ConflictError, 403: DeniedError}
 _OUTAGES = (aiohttp.ClientError, TimeoutError, OSError)
 _RETRYABLE = frozenset({401, 408, 410, 429})
 
 LONGEST_WAIT = 60.0
-"""Seconds: a server or a proxy that asks for more (a day was seen) is tried again all the same."""
+"""Upper limit in seconds for `Retry-After`; values of a day have been observed."""
 
 
 class _Cause(msgspec.Struct):
@@ -56,27 +55,29 @@ class _Details(msgspec.Struct):
     retry_after: int = msgspec.field(default=0, name="retryAfterSeconds")
 
 
-class Refusal(msgspec.Struct):
-    """A `Status` object of Kubernetes, the body of every error."""
+class ErrorStatus(msgspec.Struct):
+    """A `Status` object of Kubernetes, the body of every error response."""
 
     code: int = 0
     message: str = ""
     details: _Details | None = None
 
 
-_decode_refusal = msgspec.json.Decoder(Refusal).decode
+_decode_status = msgspec.json.Decoder(ErrorStatus).decode
 
 
 @functools.lru_cache(maxsize=64)
 def _encode(*query: tuple[str, str]) -> str:
-    """The same few come again and again: those of applies, and nothing."""
+    """Cached, because the same few queries repeat: that of an apply, and the empty one."""
     return f"?{urlencode(query)}" if query else ""
 
 
 class ApiClient:
     """An open HTTP session to one API server."""
 
-    def __init__(self, connection: Connection, *, observe: Callable[[str, str, int], None] | None = None) -> None:
+    def __init__(
+        self, connection: ApiServerConnection, *, observe: Callable[[str, str, int], None] | None = None
+    ) -> None:
         self._connection = connection
         self._observe = observe or (lambda _verb, _kind, _code: None)
         self._session = connection.session()
@@ -107,36 +108,36 @@ class ApiClient:
         within: float = WITHIN,
         most: int | None = None,
     ) -> bytes:
-        """The body of a successful answer; raises ClusterError for everything else.
+        """The body of a successful response; raises ClusterError for everything else.
 
-        `within` is in seconds, `most` in bytes of the answer (`Exchange.ask`).
+        `within` is a timeout in seconds, `most` a limit in bytes for the body of the response.
         """
         target = self._target(path, query)
         token = self._connection.token()
-        content = None if body is None else Content(content_type, body)
+        content = None if body is None else Payload(content_type, body)
         end = time.monotonic() + within
         status = 0
         try:
-            answer = await self._exchange.ask(verb, target, content, token, within=within, most=most)
-            if answer.status == HTTPStatus.UNAUTHORIZED and (renewed := self._connection.renewed(token)):
+            response = await self._exchange.send(verb, target, content, token, within=within, most=most)
+            if response.status == HTTPStatus.UNAUTHORIZED and (renewed := self._connection.renewed(token)):
                 left = max(end - time.monotonic(), 0)
-                answer = await self._exchange.ask(verb, target, content, renewed, within=left, most=most)
-            status = answer.status
-        except AnswerTooLargeError as error:
+                response = await self._exchange.send(verb, target, content, renewed, within=left, most=most)
+            status = response.status
+        except ResponseTooLargeError as error:
             raise TooLargeError(f"{verb} {kind}: {error}") from error
         except OSError as error:  # a TimeoutError is one too
             raise _outage(verb, kind, error) from error
         finally:
             self._observe(verb, kind, status)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise as_error(status, answer.body, answer.retry_after)
-        return answer.body
+            raise as_error(status, response.body, response.retry_after)
+        return response.body
 
     @contextlib.asynccontextmanager
     async def stream(
         self, path: str, *, kind: str, query: Mapping[str, str], silence: float
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of a watch as they come; UnavailableError after `silence` seconds without one."""
+        """Chunks of a watch as they arrive; raises SilentWatchError after `silence` seconds without one."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
         code = 0
         try:
@@ -151,24 +152,24 @@ class ApiClient:
             if not code:
                 self._observe("WATCH", kind, code)
                 raise _outage("WATCH", kind, error) from error
-            raise SilentWatchError(f"WATCH {kind}: nothing came for {silence:g} s") from error
+            raise SilentWatchError(f"WATCH {kind}: no data for {silence:g} s") from error
         except _OUTAGES as error:
             if not code:
                 self._observe("WATCH", kind, code)
             raise _outage("WATCH", kind, error) from error
 
     def _target(self, path: str, query: Mapping[str, str] | None) -> str:
-        """Path and query; our paths are plain ASCII and need no quoting."""
+        """Path and query; paths are ASCII and need no quoting."""
         return f"{self._prefix}{path}{_encode(*(query or {}).items())}"
 
 
-def understood(decode: Callable[[bytes], T], answer: bytes) -> T:
-    """A successful answer, decoded; one that is not what was asked for, such as a proxy's page, is an outage."""
+def decode_response(decode: Callable[[bytes], T], body: bytes) -> T:
+    """A successful response, decoded; raises UnavailableError for anything unexpected, such as a proxy's page."""
     try:
-        return decode(answer)
+        return decode(body)
     except (ValueError, RecursionError) as error:  # msgspec's and orjson's errors are ValueErrors
-        begin = answer[:80].decode(errors="replace")
-        raise UnavailableError(f"the answer is not that of an API server ({error}): {begin!r}") from error
+        begin = body[:80].decode(errors="replace")
+        raise UnavailableError(f"unexpected response of the API server ({error}): {begin!r}") from error
 
 
 def _outage(verb: str, kind: str, error: Exception) -> UnavailableError:
@@ -176,19 +177,19 @@ def _outage(verb: str, kind: str, error: Exception) -> UnavailableError:
 
 
 def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
-    """The typed error for an HTTP status and the `Status` object that came with it."""
+    """The typed error for an HTTP status and the `Status` object in the body."""
     try:
-        refusal = _decode_refusal(body)
-    except msgspec.DecodeError:  # a proxy's page, or nothing
-        refusal = Refusal(message=body[:200].decode(errors="replace"))
-    message = refusal.message or f"HTTP {status}"
-    details = refusal.details or _Details()
+        parsed = _decode_status(body)
+    except msgspec.DecodeError:  # a proxy's page, or an empty body
+        parsed = ErrorStatus(message=body[:200].decode(errors="replace"))
+    message = parsed.message or f"HTTP {status}"
+    details = parsed.details or _Details()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRYABLE:
-        asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
-        wait = min(max(asked or details.retry_after, 0.0), LONGEST_WAIT)
+        seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+        wait = min(max(seconds or details.retry_after, 0.0), LONGEST_WAIT)
         return UnavailableError(message, status=status, retry_after=wait)
     if any(cause.field == "metadata.uid" for cause in details.causes):
-        return ConflictError(message, status=status)  # an apply with a uid met a namesake
+        return ConflictError(message, status=status)  # an apply with a uid found another object of that name
     if any(cause.reason == "NamespaceTerminating" for cause in details.causes):
         return TerminatingError(message, status=status)
     return _ERRORS.get(status, InvalidObjectError)(message, status=status)

@@ -1,7 +1,7 @@
 """Address and credentials of an API server, and HTTP sessions that use them.
 
-Input: a server, TLS settings and a token. Output: a Connection, from which the API client and Kopf's login handler
-open their sessions. Nothing here sends a request.
+Input: a server, TLS settings and a token. Output: an ApiServerConnection, from which the API client and Kopf's login
+handler open their sessions. Nothing here sends a request.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
 
 TOKEN_TTL = 60.0
-"""Seconds a token file is trusted before it is read again; the kubelet rotates it at 80 % of its life."""
+"""Seconds before a token file is read again; the kubelet rotates it at 80 % of its lifetime."""
 
 
 class NoConnectionError(TritonOperatorError):
-    """The configuration for reaching a cluster is missing or of a sort that is not understood."""
+    """The configuration for reaching a cluster is missing or not supported."""
 
 
 class TokenFile:
-    """A bearer token in a file that somebody renews; read at most once in TOKEN_TTL seconds."""
+    """A bearer token in a file that is renewed; read at most once in TOKEN_TTL seconds."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
@@ -39,19 +39,19 @@ class TokenFile:
         self._token = ""
 
     def read(self) -> str:
-        """The token as of a minute ago at most."""
+        """The token, at most a minute old."""
         if self._clock() >= self._read_at + TOKEN_TTL:
             self._token = self._path.read_text().strip()
             self._read_at = self._clock()
         return self._token
 
     def expire(self) -> None:
-        """Forget the token, so that the next `read` looks into the file."""
+        """Make the next `read` read the file."""
         self._read_at = -TOKEN_TTL
 
 
 class FixedToken:
-    """A bearer token that is what it is."""
+    """A bearer token that does not change."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -61,11 +61,11 @@ class FixedToken:
         return self._token
 
     def expire(self) -> None:
-        """Nothing to forget: there is no other place to look."""
+        """Nothing to do."""
 
 
-class Connection:
-    """Address of an API server, what it must show us (`tls`) and what we show it (`token`, or a key in `tls`)."""
+class ApiServerConnection:
+    """Address of an API server, the TLS context with its CA and an optional client certificate, and a bearer token."""
 
     def __init__(
         self,
@@ -81,18 +81,18 @@ class Connection:
         self._token = token
 
     def token(self) -> str:
-        """The bearer token to show, "" when it is a certificate in `tls` that says who we are."""
+        """The bearer token, "" if a client certificate in `tls` authenticates us."""
         return self._token.read() if self._token else ""
 
-    def renewed(self, refused: str) -> str:
-        """Another token than the one that was refused with a 401, "" when there is none."""
+    def renewed(self, rejected: str) -> str:
+        """A token other than the one that was rejected with a 401, "" if there is none."""
         if self._token is None:
             return ""
         self._token.expire()
-        return "" if (token := self._token.read()) == refused else token
+        return "" if (token := self._token.read()) == rejected else token
 
     def session(self) -> aiohttp.ClientSession:
-        """A new HTTP session for watches, with as many connections as wanted; the caller closes it."""
+        """A new HTTP session for watches without a limit of connections; the caller closes it."""
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self.tls if self.tls is not None else True),
             middlewares=(self._authorize,) if self._token else (),
@@ -101,7 +101,7 @@ class Connection:
         )
 
     async def _authorize(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-        """Send the token along; on a 401 look for a renewed one and try that once."""
+        """Add the token; after a 401, retry once with a renewed one."""
         sent = self.token()
         request.headers["Authorization"] = f"Bearer {sent}"
         response = await handler(request)

@@ -1,8 +1,8 @@
-"""JSON from the API server that is nested deeper than any decoder goes.
+"""Decodes JSON from the API server that is nested deeper than the decoders support.
 
-The API server stores 10,000 levels; Python's decoders give up at about 1,000 with a RecursionError, and at a whole list
-or stream when one object in it is that deep. Such bytes are decoded once more with everything below LEVELS cut out, so
-that only the object itself is unreadable. Whoever reads an object's content asks `is_cut` first.
+The API server stores 10,000 levels. Python's decoders raise RecursionError at about 1,000, for a whole list or stream
+if one object in it is that deep. Such bytes are decoded again without everything below LEVELS, so that only that object
+is unreadable. Code that reads the content of an object checks `is_cut` first.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 LEVELS = 64
-"""Levels that are kept: in a list, an object and its metadata begin at the third."""
+"""Levels that are kept; in a list, the metadata of an object is at the third."""
 
 _CUT = b'"\\u0000 cut: nested too deeply"'
-"""What takes the place of deeper content. Nobody has a reason to write a text that begins with a zero byte."""
+"""Replaces deeper content; no real text begins with a zero byte."""
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _OPENING = (b"{", b"[")
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def decode_any_depth(decode: Callable[[bytes], T], data: bytes) -> T:
-    """What `decode` makes of the data, or of as much of it as is not too deep."""
+    """The result of `decode` for the data, without what is nested too deeply."""
     try:
         return decode(data)
     except RecursionError:
@@ -33,7 +33,7 @@ def decode_any_depth(decode: Callable[[bytes], T], data: bytes) -> T:
 
 
 def is_cut(data: bytes) -> bool:
-    """Whether something was left out of these bytes, or of an object that they are a part of."""
+    """Whether something was cut out of these bytes."""
     return _CUT in data
 
 
@@ -53,7 +53,7 @@ def is_deeper(data: bytes, levels: int) -> bool:
 
 
 def cut(data: bytes, levels: int) -> bytes:
-    """The same JSON with a text in the place of every object and list below so many levels. Linear, no recursion."""
+    """The JSON with a text instead of every object and list below `levels`. Linear, without recursion."""
     kept, depth, copied = [], 0, 0
     for token in _TOKEN.finditer(data):
         if (mark := token[0]) in _OPENING:

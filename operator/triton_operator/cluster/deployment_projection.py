@@ -1,8 +1,7 @@
-"""From a ModelDeployment's JSON bytes to the small body that the operator decodes: who it is, its spec, its status.
+"""Projects the JSON of a ModelDeployment to a bounded body with its identity, spec and status.
 
-What users may write without bounds (annotations, managed fields, a spec that an older definition let through) is left
-out here as bytes, before it costs several times as much as Python objects. Pure; both sources of ModelDeployments,
-Kopf's watch and our lists, read them through it.
+Unbounded parts (annotations, managed fields, a spec that an older CRD accepted) are removed as bytes, because Python
+objects need several times the memory. Pure. Kopf's watch and our own lists read ModelDeployments through it.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import msgspec
 from triton_operator.cluster.deep_json import decode_any_depth, is_cut, is_deeper
 
 MOST_BYTES = 128 * 1024
-"""A spec of more JSON is refused: the largest of our examples has 2 KB. A status of more is none of ours."""
+"""Limit for the JSON of a spec; the largest of our examples has 2 KB. A larger status is not ours."""
 MOST_LEVELS = 32
-"""Nested objects and lists; the deepest that the definition knows are 15."""
+"""Limit for nested objects and lists; the CRD has at most 15."""
 
 
-class _Metadata(msgspec.Struct, rename="camel", omit_defaults=True):
+class _DeploymentMetadata(msgspec.Struct, rename="camel", omit_defaults=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -26,16 +25,16 @@ class _Metadata(msgspec.Struct, rename="camel", omit_defaults=True):
     deletion_timestamp: str | None = None
 
 
-class _Stored(msgspec.Struct, rename="camel"):
-    metadata: _Metadata
+class _StoredDeployment(msgspec.Struct, rename="camel"):
+    metadata: _DeploymentMetadata
     api_version: msgspec.Raw = msgspec.Raw(b'""')
     kind: msgspec.Raw = msgspec.Raw(b'""')
     spec: msgspec.Raw = msgspec.Raw(b"null")
     status: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Body(msgspec.Struct, rename="camel", omit_defaults=True):
-    metadata: _Metadata
+class _BoundedBody(msgspec.Struct, rename="camel", omit_defaults=True):
+    metadata: _DeploymentMetadata
     api_version: msgspec.Raw
     kind: msgspec.Raw
     spec: msgspec.Raw
@@ -43,21 +42,21 @@ class _Body(msgspec.Struct, rename="camel", omit_defaults=True):
     unreadable: str = ""
 
 
-_decode = msgspec.json.Decoder(_Stored).decode
+_decode = msgspec.json.Decoder(_StoredDeployment).decode
 _encode = msgspec.json.Encoder().encode
 _NOTHING = msgspec.Raw(b"null")
 
 
 def project_deployment(item: bytes | msgspec.Raw) -> bytes:
-    """The body as JSON, with the member `unreadable` in the place of a spec that is beyond all bounds.
+    """The body as JSON, with the member `unreadable` instead of a spec that exceeds the limits.
 
-    Raises msgspec.DecodeError when not even the metadata is that of an object.
+    Raises msgspec.DecodeError if the metadata cannot be decoded.
     """
     stored = decode_any_depth(_decode, bytes(item))
     spec, status = bytes(stored.spec), bytes(stored.status)
     unreadable = _beyond_bounds(spec)
     return _encode(
-        _Body(
+        _BoundedBody(
             stored.metadata,
             stored.api_version,
             stored.kind,
@@ -69,7 +68,7 @@ def project_deployment(item: bytes | msgspec.Raw) -> bytes:
 
 
 def _beyond_bounds(part: bytes) -> str:
-    """What is wrong with it, empty when nothing is."""
+    """Which limit it exceeds, "" if none."""
     if len(part) > MOST_BYTES:
         return f"is {len(part) // 1024} KiB of JSON; at most {MOST_BYTES // 1024} KiB are read"
     if is_cut(part) or is_deeper(part, MOST_LEVELS):

@@ -1,4 +1,4 @@
-"""What the API server may answer instead of doing what was asked.
+"""Errors of requests to the API server.
 
 ::
 
@@ -11,7 +11,7 @@
          │   └─ TerminatingError   because the namespace is being deleted
          └─ UnavailableError       transient: 5xx, 401, 429, broken connections, timeouts, responses that are not JSON
              ├─ SilentWatchError   a watch without an event for too long
-             └─ TooLargeError      the answer has more bytes than are read; a smaller page may not
+             └─ TooLargeError      the response exceeds the size limit; a smaller page may not
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from triton_operator.errors import TritonOperatorError
 
 
 class ClusterError(TritonOperatorError):
-    """Any answer that is not a success; `message` is the server's own sentence."""
+    """A response that is not a success; `message` is the text of the API server."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class ClusterError(TritonOperatorError):
 
 
 class NotFoundError(ClusterError):
-    """The object, or its kind, is not there."""
+    """The object, or its kind, does not exist."""
 
 
 class ConflictError(ClusterError):
@@ -37,19 +37,19 @@ class ConflictError(ClusterError):
 
 
 class InvalidObjectError(ClusterError):
-    """The API server refuses the object's content."""
+    """The API server rejects the content of the object."""
 
 
 class DeniedError(ClusterError):
-    """We, or the object, are not allowed."""
+    """Permission is denied, or the object is not admitted."""
 
 
 class TerminatingError(DeniedError):
-    """The namespace is being deleted, so nothing can be made in it; the ModelDeployment goes too."""
+    """The namespace is being deleted, so nothing can be created in it; the ModelDeployment is deleted too."""
 
 
 class UnavailableError(ClusterError):
-    """The API server cannot answer now; `retry_after` seconds is what it asked for, if it did."""
+    """The API server cannot respond now; `retry_after` is its `Retry-After` in seconds, 0 without one."""
 
     def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(message, status=status)
@@ -57,8 +57,8 @@ class UnavailableError(ClusterError):
 
 
 class SilentWatchError(UnavailableError):
-    """A stream on which nothing came for longer than the API server should be silent."""
+    """A watch without data for longer than the API server's interval between bookmarks."""
 
 
 class TooLargeError(UnavailableError):
-    """The answer has more bytes than are taken in at once."""
+    """The response exceeds the size limit."""

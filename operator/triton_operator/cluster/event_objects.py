@@ -1,4 +1,4 @@
-"""Kubernetes Events: how ours look, and what we read of the kubelet's and the scheduler's. Pure."""
+"""Kubernetes Events: builds ours, and reads those of the kubelet and the scheduler. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _StoredEvent(Stored):
 
     @property
     def time(self) -> str:
-        """When it happened last, RFC 3339: the kubelet fills the old field, the scheduler the new ones."""
+        """When it last happened, RFC 3339; the kubelet sets the old field, the scheduler the new ones."""
         return (self.series.last_observed_time if self.series else "") or self.last_timestamp or self.event_time or ""
 
 
@@ -36,7 +36,7 @@ _decode = msgspec.json.Decoder(_StoredEvent).decode
 
 
 def read_events(items: list[msgspec.Raw]) -> list[PodEvent]:
-    """Events in the order in which they happened last."""
+    """Events, sorted by the time when they last happened."""
     stored = sorted(map(_decode, items), key=lambda event: event.time)
     return [PodEvent(type=event.type, reason=event.reason, message=event.note) for event in stored]
 
@@ -49,7 +49,7 @@ def build_event(namespace: str, name: str, uid: str, *, note: str, **fields: str
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        # A generated name: two transitions within one clock tick must not clash.
+        # A generated name, because two transitions may happen within one clock tick.
         "metadata": {"generateName": f"{name}-", "namespace": namespace},
         "reportingController": MANAGER,
         "note": shorten(note, NOTE_LIMIT),

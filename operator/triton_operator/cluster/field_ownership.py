@@ -1,9 +1,9 @@
-"""What of an object in the cluster is ours by its managedFields, comparable with the manifest that would be applied.
+"""A digest of the fields of an object that we own by its managedFields, to compare with a manifest.
 
-Server-side apply changes nothing when the fields that our Apply entry owns, with their live values, are exactly those
-of the manifest. Then a restarted operator need not apply it
-(docs/decisions/0017-a-restart-asks-who-owns-the-fields.md). Pure; both digests are made of plain JSON in which a field
-that is empty, false or zero counts like one that the API server has left out, and quantities count by their value.
+Server-side apply changes nothing if the fields that our Apply entry owns, with their live values, are exactly those of
+the manifest. Then a restarted operator need not apply it (docs/decisions/0017-a-restart-asks-who-owns-the-fields.md).
+Pure. Both digests are derived from plain JSON in which an empty, false or zero field equals one that the API server
+omits, and quantities are compared by value.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
     {"env", "imagePullSecrets", "initContainers", "ports", "topologySpreadConstraints", "volumeMounts", "volumes"}
 )
-"""Lists that are owned by entry: when one is empty, nothing of it is owned."""
+"""Lists whose entries are owned separately, so nothing of an empty one is owned."""
 _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|[MGTPE]|[KMGTPE]i)?$")
 _FACTORS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)}
 _FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
 _FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 
 
-class _Entry(msgspec.Struct):
+class _ManagedFieldsEntry(msgspec.Struct):
     """An entry of managedFields."""
 
     manager: str = ""
@@ -40,16 +40,16 @@ class _Entry(msgspec.Struct):
     fields: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="fieldsV1")
 
 
-class _Node(NamedTuple):
-    """A node of a `fieldsV1`, read: fields of an object, entries of a list by their keys, and entries of a set.
+class _FieldNode(NamedTuple):
+    """A decoded node of a `fieldsV1`: fields of an object, entries of a list by their keys, and entries of a set.
 
-    None stands for a node without any, whose value is owned as a whole.
+    None is a node without any of them, whose value is owned as a whole.
     """
 
-    fields: tuple[tuple[str, _Node | None], ...]
+    fields: tuple[tuple[str, _FieldNode | None], ...]
     quantities: tuple[str, ...]
-    """Those of the fields that hold quantities."""
-    entries: dict[tuple[str, ...], dict[tuple[Any, ...], _Node | None]]
+    """The fields that contain quantities."""
+    entries: dict[tuple[str, ...], dict[tuple[Any, ...], _FieldNode | None]]
     """By the names of the keys, then by their values."""
     values: tuple[Any, ...]
 
@@ -57,13 +57,13 @@ class _Node(NamedTuple):
 _ELSEWHERE = frozenset({".", "f:metadata"})
 _SINGLE_OWNER = b'{"k:{\\"uid\\":\\"%b\\"}":{}}'
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_entries = msgspec.json.Decoder(list[_Entry]).decode
+_decode_entries = msgspec.json.Decoder(list[_ManagedFieldsEntry]).decode
 
 
 def owned_digest(body: bytes | msgspec.Raw) -> str:
-    """16 hexadecimal digits over what our applies own of an object, with its live values.
+    """16 hexadecimal digits over the live values of the fields that our applies own.
 
-    "" when they own nothing, and for an object that cannot be read: then an apply has to find out.
+    "" if they own nothing, or if the object cannot be decoded; then an apply has to show whether it differs.
     """
     try:
         members = _decode_members(body)
@@ -81,7 +81,7 @@ def owned_digest(body: bytes | msgspec.Raw) -> str:
 
 
 def manifest_digest(manifest: dict[str, Any]) -> str:
-    """The same over a manifest: equal to that of the object exactly when an apply would change nothing."""
+    """The digest of a manifest; it equals that of the object exactly if an apply would change nothing."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"name", "namespace"}}
     content = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "data"}}
     plain = _plain({**content, "metadata": metadata})
@@ -93,7 +93,7 @@ def _digest(content: Any) -> str:
 
 
 def _owned_members(members: dict[str, msgspec.Raw], fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    """What is owned of an object whose members are JSON still; only what is owned is decoded."""
+    """The owned part of an object with undecoded members; only the owned ones are decoded."""
     owned = {}
     for key, below in fields.items():
         if key in _ELSEWHERE:
@@ -110,40 +110,40 @@ def _owned_members(members: dict[str, msgspec.Raw], fields: dict[str, msgspec.Ra
 
 
 def _owned_owners(owners: Any, node: bytes) -> Any:
-    """The node names the owner, so it is another one for each object; mostly it names one that is owned as a whole."""
+    """The node has the uid of the owner, so it differs for each object; mostly it has one owner that is owned whole."""
     if owners and len(owners) == 1 and node == _SINGLE_OWNER % owners[0]["uid"].encode():
         return _plain(owners)
     return _owned(owners, _read_node(node))
 
 
-def _owned_data(value: Any, node: _Node | None) -> Any:
-    """The API server stores `data` as it is sent, so nothing in it needs another form."""
+def _owned_data(value: Any, node: _FieldNode | None) -> Any:
+    """The API server stores `data` unchanged, so it needs no normalization."""
     return value if node is None or value is None else {key: value.get(key) for key, _ in node.fields}
 
 
-def _read_node(fields: bytes) -> _Node | None:
+def _read_node(fields: bytes) -> _FieldNode | None:
     return _node(orjson.loads(fields))
 
 
 _read_shared_node = lru_cache(maxsize=256)(_read_node)
-"""Objects of a kind own mostly the same fields, and reading them costs as much as what they own."""
+"""Cached, because most objects of a kind have the same fields, and decoding a node costs as much as its value."""
 
 
-def _node(fields: dict[str, Any]) -> _Node | None:
+def _node(fields: dict[str, Any]) -> _FieldNode | None:
     if not fields.keys() - {"."}:
         return None
     members = {key[2:]: _node(below) for key, below in fields.items() if key.startswith("f:")}
-    entries: dict[tuple[str, ...], dict[tuple[Any, ...], _Node | None]] = {}
+    entries: dict[tuple[str, ...], dict[tuple[Any, ...], _FieldNode | None]] = {}
     for key, below in fields.items():
         if key.startswith("k:"):
             keys = orjson.loads(key[2:])
             entries.setdefault(tuple(keys), {})[tuple(keys.values())] = _node(below)
     values = tuple(orjson.loads(key[2:]) for key in fields if key.startswith("v:"))
-    return _Node(tuple(members.items()), tuple(_WITH_QUANTITIES & members.keys()), entries, values)
+    return _FieldNode(tuple(members.items()), tuple(_WITH_QUANTITIES & members.keys()), entries, values)
 
 
-def _owned(value: Any, node: _Node | None) -> Any:
-    """The part of a live value that `node` names; an owned field may be left out in it."""
+def _owned(value: Any, node: _FieldNode | None) -> Any:
+    """The part of a live value that `node` owns; an owned field may be absent."""
     if node is None:
         return _plain(value)
     kind = type(value)
@@ -158,8 +158,8 @@ def _owned(value: Any, node: _Node | None) -> Any:
     return _owned_entries(value, node) if kind is list else None
 
 
-def _owned_entries(items: list[Any], node: _Node) -> list[Any]:
-    """Of a list whose entries have keys (`k:`) or are a set (`v:`), those entries that are owned, in their order."""
+def _owned_entries(items: list[Any], node: _FieldNode) -> list[Any]:
+    """The owned entries of a list with keys (`k:`) or of a set (`v:`), in their order."""
     found = []
     for item in items:
         if item in node.values:
@@ -173,9 +173,9 @@ def _owned_entries(items: list[Any], node: _Node) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value in which nothing depends on how the API server writes it.
+    """A value in a form that does not depend on how the API server writes it.
 
-    Most members are leaves, and a start reads some hundred of every object.
+    Most members are leaves, and a start normalizes some hundred of every object.
     """
     kind = type(value)
     if kind is dict:
@@ -196,7 +196,7 @@ def _plain(value: Any) -> Any:
 
 
 def _quantities(key: str, value: Any) -> Any:
-    """`value` under `key`, with quantities by their amount: the API server writes 1000m as 1."""
+    """The value of `key` with normalized quantities; the API server writes 1000m as 1."""
     if not isinstance(value, dict):
         return value
     if key == "emptyDir":

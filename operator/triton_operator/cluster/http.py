@@ -1,7 +1,7 @@
-"""The real Cluster: server-side apply and friends over `ApiClient`.
+"""The implementation of Cluster over `ApiClient`: server-side apply, replace, delete, status and Events.
 
-The reconciler calls it through the protocol in `cluster.protocol`. A write gets no more time than the Lease is surely
-ours (`time_left`), so that none of a process that loses it lands after its successor has begun.
+The reconciler calls it through the protocol in `cluster.protocol`. The timeout of a write is the time for which the
+Lease is surely ours (`time_left`), so that no write of a former leader arrives after its successor has started.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
-from triton_operator.cluster.client import understood
+from triton_operator.cluster.client import decode_response
 from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.cluster.errors import ConflictError, InvalidObjectError, NotFoundError, UnavailableError
 from triton_operator.cluster.event_objects import build_event, read_events
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 _NEVER_STORED = "1"
-"""A resourceVersion no object can have: an apply with it creates, or meets a Conflict, and never takes over."""
+"""A resourceVersion that no object can have: an apply with it creates the object or fails with a conflict."""
 
 
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -69,72 +69,75 @@ class HttpCluster:
         self._projector = projector or Projector()
 
     async def create(self, manifest: Manifest) -> Child:
-        """Server-side apply that succeeds only when nothing of that name exists; raises ConflictError otherwise.
+        """Server-side apply that succeeds only if no object has that name; raises ConflictError otherwise.
 
-        An apply rather than a POST: after a POST the fields belong to an `Update` entry too, and a field that a
-        later apply drops would stay.
+        Not a POST: after a POST the fields also belong to an `Update` entry, and a field that a later apply omits would
+        stay.
         """
         return self._project(*await self._apply(manifest, {"resourceVersion": _NEVER_STORED}, MANAGER))
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
-        """Forced server-side apply on the object with this uid; raises ConflictError when it is another one by now."""
+        """Forced server-side apply to the object with this uid; raises ConflictError if its name has another uid."""
         return self._project(*await self._apply(manifest, {"uid": uid}, manager))
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
-        """Put the manifest's content in place of the object's, so that foreign additions go.
+        """Replace the content of the object with the manifest's, which removes additions of others.
 
-        Two requests when somebody only added; five when fields of ours were changed too, because then ownership
-        has to be brought back to our apply entry. Raises ConflictError when the object changed meanwhile.
+        Two requests if others only added fields; five if they changed ours too, because then ownership has to return to
+        our apply entry. Raises ConflictError if the object has changed meanwhile.
         """
         kind, path = _address(manifest)
         live = _loads(await self._client.request("GET", path, kind=kind))
         if live["metadata"]["uid"] != uid:
             raise ConflictError(
-                f"{kind} {live['metadata']['name']} is another object by now", status=HTTPStatus.CONFLICT
+                f"{kind} {live['metadata']['name']} has been replaced by another object", status=HTTPStatus.CONFLICT
             )
-        answer = await self._put(manifest, replacement(live, manifest))
-        if has_update_entries(_loads(answer)):
-            _, answer = await self._apply(manifest, {"uid": uid}, MANAGER)
-            answer = await self._put(manifest, without_update_entries(_loads(answer)))
-        return self._project(kind, answer)
+        response = await self._put(manifest, replacement(live, manifest))
+        if has_update_entries(_loads(response)):
+            _, response = await self._apply(manifest, {"uid": uid}, MANAGER)
+            response = await self._put(manifest, without_update_entries(_loads(response)))
+        return self._project(kind, response)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete this very object; one that is gone already is fine."""
-        # A Job stays until its pods are gone, so that the next one never writes beside them.
+        """Delete the object with this uid, if it still exists."""
+        # A Job stays until its pods are deleted, so that the next one never writes alongside them.
         propagation = "Foreground" if kind is Kind.JOB else "Background"
         options = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
         try:
             await self._write("DELETE", CHILDREN[kind].path(namespace, name), kind=kind, body=orjson.dumps(options))
-        except (NotFoundError, ConflictError):  # Conflict: a namesake has that name by now
+        except (NotFoundError, ConflictError):  # conflict: another object has that name
             return
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
-        """The live object, past all caches."""
+        """The live object, without any cache."""
         try:
-            answer = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
+            response = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
         except NotFoundError:
             return None
-        # Not by the projector: an object that lost our label is told of as it was before, under its new version.
-        return understood(partial(project_child, kind), answer)
+        # Not by the projector: for an object that lost our label, the watch sends its old state with the new version.
+        return decode_response(partial(project_child, kind), response)
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
-        """Write the whole status of a ModelDeployment; fields that are absent now are removed.
+        """Write the whole status of a ModelDeployment; absent fields are removed.
 
-        Returns the whole object as it is stored now, as far as it is read (`deployment_projection`).
-        A JSON patch, because an apply to /status of a custom resource does not look at the uid (Kubernetes 1.36):
-        it would write the status of a dead object into its namesake.
+        Returns the stored object, bounded by `deployment_projection`. A JSON patch, because an apply to /status of a
+        custom resource ignores the uid (Kubernetes 1.36): it would write the status of a deleted object into another
+        one of the same name.
         """
         path = MODEL_DEPLOYMENTS.path(namespace, name, "status")
-        said = {field: value for field, value in msgspec.to_builtins(status).items() if value is not None}
-        patch = [{"op": "test", "path": "/metadata/uid", "value": uid}, {"op": "add", "path": "/status", "value": said}]
+        content = {field: value for field, value in msgspec.to_builtins(status).items() if value is not None}
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": content},
+        ]
         try:
-            answer = await self._write(
+            response = await self._write(
                 "PATCH", path, kind=f"{KIND}/status", body=orjson.dumps(patch), content_type=JSON_PATCH
             )
         except InvalidObjectError:
             await self._check_uid(namespace, name, uid)
             raise
-        return understood(_decode_deployment, answer)
+        return decode_response(_decode_deployment, response)
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
@@ -158,19 +161,19 @@ class HttpCluster:
         action: str,
     ) -> None:
         """Record an Event about a ModelDeployment (events.k8s.io/v1)."""
-        said = {"type": type, "reason": reason, "action": action}
-        seen = {"eventTime": self._now(), "reportingInstance": self._instance}
-        event = build_event(namespace, name, uid, note=message, **said, **seen)
+        fields = {"type": type, "reason": reason, "action": action}
+        fields |= {"eventTime": self._now(), "reportingInstance": self._instance}
+        event = build_event(namespace, name, uid, note=message, **fields)
         await self._write("POST", EVENTS.path(namespace), kind=EVENTS.kind, body=orjson.dumps(event))
 
     async def _check_uid(self, namespace: str, name: str, uid: str) -> None:
-        """Raise Conflict when the ModelDeployment is another one: a failed test of a patch looks like bad content."""
+        """Raise ConflictError if the uid differs: a failed test of a JSON patch is reported as invalid content."""
         live = await self._client.request("GET", MODEL_DEPLOYMENTS.path(namespace, name), kind=KIND)
-        if understood(identify, live).uid != uid:
-            raise ConflictError("the ModelDeployment is another object by now", status=HTTPStatus.CONFLICT)
+        if decode_response(identify, live).uid != uid:
+            raise ConflictError("the ModelDeployment has been replaced by another object", status=HTTPStatus.CONFLICT)
 
-    def _project(self, kind: Kind, answer: bytes) -> Child:
-        return understood(partial(self._projector.project, kind), answer)
+    def _project(self, kind: Kind, response: bytes) -> Child:
+        return decode_response(partial(self._projector.project, kind), response)
 
     async def _apply(self, manifest: Manifest, identity: dict[str, str], manager: str) -> tuple[Kind, bytes]:
         kind, path = _address(manifest)
@@ -193,16 +196,16 @@ class HttpCluster:
     async def _write(self, method: str, path: str, *, kind: str, body: bytes, **options: Any) -> bytes:
         left = self._time_left()
         if left <= 0:
-            raise UnavailableError("the Lease is not surely ours any more")
+            raise UnavailableError("the Lease may have been lost")
         return await self._client.request(method, path, kind=kind, body=body, within=min(left, WITHIN), **options)
 
 
-def _loads(answer: bytes) -> dict[str, Any]:
-    return understood(_decode_object, answer)
+def _loads(response: bytes) -> dict[str, Any]:
+    return decode_response(_decode_object, response)
 
 
-def _decode_deployment(answer: bytes) -> dict[str, Any]:
-    stored: dict[str, Any] = orjson.loads(project_deployment(answer))
+def _decode_deployment(response: bytes) -> dict[str, Any]:
+    stored: dict[str, Any] = orjson.loads(project_deployment(response))
     return stored
 
 

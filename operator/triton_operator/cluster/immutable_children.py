@@ -1,8 +1,7 @@
-"""Claims and Jobs as the operator remembers them: kinds that it makes and deletes, but never mends.
+"""Projections of claims and Jobs: kinds that the operator creates and deletes, but never reverts.
 
-What matters in them cannot be changed once they exist, and controllers write into the rest. So their fingerprint covers
-what makes them ours (labels, owner, our annotations), and nobody's fields in them count as foreign. Pure; `projection`
-calls it.
+Their relevant fields are immutable, and controllers write the others. So their fingerprint covers only labels, owner
+and our annotations, and fields of other managers are ignored. Pure; `projection` calls it.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from triton_operator.api.names import (
     content_hash,
 )
 from triton_operator.cluster.observed import ClaimState, JobState, Kind
-from triton_operator.cluster.stored_objects import StoredChild, StoredCondition, StoredResources, StoredStatus
+from triton_operator.cluster.stored_objects import StoredChild, StoredClaimResources, StoredCondition, StoredStatus
 
-_decode_resources = msgspec.json.Decoder(StoredResources).decode
+_decode_resources = msgspec.json.Decoder(StoredClaimResources).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def immutable_state(kind: Kind, stored: StoredChild) -> ClaimState | JobState:
-    """What is decided by, of a PersistentVolumeClaim or a Job."""
+    """The state of a PersistentVolumeClaim or a Job."""
     return _claim_state(stored) if kind is Kind.CLAIM else _job_state(stored)
 
 
 def immutable_fingerprint(stored: StoredChild) -> str:
-    """16 hexadecimal digits over what makes the object ours."""
+    """16 hexadecimal digits over labels, owner and our annotations."""
     metadata = stored.metadata
     ours = {key: value for key, value in metadata.annotations.items() if key.startswith(f"{GROUP}/")}
     return content_hash(_encode((metadata.labels, ours, metadata.owner_references)), 16)
@@ -44,7 +43,7 @@ def _claim_state(stored: StoredChild) -> ClaimState:
 
 
 def _job_state(stored: StoredChild) -> JobState:
-    """`Failed` and `Complete` are the Job controller's last words; before them it says FailureTarget and the like."""
+    """`Failed` and `Complete` are final; before them, the Job controller sets FailureTarget and the like."""
     status = stored.status or StoredStatus()
     over = {condition.type: condition for condition in status.conditions if condition.status == "True"}
     failed = over.get("Failed", StoredCondition())

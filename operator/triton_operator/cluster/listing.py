@@ -1,8 +1,8 @@
-"""LIST in pages, each read before the next is asked for; reflectors, the resync and `HttpCluster` use it.
+"""LIST in pages, each processed before the next is requested; for the reflectors, the resync and `HttpCluster`.
 
-An answer is bounded by its bytes (`exchange.MOST_BYTES`), because anybody who may create objects may make them large:
-a page that is too large is asked for again with fewer objects. A page of one object may be as large as any object is,
-because no list could get past an object that it cannot read.
+The size of a response is limited (`exchange.MOST_BYTES`), because anybody who may create objects may create large ones:
+a page that is too large is requested again with fewer objects. A page of one object may be as large as any object, as
+otherwise the list could not continue after it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 import msgspec
 
 from triton_operator.cluster import exchange
-from triton_operator.cluster.client import understood
+from triton_operator.cluster.client import decode_response
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.errors import TooLargeError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PAGE = 500
 """Objects per page at most."""
 _FEWER = 8
-"""How many times fewer objects a page gets when it was too large."""
+"""Divisor of the number of objects after a page that was too large."""
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ _decode_list = msgspec.json.Decoder(_List).decode
 
 
 class Listing(NamedTuple, Generic[T]):
-    """All objects of a collection as of `version`, a resourceVersion from which a watch can go on."""
+    """All objects of a collection as of `version`, a resourceVersion from which a watch can continue."""
 
     items: list[T]
     version: str
@@ -66,9 +66,9 @@ async def read_all(
     *,
     read: Callable[[msgspec.Raw], T | None],
 ) -> Listing[T]:
-    """What `read` makes of each of them, without those of which it makes None; no page outlives its turn.
+    """The results of `read` for all objects, without None; a page is dropped before the next one is requested.
 
-    A page token can expire (410, an Unavailable): the caller starts anew, as after any failure.
+    A page token can expire (410, UnavailableError): the caller lists again, as after any failure.
     """
     items: list[T] = []
     limit, proceed = PAGE, ""
@@ -76,13 +76,13 @@ async def read_all(
         query = {"limit": str(limit), **(selector or {}), **({"continue": proceed} if proceed else {})}
         most = exchange.MOST_BYTES_OF_ONE if limit == 1 else None
         try:
-            answer = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query, most=most)
+            response = await client.request("GET", resource.path(namespace), kind=resource.kind, query=query, most=most)
         except TooLargeError:
             if limit == 1:
                 raise
             limit = max(limit // _FEWER, 1)
             continue
-        page = understood(partial(decode_any_depth, _decode_list), answer)
+        page = decode_response(partial(decode_any_depth, _decode_list), response)
         items += [item for raw in page.items if (item := read(raw)) is not None]
         if not page.metadata.proceed:
             return Listing(items, page.metadata.resource_version)

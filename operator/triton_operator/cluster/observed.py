@@ -1,8 +1,8 @@
-"""What the operator remembers of objects in the cluster: small projections, never whole objects.
+"""Objects in the operator's cache: small projections, never whole objects.
 
-`cluster` decodes them out of the API server's JSON, `reconcile` reads them. A child's content is reduced to a
-fingerprint, so that 500 deployments with all their children cost a few megabytes: drift is a fingerprint that
-differs from the one seen in the answer to our own last apply.
+`cluster` decodes them from the API server's JSON, `reconcile` reads them. The content of a child is reduced to a
+fingerprint, so that 500 deployments with all their children need a few megabytes. Drift is a fingerprint that differs
+from the one in the response to our last apply.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
-"""Kinds whose content can hardly be changed: they are made, labelled anew and deleted, but never mended."""
+"""Kinds whose content is immutable: they are created, relabelled and deleted, but never reverted."""
 
 
 Key = tuple[str, str]
@@ -38,15 +38,15 @@ ChildId = tuple[Kind, str]
 """Kind and name of a child."""
 
 KINDS = {kind.value: kind for kind in Kind}
-"""By the `kind` of a manifest; asking the enumeration costs seven times as much, and a pass asks some fifty times."""
+"""By the `kind` of a manifest. `Kind(…)` is seven times slower, and a pass needs it some fifty times."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Common options of all projections."""
 
 
-class Condition(Record, frozen=True, kw_only=True):
-    """A condition of a child or a pod as its own controller wrote it."""
+class ObservedCondition(Record, frozen=True, kw_only=True):
+    """A condition of a child or a pod, as its controller wrote it."""
 
     type: str
     status: str
@@ -55,7 +55,7 @@ class Condition(Record, frozen=True, kw_only=True):
 
 
 class DeploymentState(Record, frozen=True, kw_only=True):
-    """What a Deployment says beyond its content. `replicas` is the spec's, `owns_replicas`: our Apply entry has it."""
+    """Status of a Deployment; `replicas` is that of the spec, `owns_replicas` whether our Apply entry has it."""
 
     generation: int
     replicas: int
@@ -65,7 +65,7 @@ class DeploymentState(Record, frozen=True, kw_only=True):
     updated_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[ObservedCondition, ...] = ()
 
 
 class RevisionState(Record, frozen=True, kw_only=True):
@@ -78,20 +78,20 @@ class RevisionState(Record, frozen=True, kw_only=True):
 class AutoscalerState(Record, frozen=True, kw_only=True):
     """What a HorizontalPodAutoscaler reports."""
 
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[ObservedCondition, ...] = ()
 
 
 class ClaimState(Record, frozen=True, kw_only=True):
-    """A PersistentVolumeClaim: the size that it asks for now, and whether we have marked it as filled."""
+    """A PersistentVolumeClaim: the size that it requests, and whether it is marked as filled."""
 
     requested: str = ""
     filled: bool = False
 
 
 class JobState(Record, frozen=True, kw_only=True):
-    """A Job: what it was made from, whether it is over, and why it failed; times are RFC 3339.
+    """A Job: its recipe, whether it is over, and why it failed; times are RFC 3339.
 
-    `labelled` is false when somebody took the label away by which it is watched.
+    `labelled` is false if somebody has removed the label by which it is watched.
     """
 
     recipe: str = ""
@@ -105,7 +105,7 @@ class JobState(Record, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether its controller makes no pod for it any more."""
+        """Whether its controller creates no more pods."""
         return self.complete or self.failed
 
 
@@ -115,13 +115,13 @@ State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobStat
 class Child(Record, frozen=True, kw_only=True):
     """One child object.
 
-    `deployment` is the name of its ModelDeployment owner or, without one, the value of our label (which anybody may
-    change), `owner_uid` that owner's uid ("" when it has none),
-    `fingerprint` a hash of everything but status, resourceVersion and bookkeeping (and a Deployment's replicas),
-    `owned` a digest of what our applies own in it, see `field_ownership` ("" where that was not looked at),
-    `foreign`: some other field manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and
-    the metadata of its pod template do not count: labels and annotations of others stay, so that
-    `kubectl rollout restart` works. Of a IMMUTABLE_KINDS kind the content is in neither of the two.
+    `deployment` is the name of its owner, a ModelDeployment, or, without one, the value of our label, which anybody may
+    change; `owner_uid` is the uid of that owner, "" without one. `fingerprint` is a hash of everything but status,
+    resourceVersion, bookkeeping and a Deployment's replicas. `owned` is a digest of the fields that our applies own, ""
+    if it was not derived (see `field_ownership`). `has_foreign_fields`: another field manager owns a part of its spec
+    or data. Status, `/scale`, a Deployment's replicas and the metadata of its pod template do not count, because labels
+    and annotations of others stay, so that `kubectl rollout restart` works. `fingerprint` and `has_foreign_fields`
+    ignore the content of IMMUTABLE_KINDS.
     """
 
     kind: Kind
@@ -133,7 +133,7 @@ class Child(Record, frozen=True, kw_only=True):
     owner_uid: str = ""
     fingerprint: str = ""
     owned: str = ""
-    foreign: bool = False
+    has_foreign_fields: bool = False
     deleting: bool = False
     state: State | None = None
 
@@ -150,10 +150,10 @@ class Terminated(Record, frozen=True, kw_only=True):
 
 
 class Container(Record, frozen=True, kw_only=True):
-    """One container (or init container) of a pod as the kubelet reports it.
+    """One container (or init container) of a pod, as the kubelet reports it.
 
-    `memory_limit` is the quantity that the pod was admitted with, "" where there is none; `startup_seconds` the budget
-    of its startup probe, 0 without one.
+    `memory_limit` is the quantity after admission, "" if there is none; `startup_seconds` is the budget of the startup
+    probe, 0 without one.
     """
 
     name: str
@@ -171,7 +171,7 @@ class Container(Record, frozen=True, kw_only=True):
 
 
 class Pod(Record, frozen=True, kw_only=True):
-    """One pod: of a Job when `job` names it, else a serving one, with the value of our revision label in `revision`.
+    """One pod: that of the Job `job`, or a serving pod, for which `revision` is the value of our revision label.
 
     `created_at` is RFC 3339, `claims` are the volume claims that it mounts.
     """
@@ -189,7 +189,7 @@ class Pod(Record, frozen=True, kw_only=True):
     phase: str = ""
     reason: str = ""
     message: str = ""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[ObservedCondition, ...] = ()
     containers: tuple[Container, ...] = ()
     claims: tuple[str, ...] = ()
 

@@ -1,6 +1,6 @@
-"""From a pod's JSON bytes to the small Pod that the operator remembers.
+"""Projects the JSON of a pod to the small Pod in the operator's cache.
 
-Pure; the reflector of pods calls it for every event, so it makes no Python dictionaries of whole objects.
+Pure; the reflector calls it for every event, so it creates no dictionaries of whole objects.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def project_pod(body: bytes | msgspec.Raw) -> Pod:
 def _containers(
     statuses: Sequence[StoredContainerStatus], specs: Sequence[StoredContainer], *, init: bool
 ) -> tuple[Container, ...]:
-    asked = {spec.name: spec for spec in specs}
-    return tuple(_container(status, asked.get(status.name) or StoredContainer(""), init=init) for status in statuses)
+    by_name = {spec.name: spec for spec in specs}
+    return tuple(_container(status, by_name.get(status.name) or StoredContainer(""), init=init) for status in statuses)
 
 
 def _container(status: StoredContainerStatus, spec: StoredContainer, *, init: bool) -> Container:
@@ -80,7 +80,7 @@ def _container(status: StoredContainerStatus, spec: StoredContainer, *, init: bo
 
 
 def _budget(probe: StoredProbe) -> int:
-    """Seconds after which the kubelet ends a container that has not answered yet."""
+    """Seconds after which the kubelet kills a container that has not passed its startup probe."""
     return probe.initial_delay_seconds + probe.period_seconds * probe.failure_threshold
 
 

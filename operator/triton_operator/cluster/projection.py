@@ -1,8 +1,8 @@
-"""From an object's JSON bytes to the small Child that the operator remembers; pods are `pod_projection`'s.
+"""Projects the JSON of a child to the small Child in the operator's cache; see `pod_projection` for pods.
 
-Pure functions; the reflectors call them for every event and `HttpCluster` for every answer, so they make no Python
-dictionaries of whole objects. Two decodings of the same content give the same fingerprint: the API server's encoder
-writes maps in sorted order, in watches as in answers.
+Pure functions; the reflectors call them for every event and `HttpCluster` for every response, so they create no
+dictionaries of whole objects. The same content always has the same fingerprint, because the API server writes maps in
+sorted order, in watches and in responses.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from triton_operator.cluster.observed import (
     IMMUTABLE_KINDS,
     AutoscalerState,
     Child,
-    Condition,
     DeploymentState,
     Kind,
+    ObservedCondition,
     RevisionState,
     State,
 )
 from triton_operator.cluster.stored_objects import (
     Identity,
     ManagedFields,
-    Metadata,
     StoredChild,
     StoredCondition,
+    StoredMetadata,
     StoredObject,
     StoredStatus,
 )
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _OURS = frozenset({MANAGER, SCALE_MANAGER})
 _ROLLOUT_ANNOTATIONS = "deployment.kubernetes.io/"
-"""Bookkeeping of the Deployment controller: its revision number changes with every rollout."""
+"""Annotations of the Deployment controller; its revision number changes with every rollout."""
 
 _decode_child = msgspec.json.Decoder(StoredChild).decode
 _decode_any = msgspec.json.Decoder(StoredObject).decode
@@ -50,9 +50,9 @@ _ABSENT = msgspec.Raw(b"null")
 
 
 def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = False) -> Child:
-    """A child object, on demand with the digest of what we own; raises msgspec.DecodeError when it is none."""
+    """A child; `with_owned` adds the digest of what we own. Raises msgspec.DecodeError for anything else."""
     stored = decode_any_depth(_decode_child, bytes(body))
-    lasting = kind in IMMUTABLE_KINDS
+    immutable = kind in IMMUTABLE_KINDS
     metadata = stored.metadata
     replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
     return Child(
@@ -63,26 +63,28 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = F
         resource_version=int(metadata.resource_version),
         deployment=metadata.deployment_name or metadata.labels.get(LABEL_DEPLOYMENT, ""),
         owner_uid=metadata.deployment_uid,
-        fingerprint=immutable_fingerprint(stored) if lasting else _fingerprint(stored),
+        fingerprint=immutable_fingerprint(stored) if immutable else _fingerprint(stored),
         owned=owned_digest(body) if with_owned else "",
-        foreign=not lasting and any(_is_foreign(kind, entry) for entry in metadata.managed_fields),
+        has_foreign_fields=not immutable and any(_owns_content(kind, entry) for entry in metadata.managed_fields),
         deleting=metadata.deletion_timestamp is not None,
-        state=immutable_state(kind, stored) if lasting else _state(kind, stored, replicas),
+        state=immutable_state(kind, stored) if immutable else _state(kind, stored, replicas),
     )
 
 
 def identify(body: bytes | msgspec.Raw) -> Identity:
-    """Which object this is, of any kind; raises msgspec.DecodeError."""
+    """The identity of an object of any kind; raises msgspec.DecodeError."""
     return decode_any_depth(_decode_any, bytes(body)).metadata
 
 
-def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[Condition, ...]:
-    """Conditions as their controller wrote them."""
-    return tuple(Condition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions)
+def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[ObservedCondition, ...]:
+    """Conditions as their controllers wrote them."""
+    return tuple(
+        ObservedCondition(type=c.type, status=c.status, reason=c.reason, message=c.message) for c in conditions
+    )
 
 
 def _fingerprint(stored: StoredChild) -> str:
-    """16 hexadecimal digits over everything a user or a controller could change by hand; no status in it."""
+    """16 hexadecimal digits over everything that somebody else could change, without the status."""
     annotations = {
         key: value for key, value in stored.metadata.annotations.items() if not key.startswith(_ROLLOUT_ANNOTATIONS)
     }
@@ -100,8 +102,8 @@ def _fingerprint(stored: StoredChild) -> str:
     return content_hash(_encode(content), 16)
 
 
-def _is_foreign(kind: Kind, entry: ManagedFields) -> bool:
-    """Whether somebody else wrote into the content, other than through /status or /scale."""
+def _owns_content(kind: Kind, entry: ManagedFields) -> bool:
+    """Whether an entry of another manager owns content, other than through /status or /scale."""
     if entry.manager in _OURS or entry.subresource:
         return False
     fields = entry.fields
@@ -111,13 +113,13 @@ def _is_foreign(kind: Kind, entry: ManagedFields) -> bool:
 
 
 def _is_content(field: str, owned: msgspec.Raw) -> bool:
-    """Whether a field of a Deployment's spec is ours alone: not replicas, and not the pod template's metadata."""
+    """Whether only we may own a field of a Deployment's spec: not replicas, and not the pod template's metadata."""
     if field == "f:template":
         return bool(_decode_keys(owned).keys() - {"f:metadata"})
     return field != "f:replicas"
 
 
-def _owns_replicas(metadata: Metadata) -> bool:
+def _owns_replicas(metadata: StoredMetadata) -> bool:
     return any(
         entry.manager == MANAGER and entry.operation == "Apply" and "f:replicas" in (entry.fields.spec or ())
         for entry in metadata.managed_fields

@@ -1,7 +1,7 @@
-"""Projects children, each version of one only once.
+"""Projects each version of a child only once.
 
-The answer to a write and the event that tells of it are the same version of the same object, and either may come
-first: whichever is second finds the work done. `HttpCluster` and the reflectors share one Projector.
+The response to a write and its event have the same version of the object, and either may arrive first; the second one
+reuses the result. `HttpCluster` and the reflectors share one Projector.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from triton_operator.cluster.observed import Child, Kind
 
 RECENT = 256
-"""Versions remembered at most: those that others wrote come only once."""
+"""Maximum number of cached versions; those that others wrote arrive only once."""
 
 
 class Projector:
-    """`project_child` with a memory of what it projected last."""
+    """`project_child` with a cache of recent results."""
 
     def __init__(self) -> None:
         self._recent: dict[tuple[str, str], Child] = {}
@@ -31,7 +31,7 @@ class Projector:
 
     @contextlib.contextmanager
     def writing(self, kind: Kind, namespace: str, name: str) -> Iterator[None]:
-        """While the object is being written, so that what we own of it is known without a look."""
+        """Context of a write by us, after which it is known what we own of the object."""
         child = (kind, namespace, name)
         self._written.add(child)
         try:
@@ -40,10 +40,10 @@ class Projector:
             self._written.discard(child)
 
     def project(self, kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = False) -> Child:
-        """A child object; raises msgspec.DecodeError when the bytes are no such object.
+        """A child; raises msgspec.DecodeError for anything else.
 
-        What we own of it (`with_owned`) is of use only where we have not written it ourselves: of what lists and
-        watches show, not of answers, nor of events that overtake them.
+        The digest of what we own (`with_owned`) is needed only for objects from lists and watches that we have not just
+        written, not for responses or events that overtake them.
         """
         found = identify(body)
         version = (found.uid, found.resource_version)

@@ -1,7 +1,7 @@
-"""What the reconciler asks of a cluster; `http.HttpCluster` is the real one, the unit tests' fake is in `tests/`.
+"""The reads and writes of the reconciler; `http.HttpCluster` implements them, and so does a fake in `tests/`.
 
 Manifests are plain JSON objects as `resources` builds them, with apiVersion, kind, metadata.namespace and
-ownerReferences. Every method may raise the errors of `cluster.errors`; none retries: the work queue does.
+ownerReferences. Every method may raise the errors of `cluster.errors`; none retries, because the work queue does.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ class Cluster(Protocol):
     """Reads and writes of one pass over one ModelDeployment."""
 
     async def create(self, manifest: Manifest) -> Child:
-        """Server-side apply that succeeds only when nothing of that name exists; raises ConflictError otherwise."""
+        """Server-side apply that succeeds only if no object has that name; raises ConflictError otherwise."""
 
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
-        """Forced server-side apply on the object with this uid; raises ConflictError when it is another one by now."""
+        """Forced server-side apply to the object with this uid; raises ConflictError if its name has another uid."""
 
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
-        """Put the manifest's content in place of the object's, so that foreign additions go.
+        """Replace the content of the object with the manifest's, which removes additions of others.
 
-        Labels and annotations of others, a Deployment's replicas when the manifest names none, and what the
-        API server assigned (cluster IPs, node ports) stay.
+        Labels and annotations of others, the replicas of a Deployment if the manifest omits them, and values that the
+        API server has assigned (cluster IPs, node ports) stay.
         """
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete this very object; one that is gone already is fine. A Job goes only after its pods."""
+        """Delete the object with this uid, if it still exists; a Job is deleted after its pods."""
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
-        """The live object, past all caches."""
+        """The live object, without any cache."""
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
-        """Write the whole status of a ModelDeployment; fields that are absent now are removed.
+        """Write the whole status of a ModelDeployment; absent fields are removed.
 
-        Returns the whole object as it is stored now. Its spec may be newer than any that a watch has told of, and
-        that watch event will be older than this answer: the answer is the only bearer of the news.
+        Returns the stored object. Its spec may be newer than any that a watch has reported, and the event of that edit
+        will be older than this response, so only the response shows the edit.
         """
 
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:

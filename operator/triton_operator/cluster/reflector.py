@@ -1,8 +1,8 @@
-"""Keeps a sink in step with all objects of one kind: LIST once, then WATCH, for ever.
+"""Keeps a sink up to date with all objects of one kind: LIST once, then WATCH.
 
-Input: the API server's events as bytes. Output: projections into a sink, which `runtime` connects to the store and
-the work queue. After a gap that cannot be bridged (410, an error in the stream) everything is listed anew and the sink
-gets the whole list, so that objects that went away meanwhile are noticed. Nothing but cancellation ends `run`.
+Input: the API server's events as bytes. Output: projections into a sink, which `runtime` connects to the cache and the
+work queue. After a gap (410, an error in the stream), all objects are listed again and the sink gets the whole list, so
+that it also removes deleted objects. Only cancellation ends `run`.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ from triton_operator.cluster.errors import ClusterError, SilentWatchError, Unava
 from triton_operator.cluster.listing import read_all
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.resource_paths import Resource
+from triton_operator.cluster.stored_objects import WatchEvent
 from triton_operator.cluster.unreadable import report_unreadable
 
 log = logging.getLogger(__name__)
 
 SILENCE = 75.0
-"""Seconds without a byte after which a watch counts as dead: the API server sends a bookmark about every 60."""
+"""Seconds without data after which a watch counts as dead; the API server sends a bookmark about every 60."""
 
 SERVER_TIMEOUT = (240, 300)
-"""Seconds after which we ask the API server to end a watch; spread, so that reconnects are too."""
+"""Range of the requested duration of a watch in seconds, random so that reconnects are spread."""
 
 SHORT = 1.0
-"""Seconds: a watch that ends sooner, without an event, is a failure."""
+"""A watch that ends within so many seconds, without an event, is a failure."""
 
 
 class Versioned(Protocol):
-    """What every projection has."""
+    """An object with a version."""
 
     @property
     def resource_version(self) -> int:
-        """The object's version when it was seen."""
+        """The resourceVersion of the object."""
 
 
 T = TypeVar("T", bound=Versioned)
@@ -53,28 +54,23 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Sink(Protocol[T_contra]):
-    """Where objects go."""
+    """Receives objects."""
 
     def put(self, item: T_contra) -> None:
-        """An object is new or changed."""
+        """An object is new or has changed."""
 
     def drop(self, item: T_contra) -> None:
-        """An object is gone, or no longer matches the selector."""
+        """An object is deleted, or no longer matches the selector."""
 
     def replace(self, items: Sequence[T_contra], as_of: float) -> None:
-        """These were all objects at version `as_of`; what is known to be newer than that may exist all the same."""
-
-
-class _Event(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
+        """`items` are all objects as of version `as_of`; objects that are newer may exist too."""
 
 
 class _Error(msgspec.Struct):
     code: int = 0
 
 
-_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_event = msgspec.json.Decoder(WatchEvent).decode
 _decode_error = msgspec.json.Decoder(_Error).decode
 
 
@@ -116,21 +112,21 @@ class Reflector(Generic[T]):
         self._reached = 0
 
     async def run(self) -> NoReturn:
-        """Follow the kind until cancelled."""
+        """Watch the kind until cancelled."""
         while True:
             try:
                 await self._turn()
             except ClusterError as error:
                 await self._recover(error)
             except Exception:
-                log.exception("following %s failed; listing anew", self.kind)
+                log.exception("the watch of %s failed; listing again", self.kind)
                 self._version = ""
                 await self._pause(self._backoff.next())
 
     async def _turn(self) -> None:
-        """One watch, after a list when there is no version to go on from.
+        """One watch, after a list if there is no version to continue from.
 
-        That it is tried is no sign of life: a turn that fails for a reason of our own must make us unhealthy.
+        An attempt does not count as activity: if it fails because of a bug, the liveness probe must fail.
         """
         if not self._version:
             await self._list()
@@ -138,7 +134,7 @@ class Reflector(Generic[T]):
         seen = self.last_event
         await self._watch()
         if self._clock() - began < SHORT and self.last_event == seen:
-            raise UnavailableError("the watch ended at once")
+            raise UnavailableError("the watch ended immediately")
         self._working()
 
     async def _recover(self, error: ClusterError) -> None:
@@ -146,7 +142,7 @@ class Reflector(Generic[T]):
         if error.status == HTTPStatus.GONE:
             self._version = ""
         elif not self._backoff.failures:
-            log.warning("following %s is interrupted, trying again: %s", self.kind, error)
+            log.warning("the watch of %s was interrupted, retrying: %s", self.kind, error)
         await self._pause(self._backoff.next(error.retry_after if isinstance(error, UnavailableError) else 0.0))
 
     async def _list(self) -> None:
@@ -155,8 +151,8 @@ class Reflector(Generic[T]):
         listing = await read_all(self._client, self._resource, self._namespace, selector, read=read)
         version = int(listing.version)
         if version < self._reached:
-            log.warning("%s: the API server's data are older than what was seen (a restored backup?)", self.kind)
-            self._sink.replace([], math.inf)  # Nothing that was known counts.
+            log.warning("%s: the API server's data is older than the cache (restored from a backup?)", self.kind)
+            self._sink.replace([], math.inf)  # Everything cached is obsolete.
         self._sink.replace(listing.items, version)
         self._version, self._reached = listing.version, version
         self._event_seen()
@@ -177,8 +173,8 @@ class Reflector(Generic[T]):
                 await self._consume(chunks)
         except SilentWatchError:
             if self.last_event == seen:
-                # Not even a bookmark: the place may be one that the API server does not have, because its data were
-                # restored from a backup. It would stay silent about all that is older.
+                # Not even a bookmark: after a restore from a backup, the API server may not have reached this version
+                # yet, and would send no events for older ones.
                 self._version = ""
             raise
 
@@ -193,7 +189,7 @@ class Reflector(Generic[T]):
         """One event of the stream."""
         event = decode_any_depth(_decode_event, line)
         if event.type == "ERROR":
-            self._version = ""  # whatever it was, the stream is no base to go on from
+            self._version = ""  # after any error, the stream cannot be continued
             raise as_error(_decode_error(event.object).code, bytes(event.object))
         if event.type == "BOOKMARK":
             self._advance(identify(event.object).version)
@@ -210,7 +206,7 @@ class Reflector(Generic[T]):
     def _read(self, project: Callable[[msgspec.Raw], T], raw: msgspec.Raw) -> T | None:
         try:
             return project(raw)
-        except Exception as error:  # noqa: BLE001 - one object must not stand in the way of all others
+        except Exception as error:  # noqa: BLE001 - one object must not block all others
             report_unreadable(self.kind, raw, error)
             self._unreadable(self.kind)
             return None
@@ -224,5 +220,5 @@ class Reflector(Generic[T]):
 
     def _working(self) -> None:
         if self._backoff.failures > 1:
-            log.info("following %s goes on after %d failures", self.kind, self._backoff.failures)
+            log.info("the watch of %s continues after %d failures", self.kind, self._backoff.failures)
         self._backoff.reset()

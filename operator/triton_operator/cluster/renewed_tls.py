@@ -1,6 +1,6 @@
-"""A TLS context whose files somebody renews: authorities and client certificates are rotated while we run.
+"""A TLS context that reloads its files, because CAs and client certificates are rotated while the operator runs.
 
-`connection` and `kubeconfig` make it; every library that takes an `ssl.SSLContext` can use it.
+`connection` and `kubeconfig` create it; every library that accepts an `ssl.SSLContext` can use it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class RenewedContext(ssl.SSLContext):
-    """Loads its files anew before a connection is opened, if they have changed since the last one.
+    """Reloads its files before a connection is opened, if they have changed.
 
-    Connections that are open stay as they are. While the new files cannot be loaded, the old ones count.
+    Open connections are not affected. As long as the new files cannot be loaded, the old ones are used.
     """
 
     _load: Callable[[], ssl.SSLContext]
@@ -28,12 +28,12 @@ class RenewedContext(ssl.SSLContext):
     _loaded: ssl.SSLContext
 
     def __new__(cls, *_: object) -> Self:
-        """Make the shell; all settings are those of the context that is loaded."""
+        """Create an empty context; all settings come from the loaded one."""
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
     def __init__(self, load: Callable[[], ssl.SSLContext], *files: Path) -> None:
         self._load, self._files = load, files
-        self._state = self._look()
+        self._state = self._file_states()
         self._loaded = load()
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
@@ -41,17 +41,17 @@ class RenewedContext(ssl.SSLContext):
         return self._renewed().wrap_bio(*arguments, **options)
 
     def _renewed(self) -> ssl.SSLContext:
-        state = self._look()
+        state = self._file_states()
         if state != self._state:
             try:
                 self._loaded = self._load()
                 self._state = state
-            except Exception as error:  # noqa: BLE001 - whatever it was, the old ones may still do
-                log.warning("renewed certificates cannot be loaded, going on with the old ones: %s", error)
+            except Exception as error:  # noqa: BLE001 - whatever failed, the old ones may still work
+                log.warning("cannot load the renewed certificates, keeping the old ones: %s", error)
         return self._loaded
 
-    def _look(self) -> object:
-        """What tells one state of the files from another; the kubelet replaces them by a link to another folder."""
+    def _file_states(self) -> object:
+        """A value that changes with the files; the kubelet replaces them through a link to another folder."""
         states: list[tuple[int, int, int] | None] = []
         for file in self._files:
             try:

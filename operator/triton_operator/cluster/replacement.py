@@ -1,10 +1,10 @@
-"""What to PUT so that an object has our content and nobody else's, without losing what is not ours to lose.
+"""The object to PUT so that its content is exactly ours, while labels of others and assigned values stay.
 
-Server-side apply leaves every field that it does not name, so an added container or `externalIPs` survive it; only
-an update removes them. But an update has its own ownership: whatever it changes belongs to our `Update` entry in
-managedFields, and a later apply that drops such a field would not remove it. So an update here also rewrites
-managedFields: foreign managers lose the content (not their labels), and `without_update_entries` drops our own
-update entry once an apply owns everything again. Pure functions over JSON objects; `HttpCluster.replace` uses them.
+Server-side apply does not change fields that it does not set, so an added container or `externalIPs` survive it; only
+an update removes them. But fields that an update changes belong to our `Update` entry in managedFields, and a later
+apply that omits such a field would not remove it. So an update here also rewrites managedFields: other managers lose
+the content (not their labels), and `without_update_entries` removes our update entry once an apply owns everything.
+Pure functions over JSON objects; `HttpCluster.replace` uses them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOAD_BALANCER_ASSIGNED = ("healthCheckNodePort", "loadBalancerClass")
 
 
 def replacement(live: Object, manifest: Object) -> Object:
-    """The object to PUT over `live`: the manifest's content, with metadata of others and assigned fields kept."""
+    """The object to PUT over `live`: the manifest's content, with assigned fields and others' metadata of `live`."""
     owned = _owned_fields(live)
     body = {**manifest, "metadata": _metadata(live["metadata"], manifest["metadata"], owned)}
     if manifest["kind"] == "Service":
@@ -33,12 +33,12 @@ def replacement(live: Object, manifest: Object) -> Object:
 
 
 def has_update_entries(stored: Object) -> bool:
-    """Whether an update of ours owns anything: later applies could not drop it."""
+    """Whether an update of ours owns any field, which later applies could not remove."""
     return any(map(_is_our_update, stored["metadata"].get("managedFields", ())))
 
 
 def without_update_entries(stored: Object) -> Object:
-    """The same object with our update entry taken out of managedFields."""
+    """The same object without our update entry in managedFields."""
     kept = [entry for entry in stored["metadata"].get("managedFields", ()) if not _is_our_update(entry)]
     return {**stored, "metadata": {**stored["metadata"], "managedFields": kept}}
 
@@ -55,23 +55,23 @@ def _owned_fields(live: Object) -> Object:
     return {}
 
 
-def _metadata(live: Object, wanted: Object, owned: Object) -> Object:
-    ours = wanted.get("ownerReferences", [])
+def _metadata(live: Object, desired: Object, owned: Object) -> Object:
+    ours = desired.get("ownerReferences", [])
     uids = {owner["uid"] for owner in ours}
     return {
-        **_labelled(live, wanted, owned.get("f:metadata", {})),
+        **_labelled(live, desired, owned.get("f:metadata", {})),
         "ownerReferences": [*ours, *(owner for owner in live.get("ownerReferences", ()) if owner["uid"] not in uids)],
         "managedFields": _disowned(live.get("managedFields", ())),
     }
 
 
-def _labelled(live: Object, wanted: Object, owned: Object) -> Object:
-    """`live` metadata with the wanted labels and annotations beside those that we never applied."""
+def _labelled(live: Object, desired: Object, owned: Object) -> Object:
+    """`live` metadata with the desired labels and annotations, and those that we never applied."""
     merged = dict(live)
     for field in ("labels", "annotations"):
         ours = owned.get(f"f:{field}", {})
         others = {key: value for key, value in live.get(field, {}).items() if f"f:{key}" not in ours}
-        merged[field] = {**others, **wanted.get(field, {})}
+        merged[field] = {**others, **desired.get(field, {})}
     return merged
 
 
@@ -87,7 +87,7 @@ def _disowned(entries: Iterable[Object]) -> list[Object]:
 
 
 def _without_content(fields: Object) -> Object:
-    """A `fieldsV1` without content; the pod template's metadata and a Deployment's replicas may stay others'."""
+    """A `fieldsV1` without content; others keep the pod template's metadata and a Deployment's replicas."""
     kept = {key: value for key, value in fields.items() if key not in _CONTENT}
     spec = fields.get("f:spec", {})
     shared = {"f:replicas": spec["f:replicas"]} if "f:replicas" in spec else {}
@@ -96,24 +96,24 @@ def _without_content(fields: Object) -> Object:
     return {**kept, "f:spec": shared} if shared else kept
 
 
-def _deployment_spec(live: Object, wanted: Object, owned: Object) -> Object:
-    template = wanted["template"]
+def _deployment_spec(live: Object, desired: Object, owned: Object) -> Object:
+    template = desired["template"]
     metadata = _labelled(
         live["template"].get("metadata", {}),
         template.get("metadata", {}),
         owned.get("f:template", {}).get("f:metadata", {}),
     )
-    return {"replicas": live.get("replicas", 1), **wanted, "template": {**template, "metadata": metadata}}
+    return {"replicas": live.get("replicas", 1), **desired, "template": {**template, "metadata": metadata}}
 
 
-def _service_spec(live: Object, wanted: Object) -> Object:
-    spec = {field: live[field] for field in _SERVICE_ASSIGNED if field in live} | wanted
-    if wanted.get("type") in {"NodePort", "LoadBalancer"}:
+def _service_spec(live: Object, desired: Object) -> Object:
+    spec = {field: live[field] for field in _SERVICE_ASSIGNED if field in live} | desired
+    if desired.get("type") in {"NodePort", "LoadBalancer"}:
         assigned = {port["port"]: port["nodePort"] for port in live.get("ports", ()) if "nodePort" in port}
         spec["ports"] = [
             {"nodePort": assigned[port["port"]], **port} if port["port"] in assigned else port
-            for port in wanted.get("ports", ())
+            for port in desired.get("ports", ())
         ]
-    if wanted.get("type") == "LoadBalancer":
+    if desired.get("type") == "LoadBalancer":
         spec = {field: live[field] for field in _LOAD_BALANCER_ASSIGNED if field in live} | spec
     return spec

@@ -1,4 +1,4 @@
-"""Which ConfigMaps and claims ReplicaSets mount: what an old ReplicaSet names must outlive it for rollbacks. Pure."""
+"""ConfigMaps and claims that ReplicaSets mount; those of old ReplicaSets are kept for rollbacks. Pure."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class _Template(Stored):
     spec: _PodSpec
 
 
-class _Spec(Stored):
+class _ReplicaSetSpec(Stored):
     template: _Template
 
 
 class _ReplicaSet(Stored):
-    spec: _Spec
+    spec: _ReplicaSetSpec
 
 
 _decode = msgspec.json.Decoder(_ReplicaSet).decode

@@ -1,7 +1,4 @@
-"""Where each kind lives in the API: group version and plural, and URLs made of them.
-
-A table and pure functions; `HttpCluster` and the reflectors use them.
-"""
+"""Group, version and plural of each kind, and the URL paths derived from them. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Kubernetes objects as the API server writes them, decoded no further than the operator looks.
+"""Kubernetes objects as the API server writes them, with the fields that the operator reads.
 
-What nobody reads field by field stays `msgspec.Raw`: a slice of the received bytes, good for hashing. The
-projections are the only readers. Every struct ignores unknown fields, so newer API servers do no harm.
+Fields that are only hashed stay `msgspec.Raw`, a slice of the received bytes. Only the projections read these structs.
+They ignore unknown fields, so newer API servers are compatible.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Owner(Stored):
 
 
 class FieldSet(msgspec.Struct):
-    """The parts of a `fieldsV1` that tell who owns content."""
+    """The parts of a `fieldsV1` that show who owns content."""
 
     spec: dict[str, Raw] | None = msgspec.field(default=None, name="f:spec")
     data: dict[str, Raw] | None = msgspec.field(default=None, name="f:data")
@@ -45,8 +45,8 @@ class ManagedFields(Stored):
     fields: FieldSet = msgspec.field(default_factory=FieldSet, name="fieldsV1")
 
 
-class Metadata(Stored):
-    """The metadata that matters to us."""
+class StoredMetadata(Stored):
+    """The metadata that the operator reads."""
 
     name: str = ""
     namespace: str = ""
@@ -62,12 +62,12 @@ class Metadata(Stored):
 
     @property
     def deployment_uid(self) -> str:
-        """Uid of the ModelDeployment that owns it, of whatever version that was written; "" when none does."""
+        """Uid of the ModelDeployment that owns it, in any API version; "" if none does."""
         return self._deployment.uid
 
     @property
     def deployment_name(self) -> str:
-        """Its name; "" when none does."""
+        """Name of the ModelDeployment that owns it; "" if none does."""
         return self._deployment.name
 
     @property
@@ -79,7 +79,7 @@ class Metadata(Stored):
 
 
 class StoredCondition(Stored):
-    """A condition in anybody's status."""
+    """A condition in any status."""
 
     type: str = ""
     status: str = ""
@@ -100,14 +100,14 @@ class StoredStatus(Stored):
     conditions: list[StoredCondition] = []
 
 
-class StoredResources(Stored):
+class StoredClaimResources(Stored):
     """`spec.resources` of a claim."""
 
     requests: dict[str, str] = {}
 
 
 class Identity(Stored):
-    """Which object, and which state of it; all that is decoded where nothing else is news."""
+    """Name, uid and version of an object; all that is decoded of objects that have not changed."""
 
     namespace: str = ""
     name: str = ""
@@ -116,20 +116,27 @@ class Identity(Stored):
 
     @property
     def version(self) -> int:
-        """The resourceVersion; they are comparable integers."""
+        """The resourceVersion as an integer, which is comparable."""
         return int(self.resource_version)
 
 
 class StoredObject(Stored):
-    """Any object, seen from the outside; a watch's bookmark too."""
+    """The identity of any object, or of a bookmark."""
 
     metadata: Identity
 
 
-class StoredChild(Stored):
-    """Any child kind; the content of each sits in one of these members."""
+class WatchEvent(msgspec.Struct):
+    """One event of a watch."""
 
-    metadata: Metadata
+    type: str
+    object: Raw
+
+
+class StoredChild(Stored):
+    """Any child kind; the content is in one of these members."""
+
+    metadata: StoredMetadata
     spec: dict[str, Raw] = {}
     data: Raw = Raw()
     binary_data: Raw = Raw()

@@ -1,10 +1,10 @@
-"""Pods as the API server writes them, decoded no further than the operator looks; see `stored_objects`."""
+"""Pods as the API server writes them, with the fields that the operator reads; see `stored_objects`."""
 
 from __future__ import annotations
 
 import msgspec
 
-from triton_operator.cluster.stored_objects import Metadata, Stored, StoredCondition
+from triton_operator.cluster.stored_objects import Stored, StoredCondition, StoredMetadata
 
 
 class StoredTerminated(Stored):
@@ -19,7 +19,7 @@ class StoredTerminated(Stored):
 
 
 class StoredRunning(Stored):
-    """`state.running` of a container; that it is there says enough."""
+    """`state.running` of a container; only its presence matters."""
 
 
 class StoredWaiting(Stored):
@@ -49,7 +49,7 @@ class StoredContainerStatus(Stored):
 
 
 class StoredProbe(Stored):
-    """A probe: how often it may fail."""
+    """The budget of a probe."""
 
     period_seconds: int = 10
     failure_threshold: int = 3
@@ -57,22 +57,22 @@ class StoredProbe(Stored):
 
 
 class StoredLimits(Stored):
-    """`resources.limits` of a container, after admission has filled in what a LimitRange adds."""
+    """`resources.limits` of a container, including the defaults of a LimitRange."""
 
     memory: str = ""
 
 
-class StoredResources(Stored):
+class StoredContainerResources(Stored):
     """`resources` of a container."""
 
     limits: StoredLimits = msgspec.field(default_factory=StoredLimits)
 
 
 class StoredContainer(Stored):
-    """A container as it was asked for: what it may use, and how long its start may take."""
+    """A container of the spec: its limits and its startup probe."""
 
     name: str
-    resources: StoredResources = msgspec.field(default_factory=StoredResources)
+    resources: StoredContainerResources = msgspec.field(default_factory=StoredContainerResources)
     startup_probe: StoredProbe | None = None
 
 
@@ -83,13 +83,13 @@ class StoredClaim(Stored):
 
 
 class StoredVolume(Stored):
-    """A volume; only claims are looked at."""
+    """A volume; only claims are read."""
 
     persistent_volume_claim: StoredClaim | None = None
 
 
 class StoredPodSpec(Stored):
-    """A pod's spec: where it runs, and what its failures are measured by."""
+    """A pod's spec: its node, containers and volumes."""
 
     node_name: str = ""
     init_containers: tuple[StoredContainer, ...] = ()
@@ -111,6 +111,6 @@ class StoredPodStatus(Stored):
 class StoredPod(Stored):
     """A pod."""
 
-    metadata: Metadata
+    metadata: StoredMetadata
     spec: StoredPodSpec = msgspec.field(default_factory=StoredPodSpec)
     status: StoredPodStatus = msgspec.field(default_factory=StoredPodStatus)

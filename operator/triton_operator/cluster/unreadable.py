@@ -1,4 +1,4 @@
-"""An object that cannot be read is left out, and the log says which one: its name, and no word of its content."""
+"""Logs objects that cannot be decoded and are skipped: their names, without any of their content."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 def report_unreadable(kind: str, raw: bytes | msgspec.Raw, error: Exception) -> None:
-    """Log it. The error's own words are left out: they may quote the object."""
+    """Log one object, without the error message, which may quote it."""
     try:
         found = identify(raw)
         which = f"{found.namespace}/{found.name}"
-    except Exception:  # noqa: BLE001 - then not even its name can be read
-        which = "of unknown name"
-    log.error("%s %s cannot be read (%s) and is left out", kind, which, type(error).__name__)
+    except Exception:  # noqa: BLE001 - not even its name can be decoded
+        which = "with an unknown name"
+    log.error("skipped %s %s, which cannot be decoded (%s)", kind, which, type(error).__name__)

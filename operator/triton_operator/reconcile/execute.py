@@ -162,7 +162,7 @@ class Executor:
     async def _force_replace(self, action: Action) -> Child:
         """Apply first, so that every desired field is ours again; replace only if foreign fields remain."""
         child = await self._cluster.apply(action.manifest, uid=action.uid)
-        return await self._cluster.replace(action.manifest, uid=action.uid) if child.foreign else child
+        return await self._cluster.replace(action.manifest, uid=action.uid) if child.has_foreign_fields else child
 
     def _remember(self, action: Action, child: Child) -> None:
         self._cache.children.put(child)

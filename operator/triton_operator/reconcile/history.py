@@ -76,6 +76,6 @@ def _newest_first(observed: ObservedState) -> list[tuple[Child, RevisionState]]:
         (child, child.state)
         for child in observed.children.values()
         # A revision that somebody else changed is never applied to pods; the plan replaces it.
-        if isinstance(child.state, RevisionState) and not child.deleting and not child.foreign
+        if isinstance(child.state, RevisionState) and not child.deleting and not child.has_foreign_fields
     ]
     return sorted(found, key=lambda pair: (pair[1].number, pair[0].name), reverse=True)

@@ -76,4 +76,4 @@ def plan_input(observed: ObservedState) -> PlanInput:
 def _content(child: Child) -> tuple[object, ...]:
     """Everything but the status of a child."""
     replicas = getattr(child.state, "replicas", None)
-    return child.uid, child.fingerprint, child.owner_uid, child.foreign, child.deleting, replicas
+    return child.uid, child.fingerprint, child.owner_uid, child.has_foreign_fields, child.deleting, replicas

@@ -115,7 +115,7 @@ def _is_as_applied(child: Child, applied: Applied | None) -> bool:
     return (
         applied is not None
         and (applied.uid, applied.fingerprint) == (child.uid, child.fingerprint)
-        and not (child.foreign or child.deleting)
+        and not (child.has_foreign_fields or child.deleting)
     )
 
 
@@ -144,7 +144,7 @@ def _plan_write(
         return None  # Its DELETED event starts the next pass.
     if isinstance(child.state, JobState) and child.state.labelled:
         return None  # A Job cannot be changed: it is kept, or not desired.
-    if child.foreign:
+    if child.has_foreign_fields:
         return Action(Verb.REPLACE, kind, name, "has fields of another manager", child.uid, manifest)
     why = "" if is_recognized else _difference(manifest, child, applied)
     why = why or _difference_in_replicas(manifest, child)

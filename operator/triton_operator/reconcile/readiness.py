@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.status import Truth
-from triton_operator.cluster.observed import Condition as ChildCondition
+from triton_operator.cluster.observed import ObservedCondition
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.pods import is_injected
@@ -176,6 +176,6 @@ def _describe_older(assessment: Assessment) -> str:
     return "1 older replica keeps serving" if count == 1 else f"{count} older replicas keep serving"
 
 
-def _deployment_condition(assessment: Assessment, kind: str) -> ChildCondition | None:
+def _deployment_condition(assessment: Assessment, kind: str) -> ObservedCondition | None:
     conditions = assessment.state.conditions if assessment.state else ()
     return next((condition for condition in conditions if condition.type == kind), None)

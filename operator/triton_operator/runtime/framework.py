@@ -18,7 +18,7 @@ import orjson
 
 from triton_operator.api.names import GROUP, PLURAL, VERSION
 from triton_operator.cluster.backoff import Backoff
-from triton_operator.cluster.connection import Connection
+from triton_operator.cluster.connection import ApiServerConnection
 from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.kopf_session import KopfSession
 from triton_operator.runtime.watch_progress import WatchProgress
@@ -96,7 +96,7 @@ def build_settings() -> kopf.OperatorSettings:
 
 
 def build_registry(
-    connection: Connection, handler: DeploymentHandler, progress: WatchProgress
+    connection: ApiServerConnection, handler: DeploymentHandler, progress: WatchProgress
 ) -> kopf.OperatorRegistry:
     """The login handler and the event handler."""
     registry = kopf.OperatorRegistry()
@@ -133,7 +133,7 @@ def build_registry(
 
 
 async def start(
-    connection: Connection,
+    connection: ApiServerConnection,
     namespace: str | None,
     handler: DeploymentHandler,
     progress: WatchProgress,

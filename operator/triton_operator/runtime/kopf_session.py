@@ -20,6 +20,7 @@ from yarl import URL
 
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.deployment_projection import project_deployment
+from triton_operator.cluster.stored_objects import WatchEvent
 from triton_operator.runtime.watch_progress import WatchProgress
 
 Skip = Callable[[bytes | msgspec.Raw, Exception], None]
@@ -32,12 +33,7 @@ _SHOWING = frozenset({"ADDED", "MODIFIED"})
 """Types of events that show an object as it is."""
 
 
-class _Event(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
-
-
-_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_event = msgspec.json.Decoder(WatchEvent).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.connection import Connection
+from triton_operator.cluster.connection import ApiServerConnection
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.lease import Elector
 from triton_operator.cluster.object_cache import ObjectCache
@@ -48,7 +48,7 @@ class Process:
     def __init__(
         self,
         options: Options,
-        connection: Connection,
+        connection: ApiServerConnection,
         cache: ObjectCache,
         build_reconcile: Callable[[HttpCluster], Reconcile],
     ) -> None:

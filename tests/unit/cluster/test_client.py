@@ -15,7 +15,7 @@ from triton_operator.api.status import Status
 from triton_operator.cluster import exchange
 from triton_operator.cluster.client import LONGEST_WAIT, ApiClient, as_error
 from triton_operator.cluster.connect import connect
-from triton_operator.cluster.connection import Connection, NoConnectionError, TokenFile
+from triton_operator.cluster.connection import ApiServerConnection, NoConnectionError, TokenFile
 from triton_operator.cluster.errors import (
     ClusterError,
     ConflictError,
@@ -98,7 +98,7 @@ async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServ
     one, status = "/api/v1/namespaces/shop/services/digits", f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"
     for path in (one, SERVICES, status):
         server.pages[path] = [page] * 3
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         cluster = HttpCluster(client, instance="x")
         for ask in (
             lambda: cluster.get(Kind.SERVICE, "shop", "digits"),
@@ -107,7 +107,7 @@ async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServ
             lambda: cluster.write_status("shop", "digits", "u", Status(observed_generation=1)),
             lambda: list_all(client, CHILDREN[Kind.SERVICE], None),
         ):
-            with pytest.raises(UnavailableError, match="not that of an API server"):
+            with pytest.raises(UnavailableError, match="unexpected response of the API server"):
                 await ask()
 
 
@@ -115,7 +115,7 @@ async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: 
     """The answer to the write holds it too; it is read as the watch reads it."""
     deep = b'{"metadata":{"name":"digits","namespace":"shop","uid":"u","resourceVersion":"7"},"spec":%s}'
     server.pages[f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"] = [deep % (b"[" * 985 + b"]" * 985)]
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         cluster = HttpCluster(client, instance="x")
         answer = await cluster.write_status("shop", "digits", "u", Status(observed_generation=1))
     assert answer["metadata"]["resourceVersion"] == "7"
@@ -140,9 +140,9 @@ async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiSer
     server.reachable.clear()
     left = [0.05, 0.0]
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
-    async with ApiClient(Connection(server.url)) as client, asyncio.timeout(60):
+    async with ApiClient(ApiServerConnection(server.url)) as client, asyncio.timeout(60):
         cluster = HttpCluster(client, instance="x", time_left=lambda: left.pop(0))
-        for words in ("PATCH Service", "not surely ours"):
+        for words in ("PATCH Service", "may have been lost"):
             with pytest.raises(UnavailableError, match=words):
                 await cluster.create(service)
     assert left == []
@@ -152,12 +152,14 @@ async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiSer
 async def test_requests_are_reported_with_their_answer(server: FakeApiServer) -> None:
     """Code 0 is for no answer at all."""
     seen: list[tuple[str, str, int]] = []
-    async with ApiClient(Connection(server.url), observe=lambda *report: seen.append(report)) as client:
+    async with ApiClient(ApiServerConnection(server.url), observe=lambda *report: seen.append(report)) as client:
         await client.request("GET", SERVICES, kind="Service")
         server.faults[SERVICES] = [500]
         with pytest.raises(UnavailableError):
             await client.request("GET", SERVICES, kind="Service")
-    async with ApiClient(Connection("http://127.0.0.1:1"), observe=lambda *report: seen.append(report)) as client:
+    async with ApiClient(
+        ApiServerConnection("http://127.0.0.1:1"), observe=lambda *report: seen.append(report)
+    ) as client:
         with pytest.raises(UnavailableError, match="GET Service"):
             await client.request("GET", SERVICES, kind="Service")
     assert seen == [("GET", "Service", 200), ("GET", "Service", 500), ("GET", "Service", 0)]
@@ -165,7 +167,7 @@ async def test_requests_are_reported_with_their_answer(server: FakeApiServer) ->
 
 async def test_an_answer_that_does_not_come_in_time_is_an_outage(server: FakeApiServer) -> None:
     """Also when a watch falls silent."""
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         server.reachable.clear()
         with pytest.raises(UnavailableError):
             await client.request("GET", SERVICES, kind="Service", within=0.05)
@@ -177,7 +179,7 @@ async def test_an_answer_that_does_not_come_in_time_is_an_outage(server: FakeApi
 async def test_a_stream_that_is_refused_raises_its_error(server: FakeApiServer) -> None:
     """410 sends the reflector back to a list."""
     server.faults[SERVICES] = [410]
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         with pytest.raises(UnavailableError) as raised:
             async with client.stream(SERVICES, kind="Service", query={"watch": "1"}, silence=1):
                 pass
@@ -188,7 +190,7 @@ async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
     """The version is that of the last page; the selector goes with every page."""
     for number in range(1201):
         await server.put(f"/api/v1/namespaces/shop/services/s{number}", {})
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         listing = await list_all(client, CHILDREN[Kind.SERVICE], None, {"labelSelector": "a=b"})
     assert (len(listing.items), listing.version) == (1201, "1301")
     assert [query.get("labelSelector") for query in server.queries[SERVICES]] == ["a=b"] * 3
@@ -201,7 +203,7 @@ async def test_a_list_of_large_objects_comes_in_smaller_pages(
     monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
     for number in range(100):
         await server.put(f"/api/v1/namespaces/shop/services/s{number}", {"spec": {"x": "x" * 10_000}})
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         listing = await list_all(client, CHILDREN[Kind.SERVICE], None)
     assert len({bytes(item) for item in listing.items}) == 100
     assert [query["limit"] for query in server.queries[SERVICES]] == ["500", "62"] + ["7"] * 15
@@ -214,7 +216,7 @@ async def test_an_object_that_is_larger_than_a_page_of_many_is_read(
     monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
     await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
     await server.put("/api/v1/namespaces/shop/services/t", {})
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         listing = await list_all(client, CHILDREN[Kind.SERVICE], None)
     assert len(listing.items) == 2
 
@@ -226,8 +228,8 @@ async def test_an_object_that_is_too_large_alone_is_an_outage(
     monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
     monkeypatch.setattr(exchange, "MOST_BYTES_OF_ONE", 5_000)
     await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
-    async with ApiClient(Connection(server.url)) as client:
-        with pytest.raises(UnavailableError, match="more than 5000 bytes"):
+    async with ApiClient(ApiServerConnection(server.url)) as client:
+        with pytest.raises(UnavailableError, match="exceeds 5000 bytes"):
             await list_all(client, CHILDREN[Kind.SERVICE], None)
 
 
@@ -252,7 +254,7 @@ async def test_a_refused_token_is_looked_up_again_and_tried_once(server: FakeApi
     file = tmp_path / "token"
     file.write_text("old")
     server.tokens = {"old"}
-    async with ApiClient(Connection(server.url, token=TokenFile(file))) as client:
+    async with ApiClient(ApiServerConnection(server.url, token=TokenFile(file))) as client:
         await client.request("GET", SERVICES, kind="Service")
         server.tokens = {"new"}
         file.write_text("new")
@@ -316,8 +318,8 @@ def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path, change: dict[
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "is no kubeconfig: it has no fields"),
-        ("- a", "is no kubeconfig: it has no fields"),
+        ("", "is not a kubeconfig: it has no fields"),
+        ("- a", "is not a kubeconfig: it has no fields"),
         ("{", "cannot be read as a kubeconfig"),
         ("a: \x00", "cannot be read as a kubeconfig"),
     ],
@@ -355,9 +357,7 @@ def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypa
     """Outside a cluster nothing else is left."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(
-        NoConnectionError, match="none does not exist; name a kubeconfig with --kubeconfig or KUBECONFIG"
-    ):
+    with pytest.raises(NoConnectionError, match="none does not exist; set --kubeconfig or KUBECONFIG"):
         connect()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_clock import FakeClock
-from triton_operator.cluster.exchange import IDLE, Answer, Content, Exchange
+from triton_operator.cluster.exchange import IDLE, Exchange, Payload, Response
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 BYE = b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"
@@ -83,8 +83,8 @@ async def scripted(*answers: bytes | Sequence[bytes] | None) -> AsyncIterator[tu
 
 async def test_a_request_is_what_it_says_and_connections_are_kept() -> None:
     async with scripted(HELLO, HELLO) as (server, exchange):
-        assert await exchange.ask("GET", "/a?b=c") == Answer(200, b"hello", "")
-        await exchange.ask("PATCH", "/d", Content("application/json", b"{}"), token="secret")
+        assert await exchange.send("GET", "/a?b=c") == Response(200, b"hello", "")
+        await exchange.send("PATCH", "/d", Payload("application/json", b"{}"), token="secret")
     first, second = server.requests
     assert first.startswith(b"GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:")
     assert b"Content-Length" not in first
@@ -95,7 +95,7 @@ async def test_a_request_is_what_it_says_and_connections_are_kept() -> None:
 async def test_requests_at_the_same_time_have_connections_of_their_own() -> None:
     async with scripted(*[HELLO] * 6) as (server, exchange):
         for _ in range(2):
-            await asyncio.gather(*(exchange.ask("GET", "/") for _ in range(3)))
+            await asyncio.gather(*(exchange.send("GET", "/") for _ in range(3)))
     assert server.connections == 3
 
 
@@ -106,23 +106,23 @@ def test_an_answer_may_come_in_any_pieces(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(whole)]
     pieces = [whole[start:end] for start, end in itertools.pairwise(edges) if start < end]
 
-    async def ask() -> Answer:
+    async def ask() -> Response:
         async with scripted(pieces) as (_, exchange):
-            return await exchange.ask("GET", "/")
+            return await exchange.send("GET", "/")
 
-    assert asyncio.run(ask()) == Answer(200, b"hello", "")
+    assert asyncio.run(ask()) == Response(200, b"hello", "")
 
 
 async def test_a_large_answer_is_whole() -> None:
     body = b"x" * 3_000_000
     async with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body) as (_, exchange):
-        assert (await exchange.ask("GET", "/")).body == body
+        assert (await exchange.send("GET", "/")).body == body
 
 
 async def test_a_server_that_closes_after_its_answer_is_asked_on_a_new_connection() -> None:
     async with scripted(BYE, HELLO) as (server, exchange):
-        assert await exchange.ask("GET", "/") == Answer(503, b"bye", "7")
-        assert (await exchange.ask("GET", "/")).status == 200
+        assert await exchange.send("GET", "/") == Response(503, b"bye", "7")
+        assert (await exchange.send("GET", "/")).status == 200
     assert server.connections == 2
 
 
@@ -134,34 +134,34 @@ async def test_an_answer_that_is_none_is_an_error_and_the_next_request_has_its_o
 ) -> None:
     async with scripted(broken, None, HELLO) as (_, exchange):
         with pytest.raises(OSError):  # noqa: PT011 - which of them is the system's business
-            await exchange.ask("GET", "/", within=0.2)
+            await exchange.send("GET", "/", within=0.2)
         with pytest.raises(ConnectionError):
-            await exchange.ask("GET", "/")
-        assert (await exchange.ask("GET", "/")).body == b"hello"
+            await exchange.send("GET", "/")
+        assert (await exchange.send("GET", "/")).body == b"hello"
 
 
 async def test_an_answer_that_does_not_come_in_time_is_an_error() -> None:
     async with scripted([], HELLO) as (server, exchange):
-        with pytest.raises(TimeoutError, match="no answer within"):
-            await exchange.ask("GET", "/", within=0.05)
-        assert (await exchange.ask("GET", "/")).body == b"hello"
+        with pytest.raises(TimeoutError, match="timed out after"):
+            await exchange.send("GET", "/", within=0.05)
+        assert (await exchange.send("GET", "/")).body == b"hello"
     assert server.connections == 2
 
 
 async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
     late = HELLO.replace(b"hello", b"LATE!")
     async with scripted(late, HELLO) as (server, exchange):
-        asking = asyncio.create_task(exchange.ask("GET", "/"))
+        asking = asyncio.create_task(exchange.send("GET", "/"))
         await server.asked.wait()
         asking.cancel()
-        assert (await exchange.ask("GET", "/")).body == b"hello"
+        assert (await exchange.send("GET", "/")).body == b"hello"
     assert server.connections == 2
 
 
 async def test_an_answer_that_nobody_asked_for_is_the_end_of_the_connection() -> None:
     async with scripted(HELLO + HELLO.replace(b"hello", b"twice"), HELLO) as (server, exchange):
-        assert (await exchange.ask("GET", "/")).body == b"hello"
-        assert (await exchange.ask("GET", "/")).body == b"hello"
+        assert (await exchange.send("GET", "/")).body == b"hello"
+        assert (await exchange.send("GET", "/")).body == b"hello"
     assert server.connections == 2
 
 
@@ -169,12 +169,12 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
     clock = FakeClock()
     async with Script(HELLO, HELLO, HELLO).running() as server:
         exchange = Exchange(server.url, clock=clock)
-        await exchange.ask("GET", "/")
+        await exchange.send("GET", "/")
         clock.now += IDLE
-        await exchange.ask("GET", "/")
+        await exchange.send("GET", "/")
         assert server.connections == 1
         clock.now += IDLE + 1
-        await exchange.ask("GET", "/")
+        await exchange.send("GET", "/")
         assert server.connections == 2
         exchange.close()
 
@@ -182,9 +182,9 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
 @pytest.mark.parametrize(("target", "token"), [("/a b", ""), ("/a\r\nX: y", ""), ("/a", "secret\nX: y")])
 async def test_nothing_can_be_smuggled_into_a_request(target: str, token: str) -> None:
     with pytest.raises(ValueError, match="several lines"):
-        await Exchange("http://127.0.0.1:1").ask("GET", target, token=token)
+        await Exchange("http://127.0.0.1:1").send("GET", target, token=token)
 
 
 async def test_nobody_there_is_an_error() -> None:
     with pytest.raises(ConnectionError):
-        await Exchange("http://127.0.0.1:1").ask("GET", "/")
+        await Exchange("http://127.0.0.1:1").send("GET", "/")

@@ -11,7 +11,7 @@ import pytest
 from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.connection import Connection
+from triton_operator.cluster.connection import ApiServerConnection
 from triton_operator.cluster.errors import ClusterError, ConflictError
 from triton_operator.cluster.lease import RENEW_WITHIN, Elector
 
@@ -29,7 +29,7 @@ async def server() -> AsyncIterator[FakeApiServer]:
 @pytest.fixture
 async def client(server: FakeApiServer) -> AsyncIterator[ApiClient]:
     """Open a session to it."""
-    async with ApiClient(Connection(server.url)) as opened:
+    async with ApiClient(ApiServerConnection(server.url)) as opened:
         yield opened
 
 
@@ -160,7 +160,7 @@ async def test_a_released_lease_is_taken_at_once(
     assert holder(server) == "one"
     with caplog.at_level(logging.INFO):
         await one.release()
-    assert [(record.levelname, record.message) for record in caplog.records] == [("INFO", "gave the Lease back")]
+    assert [(record.levelname, record.message) for record in caplog.records] == [("INFO", "released the Lease")]
     assert not one.may_write()
     await two.attempt()
     assert two.may_write()

@@ -13,9 +13,9 @@ from tests.stored_objects import OWNER, a_stored, a_stored_deployment, encode, m
 from triton_operator.cluster.observed import (
     AutoscalerState,
     Child,
-    Condition,
     DeploymentState,
     Kind,
+    ObservedCondition,
     RevisionState,
 )
 from triton_operator.cluster.projection import identify, project_child
@@ -61,7 +61,7 @@ def test_a_deployment_reports_replicas_and_conditions() -> None:
         ready_replicas=1,
         available_replicas=1,
         conditions=(
-            Condition(type="Available", status="False", reason="MinimumReplicasUnavailable", message="1 of 2"),
+            ObservedCondition(type="Available", status="False", reason="MinimumReplicasUnavailable", message="1 of 2"),
         ),
     )
 
@@ -118,7 +118,7 @@ HARMLESS = [
 def test_who_else_owns_content_makes_a_child_foreign(kind: str, entry: Object, *, foreign: bool) -> None:
     """Status, `/scale`, replicas and other people's labels do not count."""
     stored = a_stored_deployment(entry) if kind == "Deployment" else a_stored(kind, entry)
-    assert project(stored).foreign is foreign
+    assert project(stored).has_foreign_fields is foreign
 
 
 CHANGES: dict[str, Object] = {
@@ -187,7 +187,7 @@ def test_an_autoscaler_keeps_its_conditions() -> None:
     """Before its first look it has none."""
     active = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics"}
     child = project(a_stored("HorizontalPodAutoscaler", spec={}, status={"conditions": [active]}))
-    assert child.state == AutoscalerState(conditions=(Condition(**active),))
+    assert child.state == AutoscalerState(conditions=(ObservedCondition(**active),))
     assert project(a_stored("HorizontalPodAutoscaler", spec={})).state == AutoscalerState()
 
 

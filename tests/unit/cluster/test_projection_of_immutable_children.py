@@ -58,7 +58,7 @@ def test_binding_a_claim_is_neither_a_change_nor_foreign() -> None:
     bound = {"pv.kubernetes.io/bind-completed": "yes", "volume.kubernetes.io/selected-node": "node-1"}
     after = project(a_claim(annotations=bound, volumeName="pv-1", storageClassName="standard"))
     assert after.fingerprint == before.fingerprint
-    assert not after.foreign
+    assert not after.has_foreign_fields
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.stored_objects import a_stored, encode
-from triton_operator.cluster.observed import Condition, Container, Terminated
+from triton_operator.cluster.observed import Container, ObservedCondition, Terminated
 from triton_operator.cluster.pod_projection import project_pod
 
 Object = dict[str, Any]
@@ -85,7 +85,9 @@ def test_identity_place_and_conditions() -> None:
     assert (pod.namespace, pod.name, pod.uid, pod.resource_version) == ("shop", "digits", "uid-of-child", 4711)
     assert (pod.deployment, pod.revision) == ("digits", "digits-0123456789")
     assert (pod.node, pod.phase, pod.created_at) == ("node-1", "Running", "2026-01-02T03:04:05Z")
-    assert pod.conditions == (Condition(type="Ready", status="False", reason="ContainersNotReady", message="triton"),)
+    assert pod.conditions == (
+        ObservedCondition(type="Ready", status="False", reason="ContainersNotReady", message="triton"),
+    )
 
 
 def test_a_pod_that_no_kubelet_has_seen() -> None:

@@ -13,7 +13,7 @@ from tests.fake_api_server import FakeApiServer
 from tests.fake_clock import FakeClock
 from triton_operator.cluster import reflector as reflector_module
 from triton_operator.cluster.client import ApiClient
-from triton_operator.cluster.connection import Connection
+from triton_operator.cluster.connection import ApiServerConnection
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
@@ -97,7 +97,7 @@ async def begin(
 ) -> AsyncIterator[Callable[..., Reflector[Child]]]:
     """Start a reflector of Services."""
     tasks = []
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
 
         def start(namespace: str | None = None) -> Reflector[Child]:
             reflector = Reflector(
@@ -255,7 +255,7 @@ async def test_an_object_that_cannot_be_read_is_left_out(
     await server.put(path("good"), {})
     await sink.noted("put", "good")
     assert set(sink.table) == {"good"}
-    assert caplog.text.count("cannot be read (ValidationError) and is left out") == 2
+    assert caplog.text.count("which cannot be decoded (ValidationError)") == 2
 
 
 async def test_a_list_that_fails_each_time_is_no_sign_of_life(
@@ -285,12 +285,12 @@ async def test_a_defect_of_the_sink_leads_to_a_new_list(
     sink.put = _fail  # type: ignore[method-assign,assignment]
     await server.put(path("one"), {})
     await sink.noted("replace", "one")
-    assert "listing anew" in caplog.text
+    assert "listing again" in caplog.text
 
 
 async def test_an_event_that_comes_in_pieces_is_put_together(sink: Recorder, server: FakeApiServer) -> None:
     """Chunks end anywhere, and several events may share one."""
-    async with ApiClient(Connection(server.url)) as client:
+    async with ApiClient(ApiServerConnection(server.url)) as client:
         reflector = Reflector(
             client,
             CHILDREN[Kind.SERVICE],

@@ -83,7 +83,7 @@ async def test_a_deleted_child_is_made_again() -> None:
 async def test_foreign_parts_are_removed_by_replacing_the_child() -> None:
     world = World()
     await world.reconcile()
-    world.change_child(Kind.DEPLOYMENT, foreign=True, fingerprint="with a container of somebody else")
+    world.change_child(Kind.DEPLOYMENT, has_foreign_fields=True, fingerprint="with a container of somebody else")
     world.forget_writes()
     await world.reconcile()
     assert world.cluster.writes[:2] == ["apply Deployment/digits", "replace Deployment/digits"]
@@ -373,7 +373,10 @@ async def test_a_change_that_nobody_here_reads_is_no_news() -> None:
     await world.reconcile()
     newer = msgspec.structs.replace(world.child(Kind.SERVICE), resource_version=world.cluster.next_version())
     assert world.cache.children.put(newer) is None
-    assert world.cache.children.put(msgspec.structs.replace(newer, foreign=True, resource_version=10**6)) == world.key
+    assert (
+        world.cache.children.put(msgspec.structs.replace(newer, has_foreign_fields=True, resource_version=10**6))
+        == world.key
+    )
 
 
 async def test_a_status_that_another_hand_wrote_is_written_again_even_after_a_rest() -> None:
@@ -394,7 +397,9 @@ async def test_a_revision_that_another_hand_wrote_is_never_applied_to_pods() -> 
     state = world.child(Kind.REVISION, name).state
     assert isinstance(state, RevisionState)
     evil = state.data.replace(b"example.org/triton-cpu:24.10", b"example.org/evil:1")
-    world.change_child(Kind.REVISION, name, foreign=True, state=msgspec.structs.replace(state, data=evil, number=99))
+    world.change_child(
+        Kind.REVISION, name, has_foreign_fields=True, state=msgspec.structs.replace(state, data=evil, number=99)
+    )
     await world.reconcile()
     containers = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
     assert containers[0]["image"] == "example.org/triton-cpu:24.10"

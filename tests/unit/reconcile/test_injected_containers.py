@@ -8,7 +8,7 @@ import pytest
 from tests.builders import NOW, a_pod, ended_server, prepared, serving
 from tests.fakes import World
 from triton_operator.api.status import ModelState, Truth
-from triton_operator.cluster.observed import Condition, Container, Terminated
+from triton_operator.cluster.observed import Container, ObservedCondition, Terminated
 
 _MESSAGE = "cannot reach istiod: x509: certificate has expired"
 
@@ -18,13 +18,13 @@ def _ended(name: str, *, init: bool, message: str = _MESSAGE, exit_code: int = 1
     return Container(name=name, init=init, waiting_reason="CrashLoopBackOff", last_terminated=end, restarts=3)
 
 
-async def _with(*containers: Container, conditions: tuple[Condition, ...] = ()) -> World:
+async def _with(*containers: Container, conditions: tuple[ObservedCondition, ...] = ()) -> World:
     """The only pod, which is not ready."""
     world = World(privacy={"profile": "Open"})
     await world.reconcile()
     pod = a_pod(revision=world.template_hash, containers=containers, phase="Running")
     # The kubelet gives a reason; a lost node's pod has none.
-    unready = Condition(type="Ready", status="False", reason="ContainersNotReady")
+    unready = ObservedCondition(type="Ready", status="False", reason="ContainersNotReady")
     pod = msgspec.structs.replace(pod, conditions=conditions or (unready,))
     world.roll_out(pod)
     await world.reconcile()
@@ -96,8 +96,10 @@ async def test_a_gate_that_is_not_met_is_quoted_with_the_words_of_its_condition(
         prepared(),
         serving(),
         conditions=(
-            Condition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=said),
-            Condition(type=gate, status="False", reason="Target.FailedHealthChecks", message="Health checks failed"),
+            ObservedCondition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=said),
+            ObservedCondition(
+                type=gate, status="False", reason="Target.FailedHealthChecks", message="Health checks failed"
+            ),
         ),
     )
     ready = world.condition("Ready")
@@ -110,14 +112,14 @@ async def test_a_gate_that_is_not_met_is_quoted_with_the_words_of_its_condition(
 async def test_a_sidecar_that_is_not_ready_is_named_in_the_kubelets_words() -> None:
     said = "containers with unready status: [istio-proxy]"
     sidecar = Container(name="istio-proxy", init=True, running=True, started=True)
-    unready = Condition(type="Ready", status="False", reason="ContainersNotReady", message=said)
+    unready = ObservedCondition(type="Ready", status="False", reason="ContainersNotReady", message=said)
     world = await _with(sidecar, prepared(), serving(), conditions=(unready,))
     assert world.condition("Ready").reason == "PodsNotReady"
     assert said in world.condition("Ready").message
 
 
 async def test_models_on_a_lost_node_are_not_loaded() -> None:
-    lost = Condition(type="Ready", status="False")
+    lost = ObservedCondition(type="Ready", status="False")
     world = await _with(prepared(), serving(), conditions=(lost,))
     assert world.condition("Ready").reason == "NodeLost"
     assert world.condition("ModelsLoaded").status is Truth.FALSE

@@ -23,7 +23,7 @@ from tests.builders import (
     waiting,
 )
 from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
-from triton_operator.cluster.observed import Condition, Container, Pod, PodEvent, Terminated
+from triton_operator.cluster.observed import Container, ObservedCondition, Pod, PodEvent, Terminated
 from triton_operator.reconcile.container_ends import Diagnosis, more_memory
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, join
 from triton_operator.reconcile.pod_failures import diagnose
@@ -308,7 +308,7 @@ def test_arguments_that_triton_refuses_though_the_user_gave_none_point_at_the_re
 
 def test_a_readiness_gate_that_is_not_passed_is_no_lost_node() -> None:
     """The kubelet gives a reason for it, the node controller gives none."""
-    gate = Condition(type="Ready", status="False", reason="ReadinessGatesNotReady")
+    gate = ObservedCondition(type="Ready", status="False", reason="ReadinessGatesNotReady")
     pod = of_containers(prepared(), serving(), phase="Running")
     assert (
         diagnose(

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.builders import NOW, a_deployment
 from tests.paths import ROOT
 from triton_operator.api.status import Status
-from triton_operator.cluster.observed import Condition, Container, Pod, PodEvent, Terminated
+from triton_operator.cluster.observed import Container, ObservedCondition, Pod, PodEvent, Terminated
 from triton_operator.reconcile.assessment import assess
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.observed_state import ObservedState
@@ -99,7 +99,7 @@ ENDED_PREPARES = st.builds(
     init=st.just(True),
     terminated=st.builds(Terminated, exit_code=st.sampled_from([0, 1]), message=SENTENCES),
 )
-CONDITIONS = st.builds(Condition, type=TEXT, status=WORDS, reason=TEXT, message=TEXT)
+CONDITIONS = st.builds(ObservedCondition, type=TEXT, status=WORDS, reason=TEXT, message=TEXT)
 PODS = st.builds(
     Pod,
     namespace=st.just("shop"),

@@ -9,7 +9,7 @@ import msgspec
 from tests.builders import NOW, a_pod, ended_server, prepared, serving, unschedulable
 from tests.fakes import World
 from triton_operator.api.status import ModelState, Truth
-from triton_operator.cluster.observed import Condition, Container, DeploymentState, Kind, Terminated
+from triton_operator.cluster.observed import Container, DeploymentState, Kind, ObservedCondition, Terminated
 
 FULL = 'Usage of EmptyDir volume "models" exceeds the limit "16Mi". '
 REFUSED = "failed to load '{}' version 1: Internal: {}\n"
@@ -138,7 +138,7 @@ async def test_a_rollout_past_its_deadline_is_stalled_and_one_that_waits_is_not(
     assert world.condition("Reconciling").status is Truth.TRUE
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
-    late = Condition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="too late")
+    late = ObservedCondition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="too late")
     world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, conditions=(late,)))
     await world.reconcile()
     assert world.condition("Stalled").reason == "ProgressDeadlineExceeded"

@@ -20,7 +20,7 @@ from tests.fakes import World
 from triton_operator.api import conditions as types
 from triton_operator.api.status import ModelState, Truth
 from triton_operator.cluster.errors import UnavailableError
-from triton_operator.cluster.observed import Condition, Container, DeploymentState, Kind, PodEvent
+from triton_operator.cluster.observed import Container, DeploymentState, Kind, ObservedCondition, PodEvent
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
 
 
@@ -228,7 +228,7 @@ async def test_a_rollout_past_its_deadline_says_that_older_pods_serve_only_when_
     world = await _world()
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
-    late = Condition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="too late")
+    late = ObservedCondition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="too late")
     for serving_replicas in (0, 1):
         changed = msgspec.structs.replace(state, conditions=(late,), available_replicas=serving_replicas)
         world.change_child(Kind.DEPLOYMENT, state=changed)
@@ -284,7 +284,7 @@ async def test_a_refused_pod_is_told_in_the_api_server_s_words(message: str, rea
     world = await _world()
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
-    failure = Condition(type="ReplicaFailure", status="True", reason="FailedCreate", message=message)
+    failure = ObservedCondition(type="ReplicaFailure", status="True", reason="FailedCreate", message=message)
     world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, conditions=(failure,)))
     await world.reconcile()
     assert world.condition("Ready").reason == reason
