@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.async_deployment import AsyncDeployment
-from triton_operator.sdk.connection import Connection, Place
+from triton_operator.sdk.connection import ConnectionOptions, DeploymentConnection
 from triton_operator.sdk.errors import RejectedError
 from triton_operator.sdk.inference import Inference, InferRequest
 from triton_operator.sdk.interface import ModelInterface
@@ -63,7 +63,8 @@ class AsyncClient(AsyncDeployment):
         concurrency: int = CONCURRENCY,
     ) -> None:
         super().__init__(deployment, namespace, kubectl or Kubectl())
-        self._connection = Connection(Place(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl()))
+        options = ConnectionOptions(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl())
+        self._connection = DeploymentConnection(options)
         self._inference = Inference(self._connection, concurrency)
         self._timeout = timeout
 
@@ -228,7 +229,7 @@ class AsyncClient(AsyncDeployment):
         """
         return await call_with_retries(
             lambda: self._connection.transport.is_ready(model, version),
-            self._deadline(), f"readiness of {model}", idempotent=True, reconnect=self._connection.renew,
+            self._deadline(), f"readiness of {model}", idempotent=True, reconnect=self._connection.reconnect,
         )  # fmt: skip
 
     async def interface(self, model: str, version: str = "") -> ModelInterface:

@@ -1,6 +1,6 @@
-"""The one ModelDeployment that a client is for: deployed, waited for, looked at and deleted; each call blocks.
+"""The ModelDeployment of a client: deploy it, read its status, wait until it is Ready, delete it.
 
-Input: manifests. Output: statuses. `Client` calls it as it is, `AsyncClient` in a thread.
+Input: manifests. Output: `DeploymentStatus`. The methods block: `Client` calls them directly, `AsyncClient` in threads.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.waiting import Progress, wait_until_ready
 
 WAIT_SECONDS = 600.0
-"""As long as Triton may take to start, unless the deployment says otherwise."""
+"""The time that the operator gives a server to start, unless the deployment sets another."""
 
 
 class BoundDeployment:
-    """`namespace` empty is the cluster's default one; threads may share it."""
+    """One ModelDeployment; an empty `namespace` is that of the pod or of the context. Threads can share it.
+
+    `AsyncDeployment` documents the methods.
+    """
 
     def __init__(self, name: str, namespace: str, kubectl: Kubectl) -> None:
         self._name = name
@@ -31,21 +34,21 @@ class BoundDeployment:
     def deploy(
         self, manifest: str | Path | Mapping[str, Any] | None, spec: Mapping[str, Any], *, force: bool
     ) -> DeploymentStatus:
-        """Apply it."""
-        wanted = manifest_of(self._name, self._namespace, manifest, spec)
-        return judge(self._deployments.apply(wanted, self._namespace, force=force))
+        """Apply the manifest, or a manifest with this spec."""
+        desired = manifest_of(self._name, self._namespace, manifest, spec)
+        return judge(self._deployments.apply(desired, self._namespace, force=force))
 
     def status(self) -> DeploymentStatus:
-        """Read it."""
+        """Read the status."""
         return judge(self._deployments.read(self._name, self._namespace))
 
     def wait_ready(
         self, seconds: float, on_progress: Progress | None = None, stop: Stop | None = None
     ) -> DeploymentStatus:
-        """Follow it."""
+        """Watch the deployment until it is Ready."""
         changes = self._deployments.follow(self._name, self._namespace, seconds=seconds, stop=stop)
         return wait_until_ready(changes, seconds, on_progress)
 
     def delete(self) -> None:
-        """Delete it."""
+        """Delete the deployment."""
         self._deployments.delete(self._name, self._namespace)

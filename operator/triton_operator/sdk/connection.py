@@ -1,6 +1,6 @@
-"""The open way to one deployment: its address, the transport over it, and what is known of its models.
+"""The connection of a client to one deployment: its transport, and a cache of the interfaces of its models.
 
-Input: a deployment's name. Output: a transport, made anew where the way has broken off. `AsyncClient` owns one.
+Input: the name of a deployment. Output: a transport, replaced after a broken port-forward. `AsyncClient` owns one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from triton_operator.sdk.transport import Transport
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which deployment to go to, and how; the members are the clients' arguments."""
+class ConnectionOptions:
+    """Which deployment to connect to, and how; the members are arguments of the clients."""
 
     deployment: str
     namespace: str
@@ -30,85 +30,87 @@ class Place:
     kubectl: Kubectl
 
 
-class Connection:
-    """Belongs to the event loop in which it was opened."""
+class DeploymentConnection:
+    """Belongs to the event loop that opened it."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._open = ExitStack()
+    def __init__(self, options: ConnectionOptions) -> None:
+        self._options = options
+        self._resources = ExitStack()
         self._endpoint: Endpoint | None = None
         self._transport: Transport | None = None
         self._interfaces: dict[tuple[str, str], ModelInterface | None] = {}
-        self._renewing = asyncio.Lock()
+        self._reconnecting = asyncio.Lock()
 
     @property
     def transport(self) -> Transport:
-        """The transport; raises UnreachableError where the client is not open."""
+        """The transport; raises UnreachableError if the client is not open."""
         if self._transport is None:
             raise UnreachableError("the client is not open: use `with Client(…) as client:`")
         return self._transport
 
     async def open(self) -> None:
-        """Find the way; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        place = self._place
-        way = endpoint_of(place.deployment, place.namespace, place.protocol, url=place.url, kubectl=place.kubectl)
-        self._endpoint = await asyncio.to_thread(self._open.enter_context, way)
+        """Find the server's address and connect; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
+        options = self._options
+        endpoint = endpoint_of(
+            options.deployment, options.namespace, options.protocol, url=options.url, kubectl=options.kubectl
+        )
+        self._endpoint = await asyncio.to_thread(self._resources.enter_context, endpoint)
         try:
-            self._transport = _transport(place.protocol, self._endpoint)
+            self._transport = _transport(options.protocol, self._endpoint)
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Close the transport and whatever led to the server; what is known of models is forgotten."""
+        """Close the transport and the port-forward, and clear the cache of interfaces."""
         transport, self._transport = self._transport, None
         self._interfaces.clear()
         try:
             if transport is not None:
                 await transport.close()
         finally:
-            await asyncio.to_thread(self._open.close)
+            await asyncio.to_thread(self._resources.close)
 
-    async def renew(self) -> None:
-        """Forward anew where a forwarded port has lost its pod; other ways mend themselves."""
+    async def reconnect(self) -> None:
+        """Replace a port-forward whose pod is gone. Without a port-forward, tritonclient reconnects itself."""
         before = self._transport
         if self._endpoint is None or not self._endpoint.forwarded:
             return
-        async with self._renewing:
-            if self._transport is before:  # Nobody else has done it meanwhile.
+        async with self._reconnecting:
+            if self._transport is before:  # No other task has replaced it meanwhile.
                 await self.close()
                 await self.open()
 
     async def interface(
         self, model: str, version: str, deadline: Deadline, *, fresh: bool = False
     ) -> ModelInterface | None:
-        """What a model takes and gives, asked once for each model and version; `fresh` asks again.
+        """Return the inputs and outputs of a model, cached unless `fresh`; None if the server hides them.
 
-        None where the server keeps it secret. Raises DeploymentNotFoundError where there is no such model.
+        Raises DeploymentNotFoundError if the server does not have the model.
         """
         key = (model, version)
         if fresh or key not in self._interfaces:
             self._interfaces[key] = await self._read(model, version, deadline)
         return self._interfaces[key]
 
-    def knows(self, model: str, version: str) -> bool:
-        """Whether the model's interface has been asked for already."""
+    def is_cached(self, model: str, version: str) -> bool:
+        """Return whether the interface of a model is cached."""
         return (model, version) in self._interfaces
 
-    def learn(self, version: str, interface: ModelInterface) -> None:
-        """Keep what a refusal told of a model."""
+    def update(self, version: str, interface: ModelInterface) -> None:
+        """Replace the cached interface of a model."""
         self._interfaces[interface.model, version] = interface
 
     async def _read(self, model: str, version: str, deadline: Deadline) -> ModelInterface | None:
         metadata = await call_with_retries(
             lambda: self.transport.metadata(model, version),
-            deadline, f"metadata of {model}", idempotent=True, reconnect=self.renew,
+            deadline, f"metadata of {model}", idempotent=True, reconnect=self.reconnect,
         )  # fmt: skip
         if metadata is None:
             return None
         config = await call_with_retries(
             lambda: self.transport.config(model, version),
-            deadline, f"configuration of {model}", idempotent=True, reconnect=self.renew,
+            deadline, f"configuration of {model}", idempotent=True, reconnect=self.reconnect,
         )  # fmt: skip
         try:
             return read_interface(metadata, config)
@@ -117,7 +119,7 @@ class Connection:
 
 
 def _transport(protocol: Protocol, endpoint: Endpoint) -> Transport:
-    """Open the protocol's transport; tritonclient is imported only now, as it takes half a second."""
+    """Open the transport for a protocol. tritonclient is imported here because that takes half a second."""
     if protocol is Protocol.GRPC:
         from triton_operator.sdk.grpc_transport import GrpcTransport
 

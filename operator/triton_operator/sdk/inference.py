@@ -16,7 +16,7 @@ import msgspec
 
 from triton_operator.sdk.batches import count_rows, join_rows, split_rows
 from triton_operator.sdk.bounded import iterate, run_bounded
-from triton_operator.sdk.connection import Connection
+from triton_operator.sdk.connection import DeploymentConnection
 from triton_operator.sdk.errors import InferenceError, InvalidRequestError
 from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
 from triton_operator.sdk.interface import ModelInterface
@@ -46,7 +46,7 @@ class InferRequest:
 class Inference:
     """Sends inference requests over `connection`, at most `concurrency` at a time for one batch."""
 
-    def __init__(self, connection: Connection, concurrency: int) -> None:
+    def __init__(self, connection: DeploymentConnection, concurrency: int) -> None:
         self._connection = connection
         self._concurrency = concurrency
 
@@ -92,7 +92,7 @@ class Inference:
                 raise
             if interface:
                 updated = msgspec.structs.replace(interface, max_batch_size=int(rejection[1]))
-                self._connection.learn(request.version, updated)
+                self._connection.update(request.version, updated)
             if max_rows is not None:  # The model has run on some parts already, and would run on them again.
                 raise
         return await self._send(call, int(rejection[1]), deadline, retry=retry)
@@ -110,7 +110,7 @@ class Inference:
     ) -> tuple[ModelInterface | None, dict[str, Array]]:
         """Convert the inputs to arrays. If a cached interface rejects them, read it again and retry once."""
         model, version = request.model, request.version
-        cached = self._connection.knows(model, version)
+        cached = self._connection.is_cached(model, version)
         interface = await self._connection.interface(model, version, deadline)
         try:
             return interface, _arrays(interface, inputs, cast=request.cast)
@@ -128,7 +128,7 @@ class Inference:
             part = Call(call.model, call.version, arrays, call.outputs)
             return lambda: call_with_retries(
                 lambda: self._connection.transport.infer(part),
-                deadline, f"inference by {call.model}", idempotent=retry, reconnect=self._connection.renew,
+                deadline, f"inference by {call.model}", idempotent=retry, reconnect=self._connection.reconnect,
             )  # fmt: skip
 
         return await run_bounded([send_part(arrays) for arrays in parts], self._concurrency)

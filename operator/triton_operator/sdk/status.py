@@ -1,7 +1,7 @@
-"""How a ModelDeployment is: judged from the object, for programs and for people.
+"""The status of a ModelDeployment as a Python object.
 
-Pure. Input: the JSON of a ModelDeployment. Output: a `DeploymentStatus`. Whether it is Ready counts only for the
-generation that the user wrote last: an older answer is no answer. The clients and the CLI call it.
+Pure. Input: the JSON of a ModelDeployment. Output: a `DeploymentStatus`. A condition of an older generation than the
+object's does not count. The clients and the CLI call it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from triton_operator.sdk.errors import SdkError
 
 NOT_SEEN = "NotSeenYet"
 OUTDATED = "Outdated"
-"""Reasons that no operator writes: it has not said anything yet, or not about what was written last."""
+"""Reasons of the client: the operator has not reported on the object yet, or not on its latest generation."""
 
 
 class DeploymentStatus(msgspec.Struct, frozen=True):
-    """The answer first (`ready`, and why not), then all that the operator reported.
+    """Whether a ModelDeployment is Ready.
 
-    `stalled` means that nothing changes until a person acts.
+    `reason` and `message` are those of its Ready condition. `stalled` means that a person must act before anything
+    changes. `details` is the complete status.
     """
 
     name: str
@@ -35,7 +36,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
 
 
 def judge(deployment: dict[str, Any]) -> DeploymentStatus:
-    """Judge a deployment as it is written now."""
+    """Return the status of a deployment."""
     metadata = deployment["metadata"]
     details = read_status(deployment)
     ready, reason, message = _verdict(details, metadata.get("generation", 0))
@@ -53,7 +54,7 @@ def judge(deployment: dict[str, Any]) -> DeploymentStatus:
 
 
 def read_status(deployment: dict[str, Any]) -> Status:
-    """The typed status; an empty one where the operator has written none. Raises SdkError where it is of no kind."""
+    """Return the typed status, empty if the operator has not written one; raises SdkError if it cannot be decoded."""
     try:
         return msgspec.convert({"observedGeneration": 0, **deployment.get("status", {})}, Status)
     except msgspec.ValidationError as error:

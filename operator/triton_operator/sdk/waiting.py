@@ -1,7 +1,7 @@
-"""Waiting until a deployment is Ready, or until it is clear that it will not be.
+"""Wait until a deployment is Ready, or is known not to become Ready.
 
-Input: the object and its changes, as `deployments` follows them. Output: the status of a deployment that is Ready.
-The clients and `tritonctl deploy` call it.
+Input: the object and its changes, from `deployments`. Output: the status of a deployment that is Ready. The clients and
+`tritonctl deploy` call it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from triton_operator.sdk.errors import NotReadyError
 from triton_operator.sdk.status import DeploymentStatus, judge
 
 Progress = Callable[[DeploymentStatus], None]
-"""Called with each new reason or message, the first one included."""
+"""Called with the first status, and whenever its reason or message changes."""
 
 
 def wait_until_ready(
     changes: Generator[dict[str, Any]], seconds: float, on_progress: Progress | None = None
 ) -> DeploymentStatus:
-    """Return the first status that is Ready; raises NotReadyError when it is stalled, or when the changes end.
+    """Return the first status that is Ready; raises NotReadyError if it is stalled, or when the changes end.
 
-    The changes are closed at the end, and with them their connection: a traceback would keep it open.
+    Closes `changes` and thereby its connection, which a traceback would keep open otherwise.
     """
     last: DeploymentStatus | None = None
     with closing(changes):
