@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -41,6 +41,7 @@ class FakeCluster:
     _changes: dict[str, list[Object]] = field(default_factory=dict)
     _logs: dict[tuple[str, str], str] = field(default_factory=dict)
     _failures: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _failures_once: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     _hangs: set[str] = field(default_factory=set)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -89,9 +90,13 @@ class FakeCluster:
         """Make this the log of a container."""
         self._logs[pod, container] = text
 
-    def fail(self, plural: str, code: int, message: str, *, watch: bool = False) -> None:
-        """Answer requests for a kind, or only its watches, with an error."""
-        self._failures[f"watch {plural}" if watch else plural] = (code, message)
+    def fail(self, requests: str, code: int, message: str) -> None:
+        """Answer requests for a kind with an error, or only its lists and watches: `watch pods`, `list pods`."""
+        self._failures[requests] = (code, message)
+
+    def fail_once(self, requests: str, code: int, *, retry_after: int | None = None) -> None:
+        """Do so for the next of these requests, and perhaps ask for it again after so many seconds."""
+        self._failures_once[requests] = (code, retry_after)
 
     def hang(self, plural: str) -> None:
         """Never answer requests for a kind."""
@@ -115,8 +120,12 @@ class FakeCluster:
         plural, name = _place(url.path)
         if plural in self._hangs:
             self._ended.wait()
-        watched = self._failures.get(f"watch {plural}") if "watch" in query else None
-        if failure := watched or self._failures.get(plural):
+        verb = "get" if name else "watch" if "watch" in query else "list"
+        once = self._failures_once.pop(f"{verb} {plural}", None) or self._failures_once.pop(plural, None)
+        if once:
+            headers = {} if once[1] is None else {"Retry-After": str(once[1])}
+            _send(handler, once[0], _status(once[0], "once", name), headers)
+        elif failure := self._failures.get(f"{verb} {plural}") or self._failures.get(plural):
             _send(handler, failure[0], _status(*failure, name))
         elif url.path.endswith("/log"):
             self._send_log(handler, name, query)
@@ -191,9 +200,11 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _send(handler: BaseHTTPRequestHandler, code: int, body: Object) -> None:
+def _send(handler: BaseHTTPRequestHandler, code: int, body: Object, headers: Mapping[str, str] | None = None) -> None:
     data = json.dumps(body, default=str).encode()
     handler.send_response(code)
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(data)))
     handler.send_header("Connection", "close")

@@ -37,7 +37,8 @@ def open_api(cluster: Kubectl) -> tuple[Any, str]:
             config.load_incluster_config(client_configuration=settings)
             namespace = _NAMESPACE_FILE.read_text().strip()
         else:
-            file, context = _file(cluster), cluster.context or None
+            file = _file(cluster)
+            context = cluster.context or _current_context(file)
             config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
             namespace = _namespace(config, file, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
@@ -63,6 +64,18 @@ def context_names(cluster: Kubectl) -> list[str]:
 def _file(cluster: Kubectl) -> str | None:
     """The kubeconfig; the package read KUBECONFIG when it was imported, and would not see a later value."""
     return cluster.kubeconfig or os.environ.get("KUBECONFIG") or None
+
+
+def _current_context(file: str | None) -> str | None:
+    """The current context of several kubeconfigs is that of the first that has one; the package takes the last."""
+    import yaml
+
+    paths = [Path(path).expanduser() for path in (file or "").split(os.pathsep) if path]
+    if len(paths) > 1:
+        for path in filter(Path.exists, paths):
+            if context := (yaml.safe_load(path.read_text()) or {}).get("current-context"):
+                return str(context)
+    return None
 
 
 def _namespace(config: Any, file: str | None, context: str | None) -> str:

@@ -173,7 +173,7 @@ def test_where_watching_is_not_allowed_it_is_read_again_less_and_less_often(
 ) -> None:
     """Each is a request to the API server: at 0, 0.25 and 0.75 s at the earliest."""
     cluster.answer(BROKEN)
-    cluster.fail("modeldeployments", 403, "cannot watch", watch=True)
+    cluster.fail("watch modeldeployments", 403, "cannot watch")
     outcome = tritonctl(capsys, "status", "digits", "--wait", 1)
     assert outcome.code == 1
     assert 2 <= sum("watch=true" in request for request in cluster.requests) <= 3
@@ -182,7 +182,7 @@ def test_where_watching_is_not_allowed_it_is_read_again_less_and_less_often(
 def test_waiting_ends_with_its_time(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The last word is the state as it is then."""
     cluster.answer(BROKEN)
-    cluster.fail("modeldeployments", 403, "", watch=True)
+    cluster.fail("watch modeldeployments", 403, "")
     outcome = tritonctl(capsys, "status", "digits", "--wait", 0.2)
     assert outcome.code == 1
     assert "ModelLoadFailed" in outcome.out

@@ -1,0 +1,168 @@
+"""The client for the API server: what it sends again, what it gives up, and how it follows objects."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_cluster import DEPLOYMENTS, NAMESPACE, FakeCluster, write_kubeconfig
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
+from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, SdkError, UnreachableError
+from triton_operator.sdk.follow import follow
+from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions, Selection
+from triton_operator.sdk.stop import Stop
+
+ALL = Selection(MODEL_DEPLOYMENTS)
+
+
+def named(name: str, **content: Any) -> dict[str, Any]:
+    """A ModelDeployment."""
+    return {"metadata": {"name": name, "namespace": NAMESPACE}, **content}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A cluster that has nothing yet."""
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_request_is_sent_again_when_the_server_asks_for_it(cluster: FakeCluster, code: int) -> None:
+    """Whatever its verb: the server has not looked at it."""
+    cluster.put(DEPLOYMENTS, named("digits"))
+    client = KubernetesClient()
+    cluster.fail_once(DEPLOYMENTS, code, retry_after=0)
+    assert client.get(MODEL_DEPLOYMENTS, "digits")["metadata"]["name"] == "digits"
+    cluster.fail_once("reviews", code, retry_after=0)
+    review = {"spec": {"resourceAttributes": {"resource": "pods"}}}
+    assert client.create("/apis/x/v1/reviews", review)["status"] == {"allowed": True}
+    assert len(cluster.requests) == 4
+
+
+def test_a_server_that_is_busy_for_too_long_is_given_up(cluster: FakeCluster) -> None:
+    """At once, if it asks for more time than a request has."""
+    cluster.fail_once(DEPLOYMENTS, 429, retry_after=3600)
+    with pytest.raises(RejectedError):
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
+    assert len(cluster.requests) == 1
+
+
+def test_an_error_without_that_header_is_not_sent_again(cluster: FakeCluster) -> None:
+    cluster.fail(DEPLOYMENTS, 503, "no endpoints")
+    with pytest.raises(UnreachableError, match="503"):
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
+    assert len(cluster.requests) == 1
+
+
+def test_a_server_that_is_no_api_server_is_named(cluster: FakeCluster) -> None:
+    """A proxy that wants a login answers with a page."""
+    cluster.log("digits-a", "triton", "<html>")
+    with pytest.raises(UnreachableError, match="not a JSON object but b'<html>'"):
+        KubernetesClient().get_path("/api/v1/namespaces/models/pods/digits-a/log", {"container": "triton"})
+
+
+def test_a_certificate_of_another_authority_is_no_way_in(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server does not even speak TLS; the sentence says so."""
+    url = cluster.url.replace("http://", "https://")
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, url)))
+    with pytest.raises(UnreachableError, match="SSL"):
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
+
+
+def test_several_kubeconfigs_are_merged(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As KUBECONFIG has it; a file that is missing is passed over."""
+    second = tmp_path / "second"
+    second.write_text(
+        "contexts: [{name: there, context: {cluster: c, user: u, namespace: other}}]\ncurrent-context: there\n"
+    )
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'kubeconfig'}:{second}")
+    cluster.put(DEPLOYMENTS, named("digits"))
+    client = KubernetesClient(Kubectl(context="there"))
+    assert client.namespace == "other"
+    client.get(MODEL_DEPLOYMENTS, "digits")
+    assert "/namespaces/other/" in cluster.requests[-1]
+    assert KubernetesClient().namespace == NAMESPACE
+
+
+def test_following_continues_after_an_expired_watch(cluster: FakeCluster) -> None:
+    """With a new list; what has gone in between is an event."""
+    cluster.put(DEPLOYMENTS, named("digits"), named("words"))
+    cluster.watch({"type": "ERROR", "object": {"code": 410}})
+    events = follow(KubernetesClient(), ALL)
+    assert [next(events).object["metadata"]["name"] for _ in range(2)] == ["digits", "words"]
+    cluster.put(DEPLOYMENTS, named("digits", spec={"replicas": 2}))
+    found = [next(events) for _ in range(2)]
+    assert [(event.kind, event.object["metadata"]["name"]) for event in found] == [
+        ("DELETED", "words"),
+        ("ADDED", "digits"),
+    ]
+    events.close()
+
+
+def test_following_one_that_may_be_read_but_not_listed(cluster: FakeCluster) -> None:
+    """It is read again, less and less often."""
+    cluster.put(DEPLOYMENTS, named("digits"))
+    cluster.fail("list modeldeployments", 403, "cannot list")
+    cluster.fail("watch modeldeployments", 403, "cannot watch")
+    events = follow(KubernetesClient(), Selection(MODEL_DEPLOYMENTS, name="digits"))
+    assert next(events).object["metadata"]["name"] == "digits"
+    cluster.put(DEPLOYMENTS, named("digits", spec={"replicas": 2}))
+    assert next(events).object["spec"] == {"replicas": 2}
+    events.close()
+
+
+def test_an_error_while_following_is_raised_or_reported(cluster: FakeCluster) -> None:
+    """The first one is raised in any case."""
+    cluster.fail("watch modeldeployments", 403, "cannot watch")
+    cluster.put(DEPLOYMENTS, named("digits"))
+    errors: list[SdkError] = []
+    raising, reporting = follow(KubernetesClient(), ALL), follow(KubernetesClient(), ALL, on_error=errors.append)
+    next(raising)
+    next(reporting)
+    cluster.fail_once(f"list {DEPLOYMENTS}", 500)
+    with pytest.raises(UnreachableError):
+        next(raising)
+    cluster.fail_once(f"list {DEPLOYMENTS}", 500)
+    cluster.put(DEPLOYMENTS, named("words"))
+    assert next(reporting).kind == "DELETED"
+    assert [type(error) for error in errors] == [UnreachableError]
+    reporting.close()
+    with pytest.raises(DeploymentNotFoundError):
+        next(follow(KubernetesClient(), Selection(MODEL_DEPLOYMENTS, name="none"), on_error=errors.append))
+
+
+def test_a_log_is_followed_until_it_is_stopped(cluster: FakeCluster) -> None:
+    """From another thread, while it waits for the next line."""
+    cluster.log("digits-a", "triton", "one\ntwo\n")
+    stop, two = Stop(), threading.Event()
+    lines: list[str] = []
+
+    def read() -> None:
+        for line in KubernetesClient().log("digits-a", "triton", "", LogOptions(follow=True), stop):
+            lines.append(line)
+            if line == "two":
+                two.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert two.wait(60)
+    stop.now()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert lines == ["one", "two"]
+
+
+def test_a_stop_before_the_start_ends_a_log(cluster: FakeCluster) -> None:
+    """Ctrl-C may come at any time."""
+    stop = Stop()
+    stop.now()
+    assert list(KubernetesClient().log("digits-a", "triton", "", LogOptions(follow=True), stop)) == []
+    assert list(follow(KubernetesClient(), Selection(PODS), stop=stop)) == []
