@@ -47,7 +47,7 @@ def compress(
     examples: Annotated[
         list[Path] | None, typer.Option("--example", metavar="FILE", help="As for `export`; repeatable.")
     ] = None,
-    max_drop: Annotated[float, typer.Option("--max-drop", min=0.0, help="Largest accepted drop of the score.")] = 0.01,
+    max_drop: Annotated[float, typer.Option("--max-drop", min=0.0, help="Maximum accepted drop in the score.")] = 0.01,
     sparsity: Annotated[
         float, typer.Option("--sparsity", help="Fraction of weights, or of each layer's channels, to prune.")
     ] = 0.5,
@@ -59,7 +59,7 @@ def compress(
     ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Model name; by default, the file's name.")] = "",
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0 if the model does not batch.")
+        int, typer.Option("--max-batch-size", min=0, help="Maximum batch size; 0 if the model has no batch dimension.")
     ] = 0,
     file_format: Annotated[ExportFormat, typer.Option("--format", help="As for `export`.")] = ExportFormat.TORCHSCRIPT,
     folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Model repository to write to.")] = Path(),
@@ -70,7 +70,7 @@ def compress(
         typer.Option(
             "--tolerance",
             min=0.0,
-            help="Largest accepted difference between the exported model's outputs and the compressed module's; "
+            help="Maximum difference between the outputs of the exported model and the compressed module; "
             "recurrent layers in int8 need 0.05.",
         ),
     ] = 1e-5,

@@ -45,7 +45,7 @@ def deploy(
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait until all are Ready; print why they are not yet.")
     ] = False,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit of --wait.")] = 600,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit for --wait.")] = 600,
     force: Annotated[bool, typer.Option("--force", help="Take over fields that another field manager owns.")] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
@@ -57,16 +57,16 @@ def deploy(
     from triton_operator.sdk.deployments import Deployments
     from triton_operator.sdk.manifest import read_manifests
 
-    wanted = [manifest for file in files for manifest in read_manifests(file)]
-    _check_namespaces(wanted, namespace)
+    manifests = [manifest for file in files for manifest in read_manifests(file)]
+    _check_namespaces(manifests, namespace)
     deployments = Deployments(kubectl(kubeconfig, context), manager=MANAGER)
-    applied = [_apply(deployments, manifest, namespace, force=force) for manifest in wanted]
+    applied = [_apply(deployments, manifest, namespace, force=force) for manifest in manifests]
     if wait:
         _wait_for_all(deployments, applied, timeout)
 
 
-def _check_namespaces(wanted: Sequence[Manifest], namespace: str) -> None:
-    for manifest in wanted:
+def _check_namespaces(manifests: Sequence[Manifest], namespace: str) -> None:
+    for manifest in manifests:
         written = manifest["metadata"].get("namespace", "")
         if namespace and written not in {"", namespace}:
             name = manifest["metadata"]["name"]
@@ -85,13 +85,13 @@ def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds
     from triton_operator.sdk.stop import Stop
 
     stops = [Stop() for _ in applied]
-    with ThreadPoolExecutor(len(applied)) as beside:
+    with ThreadPoolExecutor(len(applied)) as pool:
         try:
-            asked = [
-                beside.submit(_wait_for, deployments, manifest, seconds, stop, many=len(applied) > 1)
+            waits = [
+                pool.submit(_wait_for, deployments, manifest, seconds, stop, many=len(applied) > 1)
                 for manifest, stop in zip(applied, stops, strict=True)
             ]
-            failures = [failure for each in asked if (failure := each.result())]
+            failures = [failure for each in waits if (failure := each.result())]
         finally:
             for stop in stops:  # After Ctrl-C, or when the cluster has gone.
                 stop.now()

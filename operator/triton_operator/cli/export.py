@@ -71,7 +71,7 @@ def export(
         typer.Option("--name", metavar="NAME", help="Model name; by default, derived from the file or its folder."),
     ] = "",
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", min=0, help="Largest batch; 0 if the model does not batch.")
+        int, typer.Option("--max-batch-size", min=0, help="Maximum batch size; 0 if the model has no batch dimension.")
     ] = 0,
     outputs: Annotated[
         list[str] | None,
@@ -84,7 +84,7 @@ def export(
     file_format: Annotated[
         ExportFormat,
         typer.Option(
-            "--format", help="File format. aotinductor compiles for this CPU type; it needs g++ and a minute."
+            "--format", help="File format. aotinductor compiles the model for this type of CPU, which needs g++."
         ),
     ] = ExportFormat.TORCHSCRIPT,
     trace: Annotated[bool, typer.Option("--trace", help="Trace the module instead of scripting it.")] = False,
@@ -93,7 +93,7 @@ def export(
     ] = False,
     tolerance: Annotated[
         float,
-        typer.Option("--tolerance", min=0.0, help="Largest accepted difference from the module's outputs."),
+        typer.Option("--tolerance", min=0.0, help="Maximum difference from the module's outputs."),
     ] = 1e-5,
     url: Annotated[
         str,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triton_operator.cli.kubectl.server import Server
+from triton_operator.cli.kubectl.server import ServerConnection
 from triton_operator.cli.options import (
     Context,
     Invert,
@@ -48,6 +48,8 @@ The file type is detected from the content, then from the extension:
   CSV        one row per line; columns are matched to inputs by name, or in order if the model has one input
   JSON       a list for the only input, {"name": list} for several, or a complete KServe v2 request:
              {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
+\b
+With --url, the cluster is not used, and NAME is the name of the model.
 """
 _SHOWN = 10
 _MOST_ROWS = 50
@@ -78,7 +80,7 @@ def infer(
     """
     from triton_operator.cli.inputs.read import read_input
 
-    with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
+    with ServerConnection(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
         chosen = cache(lambda: server.choose_model(model))
         read = read_input(input_files or [], texts or [], lambda: server.interface(chosen()), invert=invert)
         request = read.request

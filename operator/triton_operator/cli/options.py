@@ -43,7 +43,7 @@ Url = Annotated[
     typer.Option("--url", metavar="HOST:PORT", help="Connect to this address instead of port-forwarding."),
 ]
 RequestTimeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit of each request.")
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit for each request.")
 ]
 Invert = Annotated[bool, typer.Option("--invert", help="Invert the brightness of images: dark becomes light.")]
 

@@ -48,6 +48,9 @@ Examples:
   tritonctl render -f examples/digits.yaml
   tritonctl render -f examples/digits.yaml --show-defaults
   tritonctl render -f examples/digits.yaml -n models | kubectl diff -f -
+\b
+To check a file against the schema in the cluster, run:
+  kubectl apply --dry-run=server -f FILE
 """
 
 
@@ -78,8 +81,7 @@ def render(
 ) -> None:
     """Print the Kubernetes objects that the operator would create, without a cluster.
 
-    Unknown fields, wrong types and contradictions are reported with exit status 2. To check everything that the API
-    server checks, run: kubectl apply --dry-run=server -f FILE
+    The exit status is 2 if the file has unknown fields, wrong types or contradictions.
     """
     from triton_operator.resources.applied_defaults import applied_defaults
     from triton_operator.resources.build import render as render_children

@@ -62,7 +62,7 @@ def test_several_models_need_a_choice(capsys: pytest.CaptureFixture[str], tmp_pa
     """And the message has what to choose from."""
     cluster.answer({"metadata": {"name": "pair"}, "spec": {"models": [{"name": "a"}, {"name": "b"}]}})
     outcome = tritonctl(capsys, "infer", "pair", "-i", write(tmp_path))
-    assert (outcome.code, outcome.err) == (2, "error: --model: pair serves several; choose one of a, b\n")
+    assert (outcome.code, outcome.err) == (2, "error: --model: pair has several models; select one of a, b\n")
 
 
 def test_a_refusal_is_exit_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

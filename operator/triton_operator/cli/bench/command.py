@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.kubectl.server import Server
+from triton_operator.cli.kubectl.server import ServerConnection
 from triton_operator.cli.options import (
     Context,
     Kubeconfig,
@@ -54,7 +54,7 @@ MOST_SECONDS = 300
 INTERRUPTED = 130
 _BUSY = 0.9
 """Fraction of a core; above it, this Python program is the bottleneck."""
-_MOST_SENTENCES = 5
+_MOST_ERRORS = 5
 
 
 class Result(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,7 +86,10 @@ def bench(
     namespace: Namespace = "",
     model: ModelName = "",
     connections: Annotated[
-        int, typer.Option("--connections", "-c", min=1, max=256, help="Number of concurrent requests.")
+        int,
+        typer.Option(
+            "--connections", "-c", min=1, max=256, help="Number of connections; each sends one request at a time."
+        ),
     ] = 8,
     duration: Annotated[
         float,
@@ -119,7 +122,7 @@ def bench(
     from triton_operator.cli.bench.load import END_SECONDS, run
     from triton_operator.cli.bench.wire import connections as opened
 
-    with Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
+    with ServerConnection(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
         endpoint = server.endpoint
         requested, request = _request(server, model, input_files or [], texts or [], batch)
         connect = opened(endpoint, protocol, requested, request, timeout)
@@ -139,7 +142,9 @@ def bench(
         raise CommandFailedError(f"{result.failed} of {result.failed + result.requests} requests failed")
 
 
-def _request(server: Server, model: str, files: list[Path], texts: list[str], batch: int) -> tuple[str, RequestBody]:
+def _request(
+    server: ServerConnection, model: str, files: list[Path], texts: list[str], batch: int
+) -> tuple[str, RequestBody]:
     """The name of the model and the request to send."""
     from triton_operator.cli.inputs.random_inputs import random_inputs
     from triton_operator.cli.inputs.read import read_input
@@ -159,17 +164,17 @@ def rows_of(request: RequestBody) -> int:
 
 def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
     """Send one request first, so that an invalid request is reported once and not thousands of times."""
-    said = [f"TimeoutError: no response within {timeout:g} s"]
+    errors = [f"TimeoutError: no response within {timeout:g} s"]
 
-    def ask() -> None:
+    def send_one() -> None:
         with connect() as send:
-            said.append(send())
+            errors.append(send())
 
-    asking = threading.Thread(target=ask, daemon=True)
-    with spinner("trying one request"):
-        asking.start()
-        asking.join(timeout + 1)
-    error = said[-1]
+    thread = threading.Thread(target=send_one, daemon=True)
+    with spinner("sending a test request"):
+        thread.start()
+        thread.join(timeout + 1)
+    error = errors[-1]
     if error.startswith(("UNAVAILABLE", "DEADLINE_EXCEEDED")) or (
         error and not error[0].isdigit() and "Error" in error
     ):
@@ -178,13 +183,13 @@ def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
         raise InferenceError(error)
 
 
-def summarize(measured: Measured, server: Server, model: str, connections: int, rows: int) -> Result:
-    """The figures out of the latencies; raises CommandFailedError where no answer came in the time that counts."""
+def summarize(measured: Measured, server: ServerConnection, model: str, connections: int, rows: int) -> Result:
+    """Compute the results; raises CommandFailedError if there was no response during the measurement."""
     latencies = sorted(1000 * each for each in measured.latencies)
-    errors = dict(measured.errors.most_common(_MOST_SENTENCES))
+    errors = dict(measured.errors.most_common(_MOST_ERRORS))
     if not latencies:
-        said = f": {next(iter(errors))}" if errors else "; use a longer --duration"
-        raise CommandFailedError(f"no response during the measurement{said}")
+        cause = f": {next(iter(errors))}" if errors else "; use a longer --duration"
+        raise CommandFailedError(f"no response during the measurement{cause}")
     rate = len(latencies) / measured.seconds
     return Result(
         deployment=server.deployment,

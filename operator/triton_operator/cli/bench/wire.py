@@ -27,7 +27,7 @@ Connect: TypeAlias = Callable[[], AbstractContextManager[Send]]
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 _OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
-_LONGEST_SENTENCE = 300
+_LONGEST_MESSAGE = 300
 
 
 def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: RequestBody, timeout: float) -> Connect:
@@ -92,25 +92,25 @@ def _over_http(endpoint: Endpoint, model: str, head: dict[str, str], body: bytes
     def send() -> str:
         try:
             connection.request("POST", path, body, {**head, **endpoint.headers()})
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            content = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()  # The next request reconnects.
             return f"{type(error).__name__}: {error}"
-        return "" if answer.status == http.client.OK else f"{answer.status}: {_sentence(content)}"
+        return "" if response.status == http.client.OK else f"{response.status}: {_error_message(content)}"
 
     with closing(connection):
         yield send
 
 
-def _sentence(content: bytes) -> str:
+def _error_message(content: bytes) -> str:
     """The server's error message from the JSON of a response."""
     text = content.decode(errors="replace")
     try:
-        said = json.loads(text)["error"]
+        message = json.loads(text)["error"]
     except (ValueError, KeyError, TypeError):
-        said = text
-    return str(said)[:_LONGEST_SENTENCE]
+        message = text
+    return str(message)[:_LONGEST_MESSAGE]
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _over_grpc(endpoint: Endpoint, content: bytes) -> Iterator[Send]:
             # Blocking: futures, which would allow a time limit, halve the request rate of one client.
             call(content, metadata=tuple(endpoint.headers().items()) or None)
         except grpc.RpcError as error:
-            return f"{error.code().name}: {str(error.details())[:_LONGEST_SENTENCE]}"
+            return f"{error.code().name}: {str(error.details())[:_LONGEST_MESSAGE]}"
         return ""
 
     with channel:

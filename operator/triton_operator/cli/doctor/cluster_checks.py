@@ -28,11 +28,11 @@ _INSTALL = "install the chart: helm upgrade --install triton-operator charts/tri
 
 def check_version(evidence: Evidence) -> CheckResult:
     """The cluster responds, and the operator is tested with its release."""
-    answer = evidence["version"]
-    if isinstance(answer, SdkError):
-        return failed("cluster", str(answer), "select another one with --kubeconfig or --context, or log in")
-    numbers = [int(re.sub(r"\D.*", "", str(answer.get(part, ""))) or 0) for part in ("major", "minor")]
-    found = f"Kubernetes {answer.get('gitVersion', '')}"
+    response = evidence["version"]
+    if isinstance(response, SdkError):
+        return failed("cluster", str(response), "select another one with --kubeconfig or --context, or log in")
+    numbers = [int(re.sub(r"\D.*", "", str(response.get(part, ""))) or 0) for part in ("major", "minor")]
+    found = f"Kubernetes {response.get('gitVersion', '')}"
     if tuple(numbers) < OLDEST:
         return failed("cluster", found, f"serving pods need Kubernetes {OLDEST[0]}.{OLDEST[1]} or newer")
     if tuple(numbers) > NEWEST:
@@ -44,22 +44,22 @@ def check_version(evidence: Evidence) -> CheckResult:
 
 def check_kubectl(evidence: Evidence) -> CheckResult:
     """Kubectl is installed, to forward ports."""
-    answer = evidence["kubectl"]
-    if isinstance(answer, dict) and "path" in answer:
-        return passed("kubectl", str(answer["path"]))
-    do = "to use infer, top and bench without --url, install it: https://kubernetes.io/docs/tasks/tools"
-    return warned("kubectl", "is not on PATH", do)
+    response = evidence["kubectl"]
+    if isinstance(response, dict) and "path" in response:
+        return passed("kubectl", str(response["path"]))
+    advice = "to use infer, top and bench without --url, install it: https://kubernetes.io/docs/tasks/tools"
+    return warned("kubectl", "is not on PATH", advice)
 
 
 def check_definition(evidence: Evidence) -> CheckResult:
     """The CRD is installed and serves the version that this program uses."""
-    answer, api = evidence["definition"], evidence["api"]
-    if isinstance(answer, SdkError):
-        return _definition_by_discovery(answer, api)
-    versions = {each["name"]: each for each in answer.get("spec", {}).get("versions", []) if each.get("served")}
+    response, api = evidence["definition"], evidence["api"]
+    if isinstance(response, SdkError):
+        return _definition_by_discovery(response, api)
+    versions = {each["name"]: each for each in response.get("spec", {}).get("versions", []) if each.get("served")}
     if VERSION not in versions:
         return failed("definition", f"serves {', '.join(versions) or 'no version'}, not {VERSION}", _INSTALL)
-    if not _is_true(answer, "Established"):
+    if not _is_true(response, "Established"):
         return failed("definition", f"{API_VERSION} is not established", "run kubectl describe crd to see why")
     missing = _missing_fields(versions[VERSION])
     if missing:
@@ -91,14 +91,14 @@ def _missing_fields(version: dict[str, Any]) -> list[str]:
 
 def check_operator(evidence: Evidence) -> CheckResult:
     """A pod of the operator is ready and has this program's release."""
-    answer = evidence["operator"]
-    if isinstance(answer, SdkError):
+    response = evidence["operator"]
+    if isinstance(response, SdkError):
         return unknown(
             "operator",
-            answer,
+            response,
             "ask the administrator of the cluster; `tritonctl status` shows whether the operator runs",
         )
-    found = items(answer)
+    found = items(response)
     if not found:
         return failed("operator", "the operator's Deployment was not found", _INSTALL)
     ready = [each for each in found if each.get("status", {}).get("readyReplicas", 0)]
@@ -114,10 +114,10 @@ def check_operator(evidence: Evidence) -> CheckResult:
 
 def check_lease(evidence: Evidence, now: datetime) -> CheckResult:
     """One of the operator's pods holds the Lease."""
-    answer = evidence["lease"]
-    if isinstance(answer, SdkError):
-        return unknown("lease", answer, "the Lease shows which pod of the operator is active")
-    leases = items(answer)
+    response = evidence["lease"]
+    if isinstance(response, SdkError):
+        return unknown("lease", response, "the Lease shows which pod of the operator is active")
+    leases = items(response)
     if not leases:
         return failed("lease", "no operator has acquired the Lease", "check the operator's log: kubectl logs -l "
                    "app.kubernetes.io/component=operator -A")  # fmt: skip

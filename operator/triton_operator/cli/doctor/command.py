@@ -68,7 +68,7 @@ def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
     from triton_operator.cli.doctor import cluster_checks, user_checks
 
     version = cluster_checks.check_version(evidence)
-    if len(evidence.answers) == 1:  # The cluster does not respond.
+    if len(evidence.responses) == 1:  # The cluster does not respond.
         return [version]
     return [
         version,

@@ -20,7 +20,7 @@ from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 
 Object: TypeAlias = dict[str, Any]
-Answer: TypeAlias = Object | SdkError
+Response: TypeAlias = Object | SdkError
 
 _AT_A_TIME = 4
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -34,33 +34,33 @@ class Evidence:
     """The responses, by the name of the query; `namespace` is the selected one."""
 
     namespace: str
-    answers: Mapping[str, Answer]
+    responses: Mapping[str, Response]
 
-    def __getitem__(self, question: str) -> Answer:
+    def __getitem__(self, query: str) -> Response:
         """The response, or the error of the request."""
-        return self.answers[question]
+        return self.responses[query]
 
 
 def gather(client: KubernetesClient, namespace: str) -> Evidence:
-    """Send all requests; only the first if the cluster does not answer it."""
+    """Send all requests; if the cluster does not respond to the first, the others are not sent."""
     version = _attempt(lambda: client.get_path("/version"))
     if isinstance(version, SdkError):
         return Evidence(namespace, {"version": version})
     chosen = namespace or client.namespace
-    questions = _questions(client, chosen)
+    queries = _queries(client, chosen)
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        sent = {name: pool.submit(_attempt, ask) for name, ask in questions.items()}
-        answers = {name: answer.result() for name, answer in sent.items()}
+        sent = {name: pool.submit(_attempt, send) for name, send in queries.items()}
+        responses = {name: response.result() for name, response in sent.items()}
     path = shutil.which("kubectl")
-    return Evidence(chosen, {"version": version, "kubectl": {"path": path} if path else {}, **answers})
+    return Evidence(chosen, {"version": version, "kubectl": {"path": path} if path else {}, **responses})
 
 
-def _questions(client: KubernetesClient, namespace: str) -> dict[str, Callable[[], Answer]]:
+def _queries(client: KubernetesClient, namespace: str) -> dict[str, Callable[[], Response]]:
     """The queries by name."""
 
     def listed(
         resource: Resource, where: str | None = None, *, name: str = "", labels: str = ""
-    ) -> Callable[[], Answer]:
+    ) -> Callable[[], Response]:
         return lambda: {"items": client.list(Selection(resource, where, name, labels)).items}
 
     return {
@@ -87,12 +87,14 @@ def _review(client: KubernetesClient, namespace: str) -> list[Object]:
         }
         for right in RIGHTS
     ]
-    answers = [client.create(_REVIEWS, review) for review in reviews]
-    return [{**review, "status": answer.get("status", {})} for review, answer in zip(reviews, answers, strict=True)]
+    responses = [client.create(_REVIEWS, review) for review in reviews]
+    return [
+        {**review, "status": response.get("status", {})} for review, response in zip(reviews, responses, strict=True)
+    ]
 
 
-def _attempt(ask: Callable[[], Answer]) -> Answer:
+def _attempt(send: Callable[[], Response]) -> Response:
     try:
-        return ask()
+        return send()
     except SdkError as error:
         return error

@@ -49,7 +49,8 @@ RIGHTS = (
 def is_allowed(right: Right, reviews: list[dict[str, Any]]) -> bool:
     """Whether one of the reviews is about this permission and allows it."""
     return any(
-        right.attributes(asked.get("namespace", "")) == asked and review.get("status", {}).get("allowed") is True
+        right.attributes(attributes.get("namespace", "")) == attributes
+        and review.get("status", {}).get("allowed") is True
         for review in reviews
-        for asked in [review.get("spec", {}).get("resourceAttributes", {})]
+        for attributes in [review.get("spec", {}).get("resourceAttributes", {})]
     )

@@ -26,77 +26,77 @@ _PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 
 def check_rights(evidence: Evidence) -> CheckResult:
     """The user has the permissions that the commands need in this namespace."""
-    answer = evidence["rights"]
-    if isinstance(answer, SdkError):
-        return unknown("permissions", answer, f"kubectl auth can-i --list -n {evidence.namespace}")
-    missing = [right for right in RIGHTS if not is_allowed(right, items(answer))]
+    response = evidence["rights"]
+    if isinstance(response, SdkError):
+        return unknown("permissions", response, f"kubectl auth can-i --list -n {evidence.namespace}")
+    missing = [right for right in RIGHTS if not is_allowed(right, items(response))]
     where = f"in namespace {evidence.namespace}"
     if not missing:
         return passed("permissions", f"all that tritonctl requires {where}")
     message = f"{where}, permission denied: " + "; ".join(f"{right.named()} ({right.use})" for right in missing)
-    do = f"ask for the ClusterRoles edit or view in {evidence.namespace}: the chart adds ModelDeployments to them"
+    advice = f"ask for the ClusterRoles edit or view in {evidence.namespace}: the chart adds ModelDeployments to them"
     return (
-        failed("permissions", message, do)
+        failed("permissions", message, advice)
         if any(each.needed for each in missing)
-        else warned("permissions", message, do)
+        else warned("permissions", message, advice)
     )
 
 
 def check_images(evidence: Evidence) -> CheckResult:
     """No serving pod in the namespace fails to pull its image."""
-    answer = evidence["pods"]
-    if isinstance(answer, SdkError):
-        return unknown("images", answer, "run tritonctl status NAME to check one deployment")
+    response = evidence["pods"]
+    if isinstance(response, SdkError):
+        return unknown("images", response, "run tritonctl status NAME to check one deployment")
     stuck = {
         pod["metadata"].get("labels", {}).get(LABEL_DEPLOYMENT, ""): status["state"]["waiting"].get("message", "")
-        for pod in items(answer)
+        for pod in items(response)
         for status in container_statuses(pod)
         if status.get("state", {}).get("waiting", {}).get("reason") in _PULL_FAILURES
     }
     if not stuck:
         return passed("images", f"no image pull failures in namespace {evidence.namespace}")
     name, message = next(iter(stuck.items()))
-    do = "check the image name, access to the registry, and spec.imagePullSecrets (docs/reasons/ImagePullFailed.md)"
-    return failed("images", f"{', '.join(stuck)} cannot pull an image: {message or name}", do)
+    advice = "check the image name, access to the registry, and spec.imagePullSecrets (docs/reasons/ImagePullFailed.md)"
+    return failed("images", f"{', '.join(stuck)} cannot pull an image: {message or name}", advice)
 
 
 def check_metrics(evidence: Evidence) -> CheckResult:
     """The metrics API, which autoscaling by CPU needs, responds; a failure only if a deployment uses autoscaling."""
-    answer = evidence["metrics"]
-    if not isinstance(answer, SdkError):
+    response = evidence["metrics"]
+    if not isinstance(response, SdkError):
         return passed("autoscaling", "the metrics API responds")
     users = _with(evidence, "autoscaling")
-    do = "install metrics-server, or remove spec.autoscaling"
+    advice = "install metrics-server, or remove spec.autoscaling"
     if users:
         return failed(
-            "autoscaling", f"the metrics API does not respond, but autoscaling is set in {', '.join(users)}", do
+            "autoscaling", f"the metrics API does not respond, but autoscaling is set in {', '.join(users)}", advice
         )
-    return warned("autoscaling", "the metrics API does not respond", do)
+    return warned("autoscaling", "the metrics API does not respond", advice)
 
 
 def check_gpus(evidence: Evidence) -> CheckResult:
     """A node has GPUs, if deployments request them."""
-    answer = evidence["nodes"]
-    if isinstance(answer, SdkError):
-        return unknown("gpus", answer, "GPUs are needed only by deployments with spec.gpu")
-    nodes = items(answer)
+    response = evidence["nodes"]
+    if isinstance(response, SdkError):
+        return unknown("gpus", response, "GPUs are needed only by deployments with spec.gpu")
+    nodes = items(response)
     counts = {node["metadata"]["name"]: _count(node) for node in nodes if _count(node)}
     users = _with(evidence, "gpu")
     if counts:
         return passed("gpus", ", ".join(f"{name} has {count}" for name, count in counts.items()))
     if users:
-        do = "install NVIDIA's GPU operator or device plugin, or remove spec.gpu"
-        return failed("gpus", f"no node has {GPU}, but {', '.join(users)} request it", do)
+        advice = "install NVIDIA's GPU operator or device plugin, or remove spec.gpu"
+        return failed("gpus", f"no node has {GPU}, but {', '.join(users)} request it", advice)
     return passed("gpus", f"none on {len(nodes)} node{'s' if len(nodes) != 1 else ''}; models are served on CPUs")
 
 
 def check_network(evidence: Evidence) -> CheckResult:
     """A known network plugin enforces NetworkPolicies; Kubernetes has no API to check this."""
-    answer = evidence["agents"]
+    response = evidence["agents"]
     test = "the privacy profiles depend on it: try a connection that a policy denies"
-    if isinstance(answer, SdkError):
-        return unknown("network policies", answer, test)
-    names = [str(each["metadata"]["name"]) for each in items(answer)]
+    if isinstance(response, SdkError):
+        return unknown("network policies", response, test)
+    names = [str(each["metadata"]["name"]) for each in items(response)]
     found = [name for name in names if name.startswith(ENFORCERS)]
     if found:
         return passed("network policies", f"{', '.join(found)} can enforce them")
@@ -114,7 +114,7 @@ def _count(node: dict[str, Any]) -> int:
 
 def _with(evidence: Evidence, field: str) -> list[str]:
     """The deployments in the namespace whose spec sets this field."""
-    answer = evidence["deployments"]
-    if isinstance(answer, SdkError):
+    response = evidence["deployments"]
+    if isinstance(response, SdkError):
         return []
-    return [str(each["metadata"]["name"]) for each in items(answer) if each.get("spec", {}).get(field)]
+    return [str(each["metadata"]["name"]) for each in items(response) if each.get("spec", {}).get(field)]

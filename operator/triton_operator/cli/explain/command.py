@@ -27,7 +27,7 @@ from triton_operator.cli.explain.row import (
     require_batch,
 )
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.kubectl.server import Server
+from triton_operator.cli.kubectl.server import ServerConnection
 from triton_operator.cli.options import (
     Context,
     Invert,
@@ -101,7 +101,7 @@ def explain(
         typer.Option(
             "--baseline",
             metavar="BASELINE",
-            help="Value that stands for a masked part: zeros, mean (over the file's rows), a number, or a text.",
+            help="Value that replaces masked parts: zeros, mean (over the file's rows), a number, or a text.",
         ),
     ] = "",
     samples: Annotated[
@@ -121,7 +121,7 @@ def explain(
         typer.Option("--model-file", metavar="FILE", help="TorchScript file, for the methods that use gradients."),
     ] = None,
     png: Annotated[
-        Path | None, typer.Option("--png", metavar="FILE", help="Also save the explanation as this image.")
+        Path | None, typer.Option("--png", metavar="FILE", help="Also save the explanation as a PNG file.")
     ] = None,
     font: Annotated[Path | None, typer.Option("--font", metavar="FILE", help="Font for text in the image.")] = None,
     invert: Invert = False,
@@ -152,7 +152,7 @@ def explain(
         options["output"] = output_name
         found = _by_file(name, model_file, selected, method, options)
     else:
-        server = Server(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout)
+        server = ServerConnection(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout)
         found = _by_server(server, model, selected, method, options | {"output": output_name})
     _show(replace(found, notes=(*found.notes, *_unused(command_line, selected))), output, png, font)
 
@@ -221,7 +221,7 @@ class _SelectedRow:
 
 
 def _by_server(
-    server: Server, named: str, selected: _SelectedRow, method: Method, options: dict[str, Any]
+    server: ServerConnection, named: str, selected: _SelectedRow, method: Method, options: dict[str, Any]
 ) -> Explanation:
     chosen = cache(lambda: server.choose_model(named))
     with server:

@@ -1,7 +1,7 @@
-"""The server behind a deployment, seen from a command: reached when it is first needed, left when the command ends.
+"""The connection of a command to the server of a deployment, opened on first use and closed with the command.
 
-Input: what the options say of deployment, protocol and address. Output: an open client, and what its models declare.
-`infer` and `bench` use it; the same way in (one kubectl port-forward) serves all requests of a command.
+Input: the deployment, protocol and address from the options. Output: an open client, and the interfaces of its models.
+All requests of a command use the same connection, such as one `kubectl port-forward`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Server:
-    """Use it as a context manager; nothing is connected before `client` or `interface` is asked for."""
+class ServerConnection:
+    """A context manager; it connects when `client` or `interface` is first used."""
 
     deployment: str
     namespace: str
@@ -38,13 +38,13 @@ class Server:
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
-        """Nothing yet."""
+        """Return the object, without connecting."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the way that was opened."""
+        """Close the connection."""
         self._open.close()
 
     @cached_property
@@ -52,7 +52,7 @@ class Server:
         """The SDK's client; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         from triton_operator.sdk.client import Client
 
-        opened: Endpoint | None = self.__dict__.get("endpoint")  # One way in is enough where there is one already.
+        opened: Endpoint | None = self.__dict__.get("endpoint")  # Reuse an open port-forward.
         client = Client(
             self.deployment,
             self.namespace,
@@ -61,37 +61,37 @@ class Server:
             kubectl=self.cluster,
             timeout=self.timeout,
         )
-        with spinner(f"reaching {self.deployment}"):
+        with spinner(f"connecting to {self.deployment}"):
             return self._open.enter_context(client)
 
     @cached_property
     def endpoint(self) -> Endpoint:
-        """The way for a client of one's own; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        way = endpoint_of(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
-        with spinner(f"reaching {self.deployment}"):
-            return self._open.enter_context(way)
+        """The endpoint for other clients; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
+        endpoint = endpoint_of(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
+        with spinner(f"connecting to {self.deployment}"):
+            return self._open.enter_context(endpoint)
 
-    def choose_model(self, named: str) -> str:
-        """Return the named model, else the only one, else the one that `main_models` finds. Raises UsageError."""
-        if named or self.url:
-            return named or self.deployment
-        with spinner(f"asking for the models of {self.deployment}"):
+    def choose_model(self, name: str) -> str:
+        """Return the named model, or the only one that `main_models` finds; raises UsageError."""
+        if name or self.url:
+            return name or self.deployment
+        with spinner(f"reading the models of {self.deployment}"):
             client = KubernetesClient(self.cluster)
             models = client.get(MODEL_DEPLOYMENTS, self.deployment, self.namespace)["spec"].get("models", [])
         candidates = main_models(models, self.deployment)
         if len(candidates) != 1:
             names = ", ".join(str(model["name"]) for model in models)
-            raise UsageError(f"--model: {self.deployment} serves several; choose one of {names}")
+            raise UsageError(f"--model: {self.deployment} has several models; select one of {names}")
         return str(candidates[0]["name"])
 
     def interface(self, name: str) -> ModelInterface:
-        """Tensors; raises UnreachableError, DeploymentNotFoundError, or InferenceError if they are hidden."""
+        """A model's inputs and outputs; raises UnreachableError, DeploymentNotFoundError, InferenceError."""
         client = self.client
         with spinner(f"reading the inputs of {name}"):
             return client.interface(name)
 
 
 def main_models(models: Sequence[dict[str, Any]], deployment: str) -> Sequence[dict[str, Any]]:
-    """Those that a caller can mean by the deployment alone: the one called like it, the ensembles, else all of them."""
-    called = [model for model in models if str(model["name"]).replace("_", "-") == deployment]
-    return called or [model for model in models if model.get("format") == "Ensemble"] or models
+    """The candidates for requests without a model: the one with the deployment's name, the ensembles, or all."""
+    same_name = [model for model in models if str(model["name"]).replace("_", "-") == deployment]
+    return same_name or [model for model in models if model.get("format") == "Ensemble"] or models

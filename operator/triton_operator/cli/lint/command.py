@@ -31,7 +31,7 @@ def lint(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH…", help="Model files, model folders, model repositories or ModelDeployment YAML files."
+            metavar="PATH", help="Model files, model folders, model repositories or ModelDeployment YAML files."
         ),
     ],
     output: Output = OutputFormat.TABLE,

@@ -114,8 +114,8 @@ def _check_releases(message: Message, shown: str, path: str = "") -> Iterator[Fi
     for field, values in message.items():
         place = f"{path}.{field}" if path else field
         if field in SINCE:
-            said = f"requires Triton {SINCE[field]}; older servers, such as the CPU image's, reject the whole file"
-            yield warning(shown, place, said)
+            text = f"requires Triton {SINCE[field]}; older servers, such as the CPU image's, reject the whole file"
+            yield warning(shown, place, text)
         for value in values:
             if isinstance(value, dict):
                 yield from _check_releases(value, shown, place)
@@ -198,8 +198,8 @@ def _check_names(names: Sequence[str], arguments: Sequence[ForwardArgument], sho
 def _check_parameters(message: Message, shown: str) -> Iterator[Finding]:
     for name in entries_in(message, "parameters"):
         if name not in _READ_PARAMETERS:
-            said = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may support it"
-            yield warning(shown, f"parameters[{name}]", said)
+            text = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may support it"
+            yield warning(shown, f"parameters[{name}]", text)
 
 
 def _check_argument_kinds(names: Sequence[str], arguments: Sequence[ForwardArgument], shown: str) -> Iterator[Finding]:
@@ -210,8 +210,8 @@ def _check_argument_kinds(names: Sequence[str], arguments: Sequence[ForwardArgum
             kind = kind.removeprefix("Optional[").removesuffix("]")
         is_passed = kind in _ARGUMENT_KINDS or kind.startswith("Union[")
         if not is_passed and (not argument.has_default or argument.name in names):
-            said = f"forward() takes {argument.name} as {argument.kind}, but Triton passes only tensors, or List[str]"
-            yield error(shown, "input", said, "accept a Tensor and convert it in forward()")
+            text = f"forward() takes {argument.name} as {argument.kind}, but Triton passes only tensors, or List[str]"
+            yield error(shown, "input", text, "accept a Tensor and convert it in forward()")
 
 
 def _tensors(message: Message) -> Iterator[tuple[str, Message]]:

@@ -37,8 +37,8 @@ def _check_models(deployment: ModelDeployment, file: str) -> Iterator[Finding]:
     try:
         configs = render_configs(deployment.spec)
     except InvalidSpecError as problem:
-        said = str(problem).removeprefix(f"{problem.path}: ")
-        yield error(file, f"{deployment.metadata.name}: {problem.path}", said)
+        message = str(problem).removeprefix(f"{problem.path}: ")
+        yield error(file, f"{deployment.metadata.name}: {problem.path}", message)
         return
     models = {config.model.name: _called(config.message) for config in configs}
     for config in configs:

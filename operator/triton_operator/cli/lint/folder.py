@@ -46,11 +46,11 @@ def check_folder(folder: Path) -> Iterator[Finding]:
     resolved = folder.resolve()
     if problem := wrong_model_name(resolved.name):
         yield error(str(folder), "", f"{resolved.name!r} is not a valid model name: {problem}", "rename the folder")
-    asked = PreparationModel(resolved.name, resolved.name)
+    model = PreparationModel(resolved.name, resolved.name)
     findings = [*_check_parts(folder), *check_steps_of(folder)]
     yield from findings
     try:
-        resolve_model(Repository(resolved.parent, "/"), asked)
+        resolve_model(Repository(resolved.parent, "/"), model)
     except PrepareError as problem:
         # The other checks report the same problem with more detail.
         if not any(finding.severity == "error" for finding in findings):

@@ -55,7 +55,7 @@ def logs(
         LogContainer | None, typer.Option("--container", "-c", help="Print the logs of this container only.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Stream new lines, also of new pods, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Stream the logs, including those of new pods, until Ctrl-C.")
     ] = False,
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="Print lines newer than this, such as 30s, 10m or 2h.")
@@ -64,7 +64,7 @@ def logs(
         int, typer.Option("--tail", metavar="LINES", min=-1, help="Number of recent lines per container; -1 for all.")
     ] = -1,
     previous: Annotated[
-        bool, typer.Option("--previous", help="Print the logs of the containers before their last restart.")
+        bool, typer.Option("--previous", help="Print the logs of each container's previous run.")
     ] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
@@ -77,15 +77,18 @@ def logs(
     if follow and previous:
         raise UsageError("--previous cannot be combined with --follow")
     client = KubernetesClient(kubectl(kubeconfig, context))
-    wanted = [container] if container else list(LogContainer)
+    containers = [container] if container else list(LogContainer)
     pods = choose(pods_of(client, name, namespace), name, pod, empty=follow)
     if follow:
         from triton_operator.cli.logs.streams import follow_pods
 
-        follow_pods(client, name, namespace, only=pod, pods=pods, containers=wanted, options=options)
+        follow_pods(client, name, namespace, only=pod, pods=pods, containers=containers, options=options)
         return
     sources = [
-        (each["metadata"]["name"], kind) for kind in wanted for each in pods if has_logs(each, kind, previous=previous)
+        (each["metadata"]["name"], kind)
+        for kind in containers
+        for each in pods
+        if has_logs(each, kind, previous=previous)
     ]
     if not sources:
         raise CommandFailedError(nothing_written(name, pods, previous=previous))

@@ -58,26 +58,22 @@ def run(
     ] = "",
     http_port: Annotated[
         int,
-        typer.Option(
-            "--http-port", min=0, max=65535, help="Port for HTTP; 0 for 8000, or another one if it is in use."
-        ),
+        typer.Option("--http-port", min=0, max=65535, help="HTTP port; 0 for 8000, or another port if 8000 is in use."),
     ] = 0,
     grpc_port: Annotated[
         int,
-        typer.Option(
-            "--grpc-port", min=0, max=65535, help="Port for gRPC; 0 for 8001, or another one if it is in use."
-        ),
+        typer.Option("--grpc-port", min=0, max=65535, help="gRPC port; 0 for 8001, or another port if 8001 is in use."),
     ] = 0,
     metrics_port: Annotated[
         int,
         typer.Option(
-            "--metrics-port", min=0, max=65535, help="Port for metrics; 0 for 8002, or another one if it is in use."
+            "--metrics-port", min=0, max=65535, help="Metrics port; 0 for 8002, or another port if 8002 is in use."
         ),
     ] = 0,
     cpus: Annotated[
         int,
         typer.Option(
-            "--cpus", metavar="N", min=0, help="Number of CPUs that instances and threads are chosen for; 0 for all."
+            "--cpus", metavar="N", min=0, help="Number of CPUs to configure instances and threads for; 0 for all."
         ),
     ] = 0,
     skip_broken: Annotated[
@@ -181,7 +177,10 @@ def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
     from triton_operator.local.sample import metadata
 
     described = {model.name: metadata(ports.http, model.name) for model in laid.models}
-    name = next((each for each, told in described.items() if told.get("platform") == "ensemble"), laid.models[0].name)
+    name = next(
+        (each for each, description in described.items() if description.get("platform") == "ensemble"),
+        laid.models[0].name,
+    )
     typer.echo(f"\nTriton {RELEASE} is serving on this machine until Ctrl-C:")
     for model in laid.models:
         typer.echo(f"  {model.name}  version {', '.join(model.versions)}")

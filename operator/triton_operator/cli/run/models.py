@@ -98,7 +98,7 @@ def _whole(models: Sequence[Path], path: Path, *, skip_broken: bool) -> list[Pat
     whole = [model for model, problem in broken.items() if not problem]
     lines = [f"  {model.name!r}: {problem}" for model, problem in broken.items() if problem]
     if lines and not (skip_broken and whole):
-        hint = ["--skip-broken serves the others"] if whole else []
+        hint = ["use --skip-broken to serve the others"] if whole else []
         raise CommandFailedError("\n".join([f"{path}: {_counted(len(lines))} cannot be served:", *lines, *hint]))
     if lines:
         typer.echo("\n".join([f"{path}: {_counted(len(lines))} skipped:", *lines]), err=True)

@@ -42,12 +42,14 @@ def status(
         ),
     ] = None,
     namespace: Namespace = "",
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="List the ModelDeployments in all namespaces.")
+    ] = False,
     output: Output = OutputFormat.TABLE,
     wait: Annotated[
         float,
         typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="Wait up to this long for Ready; print why it is not yet."
+            "--wait", metavar="SECONDS", min=0, help="Wait up to this long until it is Ready; print why it is not yet."
         ),
     ] = 0,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Print changes until Ctrl-C.")] = False,

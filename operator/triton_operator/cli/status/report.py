@@ -12,7 +12,7 @@ import msgspec
 
 from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, ModelStatus
 from triton_operator.cli.status.pods import is_ready, pod_state, restarts
-from triton_operator.cli.status.tree import Node, build_tree
+from triton_operator.cli.status.tree import TreeNode, build_tree
 from triton_operator.sdk.status import judge, read_status
 
 
@@ -43,7 +43,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     pods: tuple[PodReport, ...]
     cache: CacheStatus | None = None
     last_failure: Failure | None = None
-    children: tuple[Node, ...] = ()
+    children: tuple[TreeNode, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True, rename="camel"):

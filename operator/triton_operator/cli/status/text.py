@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from triton_operator.cli.status.tree import Node
+    from triton_operator.cli.status.tree import TreeNode
 
 _COLOURS = {True: "green", False: "red", None: ""}
 
@@ -62,7 +62,7 @@ def _tree(found: Report) -> Tree:
 
     tree = Tree(Text(f"ModelDeployment {found.name}"))
 
-    def grow(branch: Tree, nodes: Sequence[Node]) -> None:
+    def grow(branch: Tree, nodes: Sequence[TreeNode]) -> None:
         for node in nodes:
             grow(branch.add(_line(node)), node.children)
 
@@ -70,7 +70,7 @@ def _tree(found: Report) -> Tree:
     return tree
 
 
-def _line(node: Node) -> Text:
+def _line(node: TreeNode) -> Text:
 
     line = plain_text(f"{node.kind} {node.name}" + (f"  {node.state}" if node.state else ""))
     if node.state and _COLOURS[node.good]:

@@ -34,7 +34,7 @@ ORDER = (
 """The kinds that serve come first, those that users rarely need come last."""
 
 
-class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class TreeNode(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One object or container; `good` is None if the object has no health."""
 
     kind: str
@@ -42,10 +42,10 @@ class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     state: str = ""
     message: str = ""
     good: bool | None = None
-    children: tuple[Node, ...] = ()
+    children: tuple[TreeNode, ...] = ()
 
 
-def build_tree(items: Iterable[Object]) -> tuple[Node, ...]:
+def build_tree(items: Iterable[Object]) -> tuple[TreeNode, ...]:
     """The children as a tree, without ReplicaSets that have no pods."""
     by_owner: dict[str, list[Object]] = {}
     everything = list(items)
@@ -60,7 +60,7 @@ def _owner(item: Object, known: set[str]) -> str:
     return next((owner for owner in owners if owner and owner in known), "")
 
 
-def _nodes(items: Sequence[Object], by_owner: dict[str, list[Object]]) -> tuple[Node, ...]:
+def _nodes(items: Sequence[Object], by_owner: dict[str, list[Object]]) -> tuple[TreeNode, ...]:
     nodes = (_node(item, by_owner) for item in sorted(items, key=_rank))
     return tuple(node for node in nodes if not (node.kind == "ReplicaSet" and not node.children and node.good))
 
@@ -70,15 +70,15 @@ def _rank(item: Object) -> tuple[int, str]:
     return (ORDER.index(kind) if kind in ORDER else len(ORDER), str(item["metadata"]["name"]))
 
 
-def _node(item: Object, by_owner: dict[str, list[Object]]) -> Node:
+def _node(item: Object, by_owner: dict[str, list[Object]]) -> TreeNode:
     kind = str(item.get("kind", ""))
     state, message, good = _STATES.get(kind, _named)(item)
     children = _nodes(by_owner.get(item["metadata"].get("uid") or "-", []), by_owner)
     if kind == "Pod":
-        children = tuple(Node(*each) for each in container_nodes(item))
+        children = tuple(TreeNode(*each) for each in container_nodes(item))
     if "deletionTimestamp" in item["metadata"]:
         state, good = "Terminating", None
-    return Node(kind, str(item["metadata"]["name"]), state, message, good, children)
+    return TreeNode(kind, str(item["metadata"]["name"]), state, message, good, children)
 
 
 NodeState: TypeAlias = tuple[str, str, bool | None]

@@ -39,7 +39,7 @@ class Pods:
     def __init__(self, cluster: Kubectl, name: str, namespace: str, *, url: str = "") -> None:
         self._cluster, self._name, self._namespace, self._url = cluster, name, namespace, url
         self._client = KubernetesClient(cluster)
-        self._ways: dict[str, tuple[str, ExitStack]] = {}
+        self._forwards: dict[str, tuple[str, ExitStack]] = {}
         self._listed = float("-inf")
 
     def __enter__(self) -> Self:
@@ -61,12 +61,12 @@ class Pods:
         """The samples of each reachable pod; raises UnreachableError if there is none."""
         if time.monotonic() - self._listed > LIST_SECONDS and not self._url:
             self._find()
-        names = list(self._ways)
-        with ThreadPoolExecutor(max(1, len(names))) as beside, spinner("reading metrics"):
-            texts = list(beside.map(lambda name: read_metrics(self._ways[name][0]), names))
+        names = list(self._forwards)
+        with ThreadPoolExecutor(max(1, len(names))) as pool, spinner("reading metrics"):
+            texts = list(pool.map(lambda name: read_metrics(self._forwards[name][0]), names))
         for name, text in zip(names, texts, strict=True):
             if text is None and not self._url:
-                self._ways.pop(name)[1].close()
+                self._forwards.pop(name)[1].close()
                 self._listed = float("-inf")
         found = {name: samples_of(parse(text)) for name, text in zip(names, texts, strict=True) if text is not None}
         if not found:
@@ -78,7 +78,7 @@ class Pods:
         """Open port-forwards to new pods, and close those to pods that are gone."""
         self._listed = time.monotonic()
         if self._url:
-            self._ways = {self._url: (strip_scheme(self._url).partition("/")[0], ExitStack())}
+            self._forwards = {self._url: (strip_scheme(self._url).partition("/")[0], ExitStack())}
             return
         ready = [
             str(pod["metadata"]["name"]) for pod in pods_of(self._client, self._name, self._namespace) if is_ready(pod)
@@ -89,14 +89,14 @@ class Pods:
             raise UsageError(
                 f"{self._name} has {len(ready)} pods; at most {MOST_PODS} can be scraped through port-forwards"
             )
-        for gone in self._ways.keys() - set(ready):
-            self._ways.pop(gone)[1].close()
-        self._open([name for name in ready if name not in self._ways])
+        for gone in self._forwards.keys() - set(ready):
+            self._forwards.pop(gone)[1].close()
+        self._open([name for name in ready if name not in self._forwards])
 
     def _open(self, names: Sequence[str]) -> None:
         """Open all port-forwards concurrently; pods that are gone meanwhile are skipped."""
 
-        def way(name: str) -> tuple[str, ExitStack] | SdkError:
+        def open_forward(name: str) -> tuple[str, ExitStack] | SdkError:
             stack = ExitStack()
             try:
                 address = stack.enter_context(port_forward(self._cluster, f"pod/{name}", PORT_METRICS, self._namespace))
@@ -104,14 +104,16 @@ class Pods:
                 return error
             return address, stack
 
-        with ThreadPoolExecutor(max(1, len(names))) as beside, spinner(f"reaching {len(names)} pods"):
-            found = list(beside.map(way, names))
-        self._ways |= {name: each for name, each in zip(names, found, strict=True) if not isinstance(each, SdkError)}
-        if not self._ways:
+        with ThreadPoolExecutor(max(1, len(names))) as pool, spinner(f"connecting to {len(names)} pods"):
+            found = list(pool.map(open_forward, names))
+        self._forwards |= {
+            name: each for name, each in zip(names, found, strict=True) if not isinstance(each, SdkError)
+        }
+        if not self._forwards:
             raise next(each for each in found if isinstance(each, SdkError))
 
     def _close(self) -> None:
-        for _, stack in self._ways.values():
+        for _, stack in self._forwards.values():
             stack.close()
 
 
@@ -120,11 +122,11 @@ def read_metrics(address: str) -> str | None:
     connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/metrics")
-        answer = connection.getresponse()
-        text = answer.read().decode(errors="replace")
+        response = connection.getresponse()
+        text = response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException, ValueError):
         return None
     else:
-        return text if answer.status == http.client.OK else None
+        return text if response.status == http.client.OK else None
     finally:
         connection.close()

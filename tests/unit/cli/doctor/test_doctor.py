@@ -19,7 +19,7 @@ from tests.tritonctl import tritonctl
 from triton_operator import __version__
 from triton_operator.cli.doctor.check_result import CheckResult
 from triton_operator.cli.doctor.command import evaluate
-from triton_operator.cli.doctor.evidence import Answer, Evidence
+from triton_operator.cli.doctor.evidence import Evidence, Response
 from triton_operator.cli.doctor.rights import RIGHTS
 from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, UnreachableError
 
@@ -66,7 +66,7 @@ def version(minor: str = "36") -> dict[str, Any]:
     return {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}"}
 
 
-HEALTHY: dict[str, Answer] = {
+HEALTHY: dict[str, Response] = {
     "version": version(),
     "kubectl": {"path": "/usr/bin/kubectl"},
     "definition": {**DEFINITION, "status": {"conditions": [{"type": "Established", "status": "True"}]}},
@@ -82,7 +82,7 @@ HEALTHY: dict[str, Answer] = {
 }
 
 
-def findings(**changes: Answer) -> dict[str, CheckResult]:
+def findings(**changes: Response) -> dict[str, CheckResult]:
     """What is found in a healthy cluster but for these answers."""
     return {each.check: each for each in evaluate(Evidence("models", {**copy.deepcopy(HEALTHY), **changes}), NOW)}
 
@@ -95,7 +95,7 @@ def test_a_healthy_cluster_needs_nothing() -> None:
     assert found["gpus"].message == "n has 8"
 
 
-def older(field: str) -> Answer:
+def older(field: str) -> Response:
     """A definition without this field of the spec."""
     definition = copy.deepcopy(HEALTHY["definition"])
     assert isinstance(definition, dict)
@@ -170,12 +170,12 @@ def test_what_may_not_be_looked_at_is_no_failure() -> None:
     assert {each.status.value for each in findings(**hidden).values()} <= {"ok", "warn"}
 
 
-ODD: tuple[Answer, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": {}, "status": {}}, {"versions": []})
+ODD: tuple[Response, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": {}, "status": {}}, {"versions": []})
 """Answers of a cluster that is not quite as we think."""
 
 
 @given(st.dictionaries(st.sampled_from(sorted(HEALTHY)), st.sampled_from(ODD), max_size=4))
-def test_no_answer_makes_it_stumble(changes: dict[str, Answer]) -> None:
+def test_no_answer_makes_it_stumble(changes: dict[str, Response]) -> None:
     """Ten findings, whatever comes."""
     assert len(findings(**changes)) == 10
 

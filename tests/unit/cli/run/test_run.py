@@ -121,7 +121,7 @@ def test_a_broken_model_of_a_folder_is_named_before_anything_starts(
     outcome = tritonctl(capsys, "run", a_repository(tmp_path / "models", "good"))
     assert outcome.code == 1
     assert "1 model cannot be served:\n  'broken': " in outcome.err
-    assert "--skip-broken serves the others" in outcome.err
+    assert "use --skip-broken to serve the others" in outcome.err
     assert "good" not in outcome.err
     assert not cache.exists()
 

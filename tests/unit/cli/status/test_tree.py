@@ -14,7 +14,7 @@ import pytest
 
 from tests.fake_cluster import FakeCluster
 from tests.tritonctl import run_until, tritonctl
-from triton_operator.cli.status.tree import RESOURCES, Node, build_tree
+from triton_operator.cli.status.tree import RESOURCES, TreeNode, build_tree
 
 
 def an_object(kind: str, name: str, *, owner: str = "", **content: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ for child in CHILDREN:
         child["metadata"]["uid"] = f"{child['kind']}/{child['metadata']['name']}"
 
 
-def lines(nodes: tuple[Node, ...], depth: int = 0) -> list[str]:
+def lines(nodes: tuple[TreeNode, ...], depth: int = 0) -> list[str]:
     """The tree as indented lines."""
     return [
         line
