@@ -245,7 +245,7 @@ def test_an_archive_that_is_not_to_be_trusted(pod: Pod, config: str | None) -> N
     pod.add("digits", config, v1=a_model_file(SIGNATURE, (EXTRA, b"{}")))
     failure = pod.failure()
     assert failure.reason == Reason.CONFIG_INVALID
-    assert failure.message == f"/digits/1/model.pt: {EXTRA} is in the archive 2 times"
+    assert failure.message == f"/digits/1/model.pt: {EXTRA} occurs in the archive 2 times"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_an_archive_that_is_not_to_be_trusted(pod: Pod, config: str | None) -> N
         ("TorchScript", 'platform: "torch_aoti"', b"x", "/digits/1 has no model.pt2; it contains model.pt"),
         ("ONNX", WHOLE, MODEL, "is ONNX, but /digits/config.pbtxt describes TorchScript"),
         ("ONNX", None, MODEL, "/digits/1 has no model.onnx; it contains model.pt"),
-        ("TorchScript", 'backend: "own"', MODEL, '/digits/config.pbtxt: backend: "own" is none of'),
+        ("TorchScript", 'backend: "own"', MODEL, '/digits/config.pbtxt: backend: "own" is not one of'),
     ],
 )
 def test_a_format_that_the_files_contradict(

@@ -1,1 +1,1 @@
-"""A model's configuration: typed fields, codecs, Triton's own rules and the defaults."""
+"""A model's configuration: the typed form and its codecs, a summary, Triton's rules, and the defaults."""

@@ -1,8 +1,8 @@
-"""Contradictions inside one typed configuration that no rule of the schema can see, but Triton would.
+"""Check one typed configuration for contradictions that the CRD's schema cannot detect but Triton would reject.
 
-A configuration goes in; nothing leaves, or a ConfigError that begins with the field as a user wrote it below `config`
-and has every contradiction. `resources` asks before a pod is made. The rules are those for a hand-written config.pbtxt
-(`config_rules`), which Triton would apply only when the pod starts.
+Input: a configuration. Output: nothing, or a ConfigError with all contradictions, each with the path of the field below
+`config`. `resources` calls it before it renders a pod. The rules are those for a hand-written config.pbtxt (`rules`),
+which Triton would apply only when the pod starts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _NAMES = {
     for field, place in chain.from_iterable(fields.items() for fields in COVERED.values())
     if field not in {"key", "value"} and place.removesuffix("[]").rpartition(".")[2].isalpha()
 } | {"reshape": "reshape", "initial_state": "initialState"}
-"""The API's name of each of Triton's fields, wherever it is."""
+"""The API's name of each of Triton's fields."""
 
 
 def check(config: ModelConfig) -> None:
-    """Raise ConfigError for what contradicts; what is missing may still come from the model's file."""
+    """Raise ConfigError for contradictions; missing fields may still come from the model's file."""
     message = to_message(config, name="model")
     if config.ensemble:
         message = {field: values for field, values in message.items() if field != "backend"} | {"platform": [ENSEMBLE]}
@@ -36,6 +36,6 @@ def check(config: ModelConfig) -> None:
 
 
 def _as_written(path: str) -> str:
-    """A path in Triton's terms as the API has it; what stands in brackets is the user's own."""
-    path = path.replace(".control.", ".").removesuffix(".control")  # The API has its fields beside the name.
+    """A path in Triton's terms as a path in the API; text in brackets is the user's and stays unchanged."""
+    path = path.replace(".control.", ".").removesuffix(".control")  # The API has no nested message here.
     return re.sub(r"(?<![\w\[])\w+(?=\.|\[|$)", lambda found: _NAMES.get(found[0], found[0]), path)

@@ -1,9 +1,9 @@
-"""The two directions between the values of a protobuf field and an attribute of the API, said once for both.
+"""Codecs between the values of a protobuf field and an attribute of the API.
 
-A codec writes an attribute as the values that its field has in a `config_text.Message`, and reads them back.
-`typed_config` builds the configuration's tables out of them, `special_codecs` adds messages that look different in the
-API. Reading raises ConfigError with the place (`input[0].dims`), for a value of another type as for a field that the
-API does not have. Types are open (Any), because one table serves structs of all kinds; property tests hold them.
+A codec writes an attribute as the values of its field in a Message, and reads them back. `typed_config` builds the
+configuration's tables from codecs, and `message_codecs` adds messages that look different in the API. Reading raises
+ConfigError with the path (`input[0].dims`) for a value of another type and for a field that the API does not have.
+Types are open (Any), because one table serves all structs; property tests check them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from triton_operator.triton.text.parser import Identifier, Message, Value
 
 _TRUTH: dict[str | int, bool] = {"true": True, "True": True, "t": True, 1: True}
 _TRUTH |= {"false": False, "False": False, "f": False, 0: False}
-"""Every spelling that protobuf reads."""
+"""All spellings that protobuf accepts."""
 
 
 class Codec(Protocol):
-    """Between an attribute and all the values of its field."""
+    """Converts between an attribute and all values of its field."""
 
     def write(self, value: Any) -> list[Value]:
-        """The field's values; never called for an attribute that has its default."""
+        """The field's values; not called for an attribute with its default."""
 
     def read(self, values: list[Value], path: str) -> Any:
-        """The attribute; never called for a field without values. Raises ConfigError that begins with `path`."""
+        """The attribute; not called for a field without values. Raises a ConfigError that starts with `path`."""
 
 
 class Text:
@@ -60,27 +60,27 @@ class Integer:
 
 
 class Percent:
-    """A share between 0 and 1 in Triton, whole percent in the API, where numbers have no fractions."""
+    """A fraction between 0 and 1 in Triton, and a whole percentage in the API, which has no fractional numbers."""
 
     def write(self, value: int) -> list[Value]:
-        """The share."""
+        """The fraction."""
         return [value / 100]
 
     def read(self, values: list[Value], path: str) -> int:
-        """Whole percent of the share."""
+        """The fraction as a whole percentage."""
         value = single(values, path)
         if not isinstance(value, int | float):
             raise ConfigError(f"{path}: must be a number, not {shown(value)}")
         percent = round(value * 100) if 0 <= value <= 1 else -1
-        if abs(percent / 100 - value) > 1e-6:  # noqa: PLR2004 -- more than what a 32-bit float loses
-            raise ConfigError(f"{path}: must be whole percent between 0 and 1, such as 0.25, not {value}")
+        if abs(percent / 100 - value) > 1e-6:  # noqa: PLR2004 -- the precision of a 32-bit float
+            raise ConfigError(f"{path}: must be between 0 and 1 with at most two decimals, such as 0.25, not {value}")
         return percent
 
 
 class Boolean:
     """A truth value."""
 
-    def write(self, value: bool) -> list[Value]:  # noqa: FBT001 -- the value is what this is about
+    def write(self, value: bool) -> list[Value]:  # noqa: FBT001 -- the value to encode
         """The word for it."""
         return [Identifier("true" if value else "false")]
 
@@ -93,7 +93,7 @@ class Boolean:
 
 
 class Enumerated:
-    """One of some words, which Triton and the API spell differently."""
+    """An enumeration whose words differ between Triton and the API."""
 
     def __init__(self, words: Mapping[str, StrEnum]) -> None:
         """Take the API's value by Triton's word."""
@@ -113,7 +113,7 @@ class Enumerated:
 
 
 class Repeated:
-    """A field that has any number of values, each written and read by `item`."""
+    """A repeated field; `item` converts each value."""
 
     def __init__(self, item: Codec) -> None:
         """Repeat `item`."""
@@ -129,7 +129,7 @@ class Repeated:
 
 
 class Wrapped:
-    """An attribute that is a message with one field in Triton; a message without the field is `absent`."""
+    """An attribute that is a message with one field in Triton; `absent` stands for a message without the field."""
 
     def __init__(self, message_type: str, field: str, codec: Codec, *, absent: Any) -> None:
         """Wrap `codec` into `field` of a message."""
@@ -149,7 +149,7 @@ class Wrapped:
 
 
 class Field(NamedTuple):
-    """Triton's field for an attribute; `unset` is what it says for an attribute that is None."""
+    """Triton's field for an attribute; `unset` is the field's value for an attribute that is None."""
 
     name: str
     codec: Codec
@@ -157,10 +157,10 @@ class Field(NamedTuple):
 
 
 class StructCodec:
-    """A struct and the message that it is in Triton, field by field."""
+    """The codec of a struct: a message with a field for each attribute."""
 
     def __init__(self, struct: type[Struct], message_type: str, fields: Mapping[str, Field]) -> None:
-        """Take the fields by the struct's attributes; `message_type` is Triton's name, for refusals."""
+        """`fields` are by attribute; `message_type` is Triton's name of the message, for errors."""
         self._struct, self._message_type, self._fields = struct, message_type, dict(fields)
         self._attributes = {field.name: field for field in msgspec.structs.fields(struct)}
 
@@ -173,7 +173,7 @@ class StructCodec:
         return self.from_message(as_message(single(values, path), path), path)
 
     def to_message(self, value: Any) -> Message:
-        """The fields that differ from what their absence means, in the order of the table."""
+        """The fields that differ from their defaults, in the order of the table."""
         message: Message = {}
         for attribute, field in self._fields.items():
             content = getattr(value, attribute)
@@ -197,7 +197,7 @@ class StructCodec:
 
 
 def default_of(attribute: msgspec.structs.FieldInfo) -> Any:
-    """What an attribute is when nothing is said, NODEFAULT for a required one."""
+    """The default of an attribute, NODEFAULT for a required one."""
     return attribute.default_factory() if callable(attribute.default_factory) else attribute.default
 
 

@@ -1,9 +1,9 @@
-"""What a model's configuration says where its author is silent, and why.
+"""Defaults for fields that a model's configuration does not set, and the reasons for them.
 
-A message and the Facts of its pod go in; the message with the missing fields and a Choice for each leave. Pure.
-`resources` calls it when it renders a typed configuration, `prepare` again when the model's signature has told more,
-so completing twice is the same as once. A field that is there, even an empty list, was chosen and stays. Figures are
-measurements on two cores with the server of 24.10: a CNN, an LSTM, a transformer and a small perceptron.
+Input: a message and the TuningInputs of its pod. Output: the completed message and a Choice for each added field. Pure.
+`resources` calls it when it renders a typed configuration, and `prepare` calls it again after it has merged the model's
+signature, so it is idempotent. A field that is set, even to an empty list, stays unchanged. The figures were measured
+on two cores with the server of 24.10, for a CNN, an LSTM, a transformer and a small perceptron.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from triton_operator.triton.text.values import integer_in, messages_in, text_in
 
 THROUGHPUT = "Throughput"
 LATENCY = "Latency"
-"""What `spec.models[].objective` may say; Throughput counts where it says nothing."""
+"""Values of `spec.models[].objective`; the default is Throughput."""
 
 WARMUP_RUNS = 3
-"""TorchScript compiles during the first two runs of a shape: the third shows that it is done."""
+"""TorchScript compiles during the first two runs of a shape; the third run uses the compiled code."""
 
 WARMUP_LIMIT = 64 * 1024 * 1024
-"""Elements of one warm-up request, beyond which it would itself be a load."""
+"""Maximum number of elements of a warm-up request; larger requests take too long."""
 
 
 class TuningInputs(Struct, frozen=True):
-    """What decides besides the configuration itself.
+    """The inputs of the defaults besides the configuration itself.
 
-    `cpus` are the whole CPUs of the server's limit (at least 1), None without a limit; `gpus` the GPUs of a pod;
-    `objective` what the user said, "" for nothing.
+    `cpus` are the whole CPUs of the server's limit (at least 1), None without a limit; `gpus` are the GPUs of a pod;
+    `objective` is the user's value, "" without one.
     """
 
     cpus: int | None = None
@@ -39,12 +39,12 @@ class TuningInputs(Struct, frozen=True):
     objective: str = ""
 
     def may_complete(self, *, hand_written: bool) -> bool:
-        """Whether open fields are filled in: in a file that a person wrote only when an objective is asked for."""
+        """Whether missing fields may be added: to a hand-written configuration only if the user sets an objective."""
         return not hand_written or bool(self.objective)
 
 
 class Choice(Struct, frozen=True):
-    """A value that nobody wrote: `field` as a user would write it in `spec`, and the reason in a sentence."""
+    """A default that was applied: `field` is its path in `spec`, `why` the reason in a sentence."""
 
     field: str
     value: str
@@ -52,14 +52,14 @@ class Choice(Struct, frozen=True):
 
 
 class Completed(NamedTuple):
-    """A message with nothing left open, and what was chosen for it, in the order of the fields."""
+    """A complete message and the defaults in it, in the order of the fields."""
 
     message: Message
     choices: tuple[Choice, ...]
 
 
 class _BackendKind(StrEnum):
-    """What runs the model, as far as defaults differ."""
+    """What runs the model, as far as the defaults depend on it."""
 
     TORCHSCRIPT = "TorchScript"
     COMPILED = "AOTInductor"
@@ -73,14 +73,14 @@ _THREADS = {
     _BackendKind.COMPILED: "INTRA_OP_THREAD_COUNT",
     _BackendKind.ONNX: "intra_op_thread_count",
 }
-"""The parameter by which a backend takes the number of threads that one request may use."""
+"""The backend's parameter for the number of threads per request."""
 
 
 def complete(message: Message, tuning: TuningInputs) -> Completed:
-    """Fill what is missing; fields that are there are never changed."""
+    """Add missing fields; fields that are set are never changed."""
     kind = _kind(message)
     if kind is _BackendKind.ENSEMBLE:
-        # Its steps have instances, batches and warm-ups of their own, and Triton refuses them here.
+        # The models of its steps have these fields; Triton rejects them for an ensemble.
         return Completed(message, ())
     completed = dict(message)
     choices: list[Choice] = []
@@ -114,14 +114,18 @@ def _instances(message: Message, tuning: TuningInputs, kind: _BackendKind) -> li
 
 def _instance_group(tuning: TuningInputs, kind: _BackendKind) -> tuple[int, str, str]:
     if tuning.gpus:
-        return 1, "KIND_GPU", "One on each GPU: a second one would need the model's memory a second time."
+        return 1, "KIND_GPU", "One instance per GPU, because a second one would need the model's memory again."
     if kind not in _THREADS:
-        return 1, "KIND_CPU", "How many of them fit, and how many threads each has, only its author knows."
+        return 1, "KIND_CPU", "The number of instances that fit, and their threads, depend on the model's code."
     if tuning.objective == LATENCY:
-        return 1, "KIND_CPU", "Latency: one request at a time gets every CPU."
+        return 1, "KIND_CPU", "Objective Latency: one request at a time uses all CPUs."
     if tuning.cpus is None:
-        return 1, "KIND_CPU", "Without resources.limits.cpu nobody knows how many CPUs there are."
-    return tuning.cpus, "KIND_CPU", "One for each whole CPU of the limit, each with one thread and a copy of the model."
+        return 1, "KIND_CPU", "The number of CPUs is not known without resources.limits.cpu."
+    return (
+        tuning.cpus,
+        "KIND_CPU",
+        "One instance per whole CPU of the limit, each with one thread and a copy of the model.",
+    )
 
 
 def _threads(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
@@ -137,28 +141,31 @@ def _threads(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list
 
 
 def _thread_count(message: Message, tuning: TuningInputs) -> tuple[int | None, str]:
-    """None leaves it to the backend: what is best depends on CPUs that nobody has counted."""
+    """The number of threads; None leaves it to the backend if the number of CPUs is not known."""
     if tuning.objective != LATENCY:
-        return 1, "More threads than CPUs cost a CNN 12 times its throughput; instances use the CPUs instead."
+        return (
+            1,
+            "More threads than CPUs reduced a CNN's throughput 12 times; several instances use the CPUs instead.",
+        )
     if tuning.cpus is None:
         return None, ""
     share = max(1, tuning.cpus // max(1, _instance_count(message)))
-    return share, "Latency: the CPUs of resources.limits.cpu, shared by the model's instances."
+    return share, "Objective Latency: the CPUs of resources.limits.cpu are divided among the model's instances."
 
 
 def _batching(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
-    """Only one of the two kinds of batching may be there."""
-    del tuning, kind  # Wherever it runs: every backend takes several requests at once.
+    """Enable dynamic batching; the two kinds of batching exclude each other."""
+    del tuning, kind  # Every backend supports batches.
     if {"dynamic_batching", "sequence_batching"} & message.keys() or integer_in(message, "max_batch_size") < 1:
         return []
     message["dynamic_batching"] = [{}]
-    why = "Requests that wait run as one: up to 2.5 times the throughput, and nothing is lost where none waits."
+    why = "Waiting requests run as one batch: up to 2.5 times the throughput, without a delay if no others wait."
     return [Choice("dynamicBatching", "on, without delay", why)]
 
 
 def _warmup(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
-    """Only where a backend compiles during the first requests; a Python model warms itself up."""
-    del tuning  # Wherever it runs.
+    """Add a warm-up for backends that compile during the first requests; Python models can warm up themselves."""
+    del tuning  # Independent of the device.
     if kind in {_BackendKind.COMPILED, _BackendKind.OTHER} or {"model_warmup", "sequence_batching"} & message.keys():
         return []
     inputs = messages_in(message, "input")
@@ -169,19 +176,19 @@ def _warmup(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[
         return []
     shown = ", ".join(f"{text_in(tensor, 'name')} {_dims(tensor)}" for tensor in sent)
     sample: Message = {
-        # Of a warm-up that fails Triton tells the name, and nothing else of what it sent.
+        # If a warm-up fails, Triton reports only its name.
         "name": [f"zeros for {shown}"],
         "batch_size": [1],
         "count": [WARMUP_RUNS],
         "inputs": [_zeros(tensor) for tensor in sent],
     }
     message["model_warmup"] = [sample]
-    why = "The first requests compile the model, which takes longer than the rest: no client should wait for it."
+    why = "The first requests compile the model and take longer than later ones."
     return [Choice("warmup", f"{WARMUP_RUNS} requests of zeros: {shown}", why)]
 
 
 def _zeros(tensor: Message) -> Message:
-    """An entry of the map `inputs`; a text of zeros is an empty text."""
+    """An entry of the map `inputs`; zero data for STRING is an empty string."""
     value: Message = {"data_type": tensor["data_type"], "dims": list(tensor["dims"]), "zero_data": [Identifier("true")]}
     return {"key": [text_in(tensor, "name")], "value": [value]}
 

@@ -1,9 +1,8 @@
-"""The backend of a configuration that names neither backend nor platform, chosen by the model's file as Triton does.
+"""Derive the backend from the model's file, as Triton does, if a configuration has neither backend nor platform.
 
-A configuration and the names in a version's folder go in, the configuration with the field leaves. `prepare` writes
-it out and `lint` reads on from it. Pure. The order is that of `AutoCompleteBackendFields` (core,
-model_config_utils.cc), with the compiled files that it has known since 26.03. Which backends a server has is another
-question.
+Input: a configuration and the file names in each version's folder. Output: the configuration with the field. `prepare`
+and `lint` call it. Pure. The order is that of `AutoCompleteBackendFields` (core, model_config_utils.cc), including
+compiled files, which it supports since 26.03. Whether a server has the backend is not checked here.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ _BY_FILE: tuple[tuple[str, bool | None, str, str], ...] = (
     ("model.pt2", False, "platform", AOT_INDUCTOR_PLATFORM),
     ("model.py", None, "backend", "python"),
 )
-"""(name, whether it is a folder, None for either, field, value), the first that is there counts."""
+"""(name, whether it is a folder, None for either, field, value); the first existing one is used."""
 
 BACKEND_FILES = tuple(name for name, *_ in _BY_FILE)
-"""Names of files by which a backend is chosen."""
+"""Names of the files that determine a backend."""
 
 
 def names_no_backend(message: Message) -> bool:
-    """Whether a configuration leaves the backend to the model's file."""
+    """Whether a configuration has neither a backend nor a platform."""
     return not text_in(message, "backend") and not text_in(message, "platform")
 
 
 def with_backend(message: Message, name: str, versions: Iterable[Mapping[str, bool]]) -> Message:
-    """The same configuration with a backend or a platform; unchanged if it has one, or if nothing tells.
+    """The configuration with a backend or a platform; unchanged if it has one, or if no file determines it.
 
-    `versions` are the names in each version's folder, with whether each is a folder itself; the first that has a known
-    file counts.
+    `versions` are the names in each version's folder, with whether each is a folder; the first version with a known
+    file is used.
     """
     if not names_no_backend(message):
         return message
@@ -51,6 +50,6 @@ def with_backend(message: Message, name: str, versions: Iterable[Mapping[str, bo
             if file in content and (filename or is_folder in {None, content[file]}):
                 return message | {field: [value]}
     own = name.partition(".")[2]
-    if own and not filename:  # `model.identity` is run by a backend called identity.
+    if own and not filename:  # The backend `identity` runs a model `NAME.identity`.
         return message | {"backend": [own], "default_model_filename": [f"model.{own}"]}
     return message

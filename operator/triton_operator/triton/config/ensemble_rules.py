@@ -1,7 +1,7 @@
-"""Triton's rules for ensembles: within one configuration, and between it and the models that its steps call.
+"""Triton's rules for ensembles: within one configuration, and between it and the models of its steps.
 
-The first are those of the core's model_config_utils.cc, the others those of its ensemble_utils.cc and of the dependency
-graph, as server 2.51 was seen to apply them. See `config_rules`.
+The former are in the core's model_config_utils.cc, the latter in its ensemble_utils.cc and the dependency graph, as
+observed with server 2.51. See `rules`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FIELD = "ensemble_scheduling"
 
 
 class _ParsedStep(NamedTuple):
-    """One step; the maps go from the model's tensors to the ensemble's."""
+    """One step; the maps lead from the model's tensors to the ensemble's."""
 
     path: str
     model: str
@@ -38,14 +38,14 @@ class _ParsedStep(NamedTuple):
 
 
 class CalledModel(NamedTuple):
-    """A model that a step may call: its whole configuration, and the versions that are served, None if not known."""
+    """A model that a step calls: its complete configuration, and the served versions, None if they are not known."""
 
     config: Message
     versions: tuple[int, ...] | None = None
 
 
 class _EnsembleTensor(NamedTuple):
-    """A tensor of the ensemble as the model `by` has it; `shape` begins with the batch if there is one."""
+    """A tensor of the ensemble as the model `by` declares it; `shape` starts with the batch if there is one."""
 
     by: str
     data_type: str
@@ -59,22 +59,22 @@ class _NamedTensor(NamedTuple):
 
 
 def step_names(message: Message) -> list[str]:
-    """The models that the steps call, each once."""
+    """Names of the models that the steps call, without duplicates."""
     return list(dict.fromkeys(step.model for step in _steps(message)))
 
 
 def check_ensemble(message: Message) -> Iterator[Problem]:
-    """What contradicts within the configuration."""
+    """Contradictions within the configuration."""
     is_ensemble = text_in(message, "platform") == ENSEMBLE
     if _FIELD not in message:
         if is_ensemble:
-            yield Problem(_FIELD, "is missing, and the platform is ensemble")
+            yield Problem(_FIELD, "is missing, although the platform is ensemble")
         return
     if not is_ensemble:
-        yield Problem(_FIELD, 'needs platform: "ensemble"')
+        yield Problem(_FIELD, 'requires platform: "ensemble"')
     for field in ("backend", "instance_group", "optimization", "model_warmup"):
         if field in message:
-            yield Problem(field, "must not be set for an ensemble", "its models have it")
+            yield Problem(field, "must not be set for an ensemble", "set it for the models of the steps")
     steps = _steps(message)
     if not steps:
         yield Problem(f"{_FIELD}.step", "is missing")
@@ -93,22 +93,22 @@ def _check_steps(steps: list[_ParsedStep]) -> Iterator[Problem]:
                 yield Problem(f"{step.path}.{field}", "is missing")
         for output, name in step.outputs.items():
             if name in written:
-                yield Problem(f"{step.path}.output_map[{output}]", f'"{name}" comes from elsewhere already')
+                yield Problem(f"{step.path}.output_map[{output}]", f'"{name}" is already the output of another step')
             written.add(name)
 
 
 def _check_flow(steps: list[_ParsedStep], given: list[str], wanted: list[str]) -> Iterator[Problem]:
-    """Run the steps as Triton does, each when its inputs are there, until none is left."""
+    """Check that every step can run: as in Triton, a step runs as soon as its inputs are available."""
     written = {name for step in steps for name in step.outputs.values()}
     used = {name for step in steps for name in step.inputs.values()}
     for name in wanted:
         if name not in written | used:
-            yield Problem("output", f'no step gives "{name}"')
+            yield Problem("output", f'no step produces "{name}"')
     for name in given:
         if name not in used | written:
-            yield Problem("input", f'no step takes "{name}"')
+            yield Problem("input", f'no step uses "{name}"')
     for name in sorted(written - used - {*wanted}):
-        yield Problem(f"{_FIELD}.step", f'"{name}" is neither taken by a step nor one of the outputs')
+        yield Problem(f"{_FIELD}.step", f'"{name}" is neither used by a step nor an output')
     there, waiting = set(given), list(steps)
     while ready := [step for step in waiting if there.issuperset(step.inputs.values())]:
         waiting = [step for step in waiting if step not in ready]
@@ -116,22 +116,22 @@ def _check_flow(steps: list[_ParsedStep], given: list[str], wanted: list[str]) -
     for step in waiting:
         for source, name in step.inputs.items():
             if name not in there:
-                message = f'"{name}" is not an input, and no step before gives it'
+                message = f'"{name}" is neither an input nor produced by an earlier step'
                 yield Problem(f"{step.path}.input_map[{source}]", message)
 
 
 def check_steps(name: str, message: Message, models: Mapping[str, CalledModel | None]) -> Iterator[Problem]:
-    """What contradicts between the ensemble `name` and its steps.
+    """Contradictions between the ensemble `name` and the models of its steps.
 
-    `models` are those of the repository, None where their configuration is not known.
+    `models` are those of the repository, None if their configuration is not known.
     """
     if circle := _circle(name, message, models):
-        yield Problem(f"{_FIELD}.step", f"the ensembles call each other in a circle: {' -> '.join(circle)}")
+        yield Problem(f"{_FIELD}.step", f"the ensembles call each other in a cycle: {' -> '.join(circle)}")
         return
     tensors = {each.name: each.tensor for field in ("output", "input") for each in _own(name, message, field)}
     for step in _steps(message):
         if step.model not in models:
-            yield Problem(f"{step.path}.model_name", f'there is no model "{step.model}" in the repository')
+            yield Problem(f"{step.path}.model_name", f'the repository has no model "{step.model}"')
         elif called := models[step.model]:
             yield from _check_version(step, called)
             yield from _check_batch(step, integer_in(message, "max_batch_size"), called.config)
@@ -142,41 +142,41 @@ def _check_version(step: _ParsedStep, called: CalledModel) -> Iterator[Problem]:
     if step.version == _ANY or called.versions is None or step.version in called.versions:
         return
     served = ", ".join(map(str, called.versions)) or "none"
-    message = f"version {step.version} of {step.model} is not served, but {served}"
-    yield Problem(f"{step.path}.model_version", message, "-1 stands for the newest; without the field it is 0")
+    message = f"version {step.version} of {step.model} is not served; served: {served}"
+    yield Problem(f"{step.path}.model_version", message, "-1 selects the newest; without the field, it is 0")
 
 
 def _check_batch(step: _ParsedStep, largest: int, config: Message) -> Iterator[Problem]:
     own = integer_in(config, "max_batch_size")
     if 0 < own < largest:
-        message = f"{step.model} takes batches of at most {own}, and the ensemble's max_batch_size is {largest}"
+        message = f"{step.model} accepts batches of at most {own}, but the ensemble's max_batch_size is {largest}"
         yield Problem(f"{step.path}.model_name", message)
 
 
 def _check_tensors(step: _ParsedStep, config: Message, tensors: dict[str, _EnsembleTensor]) -> Iterator[Problem]:
-    """The tensors of the maps exist and fit; `tensors` grows by what is first seen here."""
+    """Check that the tensors of the maps exist and match; adds new tensors to `tensors`."""
     for field, entries in (("input", step.inputs), ("output", step.outputs)):
         known = {text_in(tensor, "name"): tensor for tensor in messages_in(config, field)}
         for name, own in entries.items():
             path = f"{step.path}.{field}_map[{name}]"
             if name not in known:
-                yield Problem(path, f'{step.model} has no {field} "{name}", but {", ".join(known) or "none"}')
+                yield Problem(path, f'{step.model} has no {field} "{name}"; it has {", ".join(known) or "none"}')
                 continue
             here = _of_step(step.model, known[name], integer_in(config, "max_batch_size"))
             there = tensors.setdefault(own, here)
             if not _fit(there, here):
-                message = f'"{own}" is {_shown(there)} by {there.by}, and {_shown(here)} by {here.by}'
+                message = f'"{own}" is {_shown(there)} in {there.by}, but {_shown(here)} in {here.by}'
                 yield Problem(path, message)
         if field == "input":
             missing = [
                 name for name, tensor in known.items() if name not in entries and not truth_in(tensor, "optional")
             ]
             if missing:
-                yield Problem(f"{step.path}.input_map", f"{step.model} also takes {', '.join(missing)}")
+                yield Problem(f"{step.path}.input_map", f"{step.model} also requires {', '.join(missing)}")
 
 
 def _fit(one: _EnsembleTensor, other: _EnsembleTensor) -> bool:
-    """Whether types are equal and shapes too, with or without the batch; -1 fits any size."""
+    """Whether the types and the shapes are equal, with or without the batch; -1 matches any size."""
     return one.data_type == other.data_type and (_equal(one.dims, other.dims) or _equal(one.shape, other.shape))
 
 
@@ -185,7 +185,7 @@ def _equal(one: list[int], other: list[int]) -> bool:
 
 
 def _own(name: str, message: Message, field: str) -> Iterator[_NamedTensor]:
-    """The ensemble's own tensors, whose shape for the steps is `reshape` where there is one."""
+    """The ensemble's own tensors; the steps use the shape `reshape` if it is set."""
     for tensor in messages_in(message, field):
         dims = integers_in(tensor, "dims")
         if "reshape" in tensor:
@@ -202,7 +202,7 @@ def _tensor(by: str, tensor: Message, dims: list[int], batch: int) -> _EnsembleT
 
 
 def _circle(name: str, message: Message, models: Mapping[str, CalledModel | None]) -> list[str]:
-    """A way from the ensemble over its steps back to itself; empty where there is none."""
+    """A cycle from the ensemble through its steps back to itself; empty if there is none."""
     ways, seen = [[name, step] for step in step_names(message)], set[str]()
     while ways:
         way = ways.pop()

@@ -1,7 +1,7 @@
-"""Every field of Triton's ModelConfig, to the last message: where the typed configuration has it, or why it has not.
+"""Every field of Triton's ModelConfig: its place in the typed configuration, or the reason why it has none.
 
-`typed_config` asks it how to refuse a field; a test holds it against Triton's own protobuf, so that a field that a new
-release adds is decided about before it can be lost. Keys are Triton's message types without package, then fields.
+`codecs` uses it to reject a field. A test compares it with Triton's own protobuf, so that a field of a new release is
+noticed. Keys are Triton's message types without package, then fields.
 """
 
 from __future__ import annotations
@@ -154,11 +154,11 @@ COVERED: Fields = MappingProxyType(
         "ModelResponseCache": {"enable": "config.responseCache"},
     }
 )
-"""Fields that the typed configuration has, with their place in `spec.models[]` or in the struct that repeats."""
+"""Fields of the typed configuration, with their path in `spec.models[]` or in the repeated struct."""
 
-_TENSORRT = "only TensorRT models have it"
-_RAGGED = "TorchScript has no tensors of unequal rows"
-_ONE_SERVER = "the operator gives every model the same rights on its server"
+_TENSORRT = "it applies to TensorRT models only"
+_RAGGED = "TorchScript has no ragged tensors"
+_ONE_SERVER = "the operator treats all models of a server equally"
 
 REFUSED: Fields = MappingProxyType(
     {
@@ -166,33 +166,33 @@ REFUSED: Fields = MappingProxyType(
             "runtime": "the format chooses the library that runs the model",
             "batch_input": _RAGGED,
             "batch_output": _RAGGED,
-            "cc_model_filenames": "all GPUs of a deployment run the same file",
-            "metric_tags": "labels are added where metrics are collected",
-            "model_operations": "libraries of operators would be loaded into the server",
-            "model_transaction_policy": "TorchScript gives one answer to each request",
-            "model_repository_agents": "programs beside the model would run while it is loaded",
-            "model_metrics": "histograms are the server's own",
+            "cc_model_filenames": "all GPUs of a deployment use the same file",
+            "metric_tags": "the metrics collector adds labels",
+            "model_operations": "it loads operator libraries into the server",
+            "model_transaction_policy": "TorchScript returns one response per request",
+            "model_repository_agents": "it runs programs while the model is loaded",
+            "model_metrics": "histograms are configured for the whole server",
         },
         "ModelInput": {
-            "format": "the PyTorch backend does not look at it",
+            "format": "the PyTorch backend ignores it",
             "is_shape_tensor": _TENSORRT,
             "allow_ragged_batch": _RAGGED,
             "is_non_linear_format_io": _TENSORRT,
         },
         "ModelOutput": {"is_shape_tensor": _TENSORRT, "is_non_linear_format_io": _TENSORRT},
         "ModelOptimizationPolicy": {
-            "graph": "the PyTorch backend does not look at it",
+            "graph": "the PyTorch backend ignores it",
             "priority": _TENSORRT,
             "cuda": _TENSORRT,
-            "execution_accelerators": "they replace the backend that runs TorchScript",
-            "gather_kernel_buffer_threshold": "the PyTorch backend does not look at it",
+            "execution_accelerators": "they replace the PyTorch backend",
+            "gather_kernel_buffer_threshold": "the PyTorch backend ignores it",
         },
-        "ModelSequenceBatching": {"iterative_sequence": "TorchScript cannot ask to be called again"},
+        "ModelSequenceBatching": {"iterative_sequence": "TorchScript cannot request another iteration"},
         "State": {
-            "use_same_buffer_for_input_output": "what a model reads must not change while it writes",
+            "use_same_buffer_for_input_output": "the state must not change while the model writes the next one",
             "use_growable_memory": _TENSORRT,
         },
-        "ModelEnsembling": {"max_inflight_requests": "older servers refuse a config that has it"},
+        "ModelEnsembling": {"max_inflight_requests": "older servers reject a configuration with it"},
         "Step": {"model_namespace": "the server has one repository"},
         "ModelInstanceGroup": {
             "rate_limiter": _ONE_SERVER,
@@ -203,13 +203,13 @@ REFUSED: Fields = MappingProxyType(
         },
     }
 )
-"""Fields of covered messages that the typed configuration does not have, with the reason."""
+"""Fields of these messages that the typed configuration does not have, with the reason."""
 
 
 SINCE = MappingProxyType(
     {"is_non_linear_format_io": "24.08", "model_metrics": "24.11", "max_inflight_requests": "25.11"}
 )
-"""First release that reads a field; an older one refuses the whole text (common, protobuf/model_config.proto)."""
+"""First release with a field; older releases reject the whole file (common, protobuf/model_config.proto)."""
 
 
 def refusal(path: str, message_type: str, field: str) -> ConfigError:
@@ -217,4 +217,4 @@ def refusal(path: str, message_type: str, field: str) -> ConfigError:
     why = REFUSED.get(message_type, {}).get(field)
     if why is None:
         return ConfigError(f"{path}: Triton's {message_type} has no field of this name")
-    return ConfigError(f"{path}: not part of the typed config ({why}); a text under configMapRef may have it")
+    return ConfigError(f"{path}: not part of the typed config ({why}); configMapRef supports it")

@@ -1,6 +1,6 @@
-"""A config.pbtxt on disk as text: bounded, because the file may be anybody's, and a sparse one has any size.
+"""Read a config.pbtxt from disk, with a size limit, because the file is untrusted.
 
-A path goes in, text leaves, or ConfigError; `prepare` and the checks of the command line read by it.
+Input: a path. Output: the text, or ConfigError. `prepare` and `lint` use it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from pathlib import Path
 from triton_operator.triton.text.errors import ConfigError
 
 CONFIG_LIMIT = 1 << 20
-"""Bytes of a config.pbtxt; real ones have a few thousand."""
+"""Maximum size of a config.pbtxt in bytes; typical files have a few thousand."""
 
 
 def read_config_text(path: Path) -> str:
-    """The text; raises ConfigError for what is no text or too large, OSError for what cannot be read."""
+    """The text; raises ConfigError for a file that is too large or not UTF-8, OSError for one that cannot be read."""
     with path.open("rb") as file:
         data = file.read(CONFIG_LIMIT + 1)
     if len(data) > CONFIG_LIMIT:

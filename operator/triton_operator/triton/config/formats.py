@@ -1,6 +1,6 @@
-"""What a format is in Triton's configuration: which backend or platform, and which way round.
+"""Map formats to the backend or platform in Triton's configuration, and back.
 
-`typed_config` writes it, `defaults` and `resources` ask which backend an image must have.
+`typed_config` writes the fields; `defaults` and `resources` use the backend that an image must have.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from triton_operator.triton.text.values import text_in
 
 
 class Runner(NamedTuple):
-    """Who runs a format: `backend` is "" where the server does it itself, `field` and `value` say it in a config."""
+    """What runs a format: `backend` is "" for the server itself; `field` and `value` select it in a configuration."""
 
     backend: str
     field: str
@@ -24,13 +24,13 @@ class Runner(NamedTuple):
 
 RUNNERS = {
     Format.TORCHSCRIPT: Runner("pytorch", "backend", "pytorch"),
-    # The same backend; the platform alone tells that the file is a compiled one (pytorch_backend, src/libtorch.cc).
+    # The same backend; the platform identifies a compiled file (pytorch_backend, src/libtorch.cc).
     Format.AOT_INDUCTOR: Runner("pytorch", "platform", AOT_INDUCTOR_PLATFORM),
     Format.ONNX: Runner("onnxruntime", "backend", "onnxruntime"),
     Format.PYTHON: Runner("python", "backend", "python"),
     Format.ENSEMBLE: Runner("", "platform", ENSEMBLE),
 }
-"""How Triton is told each format; the rest of its own defaults follows from that, the name of the file included."""
+"""The configuration of each format; Triton derives other defaults from it, such as the file name."""
 
 _BY_PLATFORM = {
     "pytorch_libtorch": Format.TORCHSCRIPT,
@@ -48,24 +48,24 @@ _BY_BACKEND = {
 
 
 def read_format(platform: str, backend: str) -> Format:
-    """The format that a configuration means; raises ConfigError for one that is not served here, or for none."""
+    """The format of a configuration; raises ConfigError for an unsupported format, or for none."""
     found = _BY_PLATFORM.get(platform) if platform else _BY_BACKEND.get(backend)
     if found is None:
         field, value, known = ("platform", platform, _BY_PLATFORM) if platform else ("backend", backend, _BY_BACKEND)
-        raise ConfigError(f'{field}: "{value}" is none of {", ".join(known)}')
+        raise ConfigError(f'{field}: "{value}" is not one of {", ".join(known)}')
     if backend and platform and RUNNERS[found].backend != backend:
         raise ConfigError(f'backend: "{backend}" does not run the platform "{platform}"')
     return found
 
 
 def format_fields(model_format: Format) -> Message:
-    """The field by which Triton is told the format."""
+    """The field that selects the format."""
     runner = RUNNERS[model_format]
     return {runner.field: [runner.value]}
 
 
 def with_aotinductor_backend(message: Message, backend: str) -> Message:
-    """The same configuration for a server where `backend` runs what newer ones know by their platform `torch_aoti`."""
+    """The configuration for a server whose backend `backend` runs files of the platform `torch_aoti`."""
     if text_in(message, "platform") != AOT_INDUCTOR_PLATFORM:
         return message
     own: Message = {"default_model_filename": ["model.pt2"]}

@@ -23,18 +23,18 @@ YES = Identifier("true")
 
 
 class Entries:
-    """A map from strings: a dictionary in the API, messages of `key` and `value` in the text."""
+    """A map with string keys: a dictionary in the API, messages with `key` and `value` in the text."""
 
     def __init__(self, message_type: str, content: Codec) -> None:
-        """Take the codec of the values; `message_type` is the entry's."""
+        """`content` is the codec of the values, `message_type` the type of an entry."""
         self._message_type, self._content = message_type, content
 
     def write(self, value: dict[str, Any]) -> list[Value]:
-        """One entry for each key, in the order of the keys, so that equal maps are equal texts."""
+        """One entry for each key, sorted, so that equal maps have equal texts."""
         return [{"key": [key], "value": self._content.write(value[key])} for key in sorted(value)]
 
     def read(self, values: list[Value], path: str) -> dict[str, Any]:
-        """The dictionary; a key twice is an error, since the first value would be lost."""
+        """The dictionary; a repeated key is an error, because the first value would be lost."""
         found: dict[str, Any] = {}
         for index, value in enumerate(values):
             place = f"{path}[{index}]"
@@ -46,7 +46,7 @@ class Entries:
 
 
 class Rearranged:
-    """A struct whose message is brought into the form of `record` before it is read, and back after it is written.
+    """A struct whose message is converted to the form of `record` before it is read, and back after it is written.
 
     `from_triton` gets the message and its path and raises ConfigError; `to_triton` gets what the record wrote.
     """
@@ -57,7 +57,7 @@ class Rearranged:
         to_triton: Callable[[Message], Message],
         from_triton: Callable[[Message, str], Message],
     ) -> None:
-        """Take the record and the two directions."""
+        """`record` is the codec of the converted form; the functions convert."""
         self._record, self._to_triton, self._from_triton = record, to_triton, from_triton
 
     def write(self, value: Any) -> list[Value]:
@@ -70,7 +70,7 @@ class Rearranged:
 
 
 def entry(message: Message, message_type: str, path: str) -> tuple[str, Value]:
-    """Key and value of a map's entry."""
+    """Key and value of a map entry."""
     refuse_others(message, {"key", "value"}, message_type, path)
     for part in ("key", "value"):
         if not message.get(part):
@@ -79,7 +79,7 @@ def entry(message: Message, message_type: str, path: str) -> tuple[str, Value]:
 
 
 def one_of(message: Message, fields: tuple[str, ...], path: str) -> str:
-    """The one of these fields that is set."""
+    """The only one of these fields that is set."""
     found = [field for field in fields if message.get(field)]
     if len(found) != 1:
         raise ConfigError(f"{path}: exactly one of {', '.join(fields)} must be set")

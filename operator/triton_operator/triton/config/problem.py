@@ -1,4 +1,4 @@
-"""One thing in a configuration that Triton would refuse."""
+"""One problem in a configuration that Triton would reject."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """`path` is the field in Triton's terms (`input[0].dims`), `advice` what to do, "" where that is clear."""
+    """`path` is the field in Triton's terms (`input[0].dims`), `advice` the remedy, "" if it is obvious."""
 
     path: str
     message: str

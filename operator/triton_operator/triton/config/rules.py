@@ -1,9 +1,9 @@
-"""Triton's own rules for one configuration, so that what it would refuse is known before a server starts.
+"""Triton's own rules for one configuration, so that errors are found before a server starts.
 
-A whole configuration as a Message goes in, a Problem for each contradiction leaves. `config_check` asks for a typed
-configuration, `lint` for a hand-written one. The rules are those of Triton's core in 24.10, unchanged in 26.06
-(model_config_utils.cc, sequence_batch_scheduler.cc, backend_model_instance.cc); `ensemble_rules` has those for
-ensembles, `sequence_rules` those for sequences. What depends on the server, such as GPUs, is left to it.
+Input: a complete configuration as a Message. Output: a Problem for each violation. `check` calls it for typed
+configurations, `lint` for hand-written ones. The rules are those of Triton's core in 24.10, unchanged in 26.06
+(model_config_utils.cc, sequence_batch_scheduler.cc, backend_model_instance.cc). `ensemble_rules` and `sequence_rules`
+contain the rules for ensembles and sequences. Rules that depend on the server, such as those for GPUs, are not checked.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _IMAGE_DIMS = 3
 
 
 def check_rules(message: Message, *, is_whole: bool = True) -> Iterator[Problem]:
-    """Everything that Triton would refuse; unless `is_whole`, what is missing may still be taken from a signature."""
+    """Everything that Triton would reject; unless `is_whole`, missing fields may still come from a signature."""
     batch = integer_in(message, "max_batch_size") if is_whole or "max_batch_size" in message else None
     if batch is not None and batch < 0:
-        yield Problem("max_batch_size", "must not be negative", "0 is for a model without a batch")
+        yield Problem("max_batch_size", "must not be negative", "use 0 for a model without a batch dimension")
     for field in ("input", "output"):
         for index, tensor in enumerate(messages_in(message, field)):
             yield from _check_tensor(f"{field}[{index}]", tensor, message, is_whole=is_whole, batch=batch)
@@ -69,16 +69,16 @@ def _check_tensor(
         yield from _check_sizes(f"{path}.reshape", shape)
         yield from _check_reshape(f"{path}.reshape", dims, shape, batch)
     if text_in(tensor, "format") in {"FORMAT_NHWC", "FORMAT_NCHW"} and len(dims) != _IMAGE_DIMS:
-        yield Problem(f"{path}.format", f"{text_in(tensor, 'format')} needs three dims, and there are {len(dims)}")
+        yield Problem(f"{path}.format", f"{text_in(tensor, 'format')} requires three dims, not {len(dims)}")
     if not _is_tensorrt(message):
         for field in ("is_shape_tensor", "is_non_linear_format_io"):
             if truth_in(tensor, field):
-                yield Problem(f"{path}.{field}", "only TensorRT models have it")
+                yield Problem(f"{path}.{field}", "is supported for TensorRT models only")
 
 
 def _check_sizes(path: str, sizes: list[int]) -> Iterator[Problem]:
     if any(size == 0 or size < _ANY for size in sizes):
-        yield Problem(path, "has a size that is neither above 0 nor -1", "-1 stands for any size")
+        yield Problem(path, "has a size that is neither positive nor -1", "-1 means any size")
 
 
 def _check_reshape(path: str, dims: list[int], shape: list[int], batch: int | None) -> Iterator[Problem]:
@@ -87,13 +87,13 @@ def _check_reshape(path: str, dims: list[int], shape: list[int], batch: int | No
     elif _runs(dims) != _runs(shape):
         yield Problem(
             path,
-            f"{shown_shape(shape)} does not have as many elements as dims {shown_shape(dims)}, "
+            f"{shown_shape(shape)} does not have the same number of elements as dims {shown_shape(dims)}, "
             "counted between sizes of -1",
         )
 
 
 def _runs(shape: list[int]) -> list[int]:
-    """Numbers of elements before, between and after the dimensions of any size."""
+    """Numbers of elements before, between and after the dimensions of size -1."""
     ends = [index for index, size in enumerate(shape) if size == _ANY]
     starts = [0, *(end + 1 for end in ends)]
     return [prod(shape[start:end]) for start, end in zip(starts, [*ends, len(shape)], strict=True)]
@@ -109,10 +109,10 @@ def _check_dynamic_batching(batching: Message, batch: int | None) -> Iterator[Pr
             yield Problem(f"{path}.default_priority_level", f"must be from 1 to {levels}, the priority_levels")
         for level in policies:
             if not 1 <= level <= levels:
-                yield Problem(f"{path}.priority_queue_policy[{level}]", f"there are only levels 1 to {levels}")
+                yield Problem(f"{path}.priority_queue_policy[{level}]", f"the level must be from 1 to {levels}")
     if truth_in(batching, "preserve_ordering"):
         if levels > 1:
-            yield Problem(f"{path}.preserve_ordering", "allows one priority level only")
+            yield Problem(f"{path}.preserve_ordering", "must not be set with several priority levels")
         policy_of = {f"priority_queue_policy[{level}]": message_in(entry, "value") for level, entry in policies.items()}
         for field, policy in {
             "default_queue_policy": message_in(batching, "default_queue_policy"),
@@ -130,7 +130,7 @@ def _check_instances(message: Message) -> Iterator[Problem]:
         if kind in {"KIND_CPU", "KIND_MODEL"} and group.get("gpus"):
             yield Problem(f"{path}.gpus", f"must not be set with {kind}")
         if group.get("profile") and not _is_tensorrt(message):
-            yield Problem(f"{path}.profile", "only TensorRT models have it")
+            yield Problem(f"{path}.profile", "is supported for TensorRT models only")
 
 
 def _check_response_cache(message: Message) -> Iterator[Problem]:
@@ -143,7 +143,7 @@ def _check_response_cache(message: Message) -> Iterator[Problem]:
 
 
 def _check_counted(message: Message) -> Iterator[Problem]:
-    """What Triton counts over a batch whose rows differ in length."""
+    """Check `batch_input` and `batch_output`, which describe ragged batches."""
     inputs = {text_in(tensor, "name") for tensor in messages_in(message, "input")}
     outputs = {text_in(tensor, "name") for tensor in messages_in(message, "output")}
     counted = [("batch_input", index, each) for index, each in enumerate(messages_in(message, "batch_input"))]
@@ -154,36 +154,38 @@ def _check_counted(message: Message) -> Iterator[Problem]:
             yield Problem(f"{field}[{index}].source_input", f"must be one input, not {len(sources)}")
         for source in sources:
             if source not in inputs:
-                yield Problem(f"{field}[{index}].source_input", f'there is no input "{source}"')
+                yield Problem(f"{field}[{index}].source_input", f'the model has no input "{source}"')
         if field == "batch_input" and data_type_in(each) not in {"INT32", "FP32"}:
             yield Problem(f"{field}[{index}].data_type", "must be TYPE_INT32 or TYPE_FP32")
     for _, index, each in scattered:
         targets = [target for target in each.get("target_name", ()) if isinstance(target, str)]
         for target in dict.fromkeys(targets):
             if target not in outputs:
-                yield Problem(f"batch_output[{index}].target_name", f'there is no output "{target}"')
+                yield Problem(f"batch_output[{index}].target_name", f'the model has no output "{target}"')
             elif targets.count(target) > 1:
-                yield Problem(f"batch_output[{index}].target_name", f'"{target}" is there twice')
+                yield Problem(f"batch_output[{index}].target_name", f'"{target}" occurs twice')
 
 
 def _check_warmup(path: str, sample: Message, message: Message, batch: int | None) -> Iterator[Problem]:
-    """All inputs that a request must have, in a shape that it may have; Triton leaves out a sample of batch 0."""
+    """Check that a sample has all required inputs in valid shapes; Triton ignores a sample with batch size 0."""
     size = integer_in(sample, "batch_size")
     if size == 0:
         return
     if batch is not None and size > max(1, batch):
-        yield Problem(f"{path}.batch_size", f"{size} is more than max_batch_size, {batch}")
+        yield Problem(f"{path}.batch_size", f"{size} is greater than max_batch_size, {batch}")
     known = {text_in(tensor, "name"): tensor for tensor in messages_in(message, "input")}
     sent = entries_in(sample, "inputs")
     for index, (name, entry) in enumerate(sent.items()):
         yield from _check_warmup_input(f"{path}.inputs[{index}]", message_in(entry, "value"), known.get(name))
     missing = {name for name, tensor in known.items() if not truth_in(tensor, "optional")} - sent.keys()
     if missing:
-        yield Problem(f"{path}.inputs", f"{', '.join(sorted(missing))} must be among them, being not optional")
+        yield Problem(
+            f"{path}.inputs", f"must contain {', '.join(sorted(missing))}, because these inputs are not optional"
+        )
 
 
 def unknown_in_warmup(message: Message) -> Iterator[Problem]:
-    """Names in a warm-up that no input has; Triton accepts them, and a typing mistake is likelier than a purpose."""
+    """Names in a warm-up that are not inputs; Triton accepts them, but they are probably typos."""
     if "input" not in message:
         return
     known = {text_in(tensor, "name") for tensor in messages_in(message, "input")} | set(filled_inputs(message))
@@ -191,7 +193,7 @@ def unknown_in_warmup(message: Message) -> Iterator[Problem]:
         for place, name in enumerate(entries_in(sample, "inputs")):
             if name not in known:
                 path = f"model_warmup[{index}].inputs[{place}].name"
-                yield Problem(path, f'there is no input "{name}", but {", ".join(sorted(known))}')
+                yield Problem(path, f'the model has no input "{name}"; it has {", ".join(sorted(known))}')
 
 
 def _check_warmup_input(path: str, value: Message, known: Message | None) -> Iterator[Problem]:
@@ -199,7 +201,7 @@ def _check_warmup_input(path: str, value: Message, known: Message | None) -> Ite
     if not {"zero_data", "random_data", "input_data_file"} & value.keys():
         yield Problem(path, "has neither zero_data, random_data nor input_data_file")
     if _ANY in dims:
-        yield Problem(f"{path}.dims", "must have the size of every dimension, and no -1")
+        yield Problem(f"{path}.dims", "must have fixed sizes, without -1")
     if known is None:
         return
     if data_type_in(known) and data_type_in(value) != data_type_in(known):
@@ -209,11 +211,11 @@ def _check_warmup_input(path: str, value: Message, known: Message | None) -> Ite
     wanted = integers_in(known, "dims")
     fits = len(dims) == len(wanted) and all(size in {own, _ANY} for own, size in zip(dims, wanted, strict=True))
     if wanted and not fits:
-        yield Problem(f"{path}.dims", f"{shown_shape(dims)} does not fit the input's {shown_shape(wanted)}")
+        yield Problem(f"{path}.dims", f"{shown_shape(dims)} does not match the input's {shown_shape(wanted)}")
 
 
 def shown_shape(shape: list[int]) -> str:
-    """A shape as messages write it."""
+    """A shape in messages."""
     return f"[{', '.join(map(str, shape))}]"
 
 

@@ -25,7 +25,7 @@ _FALSE_TRUE: dict[str, tuple[str, list[Value]]] = {
     "TYPE_FP32": ("fp32_false_true", [0.0, 1.0]),
     "TYPE_BOOL": ("bool_false_true", [Identifier("false"), YES]),
 }
-"""How a control says yes and no, by its data type; only the correlation ID has a data type of its own."""
+"""The field for a control's false and true values, by data type; only the correlation ID has a field `data_type`."""
 
 
 def _control_to_triton(message: Message) -> Message:
@@ -47,7 +47,7 @@ def _control_from_triton(message: Message, path: str) -> Message:
     control = as_message(single(message.get("control", []), path), path)
     fields = tuple(field for field, _ in _FALSE_TRUE.values())
     refuse_others(control, {"kind", "data_type", *fields}, "Control", path)
-    # The first word of an enumeration is its zero, which protobuf does not print.
+    # Protobuf does not print the first value of an enumeration.
     kind = control.get("kind") or [Identifier("CONTROL_SEQUENCE_START")]
     if kind == ["CONTROL_SEQUENCE_CORRID"]:
         one_of(control, ("data_type",), path)
@@ -62,7 +62,7 @@ def _control_type(field: str, values: list[Value], path: str) -> Identifier:
     for data_type, (name, false_true) in _FALSE_TRUE.items():
         if name == field and values == false_true:
             return Identifier(data_type)
-    raise ConfigError(f"{path}: the typed config has 0 for no and 1 for yes, in this order")
+    raise ConfigError(f"{path}: must be 0 for false and 1 for true, in this order, in the typed config")
 
 
 CONTROL_INPUT = Rearranged(
@@ -88,11 +88,11 @@ CONTROL_INPUT = Rearranged(
     _control_to_triton,
     _control_from_triton,
 )
-"""One input that tells the model about its sequence."""
+"""The codec of a control input."""
 
 
 def _state_to_triton(message: Message) -> Message:
-    """Triton wants the data type again and a word for zeros."""
+    """Triton requires the data type again and a flag for zeros."""
     for initial in message.get("initial_state", []):
         if isinstance(initial, dict):
             initial["data_type"] = message["data_type"]
@@ -139,7 +139,7 @@ STATE = Rearranged(
     _state_to_triton,
     _state_from_triton,
 )
-"""One tensor that Triton keeps between the requests of a sequence."""
+"""The codec of a state."""
 
 _DIRECT = StructCodec(
     batching.DirectStrategy,

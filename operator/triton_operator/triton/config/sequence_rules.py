@@ -1,4 +1,4 @@
-"""Triton's rules for sequence batching: controls, states and sizes of batches; see `config_rules`."""
+"""Triton's rules for sequence batching: controls, states and batch sizes; see `rules`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ID_TYPES = frozenset({"UINT64", "INT64", "UINT32", "INT32", "STRING"})
 
 
 def check_sequences(message: Message, batch: int | None) -> Iterator[Problem]:
-    """Everything that Triton would refuse; `batch` is the largest batch, None where it is not known."""
+    """Everything that Triton would reject; `batch` is the maximum batch size, None if it is not known."""
     batching = message_in(message, "sequence_batching")
     yield from _check_controls(batching)
     yield from _check_states(batching)
@@ -35,12 +35,12 @@ def check_sequences(message: Message, batch: int | None) -> Iterator[Problem]:
 
 
 def check_preferred(path: str, batching: Message, batch: int | None) -> Iterator[Problem]:
-    """The sizes of batches that a scheduler shall prefer, of whichever kind."""
+    """Check the preferred batch sizes of any scheduler."""
     for size in integers_in(batching, "preferred_batch_size"):
         if size < 1:
-            yield Problem(f"{path}.preferred_batch_size", f"{size} is not above 0")
+            yield Problem(f"{path}.preferred_batch_size", f"{size} is not positive")
         elif batch is not None and size > batch:
-            yield Problem(f"{path}.preferred_batch_size", f"{size} is more than max_batch_size, {batch}")
+            yield Problem(f"{path}.preferred_batch_size", f"{size} is greater than max_batch_size, {batch}")
 
 
 def _check_controls(batching: Message) -> Iterator[Problem]:
@@ -51,12 +51,12 @@ def _check_controls(batching: Message) -> Iterator[Problem]:
         if not name:
             yield Problem(f"{path}.name", "is missing")
         elif name in names:
-            yield Problem(f"{path}.name", f'"{name}" is there twice')
+            yield Problem(f"{path}.name", f'"{name}" occurs twice')
         names.add(name)
         for control in messages_in(given, "control"):
             kind = word_in(control, "kind", _KINDS)
             if kind in kinds:
-                yield Problem(f"{path}.control.kind", f"{kind} is there twice")
+                yield Problem(f"{path}.control.kind", f"{kind} occurs twice")
             kinds.add(kind)
             yield from _check_control(f"{path}.control", kind, control)
 
@@ -81,14 +81,14 @@ def _check_states(batching: Message) -> Iterator[Problem]:
     for index, state in enumerate(messages_in(batching, "state")):
         path, name = f"sequence_batching.state[{index}]", text_in(state, "input_name")
         if any(size == 0 or size < _ANY for size in integers_in(state, "dims")):
-            # Triton 24.10 allocates such a state, and crashes.
-            yield Problem(f"{path}.dims", "has a size that is neither above 0 nor -1", "-1 stands for any size")
+            # Triton 24.10 crashes when it allocates such a state.
+            yield Problem(f"{path}.dims", "has a size that is neither positive nor -1", "-1 means any size")
         beginnings = messages_in(state, "initial_state")
         if len(beginnings) > 1:
             yield Problem(f"{path}.initial_state", f"must be set once, not {len(beginnings)} times")
         for beginning in beginnings[:1]:
             if name in begun:
-                yield Problem(f"{path}.input_name", f'"{name}" is there twice')
+                yield Problem(f"{path}.input_name", f'"{name}" occurs twice')
             begun.add(name)
             yield from _check_beginning(f"{path}.initial_state", state, beginning)
 
@@ -100,8 +100,8 @@ def _check_beginning(path: str, state: Message, beginning: Message) -> Iterator[
     if data_type_in(state) != data_type_in(beginning):
         yield Problem(f"{path}.data_type", f"must be the state's own, {data_type_in(state) or 'none'}")
     if _ANY in own:
-        yield Problem(f"{path}.dims", "must have the size of every dimension, and no -1")
+        yield Problem(f"{path}.dims", "must have fixed sizes, without -1")
     elif len(own) != len(dims) or any(size not in {_ANY, one} for size, one in zip(dims, own, strict=True)):
-        yield Problem(f"{path}.dims", f"{own} does not fit the state's {dims}")
+        yield Problem(f"{path}.dims", f"{own} does not match the state's {dims}")
     if not {"zero_data", "data_file"} & beginning.keys():
         yield Problem(path, "has neither zero_data nor data_file")

@@ -1,8 +1,8 @@
-"""The typed configuration as Triton's ModelConfig, and back.
+"""Convert the typed configuration to Triton's ModelConfig, and back.
 
-`to_message` makes what `config_writer` writes as config.pbtxt; `from_message` reads the same struct out of it again,
-or out of a hand-written text, whose fields it knows or refuses by name (`config_fields`). Both directions come from
-the same tables. What is rendered has only what the user said, no default.
+`to_message` returns the Message that `text.writer` writes as config.pbtxt. `from_message` reads the struct from such a
+message, or from a hand-written one, whose unknown fields it rejects by name (`fields`). Both directions use the same
+tables. The message contains only the user's values, without defaults.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TENSOR = {
     "dims": Field("dims", DIMS),
     "reshape": Field("reshape", _RESHAPE),
 }
-"""What inputs and outputs have in common."""
+"""The common fields of inputs and outputs."""
 
 _INPUT = StructCodec(
     model_config.Input,
@@ -147,7 +147,7 @@ _CONFIG = StructCodec(
     },
 )
 _OF_THE_MODEL = frozenset({"name", "platform", "backend", "version_policy"})
-"""Fields that `spec.models[]` has beside `config`."""
+"""Fields that are in `spec.models[]`, outside of `config`."""
 
 
 def to_message(
@@ -157,9 +157,9 @@ def to_message(
     format: Format | None = None,  # noqa: A002 -- the field's name in spec.models
     version_policy: VersionPolicy | None = None,
 ) -> Message:
-    """The configuration of the model `name`; a format that is not said is TorchScript.
+    """The configuration of the model `name`; the default format is TorchScript.
 
-    Raises ConfigError only for what the CRD refuses as well.
+    Raises ConfigError only for values that the CRD rejects, too.
     """
     message: Message = {"name": [name]}
     message |= format_fields(format or Format.TORCHSCRIPT)
@@ -168,18 +168,18 @@ def to_message(
 
 
 def from_message(message: Message) -> ModelConfig:
-    """The typed configuration that `to_message` renders as this; raises ConfigError naming the first other field."""
+    """The typed configuration of a message; raises ConfigError, which names the first unsupported field."""
     config: ModelConfig = _CONFIG.from_message(message, besides=_OF_THE_MODEL)
     return config
 
 
 def name_of(message: Message) -> str:
-    """The name in a configuration, "" where it has none."""
+    """The name in a configuration, "" if it has none."""
     return optional_text(message, "name")
 
 
 def format_of(message: Message) -> Format:
-    """The format that a configuration means; raises ConfigError for one that is not served here, or for none."""
+    """The format of a configuration; raises ConfigError for an unsupported format, or for none."""
     return read_format(optional_text(message, "platform"), optional_text(message, "backend"))
 
 

@@ -12,7 +12,7 @@ _WARMUP_DATA = {"zero_data": Identifier("Zero"), "random_data": Identifier("Rand
 
 
 def _warmup_to_triton(message: Message) -> Message:
-    """The name is the key of the map; the kind of data is the field that is set."""
+    """The name becomes the key of the map entry, and the kind of data becomes a field."""
     content = {field: values for field, values in message.items() if field not in {"name", "data"}}
     for field, kind in _WARMUP_DATA.items():
         if message.get("data") == [kind]:
@@ -46,4 +46,4 @@ WARMUP_INPUT = Rearranged(
     _warmup_to_triton,
     _warmup_from_triton,
 )
-"""One input of a warm-up."""
+"""The codec of one input of a warm-up."""

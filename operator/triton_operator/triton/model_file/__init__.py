@@ -1,1 +1,1 @@
-"""A model's file: the archive and the signature inside it."""
+"""A model's file: the archive and the signature in it."""

@@ -1,8 +1,8 @@
-"""A file of TorchScript or AOTInductor read as what it is, a zip archive: nothing is executed, torch not needed.
+"""Read a TorchScript or AOTInductor file as a zip archive, without executing it and without torch.
 
-A file of whatever content goes in, what kind it is and its signature leave; `prepare` and `lint` call it. A file may
-have been made to do harm: its table of contents and each member are bounded before they are read, and a name that
-occurs twice is refused, because readers differ in which one they take.
+Input: any file. Output: its type and its signature. `prepare` and `lint` call it. The file is untrusted: the sizes of
+its table of contents and of each member are limited before they are read, and duplicate names are rejected, because
+readers differ in which one they use.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTENTS_LIMIT = 4 << 20
-"""Bytes of an archive's table of contents, some 60 a member; each costs 600 bytes of memory while it is read."""
+"""Maximum size of an archive's table of contents: about 60 bytes per member, which needs 600 bytes of memory."""
 
 SIGNATURE_LIMIT = 1 << 20
-"""Bytes of a signature; a real one has a few hundred."""
+"""Maximum size of a signature in bytes; typical ones have a few hundred."""
 
 _PIECE = 1 << 20
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
@@ -33,22 +33,22 @@ _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(ValueError, OverflowError, RuntimeError, NotImplementedError),
 )
-"""What the standard library raises for archives that are damaged or encrypted, or compressed in unknown ways."""
+"""Exceptions of the standard library for archives that are damaged, encrypted or have an unknown compression."""
 
 
 class ArchiveError(TritonOperatorError, ValueError):
-    """An archive that cannot be read, or that must not be trusted; the text says why, without the file's name."""
+    """The archive cannot be read or is rejected; the text is the reason, without the file's name."""
 
 
 class FileType(Enum):
-    """What a model file is, as messages say it."""
+    """Type of a model file, as text for messages."""
 
     TORCHSCRIPT = "TorchScript"
     CHECKPOINT = "a pickle written by torch.save"
     PICKLE = "a Python pickle"
     EXPORTED_PROGRAM = "a program of torch.export (.pt2)"
-    OTHER_ARCHIVE = "a zip archive of something else"
-    CUT_ARCHIVE = "an incomplete zip archive (was the copy cut short?)"
+    OTHER_ARCHIVE = "a zip archive with other content"
+    CUT_ARCHIVE = "an incomplete zip archive"
     FOLDER = "a folder"
     EMPTY = "empty"
     TEXT = "text"
@@ -56,7 +56,7 @@ class FileType(Enum):
 
 
 class _Bounded:
-    """A file that refuses to be read in pieces larger than CONTENTS_LIMIT, whatever an archive claims to hold."""
+    """A file that rejects reads of more than CONTENTS_LIMIT bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -78,7 +78,7 @@ class _Bounded:
 
 
 class Archive:
-    """A zip archive as torch reads it: its members are those below the folder of the first one."""
+    """A zip archive as torch reads it: its members are those below the folder of the first member."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Read the table of contents; raises ArchiveError."""
@@ -95,12 +95,12 @@ class Archive:
 
     @property
     def names(self) -> list[str]:
-        """Names of the members, each once, in their order."""
+        """Names of the members without duplicates, in order."""
         return list(self._members)
 
     @property
     def content(self) -> FileType:
-        """What the archive holds, by the names in it."""
+        """The type of the archive, from the names of its members."""
         names = set(self.names)
         if "constants.pkl" in names and any(name.startswith("code/") for name in names):
             return FileType.TORCHSCRIPT
@@ -109,23 +109,23 @@ class Archive:
         return FileType.CHECKPOINT if "data.pkl" in names else FileType.OTHER_ARCHIVE
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """A member's bytes, None where there is no such member; raises ArchiveError, also above `limit` bytes."""
+        """A member's bytes, None if it does not exist; raises ArchiveError, also above `limit` bytes."""
         data = self.read_start(name, limit + 1)
         if data is not None and len(data) > limit:
             raise ArchiveError(f"{name} has more than {limit} bytes")
         return data
 
     def read_start(self, name: str, size: int) -> bytes | None:
-        """A member's first bytes, at most `size`; None where there is no such member. Raises ArchiveError."""
+        """A member's first bytes, at most `size`; None if it does not exist. Raises ArchiveError."""
         found = self._members.get(name)
         if not found:
             return None
         if len(found) > 1:
-            raise ArchiveError(f"{name} is in the archive {len(found)} times")
+            raise ArchiveError(f"{name} occurs in the archive {len(found)} times")
         (member,) = found
-        # Of the other ways to compress, Python undoes a whole piece at once, however large it becomes.
+        # Python decompresses the other methods a whole piece at a time, without a limit on its size.
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ArchiveError(f"{name} is compressed in a way that torch does not use")
+            raise ArchiveError(f"{name} has a compression method that torch does not use")
         try:
             with self._zip.open(member) as opened:
                 return b"".join(_pieces(opened, size))
@@ -133,7 +133,7 @@ class Archive:
             raise _unreadable(error) from error
 
     def signature(self) -> Signature | None:
-        """The signature that the exporter left, None where there is none; raises ArchiveError."""
+        """The signature from `tritonctl export`, None if there is none; raises ArchiveError."""
         data = self.read(f"extra/{EXTRA_FILE}", SIGNATURE_LIMIT)
         try:
             return None if data is None else decode(data)
@@ -142,14 +142,14 @@ class Archive:
 
 
 def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
-    """At most `size` bytes of a file, in pieces that `_Bounded` lets through."""
+    """At most `size` bytes of a file, in pieces that `_Bounded` accepts."""
     while size > 0 and (piece := file.read(min(size, _PIECE))):
         size -= len(piece)
         yield piece
 
 
 def read_file_type(file: BinaryIO) -> FileType:
-    """What a file is by its first bytes and, in an archive, by the names of its members; raises ArchiveError."""
+    """The type of a file, from its first bytes and the names of an archive's members; raises ArchiveError."""
     start = file.read(512)
     file.seek(0)
     if start.startswith(_ZIP):
@@ -162,7 +162,7 @@ def read_file_type(file: BinaryIO) -> FileType:
 
 
 def read_signature(path: Path) -> Signature | None:
-    """The signature in a file of the exporter; None for one without, and for any other file. Raises ArchiveError."""
+    """The signature in a file, None for a file without one. Raises ArchiveError."""
     with path.open("rb") as file:
         if read_file_type(file) not in {FileType.TORCHSCRIPT, FileType.EXPORTED_PROGRAM}:
             return None

@@ -1,8 +1,8 @@
-"""A model's signature: the tensors that it takes and gives, kept inside its TorchScript file.
+"""A model's signature: its input and output tensors, stored in its TorchScript file.
 
-The exporter writes a Signature as one JSON document into the archive's extra files; `prepare` and `lint` find it there
-and give it to `contract`, which holds it against a configuration. Pure. A document may come from anybody: reading it
-raises SignatureError and nothing else.
+`tritonctl export` writes a Signature as a JSON document into the archive's extra files. `prepare` and `lint` read it,
+and `signature_merge` compares it with a configuration. Pure. Documents are untrusted: reading one raises SignatureError
+and nothing else.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from triton_operator.api.struct import Struct
 from triton_operator.errors import TritonOperatorError
 
 EXTRA_FILE = "triton_signature.json"
-"""Name for `torch.jit.save(_extra_files=...)`, which puts it at `<archive>/extra/triton_signature.json`."""
+"""Name for `torch.jit.save(_extra_files=...)`, which stores it as `<archive>/extra/triton_signature.json`."""
 
 TORCHSCRIPT_TYPES = frozenset({"BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "STRING"})
-"""Triton's data types that its PyTorch backend has for TorchScript (pytorch_backend, `src/libtorch_utils.cc`)."""
+"""Data types that Triton's PyTorch backend supports for TorchScript (pytorch_backend, `src/libtorch_utils.cc`)."""
 
 ANY = -1
-"""A size that requests decide."""
+"""A dimension of any size."""
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Size = Annotated[int, msgspec.Meta(ge=ANY, le=2**62)]
 
 
 class SignatureError(TritonOperatorError, ValueError):
-    """A document that is no signature, or of a version that is not known here; the text names the field."""
+    """The document is not a valid signature, or has an unknown version; the text names the field."""
 
 
 class TensorSpec(Struct, frozen=True):
@@ -40,7 +40,7 @@ class TensorSpec(Struct, frozen=True):
 
     @property
     def shown(self) -> str:
-        """Type and dimensions as messages write them: `FP32 [1,28,28]`."""
+        """Type and dimensions in messages: `FP32 [1,28,28]`."""
         return shown_tensor(self.data_type, self.dims)
 
 
@@ -48,9 +48,9 @@ _Tensors = Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1, max_leng
 
 
 class Signature(Struct, frozen=True, omit_defaults=False):
-    """What a model takes and gives, in the order of forward(); `max_batch_size` 0 means that it has no batch.
+    """A model's inputs and outputs, in the order of forward(); `max_batch_size` 0 means that it has no batch dimension.
 
-    `version` is the document's own: a reader refuses what it does not know.
+    `version` is that of the document; readers reject unknown versions.
     """
 
     inputs: _Tensors
@@ -60,12 +60,12 @@ class Signature(Struct, frozen=True, omit_defaults=False):
 
 
 def encode(signature: Signature) -> bytes:
-    """JSON that ends its line, the same bytes for the same content."""
+    """JSON with a line feed, the same bytes for the same content."""
     return msgspec.json.encode(signature) + b"\n"
 
 
 def decode(data: bytes) -> Signature:
-    """Read what `encode` wrote; raises SignatureError."""
+    """Read the output of `encode`; raises SignatureError."""
     try:
         signature = msgspec.json.decode(data, type=Signature)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -75,7 +75,7 @@ def decode(data: bytes) -> Signature:
 
 
 def check(signature: Signature) -> None:
-    """Refuse what types cannot: names that occur twice, data types that TorchScript has not in Triton."""
+    """Check what types cannot express: duplicate names, and data types that Triton does not support for TorchScript."""
     for field, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs)):
         if len({tensor.name for tensor in tensors}) < len(tensors):
             raise SignatureError(f"{EXTRA_FILE}: two of the {field} have the same name")
@@ -83,10 +83,10 @@ def check(signature: Signature) -> None:
             if tensor.data_type not in TORCHSCRIPT_TYPES:
                 raise SignatureError(
                     f"{EXTRA_FILE}: {field}: {tensor.name} is {tensor.data_type[:20]!r}; "
-                    f"Triton has for TorchScript: {', '.join(sorted(TORCHSCRIPT_TYPES))}"
+                    f"Triton supports for TorchScript: {', '.join(sorted(TORCHSCRIPT_TYPES))}"
                 )
 
 
 def shown_tensor(data_type: str, dims: tuple[int, ...]) -> str:
-    """Type and dimensions as messages write them: `FP32 [1,28,28]`."""
+    """Type and dimensions in messages: `FP32 [1,28,28]`."""
     return f"{data_type} [{','.join(map(str, dims))}]"

@@ -1,9 +1,9 @@
-"""How preparing a pod ended, as one JSON line: the termination message of `prepare`.
+"""The outcome of `prepare` as one JSON line, its termination message.
 
-`prepare` encodes it, `reconcile` reads it out of the pod's status. The kubelet keeps 4096 bytes of a message and
-12 KiB over all containers of a pod (Kubernetes documentation, "Determine the Reason for Pod Failure"); 2048 is what it
-keeps of a log, and so what every message here is made to fit into. Names of files are in it, and what is read may have
-been written by anything: reading never raises, and in both directions characters that steer a terminal are escaped.
+`prepare` encodes it, and `reconcile` reads it from the pod's status. The kubelet keeps 4096 bytes of a message and 12
+KiB over all containers of a pod (Kubernetes documentation, "Determine the Reason for Pod Failure"), but only 2048 bytes
+of a log, so messages are limited to 2048 bytes. The content is untrusted: reading never raises, and control characters
+are escaped in both directions.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from triton_operator.api.struct import Struct
 from triton_operator.api.text import escape
 
 LIMIT = 2048
-"""Bytes that an encoded outcome never exceeds."""
+"""Maximum size of an encoded outcome in bytes."""
 
 MISTAKE = 78
-"""Exit code of `prepare` when another try is useless until a person has acted: EX_CONFIG of sysexits.h."""
+"""Exit code of `prepare` for errors that a retry cannot fix: EX_CONFIG of sysexits.h."""
 
 ELLIPSIS = "…"
 _MODEL_LIMIT, _REASON_LIMIT = 100, 60
@@ -27,10 +27,10 @@ CONTENT_LENGTH = 12
 
 
 class PreparedModel(Struct, frozen=True):
-    """One model that is laid out: its versions in ascending order, and "sha256:..." or "" for its files.
+    """One model that is laid out: its versions in ascending order, and the digest of its files or "".
 
-    `content` is short and stands for all that Triton reads of the model, its configuration included: two pods that have
-    another one serve something else. "" in the outcome of an older release.
+    `content` is a short hash of everything that Triton reads of the model, including its configuration: pods with
+    different values serve different models. It is "" in the outcome of an older release.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Prepared(Struct, frozen=True, tag_field="outcome", tag="Prepared"):
 
 
 class PrepareFailed(Struct, frozen=True, tag_field="outcome", tag="Failed"):
-    """Preparing stopped: `reason` is a condition reason, `model` "" when it is about no single one."""
+    """Preparing failed: `reason` is a condition reason, `model` is "" if no single model is affected."""
 
     reason: str
     model: str
@@ -56,8 +56,8 @@ class PrepareFailed(Struct, frozen=True, tag_field="outcome", tag="Failed"):
 def encode(outcome: Prepared | PrepareFailed) -> bytes:
     """The outcome as one JSON line of at most LIMIT bytes.
 
-    What does not fit goes in this order: digests, then a model's older versions, then whole models from the end; of a
-    failure the end of its message.
+    Content that does not fit is dropped in this order: digests, older versions of a model, and then whole models from
+    the end; for a failure, the end of its message.
     """
     if isinstance(outcome, PrepareFailed):
         return _encode_failed(outcome)
@@ -65,7 +65,7 @@ def encode(outcome: Prepared | PrepareFailed) -> bytes:
 
 
 def read_prepare(text: str) -> Prepared | PrepareFailed | None:
-    """The outcome in the last line that is one; None when no line is. Anything else around it is passed over."""
+    """The outcome in the last line that contains one, None if there is none. Other lines are ignored."""
     for line in reversed(text.split("\n")):
         try:
             return escaped(msgspec.json.decode(line, type=Prepared | PrepareFailed))
@@ -75,7 +75,7 @@ def read_prepare(text: str) -> Prepared | PrepareFailed | None:
 
 
 def escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
-    """The outcome without characters that steer a terminal."""
+    """The outcome with escaped control characters."""
     if isinstance(outcome, Prepared):
         return Prepared(tuple(_printable(model) for model in outcome.models))
     return PrepareFailed(escape(outcome.reason), escape(outcome.model), escape(outcome.message))
@@ -110,7 +110,7 @@ def _ever_fewer_versions(models: tuple[PreparedModel, ...]) -> list[tuple[Prepar
 
 
 def _encode_some(models: tuple[PreparedModel, ...]) -> bytes:
-    """As many models as fit, by name alone."""
+    """As many models as fit, with their names only."""
     names = tuple(PreparedModel(model.name) for model in models)
     while len(line := _line(Prepared(names))) > LIMIT:
         names = names[:-1]

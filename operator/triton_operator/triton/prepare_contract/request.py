@@ -1,7 +1,7 @@
-"""What `prepare` is asked to do, and where in the pod everything lies.
+"""The request to `prepare`, and the paths in the pod.
 
-`resources` writes a Preparation into the pod's ConfigMap and mounts the folders; `prepare` reads it. Encoding is
-deterministic: the ConfigMap's name is a hash of it.
+`resources` writes a Preparation into the pod's ConfigMap and mounts the folders; `prepare` reads it. The encoding is
+deterministic, because the ConfigMap's name is a hash of it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from triton_operator.api.struct import Struct
 from triton_operator.triton.config.defaults import TuningInputs
 
 SOURCE_DIR = "/source"
-"""The model repository, read-only; at the same path in both containers, because MODELS_DIR links into it.
+"""The model repository, read-only, at the same path in both containers, because MODELS_DIR contains links into it.
 
-Repositories of single models lie beside it, `/source-1` and so on. Only one that is fetched can be written, and only by
+Repositories of single models are at `/source-1` and so on. Only a fetched repository is writable, and only for
 `prepare`.
 """
 
 REPOSITORY_FOLDER = "repository"
-"""Folder in the target of a Download that holds what was fetched; it is there when all of it is."""
+"""Folder in the target of a Download with the fetched repository; it exists only if the repository is complete."""
 
 CACHE_DIR = "/cache"
-"""The cache's claim in the Job that fills it; a folder in it for each source."""
+"""Mount path of the cache's claim in the Job that fills it; it has one folder per source."""
 
 MODELS_DIR = "/models"
 """The tree that Triton reads."""
@@ -35,15 +35,15 @@ CONFIG_FILE = "models.json"
 
 
 class PreparationModel(Struct, frozen=True):
-    """One model to lay out: `path` is its folder, relative to the `source_path` in its repository.
+    """One model to lay out: `path` is its folder, relative to `source_path` in its repository.
 
-    What is unset is not written, so a list from an older operator reads as one where nothing of it was asked:
-    `config` names the file in CONFIG_DIR with the configuration, "" is the repository's own. Where that file is a
-    user's, `config_map` and `config_key` say where it comes from; when it is not there, they are missing. `format`,
-    `digest` and `version_policy` are those of `spec.models`. From `tuning` fields are filled in that the configuration
-    leaves open. `copy` is set where somebody may change the source's files after their digest was compared.
-    `aotinductor_backend` is the one that the server has for such files, "" where it knows them by their platform.
-    `source` is where the model's own repository is mounted, and `source_path` belongs to that; "" is the common one.
+    Unset fields are not written, so a list from an older operator is read as one without them. `config` is the file in
+    CONFIG_DIR with the configuration, "" for the repository's own. If a user's ConfigMap provides that file,
+    `config_map` and `config_key` name it, for messages. `format`, `digest` and `version_policy` are those of
+    `spec.models`. `tuning` determines the defaults for the configuration. `copy` is set if others could change the
+    source's files after the comparison of their digest. `aotinductor_backend` is the server's backend for compiled
+    files, "" if it uses their platform. `source` is the mount path of the model's own repository, to which
+    `source_path` then refers, "" for the common repository.
     """
 
     name: str
@@ -62,10 +62,10 @@ class PreparationModel(Struct, frozen=True):
 
 
 class Download(Struct, frozen=True):
-    """A repository to fetch into `target`, a folder that can be written; one of `s3` and `http` is set.
+    """A repository to fetch into the writable folder `target`; one of `s3` and `http` is set.
 
-    `folders` are the models' folders that are wanted of a bucket. `credentials` is a folder with a file for each key
-    of the user's Secret, `ca_bundle` a file of PEM certificates; both are "" when there is nothing mounted.
+    `folders` are the models' folders to fetch from a bucket. `credentials` is a folder with a file for each key of the
+    user's Secret, `ca_bundle` a file with PEM certificates; both are "" if not mounted.
     """
 
     target: str
@@ -77,7 +77,7 @@ class Download(Struct, frozen=True):
 
 
 class Preparation(Struct, frozen=True):
-    """The models to lay out, what has to be fetched before, and where in the common repository the models are.
+    """The models to lay out, the repositories to fetch first, and the models' path in the common repository.
 
     `source_path` is relative to SOURCE_DIR.
     """
@@ -93,7 +93,7 @@ def encode(preparation: Preparation) -> bytes:
 
 
 def decode(data: bytes) -> Preparation:
-    """Read what `encode` wrote; raises ValueError naming the offending field."""
+    """Read the output of `encode`; raises ValueError, which names the field."""
     try:
         return msgspec.json.decode(data, type=Preparation)
     except msgspec.DecodeError as error:

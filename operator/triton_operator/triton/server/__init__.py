@@ -1,1 +1,1 @@
-"""Triton's command line, releases and log."""
+"""The Triton server: its command line, releases and log."""

@@ -1,9 +1,9 @@
-"""Protobuf text format, read without protobuf: enough of it for any config.pbtxt.
+"""Parse protobuf text format without protobuf, as far as a config.pbtxt needs it.
 
-Text goes in, nested values leave; `model_config` gives them types, `prepare` calls that. The operator's image has no
-protobuf runtime. The grammar is the published one (protobuf.dev, "Text Format Language Specification"), except for
-extensions and `Any` names in brackets, which no field of a model configuration can have. Without a schema nobody
-knows which fields repeat, so each field holds the list of its values in order.
+Input: text. Output: a Message of nested values; `checked_values` and `values` read Python values from it. The
+operator's image has no protobuf runtime. The grammar is the published one (protobuf.dev, "Text Format Language
+Specification") without extensions and `Any` names in brackets, which model configurations do not use. Without a schema
+it is not known which fields repeat, so each field has the list of its values in order.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from triton_operator.triton.text.errors import ConfigTextError
 from triton_operator.triton.text.tokens import Identifier, Token, TokenKind, tokenize
 
 Value: TypeAlias = "str | Identifier | int | float | Message"
-"""A scalar or a message. An Identifier is a word without quotes: an enum's value, `true`, `false`."""
+"""A scalar or a message. An Identifier is an unquoted word: an enum value, `true` or `false`."""
 
 Message: TypeAlias = "dict[str, list[Value]]"
-"""Values by field, each field's in the order of the text; a map field is a list of `key`/`value` messages."""
+"""Values by field, in the order of the text; a map field is a list of `key`/`value` messages."""
 
 MAX_DEPTH = 64
-"""Messages within messages; a model configuration needs six."""
+"""Maximum nesting of messages; a model configuration needs six."""
 
 _CLOSING = {"{": "}", "<": ">"}
 _NON_FINITE = ("inf", "infinity", "nan")
 
 
 def parse(text: str) -> Message:
-    """Read a message; raises ConfigTextError with line and column."""
+    """Parse a message; raises ConfigTextError with line and column."""
     return _Parser(tokenize(text)).parse()
 
 
 class _Parser:
-    """Recursive descent over the tokens, one method for each rule of the grammar."""
+    """A recursive-descent parser with one method for each rule of the grammar."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
@@ -43,11 +43,11 @@ class _Parser:
         return self._fields(opening=None)
 
     def _fields(self, opening: Token | None) -> Message:
-        """Fields up to what closes the message, the end of the text for the outermost."""
+        """Fields up to the end of the message, or of the text for the outermost message."""
         message: Message = {}
         while not self._at(_CLOSING[opening.text] if opening else ""):
             if opening and self._next.kind is TokenKind.END:
-                raise opening.error(f'this "{opening.text}" is never closed')
+                raise opening.error(f'"{opening.text}" is not closed')
             name = self._field_name()
             message.setdefault(name, []).extend(self._field_values())
             if self._at(",") or self._at(";"):
@@ -61,7 +61,7 @@ class _Parser:
         return token.text
 
     def _field_values(self) -> list[Value]:
-        """What follows a name; the colon may be left out before messages only."""
+        """The values after a name; the colon is optional before messages only."""
         colon = self._at(":")
         if colon:
             self._take()
@@ -115,7 +115,7 @@ class _Parser:
                 raise token.error(f"expected a value, found {token.shown}")
 
     def _joined_strings(self, first: Token) -> str:
-        """Adjacent literals are one value; only the whole has to be UTF-8."""
+        """Adjacent literals form one value; only the whole value must be UTF-8."""
         content = first.content
         while self._next.kind is TokenKind.STRING:
             content += self._take().content

@@ -1,4 +1,4 @@
-"""Words of protobuf text format: text goes in, tokens with line and column leave, `config_text` reads them."""
+"""Split protobuf text format into tokens with line and column, for `parser`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from triton_operator.triton.text.errors import ConfigTextError
 
 
 class Identifier(str):
-    """A word without quotes where a value stands."""
+    """An unquoted word as a value."""
 
     __slots__ = ()
 
 
 class TokenKind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     IDENTIFIER = auto()
     NUMBER = auto()
@@ -26,7 +26,7 @@ class TokenKind(Enum):
 
 
 class Token(NamedTuple):
-    """One word; `content` holds a string literal's bytes without quotes and escapes."""
+    """One token; `content` has a string literal's bytes without quotes and escapes."""
 
     kind: TokenKind
     text: str
@@ -46,7 +46,7 @@ class Token(NamedTuple):
         return ConfigTextError(self.line, self.column, message)
 
     def number(self) -> int | float:
-        """Value of a NUMBER: 10, 0x1f, 017, 1.5, 1e3, 2f; raises ConfigTextError for what no field can hold."""
+        """Value of a NUMBER: 10, 0x1f, 017, 1.5, 1e3, 2f; raises ConfigTextError if no field can represent it."""
         text = self.text.lower()
         if not (text.isdigit() or text.startswith("0x")):
             return float(text.rstrip("f"))
@@ -61,12 +61,12 @@ class Token(NamedTuple):
         if not text.startswith("0"):
             return int(text)
         if not re.fullmatch("[0-7]+", text):
-            raise self.error(f'"{text}" starts with 0 and is no octal number')
+            raise self.error(f'"{text}" starts with 0 but is not an octal number')
         return int(text, 8)
 
 
 _MOST_DIGITS = 22
-"""Of 64 bits written as an octal number; there are fewer in the other bases."""
+"""Digits of 64 bits in octal; other bases need fewer."""
 
 _BLANK = re.compile(r"(?:[ \t\v\f\r\n]+|#[^\n]*)+")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -82,7 +82,7 @@ _PLAIN = {quote: re.compile(rf"[^\\\n{quote}]+") for quote in "'\""}
 
 
 def tokenize(text: str) -> list[Token]:
-    """All tokens and an END; raises ConfigTextError at the first character that fits nowhere."""
+    """All tokens and an END; raises ConfigTextError at the first invalid character."""
     return _Tokenizer(text).run()
 
 
@@ -128,7 +128,7 @@ class _Tokenizer:
     def _number(self, text: str) -> Token:
         end = self._at + len(text)
         if _ADJACENT.match(self._text, end):
-            raise self._error(f'"{self._text[self._at : end + 1]}" is no number')
+            raise self._error(f'"{self._text[self._at : end + 1]}" is not a number')
         return self._make(TokenKind.NUMBER, text)
 
     def _string(self, quote: str) -> Token:
@@ -142,7 +142,7 @@ class _Tokenizer:
 
     def _plain(self, at: int, quote: str, content: bytearray) -> int:
         plain = _PLAIN[quote].match(self._text, at)
-        assert plain is not None, at  # noqa: S101 -- the caller saw a plain character
+        assert plain is not None, at  # noqa: S101 -- the caller found a plain character
         try:
             content += plain[0].encode()
         except UnicodeEncodeError as error:
@@ -166,11 +166,11 @@ class _Tokenizer:
         try:
             return chr(int(escape["short"] or escape["long"], 16)).encode()
         except (ValueError, OverflowError) as error:
-            raise self._error(f"{escape[0]} is no Unicode character") from error
+            raise self._error(f"{escape[0]} is not a Unicode character") from error
 
     def _byte(self, value: int, shown: str) -> bytes:
         if value > 0xFF:  # noqa: PLR2004 -- one byte
-            raise self._error(f"{shown} is more than a byte")
+            raise self._error(f"{shown} does not fit into a byte")
         return bytes((value,))
 
     def _make(self, kind: TokenKind, text: str, content: bytes = b"") -> Token:

@@ -1,8 +1,7 @@
-"""Protobuf text format, written without protobuf: the way back from `config_text.parse`.
+"""Write protobuf text format without protobuf: the inverse of `parser.parse`.
 
-Nested values go in, text leaves. Nothing is put together from templates: every string of a user is quoted and escaped,
-so that none can end its quotes and add fields of its own. `resources` renders ConfigMaps with it, `prepare` writes
-config.pbtxt.
+Input: a Message. Output: text. There are no templates: every string is quoted and escaped, so that a user's string
+cannot add fields. `resources` renders ConfigMaps with it, `prepare` writes config.pbtxt.
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ _INDENT = "  "
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNREADABLE = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]')
-"""What would end a string, break a line in some editor, or not show: quotes, backslashes, control characters, marks."""
+"""Characters that would end a string, break a line in an editor, or be invisible."""
 
 
 def write(message: Message) -> str:
     """Write a message, fields in the order of the mapping; `parse(write(m)) == m` for finite numbers.
 
-    A field without values is written as `[]`, as its author did: `reshape { shape: [] }` stands for a scalar. Raises
-    ValueError on what the format cannot hold: a field's name or an Identifier that is no word, a string that is not
-    Unicode.
+    A field without values is written as `[]`: `reshape { shape: [] }` means a scalar. Raises ValueError for content
+    that the format cannot represent: a field name or an Identifier that is not a word, a string that is not Unicode.
     """
     return "".join(f"{line}\n" for line in _lines(message))
 
@@ -35,7 +33,7 @@ def _lines(message: Message) -> Iterator[str]:
 
 
 def _field(name: str, values: list[Value]) -> Iterator[str]:
-    """Scalars of one field share a line; each message is a block, in its place among them."""
+    """The scalars of one field share a line; each message is a block."""
     if not values:
         yield f"{name}: []"
     scalars: list[str] = []
@@ -72,12 +70,12 @@ def _scalar(value: str | float) -> str:
 
 def _word(text: str) -> str:
     if not _WORD.fullmatch(text):
-        raise ValueError(f"{text!r} is no word of a configuration")
+        raise ValueError(f"{text!r} is not a valid word in a configuration")
     return str(text)
 
 
 def _quoted(text: str) -> str:
-    """UTF-8 stands as it is; what cannot be seen is written by its bytes, in octal, which ends after three digits."""
+    """UTF-8 is written unchanged; invisible characters are written as octal bytes, which have a fixed length."""
     return f'"{_UNREADABLE.sub(_escape, _unicode(text))}"'
 
 

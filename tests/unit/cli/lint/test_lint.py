@@ -112,7 +112,7 @@ def test_lines_of_the_program(
             "error",
             "output[0].data_type: error: Triton does not support TYPE_BF16",
         ),
-        ("dims: 10", "dims: 0", "error", "output[0].dims: error: has a size that is neither above 0 nor -1"),
+        ("dims: 10", "dims: 0", "error", "output[0].dims: error: has a size that is neither positive nor -1"),
         ("dynamic_batching { }", "", "warning", "dynamic_batching: warning: is not set"),
         ("INPUT__0", "INPUT__1", "error", "must end in __0 to __0"),
         (
@@ -180,7 +180,7 @@ def test_a_batch_that_is_in_the_dims(model: Path, capsys: pytest.CaptureFixture[
         (an_archive(("data.pkl", b"")), "is a pickle written by torch.save, not TorchScript"),
         (b"", "is empty, not TorchScript"),
         (a_model_file()[:300], "is an incomplete zip archive"),
-        (a_model_file(SIGNATURE, (EXTRA, b"")), "is in the archive 2 times"),
+        (a_model_file(SIGNATURE, (EXTRA, b"")), "occurs in the archive 2 times"),
     ],
 )
 def test_what_is_no_torchscript(model: Path, capsys: pytest.CaptureFixture[str], content: bytes, words: str) -> None:
@@ -302,8 +302,8 @@ def test_for_programs(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "file": str(model / "config.pbtxt"),
         "place": "output[0].dims",
         "severity": "error",
-        "message": "has a size that is neither above 0 nor -1",
-        "advice": "-1 stands for any size",
+        "message": "has a size that is neither positive nor -1",
+        "advice": "-1 means any size",
     }
 
 
@@ -415,7 +415,7 @@ spec:
 """
     outcome = tritonctl(capsys, "lint", write(tmp_path / "a.yaml", text.encode()))
     assert outcome.code == 1
-    assert '"A" is FP32 [-1,3] by both, and FP32 [-1,4] by one' in outcome.out
+    assert '"A" is FP32 [-1,3] in both, but FP32 [-1,4] in one' in outcome.out
     silent = text[: text.index("        maxBatchSize: 8", text.index("name: one"))].replace(
         "name: one\n      config:", "name: one"
     )

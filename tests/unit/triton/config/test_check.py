@@ -61,7 +61,7 @@ def test_a_reshape_that_keeps_all_elements_is_fine(dims: tuple[int, ...], reshap
     [((4,), (2,)), ((2,), ()), ((-1,), (1,)), ((2, -1, 3), (3, -1, 2)), ((-1, -1), (-1,)), ((3, -1), (-1, 3))],
 )
 def test_a_reshape_that_loses_elements_is_refused(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigError, match=r"^inputs\[0\].reshape: .* does not have as many elements"):
+    with pytest.raises(ConfigError, match=r"^inputs\[0\].reshape: .* does not have the same number of elements"):
         check(ModelConfig(inputs=(Input("A", FP32, dims, reshape),)))
 
 
@@ -76,19 +76,22 @@ def test_a_warm_up_of_every_needed_input_is_fine() -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (a_warmup(zeros("B", INT64, 1)), "warmup[0].inputs: A must be among them"),
-        (a_warmup(zeros("A", FP32, 1, 4), zeros("C", FP32, 1)), 'inputs[1].name: there is no input "C", but A, B'),
+        (a_warmup(zeros("B", INT64, 1)), "warmup[0].inputs: must contain A"),
+        (
+            a_warmup(zeros("A", FP32, 1, 4), zeros("C", FP32, 1)),
+            'inputs[1].name: the model has no input "C"; it has A, B',
+        ),
         (a_warmup(zeros("A", INT64, 1, 4)), "inputs[0].dataType: is INT64, but the input is FP32"),
-        (a_warmup(zeros("A", FP32, 4)), "inputs[0].dims: [4] does not fit the input's [-1, 4]"),
-        (a_warmup(zeros("A", FP32, 1, 5)), "inputs[0].dims: [1, 5] does not fit the input's [-1, 4]"),
-        (an_ensemble(*STEPS, outputs=("TAGS", "MORE")), 'outputs: no step gives "MORE"'),
-        (an_ensemble(*STEPS, inputs=("TEXT", "MORE")), 'inputs: no step takes "MORE"'),
-        (an_ensemble(*STEPS, outputs=("IDS",)), '"TAGS" is neither taken by a step nor one of the outputs'),
-        (an_ensemble(STEPS[1]), 'ensemble.steps[0].inputMap[INPUT__0]: "IDS" is not an input'),
-        (an_ensemble(*STEPS, STEPS[1]), 'ensemble.steps[2].outputMap[OUTPUT__0]: "TAGS" comes from elsewhere'),
+        (a_warmup(zeros("A", FP32, 4)), "inputs[0].dims: [4] does not match the input's [-1, 4]"),
+        (a_warmup(zeros("A", FP32, 1, 5)), "inputs[0].dims: [1, 5] does not match the input's [-1, 4]"),
+        (an_ensemble(*STEPS, outputs=("TAGS", "MORE")), 'outputs: no step produces "MORE"'),
+        (an_ensemble(*STEPS, inputs=("TEXT", "MORE")), 'inputs: no step uses "MORE"'),
+        (an_ensemble(*STEPS, outputs=("IDS",)), '"TAGS" is neither used by a step nor an output'),
+        (an_ensemble(STEPS[1]), 'ensemble.steps[0].inputMap[INPUT__0]: "IDS" is neither an input'),
+        (an_ensemble(*STEPS, STEPS[1]), 'ensemble.steps[2].outputMap[OUTPUT__0]: "TAGS" is already the output'),
         (
             an_ensemble(EnsembleStep("a", {"X": "P"}, {"Y": "Q"}), EnsembleStep("b", {"X": "Q"}, {"Y": "P"})),
-            'ensemble.steps[0].inputMap[X]: "P" is not an input',
+            'ensemble.steps[0].inputMap[X]: "P" is neither an input',
         ),
     ],
 )

@@ -184,11 +184,11 @@ def test_a_refused_field_is_named_with_the_reason(field: str) -> None:
         ("parameters { key: 'a' }", "parameters[0].value: is missing"),
         (
             "sequence_batching { direct { minimum_slot_utilization: 0.333 } }",
-            "sequence_batching.direct.minimum_slot_utilization: must be whole percent",
+            "sequence_batching.direct.minimum_slot_utilization: must be between 0 and 1 with at most two decimals",
         ),
         (
             "sequence_batching { control_input { name: 'a' control { int32_false_true: [1, 0] } } }",
-            "control_input[0].control.int32_false_true: the typed config has 0 for no",
+            "control_input[0].control.int32_false_true: must be 0 for false",
         ),
         ("sequence_batching { control_input { name: 'a' } }", "control_input[0].control: is set 0 times"),
         (
@@ -227,9 +227,9 @@ def test_a_format_is_recognised_by_its_other_names(text: str, expected: Format) 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", 'backend: "" is none of pytorch'),
-        ('backend: "tensorrt"', 'backend: "tensorrt" is none of'),
-        ('platform: "tensorrt_plan"', 'platform: "tensorrt_plan" is none of'),
+        ("", 'backend: "" is not one of pytorch'),
+        ('backend: "tensorrt"', 'backend: "tensorrt" is not one of'),
+        ('platform: "tensorrt_plan"', 'platform: "tensorrt_plan" is not one of'),
         ('backend: "python" platform: "torch_aoti"', 'backend: "python" does not run the platform "torch_aoti"'),
     ],
 )
