@@ -1,14 +1,12 @@
-"""Where a deployment answers, seen from here, and how to speak there.
+"""The address of a deployment's server, inside and outside its cluster.
 
-Input: a deployment's name. Output: an `Endpoint`, kept open while the context lasts. `connection` calls it.
-Inside the cluster the Service's name is the address. Outside, kubectl forwards a port; a kubeconfig or context that
-is named explicitly (or by KUBECONFIG) means another cluster than the one we may be running in.
+Input: the name of a deployment. Output: a `ServerAddress`, valid while the context is open. `connection` calls it.
+Inside the cluster it is that of the Service. Outside, or if a kubeconfig or context is named explicitly (or by
+KUBECONFIG), `kubectl port-forward` leads to a pod. kubectl is used for that instead of the `kubernetes` package: the
+package replaces `socket.create_connection` in the whole program, handles every byte in Python, and supports fewer login
+methods.
 
-kubectl forwards, and not the `kubernetes` package: that one replaces `socket.create_connection` for the whole program,
-carries every byte through Python, and knows fewer ways to log in. A forward that has broken off is made again.
-
-A deployment speaks plain HTTP and gRPC today. When it has TLS and tokens, the place where a client learns of them is
-here: `endpoint_of` fills `Security` from the deployment, the transports take the rest from the `Endpoint`.
+Deployments use plain HTTP and gRPC. When they support TLS and tokens, `server_address` fills in `Security`.
 """
 
 from __future__ import annotations
@@ -28,53 +26,55 @@ _LAST_PORT = 65535
 
 
 class Protocol(StrEnum):
-    """How to ask; both carry the KServe v2 protocol."""
+    """The protocol to use; both carry the KServe v2 protocol."""
 
     HTTP = "http"
     GRPC = "grpc"
 
     @property
     def port(self) -> int:
-        """The Service's port."""
+        """The port of the Service."""
         return PORT_GRPC if self is Protocol.GRPC else PORT_HTTP
 
 
 @dataclass(frozen=True)
 class Security:
-    """What a connection needs besides its address: nothing, as long as deployments have neither TLS nor callers."""
+    """What a connection needs besides its address: nothing, because deployments have neither TLS nor tokens."""
 
     def headers(self) -> dict[str, str]:
-        """Headers of one request, asked for anew each time, as tokens expire."""
+        """Return the headers of one request, called for each because tokens expire."""
         return {}
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """One server: `target` is `host:port`; `forwarded` where a child process of ours leads there."""
+class ServerAddress:
+    """One server: `target` is `host:port`; `forwarded` if it is that of a port-forward."""
 
     target: str
     forwarded: bool = False
     security: Security = Security()
 
     def headers(self) -> dict[str, str]:
-        """Headers of the next request."""
+        """Return the headers of the next request."""
         return self.security.headers()
 
 
 @contextmanager
-def endpoint_of(name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl) -> Iterator[Endpoint]:
-    """Yield the deployment's endpoint; `url`, when given, goes before all else."""
+def server_address(
+    name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl
+) -> Iterator[ServerAddress]:
+    """Yield the address of the deployment's server; a `url` takes precedence."""
     if url:
-        yield Endpoint(strip_scheme(url))
+        yield ServerAddress(strip_scheme(url))
     elif is_inside(os.environ, kubectl):
-        yield Endpoint(f"{name}.{namespace}.svc:{protocol.port}" if namespace else f"{name}:{protocol.port}")
+        yield ServerAddress(f"{name}.{namespace}.svc:{protocol.port}" if namespace else f"{name}:{protocol.port}")
     else:
         with port_forward(kubectl, name, protocol.port, namespace) as address:
-            yield Endpoint(address, forwarded=True)
+            yield ServerAddress(address, forwarded=True)
 
 
 def strip_scheme(url: str) -> str:
-    """Reduce `http://host:port/` to `host:port`; TLS comes with the proxy and is refused until then."""
+    """Reduce `http://host:port/` to `host:port`; raises an SdkError for other schemes and invalid addresses."""
     scheme, separator, rest = url.rpartition("://")
     if separator and scheme not in {"http", "grpc"}:
         raise UnreachableError(f"{url}: only http:// and grpc:// can be used here, not {scheme}://")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from triton_operator.sdk.address import Endpoint, Protocol, endpoint_of
+from triton_operator.sdk.address import Protocol, ServerAddress, server_address
 from triton_operator.sdk.errors import InferenceError, UnreachableError
 from triton_operator.sdk.interface import ModelInterface, read_interface
 from triton_operator.sdk.kubectl import Kubectl
@@ -36,7 +36,7 @@ class DeploymentConnection:
     def __init__(self, options: ConnectionOptions) -> None:
         self._options = options
         self._resources = ExitStack()
-        self._endpoint: Endpoint | None = None
+        self._address: ServerAddress | None = None
         self._transport: Transport | None = None
         self._interfaces: dict[tuple[str, str], ModelInterface | None] = {}
         self._reconnecting = asyncio.Lock()
@@ -51,12 +51,12 @@ class DeploymentConnection:
     async def open(self) -> None:
         """Find the server's address and connect; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         options = self._options
-        endpoint = endpoint_of(
+        address = server_address(
             options.deployment, options.namespace, options.protocol, url=options.url, kubectl=options.kubectl
         )
-        self._endpoint = await asyncio.to_thread(self._resources.enter_context, endpoint)
+        self._address = await asyncio.to_thread(self._resources.enter_context, address)
         try:
-            self._transport = _transport(options.protocol, self._endpoint)
+            self._transport = _transport(options.protocol, self._address)
         except BaseException:
             await self.close()
             raise
@@ -74,7 +74,7 @@ class DeploymentConnection:
     async def reconnect(self) -> None:
         """Replace a port-forward whose pod is gone. Without a port-forward, tritonclient reconnects itself."""
         before = self._transport
-        if self._endpoint is None or not self._endpoint.forwarded:
+        if self._address is None or not self._address.forwarded:
             return
         async with self._reconnecting:
             if self._transport is before:  # No other task has replaced it meanwhile.
@@ -118,12 +118,12 @@ class DeploymentConnection:
             raise InferenceError(f"the server's metadata of {model} cannot be read: {error}") from error
 
 
-def _transport(protocol: Protocol, endpoint: Endpoint) -> Transport:
+def _transport(protocol: Protocol, address: ServerAddress) -> Transport:
     """Open the transport for a protocol. tritonclient is imported here because that takes half a second."""
     if protocol is Protocol.GRPC:
         from triton_operator.sdk.grpc_transport import GrpcTransport
 
-        return GrpcTransport(endpoint)
+        return GrpcTransport(address)
     from triton_operator.sdk.http_transport import HttpTransport
 
-    return HttpTransport(endpoint)
+    return HttpTransport(address)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
-from triton_operator.sdk.address import Endpoint
+from triton_operator.sdk.address import ServerAddress
 from triton_operator.sdk.errors import (
     DeadlineExceededError,
     DeploymentNotFoundError,
@@ -46,45 +46,45 @@ _DENIED = {"StatusCode.PERMISSION_DENIED", "StatusCode.UNAUTHENTICATED"}
 class GrpcTransport:
     """One server's gRPC port; implements `Transport`."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, address: ServerAddress) -> None:
         try:
             import tritonclient.grpc.aio as triton
         except ImportError as error:
             raise not_installed(error) from error
         self._triton = triton
-        self._endpoint = endpoint
-        self._client = triton.InferenceServerClient(endpoint.target)
+        self._address = address
+        self._client = triton.InferenceServerClient(address.target)
         self._calls = InFlight()
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        headers = self._endpoint.headers()
+        headers = self._address.headers()
         request = self._client.get_model_metadata(model, version, headers=headers, as_json=True)
         return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        headers = self._endpoint.headers()
+        headers = self._address.headers()
         request = self._client.get_model_config(model, version, headers=headers, as_json=True)
         document = await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
         return None if document is None else document.get("config", {})
 
     async def is_ready(self, model: str, version: str) -> bool:
         """As `Transport`."""
-        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._endpoint.headers())))
+        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._address.headers())))
 
     async def infer(self, call: Call) -> InferResult:
         """As `Transport`."""
         inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
         result = await self._send(
-            self._client.infer(call.model, inputs, call.version, outputs, headers=self._endpoint.headers())
+            self._client.infer(call.model, inputs, call.version, outputs, headers=self._address.headers())
         )
         return _infer_result(result)
 
     async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """As `Transport`; ends after the last response to the last call, or when it is closed."""
         requests = Requests(self._stream_requests(calls))
-        responses = Responses(self._client.stream_infer(aiter(requests), headers=self._endpoint.headers()), self._calls)
+        responses = Responses(self._client.stream_infer(aiter(requests), headers=self._address.headers()), self._calls)
         try:
             while True:
                 try:
@@ -126,28 +126,28 @@ class GrpcTransport:
         try:
             return await request
         except InferenceServerException as error:
-            raise error_from_status(error.status(), error.message(), self._endpoint) from error
+            raise error_from_status(error.status(), error.message(), self._address) from error
         except grpc.aio.AioRpcError as error:  # Of a stream: tritonclient does not translate it.
-            raise error_from_status(str(error.code()), error.details() or "", self._endpoint) from error
+            raise error_from_status(str(error.code()), error.details() or "", self._address) from error
 
 
-def error_from_status(status: str | None, message: str, endpoint: Endpoint) -> AttemptError:
+def error_from_status(status: str | None, message: str, address: ServerAddress) -> AttemptError:
     """Return the error for a gRPC status and its message."""
     message = (message or "").strip()
     lower = message.lower()
     error: SdkError
     if _RESTRICTED in message:
-        return AttemptError(RejectedError(f"{endpoint.target}: {message}"), RequestOutcome.ANSWERED)
+        return AttemptError(RejectedError(f"{address.target}: {message}"), RequestOutcome.ANSWERED)
     if status == _UNAVAILABLE:
-        error = UnreachableError(f"{endpoint.target} does not answer over gRPC: {message}")
+        error = UnreachableError(f"{address.target} does not answer over gRPC: {message}")
         if any(text in lower for text in _NO_CONNECTION):
             return AttemptError(error, RequestOutcome.NOT_SENT)
         not_run = any(text in lower for text in _NOT_RUN)
         return AttemptError(error, RequestOutcome.RETRYABLE if not_run else RequestOutcome.UNKNOWN)
     if status == "StatusCode.DEADLINE_EXCEEDED":
-        return AttemptError(DeadlineExceededError(f"{endpoint.target}: {message}"), RequestOutcome.UNKNOWN)
+        return AttemptError(DeadlineExceededError(f"{address.target}: {message}"), RequestOutcome.UNKNOWN)
     if status in _DENIED:
-        return AttemptError(RejectedError(f"{endpoint.target}: {message}"), RequestOutcome.ANSWERED)
+        return AttemptError(RejectedError(f"{address.target}: {message}"), RequestOutcome.ANSWERED)
     return AttemptError(
         DeploymentNotFoundError(message) if status == "StatusCode.NOT_FOUND" else InferenceError(message),
         RequestOutcome.ANSWERED,

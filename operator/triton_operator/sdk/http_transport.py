@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
-from triton_operator.sdk.address import Endpoint
+from triton_operator.sdk.address import ServerAddress
 from triton_operator.sdk.errors import (
     DeploymentNotFoundError,
     InferenceError,
@@ -39,35 +39,35 @@ _NOT_IMPLEMENTED = {"405", "501"}
 class HttpTransport:
     """One server's HTTP port; implements `Transport`."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, address: ServerAddress) -> None:
         try:
             import tritonclient.http.aio as triton
         except ImportError as error:
             raise not_installed(error) from error
         self._triton = triton
-        self._endpoint = endpoint
+        self._address = address
         # The caller's deadline ends a request; tritonclient's own timeout would raise another error.
-        self._client = triton.InferenceServerClient(endpoint.target, conn_timeout=None)
+        self._client = triton.InferenceServerClient(address.target, conn_timeout=None)
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        request = self._client.get_model_metadata(model, version, headers=self._endpoint.headers())
+        request = self._client.get_model_metadata(model, version, headers=self._address.headers())
         return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        request = self._client.get_model_config(model, version, headers=self._endpoint.headers())
+        request = self._client.get_model_config(model, version, headers=self._address.headers())
         return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
 
     async def is_ready(self, model: str, version: str) -> bool:
         """As `Transport`."""
-        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._endpoint.headers())))
+        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._address.headers())))
 
     async def infer(self, call: Call) -> InferResult:
         """As `Transport`."""
         inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
         result = await self._send(
-            self._client.infer(call.model, inputs, call.version, outputs, headers=self._endpoint.headers())
+            self._client.infer(call.model, inputs, call.version, outputs, headers=self._address.headers())
         )
         response = result.get_response()
         arrays = {output["name"]: result.as_numpy(output["name"]) for output in response.get("outputs", [])}
@@ -90,7 +90,7 @@ class HttpTransport:
         try:
             return await request
         except InferenceServerException as error:
-            raise error_from_response(str(error.status()), error.message(), self._endpoint) from error
+            raise error_from_response(str(error.status()), error.message(), self._address) from error
         except aiohttp.ClientConnectorError as error:
             raise AttemptError(self._unreachable(error.os_error), RequestOutcome.NOT_SENT) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -98,19 +98,19 @@ class HttpTransport:
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         reason = str(error) or type(error).__name__
-        return UnreachableError(f"{self._endpoint.target} does not answer over HTTP: {reason}")
+        return UnreachableError(f"{self._address.target} does not answer over HTTP: {reason}")
 
 
-def error_from_response(status: str, message: str, endpoint: Endpoint) -> AttemptError:
+def error_from_response(status: str, message: str, address: ServerAddress) -> AttemptError:
     """Return the error for an HTTP status."""
     message = message.strip()
     error: SdkError
     if status == _UNAVAILABLE:
         return AttemptError(
-            UnreachableError(f"{endpoint.target} accepts no requests now (503): {message}"), RequestOutcome.RETRYABLE
+            UnreachableError(f"{address.target} accepts no requests now (503): {message}"), RequestOutcome.RETRYABLE
         )
     if status in _DENIED:
-        error = RejectedError(f"{endpoint.target}: {message}")
+        error = RejectedError(f"{address.target}: {message}")
     else:
         error = DeploymentNotFoundError(message) if status == _NOT_FOUND else InferenceError(message)
     return AttemptError(error, RequestOutcome.ANSWERED)

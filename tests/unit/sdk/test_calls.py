@@ -30,7 +30,7 @@ from triton_operator.sdk import (
     TensorInterface,
     UnreachableError,
 )
-from triton_operator.sdk.address import Endpoint
+from triton_operator.sdk.address import ServerAddress
 from triton_operator.sdk.grpc_transport import error_from_status
 from triton_operator.sdk.http_transport import error_from_response
 from triton_operator.sdk.retry import ATTEMPTS, AttemptError, RequestOutcome, backoff_delays
@@ -400,24 +400,26 @@ def test_pauses_grow_and_differ() -> None:
 @pytest.mark.parametrize(
     ("failure", "outcome", "error"),
     [
-        (error_from_response("503", BUSY, Endpoint("h:1")), RequestOutcome.RETRYABLE, UnreachableError),
-        (error_from_response("403", "closed", Endpoint("h:1")), RequestOutcome.ANSWERED, RejectedError),
-        (error_from_response("404", "unknown model", Endpoint("h:1")),
+        (error_from_response("503", BUSY, ServerAddress("h:1")), RequestOutcome.RETRYABLE, UnreachableError),
+        (error_from_response("403", "closed", ServerAddress("h:1")), RequestOutcome.ANSWERED, RejectedError),
+        (error_from_response("404", "unknown model", ServerAddress("h:1")),
          RequestOutcome.ANSWERED, DeploymentNotFoundError),
-        (error_from_response("400", "wrong", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
-        (error_from_status("StatusCode.UNAVAILABLE", BUSY, Endpoint("h:1")),
+        (error_from_response("400", "wrong", ServerAddress("h:1")), RequestOutcome.ANSWERED, InferenceError),
+        (error_from_status("StatusCode.UNAVAILABLE", BUSY, ServerAddress("h:1")),
          RequestOutcome.RETRYABLE, UnreachableError),
-        (error_from_status("StatusCode.UNAVAILABLE", "failed to connect to all addresses", Endpoint("h:1")),
+        (error_from_status("StatusCode.UNAVAILABLE", "failed to connect to all addresses", ServerAddress("h:1")),
          RequestOutcome.NOT_SENT, UnreachableError),
-        (error_from_status("StatusCode.UNAVAILABLE", "Socket closed", Endpoint("h:1")),
+        (error_from_status("StatusCode.UNAVAILABLE", "Socket closed", ServerAddress("h:1")),
          RequestOutcome.UNKNOWN, UnreachableError),
-        (error_from_status("StatusCode.UNAVAILABLE", "This protocol is restricted, expecting header 'k'", Endpoint("")),
+        (error_from_status("StatusCode.UNAVAILABLE", "This protocol is restricted, expecting header 'k'",
+                           ServerAddress("")),
          RequestOutcome.ANSWERED, RejectedError),
-        (error_from_status("StatusCode.DEADLINE_EXCEEDED", "late", Endpoint("h:1")),
+        (error_from_status("StatusCode.DEADLINE_EXCEEDED", "late", ServerAddress("h:1")),
          RequestOutcome.UNKNOWN, DeadlineExceededError),
-        (error_from_status("StatusCode.UNAUTHENTICATED", "who", Endpoint("h:1")),
+        (error_from_status("StatusCode.UNAUTHENTICATED", "who", ServerAddress("h:1")),
          RequestOutcome.ANSWERED, RejectedError),
-        (error_from_status("StatusCode.INTERNAL", "oops", Endpoint("h:1")), RequestOutcome.ANSWERED, InferenceError),
+        (error_from_status("StatusCode.INTERNAL", "oops", ServerAddress("h:1")),
+         RequestOutcome.ANSWERED, InferenceError),
     ],
 )  # fmt: skip
 def test_each_failure_has_its_outcome(failure: AttemptError, outcome: RequestOutcome, error: type[Exception]) -> None:

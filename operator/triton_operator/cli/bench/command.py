@@ -31,7 +31,7 @@ from triton_operator.cli.options import (
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
 from triton_operator.cli.terminal.spinner import spinner
-from triton_operator.sdk.address import Endpoint, Protocol
+from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.errors import InferenceError, UnreachableError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def rows_of(request: RequestBody) -> int:
     return max((array.shape[0] for array in request.inputs.values() if array.ndim > 1), default=1)
 
 
-def _try(connect: Connect, endpoint: Endpoint, timeout: float) -> None:
+def _try(connect: Connect, endpoint: ServerAddress, timeout: float) -> None:
     """Send one request first, so that an invalid request is reported once and not thousands of times."""
     errors = [f"TimeoutError: no response within {timeout:g} s"]
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from triton_operator.sdk.address import Endpoint, Protocol
+from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.protocol_json import RequestBody
 from triton_operator.sdk.tensors import Array, data_type
 
@@ -30,7 +30,9 @@ _OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
 _LONGEST_MESSAGE = 300
 
 
-def connections(endpoint: Endpoint, protocol: Protocol, model: str, request: RequestBody, timeout: float) -> Connect:
+def connections(
+    endpoint: ServerAddress, protocol: Protocol, model: str, request: RequestBody, timeout: float
+) -> Connect:
     """Return a function that opens connections for this request; they connect when the first request is sent.
 
     `timeout`, in seconds, limits a request over HTTP. Requests over gRPC have no limit: Triton before 25.04 crashes
@@ -85,7 +87,9 @@ def raw(array: Array, name: str) -> bytes:
 
 
 @contextmanager
-def _over_http(endpoint: Endpoint, model: str, head: dict[str, str], body: bytes, timeout: float) -> Iterator[Send]:
+def _over_http(
+    endpoint: ServerAddress, model: str, head: dict[str, str], body: bytes, timeout: float
+) -> Iterator[Send]:
     connection = http.client.HTTPConnection(endpoint.target, timeout=timeout)
     path = f"/v2/models/{model}/infer"
 
@@ -114,7 +118,7 @@ def _error_message(content: bytes) -> str:
 
 
 @contextmanager
-def _over_grpc(endpoint: Endpoint, content: bytes) -> Iterator[Send]:
+def _over_grpc(endpoint: ServerAddress, content: bytes) -> Iterator[Send]:
     import grpc
 
     channel = grpc.insecure_channel(endpoint.target, options=[*_UNLIMITED, _OWN_CONNECTION])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
-from triton_operator.sdk.address import Endpoint, Protocol, endpoint_of
+from triton_operator.sdk.address import Protocol, ServerAddress, server_address
 from triton_operator.sdk.kubectl import Kubectl
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
@@ -52,7 +52,7 @@ class ServerConnection:
         """The SDK's client; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         from triton_operator.sdk.client import Client
 
-        opened: Endpoint | None = self.__dict__.get("endpoint")  # Reuse an open port-forward.
+        opened: ServerAddress | None = self.__dict__.get("endpoint")  # Reuse an open port-forward.
         client = Client(
             self.deployment,
             self.namespace,
@@ -65,9 +65,9 @@ class ServerConnection:
             return self._open.enter_context(client)
 
     @cached_property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> ServerAddress:
         """The endpoint for other clients; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        endpoint = endpoint_of(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
+        endpoint = server_address(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
         with spinner(f"connecting to {self.deployment}"):
             return self._open.enter_context(endpoint)
 

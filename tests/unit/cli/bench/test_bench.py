@@ -27,7 +27,7 @@ from triton_operator.cli.bench.load import run
 from triton_operator.cli.bench.wire import connections, raw
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.random_inputs import random_inputs
-from triton_operator.sdk.address import Endpoint, Protocol
+from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.interface import ModelInterface, TensorInterface, fits
 from triton_operator.sdk.protocol_json import RequestBody
 from triton_operator.sdk.tensors import DATA_TYPES
@@ -133,7 +133,7 @@ def test_a_call_over_grpc_that_is_not_answered_in_time_is_not_cancelled() -> Non
     backend.hold = threading.Event()
     with grpc_server(backend) as url:
         asked = RequestBody({"a": np.zeros((1, 2), np.float32)})
-        connect = connections(Endpoint(url), Protocol.GRPC, "mixed", asked, 0.2)
+        connect = connections(ServerAddress(url), Protocol.GRPC, "mixed", asked, 0.2)
         threading.Timer(1.0, backend.hold.set).start()
         measured = run(connect, number=2, warm_up=0, seconds=0.3, patience=60)
     assert not backend.given_up.is_set()
