@@ -81,7 +81,7 @@ def _apply(deployments: Deployments, manifest: Manifest, namespace: str, *, forc
 
 
 def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds: float) -> None:
-    """Wait for all at the same time; raises CommandFailedError that names those that are not Ready."""
+    """Wait for all concurrently; raises CommandFailedError with the reasons of those that are not Ready."""
     from triton_operator.sdk.stop import Stop
 
     stops = [Stop() for _ in applied]
@@ -93,17 +93,17 @@ def _wait_for_all(deployments: Deployments, applied: Sequence[Manifest], seconds
             ]
             failures = [failure for each in waits if (failure := each.result())]
         finally:
-            for stop in stops:  # After Ctrl-C, or when the cluster has gone.
+            for stop in stops:  # Also after Ctrl-C, or if the cluster became unreachable.
                 stop.now()
     if failures:
         raise CommandFailedError("; ".join(failures))
 
 
 def _wait_for(deployments: Deployments, manifest: Manifest, seconds: float, stop: Stop, *, many: bool) -> str:
-    """Wait for one; what keeps it from being Ready, empty when it is."""
+    """Wait for one deployment; return why it is not Ready, or ""."""
     from triton_operator.sdk.waiting import wait_until_ready
 
-    def tell(found: DeploymentStatus) -> None:
+    def print_reason(found: DeploymentStatus) -> None:
         if not found.ready:
             words = [found.name if many else "", found.reason, found.message]
             say(": ".join(word for word in words if word), err=True)
@@ -111,7 +111,7 @@ def _wait_for(deployments: Deployments, manifest: Manifest, seconds: float, stop
     metadata = manifest["metadata"]
     changes = deployments.follow(metadata["name"], metadata["namespace"], seconds=seconds, stop=stop)
     try:
-        wait_until_ready(changes, seconds, tell)
+        wait_until_ready(changes, seconds, print_reason)
     except NotReadyError as failure:
         return str(failure)
     typer.echo(f"{_name(manifest)} Ready")
