@@ -18,7 +18,7 @@ from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Key, Running
 from triton_operator.cluster.connection import TokenFile
 from triton_operator.cluster.errors import UnavailableError
-from triton_operator.runtime import framework
+from triton_operator.runtime import kopf_watch
 
 DIGITS = ("shop", "digits")
 DIGITS_PATH = "/apis/triton-operator.io/v1alpha1/namespaces/shop/modeldeployments/digits"
@@ -26,7 +26,7 @@ COLLECTION = "/apis/triton-operator.io/v1alpha1/modeldeployments"
 LEASE_PATH = "/apis/coordination.k8s.io/v1/namespaces/operators/leases/triton-operator"
 
 
-async def test_probes_are_green_and_metrics_tell_of_requests(operator: Running) -> None:
+async def test_probes_are_green_and_metrics_count_requests(operator: Running) -> None:
     """The normal case."""
     assert await operator.ask("/healthz") == (200, "ok\n")
     assert await operator.ask("/readyz") == (200, "ok\n")
@@ -36,10 +36,10 @@ async def test_probes_are_green_and_metrics_tell_of_requests(operator: Running) 
     assert 'triton_operator_watch_idle_seconds{kind="Pod"}' in text
 
 
-async def test_a_dead_watcher_of_kopf_turns_healthz_red(operator: Running) -> None:
+async def test_a_dead_watcher_of_kopf_fails_healthz(operator: Running) -> None:
     """Kopf swallows the cancellation of its watcher and runs on without it."""
     assert (await operator.ask("/healthz"))[0] == 200
-    watchers = [task for task in asyncio.all_tasks() if task.get_name().startswith(framework.WATCHER)]
+    watchers = [task for task in asyncio.all_tasks() if task.get_name().startswith(kopf_watch.WATCHER)]
     assert len(watchers) == 1
     watchers[0].cancel()
     await asyncio.wait(watchers)
@@ -114,7 +114,7 @@ async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(server: Fa
     assert 'triton_operator_reconcile_seconds_count{result="retry"} 1.0' in text
 
 
-async def test_a_pass_can_ask_to_be_repeated(server: FakeApiServer, operator: Running) -> None:
+async def test_a_pass_can_request_another_one(server: FakeApiServer, operator: Running) -> None:
     """Such as for a pod that hangs without an event."""
     answers = [0.05]
 
@@ -127,7 +127,7 @@ async def test_a_pass_can_ask_to_be_repeated(server: FakeApiServer, operator: Ru
 
 
 async def test_an_outage_of_the_api_server_is_no_reason_to_restart(server: FakeApiServer, operator: Running) -> None:
-    """Watches end, nothing answers for a while; afterwards all goes on."""
+    """Watches end and the API server is unreachable for a while; afterwards everything continues."""
     server.reachable.clear()
     await server.end_watches()
     assert (await operator.ask("/healthz"))[0] == 200
@@ -261,7 +261,7 @@ async def test_a_success_that_is_no_json_ends_nothing(server: FakeApiServer, sta
 
 
 async def test_objects_of_a_restored_backup_are_served_again(server: FakeApiServer, operator: Running) -> None:
-    """Their versions are smaller than what was seen; an object that the backup does not have is gone."""
+    """Their versions are smaller than what was seen; an object that the backup does not have is deleted."""
     other = DIGITS_PATH.replace("digits", "other")
     for path in (DIGITS_PATH, other):
         await server.put(path, a_body(path.rsplit("/", 1)[-1]))

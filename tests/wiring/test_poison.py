@@ -29,7 +29,7 @@ def deep_event(levels: int) -> bytes:
     return orjson.dumps({"type": "ADDED", "object": body}).replace(b'"HERE"', deep)
 
 
-async def test_an_object_that_the_store_cannot_take_in_is_left_out(
+async def test_an_object_that_the_cache_cannot_read_is_skipped(
     server: FakeApiServer, operator: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its log line has the name and nothing of its content."""
@@ -50,7 +50,7 @@ async def test_an_object_that_the_store_cannot_take_in_is_left_out(
 
 
 @pytest.mark.parametrize("levels", [300, 985, 5_000])
-async def test_what_comes_after_an_object_that_is_too_deep_is_seen(
+async def test_events_after_an_object_that_is_too_deep_are_handled(
     levels: int, server: FakeApiServer, operator: Running
 ) -> None:
     """The object itself is reported, and the watch is still the same one."""
@@ -67,7 +67,7 @@ async def test_what_comes_after_an_object_that_is_too_deep_is_seen(
     assert operator.process.progress.stuck_seconds() == 0
 
 
-async def test_any_other_exception_costs_one_object_only(
+async def test_any_other_exception_skips_only_one_object(
     server: FakeApiServer, operator: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the watch and in a list; it is counted, and the log has its name and nothing of its content."""

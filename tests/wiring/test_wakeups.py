@@ -1,4 +1,4 @@
-"""Which event wakes which key."""
+"""Which event enqueues which key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def labelled(**content: Any) -> dict[str, Any]:
     return {"metadata": {"labels": {"triton-operator.io/model-deployment": "digits"}}, **content}
 
 
-async def test_objects_that_exist_already_are_looked_at_once_at_the_start(
+async def test_objects_that_exist_already_are_reconciled_once_at_the_start(
     server: FakeApiServer, start: Callable[..., Running]
 ) -> None:
     """Our first list and Kopf's tell of the same object, and one pass is enough."""
@@ -40,7 +40,7 @@ async def test_objects_that_exist_already_are_looked_at_once_at_the_start(
 async def test_kopf_gets_no_version_that_is_known(
     server: FakeApiServer, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither what our own list has shown nor the echo of our own write; it starts a task for whatever it gets."""
+    """Neither from our own list nor from our own write, because it starts a task for every object that it gets."""
     handled = []
 
     def handle(self: DeploymentHandler, body: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ async def test_kopf_gets_no_version_that_is_known(
     assert operator.process.deployments.reached == 501
 
 
-async def test_at_a_start_an_edit_that_nobody_has_seen_goes_first(
+async def test_at_the_start_an_edit_without_a_status_is_reconciled_first(
     server: FakeApiServer, start: Callable[..., Running]
 ) -> None:
     """However many objects have not changed since their status was written."""
@@ -81,13 +81,15 @@ async def test_at_a_start_an_edit_that_nobody_has_seen_goes_first(
     assert set(operator.passes[:2]) == {("shop", edited), ("shop", new)}
 
 
-async def test_a_new_object_wakes_its_key(server: FakeApiServer, operator: Running) -> None:
+async def test_a_new_object_enqueues_its_key(server: FakeApiServer, operator: Running) -> None:
     """Kopf's watch brings it."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
 
 
-async def test_a_new_generation_wakes_and_a_mere_annotation_does_not(server: FakeApiServer, operator: Running) -> None:
+async def test_a_new_generation_enqueues_and_a_mere_annotation_does_not(
+    server: FakeApiServer, operator: Running
+) -> None:
     """Only what a pass would look at is news."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
@@ -103,7 +105,7 @@ async def test_a_new_generation_wakes_and_a_mere_annotation_does_not(server: Fak
     assert operator.passes == [DIGITS]
 
 
-async def test_a_deleted_object_wakes_its_key_once_more(server: FakeApiServer, operator: Running) -> None:
+async def test_a_deleted_object_enqueues_its_key_once_more(server: FakeApiServer, operator: Running) -> None:
     """The reconciler must learn to forget it."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
@@ -114,7 +116,7 @@ async def test_a_deleted_object_wakes_its_key_once_more(server: FakeApiServer, o
 
 
 @pytest.mark.parametrize("path", [SERVICE_PATH, POD_PATH])
-async def test_children_and_pods_wake_the_deployment_of_their_label(
+async def test_children_and_pods_enqueue_the_deployment_of_their_label(
     server: FakeApiServer, operator: Running, path: str
 ) -> None:
     """Added, changed, deleted: each is news."""
@@ -126,7 +128,7 @@ async def test_children_and_pods_wake_the_deployment_of_their_label(
     await operator.passed(DIGITS, times=3)
 
 
-async def test_a_child_that_vanished_in_a_gap_wakes_its_key(server: FakeApiServer, operator: Running) -> None:
+async def test_a_child_that_vanished_in_a_gap_enqueues_its_key(server: FakeApiServer, operator: Running) -> None:
     """The stream says that it cannot go on; the new list shows what is missing."""
     await server.put(SERVICE_PATH, labelled())
     await operator.passed(DIGITS)
@@ -150,7 +152,7 @@ async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
     assert operator.cache.deployments.keys() == set()
 
 
-async def test_the_late_end_of_a_namesake_does_not_hide_the_new_object(operator: Running) -> None:
+async def test_the_late_deletion_of_an_object_of_the_same_name_does_not_hide_the_new_one(operator: Running) -> None:
     """Kopf handles objects of different uids side by side, so the order is not sure."""
     old, new = a_body(), a_body()
     old["metadata"] |= {"uid": "old", "resourceVersion": "200"}
@@ -204,9 +206,7 @@ async def test_deletions_are_remembered_for_two_lists_only(operator: Running) ->
     assert handler._gone == {}
 
 
-async def test_one_namespace_is_watched_where_one_was_asked_for(
-    server: FakeApiServer, start: Callable[..., Running]
-) -> None:
+async def test_only_the_configured_namespace_is_watched(server: FakeApiServer, start: Callable[..., Running]) -> None:
     """Nothing outside the namespace is asked of the API server: the operator has no right to it."""
     start(namespace="shop")
     async with asyncio.timeout(60):

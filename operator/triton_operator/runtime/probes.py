@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.lease import Elector
 from triton_operator.cluster.observed import Key
-from triton_operator.runtime import framework
+from triton_operator.runtime import kopf_watch
 from triton_operator.runtime.health import Check
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.resync import INTERVAL, Resync
@@ -84,7 +84,7 @@ class Probes:
 
     def _watcher_dead(self) -> str | None:
         """Once it has started, the watch must stay alive; before that, it has until `_watcher_due`."""
-        if framework.is_watching():
+        if kopf_watch.is_watching():
             self._watcher_seen = True
             return None
         if self._watcher_seen or self._clock() > self._watcher_due:

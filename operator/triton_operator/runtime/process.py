@@ -21,7 +21,7 @@ from triton_operator.cluster.lease import Elector
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.projector import Projector
-from triton_operator.runtime import framework
+from triton_operator.runtime import kopf_watch
 from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.health import HealthServer
 from triton_operator.runtime.metrics import Metrics
@@ -150,13 +150,13 @@ class Process:
             await self.resync.succeed()
         else:
             await self.resync.synced.wait()
-        tasks = await framework.start(
+        tasks = await kopf_watch.start(
             self._connection, self._options.namespace, self.deployments, self.progress, self.stop
         )
         self._handle_signals()  # Kopf has replaced them
         self.probes.watcher_expected()
         try:
-            await framework.follow(tasks)
+            await kopf_watch.follow(tasks)
         finally:
             self.probes.watcher_excused()
 

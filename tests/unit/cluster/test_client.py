@@ -1,4 +1,4 @@
-"""Requests and typed errors; who we are and what we do when that is refused."""
+"""Requests and typed errors; credentials, and what happens when they are rejected."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
 
 @pytest.mark.parametrize("page", [b"<html>please log in</html>", b"", b"[]", b"\xff", b"null"])
 async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServer, page: bytes) -> None:
-    """A captive portal answers everything with 200; what it says is quoted, and the request is tried again."""
+    """A captive portal responds to everything with 200; what it says is quoted, and the request is retried."""
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
     one, status = "/api/v1/namespaces/shop/services/digits", f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"
     for path in (one, SERVICES, status):
@@ -112,7 +112,7 @@ async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServ
 
 
 async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: FakeApiServer) -> None:
-    """The answer to the write holds it too; it is read as the watch reads it."""
+    """The response to the write holds it too; it is read as the watch reads it."""
     deep = b'{"metadata":{"name":"digits","namespace":"shop","uid":"u","resourceVersion":"7"},"spec":%s}'
     server.pages[f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"] = [deep % (b"[" * 985 + b"]" * 985)]
     async with ApiClient(ApiServerConnection(server.url)) as client:
@@ -123,12 +123,12 @@ async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: 
 
 
 def test_a_uid_that_does_not_match_is_a_conflict() -> None:
-    """The API server calls the uid immutable and answers 422."""
+    """The API server calls the uid immutable and responds with 422."""
     body = b'{"code":422,"message":"immutable","details":{"causes":[{"field":"metadata.uid"}]}}'
     assert isinstance(as_error(422, body), ConflictError)
 
 
-def test_a_namespace_that_is_being_deleted_is_told_from_other_refusals() -> None:
+def test_a_namespace_that_is_being_deleted_is_distinguished_from_other_errors() -> None:
     """Nothing can be made in it, and nothing need be: the ModelDeployment goes with it."""
     cause = b'{"reason":"NamespaceTerminating","message":"namespace shop is being terminated"}'
     assert isinstance(as_error(403, b'{"details":{"causes":[%s]}}' % cause), TerminatingError)
@@ -149,8 +149,8 @@ async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiSer
     assert sum(number for (method, _), number in server.requests.items() if method == "PATCH") == 1
 
 
-async def test_requests_are_reported_with_their_answer(server: FakeApiServer) -> None:
-    """Code 0 is for no answer at all."""
+async def test_requests_are_reported_with_their_response(server: FakeApiServer) -> None:
+    """Code 0 is for no response at all."""
     seen: list[tuple[str, str, int]] = []
     async with ApiClient(ApiServerConnection(server.url), observe=lambda *report: seen.append(report)) as client:
         await client.request("GET", SERVICES, kind="Service")
@@ -165,7 +165,7 @@ async def test_requests_are_reported_with_their_answer(server: FakeApiServer) ->
     assert seen == [("GET", "Service", 200), ("GET", "Service", 500), ("GET", "Service", 0)]
 
 
-async def test_an_answer_that_does_not_come_in_time_is_an_outage(server: FakeApiServer) -> None:
+async def test_a_response_that_does_not_come_in_time_is_an_outage(server: FakeApiServer) -> None:
     """Also when a watch falls silent."""
     async with ApiClient(ApiServerConnection(server.url)) as client:
         server.reachable.clear()
@@ -176,7 +176,7 @@ async def test_an_answer_that_does_not_come_in_time_is_an_outage(server: FakeApi
             await _read_silent_watch(client)
 
 
-async def test_a_stream_that_is_refused_raises_its_error(server: FakeApiServer) -> None:
+async def test_a_stream_that_is_rejected_raises_its_error(server: FakeApiServer) -> None:
     """410 sends the reflector back to a list."""
     server.faults[SERVICES] = [410]
     async with ApiClient(ApiServerConnection(server.url)) as client:
@@ -199,7 +199,7 @@ async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
 async def test_a_list_of_large_objects_comes_in_smaller_pages(
     server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No answer is taken in that has more bytes than the memory of the process is meant for."""
+    """A response with more bytes than the memory of the process allows is rejected."""
     monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
     for number in range(100):
         await server.put(f"/api/v1/namespaces/shop/services/s{number}", {"spec": {"x": "x" * 10_000}})
@@ -224,7 +224,7 @@ async def test_an_object_that_is_larger_than_a_page_of_many_is_read(
 async def test_an_object_that_is_too_large_alone_is_an_outage(
     server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API server has no such object; an answer without end must not be waited for in memory."""
+    """The API server has no such object; a response without an end must not fill the memory."""
     monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
     monkeypatch.setattr(exchange, "MOST_BYTES_OF_ONE", 5_000)
     await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
@@ -233,7 +233,7 @@ async def test_an_object_that_is_too_large_alone_is_an_outage(
             await list_all(client, CHILDREN[Kind.SERVICE], None)
 
 
-def test_a_token_is_read_again_after_a_minute_or_when_refused(tmp_path: Path) -> None:
+def test_a_token_is_read_again_after_a_minute_or_when_rejected(tmp_path: Path) -> None:
     """The kubelet replaces the file."""
     file, clock = tmp_path / "token", FakeClock()
     file.write_text("one\n")
@@ -249,7 +249,7 @@ def test_a_token_is_read_again_after_a_minute_or_when_refused(tmp_path: Path) ->
     assert token.read() == "three"
 
 
-async def test_a_refused_token_is_looked_up_again_and_tried_once(server: FakeApiServer, tmp_path: Path) -> None:
+async def test_a_rejected_token_is_looked_up_again_and_tried_once(server: FakeApiServer, tmp_path: Path) -> None:
     """A rotation costs no failed pass; a token that stays wrong does."""
     file = tmp_path / "token"
     file.write_text("old")
@@ -335,7 +335,7 @@ def test_a_file_that_is_no_kubeconfig_says_so(tmp_path: Path, text: str, words: 
 
 
 def test_several_kubeconfigs_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first that says something counts; files that do not exist are left out; paths are relative to their file."""
+    """The first value counts; files that do not exist are skipped; paths are relative to their file."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "token").write_text("from b")

@@ -1,4 +1,4 @@
-"""One request, one whole answer; whatever goes wrong, the next request gets its own."""
+"""One request, one complete response; whatever fails, the next request gets its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
 
 
 class Script:
-    """A server that answers each request with the next of `answers`, as bytes; None closes without a word."""
+    """A server that responds to each request with the next of `answers`, as bytes; None closes the connection."""
 
     def __init__(self, *answers: bytes | Sequence[bytes] | None) -> None:
         self.answers = list(answers)
@@ -100,8 +100,8 @@ async def test_requests_at_the_same_time_have_connections_of_their_own() -> None
 
 
 @given(cuts=st.lists(st.integers(0, len(EARLY + CHUNKED)), max_size=8))
-def test_an_answer_may_come_in_any_pieces(cuts: list[int]) -> None:
-    """Chunked, after an interim answer."""
+def test_a_response_may_come_in_any_pieces(cuts: list[int]) -> None:
+    """Chunked, after an interim response."""
     whole = EARLY + CHUNKED
     edges = [0, *sorted(cuts), len(whole)]
     pieces = [whole[start:end] for start, end in itertools.pairwise(edges) if start < end]
@@ -113,13 +113,13 @@ def test_an_answer_may_come_in_any_pieces(cuts: list[int]) -> None:
     assert asyncio.run(ask()) == Response(200, b"hello", "")
 
 
-async def test_a_large_answer_is_whole() -> None:
+async def test_a_large_response_is_whole() -> None:
     body = b"x" * 3_000_000
     async with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body) as (_, exchange):
         assert (await exchange.send("GET", "/")).body == body
 
 
-async def test_a_server_that_closes_after_its_answer_is_asked_on_a_new_connection() -> None:
+async def test_a_server_that_closes_after_its_response_is_asked_on_a_new_connection() -> None:
     async with scripted(BYE, HELLO) as (server, exchange):
         assert await exchange.send("GET", "/") == Response(503, b"bye", "7")
         assert (await exchange.send("GET", "/")).status == 200
@@ -129,7 +129,7 @@ async def test_a_server_that_closes_after_its_answer_is_asked_on_a_new_connectio
 @pytest.mark.parametrize(
     "broken", [None, [HELLO[:-2], b""], b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
 )
-async def test_an_answer_that_is_none_is_an_error_and_the_next_request_has_its_own(
+async def test_a_response_that_is_none_is_an_error_and_the_next_request_has_its_own(
     broken: bytes | Sequence[bytes] | None,
 ) -> None:
     async with scripted(broken, None, HELLO) as (_, exchange):
@@ -140,7 +140,7 @@ async def test_an_answer_that_is_none_is_an_error_and_the_next_request_has_its_o
         assert (await exchange.send("GET", "/")).body == b"hello"
 
 
-async def test_an_answer_that_does_not_come_in_time_is_an_error() -> None:
+async def test_a_response_that_does_not_come_in_time_is_an_error() -> None:
     async with scripted([], HELLO) as (server, exchange):
         with pytest.raises(TimeoutError, match="timed out after"):
             await exchange.send("GET", "/", within=0.05)
@@ -148,7 +148,7 @@ async def test_an_answer_that_does_not_come_in_time_is_an_error() -> None:
     assert server.connections == 2
 
 
-async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+async def test_a_late_response_is_not_taken_for_the_next_one() -> None:
     late = HELLO.replace(b"hello", b"LATE!")
     async with scripted(late, HELLO) as (server, exchange):
         asking = asyncio.create_task(exchange.send("GET", "/"))
@@ -158,7 +158,7 @@ async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
     assert server.connections == 2
 
 
-async def test_an_answer_that_nobody_asked_for_is_the_end_of_the_connection() -> None:
+async def test_a_response_that_nobody_asked_for_is_the_end_of_the_connection() -> None:
     async with scripted(HELLO + HELLO.replace(b"hello", b"twice"), HELLO) as (server, exchange):
         assert (await exchange.send("GET", "/")).body == b"hello"
         assert (await exchange.send("GET", "/")).body == b"hello"

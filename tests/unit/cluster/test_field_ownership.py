@@ -1,4 +1,4 @@
-"""Whether an apply would change an object, told by what our applies own in it."""
+"""Whether an apply would change an object, judged by what our applies own in it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def a_manifest(kind: str, **content: Any) -> Object:
 
 
 def test_labels_of_others_stay_and_labels_we_dropped_go() -> None:
-    """What we once applied is told from what others wrote by managedFields."""
+    """What we once applied is distinguished from what others wrote by managedFields."""
     labels = {"mine": "0", "dropped": "x", "theirs": "x"}
     finalizers = ["service.kubernetes.io/load-balancer-cleanup"]
     live = a_stored("Service", OURS, THEIRS, metadata={"labels": labels, "finalizers": finalizers}, spec={})
@@ -98,7 +98,7 @@ def test_an_event_names_its_object_and_its_author() -> None:
 
 
 @given(st.text(max_size=60), st.integers(min_value=3, max_value=50))
-def test_a_text_is_cut_to_bytes_and_stays_text(text: str, limit: int) -> None:
+def test_text_is_cut_to_bytes_at_a_character(text: str, limit: int) -> None:
     """What fits is left alone."""
     cut = shorten(text, limit)
     assert len(cut.encode(errors="surrogatepass")) <= limit

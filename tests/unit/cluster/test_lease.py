@@ -55,7 +55,7 @@ def holder(server: FakeApiServer) -> str | None:
 async def test_a_free_lease_is_taken_and_held_for_ten_seconds(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """Renewing it starts the time anew."""
+    """Renewing it starts the time again."""
     one = candidate(client, clock)
     assert not one.may_write()
     await one.attempt()
@@ -74,7 +74,7 @@ async def test_a_free_lease_is_taken_and_held_for_ten_seconds(
 async def test_the_first_renewal_is_counted_from_before_the_request(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """An answer that takes long must not prolong the right to write."""
+    """A response that takes long must not prolong the right to write."""
     one = candidate(client, clock)
     server.reachable.clear()
     attempt = asyncio.create_task(one.attempt())
@@ -111,7 +111,7 @@ async def test_another_candidate_waits_until_the_lease_has_not_changed_for_its_d
     assert lease["spec"]["leaseTransitions"] == 2
 
 
-async def test_who_finds_another_in_the_lease_stops_writing_at_once(
+async def test_a_holder_that_finds_another_one_in_the_lease_stops_writing(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
     """Somebody took it while we could not renew."""
@@ -125,7 +125,7 @@ async def test_who_finds_another_in_the_lease_stops_writing_at_once(
 
 
 async def test_two_candidates_cannot_both_take_it(server: FakeApiServer, client: ApiClient, clock: FakeClock) -> None:
-    """The API server refuses the one that read an older version."""
+    """The API server rejects the one that read an older version."""
     first = candidate(client, clock)
     await first.attempt()
     rivals = [candidate(client, clock, name) for name in ("two", "three")]
@@ -179,7 +179,7 @@ async def test_a_lease_that_another_holds_by_now_is_not_released(
     assert holder(server) == "two"
 
 
-async def test_failures_are_survived_until_the_right_to_write_runs_out(
+async def test_failures_are_survived_until_the_lease_may_have_expired(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
     """`leading` is what workers wait for; it is set again when the API server is back."""

@@ -1,4 +1,4 @@
-"""What the operator knows of the cluster: no order of events and answers leaves it with what is out of date."""
+"""What the operator knows of the cluster: no order of events and responses leaves it with obsolete data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def a_version(version: int, **spec: Any) -> dict[str, Any]:
     return body
 
 
-async def test_an_edit_that_only_the_answer_to_our_status_write_shows_is_acted_on() -> None:
+async def test_an_edit_that_only_the_response_to_our_status_write_shows_is_acted_on() -> None:
     world = World()
     edited = a_version(102, replicas=5)
     world.cluster.bodies[world.key] = edited  # Stored before our write, and its event is still on the way.
@@ -41,7 +41,7 @@ async def test_an_edit_that_only_the_answer_to_our_status_write_shows_is_acted_o
 
 
 @pytest.mark.parametrize("order", ["event first", "answer first"])
-def test_the_spec_of_an_edit_is_known_in_whatever_order_it_is_told(order: str) -> None:
+def test_the_spec_of_an_edit_is_known_in_whatever_order_it_is_reported(order: str) -> None:
     cache = ObjectCache()
     cache.deployments.put(a_version(10))
     if order == "event first":
@@ -77,7 +77,7 @@ def _deployment(cache: ObjectCache) -> ModelDeployment:
     return known.deployment
 
 
-def test_an_answer_about_a_dead_object_says_nothing_about_its_namesake() -> None:
+def test_a_response_about_a_deleted_object_says_nothing_about_another_one_of_the_same_name() -> None:
     cache = ObjectCache()
     reborn = a_version(20)
     reborn["metadata"]["uid"] = "reborn"
@@ -100,7 +100,7 @@ async def _gone(*_: Any) -> dict[str, Any]:
     raise NotFoundError("not found", status=404)
 
 
-def test_a_relabelled_pod_leaves_its_deployment_and_both_are_woken() -> None:
+def test_a_relabelled_pod_leaves_its_deployment_and_both_are_enqueued() -> None:
     cache = ObjectCache()
     cache.pods.put(a_pod(revision="1", resource_version=1))
     assert cache.pods.put(a_pod(revision="1", resource_version=2, deployment="other")) == {DIGITS, OTHER}
@@ -108,7 +108,7 @@ def test_a_relabelled_pod_leaves_its_deployment_and_both_are_woken() -> None:
     assert [pod.name for pod in cache.pods.get(OTHER)] == ["digits-1"]
 
 
-def test_the_end_of_a_relabelled_pod_is_noticed_whatever_label_it_is_told_with() -> None:
+def test_the_end_of_a_relabelled_pod_is_noticed_whatever_label_it_is_reported_with() -> None:
     cache = ObjectCache()
     cache.pods.put(a_pod(revision="1", resource_version=1))
     assert cache.pods.remove(a_pod(revision="1", resource_version=3, deployment="other")) == DIGITS
@@ -131,7 +131,7 @@ def test_a_child_that_is_younger_than_a_list_is_not_taken_for_gone() -> None:
     assert not cache.children.get(DIGITS)
 
 
-def test_an_answer_that_comes_after_the_end_of_the_child_does_not_bring_it_back() -> None:
+def test_a_response_that_comes_after_the_end_of_the_child_does_not_bring_it_back() -> None:
     cache = ObjectCache()
     cache.children.begin_pass(DIGITS)
     cache.children.put(a_child(11))

@@ -115,7 +115,7 @@ HARMLESS = [
 @pytest.mark.parametrize(
     ("kind", "entry", "foreign"), [(*case, True) for case in FOREIGN] + [(*case, False) for case in HARMLESS]
 )
-def test_who_else_owns_content_makes_a_child_foreign(kind: str, entry: Object, *, foreign: bool) -> None:
+def test_content_of_other_managers_is_foreign(kind: str, entry: Object, *, foreign: bool) -> None:
     """Status, `/scale`, replicas and other people's labels do not count."""
     stored = a_stored_deployment(entry) if kind == "Deployment" else a_stored(kind, entry)
     assert project(stored).has_foreign_fields is foreign
@@ -142,7 +142,7 @@ UNCHANGED: dict[str, Object] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_fingerprint_tells_changes_of_content(change: str) -> None:
+def test_the_fingerprint_shows_changes_of_content(change: str) -> None:
     """Each of these is drift."""
     assert fingerprint_after(CHANGES[change]) != fingerprint_after({})
 
@@ -198,7 +198,7 @@ def test_version_and_uid_of_any_object() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"metadata":{"labels":[]}}', b'{"metadata"'])
-def test_what_is_no_object_is_refused(body: bytes) -> None:
+def test_what_is_no_object_is_rejected(body: bytes) -> None:
     """With the error that reflectors expect."""
     with pytest.raises(msgspec.DecodeError):
         project_child(Kind.SERVICE, body)
@@ -210,8 +210,8 @@ def test_a_projection_keeps_nothing_of_the_bytes_it_came_from() -> None:
     assert len(msgspec.json.encode(child)) < 400
 
 
-def test_a_version_is_projected_once_for_the_answer_and_its_event() -> None:
-    """Whichever comes second finds the work done; what comes after that, or in another version, is projected anew."""
+def test_a_version_is_projected_once_for_the_response_and_its_event() -> None:
+    """Whichever comes second finds the work done; what comes after that, or in another version, is projected again."""
     projector = Projector()
     body = encode(a_stored("Service"))
     first = projector.project(Kind.SERVICE, body)
@@ -221,8 +221,8 @@ def test_a_version_is_projected_once_for_the_answer_and_its_event() -> None:
     assert projector.project(Kind.SERVICE, later).resource_version == 10000
 
 
-def test_what_we_own_is_not_looked_at_while_we_write_it() -> None:
-    """The event of a write may overtake the answer, which says what was applied."""
+def test_what_we_own_is_not_derived_while_we_write_it() -> None:
+    """The event of a write may overtake the response, which says what was applied."""
     projector = Projector()
     fields: dict[str, Any] = {"f:spec": {"f:type": {}}}
     with projector.writing(Kind.SERVICE, "shop", "digits"):
@@ -237,8 +237,8 @@ def _service(version: int, fields: dict[str, Any], name: str = "digits") -> byte
     return encode(stored)
 
 
-def test_versions_that_come_once_are_not_remembered_for_ever() -> None:
-    """Those that other hands wrote."""
+def test_versions_that_come_once_are_not_remembered_forever() -> None:
+    """Those that others wrote."""
     projector = Projector()
     for number in range(2 * RECENT):
         projector.project(Kind.SERVICE, encode(a_stored("Service", metadata={"resourceVersion": str(number)})))

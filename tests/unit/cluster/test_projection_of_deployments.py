@@ -45,13 +45,13 @@ def test_an_ordinary_object_is_kept_without_what_nobody_reads() -> None:
 
 
 @pytest.mark.parametrize("levels", [MOST_LEVELS, 985, 5_000, 9_900])
-def test_a_spec_that_is_too_deep_is_refused_by_name(levels: int) -> None:
+def test_a_spec_that_is_too_deep_is_rejected_by_name(levels: int) -> None:
     """Its managed fields are as deep."""
     item = stored(nested(levels)).replace(b'"uid":"u"', b'"uid":"u","managedFields":[' + nested(levels) + b"]")
     assert refusal(item) == f"spec: is nested deeper than {MOST_LEVELS} levels"
 
 
-def test_a_spec_that_is_too_large_is_refused_and_costs_nothing() -> None:
+def test_a_spec_that_is_too_large_is_rejected_and_costs_nothing() -> None:
     item = stored(b'{"a":"' + b"x" * 900_000 + b'"}')
     assert refusal(item).startswith("spec: is 87")
     assert len(project_deployment(item)) < 1000
@@ -71,7 +71,7 @@ def test_what_is_no_object_is_an_error() -> None:
 
 
 def refusal(item: bytes) -> str:
-    """What the store has to say about it."""
+    """The record in the cache."""
     cache = ObjectCache()
     cache.deployments.put(orjson.loads(project_deployment(item)))
     known = cache.deployments.get(KEY)

@@ -45,7 +45,7 @@ def project(stored: Object) -> Child:
     return project_child(Kind(stored["kind"]), encode(stored))
 
 
-def test_a_claim_tells_its_size_and_whether_it_is_filled() -> None:
+def test_a_claim_reports_its_size_and_whether_it_is_filled() -> None:
     assert project(a_claim()).state == ClaimState(requested="5Gi")
     assert project(a_claim(annotations={"triton-operator.io/filled": "true"})).state == ClaimState(
         requested="5Gi", filled=True
@@ -85,11 +85,11 @@ def test_a_job_that_runs_is_neither_complete_nor_failed() -> None:
     assert project(stored).state == JobState(recipe="0123456789")
 
 
-def test_a_job_tells_that_it_is_complete() -> None:
+def test_a_job_reports_that_it_is_complete() -> None:
     assert project(a_job(*SUCCEEDED)).state == JobState(recipe="0123456789", complete=True)
 
 
-def test_a_job_tells_when_and_why_it_failed() -> None:
+def test_a_job_reports_when_and_why_it_failed() -> None:
     state = project(a_job({**FAILED, "type": "FailureTarget"}, FAILED)).state
     assert state == JobState(
         recipe="0123456789",

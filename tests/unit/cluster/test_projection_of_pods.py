@@ -44,7 +44,7 @@ def a_pod(**status: Any) -> Object:
     return a_stored("Pod", spec=spec, status={"phase": "Running", **status})
 
 
-def test_containers_tell_how_they_are_and_how_they_ended() -> None:
+def test_containers_report_how_they_are_and_how_they_ended() -> None:
     """Init containers first, as they run."""
     pod = project_pod(encode(a_pod(initContainerStatuses=[PREPARED], containerStatuses=[CRASHED])))
     assert pod.containers == (

@@ -150,7 +150,7 @@ async def test_a_long_list_comes_in_pages(
     assert server.requests["GET", ALL] >= 2
 
 
-async def test_one_namespace_is_asked_for_alone(
+async def test_only_one_namespace_is_requested(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
     """The operator may have no right to others."""
@@ -161,7 +161,7 @@ async def test_one_namespace_is_asked_for_alone(
     assert ("GET", ALL) not in server.requests
 
 
-async def test_a_watch_that_ends_goes_on_where_it_was(
+async def test_a_watch_that_ends_is_continued(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
     """Without a new list; a bookmark moves the place forward."""
@@ -193,7 +193,7 @@ async def test_an_error_in_the_stream_leads_to_a_new_list(
     assert set(sink.table) == {"two"}
 
 
-async def test_a_refused_place_leads_to_a_new_list(
+async def test_an_expired_version_leads_to_a_new_list(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
     """410 instead of a stream: what we know is too old."""
@@ -206,7 +206,7 @@ async def test_a_refused_place_leads_to_a_new_list(
 
 
 @pytest.mark.parametrize("faults", [[500, 503, 500], [403], [401, 429], [410, 410]])
-async def test_lists_are_tried_for_ever(
+async def test_lists_are_retried_forever(
     server: FakeApiServer, clock: FakeClock, begin: Callable[..., Reflector[Child]], faults: list[int]
 ) -> None:
     """With growing pauses."""
@@ -218,7 +218,7 @@ async def test_lists_are_tried_for_ever(
         assert 0.25 * 2**number <= pause <= 0.5 * 2**number
 
 
-async def test_a_place_is_kept_through_failures_of_the_watch(
+async def test_the_version_is_kept_through_failures_of_the_watch(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
     """500 and the like say nothing about the place."""
@@ -232,7 +232,7 @@ async def test_a_place_is_kept_through_failures_of_the_watch(
     assert sink.diary == [("replace", ""), ("put", "one")]
 
 
-async def test_watches_that_end_at_once_are_no_hot_loop(
+async def test_watches_that_end_immediately_are_retried_with_pauses(
     server: FakeApiServer, clock: FakeClock, begin: Callable[..., Reflector[Child]]
 ) -> None:
     """A proxy that cuts streams counts as a failure."""
@@ -244,7 +244,7 @@ async def test_watches_that_end_at_once_are_no_hot_loop(
     assert [round(pause * 2**-number, 2) <= 0.5 for number, pause in enumerate(clock.pauses)] == [True] * 4
 
 
-async def test_an_object_that_cannot_be_read_is_left_out(
+async def test_an_object_that_cannot_be_read_is_skipped(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The others are not made to suffer for it."""
@@ -258,10 +258,10 @@ async def test_an_object_that_cannot_be_read_is_left_out(
     assert caplog.text.count("which cannot be decoded (ValidationError)") == 2
 
 
-async def test_a_list_that_fails_each_time_is_no_sign_of_life(
+async def test_a_list_that_fails_each_time_does_not_count_as_activity(
     sink: Recorder, clock: FakeClock, begin: Callable[..., Reflector[Child]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried again and again, and the probe tells that nothing is heard any more."""
+    """It is retried, and the probe reports that there is no activity."""
     tried, began = asyncio.Event(), clock.now
 
     def refuse(*_: object) -> None:
@@ -309,7 +309,7 @@ async def test_an_event_that_comes_in_pieces_is_put_together(sink: Recorder, ser
             assert sink.table == {f"s{number}": number for number in range(20)}
 
 
-async def test_signs_of_life_are_kept_through_failures(
+async def test_retries_count_as_activity(
     server: FakeApiServer, clock: FakeClock, begin: Callable[..., Reflector[Child]]
 ) -> None:
     """Trying counts as life, but not as news."""
@@ -333,7 +333,7 @@ def _fail(_: Any) -> None:
     raise ZeroDivisionError
 
 
-async def test_a_restored_backup_is_noticed_by_the_silence_that_follows_it(
+async def test_a_restored_backup_is_detected_by_a_silent_watch(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A watch from a version that is no more gets nothing, not even bookmarks, and everything newer is forgotten."""

@@ -60,7 +60,7 @@ async def test_an_authority_that_is_replaced_counts_for_the_next_connection(
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """As the kubelet does: another file takes the name at once."""
+    """As the kubelet does: another file takes the name immediately."""
     written = file.with_suffix(".new")
     written.write_bytes(content)
     written.rename(file)

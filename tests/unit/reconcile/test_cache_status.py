@@ -1,4 +1,4 @@
-"""What is told while a cache is filled, and why it is not."""
+"""What is reported while a cache is filled, and why it is not."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_a_suspended_cache_waits() -> None:
     assert world.condition("Ready").reason == "Suspended"
 
 
-async def test_older_replicas_that_go_on_serving_are_told() -> None:
+async def test_older_replicas_that_keep_serving_are_reported() -> None:
     world = await a_world()
     change_job(world, complete=True)
     await world.reconcile()
@@ -129,7 +129,7 @@ async def test_a_mistake_has_the_sources_reason_and_waits_for_a_person() -> None
     assert world.cluster.events[-1][:2] == ("Warning", "SourceNotFound")
 
 
-async def test_an_outage_is_told_until_it_is_over_even_while_the_next_attempt_runs() -> None:
+async def test_an_outage_is_reported_until_it_is_over_even_while_the_next_attempt_runs() -> None:
     world = await a_world()
     outage = failed(world, "SourceUnreachable", "https://s3.example.com: connection refused")
     await seen(world, outage, fetching(world, "digits-cache-2", created_at="2026-01-02T03:05:05Z"))
@@ -139,7 +139,7 @@ async def test_an_outage_is_told_until_it_is_over_even_while_the_next_attempt_ru
     assert world.condition("Reconciling").status is Truth.TRUE
 
 
-async def test_a_job_that_gave_up_says_when_it_is_made_anew() -> None:
+async def test_a_job_that_gave_up_says_when_it_is_created_again() -> None:
     world = await a_world()
     await seen(world, failed(world, "SourceUnreachable", "connection refused"))
     change_job(world, failed=True, failed_at=NOW, reason="BackoffLimitExceeded")
@@ -147,7 +147,7 @@ async def test_a_job_that_gave_up_says_when_it_is_made_anew() -> None:
     assert "is created again at 03:09:05 UTC" in world.condition("Ready").message
 
 
-async def test_a_failed_job_whose_pods_are_gone_is_told_in_its_controllers_words() -> None:
+async def test_a_failed_job_whose_pods_are_gone_is_reported_in_its_controllers_words() -> None:
     world = await a_world()
     change_job(world, failed=True, failed_at=NOW, reason="BackoffLimitExceeded", message="has reached the limit")
     await world.reconcile()
@@ -176,7 +176,7 @@ async def test_a_job_that_may_not_make_a_pod_says_so_in_its_events(message: str,
     assert message.rstrip(".") in world.condition("Ready").message
 
 
-async def test_what_keeps_the_jobs_pod_from_running_is_told_as_of_any_pod() -> None:
+async def test_what_keeps_the_jobs_pod_from_running_is_reported_as_of_any_pod() -> None:
     world = await a_world()
     pull = waiting("ImagePullBackOff", "not found", name=CONTAINER_PREPARE)
     await seen(world, fetching(world, container=pull))
@@ -204,7 +204,7 @@ async def test_pods_of_the_job_are_no_replicas() -> None:
     assert world.condition("Ready").reason == "Caching"
 
 
-async def test_open_egress_is_told_until_addresses_are_named() -> None:
+async def test_open_egress_is_reported_until_addresses_are_named() -> None:
     world = await a_world(cache={"size": "5Gi"})
     enforced = world.condition("PrivacyEnforced")
     assert (enforced.status, enforced.reason) == (Truth.FALSE, "CacheEgressOpen")
@@ -214,7 +214,7 @@ async def test_open_egress_is_told_until_addresses_are_named() -> None:
     assert world.condition("PrivacyEnforced").reason == "TLSNotConfigured"
 
 
-async def test_a_job_without_its_policy_is_told() -> None:
+async def test_a_job_without_its_policy_is_reported() -> None:
     world = await a_world()
     world.cluster.refuse = Kind.NETWORK_POLICY
     world.vanish(Kind.NETWORK_POLICY, job(world))
@@ -223,7 +223,7 @@ async def test_a_job_without_its_policy_is_told() -> None:
     assert job(world) in world.condition("PrivacyEnforced").message
 
 
-async def test_a_job_that_a_quota_refuses_is_not_said_to_fetch_anything() -> None:
+async def test_a_job_that_a_quota_rejects_is_not_said_to_fetch_anything() -> None:
     world = World(modelRepository={"http": {"url": "https://x.example.com/m.zip"}}, cache={"size": "1Gi"})
     quota = "jobs.batch is forbidden: exceeded quota: small, requested: count/jobs.batch=1"
     world.cluster.answers = {Kind.JOB: DeniedError(quota, status=403)}

@@ -75,7 +75,7 @@ async def test_the_first_pass_makes_the_claim_the_policy_and_the_job_and_no_pod(
     assert world.names(Kind.SERVICE) == ["digits", "digits-headless"]
 
 
-async def test_pods_are_made_when_the_job_is_complete_and_mount_the_claim() -> None:
+async def test_pods_are_created_when_the_job_is_complete_and_mount_the_claim() -> None:
     world = a_world()
     name = await fill(world)
     volumes = world.manifest(Kind.DEPLOYMENT)["spec"]["template"]["spec"]["volumes"]
@@ -115,7 +115,7 @@ async def test_a_newer_operator_does_not_interrupt_a_job() -> None:
     assert not [write for write in world.cluster.writes if "Job" in write]
 
 
-async def test_another_content_gets_a_claim_next_to_the_old_one_which_goes_on_serving() -> None:
+async def test_another_content_gets_a_claim_next_to_the_old_one_which_keeps_serving() -> None:
     world = a_world()
     first = await fill(world)
     await settle(world)
@@ -132,7 +132,7 @@ async def test_another_content_gets_a_claim_next_to_the_old_one_which_goes_on_se
     assert sorted(world.names(Kind.CLAIM)) == sorted([first, second])
 
 
-async def test_while_a_cache_is_filled_the_old_pods_can_be_scaled_and_are_kept_from_other_hands() -> None:
+async def test_while_a_cache_is_filled_old_pods_can_be_scaled_and_are_still_reverted() -> None:
     world = a_world()
     await fill(world)
     await settle(world)
@@ -167,7 +167,7 @@ async def test_a_claim_that_a_replica_set_mounts_is_kept() -> None:
     assert first in world.names(Kind.CLAIM)
 
 
-async def test_a_content_that_nobody_ever_served_is_deleted_with_its_job() -> None:
+async def test_a_content_that_was_never_served_is_deleted_with_its_job() -> None:
     world = a_world()
     await world.reconcile()
     (abandoned,) = world.names(Kind.JOB)
@@ -190,7 +190,7 @@ async def test_back_to_an_old_content_uses_its_claim_at_once() -> None:
     assert first in [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in volumes]
 
 
-async def test_a_mistake_is_not_tried_again_until_the_spec_changes() -> None:
+async def test_a_mistake_is_not_retried_until_the_spec_changes() -> None:
     world = a_world()
     await world.reconcile()
     change_job(world, failed=True, failed_at="2026-01-02T03:04:05Z", reason="PodFailurePolicy")
@@ -205,7 +205,7 @@ async def test_a_mistake_is_not_tried_again_until_the_spec_changes() -> None:
     assert world.child(Kind.JOB, name).state.failed is False  # type: ignore[union-attr]
 
 
-async def test_a_job_that_somebody_deleted_is_made_again() -> None:
+async def test_a_job_that_somebody_deleted_is_created_again() -> None:
     world = a_world()
     await world.reconcile()
     (name,) = world.names(Kind.JOB)
@@ -216,8 +216,8 @@ async def test_a_job_that_somebody_deleted_is_made_again() -> None:
     assert world.names(Kind.JOB) == [name]
 
 
-async def test_what_only_the_answer_to_our_own_write_tells_is_acted_on() -> None:
-    """A Job that completes between the look at it and its new labels: the echo of that write is no news."""
+async def test_what_only_the_response_to_our_own_write_shows_is_acted_on() -> None:
+    """A Job that completes between the look at it and its new labels: the event of that write needs no pass."""
     world = a_world()
     await world.reconcile()
     (name,) = world.names(Kind.JOB)
@@ -232,7 +232,7 @@ async def test_what_only_the_answer_to_our_own_write_tells_is_acted_on() -> None
     assert world.names(Kind.DEPLOYMENT) == ["digits"]
 
 
-async def test_a_job_that_gave_up_on_an_outage_is_made_anew_after_a_pause() -> None:
+async def test_a_job_that_gave_up_on_an_outage_is_created_again_after_a_pause() -> None:
     world = a_world()
     await world.reconcile()
     (name,) = world.names(Kind.JOB)
@@ -268,7 +268,7 @@ async def test_a_claim_that_was_enlarged_by_hand_is_not_made_smaller() -> None:
     assert world.manifest(Kind.CLAIM, name)["spec"]["resources"]["requests"]["storage"] == "9Gi"
 
 
-async def test_a_claim_that_somebody_deleted_is_filled_anew_and_pods_stay() -> None:
+async def test_a_claim_that_somebody_deleted_is_filled_again_and_pods_stay() -> None:
     world = a_world()
     name = await fill(world)
     await settle(world)

@@ -71,7 +71,7 @@ async def test_an_edited_child_is_applied_again() -> None:
     assert "apply Service/digits" in world.cluster.writes
 
 
-async def test_a_deleted_child_is_made_again() -> None:
+async def test_a_deleted_child_is_created_again() -> None:
     world = World()
     await world.reconcile()
     world.vanish(Kind.SERVICE)
@@ -119,7 +119,7 @@ async def test_after_the_name_is_free_the_deployment_comes_up() -> None:
     assert world.names(Kind.DEPLOYMENT) == ["digits"]
 
 
-async def test_children_of_a_deleted_namesake_are_waited_for() -> None:
+async def test_children_of_a_deleted_object_of_the_same_name_are_waited_for() -> None:
     world = World()
     world.cluster.put_stranger(Kind.SERVICE_ACCOUNT, "digits", owner_uid="uid-of-the-dead")
     again = await world.reconcile()
@@ -127,7 +127,7 @@ async def test_children_of_a_deleted_namesake_are_waited_for() -> None:
     assert again is not None
 
 
-async def test_an_object_with_our_labels_but_another_name_disturbs_nobody() -> None:
+async def test_an_object_with_our_labels_but_another_name_is_ignored() -> None:
     world = World()
     await world.reconcile()
     stranger = msgspec.structs.replace(
@@ -203,7 +203,7 @@ async def test_an_old_content_that_comes_back_gets_the_highest_number() -> None:
     assert max(numbers, key=lambda name: numbers[name]) == first
 
 
-async def test_replicas_are_handed_over_before_they_are_left_out() -> None:
+async def test_replicas_are_transferred_before_they_are_omitted() -> None:
     world = World(replicas=5)
     await world.reconcile()
     world.edit(autoscaling={"minReplicas": 2, "maxReplicas": 8})
@@ -240,7 +240,7 @@ async def test_the_autoscaler_s_count_is_not_touched() -> None:
     assert _replicas(world) == 7
 
 
-async def test_a_hand_on_the_deployment_s_replicas_is_undone_without_autoscaling() -> None:
+async def test_a_manual_change_of_replicas_is_reverted_without_autoscaling() -> None:
     world = World(replicas=2)
     await world.reconcile()
     state = world.child(Kind.DEPLOYMENT).state
@@ -327,7 +327,7 @@ async def test_what_the_server_cannot_run_makes_no_pod_and_waits_for_a_person(
     assert words in world.condition("Accepted").message
 
 
-async def test_a_policy_is_restored_even_while_the_spec_is_refused() -> None:
+async def test_a_policy_is_restored_even_while_the_spec_is_rejected() -> None:
     world = World()
     await world.reconcile()
     world.edit(triton={"version": "23.01"})
@@ -338,7 +338,7 @@ async def test_a_policy_is_restored_even_while_the_spec_is_refused() -> None:
     assert world.condition("Accepted").reason == "UnknownVersion"
 
 
-async def test_a_refused_child_does_not_keep_others_from_being_repaired() -> None:
+async def test_a_rejected_child_does_not_keep_others_from_being_repaired() -> None:
     world = World()
     await world.reconcile()
     world.cluster.refuse = Kind.SERVICE_ACCOUNT
@@ -361,14 +361,14 @@ async def test_an_autoscaled_deployment_that_somebody_stopped_is_started_again()
     assert world.condition("Ready").status is Truth.FALSE
 
 
-async def test_a_late_event_of_a_dead_child_does_not_replace_its_successor() -> None:
+async def test_a_late_event_of_a_deleted_child_does_not_replace_its_successor() -> None:
     world = World()
     await world.reconcile()
     dead = msgspec.structs.replace(world.child(Kind.SERVICE), uid="the-dead", resource_version=5)
     assert world.cache.children.put(dead) is None
 
 
-async def test_a_change_that_nobody_here_reads_is_no_news() -> None:
+async def test_a_change_that_the_operator_does_not_read_needs_no_pass() -> None:
     world = World()
     await world.reconcile()
     newer = msgspec.structs.replace(world.child(Kind.SERVICE), resource_version=world.cluster.next_version())
@@ -379,7 +379,7 @@ async def test_a_change_that_nobody_here_reads_is_no_news() -> None:
     )
 
 
-async def test_a_status_that_another_hand_wrote_is_written_again_even_after_a_rest() -> None:
+async def test_a_status_that_somebody_else_wrote_is_written_again_even_after_a_rest() -> None:
     world = World()
     await world.reconcile()
     await world.reconcile()
@@ -390,7 +390,7 @@ async def test_a_status_that_another_hand_wrote_is_written_again_even_after_a_re
     assert world.cluster.statuses[-1] == world.cluster.statuses[0]
 
 
-async def test_a_revision_that_another_hand_wrote_is_never_applied_to_pods() -> None:
+async def test_a_revision_that_somebody_else_wrote_is_never_applied_to_pods() -> None:
     world = World()
     await world.reconcile()
     name = world.names(Kind.REVISION)[0]
@@ -405,7 +405,7 @@ async def test_a_revision_that_another_hand_wrote_is_never_applied_to_pods() -> 
     assert containers[0]["image"] == "example.org/triton-cpu:24.10"
 
 
-async def test_a_version_that_is_no_release_is_refused_with_its_path() -> None:
+async def test_a_version_that_is_no_release_is_rejected_with_its_path() -> None:
     world = World(triton={"image": "example.org/mine:1", "version": "26.1"})
     await world.reconcile()
     assert world.condition("Accepted").reason == "InvalidSpec"
@@ -429,7 +429,7 @@ async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_wri
     assert built == []
 
 
-async def test_a_hand_on_replicas_between_two_passes_is_not_taken_for_settled() -> None:
+async def test_a_manual_change_of_replicas_between_two_passes_is_reverted() -> None:
     world = World(replicas=2)
     await world.reconcile()
     for count in (5, 0, 2, 7):
@@ -440,7 +440,7 @@ async def test_a_hand_on_replicas_between_two_passes_is_not_taken_for_settled() 
         assert _replicas(world) == 2
 
 
-async def test_a_pod_that_hangs_is_looked_at_again() -> None:
+async def test_a_stuck_pod_is_examined_again() -> None:
     world = World()
     await world.reconcile()
     world.roll_out(a_pod(revision=world.template_hash, containers=()))

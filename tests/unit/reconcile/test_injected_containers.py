@@ -40,7 +40,7 @@ async def test_a_failing_container_of_somebody_else_is_quoted(init: bool) -> Non
     assert _MESSAGE in ready.message
 
 
-async def test_its_words_are_not_read_as_those_of_triton() -> None:
+async def test_its_log_is_not_read_as_that_of_triton() -> None:
     said = "failed to load 'digits' version 1: Internal: no"
     world = await _with(_ended("proxy", init=False, message=said), prepared(), serving())
     assert world.condition("Ready").reason == "Crashed"
@@ -61,14 +61,14 @@ async def test_models_are_loaded_whatever_a_sidecar_does() -> None:
     assert world.condition("Ready").status is Truth.FALSE
 
 
-async def test_the_end_of_triton_is_told_before_that_of_a_sidecar() -> None:
+async def test_the_end_of_triton_is_reported_before_that_of_a_sidecar() -> None:
     log = "failed to load 'digits' version 1: Internal: no TorchScript\n"
     world = await _with(_ended("proxy", init=True), prepared(), ended_server(log))
     assert world.condition("Ready").reason == "ModelLoadFailed"
     assert world.condition("ModelsLoaded").reason == "ModelLoadFailed"
 
 
-async def test_a_sidecar_that_came_up_again_is_history() -> None:
+async def test_a_sidecar_that_started_again_is_no_failure() -> None:
     back = msgspec.structs.replace(
         _ended("proxy", init=True), waiting_reason="", running=True, started=True, ready=False
     )

@@ -247,7 +247,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", TABLE)
-def test_a_failure_is_told(case: str) -> None:
+def test_a_failure_is_reported(case: str) -> None:
     pod, reason, words = TABLE[case]
     found = told(pod)
     whole = join(found[1], found[3])
@@ -271,14 +271,14 @@ EVENTS = [
 
 
 @pytest.mark.parametrize(("message", "reason"), EVENTS)
-def test_what_only_an_event_says_is_told_with_the_namespace(message: str, reason: str) -> None:
+def test_what_only_an_event_says_is_reported_with_the_namespace(message: str, reason: str) -> None:
     pod = of_containers(waiting("ContainerCreating"))
     found = told(pod, PodEvent(type="Warning", reason="FailedMount", message=message))
     assert found[0] == reason
     assert found[1] == f"in namespace shop: {message}"
 
 
-def test_a_passing_hiccup_of_the_kubelet_is_no_failure() -> None:
+def test_a_transient_warning_of_the_kubelet_is_no_failure() -> None:
     pod = of_containers(waiting("ContainerCreating"))
     hiccup = 'MountVolume.SetUp failed for volume "config" : object "shop"/"digits-config" not registered'
     spec = a_deployment().spec
@@ -293,7 +293,7 @@ def test_an_end_before_the_container_came_up_again_does_not_explain_why_it_is_un
     assert diagnose(of_containers(prepared(), up), (), a_deployment().spec) == ()
 
 
-def test_every_model_that_triton_refuses_is_told() -> None:
+def test_every_model_that_triton_rejects_is_reported() -> None:
     log = LOAD.format("Internal: a") + LOAD.replace("digits", "ocr").format("Internal: b")
     found = diagnose(of_the_server(log), (), a_deployment().spec)
     assert [(each.model, each.message) for each in found] == [
@@ -302,7 +302,7 @@ def test_every_model_that_triton_refuses_is_told() -> None:
     ]
 
 
-def test_arguments_that_triton_refuses_though_the_user_gave_none_point_at_the_release() -> None:
+def test_arguments_that_triton_rejects_though_the_user_gave_none_point_at_the_release() -> None:
     assert "spec.triton.version" in told(of_the_server(USAGE), triton={})[1]
 
 
@@ -334,7 +334,7 @@ def test_a_readiness_gate_that_is_not_passed_is_no_lost_node() -> None:
         ("much", ""),
     ],
 )
-def test_half_as_much_memory_again_is_proposed_in_round_figures(limit: str, more: str) -> None:
+def test_one_and_a_half_times_the_memory_is_proposed_in_round_figures(limit: str, more: str) -> None:
     assert more_memory(limit) == more
 
 
@@ -344,7 +344,7 @@ def test_of_a_long_message_the_cause_is_cut_and_not_what_follows() -> None:
     assert message.endswith("…; it is tried again")
 
 
-def test_what_needs_a_person_says_so_and_the_rest_says_that_it_goes_on() -> None:
+def test_only_what_needs_a_person_asks_for_a_fix() -> None:
     for case, (pod, reason, _) in TABLE.items():
         retry_hint = told(pod)[3]
         assert ("fixed" in retry_hint) == (reason in TERMINAL), case

@@ -1,4 +1,4 @@
-"""What the status reports when the API server does not carry out a write of a child, and what is tried again.
+"""What the status reports when the API server does not carry out a write of a child, and what is retried.
 
 The sentences are those of a real API server (Kubernetes 1.36).
 """
@@ -87,7 +87,7 @@ async def test_an_outage_of_one_child_is_in_the_status_with_its_cause_and_is_ret
     assert world.condition("Accepted").status is Truth.TRUE
 
 
-async def test_a_deployment_that_was_deleted_and_cannot_be_made_again_serves_nothing_in_the_status() -> None:
+async def test_a_deployment_that_was_deleted_and_cannot_be_created_again_serves_nothing_in_the_status() -> None:
     world = await _served()
     world.vanish(Kind.DEPLOYMENT)
     world.cache.pods.replace([], None)
@@ -207,7 +207,7 @@ async def test_pods_stay_as_they_are_while_the_policy_of_the_new_ones_cannot_be_
         assert world.manifest(Kind.DEPLOYMENT) == before
 
 
-async def test_replicas_are_not_dropped_when_they_cannot_be_handed_over() -> None:
+async def test_replicas_are_not_dropped_when_they_cannot_be_transferred() -> None:
     world = World(replicas=5)
     await world.reconcile()
     world.cluster.answers = {Kind.DEPLOYMENT: STORAGE}
@@ -238,7 +238,7 @@ async def test_what_cannot_be_deleted_is_reported() -> None:
     ],
     ids=["409", "429"],
 )
-async def test_a_passing_refusal_is_no_news_unless_it_lasts(error: ClusterError) -> None:
+async def test_a_transient_error_is_not_reported_unless_it_happens_again(error: ClusterError) -> None:
     world = await _served()
     world.edit(triton={"logLevel": "Info"})
     world.cluster.answers = {Kind.DEPLOYMENT: error}
@@ -252,7 +252,7 @@ async def test_a_passing_refusal_is_no_news_unless_it_lasts(error: ClusterError)
     assert error.message in world.condition("Accepted").message
 
 
-async def test_a_write_without_an_answer_ends_in_time_for_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_without_a_response_ends_in_time_for_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "WRITES_LIMIT", 0.05)
     world = World()
     world.cluster.hangs = frozenset({Kind.SERVICE})
@@ -299,7 +299,7 @@ async def test_a_policy_of_somebody_else_is_not_called_missing() -> None:
     assert "NetworkPolicy digits exists" in private.message
 
 
-async def test_children_of_a_namesake_that_go_are_named_all_at_once() -> None:
+async def test_children_of_a_deleted_object_of_the_same_name_are_named_all_at_once() -> None:
     world = World()
     for kind in (Kind.SERVICE_ACCOUNT, Kind.SERVICE, Kind.DEPLOYMENT):
         world.cluster.put_stranger(kind, "digits", owner_uid="uid-of-an-older-digits")
@@ -319,8 +319,8 @@ async def test_a_child_of_another_deployment_is_not_waited_for() -> None:
     assert "rename this ModelDeployment, or delete it if unused" in accepted.message
 
 
-async def test_a_conflict_without_an_object_is_told_in_the_words_of_whoever_answered() -> None:
-    """A webhook chooses the code of its answer, and a quota that many count at once answers 409 too."""
+async def test_a_conflict_without_an_object_is_reported_with_the_original_error() -> None:
+    """A webhook chooses its status code, and a quota that several clients use at the same time causes a 409 too."""
     for said, reason in (
         ('admission webhook "w.example.com" denied the request: no Services here', "Forbidden"),
         ('Operation cannot be fulfilled on resourcequotas "q": the object has been modified', "APIServerError"),

@@ -1,4 +1,4 @@
-"""What the status says while something goes on: a rollout, a replacement, a failure of one replica among others."""
+"""What the status says while something continues: a rollout, a replacement, a failure of one replica among others."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_rollout_that_fails_says_that_the_old_replicas_serve() -> None:
     assert world.condition("Available").status is Truth.TRUE
 
 
-async def test_of_two_failures_the_one_that_needs_a_person_is_told() -> None:
+async def test_of_two_failures_the_one_that_needs_a_person_is_reported() -> None:
     world = World(replicas=2)
     await world.reconcile()
     waits = a_pod("digits-1", revision=world.template_hash, node="", conditions=(unschedulable("Insufficient cpu."),))
@@ -85,7 +85,7 @@ async def test_of_two_failures_the_one_that_needs_a_person_is_told() -> None:
     assert world.condition("Stalled").status is Truth.TRUE
 
 
-async def test_an_eviction_is_told_while_its_replacement_comes_up_and_then_no_more() -> None:
+async def test_an_eviction_is_reported_while_its_replacement_comes_up_and_then_no_more() -> None:
     world = World()
     await world.reconcile()
     ended = Container(name="triton", init=False, terminated=Terminated(exit_code=137, reason="Error", finished_at=NOW))
@@ -104,7 +104,7 @@ async def test_an_eviction_is_told_while_its_replacement_comes_up_and_then_no_mo
     assert world.status.last_failure.reason == "OutOfSpace"
 
 
-async def test_each_model_that_is_refused_has_its_own_message() -> None:
+async def test_each_model_that_is_rejected_has_its_own_message() -> None:
     world = World(models=[{"name": "digits"}, {"name": "ocr"}, {"name": "fine"}])
     await world.reconcile()
     log = REFUSED.format("ocr", "b") + REFUSED.format("digits", "a")
@@ -118,7 +118,7 @@ async def test_each_model_that_is_refused_has_its_own_message() -> None:
     ]
 
 
-async def test_a_model_that_one_replica_serves_is_ready_and_says_what_another_has_against_it() -> None:
+async def test_a_model_that_one_replica_serves_is_ready_with_the_failure_of_another() -> None:
     world = World(replicas=2)
     await world.reconcile()
     fine = a_pod("digits-1", revision=world.template_hash, ready=True)

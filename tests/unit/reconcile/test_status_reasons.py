@@ -83,7 +83,7 @@ async def test_an_old_pod_that_is_left_keeps_ready_false() -> None:
         ('0/1 nodes are available: persistentvolumeclaim "models" not found.', "DependencyMissing"),
     ],
 )
-async def test_the_scheduler_s_sentence_is_told(message: str, reason: str) -> None:
+async def test_the_scheduler_s_sentence_is_reported(message: str, reason: str) -> None:
     world = await _world(gpu={"count": 1})
     await _with_pods(world, node="", conditions=(unschedulable(message),))
     assert world.condition("Ready").reason == reason
@@ -101,14 +101,14 @@ async def test_a_missing_model_is_named_with_the_path() -> None:
     assert world.status.models[0].state is ModelState.FAILED
 
 
-async def test_prepare_that_says_nothing_is_told_with_its_exit_code() -> None:
+async def test_prepare_that_says_nothing_is_reported_with_its_exit_code() -> None:
     world = await _world()
     await _with_pods(world, ended_prepare("Segmentation fault", exit_code=139))
     assert world.condition("Ready").reason == "PrepareFailed"
     assert "139" in world.condition("Ready").message
 
 
-async def test_a_model_that_triton_cannot_load_is_told_in_triton_s_words() -> None:
+async def test_a_model_that_triton_cannot_load_is_reported_in_triton_s_words() -> None:
     world = await _world()
     log = (
         "E1122 03:04:05.678901 1 model_lifecycle.cc:642] \"failed to load 'digits' version 1: "
@@ -121,7 +121,7 @@ async def test_a_model_that_triton_cannot_load_is_told_in_triton_s_words() -> No
     assert world.status.models[0].state is ModelState.FAILED
 
 
-async def test_a_crash_after_ready_is_told_with_its_last_lines() -> None:
+async def test_a_crash_after_ready_is_reported_with_its_last_lines() -> None:
     world = await _world()
     world.roll_out(a_pod(revision=world.template_hash, ready=True))
     await world.reconcile()
@@ -132,7 +132,7 @@ async def test_a_crash_after_ready_is_told_with_its_last_lines() -> None:
     assert world.status.last_failure.reason == "Crashed"
 
 
-async def test_the_last_failure_is_kept_after_it_is_mended() -> None:
+async def test_the_last_failure_is_kept_after_it_is_fixed() -> None:
     world = await _world()
     await _with_pods(world, prepared(), ended_server("Signal (11) received.", exit_code=139))
     world.roll_out(a_pod("digits-2", revision=world.template_hash, ready=True))
@@ -174,7 +174,7 @@ async def test_an_evicted_pod_beside_its_replacement_does_not_matter() -> None:
     assert world.condition("ModelsLoaded").status is Truth.TRUE
 
 
-async def test_an_evicted_pod_without_a_replacement_is_told() -> None:
+async def test_an_evicted_pod_without_a_replacement_is_reported() -> None:
     world = await _world()
     evicted = a_pod(
         revision=world.template_hash, containers=(), phase="Failed", reason="Evicted", message="disk pressure"
@@ -200,7 +200,7 @@ async def test_a_scale_up_by_the_autoscaler_is_no_failure() -> None:
     assert [reason for _, reason, _ in world.cluster.events] == ["Serving", "RollingOut"]
 
 
-async def test_the_last_failure_of_prepare_is_told_as_in_ready() -> None:
+async def test_the_last_failure_of_prepare_is_reported_as_in_ready() -> None:
     world = await _world()
     failed = PrepareFailed(reason="ModelNotFound", model="digits", message="/digits is not there")
     await _with_pods(world, ended_prepare(encode(failed).decode()))
@@ -211,7 +211,7 @@ async def test_the_last_failure_of_prepare_is_told_as_in_ready() -> None:
     )
 
 
-async def test_an_old_mount_warning_is_history_once_an_image_is_pulled() -> None:
+async def test_an_old_mount_warning_is_ignored_once_an_image_is_pulled() -> None:
     world = await _world()
     pod = a_pod(revision=world.template_hash, containers=(waiting("ContainerCreating"),))
     world.cluster.pod_event_log[pod.uid] = [
@@ -252,7 +252,7 @@ async def test_events_that_cannot_be_read_do_not_keep_the_status_back(monkeypatc
 
 
 @pytest.mark.parametrize("container", ["prepare", "triton"])
-async def test_an_image_that_cannot_be_pulled_is_told_with_the_registry_s_answer(container: str) -> None:
+async def test_an_image_that_cannot_be_pulled_is_reported_with_the_registry_s_response(container: str) -> None:
     world = await _world()
     await _with_pods(world, waiting("ImagePullBackOff", 'Back-off pulling image "x:1": not found', name=container))
     assert world.condition("Ready").reason == "ImagePullFailed"
@@ -280,7 +280,7 @@ async def test_a_missing_config_map_is_found_in_the_events_of_a_pod_that_hangs()
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "Forbidden"),
     ],
 )
-async def test_a_refused_pod_is_told_in_the_api_server_s_words(message: str, reason: str) -> None:
+async def test_a_rejected_pod_is_reported_in_the_api_server_s_words(message: str, reason: str) -> None:
     world = await _world()
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
@@ -292,9 +292,7 @@ async def test_a_refused_pod_is_told_in_the_api_server_s_words(message: str, rea
 
 
 @pytest.mark.parametrize(("change", "reason"), [({"replicas": 0}, "ScaledToZero"), ({"suspend": True}, "Suspended")])
-async def test_what_the_user_wants_stopped_is_ready_once_its_last_pod_is_gone(
-    change: dict[str, Any], reason: str
-) -> None:
+async def test_what_the_user_stops_is_ready_once_its_last_pod_is_deleted(change: dict[str, Any], reason: str) -> None:
     world = await _world()
     world.edit(**change)
     await world.reconcile()
@@ -330,7 +328,7 @@ async def test_a_condition_has_every_field_that_kubernetes_requires() -> None:
         assert {"type", "status", "reason", "message", "lastTransitionTime"} <= condition.keys()
 
 
-async def test_pods_that_stop_being_ready_without_a_cause_are_told_as_such() -> None:
+async def test_pods_that_stop_being_ready_without_a_cause_are_reported_as_such() -> None:
     world = await _world()
     world.roll_out(a_pod(revision=world.template_hash, ready=True))
     await world.reconcile()
@@ -344,7 +342,7 @@ async def test_private_without_tls_says_that_it_is_not_enforced() -> None:
     assert (privacy.status, privacy.reason) == (Truth.FALSE, "TLSNotConfigured")
 
 
-async def test_an_image_below_the_security_floor_is_told_and_a_current_one_is_not() -> None:
+async def test_an_image_below_the_security_floor_is_reported_and_a_current_one_is_not() -> None:
     world = await _world()
     assert world.condition("RuntimeVulnerable").status is Truth.TRUE
     world.edit(triton={"version": "26.11"})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_clock import FakeClock
-from triton_operator.runtime import framework
+from triton_operator.runtime import kopf_watch
 from triton_operator.runtime.logs import BURST, WINDOW, JsonFormatter, RepetitionFilter, current_key
 from triton_operator.runtime.options import parse
 from triton_operator.runtime.probes import GRACE, STALE, Probes
@@ -27,7 +27,7 @@ POD = {
 }
 
 
-def test_a_pod_is_told_everything_by_its_environment() -> None:
+def test_a_pod_is_configured_by_its_environment() -> None:
     """As the chart sets it; an empty namespace means all."""
     options = parse([], POD)
     assert options.settings == Path("/etc/triton-operator/settings.json")
@@ -114,9 +114,9 @@ def test_kopfs_messages_are_recognised_by_their_beginning() -> None:
     assert passed.count(True) <= 2 * BURST
 
 
-def test_kopf_tries_for_ever_with_pauses_up_to_half_a_minute() -> None:
+def test_kopf_tries_forever_with_pauses_up_to_half_a_minute() -> None:
     """Every request starts with short ones again."""
-    endless = framework.EndlessBackoff()
+    endless = kopf_watch.EndlessBackoff()
     for _ in range(2):
         pauses = list(itertools.islice(endless, 100))
         assert pauses[0] <= 0.5
@@ -147,7 +147,7 @@ async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
     assert signs._watcher_dead() == "the watch of ModelDeployments is not running"
 
 
-async def test_a_watch_without_progress_is_told_by_the_probe() -> None:
+async def test_a_watch_without_progress_is_reported_by_the_probe() -> None:
     """Kopf may be started again and again meanwhile; the first event that it does not get past counts."""
     clock = FakeClock()
     progress = WatchProgress(clock)

@@ -33,7 +33,7 @@ async def test_keys_come_out_once_and_in_order(queue: WorkQueue[tuple[str, str]]
     assert len(queue) == 0
 
 
-async def test_what_changed_goes_before_what_is_only_looked_at_again(queue: WorkQueue[tuple[str, str]]) -> None:
+async def test_what_changed_goes_before_what_is_only_reconciled_again(queue: WorkQueue[tuple[str, str]]) -> None:
     """Also when the same key waited for its routine look."""
     keys = [("shop", f"digits-{number}") for number in range(100)]
     queue.add_routine(keys)
@@ -98,7 +98,7 @@ async def test_a_planned_look_comes_by_itself(queue: WorkQueue[tuple[str, str]])
 
 
 async def test_a_look_for_another_reason_replaces_the_planned_one(queue: WorkQueue[tuple[str, str]]) -> None:
-    """The pass decides anew when to come back."""
+    """The pass decides again when to come back."""
     queue.add_after(KEY, 0.01)
     queue.add(KEY)
     assert await queue.get() == KEY
@@ -107,7 +107,7 @@ async def test_a_look_for_another_reason_replaces_the_planned_one(queue: WorkQue
 
 
 async def test_a_key_that_waits_needs_no_plan(queue: WorkQueue[tuple[str, str]]) -> None:
-    """It was added while its pass failed, so it is looked at at once."""
+    """It was added while its pass failed, so it is reconciled immediately."""
     queue.add(KEY)
     await queue.get()
     queue.add(KEY)
