@@ -120,6 +120,6 @@ def test_notes_say_what_comes_next(helm: Callable[..., subprocess.CompletedProce
     install = ("install", "triton-operator", str(CHART), "--dry-run=client", "--namespace", "team-a")
     done = helm(*install, "--set", "scope=Namespace,crds.enabled=false")
     notes = done.stdout.partition("NOTES:")[2]
-    assert "works in the namespace team-a" in notes
+    assert "watches the namespace team-a" in notes
     assert "kind: ModelDeployment" in notes
     assert "crds.enabled=false" in notes

@@ -1,7 +1,7 @@
-{{/* Admission policies, written in CEL. They are made only where values ask for them. */}}
+{{/* Admission policies, written in CEL. They are created only if values enable them. */}}
 
-{{/* Which requests a policy about ModelDeployments looks at: those that change the spec. An object that was there before
-the policy can still be labelled, scaled by its scale subresource, and deleted. */}}
+{{/* Requests that policies for ModelDeployments evaluate: those that change the spec. Objects that exist before the policy
+can still be labelled, scaled by the scale subresource, and deleted. */}}
 {{- define "triton-operator.deploymentConstraints" -}}
 failurePolicy: Fail
 matchConstraints:
@@ -15,7 +15,7 @@ matchConditions:
     expression: oldObject == null || object.spec != oldObject.spec
 {{- end -}}
 
-{{/* What a ModelDeployment names, as lists of text. */}}
+{{/* Names in a ModelDeployment, as lists of strings. */}}
 {{- define "triton-operator.deploymentVariables" -}}
 - name: repositories
   expression: >-
@@ -27,8 +27,8 @@ matchConditions:
     (has(object.spec.imagePullSecrets) ? object.spec.imagePullSecrets.map(each, each.name) : [])
 {{- end -}}
 
-{{/* Powers that containers of pods have beyond those that every container has: for each pod a list of text, of which
-each names the container and the power. The argument is a CEL expression that gives the pods' specs. */}}
+{{/* Additional privileges of containers: for each pod, a list of strings that name the container and the privilege. The
+argument is a CEL expression that returns the pods' specs. */}}
 {{- define "triton-operator.powers" -}}
 {{ . }}.map(pod, (pod.containers + (has(pod.initContainers) ? pod.initContainers : [])).map(each,
 ((has(each.ports) ? each.ports : []).filter(port, has(port.hostPort) && port.hostPort != 0)
@@ -44,7 +44,7 @@ each names the container and the power. The argument is a CEL expression that gi
 .filter(power, power != ''))
 {{- end -}}
 
-{{/* Where policies about ModelDeployments hold, as part of a binding. */}}
+{{/* The scope of policies for ModelDeployments, as part of a binding. */}}
 {{- define "triton-operator.policyScope" -}}
 validationActions: {{ .Values.policies.validationActions | toJson }}
 {{- $selector := .Values.policies.namespaceSelector }}
@@ -58,7 +58,7 @@ matchResources:
 {{- end }}
 {{- end -}}
 
-{{/* "true" where values limit what ModelDeployments may name. A list that is left out limits nothing, an empty one
+{{/* "true" if values restrict what ModelDeployments may name. A list that is null restricts nothing, an empty list
 allows nothing. */}}
 {{- define "triton-operator.limitsDeployments" -}}
 {{- $limited := .Values.policies.deployments.imagesByDigest -}}

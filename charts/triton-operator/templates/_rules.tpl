@@ -1,14 +1,14 @@
-{{/* What the operator may do where it works, as rules of a Role or a ClusterRole. No Secret is among it: serving pods
-refer to pull secrets by name. */}}
+{{/* Permissions of the operator, as rules of a Role or a ClusterRole. They do not cover Secrets: serving pods refer to pull
+secrets by name. */}}
 {{- define "triton-operator.rules" -}}
-# The objects it works for. Users' objects are read; only their status is written.
+# ModelDeployments. The operator reads them and writes only their status.
 - apiGroups: [triton-operator.io]
   resources: [modeldeployments]
   verbs: [get, list, watch]
 - apiGroups: [triton-operator.io]
   resources: [modeldeployments/status]
   verbs: [patch]
-# Children: made and mended by server-side apply (create and patch), replaced where somebody added parts (update).
+# Children: created and corrected by server-side apply (create and patch), replaced if others added fields (update).
 - apiGroups: [""]
   resources: [serviceaccounts, configmaps, services]
   verbs: [get, list, watch, create, patch, update, delete]
@@ -24,22 +24,22 @@ refer to pull secrets by name. */}}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, update, delete]
-# Claims that cache models, and the Jobs that fill them: made and labelled by server-side apply, never replaced.
+# Claims that cache models, and the Jobs that fill them: created and labelled by server-side apply, never replaced.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
-# What the status is made of.
+# Read for the status.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
-# A config or a cache is kept as long as a ReplicaSet refers to it.
+# A ConfigMap or a cache is kept as long as a ReplicaSet refers to it.
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [list]
-# A volume that cannot be mounted shows only in the pod's Events; transitions of an object become Events about it.
+# Failed mounts are reported only in Events of the pod; the operator creates Events for transitions of an object.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, list]

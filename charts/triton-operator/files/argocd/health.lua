@@ -1,7 +1,7 @@
 -- Health of a ModelDeployment for Argo CD.
 --
--- Enters: `obj`, the object as the API server has it. Leaves: a table with `status` (Healthy, Progressing, Degraded or
--- Suspended) and `message`. It belongs into the ConfigMap argocd-cm under the key
+-- Input: `obj`, the object from the API server. Output: a table with `status` (Healthy, Progressing, Degraded or
+-- Suspended) and `message`. Add it to the ConfigMap argocd-cm with the key
 -- resource.customizations.health.triton-operator.io_ModelDeployment.
 
 local function condition(kind)
@@ -26,7 +26,7 @@ end
 
 local observed = obj.status ~= nil and obj.status.observedGeneration or nil
 if observed == nil or observed < obj.metadata.generation then
-  return { status = "Progressing", message = "The operator has not looked at the newest spec yet" }
+  return { status = "Progressing", message = "The operator has not processed the newest spec yet" }
 end
 
 local ready = condition("Ready")
@@ -49,5 +49,5 @@ if ready.reason == "ProgressDeadlineExceeded" then
   return health("Degraded", ready)
 end
 
--- Whatever else is in the way may go by itself: images get pulled, nodes come up. The message says what it is.
+-- Other causes may resolve without intervention, such as image pulls or nodes that start. The message names the cause.
 return health("Progressing", ready)
