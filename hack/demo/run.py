@@ -26,7 +26,7 @@ from hack.install import install_operator, make_namespace
 from hack.preflight import require_machine
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits
-from triton_operator.sdk import DeploymentStatus, Kubectl, NotReadyError
+from triton_operator.sdk import DeploymentStatus, KubeContext, NotReadyError
 from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.waiting import wait_until_ready
 
@@ -105,7 +105,7 @@ def await_ready(cluster: Cluster) -> None:
 
 def deployments(cluster: Cluster) -> Deployments:
     """The ModelDeployments of the demo's cluster."""
-    return Deployments(Kubectl(str(cluster.kubeconfig)), manager="triton-operator-demo")
+    return Deployments(KubeContext(str(cluster.kubeconfig)), manager="triton-operator-demo")
 
 
 def predict(cluster: Cluster) -> None:

@@ -18,7 +18,7 @@ from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.errors import DeploymentNotFoundError, InvalidRequestError, RejectedError
 from triton_operator.sdk.follow import follow
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Selection
 from triton_operator.sdk.stop import Stop
 
@@ -39,7 +39,7 @@ def manifest(name: str, namespace: str) -> dict[str, Any]:
 @pytest.fixture
 def client(kubeconfig: Path) -> KubernetesClient:
     """As an administrator with a client certificate."""
-    return KubernetesClient(Kubectl(str(kubeconfig)))
+    return KubernetesClient(KubeContext(str(kubeconfig)))
 
 
 def test_an_object_is_applied_read_listed_and_deleted(client: KubernetesClient, namespace: str) -> None:
@@ -106,11 +106,11 @@ def test_a_version_that_is_too_old_ends_a_watch(client: KubernetesClient, namesp
 def test_a_login_program_gives_the_token(api: Api, control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
     """As the cloud providers have it; the namespace is that of the context that is chosen."""
     file = write_exec_kubeconfig(user(api, control_plane, namespace, "everything"), namespace, tmp_path)
-    client = KubernetesClient(Kubectl(str(file), context="second"))
+    client = KubernetesClient(KubeContext(str(file), context="second"))
     assert client.namespace == namespace
     Deployments(client).apply(manifest("digits", namespace))
     assert Deployments(client).read("digits")["metadata"]["namespace"] == namespace
-    assert KubernetesClient(Kubectl(str(file))).namespace == "default"
+    assert KubernetesClient(KubeContext(str(file))).namespace == "default"
 
 
 def write_exec_kubeconfig(kubeconfig: Path, namespace: str, folder: Path) -> Path:

@@ -31,7 +31,7 @@ from triton_operator.sdk import (
     Client,
     DeploymentNotFoundError,
     InvalidRequestError,
-    Kubectl,
+    KubeContext,
     NotReadyError,
     Protocol,
     UnreachableError,
@@ -63,16 +63,16 @@ ANYTHING = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 
 
 @pytest.fixture(scope="module")
-def kubectl(node: Cluster) -> Iterator[Kubectl]:
+def kubectl(node: Cluster) -> Iterator[KubeContext]:
     """The node's kubectl, as a user has it: on PATH, with a kubeconfig."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{local.tools()}:{os.environ['PATH']}")
-        yield Kubectl(kubeconfig=str(node.kubeconfig))
+        yield KubeContext(kubeconfig=str(node.kubeconfig))
 
 
 @pytest.fixture(scope="module")
 def deployed(
-    node: Cluster, kube: Kube, kubectl: Kubectl, model_deployment: Callable[..., Object]
+    node: Cluster, kube: Kube, kubectl: KubeContext, model_deployment: Callable[..., Object]
 ) -> Iterator[list[str]]:
     """The three models, deployed with the SDK; the reasons that were told while waiting."""
     if node.host_path is None:
@@ -82,7 +82,7 @@ def deployed(
     volume = volume_manifest("sdk", kube.namespace, f"{node.node_path}/sdk")
     kube.apply(volume, claim_manifest("sdk"))
     reasons: list[str] = []
-    client = Client("echoes", kube.namespace, kubectl=kubectl)
+    client = Client("echoes", kube.namespace, cluster=kubectl)
     spec = model_deployment("echoes", modelRepository={"pvc": {"claimName": "sdk"}}, models=SPEC)["spec"]
     applied = client.deploy(
         models=spec["models"], model_repository=spec["modelRepository"], resources=spec["resources"]
@@ -106,14 +106,14 @@ def write_models(repository: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=list(Protocol))
-def client(request: pytest.FixtureRequest, deployed: list[str], kube: Kube, kubectl: Kubectl) -> Iterator[Client]:
+def client(request: pytest.FixtureRequest, deployed: list[str], kube: Kube, kubectl: KubeContext) -> Iterator[Client]:
     """An open client, through kubectl port-forward."""
-    with Client("echoes", kube.namespace, protocol=request.param, kubectl=kubectl) as opened:
+    with Client("echoes", kube.namespace, protocol=request.param, cluster=kubectl) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def count_inferences(deployed: list[str], kube: Kube, kubectl: Kubectl) -> Iterator[Callable[[], int]]:
+def count_inferences(deployed: list[str], kube: Kube, kubectl: KubeContext) -> Iterator[Callable[[], int]]:
     """How many requests for `identity` Triton has counted, failed ones included; its metrics are for scrapers."""
     with port_forward(kubectl, "echoes-headless", 8002, kube.namespace) as address:
 
@@ -126,10 +126,10 @@ def count_inferences(deployed: list[str], kube: Kube, kubectl: Kubectl) -> Itera
         yield count
 
 
-def test_waiting_tells_the_reasons(deployed: list[str], kube: Kube, kubectl: Kubectl) -> None:
+def test_waiting_tells_the_reasons(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
     """The last one is that it serves; the status has each model."""
     assert deployed[-1] == "Serving"
-    found = Client("echoes", kube.namespace, kubectl=kubectl).status()
+    found = Client("echoes", kube.namespace, cluster=kubectl).status()
     assert {model.name: str(model.state) for model in found.details.models} == {
         model["name"]: "Ready" for model in SPEC
     }  # fmt: skip
@@ -144,10 +144,10 @@ def manifest(kube: Kube) -> Object:
 
 
 def test_a_deployment_that_cannot_serve_ends_the_wait_with_its_reason(
-    kube: Kube, kubectl: Kubectl, model_deployment: Callable[..., Object]
+    kube: Kube, kubectl: KubeContext, model_deployment: Callable[..., Object]
 ) -> None:
     """And what the schema refuses is refused with its field."""
-    client = Client("typo", kube.namespace, kubectl=kubectl)
+    client = Client("typo", kube.namespace, cluster=kubectl)
     body = model_deployment("digits", models=[{"name": "digits", "path": "digitz"}])
     body["metadata"]["name"] = "typo"
     client.deploy(body)
@@ -240,12 +240,12 @@ def test_an_unknown_model_is_not_found(client: Client) -> None:
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 async def test_with_asyncio_it_is_the_same(
-    protocol: Protocol, deployed: list[str], kube: Kube, kubectl: Kubectl
+    protocol: Protocol, deployed: list[str], kube: Kube, kubectl: KubeContext
 ) -> None:
     """Every data type at once, empty dimensions included."""
     arrays: dict[str, Array] = {name: np.ones((2, 3), DATA_TYPES[name]) for name in NUMBERS}
     arrays["BYTES"] = np.array([["你好", b"\xff\x00"], ["", "b"]], np.object_)
-    async with AsyncClient("echoes", kube.namespace, protocol=protocol, kubectl=kubectl) as client:
+    async with AsyncClient("echoes", kube.namespace, protocol=protocol, cluster=kubectl) as client:
         answer = await client.infer("identity", arrays)
         empty = await client.infer("identity", {name: array[:0] for name, array in arrays.items()})
         assert (await client.status()).ready
@@ -256,9 +256,9 @@ async def test_with_asyncio_it_is_the_same(
     assert answer.outputs["BYTES"].tolist() == [["你好".encode(), b"\xff\x00"], [b"", b"b"]]
 
 
-def test_a_decoupled_model_streams_its_answers(deployed: list[str], kube: Kube, kubectl: Kubectl) -> None:
+def test_a_decoupled_model_streams_its_answers(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
     """Any number for each request, and leaving early leaves nothing behind."""
-    with Client("echoes", kube.namespace, protocol=Protocol.GRPC, kubectl=kubectl) as client:
+    with Client("echoes", kube.namespace, protocol=Protocol.GRPC, cluster=kubectl) as client:
         assert [int(answer.output[0]) for answer in client.stream("count", [[3], [0], [2]])] == [0, 1, 2, 0, 1]
         for answer in client.stream("count", [[1000]]):
             if answer.output[0] == 5:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triton_operator.cli.kubectl.server import ServerConnection
+from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.options import (
     Context,
     Invert,
@@ -23,7 +23,7 @@ from triton_operator.cli.options import (
     RequestTimeout,
     Url,
     WireProtocol,
-    kubectl,
+    kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
@@ -80,7 +80,7 @@ def infer(
     """
     from triton_operator.cli.inputs.read import read_input
 
-    with ServerConnection(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
+    with ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout) as server:
         chosen = cache(lambda: server.choose_model(model))
         read = read_input(input_files or [], texts or [], lambda: server.interface(chosen()), invert=invert)
         request = read.request

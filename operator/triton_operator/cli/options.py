@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from triton_operator.cli.kubectl.names import complete_contexts, complete_deployments, complete_namespaces
+from triton_operator.cli.cluster.names import complete_contexts, complete_deployments, complete_namespaces
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.sdk.address import Protocol
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 
 Name = Annotated[
     str,
@@ -48,6 +48,6 @@ RequestTimeout = Annotated[
 Invert = Annotated[bool, typer.Option("--invert", help="Invert the brightness of images: dark becomes light.")]
 
 
-def kubectl(kubeconfig: str, context: str) -> Kubectl:
+def kube_context(kubeconfig: str, context: str) -> KubeContext:
     """Access to the cluster that the options select."""
-    return Kubectl(kubeconfig=kubeconfig, context=context)
+    return KubeContext(kubeconfig=kubeconfig, context=context)

@@ -21,7 +21,7 @@ from triton_operator.sdk.errors import (
     SdkError,
     UnreachableError,
 )
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 
 if TYPE_CHECKING:
     from triton_operator.sdk.async_client import AsyncClient
@@ -38,7 +38,7 @@ __all__ = [
     "DeploymentStatus",
     "InferenceError",
     "InvalidRequestError",
-    "Kubectl",
+    "KubeContext",
     "ModelInterface",
     "NotReadyError",
     "Prediction",

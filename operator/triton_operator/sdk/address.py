@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP
 from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
-from triton_operator.sdk.kubectl import Kubectl, is_inside
+from triton_operator.sdk.kube_context import KubeContext, is_inside
 from triton_operator.sdk.port_forward import port_forward
 
 _LAST_PORT = 65535
@@ -61,15 +61,15 @@ class ServerAddress:
 
 @contextmanager
 def server_address(
-    name: str, namespace: str, protocol: Protocol, *, url: str, kubectl: Kubectl
+    name: str, namespace: str, protocol: Protocol, *, url: str, cluster: KubeContext
 ) -> Iterator[ServerAddress]:
     """Yield the address of the deployment's server; a `url` takes precedence."""
     if url:
         yield ServerAddress(strip_scheme(url))
-    elif is_inside(os.environ, kubectl):
+    elif is_inside(os.environ, cluster):
         yield ServerAddress(f"{name}.{namespace}.svc:{protocol.port}" if namespace else f"{name}:{protocol.port}")
     else:
-        with port_forward(kubectl, name, protocol.port, namespace) as address:
+        with port_forward(cluster, name, protocol.port, namespace) as address:
             yield ServerAddress(address, forwarded=True)
 
 

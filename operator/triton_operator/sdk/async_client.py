@@ -16,7 +16,7 @@ from triton_operator.sdk.connection import ConnectionOptions, DeploymentConnecti
 from triton_operator.sdk.errors import RejectedError
 from triton_operator.sdk.inference import Inference, InferRequest
 from triton_operator.sdk.interface import ModelInterface
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.retry import Deadline, call_with_retries
 
@@ -40,7 +40,7 @@ class AsyncClient(AsyncDeployment):
         namespace: Its namespace; by default that of the pod or of the kubeconfig's context.
         protocol: Protocol.HTTP (default) or Protocol.GRPC.
         url: Connect to this `host:port` instead, for example of `tritonctl run`.
-        kubectl: Which kubeconfig and context to use outside a cluster; by default those of kubectl.
+        cluster: The kubeconfig and context to use; by default those of kubectl, or in a pod its ServiceAccount.
         timeout: Seconds within which each call must end, retries included; 60 by default.
         concurrency: Requests in flight at a time for one batch that does not fit into one request; 4 by default.
 
@@ -58,12 +58,12 @@ class AsyncClient(AsyncDeployment):
         *,
         protocol: Protocol = Protocol.HTTP,
         url: str = "",
-        kubectl: Kubectl | None = None,
+        cluster: KubeContext | None = None,
         timeout: float = 60.0,
         concurrency: int = CONCURRENCY,
     ) -> None:
-        super().__init__(deployment, namespace, kubectl or Kubectl())
-        options = ConnectionOptions(deployment, namespace, Protocol(protocol), url, kubectl or Kubectl())
+        super().__init__(deployment, namespace, cluster or KubeContext())
+        options = ConnectionOptions(deployment, namespace, Protocol(protocol), url, cluster or KubeContext())
         self._connection = DeploymentConnection(options)
         self._inference = Inference(self._connection, concurrency)
         self._timeout = timeout

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from triton_operator.sdk.bound_deployment import WAIT_SECONDS, BoundDeployment
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.waiting import Progress
@@ -21,8 +21,8 @@ from triton_operator.sdk.waiting import Progress
 class AsyncDeployment:
     """One ModelDeployment of a cluster, named by its name and namespace."""
 
-    def __init__(self, deployment: str, namespace: str, kubectl: Kubectl) -> None:
-        self._deployment = BoundDeployment(deployment, namespace, kubectl)
+    def __init__(self, deployment: str, namespace: str, cluster: KubeContext) -> None:
+        self._deployment = BoundDeployment(deployment, namespace, cluster)
 
     async def deploy(
         self, manifest: str | Path | Mapping[str, Any] | None = None, *, force: bool = False, **spec: Any

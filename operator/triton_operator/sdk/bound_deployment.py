@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from triton_operator.sdk.deployments import Deployments
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.manifest import manifest_of
 from triton_operator.sdk.status import DeploymentStatus, judge
 from triton_operator.sdk.stop import Stop
@@ -26,10 +26,10 @@ class BoundDeployment:
     `AsyncDeployment` documents the methods.
     """
 
-    def __init__(self, name: str, namespace: str, kubectl: Kubectl) -> None:
+    def __init__(self, name: str, namespace: str, cluster: KubeContext) -> None:
         self._name = name
         self._namespace = namespace
-        self._deployments = Deployments(kubectl)
+        self._deployments = Deployments(cluster)
 
     def deploy(
         self, manifest: str | Path | Mapping[str, Any] | None, spec: Mapping[str, Any], *, force: bool

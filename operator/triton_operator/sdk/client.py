@@ -19,7 +19,7 @@ from triton_operator.sdk.documented import documented_by
 from triton_operator.sdk.errors import UnreachableError
 from triton_operator.sdk.event_loop_thread import EventLoopThread
 from triton_operator.sdk.interface import ModelInterface
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.waiting import Progress
@@ -42,7 +42,7 @@ class Client:
         *,
         protocol: Protocol = Protocol.HTTP,
         url: str = "",
-        kubectl: Kubectl | None = None,
+        cluster: KubeContext | None = None,
         timeout: float = 60.0,
         concurrency: int = CONCURRENCY,
     ) -> None:
@@ -51,11 +51,11 @@ class Client:
             namespace,
             protocol=protocol,
             url=url,
-            kubectl=kubectl,
+            cluster=cluster,
             timeout=timeout,
             concurrency=concurrency,
         )
-        self._deployment = BoundDeployment(deployment, namespace, kubectl or Kubectl())
+        self._deployment = BoundDeployment(deployment, namespace, cluster or KubeContext())
         self._loop_thread: EventLoopThread | None = None
 
     def __enter__(self) -> Self:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from triton_operator.sdk.cluster_errors import explain_config
-from triton_operator.sdk.kubectl import Kubectl, is_inside
+from triton_operator.sdk.kube_context import KubeContext, is_inside
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def open_api(cluster: Kubectl) -> tuple[Any, str]:
+def open_api(cluster: KubeContext) -> tuple[Any, str]:
     """Return the `ApiClient` and the default namespace; raises UnreachableError if no cluster is configured."""
     try:
         client: Any = import_module("kubernetes.client")
@@ -46,7 +46,7 @@ def open_api(cluster: Kubectl) -> tuple[Any, str]:
     return client.ApiClient(settings), namespace
 
 
-def context_names(cluster: Kubectl) -> list[str]:
+def context_names(cluster: KubeContext) -> list[str]:
     """Names of the contexts in the kubeconfig; raises UnreachableError if there is none."""
     try:
         config: Any = import_module("kubernetes.config")
@@ -61,7 +61,7 @@ def context_names(cluster: Kubectl) -> list[str]:
     return [str(each["name"]) for each in contexts]
 
 
-def _file(cluster: Kubectl) -> str | None:
+def _file(cluster: KubeContext) -> str | None:
     """The kubeconfig; the package read KUBECONFIG when it was imported, and would not see a later value."""
     return cluster.kubeconfig or os.environ.get("KUBECONFIG") or None
 

@@ -14,7 +14,7 @@ import msgspec
 from triton_operator.sdk.address import Protocol, ServerAddress, server_address
 from triton_operator.sdk.errors import InferenceError, UnreachableError
 from triton_operator.sdk.interface import ModelInterface, read_interface
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.retry import Deadline, call_with_retries
 from triton_operator.sdk.transport import Transport
 
@@ -27,7 +27,7 @@ class ConnectionOptions:
     namespace: str
     protocol: Protocol
     url: str
-    kubectl: Kubectl
+    cluster: KubeContext
 
 
 class DeploymentConnection:
@@ -52,7 +52,7 @@ class DeploymentConnection:
         """Find the server's address and connect; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         options = self._options
         address = server_address(
-            options.deployment, options.namespace, options.protocol, url=options.url, kubectl=options.kubectl
+            options.deployment, options.namespace, options.protocol, url=options.url, cluster=options.cluster
         )
         self._address = await asyncio.to_thread(self._resources.enter_context, address)
         try:

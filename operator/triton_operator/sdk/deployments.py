@@ -11,7 +11,7 @@ from collections.abc import Generator
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.errors import DeploymentNotFoundError
 from triton_operator.sdk.follow import DELETED, follow
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 from triton_operator.sdk.manifest import Manifest
 from triton_operator.sdk.stop import Stop
@@ -23,7 +23,7 @@ FIELD_MANAGER = "triton-operator-sdk"
 class Deployments:
     """The ModelDeployments of a cluster; threads may share one. Every method raises SdkError."""
 
-    def __init__(self, cluster: Kubectl | KubernetesClient | None = None, *, manager: str = FIELD_MANAGER) -> None:
+    def __init__(self, cluster: KubeContext | KubernetesClient | None = None, *, manager: str = FIELD_MANAGER) -> None:
         self._client = cluster if isinstance(cluster, KubernetesClient) else KubernetesClient(cluster)
         self._manager = manager
 

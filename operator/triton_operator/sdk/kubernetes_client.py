@@ -23,7 +23,7 @@ from triton_operator.cluster.resource_paths import PODS, Resource
 from triton_operator.sdk.cluster_config import open_api
 from triton_operator.sdk.cluster_errors import explain_config, explain_response, explain_transport
 from triton_operator.sdk.errors import SdkError, UnreachableError
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.stop import Stop
 
 Object = dict[str, Any]
@@ -92,8 +92,8 @@ class LogOptions:
 class KubernetesClient:
     """One cluster; threads may share it. It connects when it is first used."""
 
-    def __init__(self, cluster: Kubectl | None = None, *, timeout: float | None = None) -> None:
-        self._cluster = cluster or Kubectl()
+    def __init__(self, cluster: KubeContext | None = None, *, timeout: float | None = None) -> None:
+        self._cluster = cluster or KubeContext()
         self._timeout = timeout or REQUEST_SECONDS
         self._opening = threading.Lock()
         self._api: Any = None

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
 from triton_operator.sdk.errors import SdkError, UnreachableError
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 READY_SECONDS = 20
@@ -25,7 +25,7 @@ _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) ->")
 
 
 @contextmanager
-def port_forward(kubectl: Kubectl, service: str, port: int, namespace: str = "") -> Iterator[str]:
+def port_forward(cluster: KubeContext, service: str, port: int, namespace: str = "") -> Iterator[str]:
     """Yield the `127.0.0.1:PORT` that leads to one pod of the Service.
 
     Raises UnreachableError, DeploymentNotFoundError, RejectedError.
@@ -34,12 +34,12 @@ def port_forward(kubectl: Kubectl, service: str, port: int, namespace: str = "")
     """
     options = ["--namespace", namespace] if namespace else []
     target = service if "/" in service else f"service/{service}"
-    command = kubectl.command("port-forward", "--address=127.0.0.1", *options, target, f":{port}")
+    command = cluster.kubectl("port-forward", "--address=127.0.0.1", *options, target, f":{port}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             address = _address(process)
             if address is None:
-                raise _failure(process, kubectl, target, namespace)
+                raise _failure(process, cluster, target, namespace)
             yield address
         finally:
             process.terminate()
@@ -55,7 +55,7 @@ def _address(process: subprocess.Popen[bytes]) -> str | None:
     return None
 
 
-def _failure(process: subprocess.Popen[bytes], cluster: Kubectl, target: str, namespace: str) -> SdkError:
+def _failure(process: subprocess.Popen[bytes], cluster: KubeContext, target: str, namespace: str) -> SdkError:
     """Why there is no port: the API server's error for the target, else the last line that kubectl wrote."""
     if process.poll() is None:
         return UnreachableError(f"{target} cannot be reached within {READY_SECONDS} s; does it have a ready pod?")

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.fake_cluster import FakeCluster
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import tritonctl
-from triton_operator.cli.kubectl.server import main_models
+from triton_operator.cli.cluster.server import main_models
 
 REQUEST = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [9, 10.5]}]}
 SERVERS = {"http": http_server, "grpc": grpc_server}

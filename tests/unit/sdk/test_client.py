@@ -22,7 +22,7 @@ from triton_operator.sdk import (
     UnreachableError,
 )
 from triton_operator.sdk.address import strip_scheme
-from triton_operator.sdk.kubectl import Kubectl, is_inside
+from triton_operator.sdk.kube_context import KubeContext, is_inside
 
 
 def server(protocol: Protocol) -> AbstractContextManager[str]:
@@ -101,7 +101,7 @@ def test_outside_the_cluster_it_goes_through_kubectl(
     kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     with server(protocol) as address:
         kubectl.forward(address)
-        with Client("echo", "models", protocol=protocol, kubectl=Kubectl(context="here")) as client:
+        with Client("echo", "models", protocol=protocol, cluster=KubeContext(context="here")) as client:
             client.infer("echo", {"x": np.zeros(1, np.float32)})
     command = f"--context here port-forward --address=127.0.0.1 --namespace models service/echo :{protocol.port}"
     assert kubectl.calls == [command]
@@ -134,10 +134,10 @@ def test_without_kubectl_the_message_says_what_to_do(monkeypatch: pytest.MonkeyP
 def test_inside_a_cluster_the_service_is_the_address() -> None:
     """Unless another cluster is meant."""
     inside = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
-    assert is_inside(inside, Kubectl())
-    assert not is_inside({}, Kubectl())
-    assert not is_inside(inside | {"KUBECONFIG": "other"}, Kubectl())
-    assert not is_inside(inside, Kubectl(context="other"))
+    assert is_inside(inside, KubeContext())
+    assert not is_inside({}, KubeContext())
+    assert not is_inside(inside | {"KUBECONFIG": "other"}, KubeContext())
+    assert not is_inside(inside, KubeContext(context="other"))
 
 
 def test_a_url_may_carry_its_scheme() -> None:

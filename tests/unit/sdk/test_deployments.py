@@ -19,7 +19,7 @@ from triton_operator.sdk import (
     DeploymentNotFoundError,
     DeploymentStatus,
     InvalidRequestError,
-    Kubectl,
+    KubeContext,
     NotReadyError,
     RejectedError,
     UnreachableError,
@@ -60,7 +60,7 @@ STALLED = reported(
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[tuple[FakeApiServer, Kubectl]]:
+async def cluster(tmp_path: Path) -> AsyncIterator[tuple[FakeApiServer, KubeContext]]:
     """An API server, and the choice of its kubeconfig; the context's namespace is `models`."""
     async with FakeApiServer().running() as server:
         file = tmp_path / "kubeconfig"
@@ -74,19 +74,19 @@ async def cluster(tmp_path: Path) -> AsyncIterator[tuple[FakeApiServer, Kubectl]
             "users": [{"name": "u", "user": {"token": "t"}}],
         }
         file.write_text(yaml.safe_dump(config))
-        yield server, Kubectl(kubeconfig=str(file))
+        yield server, KubeContext(kubeconfig=str(file))
 
 
 @pytest.fixture
-def server(cluster: tuple[FakeApiServer, Kubectl]) -> FakeApiServer:
+def server(cluster: tuple[FakeApiServer, KubeContext]) -> FakeApiServer:
     """The API server."""
     return cluster[0]
 
 
 @pytest.fixture
-def client(cluster: tuple[FakeApiServer, Kubectl]) -> AsyncClient:
+def client(cluster: tuple[FakeApiServer, KubeContext]) -> AsyncClient:
     """A client for `digits`; it is not opened, as nothing here asks the deployment itself."""
-    return AsyncClient("digits", "models", kubectl=cluster[1])
+    return AsyncClient("digits", "models", cluster=cluster[1])
 
 
 async def test_a_file_is_applied_on_the_server(server: FakeApiServer, client: AsyncClient, tmp_path: Path) -> None:
@@ -238,9 +238,9 @@ async def test_status_and_deletion(server: FakeApiServer, client: AsyncClient) -
             await call
 
 
-async def test_without_asyncio_it_is_the_same(server: FakeApiServer, cluster: tuple[Any, Kubectl]) -> None:
+async def test_without_asyncio_it_is_the_same(server: FakeApiServer, cluster: tuple[Any, KubeContext]) -> None:
     """In the thread that asks."""
-    client = Client("digits", kubectl=cluster[1])
+    client = Client("digits", cluster=cluster[1])
     await asyncio.to_thread(client.deploy, None, models=["digits"])
     await server.put(DIGITS, READY)
     assert (await asyncio.to_thread(client.wait_ready, 20)).ready
@@ -310,12 +310,12 @@ def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[
 
 async def test_a_cluster_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     """As is one that nothing describes."""
-    missing = Deployments(Kubectl(kubeconfig=str(tmp_path / "none")))
+    missing = Deployments(KubeContext(kubeconfig=str(tmp_path / "none")))
     with pytest.raises(UnreachableError, match="no cluster is configured"):
         missing.read("digits")
 
 
-async def run(capsys: pytest.CaptureFixture[str], kubectl: Kubectl, *arguments: object) -> Outcome:
+async def run(capsys: pytest.CaptureFixture[str], kubectl: KubeContext, *arguments: object) -> Outcome:
     """`tritonctl deploy` in a thread, as the API server answers from this one."""
     options = ("--kubeconfig", kubectl.kubeconfig)
     return await asyncio.to_thread(tritonctl, capsys, "deploy", *arguments, *options)
@@ -330,7 +330,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def test_the_command_applies_all_and_waits_for_each(
-    capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, Kubectl], file: Path
+    capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, KubeContext], file: Path
 ) -> None:
     """Answers on standard output, reasons on standard error, exit status 0 when all are Ready."""
     server, kubectl = cluster
@@ -352,7 +352,7 @@ async def test_the_command_applies_all_and_waits_for_each(
 
 
 async def test_the_command_fails_with_the_reason(
-    capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, Kubectl], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, KubeContext], tmp_path: Path
 ) -> None:
     """Exit status 1 for what is not Ready, 2 for a file, 3 for no cluster."""
     server, kubectl = cluster
@@ -364,7 +364,7 @@ async def test_the_command_fails_with_the_reason(
     assert "error: models/digits: not Ready: ModelLoadFailed: no such file" in outcome.err
     assert (await run(capsys, kubectl, "-f", file, "-n", "other")).code == 2
     assert (await run(capsys, kubectl, "-f", tmp_path / "none.yaml")).code == 2
-    assert (await run(capsys, Kubectl(kubeconfig=str(tmp_path / "none")), "-f", file)).code == 3
+    assert (await run(capsys, KubeContext(kubeconfig=str(tmp_path / "none")), "-f", file)).code == 3
 
 
 def test_a_stop_before_the_start_ends_it() -> None:

@@ -13,7 +13,7 @@ from tests.fake_cluster import DEPLOYMENTS, NAMESPACE, FakeCluster, write_kubeco
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
 from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, SdkError, UnreachableError
 from triton_operator.sdk.follow import follow
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions, Selection
 from triton_operator.sdk.stop import Stop
 
@@ -85,7 +85,7 @@ def test_several_kubeconfigs_are_merged(cluster: FakeCluster, tmp_path: Path, mo
     )
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'kubeconfig'}:{second}")
     cluster.put(DEPLOYMENTS, named("digits"))
-    client = KubernetesClient(Kubectl(context="there"))
+    client = KubernetesClient(KubeContext(context="there"))
     assert client.namespace == "other"
     client.get(MODEL_DEPLOYMENTS, "digits")
     assert "/namespaces/other/" in cluster.requests[-1]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.kubectl.server import ServerConnection
 from triton_operator.cli.options import (
     Context,
     Kubeconfig,
@@ -26,7 +26,7 @@ from triton_operator.cli.options import (
     RequestTimeout,
     Url,
     WireProtocol,
-    kubectl,
+    kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data, table
@@ -122,7 +122,7 @@ def bench(
     from triton_operator.cli.bench.load import END_SECONDS, run
     from triton_operator.cli.bench.wire import connections as opened
 
-    with ServerConnection(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout) as server:
+    with ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout) as server:
         endpoint = server.endpoint
         requested, request = _request(server, model, input_files or [], texts or [], batch)
         connect = opened(endpoint, protocol, requested, request, timeout)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kube_context
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data
 from triton_operator.cli.terminal.spinner import spinner
@@ -42,7 +42,7 @@ def doctor(
 
     The exit status is 1 if a check fails, and 3 if the cluster is unreachable.
     """
-    results = examine(KubernetesClient(kubectl(kubeconfig, context)), namespace)
+    results = examine(KubernetesClient(kube_context(kubeconfig, context)), namespace)
     if output is OutputFormat.TABLE:
         _print(results)
     else:

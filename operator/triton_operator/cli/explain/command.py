@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.explain.row import (
     Row,
     argument_places,
@@ -27,7 +28,6 @@ from triton_operator.cli.explain.row import (
     require_batch,
 )
 from triton_operator.cli.failures import UsageError
-from triton_operator.cli.kubectl.server import ServerConnection
 from triton_operator.cli.options import (
     Context,
     Invert,
@@ -39,7 +39,7 @@ from triton_operator.cli.options import (
     RequestTimeout,
     Url,
     WireProtocol,
-    kubectl,
+    kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import print_data
@@ -152,7 +152,7 @@ def explain(
         options["output"] = output_name
         found = _by_file(name, model_file, selected, method, options)
     else:
-        server = ServerConnection(name, namespace, protocol, url, kubectl(kubeconfig, context), timeout)
+        server = ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout)
         found = _by_server(server, model, selected, method, options | {"output": output_name})
     _show(replace(found, notes=(*found.notes, *_unused(command_line, selected))), output, png, font)
 

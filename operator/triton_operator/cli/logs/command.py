@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.cli.cluster.names import complete_pods
+from triton_operator.cli.cluster.objects import names, pods_of
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.names import complete_pods
-from triton_operator.cli.kubectl.objects import names, pods_of
 from triton_operator.cli.logs.line import shown
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kube_context
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
@@ -76,7 +76,7 @@ def logs(
     options = LogOptions(since_seconds=seconds_of(since) if since else 0, tail=tail, previous=previous, follow=follow)
     if follow and previous:
         raise UsageError("--previous cannot be combined with --follow")
-    client = KubernetesClient(kubectl(kubeconfig, context))
+    client = KubernetesClient(kube_context(kubeconfig, context))
     containers = [container] if container else list(LogContainer)
     pods = choose(pods_of(client, name, namespace), name, pod, empty=follow)
     if follow:

@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
+from triton_operator.cli.cluster.objects import labels_of
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.kubectl.objects import labels_of
 from triton_operator.cli.logs.line import shown
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
+from triton_operator.cli.cluster.names import complete_deployments
+from triton_operator.cli.cluster.objects import read_deployments, read_lists
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.names import complete_deployments
-from triton_operator.cli.kubectl.objects import read_deployments, read_lists
-from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kube_context
 from triton_operator.cli.status.read import read_report, wait_for_ready
 from triton_operator.cli.status.report import Report, Summary, summary, verdict
 from triton_operator.cli.terminal.formats import OutputFormat
@@ -62,7 +62,7 @@ def status(
     """
     chosen = list(dict.fromkeys(names or []))
     _check_options(chosen, everywhere=everywhere, wait=wait, watch=watch)
-    client = KubernetesClient(kubectl(kubeconfig, context))
+    client = KubernetesClient(kube_context(kubeconfig, context))
     if watch:
         from triton_operator.cli.status.watch import Watched, show_changes
 

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from triton_operator.cli.kubectl.objects import labels_of, read_lists
+from triton_operator.cli.cluster.objects import labels_of, read_lists
 from triton_operator.cli.status.report import Report, report
 from triton_operator.cli.status.tree import RESOURCES
 from triton_operator.cli.terminal.output import say

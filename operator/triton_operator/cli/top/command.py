@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kubectl
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kube_context
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data, print_json_line, table
 from triton_operator.cli.top.rates import Figures, QuantileSource, rates
@@ -61,7 +61,7 @@ def top(
     """
     from triton_operator.cli.top.scrapes import Pods
 
-    with Pods(kubectl(kubeconfig, context), name, namespace, url=url) as pods:
+    with Pods(kube_context(kubeconfig, context), name, namespace, url=url) as pods:
         intervals = _intervals(pods, interval)
         if output is OutputFormat.TABLE and sys.stdout.isatty() and not once:
             _draw(name, intervals)

@@ -15,15 +15,15 @@ from types import TracebackType
 from typing import Self
 
 from triton_operator.api.names import PORT_METRICS
+from triton_operator.cli.cluster.objects import pods_of
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.kubectl.objects import pods_of
 from triton_operator.cli.status.pods import is_ready
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cli.top.metrics_text import parse
 from triton_operator.cli.top.rates import Samples, samples_of
 from triton_operator.sdk.address import strip_scheme
 from triton_operator.sdk.errors import SdkError, UnreachableError
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.port_forward import port_forward
 
@@ -36,7 +36,7 @@ _TIMEOUT_SECONDS = 5.0
 class Pods:
     """The pods to scrape; a context manager."""
 
-    def __init__(self, cluster: Kubectl, name: str, namespace: str, *, url: str = "") -> None:
+    def __init__(self, cluster: KubeContext, name: str, namespace: str, *, url: str = "") -> None:
         self._cluster, self._name, self._namespace, self._url = cluster, name, namespace, url
         self._client = KubernetesClient(cluster)
         self._forwards: dict[str, tuple[str, ExitStack]] = {}

@@ -17,7 +17,7 @@ from triton_operator.cli.failures import UsageError
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.address import Protocol, ServerAddress, server_address
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ServerConnection:
     namespace: str
     protocol: Protocol
     url: str
-    cluster: Kubectl
+    cluster: KubeContext
     timeout: float
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -58,7 +58,7 @@ class ServerConnection:
             self.namespace,
             protocol=self.protocol,
             url=opened.target if opened else self.url,
-            kubectl=self.cluster,
+            cluster=self.cluster,
             timeout=self.timeout,
         )
         with spinner(f"connecting to {self.deployment}"):
@@ -67,7 +67,7 @@ class ServerConnection:
     @cached_property
     def endpoint(self) -> ServerAddress:
         """The endpoint for other clients; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        endpoint = server_address(self.deployment, self.namespace, self.protocol, url=self.url, kubectl=self.cluster)
+        endpoint = server_address(self.deployment, self.namespace, self.protocol, url=self.url, cluster=self.cluster)
         with spinner(f"connecting to {self.deployment}"):
             return self._open.enter_context(endpoint)
 

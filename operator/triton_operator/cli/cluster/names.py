@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from triton_operator.sdk.errors import SdkError
-from triton_operator.sdk.kubectl import Kubectl
+from triton_operator.sdk.kube_context import KubeContext
 
 if TYPE_CHECKING:
     from triton_operator.cluster.resource_paths import Resource
@@ -30,7 +30,7 @@ def complete_deployments(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_pods(ctx: typer.Context, incomplete: str) -> list[str]:
     """Pods of the deployment of the command line."""
-    from triton_operator.cli.kubectl.objects import labels_of
+    from triton_operator.cli.cluster.objects import labels_of
     from triton_operator.cluster.resource_paths import PODS
 
     name = ctx.params.get("name")
@@ -78,5 +78,5 @@ def _in_time(read: Callable[[], list[str]], incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete))
 
 
-def _cluster(ctx: typer.Context) -> Kubectl:
-    return Kubectl(kubeconfig=ctx.params.get("kubeconfig") or "", context=ctx.params.get("context") or "")
+def _cluster(ctx: typer.Context) -> KubeContext:
+    return KubeContext(kubeconfig=ctx.params.get("kubeconfig") or "", context=ctx.params.get("context") or "")

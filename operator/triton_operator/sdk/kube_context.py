@@ -1,4 +1,4 @@
-"""Which cluster is meant, and kubectl's command line for it.
+"""The kubeconfig and context that a client uses, and the kubectl command line for them.
 
 Input: a kubeconfig and a context. Output: a command. kubectl forwards ports, and does nothing else:
 `kubernetes_client` reads and writes objects.
@@ -14,13 +14,13 @@ from triton_operator.sdk.errors import UnreachableError
 
 
 @dataclass(frozen=True)
-class Kubectl:
+class KubeContext:
     """A cluster; without a kubeconfig, the one that KUBECONFIG names, and without a context, its current one."""
 
     kubeconfig: str = ""
     context: str = ""
 
-    def command(self, *arguments: str) -> list[str]:
+    def kubectl(self, *arguments: str) -> list[str]:
         """Return the whole command line; raises UnreachableError if kubectl is not installed."""
         program = shutil.which("kubectl")
         if program is None:
@@ -33,7 +33,7 @@ class Kubectl:
         return [program, *options, *arguments]
 
 
-def is_inside(environ: Mapping[str, str], cluster: Kubectl) -> bool:
+def is_inside(environ: Mapping[str, str], cluster: KubeContext) -> bool:
     """Whether this program runs in a pod, and that pod's cluster is meant."""
     other = cluster.kubeconfig or cluster.context or environ.get("KUBECONFIG")
     return "KUBERNETES_SERVICE_HOST" in environ and not other
