@@ -1,4 +1,4 @@
-"""A cluster in memory, for the unit tier alone: it says nothing about what a real API server does.
+"""A cluster in memory, for unit tests only; it does not show what a real API server does.
 
 `World` is one ModelDeployment with its reconciler; tests change its state, let it reconcile and look at what is there.
 """
@@ -184,7 +184,7 @@ class FakeCluster:
         return self.objects[identity]
 
     def next_version(self) -> int:
-        """The resourceVersion of the next change by whomever."""
+        """The resourceVersion of the next change."""
         self._version += 1
         return self._version
 
@@ -196,7 +196,7 @@ class FakeCluster:
 
 
 class World:
-    """One ModelDeployment (`digits` in `shop`) and the operator that looks after it."""
+    """One ModelDeployment (`digits` in `shop`) and its operator."""
 
     def __init__(self, settings: Settings = SETTINGS, **spec: Any) -> None:
         self.cluster = FakeCluster()
@@ -209,12 +209,12 @@ class World:
         self.cache.deployments.put(self.body)
 
     def new_operator(self, settings: Settings | None = None) -> Reconciler:
-        """A fresh operator process: nothing remembered but what the cluster shows."""
+        """A new operator process, which knows only what the cluster shows."""
         self.reconciler = Reconciler(self.cluster, self.cache, settings or self.settings, clock=lambda: self.now)
         return self.reconciler
 
     async def reconcile(self) -> float | None:
-        """One pass, after which the watch tells of what was deleted."""
+        """One pass, after which the watch reports deletions."""
         again = await self.reconciler.reconcile(self.key)
         for (kind, name), child in self.cache.children.get(self.key).items():
             if (kind, self.key[0], name) not in self.cluster.objects:
@@ -246,7 +246,7 @@ class World:
         return sorted(name for found, _, name in self.cluster.objects if found is kind)
 
     def change_child(self, kind: Kind, name: str = "digits", **fields: Any) -> None:
-        """Another hand changes a child, and the watch tells."""
+        """Somebody else changes a child, and the watch reports it."""
         version = self.cluster.next_version()
         child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=version)
         self.cluster.objects[kind, self.key[0], name] = child
@@ -269,17 +269,17 @@ class World:
         self.cache.pods.replace([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
 
     def hide_child(self, kind: Kind, name: str, **fields: Any) -> None:
-        """Another hand takes a child's labels away and changes it, which no watch tells."""
+        """Somebody else removes the labels of a child and changes it, which no watch reports."""
         self.cache.children.remove(self.cache.children.get(self.key)[kind, name])
         self.change_unseen(kind, name, **fields)
 
     def change_unseen(self, kind: Kind, name: str, **fields: Any) -> None:
-        """Another hand changes a child, of which the watch has not told yet."""
+        """Somebody else changes a child, which the watch has not reported yet."""
         child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=self.cluster.next_version())
         self.cluster.objects[kind, self.key[0], name] = child
 
     def vanish(self, kind: Kind, name: str = "digits") -> None:
-        """The watch tells that a child is gone."""
+        """The watch reports that a child is deleted."""
         child = self.cache.children.get(self.key)[kind, name]
         self.cluster.objects.pop((kind, self.key[0], name), None)
         self.cache.children.remove(child)

@@ -60,7 +60,7 @@ def output(reason: str, world: World) -> str:
 
 
 def is_tried_again(world: World) -> bool:
-    """Whether the operator itself says that it goes on without a person."""
+    """Whether the status reports that it recovers without a person."""
     return world.condition("Reconciling").status == "True"
 
 

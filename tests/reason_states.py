@@ -1,4 +1,4 @@
-"""For each reason with a page of its own, a state of the world that has it.
+"""For each reason with its own page, a state that has it.
 
 The words of others (scheduler, kubelet, registry, API server, Triton) are theirs, as seen on a real node; all other
 words come from the code. Each state is made in an empty folder, for those that need a model repository.
@@ -47,7 +47,7 @@ def _state(reason: str) -> Callable[[State], State]:
 
 
 async def _new(settings: Settings = SETTINGS, **spec: Any) -> World:
-    """A deployment of which the operator has made all objects, and nobody else has done anything yet."""
+    """A deployment whose objects the operator has created, before any controller has acted."""
     repository = {"image": {"reference": "registry.example.com/models:7"}}
     defaults: dict[str, Any] = {"modelRepository": repository, "privacy": {"profile": "Open"}}
     world = World(settings, **(defaults | spec))
@@ -56,7 +56,7 @@ async def _new(settings: Settings = SETTINGS, **spec: Any) -> World:
 
 
 async def _with_pod(world: World, *containers: Container, ready: bool = False, **pod: Any) -> World:
-    """Its only pod is there."""
+    """Its only pod exists."""
     world.roll_out(
         a_pod(_POD, revision=world.template_hash, ready=ready, containers=containers or None, **pod),
     )
@@ -78,7 +78,7 @@ async def _report_of_the_deployment(world: World, condition: ObservedCondition) 
 
 
 async def _event(world: World, reason: str, message: str) -> World:
-    """The only pod hangs, and an Event says why."""
+    """The only pod is stuck, and an Event reports why."""
     pod = a_pod(_POD, revision=world.template_hash, containers=(waiting("ContainerCreating"),))
     world.cluster.pod_event_log[pod.uid] = [PodEvent(type="Warning", reason=reason, message=message)]
     world.roll_out(pod)
@@ -117,7 +117,7 @@ async def _scaled_to_zero(_: Path) -> World:
 
 
 async def _stopped(world: World) -> World:
-    """The Deployment controller has seen that no pod is wanted."""
+    """The Deployment controller has observed that no pod is desired."""
     world.roll_out()
     await world.reconcile()
     return world
@@ -178,7 +178,7 @@ async def _waiting_for_deletion(_: Path) -> World:
 
 
 async def _unwritten(said: str) -> World:
-    """The API server answers this to the Deployment, and the operator will try again."""
+    """The API server responds with this error to the Deployment, and the operator retries."""
     world = World()
     world.cluster.answers = {Kind.DEPLOYMENT: UnavailableError(said, status=500)}
     with contextlib.suppress(UnavailableError):

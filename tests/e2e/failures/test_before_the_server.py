@@ -49,7 +49,7 @@ def test_a_model_that_is_not_in_the_repository(kube: Kube) -> None:
     condition = kube.wait_reason("missing-model", "ModelNotFound")
     assert "linear-regression" in condition["message"]
     assert "linear_regression" in condition["message"], "it should say what is there instead"
-    assert "mended" in condition["message"]
+    assert "fixed" in condition["message"]
     assert kube.condition("missing-model", "Stalled")["status"] == "True"  # type: ignore[index]
     kube.patch("modeldeployment", "missing-model", {"spec": {"models": [{"name": "linear_regression"}]}})
     kube.wait_ready("missing-model")
