@@ -61,7 +61,7 @@ def make_namespace(cluster: Cluster, name: str, **labels: str) -> None:
 
 
 def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
-    """Helm values for images that were built here: the operator, and the CPU server beside the chart's own."""
+    """Helm values for images that were built here: the operator, and the CPU server in addition to the chart's own."""
     repository, _, tag = images["operator"].reference.rpartition(":")
     own = yaml.safe_load((CHART / "values.yaml").read_text())["images"]  # A list in values replaces the chart's.
     local = {

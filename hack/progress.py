@@ -41,7 +41,7 @@ class Step:
         return time.monotonic() - self.started
 
     def note(self, detail: str) -> None:
-        """Show `detail` beside the title; without a terminal, as a line of its own, one in 10 s at most."""
+        """Show `detail` next to the title; without a terminal, as a line of its own, one in 10 s at most."""
         self.detail = detail
         if not _is_terminal() and self.seconds - self._noted >= _LINE_SECONDS:
             self._noted = self.seconds

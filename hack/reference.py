@@ -21,10 +21,11 @@ Schema: TypeAlias = dict[str, Any]
 _INTRODUCTION = """\
 # API reference
 
-`{version}`, kind `{kind}` (short `{short}`). Made from [the definition](../crds/modeldeployments.yaml) by `make docs`;
-`kubectl explain {short}.spec` says the same on a terminal. Every field is optional unless *required* stands beside it.
-Where a default is named and the schema has none, the operator fills it in when it renders pods, so that an upgrade
-changes no pod. A value that breaks a bound or a rule is refused by the API server, with the path of the field.
+`{version}`, kind `{kind}` (short `{short}`). `make docs` generates this page from
+[the CRD](../crds/modeldeployments.yaml);
+`kubectl explain {short}.spec` shows the same in a terminal. Every field is optional unless it is marked as *required*.
+If a field has a default that the schema does not contain, the operator sets it when it renders pods, so that an upgrade
+does not change pods. The API server rejects a value that violates a bound or a rule, and reports the path of the field.
 """
 
 
@@ -68,7 +69,7 @@ def _sections(path: str, schema: Schema, seen: dict[int, str]) -> Iterator[Secti
 
 
 def _inner(field: Schema) -> tuple[Schema, str]:
-    """The schema of a list's or map's elements, and how its path goes on; a plain field's own otherwise."""
+    """The schema of a list's or map's elements, and the rest of its path; a plain field's own otherwise."""
     if "items" in field:
         inner, suffix = _inner(field["items"])
         return inner, f"[]{suffix}"

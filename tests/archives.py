@@ -14,7 +14,7 @@ SIGNATURE = Signature(
     outputs=(TensorSpec("OUTPUT__0", "FP32", (10,)),),
     max_batch_size=64,
 )
-"""What the model `digits` takes and gives."""
+"""Inputs and outputs of the model `digits`."""
 
 EXTRA = f"extra/{EXTRA_FILE}"
 

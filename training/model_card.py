@@ -27,7 +27,7 @@ class ModelCard:
     `scores` are per part (validation, test) and metric; `tolerances` per metric how far a retraining may differ.
     `confusion` counts the test part of a classifier: a row per actual class of `classes`, a column per predicted one.
     `served_tolerance` is the largest difference of a served answer from PyTorch's. `files` are the SHA-256 sums of what
-    was written, by path from the model's folder: `../` begins those of folders beside it.
+    was written, by path from the model's folder: `../` starts paths of neighbouring folders.
     """
 
     model: str
@@ -74,7 +74,7 @@ def read(folder: Path) -> ModelCard:
         return ModelCard(**yaml.safe_load(_facts(path.read_text(encoding="utf-8"))))
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-        message = f"{path} is not a model card: {problem}. Write it anew by training: python -m training {folder.name}"
+        message = f"{path} is not a model card: {problem}. Write it again: python -m training {folder.name}"
         raise ModelCardError(message) from error
 
 

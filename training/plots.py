@@ -44,7 +44,7 @@ def draw_learning_curve(history: History, path: Path) -> None:
 def draw_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
     """Draw how often each class (a row) was taken for each (a column); shades are shares of the row."""
     side = min(4.4, 2.0 + 0.28 * len(classes))
-    names = 0.07 * (max(map(len, classes)) - 1)  # They stand beside the matrix, whose cells stay square.
+    names = 0.07 * (max(map(len, classes)) - 1)  # They are next to the matrix, whose cells stay square.
     figure = Figure(figsize=(side + 0.6 + names, side), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot(xlabel="predicted", ylabel="actual")
     matrix = np.asarray(counts)
@@ -63,7 +63,7 @@ def _are_crowded(classes: Sequence[str]) -> bool:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Few colours make a file a third as large; their pictures lie in the repository for ever."""
+    """Few colours make a file a third as large; and the pictures stay in the repository."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]

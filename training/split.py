@@ -1,4 +1,4 @@
-"""Divides examples into training, validation and test, the same way for ever. Plain numpy; data sets call it."""
+"""Divides examples into training, validation and test, the same way each time. Plain numpy; data sets call it."""
 
 from __future__ import annotations
 

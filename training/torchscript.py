@@ -22,7 +22,7 @@ def load_eager(build: Callable[[], nn.Module], path: Path) -> nn.Module:
     """
     model = build()
     weights = load(path).state_dict()
-    # A traced file also has the buffers that the module makes anew each time, such as BERT's positions.
+    # A traced file also has the buffers that the module creates each time, such as BERT's positions.
     for name in {name for name, _ in model.named_buffers()} - model.state_dict().keys():
         weights.pop(name, None)
     model.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Certificates and keys of a local cluster, made anew for each one.
+"""Certificates and keys of a local cluster, created for each one.
 
 Input: names. Output: PEM files in one folder. Called by the control plane and the native node before anything starts.
 One authority signs everything; it lives as long as the cluster's folder.

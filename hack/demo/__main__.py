@@ -40,7 +40,7 @@ def main() -> int:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        say(f"interrupted; the same command goes on from here, `{demo_down(os.environ)}` takes everything down")
+        say(f"interrupted; run the same command again to continue, or `{demo_down(os.environ)}` to remove everything")
         return _INTERRUPTED
     finally:
         give_back()

@@ -48,7 +48,7 @@ def layer_folder(key: str) -> Path:
 def ensure_layer(
     planned: PlannedLayer, below: Sequence[Layer], contexts: Mapping[str, Context], base: Context | None
 ) -> Layer:
-    """Find the layer or make it. A layer that was interrupted is made anew."""
+    """Find the layer or build it. An interrupted layer is built again."""
     place = layer_folder(planned.key)
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Unequal parties out of one training part: of different size, with different labels and different measurements.
 
-`run` calls `divide` and writes each party's rows to a folder of its own, which only that party's process is told of.
+`run` calls `divide` and writes each party's rows to a folder of its own, which only that party's process knows.
 Plain numpy.
 """
 

@@ -17,7 +17,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
         main(sys.argv[1:])
-    except BaseException:  # noqa: BLE001 - whatever it is, it is told and ends the process.
+    except BaseException:  # noqa: BLE001 - any error is reported and ends the process.
         traceback.print_exc()
         _end(1)
     _end(0)

@@ -11,7 +11,7 @@ from training.recipe import Plan
 
 FILE_NAME = "settings.json"
 RESULT, REPORT = "result.npz", "report.json"
-"""What the coordinator leaves in its folder: weights with their scaling, and what it was told beside them."""
+"""What the coordinator leaves in its folder: weights with their scaling, and the report."""
 
 TASK, ROUND = "task", "round"
 STATISTICS, TRAIN = "statistics", "train"

@@ -40,7 +40,7 @@ app.kubernetes.io/part-of: triton-operator
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
-{{/* The operator's image; a digest says more than a tag, so the default tag is left out beside it. */}}
+{{/* The operator's image; a digest says more than a tag, so the default tag is left out with it. */}}
 {{- define "triton-operator.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}

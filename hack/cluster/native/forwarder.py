@@ -1,9 +1,9 @@
 """Carry connections from a socket of the machine into the node's network.
 
 Input: the number of an inherited listening socket and "address:port". Output: nothing, it runs until it is ended. A
-socket belongs for ever to the network it was made in: this one was made on the machine's loopback, the program itself
-runs inside the node, so what it accepts comes from the machine and what it dials is in the node. There is no other way
-in, and none out.
+socket always belongs to the network in which it was created. This one was created on the machine's loopback, and the
+program runs inside the node. It therefore accepts connections from the machine and opens connections inside the node.
+There is no other way in, and none out.
 
 One dial for each accepted connection: kube-proxy balances them as it does a pod's own, which `kubectl port-forward`
 (one pod for all) would not.

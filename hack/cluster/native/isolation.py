@@ -40,7 +40,7 @@ class Hierarchy:
 
     @property
     def mount_words(self) -> list[str]:
-        """What `mount` is told."""
+        """Arguments of `mount`."""
         if self.unified:
             return ["-t", "cgroup2", "cgroup2", str(self.place)]
         option = f"none,{self.controllers}" if self.controllers.startswith("name=") else self.controllers
@@ -70,7 +70,7 @@ def isolate(layout: Layout, ip: Path) -> None:
 
 
 def _cover_folders(layout: Layout) -> None:
-    """Put folders of our own over those that programs insist on, so that nothing is written beside the cache."""
+    """Put folders of our own over those that programs insist on, so that nothing is written outside the cache."""
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     _run("mount", "--bind", str(layout.var_lib), "/var/lib")
     _run("mount", "--bind", str(layout.var_log), "/var/log")
@@ -79,7 +79,7 @@ def _cover_folders(layout: Layout) -> None:
 
 
 def _mount_control_groups(found: list[Hierarchy]) -> None:
-    """Mount /sys anew, which shows the node's network devices; that hides the control groups, so these again."""
+    """Mount /sys again, which shows the node's network devices; that hides the control groups, so these again."""
     _run("mount", "-t", "sysfs", "sysfs", "/sys")
     if not all(hierarchy.unified for hierarchy in found):
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(_CGROUPS))

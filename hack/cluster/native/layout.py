@@ -30,7 +30,7 @@ class Layout:
     """The node's folders below `root`.
 
     `images` (containerd's content and snapshots) outlives the node, so that a
-    second start imports nothing; everything else is made anew.
+    second start imports nothing; everything else is created again.
     """
 
     root: Path

@@ -1,7 +1,7 @@
 """Which process the node is, kept in a file from one command to the next.
 
 Input: the layout. Output: a record, or None when no node runs. A process id alone may since belong to another program,
-so its start time is kept beside it.
+so its start time is stored with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Start the native node, or go on where an earlier start was cut off.
+"""Start the native node, or continue an interrupted start.
 
 Input: the layout. Output: a node that is Ready and resolves names. Called by `node.NativeCluster`, under the node's
 lock.

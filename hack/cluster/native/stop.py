@@ -45,7 +45,7 @@ def node_processes(layout: Layout) -> list[int]:
     """Return the supervisors that were started for this folder, whether or not a record knows them.
 
     They are known by their own command line. The outer process (`unshare`) has
-    it too, but ends by itself after the inner one.
+    it too, but exits after the inner one.
     """
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_ours(entry, layout)]
 

@@ -63,7 +63,7 @@ def pause_before_restart(failures: int) -> float:
 
 
 class Supervisor:
-    """Keeps a set of components running until it is told to end."""
+    """Keeps a set of components running until it is stopped."""
 
     def __init__(self, layout: Layout, programs: Path, components: Iterable[Component]) -> None:
         """Prepare to run `components`, whose programs are in `programs`."""

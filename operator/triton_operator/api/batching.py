@@ -1,6 +1,6 @@
 """How Triton gathers requests into batches, as a user writes it in `spec.models[].config`.
 
-`dynamicBatching` is for models that treat each request by itself, `sequenceBatching` for models that remember the
+`dynamicBatching` is for models that process each request independently, `sequenceBatching` for models that remember the
 requests before. Durations are microseconds, as Triton has them. `model_config` holds both.
 """
 

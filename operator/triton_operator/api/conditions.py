@@ -29,7 +29,7 @@ MODELS_LOADED = "ModelsLoaded"
 """Triton in the newest pods has loaded every model. Containers that others added to the pods do not count."""
 
 RECONCILING = "Reconciling"
-"""Work towards the current generation goes on by itself (kstatus)."""
+"""Work towards the current generation continues automatically (kstatus)."""
 
 STALLED = "Stalled"
 """Nothing will change until a person acts (kstatus)."""
@@ -69,7 +69,7 @@ class Reason:
     SOURCE_UNTRUSTED = "SourceUntrusted"  # The source's certificate is signed by nobody that the pod trusts.
     SOURCE_UNREACHABLE = "SourceUnreachable"  # The source does not answer, or broke off.
     SOURCE_INVALID = "SourceInvalid"  # What the source holds cannot be used: a broken archive, a name that climbs out.
-    DIGEST_MISMATCH = "DigestMismatch"  # The files are others than those that were pinned; both digests are told.
+    DIGEST_MISMATCH = "DigestMismatch"  # The files do not match the pinned digest; the message has both digests.
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message tells what was needed.
     CACHING = "Caching"  # A Job fetches the models into the cache; pods are made when it is done.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
@@ -86,7 +86,7 @@ class Reason:
     QUOTA_EXCEEDED = "QuotaExceeded"  # A ResourceQuota refuses the pods.
     FORBIDDEN = "Forbidden"  # Admission (Pod Security, LimitRange, a policy) refuses the pods.
     OUT_OF_MEMORY = "OutOfMemory"  # A container was killed for memory.
-    CRASHED = "Crashed"  # A container that had started ended by itself.
+    CRASHED = "Crashed"  # A container terminated after it had started.
     NODE_LOST = "NodeLost"  # The pod's node has stopped reporting, or is gone.
     STARTUP_TIMEOUT = "StartupTimeout"  # The startup probe's budget ran out.
     PODS_NOT_READY = "PodsNotReady"  # Pods are not ready, for a cause that has no reason of its own or is not known.
@@ -135,7 +135,7 @@ PREPARE_REASONS = frozenset(
         Reason.PREPARE_FAILED,
     }
 )
-"""Reasons that `prepare` may end with. Any other word in its outcome is told as PrepareFailed, with the word."""
+"""Reasons that `prepare` may end with. Any other word is reported as PrepareFailed, with the word."""
 
 TERMINAL = frozenset(
     {

@@ -108,7 +108,7 @@ class Ensemble(Struct, frozen=True):
 
 
 class ModelConfig(Struct, frozen=True):
-    """What Triton is told about a model; at most one of dynamic_batching, sequence_batching and ensemble is set.
+    """The configuration of a model; at most one of dynamic_batching, sequence_batching and ensemble is set.
 
     `max_batch_size` 0 means that the model has no batch dimension.
     """

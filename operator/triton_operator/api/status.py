@@ -89,7 +89,7 @@ class RevisionStatus(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """The last failure of a serving pod, kept after it is mended."""
+    """The last failure of a serving pod, kept after it is resolved."""
 
     pod: str
     container: str

@@ -61,7 +61,7 @@ def stub_library(name: str, symbols: Iterable[Symbol], machine: int = X86_64) ->
     ordered = sorted(symbols)
     versions = [name, *sorted({symbol.version for symbol in ordered} - {"", name})]
     if any(symbol.version == name for symbol in ordered):
-        versions.append(name)  # NVIDIA's libraries call their version node like the library, beside the base entry
+        versions.append(name)  # NVIDIA's libraries have a version node named after the library
     strings = Strings()
     body = RETURN_35[machine]
     image = Image()

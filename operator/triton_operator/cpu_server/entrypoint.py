@@ -3,7 +3,7 @@
     entrypoint.py tritonserver --model-repository=/models ...
 
 Each model instance has a process of its own, `triton_python_backend_stub`. When one dies, Triton 2.51 stays "ready" and
-answers its requests with errors for ever, and it is no better when the kernel kills only that process for memory. So
+answers its requests with errors forever, and it is no better when the kernel kills only that process for memory. So
 this program watches them: a death that is not part of a shutdown is said on standard error, where the kubelet picks up
 the last lines as the reason, and ends the container with a code that is not 0.
 
@@ -26,7 +26,7 @@ STUB = "triton_python_backend_stub"
 LEASH = "LEASH_DESCRIPTOR"
 SCAN_SECONDS = 1.0
 COLLECT_SECONDS = 0.5
-# After an exit without a signal, as after a model that could not be loaded, Triton says more and ends by itself.
+# After an exit without a signal, as after a model that could not be loaded, Triton logs more and exits.
 OWN_END_SECONDS = 30.0
 STOP_SECONDS = 5.0
 UNEXPECTED_END = 1  # the container's exit code when a model process ended with 0 and nobody asked it to
@@ -98,7 +98,7 @@ class Watch:
         """Note a model process that ended; whether it should have is seen when the server had time to collect it."""
         pid, name = next((pid, name) for pid, (fd, name) in self._models.items() if fd == descriptor)
         os.close(descriptor)
-        self._models[pid] = (-1, name)  # stays known while its zombie does, so that it is not found anew
+        self._models[pid] = (-1, name)  # stays known while its zombie does, so that it is not found again
         self._ended[pid] = time.monotonic() + COLLECT_SECONDS
 
     def _judge_deaths(self) -> None:

@@ -21,7 +21,7 @@ class Attributions:
     add up to the difference, `gap` is what is missing; saliency promises no sum, so it has neither base nor gap.
     `target` is the index of the explained number in the model's answer, `label` its name where the model says one.
     `output` is the output tensor that the number is in, and `outputs` are all that the model has, where they are known.
-    `patch` is the side of the squares that were taken away together, 0 where each number was looked at by itself.
+    `patch` is the side of the squares that were taken away together, 0 if each number is a piece.
     `error` is the standard error of a piece's attribution where coalitions were sampled, 0 where nothing was.
     """
 

@@ -1,4 +1,4 @@
-"""An explanation as a picture: a heat map beside what was seen, weighted characters, or bars. Needs pillow.
+"""An explanation as a picture: a heat map next to the input, weighted characters, or bars. Needs pillow.
 
 Input: Attributions. Output: a PIL image. Called by `Explanation.save_png`.
 """

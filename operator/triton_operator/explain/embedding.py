@@ -44,7 +44,7 @@ def attribute(module: Any, row: Array, baseline: Array, target: tuple[int, ...])
         plain = float(module(torch.from_numpy(row[None]))[(0, *target)])
     base, prediction = answers[:2].tolist()
     if abs(plain - prediction) > _SAME:
-        raise ExplanationError("method", f"the model uses the tokens' numbers beside its embedding; {_INSTEAD}")
+        raise ExplanationError("method", f"the model uses the token ids outside its embedding; {_INSTEAD}")
     slope = gradient[len(words) :].reshape(points.shape)[2:].mean(dim=0)
     found = (slope * way).sum(dim=-1).numpy().astype(np.float64)
     return Gradients(found, prediction, base, len(alphas) + 1)

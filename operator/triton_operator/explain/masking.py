@@ -150,7 +150,7 @@ def default_side(row: Array) -> int:
 
 
 def grid(row: Array, side: int) -> tuple[int, int]:
-    """How many patches lie below and beside each other."""
+    """How many patches are in a column and in a row."""
     high, wide = row.shape[-2:]
     if not 1 <= side <= max(high, wide):
         raise ExplanationError("patch", f"{side} pixels do not divide a picture of {wide}x{high}")

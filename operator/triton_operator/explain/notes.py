@@ -36,8 +36,8 @@ def _unused(question: Question, row: Array | str, method: Method, *, drawn: bool
     if question.baseline is not None and method in _WITHOUT_BASELINE:
         yield "baseline", f"{method} compares with nothing"
     if question.patch and method in GRADIENTS:
-        yield "patch", f"{method} looks at each number by itself"
+        yield "patch", f"{method} attributes each number separately"
     elif question.patch and kind is not Kind.PICTURE:
-        yield "patch", "the row is no picture"
+        yield "patch", "the row is not an image"
     if len(question.names) and kind is Kind.TEXT:
         yield "names", "a text has pieces of its own"

@@ -16,4 +16,4 @@ Predict = Callable[[Array], Array]
 """A model: rows [n, ...], or texts [n], in; one answer per row, [n] or [n, ...], out. The methods need nothing else."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many rows have been answered, and how many will be asked in all."""
+"""Called with the number of rows that are done and the total."""

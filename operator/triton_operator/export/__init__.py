@@ -88,7 +88,7 @@ def export_aotinductor(  # noqa: PLR0913 - as above.
 ) -> Exported:
     """Write `folder`/`name`: `version`/model.pt2, the module compiled ahead of time, and README.md.
 
-    Everything else is as with `export_torchscript`, names included, but that there is no text. The file serves on the
+    Everything else is as with `export_torchscript`, names included, but strings are not supported. The file runs on the
     kind of processor that compiled it, with the version of torch that compiled it. Needs a C++ compiler
     and a minute.
     """

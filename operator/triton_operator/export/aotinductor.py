@@ -35,7 +35,7 @@ _SMALLEST = 2
 
 
 class Package:
-    """A compiled file, which takes and gives what forward() does.
+    """A compiled file with the inputs and outputs of forward().
 
     By the loader of libtorch itself: the one of `torch._inductor` asks for a C++ compiler first, only to compare what
     kind of processor there is.

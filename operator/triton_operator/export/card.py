@@ -20,7 +20,7 @@ from triton_operator.export.tensors import remark
 from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 FILE_NAME = "README.md"
-_MARK = "<!-- Written by triton_operator.export; an export of the same name writes it anew. -->"
+_MARK = "<!-- Written by triton_operator.export; an export of the same name overwrites it. -->"
 
 
 class Facts(NamedTuple):
@@ -76,9 +76,7 @@ def _tensors(signature: Signature) -> str:
     rows = [_row("in", each, batch) for each in signature.inputs]
     rows += [_row("out", each, batch) for each in signature.outputs]
     says = f"Batches up to {batch}; the batch is in no shape." if batch else "No batches."
-    return "\n".join(
-        ["## What it takes and gives", "", "| | name | type and shape |", "|---|---|---|", *rows, "", says]
-    )
+    return "\n".join(["## Inputs and outputs", "", "| | name | type and shape |", "|---|---|---|", *rows, "", says])
 
 
 def _row(way: str, tensor: TensorSpec, batch: int) -> str:
@@ -96,7 +94,7 @@ def _checks(facts: Facts) -> str:
     )
     lines = ["## Checks", "", asked, "- The same question gets the same answer again: the module keeps no state."]
     if facts.contract.max_batch_size > 1:
-        lines.append(f"- Rows asked alone, and beside other rows, get the same answers ({allowed}).")
+        lines.append(f"- A row gives the same output alone and together with other rows ({allowed}).")
     if facts.served is None:
         lines.append("- No server was asked.")
     else:

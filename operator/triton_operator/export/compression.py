@@ -74,7 +74,7 @@ def compress(
     before = _judge(evaluate, module)
     smaller = apply(module, recipe, examples)
     compressed = Compressed(smaller, before, _judge(evaluate, smaller))
-    # Said this way round so that a score that is no number is refused, too.
+    # Written this way so that a score of NaN is rejected too.
     if not compressed.drop <= max_drop:
         raise CompressionRejectedError(
             f"{recipe.method} takes {compressed.drop:.4g} from the score ({before:.4g} before, {compressed.after:.4g} "

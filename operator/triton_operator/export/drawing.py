@@ -30,7 +30,7 @@ def drawn_arguments(example: Sequence[Value], rows: int, source: torch.Generator
 
 
 def uniform_arguments(example: Sequence[Value], source: torch.Generator) -> list[Value]:
-    """Whole numbers and truth values anew, anywhere between the smallest and the largest of the example."""
+    """New integers and booleans, anywhere between the smallest and the largest of the example."""
     return [each if isinstance(each, list) else _uniform(each, source) for each in example]
 
 

@@ -1,6 +1,6 @@
 """The rest of a model's folder: its configuration where it is wanted, its card, and the question to a running server.
 
-Input: a model's file that was written, and what the questions showed. Output: `config.pbtxt` and `README.md` beside
+Input: a model's file that was written, and what the questions showed. Output: `config.pbtxt` and `README.md` next to
 the version's folder. `exporter` and `aotinductor` call it. Needs torch.
 """
 
@@ -59,7 +59,7 @@ def finish(
     place: Place,
     model_format: Format = Format.TORCHSCRIPT,
 ) -> Exported:
-    """Write what stands beside the model's file, then ask the server; raises ExportError."""
+    """Write the files next to the model file, then check the server; raises ExportError."""
     folder = place.folder / contract.name
     if place.with_config:
         write_config(contract.name, agreement.signature, folder, model_format)

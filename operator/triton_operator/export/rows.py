@@ -23,15 +23,15 @@ _LARGEST = 64
 """Rows of the largest batch that is asked, which takes as much memory as the server needs for it."""
 
 _SCALES = (1.0, 1e-3, 1e3, 0.0, math.nan)
-"""By how much the rows beside one that stays are larger; zeros and undefined numbers come, too."""
+"""Factors of the rows next to a row that stays the same; zeros and NaN are included."""
 
 _ROUNDING = 1e-3
 """Part of the tolerance within which answers in float64 are the same."""
 
 _ADVICE = (
     "so one caller's request would change the answer to another. Leave max_batch_size out (0), or let forward() treat "
-    "each row by itself: no statistics, maximum, softmax, sorting or sum over the first dimension or the whole tensor "
-    "(the scale of torch's dynamic quantisation is such a maximum)"
+    "each row independently: no statistics, maximum, softmax, sorting or sum over the first dimension or the whole "
+    "tensor (the scale of torch's dynamic quantisation is such a maximum)"
 )
 
 
@@ -136,7 +136,7 @@ def _is_rounding(reference: Reference, batch: Sequence[Value], row: int, toleran
 def _check_beside_others(
     module: Ask, example: Sequence[Value], names: Sequence[str], tolerance: float, most: int
 ) -> None:
-    """One row stays in its place of a batch, and those beside it change: its answer stays, too, to the last digit."""
+    """If one row of a batch stays the same and the others change, its output must be identical."""
     source = generator()
     for place, own_row in ((0, list), (most - 1, list), (most - 1, padded)):
         first = own_row(drawn_arguments(example, most, source))

@@ -20,7 +20,7 @@ from triton_operator.export.tensors import Value, difference
 from triton_operator.triton.model_file.signature import TensorSpec
 
 _READY_SECONDS = 60.0
-"""A server that polls its repository looks every 15 s unless it is told otherwise, and then loads the model."""
+"""A server that polls its repository looks every 15 s by default, and then loads the model."""
 
 _POLL_SECONDS = 0.5
 

@@ -157,7 +157,7 @@ def _work_and_end(work: Callable[[], float], write: int) -> None:
         outcome = work()
     except ExportError as error:
         outcome = str(error)
-    except BaseException as error:  # noqa: BLE001 - the copy must not go on as the program.
+    except BaseException as error:  # noqa: BLE001 - the copy must not continue as the program.
         outcome = f"{_ADVICE}, and that fails: {sentence(error) if isinstance(error, Exception) else error}"
     os.write(write, pickle.dumps(outcome))
     os._exit(0)

@@ -15,7 +15,7 @@ _RECURRENT_IN_BYTES = "torch.ao.nn.quantized.dynamic.modules.rnn"
 
 
 def for_another_order(module: Any, tolerance: float) -> float:
-    """What may differ where the same sums are added in another order: by an optimised kernel, or beside other rows.
+    """The tolerance for sums in another order: by an optimised kernel, or in a batch with other rows.
 
     `module` is anything that answers. Recurrent layers in 8 bits are held to `tolerance`, because with their one scale
     for a whole batch rows do influence each other. Torch's layers in a scripted module cannot be told.

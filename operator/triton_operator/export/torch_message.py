@@ -30,7 +30,7 @@ def sentence(error: Exception) -> str:
 
 
 def _without_code(lines: list[str]) -> tuple[list[str], str]:
-    """Lines beside the quoted code, and the first place."""
+    """Lines around the quoted code, and the first location."""
     kept: list[str] = []
     place = ""
     at = 0

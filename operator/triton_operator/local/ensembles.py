@@ -1,6 +1,6 @@
 """The steps of an ensemble, which have to be served with it.
 
-Input: a model's folder in a repository. Output: that folder and those of its steps, which lie beside it under their
+Input: a model's folder in a repository. Output: that folder and those of its steps, which are next to it under their
 names. A configuration that cannot be read, and a step that is not there, are left for `prepare` and Triton to judge.
 """
 

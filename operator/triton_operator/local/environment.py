@@ -1,7 +1,7 @@
 """Triton's own environment under the cache folder: made once, then used by every run.
 
 Input: a Python that fits. Output: `Environment`, a folder with the server, its backends, torch and numpy. It is keyed
-by all that it is made of, complete or absent, and begins as a virtual environment does: beside `bin/python3` lies a
+by all that it is made of, complete or absent, and is laid out like a virtual environment: next to `bin/python3` is a
 `pyvenv.cfg`, by which the Python inside Triton's helper processes finds its packages.
 """
 
@@ -118,7 +118,7 @@ def _make(planned: Planned, tell: Tell) -> None:
 
 
 def make_virtual(root: Path, python: Python) -> None:
-    """The beginning of a virtual environment of this Python, with its library beside the server's."""
+    """The base of a virtual environment of this Python, with its library next to the server's."""
     (root / "bin").mkdir()
     (root / "lib").mkdir()
     (root / "bin" / "python3").symlink_to(python.program)

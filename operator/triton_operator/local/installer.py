@@ -34,8 +34,8 @@ class Installer(NamedTuple):
 
 def find_installer(python: Python) -> Installer:
     """The uv on PATH or of the running environment, else a pip; raises UnsupportedMachineError."""
-    beside = Path(sysconfig.get_path("scripts")) / "uv"
-    if uv := shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None):
+    script = Path(sysconfig.get_path("scripts")) / "uv"
+    if uv := shutil.which("uv") or (str(script) if os.access(script, os.X_OK) else None):
         return Installer((uv, "pip", "install"), is_uv=True)
     for program in (str(python.program), sys.executable):
         asked = subprocess.run([program, "-m", "pip", "--version"], capture_output=True, check=False)

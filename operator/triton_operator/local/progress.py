@@ -1,4 +1,4 @@
-"""How the steps of a start are told: whoever calls says where the words go.
+"""Progress of a start: the caller decides where it is printed.
 
 `local` opens a step by its title and notes in it how far it is; the command line shows that to a person.
 """

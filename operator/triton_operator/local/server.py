@@ -71,7 +71,7 @@ class Server:
             time.sleep(_PAUSE_SECONDS)
 
     def serve(self) -> None:
-        """Hand the server's log on until it ends, which it does by itself only when something is wrong: LocalError."""
+        """Pass on the server's log until the server exits, which without a stop is an error: LocalError."""
         self.tell()
         self._process.wait()
         raise self._ended("Triton ended")

@@ -122,5 +122,5 @@ def _lifecycle(spec: Spec) -> Iterator[Choice]:
 
 def _rollout(spec: Spec) -> Choice:
     if replaces_in_place(spec):
-        return Choice("rollout", "the old pod goes first", "A new pod that waits for the last GPU would wait for ever.")
+        return Choice("rollout", "the old pod goes first", "A new pod that waits for the last GPU would wait forever.")
     return Choice("rollout", "the new pod comes first", "It serves before the old one goes.")

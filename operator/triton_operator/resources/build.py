@@ -85,7 +85,7 @@ def _may_have_several_pods(deployment: ModelDeployment) -> bool:
 
 
 def first_replicas(deployment: ModelDeployment) -> int | None:
-    """Replicas of a Deployment that does not exist yet; None leaves one pod, from which an autoscaler goes on."""
+    """Replicas of a Deployment that does not exist yet; None leaves one pod, from which an autoscaler scales."""
     if deployment.spec.suspend:
         return 0
     return None if deployment.spec.autoscaling else deployment.spec.replicas

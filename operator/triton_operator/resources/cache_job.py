@@ -1,7 +1,7 @@
 """The Job that fills a cache's claim: `prepare`, told only to fetch.
 
 A mistake of the user's ends it at once, everything else is tried again with growing pauses; whether and when a Job
-that gave up is made anew, `reconcile` decides. Every security-relevant field is spelled out.
+that gave up is created again, `reconcile` decides. Every security-relevant field is spelled out.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 """Asked for where the user says nothing: an autoscaler on CPU needs a request to measure against."""
 
 JOB_AT_MOST: dict[str, str] = {"cpu": "1", "memory": "1Gi"}
-"""Of the Job that fills a cache, whatever Triton gets: it needs less than 100 MB itself, and runs beside the pods."""
+"""Of the Job that fills a cache, whatever Triton gets: it needs less than 100 MB itself, and runs next to the pods."""
 
 SCRATCH_AT_MOST = "100Gi"
 """Of a volume on the node's disk that holds models, where the user limits no scratch space: more than most of them

@@ -59,7 +59,7 @@ def known_messages(configs: Sequence[RenderedConfig]) -> dict[str, Message]:
 
 
 def config_volume(config_name: str, configs: Sequence[RenderedConfig]) -> Manifest:
-    """The volume at CONFIG_DIR: the ConfigMap of the operator, with the users' own keys beside its own.
+    """The volume at CONFIG_DIR: the ConfigMap of the operator, with the users' keys in addition to its own.
 
     The users' are optional, because `prepare` can say which one is missing where the kubelet names neither its key nor
     the model.

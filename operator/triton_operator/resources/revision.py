@@ -1,7 +1,7 @@
 """A rendered pod template with its model configs, kept in a ControllerRevision so that an upgrade rolls no pod.
 
-A deployment is rendered anew only when a field that touches pods changed (`inputs_hash`); a newer operator, which
-might render differently, finds the old template in the revision and goes on applying that. `build` decides which
+A deployment is rendered again only when a field that affects pods changed (`inputs_hash`); a newer operator, which
+might render differently, finds the old template in the revision and applies that. `build` decides which
 revision is current, `reconcile` reads them back out of the cluster.
 """
 

@@ -94,7 +94,7 @@ def _watch(
     events = client.watch(selection, version, seconds=seconds, stop=stop)
     try:
         for event in events:
-            if event.kind == _ERROR:  # For example 410: the version is too old to go on from.
+            if event.kind == _ERROR:  # For example 410: the version is too old to continue from.
                 return
             if event.kind == _BOOKMARK or not _is_selected(event.object, selection):
                 continue

@@ -65,7 +65,7 @@ def manifest_of(name: str, namespace: str, given: str | Path | Mapping[str, Any]
         metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec_of(spec)}
     if spec:
-        raise InvalidRequestError(next(iter(spec)), "is given beside a manifest; write it there")
+        raise InvalidRequestError(next(iter(spec)), "is set in addition to a manifest; set it in the manifest")
     found = [check_manifest(given, "manifest")] if isinstance(given, Mapping) else read_manifests(given)
     own = [manifest for manifest in found if manifest["metadata"]["name"] == name]
     if not own:

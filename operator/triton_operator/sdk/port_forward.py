@@ -70,7 +70,7 @@ def _failure(process: subprocess.Popen[bytes], cluster: KubeContext, target: str
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Yield what kubectl writes, until it ends or the time is over; a plain read could wait for ever."""
+    """Yield what kubectl writes, until it ends or the time is over; a plain read could block forever."""
     assert process.stdout is not None  # noqa: S101 - as above.
     end = time.monotonic() + READY_SECONDS
     with selectors.DefaultSelector() as selector:

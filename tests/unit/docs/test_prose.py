@@ -1,8 +1,12 @@
-"""Documentation does not use the phrases that CONTRIBUTING.md lists as avoided."""
+"""Documentation and code do not use the phrases that CONTRIBUTING.md lists as avoided."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,21 @@ from tests.paths import ROOT
 
 GUIDELINES = ROOT / "CONTRIBUTING.md"
 GENERATED = {ROOT / "docs" / "api-reference.md"}
+"""Written from the CRD."""
 PAGES = sorted({ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "changelog.d").glob("*.md")} - GENERATED)
+COPIED = ROOT / "training" / "text_steps"
+"""Files that model_repository has copies of, whose digests are in the model cards."""
+SOURCES = sorted(
+    path
+    for folder in ("operator", "hack", "training")
+    for path in (ROOT / folder).rglob("*.py")
+    if COPIED not in path.parents
+)
+MANIFESTS = [
+    path
+    for pattern in ("crds/*.yaml", "charts/**/*.yaml", "charts/**/*.tpl", "charts/**/*.txt", "examples/*.yaml")
+    for path in sorted(ROOT.glob(pattern))
+]
 
 
 def avoided() -> list[str]:
@@ -30,22 +48,53 @@ def _words(text: str) -> str:
     return r"\s+".join(re.escape(word) for word in text.split())
 
 
+def found_in(text: str) -> list[str]:
+    """The avoided phrases in a text, in its order."""
+    return [" ".join(phrase.split()) for phrase in pattern(avoided()).findall(text)]
+
+
 def prose(page: Path) -> str:
     """A page without its code blocks and code spans."""
     text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"`[^`\n]+`", "``", text)
 
 
+def sentences(source: str) -> Iterator[str]:
+    """Docstrings, messages, help texts and comments of a module: its strings, and its comments as one text."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    yield "\n".join(token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT)
+
+
 def test_the_word_list_is_read() -> None:
     """Each kind of phrase is found, and only as whole words."""
-    search = pattern(avoided()).search
-    assert search("is rendered\nAnew")
-    assert search("wanted FP32, given FP64")
-    assert search("Enters: a path")
-    assert not search("the canewood")
+    assert found_in("is rendered\nAnew") == ["Anew"]
+    assert found_in("wanted FP32, given FP64") == ["wanted FP32, given"]
+    assert found_in("Enters: a path") == ["Enters:"]
+    assert found_in("the canewood") == []
+
+
+def test_strings_and_comments_of_a_module_are_read() -> None:
+    """Names are not."""
+    module = '"""Made anew."""\nanew = f"goes on {1}"  # It is told.\n'
+    assert [phrase for text in sentences(module) for phrase in found_in(text)] == ["anew", "goes on", "is told"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_has_no_avoided_phrase(page: Path) -> None:
     """Use the preferred term in the same row of the list."""
-    assert [" ".join(found.split()) for found in pattern(avoided()).findall(prose(page))] == []
+    assert found_in(prose(page)) == []
+
+
+@pytest.mark.parametrize("module", SOURCES, ids=lambda module: str(module.relative_to(ROOT)))
+def test_a_module_has_no_avoided_phrase(module: Path) -> None:
+    """As above, for what users and readers of the code see."""
+    assert [phrase for text in sentences(module.read_text()) for phrase in found_in(text)] == []
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: str(manifest.relative_to(ROOT)))
+def test_a_manifest_has_no_avoided_phrase(manifest: Path) -> None:
+    """Descriptions in the CRD, comments and notes of the chart and the examples."""
+    assert found_in(manifest.read_text()) == []

@@ -135,8 +135,8 @@ def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, sampl
     [
         (np.ones(4), Question(seed=3), "seed has no effect: every combination was asked"),
         (np.ones(4), Question(seed=3, method=Method.OCCLUSION), "seed has no effect: occlusion draws nothing"),
-        (np.ones(4), Question(patch=3), "patch has no effect: the row is no picture"),
-        ("good", Question(patch=3), "patch has no effect: the row is no picture"),
+        (np.ones(4), Question(patch=3), "patch has no effect: the row is not an image"),
+        ("good", Question(patch=3), "patch has no effect: the row is not an image"),
         ("good", Question(names=("a",)), "names has no effect: a text has pieces of its own"),
     ],
 )

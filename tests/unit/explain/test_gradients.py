@@ -226,7 +226,7 @@ def test_the_committed_text_models_are_followed_into_their_embedding(model: str)
     [
         (Sums(), [1, 2], Question(), "method: the model takes integers and has no embedding.* ask the served model"),
         (Tokens(), [1] * 6, Question(method=Method.SALIENCY), "method: saliency needs numbers that can change"),
-        (Tokens(counts=True), [1] * 6, Question(), "method: the model uses the tokens' numbers beside its embedding"),
+        (Tokens(counts=True), [1] * 6, Question(), "method: the model uses the token ids outside its embedding"),
         (Tokens(), [99] * 6, Question(), "row: the model does not take int64"),
         (Tokens(), [1] * 6, Question(method=Method.KERNEL_SHAP), "method: kernel-shap asks a served model"),
         (Tokens(), [1] * 6, Question(target=2), "target: 2 is not in the model's answer, which is 2"),

@@ -80,7 +80,7 @@ def test_a_start_that_loses_a_port_is_repeated_with_another(
     environment = Environment(tmp_path)
     with _started(spec, environment, tmp_path, laid, (0, 0, 0), verbose=False) as (_, ports):
         assert ports == starts[1]
-    assert f"another program took port {starts[0].metrics} meanwhile" in capsys.readouterr().err
+    assert f"port {starts[0].metrics} was taken by another program" in capsys.readouterr().err
     starts.clear()
     asked = (0, 0, choose_ports().metrics)
     with (

@@ -111,7 +111,7 @@ def test_what_cannot_be_deployed_is_named(tmp_path: Path) -> None:
     """Before a cluster is asked."""
     for given, spec, sentence in (
         (None, {"model": []}, "model: is no field of a spec; did you mean models"),
-        (MANIFEST, {"replicas": 2}, "replicas: is given beside a manifest"),
+        (MANIFEST, {"replicas": 2}, "replicas: is set in addition to a manifest"),
         (MANIFEST | {"metadata": {"name": "other"}}, {}, "metadata.name: is other, and this client is for digits"),
         (MANIFEST | {"metadata": {"name": "digits", "namespace": "x"}}, {}, r"Client\('digits', 'x'\)"),
         (MANIFEST | {"kind": "Pod"}, {}, "kind: is 'Pod', expected ModelDeployment"),

@@ -41,7 +41,7 @@ def step(title: str) -> Iterator[RunningStep]:
             yield shown
         mark = "✓"
     finally:
-        with suppress(OSError):  # The terminal may be closed; the cleanup must go on.
+        with suppress(OSError):  # The terminal may be closed; the cleanup must continue.
             typer.echo(f"{mark} {title} {time.monotonic() - began:.1f} s", err=True)
 
 

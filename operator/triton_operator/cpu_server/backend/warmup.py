@@ -3,7 +3,7 @@
 Input: the config, then what `model` was asked and how that went. Output: the same requests as Triton will make of
 `model_warmup`, for `model` to make them first, while it can still refuse to load in a sentence. Triton 2.51 says it
 too, but crashes first in about half of the starts (seen; a race between its threads), and never says the shapes. Only
-requests that Triton itself made are told of: nothing of a caller's ever gets into a log.
+requests that Triton itself made are reported, so data of a caller never gets into a log.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ batch_input {
 
 @pytest.mark.parametrize("inputs", ["", "input { name: 'X__0' data_type: TYPE_FP32 dims: 2 }"])
 def test_what_triton_itself_fills_is_no_input_that_is_missing(inputs: str) -> None:
-    """A signature has all that forward() takes and gives; clients send and get less."""
+    """A signature has all inputs and outputs of forward(); clients send and receive fewer."""
     signature = Signature(
         inputs=tuple(TensorSpec(name, "FP32", (2,)) for name in ("X__0", "START__1", "STATE__2", "COUNTS__3")),
         outputs=(TensorSpec("Y__0", "FP32", (2,)), TensorSpec("STATE__1", "FP32", (1,))),
