@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m triton_operator.runtime",
-        description="Run the Triton operator. Every flag has an environment variable; the chart sets those.",
+        description="Run the Triton operator. The chart sets the environment variables in brackets.",
     )
     add = parser.add_argument
     add(
