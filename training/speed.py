@@ -52,9 +52,9 @@ def measure(path: Path, arguments: Sequence[torch.Tensor], batch: int) -> Speed:
 def open_model(path: Path) -> Ask:
     """Load a model as it is served."""
     if path.suffix == ".pt2":
-        from triton_operator.export.aotinductor import Package
+        from triton_operator.export.aotinductor import CompiledPackage
 
-        return Package(path)
+        return CompiledPackage(path)
     with warnings.catch_warnings(action="ignore"):
         frozen = torch.jit.freeze(load(path).eval())
         graph = str(frozen.inlined_graph)

@@ -17,9 +17,9 @@ from tests.triton_backend import Tensor as Sent
 from tests.triton_backend import ask, load, put, serve
 from tests.tritonctl import tritonctl
 from triton_operator.export import ExportError, aotinductor, export_aotinductor
-from triton_operator.export.aotinductor import Package, row_major
+from triton_operator.export.aotinductor import CompiledPackage, row_major
 from triton_operator.export.archive import write_archive
-from triton_operator.export.equivalence_check import Contract, ask_module
+from triton_operator.export.equivalence_check import ExportOptions, record_runs
 from triton_operator.export.exporter import argument_names
 from triton_operator.export.folder import Exported
 from triton_operator.triton.model_file.archive import FileType, read_file_type, read_signature
@@ -78,7 +78,7 @@ def test_a_package_is_a_whole_model(gate: tuple[Gate, Exported]) -> None:
         assert not [name for name in archive.namelist() if name.endswith(".cpp")]
     kept = torch.ones(5, 1, dtype=torch.bool)
     rows = torch.rand(3, 5).T  # Such strides the compiled code does not know; they are not to be read as others.
-    answer = Package(exported.path)(rows, kept)
+    answer = CompiledPackage(exported.path)(rows, kept)
     assert isinstance(answer, tuple)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(answer, module(rows, kept), strict=True))
     assert parse((folder / "config.pbtxt").read_text())["platform"] == ["torch_aoti"]
@@ -140,7 +140,7 @@ def test_names_are_those_of_torchscript(gate: tuple[Gate, Exported], tmp_path: P
     module, exported = gate
     names = tuple(argument_names(module))
     assert names == ("rows", "kept")
-    asked = ask_module(module, [(ROWS, torch.tensor([[True], [False]]))], Contract("gate", names, (), 8), names)
+    asked = record_runs(module, [(ROWS, torch.tensor([[True], [False]]))], ExportOptions("gate", names, (), 8), names)
     folder = tmp_path / "1"
     folder.mkdir()
     write_archive(exported.path, folder / "model.pt2", asked.signature)

@@ -18,10 +18,10 @@ from training.digits_data import resize
 from training.fit import predict
 from training.recipes import find
 from training.workflow import config_text, model_file
-from triton_operator.export.equivalence_check import Contract
+from triton_operator.export.equivalence_check import ExportOptions
 from triton_operator.export.examples import make_examples
 from triton_operator.export.exporter import export_file
-from triton_operator.export.folder import Place
+from triton_operator.export.folder import Destination
 
 pytestmark = pytest.mark.training
 
@@ -62,14 +62,14 @@ def test_the_file_answers_as_pytorch(name: str) -> None:
 def test_the_rows_of_a_batch_are_independent_and_no_state_is_kept(name: str, tmp_path: Path) -> None:
     """The exporter takes the committed file as it takes a user's, served form included."""
     recipe = find(name)
-    contract = Contract(
+    options = ExportOptions(
         name,
         tuple(each.name for each in recipe.inputs),
         tuple(each.name for each in recipe.outputs),
         recipe.max_batch_size,
     )
     examples = make_examples(recipe.inputs, batched=recipe.max_batch_size > 0)
-    exported = export_file(model_file(REPOSITORY, name), examples, contract, Place(tmp_path))
+    exported = export_file(model_file(REPOSITORY, name), examples, options, Destination(tmp_path))
     assert exported.signature == recipe.signature
     assert exported.difference <= 1e-5
 

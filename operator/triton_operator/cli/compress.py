@@ -27,7 +27,7 @@ names, see `tritonctl export --help`.
 """
 
 
-class CompressionMethod(StrEnum):
+class MethodChoice(StrEnum):
     """The methods of `triton_operator.export.compression`, which cannot be imported without torch."""
 
     PRUNE = "prune"
@@ -39,7 +39,7 @@ class CompressionMethod(StrEnum):
 def compress(
     source: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="Module to compress.")],
     evaluate: Annotated[str, typer.Option("--evaluate", metavar="FILE.py:NAME", help="Function that scores a module.")],
-    method: Annotated[CompressionMethod, typer.Option("--method", help="Compression method.")],
+    method: Annotated[MethodChoice, typer.Option("--method", help="Compression method.")],
     inputs: Annotated[
         list[str] | None,
         typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="As for `export`; repeatable."),
@@ -80,9 +80,9 @@ def compress(
 
     Nothing is written if the score drops by more than --max-drop.
     """
-    from triton_operator.export.request import Request, Wish, check
+    from triton_operator.export.request import CompressionRequest, ExportRequest, check
 
-    request = Request(
+    request = ExportRequest(
         source,
         tuple(inputs or ()),
         name,
@@ -92,13 +92,15 @@ def compress(
         tolerance=tolerance,
         examples=tuple(examples or ()),
     )
-    wish = Wish(method.value, evaluate, max_drop, sparsity, fine_tune, weights)
+    compression = CompressionRequest(method.value, evaluate, max_drop, sparsity, fine_tune, weights)
     with refusals(folder, "compressing", "compress"):
-        check(request, wish)
+        check(request, compression)
         from triton_operator.export import compressed_source
-        from triton_operator.export.folder import Place
+        from triton_operator.export.folder import Destination
 
         with spinner("compressing"):
-            compressed, exported = compressed_source.run(request, wish, Place(folder, version, with_config))
+            compressed, exported = compressed_source.run(
+                request, compression, Destination(folder, version, with_config)
+            )
     print_exported(exported)
     typer.echo(f"  score {compressed.after:.6g}, {compressed.before:.6g} before compression")

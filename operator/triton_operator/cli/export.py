@@ -107,9 +107,9 @@ def export(
     The outputs of the exported model must equal the module's within --tolerance. The signature replaces config.pbtxt:
     a ModelDeployment that serves the model does not need one.
     """
-    from triton_operator.export.request import Request, check
+    from triton_operator.export.request import ExportRequest, check
 
-    request = Request(
+    request = ExportRequest(
         source,
         tuple(inputs or ()),
         name,
@@ -122,11 +122,11 @@ def export(
     )
     with refusals(folder, "exporting"):
         check(request)
-        from triton_operator.export.folder import Place
+        from triton_operator.export.folder import Destination
         from triton_operator.export.source import run
 
         with spinner("compiling" if file_format is ExportFormat.AOTINDUCTOR else "exporting"):
-            exported = run(request, Place(folder, version, with_config, url))
+            exported = run(request, Destination(folder, version, with_config, url))
     print_exported(exported)
 
 

@@ -66,9 +66,9 @@ def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, 
         from triton_operator.export import exporter
     except ModuleNotFoundError as error:
         raise ExportError(f"exporting needs the package {error.name}: pip install '.[export]'") from error
-    contract = exporter.Contract(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
-    place = exporter.Place(Path(folder), version, with_config, url)
-    return exporter.export(module, (example_inputs, *other_examples), contract, place, trace=trace)
+    options = exporter.ExportOptions(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
+    destination = exporter.Destination(Path(folder), version, with_config, url)
+    return exporter.export(module, (example_inputs, *other_examples), options, destination, trace=trace)
 
 
 def export_aotinductor(  # noqa: PLR0913 - as above.
@@ -96,12 +96,12 @@ def export_aotinductor(  # noqa: PLR0913 - as above.
         from triton_operator.export import aotinductor
     except ModuleNotFoundError as error:
         raise ExportError(f"exporting needs the package {error.name}: pip install '.[export]'") from error
-    from triton_operator.export.equivalence_check import Contract
-    from triton_operator.export.folder import Place
+    from triton_operator.export.equivalence_check import ExportOptions
+    from triton_operator.export.folder import Destination
 
-    contract = Contract(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
-    place = Place(Path(folder), version, with_config, url)
-    return aotinductor.export(module, (example_inputs, *other_examples), contract, place)
+    options = ExportOptions(name, tuple(input_names), tuple(output_names), max_batch_size, tolerance)
+    destination = Destination(Path(folder), version, with_config, url)
+    return aotinductor.export(module, (example_inputs, *other_examples), options, destination)
 
 
 def compress(
@@ -127,7 +127,7 @@ def compress(
         raise ExportError(f"compressing needs the package {error.name}: pip install '.[compress]'") from error
     from triton_operator.export.exporter import as_sequence
 
-    if method not in set(compression.Method):
-        raise ExportError(f"method {method}: must be one of {', '.join(compression.Method)}")
-    recipe = compression.Recipe(compression.Method(method), sparsity, fine_tune)
-    return compression.compress(module, recipe, as_sequence(example_inputs), evaluate, max_drop)
+    if method not in set(compression.CompressionMethod):
+        raise ExportError(f"method {method}: must be one of {', '.join(compression.CompressionMethod)}")
+    settings = compression.CompressionSettings(compression.CompressionMethod(method), sparsity, fine_tune)
+    return compression.compress(module, settings, as_sequence(example_inputs), evaluate, max_drop)

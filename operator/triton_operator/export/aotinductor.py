@@ -18,10 +18,10 @@ from torch import nn
 
 from triton_operator.api.model import Format
 from triton_operator.export.archive import write_archive
-from triton_operator.export.equivalence_check import Agreement, Contract, ask_module, compare
+from triton_operator.export.equivalence_check import Comparison, ExportOptions, compare, record_runs
 from triton_operator.export.errors import ExportError
 from triton_operator.export.exporter import Arguments, argument_names, as_sequence
-from triton_operator.export.folder import Exported, Place, finish, model_path
+from triton_operator.export.folder import Destination, Exported, finish, model_path
 from triton_operator.export.naming import check_model_name
 from triton_operator.export.request import require_compiler
 from triton_operator.export.tensors import Value
@@ -34,7 +34,7 @@ _SMALLEST = 2
 """Rows of the example that is recorded: torch.export takes a size of 1 for one that never changes."""
 
 
-class Package:
+class CompiledPackage:
     """A compiled file with the inputs and outputs of forward().
 
     By the loader of libtorch itself: the one of `torch._inductor` asks for a C++ compiler first, only to compare what
@@ -52,33 +52,35 @@ class Package:
         return results[0] if len(results) == 1 else tuple(results)
 
 
-def export(module: nn.Module, examples: Sequence[Arguments], contract: Contract, place: Place) -> Exported:
+def export(
+    module: nn.Module, examples: Sequence[Arguments], options: ExportOptions, destination: Destination
+) -> Exported:
     """Write the model; raises ExportError."""
-    check_model_name(contract.name)
+    check_model_name(options.name)
     require_compiler()
-    questions = [as_sequence(each) for each in examples]
-    _refuse_text(questions)
-    asked = ask_module(module.eval(), questions, contract, argument_names(module))  # Before a minute is spent.
-    program = _record(module, questions, contract)
-    path = model_path(place, contract.name, Format.AOT_INDUCTOR)
+    inputs = [as_sequence(each) for each in examples]
+    _refuse_text(inputs)
+    recorded = record_runs(module.eval(), inputs, options, argument_names(module))  # Before a minute is spent.
+    program = _record(module, inputs, options)
+    path = model_path(destination, options.name, Format.AOT_INDUCTOR)
     with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
         draft = _compile(program, Path(folder, "model.pt2"))
-        agreement = Agreement(asked.signature, compare(asked, Package(draft), contract), asked.questions)
-        write_archive(draft, path, agreement.signature)
-    return finish(path, module, agreement, contract, place, Format.AOT_INDUCTOR)
+        comparison = Comparison(recorded.signature, compare(recorded, CompiledPackage(draft), options), recorded.runs)
+        write_archive(draft, path, comparison.signature)
+    return finish(path, module, comparison, options, destination, Format.AOT_INDUCTOR)
 
 
-def _refuse_text(questions: Sequence[Sequence[Value]]) -> None:
-    if any(isinstance(each, list) for question in questions for each in question):
+def _refuse_text(inputs: Sequence[Sequence[Value]]) -> None:
+    if any(isinstance(each, list) for arguments in inputs for each in arguments):
         raise ExportError("AOTInductor takes tensors only; keep text in a step of Python before the model")
 
 
-def _record(module: nn.Module, questions: Sequence[Sequence[Value]], contract: Contract) -> Any:
+def _record(module: nn.Module, inputs: Sequence[Sequence[Value]], options: ExportOptions) -> Any:
     """The module as torch.export sees it, with the sizes open that a request may choose."""
-    example = [row_major(each) for each in questions[0] if isinstance(each, torch.Tensor)]
-    if contract.max_batch_size and any(len(each) < _SMALLEST for each in example):
+    example = [row_major(each) for each in inputs[0] if isinstance(each, torch.Tensor)]
+    if options.max_batch_size and any(len(each) < _SMALLEST for each in example):
         example = [torch.cat([each, each]) for each in example]
-    shapes = [_dynamic(index, [question[index] for question in questions], contract) for index in range(len(example))]
+    shapes = [_dynamic(index, [arguments[index] for arguments in inputs], options) for index in range(len(example))]
     try:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():
             return torch.export.export(module, tuple(example), dynamic_shapes=tuple(shapes))
@@ -95,19 +97,19 @@ def row_major(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.contiguous().view(-1).view(tensor.shape)
 
 
-def _dynamic(index: int, values: Sequence[Value], contract: Contract) -> dict[int, object]:
+def _dynamic(index: int, values: Sequence[Value], options: ExportOptions) -> dict[int, object]:
     """Which dimensions of an input requests choose: the batch, and those in which the examples differ."""
     tensors = [each for each in values if isinstance(each, torch.Tensor)]
     if len({each.dim() for each in tensors}) > 1:
         raise ExportError(f"input {index}: examples differ in their number of dimensions")
     open_sizes: dict[int, object] = {
         at: torch.export.Dim.AUTO
-        for at in range(1 if contract.max_batch_size else 0, tensors[0].dim())
+        for at in range(1 if options.max_batch_size else 0, tensors[0].dim())
         if len({each.shape[at] for each in tensors}) > 1
     }
-    if contract.max_batch_size:
+    if options.max_batch_size:
         # One row more than will come: an example that fills the range is compiled for that size alone (torch 2.15).
-        open_sizes[0] = torch.export.Dim("batch", min=1, max=max(_SMALLEST, contract.max_batch_size) + 1)
+        open_sizes[0] = torch.export.Dim("batch", min=1, max=max(_SMALLEST, options.max_batch_size) + 1)
     return open_sizes
 
 

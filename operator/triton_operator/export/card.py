@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import nn
 
 from triton_operator.api.model import Format
-from triton_operator.export.equivalence_check import Contract
+from triton_operator.export.equivalence_check import ExportOptions
 from triton_operator.export.tensors import remark
 from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
@@ -23,39 +23,39 @@ FILE_NAME = "README.md"
 _MARK = "<!-- Written by triton_operator.export; an export of the same name overwrites it. -->"
 
 
-class Facts(NamedTuple):
+class CardData(NamedTuple):
     """What a card tells besides the module itself. Differences are the largest of any value (`questions` says how)."""
 
     path: Path
     model_format: Format
     signature: Signature
     difference: float
-    questions: int
-    contract: Contract
+    runs: int
+    options: ExportOptions
     served: float | None = None
 
 
-def write_card(facts: Facts, module: nn.Module, folder: Path) -> bool:
+def write_card(data: CardData, module: nn.Module, folder: Path) -> bool:
     """Write the card; False where somebody else's README.md lies in its place."""
     path = folder / FILE_NAME
     if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
         return False
-    path.write_text(card_text(facts, module), encoding="utf-8")
+    path.write_text(card_text(data, module), encoding="utf-8")
     return True
 
 
-def card_text(facts: Facts, module: nn.Module) -> str:
+def card_text(data: CardData, module: nn.Module) -> str:
     """The whole card."""
-    parts = [f"# {facts.contract.name}", _MARK, _sizes(facts, module), _tensors(facts.signature), _checks(facts)]
+    parts = [f"# {data.options.name}", _MARK, _sizes(data, module), _tensors(data.signature), _checks(data)]
     parts += [f"## Architecture\n\n```text\n{module}\n```", f"## Libraries\n\n{_libraries()}"]
     return "\n\n".join(parts) + "\n"
 
 
-def _sizes(facts: Facts, module: nn.Module) -> str:
-    data = facts.path.read_bytes()
-    file = f"`{facts.path.parent.name}/{facts.path.name}`"
+def _sizes(data: CardData, module: nn.Module) -> str:
+    content = data.path.read_bytes()
+    file = f"`{data.path.parent.name}/{data.path.name}`"
     lines = [
-        f"{facts.model_format} in {file}: {len(data):,} bytes, SHA-256 `{hashlib.sha256(data).hexdigest()}`.",
+        f"{data.model_format} in {file}: {len(content):,} bytes, SHA-256 `{hashlib.sha256(content).hexdigest()}`.",
         f"{sum(each.numel() for each in module.parameters()):,} parameters"
         + "".join(f"; {count:,} values of {kind}" for kind, count in sorted(_kinds(module).items()))
         + ".",
@@ -85,20 +85,20 @@ def _row(way: str, tensor: TensorSpec, batch: int) -> str:
     return f"| {way} | `{name}` | {tensor.shown}{f'; {noted}' if noted else ''} |"
 
 
-def _checks(facts: Facts) -> str:
+def _checks(data: CardData) -> str:
     """Which answers were compared with the module's own, and what they may differ by."""
-    allowed = f"allowed is {facts.contract.tolerance:g}"
+    allowed = f"allowed is {data.options.tolerance:g}"
     asked = (
-        f"- {facts.questions} questions, examples and drawn ones of several batch sizes: the {facts.model_format} form "
-        f"answers within {facts.difference:.2g} of the module in eager PyTorch ({allowed})."
+        f"- {data.runs} questions, examples and drawn ones of several batch sizes: the {data.model_format} form "
+        f"answers within {data.difference:.2g} of the module in eager PyTorch ({allowed})."
     )
     lines = ["## Checks", "", asked, "- The same question gets the same answer again: the module keeps no state."]
-    if facts.contract.max_batch_size > 1:
+    if data.options.max_batch_size > 1:
         lines.append(f"- A row gives the same output alone and together with other rows ({allowed}).")
-    if facts.served is None:
+    if data.served is None:
         lines.append("- No server was asked.")
     else:
-        lines.append(f"- The same questions, asked of Triton over HTTP: within {facts.served:.2g} ({allowed}).")
+        lines.append(f"- The same questions, asked of Triton over HTTP: within {data.served:.2g} ({allowed}).")
     return "\n".join(lines)
 
 

@@ -36,16 +36,16 @@ class _Pair(NamedTuple):
 
 def remove_channels(module: nn.Module, examples: Sequence[Value], sparsity: float) -> list[str]:
     """Take the weakest share `sparsity` out of each layer where that can be; their names. Raises ExportError."""
-    question = drawn_arguments(examples, 0, torch.Generator().manual_seed(0))
-    done = [pair.producer for pair in _pairs(module, question) if _remove(module, pair, question, sparsity)]
+    arguments = drawn_arguments(examples, 0, torch.Generator().manual_seed(0))
+    done = [pair.producer for pair in _pairs(module, arguments) if _remove(module, pair, arguments, sparsity)]
     if not done:
         raise ExportError("no layer's channels can be taken out: none is read by one other layer alone")
     return done
 
 
-def _pairs(module: nn.Module, question: Sequence[Value]) -> list[_Pair]:
+def _pairs(module: nn.Module, arguments: Sequence[Value]) -> list[_Pair]:
     """Layers in the order in which they run, each with the next one; those that run twice are left out."""
-    ran = _order(module, question)
+    ran = _order(module, arguments)
     pairs: list[_Pair] = []
     for index, name in enumerate(ran):
         if not is_layer(module.get_submodule(name)) or ran.count(name) > 1:
@@ -57,7 +57,7 @@ def _pairs(module: nn.Module, question: Sequence[Value]) -> list[_Pair]:
     return pairs
 
 
-def _order(module: nn.Module, question: Sequence[Value]) -> list[str]:
+def _order(module: nn.Module, arguments: Sequence[Value]) -> list[str]:
     ran: list[str] = []
     hooks = [
         each.register_forward_hook(lambda _module, _inputs, _outputs, name=name: ran.append(name))
@@ -65,14 +65,14 @@ def _order(module: nn.Module, question: Sequence[Value]) -> list[str]:
         if is_layer(each) or isinstance(each, Normalisation)
     ]
     try:
-        _ask(module, question)
+        _forward(module, arguments)
     finally:
         for hook in hooks:
             hook.remove()
     return ran
 
 
-def _remove(module: nn.Module, pair: _Pair, question: Sequence[Value], sparsity: float) -> bool:
+def _remove(module: nn.Module, pair: _Pair, arguments: Sequence[Value], sparsity: float) -> bool:
     """Take channels out of one pair; False, and nothing has changed, where the pair does not belong together."""
     kept = _kept(_layer(module, pair.producer), _layer(module, pair.consumer), sparsity)
     if kept is None:
@@ -81,10 +81,10 @@ def _remove(module: nn.Module, pair: _Pair, question: Sequence[Value], sparsity:
     _mask(masked, pair, kept)
     _shrink(smaller, pair, kept)
     try:
-        apart = difference(_ask(masked, question), _ask(smaller, question))
+        change = difference(_forward(masked, arguments), _forward(smaller, arguments))
     except Exception:  # noqa: BLE001 - whatever torch says of sizes that do not fit: the pair is none.
         return False
-    if not apart <= _ALIKE:
+    if not change <= _ALIKE:
         return False
     _shrink(module, pair, kept)
     return True
@@ -139,6 +139,6 @@ def _layer(module: nn.Module, name: str) -> Layer:
     return found
 
 
-def _ask(module: nn.Module, question: Sequence[Value]) -> list[Value]:
+def _forward(module: nn.Module, arguments: Sequence[Value]) -> list[Value]:
     with torch.no_grad():
-        return read_values(module(*question), "forward() returned")
+        return read_values(module(*arguments), "forward() returned")

@@ -15,28 +15,36 @@ import torch
 from torch import nn
 
 from triton_operator.api.model import Format
-from triton_operator.export.compression import Compressed, Method, Recipe, compress
+from triton_operator.export.compression import Compressed, CompressionMethod, CompressionSettings, compress
 from triton_operator.export.errors import ExportError
-from triton_operator.export.folder import Exported, Place
-from triton_operator.export.request import Request, Wish, check, parts
-from triton_operator.export.source import asked, export_module, load_attribute, load_module
+from triton_operator.export.folder import Destination, Exported
+from triton_operator.export.request import CompressionRequest, ExportRequest, check, parts
+from triton_operator.export.source import export_module, load_attribute, load_module, read_options
 
 
-def run(request: Request, wish: Wish, place: Place) -> tuple[Compressed, Exported]:
+def run(
+    request: ExportRequest, compression: CompressionRequest, destination: Destination
+) -> tuple[Compressed, Exported]:
     """Compress, then export what is good enough; raises ExportError."""
-    check(request, wish)
+    check(request, compression)
     file, attribute = _parts(request.source)
     module = load_module(file, attribute)
-    if wish.weights:
-        _load_weights(module, wish.weights)
-    evaluate = _function(wish.evaluate)
-    fine_tune = _function(wish.fine_tune) if wish.fine_tune else None
-    method = Method(wish.method)
-    if method is Method.INT8 and request.model_format is Format.AOT_INDUCTOR:
-        method = Method.INT8_AOTINDUCTOR
-    _, examples = asked(request, module)
-    compressed = compress(module, Recipe(method, wish.sparsity, fine_tune), examples[0], evaluate, wish.max_drop)
-    return compressed, export_module(compressed.module, request, place)
+    if compression.weights:
+        _load_weights(module, compression.weights)
+    evaluate = _function(compression.evaluate)
+    fine_tune = _function(compression.fine_tune) if compression.fine_tune else None
+    method = CompressionMethod(compression.method)
+    if method is CompressionMethod.INT8 and request.model_format is Format.AOT_INDUCTOR:
+        method = CompressionMethod.INT8_AOTINDUCTOR
+    _, examples = read_options(request, module)
+    compressed = compress(
+        module,
+        CompressionSettings(method, compression.sparsity, fine_tune),
+        examples[0],
+        evaluate,
+        compression.max_drop,
+    )
+    return compressed, export_module(compressed.module, request, destination)
 
 
 def _parts(source: str) -> tuple[Path, str]:

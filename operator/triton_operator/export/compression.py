@@ -28,7 +28,7 @@ FineTune = Callable[[nn.Module], object]
 """Trains a pruned module a little more, in place."""
 
 
-class Method(StrEnum):
+class CompressionMethod(StrEnum):
     """What is done to a module.
 
     `PRUNE` sets the smallest weights to zero: the file stays as large, but packs better. `PRUNE_CHANNELS` takes whole
@@ -43,13 +43,13 @@ class Method(StrEnum):
     INT8_AOTINDUCTOR = "int8-aotinductor"
 
 
-_PRUNING = {Method.PRUNE, Method.PRUNE_CHANNELS}
+_PRUNING = {CompressionMethod.PRUNE, CompressionMethod.PRUNE_CHANNELS}
 
 
-class Recipe(NamedTuple):
+class CompressionSettings(NamedTuple):
     """How to compress: `sparsity` is the share that pruning takes away, of weights or of each layer's channels."""
 
-    method: Method
+    method: CompressionMethod
     sparsity: float = 0.5
     fine_tune: FineTune | None = None
 
@@ -68,40 +68,40 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    module: nn.Module, recipe: Recipe, examples: Sequence[Value], evaluate: Evaluate, max_drop: float
+    module: nn.Module, settings: CompressionSettings, examples: Sequence[Value], evaluate: Evaluate, max_drop: float
 ) -> Compressed:
     """The compressed module; raises CompressionRejectedError when its score is lower by more than `max_drop`."""
     before = _judge(evaluate, module)
-    smaller = apply(module, recipe, examples)
+    smaller = apply(module, settings, examples)
     compressed = Compressed(smaller, before, _judge(evaluate, smaller))
     # Written this way so that a score of NaN is rejected too.
     if not compressed.drop <= max_drop:
         raise CompressionRejectedError(
-            f"{recipe.method} takes {compressed.drop:.4g} from the score ({before:.4g} before, {compressed.after:.4g} "
-            f"after), and {max_drop:g} is allowed"
+            f"{settings.method} lowers the score by {compressed.drop:.4g} ({before:.4g} before, "
+            f"{compressed.after:.4g} after), and {max_drop:g} is allowed"
         )
     return compressed
 
 
-def apply(module: nn.Module, recipe: Recipe, examples: Sequence[Value]) -> nn.Module:
+def apply(module: nn.Module, settings: CompressionSettings, examples: Sequence[Value]) -> nn.Module:
     """A compressed copy, whatever it costs; the module itself stays as it is. Raises ExportError."""
-    if recipe.method in _PRUNING and not 0 < recipe.sparsity < 1:
-        raise ExportError(f"sparsity {recipe.sparsity:g}: must be above 0 and below 1")
-    if recipe.fine_tune and recipe.method not in _PRUNING:
-        raise ExportError(f"{recipe.method}: only a pruned module is trained again")
+    if settings.method in _PRUNING and not 0 < settings.sparsity < 1:
+        raise ExportError(f"sparsity {settings.sparsity:g}: must be above 0 and below 1")
+    if settings.fine_tune and settings.method not in _PRUNING:
+        raise ExportError(f"{settings.method}: only a pruned module is trained again")
     ours = copy.deepcopy(module).eval()
-    match recipe.method:
-        case Method.PRUNE:
-            prune_weights(ours, recipe.sparsity, recipe.fine_tune)
-        case Method.PRUNE_CHANNELS:
-            remove_channels(ours, examples, recipe.sparsity)
-            if recipe.fine_tune:
-                recipe.fine_tune(ours)
-        case Method.INT8:
+    match settings.method:
+        case CompressionMethod.PRUNE:
+            prune_weights(ours, settings.sparsity, settings.fine_tune)
+        case CompressionMethod.PRUNE_CHANNELS:
+            remove_channels(ours, examples, settings.sparsity)
+            if settings.fine_tune:
+                settings.fine_tune(ours)
+        case CompressionMethod.INT8:
             ours = quantize(ours)
-        case Method.FP16:
+        case CompressionMethod.FP16:
             ours = halve(ours)
-        case Method.INT8_AOTINDUCTOR:
+        case CompressionMethod.INT8_AOTINDUCTOR:
             quantize_for_aotinductor(ours)
     return ours.eval()
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import torch
 
-from triton_operator.export.asking import Ask, Question, answer, ask
 from triton_operator.export.drawing import drawn_arguments, generator, uniform_arguments
 from triton_operator.export.errors import ExportError
+from triton_operator.export.forward_runs import Forward, Run, call_forward, record_run
 from triton_operator.export.naming import choose_input_names, choose_output_names
 from triton_operator.export.rows import check_row_counts, check_rows, check_twice
 from triton_operator.export.state import check_state
@@ -28,7 +28,7 @@ _SAME_SHAPE = 2
 """Drawn questions for each example of a model without a batch."""
 
 
-class Contract(NamedTuple):
+class ExportOptions(NamedTuple):
     """What the user decides: the model's name, its tensors' names ("" by position), the largest batch (0: none).
 
     `tolerance` is the largest difference between the module's answers and those of what is exported.
@@ -41,74 +41,80 @@ class Contract(NamedTuple):
     tolerance: float = TOLERANCE
 
 
-class Asked(NamedTuple):
+class RecordedRuns(NamedTuple):
     """What the module itself answered, and the signature that all of its answers bear out."""
 
     signature: Signature
-    questions: tuple[Question, ...]
+    runs: tuple[Run, ...]
 
 
-class Agreement(NamedTuple):
+class Comparison(NamedTuple):
     """What the questions showed: the signature, the largest difference, and the questions themselves."""
 
     signature: Signature
     difference: float
-    questions: tuple[Question, ...]
+    runs: tuple[Run, ...]
 
 
-def agree(
-    module: Ask, compiled: Ask, examples: Sequence[Sequence[Value]], contract: Contract, arguments: Sequence[str]
-) -> Agreement:
+def check_equivalence(
+    module: Forward,
+    compiled: Forward,
+    examples: Sequence[Sequence[Value]],
+    options: ExportOptions,
+    arguments: Sequence[str],
+) -> Comparison:
     """Ask the module, then compare. `arguments` are the names by which Triton may pass inputs; raises ExportError."""
-    asked = ask_module(module, examples, contract, arguments)
-    return Agreement(asked.signature, compare(asked, compiled, contract), asked.questions)
+    recorded = record_runs(module, examples, options, arguments)
+    return Comparison(recorded.signature, compare(recorded, compiled, options), recorded.runs)
 
 
-def ask_module(module: Ask, examples: Sequence[Sequence[Value]], contract: Contract, arguments: Sequence[str]) -> Asked:
+def record_runs(
+    module: Forward, examples: Sequence[Sequence[Value]], options: ExportOptions, arguments: Sequence[str]
+) -> RecordedRuns:
     """Every question, answered by the module: its rows are independent, and it keeps no state. Raises ExportError."""
     with torch.random.fork_rng(devices=[]):  # A module that draws numbers takes none of the program's own.
-        return _ask_module(module, examples, contract, arguments)
+        return _record_runs(module, examples, options, arguments)
 
 
-def _ask_module(
-    module: Ask, examples: Sequence[Sequence[Value]], contract: Contract, arguments: Sequence[str]
-) -> Asked:
+def _record_runs(
+    module: Forward, examples: Sequence[Sequence[Value]], options: ExportOptions, arguments: Sequence[str]
+) -> RecordedRuns:
     for each in examples:
         read_values(tuple(each), "an example has")
-    given = [ask(module, each) for each in examples]
-    inputs = choose_input_names(arguments, contract.input_names, len(given[0].arguments))
-    names = choose_output_names(contract.output_names, len(given[0].answer))
-    if any(len(each.answer) != len(names) for each in given):
+    on_examples = [record_run(module, each) for each in examples]
+    inputs = choose_input_names(arguments, options.input_names, len(on_examples[0].arguments))
+    names = choose_output_names(options.output_names, len(on_examples[0].outputs))
+    if any(len(each.outputs) != len(names) for each in on_examples):
         raise ExportError("forward() returns more outputs for one example than for another")
-    if contract.max_batch_size:
-        for question in given:
-            check_row_counts(question, names)
-        check_twice(module, given[0], names)
-    drawn = list(_drawn(module, examples, contract.max_batch_size))
-    check_state(module, [*given[:1], *drawn[:1]], names, contract.tolerance)
-    questions = [*given, *drawn]
-    if contract.max_batch_size:
-        for question in drawn:
-            check_row_counts(question, names)
-        if contract.max_batch_size > 1:
-            questions += check_rows(
-                module, questions, names, for_another_order(module, contract.tolerance), contract.max_batch_size
+    if options.max_batch_size:
+        for run in on_examples:
+            check_row_counts(run, names)
+        check_twice(module, on_examples[0], names)
+    generated = list(_generated_runs(module, examples, options.max_batch_size))
+    check_state(module, [*on_examples[:1], *generated[:1]], names, options.tolerance)
+    runs = [*on_examples, *generated]
+    if options.max_batch_size:
+        for run in generated:
+            check_row_counts(run, names)
+        if options.max_batch_size > 1:
+            runs += check_rows(
+                module, runs, names, for_another_order(module, options.tolerance), options.max_batch_size
             )
-    batched = contract.max_batch_size > 0
+    batched = options.max_batch_size > 0
     signature = Signature(
-        inputs=read_tensors(inputs, [each.arguments for each in given], batched=batched),
-        outputs=read_tensors(names, [each.answer for each in questions], batched=batched),
-        max_batch_size=contract.max_batch_size,
+        inputs=read_tensors(inputs, [each.arguments for each in on_examples], batched=batched),
+        outputs=read_tensors(names, [each.outputs for each in runs], batched=batched),
+        max_batch_size=options.max_batch_size,
     )
-    return Asked(signature, tuple(questions))
+    return RecordedRuns(signature, tuple(runs))
 
 
-def compare(asked: Asked, compiled: Ask, contract: Contract) -> float:
+def compare(recorded: RecordedRuns, compiled: Forward, options: ExportOptions) -> float:
     """The largest difference of what answers in the module's place; raises ExportError."""
-    return max(_compare(each, compiled, contract.tolerance) for each in asked.questions)
+    return max(_compare(each, compiled, options.tolerance) for each in recorded.runs)
 
 
-def _drawn(module: Ask, examples: Sequence[Sequence[Value]], max_batch_size: int) -> Iterator[Question]:
+def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_batch_size: int) -> Iterator[Run]:
     """Questions of other values and batch sizes, always the same ones; none that the module itself does not take.
 
     Drawn numbers may be nothing that it can take, an index for instance, which is no fault of the exported form.
@@ -117,17 +123,17 @@ def _drawn(module: Ask, examples: Sequence[Sequence[Value]], max_batch_size: int
     batches = [min(size, max_batch_size) for size in _BATCHES] if max_batch_size else [0] * _SAME_SHAPE
     for example in examples:
         for rows in batches:
-            drawn = drawn_arguments(example, rows, source)
-            for arguments in (drawn, uniform_arguments(drawn, source)) if not rows else (drawn,):
+            generated = drawn_arguments(example, rows, source)
+            for arguments in (generated, uniform_arguments(generated, source)) if not rows else (generated,):
                 try:
-                    yield ask(module, arguments)
+                    yield record_run(module, arguments)
                 except ExportError:
                     continue
 
 
-def _compare(question: Question, compiled: Ask, tolerance: float) -> float:
+def _compare(run: Run, compiled: Forward, tolerance: float) -> float:
     """Asked with as many rows as it is; raises ExportError."""
-    furthest = difference(question.answer, answer(compiled, question.arguments, "the compiled module returned"))
+    furthest = difference(run.outputs, call_forward(compiled, run.arguments, "the compiled module returned"))
     if not furthest <= tolerance:
         raise ExportError(
             f"the compiled module answers differently: by {furthest:g}, and {tolerance:g} is allowed. "

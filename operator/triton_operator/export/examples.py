@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from triton_operator.export.errors import ExportError
-from triton_operator.export.inputs import Input, Range
+from triton_operator.export.inputs import InputOption, Range
 from triton_operator.export.tensors import TYPES, Value
 from triton_operator.triton.model_file.signature import ANY, TensorSpec
 
@@ -20,15 +20,15 @@ _OPEN_SIZES = (32, 48)
 _ROWS = 2
 
 
-def make_examples(inputs: Sequence[TensorSpec | Input], *, batched: bool) -> list[list[Value]]:
+def make_examples(inputs: Sequence[TensorSpec | InputOption], *, batched: bool) -> list[list[Value]]:
     """Arguments with the same random numbers each time; a second set with other sizes where any size may be sent."""
-    described = [each if isinstance(each, Input) else Input(each) for each in inputs]
+    described = [each if isinstance(each, InputOption) else InputOption(each) for each in inputs]
     count = 2 if any(ANY in each.tensor.dims for each in described) else 1
     generator = torch.Generator().manual_seed(0)
     return [[_value(each, size, generator, batched=batched) for each in described] for size in _OPEN_SIZES[:count]]
 
 
-def _value(described: Input, open_size: int, generator: torch.Generator, *, batched: bool) -> Value:
+def _value(described: InputOption, open_size: int, generator: torch.Generator, *, batched: bool) -> Value:
     tensor = described.tensor
     rows = [_ROWS] if batched else []
     sizes = rows + [open_size if size == ANY else size for size in tensor.dims]

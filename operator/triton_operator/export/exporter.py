@@ -18,50 +18,52 @@ import torch
 from torch import nn
 
 from triton_operator.export.archive import write_archive
-from triton_operator.export.equivalence_check import Agreement, Asked, Contract, ask_module, compare
+from triton_operator.export.equivalence_check import Comparison, ExportOptions, RecordedRuns, compare, record_runs
 from triton_operator.export.errors import ExportError
-from triton_operator.export.folder import Exported, Place, finish, model_path
+from triton_operator.export.folder import Destination, Exported, finish, model_path
 from triton_operator.export.naming import check_model_name
 from triton_operator.export.served_form import compare_served
 from triton_operator.export.tensors import Value
 from triton_operator.export.torch_message import sentence
 
-__all__ = ["Arguments", "Contract", "Exported", "Place", "export", "export_file", "load"]
+__all__ = ["Arguments", "Destination", "ExportOptions", "Exported", "export", "export_file", "load"]
 
 Arguments: TypeAlias = Sequence[Value] | torch.Tensor
 """Positional arguments of forward(): tensors, and lists of str for text; one tensor may stand for itself."""
 
 
 def export(
-    module: nn.Module, examples: Sequence[Arguments], contract: Contract, place: Place, *, trace: bool
+    module: nn.Module, examples: Sequence[Arguments], options: ExportOptions, destination: Destination, *, trace: bool
 ) -> Exported:
     """Write the model; raises ExportError."""
-    check_model_name(contract.name)
-    questions = [as_sequence(each) for each in examples]
-    check_arguments(module, len(questions[0]))
-    asked = ask_module(module.eval(), questions, contract, argument_names(module))
-    compiled = compile_module(module, questions[0], trace=trace)
+    check_model_name(options.name)
+    inputs = [as_sequence(each) for each in examples]
+    check_arguments(module, len(inputs[0]))
+    recorded = record_runs(module.eval(), inputs, options, argument_names(module))
+    compiled = compile_module(module, inputs[0], trace=trace)
     with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
         draft = Path(folder, "archive")  # torch calls the folder inside the archive after the file.
         with deprecation_known():
             torch.jit.save(compiled, draft)
-        agreement = _compare(module, compiled, draft, asked, contract)
-        path = model_path(place, contract.name)
-        write_archive(draft, path, agreement.signature)
-    return finish(path, module, agreement, contract, place)
+        comparison = _compare(module, compiled, draft, recorded, options)
+        path = model_path(destination, options.name)
+        write_archive(draft, path, comparison.signature)
+    return finish(path, module, comparison, options, destination)
 
 
-def export_file(source: Path, examples: Sequence[Arguments], contract: Contract, place: Place) -> Exported:
+def export_file(
+    source: Path, examples: Sequence[Arguments], options: ExportOptions, destination: Destination
+) -> Exported:
     """Give a TorchScript file its signature; everything else in it stays. Raises ExportError."""
-    check_model_name(contract.name)
+    check_model_name(options.name)
     compiled = load_file(source)
-    questions = [as_sequence(each) for each in examples]
-    check_arguments(compiled, len(questions[0]))
-    asked = ask_module(compiled, questions, contract, argument_names(compiled))
-    agreement = _compare(compiled, compiled, source, asked, contract)
-    path = model_path(place, contract.name)
-    write_archive(source, path, agreement.signature)
-    return finish(path, compiled, agreement, contract, place)
+    inputs = [as_sequence(each) for each in examples]
+    check_arguments(compiled, len(inputs[0]))
+    recorded = record_runs(compiled, inputs, options, argument_names(compiled))
+    comparison = _compare(compiled, compiled, source, recorded, options)
+    path = model_path(destination, options.name)
+    write_archive(source, path, comparison.signature)
+    return finish(path, compiled, comparison, options, destination)
 
 
 def check_arguments(module: nn.Module, count: int) -> None:
@@ -97,12 +99,12 @@ def load_file(source: Path) -> torch.jit.ScriptModule:
 
 
 def _compare(
-    module: nn.Module, compiled: torch.jit.ScriptModule, file: Path, asked: Asked, contract: Contract
-) -> Agreement:
+    module: nn.Module, compiled: torch.jit.ScriptModule, file: Path, recorded: RecordedRuns, options: ExportOptions
+) -> Comparison:
     """The module with its compiled form, and with what a server makes of the file."""
-    furthest = compare(asked, compiled, contract)
-    furthest = max(furthest, compare_served(file, module, asked, contract.tolerance))
-    return Agreement(asked.signature, furthest, asked.questions)
+    furthest = compare(recorded, compiled, options)
+    furthest = max(furthest, compare_served(file, module, recorded, options.tolerance))
+    return Comparison(recorded.signature, furthest, recorded.runs)
 
 
 def compile_module(module: nn.Module, example: Sequence[Value], *, trace: bool) -> torch.jit.ScriptModule:

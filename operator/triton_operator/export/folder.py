@@ -12,16 +12,16 @@ from typing import NamedTuple
 from torch import nn
 
 from triton_operator.api.model import Format
-from triton_operator.export.card import Facts, write_card
+from triton_operator.export.card import CardData, write_card
 from triton_operator.export.config import write_config
-from triton_operator.export.equivalence_check import Agreement, Contract
-from triton_operator.export.served import ask_server
+from triton_operator.export.equivalence_check import Comparison, ExportOptions
+from triton_operator.export.served import compare_with_server
 from triton_operator.triton.model_file.signature import Signature
 
 _FILES = {Format.TORCHSCRIPT: "model.pt", Format.AOT_INDUCTOR: "model.pt2"}
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """Where a model goes: the repository's `folder`, a `version`, and what else than the model's file is wanted there.
 
     `url` is HOST:PORT of the HTTP interface of a Triton that reads this repository, "" for none.
@@ -42,30 +42,30 @@ class Exported(NamedTuple):
     path: Path
     signature: Signature
     difference: float
-    questions: int = 0
+    runs: int = 0
     served: float | None = None
 
 
-def model_path(place: Place, name: str, model_format: Format = Format.TORCHSCRIPT) -> Path:
+def model_path(destination: Destination, name: str, model_format: Format = Format.TORCHSCRIPT) -> Path:
     """Where the model's file goes; the other format's file in the same version stays, and Triton reads one of them."""
-    return place.folder / name / str(place.version) / _FILES[model_format]
+    return destination.folder / name / str(destination.version) / _FILES[model_format]
 
 
 def finish(
     path: Path,
     module: nn.Module,
-    agreement: Agreement,
-    contract: Contract,
-    place: Place,
+    comparison: Comparison,
+    options: ExportOptions,
+    destination: Destination,
     model_format: Format = Format.TORCHSCRIPT,
 ) -> Exported:
     """Write the files next to the model file, then check the server; raises ExportError."""
-    folder = place.folder / contract.name
-    if place.with_config:
-        write_config(contract.name, agreement.signature, folder, model_format)
-    facts = Facts(path, model_format, agreement.signature, agreement.difference, len(agreement.questions), contract)
-    write_card(facts, module, folder)
-    served = ask_server(place.url, contract, agreement, place.version) if place.url else None
+    folder = destination.folder / options.name
+    if destination.with_config:
+        write_config(options.name, comparison.signature, folder, model_format)
+    data = CardData(path, model_format, comparison.signature, comparison.difference, len(comparison.runs), options)
+    write_card(data, module, folder)
+    served = compare_with_server(destination.url, options, comparison, destination.version) if destination.url else None
     if served is not None:
-        write_card(facts._replace(served=served), module, folder)
-    return Exported(path, agreement.signature, agreement.difference, len(agreement.questions), served)
+        write_card(data._replace(served=served), module, folder)
+    return Exported(path, comparison.signature, comparison.difference, len(comparison.runs), served)

@@ -30,14 +30,14 @@ class Range(NamedTuple):
     high: float
 
 
-class Input(NamedTuple):
+class InputOption(NamedTuple):
     """One input as a signature has it, and its numbers' range, None where nothing was said."""
 
     tensor: TensorSpec
     range: Range | None = None
 
 
-def read_input(text: str, index: int) -> Input:
+def read_input(text: str, index: int) -> InputOption:
     """One input of the command line; raises ExportError."""
     found = _INPUT.fullmatch(text)
     if not found or found["type"] not in TORCHSCRIPT_TYPES:
@@ -48,7 +48,7 @@ def read_input(text: str, index: int) -> Input:
         )
     dims = tuple(int(size) for size in (found["dims"] or "").split(",") if size)
     tensor = TensorSpec(found["name"] or f"INPUT__{index}", found["type"], dims)
-    return Input(tensor, _range(text, found) if found["low"] else None)
+    return InputOption(tensor, _range(text, found) if found["low"] else None)
 
 
 def _range(text: str, found: re.Match[str]) -> Range:
@@ -56,14 +56,14 @@ def _range(text: str, found: re.Match[str]) -> Range:
     if kind in _WITHOUT_RANGE:
         raise ExportError(f"--input {text}: {kind} has no range; give examples with --example FILE")
     if kind not in _WHOLE:
-        asked = Range(float(low), float(high))
+        result = Range(float(low), float(high))
     elif "." in low or "." in high.lstrip("."):
         raise ExportError(f"--input {text}: {kind} takes whole numbers")
     else:
-        asked = Range(int(low), int(high))
+        result = Range(int(low), int(high))
         smallest, largest = _WHOLE[kind]
-        if asked.low < smallest or asked.high > largest:
+        if result.low < smallest or result.high > largest:
             raise ExportError(f"--input {text}: {kind} has the numbers {smallest} to {largest}")
-    if asked.low > asked.high:
+    if result.low > result.high:
         raise ExportError(f"--input {text}: the range ends before it begins")
-    return asked
+    return result

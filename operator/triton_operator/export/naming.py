@@ -21,12 +21,12 @@ def check_model_name(name: str) -> None:
         raise ExportError(f'"{name}" cannot be the name of a model: {problem}')
 
 
-def choose_input_names(arguments: Sequence[str], wanted: Sequence[str], count: int) -> tuple[str, ...]:
+def choose_input_names(arguments: Sequence[str], chosen: Sequence[str], count: int) -> tuple[str, ...]:
     """The names of `count` inputs, INPUT__0 and so on unless they are given.
 
     `arguments` are forward()'s. They keep their order in the configuration, by which a compiled model gets them.
     """
-    names = tuple(wanted) or tuple(f"INPUT__{index}" for index in range(count))
+    names = tuple(chosen) or tuple(f"INPUT__{index}" for index in range(count))
     _check(names, count, "input")
     if _are_positions(names):
         return names
@@ -46,9 +46,9 @@ def check_names(names: tuple[str, ...], kind: str) -> None:
         raise ExportError(f"{kind} names {', '.join(names)} end in numbers, so these must be __0, __1 and so on")
 
 
-def choose_output_names(wanted: Sequence[str], count: int) -> tuple[str, ...]:
+def choose_output_names(chosen: Sequence[str], count: int) -> tuple[str, ...]:
     """The names of `count` outputs, OUTPUT__0 and so on unless they are given."""
-    names = tuple(wanted) or tuple(f"OUTPUT__{index}" for index in range(count))
+    names = tuple(chosen) or tuple(f"OUTPUT__{index}" for index in range(count))
     _check(names, count, "output")
     return names
 

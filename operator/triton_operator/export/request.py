@@ -26,7 +26,7 @@ EXAMPLE_SUFFIXES = (".npz", ".pt", ".pth", ".json")
 _SAYS_NOTHING = "model"
 
 
-class Request(NamedTuple):
+class ExportRequest(NamedTuple):
     """What was asked for; `name` "" is the file's, inputs are `[NAME:]TYPE:DIMS[@LOW..HIGH]`, `examples` files."""
 
     source: str
@@ -40,7 +40,7 @@ class Request(NamedTuple):
     examples: tuple[Path, ...] = ()
 
 
-class Wish(NamedTuple):
+class CompressionRequest(NamedTuple):
     """How to compress; `evaluate` and `fine_tune` are FILE.py:NAME, `weights` a state_dict in a file."""
 
     method: str
@@ -51,14 +51,14 @@ class Wish(NamedTuple):
     weights: Path | None = None
 
 
-def check(request: Request, wish: Wish | None = None) -> None:
+def check(request: ExportRequest, compression: CompressionRequest | None = None) -> None:
     """Raises one ExportError that names every mistake."""
-    found = [*_mistakes(request), *(_mistakes_of_wish(wish) if wish else ())]
+    found = [*_mistakes(request), *(_compression_mistakes(compression) if compression else ())]
     if found:
         raise ExportError("; ".join(dict.fromkeys(found)))
 
 
-def _mistakes(request: Request) -> Iterator[str]:
+def _mistakes(request: ExportRequest) -> Iterator[str]:
     checks: list[Callable[[], object]] = [
         lambda: _check_source(request),
         lambda: check_model_name(name_of_request(request)),
@@ -79,7 +79,7 @@ def _mistakes(request: Request) -> Iterator[str]:
         yield f"--tolerance {request.tolerance:g}: must be 0 or more"
 
 
-def _check_source(request: Request) -> None:
+def _check_source(request: ExportRequest) -> None:
     path, attribute = parts(request.source)
     if attribute:
         _check_python(path)
@@ -91,7 +91,7 @@ def _check_source(request: Request) -> None:
         check_torchscript(path)
 
 
-def _check_names(request: Request) -> None:
+def _check_names(request: ExportRequest) -> None:
     tensors = [read_input(text, index).tensor for index, text in enumerate(request.inputs)]
     if request.model_format is Format.AOT_INDUCTOR and any(each.data_type == "STRING" for each in tensors):
         raise ExportError("AOTInductor takes tensors only; keep text in a step of Python before the model")
@@ -105,22 +105,22 @@ def _check_example(path: Path) -> None:
     path.stat()
 
 
-def _mistakes_of_wish(wish: Wish) -> Iterator[str]:
-    for source in (wish.evaluate, wish.fine_tune):
+def _compression_mistakes(compression: CompressionRequest) -> Iterator[str]:
+    for source in (compression.evaluate, compression.fine_tune):
         path, attribute = parts(source)
         if source and not attribute:
             yield f"{source}: must be FILE.py:NAME"
         elif source and not path.is_file():
             yield f"{path}: there is no such Python file"
-    if wish.weights and not wish.weights.exists():
-        yield f"{wish.weights}: {os.strerror(2)}"
-    prunes = wish.method.startswith("prune")
-    if prunes and not 0 < wish.sparsity < 1:
-        yield f"sparsity {wish.sparsity:g}: must be above 0 and below 1"
-    if wish.fine_tune and not prunes:
-        yield f"{wish.method}: only a pruned module is trained again"
-    if not wish.max_drop >= 0:
-        yield f"--max-drop {wish.max_drop:g}: must be 0 or more"
+    if compression.weights and not compression.weights.exists():
+        yield f"{compression.weights}: {os.strerror(2)}"
+    prunes = compression.method.startswith("prune")
+    if prunes and not 0 < compression.sparsity < 1:
+        yield f"sparsity {compression.sparsity:g}: must be above 0 and below 1"
+    if compression.fine_tune and not prunes:
+        yield f"{compression.method}: only a pruned module is trained again"
+    if not compression.max_drop >= 0:
+        yield f"--max-drop {compression.max_drop:g}: must be 0 or more"
 
 
 def parts(source: str) -> tuple[Path, str]:
@@ -129,7 +129,7 @@ def parts(source: str) -> tuple[Path, str]:
     return (Path(f"{path}.py"), attribute) if attribute else (Path(source), "")
 
 
-def name_of_request(request: Request) -> str:
+def name_of_request(request: ExportRequest) -> str:
     """The model's name; raises ExportError."""
     return request.name or name_of(parts(request.source)[0])
 

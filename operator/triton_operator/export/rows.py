@@ -11,9 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-from triton_operator.export.asking import Ask, Question, Reference, answer, apart, ask
 from triton_operator.export.drawing import End, drawn_arguments, filled, generator, padded, scaled, uniform_arguments
 from triton_operator.export.errors import ExportError
+from triton_operator.export.forward_runs import (
+    Float64Module,
+    Forward,
+    Run,
+    call_forward,
+    describe_difference,
+    record_run,
+)
 from triton_operator.export.tensors import Value, difference, joined, rows_of
 
 _MOST_ROWS = 8
@@ -35,21 +42,21 @@ _ADVICE = (
 )
 
 
-def check_row_counts(question: Question, names: Sequence[str]) -> None:
+def check_row_counts(run: Run, names: Sequence[str]) -> None:
     """Every output has as many rows as the inputs; raises ExportError."""
-    rows = {rows_of(each) for each in question.arguments}
+    rows = {rows_of(each) for each in run.arguments}
     if len(rows) > 1 or 0 in rows:
-        raise _no_batch("the inputs have " + ", ".join(map(_shown, question.arguments)))
+        raise _no_batch("the inputs have " + ", ".join(map(_shown, run.arguments)))
     (asked,) = rows
-    for name, value in zip(names, question.answer, strict=True):
+    for name, value in zip(names, run.outputs, strict=True):
         if rows_of(value) != asked or _shown(value) == "no dimensions":
             raise _no_batch(f"output {name} has {_shown(value)} for {asked} row{'s' * (asked > 1)}")
 
 
-def check_twice(module: Ask, question: Question, names: Sequence[str]) -> None:
+def check_twice(module: Forward, run: Run, names: Sequence[str]) -> None:
     """Two batches in one: a module that knows one batch size alone, or sums over it, is found; raises ExportError."""
-    twice = ask(module, [joined(each) for each in question.arguments])
-    for name, once, both in zip(names, question.answer, twice.answer, strict=True):
+    twice = record_run(module, [joined(each) for each in run.arguments])
+    for name, once, both in zip(names, run.outputs, twice.outputs, strict=True):
         if rows_of(both) != 2 * rows_of(once):
             raise ExportError(
                 f"a batch of twice the size does not give twice the rows: output {name} has {_shown(both)} for "
@@ -57,15 +64,13 @@ def check_twice(module: Ask, question: Question, names: Sequence[str]) -> None:
             )
 
 
-def check_rows(
-    module: Ask, batches: Sequence[Question], names: Sequence[str], tolerance: float, most: int
-) -> list[Question]:
+def check_rows(module: Forward, batches: Sequence[Run], names: Sequence[str], tolerance: float, most: int) -> list[Run]:
     """Ask rows alone, and among others; the questions of single rows. Raises ExportError when an answer depends."""
-    reference = Reference(module)
+    reference = Float64Module(module)
     few = min(most, _MOST_ROWS)
-    alone: list[Question] = []
+    alone: list[Run] = []
     for batch in batches:
-        first = batch if rows_of(batch.arguments[0]) <= few else ask(module, _rows(batch.arguments, 0, few))
+        first = batch if rows_of(batch.arguments[0]) <= few else record_run(module, _rows(batch.arguments, 0, few))
         alone += _check_alone(module, first, range(rows_of(first.arguments[0])), names, tolerance, reference)
     for batch in batches:
         _check_beside_others(module, batch.arguments, names, tolerance, few)
@@ -78,11 +83,11 @@ def check_rows(
     return alone
 
 
-def _largest(module: Ask, example: Question, rows: int) -> Question:
+def _largest(module: Forward, example: Run, rows: int) -> Run:
     """The rows of an example again and again; raises ExportError."""
     times = -(-rows // rows_of(example.arguments[0]))
     try:
-        return ask(module, [_rows([joined(each, times)], 0, rows)[0] for each in example.arguments])
+        return record_run(module, [_rows([joined(each, times)], 0, rows)[0] for each in example.arguments])
     except ExportError as error:
         raise ExportError(
             f"the module does not answer {rows} rows, which max_batch_size allows: "
@@ -91,19 +96,19 @@ def _largest(module: Ask, example: Question, rows: int) -> Question:
 
 
 def _check_alone(
-    module: Ask,
-    batch: Question,
+    module: Forward,
+    batch: Run,
     chosen: Iterable[int],
     names: Sequence[str],
     tolerance: float,
-    reference: Reference,
-) -> list[Question]:
+    reference: Float64Module,
+) -> list[Run]:
     rows = rows_of(batch.arguments[0])
-    found: list[Question] = []
+    found: list[Run] = []
     for row in chosen:
         arguments = _rows(batch.arguments, row, 1)
         try:
-            alone = ask(module, arguments)
+            alone = record_run(module, arguments)
         except ExportError as error:
             raise ExportError(
                 f"the rows of a batch influence each other, or their number is fixed: the module answers {rows} rows, "
@@ -112,11 +117,11 @@ def _check_alone(
                 "number of rows; normalisation in training mode takes its statistics from the batch"
             ) from error
         check_row_counts(alone, names)
-        among = _rows(batch.answer, row, 1)
-        if not difference(alone.answer, among) <= tolerance and not _is_rounding(
+        among = _rows(batch.outputs, row, 1)
+        if not difference(alone.outputs, among) <= tolerance and not _is_rounding(
             reference, batch.arguments, row, tolerance
         ):
-            name, by = apart(alone.answer, among, names)
+            name, by = describe_difference(alone.outputs, among, names)
             raise ExportError(
                 f"the rows of a batch influence each other: output {name} of one row differs {by} in a batch of {rows} "
                 f"from what the row alone gets ({tolerance:g} is allowed), {_ADVICE}"
@@ -125,32 +130,32 @@ def _check_alone(
     return found
 
 
-def _is_rounding(reference: Reference, batch: Sequence[Value], row: int, tolerance: float) -> bool:
+def _is_rounding(reference: Float64Module, batch: Sequence[Value], row: int, tolerance: float) -> bool:
     """Whether the difference is one of kernels: in float64 it is gone."""
-    among, alone = reference.answer(batch), reference.answer(_rows(batch, row, 1))
+    among, alone = reference.call(batch), reference.call(_rows(batch, row, 1))
     if among is None or alone is None:
         return False
     return difference(alone, _rows(among, row, 1)) <= tolerance * _ROUNDING
 
 
 def _check_beside_others(
-    module: Ask, example: Sequence[Value], names: Sequence[str], tolerance: float, most: int
+    module: Forward, example: Sequence[Value], names: Sequence[str], tolerance: float, most: int
 ) -> None:
     """If one row of a batch stays the same and the others change, its output must be identical."""
     source = generator()
     for place, own_row in ((0, list), (most - 1, list), (most - 1, padded)):
         first = own_row(drawn_arguments(example, most, source))
-        before = _asked(module, first)
+        before = _try_run(module, first)
         if before is None:
             continue
-        own = _rows(before.answer, place, 1)
+        own = _rows(before.outputs, place, 1)
         for others in _others(example, first, place, most, source):
-            after = _asked(module, [_with_row(each, mine, place) for each, mine in zip(others, first, strict=True)])
+            after = _try_run(module, [_with_row(each, mine, place) for each, mine in zip(others, first, strict=True)])
             if after is None:
                 continue
-            now = _rows(after.answer, place, 1)
+            now = _rows(after.outputs, place, 1)
             if not difference(own, now) <= tolerance:
-                name, by = apart(own, now, names)
+                name, by = describe_difference(own, now, names)
                 raise ExportError(
                     f"the rows of a batch influence each other: output {name} of one row differs {by} when the other "
                     f"{most - 1} rows of its batch are others ({tolerance:g} is allowed), {_ADVICE}"
@@ -168,10 +173,10 @@ def _others(
     yield [each[place : place + 1] * most if isinstance(each, list) else each[[place] * most] for each in first]
 
 
-def _asked(module: Ask, arguments: Sequence[Value]) -> Question | None:
+def _try_run(module: Forward, arguments: Sequence[Value]) -> Run | None:
     """None where the module does not take what was drawn: a number that is no index, for instance."""
     try:
-        return Question(arguments, answer(module, arguments, "forward() returned"))
+        return Run(arguments, call_forward(module, arguments, "forward() returned"))
     except ExportError:
         return None
 

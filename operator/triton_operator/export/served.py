@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from triton_operator.export.asking import Question
-from triton_operator.export.equivalence_check import Agreement, Contract
+from triton_operator.export.equivalence_check import Comparison, ExportOptions
 from triton_operator.export.errors import ExportError
+from triton_operator.export.forward_runs import Run
 from triton_operator.export.tensors import Value, difference
 from triton_operator.triton.model_file.signature import TensorSpec
 
@@ -25,7 +25,7 @@ _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 
 
-def ask_server(url: str, contract: Contract, agreement: Agreement, version: int) -> float:
+def compare_with_server(url: str, options: ExportOptions, comparison: Comparison, version: int) -> float:
     """The largest difference between the server's answers and the module's own; raises ExportError."""
     try:
         from tritonclient import http
@@ -34,14 +34,14 @@ def ask_server(url: str, contract: Contract, agreement: Agreement, version: int)
         raise ExportError(f"asking a server needs {error.name}: pip install '.[sdk,export]'") from error
     try:
         with http.InferenceServerClient(url) as client:
-            _wait_ready(client, contract.name, str(version), url)
-            furthest = max(_ask(client, http, contract, agreement, each, str(version)) for each in agreement.questions)
+            _wait_ready(client, options.name, str(version), url)
+            furthest = max(_send(client, http, options, comparison, each, str(version)) for each in comparison.runs)
     except (InferenceServerException, OSError) as error:
-        raise ExportError(f"{url} does not answer for {contract.name}: {error}") from error
-    if not furthest <= contract.tolerance:
+        raise ExportError(f"{url} does not answer for {options.name}: {error}") from error
+    if not furthest <= options.tolerance:
         raise ExportError(
-            f"the server at {url} answers differently: by {furthest:g}, and {contract.tolerance:g} is allowed. "
-            f"Does it serve the {contract.name} that was written just now?"
+            f"the server at {url} answers differently: by {furthest:g}, and {options.tolerance:g} is allowed. "
+            f"Does it serve the {options.name} that was written just now?"
         )
     return furthest
 
@@ -54,20 +54,20 @@ def _wait_ready(client: Any, name: str, version: str, url: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _ask(client: Any, http: Any, contract: Contract, agreement: Agreement, question: Question, version: str) -> float:
+def _send(client: Any, http: Any, options: ExportOptions, comparison: Comparison, run: Run, version: str) -> float:
     """One question over the wire."""
-    signature = agreement.signature
+    signature = comparison.signature
     batched = signature.max_batch_size > 0
     inputs = []
-    for tensor, value in zip(signature.inputs, question.arguments, strict=True):
+    for tensor, value in zip(signature.inputs, run.arguments, strict=True):
         array = _sent(value, tensor, batched=batched)
         kind = "BYTES" if tensor.data_type == "STRING" else tensor.data_type
         each = http.InferInput(tensor.name, list(array.shape), kind)
         each.set_data_from_numpy(array)
         inputs.append(each)
     outputs = [http.InferRequestedOutput(each.name) for each in signature.outputs]
-    answer = client.infer(contract.name, inputs, model_version=version, outputs=outputs)
-    return difference(question.answer, _received(answer, signature.outputs, question.answer))
+    response = client.infer(options.name, inputs, model_version=version, outputs=outputs)
+    return difference(run.outputs, _received(response, signature.outputs, run.outputs))
 
 
 def _sent(value: Value, tensor: TensorSpec, *, batched: bool) -> np.ndarray[Any, Any]:
@@ -76,10 +76,10 @@ def _sent(value: Value, tensor: TensorSpec, *, batched: bool) -> np.ndarray[Any,
     return array.reshape(-1, 1) if batched and not tensor.dims else array
 
 
-def _received(answer: Any, outputs: Sequence[TensorSpec], expected: Sequence[Value]) -> list[Value]:
+def _received(response: Any, outputs: Sequence[TensorSpec], expected: Sequence[Value]) -> list[Value]:
     received: list[Value] = []
     for tensor, own in zip(outputs, expected, strict=True):
-        array = answer.as_numpy(tensor.name)
+        array = response.as_numpy(tensor.name)
         if isinstance(own, list):
             received.append([text.decode() for text in array.ravel()])
         else:

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import torch
 
 from triton_operator import cpu_server
-from triton_operator.export.asking import Ask, Question, Reference, answer, apart
 from triton_operator.export.drawing import zeros
-from triton_operator.export.equivalence_check import Asked
+from triton_operator.export.equivalence_check import RecordedRuns
 from triton_operator.export.errors import ExportError
+from triton_operator.export.forward_runs import Float64Module, Forward, Run, call_forward, describe_difference
 from triton_operator.export.tensors import difference
 from triton_operator.export.tolerance import for_another_order
 from triton_operator.export.torch_message import sentence
@@ -48,8 +48,8 @@ _MOST_SECONDS = 900
 
 class _Check(NamedTuple):
     path: Path
-    module: Ask
-    questions: tuple[Question, ...]
+    module: Forward
+    runs: tuple[Run, ...]
     signature: Signature
     tolerance: float
 
@@ -58,21 +58,21 @@ class _Check(NamedTuple):
         return tuple(each.name for each in self.signature.outputs)
 
 
-def compare_served(path: Path, module: Ask, asked: Asked, tolerance: float) -> float:
+def compare_served(path: Path, module: Forward, recorded: RecordedRuns, tolerance: float) -> float:
     """The largest difference of what the CPU image would answer; raises ExportError."""
-    check = _Check(path, module, asked.questions, asked.signature, for_another_order(module, tolerance))
+    check = _Check(path, module, recorded.runs, recorded.signature, for_another_order(module, tolerance))
     if sys.platform != "linux":  # Elsewhere a process with threads cannot be copied.
-        return _ask_all(check)
-    return _in_child(lambda: _ask_all(check))
+        return _compare_all(check)
+    return _in_child(lambda: _compare_all(check))
 
 
-def _ask_all(check: _Check) -> float:
+def _compare_all(check: _Check) -> float:
     """Every question; then zeros, which the default warm-up sends, and which the module may refuse but not crash on."""
     served = _prepared(check.path, check.signature)
-    reference = Reference(check.module)
-    furthest = max(_ask(served, each, check, reference) for each in check.questions)
+    reference = Float64Module(check.module)
+    furthest = max(_compare(served, each, check, reference) for each in check.runs)
     with suppress(ExportError):
-        answer(served, zeros(check.signature), "the served form returned")
+        call_forward(served, zeros(check.signature), "the served form returned")
     return furthest
 
 
@@ -92,19 +92,19 @@ def _prepared(path: Path, signature: Signature) -> Any:
             raise ExportError(f"the module itself {error} for zeros, which the warm-up sends; {_NOT_EMPTY}") from error
 
 
-def _ask(served: Ask, question: Question, check: _Check, reference: Reference) -> float:
+def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module) -> float:
     try:
-        given = answer(served, question.arguments, "the served form returned")
+        given = call_forward(served, run.arguments, "the served form returned")
     except ExportError as error:
-        shapes = ", ".join(str(list(each.shape)) for each in question.arguments if isinstance(each, torch.Tensor))
+        shapes = ", ".join(str(list(each.shape)) for each in run.arguments if isinstance(each, torch.Tensor))
         raise ExportError(
             f"{_ADVICE}, and that form fails for input {shapes}, which the module answers: "
             f"{str(error).partition(': ')[2] or error}. Give convolutions a batch dimension inside forward() "
             "(x.unsqueeze(0)), or serve it with the parameter DISABLE_OPTIMIZED_EXECUTION"
         ) from error
-    by = difference(question.answer, given)
-    if not by <= check.tolerance and not _is_rounding(question, given, check.tolerance, reference):
-        where, amount = apart(question.answer, given, check.names)
+    by = difference(run.outputs, given)
+    if not by <= check.tolerance and not _is_rounding(run, given, check.tolerance, reference):
+        where, amount = describe_difference(run.outputs, given, check.names)
         raise ExportError(
             f"{_ADVICE}, and that form answers differently: output {where} differs {amount}, and {check.tolerance:g} "
             "is allowed"
@@ -112,13 +112,13 @@ def _ask(served: Ask, question: Question, check: _Check, reference: Reference) -
     return by
 
 
-def _is_rounding(question: Question, given: Any, tolerance: float, reference: Reference) -> bool:
-    exact = reference.answer(question.arguments)
+def _is_rounding(run: Run, given: Any, tolerance: float, reference: Float64Module) -> bool:
+    exact = reference.call(run.arguments)
     if exact is None or len(exact) != len(given):
         return False
     exact = [each.to(own.dtype) if isinstance(each, torch.Tensor) and isinstance(own, torch.Tensor) else each
-             for each, own in zip(exact, question.answer, strict=True)]  # fmt: skip
-    return difference(exact, given) <= _TIMES_AS_FAR * difference(exact, question.answer) + tolerance
+             for each, own in zip(exact, run.outputs, strict=True)]  # fmt: skip
+    return difference(exact, given) <= _TIMES_AS_FAR * difference(exact, run.outputs) + tolerance
 
 
 def _in_child(work: Callable[[], float]) -> float:

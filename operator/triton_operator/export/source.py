@@ -13,38 +13,38 @@ from typing import Any
 from torch import nn
 
 from triton_operator.api.model import Format
-from triton_operator.export.equivalence_check import Contract
+from triton_operator.export.equivalence_check import ExportOptions
 from triton_operator.export.errors import ExportError
 from triton_operator.export.example_files import check_open_sizes, read_example
 from triton_operator.export.examples import make_examples
 from triton_operator.export.exporter import argument_names, export, export_file, load_file
-from triton_operator.export.folder import Exported, Place
+from triton_operator.export.folder import Destination, Exported
 from triton_operator.export.inputs import read_input
-from triton_operator.export.request import Request, check, name_of_request, parts
+from triton_operator.export.request import ExportRequest, check, name_of_request, parts
 from triton_operator.export.tensors import Value
 
 
-def run(request: Request, place: Place) -> Exported:
+def run(request: ExportRequest, destination: Destination) -> Exported:
     """Export; raises ExportError."""
     check(request)
     path, attribute = parts(request.source)
     if attribute:
-        return export_module(load_module(path, attribute), request, place)
-    contract, examples = asked(request, load_file(path))
-    return export_file(path, examples, contract, place)
+        return export_module(load_module(path, attribute), request, destination)
+    options, examples = read_options(request, load_file(path))
+    return export_file(path, examples, options, destination)
 
 
-def export_module(module: nn.Module, request: Request, place: Place) -> Exported:
+def export_module(module: nn.Module, request: ExportRequest, destination: Destination) -> Exported:
     """Export a module that is at hand; raises ExportError."""
-    contract, examples = asked(request, module)
+    options, examples = read_options(request, module)
     if request.model_format is Format.TORCHSCRIPT:
-        return export(module, examples, contract, place, trace=request.trace)
+        return export(module, examples, options, destination, trace=request.trace)
     from triton_operator.export import aotinductor
 
-    return aotinductor.export(module, examples, contract, place)
+    return aotinductor.export(module, examples, options, destination)
 
 
-def asked(request: Request, module: nn.Module) -> tuple[Contract, list[list[Value]]]:
+def read_options(request: ExportRequest, module: nn.Module) -> tuple[ExportOptions, list[list[Value]]]:
     """The contract and the examples, which are read from files where there are any; raises ExportError."""
     inputs = [read_input(text, index) for index, text in enumerate(request.inputs)]
     declared = [each.tensor for each in inputs]
@@ -57,10 +57,10 @@ def asked(request: Request, module: nn.Module) -> tuple[Contract, list[list[Valu
         examples = [each.values for each in read]
     else:
         examples = make_examples(inputs, batched=batched)
-    contract = Contract(
+    options = ExportOptions(
         name_of_request(request), names, request.output_names, request.max_batch_size, request.tolerance
     )
-    return contract, examples
+    return options, examples
 
 
 def load_module(path: Path, attribute: str) -> nn.Module:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from triton_operator.export.asking import Ask, Question, answer, apart
 from triton_operator.export.errors import ExportError
+from triton_operator.export.forward_runs import Forward, Run, call_forward, describe_difference
 from triton_operator.export.tensors import difference
 
 _TURNS = 2
@@ -31,29 +31,29 @@ _SETS = re.compile(r'prim::SetAttr\[name="(\w+)"\]')
 _WHO = "forward() returned"
 
 
-def check_state(module: Ask, questions: Sequence[Question], names: Sequence[str], tolerance: float) -> None:
+def check_state(module: Forward, runs: Sequence[Run], names: Sequence[str], tolerance: float) -> None:
     """Ask each question twice in a row, and again after the others; raises ExportError when an answer changes."""
     held, drawn = _held(module), torch.get_rng_state()
-    _take_turns(module, questions, names, tolerance, held, _TURNS)
+    _take_turns(module, runs, names, tolerance, held, _TURNS)
     if _changed(module, held) or not torch.equal(drawn, torch.get_rng_state()):
-        _take_turns(module, questions, names, tolerance, held, _TURNS_WHEN_SUSPECTED)
+        _take_turns(module, runs, names, tolerance, held, _TURNS_WHEN_SUSPECTED)
 
 
 def _take_turns(
-    module: Ask,
-    questions: Sequence[Question],
+    module: Forward,
+    runs: Sequence[Run],
     names: Sequence[str],
     tolerance: float,
     held: dict[str, Any],
     turns: int,
 ) -> None:
-    for question in (each for _ in range(turns) for each in questions for _ in range(2)):
-        again = answer(module, question.arguments, _WHO)
-        if difference(question.answer, again) <= tolerance:
+    for run in (each for _ in range(turns) for each in runs for _ in range(2)):
+        again = call_forward(module, run.arguments, _WHO)
+        if difference(run.outputs, again) <= tolerance:
             continue
-        name, by = apart(question.answer, again, names)
+        name, by = describe_difference(run.outputs, again, names)
         where = f"output {name} of the same input differs {by} when it is asked again"
-        if _same_when_seeded(module, question, tolerance):
+        if _same_when_seeded(module, run, tolerance):
             raise ExportError(
                 f"the module draws random numbers with each call: {where}. Turn off what draws them, dropout for "
                 "instance (a scripted or traced module keeps what was on when it was made), or make them an input"
@@ -66,18 +66,18 @@ def _take_turns(
         )
 
 
-def _same_when_seeded(module: Ask, question: Question, tolerance: float) -> bool:
+def _same_when_seeded(module: Forward, run: Run, tolerance: float) -> bool:
     """Whether the seed decides the answer."""
     state = torch.get_rng_state()
     answers = []
     for _ in range(3):
         torch.set_rng_state(state)
-        answers.append(answer(module, question.arguments, _WHO))
+        answers.append(call_forward(module, run.arguments, _WHO))
         drew = not torch.equal(state, torch.get_rng_state())
     return drew and all(difference(answers[0], each) <= tolerance for each in answers[1:])
 
 
-def _held(module: Ask) -> dict[str, Any]:
+def _held(module: Forward) -> dict[str, Any]:
     """What a module holds besides its weights: tensors as copies, the rest as text."""
     if not isinstance(module, nn.Module):
         return {}
@@ -89,7 +89,7 @@ def _held(module: Ask) -> dict[str, Any]:
     return {name: value.clone() if isinstance(value, torch.Tensor) else repr(value) for name, value in held.items()}
 
 
-def _changed(module: Ask, before: dict[str, Any]) -> list[str]:
+def _changed(module: Forward, before: dict[str, Any]) -> list[str]:
     """Names of what is not as it was; what a scripted module holds is not listed, but its code says what it sets."""
     after = _held(module)
     names = {name for name in before.keys() | after.keys() if not _alike(before.get(name), after.get(name))}

@@ -77,8 +77,8 @@ def _difference(expected: Value, actual: Value) -> float:
     if not expected.dtype.is_floating_point:
         return math.inf
     both_undefined = expected.isnan() & actual.isnan()
-    apart = (expected.double() - actual.double()).abs() / expected.double().abs().clamp_min(1)
-    furthest = float(apart.masked_fill(both_undefined | (expected == actual), 0).max())
+    relative = (expected.double() - actual.double()).abs() / expected.double().abs().clamp_min(1)
+    furthest = float(relative.masked_fill(both_undefined | (expected == actual), 0).max())
     return math.inf if math.isnan(furthest) else furthest
 
 

@@ -79,7 +79,7 @@ def test_what_is_good_enough_is_exported(net: Path, capsys: pytest.CaptureFixtur
 def test_what_got_worse_is_refused(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = compress(capsys, net, "--method", "prune-channels", "--sparsity", 0.95, "--max-drop", 0.01)
     assert outcome.code == 1
-    assert "prune-channels takes 0." in outcome.err
+    assert "prune-channels lowers the score by 0." in outcome.err
     assert "and 0.01 is allowed" in outcome.err
     assert not (net.parent / "to").exists()
 

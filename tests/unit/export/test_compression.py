@@ -192,14 +192,14 @@ def test_what_costs_too_much_is_refused() -> None:
     """Both scores are said; a score that is no number is refused, too."""
     scores = iter([0.9, 0.85])
     with pytest.raises(
-        CompressionRejectedError, match=r"int8 takes 0\.05 from the score \(0\.9 before, 0\.85 after\), and"
+        CompressionRejectedError, match=r"int8 lowers the score by 0\.05 \(0\.9 before, 0\.85 after\), and"
     ):
         compress(Pictures(), PICTURES, method="int8", evaluate=lambda _: next(scores), max_drop=0.04)
     scores = iter([0.9, 0.85])
     allowed = compress(Pictures(), PICTURES, method="int8", evaluate=lambda _: next(scores), max_drop=0.06)
     assert (allowed.before, allowed.after) == (0.9, 0.85)
     scores = iter([0.9, float("nan")])
-    with pytest.raises(CompressionRejectedError, match="takes nan"):
+    with pytest.raises(CompressionRejectedError, match="lowers the score by nan"):
         compress(Pictures(), PICTURES, method="int8", evaluate=lambda _: next(scores), max_drop=1)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.inference_server import http_server
 from triton_operator.export import ExportError, export_torchscript
-from triton_operator.export.equivalence_check import Contract, agree
+from triton_operator.export.equivalence_check import ExportOptions, check_equivalence
 from triton_operator.export.request import name_of
 from triton_operator.export.tensors import rows_of
 from triton_operator.triton.text.parser import parse
@@ -51,7 +51,7 @@ def test_the_card_says_what_was_exported_and_how_it_was_checked(tmp_path: Path) 
     assert "8 parameters; 8 values of float32." in card
     assert "| in | `INPUT__0` | FP32 [3] |\n| out | `OUTPUT__0` | FP32 [2] |" in card
     assert "Batches up to 4" in card
-    assert f"- {exported.questions} questions" in card
+    assert f"- {exported.runs} questions" in card
     assert "allowed is 1e-05" in card
     assert "- No server was asked." in card
     assert "Linear(in_features=3, out_features=2, bias=True)" in card
@@ -79,11 +79,11 @@ def test_questions_of_other_sizes_are_drawn(tmp_path: Path) -> None:
         return x
 
     ids = torch.tensor([[7, 8], [9, 7]])
-    contract = Contract("line", max_batch_size=4)
-    agreement = agree(lambda x, _: x, answer, [(ROWS, ids)], contract, ["x", "ids"])
+    options = ExportOptions("line", max_batch_size=4)
+    comparison = check_equivalence(lambda x, _: x, answer, [(ROWS, ids)], options, ["x", "ids"])
     sizes = [2, 1, 3, 4]
     assert [len(x) for x, _ in asked] == sizes + [1] * sum(sizes)  # Each row of them is asked alone, too.
-    assert len(agreement.questions) == len(asked)
+    assert len(comparison.runs) == len(asked)
     assert all(set(each.flatten().tolist()) <= {7, 8, 9} for _, each in asked)
     assert not torch.equal(asked[3][0][0], ROWS[0])
 
@@ -91,7 +91,9 @@ def test_questions_of_other_sizes_are_drawn(tmp_path: Path) -> None:
 def test_a_form_that_errs_only_for_other_values_is_found() -> None:
     """The example alone would not tell."""
     with pytest.raises(ExportError, match="answers differently"):
-        agree(lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], Contract("line", max_batch_size=8), ["x"])
+        check_equivalence(
+            lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], ExportOptions("line", max_batch_size=8), ["x"]
+        )
 
 
 def test_a_question_that_the_module_itself_does_not_take_is_not_asked() -> None:
@@ -101,8 +103,8 @@ def test_a_question_that_the_module_itself_does_not_take_is_not_asked() -> None:
     def look_up(x: torch.Tensor) -> torch.Tensor:
         return table[x.long()]
 
-    agreement = agree(look_up, look_up, [(ROWS,)], Contract("line", max_batch_size=64), ["x"])
-    sizes = [rows_of(each.arguments[0]) for each in agreement.questions]
+    comparison = check_equivalence(look_up, look_up, [(ROWS,)], ExportOptions("line", max_batch_size=64), ["x"])
+    sizes = [rows_of(each.arguments[0]) for each in comparison.runs]
     assert 1 <= sum(size > 1 for size in sizes) < 3
 
 
@@ -112,7 +114,7 @@ def test_large_values_may_differ_by_as_much_of_themselves(scale: float, passes: 
     examples = [(torch.tensor([2.0, 3.0]) * scale,)]
 
     def check() -> Any:
-        return agree(lambda x: x, lambda x: x + 0.125, examples, Contract("line"), ["x"])
+        return check_equivalence(lambda x: x, lambda x: x + 0.125, examples, ExportOptions("line"), ["x"])
 
     if passes:
         assert 0 < check().difference <= 1e-5

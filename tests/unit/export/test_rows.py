@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.exporter import deprecation_known
-from triton_operator.export.folder import Place
-from triton_operator.export.request import Request
+from triton_operator.export.folder import Destination
+from triton_operator.export.request import ExportRequest
 from triton_operator.export.source import run
 from triton_operator.triton.model_file.signature import TensorSpec
 
@@ -244,7 +244,7 @@ def test_a_file_traced_in_training_is_refused(tmp_path: Path) -> None:
         traced = torch.jit.trace(nn.Sequential(nn.Conv1d(4, 4, 1), nn.BatchNorm1d(4)).train(), torch.rand(3, 4, 2))  # type: ignore[no-untyped-call]
         traced.save(path)
     with pytest.raises(ExportError, match=r"influence each other: output OUTPUT__0 of one row differs by \d"):
-        run(Request(str(path), ("FP32:4,2",), "norm", 8), Place(tmp_path / "to"))
+        run(ExportRequest(str(path), ("FP32:4,2",), "norm", 8), Destination(tmp_path / "to"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")

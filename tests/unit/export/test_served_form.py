@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from triton_operator.export import ExportError, export_torchscript
-from triton_operator.export.equivalence_check import Contract, ask_module
+from triton_operator.export.equivalence_check import ExportOptions, record_runs
 from triton_operator.export.served_form import compare_served
 
 PICTURES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -117,6 +117,6 @@ def test_a_form_that_answers_differently_is_refused(
 def test_any_other_failure_is_told_too(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(b"nothing")
-    asked = ask_module(Convolution(), [(PICTURES,)], Contract("served"), ("x",))
+    asked = record_runs(Convolution(), [(PICTURES,)], ExportOptions("served"), ("x",))
     with pytest.raises(ExportError, match=r"model\.pt is text, not TorchScript"):
         compare_served(path, Convolution(), asked, 1e-5)

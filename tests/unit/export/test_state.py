@@ -11,8 +11,8 @@ from torch import nn
 
 from triton_operator.export import ExportError, export_torchscript
 from triton_operator.export.exporter import deprecation_known
-from triton_operator.export.folder import Place
-from triton_operator.export.request import Request
+from triton_operator.export.folder import Destination
+from triton_operator.export.request import ExportRequest
 from triton_operator.export.source import run
 
 ROWS = torch.arange(8, dtype=torch.float32).reshape(2, 4) / 7
@@ -180,7 +180,7 @@ def test_a_file_is_looked_through_as_a_module_is(tmp_path: Path, module: Any, wo
     with deprecation_known():
         torch.jit.script(module().train()).save(str(path))
     with pytest.raises(ExportError, match=words):
-        run(Request(str(path), ("FP32:4",), "state", 8), Place(tmp_path / "to"))
+        run(ExportRequest(str(path), ("FP32:4",), "state", 8), Destination(tmp_path / "to"))
     assert not (tmp_path / "to").exists()
 
 
@@ -204,7 +204,7 @@ def test_dropout_in_a_traced_file_stays_on(tmp_path: Path) -> None:
     with deprecation_known():
         torch.jit.trace(LayerDropout().train(), ROWS, check_trace=False).save(path)  # type: ignore[no-untyped-call]
     with pytest.raises(ExportError, match=f"{RANDOM}.*dropout"):
-        run(Request(str(path), ("FP32:4",), "dropout"), Place(tmp_path / "to"))
+        run(ExportRequest(str(path), ("FP32:4",), "dropout"), Destination(tmp_path / "to"))
 
 
 def test_a_table_that_is_made_once_is_no_state(tmp_path: Path) -> None:

@@ -19,23 +19,23 @@ from triton_operator.export.errors import ExportError
 from triton_operator.export.tensors import Value, difference, read_values
 from triton_operator.export.torch_message import sentence
 
-Ask = Callable[..., object]
+Forward = Callable[..., object]
 """Whatever takes the arguments of forward()."""
 
 
-class Question(NamedTuple):
+class Run(NamedTuple):
     """Arguments of forward() with what the module itself answered."""
 
     arguments: Sequence[Value]
-    answer: Sequence[Value]
+    outputs: Sequence[Value]
 
 
-def ask(module: Ask, arguments: Sequence[Value]) -> Question:
+def record_run(module: Forward, arguments: Sequence[Value]) -> Run:
     """The question with the module's own answer; raises ExportError."""
-    return Question(arguments, answer(module, arguments, "forward() returned"))
+    return Run(arguments, call_forward(module, arguments, "forward() returned"))
 
 
-def answer(module: Ask, arguments: Sequence[Value], who: str) -> list[Value]:
+def call_forward(module: Forward, arguments: Sequence[Value], who: str) -> list[Value]:
     """What it answers; raises ExportError.
 
     Copies go in and come out: a module may change its arguments, or give out a tensor that its next call changes.
@@ -53,13 +53,13 @@ def copied(value: Value) -> Value:
     return list(value) if isinstance(value, list) else value.clone()
 
 
-class Reference:
+class Float64Module:
     """The module in float64, where rounding is a hundred million times smaller and real differences are as large.
 
     Answers of float32 depend on the order in which a kernel adds, which depends on the number of rows.
     """
 
-    def __init__(self, module: Ask) -> None:
+    def __init__(self, module: Forward) -> None:
         """Of a module; anything else has no reference."""
         self._own = module
 
@@ -73,17 +73,17 @@ class Reference:
         except Exception:  # noqa: BLE001 - whatever it holds that cannot be copied: then float32 has to do.
             return None
 
-    def answer(self, arguments: Sequence[Value]) -> list[Value] | None:
+    def call(self, arguments: Sequence[Value]) -> list[Value] | None:
         """Its answer, None where it cannot compute in float64."""
         if self._module is None:
             return None
         try:
-            return answer(self._module, [_double(each) for each in arguments], "forward() returned")
+            return call_forward(self._module, [_double(each) for each in arguments], "forward() returned")
         except ExportError:
             return None
 
 
-def apart(own: Sequence[Value], other: Sequence[Value], names: Sequence[str]) -> tuple[str, str]:
+def describe_difference(own: Sequence[Value], other: Sequence[Value], names: Sequence[str]) -> tuple[str, str]:
     """Which output differs most, and by how much in words."""
     if len(own) != len(other):
         return ", ".join(names), f"in its number ({len(other)} instead of {len(own)})"
