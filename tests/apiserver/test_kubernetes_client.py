@@ -16,7 +16,7 @@ from tests.builders import a_body
 from tests.tritonctl import tritonctl
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.deployments import Deployments
-from triton_operator.sdk.errors import DeploymentNotFoundError, InvalidRequestError, RejectedError
+from triton_operator.sdk.errors import DeploymentNotFoundError, InvalidRequestError, RejectedError, UnreachableError
 from triton_operator.sdk.follow import follow
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Selection
@@ -113,6 +113,23 @@ def test_a_login_program_gives_the_token(api: Api, control_plane: ControlPlane, 
     assert KubernetesClient(KubeContext(str(file))).namespace == "default"
 
 
+def test_a_certificate_is_verified_unless_the_kubeconfig_says_otherwise(
+    kubeconfig: Path, client: KubernetesClient, namespace: str, tmp_path: Path
+) -> None:
+    """Without a warning, as the kubeconfig has it in writing."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    cluster = config["clusters"][0]["cluster"]
+    for name in [name for name in cluster if name.startswith("certificate-authority")]:
+        del cluster[name]
+    file = tmp_path / "insecure"
+    file.write_text(yaml.safe_dump(config))
+    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        KubernetesClient(KubeContext(str(file))).list(Selection(MODEL_DEPLOYMENTS, namespace))
+    cluster["insecure-skip-tls-verify"] = True
+    file.write_text(yaml.safe_dump(config))
+    assert KubernetesClient(KubeContext(str(file))).list(Selection(MODEL_DEPLOYMENTS, namespace)).items == []
+
+
 def write_exec_kubeconfig(kubeconfig: Path, namespace: str, folder: Path) -> Path:
     """The same with a program that prints the token, and a second context with a namespace."""
     config = yaml.safe_load(kubeconfig.read_text())
@@ -160,8 +177,8 @@ def test_permissions_by_stars_and_names(
 ) -> None:
     """A star is everything; a right to one named object is not the right to all."""
     star = user(api, control_plane, namespace, "everything")
-    assert permissions(capsys, star, namespace)["health"] == "ok"
+    assert permissions(capsys, star, namespace)["status"] == "ok"
     named = user(api, control_plane, namespace, "one-name")
     found = permissions(capsys, named, namespace)
-    assert found["health"] == "fail"
-    assert "list modeldeployments.triton-operator.io" in found["found"]
+    assert found["status"] == "fail"
+    assert "list modeldeployments.triton-operator.io" in found["message"]

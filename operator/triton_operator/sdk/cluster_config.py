@@ -1,15 +1,19 @@
-"""Which API server to use, and with which credentials: read by the official `kubernetes` package.
+"""Load the address and the credentials of an API server with the official `kubernetes` package.
 
-Input: a kubeconfig and a context, or the environment of a pod. Output: the package's `ApiClient`, and the default
-namespace. `kubernetes_client` calls it.
+Input: a kubeconfig and a context, or the environment of a pod. Output: the package's `ApiClient` and the default
+namespace, for `kubernetes_client`.
 
 The package reads certificates, tokens, exec plugins, proxies and several files in KUBECONFIG, and renews credentials
-that expire. Importing it takes 0.3 s, so that happens when a cluster is first needed, and not before.
+that expire. Importing it takes 0.3 s, so it is imported when a cluster is first needed.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -39,10 +43,13 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
         else:
             file = _file(cluster)
             context = cluster.context or _current_context(file)
-            config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
+            with _logged_errors_raised(config.ConfigException):
+                config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
             namespace = _namespace(config, file, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         raise explain_config(error) from error
+    if not settings.verify_ssl:  # The kubeconfig sets insecure-skip-tls-verify; kubectl prints no warning either.
+        warnings.simplefilter("ignore", import_module("urllib3.exceptions").InsecureRequestWarning)
     return client.ApiClient(settings), namespace
 
 
@@ -59,6 +66,31 @@ def context_names(cluster: KubeContext) -> list[str]:
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         raise explain_config(error) from error
     return [str(each["name"]) for each in contexts]
+
+
+class _ErrorMessages(logging.Handler):
+    """Collects the messages of errors."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the message."""
+        self.found.append(record.getMessage())
+
+
+@contextmanager
+def _logged_errors_raised(error: type[Exception]) -> Iterator[None]:
+    """Raise what the package logs: if an exec plugin fails, it logs that and continues without credentials."""
+    messages = _ErrorMessages()
+    logging.getLogger().addHandler(messages)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(messages)
+    if messages.found:
+        raise error(messages.found[-1])
 
 
 def _file(cluster: KubeContext) -> str | None:

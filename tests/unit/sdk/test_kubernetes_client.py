@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,24 @@ def test_several_kubeconfigs_are_merged(cluster: FakeCluster, tmp_path: Path, mo
     client.get(MODEL_DEPLOYMENTS, "digits")
     assert "/namespaces/other/" in cluster.requests[-1]
     assert KubernetesClient().namespace == NAMESPACE
+
+
+@pytest.mark.parametrize(("script", "sentence"), [("echo no login >&2; exit 7", "7"), ("echo '{}'", "apiVersion")])
+def test_an_exec_plugin_that_fails_is_named(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, sentence: str
+) -> None:
+    """Instead of a request without credentials, which the server would reject with another reason."""
+    plugin = tmp_path / "login"
+    plugin.write_text(f"#!/bin/sh\n{script}\n")
+    plugin.chmod(0o755)
+    file = tmp_path / "kubeconfig"
+    config = json.loads(file.read_text())
+    execution = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin), "interactiveMode": "Never"}
+    config["users"] = [{"name": "u", "user": {"exec": execution}}]
+    file.write_text(json.dumps(config))
+    with pytest.raises(UnreachableError, match=sentence):
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
+    assert cluster.requests == []
 
 
 def test_following_continues_after_an_expired_watch(cluster: FakeCluster) -> None:
