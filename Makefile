@@ -1,14 +1,14 @@
-# Two commands are enough for most: `make demo` and `make test`. Everything is written under one cache folder
+# Most users need two commands: `make demo` and `make test`. Everything is written to one cache folder
 # (TRITON_OPERATOR_CACHE, else ~/.cache/triton-operator); nothing is installed on the machine.
 
 PYTHON ?= python3
-# Each runs a command in its Python environment and makes that first when it is missing (hack/environment.py).
+# Each runs a command in its Python environment, which is created if it does not exist (hack/environment.py).
 DEMO := $(PYTHON) -m hack.environment demo
 DEV := $(PYTHON) -m hack.environment dev
-# Benchmarks are collected as tests are, under names of their own.
+# Benchmarks are collected like tests, with their own names.
 BENCH := $(DEV) pytest -p tests.benchmarks.costs -o python_files='bench_*.py' -o python_functions='bench_*' \
 	$(if $(BASELINE),--write-baseline)
-# Says what is wrong with the machine while nothing has been changed on it.
+# Reports missing requirements before anything is changed.
 PREFLIGHT := $(PYTHON) -m hack.preflight
 
 .DEFAULT_GOAL := help
@@ -18,69 +18,69 @@ help:  ## List these commands.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo:  ## Cluster, operator, model, predictions: everything from nothing, reused the second time.
+demo:  ## Start a cluster with the operator and a model, and send predictions.
 	@$(PREFLIGHT) demo
 	@$(DEMO) python -m hack.demo up
 
 .PHONY: demo-down
-demo-down:  ## Remove all that `make demo` brought up; only the cache folder stays.
+demo-down:  ## Remove everything that `make demo` created, except the cache folder.
 	@$(DEMO) python -m hack.demo down
 
 .PHONY: model-image
-model-image:  ## Pack MODELS=folder as a model container for the local cluster, and print its name.
+model-image:  ## Build a model image from MODELS=folder for the local cluster, and print its name.
 	@$(DEMO) python -m hack.demo pack "$(MODELS)"
 
 .PHONY: test
-test:  ## Every tier of tests, in one run; the last line says what was skipped and why.
+test:  ## Run all test tiers; the last line lists skipped tests with reasons.
 	@$(PREFLIGHT) test
 	@$(DEV) pytest
 
 .PHONY: check
-check: lint  ## What to run before each commit: lint, unit and wiring tests (no cluster, a minute).
+check: lint  ## Run before each commit: lint, unit and wiring tests (no cluster, one minute).
 	@$(DEV) pytest tests/unit tests/wiring
 
 .PHONY: lint
-lint:  ## ruff, format, mypy strict, import direction and cycles.
+lint:  ## Run ruff, mypy and import-linter.
 	@$(DEV) ruff check
 	@$(DEV) ruff format --check
 	@$(DEV) mypy
 	@$(DEV) lint-imports --no-logo
 
 .PHONY: fmt
-fmt:  ## Format and mend what ruff can mend.
+fmt:  ## Format the code and apply automatic fixes of ruff.
 	@$(DEV) ruff format
 	@$(DEV) ruff check --fix
 
 .PHONY: test-unit test-wiring test-training test-chart test-sources test-local test-apiserver
-test-unit:  ## Pure code, property tests: seconds.
-test-wiring:  ## Event handlers against an API server in the process: seconds.
-test-training:  ## Train the models again and compare with their cards: a minute or two.
-test-chart:  ## The rendered chart: seconds.
-test-sources:  ## Models from a real S3 server on loopback: a minute.
-test-local:  ## A real Triton served by `tritonctl run`: a minute, and some more the first time.
-test-apiserver:  ## A real API server and etcd on loopback: a minute or two.
+test-unit:  ## Test pure code, with property tests (seconds).
+test-wiring:  ## Test event handlers with an API server in the process (seconds).
+test-training:  ## Train small models again and compare them with their cards (one or two minutes).
+test-chart:  ## Test the rendered chart (seconds).
+test-sources:  ## Test downloads from a real S3 server (one minute).
+test-local:  ## Test `tritonctl run` with a real Triton (one minute, more the first time).
+test-apiserver:  ## Test with a real API server and etcd (one or two minutes).
 test-unit test-wiring test-training test-chart test-sources test-local test-apiserver:
 	@$(DEV) pytest tests/$(@:test-%=%)
 
 .PHONY: e2e
-e2e:  ## A real node, a real Triton, real clients: minutes.
+e2e:  ## Test with a real node, Triton and clients (minutes; root).
 	@$(PREFLIGHT) test
 	@$(DEV) pytest tests/e2e
 
 .PHONY: federated
-federated:  ## Train one model with parties that keep their rows, and compare: a minute.
+federated:  ## Train a model with parties that do not share their rows (one minute).
 	@$(DEV) python -m training.federated --secure-aggregation
 
 .PHONY: models
-models:  ## Train every model again from nothing and compare with its card: 15 minutes on two cores.
+models:  ## Train all models again and compare them with their cards (15 minutes on two cores).
 	@$(DEV) python -m training all --check
 
 .PHONY: compression
-compression:  ## Measure our models pruned, in fewer bits and compiled, and write docs/compression.md.
+compression:  ## Measure compressed and compiled models, and write docs/compression.md.
 	@$(DEV) python -m training.compression
 
 .PHONY: cluster-up
-cluster-up:  ## A local cluster (CLUSTER=current|kind|native chooses which).
+cluster-up:  ## Start a local cluster (CLUSTER=current|kind|native).
 	@$(PREFLIGHT) demo
 	@$(DEMO) python -m hack.cluster up
 
@@ -89,26 +89,26 @@ cluster-down:  ## Remove the local cluster.
 	@$(DEMO) python -m hack.cluster down
 
 .PHONY: images
-images:  ## Build the container images; an unchanged tree builds nothing.
+images:  ## Build the container images; unchanged images are not built again.
 	@$(DEMO) python -m hack.images build
 
 .PHONY: docs
-docs:  ## Write anew what is made: the API reference, and the output that docs/reasons shows.
+docs:  ## Generate the API reference and the command output in docs/reasons.
 	@$(DEV) python -m hack.reference
 	@$(DEV) python -m tests.reason_pages
 
 .PHONY: changelog
-changelog:  ## Print what the next release's part of CHANGELOG.md will say.
+changelog:  ## Print the section of the next release in CHANGELOG.md.
 	@$(DEV) towncrier build --draft
 
 .PHONY: bench
-bench:  ## What things cost here, beside the committed baseline (BASELINE=1: accept it as the new one).
+bench:  ## Run the benchmarks and compare them with the baseline (BASELINE=1: write a new one).
 	@$(BENCH) tests/unit tests/apiserver tests/local tests/e2e
 
 .PHONY: bench-sources
-bench-sources:  ## The same for fetching 2 GiB from S3, beside curl (7 GiB of disk).
+bench-sources:  ## Benchmark downloads of 2 GiB from S3, compared with curl (7 GiB of disk).
 	@$(BENCH) tests/sources
 
 .PHONY: lock
-lock:  ## Write the lock files anew (UPGRADE=1: move to newer releases).
+lock:  ## Update the lock files (UPGRADE=1: upgrade to newer releases).
 	@$(PYTHON) -m hack.lock

@@ -27,7 +27,14 @@ SOURCES = sorted(
 )
 MANIFESTS = [
     path
-    for pattern in ("crds/*.yaml", "charts/**/*.yaml", "charts/**/*.tpl", "charts/**/*.txt", "examples/*.yaml")
+    for pattern in (
+        "Makefile",
+        "crds/*.yaml",
+        "charts/**/*.yaml",
+        "charts/**/*.tpl",
+        "charts/**/*.txt",
+        "examples/*.yaml",
+    )
     for path in sorted(ROOT.glob(pattern))
 ]
 
