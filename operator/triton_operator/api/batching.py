@@ -1,7 +1,7 @@
-"""How Triton gathers requests into batches, as a user writes it in `spec.models[].config`.
+"""Batching options in `spec.models[].config`.
 
-`dynamicBatching` is for models that process each request independently, `sequenceBatching` for models that remember the
-requests before. Durations are microseconds, as Triton has them. `model_config` holds both.
+`dynamicBatching` is for stateless models, `sequenceBatching` for stateful models. Durations are in microseconds, as in
+Triton. `model_config` uses both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from triton_operator.api.tensor import DataType
 
 
 class TimeoutAction(StrEnum):
-    """What becomes of a request that has waited too long."""
+    """What happens to a request that has waited too long."""
 
     REJECT = "Reject"
     DELAY = "Delay"
@@ -36,7 +36,7 @@ class PriorityQueuePolicy(Struct, frozen=True):
 
 
 class DynamicBatching(Struct, frozen=True):
-    """Batches are made of requests that wait at the same time."""
+    """Batches of requests that wait at the same time."""
 
     preferred_batch_sizes: tuple[int, ...] = ()
     max_queue_delay_microseconds: int | None = None
@@ -48,7 +48,7 @@ class DynamicBatching(Struct, frozen=True):
 
 
 class ControlKind(StrEnum):
-    """What a control input tells the model about the sequence."""
+    """The information about the sequence in a control input."""
 
     START = "Start"
     READY = "Ready"
@@ -72,7 +72,7 @@ class DirectStrategy(Struct, frozen=True):
 
 
 class OldestStrategy(Struct, frozen=True):
-    """Batches are made of the sequences that have waited longest."""
+    """Batches of the sequences that have waited longest."""
 
     max_candidate_sequences: int
     preferred_batch_sizes: tuple[int, ...] = ()
@@ -89,7 +89,7 @@ class InitialState(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """A tensor that Triton keeps between the requests of a sequence: what one call gives, the next one takes."""
+    """A tensor that Triton keeps for a sequence: an output of one request, and an input of the next."""
 
     input_name: str
     output_name: str

@@ -1,4 +1,4 @@
-"""Where fetched models are kept between pods: `spec.cache`.
+"""The cache for fetched models: `spec.cache`.
 
 A Job of the operator's fills a claim once, serving pods mount it read-only. The schema documents each field; what the
 claim and the Job look like is decided in `resources`, when they are made in `reconcile`.

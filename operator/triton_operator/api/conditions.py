@@ -1,38 +1,38 @@
 """Condition types and reasons, each documented where it is defined.
 
-Only `reconcile` sets them. A reason is a constant because alerts and scripts match on it; the message is free text.
+Only `reconcile` sets them. Reasons are constants, because alerts and scripts match on them; messages are free text.
 """
 
 from __future__ import annotations
 
 READY = "Ready"
-"""The current generation is fully served: every wanted replica has every model. Else the first failing reason.
+"""The current generation is fully served: every desired replica has every model. Otherwise, the first failing reason.
 
-If the user wants no replica (`suspend`, `replicas: 0`), it is True once no pod is left, and `Available` False.
+If the user requests no replicas (`suspend`, `replicas: 0`), it is True when no pod is left, and `Available` is False.
 """
 
 AVAILABLE = "Available"
-"""At least one pod serves, of an old revision too. Does not flap in a rolling update."""
+"""At least one pod serves, including pods of old revisions. It does not flap during a rolling update."""
 
 ACCEPTED = "Accepted"
-"""The spec makes sense and its child objects could be made."""
+"""The spec is valid and its child objects could be created."""
 
 # The next three are Unknown as long as there is no pod of the current generation.
 
 MODELS_PREPARED = "ModelsPrepared"
-"""The newest pods have found, checked and laid out every model."""
+"""The newest pods have prepared every model."""
 
 SCHEDULED = "Scheduled"
 """Every newest pod has a node."""
 
 MODELS_LOADED = "ModelsLoaded"
-"""Triton in the newest pods has loaded every model. Containers that others added to the pods do not count."""
+"""Triton in the newest pods has loaded every model. Containers added by others are not considered."""
 
 RECONCILING = "Reconciling"
-"""Work towards the current generation continues automatically (kstatus)."""
+"""The operator is working towards the current generation (kstatus)."""
 
 STALLED = "Stalled"
-"""Nothing will change until a person acts (kstatus)."""
+"""The deployment makes no progress until a person acts (kstatus)."""
 
 PRIVACY_ENFORCED = "PrivacyEnforced"
 """Every control of the privacy profile is in force. Absent under profile Open."""
@@ -41,11 +41,11 @@ SCALING_ACTIVE = "ScalingActive"
 """The autoscaler works. Absent without `spec.autoscaling`."""
 
 RUNTIME_VULNERABLE = "RuntimeVulnerable"
-"""The server image is below the security floor; Unknown when its version cannot be told."""
+"""The server image is below the security floor; Unknown if its release is not known."""
 
 
 class Reason:
-    """Reasons of conditions; the comment says what a user sees when it appears."""
+    """Reasons of conditions; each comment describes when the reason is set."""
 
     SERVING = "Serving"  # Ready=True: all replicas have all models.
     ROLLING_OUT = "RollingOut"  # Pods of the current generation are still coming up and nothing is wrong yet.
@@ -135,7 +135,7 @@ PREPARE_REASONS = frozenset(
         Reason.PREPARE_FAILED,
     }
 )
-"""Reasons that `prepare` may end with. Any other word is reported as PrepareFailed, with the word."""
+"""Reasons that `prepare` may report. Any other reason in its outcome is reported as PrepareFailed, with the word."""
 
 TERMINAL = frozenset(
     {
@@ -161,5 +161,5 @@ TERMINAL = frozenset(
 )
 """Reasons that stay until a person acts: Stalled=True.
 
-What mends itself when something else in the cluster changes (pulls, volumes, restarts, free GPUs) is not among them.
+Reasons that may resolve when the cluster changes (image pulls, volumes, restarts, free GPUs) are not included.
 """

@@ -17,7 +17,7 @@ class ApiError(TritonOperatorError):
 
 
 class InvalidSpecError(ApiError):
-    """The object says something that the API server's schema could not refuse.
+    """The spec is invalid in a way that the API server's schema cannot express.
 
     `reason` is a CamelCase condition reason, `path` the field as a user would write it (`spec.models[0].name`).
     """

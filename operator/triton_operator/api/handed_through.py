@@ -1,8 +1,8 @@
-"""Types of Kubernetes whose values a ModelDeployment hands through: parts of a PodSpec and of a NetworkPolicy.
+"""Kubernetes types whose values a ModelDeployment passes through: parts of a PodSpec and of a NetworkPolicy.
 
-The operator keeps such values as they are, so that a newer cluster may have fields that are not here. The command line
-checks them against these types, because without a cluster nobody else does. Fields are those of Kubernetes 1.37
-(core/v1, networking/v1).
+The operator passes such values through unchanged, so that a newer cluster may support additional fields. The CLI checks
+them against these types, because no API server checks them offline. Fields are those of Kubernetes 1.37 (core/v1,
+networking/v1).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from triton_operator.api.struct import Struct
 
 
 class Format(StrEnum):
-    """What a model's file is, which decides the backend that runs it."""
+    """Format of a model's file, which determines the backend."""
 
     TORCHSCRIPT = "TorchScript"
     AOT_INDUCTOR = "AOTInductor"
@@ -20,7 +20,7 @@ class Format(StrEnum):
 
 
 class Objective(StrEnum):
-    """What the values that the operator chooses are good for."""
+    """What the operator's defaults optimize."""
 
     THROUGHPUT = "Throughput"
     LATENCY = "Latency"

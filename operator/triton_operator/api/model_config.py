@@ -18,7 +18,7 @@ from triton_operator.api.tensor import DataType
 
 
 class Input(Struct, frozen=True):
-    """A tensor that the model takes; `dims` leaves out the batch dimension, -1 is any size.
+    """An input of the model; `dims` does not include the batch dimension, and -1 is any size.
 
     `reshape` is the shape that the model gets instead of `dims`, () a scalar for each element of the batch.
     """
@@ -31,7 +31,7 @@ class Input(Struct, frozen=True):
 
 
 class Output(Struct, frozen=True):
-    """A tensor that the model gives; `reshape` is the shape in which the model gives it, `dims` what clients get."""
+    """An output of the model; `reshape` is the model's shape, `dims` the shape for clients."""
 
     name: str
     data_type: DataType

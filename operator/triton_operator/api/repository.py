@@ -1,4 +1,4 @@
-"""Where models come from: the kinds of source a model repository may have.
+"""The kinds of model repositories.
 
 The schema documents each field; `spec` and `model` hold the structs, `resources` turns them into volumes, and those
 that are fetched (S3, HTTP) travel on to `prepare` as they are.

@@ -1,4 +1,4 @@
-"""How much of a node a container asks for and may use; the schema documents the names and the quantities."""
+"""Resource requests and limits of a container; the schema documents the names and quantities."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The ModelDeployment as types: what enters is the object as the API server stores it.
+"""The ModelDeployment as types. Input: the object as the API server stores it.
 
 `parse` turns it into frozen structs; the reconciler, the CLI and the tests call it. The schema in
 `crds/modeldeployments.yaml` is the contract and has the documentation of each field; a unit test walks both and
-compares names, defaults and enumerations. Unknown fields are ignored: an older operator must survive a newer CRD.
-No default that touches pods lives in the CRD, so `None` means "not said": defaults are resolved at rendering.
+compares names, defaults and enumerations. Unknown fields are ignored: an older operator must survive a newer CRD. No
+default that touches pods lives in the CRD, so `None` means "not said": defaults are resolved at rendering.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class TLS(Struct, frozen=True):
 
 
 class Privacy(Struct, frozen=True):
-    """What may reach a serving pod and what may leave it."""
+    """Network access to and from serving pods."""
 
     profile: Profile = Profile.PRIVATE
     network: Network = Network()
@@ -153,7 +153,7 @@ class Privacy(Struct, frozen=True):
 
 
 class Spec(Struct, frozen=True):
-    """What a user wants served."""
+    """The spec of a ModelDeployment."""
 
     models: tuple[Model, ...]
     model_repository: ModelRepository | None = None

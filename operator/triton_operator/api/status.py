@@ -1,7 +1,7 @@
-"""The status of a ModelDeployment as types: what leaves towards users.
+"""The status of a ModelDeployment as types.
 
-`reconcile.derive_status` builds it from scratch, `cluster` writes it; tests and the CLI read it.
-Conditions follow Kubernetes' API conventions: one per type, `last_transition_time` changes with `status` only.
+`reconcile.derive_status` builds it from scratch, `cluster` writes it; tests and the CLI read it. Conditions follow
+Kubernetes' API conventions: one per type, `last_transition_time` changes with `status` only.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class CacheStatus(Struct, frozen=True):
 
 
 class RevisionStatus(Struct, frozen=True):
-    """One rendered pod template that still has pods, or is the wanted one."""
+    """One rendered pod template that still has pods, or is the current one."""
 
     name: str
     generation: int = 0
@@ -89,7 +89,7 @@ class RevisionStatus(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """The last failure of a serving pod, kept after it is resolved."""
+    """The last failure of a serving pod, kept after recovery."""
 
     pod: str
     container: str
@@ -100,7 +100,7 @@ class Failure(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, omit_defaults=False):
-    """What the operator last knew; `observed_generation` says of which spec."""
+    """The last observed state; `observed_generation` is the generation of its spec."""
 
     observed_generation: int
     replicas: int = 0

@@ -1,4 +1,4 @@
-"""What all API types have in common."""
+"""The base class of all API types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of unknown origin made safe to print and to store: characters that steer a terminal become visible escapes.
+"""Escape untrusted text for printing and storing: control characters become visible escapes.
 
 Names of files, members of archives, logs and messages of other programs may hold escape sequences, line breaks that
 forge further lines, or bidirectional controls that reverse what a person reads (CVE-2021-42574). Pure.

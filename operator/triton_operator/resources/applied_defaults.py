@@ -25,10 +25,10 @@ from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.triton.config.defaults import Choice
 from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
 
-_REQUESTS = "Fits small models; an autoscaler on CPU needs a request to measure against."
+_REQUESTS = "Sufficient for small models; an autoscaler on CPU needs a request as its reference."
 
-_PREPARE = "As Triton's container, which runs after it, so the pod needs no more; what the spec names goes before that."
-_JOB = "As Triton's container, at most 1 CPU and 1Gi of memory; what the spec names goes before that."
+_PREPARE = "The values of Triton's container, which runs after it; values in the spec override them."
+_JOB = "The values of Triton's container, at most 1 CPU and 1Gi of memory; values in the spec override them."
 
 
 def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
@@ -68,26 +68,30 @@ def _models(configs: Sequence[RenderedConfig]) -> Iterator[Choice]:
 
 
 def _text_of_others(config: RenderedConfig) -> tuple[str, str]:
-    """A text that only the pod can read, and what becomes of it there."""
+    """A configuration that only the pod can read, and how the pod completes it."""
     reference = config.model.config_map_ref
     text = f"key {reference.key} of ConfigMap {reference.name}" if reference else "the repository's config.pbtxt"
     if config.tuning.may_complete(hand_written=True):
-        return text, "What it leaves open is chosen in the pod, because the model has an objective."
-    without = "" if reference else " Without the file, the signature in the model and the defaults make one in the pod."
-    return text, f"Its author's word: nothing is added to it unless the model has an objective.{without}"
+        return text, "Missing fields get defaults in the pod, because the model has an objective."
+    without = (
+        ""
+        if reference
+        else " Without the file, the pod creates one from the signature in the model's file and the defaults."
+    )
+    return text, f"Used unchanged, unless the model has an objective.{without}"
 
 
 def _server(spec: Spec, server: ServerImage) -> Iterator[Choice]:
     if spec.triton.image is None:
         asked = "of that release" if spec.triton.version else "by default"
         device = "GPUs" if spec.gpu else "CPUs"
-        why = f"What the installation's catalogue has {asked} for {device}."
+        why = f"The entry of the installation's catalogue {asked} for {device}."
         yield Choice("spec.triton.image", server.image, why)
     if spec.triton.version is None:
         why = (
-            "Read from the image's tag or the catalogue; decides about flags."
+            "From the image's tag or the catalogue; it determines the flags."
             if server.version
-            else ("The image does not say it, so only flags that every supported release has are given.")
+            else ("The image's release is not known, so only flags of all supported releases are set.")
         )
         yield Choice("spec.triton.version", server.version or "unknown", why)
 
@@ -96,7 +100,9 @@ def _open_endpoints(spec: Spec) -> Iterator[Choice]:
     if spec.triton.open_endpoints is None:
         value = ", ".join(open_endpoints(spec)) or "none"
         yield Choice(
-            "spec.triton.openEndpoints", value, f"By the profile {spec.privacy.profile}; the guide says what is closed."
+            "spec.triton.openEndpoints",
+            value,
+            f"Default of the profile {spec.privacy.profile}; see the guide for the closed APIs.",
         )
 
 
@@ -108,19 +114,19 @@ def _shared_memory(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Ch
 def _lifecycle(spec: Spec) -> Iterator[Choice]:
     if spec.lifecycle.startup_timeout_seconds is None:
         seconds = str(startup_seconds(spec))
-        yield Choice("spec.lifecycle.startupTimeoutSeconds", seconds, "Big models load for minutes.")
+        yield Choice("spec.lifecycle.startupTimeoutSeconds", seconds, "Large models take minutes to load.")
     if spec.lifecycle.progress_deadline_seconds is None:
-        why = f"The start, and {BEFORE_STARTUP_SECONDS} s for pulling images and preparing models before it."
+        why = f"The startup timeout plus {BEFORE_STARTUP_SECONDS} s for image pulls and the preparation of models."
         yield Choice("spec.lifecycle.progressDeadlineSeconds", str(progress_deadline_seconds(spec)), why)
     yield _rollout(spec)
     yield Choice(
         "terminationGracePeriodSeconds",
         str(GRACE_SECONDS),
-        f"{PRE_STOP_SECONDS} s until Services forget it, {EXIT_TIMEOUT_SECONDS} s for requests in flight, 5 s spare.",
+        f"{PRE_STOP_SECONDS} s to leave the Services, {EXIT_TIMEOUT_SECONDS} s for requests in flight, 5 s of margin.",
     )
 
 
 def _rollout(spec: Spec) -> Choice:
     if replaces_in_place(spec):
-        return Choice("rollout", "the old pod goes first", "A new pod that waits for the last GPU would wait forever.")
-    return Choice("rollout", "the new pod comes first", "It serves before the old one goes.")
+        return Choice("rollout", "the old pod stops first", "A new pod would otherwise wait forever for the last GPU.")
+    return Choice("rollout", "the new pod starts first", "It serves before the old one stops.")

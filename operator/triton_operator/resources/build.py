@@ -1,4 +1,4 @@
-"""All children of one deployment: the order in which they are made, and which of them it has at all.
+"""Build all children of one deployment, in the order of their creation.
 
 Pure. `reconcile` calls it with the revision it found or rendered; the CLI renders a file offline with `render`.
 """
@@ -57,7 +57,7 @@ def build_children(
         build_controller_revision(deployment, revision, number),
     ]
     if spec.privacy.profile is Profile.PRIVATE:
-        # Before the pods: there is no moment in which one runs without its policy.
+        # Created before the pods, so that no pod runs without its policy.
         children.append(build_network_policy(deployment))
     children += [
         build_service(deployment, revision),
@@ -72,12 +72,12 @@ def build_children(
 
 
 def without_pods(children: Iterable[Manifest]) -> list[Manifest]:
-    """Those that may be there before there is a model to serve: no pod, and nothing that is about pods."""
+    """The children that may exist before there is a model to serve: no pods, and nothing that refers to pods."""
     return [child for child in children if child["kind"] not in _ABOUT_PODS]
 
 
 def _may_have_several_pods(deployment: ModelDeployment) -> bool:
-    """Whether a disruption budget makes sense: with one pod it would only be in the way of a drain."""
+    """Whether a disruption budget is useful; with one pod, it would only block a drain."""
     if deployment.spec.suspend:
         return False
     autoscaling = deployment.spec.autoscaling

@@ -1,7 +1,7 @@
-"""The cache of a deployment: a claim, and while that is to be filled, a Job with its NetworkPolicy.
+"""The cache of a deployment: a claim and, until it is filled, a Job with its NetworkPolicy.
 
-Pure. One claim is one generation: different content has a different claim next to the old one, from which older pods
-continue to serve. When a generation is filled or given up, `reconcile` decides.
+Pure. One claim is one generation: new content gets a new claim next to the old one, from which older pods continue to
+serve. `reconcile` decides when a generation is filled or abandoned.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a cache is named after: all that decides over its content, and what a claim cannot change afterwards.
+"""The name of a cache: a hash of everything that determines its content, and of the claim's immutable fields.
 
 Pure. The hashes are the same for every operator, so a newer one finds what an older one has filled.
 """
@@ -17,7 +17,7 @@ from triton_operator.resources.sources import cached_sources
 
 
 class _CacheInputs(Struct, frozen=True):
-    """What decides over a claim and its content; members may be added, never removed or given another default."""
+    """What determines a claim and its content; members may be added, but never removed or given another default."""
 
     sources: Any
     models: Any
@@ -27,7 +27,7 @@ class _CacheInputs(Struct, frozen=True):
 
 
 class _JobInputs(Struct, frozen=True):
-    """What else a Job is made from and a user may have to correct; members as above."""
+    """What else determines a Job, and a user may have to correct; the rule for members is the same."""
 
     access: Any
     image_pull_secrets: Any
@@ -36,7 +36,7 @@ class _JobInputs(Struct, frozen=True):
 
 
 def claim_name(deployment: ModelDeployment) -> str:
-    """Name of the cache that this spec asks for, "" when it asks for none."""
+    """Name of the cache that this spec requests, "" if it requests none."""
     spec = deployment.spec
     if spec.cache is None:
         return ""
@@ -51,7 +51,7 @@ def claim_name(deployment: ModelDeployment) -> str:
 
 
 def recipe(spec: Spec) -> str:
-    """Hash of what a Job depends on besides the content: another one is worth another try."""
+    """Hash of what a Job depends on besides the content; after a change, the Job is tried again."""
     repositories = [source.repository for source in cached_sources(spec)]
     made_from = _JobInputs(
         access=[(each.credentials_secret_ref, each.ca_bundle_config_map_ref) for each in repositories],

@@ -1,7 +1,7 @@
-"""The Job that fills a cache's claim: `prepare`, told only to fetch.
+"""The Job that fills a cache's claim: it runs `prepare --fetch-only`.
 
-A mistake of the user's ends it at once, everything else is tried again with growing pauses; whether and when a Job
-that gave up is created again, `reconcile` decides. Every security-relevant field is spelled out.
+Errors that a user must fix end it at once; other errors are retried with increasing delays. `reconcile` decides whether
+and when a failed Job is created again. Every security-relevant field is set explicitly.
 """
 
 from __future__ import annotations

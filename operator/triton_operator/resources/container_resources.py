@@ -1,8 +1,8 @@
-"""CPU, memory and scratch space of each container: what the user says, and what is asked for where nothing is said.
+"""CPU, memory and ephemeral storage of each container: the user's values and the defaults.
 
-Pure; `pod` and `cache_job` render it. Namespaces have rules about these numbers (ResourceQuota, LimitRange) that the
-operator does not read. What the user says about Triton's container follows them, so the other containers take theirs
-from there.
+Pure; `pod` and `cache_job` render them. Namespaces restrict these values (ResourceQuota, LimitRange), and the operator
+does not read the restrictions. The user's values for Triton's container satisfy them, so they are the defaults of the
+other containers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
 
 DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
-"""Asked for where the user says nothing: an autoscaler on CPU needs a request to measure against."""
+"""Default requests; an autoscaler on CPU needs a request as its reference."""
 
 JOB_AT_MOST: dict[str, str] = {"cpu": "1", "memory": "1Gi"}
 """Of the Job that fills a cache, whatever Triton gets: it needs less than 100 MB itself, and runs next to the pods."""

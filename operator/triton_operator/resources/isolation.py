@@ -1,6 +1,6 @@
-"""What every pod of ours is denied, whatever it runs: spelled out, so that server-side apply owns it.
+"""Security settings of all pods of the operator, set explicitly, so that server-side apply owns them.
 
-Pure; `pod` and `cache_job` build on it, so that neither can be open where the other is closed.
+Pure; `pod` and `cache_job` use them, so that both have the same restrictions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOCKED_DOWN: Manifest = {
 
 
 def isolated_pod(deployment: ModelDeployment) -> Manifest:
-    """The part of a PodSpec that keeps the pod to itself: identity without a token, no namespace of the node's."""
+    """The part of a PodSpec that isolates the pod: an identity without a token, and no namespaces of the node."""
     pod: Manifest = {
         "serviceAccountName": deployment.metadata.name,
         "automountServiceAccountToken": False,

@@ -1,4 +1,4 @@
-"""Metadata that every child shares: name, labels and the owner that the garbage collector follows."""
+"""Metadata of all children: name, labels and the owner reference for garbage collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configurations of a deployment's models, as far as the spec says them, and what was chosen for the rest.
+"""The configurations of a deployment's models from the spec, completed with defaults.
 
 Pure; a spec goes in, a RenderedConfig for each model leaves. `revision` puts their texts into the ConfigMap and tells
 `prepare` about them, `pod` sizes shared memory by them, the CLI prints the reasons. A text that the user keeps in a

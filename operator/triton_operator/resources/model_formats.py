@@ -1,7 +1,7 @@
-"""Whether the server's image can run the models' formats, said before a pod takes a GPU.
+"""Check whether the server's image supports the models' formats, before a pod occupies a GPU.
 
-Pure; takes a spec and its server, raises InvalidSpecError. The catalogue lists the backends of an image; for an image
-that is not in it nothing is known, and Triton reports the error at run time.
+Pure. Input: a spec and its server. Raises InvalidSpecError. The catalogue lists the backends of an image; for other
+images, Triton reports the error at run time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _make_sure_there_is_a_backend(wanted: Format, server: ServerImage, path: str
     raise InvalidSpecError(
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
-        f"{wanted} needs Triton's backend {backend}, but the image {server.image} has only "
+        f"{wanted} requires Triton's backend {backend}, but the image {server.image} has only "
         f"{', '.join(server.backends)}; choose another spec.triton.version or spec.triton.image",
     )
 
@@ -58,7 +58,7 @@ def _make_sure_the_release_has_it(wanted: Format, server: ServerImage, path: str
     raise InvalidSpecError(
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
-        f"{wanted} exists since Triton {since}, but the image {server.image} has {server.release}; "
-        f"choose a newer spec.triton.version. If the image is this project's for CPUs, list {AOT_INDUCTOR_BACKEND} "
-        "among its backends in the chart's images",
+        f"{wanted} requires Triton {since} or newer, but the image {server.image} has {server.release}; "
+        f"choose a newer spec.triton.version. If it is this project's CPU image, add {AOT_INDUCTOR_BACKEND} "
+        "to its backends in the chart's images",
     )

@@ -1,4 +1,4 @@
-"""The volume in which `prepare` lays the models out for Triton: links, or copies of what somebody could change.
+"""The volume in which `prepare` lays out the models for Triton: links, or copies of files that others can change.
 
 Pure. `revision` tells `prepare` what to copy, `pod` makes room for it.
 """

@@ -1,7 +1,7 @@
-"""NetworkPolicy of profile Private: nothing leaves a serving pod, and only the named peers come in.
+"""NetworkPolicy of the profile Private: no egress from serving pods, and ingress from the configured peers only.
 
-An empty peer list renders no rule at all: Kubernetes stores a rule with `from: []` as one without `from`, which is
-open to everybody.
+An empty peer list renders no rule at all: Kubernetes stores a rule with `from: []` as one without `from`, which is open
+to everybody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Questions of the kubelet to a serving pod: whether it has started, may get requests, is alive.
+"""The startup, readiness and liveness probes of a serving pod.
 
-Pure; a spec goes in, the probes of the Triton container leave. `pod` builds them into the container, `reconcile` asks
-how long a start may take.
+Pure. Input: a spec. Output: the probes of the Triton container. `pod` adds them to the container, and `reconcile` uses
+the startup timeout.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
 
 STARTUP_SECONDS = 600
-"""Budget of a start where nothing is said; big models load for minutes."""
+"""Default startup timeout; large models take minutes to load."""
 
 
 def startup_seconds(spec: Spec) -> int:
-    """How long the server may take from its start until every model answers."""
+    """Maximum time from the start of the server until every model is loaded."""
     return spec.lifecycle.startup_timeout_seconds or STARTUP_SECONDS
 
 
@@ -35,6 +35,6 @@ def _probe(path: str, *, period: int, failures: int, timeout: int, grace: int | 
         "timeoutSeconds": timeout,
     }
     if grace is not None:
-        # A server that is to be killed for being dead gets no time to drain.
+        # A server that fails this probe cannot drain, so it is killed quickly.
         probe["terminationGracePeriodSeconds"] = grace
     return probe

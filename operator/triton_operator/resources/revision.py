@@ -1,8 +1,8 @@
-"""A rendered pod template with its model configs, kept in a ControllerRevision so that an upgrade rolls no pod.
+"""A rendered pod template with its model configs, stored in a ControllerRevision, so that upgrades do not roll pods.
 
-A deployment is rendered again only when a field that affects pods changed (`inputs_hash`); a newer operator, which
-might render differently, finds the old template in the revision and applies that. `build` decides which
-revision is current, `reconcile` reads them back out of the cluster.
+A deployment is rendered again only if a field that affects pods changes (`inputs_hash`). A newer operator, which might
+render differently, continues to apply the template in the revision. `build` creates the revisions, and `reconcile`
+reads them from the cluster and decides which one is current.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RevisionSummary(Struct, frozen=True):
 
 
 class Revision(Struct, frozen=True, omit_defaults=False):
-    """Everything about pods that a later operator must not render differently.
+    """Everything about pods that a newer operator must not render differently.
 
     `config` is the ConfigMap's data, `service_ports` the plain Service's, `template` a PodTemplateSpec that carries
     `template_hash` as its revision label, `claim_name` the cache that it mounts. What was added later is not written
@@ -81,7 +81,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
 
 
 class _PodInputs(Struct, frozen=True):
-    """The part of a spec that reaches pods; members may be added, never removed or given another default."""
+    """The part of a spec that affects pods; members may be added, but never removed or given another default."""
 
     model_repository: Any
     models: Any
@@ -98,7 +98,7 @@ class _PodInputs(Struct, frozen=True):
 
 
 def inputs_hash(spec: Spec) -> str:
-    """Hash of the fields that touch pods: not replicas, autoscaling, suspend, service or who may connect."""
+    """Hash of the fields that affect pods: not replicas, autoscaling, suspend, service or network peers."""
     inputs = _PodInputs(
         model_repository=spec.model_repository,
         models=spec.models,

@@ -1,4 +1,4 @@
-"""Environment of the Triton container: how its libraries use memory and threads, and why.
+"""Environment variables of the Triton container, which configure memory and threads, with their reasons.
 
 Pure; a spec goes in, variables with their reasons leave. `pod` renders them, the CLI prints the reasons.
 """
@@ -25,7 +25,7 @@ class Variable(NamedTuple):
     reason: str
 
 
-_KEEP = "Memory of a request is kept for the next one: 1.4 times the throughput of a CNN on a CPU."
+_KEEP = "The allocator keeps memory between requests: 1.4 times the throughput of a CNN on a CPU."
 _ALLOCATOR = (
     Variable("MALLOC_MMAP_THRESHOLD_", str(KEPT_BYTES), _KEEP),
     Variable("MALLOC_TRIM_THRESHOLD_", str(KEPT_BYTES), _KEEP),
@@ -49,5 +49,7 @@ def server_environment(spec: Spec) -> list[Variable]:
 
 
 def _threads(cpus: int) -> Variable:
-    reason = "Torch counts the node's CPUs; without this, a model whose config names no threads takes one for each."
+    reason = (
+        "Torch counts the node's CPUs; without it, a model without thread counts uses one thread per CPU of the node."
+    )
     return Variable("OMP_NUM_THREADS", str(cpus), reason)

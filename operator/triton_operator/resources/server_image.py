@@ -1,6 +1,6 @@
-"""Which Triton image a deployment runs: its own, or the catalogue's entry for what it asks.
+"""Choose the Triton image of a deployment: the one in its spec, or the matching entry of the catalogue.
 
-Pure; called once per rendering. An image's version decides which flags it gets and whether it has known holes.
+Pure; called once per rendering. An image's release determines its flags and known vulnerabilities.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _supported(server: ServerImage, path: str) -> ServerImage:
     raise InvalidSpecError(
         Reason.UNSUPPORTED_BY_IMAGE,
         path,
-        f"Triton {server.release} is not supported: over gRPC every caller could administrate it. "
+        f"Triton {server.release} is not supported, because its administration APIs cannot be closed over gRPC. "
         f"Choose {COMMON_SINCE} or newer.",
     )
 
@@ -87,5 +87,5 @@ def _nothing_fits(spec: Spec, settings: Settings, wanted: Accelerator) -> Invali
         Reason.UNKNOWN_VERSION,
         "spec.triton.version",
         f"the image catalogue has no entry for {asked} with {wanted}; it has: {known}. "
-        "Choose one of these, set spec.triton.image, or ask who installed the operator to add it.",
+        "Choose one of these, set spec.triton.image, or ask the administrator of the operator to add it.",
     )

@@ -1,4 +1,4 @@
-"""The two Services before the pods.
+"""The two Services of a deployment.
 
 The plain one balances connections; the headless one gives gRPC clients every pod's address, because one gRPC channel
 through a cluster IP stays on one pod. Every field that could open the Service to the outside is spelled out, so that

@@ -1,4 +1,4 @@
-"""ServiceAccount of the serving pods: an identity without a token, for they never call the API server."""
+"""ServiceAccount of the serving pods: an identity without a token, because they never call the API server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the installation decides: the operator's own image and the catalogue of server images.
+"""Settings of the installation: the operator's image and the catalogue of server images.
 
-Enters as a JSON file that the chart renders from its values; read once by `runtime` and by the CLI.
+Input: a JSON file that the chart renders from its values; `runtime` and the CLI read it once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How large /dev/shm of a serving pod is.
+"""The size of /dev/shm of a serving pod.
 
-Model processes exchange tensors with Triton through it. Pure; a spec and what is known of its models' configurations
-go in, a size with its reason leaves. `pod` renders it, the CLI prints the reason.
+Model processes exchange tensors with Triton through it. Pure; a spec and what is known of its models' configurations go
+in, a size with its reason leaves. `pod` renders it, the CLI prints the reason.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Size(NamedTuple):
 def shared_memory_size(spec: Spec, configs: Mapping[str, Message]) -> Size:
     """What the user says, else what the tensors need; `configs` are the completed ones by model, where known."""
     if spec.triton.shared_memory_size is not None:
-        return Size(spec.triton.shared_memory_size, "As spec.triton.sharedMemorySize says.")
+        return Size(spec.triton.shared_memory_size, "Set in spec.triton.sharedMemorySize.")
     needs = {name: _needed(config, spec.gpu.count if spec.gpu else 1) for name, config in configs.items()}
     needed = sum(bytes_ or 0 for bytes_ in needs.values())
     size = min(max(FLOOR, STEP + -(-needed // STEP) * STEP), _cap(spec))
@@ -105,8 +105,8 @@ def _is_on_gpus(group: Message) -> bool:
 
 def _reason(spec: Spec, needs: Mapping[str, int | None], needed: int, size: int) -> str:
     unknown = [model.name for model in spec.models if needs.get(model.name) is None]
-    silent = f" Not counted, because the spec does not say all their dims: {', '.join(unknown)}." if unknown else ""
+    silent = f" Not included, because their dims are not known: {', '.join(unknown)}." if unknown else ""
     tensors = f"the tensors of full batches in every instance need {needed // MI} MiB"
     if size < needed:
-        return f"No more is sound with this memory, though {tensors}.{silent}"
-    return f"{'The least that is given' if size == FLOOR else 'With something to spare'}: {tensors}.{silent}"
+        return f"The maximum for this memory limit, although {tensors}.{silent}"
+    return f"{'The minimum' if size == FLOOR else 'With a margin'}: {tensors}.{silent}"

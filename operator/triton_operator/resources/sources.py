@@ -1,4 +1,4 @@
-"""The model repositories of a deployment as volumes of its pods, and what `prepare` has to fetch into them.
+"""The model repositories of a deployment: volumes of its pods, and the downloads of `prepare`.
 
 Pure. The common repository is mounted at `/source`, those of single models at `/source-1` and so on in the order in
 which the models name them; equal ones are one. What is fetched is an emptyDir that only `prepare` can write, and the
@@ -22,9 +22,9 @@ _CA_FILE = "ca.crt"
 
 
 class RepositorySource(NamedTuple):
-    """A repository that some model comes from; `name` is its volume's, `mount` its place in both containers.
+    """A repository of at least one model; `name` is the name of its volume, `mount` its path in both containers.
 
-    One that is `cached` has no volume of its own, but a folder of its name in the cache's claim.
+    A `cached` one has no volume, but a folder with its name in the cache's claim.
     """
 
     name: str
@@ -66,14 +66,14 @@ def cached_sources(spec: Spec) -> list[RepositorySource]:
 
 
 class RepositoryLocation(NamedTuple):
-    """Where `prepare` finds a model's repository: see `PreparationModel`."""
+    """The location of a model's repository for `prepare`; see `PreparationModel`."""
 
     source: str = ""
     source_path: str = "/"
 
 
 def location_of(spec: Spec, model: Model) -> RepositoryLocation:
-    """Where the model's own repository is mounted, and the path in it; for the common one nothing need be said."""
+    """The mount path of the model's own repository and the path in it; empty for the common repository."""
     own = model.model_repository
     if own is None or own == spec.model_repository:
         return RepositoryLocation()
@@ -170,5 +170,5 @@ def _volume(spec: Spec, repository: ModelRepository) -> Manifest:
         return {"persistentVolumeClaim": {"claimName": repository.pvc.claim_name, "readOnly": True}}
     if repository.fetched:
         return {"emptyDir": {"sizeLimit": scratch_limit(spec)}}
-    message = "a model repository has no source"  # CEL and validate() both refuse it before.
+    message = "a model repository has no source"  # CEL and validate() reject it.
     raise AssertionError(message)

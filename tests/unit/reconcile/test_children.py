@@ -310,7 +310,11 @@ async def test_an_unknown_version_keeps_what_runs_and_says_which_there_are() -> 
 @pytest.mark.parametrize(
     ("change", "reason", "words"),
     [
-        ({"models": [{"name": "digits", "format": "AOTInductor"}]}, "UnsupportedByImage", "since Triton 26.03"),
+        (
+            {"models": [{"name": "digits", "format": "AOTInductor"}]},
+            "UnsupportedByImage",
+            "requires Triton 26.03 or newer",
+        ),
         ({"triton": {"extraArgs": ["--allow-client-shm=true"]}}, "ServerArgumentInvalid", "--allow-client-shm"),
     ],
 )

@@ -241,7 +241,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "an argument that Triton does not know": (
         of_the_server(USAGE),
         Reason.SERVER_ARGUMENT_INVALID,
-        ("does not know", "--log-verbose=x, --metrics-interval-ms=5"),
+        ("does not support", "--log-verbose=x, --metrics-interval-ms=5"),
     ),
 }
 

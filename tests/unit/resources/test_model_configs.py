@@ -161,9 +161,13 @@ def refusal(model_format: str, **triton: Any) -> InvalidSpecError:
 @pytest.mark.parametrize(
     ("model_format", "version", "words"),
     [
-        ("ONNX", "24.10", "ONNX needs Triton's backend onnxruntime, but the image old:24.10 has only pytorch, python"),
-        ("Python", "26.10", "Python needs Triton's backend python, but the image lean:26.11 has only pytorch"),
-        ("AOTInductor", "24.10", "AOTInductor exists since Triton 26.03, but the image old:24.10 has 24.10"),
+        (
+            "ONNX",
+            "24.10",
+            "ONNX requires Triton's backend onnxruntime, but the image old:24.10 has only pytorch, python",
+        ),
+        ("Python", "26.10", "Python requires Triton's backend python, but the image lean:26.11 has only pytorch"),
+        ("AOTInductor", "24.10", "AOTInductor requires Triton 26.03 or newer, but the image old:24.10 has 24.10"),
     ],
 )
 def test_a_format_that_the_image_cannot_run_is_refused_before_a_pod_is_made(
@@ -176,7 +180,7 @@ def test_a_format_that_the_image_cannot_run_is_refused_before_a_pod_is_made(
 def test_an_own_image_that_the_catalogue_has_is_known() -> None:
     """By its backends and its release."""
     assert "old:24.10 has only" in str(refusal("ONNX", image="old:24.10"))
-    assert "since Triton 26.03" in str(refusal("AOTInductor", image="silent:24.10"))
+    assert "requires Triton 26.03 or newer" in str(refusal("AOTInductor", image="silent:24.10"))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,7 @@ def test_prepare_is_told_which_backend_an_image_has_for_compiled_files() -> None
 def test_a_typed_configuration_without_a_format_is_torchscript() -> None:
     """So its backend is known too."""
     python_only = Settings("o:1", (CatalogueImage("p:26.11", "26.11", ("python",), default=True),))
-    with pytest.raises(InvalidSpecError, match="TorchScript needs Triton's backend pytorch"):
+    with pytest.raises(InvalidSpecError, match="TorchScript requires Triton's backend pytorch"):
         render(a_deployment(models=[TYPED]), python_only)
     assert render(a_deployment(models=[OWN]), python_only)
 
@@ -215,6 +219,6 @@ def test_a_contradiction_in_a_configuration_is_refused_before_there_is_a_pod() -
     """Reshapes cannot be counted by the API server's rules."""
     tensor = {"name": "INPUT__0", "dataType": "FP32", "dims": [4], "reshape": [3]}
     model = {"name": "other", "config": {"inputs": [tensor]}}
-    with pytest.raises(InvalidSpecError, match=r"inputs\[0\].reshape: \[3\] does not have as many") as refused:
+    with pytest.raises(InvalidSpecError, match=r"inputs\[0\].reshape: \[3\] does not have the same number") as refused:
         render(a_deployment(models=[OWN, model]), SETTINGS)
     assert refused.value.path == "spec.models[1].config"

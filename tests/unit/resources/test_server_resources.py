@@ -96,7 +96,7 @@ def test_the_users_word_counts() -> None:
 def test_the_reason_names_models_that_are_not_counted() -> None:
     """So that the user knows what to set."""
     spec = a_deployment(models=[{"name": "digits"}, {"name": "words"}]).spec
-    assert "does not say all their dims: words." in shared_memory_size(spec, {"digits": parse(DIGITS)}).why
+    assert "because their dims are not known: words." in shared_memory_size(spec, {"digits": parse(DIGITS)}).why
 
 
 @given(st.integers(0, 1 << 60))

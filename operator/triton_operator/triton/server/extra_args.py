@@ -1,4 +1,4 @@
-"""What a user may add to Triton's command line: `spec.triton.extraArgs`.
+"""Check the user's additional arguments for Triton, `spec.triton.extraArgs`.
 
 Input: the arguments and the server's release. Raises InvalidSpecError with the argument's path. `resources` calls it
 before it renders a pod. Refused are flags that the operator sets, flags and options that open what the pod keeps
@@ -22,14 +22,14 @@ from triton_operator.triton.server.versions import Version
 _FORM = re.compile(r"--(?P<name>[a-z0-9][a-z0-9-]*)=[^\x00-\x1f\x7f]+")
 """The value must be in the same argument: Triton would else take the next argument for it."""
 
-_CODE = "it says from where code is loaded; add what the server needs to its image"
+_CODE = "it selects a folder from which code is loaded; add the code to the server's image"
 _TRACE = "a trace can write requests to disk or send them away"
-_HEADERS = "it hands the headers of callers, and so their tokens, to models"
+_HEADERS = "it passes the headers of clients, including their tokens, to models"
 _TLS = "clients, probes and Services expect the plain ports; certificates belong to spec.privacy.tls"
-_DOOR = "it belongs to a second door past the restricted APIs, which stays closed"
-_FIXED_MODELS = "models are loaded once, at the start, from what `prepare` laid out and checked"
+_DOOR = "it configures an endpoint that bypasses the restricted APIs and stays disabled"
+_FIXED_MODELS = "models are loaded once, at startup, from the files that `prepare` checked"
 _LOGS = "spec.triton.logLevel sets it"
-_NO_SERVER = "the server would print it and end"
+_NO_SERVER = "the server would print its usage and exit"
 
 _REFUSED = {
     "backend-directory": _CODE,
@@ -42,17 +42,17 @@ _REFUSED = {
     "grpc-server-key": _TLS,
     "grpc-use-ssl": _TLS,
     "grpc-use-ssl-mutual": _TLS,
-    "grpc-max-connection-age-grace": "it cuts calls that are longer; connections end without it",
+    "grpc-max-connection-age-grace": "it interrupts longer calls; connections end without it",
     "help": _NO_SERVER,
     "load-model": _FIXED_MODELS,
-    "model-config-name": "it picks another configuration than the one that was checked",
+    "model-config-name": "it selects another configuration than the one that was checked",
     "model-namespacing": _FIXED_MODELS,
     "model-store": _FIXED_MODELS,
     "repository-poll-secs": _FIXED_MODELS,
     "log-error": _LOGS,
     "log-info": _LOGS,
     "log-warning": _LOGS,
-    "log-verbose": "its lines name requests and addresses of memory",
+    "log-verbose": "its messages contain requests and memory addresses",
     "log-file": "the log of a failed start must reach the pod's status",
     "sagemaker-port": _DOOR,
     "sagemaker-safe-port-range": _DOOR,
@@ -60,7 +60,7 @@ _REFUSED = {
     "vertex-ai-default-model": _DOOR,
     "vertex-ai-port": _DOOR,
     "vertex-ai-thread-count": _DOOR,
-    "strict-model-config": "configurations are complete, and guessing them starts each model twice",
+    "strict-model-config": "configurations are complete, and auto-completion starts each model twice",
     "trace-config": _TRACE,
     "trace-count": _TRACE,
     "trace-file": _TRACE,
@@ -128,9 +128,7 @@ def _make_sure_the_server_has_it(name: str, version: Version | None, path: str) 
     if since is None:
         raise _invalid(path, f"Triton {version} has no flag --{name}{_resembling(name)}")
     if since > version:
-        message = (
-            f"--{name} exists since Triton {since}, but the server is {version}; choose a newer spec.triton.version"
-        )
+        message = f"--{name} requires Triton {since}, but the server is {version}; choose a newer spec.triton.version"
         raise InvalidSpecError(Reason.UNSUPPORTED_BY_IMAGE, path, message)
 
 

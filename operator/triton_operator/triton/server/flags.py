@@ -61,24 +61,32 @@ class Flag(NamedTuple):
 FIXED = (
     Flag("model-repository", MODELS_DIR, "The tree that `prepare` laid out."),
     Flag("model-control-mode", "none", "Loading a model on request is running code on request."),
-    Flag("disable-auto-complete-config", None, "Guessing a config starts each model twice: 6.1 s instead of 2.0 s."),
-    Flag("exit-on-error", "true", "A model that does not load must show as a failed pod, with its reason."),
-    Flag("strict-readiness", "true", "Ready means that every model is."),
+    Flag("disable-auto-complete-config", None, "Auto-completion starts each model twice: 6.1 s instead of 2.0 s."),
+    Flag("exit-on-error", "true", "A model that does not load must fail the pod and report its reason."),
+    Flag("strict-readiness", "true", "The server is ready only if every model is ready."),
     Flag("exit-timeout-secs", str(EXIT_TIMEOUT_SECONDS), "Requests in flight may finish."),
-    Flag("grpc-max-connection-age", str(GRPC_CONNECTION_AGE_SECONDS * 1000), "Milliseconds. No grace: it cuts calls."),
-    Flag("allow-http", "true", "Health checks come this way."),
+    Flag(
+        "grpc-max-connection-age",
+        str(GRPC_CONNECTION_AGE_SECONDS * 1000),
+        "Milliseconds. No grace, because it interrupts calls.",
+    ),
+    Flag("allow-http", "true", "Health checks use HTTP."),
     Flag("allow-grpc", "true", "Both protocols are served."),
-    Flag("allow-sagemaker", "false", "A second door past the restrictions."),
-    Flag("allow-vertex-ai", "false", "As SageMaker's; AIP_MODE in the environment would open it."),
-    Flag("allow-client-shm", "false", "Callers are in other pods, their memory cannot be shared.", Version(26, 4)),
+    Flag("allow-sagemaker", "false", "The endpoint bypasses the restrictions."),
+    Flag(
+        "allow-vertex-ai",
+        "false",
+        "The endpoint bypasses the restrictions; AIP_MODE in the environment would enable it.",
+    ),
+    Flag("allow-client-shm", "false", "Clients are in other pods and cannot share memory.", Version(26, 4)),
     Flag("allow-metrics", "true", "On a port of its own, which a policy can close."),
-    Flag("allow-cpu-metrics", "false", "They describe the whole node, other tenants included."),
+    Flag("allow-cpu-metrics", "false", "They describe the whole node, including other tenants."),
 )
 """Flags that are the same for every pod."""
 
 
 _RESPONSE_CACHE = Flag(
-    "cache-config", f"local,size={64 << 20}", "Some model has responseCache, which does nothing without a cache."
+    "cache-config", f"local,size={64 << 20}", "A model has responseCache, which has no effect without a cache."
 )
 """64 MiB of the server's memory; `spec.triton.extraArgs` may say otherwise."""
 
@@ -134,18 +142,26 @@ def _restrictions(open_endpoints: Collection[Endpoint]) -> list[Flag]:
     closed = (group for group in ADMIN_APIS if group not in opened)
     restriction = f"{','.join(closed)}:{CLOSED}"
     return [
-        Flag("http-restricted-api", restriction, "No caller needs administration; see spec.triton.openEndpoints."),
-        Flag("grpc-restricted-protocol", restriction, "No caller needs administration; see spec.triton.openEndpoints."),
+        Flag(
+            "http-restricted-api",
+            restriction,
+            "Clients do not need administration APIs; see spec.triton.openEndpoints.",
+        ),
+        Flag(
+            "grpc-restricted-protocol",
+            restriction,
+            "Clients do not need administration APIs; see spec.triton.openEndpoints.",
+        ),
     ]
 
 
 def _listeners(address: str, metrics_address: str) -> list[Flag]:
     return [
-        Flag("http-address", address, "Where callers reach it."),
+        Flag("http-address", address, "The address for clients."),
         Flag("http-port", str(PORT_HTTP), "Named in Services and policies."),
-        Flag("grpc-address", address, "Where callers reach it."),
+        Flag("grpc-address", address, "The address for clients."),
         Flag("grpc-port", str(PORT_GRPC), "Named in Services and policies."),
-        Flag("metrics-address", metrics_address, "Else it follows the HTTP address."),
+        Flag("metrics-address", metrics_address, "The default is the HTTP address."),
         Flag("metrics-port", str(PORT_METRICS), "Named in Services and policies."),
     ]
 
@@ -164,10 +180,10 @@ def _logging(log_level: str) -> list[Flag]:
 def _devices(*, gpu: bool) -> list[Flag]:
     """What a pod without GPU would only complain about: of four lines at each start two stay that no flag silences."""
     if gpu:
-        return [Flag("allow-gpu-metrics", "true", "Who has a GPU wants to know how busy it is.")]
+        return [Flag("allow-gpu-metrics", "true", "GPU utilization is useful if there is a GPU.")]
     return [
-        Flag("allow-gpu-metrics", "false", "Without a GPU its library only logs errors."),
-        Flag("pinned-memory-pool-byte-size", "0", "Without a GPU the pool cannot be had, which is a warning."),
+        Flag("allow-gpu-metrics", "false", "Without a GPU, its library only logs errors."),
+        Flag("pinned-memory-pool-byte-size", "0", "Without a GPU, the pool cannot be allocated, which logs a warning."),
     ]
 
 

@@ -88,11 +88,11 @@ _ORDERLY_SIGNALS = {"2", "15"}
 _TRACE = re.compile(r"\n\s*(?:At:\n|Exception raised from |[Ff]rame #0|Stack trace)")
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n.*\n(?=\S)", re.DOTALL)
 
-_UNKNOWN_ARGUMENT = "Triton does not know one of its arguments, and printed its usage instead of which"
+_UNKNOWN_ARGUMENT = "Triton does not support one of its arguments and did not report which one"
 _ALL_FAILED = "failed to load all models"
 
 ALL_FAILED = ServerFailure(
-    f"{_ALL_FAILED}; the server's log has the reasons further up", reason=Reason.MODEL_LOAD_FAILED
+    f"{_ALL_FAILED}; the reasons are further up in the server's log", reason=Reason.MODEL_LOAD_FAILED
 )
 """What is left to say of a log whose beginning, with the reasons, was cut off."""
 
@@ -135,7 +135,7 @@ class _Reading:
             said = f"line {found['line']}, column {found['column']}: {found['message']}"
             newer = _NO_FIELD.search(content)
             since = SINCE.get(newer["field"]) if newer else None
-            self._config_error = f"{said} The field exists since Triton {since}" if since else said
+            self._config_error = f"{said} The field requires Triton {since} or newer" if since else said
         elif found := _LOAD.search(content):
             self._add_load(found["model"], found["version"], found["message"], _load_reason(found["message"]))
         elif found := _POLL.search(content):
@@ -181,7 +181,7 @@ class _Reading:
         if found := _SERVICE.search(content):
             self._others.append(ServerFailure(readable(found["message"])))
         elif found := _UNKNOWN_FLAG.search(content):
-            message = f"this Triton does not know its argument {found['flag']}"
+            message = f"this Triton release does not support the argument {found['flag']}"
             self._others.append(ServerFailure(readable(message), reason=Reason.SERVER_ARGUMENT_INVALID))
         elif found := _CREATE.search(content):
             self._add_create(found["message"])
@@ -244,5 +244,5 @@ def _usage(lines: list[str]) -> list[Failure]:
         return []
     end = max(index for index, line in enumerate(lines) if line.startswith("\t"))
     told = readable("\n".join(lines[end + 1 :]))
-    message = f"Triton refuses its arguments: {told}" if told else _UNKNOWN_ARGUMENT
+    message = f"Triton rejects its arguments: {told}" if told else _UNKNOWN_ARGUMENT
     return [ServerFailure(message, reason=Reason.SERVER_ARGUMENT_INVALID)]

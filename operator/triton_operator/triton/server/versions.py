@@ -29,7 +29,7 @@ CANCELLATION_MENDED = Version(25, 4)
 """The first release that does not crash when clients cancel calls of gRPC (server, pull requests
 7840 in 24.12 and 8078 for a rarer race). Seen on 24.10: twelve callers with deadlines of milliseconds end it in 3 s."""
 
-_CANCELLATION = "Whoever may call it over gRPC can stop a replica of it by cancelling calls."
+_CANCELLATION = "Clients can crash its replicas by cancelling gRPC calls."
 
 _FORM = re.compile(r"([0-9]{2})\.(0[1-9]|1[0-2])")
 
@@ -38,7 +38,9 @@ def parse(text: str) -> Version:
     """Read YY.MM; raises ValueError with a sentence for the user."""
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f'"{text}" is no Triton release: expected YY.MM as in the image tag, such as {SECURITY_FLOOR}')
+        raise ValueError(
+            f'"{text}" is not a Triton release: expected YY.MM as in the image tag, such as {SECURITY_FLOOR}'
+        )
     return Version(int(match[1]), int(match[2]))
 
 

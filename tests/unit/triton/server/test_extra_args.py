@@ -86,7 +86,7 @@ def test_a_flag_of_a_newer_release_names_that_release() -> None:
     """And the server's."""
     error = refusal("--http-max-input-size=134217728")
     assert error.reason == "UnsupportedByImage"
-    assert "exists since Triton 25.06, but the server is 24.10" in str(error)
+    assert "requires Triton 25.06, but the server is 24.10" in str(error)
     check_extra_args(["--http-max-input-size=134217728"], Version(25, 6))
 
 

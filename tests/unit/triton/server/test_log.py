@@ -81,7 +81,7 @@ def test_a_field_that_came_later_is_told_with_its_release() -> None:
         'Message type "inference.ModelConfig" has no field named "model_metrics".\n'
     ) + error("Poll failed for model directory 'bad': failed to read text proto from /models/bad/config.pbtxt")
     (failure,) = read_server(text + ALL_FAILED)
-    assert failure.message.endswith('no field named "model_metrics". The field exists since Triton 24.11')
+    assert failure.message.endswith('no field named "model_metrics". The field requires Triton 24.11 or newer')
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_a_killed_model_process_comes_before_the_load_that_fails_with_it() -> No
 def test_flags_that_the_server_does_not_take() -> None:
     """The value's error is at the end of the usage, an unknown flag only in front of it and usually cut off."""
     bad_value = USAGE + "Bad option: \"--http-restricted-api\".\nunknown restricted api 'foo' \n\n"
-    expected = "Triton refuses its arguments: Bad option: \"--http-restricted-api\". unknown restricted api 'foo'"
+    expected = "Triton rejects its arguments: Bad option: \"--http-restricted-api\". unknown restricted api 'foo'"
     assert read_server(bad_value) == [ServerFailure(expected, reason=Reason.SERVER_ARGUMENT_INVALID)]
     (named,) = read_server(
         "tritonserver: unrecognized option '--nonsense=true'\nUsage: tritonserver [options]\n" + USAGE
     )
-    assert named.message == "this Triton does not know its argument --nonsense=true"
+    assert named.message == "this Triton release does not support the argument --nonsense=true"
     (cut,) = read_server(USAGE)
-    assert "does not know one of its arguments" in cut.message
+    assert "does not support one of its arguments" in cut.message
     assert {named.reason, cut.reason} == {Reason.SERVER_ARGUMENT_INVALID}
 
 
@@ -215,14 +215,14 @@ def test_a_failed_warm_up(lines: str, version: str, message: str) -> None:
 )
 def test_arguments_that_the_server_refuses_by_their_value(after: str, told: str) -> None:
     """As 2.51 prints them: its whole usage first, then the one line that helps."""
-    expected = ServerFailure(f"Triton refuses its arguments: {told}", reason=Reason.SERVER_ARGUMENT_INVALID)
+    expected = ServerFailure(f"Triton rejects its arguments: {told}", reason=Reason.SERVER_ARGUMENT_INVALID)
     assert read_server(USAGE.rstrip() + after) == [expected]
 
 
 def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
     """Better than silence."""
     (failure,) = read_server("model.py(1): <module>\\n  <frozen>\n" + ALL_FAILED)
-    assert failure.message == "failed to load all models; the server's log has the reasons further up"
+    assert failure.message == "failed to load all models; the reasons are further up in the server's log"
 
 
 # Letter for letter what 2.51 printed of these ensembles; `s` and the like are their steps.

@@ -23,7 +23,7 @@ def test_a_release_is_read_as_it_is_printed(version: Version) -> None:
 )
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     """The message shows what was given and what is wanted."""
-    with pytest.raises(ValueError, match=r"is no Triton release: expected YY\.MM .* such as 26\.07"):
+    with pytest.raises(ValueError, match=r"is not a Triton release: expected YY\.MM .* such as 26\.07"):
         parse(text)
 
 
@@ -46,7 +46,7 @@ def test_the_worst_is_named_first() -> None:
     assert oldest
     assert oldest.message == (
         "Triton 24.10 lacks the fixes of 12 NVIDIA security bulletins (the worst: CVE-2025-23310, CVSS 9.8, "
-        "fixed in 25.07). Whoever may call it over gRPC can stop a replica of it by cancelling calls. "
+        "fixed in 25.07). Clients can crash its replicas by cancelling gRPC calls. "
         "Use 26.07 or newer."
     )
     later = vulnerability(parse("26.04"))
