@@ -17,12 +17,18 @@ import yaml
 from hack.cluster import tools
 from hack.cluster.handle import Cluster
 from hack.images.builder import Image
+from triton_operator.cluster.resource_paths import NAMESPACES
+from triton_operator.sdk.follow import delete_and_wait
+from triton_operator.sdk.kube_context import KubeContext
+from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 
 NAMESPACE = "triton-operator-system"
 RELEASE = "triton-operator"
 CHART = Path(__file__).parents[1] / "charts" / "triton-operator"
 CPU_TRITON_VERSION = "24.10"
 """The release of the server inside the CPU image (2.51)."""
+
+_DELETION_SECONDS = 300
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -49,15 +55,14 @@ def uninstall_operator(cluster: Cluster) -> None:
     """Remove the release and its namespace; what is gone already is fine."""
     helm = ("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
     _run(tools("helm") / "helm", *helm, f"--kubeconfig={cluster.kubeconfig}")
-    kubectl(cluster, "delete", "namespace", NAMESPACE, "--ignore-not-found")
+    delete_namespace(cluster, NAMESPACE)
 
 
 def make_namespace(cluster: Cluster, name: str, **labels: str) -> None:
     """A namespace that admits only pods of the level `restricted`, with further labels if there are any."""
     metadata = {"name": name, "labels": RESTRICTED | labels}
-    kubectl(
-        cluster, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    )
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    client_of(cluster).apply(NAMESPACES, body, None, manager=RELEASE, force=True)
 
 
 def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
@@ -74,9 +79,14 @@ def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
     return {"image": {"repository": repository, "tag": tag}, "images": [*own, local]}
 
 
-def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
-    """What kubectl prints; raises InstallError."""
-    return _run(tools("kubectl") / "kubectl", f"--kubeconfig={cluster.kubeconfig}", *arguments, stdin=stdin)
+def delete_namespace(cluster: Cluster, name: str) -> None:
+    """Delete a namespace with everything in it, and wait until it is gone."""
+    delete_and_wait(client_of(cluster), Selection(NAMESPACES, None, name), _DELETION_SECONDS)
+
+
+def client_of(cluster: Cluster) -> KubernetesClient:
+    """A client with an administrator's rights."""
+    return KubernetesClient(KubeContext(str(cluster.kubeconfig)))
 
 
 def _run(program: Path, *arguments: str, stdin: str | None = None) -> str:

@@ -133,6 +133,9 @@ class FakeCluster:
             self._stream(handler, [json.dumps(each) for each in self._changes.get(plural, [])])
         elif url.path in self._documents:
             _send(handler, HTTPStatus.OK, self._documents[url.path])
+        elif handler.command == "DELETE":
+            self._objects[plural] = [each for each in self._objects[plural] if each["metadata"]["name"] != name]
+            _send(handler, HTTPStatus.OK, {})
         elif handler.command == "POST":
             _send(handler, HTTPStatus.CREATED, self._review(body))
         else:

@@ -6,16 +6,18 @@ whole; from one that was there before (CLUSTER=current) the demo's own objects a
 
 from __future__ import annotations
 
-import json
-
 from hack import cluster as clusters
-from hack.cluster import Cluster
 from hack.demo.run import NAMESPACE
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
-from hack.install import kubectl, uninstall_operator
+from hack.install import client_of, delete_namespace, uninstall_operator
 from hack.progress import say, step
+from triton_operator.cluster.resource_paths import DEFINITIONS, MODEL_DEPLOYMENTS
+from triton_operator.sdk.errors import DeploymentNotFoundError
+from triton_operator.sdk.follow import delete_and_wait
+from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 
 _CRD = "modeldeployments.triton-operator.io"
+_DELETION_SECONDS = 120
 
 
 def down() -> None:
@@ -25,19 +27,20 @@ def down() -> None:
         return
     cluster = clusters.ensure()
     with step("remove the demo's namespace"):
-        kubectl(cluster, "delete", "namespace", NAMESPACE, "--ignore-not-found")
+        delete_namespace(cluster, NAMESPACE)
     with step("uninstall the operator"):
         uninstall_operator(cluster)
-        remove_definition(cluster)
+        remove_definition(client_of(cluster))
 
 
-def remove_definition(cluster: Cluster) -> None:
+def remove_definition(client: KubernetesClient) -> None:
     """Delete the definition that our release left behind, unless somebody has ModelDeployments."""
-    found = kubectl(cluster, "get", "crd", _CRD, "--ignore-not-found", "-o", "json")
-    if not found:
+    try:
+        found = client.get(DEFINITIONS, _CRD, None)
+    except DeploymentNotFoundError:
         return
-    owner = json.loads(found)["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace")
-    if owner != OPERATOR_NAMESPACE or json.loads(kubectl(cluster, "get", _CRD, "-A", "-o", "json"))["items"]:
+    owner = found["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace")
+    if owner != OPERATOR_NAMESPACE or client.list(Selection(MODEL_DEPLOYMENTS, None)).items:
         say(f"{_CRD} stays: it was not installed by the demo, or there are ModelDeployments")
         return
-    kubectl(cluster, "delete", "crd", _CRD)
+    delete_and_wait(client, Selection(DEFINITIONS, None, _CRD), _DELETION_SECONDS)

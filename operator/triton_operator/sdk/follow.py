@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 
-from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, SdkError
+from triton_operator.sdk.errors import DeadlineExceededError, DeploymentNotFoundError, RejectedError, SdkError
 from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Object, ObjectList, Selection
 from triton_operator.sdk.stop import Stop
 
@@ -55,6 +55,19 @@ def follow(
             continue
         stop.wait(max(0.0, min(pause, end - time.monotonic())))
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def delete_and_wait(client: KubernetesClient, selection: Selection, seconds: float) -> None:
+    """Delete the named object and wait until it is gone; raises DeadlineExceededError. A missing object is no error."""
+    try:
+        found = client.get(selection.resource, selection.name, selection.namespace)
+        client.delete(selection.resource, selection.name, selection.namespace, uid=found["metadata"]["uid"])
+        for event in follow(client, selection, seconds=seconds):
+            if event.kind == DELETED:
+                return
+    except DeploymentNotFoundError:
+        return
+    raise DeadlineExceededError(f"{selection.resource.kind} {selection.name} still exists after {seconds:g} s")
 
 
 def _list(client: KubernetesClient, selection: Selection, *, may_be_gone: bool) -> ObjectList:

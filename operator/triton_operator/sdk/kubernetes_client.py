@@ -129,7 +129,7 @@ class KubernetesClient:
         return ObjectList([{**kind, **item} for item in items], metadata.get("resourceVersion", ""))
 
     def apply(
-        self, resource: Resource, manifest: Object, namespace: str = "", *, manager: str, force: bool = False
+        self, resource: Resource, manifest: Object, namespace: str | None = "", *, manager: str, force: bool = False
     ) -> Object:
         """Apply on the server; `force` takes over fields that another manager owns.
 
@@ -143,7 +143,7 @@ class KubernetesClient:
         """Post an object, for example a SelfSubjectAccessReview, and return the answer."""
         return self._json("POST", path, {}, body)
 
-    def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str) -> None:
+    def delete(self, resource: Resource, name: str, namespace: str | None = "", *, uid: str) -> None:
         """Delete the object with this uid; Kubernetes deletes what it owns."""
         self._json("DELETE", self._path(resource, namespace, name), {}, {"preconditions": {"uid": uid}})
 

@@ -15,7 +15,15 @@ from typing import Any, TypeAlias
 from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, PLURAL
 from triton_operator.cli.doctor.rights import RIGHTS
 from triton_operator.cluster.observed import Kind
-from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS, NODES, PODS, Resource
+from triton_operator.cluster.resource_paths import (
+    CHILDREN,
+    DEFINITIONS,
+    LEASES,
+    MODEL_DEPLOYMENTS,
+    NODES,
+    PODS,
+    Resource,
+)
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 
@@ -24,7 +32,6 @@ Response: TypeAlias = Object | SdkError
 
 _AT_A_TIME = 4
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-_DEFINITIONS = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 _DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
 _OPERATOR = "app.kubernetes.io/part-of=triton-operator,app.kubernetes.io/component=operator"
 
@@ -64,7 +71,7 @@ def _queries(client: KubernetesClient, namespace: str) -> dict[str, Callable[[],
         return lambda: {"items": client.list(Selection(resource, where, name, labels)).items}
 
     return {
-        "definition": lambda: client.get(_DEFINITIONS, f"{PLURAL}.{GROUP}", None),
+        "definition": lambda: client.get(DEFINITIONS, f"{PLURAL}.{GROUP}", None),
         "api": lambda: client.get_path(f"/apis/{GROUP}"),
         "operator": listed(CHILDREN[Kind.DEPLOYMENT], labels=_OPERATOR),
         "lease": listed(LEASES, name=MANAGER),

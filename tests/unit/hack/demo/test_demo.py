@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from hack.images.builder import Image
 from hack.images.failures import ImageError
 from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
+from tests.fake_cluster import FakeCluster
 from training.dataset import Part
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.protocol_json import parse_request
 
@@ -121,22 +122,16 @@ def test_the_way_down_leads_where_the_way_up_led(environ: dict[str, str], comman
     ],
 )
 def test_the_definition_goes_only_if_the_demo_brought_it_and_nobody_uses_it(
-    monkeypatch: pytest.MonkeyPatch, definition: str | None, others: int, deleted: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: str | None, others: int, deleted: bool
 ) -> None:
     """Deleting it deletes every ModelDeployment of the cluster."""
-    calls = []
-
-    def kubectl(_: Any, *arguments: str) -> str:
-        calls.append(arguments)
-        if arguments[:2] == ("get", "crd"):
-            owner = {"annotations": {"meta.helm.sh/release-namespace": definition}}
-            return json.dumps({"metadata": owner}) if definition else ""
-        return json.dumps({"items": [{}] * others})
-
-    monkeypatch.setattr(end, "kubectl", kubectl)
-    cluster: Any = SomeCluster()
-    end.remove_definition(cluster)
-    assert any(call[0] == "delete" for call in calls) == deleted
+    annotations = {"meta.helm.sh/release-namespace": definition}
+    found = {"metadata": {"name": "modeldeployments.triton-operator.io", "uid": "u", "annotations": annotations}}
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster:
+        cluster.put("customresourcedefinitions", *([found] if definition else []))
+        cluster.put("modeldeployments", *({"metadata": {"name": f"m{number}"}} for number in range(others)))
+        end.remove_definition(KubernetesClient())
+    assert any(request.startswith("DELETE ") for request in cluster.requests) == deleted
 
 
 @pytest.mark.parametrize(("files", "words"), [([], "nothing"), (["digits/model.pt", "notes.txt"], "digits, notes.txt")])
