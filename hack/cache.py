@@ -65,7 +65,7 @@ def locked(name: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another command that works on {name}")
+            say(f"waiting for another command that uses {name}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -109,7 +109,7 @@ def give_back() -> None:
         os.chown(folder, *invoker)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        say(f"some files stay root's ({done.stderr.strip()}); to have them: sudo {shlex.join(command)}")
+        say(f"some files still belong to root ({done.stderr.strip()}); run: sudo {shlex.join(command)}")
 
 
 def _invoker() -> tuple[int, int] | None:

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except PermissionError as error:
         print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
-        print("If a run with sudo made it, give it back: sudo chown -R $(id -u) <cache folder>", file=sys.stderr)
+        print("If a run with sudo created it, change the owner: sudo chown -R $(id -u) <cache folder>", file=sys.stderr)
         return 1
     if command:
         return _enter(folder, command)

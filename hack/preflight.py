@@ -1,4 +1,4 @@
-"""Whether `make demo`, `make cluster-up` or `make test` can do its work here, before anything is fetched or changed.
+"""Check the requirements of `make demo`, `make cluster-up` and `make test` before anything is downloaded or changed.
 
 Input: `demo` or `test`, and the machine. Output: exit status 1 with what is wrong and what to do; for `test` a remark,
 as every tier but the last runs anywhere. The Makefile calls it with the system's Python before it makes an environment,

@@ -73,9 +73,9 @@ def _status(arguments: argparse.Namespace) -> int:
     states = node.status()
     for name, state in states.items():
         past = f", {state['restarts']} restarts, last ended with {state['lastExit']}" if state["restarts"] else ""
-        print(f"  {name}: {'runs' if state['running'] else 'does not run'}{past}")
+        print(f"  {name}: {'running' if state['running'] else 'not running'}{past}")
     if not states:
-        print("  no node runs")
+        print("  no node is running")
     return 0 if states else 1
 
 
@@ -111,7 +111,7 @@ def _reach(arguments: argparse.Namespace) -> int:
     with _running(arguments).reach(arguments.namespace, arguments.service, arguments.port) as address:
         signal.pthread_sigmask(signal.SIG_BLOCK, ending)
         print(address, flush=True)
-        say("press Ctrl-C to end")
+        say("press Ctrl-C to stop")
         signal.sigwait(ending)
     return 0
 

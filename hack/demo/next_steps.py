@@ -15,7 +15,7 @@ from hack.cluster.choice import VARIABLE as CLUSTER
 from hack.progress import bold
 
 _PATIENTLY = "--retry 9 --retry-delay 1 --retry-connrefused"
-"""What lets a pasted curl wait until the port-forward of the line before it listens."""
+"""Lets a pasted curl wait until the port-forward started by the previous line is ready."""
 
 
 def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> str:
@@ -26,23 +26,23 @@ def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> st
     lines = [
         bold("What to try next"),
         f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))} PATH=$PATH:{shlex.quote(path)}",
-        _with_remark(f"kubectl {here} get md -o wide", "is it Ready, and why"),
-        _with_remark(f"kubectl {here} describe md {name}", "everything the operator knows of it"),
-        _with_remark("kubectl explain md.spec", "what one can write"),
-        _with_remark(f"tritonctl status {name} {here}", "the same with pods, in one page"),
+        _with_remark(f"kubectl {here} get md -o wide", "list deployments and reasons"),
+        _with_remark(f"kubectl {here} describe md {name}", "show the details"),
+        _with_remark("kubectl explain md.spec", "document the fields"),
+        _with_remark(f"tritonctl status {name} {here}", "show the status and the pods"),
         f"  kubectl {here} scale md/{name} --replicas=3",
         f"  kubectl {here} wait md/{name} --for=condition=Ready --timeout=180s",
         f"  tritonctl infer {name} {here} --input {path_of_request} --protocol grpc",
         f"  kubectl {here} port-forward service/{name} 8000 &",
         f"  curl -s {_PATIENTLY} localhost:8000/v2/models/{name}/infer -d @{path_of_request}",
-        _with_remark("kill $!", "ends the port-forward"),
-        _with_remark(demo_down(os.environ), "leaves nothing but the cache folder"),
+        _with_remark("kill $!", "stop the port-forward"),
+        _with_remark(demo_down(os.environ), "remove everything except the cache"),
     ]
     return "\n" + "\n".join(lines)
 
 
 def demo_down(environ: Mapping[str, str]) -> str:
-    """The command that undoes this demo: with the same cluster, the same cache folder and the same rights."""
+    """The command that removes this demo, with the same cluster, cache folder and permissions."""
     given = [f"{name}={shlex.quote(environ[name])}" for name in (CLUSTER, CACHE) if environ.get(name)]
     return " ".join([*given, *(["sudo -E"] if "SUDO_UID" in environ else []), "make demo-down"])
 

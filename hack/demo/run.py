@@ -60,7 +60,7 @@ def up() -> None:
 def announce_builds() -> None:
     """Say that the first run takes its time, and where."""
     if clusters.which().kind == "native" and not are_built():
-        say(f"The first run fetches and builds into {cache_dir()}: about 15 minutes. Later runs take one or two.")
+        say(f"The first run downloads and builds into {cache_dir()}, about 15 minutes; later runs take one or two.")
 
 
 def bring_up() -> tuple[Cluster, dict[str, Image]]:

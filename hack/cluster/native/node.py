@@ -149,10 +149,10 @@ def down() -> None:
     """End the node and leave nothing of it but imported images and logs; nothing happens when none runs."""
     place = layout()
     if not node_processes(place) and not place.live.exists():
-        say("no native node runs")
+        say("no native node is running")
         return
     _require_root("taking the node down")
-    with locked(_LOCK), step("take the node down"):
+    with locked(_LOCK), step("stop the node"):
         stop(place)
         clear(place)
 

@@ -75,10 +75,10 @@ def require(found: list[str]) -> None:
 def lacking_rights(machine: Machine) -> list[str]:
     """Return the findings about who calls; they hold also for using a node that runs."""
     if machine.user_id != 0:
-        return [f"it needs root (user id is {machine.user_id}): call it with `sudo -E`, {_ELSE}"]
+        return [f"root is required (user id is {machine.user_id}): run it with `sudo -E`, {_ELSE}"]
     lacking = [name for name, bit in _CAPABILITIES.items() if not machine.capabilities >> bit & 1]
     if lacking:
-        return [f"root lacks the capability {' and '.join(lacking)}: leave the container or give it them, {_ELSE}"]
+        return [f"root lacks the capability {' and '.join(lacking)}: run outside the container or grant it, {_ELSE}"]
     return []
 
 
@@ -87,15 +87,15 @@ def _space(machine: Machine) -> list[str]:
     wanted = _RUN_DISK_GIB if machine.built else _BUILD_DISK_GIB
     if machine.free_disk < wanted:
         found.append(
-            f"{machine.cache} has {machine.free_disk:.1f} GiB free and {wanted} are needed: "
+            f"{machine.cache} has {machine.free_disk:.1f} GiB free, but {wanted} GiB are required: "
             "free some, or set TRITON_OPERATOR_CACHE to a folder on a larger disk"
         )
     if machine.memory < _MEMORY_GIB:
-        found.append(f"{machine.memory:.1f} GiB of memory, and {_MEMORY_GIB} are needed: use a larger machine")
+        found.append(f"{machine.memory:.1f} GiB of memory, but {_MEMORY_GIB} GiB are required: use a larger machine")
     covered = next((place for place in _COVERED if machine.cache.is_relative_to(place)), None)
     if covered:
         found.append(
-            f"the cache folder {machine.cache} is below {covered}, which the node replaces by its own: "
+            f"the cache folder {machine.cache} is below {covered}, which the node mounts over: "
             "set TRITON_OPERATOR_CACHE to a folder elsewhere"
         )
     return found
@@ -116,7 +116,7 @@ _NO_OVERLAY = (
 # Each trial is a line of shell and what it means when it fails. They run in
 # namespaces of their own, which end with the shell.
 _TRIALS = (
-    ("mount -t tmpfs tmpfs /run", "mounting is refused (a container or a security module forbids it)"),
+    ("mount -t tmpfs tmpfs /run", "mounting is not permitted (by a container or a security module)"),
     (_OVERLAY, _NO_OVERLAY),
     ("mount -t sysfs sysfs /sys", "a new /sys cannot be mounted (the container is unprivileged)"),
     ('"$TOOLS/ip" link set lo up', "the network of a new namespace cannot be set up"),

@@ -50,11 +50,11 @@ def test_a_good_machine_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"user_id": 1000}, "it needs root (user id is 1000): call it with `sudo -E`"),
+        ({"user_id": 1000}, "root is required (user id is 1000): run it with `sudo -E`"),
         ({"capabilities": 1 << 12}, "root lacks the capability SYS_ADMIN"),
-        ({"free_disk": 5.04}, "/home/ada/cache has 5.0 GiB free and 12 are needed"),
-        ({"free_disk": 3.0, "built": True}, "3.0 GiB free and 4 are needed"),
-        ({"memory": 2.0}, "2.0 GiB of memory, and 3 are needed"),
+        ({"free_disk": 5.04}, "/home/ada/cache has 5.0 GiB free, but 12 GiB are required"),
+        ({"free_disk": 3.0, "built": True}, "3.0 GiB free, but 4 GiB are required"),
+        ({"memory": 2.0}, "2.0 GiB of memory, but 3 GiB are required"),
         ({"cache": Path("/var/lib/cache")}, "/var/lib/cache is below /var/lib"),
         ({"missing_programs": ("unshare",)}, "the program unshare is missing: install the package util-linux"),
         ({"missing_namespaces": ("net", "pid")}, "the kernel lacks namespaces (net, pid)"),

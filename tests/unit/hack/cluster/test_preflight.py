@@ -40,8 +40,8 @@ def test_the_demo_is_refused_with_everything_that_is_wrong(
     machine |= WORSE
     assert preflight.main(["demo"]) == 1
     said = capsys.readouterr().err
-    assert "call it with `sudo -E`" in said
-    assert "2.0 GiB free and 12 are needed" in said
+    assert "run it with `sudo -E`" in said
+    assert "2.0 GiB free, but 12 GiB are required" in said
     assert list(tmp_path.iterdir()) == []
 
 
