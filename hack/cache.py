@@ -71,7 +71,7 @@ def locked(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def filled(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `folder` when the block ends well, and is removed when it does not.
 
     So `folder` is either complete or absent, also after a kill at any moment:

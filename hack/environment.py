@@ -23,7 +23,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls this with an older
 
 import tomllib
 
-from hack.cache import cache_dir, filled, locked
+from hack.cache import atomic_folder, cache_dir, locked
 from hack.progress import step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,7 +119,7 @@ def uv_program() -> Path:
     pip = [_PYTHON, "-m", "pip", "install", "--quiet", "--no-warn-script-location", "--only-binary=:all:"]
     with locked("python-uv"):
         if not program.exists():
-            with filled(folder) as draft:
+            with atomic_folder(folder) as draft:
                 _run(*pip, "--require-hashes", "--no-deps", "--target", str(draft), "-r", str(_UV_LOCK))
     return program
 

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cache import cache_dir, filled, locked
+from hack.cache import atomic_folder, cache_dir, locked
 from hack.cluster.failures import BuildError
 from hack.progress import step
 
@@ -61,7 +61,7 @@ def _folder_name(packages: Iterable[str]) -> str:
 def _download_and_unpack(packages: tuple[str, ...], folder: Path) -> None:
     _require_apt(packages)
     names = " ".join(packages)
-    with step(f"fetch Debian packages {names}") as current, filled(folder) as draft:
+    with step(f"fetch Debian packages {names}") as current, atomic_folder(folder) as draft:
         archives = _download(packages, folder.parent / f"{folder.name}.archives", current)
         current.note("unpacking")
         for archive in archives:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cache import cache_dir, cache_place, filled, locked
+from hack.cache import atomic_folder, cache_dir, cache_place, locked
 from hack.cluster.failures import BuildError
 from hack.cluster.gotoolchain import go_program
 from hack.progress import step
@@ -117,7 +117,7 @@ def _decides(name: str) -> bool:
 def _build(module: GoModule, folder: Path) -> None:
     go = go_program(module.folder / "go.mod")
     targets = (["."] if module.main else []) + (["tool"] if module.tools else [])
-    with step(f"build {', '.join(module.programs)} from Go modules") as current, filled(folder) as draft:
+    with step(f"build {', '.join(module.programs)} from Go modules") as current, atomic_folder(folder) as draft:
         for target in targets:
             _run_go(go, module, _build_arguments(module, draft, target), current)
         for link in module.links:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hack.cache import cache_dir, filled
+from hack.cache import atomic_folder, cache_dir
 from hack.cluster.failures import BuildError
 from hack.progress import step
 
@@ -42,7 +42,7 @@ def packaged(package: str, version: str, path: str) -> Path:
     """
     folder = cache_dir() / "python" / f"{package}-{version}"
     if not folder.is_dir():
-        with step(f"fetch {package} {version}"), filled(folder) as draft:
+        with step(f"fetch {package} {version}"), atomic_folder(folder) as draft:
             _install(f"{package}=={version}", draft)
     program = folder / path
     if not program.exists():

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hack.cache import cache_dir, filled
+from hack.cache import atomic_folder, cache_dir
 from hack.cluster import debian
 from hack.images.contexts import Prepared
 from hack.images.failures import ImageError
@@ -69,7 +69,7 @@ def _ensure() -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (
             step("base of the images: Debian 12's Python"),
-            filled(folder) as draft,
+            atomic_folder(folder) as draft,
             tempfile.TemporaryDirectory() as temporary,
         ):
             archives = _download(Path(temporary))

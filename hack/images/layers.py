@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
-from hack.cache import cache_dir, filled
+from hack.cache import atomic_folder, cache_dir
 from hack.images.containerfile import Copy
 from hack.images.failures import ImageError
 from hack.images.plan import PlannedLayer, context_of
@@ -52,7 +52,7 @@ def ensure_layer(
     place = layer_folder(planned.key)
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
-        with filled(place) as draft:
+        with atomic_folder(place) as draft:
             files = draft / "files"
             files.mkdir()
             _fill(files, draft / "work", planned, below, contexts, base)

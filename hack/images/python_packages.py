@@ -12,7 +12,7 @@ import subprocess
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hack.cache import cache_dir, filled
+from hack.cache import atomic_folder, cache_dir
 from hack.environment import uv_program
 from hack.images.contexts import Prepared
 from hack.images.failures import ImageError
@@ -34,7 +34,7 @@ def _ensure(name: str, lock: Path, machine: str, key: str) -> Path:
     folder = cache_dir() / "images" / "python" / f"{name}-{key[:12]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with step(f"Python packages of image {name}"), filled(folder) as draft:
+        with step(f"Python packages of image {name}"), atomic_folder(folder) as draft:
             _install(lock, machine, draft)
     return folder
 

@@ -17,12 +17,12 @@ import pytest
 from hack.cache import cache_dir
 from tests.builders import a_deployment
 from triton_operator.cli.terminal.progress import step
-from triton_operator.local.command import Place, command, variables
-from triton_operator.local.environment import ensure, link_backends, plan_environment
+from triton_operator.local.command import ServerContext, server_command, server_variables
+from triton_operator.local.environment import ensure_environment, link_backends, plan_environment
 from triton_operator.local.folders import run_folder
-from triton_operator.local.models import adapt, lay_out_models
+from triton_operator.local.models import adapt, stage_models
 from triton_operator.local.ports import ADDRESS, Ports, choose_ports
-from triton_operator.local.server import started
+from triton_operator.local.server import running_server
 from triton_operator.triton.server.flags import ADMIN_APIS, CLOSED
 
 MODELS = Path(__file__).parents[2] / "model_repository"
@@ -72,16 +72,18 @@ def ports() -> Iterator[Ports]:
     cache = cache_dir() / "local"
     chosen = choose_ports()
     with run_folder(cache) as folder:
-        laid = lay_out_models(deployment, MODELS, folder, cache)
-        place = Place(ensure(plan_environment(cache), step), folder, chosen)
-        link_backends(place.environment, folder / "backends")
+        staged = stage_models(deployment, MODELS, folder, cache)
+        context = ServerContext(ensure_environment(plan_environment(cache), step), folder, chosen)
+        link_backends(context.environment, folder / "backends")
         closed = f"{','.join(api for api in ADMIN_APIS if api != 'logging')}:{CLOSED}"
-        words = command(deployment.spec, place, laid)
+        words = server_command(deployment.spec, context, staged)
         rest = [word for word in words if "-restricted-" not in word]
         assert len(rest) == len(words) - 2
         for flag in ("--http-restricted-api", "--grpc-restricted-protocol"):
             rest += [f"{flag}={closed}", f"{flag}=logging:control=key"]
-        with started(rest, variables(deployment.spec, place, os.environ), chosen, lambda _: None) as server:
+        with running_server(
+            rest, server_variables(deployment.spec, context, os.environ), chosen, lambda _: None
+        ) as server:
             server.wait_ready(120)
             yield chosen
 

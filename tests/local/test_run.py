@@ -132,7 +132,7 @@ def test_an_interrupted_first_start_leaves_no_half_environment(user: User, tmp_p
     command = [str(user.folder / "tritonctl"), "run", str(MODELS / "digits")]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        assert any("Fetching Triton" in line for line in iter(process.stderr.readline, ""))
+        assert any("Downloading Triton" in line for line in iter(process.stderr.readline, ""))
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=60)[1]
     assert (process.returncode, "Traceback" in errors) == (130, False)

@@ -19,7 +19,7 @@ MOST_LINES = 6
 """Functions with as many lines, docstring left out, may be alike: a shorter one is often an idiom."""
 
 ACCEPTED = {
-    ("hack/cache.py:filled", "operator/triton_operator/local/folders.py:filled"): (
+    ("hack/cache.py:atomic_folder", "operator/triton_operator/local/folders.py:atomic_folder"): (
         "`hack` creates the Python environment in which the package can be imported, and the package is installed "
         "without `hack`"
     ),

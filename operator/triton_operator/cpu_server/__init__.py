@@ -1,6 +1,6 @@
-"""What the Triton for machines without a GPU is made of: packages, stand-ins for CUDA, backend and first process.
+"""Components of the Triton server for machines without a GPU: packages, CUDA stubs, backend and entrypoint.
 
-`hack/images/triton-cpu` makes an image of it and `local` an environment under the cache folder. Everything but
-`backend/`, which runs inside Triton's own Python, needs the standard library only and imports nothing else of ours: an
-image is built without this package's needs.
+`hack/images/triton-cpu` builds an image from them, and `local` builds an environment in the cache folder. `backend/`
+runs inside Triton's own Python. All other modules use only the standard library and import no other folder of this
+package, because the image is built without this package's dependencies.
 """

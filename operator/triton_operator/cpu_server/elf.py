@@ -1,8 +1,8 @@
-"""Read what a shared library needs: from an ELF file to names, nothing loaded and no binutils required.
+"""Read the dependencies and symbols of a shared library without loading it and without binutils.
 
-Input: the path of a 64-bit little-endian shared library that still has its section headers. Output: `SharedObject`, the
-libraries it asks for and the symbols it defines or leaves to others, with their versions. Called by `cuda_stubs`.
-Layout: the System V ABI, `elf(5)`, and the LSB chapter on symbol versions.
+Input: the path of a 64-bit little-endian shared library with section headers. Output: `SharedObject`: the libraries it
+needs, and the symbols it defines or imports, with their versions. `cuda_stubs` calls it. The format is described in the
+System V ABI, in `elf(5)`, and in the LSB chapter on symbol versions.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class ElfError(TritonOperatorError, ValueError):
     """The file is not a 64-bit little-endian ELF file with section headers; the message names it."""
 
 
-class Section(NamedTuple):
-    """One section header: `kind` is sh_type, `link` the index of the section holding its strings."""
+class SectionHeader(NamedTuple):
+    """One section header: `kind` is sh_type; `link` is the index of the section that contains its strings."""
 
     name: int
     kind: int
@@ -53,7 +53,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class Symbol:
-    """A symbol another library has to supply; `library` and `version` are empty where none is recorded."""
+    """A symbol that another library has to define; `library` and `version` are empty if none is recorded."""
 
     name: str
     version: str = ""
@@ -63,7 +63,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class SharedObject:
-    """What one library wants and offers."""
+    """A shared library's dependencies, and its imported and defined symbols."""
 
     machine: int
     needed: tuple[str, ...]
@@ -72,7 +72,7 @@ class SharedObject:
 
 
 def read_shared_object(path: Path) -> SharedObject:
-    """Read one library. Raises `ElfError` when it has no section headers (a stripped-down copy)."""
+    """Read one library; raises `ElfError` if it has no section headers, for example because they were stripped."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         header = FILE_HEADER.unpack_from(data)
         sections = read_sections(data, header)
@@ -83,13 +83,13 @@ def read_shared_object(path: Path) -> SharedObject:
         return SharedObject(header[2], tuple(_read_needed(data, sections)), tuple(undefined), frozenset(defined))
 
 
-def read_sections(data: mmap.mmap, header: tuple[Any, ...]) -> list[Section]:
-    """All section headers; an empty list when the file has none."""
+def read_sections(data: mmap.mmap, header: tuple[Any, ...]) -> list[SectionHeader]:
+    """All section headers; an empty list if the file has none."""
     offset, count = header[6], header[12]
-    return [Section(*SECTION_HEADER.unpack_from(data, offset + i * SECTION_HEADER.size)) for i in range(count)]
+    return [SectionHeader(*SECTION_HEADER.unpack_from(data, offset + i * SECTION_HEADER.size)) for i in range(count)]
 
 
-def _only(sections: list[Section], kind: int) -> Section | None:
+def _only(sections: list[SectionHeader], kind: int) -> SectionHeader | None:
     return next((section for section in sections if section.kind == kind), None)
 
 
@@ -97,7 +97,7 @@ def _string(data: mmap.mmap, start: int) -> str:
     return data[start : data.find(b"\0", start)].decode()
 
 
-def _read_needed(data: mmap.mmap, sections: list[Section]) -> Iterator[str]:
+def _read_needed(data: mmap.mmap, sections: list[SectionHeader]) -> Iterator[str]:
     dynamic = _only(sections, SHT_DYNAMIC)
     if dynamic is None:
         return
@@ -108,7 +108,7 @@ def _read_needed(data: mmap.mmap, sections: list[Section]) -> Iterator[str]:
             yield _string(data, strings + value)
 
 
-def _read_symbols(data: mmap.mmap, sections: list[Section]) -> tuple[list[Symbol], list[str]]:
+def _read_symbols(data: mmap.mmap, sections: list[SectionHeader]) -> tuple[list[Symbol], list[str]]:
     table = _only(sections, SHT_DYNSYM)
     if table is None:
         return [], []
@@ -123,19 +123,19 @@ def _read_symbols(data: mmap.mmap, sections: list[Section]) -> tuple[list[Symbol
         name = _string(data, strings + name_offset)
         if section:
             defined.append(name)
-        elif info >> 4 == STB_GLOBAL:  # a weak one may stay undefined
+        elif info >> 4 == STB_GLOBAL:  # A weak symbol may stay undefined.
             version, library = suppliers.get(versions[index] & 0x7FFF, ("", ""))
             undefined.append(Symbol(name, version, library, is_object=info & 0xF == STT_OBJECT))
     return undefined, defined
 
 
-def _read_version_indices(data: mmap.mmap, sections: list[Section], count: int) -> tuple[int, ...]:
+def _read_version_indices(data: mmap.mmap, sections: list[SectionHeader], count: int) -> tuple[int, ...]:
     table = _only(sections, SHT_GNU_VERSYM)
     return struct.unpack_from(f"<{count}H", data, table.offset) if table else (0,) * count
 
 
-def _read_suppliers(data: mmap.mmap, sections: list[Section]) -> dict[int, tuple[str, str]]:
-    """Version index -> (version name, library that has to define it)."""
+def _read_suppliers(data: mmap.mmap, sections: list[SectionHeader]) -> dict[int, tuple[str, str]]:
+    """Version name and defining library, by version index."""
     table = _only(sections, SHT_GNU_VERNEED)
     suppliers: dict[int, tuple[str, str]] = {}
     if table is None:

@@ -1,7 +1,7 @@
-"""Write a shared library in which every function returns one number: no compiler, no linker.
+"""Write a shared library in which every function returns the same number, without a compiler or linker.
 
-Input: a library name and the symbols it has to offer. Output: the bytes of an ELF file that the dynamic loader accepts.
-Called by `cuda_stubs`. All functions share one body and all objects one zeroed page, since nobody calls or reads them.
+Input: a library name and the symbols to define. Output: the bytes of an ELF file that the dynamic loader accepts.
+`cuda_stubs` calls it. All functions share one body and all objects one zeroed page, because no code uses their values.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ READ_EXECUTE, READ_WRITE = 5, 6
 DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT, DT_SONAME = 4, 5, 6, 10, 11, 14
 DT_VERSYM, DT_VERDEF, DT_VERDEFNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD
 GLOBAL_FUNCTION, GLOBAL_OBJECT = 0x12, 0x11
-MARK = b"stand-in of triton-operator\0"  # the last bytes of every file written here
+MARK = b"stand-in of triton-operator\0"  # The last bytes of every stub; stubs on disk have them, so keep the text.
 HEADERS = FILE_HEADER.size + 4 * PROGRAM_HEADER.size
 
 
@@ -46,7 +46,7 @@ class Strings:
         self._offsets: dict[str, int] = {"": 0}
 
     def add(self, text: str) -> int:
-        """Offset of the text, added when it is new."""
+        """Return the offset of the text; add the text if the table does not contain it."""
         if text not in self._offsets:
             self._offsets[text] = len(self.data)
             self.data += text.encode() + b"\0"
@@ -54,14 +54,14 @@ class Strings:
 
 
 def stub_library(name: str, symbols: Iterable[Symbol], machine: int = X86_64) -> bytes:
-    """Make a library called `name` that defines the symbols under their versions.
+    """Build a library called `name` that defines the symbols with their versions.
 
     Raises `KeyError` for a machine other than x86_64 and aarch64.
     """
     ordered = sorted(symbols)
     versions = [name, *sorted({symbol.version for symbol in ordered} - {"", name})]
     if any(symbol.version == name for symbol in ordered):
-        versions.append(name)  # NVIDIA's libraries have a version node named after the library
+        versions.append(name)  # NVIDIA's version node has the library's name, in addition to the base entry.
     strings = Strings()
     body = RETURN_35[machine]
     image = Image()
@@ -86,28 +86,28 @@ def stub_library(name: str, symbols: Iterable[Symbol], machine: int = X86_64) ->
 
 
 class Image:
-    """The read-only part of the file, filled from the front; addresses equal file offsets in it."""
+    """The read-only part of the file, appended part by part; its addresses equal its file offsets."""
 
     def __init__(self) -> None:
         self.data = bytearray(HEADERS)
 
     def align(self, size: int) -> int:
-        """Pad to a multiple of `size`; the resulting offset."""
+        """Pad to a multiple of `size`; returns the resulting offset."""
         self.data += bytes(-len(self.data) % size)
         return len(self.data)
 
     def append(self, part: bytes) -> int:
-        """Add a part on an 8-byte border; its offset."""
+        """Append a part with 8-byte alignment; returns its offset."""
         offset = self.align(8)
         self.data += part
         return offset
 
     def put(self, offset: int, part: bytes) -> None:
-        """Overwrite a part whose content was not known when its place was reserved."""
+        """Overwrite a part whose content was not known when its space was reserved."""
         self.data[offset : offset + len(part)] = part
 
     def finish(self, machine: int, dynamic: bytes) -> bytes:
-        """Add the headers and the writable segment: the dynamic section and, not in the file, the zeroed page."""
+        """Add the headers and the writable segment: the dynamic section, and the zeroed page, which is not stored."""
         size = self.align(16)
         identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
         header = FILE_HEADER.pack(identity, 3, machine, 1, 0, FILE_HEADER.size, 0, 0, 64, 56, 4, 64, 0, 0)
@@ -129,7 +129,7 @@ def _symbol_entry(symbol: Symbol, name_at: int, text_at: int, text_size: int, ze
 
 
 def elf_hash(name: str) -> int:
-    """Hash as the System V ABI says; 32 bits."""
+    """The hash function of the System V ABI; 32 bits."""
     value = 0
     for byte in name.encode():
         value = (value << 4) + byte
@@ -147,9 +147,9 @@ def _hash_table(names: list[str]) -> bytes:
 
 
 def _version_indices(symbols: list[Symbol], versions: list[str]) -> bytes:
-    # Index 1 is the base version; a version named like the library is the second entry of that name.
-    place = {version: index for index, version in enumerate(versions, start=1) if index > 1}
-    indices = [place.get(symbol.version, 1) for symbol in symbols]
+    # Index 1 is the base version. A version with the library's name is the second entry of that name.
+    index_of = {version: index for index, version in enumerate(versions, start=1) if index > 1}
+    indices = [index_of.get(symbol.version, 1) for symbol in symbols]
     return struct.pack(f"<{len(indices) + 1}H", 0, *indices)
 
 

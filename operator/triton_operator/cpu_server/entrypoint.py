@@ -1,14 +1,15 @@
-"""First process of the CPU Triton: runs the server and ends it when a model's process dies.
+"""Entrypoint of the CPU Triton: runs the server, and stops it if a model's process exits.
 
     entrypoint.py tritonserver --model-repository=/models ...
 
-Each model instance has a process of its own, `triton_python_backend_stub`. When one dies, Triton 2.51 stays "ready" and
-answers its requests with errors forever, and it is no better when the kernel kills only that process for memory. So
-this program watches them: a death that is not part of a shutdown is said on standard error, where the kubelet picks up
-the last lines as the reason, and ends the container with a code that is not 0.
+Each model instance has its own process, `triton_python_backend_stub`. If one exits, for example because the kernel
+kills it for lack of memory, Triton 2.51 stays "ready" and answers the model's requests with errors indefinitely.
+This program therefore watches the processes. An exit that is not part of a shutdown is reported on standard error,
+where the kubelet reads the last lines as the reason, and ends the container with a nonzero exit code.
 
-It also forwards SIGTERM and SIGINT, and reaps orphans, as the first process of a container must. Outside of one,
-whoever starts it may hold the other end of a pipe, LEASH_DESCRIPTOR: when that is gone, the server is ended.
+It also forwards SIGTERM and SIGINT and reaps orphans, as the first process of a container must. Outside a container,
+the parent process may keep one end of a pipe open and pass the other end as PARENT_PIPE_DESCRIPTOR: when the parent's
+end is closed, the server is stopped.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ from contextlib import suppress
 from pathlib import Path
 
 STUB = "triton_python_backend_stub"
-LEASH = "LEASH_DESCRIPTOR"
+PARENT_PIPE = "PARENT_PIPE_DESCRIPTOR"
 SCAN_SECONDS = 1.0
 COLLECT_SECONDS = 0.5
-# After an exit without a signal, as after a model that could not be loaded, Triton logs more and exits.
-OWN_END_SECONDS = 30.0
+# After an exit without a signal, for example of a model that failed to load, Triton logs the reason and exits itself.
+SERVER_EXIT_SECONDS = 30.0
 STOP_SECONDS = 5.0
-UNEXPECTED_END = 1  # the container's exit code when a model process ended with 0 and nobody asked it to
-_PARENT, _EXIT_STATUS = 1, -1  # places in /proc/PID/stat after the name, proc(5)
-_MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # the stub's first argument, as /models/digits/1/model.pt
+UNEXPECTED_EXIT = 1  # The container's exit code if a model process exited unexpectedly with code 0.
+_PARENT, _EXIT_STATUS = 1, -1  # Indexes of fields in /proc/PID/stat after the name, proc(5).
+_MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # The stub's first argument, for example /models/digits/1/model.pt.
 
 
-class Watch:
-    """The server and the model processes seen so far, each with a descriptor that tells its end."""
+class Supervisor:
+    """Runs the server and watches its model processes, each through a pidfd."""
 
-    def __init__(self, command: list[str], proc: Path = Path("/proc"), leash: int = -1) -> None:
+    def __init__(self, command: list[str], proc: Path = Path("/proc"), parent_pipe: int = -1) -> None:
         self._proc = proc
-        self._leash = leash
+        self._parent_pipe = parent_pipe
         self._models: dict[int, tuple[int, str]] = {}
-        self._ended: dict[int, float] = {}
+        self._exited: dict[int, float] = {}
         self._wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -49,86 +50,87 @@ class Watch:
         self.deadline: float | None = None
         self.failure = 0
         stops = (signal.SIGTERM, signal.SIGINT)
-        signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # one that comes now waits until it can be forwarded
+        signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # A signal stays pending until it can be forwarded.
         self.server = os.posix_spawnp(command[0], command, os.environ, setsigmask=())
         for number in stops:
             signal.signal(number, self._forward)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
 
     def run(self) -> int:
-        """Wait for the server's end; the container's exit code."""
+        """Wait until the server exits; returns the container's exit code."""
         poller = select.poll()
         poller.register(self._wakeup_read, select.POLLIN)
-        if self._leash >= 0:
-            poller.register(self._leash, select.POLLHUP)
+        if self._parent_pipe >= 0:
+            poller.register(self._parent_pipe, select.POLLHUP)
         while True:
-            self._look_for_models(poller)
-            for descriptor, _ in poller.poll((COLLECT_SECONDS if self._ended else SCAN_SECONDS) * 1000):
+            self._find_models(poller)
+            for descriptor, _ in poller.poll((COLLECT_SECONDS if self._exited else SCAN_SECONDS) * 1000):
                 if descriptor == self._wakeup_read:
                     os.read(self._wakeup_read, 4096)
-                elif descriptor == self._leash:
+                elif descriptor == self._parent_pipe:
                     poller.unregister(descriptor)
-                    self._end_server()
+                    self._stop_server()
                 else:
                     poller.unregister(descriptor)
-                    self._take_death(descriptor)
-            self._judge_deaths()
+                    self._record_exit(descriptor)
+            self._check_exits()
             status = self._reap()
             if status is not None:
-                self._end_models()
+                self._kill_models()
                 return self.failure or exit_code(status)
             if self.deadline and time.monotonic() > self.deadline:
-                self._end_server()
+                self._stop_server()
 
     def _forward(self, number: int, _frame: object) -> None:
         self.stopping = True
         os.kill(self.server, number)
 
-    def _look_for_models(self, poller: select.poll) -> None:
+    def _find_models(self, poller: select.poll) -> None:
         for pid, words in model_processes(self._proc, self.server):
             if pid not in self._models:
                 try:
                     descriptor = os.pidfd_open(pid)
-                except OSError:  # gone between the two looks
+                except OSError:  # The process exited after it was listed.
                     continue
                 self._models[pid] = (descriptor, model_name(words))
                 poller.register(descriptor, select.POLLIN)
 
-    def _take_death(self, descriptor: int) -> None:
-        """Note a model process that ended; whether it should have is seen when the server had time to collect it."""
+    def _record_exit(self, descriptor: int) -> None:
+        """Record that a model process exited; it is checked after the server has had time to collect it."""
         pid, name = next((pid, name) for pid, (fd, name) in self._models.items() if fd == descriptor)
         os.close(descriptor)
-        self._models[pid] = (-1, name)  # stays known while its zombie does, so that it is not found again
-        self._ended[pid] = time.monotonic() + COLLECT_SECONDS
+        self._models[pid] = (-1, name)  # The entry stays while the zombie exists, so that it is not added again.
+        self._exited[pid] = time.monotonic() + COLLECT_SECONDS
 
-    def _judge_deaths(self) -> None:
-        for pid in [pid for pid, judged_at in self._ended.items() if time.monotonic() >= judged_at]:
-            del self._ended[pid]
+    def _check_exits(self) -> None:
+        """Report the first model process that exited and was not collected by the server, and set the deadline."""
+        for pid in [pid for pid, check_at in self._exited.items() if time.monotonic() >= check_at]:
+            del self._exited[pid]
             status = exit_status(self._proc, pid)
             if status is None:
-                self._models.pop(pid, None)  # the number may come back with another process
+                self._models.pop(pid, None)  # The kernel may reuse the process ID.
                 continue
             if self.stopping or self.failure:
                 continue
-            self.failure = exit_code(status) or UNEXPECTED_END
+            self.failure = exit_code(status) or UNEXPECTED_EXIT
             print(f"model process of '{self._models[pid][1]}' died: {describe(status)}", file=sys.stderr, flush=True)
-            self.deadline = time.monotonic() + (0 if os.WIFSIGNALED(status) else OWN_END_SECONDS)
+            self.deadline = time.monotonic() + (0 if os.WIFSIGNALED(status) else SERVER_EXIT_SECONDS)
 
-    def _end_server(self) -> None:
-        """Ask once, then kill: requests in flight for other models get a moment."""
+    def _stop_server(self) -> None:
+        """Terminate the server, and kill it the second time: other models' requests in flight can finish."""
         os.kill(self.server, signal.SIGKILL if self.stopping else signal.SIGTERM)
         self.stopping = True
         self.deadline = time.monotonic() + STOP_SECONDS
 
-    def _end_models(self) -> None:
-        """Leave no model process behind: one that was loading outlives the server (seen for 17 minutes)."""
+    def _kill_models(self) -> None:
+        """Kill all model processes: one that is loading outlives the server (observed: 17 minutes)."""
         for descriptor, _ in self._models.values():
             if descriptor >= 0:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
 
     def _reap(self) -> int | None:
-        """Collect ended children; the server's status when it was among them."""
+        """Reap exited children; returns the server's wait status if it is among them."""
         found = None
         while True:
             try:
@@ -143,7 +145,7 @@ class Watch:
 
 
 def model_processes(proc: Path, server: int) -> list[tuple[int, list[str]]]:
-    """Ids and command lines of the model processes that `server` started and that run now."""
+    """IDs and command lines of the running model processes that `server` started."""
     found = []
     for folder in proc.iterdir():
         if folder.name.isdecimal():
@@ -151,23 +153,23 @@ def model_processes(proc: Path, server: int) -> list[tuple[int, list[str]]]:
                 words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if words[0].rpartition("/")[2] == STUB and _status_fields(folder)[_PARENT] == str(server):
                     found.append((int(folder.name), words))
-            except OSError:  # gone meanwhile
+            except OSError:  # The process has exited.
                 continue
     return found
 
 
 def model_name(words: list[str]) -> str:
-    """Read the model's name out of a model process's command line; the whole first argument if it is no such path."""
+    """The model's name from a model process's command line; the first argument if it is not a model path."""
     path = words[1] if len(words) > 1 else "?"
     match = _MODEL_FILE.fullmatch(path)
     return match[1] if match else path
 
 
 def exit_status(proc: Path, pid: int) -> int | None:
-    """Read how a process that is no child of ours ended, which its zombie tells.
+    """Read the wait status of a process that is not a child of this one from its zombie.
 
-    None when there is no zombie: then Triton has collected it, as it does with a process that it ended itself, after a
-    model that could not be loaded for one. It does not collect one that died under it (seen on 2.51).
+    None if there is no zombie: Triton collects a process that it stopped itself, for example after a model failed to
+    load. It does not collect a process that exited unexpectedly (observed with 2.51).
     """
     try:
         return int(_status_fields(proc / str(pid))[_EXIT_STATUS])
@@ -176,35 +178,35 @@ def exit_status(proc: Path, pid: int) -> int | None:
 
 
 def _status_fields(folder: Path) -> list[str]:
-    """Fields of /proc/PID/stat after the program's name, which may hold anything."""
+    """Fields of /proc/PID/stat after the program's name, which may contain any character."""
     return (folder / "stat").read_text().rpartition(")")[2].split()
 
 
 def exit_code(status: int) -> int:
-    """Turn a wait status into an exit code as shells do: 128 + signal."""
+    """Convert a wait status to an exit code as shells do: 128 + signal."""
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def describe(status: int) -> str:
-    """Say how a process ended."""
+    """Describe a wait status."""
     if not os.WIFSIGNALED(status):
         return f"exit code {os.WEXITSTATUS(status)}"
     number = os.WTERMSIG(status)
-    return f"signal {number}" + (" (killed, perhaps for lack of memory)" if number == signal.SIGKILL else "")
+    return f"signal {number}" + (" (killed, possibly out of memory)" if number == signal.SIGKILL else "")
 
 
 def main(command: list[str]) -> int:
-    """Run the command; without one, say how."""
+    """Run the command; print the usage if it is missing."""
     if not command:
         print("usage: entrypoint.py PROGRAM [ARGUMENT...]", file=sys.stderr)
         return 2
     try:
-        leash = int(os.environ.pop(LEASH, "-1"))
-        if leash >= 0:
-            os.set_inheritable(leash, False)
-        return Watch(command, leash=leash).run()
+        parent_pipe = int(os.environ.pop(PARENT_PIPE, "-1"))
+        if parent_pipe >= 0:
+            os.set_inheritable(parent_pipe, False)
+        return Supervisor(command, parent_pipe=parent_pipe).run()
     except FileNotFoundError:
-        print(f"there is no program {command[0]!r} in this image", file=sys.stderr)
+        print(f"program {command[0]!r} not found", file=sys.stderr)
         return 127
 
 

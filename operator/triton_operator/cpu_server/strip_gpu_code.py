@@ -1,12 +1,12 @@
-"""Take out of a shared library what a machine without a GPU never reads: GPU code and the linker's symbol table.
+"""Remove from a shared library what a machine without a GPU never reads: GPU code and the linker's symbol table.
 
-Input: a library that still has its section headers. Output: a smaller one that the dynamic loader treats the same. In
-torch 2.15's libtorch_cuda.so, 337 of 520 MB are code for GPUs (`.nv_fatbin`) and 80 MB are `.symtab` and `.strtab`.
-Called when the CPU Triton is laid out.
+Input: a library with section headers. Output: a smaller library that the dynamic loader treats the same. In torch
+2.15's libtorch_cuda.so, 337 of 520 MB are GPU code (`.nv_fatbin`) and 80 MB are `.symtab` and `.strtab`. `assemble`
+calls it.
 
-The loader reads program headers only, so section headers go as well. A segment with GPU code is split in two around it;
-the addresses in between stay reserved and nothing looks at them, because registering GPU code is a stand-in's function
-(`cuda_stubs`).
+The loader reads only program headers, so section headers are removed as well. A segment that contains GPU code is split
+in two around it. The addresses in between stay reserved and are never read, because the function that registers GPU
+code is a stub (`cuda_stubs`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GPU_CODE = b".nv_fatbin"
 PAGE = 0x1000
-WORTHWHILE = 16 * PAGE  # a smaller hole saves nothing that counts
+SMALLEST_HOLE = 16 * PAGE  # Removing less saves too little.
 
 
 class Segment(NamedTuple):
@@ -40,14 +40,14 @@ class Segment(NamedTuple):
 def strip_gpu_code(source: Path, target: Path) -> int:
     """Write a smaller copy of `source`; returns the bytes saved.
 
-    Raises `ElfError` when the file has no section headers or no room for one more program header.
+    Raises `ElfError` if the file has no section headers, or no space for one more program header.
     """
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         header = list(FILE_HEADER.unpack_from(data))
         table, count = header[5], header[10]
         kept = without_gpu_code(_read_segments(data, table, count), _gpu_code(data, tuple(header), source))
         if len(kept) > count:
-            raise ElfError(f"{source} has no room for another program header, so its GPU code cannot be taken out")
+            raise ElfError(f"{source} has no space for another program header, so its GPU code cannot be removed")
         packed = pack(kept)
         header[6] = header[12] = header[13] = 0  # no section headers
         header[10] = len(packed)
@@ -64,9 +64,10 @@ def strip_gpu_code(source: Path, target: Path) -> int:
 
 
 def without_gpu_code(segments: list[Segment], hole: tuple[int, int] | None) -> list[Segment]:
-    """Segments that are loaded, in the order of the table, the one around `hole` (file offsets) split in two.
+    """Return the segments in table order, with the one that contains `hole` (file offsets) split in two.
 
-    Notes go: they make room in the table for the second half, and the loader needs none of torch's.
+    Note segments are removed: the second half takes their place in the table, and the loader does not need torch's
+    notes.
     """
     result: list[Segment] = []
     for segment in segments:
@@ -78,7 +79,7 @@ def without_gpu_code(segments: list[Segment], hole: tuple[int, int] | None) -> l
 
 
 def pack(segments: list[Segment]) -> list[Segment]:
-    """Move the loaded segments together in the file; each keeps its address, and its offset within a page."""
+    """Close the gaps between the loaded segments in the file; each keeps its address and its offset within a page."""
     end, moved = 0, {}
     for segment in segments:
         if segment.kind == PT_LOAD:
@@ -91,7 +92,7 @@ def _new_offset(segment: Segment, moved: dict[Segment, int]) -> int:
     for load, offset in moved.items():
         if load.offset <= segment.offset and segment.offset + segment.file_size <= load.offset + load.file_size:
             return offset + segment.offset - load.offset
-    return segment.offset  # describes no bytes of the file, as GNU_STACK
+    return segment.offset  # The segment has no bytes in the file, for example GNU_STACK.
 
 
 def _halves(segment: Segment, start: int, end: int) -> list[Segment]:
@@ -114,14 +115,14 @@ def _read_segments(data: mmap.mmap, table: int, count: int) -> list[Segment]:
 
 
 def _gpu_code(data: mmap.mmap, header: tuple[int, ...], source: Path) -> tuple[int, int] | None:
-    """Whole pages of GPU code, as file offsets; None when there are too few to matter."""
+    """File offsets of the whole pages of GPU code; None if removing them saves too little."""
     sections = read_sections(data, header)
     if not sections:
-        raise ElfError(f"{source} has no section headers, so it cannot be told what in it is GPU code")
+        raise ElfError(f"{source} has no section headers, so its GPU code cannot be located")
     names = sections[header[13]].offset
     for section in sections:
         start = names + section.name
         if data[start : data.find(b"\0", start)] == GPU_CODE:
             first, last = -(-section.offset // PAGE) * PAGE, (section.offset + section.size) // PAGE * PAGE
-            return (first, last) if last - first >= WORTHWHILE else None
+            return (first, last) if last - first >= SMALLEST_HOLE else None
     return None

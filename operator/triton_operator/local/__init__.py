@@ -1,7 +1,7 @@
-"""A ModelDeployment served on this machine, without a cluster: the CPU Triton as a plain process.
+"""Serve a ModelDeployment on this machine, without a cluster: the CPU Triton as an ordinary process.
 
-What a pod gets comes from the same code: `resources` renders the configurations and the flags, `prepare` checks the
-models and lays them out, `triton` reads the server's log. Here is the rest: a Python that Triton's helper processes can
-use, an environment for it under the cache folder, ports on loopback, and a process that leaves nothing behind.
-`tritonctl run` calls it.
+The code for pods is reused: `resources` renders configurations and flags, `prepare` checks and stages the models, and
+`triton` reads the server's log. This folder adds the selection of a Python for Triton's stub processes, an environment
+in the cache folder, ports on loopback, and the server process, which is removed completely at the end. `tritonctl run`
+calls it.
 """

@@ -1,4 +1,4 @@
-"""Why a deployment cannot be served on this machine; each message says what to do."""
+"""Errors of serving a deployment on this machine; each message describes the solution."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from triton_operator.errors import TritonOperatorError
 
 
 class LocalError(TritonOperatorError):
-    """Any of them; as it stands, the models or the server were tried and do not work."""
+    """Base class; raised itself if the models cannot be prepared, or the server cannot be installed or fails."""
 
 
 class PortTakenError(LocalError):
-    """Another program has taken a port since it was chosen."""
+    """Another program took a port after it was chosen."""
 
     def __init__(self, message: str, port: int) -> None:
         super().__init__(message)
@@ -18,4 +18,4 @@ class PortTakenError(LocalError):
 
 
 class UnsupportedMachineError(LocalError):
-    """This machine, or what was asked of it, does not fit; nothing was changed or started."""
+    """This machine or a requested option is not supported; nothing was changed or started."""

@@ -1,7 +1,7 @@
-"""The places under the cache folder: one for environments, one for each run that goes away with it.
+"""Folders in the cache folder: one for environments, and a temporary one for each run.
 
-Input: the environment variables. Output: paths. Two commands may work here at the same time; what a killed one left is
-taken away by the next.
+Input: environment variables. Output: paths. Several commands may use the cache folder at the same time. The next run
+removes the folders and shared memory of a run that was killed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from triton_operator.local.errors import UnsupportedMachineError
 
 VARIABLE = "TRITON_OPERATOR_CACHE"
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- the kernel's place for it
-_PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- the path that the kernel defines
+_SHELL_SAFE = re.compile(r"[A-Za-z0-9._/-]+")
 _LOCK = ".lock"
 
 
@@ -27,19 +27,19 @@ def cache_folder(environ: Mapping[str, str], home: Path) -> Path:
     folder = Path(environ.get(VARIABLE) or home / ".cache" / "triton-operator")
     if not folder.is_absolute():
         raise UnsupportedMachineError(
-            f"{VARIABLE}={folder} is a relative path; give an absolute one, such as {Path.cwd() / folder}"
+            f"{VARIABLE}={folder} is a relative path; use an absolute path, for example {Path.cwd() / folder}"
         )
-    if not _PLAIN.fullmatch(str(folder)):
+    if not _SHELL_SAFE.fullmatch(str(folder)):
         raise UnsupportedMachineError(
-            f"the cache folder {folder!s} has characters in its path that Triton's own shell command cannot hold; "
-            f"set {VARIABLE} to a path of letters, digits, '.', '_' and '-'"
+            f"the path of the cache folder, {folder!s}, contains characters that Triton does not escape in a shell "
+            f"command; set {VARIABLE} to a path of letters, digits, '.', '_' and '-'"
         )
     return folder / "local"
 
 
 @contextmanager
 def locked(folder: Path, name: str) -> Iterator[None]:
-    """Hold a lock, so that two commands do not make the same environment."""
+    """Hold a file lock, so that two commands do not create the same environment."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}{_LOCK}").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -47,8 +47,8 @@ def locked(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def filled(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `folder` when the block ends well, and is removed when it does not."""
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, which is renamed to `folder` if the block succeeds, and removed if it raises."""
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -62,11 +62,11 @@ def filled(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def run_folder(cache: Path) -> Iterator[Path]:
-    """A folder for one run of a server, removed with all that the run has in shared memory."""
+    """Create a folder for one run of a server; remove it, and the run's shared memory, at the end."""
     runs = cache / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     with locked(runs, "all"):
-        _remove_left(runs)
+        _remove_abandoned(runs)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=runs))
         handle = (folder / _LOCK).open("w")
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -78,12 +78,12 @@ def run_folder(cache: Path) -> Iterator[Path]:
 
 
 def region_prefix(folder: Path) -> str:
-    """How the names of this run's regions of shared memory begin."""
+    """Prefix of the names of this run's shared memory regions."""
     return f"tritonctl-{folder.name}-"
 
 
-def _remove_left(runs: Path) -> None:
-    """Whoever holds the lock of a run's folder lives."""
+def _remove_abandoned(runs: Path) -> None:
+    """Remove the folders of runs that ended without cleaning up: a live run holds the lock of its folder."""
     for folder in runs.glob("run-*"):
         with suppress(OSError), (folder / _LOCK).open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

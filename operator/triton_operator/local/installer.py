@@ -1,7 +1,7 @@
-"""Fetch the packages of the CPU Triton into a folder, by the installer that this machine has.
+"""Install the packages of the CPU Triton into a folder, with the machine's uv or pip.
 
-Input: the lock file and a Python. Output: a folder with the unpacked packages, every file compared with its hash. They
-are those of that Python, whichever Python the installer itself runs in, and come from the index that pip is set up for.
+Input: the lock file and a Python. Output: a folder with the unpacked packages, each checked against its hash. The
+packages match the given Python, which may differ from the installer's, and come from pip's configured index.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from pathlib import Path
 from typing import NamedTuple
 
 from triton_operator.local.errors import LocalError, UnsupportedMachineError
-from triton_operator.local.interruptions import running
+from triton_operator.local.interruptions import running_process
 from triton_operator.local.pythons import Python
 
 _PLATFORMS = ("manylinux_2_35", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
-"""Of the packages in the lock; pip wants each said, uv knows which fit on the newest."""
+"""Platform tags of the locked packages; pip needs all of them, uv derives the older ones from the newest."""
 
-_RULES = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet")
+_OPTIONS = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet")
 
 
 class Installer(NamedTuple):
-    """`command` installs into `--target`; `is_uv` tells the two families apart."""
+    """The command that installs into `--target`; `is_uv` selects the options of uv instead of pip's."""
 
     command: tuple[str, ...]
     is_uv: bool
 
 
 def find_installer(python: Python) -> Installer:
-    """The uv on PATH or of the running environment, else a pip; raises UnsupportedMachineError."""
-    script = Path(sysconfig.get_path("scripts")) / "uv"
-    if uv := shutil.which("uv") or (str(script) if os.access(script, os.X_OK) else None):
+    """Find uv on PATH or in the running environment, or pip; raises UnsupportedMachineError."""
+    in_environment = Path(sysconfig.get_path("scripts")) / "uv"
+    if uv := shutil.which("uv") or (str(in_environment) if os.access(in_environment, os.X_OK) else None):
         return Installer((uv, "pip", "install"), is_uv=True)
     for program in (str(python.program), sys.executable):
-        asked = subprocess.run([program, "-m", "pip", "--version"], capture_output=True, check=False)
-        if asked.returncode == 0:
+        version = subprocess.run([program, "-m", "pip", "--version"], capture_output=True, check=False)
+        if version.returncode == 0:
             return Installer((program, "-m", "pip", "install"), is_uv=False)
     raise UnsupportedMachineError(
-        f"neither uv nor pip is there to fetch Triton's packages: install one of them, for example by "
-        f"`{sys.executable} -m ensurepip`"
+        "neither uv nor pip was found, and Triton's packages cannot be installed without them; install one, for "
+        f"example with `{sys.executable} -m ensurepip`"
     )
 
 
 def install_command(installer: Installer, python: Python, lock: Path, target: Path) -> list[str]:
-    """The command line that fills `target`."""
-    options = ["--target", str(target), "--python-version", python.version, *_RULES]
+    """The command line that installs the packages into `target`."""
+    options = ["--target", str(target), "--python-version", python.version, *_OPTIONS]
     if installer.is_uv:
         options += ["--python", str(python.program), "--python-platform", "x86_64-manylinux_2_35"]
     else:
@@ -59,19 +59,19 @@ def install_command(installer: Installer, python: Python, lock: Path, target: Pa
 
 
 def install(installer: Installer, python: Python, lock: Path, target: Path) -> None:
-    """Fetch and unpack; ends the installer with all it started when it is interrupted. Raises LocalError."""
+    """Install the packages; an interruption kills the installer and its children. Raises LocalError."""
     command = install_command(installer, python, lock, target)
-    with running(command, _environment(installer)) as process:
-        said, _ = process.communicate()
+    with running_process(command, _environment(installer)) as process:
+        output, _ = process.communicate()
     if process.returncode:
         raise LocalError(
-            f"the packages of Triton cannot be installed; {Path(command[0]).name} said:\n"
-            + textwrap.indent(said.strip()[-1500:], "  ")
+            f"Triton's packages cannot be installed; output of {Path(command[0]).name}:\n"
+            + textwrap.indent(output.strip()[-1500:], "  ")
         )
 
 
 def _environment(installer: Installer) -> dict[str, str]:
-    """What pip is set up for holds for uv too, where uv is not told otherwise."""
+    """The environment variables of the installer; uv uses pip's index unless its own is configured."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     index = environment.get("PIP_INDEX_URL")
     if installer.is_uv and index and not environment.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL"}:

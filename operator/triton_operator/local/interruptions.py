@@ -1,6 +1,7 @@
-"""Processes that an interruption cannot leave behind, not even one that comes while they are started.
+"""Run a process that an interruption always ends, even one that arrives while the process is starting.
 
-Input: a command. Output: the running process, in a session of its own, which ends with the block. `installer` calls.
+Input: a command. Output: the running process in its own session, which is killed at the end of the block. `installer`
+calls it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Start it, with its output as one stream; at the end of the block all that it started is killed."""
+def running_process(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start a process with stdout and stderr as one stream; at the end of the block, kill it and its children."""
     process: subprocess.Popen[str] | None = None
     try:
-        with _held_back():
+        with _deferred_interruptions():
             process = subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 start_new_session=True,
@@ -28,10 +29,10 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
         yield process
     finally:
         if process is not None:
-            _end(process)
+            _kill(process)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -41,20 +42,20 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def _held_back() -> Iterator[None]:
-    """Let an interruption wait for the end of the block; inside of Popen it would lose the number of the process."""
-    if threading.current_thread() is not threading.main_thread():  # Python interrupts no other.
+def _deferred_interruptions() -> Iterator[None]:
+    """Defer interruptions to the end of the block; within Popen, one would lose the process ID."""
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals only in the main thread.
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
     handlers = {number: signal.getsignal(number) for number in _INTERRUPTIONS}
-    called = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for each in called:
-        signal.signal(each, lambda number, _: came.append(number))
+    callables = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for each in callables:
+        signal.signal(each, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        for each, handler in called.items():
+        for each, handler in callables.items():
             signal.signal(each, handler)
-    for number in came:
-        called[signal.Signals(number)](number, None)
+    for number in received:
+        callables[signal.Signals(number)](number, None)

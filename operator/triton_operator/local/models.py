@@ -1,8 +1,7 @@
-"""The models of a deployment, rendered and laid out for a server on this machine as a pod's are.
+"""Stage the models of a deployment for a server on this machine, as in a pod.
 
-Input: a deployment, and the folder that stands for its model repository. Output: the tree that Triton reads. The
-configurations are the operator's rendering, and `prepare` itself finds, checks,
-completes and lays out.
+Input: a deployment, and the local folder that replaces its model repository. Output: the model tree that Triton reads.
+The operator's rendering supplies the configurations, and `prepare` finds, checks, completes and stages the models.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from triton_operator.triton.prepare_contract.outcome import PreparedModel
 from triton_operator.triton.prepare_contract.request import Preparation
 
 RELEASE = "24.10"
-"""NVIDIA's release of the server in `cpu_server`, 2.51."""
+"""NVIDIA's release of Triton 2.51, the server in `cpu_server`."""
 
 _SERVER = CatalogueImage(
     image="the Triton of this machine",
@@ -41,24 +40,24 @@ _SERVER = CatalogueImage(
 SETTINGS = Settings(operator_image="", images=(_SERVER,))
 
 
-class Laid(NamedTuple):
-    """What is ready to be served: the tree, and the models in it."""
+class StagedModels(NamedTuple):
+    """The model tree that Triton reads, and the models in it."""
 
     tree: Path
     models: tuple[PreparedModel, ...]
 
 
 def adapt(deployment: ModelDeployment, cpus: int = 0) -> tuple[ModelDeployment, list[str]]:
-    """The deployment as this machine can serve it, and a sentence for each thing that differs from a cluster.
+    """Adapt the deployment to this machine; returns it with a message for each difference from a cluster.
 
-    `cpus` stands for its limit on CPUs, 0 leaves the one that it has or has not.
+    `cpus` replaces the CPU limit; 0 keeps the limit of the spec, if any.
     """
     spec, notes = deployment.spec, []
     if spec.gpu:
-        notes.append("spec.gpu: served on the CPU; models that ask for KIND_GPU in their configuration do not load")
+        notes.append("spec.gpu: served on the CPU; models with KIND_GPU in their configuration fail to load")
     if spec.triton.image or spec.triton.version not in {None, RELEASE}:
-        asked = spec.triton.image or spec.triton.version
-        notes.append(f"spec.triton: served by the Triton {RELEASE} of this machine, not by {asked}")
+        requested = spec.triton.image or spec.triton.version
+        notes.append(f"spec.triton: served by Triton {RELEASE} on this machine instead of {requested}")
     triton = msgspec.structs.replace(spec.triton, image=None, version=None)
     adapted = msgspec.structs.replace(spec, gpu=None, cache=None, triton=triton)
     if cpus:
@@ -67,84 +66,85 @@ def adapt(deployment: ModelDeployment, cpus: int = 0) -> tuple[ModelDeployment, 
     return msgspec.structs.replace(deployment, spec=adapted), notes
 
 
-def find_repository(spec: Spec, places: Sequence[Path]) -> Path | None:
-    """The first of these folders that has every model which comes from an image or a volume; None if none has."""
-    return next((place for place in places if place.is_dir() and _has_models(spec, place)), None)
+def find_repository(spec: Spec, candidates: Sequence[Path]) -> Path | None:
+    """The first of these folders that contains every model from an image or a volume; None if there is none."""
+    return next((folder for folder in candidates if folder.is_dir() and _has_models(spec, folder)), None)
 
 
 def needs_folder(spec: Spec) -> bool:
-    """Whether some model comes from where only a cluster gets it."""
+    """Whether any model comes from an image or a volume, which only a cluster can mount."""
     return any(not source.repository.fetched for source in sources_of(spec))
 
 
-def lay_out_models(deployment: ModelDeployment, folder: Path | None, run: Path, cache: Path) -> Laid:
-    """Prepare the models below `run`; `folder` stands for every repository if given, `cache` keeps fetched ones.
+def stage_models(deployment: ModelDeployment, folder: Path | None, run: Path, cache: Path) -> StagedModels:
+    """Prepare the models in `run`; `folder`, if set, replaces every repository, and `cache` keeps downloads.
 
-    Raises InvalidSpecError, UnsupportedMachineError for a source that only a cluster has, and LocalError with the
+    Raises InvalidSpecError, UnsupportedMachineError for a source that only a cluster can mount, and LocalError with the
     message of `prepare`.
     """
-    places = _places(deployment.spec, folder, cache)
+    folders = _source_folders(deployment.spec, folder, cache)
     config, tree = run / "config", run / "models"
     config.mkdir()
     tree.mkdir()
     (run / "tmp").mkdir()
     rendered = render_revision(deployment, [], SETTINGS).config
-    wanted = preparation.decode(rendered.pop(preparation.CONFIG_FILE).encode())
-    wanted = _moved(wanted, places, fetch=folder is None)
-    (config / preparation.CONFIG_FILE).write_bytes(preparation.encode(wanted))
+    pod_request = preparation.decode(rendered.pop(preparation.CONFIG_FILE).encode())
+    local_request = _with_local_paths(pod_request, folders, fetch=folder is None)
+    (config / preparation.CONFIG_FILE).write_bytes(preparation.encode(local_request))
     for name, text in rendered.items():
         (config / name).write_text(text, encoding="utf-8")
-    common = places.get(preparation.SOURCE_DIR, run)
+    common = folders.get(preparation.SOURCE_DIR, run)
     try:
         prepared = prepare(config / preparation.CONFIG_FILE, common, tree)
     except PrepareError as error:
-        about = f'model "{error.model}": ' if error.model else ""
-        raise LocalError(f"{error.reason}: {about}{error}") from error
-    return Laid(tree, prepared.models)
+        prefix = f'model "{error.model}": ' if error.model else ""
+        raise LocalError(f"{error.reason}: {prefix}{error}") from error
+    return StagedModels(tree, prepared.models)
 
 
-def _places(spec: Spec, folder: Path | None, cache: Path) -> dict[str, Path]:
-    """Where each source lies here, by its mount point in a pod."""
-    return {source.mount: folder or _fetched(source, cache) for source in sources_of(spec)}
+def _source_folders(spec: Spec, folder: Path | None, cache: Path) -> dict[str, Path]:
+    """The local folder of each source, by its mount point in a pod."""
+    return {source.mount: folder or _download_folder(source, cache) for source in sources_of(spec)}
 
 
-def _fetched(source: RepositorySource, cache: Path) -> Path:
+def _download_folder(source: RepositorySource, cache: Path) -> Path:
     repository = source.repository
     if not repository.fetched:
-        what = "a container image" if repository.image else "a volume of a cluster"
+        kind = "a container image" if repository.image else "a volume of the cluster"
         raise UnsupportedMachineError(
-            f"the models come from {what}, which is not here: say with --repository DIR where they lie"
+            f"the models are in {kind}, which only a cluster can mount; specify their local folder with "
+            "--repository DIR"
         )
     if repository.credentials_secret_ref or repository.ca_bundle_config_map_ref:
         raise UnsupportedMachineError(
-            "the models' source needs a Secret or a ConfigMap of the cluster, which are not here: fetch the models "
-            "yourself and say with --repository DIR where they lie"
+            "the models' source requires a Secret or a ConfigMap of the cluster; download the models and specify "
+            "their folder with --repository DIR"
         )
-    place = cache / "sources" / _content(repository)
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+    folder = cache / "sources" / _hash(repository)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-def _content(repository: ModelRepository) -> str:
+def _hash(repository: ModelRepository) -> str:
     return hashlib.sha256(msgspec.json.encode(repository, order="sorted")).hexdigest()[:12]
 
 
-def _moved(wanted: Preparation, places: Mapping[str, Path], *, fetch: bool) -> Preparation:
-    """The same work with this machine's paths."""
+def _with_local_paths(request: Preparation, folders: Mapping[str, Path], *, fetch: bool) -> Preparation:
+    """The same request with the paths of this machine."""
     models = tuple(
-        msgspec.structs.replace(model, source=str(places[model.source]) if model.source else "")
-        for model in wanted.models
+        msgspec.structs.replace(model, source=str(folders[model.source]) if model.source else "")
+        for model in request.models
     )
     downloads = tuple(
-        msgspec.structs.replace(download, target=str(places[download.target])) for download in wanted.downloads
+        msgspec.structs.replace(download, target=str(folders[download.target])) for download in request.downloads
     )
-    return msgspec.structs.replace(wanted, models=models, downloads=downloads if fetch else ())
+    return msgspec.structs.replace(request, models=models, downloads=downloads if fetch else ())
 
 
-def _has_models(spec: Spec, place: Path) -> bool:
-    """An ensemble whose configuration is in the spec may do without a folder."""
+def _has_models(spec: Spec, folder: Path) -> bool:
+    """Whether the folder contains all models; an ensemble needs none if its configuration is in the spec."""
     found = [
-        (place / repository.path.strip("/") / model.folder).is_dir()
+        (folder / repository.path.strip("/") / model.folder).is_dir()
         for model in spec.models
         if (repository := model.model_repository or spec.model_repository)
         and not (repository.fetched or model.format is Format.ENSEMBLE)

@@ -1,7 +1,7 @@
-"""Ports on loopback for one server: the usual ones where they are free.
+"""Choose the loopback ports of one server: the default ports if they are free.
 
-Input: what the user asked for. Output: three different ports that nobody listened on a moment ago. Somebody may
-take one before the server does, which `server` then tells by PortTaken.
+Input: the requested ports. Output: three different ports that were free when they were checked. If another program
+takes one before the server does, `server` raises PortTakenError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ADDRESS = "127.0.0.1"
 
 
 class Ports(NamedTuple):
-    """Where a server listens."""
+    """The ports that a server listens on."""
 
     http: int
     grpc: int
@@ -25,21 +25,23 @@ class Ports(NamedTuple):
 
 
 def choose_ports(http: int = 0, grpc: int = 0, metrics: int = 0) -> Ports:
-    """Ports that are free; 0 leaves the choice. Raises UnsupportedMachineError when one that was asked for is taken."""
-    asked = {"--http-port": http, "--grpc-port": grpc, "--metrics-port": metrics}
-    for (one, port), (other, same) in itertools.combinations(asked.items(), 2):
+    """Choose free ports; 0 selects a port automatically. Raises UnsupportedMachineError if a requested port is used."""
+    requested = {"--http-port": http, "--grpc-port": grpc, "--metrics-port": metrics}
+    for (one, port), (other, same) in itertools.combinations(requested.items(), 2):
         if port and port == same:
-            raise UnsupportedMachineError(f"{one} and {other} are both {port}; give two different ones")
-    for option, port in asked.items():
+            raise UnsupportedMachineError(f"{one} and {other} are both {port}; use different ports")
+    for option, port in requested.items():
         if port and not is_free(port):
-            raise UnsupportedMachineError(f"{option}={port}: another program listens there; give another one, or none")
+            raise UnsupportedMachineError(
+                f"{option}={port}: another program listens on this port; use another port or omit the option"
+            )
     first = http or _free(PORT_HTTP, {grpc, metrics})
     second = grpc or _free(PORT_GRPC, {first, metrics})
     return Ports(first, second, metrics or _free(PORT_METRICS, {first, second}))
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there; one that ended a moment ago is not in the way."""
+    """Whether a server can listen on the port; sockets in TIME_WAIT do not prevent it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -49,9 +51,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _free(usual: int, taken: set[int]) -> int:
-    while usual in taken or not is_free(usual):
+def _free(port: int, taken: set[int]) -> int:
+    while port in taken or not is_free(port):
         with socket.socket() as probe:
             probe.bind((ADDRESS, 0))
-            usual = probe.getsockname()[1]
-    return usual
+            port = probe.getsockname()[1]
+    return port

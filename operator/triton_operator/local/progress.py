@@ -1,6 +1,6 @@
-"""Progress of a start: the caller decides where it is printed.
+"""The interface for progress reports: the caller of `local` decides how to display them.
 
-`local` opens a step by its title and notes in it how far it is; the command line shows that to a person.
+`local` opens a step with a title, and may add details to it. The command line displays both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ class Step(Protocol):
     """A running step."""
 
     def note(self, detail: str) -> None:
-        """Say in a few words how far it is."""
+        """Display the progress of the step in a few words."""
 
 
-Tell = Callable[[str], AbstractContextManager[Step]]
-"""Begins a step of this title; the step ends with the block, well or by an exception."""
+ReportStep = Callable[[str], AbstractContextManager[Step]]
+"""Starts a step with this title; the step ends with the block, and has failed if the block raises."""

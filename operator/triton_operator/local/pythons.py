@@ -1,8 +1,8 @@
-"""Which Python on this machine Triton's helper processes can run in.
+"""Select a Python on this machine for Triton's stub processes.
 
-Input: programs to try. Output: the first that fits, or UnsupportedMachineError with what was found and what to do.
-Triton 2.51 ships a helper for each Python, linked against its `libpython`, and passes tensors in the layout of numpy
-1.x, which has packages up to Python 3.12.
+Input: candidate programs. Output: the first that is supported, or UnsupportedMachineError, which lists the candidates
+and describes the solution. Triton 2.51 includes a stub program for each Python version, linked against its `libpython`,
+and passes tensors with the ABI of numpy 1.x, which supports Python up to 3.12.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from triton_operator.local.errors import UnsupportedMachineError
 
 VERSIONS = ("3.11", "3.12")
-"""Of the same worth; the image of the CPU Triton has the first."""
+"""Supported versions, without preference; the CPU image contains the first."""
 
 _PROBE = """
 import json, sys, sysconfig
@@ -34,15 +34,15 @@ _PROBE_SECONDS = 10
 
 
 class Python(NamedTuple):
-    """One that fits: `version` as 3.11, `program` outside of any virtual environment, `library` its libpython."""
+    """A supported Python: `version`, for example 3.11; `program`, outside any virtual environment; its libpython."""
 
     version: str
     program: Path
     library: Path
 
 
-class Probed(NamedTuple):
-    """What a program says of itself."""
+class ProbedPython(NamedTuple):
+    """A candidate's version, program, and the folders that may contain its libpython."""
 
     version: str
     program: Path
@@ -50,12 +50,12 @@ class Probed(NamedTuple):
 
 
 def find_python() -> Python:
-    """The running one if it fits, else the first on PATH or of uv's; raises UnsupportedMachineError."""
-    return choose(probed for program in candidates() if (probed := probe(program)))
+    """The running Python if supported, otherwise the first on PATH or of uv; raises UnsupportedMachineError."""
+    return select_python(probed for program in candidates() if (probed := probe(program)))
 
 
 def candidates() -> Iterator[str]:
-    """Programs worth trying, in the order of preference."""
+    """Candidate programs in order of preference."""
     yield getattr(sys, "_base_executable", sys.executable)
     for version in VERSIONS:
         for folder in os.get_exec_path():
@@ -65,41 +65,41 @@ def candidates() -> Iterator[str]:
     if uv := shutil.which("uv"):
         for version in VERSIONS:
             command = [uv, "python", "find", "--no-project", "--no-python-downloads", version]
-            if (done := _said(command)) is not None:
-                yield done.strip()
+            if (output := _output_of(command)) is not None:
+                yield output.strip()
 
 
-def probe(program: str) -> Probed | None:
-    """Ask a program; None when it is no working Python."""
-    said = _said([program, "-I", "-c", _PROBE])
+def probe(program: str) -> ProbedPython | None:
+    """Run a candidate to get its properties; None if it is not a working Python."""
+    output = _output_of([program, "-I", "-c", _PROBE])
     try:
-        found = json.loads(said or "")
-        return Probed(found["version"], Path(found["program"]), tuple(map(Path, found["folders"])))
+        found = json.loads(output or "")
+        return ProbedPython(found["version"], Path(found["program"]), tuple(map(Path, found["folders"])))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def choose(found: Iterable[Probed]) -> Python:
-    """The first that has a right version and its library; raises UnsupportedMachineError that names the others."""
-    unfit: dict[str, str] = {}
+def select_python(found: Iterable[ProbedPython]) -> Python:
+    """The first with a supported version and libpython; raises UnsupportedMachineError, which lists the candidates."""
+    unsupported: dict[str, str] = {}
     for each in found:
         name = f"libpython{each.version}.so.1.0"
         library = next((folder / name for folder in each.folders if (folder / name).exists()), None)
         if each.version not in VERSIONS:
-            unfit[str(each.program)] = f"Python {each.version}"
+            unsupported[str(each.program)] = f"Python {each.version}"
         elif library is None:
-            unfit[str(each.program)] = f"Python {each.version} without {name}"
+            unsupported[str(each.program)] = f"Python {each.version} without {name}"
         else:
             return Python(each.version, each.program, library)
-    seen = ", ".join(f"{program} ({why})" for program, why in unfit.items()) or "none"
+    listed = ", ".join(f"{program} ({reason})" for program, reason in unsupported.items()) or "none"
     raise UnsupportedMachineError(
-        f"Triton's models need Python {' or '.join(VERSIONS)} with its shared library, and this machine has: {seen}. "
-        "Install one, for example by `uv python install 3.12` or, on Debian 12, by "
-        "`apt-get install python3.11 libpython3.11`, and run this again"
+        f"Triton requires Python {' or '.join(VERSIONS)} with its shared library; found: {listed}. Install one, for "
+        "example with `uv python install 3.12` or, on Debian 12, with `apt-get install python3.11 libpython3.11`, and "
+        "run the command again"
     )
 
 
-def _said(command: list[str]) -> str | None:
+def _output_of(command: list[str]) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PROBE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):

@@ -16,7 +16,7 @@ from triton_operator.cpu_server.elf import ElfError, SharedObject, Symbol, read_
 from triton_operator.cpu_server.elf_stub import AARCH64, X86_64, elf_hash, stub_library
 
 MACHINE = {"x86_64": X86_64, "aarch64": AARCH64}.get(platform.machine())
-needs_loader = pytest.mark.skipif(MACHINE is None or sys.platform != "linux", reason="ELF stand-ins are for Linux")
+needs_loader = pytest.mark.skipif(MACHINE is None or sys.platform != "linux", reason="ELF stubs are for Linux")
 
 
 def torch_library(*symbols: Symbol, needed: tuple[str, ...], defined: frozenset[str] = frozenset()) -> SharedObject:
@@ -25,7 +25,7 @@ def torch_library(*symbols: Symbol, needed: tuple[str, ...], defined: frozenset[
 
 
 def write_stub(folder: Path, name: str, *symbols: Symbol) -> Path:
-    """Put a stand-in for this machine on disk."""
+    """Write a stub for this machine."""
     path = folder / name
     path.write_bytes(stub_library(name, symbols, MACHINE or X86_64))
     return path
@@ -115,7 +115,7 @@ def test_symbols_of_torch_itself_and_of_python_are_not_planned() -> None:
 def test_a_folder_without_torch_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command says which folder it wants."""
     assert cuda_stubs.main([str(tmp_path)]) == 1
-    assert f"{tmp_path / 'torch'} holds no torch" in capsys.readouterr().err
+    assert f"{tmp_path / 'torch'} contains no torch" in capsys.readouterr().err
 
 
 def test_this_interpreters_libraries_can_all_be_read() -> None:

@@ -55,10 +55,10 @@ class Container:
         server = SERVER.format(stub=str(stub), model=str(model), behaviour=behaviour)
         program = f"import sys; sys.path.insert(0, {str(ENTRYPOINT.parent)!r}); import entrypoint\n"
         program += f"exec({FAST!r}, vars(entrypoint)); sys.exit(entrypoint.main([sys.executable, '-c', {server!r}]))"
-        held, self.leash = os.pipe()
+        held, self.parent_pipe = os.pipe()
         self.process = subprocess.Popen(
             [sys.executable, "-c", program],
-            env={**os.environ, "LEASH_DESCRIPTOR": str(held)},
+            env={**os.environ, "PARENT_PIPE_DESCRIPTOR": str(held)},
             pass_fds=(held,),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -108,8 +108,8 @@ def container(tmp_path: Path) -> Iterator[Start]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(each.process.pid, signal.SIGKILL)
         each.process.communicate(timeout=60)
-        if each.leash >= 0:
-            os.close(each.leash)
+        if each.parent_pipe >= 0:
+            os.close(each.parent_pipe)
 
 
 def test_a_killed_model_process_ends_the_container_and_is_named(container: Start) -> None:
@@ -119,7 +119,7 @@ def test_a_killed_model_process_ends_the_container_and_is_named(container: Start
     os.kill(running.model, signal.SIGKILL)
     code, errors = running.end()
     assert code == 137
-    assert errors == "model process of 'digits_2' died: signal 9 (killed, perhaps for lack of memory)\n"
+    assert errors == "model process of 'digits_2' died: signal 9 (killed, possibly out of memory)\n"
 
 
 @pytest.mark.parametrize(("status", "code"), [(7, 7), (0, 1)])
@@ -155,17 +155,17 @@ def test_a_killed_server_leaves_no_model_process_behind(container: Start) -> Non
     assert running.end() == (137, "")
 
 
-def test_whoever_lets_go_of_the_leash_ends_the_server(container: Start) -> None:
+def test_closing_the_parent_pipe_stops_the_server(container: Start) -> None:
     """Also by being killed, when nobody is left to end anything; the server's own code is told."""
     running = container(SERVES_ON, "signal.pause()")
     running.wait_until_watched()
-    os.close(running.leash)
-    running.leash = -1
+    os.close(running.parent_pipe)
+    running.parent_pipe = -1
     assert running.end() == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "words"), [([], 2, "usage:"), (["tritonsrever"], 127, "no program 'tritonsrever'")]
+    ("command", "code", "words"), [([], 2, "usage:"), (["tritonsrever"], 127, "program 'tritonsrever' not found")]
 )
 def test_a_wrong_command_is_explained(command: list[str], code: int, words: str) -> None:
     """A typing mistake in the pod's arguments must not look like a crash of Triton."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from triton_operator.local.idle_connections import child, close_idle, is_idle
+from triton_operator.local.idle_connections import close_idle_connections, first_child, is_idle
 
 SERVER = """
 import socket, sys
@@ -45,11 +45,11 @@ def test_only_a_connection_that_was_answered_is_closed(server: tuple[int, int]) 
         answered.sendall(b"a")
         assert answered.recv(6) == b"answer"
         waiting.sendall(b"b")
-        close_idle(pid, port + 1)
+        close_idle_connections(pid, port + 1)
         answered.settimeout(0.2)
         closed = False
         for _ in range(200):  # It has to be silent for a second.
-            close_idle(pid, port)
+            close_idle_connections(pid, port)
             try:
                 closed = answered.recv(1) == b""
                 break
@@ -84,13 +84,13 @@ def test_a_process_that_is_gone_has_neither_child_nor_connections() -> None:
     """It may end in between."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
-    assert child(process.pid) is None
-    close_idle(process.pid, 8000)
+    assert first_child(process.pid) is None
+    close_idle_connections(process.pid, 8000)
 
 
 def test_the_first_child_of_a_process_is_found() -> None:
     """This one's, for example."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        assert child(os.getpid()) is not None
-        assert child(process.pid) is None
+        assert first_child(os.getpid()) is not None
+        assert first_child(process.pid) is None
         process.kill()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from triton_operator.local.interruptions import running
+from triton_operator.local.interruptions import running_process
 
 WAITS = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
 
@@ -37,7 +37,7 @@ def test_an_interruption_in_the_middle_of_the_start_leaves_no_process(monkeypatc
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
-    with pytest.raises(KeyboardInterrupt), running(WAITS, os.environ):
+    with pytest.raises(KeyboardInterrupt), running_process(WAITS, os.environ):
         pytest.fail("the interruption is older than the block")
     assert not is_there(begun[0])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -46,7 +46,7 @@ def test_an_interruption_in_the_middle_of_the_start_leaves_no_process(monkeypatc
 def test_the_end_of_the_block_ends_the_process_with_all_that_it_started() -> None:
     """Its group, that is; a descriptor of a process can be read when it has ended."""
     parent = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
-    with running([sys.executable, "-c", parent, *WAITS], os.environ) as process:
+    with running_process([sys.executable, "-c", parent, *WAITS], os.environ) as process:
         assert process.stdout
         assert process.stdout.readline() == "up\n"
         child = os.pidfd_open(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()))
@@ -57,6 +57,6 @@ def test_the_end_of_the_block_ends_the_process_with_all_that_it_started() -> Non
 
 
 def test_a_process_that_ended_has_said_what_it_said() -> None:
-    with running([sys.executable, "-c", "print(1); raise SystemExit(3)"], os.environ) as process:
+    with running_process([sys.executable, "-c", "print(1); raise SystemExit(3)"], os.environ) as process:
         assert process.communicate()[0] == "1\n"
     assert process.returncode == 3

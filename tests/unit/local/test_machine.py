@@ -15,36 +15,36 @@ from hypothesis import strategies as st
 
 from triton_operator.local import folders, machine, pythons
 from triton_operator.local.errors import UnsupportedMachineError
-from triton_operator.local.folders import cache_folder, filled, region_prefix, run_folder
+from triton_operator.local.folders import atomic_folder, cache_folder, region_prefix, run_folder
 from triton_operator.local.installer import Installer, install_command
-from triton_operator.local.machine import NEEDED_BYTES, Machine, check_machine, check_room
+from triton_operator.local.machine import REQUIRED_BYTES, Machine, check_disk_space, check_machine
 from triton_operator.local.ports import ADDRESS, choose_ports, is_free
-from triton_operator.local.pythons import Probed, Python, choose, find_python, probe
+from triton_operator.local.pythons import ProbedPython, Python, find_python, probe, select_python
 
 GOOD = Machine(system="Linux", processor="x86_64", glibc="glibc 2.36", has_bash=True, has_shared_memory=True)
 
 
-def a_python(folder: Path, version: str, *, library: bool = True) -> Probed:
+def a_python(folder: Path, version: str, *, library: bool = True) -> ProbedPython:
     """Describe a Python that has its shared library, or has not."""
     place = folder / version
     place.mkdir()
     if library:
         (place / f"libpython{version}.so.1.0").touch()
-    return Probed(version, place / "python", (folder, place))
+    return ProbedPython(version, place / "python", (folder, place))
 
 
 def test_the_first_python_that_fits_is_taken(tmp_path: Path) -> None:
     """One is too new for the server's numpy, one is linked without its library."""
     found = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False), a_python(tmp_path, "3.12")]
     library = tmp_path / "3.12" / "libpython3.12.so.1.0"
-    assert choose(found) == Python("3.12", tmp_path / "3.12" / "python", library)
+    assert select_python(found) == Python("3.12", tmp_path / "3.12" / "python", library)
 
 
 def test_without_a_fitting_python_all_that_were_found_are_named(tmp_path: Path) -> None:
     """With what does not fit of each, and how to get one."""
     found = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False)]
     with pytest.raises(UnsupportedMachineError) as error:
-        choose(found)
+        select_python(found)
     assert f"{tmp_path}/3.13/python (Python 3.13)" in str(error.value)
     assert f"{tmp_path}/3.11/python (Python 3.11 without libpython3.11.so.1.0)" in str(error.value)
     assert "uv python install 3.12" in str(error.value)
@@ -52,8 +52,8 @@ def test_without_a_fitting_python_all_that_were_found_are_named(tmp_path: Path) 
 
 def test_a_machine_without_any_python_is_told_so() -> None:
     """The sentence stays whole."""
-    with pytest.raises(UnsupportedMachineError, match="this machine has: none"):
-        choose([])
+    with pytest.raises(UnsupportedMachineError, match="found: none"):
+        select_python([])
 
 
 def test_a_python_says_what_it_is() -> None:
@@ -93,7 +93,7 @@ def test_a_python_on_path_is_found_where_the_running_one_does_not_fit(
         (GOOD._replace(glibc="glibc 2.31"), "has glibc 2.31"),
         (GOOD._replace(glibc=""), "another C library"),
         (GOOD._replace(has_bash=False), "bash"),
-        (GOOD._replace(has_shared_memory=False), "cannot be written here"),
+        (GOOD._replace(has_shared_memory=False), "not writable"),
     ],
 )
 def test_a_machine_that_cannot_run_the_server_is_told_why(found: Machine, words: str) -> None:
@@ -116,10 +116,10 @@ class _Usage(NamedTuple):
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder itself need not exist yet."""
     folder = tmp_path / "not" / "yet"
-    check_room(folder)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: _Usage(NEEDED_BYTES - 1))  # type: ignore[attr-defined]
+    check_disk_space(folder)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: _Usage(REQUIRED_BYTES - 1))  # type: ignore[attr-defined]
     with pytest.raises(UnsupportedMachineError, match=f"{tmp_path} has 5.0 GiB free.*TRITON_OPERATOR_CACHE"):
-        check_room(folder)
+        check_disk_space(folder)
     assert not folder.parent.exists()
 
 
@@ -139,10 +139,10 @@ def test_a_cache_folder_that_a_shell_would_read_is_refused(value: str) -> None:
 def test_a_folder_is_complete_or_absent(tmp_path: Path) -> None:
     """Whatever interrupts its making, and however often."""
     target = tmp_path / "environment"
-    with pytest.raises(FileNotFoundError), filled(target) as draft:
+    with pytest.raises(FileNotFoundError), atomic_folder(target) as draft:
         shutil.copy("nothing", draft)
     assert list(tmp_path.iterdir()) == []
-    with filled(target) as draft:
+    with atomic_folder(target) as draft:
         (draft / "whole").touch()
     assert [path.name for path in target.iterdir()] == ["whole"]
 
@@ -175,7 +175,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
     with socket.create_server((ADDRESS, 0)) as server:
         taken = server.getsockname()[1]
         assert not is_free(taken)
-        with pytest.raises(UnsupportedMachineError, match=f"--grpc-port={taken}: another program listens there"):
+        with pytest.raises(UnsupportedMachineError, match=f"--grpc-port={taken}: another program listens on this port"):
             choose_ports(grpc=taken)
 
 
@@ -201,7 +201,9 @@ def test_each_port_can_be_asked_for() -> None:
         listener.bind((ADDRESS, 0))
         listener.listen()
         taken = listener.getsockname()[1]
-        with pytest.raises(UnsupportedMachineError, match=f"--metrics-port={taken}: another program listens there"):
+        with pytest.raises(
+            UnsupportedMachineError, match=f"--metrics-port={taken}: another program listens on this port"
+        ):
             choose_ports(metrics=taken)
 
 

@@ -14,13 +14,21 @@ from tests.paths import ROOT
 from tests.web_server import web_server
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.spec import ModelDeployment
-from triton_operator.local.command import Place, command, variables
+from triton_operator.local.command import ServerContext, server_command, server_variables
 from triton_operator.local.ensembles import with_steps
 from triton_operator.local.environment import Environment
 from triton_operator.local.errors import LocalError, UnsupportedMachineError
-from triton_operator.local.models import RELEASE, SETTINGS, Laid, adapt, find_repository, lay_out_models, needs_folder
+from triton_operator.local.models import (
+    RELEASE,
+    SETTINGS,
+    StagedModels,
+    adapt,
+    find_repository,
+    needs_folder,
+    stage_models,
+)
 from triton_operator.local.ports import Ports
-from triton_operator.local.sample import request
+from triton_operator.local.sample import sample_request
 from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import ServerImage
 
@@ -36,9 +44,9 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def lay_out(run: Path, folder: Path | None = MODELS, **spec: Any) -> Laid:
+def stage(run: Path, folder: Path | None = MODELS, **spec: Any) -> StagedModels:
     """Lay out the models of a spec."""
-    return lay_out_models(adapt(deployment(**spec))[0], folder, run, run.parent / "cache")
+    return stage_models(adapt(deployment(**spec))[0], folder, run, run.parent / "cache")
 
 
 def deployment(**spec: Any) -> ModelDeployment:
@@ -48,9 +56,9 @@ def deployment(**spec: Any) -> ModelDeployment:
 
 def test_a_model_is_linked_with_its_own_configuration(run: Path) -> None:
     """As in a pod: what Triton reads is the repository's file."""
-    laid = lay_out(run)
-    assert [(model.name, model.versions) for model in laid.models] == [("digits", ("1",))]
-    assert (laid.tree / "digits" / "1" / "model.pt").samefile(MODELS / "digits" / "1" / "model.pt")
+    staged = stage(run)
+    assert [(model.name, model.versions) for model in staged.models] == [("digits", ("1",))]
+    assert (staged.tree / "digits" / "1" / "model.pt").samefile(MODELS / "digits" / "1" / "model.pt")
 
 
 def test_a_configuration_in_the_spec_is_rendered_as_for_a_pod(run: Path) -> None:
@@ -61,8 +69,8 @@ def test_a_configuration_in_the_spec_is_rendered_as_for_a_pod(run: Path) -> None
         "outputs": [{"name": "OUTPUT__0", "dataType": "FP32", "dims": [10]}],
     }
     model = {"name": "digits", "format": "TorchScript", "config": config}
-    laid = lay_out(run, models=[model], resources={"limits": {"cpu": "2"}})
-    text = (laid.tree / "digits" / "config.pbtxt").read_text()
+    staged = stage(run, models=[model], resources={"limits": {"cpu": "2"}})
+    text = (staged.tree / "digits" / "config.pbtxt").read_text()
     assert "count: 2" in text
     assert "model_warmup" in text
 
@@ -70,40 +78,40 @@ def test_a_configuration_in_the_spec_is_rendered_as_for_a_pod(run: Path) -> None
 def test_a_model_that_is_not_there_is_told_in_the_words_of_a_pod(run: Path) -> None:
     """With its guess."""
     with pytest.raises(LocalError, match=r'^ModelNotFound: model "digitz".*Did you mean "digits"'):
-        lay_out(run, models=[{"name": "digitz"}])
+        stage(run, models=[{"name": "digitz"}])
 
 
 def test_a_wrong_digest_is_noticed_here_too(run: Path) -> None:
     """Integrity is not a matter of clusters."""
     with pytest.raises(LocalError, match=r"^DigestMismatch: "):
-        lay_out(run, models=[{"name": "digits", "digest": "sha256:" + "0" * 64}])
+        stage(run, models=[{"name": "digits", "digest": "sha256:" + "0" * 64}])
 
 
 def test_a_format_that_the_server_does_not_have_is_refused(run: Path) -> None:
     """The CPU server has no ONNX."""
     with pytest.raises(InvalidSpecError, match="onnx"):
-        lay_out(run, models=[{"name": "digits", "format": "ONNX"}])
+        stage(run, models=[{"name": "digits", "format": "ONNX"}])
 
 
 def test_a_model_of_another_repository_comes_from_the_same_folder(run: Path) -> None:
     """The folder stands for every repository."""
     own = {"name": "linear_regression", "modelRepository": {"pvc": {"claimName": "other"}}}
-    laid = lay_out(run, models=[{"name": "digits"}, own])
-    assert [model.name for model in laid.models] == ["digits", "linear_regression"]
+    staged = stage(run, models=[{"name": "digits"}, own])
+    assert [model.name for model in staged.models] == ["digits", "linear_regression"]
 
 
 @pytest.mark.parametrize(
     ("repository", "words"),
     [
-        (IMAGE, "a container image, which is not here: say with --repository"),
-        ({"pvc": {"claimName": "models"}}, "a volume of a cluster, which is not here"),
-        ({"s3": {"bucket": "b"}, "credentialsSecretRef": {"name": "s"}}, "needs a Secret"),
+        (IMAGE, "a container image, which only a cluster can mount; specify their local folder with --repository"),
+        ({"pvc": {"claimName": "models"}}, "a volume of the cluster, which only a cluster can mount"),
+        ({"s3": {"bucket": "b"}, "credentialsSecretRef": {"name": "s"}}, "requires a Secret"),
     ],
 )
 def test_a_source_that_only_a_cluster_has_is_refused(run: Path, repository: dict[str, Any], words: str) -> None:
     """With the way out."""
     with pytest.raises(UnsupportedMachineError, match=words):
-        lay_out(run, None, modelRepository=repository, privacy={"profile": "Open"})
+        stage(run, None, modelRepository=repository, privacy={"profile": "Open"})
 
 
 def test_an_archive_on_a_web_server_is_fetched_as_in_a_pod_and_kept(run: Path) -> None:
@@ -118,18 +126,18 @@ def test_an_archive_on_a_web_server_is_fetched_as_in_a_pod_and_kept(run: Path) -
         }
         again = run.parent / "again"
         again.mkdir()
-        lay_out(run, None, **spec)
+        stage(run, None, **spec)
         asked = len(web.requests)
-        laid = lay_out(again, None, **spec)
+        staged = stage(again, None, **spec)
         assert len(web.requests) == asked > 0
-    assert (laid.tree / "digits" / "1" / "model.pt").read_bytes() == (MODELS / "digits/1/model.pt").read_bytes()
+    assert (staged.tree / "digits" / "1" / "model.pt").read_bytes() == (MODELS / "digits/1/model.pt").read_bytes()
 
 
 def test_a_given_folder_goes_before_a_source_that_could_be_fetched(run: Path) -> None:
     """Nobody is asked; the address leads nowhere."""
     repository = {"http": {"url": "http://127.0.0.1:9/models.tar.gz"}}
-    laid = lay_out(run, modelRepository=repository, privacy={"profile": "Open"})
-    assert [model.name for model in laid.models] == ["digits"]
+    staged = stage(run, modelRepository=repository, privacy={"profile": "Open"})
+    assert [model.name for model in staged.models] == ["digits"]
 
 
 def test_the_number_of_cpus_stands_for_a_limit() -> None:
@@ -147,7 +155,7 @@ def test_a_gpu_and_another_version_are_passed_over_aloud() -> None:
     assert adapted.spec.triton.version is None
     assert adapted.spec.triton.log_level == "Info"
     assert [note.partition(":")[0] for note in notes] == ["spec.gpu", "spec.triton"]
-    assert "not by 26.11" in notes[1]
+    assert "instead of 26.11" in notes[1]
     assert adapt(deployment())[1] == []
 
 
@@ -178,16 +186,16 @@ def test_an_ensemble_brings_its_steps(tmp_path: Path) -> None:
     assert with_steps(tmp_path / "other") == [tmp_path / "other"]
 
 
-def a_place(folder: Path) -> Place:
+def a_context(folder: Path) -> ServerContext:
     """Where a server would run."""
-    return Place(Environment(Path("/cache/env")), folder, Ports(8100, 8101, 8102))
+    return ServerContext(Environment(Path("/cache/env")), folder, Ports(8100, 8101, 8102))
 
 
 def test_the_flags_are_the_pods_but_for_places_and_ports(tmp_path: Path) -> None:
     """A flag that the operator learns is given here as well."""
     described = deployment(triton={"extraArgs": ["--http-thread-count=4"]})
-    laid = Laid(tmp_path / "models", ())
-    here = command(described.spec, a_place(tmp_path), laid)
+    staged = StagedModels(tmp_path / "models", ())
+    here = server_command(described.spec, a_context(tmp_path), staged)
     template = build_pod_template(described, Parts(ServerImage("image", RELEASE), "", "config", []))
     pod = template["spec"]["containers"][0]["args"]
     added = ["--backend-directory", "--cache-directory", "--backend-config", "--id"]
@@ -205,7 +213,7 @@ def test_nothing_of_the_callers_shell_reaches_a_model(tmp_path: Path) -> None:
     """Not its secrets, and not the variables that would change Python."""
     shell = {"AWS_SECRET_ACCESS_KEY": "x", "PYTHONPATH": "/evil", "LD_PRELOAD": "/evil.so", "HOME": "/home/ada"}
     spec = deployment(resources={"limits": {"cpu": "2"}}).spec
-    seen = variables(spec, a_place(tmp_path), shell)
+    seen = server_variables(spec, a_context(tmp_path), shell)
     assert shell.keys() & seen.keys() == {"HOME"}
     assert seen["OMP_NUM_THREADS"] == "2"
 
@@ -220,7 +228,7 @@ def test_a_sample_has_one_row_of_every_input() -> None:
             {"name": "flag", "datatype": "BOOL", "shape": [1]},
         ],
     }
-    sample = request(described)["inputs"]
+    sample = sample_request(described)["inputs"]
     assert [tensor["data"] for tensor in sample] == [["hello"], [0, 0, 0, 0], [False]]
     assert [tensor["shape"] for tensor in sample] == [[1, 1], [1, 2, 2], [1]]
 

@@ -14,9 +14,9 @@ from triton_operator.api.spec import Spec
 from triton_operator.cli.run.command import _started
 from triton_operator.local.environment import Environment
 from triton_operator.local.errors import LocalError, PortTakenError
-from triton_operator.local.models import Laid
+from triton_operator.local.models import StagedModels
 from triton_operator.local.ports import Ports, choose_ports
-from triton_operator.local.server import started
+from triton_operator.local.server import running_server
 
 NOT_VALID = (
     'E1129 16:51:56.443 7 model_repository_manager.cc:703] "Invalid argument: in ensemble tagger, input C in model s '
@@ -35,7 +35,7 @@ ALL_FAILED = "error: creating server: Internal - failed to load all models"
 def test_a_failed_start_has_its_reason_and_no_pod(log: list[str], words: str) -> None:
     """The log is not shown otherwise, so what is not recognised is quoted."""
     command = ["/bin/sh", "-c", "".join(f"echo '{line}'\n" for line in log) + "exit 1"]
-    with started(command, os.environ, Ports(1, 2, 3), print) as server, pytest.raises(LocalError) as failed:
+    with running_server(command, os.environ, Ports(1, 2, 3), print) as server, pytest.raises(LocalError) as failed:
         server.wait_ready(60)
     assert words in str(failed.value)
     assert "pod" not in str(failed.value)
@@ -45,7 +45,10 @@ def test_a_lost_port_is_told_by_its_number() -> None:
     """In Triton's words, too."""
     line = "failed to start Metrics service: Unavailable - Socket '127.0.0.1:8002' already in use"
     command = ["/bin/sh", "-c", f'echo "error: {line}"; exit 1']
-    with started(command, os.environ, Ports(1, 2, 8002), print) as server, pytest.raises(PortTakenError) as failed:
+    with (
+        running_server(command, os.environ, Ports(1, 2, 8002), print) as server,
+        pytest.raises(PortTakenError) as failed,
+    ):
         server.wait_ready(60)
     assert failed.value.port == 8002
     assert line in str(failed.value)
@@ -55,9 +58,9 @@ def test_another_server_at_the_port_is_not_taken_for_this_one() -> None:
     """It answers as Triton does, and this one has not come so far."""
     other, ports = a_server("other"), choose_ports()
     mute = ["/bin/sh", "-c", "sleep 60", "--id=run-1"]
-    with started(other(ports), os.environ, ports, print) as first:
+    with running_server(other(ports), os.environ, ports, print) as first:
         first.wait_ready(60)
-        with started(mute, os.environ, ports, print) as second, pytest.raises(LocalError, match="within 1 s"):
+        with running_server(mute, os.environ, ports, print) as second, pytest.raises(LocalError, match="within 1 s"):
             second.wait_ready(1)
 
 
@@ -67,25 +70,25 @@ def test_a_start_that_loses_a_port_is_repeated_with_another(
     """Nobody asked for it; one that was asked for is told instead."""
     starts: list[Ports] = []
 
-    def command(_: Spec, place: tuple[Environment, Path, Ports], __: Laid) -> list[str]:
-        ports = place[2]
+    def command(_: Spec, context: tuple[Environment, Path, Ports], __: StagedModels) -> list[str]:
+        ports = context[2]
         starts.append(ports)
         if len(starts) == 1:
             return ["/bin/sh", "-c", f"echo \"error: Socket '127.0.0.1:{ports.metrics}' already in use\"; exit 1"]
         words: list[str] = a_server("run")(ports)
         return words
 
-    monkeypatch.setattr("triton_operator.local.command.command", command)
-    spec, laid = a_deployment().spec, Laid(tmp_path, ())
+    monkeypatch.setattr("triton_operator.local.command.server_command", command)
+    spec, staged = a_deployment().spec, StagedModels(tmp_path, ())
     environment = Environment(tmp_path)
-    with _started(spec, environment, tmp_path, laid, (0, 0, 0), verbose=False) as (_, ports):
+    with _started(spec, environment, tmp_path, staged, (0, 0, 0), verbose=False) as (_, ports):
         assert ports == starts[1]
     assert f"port {starts[0].metrics} was taken by another program" in capsys.readouterr().err
     starts.clear()
     asked = (0, 0, choose_ports().metrics)
     with (
         pytest.raises(PortTakenError),
-        _started(spec, environment, tmp_path, laid, asked, verbose=False),
+        _started(spec, environment, tmp_path, staged, asked, verbose=False),
     ):
         pass
     assert len(starts) == 1

@@ -21,7 +21,7 @@ from triton_operator.cli.terminal.output import say
 if TYPE_CHECKING:
     from triton_operator.api.spec import Spec
     from triton_operator.local.environment import Environment
-    from triton_operator.local.models import Laid
+    from triton_operator.local.models import StagedModels
     from triton_operator.local.ports import Ports
     from triton_operator.local.server import Server
 
@@ -105,10 +105,10 @@ def _serve(found: LocalModels, requested: tuple[int, int, int], cpus: int, *, ve
     import os
 
     from triton_operator.cli.terminal.progress import step
-    from triton_operator.local.environment import ensure, link_backends, plan_environment
+    from triton_operator.local.environment import ensure_environment, link_backends, plan_environment
     from triton_operator.local.folders import cache_folder, run_folder
     from triton_operator.local.machine import usable_cpus
-    from triton_operator.local.models import adapt, lay_out_models
+    from triton_operator.local.models import adapt, stage_models
     from triton_operator.local.ports import choose_ports
 
     limit = found.deployment.spec.resources.limits.get("cpu")
@@ -121,35 +121,43 @@ def _serve(found: LocalModels, requested: tuple[int, int, int], cpus: int, *, ve
     choose_ports(*requested)
     _say(f"instances and threads are chosen for {chosen}; use --cpus N to change this")
     with run_folder(cache) as folder:
-        laid = lay_out_models(deployment, found.folder, folder, cache)
-        environment = ensure(planned, step)
+        staged = stage_models(deployment, found.folder, folder, cache)
+        environment = ensure_environment(planned, step)
         link_backends(environment, folder / "backends")
-        with _started(deployment.spec, environment, folder, laid, requested, verbose=verbose) as (server, ports):
-            _serve_until_interrupted(server, laid, ports, folder)
+        with _started(deployment.spec, environment, folder, staged, requested, verbose=verbose) as (server, ports):
+            _serve_until_interrupted(server, staged, ports, folder)
 
 
 @contextmanager
 def _started(
-    spec: Spec, environment: Environment, folder: Path, laid: Laid, requested: tuple[int, int, int], *, verbose: bool
+    spec: Spec,
+    environment: Environment,
+    folder: Path,
+    staged: StagedModels,
+    requested: tuple[int, int, int],
+    *,
+    verbose: bool,
 ) -> Iterator[tuple[Server, Ports]]:
     """Start a server and wait until it is ready; retry with other ports if an automatically chosen one is taken."""
     import os
 
     from triton_operator.cli.terminal.progress import step
-    from triton_operator.local.command import Place, command, variables
+    from triton_operator.local.command import ServerContext, server_command, server_variables
     from triton_operator.local.errors import PortTakenError
     from triton_operator.local.ports import choose_ports
-    from triton_operator.local.server import started
+    from triton_operator.local.server import running_server
     from triton_operator.resources.probes import startup_seconds
 
     for left in reversed(range(_STARTS)):
         ports = choose_ports(*requested)
-        place = Place(environment, folder, ports)
-        with started(command(spec, place, laid), variables(spec, place, os.environ), ports, _say) as server:
+        context = ServerContext(environment, folder, ports)
+        with running_server(
+            server_command(spec, context, staged), server_variables(spec, context, os.environ), ports, _say
+        ) as server:
             try:
-                with step(f"Starting Triton with {_counted([model.name for model in laid.models])}"):
+                with step(f"Starting Triton with {_counted([model.name for model in staged.models])}"):
                     if verbose:
-                        server.tell()
+                        server.forward_log()
                     server.wait_ready(startup_seconds(spec))
             except PortTakenError as lost:
                 if not left or lost.port in requested:
@@ -160,29 +168,29 @@ def _started(
             return
 
 
-def _serve_until_interrupted(server: Server, laid: Laid, ports: Ports, folder: Path) -> None:
+def _serve_until_interrupted(server: Server, staged: StagedModels, ports: Ports, folder: Path) -> None:
     """Serve until the user interrupts, also during the announcement; that is a success."""
     try:
-        _announce(laid, ports, folder)
+        _announce(staged, ports, folder)
         server.serve()
     except KeyboardInterrupt:
         with suppress(OSError):  # The terminal may be closed.
             _say("", "stopping Triton …")
 
 
-def _announce(laid: Laid, ports: Ports, folder: Path) -> None:
+def _announce(staged: StagedModels, ports: Ports, folder: Path) -> None:
     """Print the models, the addresses and commands to copy."""
     from triton_operator.local.models import RELEASE
     from triton_operator.local.ports import ADDRESS
     from triton_operator.local.sample import metadata
 
-    described = {model.name: metadata(ports.http, model.name) for model in laid.models}
+    described = {model.name: metadata(ports.http, model.name) for model in staged.models}
     name = next(
         (each for each, description in described.items() if description.get("platform") == "ensemble"),
-        laid.models[0].name,
+        staged.models[0].name,
     )
     typer.echo(f"\nTriton {RELEASE} is serving on this machine until Ctrl-C:")
-    for model in laid.models:
+    for model in staged.models:
         typer.echo(f"  {model.name}  version {', '.join(model.versions)}")
     typer.echo(
         f"  HTTP {ADDRESS}:{ports.http}   gRPC {ADDRESS}:{ports.grpc}   metrics {ADDRESS}:{ports.metrics}/metrics\n"
@@ -196,12 +204,12 @@ def _sample(described: dict[str, Any], folder: Path) -> str:
     """Options of `infer` with an example input: a text, or a file that is deleted with the server."""
     import json
 
-    from triton_operator.local.sample import WORD, request, takes_a_text
+    from triton_operator.local.sample import SAMPLE_TEXT, accepts_only_text, sample_request
 
-    if takes_a_text(described):
-        return f"--text {WORD}"
+    if accepts_only_text(described):
+        return f"--text {SAMPLE_TEXT}"
     sample = folder / f"{described['name']}.json"
-    sample.write_text(json.dumps(request(described)))
+    sample.write_text(json.dumps(sample_request(described)))
     return f"--input {sample}"
 
 

@@ -49,10 +49,10 @@ def test_a_machine_that_does_not_fit_is_told_before_anything_is_changed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     """A Mac, for one."""
-    monkeypatch.setattr(environment, "this_machine", lambda: Machine("Darwin", "arm64", "", True, False))
+    monkeypatch.setattr(environment, "inspect_machine", lambda: Machine("Darwin", "arm64", "", True, False))
     outcome = tritonctl(capsys, "run", ROOT / "model_repository" / "digits")
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("error: the CPU Triton is a program for Linux on x86-64, and this is Darwin on arm64")
+    assert outcome.err.startswith("error: the CPU Triton requires Linux on x86-64, and this is Darwin on arm64")
     assert not cache.exists()
 
 

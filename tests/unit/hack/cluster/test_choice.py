@@ -130,7 +130,7 @@ def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "programs"
 
     def fail_half_way() -> None:
-        with cache.filled(folder) as draft:
+        with cache.atomic_folder(folder) as draft:
             (draft / "half").touch()
             raise RuntimeError
 
@@ -138,7 +138,7 @@ def test_a_folder_is_filled_completely_or_not_at_all(tmp_path: Path) -> None:
         fail_half_way()
     assert list(tmp_path.iterdir()) == []
 
-    with cache.filled(folder) as draft:
+    with cache.atomic_folder(folder) as draft:
         (draft / "whole").touch()
     assert [path.name for path in folder.iterdir()] == ["whole"]
 

@@ -40,7 +40,7 @@ BAD_ZIP = "PytorchStreamReader failed reading zip archive"
 TORCH_STACK = "\nException raised from valid at inline_container.cc:200 (most recent call first):\nframe #0: c10::Error"
 TRACEBACK = 'Traceback (most recent call last):\n  File "/x.py", line 1\nValueError: why'
 IN_USE = "failed to start HTTP service: Unavailable - Socket '0.0.0.0:8000' already in use"
-KILLED = "process of model 'digits' died: signal 9 (killed, perhaps for lack of memory)"
+KILLED = "process of model 'digits' died: signal 9 (killed, possibly out of memory)"
 
 
 def test_each_refused_model_with_tritons_sentence() -> None:
@@ -112,7 +112,7 @@ def test_a_field_that_came_later_is_told_with_its_release() -> None:
             LoadFailure("m", "1", "Internal: ValueError: why"),
         ),
         (
-            "model process of 'digits' died: signal 9 (killed, perhaps for lack of memory)",
+            "model process of 'digits' died: signal 9 (killed, possibly out of memory)",
             ServerFailure(f"the {KILLED}", "digits"),
         ),
         (error(f"{IN_USE} ", "main.cc:257"), ServerFailure(IN_USE)),
