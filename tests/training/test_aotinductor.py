@@ -177,7 +177,7 @@ def test_rows_that_influence_each_other_are_refused_before_anything_is_compiled(
 def test_text_stays_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", sys.executable)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    with pytest.raises(ExportError, match="AOTInductor takes tensors only"):
+    with pytest.raises(ExportError, match="AOTInductor accepts only tensors"):
         export_aotinductor(nn.Identity(), (["a"],), tmp_path, name="text")
 
 

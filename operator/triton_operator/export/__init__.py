@@ -1,8 +1,7 @@
-"""From a PyTorch module to a folder that Triton serves: the model's file with its signature inside, and its card.
+"""Export a PyTorch module to a model folder for Triton: the model file with its signature, and a model card.
 
-`export_torchscript` and `export_aotinductor` are for programs and notebooks, `tritonctl export` for the command line;
-training uses the former.
-Needs the extra `export`, which is torch; nothing here is imported by the operator.
+`export_torchscript` and `export_aotinductor` are for programs and notebooks; `tritonctl export` calls the same code.
+Requires the extra `export`, which installs torch. The operator does not import this package.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 
-def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, and each says one thing of the contract.
+def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, and each sets one export option.
     module: nn.Module,
     example_inputs: Arguments,
     folder: Path | str,
@@ -47,20 +46,21 @@ def export_torchscript(  # noqa: PLR0913 - all but the first four are optional, 
     url: str = "",
     tolerance: float = TOLERANCE,
 ) -> Exported:
-    """Write `folder`/`name`: `version`/model.pt, the module as TorchScript with its signature inside, and README.md.
+    """Write `folder`/`name` with `version`/model.pt, a TorchScript file that contains its signature, and README.md.
 
-    `example_inputs` are arguments of forward(): tensors, or lists of str. With `max_batch_size` above 0 their first
-    dimension is the batch, which Triton may then fill with requests of several callers. Where a size in one of
-    `other_examples` is another one than in the first, any size may be sent. Inputs are called INPUT__0, INPUT__1 and so
-    on unless `input_names` has forward()'s own argument names, and outputs OUTPUT__0 and so on.
+    `example_inputs` are arguments of forward(): tensors, or lists of str. If `max_batch_size` is above 0, their first
+    dimension is the batch, and Triton may combine requests of several callers in one batch. A dimension whose size
+    differs between `example_inputs` and `other_examples` is variable. By default, inputs are named INPUT__0, INPUT__1
+    and so on, and outputs OUTPUT__0 and so on; `input_names` may be the argument names of forward().
 
-    The module is compiled by scripting; with `trace` by tracing, which keeps the one path that the example takes
-    through `if` and `for`. All examples, and questions of other sizes drawn from them, are answered by both; answers
-    that differ by more than `tolerance` (of the value, where that is above 1) are an error. The same questions go to
-    the Triton at `url`, HOST:PORT, where one reads this repository. `with_config` writes config.pbtxt, too, for a
-    Triton that no operator looks after. README.md is the model's card, unless somebody else wrote one.
-    Raises ExportError, whose text says what to change; what lay in the model's place is kept then, unless it is the
-    server that answers differently.
+    The module is scripted. If `trace` is true, it is traced, which records only the branches of `if` and `for` that the
+    example takes. The module and the exported model are run on all examples and on inputs generated from them; an
+    output that differs by more than `tolerance` (relative for values above 1) is an error. If `url` is HOST:PORT of a
+    Triton that serves this repository, the same inputs are sent to it. `with_config` also writes config.pbtxt, for a
+    Triton without the operator. README.md is the model card; a README.md from another source is kept.
+
+    Raises ExportError, whose message says what to change. The existing model file is then kept, unless only the outputs
+    of the server differ.
     """
     try:
         from triton_operator.export import exporter
@@ -86,11 +86,10 @@ def export_aotinductor(  # noqa: PLR0913 - as above.
     url: str = "",
     tolerance: float = TOLERANCE,
 ) -> Exported:
-    """Write `folder`/`name`: `version`/model.pt2, the module compiled ahead of time, and README.md.
+    """Write `folder`/`name` with `version`/model.pt2, the module compiled ahead of time, and README.md.
 
-    Everything else is as with `export_torchscript`, names included, but strings are not supported. The file runs on the
-    kind of processor that compiled it, with the version of torch that compiled it. Needs a C++ compiler
-    and a minute.
+    The parameters are those of `export_torchscript`, except that inputs cannot be text. The file runs on the kind of
+    processor and with the version of torch that compiled it. Requires a C++ compiler; compiling takes about a minute.
     """
     try:
         from triton_operator.export import aotinductor
@@ -114,12 +113,13 @@ def compress(
     sparsity: float = 0.5,
     fine_tune: FineTune | None = None,
 ) -> Compressed:
-    """A smaller copy of a module, to be exported by the functions above.
+    """Return a smaller copy of a module, to be exported with the functions above.
 
-    `method` is "prune" (the smallest weights become zero), "prune-channels" (whole channels and hidden units go),
-    "int8" or "fp16" (smaller weights, for TorchScript), or "int8-aotinductor". `evaluate` judges a module by a number,
-    higher is better; if it falls by more than `max_drop`, CompressionRejectedError is raised. `sparsity` is the share
-    that pruning removes, and `fine_tune` trains what is left, in place. Other mistakes raise ExportError.
+    `method` is "prune" (sets the smallest weights to zero), "prune-channels" (removes whole channels and hidden units),
+    "int8" or "fp16" (smaller weights, for TorchScript), or "int8-aotinductor". `evaluate` returns the score of a
+    module, where higher is better; if the score drops by more than `max_drop`, CompressionRejectedError is raised.
+    `sparsity` is the fraction that pruning removes, and `fine_tune` trains a pruned module in place. Raises ExportError
+    for invalid arguments.
     """
     try:
         from triton_operator.export import compression

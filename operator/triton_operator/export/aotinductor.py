@@ -1,8 +1,8 @@
-"""Compiles a module ahead of time: `model.pt2`, PyTorch's successor of TorchScript.
+"""Compile a module ahead of time to `model.pt2`, PyTorch's successor of TorchScript.
 
-Input: a module with examples, names, and a place. Output: `<folder>/<name>/<version>/model.pt2` and what belongs to
-it. torch.export records one run, so no TorchScript is needed; then a C++ compiler makes a library of it, for this kind
-of processor and this version of torch. Needs torch, g++ and setuptools, and a minute.
+Input: a module with examples, options, and a destination. Output: `<folder>/<name>/<version>/model.pt2` and the other
+files of the model folder. torch.export records one run of the module, and a C++ compiler builds a library from it, for
+this kind of processor and this version of torch. Requires torch, g++ and setuptools; compiling takes about a minute.
 """
 
 from __future__ import annotations
@@ -28,26 +28,27 @@ from triton_operator.export.tensors import Value
 from triton_operator.export.torch_message import sentence
 
 _OPTIONS = {"cpp.dynamic_threads": True}
-"""As many threads as its server gives a model: else the compiler's own number may be fixed in the file."""
+"""Take the number of threads from the server at run time. Otherwise, the compiler may fix its own number in the
+file."""
 
 _SMALLEST = 2
-"""Rows of the example that is recorded: torch.export takes a size of 1 for one that never changes."""
+"""Minimum number of rows in the recorded example, because torch.export treats a size of 1 as constant."""
 
 
 class CompiledPackage:
-    """A compiled file with the inputs and outputs of forward().
+    """A compiled file as a callable with the inputs and outputs of forward().
 
-    By the loader of libtorch itself: the one of `torch._inductor` asks for a C++ compiler first, only to compare what
-    kind of processor there is.
+    Uses the loader of libtorch. The loader of `torch._inductor` requires a C++ compiler, only to compare the kind of
+    processor.
     """
 
     def __init__(self, path: Path) -> None:
-        """Load it; torch raises RuntimeError for any other file."""
+        """Load the file; torch raises RuntimeError for any other kind of file."""
         loader: Any = torch._C._aoti.AOTIModelPackageLoader  # noqa: SLF001 - see above.
         self._loader = loader(str(path), "model", False, 1, -1)  # One runner, on any device.
 
     def __call__(self, *arguments: torch.Tensor) -> object:
-        """Run it."""
+        """Run the compiled model."""
         results = self._loader.run([row_major(each) for each in arguments])
         return results[0] if len(results) == 1 else tuple(results)
 
@@ -55,12 +56,12 @@ class CompiledPackage:
 def export(
     module: nn.Module, examples: Sequence[Arguments], options: ExportOptions, destination: Destination
 ) -> Exported:
-    """Write the model; raises ExportError."""
+    """Write the model folder; raises ExportError."""
     check_model_name(options.name)
     require_compiler()
     inputs = [as_sequence(each) for each in examples]
     _refuse_text(inputs)
-    recorded = record_runs(module.eval(), inputs, options, argument_names(module))  # Before a minute is spent.
+    recorded = record_runs(module.eval(), inputs, options, argument_names(module))  # Fails before the slow compilation.
     program = _record(module, inputs, options)
     path = model_path(destination, options.name, Format.AOT_INDUCTOR)
     with tempfile.TemporaryDirectory(prefix="triton-operator-export-") as folder:
@@ -72,11 +73,11 @@ def export(
 
 def _refuse_text(inputs: Sequence[Sequence[Value]]) -> None:
     if any(isinstance(each, list) for arguments in inputs for each in arguments):
-        raise ExportError("AOTInductor takes tensors only; keep text in a step of Python before the model")
+        raise ExportError("AOTInductor accepts only tensors; process text in a Python step before the model")
 
 
 def _record(module: nn.Module, inputs: Sequence[Sequence[Value]], options: ExportOptions) -> Any:
-    """The module as torch.export sees it, with the sizes open that a request may choose."""
+    """Return the program of torch.export, with variable sizes for the dimensions that a request may choose."""
     example = [row_major(each) for each in inputs[0] if isinstance(each, torch.Tensor)]
     if options.max_batch_size and any(len(each) < _SMALLEST for each in example):
         example = [torch.cat([each, each]) for each in example]
@@ -89,16 +90,16 @@ def _record(module: nn.Module, inputs: Sequence[Sequence[Value]], options: Expor
 
 
 def row_major(tensor: torch.Tensor) -> torch.Tensor:
-    """With the strides in which Triton hands tensors over.
+    """Return the tensor with row-major strides, which is how Triton passes tensors.
 
-    The compiled code counts on those of the example. Where a dimension has one size its stride is anything, and torch
-    calls the tensor contiguous all the same; answers were wrong by 0.99 then, without an error (2.15).
+    The compiled code relies on the strides of the example. A dimension of size 1 may have any stride, although torch
+    reports the tensor as contiguous; outputs were then wrong by 0.99, without an error (torch 2.15).
     """
     return tensor.contiguous().view(-1).view(tensor.shape)
 
 
 def _dynamic(index: int, values: Sequence[Value], options: ExportOptions) -> dict[int, object]:
-    """Which dimensions of an input requests choose: the batch, and those in which the examples differ."""
+    """Return the variable dimensions of an input: the batch, and those whose size differs between examples."""
     tensors = [each for each in values if isinstance(each, torch.Tensor)]
     if len({each.dim() for each in tensors}) > 1:
         raise ExportError(f"input {index}: examples differ in their number of dimensions")
@@ -108,14 +109,14 @@ def _dynamic(index: int, values: Sequence[Value], options: ExportOptions) -> dic
         if len({each.shape[at] for each in tensors}) > 1
     }
     if options.max_batch_size:
-        # One row more than will come: an example that fills the range is compiled for that size alone (torch 2.15).
+        # One more row than the maximum: torch 2.15 specializes on an example that has the maximum size of the range.
         open_sizes[0] = torch.export.Dim("batch", min=1, max=max(_SMALLEST, options.max_batch_size) + 1)
     return open_sizes
 
 
 def _compile(program: Any, path: Path) -> Path:
     try:
-        # Warnings of torch about itself say nothing of the user's module.
+        # Warnings of torch about its own internals are not about the user's module.
         with warnings.catch_warnings(action="ignore"):
             torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its public name.
                 program, package_path=str(path), inductor_configs=_OPTIONS

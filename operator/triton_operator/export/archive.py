@@ -1,8 +1,8 @@
-"""Writes archives that say nothing of the machine that made them: the same TorchScript model, the same bytes.
+"""Write reproducible model archives: the same model gives the same bytes on every machine.
 
 Input: an archive of `torch.jit.save` or of AOTInductor, and a signature. Output: the same archive with the signature
-among its extra files. `exporter` and `aotinductor` call it. Members are copied one at a time, so a model of ten
-gigabytes needs no memory for itself.
+among its extra files. `exporter` and `aotinductor` call it. Members are copied one at a time, so memory use does not
+depend on the size of the model.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, e
 _NOT_THE_MODEL = re.compile(
     r".*\.debug_pkl|[^/]+/\.data/serialization_id|[^/]+/traced_inputs(/.*|\.pkl)|[^/]+/data/aotinductor/.*\.cpp"
 )
-"""Left out of the archive: the first name source files of the machine that saved it, the second is a hash of them,
-the third are the very numbers that a model was traced with, which may be somebody's, and the last is what a library
-was compiled from."""
+"""Members to omit: debug files, which name source files of the machine; a hash of them; the inputs that a model was
+traced with, which may be private data; and the C++ source of a compiled library."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
-"""The first day a zip archive can name; every entry carries it."""
+"""The earliest date that a zip archive supports, used for every entry."""
 
 
 def write_archive(source: Path, target: Path, signature: Signature | None) -> None:
-    """Copy an archive to `target`, entries in order, uncompressed, without what varies, with this signature alone.
+    """Copy an archive to `target` with this signature: entries in order, uncompressed, without members that vary.
 
-    Parent folders are made. A file that is there is replaced at once, or not at all when something fails.
+    Parent folders are created. An existing file is replaced atomically, and kept if an error occurs.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
@@ -68,6 +67,6 @@ def _dated(name: str) -> zipfile.ZipInfo:
 
 
 def _in_fixed_order(code: bytes) -> bytes:
-    """Sort the constants of each class: torch keeps them in a set, whose order differs from process to process."""
+    """Sort the constants of each class, because torch keeps them in a set whose order differs between processes."""
     groups = groupby(code.splitlines(keepends=True), key=lambda line: b" : Final[" in line)
     return b"".join(line for constants, lines in groups for line in (sorted(lines) if constants else lines))

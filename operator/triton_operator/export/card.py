@@ -1,7 +1,7 @@
-"""The card of an exported model: README.md in its folder, which Triton ignores there and people read.
+"""Write the model card: README.md in the model folder, which Triton ignores.
 
-Input: what was written and what the checks showed. Output: the file. No date and no name of a machine is in it, so the
-same model has the same card. A README.md that somebody else wrote stays as it is: `training` has richer cards.
+Input: what was written, and the results of the checks. Output: the file. It contains no date and no host name, so the
+same model has the same card. A README.md from another source is kept; `training` writes more detailed cards.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MARK = "<!-- Written by triton_operator.export; an export of the same name over
 
 
 class CardData(NamedTuple):
-    """What a card tells besides the module itself. Differences are the largest of any value (`questions` says how)."""
+    """The content of a card, except for the module; `equivalence_check` describes the differences."""
 
     path: Path
     model_format: Format
@@ -36,7 +36,7 @@ class CardData(NamedTuple):
 
 
 def write_card(data: CardData, module: nn.Module, folder: Path) -> bool:
-    """Write the card; False where somebody else's README.md lies in its place."""
+    """Write the card; False if the folder has a README.md from another source."""
     path = folder / FILE_NAME
     if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
         return False
@@ -45,7 +45,7 @@ def write_card(data: CardData, module: nn.Module, folder: Path) -> bool:
 
 
 def card_text(data: CardData, module: nn.Module) -> str:
-    """The whole card."""
+    """Return the card as Markdown."""
     parts = [f"# {data.options.name}", _MARK, _sizes(data, module), _tensors(data.signature), _checks(data)]
     parts += [f"## Architecture\n\n```text\n{module}\n```", f"## Libraries\n\n{_libraries()}"]
     return "\n\n".join(parts) + "\n"
@@ -75,7 +75,7 @@ def _tensors(signature: Signature) -> str:
     batch = signature.max_batch_size
     rows = [_row("in", each, batch) for each in signature.inputs]
     rows += [_row("out", each, batch) for each in signature.outputs]
-    says = f"Batches up to {batch}; the batch is in no shape." if batch else "No batches."
+    says = f"Batches up to {batch}; the shapes exclude the batch dimension." if batch else "No batches."
     return "\n".join(["## Inputs and outputs", "", "| | name | type and shape |", "|---|---|---|", *rows, "", says])
 
 
@@ -86,19 +86,19 @@ def _row(way: str, tensor: TensorSpec, batch: int) -> str:
 
 
 def _checks(data: CardData) -> str:
-    """Which answers were compared with the module's own, and what they may differ by."""
+    """Describe which outputs were compared with the module's, and the permitted difference."""
     allowed = f"allowed is {data.options.tolerance:g}"
-    asked = (
-        f"- {data.runs} questions, examples and drawn ones of several batch sizes: the {data.model_format} form "
-        f"answers within {data.difference:.2g} of the module in eager PyTorch ({allowed})."
+    compared = (
+        f"- {data.runs} runs, on the examples and on generated inputs of several batch sizes: the outputs of the "
+        f"{data.model_format} model are within {data.difference:.2g} of the module's in eager PyTorch ({allowed})."
     )
-    lines = ["## Checks", "", asked, "- The same question gets the same answer again: the module keeps no state."]
+    lines = ["## Checks", "", compared, "- Repeated inputs give the same outputs: the module keeps no state."]
     if data.options.max_batch_size > 1:
         lines.append(f"- A row gives the same output alone and together with other rows ({allowed}).")
     if data.served is None:
-        lines.append("- No server was asked.")
+        lines.append("- Not compared with a running server.")
     else:
-        lines.append(f"- The same questions, asked of Triton over HTTP: within {data.served:.2g} ({allowed}).")
+        lines.append(f"- The same inputs, sent to Triton over HTTP: outputs within {data.served:.2g} ({allowed}).")
     return "\n".join(lines)
 
 

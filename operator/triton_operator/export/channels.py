@@ -1,9 +1,10 @@
-"""Takes whole channels and hidden units out of a module, so that its layers are really smaller.
+"""Remove whole channels and hidden units from a module, so that its layers become smaller.
 
-Input: a module, which is changed, and arguments of forward(). `compression` calls it. Which layer reads what another
-one gives is not guessed: of two layers that run one after the other the first one's channels are set to zero in one
-copy and taken out of both in another, and only where the two copies answer alike are they gone. So skip connections,
-heads of attention and normalisation over all channels are left as they are. Needs torch.
+Input: a module, which is changed in place, and arguments of forward(). `compression` calls it. Which layer reads the
+output of another is determined by comparison: for two consecutive layers, the channels of the first are set to zero in
+one copy of the module and removed from both layers in another copy. They are removed only if both copies return the
+same outputs. Skip connections, attention heads and normalization over all channels are therefore left unchanged.
+Requires torch.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from triton_operator.export.layers import Layer, is_layer, keep_inputs, keep_out
 from triton_operator.export.tensors import Value, difference, read_values
 
 _ALIKE = 1e-3
-"""Sums of fewer terms are added in another order; a wrong pair of layers differs by far more, or cannot run at all."""
+"""Maximum difference between the two copies. Rounding is far below it; a wrong pair of layers differs by far more, or
+fails."""
 
 Normalisation: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 class _Pair(NamedTuple):
-    """Names of two layers of which the second may read what the first gives, and of what normalises in between."""
+    """Names of two consecutive layers, and of the normalization layers between them."""
 
     producer: str
     consumer: str
@@ -35,16 +37,16 @@ class _Pair(NamedTuple):
 
 
 def remove_channels(module: nn.Module, examples: Sequence[Value], sparsity: float) -> list[str]:
-    """Take the weakest share `sparsity` out of each layer where that can be; their names. Raises ExportError."""
+    """Remove the weakest fraction `sparsity` of each layer's channels; return the layers. Raises ExportError."""
     arguments = drawn_arguments(examples, 0, torch.Generator().manual_seed(0))
     done = [pair.producer for pair in _pairs(module, arguments) if _remove(module, pair, arguments, sparsity)]
     if not done:
-        raise ExportError("no layer's channels can be taken out: none is read by one other layer alone")
+        raise ExportError("no channels can be removed: no layer is read by exactly one other layer")
     return done
 
 
 def _pairs(module: nn.Module, arguments: Sequence[Value]) -> list[_Pair]:
-    """Layers in the order in which they run, each with the next one; those that run twice are left out."""
+    """Return each layer with the layer that runs after it, in order, except for layers that run twice."""
     ran = _order(module, arguments)
     pairs: list[_Pair] = []
     for index, name in enumerate(ran):
@@ -73,7 +75,7 @@ def _order(module: nn.Module, arguments: Sequence[Value]) -> list[str]:
 
 
 def _remove(module: nn.Module, pair: _Pair, arguments: Sequence[Value], sparsity: float) -> bool:
-    """Take channels out of one pair; False, and nothing has changed, where the pair does not belong together."""
+    """Remove channels from one pair; return False, without changes, if the second layer does not read the first."""
     kept = _kept(_layer(module, pair.producer), _layer(module, pair.consumer), sparsity)
     if kept is None:
         return False
@@ -82,7 +84,7 @@ def _remove(module: nn.Module, pair: _Pair, arguments: Sequence[Value], sparsity
     _shrink(smaller, pair, kept)
     try:
         change = difference(_forward(masked, arguments), _forward(smaller, arguments))
-    except Exception:  # noqa: BLE001 - whatever torch says of sizes that do not fit: the pair is none.
+    except Exception:  # noqa: BLE001 - torch raises various errors for sizes that do not match.
         return False
     if not change <= _ALIKE:
         return False
@@ -91,7 +93,7 @@ def _remove(module: nn.Module, pair: _Pair, arguments: Sequence[Value], sparsity
 
 
 def _kept(producer: Layer, consumer: Layer, sparsity: float) -> torch.Tensor | None:
-    """Numbers of the channels that stay, in their order; None where the sizes cannot belong together."""
+    """Return the indices of the channels to keep, in order, or None if the sizes of the layers do not match."""
     (_, given), (read, _) = widths(producer), widths(consumer)
     staying = max(1, given - round(sparsity * given))
     if not read or read % given or staying == given:
@@ -127,7 +129,7 @@ def _shrink(module: nn.Module, pair: _Pair, kept: torch.Tensor) -> None:
 
 
 def _normalisations(module: nn.Module, pair: _Pair) -> list[Normalisation]:
-    """Those of the producer's channels; one without weights cannot be told to give zeros and spoils the comparison."""
+    """Return the normalization layers of the producer's channels; without weights, they cannot output zeros."""
     found = [module.get_submodule(name) for name in pair.between]
     width = widths(_layer(module, pair.producer))[1]
     return [each for each in found if isinstance(each, Normalisation) and each.num_features == width and each.affine]

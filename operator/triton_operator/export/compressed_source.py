@@ -1,7 +1,7 @@
-"""What the command line compresses: a module, an evaluation and a fine-tuning out of Python files.
+"""Compress a module for the command line, with an evaluation and a fine-tuning function from Python files.
 
-Input: a Request for the export and a Wish for what comes before it. Output: the model's folder. `tritonctl compress`
-calls it. Needs torch.
+Input: an ExportRequest and a CompressionRequest. Output: the model folder. `tritonctl compress` calls it. Requires
+torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from triton_operator.export.source import export_module, load_attribute, load_mo
 def run(
     request: ExportRequest, compression: CompressionRequest, destination: Destination
 ) -> tuple[Compressed, Exported]:
-    """Compress, then export what is good enough; raises ExportError."""
+    """Compress the module, and export it if it is accurate enough; raises ExportError."""
     check(request, compression)
     file, attribute = _parts(request.source)
     module = load_module(file, attribute)
@@ -55,11 +55,11 @@ def _parts(source: str) -> tuple[Path, str]:
 
 
 def _function(source: str) -> Callable[[nn.Module], Any]:
-    """A function of the user's, whose own errors end the command with a sentence."""
+    """Return a function from a user's file; its exceptions are raised as ExportError."""
     file, attribute = _parts(source)
     found = load_attribute(file, attribute)
     if not callable(found):
-        raise ExportError(f"{source}: is no function, but {type(found).__name__}")
+        raise ExportError(f"{source}: must be a function, not {type(found).__name__}")
 
     def call(module: nn.Module) -> Any:
         try:
@@ -71,9 +71,9 @@ def _function(source: str) -> Callable[[nn.Module], Any]:
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:
-    """Numbers only: a checkpoint is not trusted to run anything."""
+    """Load a checkpoint with weights only, because it must not execute code."""
     try:
         module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
         said = " ".join(str(error).split())[:300]
-        raise ExportError(f"{path}: is no checkpoint of {type(module).__name__}: {said}") from error
+        raise ExportError(f"{path}: is not a checkpoint of {type(module).__name__}: {said}") from error

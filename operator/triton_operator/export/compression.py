@@ -1,8 +1,8 @@
-"""Makes a module smaller before it is exported, and refuses what costs too much of its accuracy.
+"""Compress a module before it is exported, and reject the result if it is not accurate enough.
 
-Input: a module, a method, and a function that judges a module. Output: another module, which `export_torchscript` and
-`export_aotinductor` take, with the scores before and after. `compress` in `triton_operator.export` is the way in; the
-methods are in files of their own. Needs torch.
+Input: a module, a method, and a function that scores a module. Output: another module for `export_torchscript` or
+`export_aotinductor`, with the scores before and after. `triton_operator.export.compress` is the public function; each
+method has its own module. Requires torch.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from triton_operator.export.pruning import prune_weights
 from triton_operator.export.tensors import Value
 
 Evaluate = Callable[[nn.Module], float]
-"""Judges a module; higher is better. Accuracy, F1 or minus an error, on data that it was not trained with."""
+"""Returns the score of a module, where higher is better: accuracy, F1 or a negative error, on data not used for
+training."""
 
 FineTune = Callable[[nn.Module], object]
-"""Trains a pruned module a little more, in place."""
+"""Trains a pruned module further, in place."""
 
 
 class CompressionMethod(StrEnum):
-    """What is done to a module.
+    """Compression methods.
 
-    `PRUNE` sets the smallest weights to zero: the file stays as large, but packs better. `PRUNE_CHANNELS` takes whole
-    channels and hidden units out: smaller and quicker. `INT8` stores weights in a byte each and multiplies bytes;
-    `FP16` stores them in two. `INT8_AOTINDUCTOR` is INT8 for AOTInductor, by torchao.
+    `PRUNE` sets the smallest weights to zero: the file has the same size, but compresses better. `PRUNE_CHANNELS`
+    removes whole channels and hidden units, for a smaller and faster model. `INT8` stores weights in 8 bits and
+    multiplies in 8 bits; `FP16` stores weights in 16 bits. `INT8_AOTINDUCTOR` is INT8 for AOTInductor, with torchao.
     """
 
     PRUNE = "prune"
@@ -47,7 +48,7 @@ _PRUNING = {CompressionMethod.PRUNE, CompressionMethod.PRUNE_CHANNELS}
 
 
 class CompressionSettings(NamedTuple):
-    """How to compress: `sparsity` is the share that pruning takes away, of weights or of each layer's channels."""
+    """The method and its parameters; `sparsity` is the fraction of weights, or of each layer's channels, to remove."""
 
     method: CompressionMethod
     sparsity: float = 0.5
@@ -55,7 +56,7 @@ class CompressionSettings(NamedTuple):
 
 
 class Compressed(NamedTuple):
-    """The smaller module, and the scores of both."""
+    """The compressed module, and the scores before and after."""
 
     module: nn.Module
     before: float
@@ -63,14 +64,14 @@ class Compressed(NamedTuple):
 
     @property
     def drop(self) -> float:
-        """How much worse it got."""
+        """The decrease of the score."""
         return self.before - self.after
 
 
 def compress(
     module: nn.Module, settings: CompressionSettings, examples: Sequence[Value], evaluate: Evaluate, max_drop: float
 ) -> Compressed:
-    """The compressed module; raises CompressionRejectedError when its score is lower by more than `max_drop`."""
+    """Return the compressed module; raises CompressionRejectedError if its score drops by more than `max_drop`."""
     before = _judge(evaluate, module)
     smaller = apply(module, settings, examples)
     compressed = Compressed(smaller, before, _judge(evaluate, smaller))
@@ -84,26 +85,26 @@ def compress(
 
 
 def apply(module: nn.Module, settings: CompressionSettings, examples: Sequence[Value]) -> nn.Module:
-    """A compressed copy, whatever it costs; the module itself stays as it is. Raises ExportError."""
+    """Return a compressed copy without scoring it; the module is not changed. Raises ExportError."""
     if settings.method in _PRUNING and not 0 < settings.sparsity < 1:
         raise ExportError(f"sparsity {settings.sparsity:g}: must be above 0 and below 1")
     if settings.fine_tune and settings.method not in _PRUNING:
-        raise ExportError(f"{settings.method}: only a pruned module is trained again")
-    ours = copy.deepcopy(module).eval()
+        raise ExportError(f"{settings.method}: fine-tuning is supported only after pruning")
+    smaller = copy.deepcopy(module).eval()
     match settings.method:
         case CompressionMethod.PRUNE:
-            prune_weights(ours, settings.sparsity, settings.fine_tune)
+            prune_weights(smaller, settings.sparsity, settings.fine_tune)
         case CompressionMethod.PRUNE_CHANNELS:
-            remove_channels(ours, examples, settings.sparsity)
+            remove_channels(smaller, examples, settings.sparsity)
             if settings.fine_tune:
-                settings.fine_tune(ours)
+                settings.fine_tune(smaller)
         case CompressionMethod.INT8:
-            ours = quantize(ours)
+            smaller = quantize(smaller)
         case CompressionMethod.FP16:
-            ours = halve(ours)
+            smaller = halve(smaller)
         case CompressionMethod.INT8_AOTINDUCTOR:
-            quantize_for_aotinductor(ours)
-    return ours.eval()
+            quantize_for_aotinductor(smaller)
+    return smaller.eval()
 
 
 def _judge(evaluate: Evaluate, module: nn.Module) -> float:
@@ -112,4 +113,4 @@ def _judge(evaluate: Evaluate, module: nn.Module) -> float:
     try:
         return float(score)
     except (TypeError, ValueError) as error:
-        raise ExportError(f"the evaluation returned {type(score).__name__}, and has to return a number") from error
+        raise ExportError(f"the evaluation returned {type(score).__name__} instead of a number") from error

@@ -1,7 +1,7 @@
-"""Draws questions from examples: other values, other rows, other magnitudes; always the same ones.
+"""Generate inputs from examples: other values, rows and magnitudes, the same in each export.
 
-Input: arguments of forward(). Output: arguments of the same types and dimensions. `questions`, `rows` and `channels`
-call it. Needs torch.
+Input: arguments of forward(). Output: arguments of the same types and dimensions. `equivalence_check`, `rows` and
+`channels` call it. Requires torch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from triton_operator.triton.model_file.signature import ANY, Signature
 
 
 def generator() -> torch.Generator:
-    """A source of numbers that are the same each time."""
+    """Return a random number generator with a fixed seed."""
     return torch.Generator().manual_seed(0)
 
 
 def drawn_arguments(example: Sequence[Value], rows: int, source: torch.Generator) -> list[Value]:
-    """As many rows, the same of every argument because they belong together, with new numbers; `rows` 0 keeps them."""
+    """Return arguments with `rows` rows (0: unchanged), chosen alike for all arguments, and with new numbers."""
     if rows:
         there = max(1, min(rows_of(each) for each in example))
         chosen = torch.randint(0, there, (rows,), generator=source).tolist()
@@ -30,24 +30,24 @@ def drawn_arguments(example: Sequence[Value], rows: int, source: torch.Generator
 
 
 def uniform_arguments(example: Sequence[Value], source: torch.Generator) -> list[Value]:
-    """New integers and booleans, anywhere between the smallest and the largest of the example."""
+    """Draw integers and booleans again, uniformly between the smallest and the largest of the example."""
     return [each if isinstance(each, list) else _uniform(each, source) for each in example]
 
 
 def scaled(arguments: Sequence[Value], factor: float) -> list[Value]:
-    """Floating-point numbers times `factor`; all others as they are."""
+    """Multiply floating-point tensors by `factor`, and keep all others."""
     return [
         each * factor if isinstance(each, torch.Tensor) and each.dtype.is_floating_point else each for each in arguments
     ]
 
 
 def padded(arguments: Sequence[Value]) -> list[Value]:
-    """The second half of every row zero, as in a row that is shorter than others; of a text the first half."""
+    """Set the second half of every row to zero, like the padding of a short row; keep the first half of each text."""
     return [_padded_texts(each) if isinstance(each, list) else _padded(each) for each in arguments]
 
 
 class End(Enum):
-    """Where the whole numbers of an example end: the smallest, the largest, and further than that."""
+    """Which integer to fill with: the smallest of an example, the largest, or one beyond the largest."""
 
     LOW = 0
     HIGH = 1
@@ -55,11 +55,11 @@ class End(Enum):
 
 
 _FURTHER = 100
-"""Beyond the largest whole number of an example; what a model does not take is no question."""
+"""Distance beyond the largest integer of an example; runs that the module rejects are skipped."""
 
 
 def filled(arguments: Sequence[Value], end: End) -> list[Value]:
-    """All whole numbers at one end, truth values alike, texts empty or long; other numbers as they are."""
+    """Fill integers and booleans with one value, and texts with empty or long ones; keep floating-point tensors."""
     return [_filled_texts(each, end) if isinstance(each, list) else _filled(each, end) for each in arguments]
 
 
@@ -92,7 +92,7 @@ def _filled_texts(texts: list[str], end: End) -> list[str]:
 
 
 def zeros(signature: Signature) -> list[Value]:
-    """What a server sends to itself before it serves: one row, of size 1 where requests decide."""
+    """Return the warm-up request of a server: one row of zeros, with size 1 for variable dimensions."""
     rows = (1,) if signature.max_batch_size else ()
     shapes = [(*rows, *(1 if size == ANY else size for size in each.dims)) for each in signature.inputs]
     return [
@@ -102,7 +102,7 @@ def zeros(signature: Signature) -> list[Value]:
 
 
 def _moved(value: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-    """Numbers moved by as much as they differ; others, which may mean something each, in another order."""
+    """Add noise with the standard deviation of the values; shuffle integers, which may have individual meanings."""
     if not value.dtype.is_floating_point:
         order = torch.randperm(value.numel(), generator=source)
         return value.flatten()[order].reshape(value.shape)

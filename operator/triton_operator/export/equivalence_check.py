@@ -1,7 +1,7 @@
-"""Asks a module and what is served in its place the same questions: the examples, and others drawn from them.
+"""Compare the outputs of a module and of its exported form, on examples and on inputs generated from them.
 
-Input: a module, what answers in its place, and examples. Output: the signature that all of them bear out, and by how
-much the answers differ. `exporter` and `aotinductor` call it. Needs torch.
+Input: a module, its replacement, and examples. Output: the signature that fits all outputs, and the largest difference
+between the outputs. `exporter` and `aotinductor` call it. Requires torch.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from triton_operator.export.tolerance import TOLERANCE, for_another_order
 from triton_operator.triton.model_file.signature import Signature
 
 _BATCHES = (1, 3, 8)
-"""Rows of the drawn questions, as far as the model takes as many: one alone, an odd number, a vector register full."""
+"""Batch sizes of generated inputs, limited by the maximum of the model: one row, an odd number, a full vector
+register."""
 
 _SAME_SHAPE = 2
-"""Drawn questions for each example of a model without a batch."""
+"""Number of generated inputs for each example of a model without a batch dimension."""
 
 
 class ExportOptions(NamedTuple):
-    """What the user decides: the model's name, its tensors' names ("" by position), the largest batch (0: none).
+    """The model name, the names of its tensors (() for names by position), and the maximum batch size (0: no batch).
 
-    `tolerance` is the largest difference between the module's answers and those of what is exported.
+    `tolerance` is the largest permitted difference between the outputs of the module and of the exported model.
     """
 
     name: str
@@ -42,14 +43,14 @@ class ExportOptions(NamedTuple):
 
 
 class RecordedRuns(NamedTuple):
-    """What the module itself answered, and the signature that all of its answers bear out."""
+    """The runs of the module, and the signature that fits all of them."""
 
     signature: Signature
     runs: tuple[Run, ...]
 
 
 class Comparison(NamedTuple):
-    """What the questions showed: the signature, the largest difference, and the questions themselves."""
+    """The result of a comparison: the signature, the largest difference, and the runs that were compared."""
 
     signature: Signature
     difference: float
@@ -63,7 +64,10 @@ def check_equivalence(
     options: ExportOptions,
     arguments: Sequence[str],
 ) -> Comparison:
-    """Ask the module, then compare. `arguments` are the names by which Triton may pass inputs; raises ExportError."""
+    """Run the module, and compare its outputs with those of `compiled`; raises ExportError.
+
+    `arguments` are the argument names of forward(), which Triton accepts as input names.
+    """
     recorded = record_runs(module, examples, options, arguments)
     return Comparison(recorded.signature, compare(recorded, compiled, options), recorded.runs)
 
@@ -71,8 +75,8 @@ def check_equivalence(
 def record_runs(
     module: Forward, examples: Sequence[Sequence[Value]], options: ExportOptions, arguments: Sequence[str]
 ) -> RecordedRuns:
-    """Every question, answered by the module: its rows are independent, and it keeps no state. Raises ExportError."""
-    with torch.random.fork_rng(devices=[]):  # A module that draws numbers takes none of the program's own.
+    """Run the module on all inputs; check that rows are independent and no state is kept. Raises ExportError."""
+    with torch.random.fork_rng(devices=[]):  # Does not change the program's random state.
         return _record_runs(module, examples, options, arguments)
 
 
@@ -110,14 +114,14 @@ def _record_runs(
 
 
 def compare(recorded: RecordedRuns, compiled: Forward, options: ExportOptions) -> float:
-    """The largest difference of what answers in the module's place; raises ExportError."""
+    """Return the largest difference between the recorded outputs and those of `compiled`; raises ExportError."""
     return max(_compare(each, compiled, options.tolerance) for each in recorded.runs)
 
 
 def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_batch_size: int) -> Iterator[Run]:
-    """Questions of other values and batch sizes, always the same ones; none that the module itself does not take.
+    """Run the module on generated values and batch sizes; inputs that the module rejects are skipped.
 
-    Drawn numbers may be nothing that it can take, an index for instance, which is no fault of the exported form.
+    Generated numbers may be invalid, for example as an index. This is not an error of the exported form.
     """
     source = generator()
     batches = [min(size, max_batch_size) for size in _BATCHES] if max_batch_size else [0] * _SAME_SHAPE
@@ -132,11 +136,11 @@ def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_ba
 
 
 def _compare(run: Run, compiled: Forward, tolerance: float) -> float:
-    """Asked with as many rows as it is; raises ExportError."""
+    """Compare one run with the same number of rows; raises ExportError."""
     furthest = difference(run.outputs, call_forward(compiled, run.arguments, "the compiled module returned"))
     if not furthest <= tolerance:
         raise ExportError(
-            f"the compiled module answers differently: by {furthest:g}, and {tolerance:g} is allowed. "
+            f"the outputs of the compiled module differ by {furthest:g}, and {tolerance:g} is allowed. "
             "Tracing keeps one path through `if` and `for`; random numbers differ from call to call"
         )
     return furthest

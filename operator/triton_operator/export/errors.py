@@ -1,4 +1,4 @@
-"""The one error of exporting."""
+"""Errors of export and compression."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from triton_operator.errors import TritonOperatorError
 
 
 class ExportError(TritonOperatorError):
-    """A module, an example or a name that cannot become a model for Triton; the text says what to change."""
+    """A module, an example or a name that cannot be exported to Triton; the message says what to change."""
 
 
 class CompressionRejectedError(ExportError):
-    """A compressed module is worse by more than was allowed; the text has both scores."""
+    """The score of a compressed module dropped by more than the permitted maximum; the message has both scores."""

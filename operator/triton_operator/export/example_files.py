@@ -1,7 +1,7 @@
-"""Examples out of files: `.npz` of numpy, `.pt` of torch (numbers only), and JSON.
+"""Read examples from files: `.npz` of NumPy, `.pt` of torch (weights only), and JSON.
 
-Input: a path, and what is known of the inputs. Output: arguments of forward() in order, and their names.
-`source` calls it. A file may come from anybody: nothing in it is run. Needs torch, and numpy for `.npz`.
+Input: a path, and the declared inputs. Output: arguments of forward() in order, and their names. `source` calls it.
+Files are not trusted: no code in them is executed. Requires torch, and NumPy for `.npz`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from triton_operator.export.tensors import DATA_TYPES, TYPES, Value
 from triton_operator.triton.model_file.signature import ANY, TensorSpec
 
 _NUMBERED = re.compile(r"(?:arr_|.+__)(\d+)")
-"""What numpy calls arrays that were given no name, and names with positions."""
+"""NumPy's names for unnamed arrays, and names that end in a position."""
 
 _UNREADABLE = (
     ValueError,
@@ -36,24 +36,24 @@ _UNREADABLE = (
 
 
 class Example(NamedTuple):
-    """Arguments in the order of forward(), and their names in the file, () for none."""
+    """Arguments in the order of forward(), and their names in the file, or ()."""
 
     names: tuple[str, ...]
     values: list[Value]
 
 
 def read_example(path: Path, declared: Sequence[TensorSpec], arguments: Sequence[str], *, batched: bool) -> Example:
-    """Read one file; `declared` are the inputs of the command line, perhaps none. Raises ExportError, or OSError."""
+    """Read one file; `declared` are the inputs of the command line, if any. Raises ExportError, or OSError."""
     try:
         content = _READERS[path.suffix](path)
     except _UNREADABLE as error:
-        said = " ".join(str(error).split())[:300]
-        raise ExportError(f"{path}: cannot be read as an example: {said}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"{path}: cannot be read as an example: {reason}") from error
     named = content if isinstance(content, Mapping) else None
     names = _order(path, [str(each) for each in named], declared, arguments) if named is not None else ()
     raw = [named[name] for name in names] if named is not None else _positional(content)
     if declared and len(raw) != len(declared):
-        raise ExportError(f"{path}: has {len(raw)} values, and there are {len(declared)} of --input")
+        raise ExportError(f"{path}: has {len(raw)} values, and there are {len(declared)} --input options")
     labels = names or tuple(f"value {index}" for index in range(len(raw)))
     kinds = [each.data_type for each in declared] or [""] * len(raw)
     values = [_value(path, *each) for each in zip(labels, raw, kinds, strict=True)]
@@ -63,7 +63,7 @@ def read_example(path: Path, declared: Sequence[TensorSpec], arguments: Sequence
 
 
 def check_open_sizes(declared: Sequence[TensorSpec], examples: Sequence[Example], *, batched: bool) -> None:
-    """A size that was called any size must differ between examples; raises ExportError."""
+    """Check that a size declared as variable differs between examples; raises ExportError."""
     for index, tensor in enumerate(declared):
         for at, size in enumerate(tensor.dims):
             seen = {_shape(each.values[index])[at + batched] for each in examples}
@@ -75,7 +75,7 @@ def check_open_sizes(declared: Sequence[TensorSpec], examples: Sequence[Example]
 
 
 def _order(path: Path, names: list[str], declared: Sequence[TensorSpec], arguments: Sequence[str]) -> tuple[str, ...]:
-    """The file's names in the order of forward()."""
+    """Return the names in the file in the order of forward()."""
     for known in ([each.name for each in declared], list(arguments)):
         if names and set(names) <= set(known):
             return tuple(name for name in known if name in names)
@@ -83,8 +83,8 @@ def _order(path: Path, names: list[str], declared: Sequence[TensorSpec], argumen
     if names and sorted(numbers) == list(range(len(names))):
         return tuple(numbers[index] for index in range(len(names)))
     raise ExportError(
-        f"{path}: has {', '.join(names) or 'nothing'}; name what is in it as forward() does "
-        f"({', '.join(arguments)}), as --input does, or INPUT__0, INPUT__1 and so on"
+        f"{path}: has {', '.join(names) or 'nothing'}; name its values after the arguments of forward() "
+        f"({', '.join(arguments)}), after --input, or INPUT__0, INPUT__1 and so on"
     )
 
 
@@ -111,7 +111,7 @@ _READERS = {".npz": _read_npz, ".pt": _read_pt, ".pth": _read_pt, ".json": _read
 
 
 def _value(path: Path, label: str, raw: Any, kind: str) -> Value:
-    """A tensor or texts, of the type that was said, where one was."""
+    """Return a tensor or texts, of the declared type if there is one."""
     try:
         value = _plain(raw, kind)
     except _UNREADABLE as error:
@@ -121,7 +121,7 @@ def _value(path: Path, label: str, raw: Any, kind: str) -> Value:
     if kind and actual != kind:
         raise ExportError(f"{path}: {label} is {actual}, and --input says {kind}")
     if not is_text and actual not in TYPES:
-        raise ExportError(f"{path}: {label} is {actual}, which Triton has not for TorchScript")
+        raise ExportError(f"{path}: {label} is {actual}, which Triton does not support for TorchScript")
     return value
 
 
@@ -145,17 +145,16 @@ def _flat(array: Any) -> list[Any]:
 
 
 def _tensor(raw: Any, kind: str) -> torch.Tensor:
-    """Numbers of JSON: as declared, else INT64, FP32 or BOOL."""
+    """Convert numbers of JSON to the declared type, or to INT64, FP32 or BOOL."""
     found = torch.tensor(raw)
     if not kind or (kind == "BOOL") != (found.dtype is torch.bool) or kind not in TYPES:
         return found
     if not found.dtype.is_floating_point or TYPES[kind].is_floating_point:
-        made = torch.tensor(
-            raw, dtype=TYPES[kind]
-        )  # Raises for a number beyond it, but for a negative one without sign.
-        if not found.dtype.is_floating_point and not torch.equal(made.double(), found.double()):
+        # torch raises an error for numbers out of range, except for negative numbers of unsigned types.
+        converted = torch.tensor(raw, dtype=TYPES[kind])
+        if not found.dtype.is_floating_point and not torch.equal(converted.double(), found.double()):
             raise ValueError(f"numbers beyond {kind}")
-        return made
+        return converted
     return found
 
 

@@ -1,7 +1,7 @@
-"""Example inputs made from a description, for who has none at hand: the command line.
+"""Generate example inputs from a description, for the command line.
 
-Input: types, dimensions, and perhaps ranges. Output: arguments of forward(), two sets where a size is open.
-Needs torch.
+Input: types, dimensions, and optional ranges. Output: arguments of forward(), in two sets if a size is variable.
+Requires torch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from triton_operator.export.tensors import TYPES, Value
 from triton_operator.triton.model_file.signature import ANY, TensorSpec
 
 _OPEN_SIZES = (32, 48)
-"""Stand for a size that requests decide: large enough for most networks, and different ones."""
+"""Two different sizes for a variable dimension, large enough for most networks."""
 _ROWS = 2
 
 
 def make_examples(inputs: Sequence[TensorSpec | InputOption], *, batched: bool) -> list[list[Value]]:
-    """Arguments with the same random numbers each time; a second set with other sizes where any size may be sent."""
+    """Return the same random arguments each time, and a second set with other sizes if a size is variable."""
     described = [each if isinstance(each, InputOption) else InputOption(each) for each in inputs]
     count = 2 if any(ANY in each.tensor.dims for each in described) else 1
     generator = torch.Generator().manual_seed(0)
@@ -39,7 +39,7 @@ def _value(described: InputOption, open_size: int, generator: torch.Generator, *
     dtype = TYPES[tensor.data_type]
     if dtype.is_floating_point:
         return _numbers(described.range, sizes, generator).to(dtype)
-    low, high = described.range or Range(0, 1)  # Also right for positions in a vocabulary.
+    low, high = described.range or Range(0, 1)  # Also valid as indices of a vocabulary.
     return _whole_numbers(int(low), int(high), sizes, generator).to(dtype)
 
 

@@ -1,7 +1,7 @@
-"""The rest of a model's folder: its configuration where it is wanted, its card, and the question to a running server.
+"""Write the other files of a model folder, the configuration and the model card, and compare with a running server.
 
-Input: a model's file that was written, and what the questions showed. Output: `config.pbtxt` and `README.md` next to
-the version's folder. `exporter` and `aotinductor` call it. Needs torch.
+Input: the model file, and the result of the comparison. Output: `config.pbtxt` (optional) and `README.md` next to the
+version folder. `exporter` and `aotinductor` call it. Requires torch.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _FILES = {Format.TORCHSCRIPT: "model.pt", Format.AOT_INDUCTOR: "model.pt2"}
 
 
 class Destination(NamedTuple):
-    """Where a model goes: the repository's `folder`, a `version`, and what else than the model's file is wanted there.
+    """The model repository (`folder`), the `version`, and whether to write config.pbtxt.
 
-    `url` is HOST:PORT of the HTTP interface of a Triton that reads this repository, "" for none.
+    `url` is HOST:PORT of the HTTP endpoint of a Triton that serves this repository, or "".
     """
 
     folder: Path
@@ -34,9 +34,9 @@ class Destination(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """What was written, and by how much answers differ from the module's own, in how many questions.
+    """The model file, its signature, the largest difference from the module's outputs, and the number of runs.
 
-    `served` is that difference for the answers of the server that was named, None without one.
+    `served` is the difference of the outputs of the server, or None without a server.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Exported(NamedTuple):
 
 
 def model_path(destination: Destination, name: str, model_format: Format = Format.TORCHSCRIPT) -> Path:
-    """Where the model's file goes; the other format's file in the same version stays, and Triton reads one of them."""
+    """Return the path of the model file; Triton reads only one of the formats in a version folder."""
     return destination.folder / name / str(destination.version) / _FILES[model_format]
 
 
@@ -59,7 +59,7 @@ def finish(
     destination: Destination,
     model_format: Format = Format.TORCHSCRIPT,
 ) -> Exported:
-    """Write the files next to the model file, then check the server; raises ExportError."""
+    """Write the files next to the model file, then compare with the server; raises ExportError."""
     folder = destination.folder / options.name
     if destination.with_config:
         write_config(options.name, comparison.signature, folder, model_format)

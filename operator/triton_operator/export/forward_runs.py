@@ -1,7 +1,7 @@
-"""Asks a module, or what answers in its place, and holds answers against each other.
+"""Run a module, or a replacement for it, and describe differences between outputs.
 
-Input: a callable and arguments. Output: its results as values that Triton can pass, or ExportError. `questions`,
-`rows`, `state` and `served_form` call it. Needs torch.
+Input: a callable and arguments. Output: its outputs as values that Triton can transfer, or ExportError.
+`equivalence_check`, `rows`, `state` and `served_form` call it. Requires torch.
 """
 
 from __future__ import annotations
@@ -20,61 +20,62 @@ from triton_operator.export.tensors import Value, difference, read_values
 from triton_operator.export.torch_message import sentence
 
 Forward = Callable[..., object]
-"""Whatever takes the arguments of forward()."""
+"""A callable with the arguments of forward()."""
 
 
 class Run(NamedTuple):
-    """Arguments of forward() with what the module itself answered."""
+    """The arguments of forward(), and the outputs of the module for them."""
 
     arguments: Sequence[Value]
     outputs: Sequence[Value]
 
 
 def record_run(module: Forward, arguments: Sequence[Value]) -> Run:
-    """The question with the module's own answer; raises ExportError."""
+    """Run the module and return its arguments with its outputs; raises ExportError."""
     return Run(arguments, call_forward(module, arguments, "forward() returned"))
 
 
 def call_forward(module: Forward, arguments: Sequence[Value], who: str) -> list[Value]:
-    """What it answers; raises ExportError.
+    """Return the outputs of a callable; raises ExportError.
 
-    Copies go in and come out: a module may change its arguments, or give out a tensor that its next call changes.
+    Arguments and outputs are copied, because a module may change its arguments, or return a tensor that its next call
+    changes. `who` begins the error message about an output.
     """
     try:
         with torch.inference_mode():
             result = module(*[copied(each) for each in arguments])
     except Exception as error:
-        raise ExportError(f"the module does not take the example: {sentence(error)}") from error
+        raise ExportError(f"the module fails for the example: {sentence(error)}") from error
     return [copied(each) for each in read_values(result, who)]
 
 
 def copied(value: Value) -> Value:
-    """The same values in memory of their own."""
+    """Return a copy of the value."""
     return list(value) if isinstance(value, list) else value.clone()
 
 
 class Float64Module:
-    """The module in float64, where rounding is a hundred million times smaller and real differences are as large.
+    """The module in float64, where rounding errors are about 1e8 times smaller but real differences are not.
 
-    Answers of float32 depend on the order in which a kernel adds, which depends on the number of rows.
+    In float32, outputs depend on the order in which a kernel adds, which depends on the number of rows.
     """
 
     def __init__(self, module: Forward) -> None:
-        """Of a module; anything else has no reference."""
+        """Take a module; any other callable has no float64 version."""
         self._own = module
 
     @cached_property
     def _module(self) -> nn.Module | None:
-        """A copy, made only when it is needed: it is twice as large as the module."""
+        """A copy of the module, created on first use because it needs twice the memory."""
         if not isinstance(self._own, nn.Module):
             return None
         try:
             return copy.deepcopy(self._own).double()
-        except Exception:  # noqa: BLE001 - whatever it holds that cannot be copied: then float32 has to do.
+        except Exception:  # noqa: BLE001 - a module that cannot be copied is compared in float32 only.
             return None
 
     def call(self, arguments: Sequence[Value]) -> list[Value] | None:
-        """Its answer, None where it cannot compute in float64."""
+        """Return the outputs, or None if the module cannot compute in float64."""
         if self._module is None:
             return None
         try:
@@ -84,7 +85,7 @@ class Float64Module:
 
 
 def describe_difference(own: Sequence[Value], other: Sequence[Value], names: Sequence[str]) -> tuple[str, str]:
-    """Which output differs most, and by how much in words."""
+    """Return the name of the output that differs most, and a description of the difference."""
     if len(own) != len(other):
         return ", ".join(names), f"in its number ({len(other)} instead of {len(own)})"
     furthest = max(range(len(own)), key=lambda index: difference(own[index : index + 1], other[index : index + 1]))
@@ -101,7 +102,7 @@ def _by(own: Value, other: Value) -> str:
     by = difference([own], [other])
     if math.isinf(by):
         by = float((own.double() - other.double()).abs().nan_to_num(math.inf).max())
-    return "in what is undefined" if math.isinf(by) else f"by {by:.3g}"
+    return "in its undefined values" if math.isinf(by) else f"by {by:.3g}"
 
 
 def _double(value: Value) -> Value:

@@ -1,4 +1,4 @@
-"""Inputs as the command line describes them: `[NAME:]TYPE:DIMS[@LOW..HIGH]`. Pure; `request` and `examples` call it."""
+"""Parse inputs of the command line: `[NAME:]TYPE:DIMS[@LOW..HIGH]`. Pure; `request` and `examples` call it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _WHOLE = {
     "UINT8": (0, 2**8 - 1),
     **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
 }
-"""The smallest and the largest number of each type of whole numbers."""
+"""The smallest and the largest value of each integer type."""
 
 _WITHOUT_RANGE = frozenset({"STRING", "BOOL"})
 
 
 class Range(NamedTuple):
-    """What an example's numbers lie between, both included."""
+    """The bounds of generated numbers, both inclusive."""
 
     low: float
     high: float
 
 
 class InputOption(NamedTuple):
-    """One input as a signature has it, and its numbers' range, None where nothing was said."""
+    """One input of the signature, and the range of its generated numbers, or None."""
 
     tensor: TensorSpec
     range: Range | None = None
 
 
 def read_input(text: str, index: int) -> InputOption:
-    """One input of the command line; raises ExportError."""
+    """Parse one input; raises ExportError."""
     found = _INPUT.fullmatch(text)
     if not found or found["type"] not in TORCHSCRIPT_TYPES:
         types = ", ".join(sorted(TORCHSCRIPT_TYPES))

@@ -1,7 +1,7 @@
-"""What a layer's channels are: which numbers of its weights belong to an input or to an output.
+"""Access the channels of a layer: the weights that belong to one input or one output.
 
-Input: layers, which are changed. `channels` calls it. A hidden unit of a recurrent layer is an output of it that it
-also reads itself; with all of its weights zero it gives zero, as a channel of any other layer does. Needs torch.
+Input: layers, which are changed in place. `channels` calls it. A hidden unit of a recurrent layer is an output that the
+layer also reads; if all its weights are zero, its output is zero, as for a channel of any other layer. Requires torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Layer: TypeAlias = nn.Linear | Convolution | nn.Embedding | Recurrent
 
 
 def is_layer(module: nn.Module) -> TypeGuard[Layer]:
-    """Whether channels can be taken out of this layer at all."""
+    """Whether channels of this layer can be removed."""
     match module:
         case nn.Linear() | nn.Embedding():
             return True
@@ -29,7 +29,7 @@ def is_layer(module: nn.Module) -> TypeGuard[Layer]:
 
 
 def widths(layer: Layer) -> tuple[int, int]:
-    """How many channels it reads and how many it gives; an embedding reads none."""
+    """Return the number of input and output channels; an embedding has no input channels."""
     match layer:
         case nn.Linear():
             return layer.in_features, layer.out_features
@@ -42,9 +42,9 @@ def widths(layer: Layer) -> tuple[int, int]:
 
 
 def strengths(producer: Layer, consumer: Layer, block: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """How large the weights of each channel are, in the layer that gives it and in the one that reads it.
+    """Return the norm of each channel's weights, in the layer that produces it and in the layer that reads it.
 
-    A channel may be read by `block` weights in a row, when pictures have been flattened.
+    After flattening, `block` consecutive weights of the consumer read one channel.
     """
     given = widths(producer)[1]
     own = torch.zeros(given)
@@ -56,7 +56,7 @@ def strengths(producer: Layer, consumer: Layer, block: int) -> tuple[torch.Tenso
 
 
 def zero_outputs(layer: Layer, kept: torch.Tensor) -> None:
-    """Let all other channels give zero."""
+    """Make all other channels output zero."""
     width = widths(layer)[1]
     gone = torch.ones(width, dtype=torch.bool)
     gone[kept] = False
@@ -66,7 +66,7 @@ def zero_outputs(layer: Layer, kept: torch.Tensor) -> None:
 
 
 def keep_outputs(layer: Layer, kept: torch.Tensor) -> None:
-    """Take all other channels out."""
+    """Remove all other output channels."""
     width = widths(layer)[1]
     for each in (*_outputs(layer), *_biases(layer)):
         _select(layer, each.name, each.axis, _rows(kept, width, each.gates))
@@ -83,7 +83,7 @@ def keep_outputs(layer: Layer, kept: torch.Tensor) -> None:
 
 
 def keep_inputs(layer: Layer, kept: torch.Tensor) -> None:
-    """Read these inputs alone."""
+    """Remove all other input channels."""
     _select(layer, _input_name(layer), 1, kept)
     match layer:
         case nn.Linear():
@@ -95,7 +95,7 @@ def keep_inputs(layer: Layer, kept: torch.Tensor) -> None:
 
 
 class _Weights(NamedTuple):
-    """A parameter with a channel's numbers along `axis`, there once for each gate of a recurrent layer."""
+    """A parameter with the channels along `axis`, repeated for each gate of a recurrent layer."""
 
     name: str
     axis: int = 0
@@ -138,7 +138,7 @@ def _rows(channels: torch.Tensor, width: int, gates: int) -> torch.Tensor:
 
 def _parameter(layer: Layer, name: str) -> torch.Tensor:
     found = getattr(layer, name)
-    assert isinstance(found, torch.Tensor)  # noqa: S101 - each of these names is one.
+    assert isinstance(found, torch.Tensor)  # noqa: S101 - all these names are tensors.
     return found
 
 

@@ -1,7 +1,7 @@
-"""Names of a model's tensors, by the rules of Triton's PyTorch backend. Pure; `exporter` calls it.
+"""Check and choose names of tensors by the rules of Triton's PyTorch backend. Pure; `exporter` calls it.
 
-Input names are forward()'s own argument names, or end in `__<position>`; with any other name Triton takes the order of
-the configuration, which nobody checks, so that is refused here.
+Input names must be the argument names of forward() or end in `__<position>`. For other names, Triton uses the order of
+the configuration without checking it, so other names are rejected here.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ _INDEXED = re.compile(r".+__(\d+)")
 
 
 def check_model_name(name: str) -> None:
-    """Refuse what cannot be a folder; raises ExportError."""
+    """Reject names that cannot be a folder; raises ExportError."""
     if problem := wrong_model_name(name):
         raise ExportError(f'"{name}" cannot be the name of a model: {problem}')
 
 
 def choose_input_names(arguments: Sequence[str], chosen: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names of `count` inputs, INPUT__0 and so on unless they are given.
+    """Return the names of `count` inputs: `chosen`, or by default INPUT__0 and so on.
 
-    `arguments` are forward()'s. They keep their order in the configuration, by which a compiled model gets them.
+    `arguments` are the argument names of forward(). Names keep this order in the configuration, because a compiled
+    model receives its inputs in the order of the configuration.
     """
     names = tuple(chosen) or tuple(f"INPUT__{index}" for index in range(count))
     _check(names, count, "input")
@@ -39,7 +40,7 @@ def choose_input_names(arguments: Sequence[str], chosen: Sequence[str], count: i
 
 
 def check_names(names: tuple[str, ...], kind: str) -> None:
-    """What can be said of names without forward(); `kind` is input or output. Raises ExportError."""
+    """Check names without knowledge of forward(); `kind` is input or output. Raises ExportError."""
     if len(set(names)) < len(names):
         raise ExportError(f"names of {kind}s must differ: {', '.join(names)}")
     if names and all(map(_INDEXED.fullmatch, names)) and not _are_positions(names):
@@ -47,7 +48,7 @@ def check_names(names: tuple[str, ...], kind: str) -> None:
 
 
 def choose_output_names(chosen: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names of `count` outputs, OUTPUT__0 and so on unless they are given."""
+    """Return the names of `count` outputs: `chosen`, or by default OUTPUT__0 and so on."""
     names = tuple(chosen) or tuple(f"OUTPUT__{index}" for index in range(count))
     _check(names, count, "output")
     return names

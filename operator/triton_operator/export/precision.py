@@ -1,7 +1,7 @@
-"""Stores a module's weights in fewer bits.
+"""Store the weights of a module in fewer bits.
 
-Input: a module. Output: one whose layers are replaced. `compression` calls it. Needs torch, and torchao for what
-AOTInductor is to compile.
+Input: a module. Output: a module with replaced layers. `compression` calls it. Requires torch, and torchao for
+AOTInductor.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _RECURRENT = (nn.LSTM, nn.GRU)
 
 
 def quantize(module: nn.Module) -> nn.Module:
-    """Linear and recurrent layers with weights of 8 bits, whose inputs become 8 bits while they run.
+    """Quantize the weights of linear and recurrent layers to 8 bits, and their inputs dynamically.
 
-    Each row of a linear layer's input has a scale of its own. In a recurrent one a scale serves a whole batch, so an
-    answer depends a little on what else is in its batch. Deprecated in torch in favour of torchao, whose tensors
-    TorchScript does not know.
+    Each input row of a linear layer has its own scale. A recurrent layer has one scale for the whole batch, so a row
+    slightly depends on the other rows. torch deprecates this method in favor of torchao, whose tensors TorchScript does
+    not support.
     """
     if not any(isinstance(each, (nn.Linear, *_RECURRENT)) for each in module.modules()):
         raise ExportError(
@@ -35,9 +35,9 @@ def quantize(module: nn.Module) -> nn.Module:
 
 
 def halve(module: nn.Module) -> nn.Module:
-    """Layers with weights of 16 bits, computed in 32 on a processor and in 16 on a GPU.
+    """Store weights in 16 bits; compute in 32 bits on CPUs and in 16 bits on GPUs.
 
-    Recurrent layers become those of torch's quantisation, which run on processors only.
+    Recurrent layers are replaced with quantized layers of torch, which run on CPUs only.
     """
     replaced = sum(isinstance(each, _RECURRENT) for each in module.modules())
     if replaced:
@@ -49,12 +49,12 @@ def halve(module: nn.Module) -> nn.Module:
 
 
 def quantize_for_aotinductor(module: nn.Module) -> None:
-    """Linear layers with weights and inputs of 8 bits, in place, by torchao, a scale for each row of the input."""
+    """Quantize linear layers in place with torchao: 8-bit weights and inputs, with one scale per input row."""
     try:
         from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
     except ModuleNotFoundError as error:
         raise ExportError(f"int8 for AOTInductor needs {error.name}: pip install '.[compress]'") from error
-    # The advice to move to torchao, and torch's warnings about its own storages.
+    # Hide warnings of torchao and torch about their own internals.
     with warnings.catch_warnings(action="ignore"):
         quantize_(module, Int8DynamicActivationInt8WeightConfig())
 
@@ -70,26 +70,26 @@ def _dynamic(module: nn.Module, layers: set[type[nn.Module]], dtype: torch.dtype
 
 
 def _replaced(module: nn.Module, make: Callable[[nn.Module], nn.Module | None]) -> tuple[nn.Module, int]:
-    """The module with other layers where `make` gives one, and how many these are."""
+    """Replace each layer for which `make` returns a layer; return the module and the number of replacements."""
     count = 0
     for name, child in list(module.named_modules()):
-        made = make(child)
-        if made is None:
+        replacement = make(child)
+        if replacement is None:
             continue
         count += 1
         if not name:
-            return made, count
+            return replacement, count
         parent, _, last = name.rpartition(".")
-        setattr(module.get_submodule(parent), last, made)
+        setattr(module.get_submodule(parent), last, replacement)
     return module, count
 
 
 class ByteLinear(nn.Module):
-    """A linear layer whose weights and inputs have 8 bits, with a scale for each row of the input.
+    """A linear layer with 8-bit weights and inputs, and one scale per input row.
 
-    torch has one scale for a whole batch, from its smallest to its largest number: a caller with large numbers would
-    take the digits from all others. So each row is made to end at 1, and two more columns, whose weights are 0, hold
-    -1 and 1: then the scale is always the same.
+    torch has one scale for the whole batch, from its smallest to its largest number, so a row with large numbers would
+    reduce the precision of all others. To avoid this, each row is divided by its largest absolute value, and two
+    columns with the values -1 and 1 and zero weights are added, which keeps the scale constant.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -103,7 +103,7 @@ class ByteLinear(nn.Module):
         self.bias = nn.Parameter(bias, requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., in] -> [..., out], as the layer itself; a row with a number that is undefined is undefined."""
+        """[..., in] -> [..., out], like the original layer; a row with an undefined number is undefined."""
         largest = x.abs().amax(-1, keepdim=True)
         largest = torch.where(largest == 0, torch.ones_like(largest), largest)
         rows = torch.nan_to_num(x / largest, 0.0, 0.0, 0.0)
@@ -113,21 +113,21 @@ class ByteLinear(nn.Module):
 
 
 class HalfLinear(nn.Module):
-    """A linear layer whose weights are float16."""
+    """A linear layer with float16 weights."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = _halves(layer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., in] -> [..., out], as the layer itself."""
+        """[..., in] -> [..., out], like the original layer."""
         if x.is_cuda:
             return nn.functional.linear(x.half(), self.weight, self.bias).to(x.dtype)
         return nn.functional.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
 class HalfConvolution(nn.Module):
-    """A convolution of one, two or three dimensions whose weights are float16."""
+    """A convolution in one, two or three dimensions with float16 weights."""
 
     def __init__(self, layer: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:
         super().__init__()
@@ -138,12 +138,12 @@ class HalfConvolution(nn.Module):
         self.none = [0] * len(layer.stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As the layer itself."""
+        """Apply the convolution, like the original layer."""
         kind = x.dtype
         if x.is_cuda:
             x = x.half()
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        given = torch.convolution(
+        out = torch.convolution(
             x,
             weight,
             bias,
@@ -154,11 +154,11 @@ class HalfConvolution(nn.Module):
             self.none,
             self.groups,
         )
-        return given.to(kind)
+        return out.to(kind)
 
 
 class HalfEmbedding(nn.Module):
-    """An embedding whose rows are float16."""
+    """An embedding with float16 weights."""
 
     def __init__(self, layer: nn.Embedding) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class HalfEmbedding(nn.Module):
 
 
 def _halves(layer: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weight and bias; a layer without one gets zeros, because TorchScript wants the same for all."""
+    """Return the weight and the bias; a missing bias is zeros, because TorchScript needs one type for all layers."""
     bias = layer.weight.new_zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias
     return _stored(layer.weight), _stored(bias)
 
@@ -180,7 +180,7 @@ def _stored(weights: torch.Tensor) -> nn.Parameter:
 
 
 def _half(layer: nn.Module) -> nn.Module | None:
-    """The layer with half of its bytes; None for what stays as it is."""
+    """Return the layer with float16 weights, or None for layers to keep."""
     match layer:
         case nn.Linear():
             return HalfLinear(layer)

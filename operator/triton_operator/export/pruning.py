@@ -1,7 +1,7 @@
-"""Sets the smallest weights of a module to zero, over all layers together.
+"""Set the smallest weights of a module to zero, over all layers together.
 
-Input: a module, which is changed. `compression` calls it. torch.nn.utils.prune does the same by putting another
-parameter in a weight's place, which recurrent layers do not survive; here the weights stay what they are. Needs torch.
+Input: a module, which is changed in place. `compression` calls it. torch.nn.utils.prune replaces a weight with another
+parameter, which recurrent layers do not support; here, the parameters stay in place. Requires torch.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import nn
 from triton_operator.export.errors import ExportError
 
 _MATRIX = 2
-"""Biases and the scales of a normalisation are few and matter each: only what has rows and columns is pruned."""
+"""Only weights with rows and columns are pruned, because biases and normalization scales are few and important."""
 
 
 def prune_weights(module: nn.Module, sparsity: float, fine_tune: Callable[[nn.Module], object] | None) -> None:
-    """Prune the share `sparsity` of all weights by magnitude; what `fine_tune` trains then keeps its zeros."""
+    """Set the fraction `sparsity` of smallest weights to zero; they stay zero while `fine_tune` trains the others."""
     weights = _weights(module)
     if not weights:
         raise ExportError("the module has no weights that can be pruned")
@@ -36,16 +36,16 @@ def prune_weights(module: nn.Module, sparsity: float, fine_tune: Callable[[nn.Mo
     finally:
         for hook in hooks:
             hook.remove()
-    _zero(weights, zeros)  # An optimizer with a memory of its own, or with decay, moves what has no gradient.
+    _zero(weights, zeros)  # Momentum or weight decay can change weights without a gradient.
 
 
 def _weights(module: nn.Module) -> list[nn.Parameter]:
-    """Each matrix, tied ones once."""
+    """Return each weight matrix; shared matrices once."""
     return [each for each in module.parameters() if each.dim() >= _MATRIX and each.dtype.is_floating_point]
 
 
 def _smallest(weights: list[nn.Parameter], sparsity: float) -> list[torch.Tensor]:
-    """Where the smallest of all are, for each of the weights."""
+    """Return a mask of the smallest weights for each matrix."""
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights])
     chosen = torch.zeros(len(sizes), dtype=torch.bool)
     chosen[sizes.topk(round(sparsity * len(sizes)), largest=False).indices] = True

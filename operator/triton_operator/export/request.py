@@ -1,7 +1,7 @@
-"""What the command line asks for, and every mistake in it that can be seen without torch and the user's code.
+"""The requests of `tritonctl export` and `compress`, and all checks that need neither torch nor the user's code.
 
-Input: a Request, and a Wish of `tritonctl compress`. Output: nothing, or one ExportError. Looks at files, and imports
-and runs nothing: both commands call it first.
+Input: an ExportRequest, and a CompressionRequest for `compress`. Output: one ExportError with all mistakes, or none.
+Reads files, but does not execute them; both commands call it first.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from triton_operator.triton.model_file.archive import ArchiveError, FileType, re
 
 EXAMPLE_SUFFIXES = (".npz", ".pt", ".pth", ".json")
 
-_SAYS_NOTHING = "model"
+_GENERIC_STEM = "model"
 
 
 class ExportRequest(NamedTuple):
-    """What was asked for; `name` "" is the file's, inputs are `[NAME:]TYPE:DIMS[@LOW..HIGH]`, `examples` files."""
+    """What to export.
+
+    An empty `name` is derived from the file; `inputs` are `[NAME:]TYPE:DIMS[@LOW..HIGH]`, and `examples` are files.
+    """
 
     source: str
     inputs: tuple[str, ...] = ()
@@ -41,7 +44,7 @@ class ExportRequest(NamedTuple):
 
 
 class CompressionRequest(NamedTuple):
-    """How to compress; `evaluate` and `fine_tune` are FILE.py:NAME, `weights` a state_dict in a file."""
+    """How to compress; `evaluate` and `fine_tune` are FILE.py:NAME, and `weights` is a file with a state_dict."""
 
     method: str
     evaluate: str
@@ -52,7 +55,7 @@ class CompressionRequest(NamedTuple):
 
 
 def check(request: ExportRequest, compression: CompressionRequest | None = None) -> None:
-    """Raises one ExportError that names every mistake."""
+    """Raise one ExportError that lists all mistakes."""
     found = [*_mistakes(request), *(_compression_mistakes(compression) if compression else ())]
     if found:
         raise ExportError("; ".join(dict.fromkeys(found)))
@@ -74,7 +77,7 @@ def _mistakes(request: ExportRequest) -> Iterator[str]:
         except OSError as error:
             yield f"{error.filename}: {error.strerror}"
     if not request.inputs and not request.examples:
-        yield "what does forward() take? Say --input [NAME:]TYPE:DIMS for each input, or --example FILE"
+        yield "the inputs of forward() are not set: pass --input [NAME:]TYPE:DIMS for each input, or --example FILE"
     if not request.tolerance >= 0:
         yield f"--tolerance {request.tolerance:g}: must be 0 or more"
 
@@ -94,7 +97,7 @@ def _check_source(request: ExportRequest) -> None:
 def _check_names(request: ExportRequest) -> None:
     tensors = [read_input(text, index).tensor for index, text in enumerate(request.inputs)]
     if request.model_format is Format.AOT_INDUCTOR and any(each.data_type == "STRING" for each in tensors):
-        raise ExportError("AOTInductor takes tensors only; keep text in a step of Python before the model")
+        raise ExportError("AOTInductor accepts only tensors; process text in a Python step before the model")
     check_names(tuple(each.name for each in tensors), "input")
     check_names(request.output_names, "output")
 
@@ -118,32 +121,32 @@ def _compression_mistakes(compression: CompressionRequest) -> Iterator[str]:
     if prunes and not 0 < compression.sparsity < 1:
         yield f"sparsity {compression.sparsity:g}: must be above 0 and below 1"
     if compression.fine_tune and not prunes:
-        yield f"{compression.method}: only a pruned module is trained again"
+        yield f"{compression.method}: fine-tuning is supported only after pruning"
     if not compression.max_drop >= 0:
         yield f"--max-drop {compression.max_drop:g}: must be 0 or more"
 
 
 def parts(source: str) -> tuple[Path, str]:
-    """A file, and the NAME in FILE.py:NAME, "" for none."""
+    """Split FILE.py:NAME into the file and NAME, which is "" if absent."""
     path, _, attribute = source.partition(".py:")
     return (Path(f"{path}.py"), attribute) if attribute else (Path(source), "")
 
 
 def name_of_request(request: ExportRequest) -> str:
-    """The model's name; raises ExportError."""
+    """Return the model name; raises ExportError."""
     return request.name or name_of(parts(request.source)[0])
 
 
 def name_of(path: Path) -> str:
-    """The model's name by its file: the file's own, or that of its folder in a repository; raises ExportError.
+    """Return the model name derived from a file: its stem, or its folder in a repository; raises ExportError.
 
-    Every file in a repository is called model.pt, so that says nothing.
+    Every model file in a repository is named model.pt, so the folder is used for that stem.
     """
-    if path.stem != _SAYS_NOTHING:
+    if path.stem != _GENERIC_STEM:
         return path.stem
     if path.parent.name.isdecimal() and path.parent.parent.name:
         return path.parent.parent.name
-    raise ExportError(f"{path}: what is the model called? Say --name NAME")
+    raise ExportError(f"{path}: the path does not contain a model name; pass --name NAME")
 
 
 def _check_python(path: Path) -> None:
@@ -152,7 +155,7 @@ def _check_python(path: Path) -> None:
 
 
 def check_torchscript(path: Path) -> None:
-    """Refuse what is no TorchScript by its content; raises ExportError."""
+    """Reject a file that is not TorchScript by its content; raises ExportError."""
     try:
         with path.open("rb") as file:
             content = read_file_type(file)
@@ -165,7 +168,7 @@ def check_torchscript(path: Path) -> None:
 
 
 def require_compiler() -> None:
-    """Say what is missing before a minute is spent on a program that cannot be compiled; raises ExportError."""
+    """Check that a C++ compiler and setuptools are installed; raises ExportError."""
     compiler = os.environ.get("CXX") or "g++"
     if shutil.which(compiler) is None:
         raise ExportError(
@@ -174,5 +177,5 @@ def require_compiler() -> None:
         )
     if importlib.util.find_spec("setuptools") is None:
         raise ExportError(
-            "compiling for AOTInductor needs setuptools, by which torch finds its headers: pip install setuptools"
+            "compiling for AOTInductor needs setuptools, which torch uses to find its headers: pip install setuptools"
         )

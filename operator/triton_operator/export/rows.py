@@ -1,7 +1,7 @@
-"""Whether the rows of a batch are independent, so that Triton may put requests of several callers into one batch.
+"""Check that the rows of a batch are independent, so that Triton may combine requests of several callers.
 
-Input: a module and batches with their answers. Output: the further questions that were asked, or ExportError that
-names the output, and by how much it differs. `questions` calls it. Needs torch.
+Input: a module, and recorded runs on batches. Output: additional runs on single rows, or ExportError with the output
+and its difference. `equivalence_check` calls it. Requires torch.
 """
 
 from __future__ import annotations
@@ -24,37 +24,40 @@ from triton_operator.export.forward_runs import (
 from triton_operator.export.tensors import Value, difference, joined, rows_of
 
 _MOST_ROWS = 8
-"""Rows of a batch that are also asked alone."""
+"""Number of rows of a batch that are also run alone."""
 
 _LARGEST = 64
-"""Rows of the largest batch that is asked, which takes as much memory as the server needs for it."""
+"""Size of the largest batch that is run, which needs as much memory as on the server."""
 
 _SCALES = (1.0, 1e-3, 1e3, 0.0, math.nan)
-"""Factors of the rows next to a row that stays the same; zeros and NaN are included."""
+"""Scale factors of the other rows; zeros and undefined numbers are included."""
 
 _ROUNDING = 1e-3
-"""Part of the tolerance within which answers in float64 are the same."""
+"""Fraction of the tolerance within which outputs in float64 are considered equal."""
 
 _ADVICE = (
-    "so one caller's request would change the answer to another. Leave max_batch_size out (0), or let forward() treat "
-    "each row independently: no statistics, maximum, softmax, sorting or sum over the first dimension or the whole "
-    "tensor (the scale of torch's dynamic quantisation is such a maximum)"
+    "so one caller's request would change another caller's outputs. Leave max_batch_size out (0), or let forward() "
+    "process each row independently: no statistics, maximum, softmax, sorting or sum over the first dimension or the "
+    "whole tensor (the scale of torch's dynamic quantization is such a maximum)"
 )
 
 
 def check_row_counts(run: Run, names: Sequence[str]) -> None:
-    """Every output has as many rows as the inputs; raises ExportError."""
+    """Check that every output has as many rows as the inputs; raises ExportError."""
     rows = {rows_of(each) for each in run.arguments}
     if len(rows) > 1 or 0 in rows:
         raise _no_batch("the inputs have " + ", ".join(map(_shown, run.arguments)))
-    (asked,) = rows
+    (expected,) = rows
     for name, value in zip(names, run.outputs, strict=True):
-        if rows_of(value) != asked or _shown(value) == "no dimensions":
-            raise _no_batch(f"output {name} has {_shown(value)} for {asked} row{'s' * (asked > 1)}")
+        if rows_of(value) != expected or _shown(value) == "no dimensions":
+            raise _no_batch(f"output {name} has {_shown(value)} for {expected} row{'s' * (expected > 1)}")
 
 
 def check_twice(module: Forward, run: Run, names: Sequence[str]) -> None:
-    """Two batches in one: a module that knows one batch size alone, or sums over it, is found; raises ExportError."""
+    """Check that a batch of twice the size gives twice the rows; raises ExportError.
+
+    This detects modules with a fixed batch size, and modules that sum over the batch.
+    """
     twice = record_run(module, [joined(each) for each in run.arguments])
     for name, once, both in zip(names, run.outputs, twice.outputs, strict=True):
         if rows_of(both) != 2 * rows_of(once):
@@ -65,7 +68,10 @@ def check_twice(module: Forward, run: Run, names: Sequence[str]) -> None:
 
 
 def check_rows(module: Forward, batches: Sequence[Run], names: Sequence[str], tolerance: float, most: int) -> list[Run]:
-    """Ask rows alone, and among others; the questions of single rows. Raises ExportError when an answer depends."""
+    """Run rows alone and together with others; return the runs on single rows.
+
+    Raises ExportError if the output of a row depends on other rows.
+    """
     reference = Float64Module(module)
     few = min(most, _MOST_ROWS)
     alone: list[Run] = []
@@ -84,13 +90,13 @@ def check_rows(module: Forward, batches: Sequence[Run], names: Sequence[str], to
 
 
 def _largest(module: Forward, example: Run, rows: int) -> Run:
-    """The rows of an example again and again; raises ExportError."""
+    """Repeat the rows of an example up to `rows`; raises ExportError."""
     times = -(-rows // rows_of(example.arguments[0]))
     try:
         return record_run(module, [_rows([joined(each, times)], 0, rows)[0] for each in example.arguments])
     except ExportError as error:
         raise ExportError(
-            f"the module does not answer {rows} rows, which max_batch_size allows: "
+            f"the module fails for {rows} rows, which max_batch_size allows: "
             f"{str(error).partition(': ')[2] or error}. Give a smaller max_batch_size"
         ) from error
 
@@ -111,7 +117,7 @@ def _check_alone(
             alone = record_run(module, arguments)
         except ExportError as error:
             raise ExportError(
-                f"the rows of a batch influence each other, or their number is fixed: the module answers {rows} rows, "
+                f"the rows of a batch influence each other, or their number is fixed: the module accepts {rows} rows, "
                 f"but not row {row} of them alone, which is what a single caller sends: "
                 f"{str(error).partition(': ')[2] or error}. Leave max_batch_size out (0), or let forward() take any "
                 "number of rows; normalisation in training mode takes its statistics from the batch"
@@ -124,14 +130,14 @@ def _check_alone(
             name, by = describe_difference(alone.outputs, among, names)
             raise ExportError(
                 f"the rows of a batch influence each other: output {name} of one row differs {by} in a batch of {rows} "
-                f"from what the row alone gets ({tolerance:g} is allowed), {_ADVICE}"
+                f"from its value for the row alone ({tolerance:g} is allowed), {_ADVICE}"
             )
         found.append(alone)
     return found
 
 
 def _is_rounding(reference: Float64Module, batch: Sequence[Value], row: int, tolerance: float) -> bool:
-    """Whether the difference is one of kernels: in float64 it is gone."""
+    """Whether a difference is caused by rounding, because it disappears in float64."""
     among, alone = reference.call(batch), reference.call(_rows(batch, row, 1))
     if among is None or alone is None:
         return False
@@ -141,7 +147,7 @@ def _is_rounding(reference: Float64Module, batch: Sequence[Value], row: int, tol
 def _check_beside_others(
     module: Forward, example: Sequence[Value], names: Sequence[str], tolerance: float, most: int
 ) -> None:
-    """If one row of a batch stays the same and the others change, its output must be identical."""
+    """Check that the output of one row does not change if only the other rows change; raises ExportError."""
     source = generator()
     for place, own_row in ((0, list), (most - 1, list), (most - 1, padded)):
         first = own_row(drawn_arguments(example, most, source))
@@ -158,14 +164,14 @@ def _check_beside_others(
                 name, by = describe_difference(own, now, names)
                 raise ExportError(
                     f"the rows of a batch influence each other: output {name} of one row differs {by} when the other "
-                    f"{most - 1} rows of its batch are others ({tolerance:g} is allowed), {_ADVICE}"
+                    f"{most - 1} rows of its batch change ({tolerance:g} is allowed), {_ADVICE}"
                 )
 
 
 def _others(
     example: Sequence[Value], first: Sequence[Value], place: int, most: int, source: torch.Generator
 ) -> Iterator[list[Value]]:
-    """Rows of other callers: larger, smaller, undefined, all alike, further than the example goes, and the same row."""
+    """Yield rows of other callers: larger, smaller, undefined, constant, out of range, and equal to the row."""
     for scale in _SCALES:
         yield scaled(drawn_arguments(uniform_arguments(example, source), most, source), scale)
     for end in End:
@@ -174,7 +180,7 @@ def _others(
 
 
 def _try_run(module: Forward, arguments: Sequence[Value]) -> Run | None:
-    """None where the module does not take what was drawn: a number that is no index, for instance."""
+    """Run the module; None if it rejects generated inputs, for example because a number is not a valid index."""
     try:
         return Run(arguments, call_forward(module, arguments, "forward() returned"))
     except ExportError:
@@ -194,8 +200,8 @@ def _with_row(others: Value, own: Value, row: int) -> Value:
 def _no_batch(found: str) -> ExportError:
     return ExportError(
         f"with max_batch_size the first dimension of every input and output is the batch, and here it is not: {found}. "
-        "A row for each thing found in the input belongs to no one caller; leave max_batch_size out (0) for a model "
-        "without a batch, or give every row of the batch as many places and pad them"
+        "Rows for objects found in an input cannot be returned to its caller; leave max_batch_size out (0) for a model "
+        "without a batch, or pad the output so that every row of the batch has the same size"
     )
 
 

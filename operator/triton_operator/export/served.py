@@ -1,7 +1,7 @@
-"""Asks a running Triton the questions that the module has answered, and compares.
+"""Send the recorded inputs to a running Triton, and compare its outputs with the module's.
 
-Input: HOST:PORT of Triton's HTTP interface and the questions. Output: the largest difference, or ExportError. The
-server must read the repository that was written: one that serves a volume and polls it, or one started meanwhile.
+Input: HOST:PORT of Triton's HTTP endpoint, and the recorded runs. Output: the largest difference, or ExportError. The
+server must serve the repository that was written: it polls the repository, or is started in the meantime.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from triton_operator.export.tensors import Value, difference
 from triton_operator.triton.model_file.signature import TensorSpec
 
 _READY_SECONDS = 60.0
-"""A server that polls its repository looks every 15 s by default, and then loads the model."""
+"""A server that polls its repository checks it every 15 s by default, and then loads the model."""
 
 _POLL_SECONDS = 0.5
 
 
 def compare_with_server(url: str, options: ExportOptions, comparison: Comparison, version: int) -> float:
-    """The largest difference between the server's answers and the module's own; raises ExportError."""
+    """Return the largest difference between the outputs of the server and of the module; raises ExportError."""
     try:
         from tritonclient import http
         from tritonclient.utils import InferenceServerException
     except ModuleNotFoundError as error:
-        raise ExportError(f"asking a server needs {error.name}: pip install '.[sdk,export]'") from error
+        raise ExportError(f"comparing with a server needs {error.name}: pip install '.[sdk,export]'") from error
     try:
         with http.InferenceServerClient(url) as client:
             _wait_ready(client, options.name, str(version), url)
             furthest = max(_send(client, http, options, comparison, each, str(version)) for each in comparison.runs)
     except (InferenceServerException, OSError) as error:
-        raise ExportError(f"{url} does not answer for {options.name}: {error}") from error
+        raise ExportError(f"inference with {options.name} at {url} failed: {error}") from error
     if not furthest <= options.tolerance:
         raise ExportError(
-            f"the server at {url} answers differently: by {furthest:g}, and {options.tolerance:g} is allowed. "
-            f"Does it serve the {options.name} that was written just now?"
+            f"the outputs of the server at {url} differ by {furthest:g}, and {options.tolerance:g} is allowed. "
+            f"Check that it serves the {options.name} that was just written"
         )
     return furthest
 
@@ -55,7 +55,7 @@ def _wait_ready(client: Any, name: str, version: str, url: str) -> None:
 
 
 def _send(client: Any, http: Any, options: ExportOptions, comparison: Comparison, run: Run, version: str) -> float:
-    """One question over the wire."""
+    """Send one request and compare its outputs."""
     signature = comparison.signature
     batched = signature.max_batch_size > 0
     inputs = []
@@ -71,7 +71,7 @@ def _send(client: Any, http: Any, options: ExportOptions, comparison: Comparison
 
 
 def _sent(value: Value, tensor: TensorSpec, *, batched: bool) -> np.ndarray[Any, Any]:
-    """As the configuration has it: one value in each row travels with a dimension of its own."""
+    """Return the input as configured: one value per row is sent with an additional dimension."""
     array = np.array(value, dtype=np.object_) if isinstance(value, list) else value.detach().cpu().numpy()
     return array.reshape(-1, 1) if batched and not tensor.dims else array
 
@@ -83,7 +83,7 @@ def _received(response: Any, outputs: Sequence[TensorSpec], expected: Sequence[V
         if isinstance(own, list):
             received.append([text.decode() for text in array.ravel()])
         else:
-            there = torch.from_numpy(np.array(array))
-            same_count = there.numel() == own.numel() and not tensor.dims
-            received.append(there.reshape(own.shape) if same_count else there)
+            actual = torch.from_numpy(np.array(array))
+            same_count = actual.numel() == own.numel() and not tensor.dims
+            received.append(actual.reshape(own.shape) if same_count else actual)
     return received

@@ -1,9 +1,8 @@
-"""What a server makes of a TorchScript file, asked the same questions: it freezes the module and rewrites convolutions.
+"""Compare the module with the form of a TorchScript file that a server runs: frozen, with optimized convolutions.
 
-Input: a file and questions with the module's own answers. Output: the largest difference, or ExportError. The code
-that prepares is the CPU backend's own. It runs in a process of its own, because an optimised form may end the process
-where the module itself raises an error (seen with signal 11: a tensor without elements). `exporter` calls it. Needs
-torch.
+Input: a file, and recorded runs of the module. Output: the largest difference, or ExportError. The code that prepares
+the file is that of the CPU backend. It runs in a child process, because an optimized form may crash for inputs for
+which the module raises an error (for example, signal 11 for an empty tensor). `exporter` calls it. Requires torch.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ from triton_operator.triton.model_file.signature import Signature
 _BACKEND = Path(cpu_server.__file__).parent / "backend"
 
 _TIMES_AS_FAR = 4
-"""How much further from the answer in float64 than the module's own float32 an optimised form may be: it adds in
-another order."""
+"""Permitted error of an optimized form relative to the float32 error of the module, both measured against float64. An
+optimized form adds in another order."""
 
-_ADVICE = "Servers freeze a TorchScript module and optimise its convolutions"
+_ADVICE = "Servers freeze a TorchScript module and optimize its convolutions"
 
 _NOT_EMPTY = "keep tensors in forward() from becoming empty (lengths of at least 1, for instance)"
 
 
 _MOST_SECONDS = 900
-"""For all answers of the copied process, which inherits locks of threads that it does not have: it could hang."""
+"""Time limit of the child process, which inherits locks of threads that it does not have, and could hang."""
 
 
 class _Check(NamedTuple):
@@ -59,7 +58,7 @@ class _Check(NamedTuple):
 
 
 def compare_served(path: Path, module: Forward, recorded: RecordedRuns, tolerance: float) -> float:
-    """The largest difference of what the CPU image would answer; raises ExportError."""
+    """Return the largest difference of the outputs in the CPU image; raises ExportError."""
     check = _Check(path, module, recorded.runs, recorded.signature, for_another_order(module, tolerance))
     if sys.platform != "linux":  # Elsewhere a process with threads cannot be copied.
         return _compare_all(check)
@@ -67,7 +66,10 @@ def compare_served(path: Path, module: Forward, recorded: RecordedRuns, toleranc
 
 
 def _compare_all(check: _Check) -> float:
-    """Every question; then zeros, which the default warm-up sends, and which the module may refuse but not crash on."""
+    """Compare all runs; then run zeros, which the default warm-up sends.
+
+    The module may reject zeros, but must not crash.
+    """
     served = _prepared(check.path, check.signature)
     reference = Float64Module(check.module)
     furthest = max(_compare(served, each, check, reference) for each in check.runs)
@@ -77,7 +79,7 @@ def _compare_all(check: _Check) -> float:
 
 
 def _prepared(path: Path, signature: Signature) -> Any:
-    """The module in the form in which the backend serves it, which it chooses by an answer to zeros."""
+    """Return the module in the form that the backend serves, which the backend chooses by a run on zeros."""
     sys.path.insert(0, str(_BACKEND))  # Its files import each other by name.
     try:
         import torchscript_file  # type: ignore[import-not-found,unused-ignore]
@@ -85,11 +87,11 @@ def _prepared(path: Path, signature: Signature) -> Any:
     finally:
         sys.path.remove(str(_BACKEND))
     module = torchscript_file.load(path)[0]
-    with redirect_stderr(io.StringIO()):  # Which form it is, and why, stands in the server's log.
+    with redirect_stderr(io.StringIO()):  # The choice of the form is only of interest in a server's log.
         try:
             return trial.choose(module, torchscript_file.forms(module), [(zeros(signature), {})], path.name)
         except trial.TrialError as error:
-            raise ExportError(f"the module itself {error} for zeros, which the warm-up sends; {_NOT_EMPTY}") from error
+            raise ExportError(f"the module {error} for zeros, which the warm-up sends; {_NOT_EMPTY}") from error
 
 
 def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module) -> float:
@@ -98,7 +100,7 @@ def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module)
     except ExportError as error:
         shapes = ", ".join(str(list(each.shape)) for each in run.arguments if isinstance(each, torch.Tensor))
         raise ExportError(
-            f"{_ADVICE}, and that form fails for input {shapes}, which the module answers: "
+            f"{_ADVICE}, and that form fails for input {shapes}, which the module accepts: "
             f"{str(error).partition(': ')[2] or error}. Give convolutions a batch dimension inside forward() "
             "(x.unsqueeze(0)), or serve it with the parameter DISABLE_OPTIMIZED_EXECUTION"
         ) from error
@@ -106,8 +108,7 @@ def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module)
     if not by <= check.tolerance and not _is_rounding(run, given, check.tolerance, reference):
         where, amount = describe_difference(run.outputs, given, check.names)
         raise ExportError(
-            f"{_ADVICE}, and that form answers differently: output {where} differs {amount}, and {check.tolerance:g} "
-            "is allowed"
+            f"{_ADVICE}, and in that form output {where} differs {amount}, and {check.tolerance:g} is allowed"
         )
     return by
 
@@ -122,7 +123,7 @@ def _is_rounding(run: Run, given: Any, tolerance: float, reference: Float64Modul
 
 
 def _in_child(work: Callable[[], float]) -> float:
-    """Run in a copy of this process; raises ExportError as the work does, and when the copy dies."""
+    """Run `work` in a child process; raises its ExportError, and ExportError if the child crashes."""
     read, write = os.pipe()
     with warnings.catch_warnings(action="ignore"):  # A copy of a process with threads: this one starts none.
         child = os.fork()
@@ -130,25 +131,25 @@ def _in_child(work: Callable[[], float]) -> float:
         _work_and_end(work, write)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        said = pipe.read()
+        data = pipe.read()
     _, status = os.waitpid(child, 0)
-    if not said:
+    if not data:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if number == signal.SIGALRM:
-            raise ExportError(f"{_ADVICE}, and that form does not answer all inputs within {_MOST_SECONDS} s")
+            raise ExportError(f"{_ADVICE}, and that form does not return all outputs within {_MOST_SECONDS} s")
         ended = f"signal {number} ({signal.strsignal(number)})" if number else f"status {status}"
         raise ExportError(
-            f"{_ADVICE}, and that form ends the process with {ended} for an input that the module itself takes or "
-            f"refuses in an ordinary way, zeros included, which the warm-up sends; {_NOT_EMPTY}"
+            f"{_ADVICE}, and that form ends the process with {ended} for an input that the module accepts or "
+            f"rejects with an ordinary error, including the zeros of the warm-up; {_NOT_EMPTY}"
         )
-    outcome = pickle.loads(said)  # noqa: S301 - from the copy of this very process.
+    outcome = pickle.loads(data)  # noqa: S301 - written by the child process.
     if isinstance(outcome, str):
         raise ExportError(outcome)
     return float(outcome)
 
 
 def _work_and_end(work: Callable[[], float], write: int) -> None:
-    """In the copy: one thread, as a server gives an instance, because the others were not copied."""
+    """Run in the child process: with one thread, as in a server instance, because other threads were not copied."""
     outcome: float | str
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_MOST_SECONDS)

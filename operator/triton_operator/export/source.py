@@ -1,6 +1,6 @@
-"""What the command line exports: a module out of a Python file, or a TorchScript file that gets its signature.
+"""Export for the command line: a module from a Python file, or a TorchScript file that receives a signature.
 
-Input: a Request. Output: the model's folder. `tritonctl export` calls it. Needs torch.
+Input: an ExportRequest. Output: the model folder. `tritonctl export` calls it. Requires torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from triton_operator.export.tensors import Value
 
 
 def run(request: ExportRequest, destination: Destination) -> Exported:
-    """Export; raises ExportError."""
+    """Export the source of the request; raises ExportError."""
     check(request)
     path, attribute = parts(request.source)
     if attribute:
@@ -35,7 +35,7 @@ def run(request: ExportRequest, destination: Destination) -> Exported:
 
 
 def export_module(module: nn.Module, request: ExportRequest, destination: Destination) -> Exported:
-    """Export a module that is at hand; raises ExportError."""
+    """Export a loaded module; raises ExportError."""
     options, examples = read_options(request, module)
     if request.model_format is Format.TORCHSCRIPT:
         return export(module, examples, options, destination, trace=request.trace)
@@ -45,7 +45,7 @@ def export_module(module: nn.Module, request: ExportRequest, destination: Destin
 
 
 def read_options(request: ExportRequest, module: nn.Module) -> tuple[ExportOptions, list[list[Value]]]:
-    """The contract and the examples, which are read from files where there are any; raises ExportError."""
+    """Return the options, and the examples from files or generated from the inputs; raises ExportError."""
     inputs = [read_input(text, index) for index, text in enumerate(request.inputs)]
     declared = [each.tensor for each in inputs]
     names = tuple(each.name for each in declared)
@@ -64,19 +64,19 @@ def read_options(request: ExportRequest, module: nn.Module) -> tuple[ExportOptio
 
 
 def load_module(path: Path, attribute: str) -> nn.Module:
-    """The module that a Python file names, or that what it names makes; raises ExportError."""
+    """Return the module that NAME refers to, or that NAME returns when called; raises ExportError."""
     found = load_attribute(path, attribute)
     try:
         module = found if isinstance(found, nn.Module) else found()
     except Exception as error:
         raise ExportError(f"{path}:{attribute}: {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
-        raise ExportError(f"{path}:{attribute}: is no torch.nn.Module and makes none, but {type(module).__name__}")
+        raise ExportError(f"{path}:{attribute}: must be a torch.nn.Module or return one, not {type(module).__name__}")
     return module
 
 
 def load_attribute(path: Path, attribute: str) -> Any:
-    """What the user's file calls so; the file is run, once. Raises ExportError."""
+    """Execute the user's file once, and return one of its attributes. Raises ExportError."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ExportError(f"{path}: there is no such Python file")
@@ -84,7 +84,7 @@ def load_attribute(path: Path, attribute: str) -> Any:
     try:
         if getattr(loaded, "__file__", None) != str(path):
             loaded = importlib.util.module_from_spec(spec)
-            sys.modules[path.stem] = loaded  # torch reads a class's source through it.
+            sys.modules[path.stem] = loaded  # torch reads the source of a class from it.
             sys.path.insert(0, str(path.parent))
             try:
                 spec.loader.exec_module(loaded)

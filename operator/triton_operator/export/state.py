@@ -1,8 +1,8 @@
-"""Whether a module answers the same question the same way each time: it neither keeps state nor draws numbers.
+"""Check that a module returns the same outputs for the same inputs: it keeps no state and draws no random numbers.
 
-Input: a module and a few questions. Output: nothing, or ExportError that says what to do. `questions` calls it. A
-server has several callers and several copies of a model: what one call leaves behind reaches another caller's answer.
-Needs torch.
+Input: a module, and a few recorded runs. Output: None, or ExportError that says what to change. `equivalence_check`
+calls it. A server has several callers and several instances of a model, so state of one call would affect the outputs
+of another caller. Requires torch.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from triton_operator.export.forward_runs import Forward, Run, call_forward, desc
 from triton_operator.export.tensors import difference
 
 _TURNS = 2
-"""How often every question is asked again, with the others in between."""
+"""Number of times that every run is repeated, alternating with the others."""
 
 _TURNS_WHEN_SUSPECTED = 25
-"""The same when an attribute or the generator of random numbers changed, but no answer so far."""
+"""The same if an attribute or the random state changed, but no output so far."""
 
 _PLAIN = (torch.Tensor, bool, int, float, str, list, tuple, dict)
 
@@ -32,7 +32,7 @@ _WHO = "forward() returned"
 
 
 def check_state(module: Forward, runs: Sequence[Run], names: Sequence[str], tolerance: float) -> None:
-    """Ask each question twice in a row, and again after the others; raises ExportError when an answer changes."""
+    """Repeat each run twice in a row, and again after the others; raises ExportError if an output changes."""
     held, drawn = _held(module), torch.get_rng_state()
     _take_turns(module, runs, names, tolerance, held, _TURNS)
     if _changed(module, held) or not torch.equal(drawn, torch.get_rng_state()):
@@ -52,22 +52,22 @@ def _take_turns(
         if difference(run.outputs, again) <= tolerance:
             continue
         name, by = describe_difference(run.outputs, again, names)
-        where = f"output {name} of the same input differs {by} when it is asked again"
+        where = f"output {name} of the same input differs {by} when it is run again"
         if _same_when_seeded(module, run, tolerance):
             raise ExportError(
-                f"the module draws random numbers with each call: {where}. Turn off what draws them, dropout for "
-                "instance (a scripted or traced module keeps what was on when it was made), or make them an input"
+                f"the module draws random numbers with each call: {where}. Turn off their source, for example "
+                "dropout (a scripted or traced module keeps the mode that it was compiled in), or make them an input"
             )
         changed = ", ".join(_changed(module, held))
         raise ExportError(
             f"the module keeps state between calls{f' (it changes {changed})' if changed else ''}: {where}, so one "
-            "caller's request would change the answer to another. Make the state an input and an output, which the "
-            "caller hands back, or let Triton keep it for each sequence (sequence_batching with state)"
+            "caller's request would change another caller's outputs. Make the state an input and an output, which the "
+            "caller passes back, or let Triton keep it for each sequence (sequence_batching with state)"
         )
 
 
 def _same_when_seeded(module: Forward, run: Run, tolerance: float) -> bool:
-    """Whether the seed decides the answer."""
+    """Whether the random seed determines the outputs."""
     state = torch.get_rng_state()
     answers = []
     for _ in range(3):
@@ -78,7 +78,7 @@ def _same_when_seeded(module: Forward, run: Run, tolerance: float) -> bool:
 
 
 def _held(module: Forward) -> dict[str, Any]:
-    """What a module holds besides its weights: tensors as copies, the rest as text."""
+    """Return what a module holds in addition to its weights: copies of tensors, and the rest as text."""
     if not isinstance(module, nn.Module):
         return {}
     held: dict[str, Any] = dict(module.named_buffers())
@@ -90,7 +90,7 @@ def _held(module: Forward) -> dict[str, Any]:
 
 
 def _changed(module: Forward, before: dict[str, Any]) -> list[str]:
-    """Names of what is not as it was; what a scripted module holds is not listed, but its code says what it sets."""
+    """Return the names of changed attributes; for a scripted module, the attributes that its code sets."""
     after = _held(module)
     names = {name for name in before.keys() | after.keys() if not _alike(before.get(name), after.get(name))}
     if isinstance(module, torch.jit.ScriptModule):

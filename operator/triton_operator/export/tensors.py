@@ -1,6 +1,6 @@
-"""What torch's values are to Triton: types, dimensions, and which of them requests may choose.
+"""Convert torch values to the tensors of a signature: types, dimensions, and variable sizes.
 
-Input: arguments and results of forward(). Output: the tensors of a signature. `exporter` calls it. Needs torch.
+Input: arguments and outputs of forward(). Output: the tensors of a signature. `exporter` calls it. Requires torch.
 """
 
 from __future__ import annotations
@@ -31,36 +31,37 @@ TYPES = {name: dtype for dtype, name in DATA_TYPES.items()}
 
 
 def read_values(values: object, who: str) -> list[Value]:
-    """Arguments or results as a list; raises ExportError for what Triton cannot pass on. `who` begins the sentence."""
+    """Return arguments or outputs as a list; raises ExportError, starting with `who`, for unsupported values."""
     return [_read_value(value, who) for value in (values if isinstance(values, tuple) else (values,))]
 
 
 def read_tensors(names: Sequence[str], examples: Sequence[Sequence[Value]], *, batched: bool) -> tuple[TensorSpec, ...]:
-    """One tensor for each name; a size that differs between examples is any size. Raises ExportError."""
+    """Return one tensor for each name; a size that differs between examples is variable. Raises ExportError."""
     if {len(each) for each in examples} != {len(names)}:
         raise ExportError("the examples differ in how many inputs or outputs they have")
     return tuple(_tensor(name, [each[index] for each in examples], batched) for index, name in enumerate(names))
 
 
 def remark(tensor: TensorSpec, *, batched: bool) -> str:
-    """What clients see otherwise than forward() does; "" for nothing. Triton has no tensors of [batch] alone."""
+    """Return how a served tensor differs from that of forward(), or "". Triton has no tensors of shape [batch]."""
     return "one value in each row, which Triton sends as [batch,1]" if batched and not tensor.dims else ""
 
 
 def joined(value: Value, times: int = 2) -> Value:
-    """The same rows twice, or more often."""
+    """Repeat the rows of a value."""
     return value * times if isinstance(value, list) else torch.cat([value] * times)
 
 
 def rows_of(value: Value) -> int:
-    """Size of the first dimension; 0 for a number alone."""
+    """Return the size of the first dimension; 0 for a scalar."""
     return len(value) if isinstance(value, list) or value.dim() else 0
 
 
 def difference(expected: Sequence[Value], actual: Sequence[Value]) -> float:
-    """Largest difference of any value, as a part of the value where that is above 1.
+    """Return the largest difference of any value, relative for values above 1.
 
-    Infinite where type, shape, text or a whole number differs: a float32 has seven digits, wherever its point is.
+    The result is infinite if a type, a shape, a text or an integer differs. Relative, because float32 has seven
+    significant digits.
     """
     if len(expected) != len(actual):
         return math.inf
@@ -92,12 +93,14 @@ def _read_value(value: object, who: str) -> Value:
         dense = "torch.nested.to_padded_tensor(x, 0)" if value.is_nested else ".to_dense()"
         raise ExportError(f"{who} a tensor of layout {kind}; Triton passes dense tensors, so make it one: {dense}")
     if value.dtype not in DATA_TYPES:
-        raise ExportError(f"{who} {value.dtype}, which Triton has not for TorchScript; cast it, for example .float()")
+        raise ExportError(
+            f"{who} {value.dtype}, which Triton does not support for TorchScript; cast it, for example .float()"
+        )
     return value
 
 
 def _unlike(value: object) -> str:
-    """What it is, with what is in it."""
+    """Describe an unsupported value and its content."""
     match value:
         case None:
             return "None"
@@ -113,12 +116,12 @@ def _unlike(value: object) -> str:
 def _remedy(value: object) -> str:
     match value:
         case None:
-            return "give a tensor in every case, an empty one for instance (torch.zeros(0)), or leave it out"
+            return "always return a tensor, for example an empty one (torch.zeros(0)), or omit it"
         case dict():
             names = "".join(f' output["{key}"],' for key in value).lstrip()
-            return f"make it a tuple, in an order that names then follow: ({names or '...,'})"
+            return f"make it a tuple, in the order of the output names: ({names or '...,'})"
         case list() | tuple():
-            return "put its tensors into the one tuple of results, or join them (torch.stack, torch.cat)"
+            return "add its tensors to the tuple of results, or join them (torch.stack, torch.cat)"
         case bool() | int() | float():
             return "make it a tensor (torch.tensor([...]))"
     return "make it a tuple of tensors"
@@ -128,7 +131,7 @@ def _tensor(name: str, values: Sequence[Value], batched: bool) -> TensorSpec:  #
     types = {DATA_TYPES[each.dtype] if isinstance(each, torch.Tensor) else "STRING" for each in values}
     shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else (len(each),) for each in values]
     if len(types) > 1 or len({len(shape) for shape in shapes}) > 1:
-        raise ExportError(f"{name}: values differ in type or number of dimensions between questions")
+        raise ExportError(f"{name}: values differ in type or number of dimensions between runs")
     dims = [set(sizes) for sizes in zip(*shapes, strict=True)]
     if not dims:
         raise ExportError(f"{name} has no dimensions, which Triton cannot send; make it one value: .reshape(1)")

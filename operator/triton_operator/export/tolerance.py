@@ -1,24 +1,24 @@
-"""What an exported model's answers may differ by."""
+"""Tolerances for the outputs of an exported model."""
 
 from __future__ import annotations
 
 from typing import Any
 
 TOLERANCE = 1e-5
-"""Largest difference of a value, of itself where it is above 1: the same sums on the same processor."""
+"""Largest permitted difference of a value, relative for values above 1, for the same sums on the same processor."""
 
 NEXT_BYTE = 0.01
-"""The same for layers in 8 bits: a sum that is added in another order may be rounded to the next of 256 numbers."""
+"""The same for 8-bit layers, where another order of addition may round to the next of 256 numbers."""
 
 _IN_BYTES = "torch.ao.nn.quantized."
 _RECURRENT_IN_BYTES = "torch.ao.nn.quantized.dynamic.modules.rnn"
 
 
 def for_another_order(module: Any, tolerance: float) -> float:
-    """The tolerance for sums in another order: by an optimised kernel, or in a batch with other rows.
+    """Return the tolerance for sums in another order: in an optimized kernel, or with other rows in the batch.
 
-    `module` is anything that answers. Recurrent layers in 8 bits are held to `tolerance`, because with their one scale
-    for a whole batch rows do influence each other. Torch's layers in a scripted module cannot be told.
+    `module` may be any callable. For 8-bit recurrent layers, `tolerance` applies unchanged, because rows of a batch
+    share one scale and do affect each other. Quantized layers of torch in a scripted module cannot be detected.
     """
     homes = [type(each).__module__ for each in module.modules()] if hasattr(module, "modules") else []
     in_bytes = any(home.startswith(_IN_BYTES) for home in homes) and _RECURRENT_IN_BYTES not in homes

@@ -1,15 +1,15 @@
-"""What torch says of a module that it cannot compile or run, without the trace around it. Pure."""
+"""Reduce an error of torch about a module to its cause, without the traceback. Pure."""
 
 from __future__ import annotations
 
 import re
 
 _LONGEST = 500
-"""Characters; torch may list every variant of an operator."""
+"""Maximum number of characters; torch may list every variant of an operator."""
 
 _FRAME = re.compile(r'\s*File "(?P<file>[^"]*)", line (?P<line>\d+)')
 _INSIDE = "code/"
-"""Begins the names of files in an archive, which nobody wrote."""
+"""Prefix of file names in an archive, which are not the user's files."""
 
 _END_OF_CODE = "<--- HERE"
 _SAYS_NOTHING = re.compile(
@@ -21,7 +21,7 @@ _BEFORE_THE_CAUSE = re.compile(r"(RuntimeError|torch\.jit\.Error): ")
 
 
 def sentence(error: Exception) -> str:
-    """Torch's cause in one line, and the place in the user's file that it names first."""
+    """Return the cause in one line, with the first location in the user's file."""
     kept, place = _without_code(str(error).splitlines())
     text = " ".join(" ".join(kept).split()).rstrip(" :") or type(error).__name__
     if len(text) > _LONGEST:
@@ -30,7 +30,7 @@ def sentence(error: Exception) -> str:
 
 
 def _without_code(lines: list[str]) -> tuple[list[str], str]:
-    """Lines around the quoted code, and the first location."""
+    """Return the lines without quoted code, and the first location."""
     kept: list[str] = []
     place = ""
     at = 0
@@ -49,7 +49,7 @@ def _without_code(lines: list[str]) -> tuple[list[str], str]:
 
 
 def _end_of_code(lines: list[str], start: int) -> int:
-    """Quoted code ends with torch's mark and the indented lines after it, or where lines are no longer indented."""
+    """Return the end of quoted code: torch's marker and its indented lines, or the first line without indentation."""
     for at in range(start, len(lines)):
         if _FRAME.match(lines[at]):
             break

@@ -98,17 +98,17 @@ def test_a_checkpoint_is_loaded_first(net: Path, capsys: pytest.CaptureFixture[s
     torch.save({"other": torch.ones(1)}, checkpoint)
     outcome = compress(capsys, net, *options, "--weights", checkpoint, module="Net")
     assert outcome.code == 1
-    assert "is no checkpoint of Net" in outcome.err
+    assert "is not a checkpoint of Net" in outcome.err
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--evaluate", "{net}:fails"), "{net}:fails: ValueError: no data"),
-        (("--evaluate", "{net}:ROWS"), "{net}:ROWS: is no function, but Tensor"),
+        (("--evaluate", "{net}:ROWS"), "{net}:ROWS: must be a function, not Tensor"),
         (("--evaluate", "{net}"), "must be FILE.py:NAME"),
-        (("--fine-tune", "{net}:train"), "only a pruned module is trained again"),
-        (("--weights", "{net}"), "is no checkpoint of Net"),
+        (("--fine-tune", "{net}:train"), "fine-tuning is supported only after pruning"),
+        (("--weights", "{net}"), "is not a checkpoint of Net"),
         (("--weights", "missing.ckpt"), "missing.ckpt: No such file or directory"),
     ],
 )

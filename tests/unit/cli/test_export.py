@@ -124,7 +124,7 @@ def test_a_torchscript_file_gets_its_signature_and_stays_as_it_is(
     [
         ("{net}:Digits", "FP32:784x", "--input FP32:784x: must be [NAME:]TYPE:DIMS"),
         ("{net}:Digits", "BF16:784", "TYPE one of BOOL, FP16"),
-        ("{net}:Digits", "FP32:5", "the module does not take the example"),
+        ("{net}:Digits", "FP32:5", "the module fails for the example"),
         ("{net}:Nothing", "FP32:1", "AttributeError: module 'net' has no attribute 'Nothing'"),
         ("{net}:nothing", "FP32:1", "TypeError: 'int' object is not callable"),
         ("missing.py:Digits", "FP32:1", "there is no such Python file"),
@@ -158,4 +158,4 @@ def test_a_file_called_model_is_no_name(net: Path, capsys: pytest.CaptureFixture
     (folder / "model.py").rename(net.parent / "model.py")
     outcome = tritonctl(capsys, "export", f"{net.parent}/model.py:Digits", *options)
     assert outcome.code == 1
-    assert "what is the model called? Say --name NAME" in outcome.err
+    assert "the path does not contain a model name; pass --name NAME" in outcome.err

@@ -208,8 +208,8 @@ def test_what_costs_too_much_is_refused() -> None:
     [
         (nn.Linear(2, 2), {"method": "zip"}, "method zip: must be one of prune, prune-channels, int8"),
         (nn.Linear(2, 2), {"method": "prune", "sparsity": 1.0}, "sparsity 1: must be above 0 and below 1"),
-        (nn.Linear(2, 2), {"method": "int8", "fine_tune": fair}, "only a pruned module is trained again"),
-        (nn.Linear(2, 2), {"method": "prune-channels"}, "no layer's channels can be taken out"),
+        (nn.Linear(2, 2), {"method": "int8", "fine_tune": fair}, "fine-tuning is supported only after pruning"),
+        (nn.Linear(2, 2), {"method": "prune-channels"}, "no channels can be removed"),
         (nn.ReLU(), {"method": "prune"}, "has no weights that can be pruned"),
         (nn.ReLU(), {"method": "int8"}, "has no linear or recurrent layers"),
         (nn.ReLU(), {"method": "fp16"}, "has no linear, convolutional, recurrent or embedding layers"),

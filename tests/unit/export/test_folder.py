@@ -51,9 +51,9 @@ def test_the_card_says_what_was_exported_and_how_it_was_checked(tmp_path: Path) 
     assert "8 parameters; 8 values of float32." in card
     assert "| in | `INPUT__0` | FP32 [3] |\n| out | `OUTPUT__0` | FP32 [2] |" in card
     assert "Batches up to 4" in card
-    assert f"- {exported.runs} questions" in card
+    assert f"- {exported.runs} runs, on the examples" in card
     assert "allowed is 1e-05" in card
-    assert "- No server was asked." in card
+    assert "- Not compared with a running server." in card
     assert "Linear(in_features=3, out_features=2, bias=True)" in card
     assert f"torch {torch.__version__.partition('+')[0]}" in card
     assert parse((tmp_path / "line" / "config.pbtxt").read_text())["max_batch_size"] == [4]
@@ -90,7 +90,7 @@ def test_questions_of_other_sizes_are_drawn(tmp_path: Path) -> None:
 
 def test_a_form_that_errs_only_for_other_values_is_found() -> None:
     """The example alone would not tell."""
-    with pytest.raises(ExportError, match="answers differently"):
+    with pytest.raises(ExportError, match="compiled module differ by"):
         check_equivalence(
             lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], ExportOptions("line", max_batch_size=8), ["x"]
         )
@@ -128,11 +128,14 @@ def test_a_server_is_asked_the_same_questions(tmp_path: Path) -> None:
     with http_server() as address:
         exported = export_torchscript(Same(), ROWS, tmp_path, name="digits", max_batch_size=4, url=address)
         assert exported.served == 0.0
-        assert "asked of Triton over HTTP: within 0 " in (tmp_path / "digits" / "README.md").read_text()
-        with pytest.raises(ExportError, match=r"answers differently: by \d.*Does it serve the echo that was written"):
+        assert "sent to Triton over HTTP: outputs within 0 " in (tmp_path / "digits" / "README.md").read_text()
+        with pytest.raises(
+            ExportError,
+            match=r"outputs of the server at .* differ by \d.*serves the echo that was just",
+        ):
             export_torchscript(Same(1.0), ROWS, tmp_path, name="echo", max_batch_size=4, url=address)
-    assert "No server was asked" in (tmp_path / "echo" / "README.md").read_text()
-    with pytest.raises(ExportError, match=f"{address} does not answer for digits"):
+    assert "Not compared with a running server" in (tmp_path / "echo" / "README.md").read_text()
+    with pytest.raises(ExportError, match=f"inference with digits at {address} failed"):
         export_torchscript(Same(), ROWS, tmp_path, name="digits", max_batch_size=4, url=address)
 
 
@@ -147,5 +150,5 @@ def test_a_name_comes_from_the_file_or_the_folder(path: str, name: str) -> None:
 @pytest.mark.parametrize("path", ["model.pt", "1/model.pt", "/model.pt", "digits/model.pt"])
 def test_model_is_no_name(path: str) -> None:
     """Every file in a repository is called so."""
-    with pytest.raises(ExportError, match="what is the model called"):
+    with pytest.raises(ExportError, match="does not contain a model name"):
         name_of(Path(path))

@@ -252,7 +252,7 @@ def test_the_scale_of_dynamic_quantisation_is_named(tmp_path: Path) -> None:
     """It is the largest value of the batch."""
     torch.manual_seed(0)
     module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 8)), {nn.Linear})  # type: ignore[no-untyped-call]
-    with pytest.raises(ExportError, match=r"influence each other: .*the scale of torch's dynamic quantisation"):
+    with pytest.raises(ExportError, match=r"influence each other: .*the scale of torch's dynamic quantization"):
         export_torchscript(module, ROWS, tmp_path, name="quantised", max_batch_size=8)
 
 
@@ -325,7 +325,7 @@ class AtMost(nn.Module):
 
 
 def test_a_batch_as_large_as_allowed_has_to_be_taken(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"does not answer 32 rows, .*max_batch_size"):
+    with pytest.raises(ExportError, match=r"fails for 32 rows, .*max_batch_size"):
         export_torchscript(AtMost(), ROWS, tmp_path, name="most", max_batch_size=32)
     exported = export_torchscript(AtMost(), ROWS, tmp_path, name="most", max_batch_size=16)
     assert exported.signature.max_batch_size == 16

@@ -71,7 +71,7 @@ def test_a_form_that_fails_where_the_module_does_not_is_refused(
         raise RuntimeError(f"no {x.dim()} dimensions")
 
     monkeypatch.setattr("triton_operator.export.served_form._prepared", lambda *_: fails)
-    words = r"that form fails for input \[2, 3, 8, 8\], which the module answers: no 4 dimensions\. .*unsqueeze\(0\)"
+    words = r"that form fails for input \[2, 3, 8, 8\], which the module accepts: no 4 dimensions\. .*unsqueeze\(0\)"
     with pytest.raises(ExportError, match=words):
         _export(Convolution(), PICTURES, tmp_path, max_batch_size=8)
     assert list(tmp_path.rglob("*")) == []
@@ -81,7 +81,7 @@ def test_a_form_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.
     """As one that waits for a lock of a thread that was not copied."""
     monkeypatch.setattr("triton_operator.export.served_form._prepared", lambda *_: lambda *_: signal.pause())
     monkeypatch.setattr("triton_operator.export.served_form._MOST_SECONDS", 1)
-    with pytest.raises(ExportError, match="does not answer all inputs within 1 s"):
+    with pytest.raises(ExportError, match="does not return all outputs within 1 s"):
         _export(Convolution(), PICTURES, tmp_path, max_batch_size=8)
 
 
@@ -110,7 +110,7 @@ def test_a_form_that_answers_differently_is_refused(
     if passes:
         _export(module, PICTURES, tmp_path, max_batch_size=8)
     else:
-        with pytest.raises(ExportError, match=r"that form answers differently: output OUTPUT__0 differs by 0\.001"):
+        with pytest.raises(ExportError, match=r"in that form output OUTPUT__0 differs by 0\.001"):
             _export(module, PICTURES, tmp_path, max_batch_size=8)
 
 
