@@ -13,14 +13,14 @@ from triton_operator.api.tensor import DataType
 
 
 class TimeoutAction(StrEnum):
-    """What happens to a request that has waited too long."""
+    """What Triton does with a request that exceeds its queue timeout."""
 
     REJECT = "Reject"
     DELAY = "Delay"
 
 
 class QueuePolicy(Struct, frozen=True):
-    """How many requests may wait and for how long; 0 or None is no limit."""
+    """Limits on the number of queued requests and on their waiting time; 0 or None means no limit."""
 
     max_queue_size: int | None = None
     default_timeout_microseconds: int | None = None
@@ -29,14 +29,14 @@ class QueuePolicy(Struct, frozen=True):
 
 
 class PriorityQueuePolicy(Struct, frozen=True):
-    """The queue policy of one priority level, 1 being the most urgent."""
+    """The queue policy of one priority level; level 1 is the most urgent."""
 
     priority_level: int
     policy: QueuePolicy
 
 
 class DynamicBatching(Struct, frozen=True):
-    """Batches of requests that wait at the same time."""
+    """Combines requests that wait at the same time into batches."""
 
     preferred_batch_sizes: tuple[int, ...] = ()
     max_queue_delay_microseconds: int | None = None
@@ -48,7 +48,7 @@ class DynamicBatching(Struct, frozen=True):
 
 
 class ControlKind(StrEnum):
-    """The information about the sequence in a control input."""
+    """The information about a sequence that a control input carries."""
 
     START = "Start"
     READY = "Ready"
@@ -57,7 +57,7 @@ class ControlKind(StrEnum):
 
 
 class ControlInput(Struct, frozen=True):
-    """An input that Triton fills: 0 or 1 for yes and no, or the number of the sequence (CorrelationID)."""
+    """An input that Triton fills: 0 or 1 as a boolean, or the ID of the sequence (CorrelationID)."""
 
     name: str
     kind: ControlKind
@@ -65,14 +65,14 @@ class ControlInput(Struct, frozen=True):
 
 
 class DirectStrategy(Struct, frozen=True):
-    """Each sequence keeps one slot of one instance; the utilization is percent of the slots."""
+    """Assigns each sequence to one batch slot of one instance; the utilization is a percentage of the slots."""
 
     max_queue_delay_microseconds: int | None = None
     minimum_slot_utilization_percent: int | None = None
 
 
 class OldestStrategy(Struct, frozen=True):
-    """Batches of the sequences that have waited longest."""
+    """Batches the sequences that have waited longest."""
 
     max_candidate_sequences: int
     preferred_batch_sizes: tuple[int, ...] = ()
@@ -81,7 +81,7 @@ class OldestStrategy(Struct, frozen=True):
 
 
 class InitialState(Struct, frozen=True):
-    """What a sequence begins with: the content of a file in the model's folder `initial_state`, else zeros."""
+    """The value of a state at the start of a sequence: a file in the model's folder `initial_state`, or zeros."""
 
     name: str
     dims: tuple[int, ...]
@@ -89,7 +89,7 @@ class InitialState(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """A tensor that Triton keeps for a sequence: an output of one request, and an input of the next."""
+    """A tensor that Triton keeps for a sequence: an output of one request becomes an input of the next."""
 
     input_name: str
     output_name: str
@@ -99,7 +99,7 @@ class State(Struct, frozen=True):
 
 
 class SequenceBatching(Struct, frozen=True):
-    """Requests of one sequence go to one instance; at most one strategy is set, Triton's default is `direct`."""
+    """Routes the requests of a sequence to one instance; at most one strategy is set. Triton's default is `direct`."""
 
     max_sequence_idle_microseconds: int | None = None
     control_inputs: tuple[ControlInput, ...] = ()

@@ -1,7 +1,7 @@
 """The cache for fetched models: `spec.cache`.
 
-A Job of the operator's fills a claim once, serving pods mount it read-only. The schema documents each field; what the
-claim and the Job look like is decided in `resources`, when they are made in `reconcile`.
+A Job of the operator fills a claim once, and serving pods mount the claim read-only. The schema documents each field.
+`resources` builds the claim and the Job, and `reconcile` decides when to create them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from triton_operator.api.struct import Struct
 
 
 class AccessMode(StrEnum):
-    """How many nodes may mount a volume, as Kubernetes names it."""
+    """The access modes of Kubernetes: how many nodes may mount a volume."""
 
     READ_WRITE_ONCE = "ReadWriteOnce"
     READ_ONLY_MANY = "ReadOnlyMany"
@@ -21,14 +21,14 @@ class AccessMode(StrEnum):
 
 
 class Egress(Struct, frozen=True):
-    """Where the Job may open connections to under profile Private, besides the cluster's DNS."""
+    """Destinations that the Job may connect to under profile Private, in addition to the cluster's DNS."""
 
     cidrs: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
 
 
 class Cache(Struct, frozen=True):
-    """The claim to fill, and the Job that fills it; `size` is a Kubernetes quantity, `resources` are the Job's."""
+    """The claim to fill, and the Job that fills it; `size` is a Kubernetes quantity, `resources` apply to the Job."""
 
     size: str
     storage_class_name: str | None = None

@@ -32,90 +32,90 @@ RECONCILING = "Reconciling"
 """The operator is working towards the current generation (kstatus)."""
 
 STALLED = "Stalled"
-"""The deployment makes no progress until a person acts (kstatus)."""
+"""The deployment makes no progress until a user fixes the cause (kstatus)."""
 
 PRIVACY_ENFORCED = "PrivacyEnforced"
 """Every control of the privacy profile is in force. Absent under profile Open."""
 
 SCALING_ACTIVE = "ScalingActive"
-"""The autoscaler works. Absent without `spec.autoscaling`."""
+"""The autoscaler can compute the number of replicas. Absent without `spec.autoscaling`."""
 
 RUNTIME_VULNERABLE = "RuntimeVulnerable"
-"""The server image is below the security floor; Unknown if its release is not known."""
+"""The release of the server image is below the security floor; Unknown if the release cannot be determined."""
 
 
 class Reason:
     """Reasons of conditions; each comment describes when the reason is set."""
 
-    SERVING = "Serving"  # Ready=True: all replicas have all models.
-    ROLLING_OUT = "RollingOut"  # Pods of the current generation are still coming up and nothing is wrong yet.
+    SERVING = "Serving"  # Ready=True: every replica has loaded every model.
+    ROLLING_OUT = "RollingOut"  # Pods of the current generation are still starting, and no error has occurred.
     SUSPENDED = "Suspended"  # `spec.suspend` is set. Ready is True when no pod is left.
     SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0. Ready is True when no pod is left.
 
     ACCEPTED = "Accepted"  # Accepted=True.
-    INVALID_SPEC = "InvalidSpec"  # A field contradicts another one; the message names its path.
-    UNKNOWN_VERSION = "UnknownVersion"  # `spec.triton.version` names no image of the catalogue.
-    NAME_CONFLICT = "NameConflict"  # An object that is not ours bears a child's name; it is never taken over.
-    WEBHOOK_FAILED = "WebhookFailed"  # An admission webhook fails, so that a child cannot be written.
-    API_SERVER_ERROR = "APIServerError"  # The API server fails to write a child for a cause of its own.
-    WAITING_FOR_DELETION = "WaitingForDeletion"  # A deleted namesake's children are still being collected.
+    INVALID_SPEC = "InvalidSpec"  # A field is invalid or contradicts another field; the message names its path.
+    UNKNOWN_VERSION = "UnknownVersion"  # The image catalogue has no image for `spec.triton.version`.
+    NAME_CONFLICT = "NameConflict"  # Another owner's object has the name of a child; it is never adopted.
+    WEBHOOK_FAILED = "WebhookFailed"  # An admission webhook failed, so a child could not be written.
+    API_SERVER_ERROR = "APIServerError"  # The API server failed to write a child because of an internal error.
+    WAITING_FOR_DELETION = "WaitingForDeletion"  # Children of a deleted deployment with the same name still exist.
 
-    MODEL_NOT_FOUND = "ModelNotFound"  # The model's folder is not in the repository.
-    MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numbered version with a model file.
-    CONFIG_INVALID = "ConfigInvalid"  # A configuration does not parse or contradicts, or nothing tells one.
-    PREPARE_FAILED = "PrepareFailed"  # The prepare container failed without a reason that is known here.
-    SOURCE_NOT_FOUND = "SourceNotFound"  # Nothing is where spec.modelRepository says; the URL is in the message.
-    ACCESS_DENIED = "AccessDenied"  # The source refuses the credentials, or asks for some.
-    SOURCE_UNTRUSTED = "SourceUntrusted"  # The source's certificate is signed by nobody that the pod trusts.
-    SOURCE_UNREACHABLE = "SourceUnreachable"  # The source does not answer, or broke off.
-    SOURCE_INVALID = "SourceInvalid"  # What the source holds cannot be used: a broken archive, a name that climbs out.
-    DIGEST_MISMATCH = "DigestMismatch"  # The files do not match the pinned digest; the message has both digests.
-    OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message tells what was needed.
-    CACHING = "Caching"  # A Job fetches the models into the cache; pods are made when it is done.
-    MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton refused the model; the message is Triton's own sentence.
-    WARMUP_FAILED = "WarmupFailed"  # The model was loaded and failed the first request, Triton's own warm-up.
-    UNSUPPORTED_BY_IMAGE = "UnsupportedByImage"  # The server image lacks a format's backend, or a flag.
-    SERVER_ARGUMENT_INVALID = "ServerArgumentInvalid"  # Triton, or its release, does not take one of the arguments.
+    MODEL_NOT_FOUND = "ModelNotFound"  # The repository does not contain the model's folder.
+    MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numeric version folder with a model file.
+    CONFIG_INVALID = "ConfigInvalid"  # The configuration is missing, does not parse, or contradicts itself.
+    PREPARE_FAILED = "PrepareFailed"  # The container `prepare` failed without reporting one of PREPARE_REASONS.
+    SOURCE_NOT_FOUND = "SourceNotFound"  # `spec.modelRepository` does not exist; the message contains its URL.
+    ACCESS_DENIED = "AccessDenied"  # The source rejects the credentials, or requires credentials.
+    SOURCE_UNTRUSTED = "SourceUntrusted"  # The pod does not trust the issuer of the source's certificate.
+    SOURCE_UNREACHABLE = "SourceUnreachable"  # The source does not respond, or the connection was interrupted.
+    SOURCE_INVALID = "SourceInvalid"  # The content is unusable, such as a corrupt archive or an unsafe path.
+    DIGEST_MISMATCH = "DigestMismatch"  # The files do not match the pinned digest; the message contains both digests.
+    OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message contains the required space.
+    CACHING = "Caching"  # A Job fetches the models into the cache; pods are created when it completes.
+    MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton could not load the model; the message is Triton's own.
+    WARMUP_FAILED = "WarmupFailed"  # The model was loaded, but a warm-up request failed.
+    UNSUPPORTED_BY_IMAGE = "UnsupportedByImage"  # The server image does not have the backend of a format, or a flag.
+    SERVER_ARGUMENT_INVALID = "ServerArgumentInvalid"  # Triton or the operator rejects one of the server's arguments.
     IMAGE_PULL_FAILED = (
-        "ImagePullFailed"  # An image of the pod cannot be pulled; the message has the registry's answer.
+        "ImagePullFailed"  # An image of the pod cannot be pulled; the message contains the registry's response.
     )
-    VOLUME_UNBOUND = "VolumeUnbound"  # The claim exists and has no volume yet.
+    VOLUME_UNBOUND = "VolumeUnbound"  # The claim exists but is not bound to a volume yet.
     DEPENDENCY_MISSING = "DependencyMissing"  # A claim, Secret or ConfigMap that the pod needs does not exist.
-    INSUFFICIENT_GPU = "InsufficientGPU"  # No node has enough free GPUs; the message is the scheduler's.
-    UNSCHEDULABLE = "Unschedulable"  # No node fits for another cause; the message is the scheduler's.
-    QUOTA_EXCEEDED = "QuotaExceeded"  # A ResourceQuota refuses the pods.
-    FORBIDDEN = "Forbidden"  # Admission (Pod Security, LimitRange, a policy) refuses the pods.
-    OUT_OF_MEMORY = "OutOfMemory"  # A container was killed for memory.
-    CRASHED = "Crashed"  # A container terminated after it had started.
-    NODE_LOST = "NodeLost"  # The pod's node has stopped reporting, or is gone.
-    STARTUP_TIMEOUT = "StartupTimeout"  # The startup probe's budget ran out.
-    PODS_NOT_READY = "PodsNotReady"  # Pods are not ready, for a cause that has no reason of its own or is not known.
+    INSUFFICIENT_GPU = "InsufficientGPU"  # No node has enough free GPUs; the message comes from the scheduler.
+    UNSCHEDULABLE = "Unschedulable"  # No node fits for another reason; the message comes from the scheduler.
+    QUOTA_EXCEEDED = "QuotaExceeded"  # A ResourceQuota does not allow the pods.
+    FORBIDDEN = "Forbidden"  # Admission (Pod Security, a LimitRange or a policy) rejects the pods.
+    OUT_OF_MEMORY = "OutOfMemory"  # A container was killed because it ran out of memory.
+    CRASHED = "Crashed"  # A container terminated unexpectedly after it had started.
+    NODE_LOST = "NodeLost"  # The pod's node is not ready or no longer exists.
+    STARTUP_TIMEOUT = "StartupTimeout"  # The server did not become ready within the startup timeout.
+    PODS_NOT_READY = "PodsNotReady"  # Pods are not ready, and no more specific reason applies.
     REPLICAS_DIFFER = "ReplicasDiffer"  # Replicas serve different files or configurations of a model.
-    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # The rollout made no progress in its time.
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # The rollout made no progress within the deadline.
 
     PREPARED = "Prepared"  # ModelsPrepared=True.
     LOADED = "Loaded"  # ModelsLoaded=True.
     SCHEDULED = "Scheduled"  # Scheduled=True.
-    WAITING = "Waiting"  # An earlier stage is not done yet.
+    WAITING = "Waiting"  # An earlier stage is not complete.
 
     AVAILABLE = "Available"  # Available=True.
     UNAVAILABLE = "Unavailable"  # No pod serves.
-    REPLACING_IN_PLACE = "ReplacingInPlace"  # Available=False: the old pod had to go before the new one can start.
+    REPLACING_IN_PLACE = "ReplacingInPlace"  # Available=False: the old pod stopped, so that the new one can start.
 
     PROGRESSING = "Progressing"  # Reconciling=True.
     SETTLED = "Settled"  # Reconciling=False or Stalled=False.
 
-    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # The profile asks for TLS and none is set up.
-    POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy is not in the cluster yet.
+    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # The profile requires TLS, but TLS is not configured.
+    POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy does not exist in the cluster yet.
 
-    CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache's Job may connect to any address: none are named.
+    CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache's Job may connect to any address, because none are set.
 
     SCALING = "Scaling"  # ScalingActive=True.
-    SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported yet, or reports an error.
+    SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported a status yet, or reports an error.
 
     PATCHED = "Patched"  # RuntimeVulnerable=False.
     BELOW_SECURITY_FLOOR = "BelowSecurityFloor"  # RuntimeVulnerable=True; the message names the first safe version.
-    VERSION_UNKNOWN = "VersionUnknown"  # RuntimeVulnerable=Unknown: an own image without a stated version.
+    VERSION_UNKNOWN = "VersionUnknown"  # RuntimeVulnerable=Unknown: the release of a custom image is not known.
 
 
 PREPARE_REASONS = frozenset(
@@ -135,7 +135,7 @@ PREPARE_REASONS = frozenset(
         Reason.PREPARE_FAILED,
     }
 )
-"""Reasons that `prepare` may report. Any other reason in its outcome is reported as PrepareFailed, with the word."""
+"""Reasons that `prepare` may report. Any other reason becomes PrepareFailed, and the message contains it."""
 
 TERMINAL = frozenset(
     {
@@ -159,7 +159,7 @@ TERMINAL = frozenset(
         Reason.REPLICAS_DIFFER,
     }
 )
-"""Reasons that stay until a person acts: Stalled=True.
+"""Reasons that persist until a user fixes the cause: Stalled=True.
 
 Reasons that may resolve when the cluster changes (image pulls, volumes, restarts, free GPUs) are not included.
 """

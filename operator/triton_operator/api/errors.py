@@ -3,8 +3,8 @@
 ::
 
     TritonOperatorError
-     └─ ApiError                  any error in reading a ModelDeployment
-         └─ InvalidSpecError      a user must change the object; never retried
+     └─ ApiError                  any error while reading a ModelDeployment
+         └─ InvalidSpecError      the user must change the object; never retried
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from triton_operator.errors import TritonOperatorError
 
 
 class ApiError(TritonOperatorError):
-    """Any error in reading a ModelDeployment."""
+    """Any error while reading a ModelDeployment."""
 
 
 class InvalidSpecError(ApiError):
     """The spec is invalid in a way that the API server's schema cannot express.
 
-    `reason` is a CamelCase condition reason, `path` the field as a user would write it (`spec.models[0].name`).
+    `reason` is a CamelCase condition reason, and `path` is the path of the field (`spec.models[0].name`).
     """
 
     def __init__(self, reason: str, path: str, message: str) -> None:

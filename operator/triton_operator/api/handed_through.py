@@ -50,13 +50,13 @@ class NodeSelectorTerm(Struct, frozen=True):
 
 
 class NodeSelector(Struct, frozen=True):
-    """Terms of which one must hold."""
+    """Terms on a node, at least one of which must hold."""
 
     node_selector_terms: Annotated[tuple[NodeSelectorTerm, ...], msgspec.Meta(min_length=1)]
 
 
 class PreferredSchedulingTerm(Struct, frozen=True):
-    """Nodes that are preferred."""
+    """A preference for nodes, with its weight."""
 
     weight: Weight
     preference: NodeSelectorTerm
@@ -70,7 +70,7 @@ class NodeAffinity(Struct, frozen=True):
 
 
 class PodAffinityTerm(Struct, frozen=True):
-    """Pods to run near to, or far from; "near" is the same value of the node label `topology_key`."""
+    """Pods to run near, or away from; nodes with the same value of the label `topology_key` are near each other."""
 
     topology_key: Annotated[str, msgspec.Meta(min_length=1)]
     label_selector: LabelSelector | None = None
@@ -81,14 +81,14 @@ class PodAffinityTerm(Struct, frozen=True):
 
 
 class WeightedPodAffinityTerm(Struct, frozen=True):
-    """A term that is preferred."""
+    """A preference for a term, with its weight."""
 
     weight: Weight
     pod_affinity_term: PodAffinityTerm
 
 
 class PodAffinity(Struct, frozen=True):
-    """Which pods to run near to; as `podAntiAffinity`, which to run far from."""
+    """Which pods to run near; in `podAntiAffinity`, which pods to run away from."""
 
     required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] | None = None
     preferred_during_scheduling_ignored_during_execution: tuple[WeightedPodAffinityTerm, ...] | None = None
@@ -126,7 +126,7 @@ class TopologySpreadConstraint(Struct, frozen=True):
 
 
 class IPBlock(Struct, frozen=True):
-    """A range of addresses without some of its parts."""
+    """A range of IP addresses; `except_` excludes parts of it."""
 
     cidr: str
     except_: tuple[str, ...] | None = msgspec.field(default=None, name="except")

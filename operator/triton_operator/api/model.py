@@ -20,7 +20,7 @@ class Format(StrEnum):
 
 
 class Objective(StrEnum):
-    """What the operator's defaults optimize."""
+    """What the operator's defaults optimize for."""
 
     THROUGHPUT = "Throughput"
     LATENCY = "Latency"
@@ -33,11 +33,11 @@ class LatestVersions(Struct, frozen=True):
 
 
 class AllVersions(Struct, frozen=True):
-    """Every version that is there."""
+    """Every version in the repository."""
 
 
 class SpecificVersions(Struct, frozen=True):
-    """These versions and no others."""
+    """Only these versions."""
 
     versions: tuple[int, ...]
 
@@ -51,7 +51,7 @@ class VersionPolicy(Struct, frozen=True):
 
 
 class ConfigMapKey(Struct, frozen=True):
-    """A text in a ConfigMap of the same namespace."""
+    """A key of a ConfigMap in the same namespace."""
 
     name: str
     key: str = "config.pbtxt"
@@ -60,8 +60,8 @@ class ConfigMapKey(Struct, frozen=True):
 class Model(Struct, frozen=True):
     """One model to serve; `path` is its folder in the repository and defaults to its name.
 
-    Its configuration is `config`, or the text that `config_map_ref` names, or else the repository's own file.
-    `model_repository` is where this one comes from instead of from the deployment's common repository.
+    The configuration is `config`, the ConfigMap key in `config_map_ref`, or the config.pbtxt in the repository.
+    `model_repository` overrides the deployment's common repository for this model.
     """
 
     name: str

@@ -1,9 +1,10 @@
 """A model's configuration, as a user writes it in `spec.models[].config`.
 
-Triton's ModelConfig message (github.com/triton-inference-server/common, protobuf/model_config.proto) in the manner of
-Kubernetes: what a TorchScript model needs, with Triton's names in camel case and plural lists. The schema documents
-each field. `triton.typed_config` turns it into Triton's message and back, `triton.config_fields` says which of
-Triton's fields are left out and why. None and empty mean that nothing was said: defaults are resolved at rendering.
+The types follow Triton's ModelConfig message (github.com/triton-inference-server/common, protobuf/model_config.proto)
+with the conventions of Kubernetes: camel case names and plural lists. They cover the fields that TorchScript models
+need. The schema documents each field. `triton.config.typed_config` converts them to Triton's message, and
+`triton.config.fields` lists the omitted fields with reasons. None and empty values mean that the user did not set the
+field; its default is resolved at rendering.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from triton_operator.api.tensor import DataType
 
 
 class Input(Struct, frozen=True):
-    """An input of the model; `dims` does not include the batch dimension, and -1 is any size.
+    """An input of the model; `dims` does not include the batch dimension, and -1 matches any size.
 
-    `reshape` is the shape that the model gets instead of `dims`, () a scalar for each element of the batch.
+    `reshape` is the shape that the model receives instead of `dims`; () is a scalar for each element of the batch.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Input(Struct, frozen=True):
 
 
 class Output(Struct, frozen=True):
-    """An output of the model; `reshape` is the model's shape, `dims` the shape for clients."""
+    """An output of the model; `reshape` is the shape that the model returns, `dims` the shape that clients receive."""
 
     name: str
     data_type: DataType
@@ -50,7 +51,7 @@ class InstanceKind(StrEnum):
 
 
 class InstanceGroup(Struct, frozen=True):
-    """Copies of the model that work at the same time; `gpus` are indices among the pod's own GPUs."""
+    """Instances of the model that run concurrently; `gpus` are indices of the GPUs in the pod."""
 
     name: str | None = None
     count: int | None = None
@@ -59,7 +60,7 @@ class InstanceGroup(Struct, frozen=True):
 
 
 class WarmupData(StrEnum):
-    """What a warm-up request is filled with."""
+    """The generated content of a warm-up input."""
 
     ZERO = "Zero"
     RANDOM = "Random"
@@ -76,7 +77,7 @@ class WarmupInput(Struct, frozen=True):
 
 
 class Warmup(Struct, frozen=True):
-    """A request that is made `count` times before the model counts as ready."""
+    """A request that Triton runs `count` times before the model becomes ready."""
 
     name: str
     batch_size: int
@@ -85,7 +86,7 @@ class Warmup(Struct, frozen=True):
 
 
 class Optimization(Struct, frozen=True):
-    """How tensors get to the model and back."""
+    """Options for the transfer of tensors to and from the model."""
 
     input_pinned_memory: bool | None = None
     output_pinned_memory: bool | None = None
@@ -93,7 +94,10 @@ class Optimization(Struct, frozen=True):
 
 
 class EnsembleStep(Struct, frozen=True):
-    """One model of an ensemble; the maps go from the model's tensors to the ensemble's. No version is the latest."""
+    """One model of an ensemble; the maps have the model's tensors as keys and the ensemble's tensors as values.
+
+    `model_version` None selects the latest version.
+    """
 
     model_name: str
     input_map: dict[str, str]
@@ -102,7 +106,7 @@ class EnsembleStep(Struct, frozen=True):
 
 
 class Ensemble(Struct, frozen=True):
-    """The models that a request passes through."""
+    """The models that process a request."""
 
     steps: tuple[EnsembleStep, ...]
 

@@ -1,8 +1,8 @@
-"""Names that the cluster sees: API group, labels, ports and the names of child objects.
+"""Names in the cluster: API group, labels, ports and the names of child objects.
 
-Pure constants and functions of a deployment's name; every other package takes its names from here, so that a
-label or a port is spelled once. Selectors of Deployments are immutable: the three labels in
-`selector_labels` can never change.
+This module contains constants and pure functions of a deployment's name. Every other package imports them, so each
+label and port is defined once. Selectors of Deployments are immutable, so the three labels in `selector_labels` can
+never change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MANAGER = "triton-operator"
 """Field manager of server-side apply and value of `app.kubernetes.io/managed-by`."""
 
 SCALE_MANAGER = "triton-operator-scale"
-"""Second field manager: holds a Deployment's `replicas` while an autoscaler decides over it."""
+"""Second field manager: owns a Deployment's `replicas` while an autoscaler sets them."""
 
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
@@ -29,15 +29,15 @@ LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_DEPLOYMENT = f"{GROUP}/model-deployment"
 LABEL_TRACK = f"{GROUP}/track"
 LABEL_REVISION = f"{GROUP}/revision"
-"""On pods only, never in a selector: hash of the template that a pod was rendered from, see `resources.revision`."""
+"""On pods, never in a selector: the hash of the pod template, see `resources.revision`."""
 
 LABEL_JOB = "batch.kubernetes.io/job-name"
-"""On the pods of a Job, by its controller: the Job's name."""
+"""On the pods of a Job, set by the Job controller: the Job's name."""
 
 ANNOTATION_RECIPE = f"{GROUP}/recipe"
-"""On a cache's Job: hash of what it was made from, see `resources.cache`."""
+"""On a cache's Job: the hash of its inputs, see `resources.cache_content`."""
 ANNOTATION_PREPARATION = f"{GROUP}/preparation"
-"""On that Job's pods: what they have to fetch, as JSON."""
+"""On that Job's pods: the downloads, as JSON."""
 ANNOTATION_FILLED = f"{GROUP}/filled"
 """On a cache's claim: "true" once a Job has filled it."""
 
@@ -51,10 +51,10 @@ PORT_METRICS = 8002
 
 MODEL_NAME_LENGTH = 63
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$"
-"""Rules of crds/modeldeployments.yaml for names of models, which is not part of the package; a test keeps them equal.
+"""Rules for model names, as in crds/modeldeployments.yaml, which the package does not include; a test compares them.
 
-A name is a folder for Triton and part of a URL for clients, and Triton's Python backend hands it to a shell: one with a
-space hangs server 2.51, one beyond ASCII does not load.
+Triton uses a name as a folder, clients use it in a URL, and Triton's Python backend passes it to a shell: a name with a
+space hangs server 2.51, and a name with non-ASCII characters does not load.
 """
 
 CONTAINER_PREPARE = "prepare"
@@ -62,9 +62,9 @@ CONTAINER_TRITON = "triton"
 
 
 def wrong_model_name(name: str) -> str:
-    """What is wrong with the name of a model; "" when nothing is."""
+    """Describe the error in the name of a model; "" if the name is valid."""
     if len(name) > MODEL_NAME_LENGTH:
-        return f"has {len(name)} characters, and {MODEL_NAME_LENGTH} are allowed"
+        return f"has {len(name)} characters; at most {MODEL_NAME_LENGTH} are allowed"
     if not re.fullmatch(MODEL_NAME_PATTERN.strip("^$"), name):
         return (
             "use letters from A to Z, digits, '-', '_' and single dots; begin with a letter or digit, and do not end "
@@ -84,27 +84,27 @@ def child_labels(name: str) -> dict[str, str]:
 
 
 def selector_labels(name: str) -> dict[str, str]:
-    """Labels by which Deployment, Services and policies select the serving pods of `name`."""
+    """Labels with which the Deployment, the Services and the policies select the serving pods of `name`."""
     return {LABEL_DEPLOYMENT: name, LABEL_COMPONENT: COMPONENT_SERVER, LABEL_TRACK: TRACK_STABLE}
 
 
 def headless_service_name(name: str) -> str:
-    """Name of the Service without a cluster IP, by which gRPC clients balance over pods themselves."""
+    """Name of the Service without a cluster IP, which lets gRPC clients balance over the pods."""
     return f"{name}-headless"
 
 
 def config_map_name(name: str, content: bytes) -> str:
-    """Name of the ConfigMap with the model configs; a new content is a new object, so rollbacks find the old."""
+    """Name of the ConfigMap with the model configs; new content gets a new object, so a rollback finds the old one."""
     return f"{name}-config-{content_hash(content, 8)}"
 
 
 def cache_name(name: str, content: bytes) -> str:
-    """Name of the claim that keeps this content, of the Job that fills it and of the Job's NetworkPolicy."""
+    """Name of the claim that stores this content, of the Job that fills it and of the Job's NetworkPolicy."""
     return f"{name}-cache-{content_hash(content, 8)}"
 
 
 def revision_name(name: str, content: bytes) -> str:
-    """Name of the ControllerRevision that keeps a rendered pod template."""
+    """Name of the ControllerRevision that stores a rendered pod template."""
     return f"{name}-{content_hash(content, 10)}"
 
 

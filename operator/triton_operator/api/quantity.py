@@ -1,7 +1,7 @@
-"""Kubernetes quantities of memory, disk and CPUs, read and written.
+"""Parse, compare and format Kubernetes quantities of memory, disk and CPUs.
 
-`parse_bytes` and `whole_cpus` read what users and the kubelet write, `smaller` compares, `format_bytes` writes what
-goes into manifests and messages.
+`parse_bytes` and `whole_cpus` parse values from users and the kubelet, `smaller` compares two quantities, and
+`format_bytes` formats values for manifests and messages.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _FORM = re.compile(r"\+?(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2}
 
 
 def parse_bytes(text: str) -> int | None:
-    """Bytes that a quantity stands for, rounded up as Kubernetes does; None when it is no quantity, or a negative."""
+    """The number of bytes, rounded up as in Kubernetes; None if `text` is not a quantity or is negative."""
     exact = _exact(text)
     return None if exact is None else math.ceil(exact)
 
 
 def whole_cpus(text: str) -> int | None:
-    """CPUs that may all run all the time under this limit, at least 1; None as for `parse_bytes`."""
+    """The number of CPUs that this limit allows to run permanently, at least 1; None as for `parse_bytes`."""
     exact = _exact(text)
     return None if exact is None else max(1, math.floor(exact))
 
 
 def smaller(first: str, second: str) -> str:
-    """The quantity that stands for less, as it was written; `first` when one is no quantity."""
+    """The smaller quantity, in its original form; `first` if either is not a quantity."""
     one, other = _exact(first), _exact(second)
     return second if one is not None and other is not None and other < one else first
 

@@ -1,6 +1,6 @@
-"""References from a ModelDeployment to objects of its own namespace.
+"""References from a ModelDeployment to objects in its namespace.
 
-The operator hands them through to the pods and never reads what they name: the kubelet does.
+The operator copies them to the pods and never reads the objects; the kubelet does.
 """
 
 from __future__ import annotations

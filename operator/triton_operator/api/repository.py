@@ -1,7 +1,7 @@
 """The kinds of model repositories.
 
-The schema documents each field; `spec` and `model` hold the structs, `resources` turns them into volumes, and those
-that are fetched (S3, HTTP) travel on to `prepare` as they are.
+The schema documents each field. `spec` and `model` contain these structs, `resources` builds volumes from them, and
+`prepare` receives the repositories that it fetches (S3, HTTP) unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PullPolicy(StrEnum):
 
 
 class ImageSource(Struct, frozen=True):
-    """An OCI image whose file system holds the model repository."""
+    """An OCI image whose file system contains the model repository."""
 
     reference: str
     pull_policy: PullPolicy | None = None
@@ -29,14 +29,14 @@ class ImageSource(Struct, frozen=True):
 
 
 class ClaimSource(Struct, frozen=True):
-    """A PersistentVolumeClaim of the same namespace that holds the model repository."""
+    """A PersistentVolumeClaim in the same namespace that contains the model repository."""
 
     claim_name: str
     path: str = "/"
 
 
 class S3Source(Struct, frozen=True):
-    """A bucket of an S3 server; without `endpoint` it is Amazon's, `prefix` is "" or "a/b" without slashes around."""
+    """A bucket of an S3 server; the default endpoint is Amazon S3. `prefix` has no leading or trailing slash."""
 
     bucket: str
     prefix: str = ""
@@ -45,21 +45,21 @@ class S3Source(Struct, frozen=True):
 
 
 class HttpSource(Struct, frozen=True):
-    """An archive that holds the repository; `sha256` is of the archive, 64 hexadecimal digits."""
+    """An archive with the model repository; `sha256` is the archive's digest, 64 hexadecimal digits."""
 
     url: str
     sha256: str | None = None
 
 
 class CABundle(Struct, frozen=True):
-    """Certificates, PEM, in a ConfigMap of the same namespace."""
+    """CA certificates in PEM format, in a ConfigMap of the same namespace."""
 
     name: str
     key: str = "ca.crt"
 
 
 class ModelRepository(Struct, frozen=True):
-    """Where the models come from; exactly one of the first four members is set, the others belong to S3 and HTTP."""
+    """The model repository; exactly one of the first four members is set. The others apply to S3 and HTTP only."""
 
     image: ImageSource | None = None
     pvc: ClaimSource | None = None
@@ -70,11 +70,11 @@ class ModelRepository(Struct, frozen=True):
 
     @property
     def fetched(self) -> bool:
-        """Whether the files come over the network while a pod starts, instead of as a volume."""
+        """Whether `prepare` or a cache's Job downloads the files; otherwise, the repository is a volume."""
         return self.s3 is not None or self.http is not None
 
     @property
     def path(self) -> str:
-        """The folder inside the volume that holds the models' folders; what is fetched has them at its top."""
+        """The folder that contains the models' folders, "/" for a fetched repository."""
         volume = self.image or self.pvc
         return volume.path if volume else "/"

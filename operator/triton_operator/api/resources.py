@@ -8,7 +8,7 @@ from triton_operator.api.struct import Struct
 
 
 class Resources(Struct, frozen=True):
-    """Requests and limits of one container; GPUs are asked for under `gpu`."""
+    """Requests and limits of one container; `spec.gpu` requests GPUs."""
 
     requests: dict[str, str | int] = msgspec.field(default_factory=dict)
     limits: dict[str, str | int] = msgspec.field(default_factory=dict)

@@ -1,9 +1,9 @@
-"""The ModelDeployment as types. Input: the object as the API server stores it.
+"""The types of a ModelDeployment, and `parse`, which reads one from its JSON form.
 
-`parse` turns it into frozen structs; the reconciler, the CLI and the tests call it. The schema in
-`crds/modeldeployments.yaml` is the contract and has the documentation of each field; a unit test walks both and
-compares names, defaults and enumerations. Unknown fields are ignored: an older operator must survive a newer CRD. No
-default that touches pods lives in the CRD, so `None` means "not said": defaults are resolved at rendering.
+Input: the object as the API server stores it. Output: frozen structs for the reconciler and the CLI. The schema in
+`crds/modeldeployments.yaml` is the contract and documents each field; a unit test compares its names, defaults and
+enumerations with these types. Unknown fields are ignored, because an older operator must work with a newer CRD. The CRD
+has no defaults that affect pods, so `None` means that the field is not set; its default is resolved at rendering.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from triton_operator.api.struct import Struct
 
 
 class Profile(StrEnum):
-    """How much is closed by default."""
+    """The default restrictions on traffic and on Triton's APIs."""
 
     OPEN = "Open"
     PRIVATE = "Private"
 
 
 class TLSMode(StrEnum):
-    """Where serving certificates come from."""
+    """The source of the serving certificates."""
 
     OFF = "Off"
 
@@ -44,14 +44,14 @@ class LogLevel(StrEnum):
 
 
 class Endpoint(StrEnum):
-    """Groups of Triton's API that are closed under profile Private and may be opened: they tell no tensor."""
+    """Groups of Triton's APIs that profile Private closes and a user may open; they do not expose tensors."""
 
     STATISTICS = "Statistics"
     MODEL_CONFIG = "ModelConfig"
 
 
 class ServiceType(StrEnum):
-    """Kinds of Service that a deployment may ask for."""
+    """The supported types of the deployment's Service."""
 
     CLUSTER_IP = "ClusterIP"
     NODE_PORT = "NodePort"
@@ -59,20 +59,20 @@ class ServiceType(StrEnum):
 
 
 class MetricType(StrEnum):
-    """What an autoscaler looks at."""
+    """The metrics that an autoscaler supports."""
 
     CPU = "CPU"
 
 
 class Metric(Struct, frozen=True):
-    """One measure the autoscaler follows; `average_utilization` is percent of the requested CPU."""
+    """One metric of the autoscaler; `average_utilization` is a percentage of the requested CPU."""
 
     type: MetricType
     average_utilization: int | None = None
 
 
 class Autoscaling(Struct, frozen=True):
-    """Bounds and measures of a HorizontalPodAutoscaler."""
+    """Bounds and metrics of a HorizontalPodAutoscaler."""
 
     max_replicas: int
     min_replicas: int = 1
@@ -87,15 +87,15 @@ class Gpu(Struct, frozen=True):
 
 
 class Prepare(Struct, frozen=True):
-    """The init container that makes the models ready; its resources are Triton's where they are not named."""
+    """The init container that prepares the models; its resources default to those of the Triton container."""
 
     resources: Resources = Resources()
 
 
 class Triton(Struct, frozen=True):
-    """Which server runs the models, and how much it says; `shared_memory_size` is a quantity of bytes.
+    """The server's image, arguments and log level; `shared_memory_size` is a quantity of bytes.
 
-    `open_endpoints` None leaves it to the profile; an empty one opens nothing.
+    `open_endpoints` None selects the profile's default; an empty tuple opens none.
     """
 
     image: str | None = None
@@ -107,14 +107,14 @@ class Triton(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True):
-    """The Service before the pods."""
+    """The Service that clients use."""
 
     type: ServiceType = ServiceType.CLUSTER_IP
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Scheduling(Struct, frozen=True):
-    """Where pods may run; the members are those of a Kubernetes PodSpec, handed through as they are."""
+    """Scheduling constraints of the pods; the members are fields of a Kubernetes PodSpec, copied unchanged."""
 
     node_selector: dict[str, str] | None = None
     tolerations: tuple[dict[str, Any], ...] | None = None
@@ -125,14 +125,14 @@ class Scheduling(Struct, frozen=True):
 
 
 class Lifecycle(Struct, frozen=True):
-    """How long things may take, in seconds."""
+    """Timeouts in seconds."""
 
     startup_timeout_seconds: int | None = None
     progress_deadline_seconds: int | None = None
 
 
 class Network(Struct, frozen=True):
-    """Who may open connections to the serving pods; NetworkPolicyPeers as Kubernetes defines them."""
+    """Peers that may connect to the serving pods, as NetworkPolicyPeers of Kubernetes."""
 
     allow_from: tuple[dict[str, Any], ...] = ()
     metrics_from: tuple[dict[str, Any], ...] = ()
@@ -145,7 +145,7 @@ class TLS(Struct, frozen=True):
 
 
 class Privacy(Struct, frozen=True):
-    """Network access to and from serving pods."""
+    """Restrictions on network access to and from serving pods."""
 
     profile: Profile = Profile.PRIVATE
     network: Network = Network()
@@ -183,14 +183,14 @@ class Metadata(Struct, frozen=True):
 
 
 class ModelDeployment(Struct, frozen=True):
-    """A ModelDeployment without its status."""
+    """A ModelDeployment, without its status."""
 
     metadata: Metadata
     spec: Spec
 
     @property
     def key(self) -> tuple[str, str]:
-        """(namespace, name), the identity under which the operator works on it."""
+        """(namespace, name), which identifies the object in the work queue and the caches."""
         return self.metadata.namespace, self.metadata.name
 
 

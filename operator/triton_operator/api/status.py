@@ -1,7 +1,7 @@
-"""The status of a ModelDeployment as types.
+"""The types of a ModelDeployment's status.
 
-`reconcile.derive_status` builds it from scratch, `cluster` writes it; tests and the CLI read it. Conditions follow
-Kubernetes' API conventions: one per type, `last_transition_time` changes with `status` only.
+`reconcile` derives the whole status in each pass, `cluster` writes it, and the CLI and the SDK read it. Conditions
+follow the Kubernetes API conventions: there is one per type, and `last_transition_time` changes only with `status`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from triton_operator.api.struct import Struct
 
 
 class Truth(StrEnum):
-    """The three values of a condition."""
+    """The status of a condition."""
 
     TRUE = "True"
     FALSE = "False"
@@ -20,7 +20,7 @@ class Truth(StrEnum):
 
 
 class Condition(Struct, frozen=True, omit_defaults=False):
-    """One observation about the deployment; `message` is written for a person.
+    """One condition of the deployment; `message` is human-readable.
 
     All fields are written, because `metav1.Condition` requires a message and a time even if they are empty.
     """
@@ -34,7 +34,7 @@ class Condition(Struct, frozen=True, omit_defaults=False):
 
 
 class ModelState(StrEnum):
-    """How far one model has come in the newest pods; Mixed: their files or configurations differ."""
+    """The state of one model in the newest pods; Mixed means that their files or configurations differ."""
 
     PENDING = "Pending"
     PREPARED = "Prepared"
@@ -44,7 +44,7 @@ class ModelState(StrEnum):
 
 
 class ModelStatus(Struct, frozen=True):
-    """One model: the versions that are laid out, the digest of its files, and what is wrong with it."""
+    """The status of one model: the versions that Triton can load, the digest of its files, and the error, if any."""
 
     name: str
     state: ModelState
@@ -54,7 +54,7 @@ class ModelStatus(Struct, frozen=True):
 
 
 class Endpoints(Struct, frozen=True):
-    """Addresses inside the cluster."""
+    """Addresses of the deployment inside the cluster."""
 
     http: str = ""
     grpc: str = ""
@@ -62,7 +62,7 @@ class Endpoints(Struct, frozen=True):
 
 
 class CacheState(StrEnum):
-    """How far the cache is; Waiting while nothing fills it, as in a suspended deployment."""
+    """The state of the cache; Waiting means that no Job fills it, for example while the deployment is suspended."""
 
     WAITING = "Waiting"
     FILLING = "Filling"
@@ -71,7 +71,7 @@ class CacheState(StrEnum):
 
 
 class CacheStatus(Struct, frozen=True):
-    """The claim that the present spec asks for, and since when it is in its state (RFC 3339)."""
+    """The claim that the current spec requests; `since` is the time of its last state change (RFC 3339)."""
 
     claim_name: str
     state: CacheState
@@ -79,7 +79,7 @@ class CacheStatus(Struct, frozen=True):
 
 
 class RevisionStatus(Struct, frozen=True):
-    """One rendered pod template that still has pods, or is the current one."""
+    """One rendered pod template that is current or still has pods."""
 
     name: str
     generation: int = 0

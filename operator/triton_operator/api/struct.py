@@ -6,4 +6,4 @@ import msgspec
 
 
 class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Common options of all API types: immutable, camelCase on the wire, defaults left out when written."""
+    """Common options of all API types: immutable, camelCase in JSON, and without defaults in the encoded form."""

@@ -1,4 +1,4 @@
-"""What tensors of models hold: the data types that requests, configurations and signatures name."""
+"""The data types of tensors in requests, configurations and signatures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class DataType(StrEnum):
-    """A data type by Triton's name without `TYPE_`, as the KServe v2 protocol has it but for STRING (there BYTES)."""
+    """Triton's names without `TYPE_`. The KServe v2 protocol uses the same names, except BYTES for STRING."""
 
     BOOL = "BOOL"
     UINT8 = "UINT8"

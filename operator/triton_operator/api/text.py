@@ -1,7 +1,7 @@
-"""Escape untrusted text for printing and storing: control characters become visible escapes.
+"""Escape control characters in untrusted text before it is printed or stored.
 
-Names of files, members of archives, logs and messages of other programs may hold escape sequences, line breaks that
-forge further lines, or bidirectional controls that reverse what a person reads (CVE-2021-42574). Pure.
+File names, archive members, logs and messages of other programs may contain escape sequences, line breaks that forge
+additional lines, or bidirectional controls that reverse the displayed text (CVE-2021-42574). Pure.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import re
 import unicodedata
 
 _FURTHER_LINE = re.compile(r"\n(?!  +(?!::|##\[)\S)")
-"""A line break that the composer of a message did not indent, or in front of a command of a CI system's log reader."""
+"""A line break before a line that is not indented, or before a line that a CI system would read as a command."""
 
 
 def escape(text: str) -> str:
-    r"""The text in one line, every character that cannot be printed written as Python writes it: `\x1b`, `\u202e`.
+    r"""The text in one line, with each unprintable character replaced by Python's escape: `\x1b`, `\u202e`.
 
-    Not printable are control and format characters, lone surrogates, unassigned characters, and breaks of lines and
-    paragraphs; spaces of every width are. Idempotent, as a backslash stays what it is.
+    Control and format characters, lone surrogates, unassigned characters, and line and paragraph separators are
+    unprintable; spaces of any width are printable. Idempotent, because backslashes are not escaped.
     """
     return text if text.isprintable() else "".join(map(_escape_character, text))
 
 
 def escape_lines(text: str) -> str:
-    """As `escape`, but a line break stays where the next line is indented: that is how our own messages list things."""
+    """Like `escape`, but keep line breaks before indented lines, because the operator's messages use them for lists."""
     if text.isprintable():
         return text
     lines = _FURTHER_LINE.sub("\\\\n", text).split("\n")

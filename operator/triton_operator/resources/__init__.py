@@ -1,1 +1,1 @@
-"""Pure builders of child objects: one file per kind, each returning the whole object as a visible literal."""
+"""Pure builders of child objects: one file per kind. Each builder returns the entire object as a literal."""

@@ -32,7 +32,7 @@ _JOB = "The values of Triton's container, at most 1 CPU and 1Gi of memory; value
 
 
 def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Choice]:
-    """The defaults of this deployment; raises InvalidSpecError, as rendering does."""
+    """The defaults of this deployment; raises InvalidSpecError in the same cases as rendering."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
     configs = render_configs(spec, server)
@@ -68,7 +68,7 @@ def _models(configs: Sequence[RenderedConfig]) -> Iterator[Choice]:
 
 
 def _text_of_others(config: RenderedConfig) -> tuple[str, str]:
-    """A configuration that only the pod can read, and how the pod completes it."""
+    """The source of a configuration that only the pod can read, and how the pod completes it."""
     reference = config.model.config_map_ref
     text = f"key {reference.key} of ConfigMap {reference.name}" if reference else "the repository's config.pbtxt"
     if config.tuning.may_complete(hand_written=True):
@@ -83,9 +83,9 @@ def _text_of_others(config: RenderedConfig) -> tuple[str, str]:
 
 def _server(spec: Spec, server: ServerImage) -> Iterator[Choice]:
     if spec.triton.image is None:
-        asked = "of that release" if spec.triton.version else "by default"
+        selection = "for that release" if spec.triton.version else "that is the default"
         device = "GPUs" if spec.gpu else "CPUs"
-        why = f"The entry of the installation's catalogue {asked} for {device}."
+        why = f"The entry of the installation's image catalogue {selection}, for {device}."
         yield Choice("spec.triton.image", server.image, why)
     if spec.triton.version is None:
         why = (

@@ -1,4 +1,7 @@
-"""HorizontalPodAutoscaler, made only when `spec.autoscaling` is set; it targets the Deployment, never our object."""
+"""The HorizontalPodAutoscaler, created only if `spec.autoscaling` is set.
+
+It targets the Deployment, not the ModelDeployment.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ DEFAULT_METRIC = Metric(type=MetricType.CPU, average_utilization=80)
 
 
 def build_autoscaler(deployment: ModelDeployment, autoscaling: Autoscaling) -> Manifest:
-    """The autoscaler over the deployment's pods; without metrics it follows 80 % of the requested CPU."""
+    """The deployment's autoscaler; the default metric is 80 % of the requested CPU."""
     name = deployment.metadata.name
     return {
         "apiVersion": "autoscaling/v2",

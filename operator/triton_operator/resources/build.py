@@ -1,6 +1,7 @@
 """Build all children of one deployment, in the order of their creation.
 
-Pure. `reconcile` calls it with the revision it found or rendered; the CLI renders a file offline with `render`.
+Pure. `reconcile` calls `build_children` with the revision that it found or rendered. The CLI calls `render` to render a
+file offline.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _ABOUT_PODS = frozenset(
 
 
 def render(deployment: ModelDeployment, settings: Settings) -> list[Manifest]:
-    """Every child as a first apply would make it; raises InvalidSpecError."""
+    """The children of a new deployment, as the first apply creates them; raises InvalidSpecError."""
     revision = render_new_revision(deployment, settings)
     cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
     return build_children(deployment, revision, number=1, replicas=first_replicas(deployment), cache=cache)
 
 
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
-    """What this operator makes of the spec; raises InvalidSpecError."""
+    """Render a new revision of the spec; raises InvalidSpecError."""
     return render_revision(deployment, service_ports(), settings)
 
 
@@ -45,9 +46,9 @@ def build_children(
     replicas: int | None,
     cache: Sequence[Manifest] = (),
 ) -> list[Manifest]:
-    """Every child, in the order of creation: what pods need comes before the Deployment.
+    """Every child, in the order of creation: the objects that pods need come before the Deployment.
 
-    `number` orders the ControllerRevision, `replicas` None leaves the count to its other owner.
+    `number` is the number of the ControllerRevision. If `replicas` is None, another field manager owns the count.
     """
     spec = deployment.spec
     children = [
@@ -72,7 +73,7 @@ def build_children(
 
 
 def without_pods(children: Iterable[Manifest]) -> list[Manifest]:
-    """The children that may exist before there is a model to serve: no pods, and nothing that refers to pods."""
+    """The children that may exist before the models are available: neither pods nor objects that refer to pods."""
     return [child for child in children if child["kind"] not in _ABOUT_PODS]
 
 
@@ -85,7 +86,7 @@ def _may_have_several_pods(deployment: ModelDeployment) -> bool:
 
 
 def first_replicas(deployment: ModelDeployment) -> int | None:
-    """Replicas of a Deployment that does not exist yet; None leaves one pod, from which an autoscaler scales."""
+    """Replicas of a new Deployment; None gives one pod, from which an autoscaler scales."""
     if deployment.spec.suspend:
         return 0
     return None if deployment.spec.autoscaling else deployment.spec.replicas

@@ -17,9 +17,10 @@ from triton_operator.resources.metadata import Manifest
 
 
 class Generation(NamedTuple):
-    """How the children of one cache are to look now; all of them have its name.
+    """The desired state of the children of one cache, all of which have its name.
 
-    `filled` is marked on the claim, `size` is what a claim that exists asks for; `job` is whether to have the Job.
+    `filled` sets the annotation on the claim. `size` is the claim's requested size, which does not change once the
+    claim exists. `job` is whether the Job should exist.
     """
 
     name: str
@@ -29,13 +30,13 @@ class Generation(NamedTuple):
 
 
 def first_generation(deployment: ModelDeployment) -> Generation:
-    """A cache of which nothing exists yet."""
+    """The generation of a new cache."""
     cache = deployment.spec.cache
     return Generation(claim_name(deployment), filled=False, size=cache.size if cache else "", job=True)
 
 
 def build_cache(deployment: ModelDeployment, generation: Generation, operator_image: str) -> list[Manifest]:
-    """Its children in the order of creation: the Job never runs without its policy. None without `spec.cache`."""
+    """The children of the cache in the order of creation; the policy comes first. Empty without `spec.cache`."""
     spec = deployment.spec
     if spec.cache is None:
         return []

@@ -1,4 +1,4 @@
-"""The claim that a cache is kept in. It belongs to the deployment and is deleted with it."""
+"""The PersistentVolumeClaim of a cache. The deployment owns it, so it is deleted with the deployment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEFAULT_ACCESS = (AccessMode.READ_WRITE_ONCE,)
 
 
 def build_claim(deployment: ModelDeployment, name: str, cache: Cache, size: str, *, filled: bool) -> Manifest:
-    """The claim `name` of `size`; `filled` marks that a Job has done its work, so that it never runs again."""
+    """The claim `name` of `size`; `filled` adds the annotation that prevents the Job from running again."""
     metadata = child_metadata(deployment, name, {LABEL_COMPONENT: COMPONENT_CACHE})
     if filled:
         metadata["annotations"] = {ANNOTATION_FILLED: "true"}

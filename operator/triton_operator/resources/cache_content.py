@@ -1,6 +1,7 @@
-"""The name of a cache: a hash of everything that determines its content, and of the claim's immutable fields.
+"""Compute the name of a cache, a hash of the inputs of its content and of the claim's immutable fields.
 
-Pure. The hashes are the same for every operator, so a newer one finds what an older one has filled.
+Pure. Input: a deployment. Output: the claim's name and the hash of the Job's inputs. The hashes do not depend on the
+operator's version, so a newer operator finds the caches that an older one has filled.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import msgspec
 from triton_operator.api.names import cache_name, content_hash
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.struct import Struct
-from triton_operator.resources.container_resources import job_resources_said
+from triton_operator.resources.container_resources import explicit_job_resources
 from triton_operator.resources.sources import cached_sources
 
 
 class _CacheInputs(Struct, frozen=True):
-    """What determines a claim and its content; members may be added, but never removed or given another default."""
+    """The inputs of a claim and its content. Members may be added; never remove one or change its default."""
 
     sources: Any
     models: Any
@@ -27,7 +28,7 @@ class _CacheInputs(Struct, frozen=True):
 
 
 class _JobInputs(Struct, frozen=True):
-    """What else determines a Job, and a user may have to correct; the rule for members is the same."""
+    """The other inputs of a Job, which a user may have to correct; the same rule applies to members."""
 
     access: Any
     image_pull_secrets: Any
@@ -36,7 +37,7 @@ class _JobInputs(Struct, frozen=True):
 
 
 def claim_name(deployment: ModelDeployment) -> str:
-    """Name of the cache that this spec requests, "" if it requests none."""
+    """Name of the cache that this spec requests; "" without a cache."""
     spec = deployment.spec
     if spec.cache is None:
         return ""
@@ -51,12 +52,12 @@ def claim_name(deployment: ModelDeployment) -> str:
 
 
 def recipe(spec: Spec) -> str:
-    """Hash of what a Job depends on besides the content; after a change, the Job is tried again."""
+    """Hash of the inputs of a Job, other than the content; after a change, a failed Job is created again."""
     repositories = [source.repository for source in cached_sources(spec)]
-    made_from = _JobInputs(
+    inputs = _JobInputs(
         access=[(each.credentials_secret_ref, each.ca_bundle_config_map_ref) for each in repositories],
         image_pull_secrets=spec.image_pull_secrets,
         scheduling=spec.scheduling,
-        resources=job_resources_said(spec),
+        resources=explicit_job_resources(spec),
     )
-    return content_hash(msgspec.json.encode(made_from, order="sorted"), 10)
+    return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)

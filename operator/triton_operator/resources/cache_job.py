@@ -32,17 +32,17 @@ from triton_operator.triton.prepare_contract import request as layout
 from triton_operator.triton.prepare_contract.outcome import MISTAKE
 
 ATTEMPTS = 6
-"""Retries of one Job, with the controller's pauses of 10, 20, 40 seconds and so on: ten minutes in all."""
+"""Retries of one Job, with the Job controller's delays of 10, 20, 40 seconds and so on: ten minutes in total."""
 
 GRACE_SECONDS = 5
-"""What is fetched can be resumed after any end, so there is nothing to wait for."""
+"""Downloads can be resumed after any termination, so the pod does not need more time."""
 
 
 def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, operator_image: str) -> Manifest:
-    """The Job `name`, which fills the claim of the same name; `recipe` is remembered on it.
+    """The Job `name`, which fills the claim of the same name; an annotation stores `recipe`.
 
-    It has no deadline, because a big repository over a slow line may take a day, and no time to live: `reconcile`
-    removes it when the claim is marked.
+    The Job has no deadline, because a large repository on a slow connection may take a day. It has no time to live,
+    because `reconcile` deletes it after it has annotated the claim as filled.
     """
     metadata = child_metadata(deployment, name, {LABEL_COMPONENT: COMPONENT_CACHE})
     return {
@@ -54,7 +54,7 @@ def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, operato
             "completions": 1,
             "backoffLimit": ATTEMPTS,
             "podFailurePolicy": {"rules": _failure_rules()},
-            # Two pods must never write into one claim.
+            # Two pods must never write to the same claim.
             "podReplacementPolicy": "Failed",
             "template": _template(deployment, name, operator_image),
         },
@@ -62,7 +62,7 @@ def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, operato
 
 
 def _failure_rules() -> list[Manifest]:
-    """A mistake ends the Job; a pod that a node or the scheduler took away is no failure."""
+    """An error that a retry cannot fix fails the Job; a disrupted pod (eviction, preemption) does not count."""
     mistake = {"containerName": CONTAINER_PREPARE, "operator": "In", "values": [MISTAKE]}
     return [
         {"action": "FailJob", "onExitCodes": mistake},
@@ -87,7 +87,7 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
     spec, isolated = deployment.spec, isolated_pod(deployment)
     pod: Manifest = {
         "restartPolicy": "Never",
-        # A new volume belongs to root; serving pods read what this group owns.
+        # A new volume belongs to root; serving pods read the files of this group.
         "securityContext": isolated["securityContext"]
         | {"fsGroup": SERVER_UID, "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -111,7 +111,7 @@ def _container(spec: Spec, operator_image: str) -> Manifest:
 
 
 def _preparation_file() -> Manifest:
-    """The list of downloads, as a file out of the pod's own annotation: it is made and goes with the pod."""
+    """The list of downloads, as a file from the pod's annotation, so it needs no separate object."""
     return {
         "path": layout.CONFIG_FILE,
         "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{ANNOTATION_PREPARATION}']"},

@@ -1,4 +1,4 @@
-"""NetworkPolicy of a cache's Job under profile Private: DNS and the named addresses, nobody comes in."""
+"""NetworkPolicy of a cache's Job under profile Private: egress to DNS and the sources only, and no ingress."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from triton_operator.resources.sources import cached_sources
 
 _HTTPS, _HTTP = 443, 80
 _DNS_PORTS = (53, 5353)
-"""Of a Service's pods a policy sees the ports that they listen on: resolvers without privileges, as OpenShift's, take
-5353."""
+"""A policy matches the ports on which a Service's pods listen; unprivileged resolvers, as in OpenShift, use 5353."""
 _RESOLVERS: list[Manifest] = [
     {"namespaceSelector": {}},
-    # A resolver on the node itself, as NodeLocal DNSCache is, has a link-local address.
+    # A resolver on the node, such as NodeLocal DNSCache, has a link-local address.
     {"ipBlock": {"cidr": "169.254.0.0/16"}},
 ]
 
 
 def build_cache_policy(deployment: ModelDeployment, name: str, cache: Cache) -> Manifest:
-    """The policy of the Job `name`. Without addresses its ports are open to everywhere, see PrivacyEnforced."""
+    """The policy of the Job `name`. Without `cidrs`, egress to any address is open; PrivacyEnforced reports that."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -44,7 +43,7 @@ def _to_resolvers() -> Manifest:
 
 
 def _to_sources(spec: Spec, cache: Cache) -> Manifest:
-    """An empty list of peers would be stored as no list, which is open: so it is left out in plain sight."""
+    """The API server drops an empty list of peers, and a rule without peers allows all; so omit it explicitly."""
     rule: dict[str, Any] = {"ports": [{"port": port, "protocol": "TCP"} for port in egress_ports(spec, cache)]}
     if cache.egress.cidrs:
         rule["to"] = [{"ipBlock": {"cidr": cidr}} for cidr in cache.egress.cidrs]
@@ -52,20 +51,20 @@ def _to_sources(spec: Spec, cache: Cache) -> Manifest:
 
 
 def egress_ports(spec: Spec, cache: Cache) -> list[int]:
-    """The ports that the Job may connect to: the named ones, else those in its sources' addresses."""
+    """The ports that the Job may connect to: `egress.ports`, or by default the ports in the URLs of its sources."""
     addresses = (_address(source.repository) for source in cached_sources(spec))
     return list(cache.egress.ports) or sorted({_port(address) for address in addresses})
 
 
 def _address(repository: ModelRepository) -> str:
-    """The URL of what is fetched; Amazon's own servers are https."""
+    """The URL of the repository's server; Amazon S3 uses HTTPS."""
     if repository.http:
         return repository.http.url
     return (repository.s3 and repository.s3.endpoint) or "https://"
 
 
 def _port(url: str) -> int:
-    """The port in a URL, or that of its scheme; a port that is none is for the Job to complain about."""
+    """The port in a URL, or the default of its scheme; the Job reports an invalid port."""
     parts = urlsplit(url)
     usual = _HTTP if parts.scheme == "http" else _HTTPS
     try:

@@ -1,4 +1,4 @@
-"""ConfigMap with what `prepare` has to lay out; its name carries a hash, so a rollback finds the old one."""
+"""The ConfigMap with the input of `prepare`. Its name contains a hash, so a rollback finds the old one."""
 
 from __future__ import annotations
 

@@ -18,21 +18,23 @@ DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 """Default requests; an autoscaler on CPU needs a request as its reference."""
 
 JOB_AT_MOST: dict[str, str] = {"cpu": "1", "memory": "1Gi"}
-"""Of the Job that fills a cache, whatever Triton gets: it needs less than 100 MB itself, and runs next to the pods."""
+"""Maximum defaults of the Job that fills a cache: it needs less than 100 MB and runs at the same time as the pods."""
 
 SCRATCH_AT_MOST = "100Gi"
-"""Of a volume on the node's disk that holds models, where the user limits no scratch space: more than most of them
-need, and less than a node's disk, so that a server which never ends its answer does not fill it."""
+"""Default size limit of a volume for models on the node's disk.
+
+It is more than most models need and less than a node's disk, so that an endless response does not fill the disk.
+"""
 
 
 def default_requests(spec: Spec) -> dict[str, str]:
-    """What is asked for Triton's container where the user says nothing."""
-    # A limit alone is a request of the same size to Kubernetes, so a default would only be in its way.
+    """The requests of Triton's container for resources that the user does not set."""
+    # Kubernetes uses a limit without a request as the request, so there must be no default request.
     return {name: value for name, value in DEFAULT_REQUESTS.items() if name not in _names(spec.resources)}
 
 
 def server_resources(spec: Spec) -> Manifest:
-    """Of Triton's container, GPUs included."""
+    """The resources of Triton's container, including GPUs."""
     resources = _of_server(spec)
     if spec.gpu:
         gpus: dict[str, str | int] = {spec.gpu.resource_name: str(spec.gpu.count)}
@@ -41,37 +43,37 @@ def server_resources(spec: Spec) -> Manifest:
 
 
 def prepare_resources(spec: Spec) -> Manifest:
-    """Of `prepare` in a serving pod: Triton's without GPUs, except for what the user names.
+    """The resources of `prepare` in a serving pod: those of Triton without GPUs, unless the user sets others.
 
-    The two run one after the other, and Kubernetes counts the larger one, so this costs nothing.
+    The containers run one after the other and Kubernetes counts the larger request, so this does not reserve more.
     """
     return _manifest(_overlay(_of_server(spec), spec.prepare.resources))
 
 
 def scratch_limit(spec: Spec) -> str:
-    """The size of a volume into which `prepare` writes models, as the user limits the scratch space of `prepare`.
+    """The size limit of a volume to which `prepare` writes models: the ephemeral-storage limit of `prepare`.
 
-    Its only other writable volumes are small ones with sizes of their own.
+    The other writable volumes of `prepare` are small and have their own size limits.
     """
     return str(_overlay(_of_server(spec), spec.prepare.resources).limits.get("ephemeral-storage", SCRATCH_AT_MOST))
 
 
 def job_resources(spec: Spec) -> Manifest:
-    """Of the Job that fills a cache: as `prepare` in a serving pod, of Triton's at most JOB_AT_MOST."""
+    """The resources of the Job that fills a cache: Triton's, at most JOB_AT_MOST, unless the user sets others."""
     server = _of_server(spec)
     resources = Resources(requests=_capped(server.requests), limits=_capped(server.limits))
     resources = _overlay(resources, spec.prepare.resources)
     return _manifest(_overlay(resources, spec.cache.resources) if spec.cache else resources)
 
 
-def job_resources_said(spec: Spec) -> Manifest | None:
-    """`job_resources` where the user says anything that they depend on, None where all are defaults."""
-    said = (spec.resources, spec.prepare.resources, spec.cache.resources if spec.cache else Resources())
-    return job_resources(spec) if any(_names(resources) for resources in said) else None
+def explicit_job_resources(spec: Spec) -> Manifest | None:
+    """`job_resources` if the user sets any value that they depend on; None if all values are defaults."""
+    given = (spec.resources, spec.prepare.resources, spec.cache.resources if spec.cache else Resources())
+    return job_resources(spec) if any(_names(resources) for resources in given) else None
 
 
 def describe(resources: Manifest) -> str:
-    """In one line, such as `cpu 250m, memory 512Mi to 1Gi`: what is asked for, and after `to` the limit."""
+    """Requests and limits in one line: `cpu 250m, memory 512Mi to 1Gi`, with the limit after `to`."""
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     return ", ".join(_describe(name, requests.get(name), limits.get(name)) for name in sorted(requests | limits))
 
@@ -85,12 +87,12 @@ def _of_server(spec: Spec) -> Resources:
     return Resources(requests={**default_requests(spec), **spec.resources.requests}, limits=spec.resources.limits)
 
 
-def _overlay(base: Resources, said: Resources) -> Resources:
-    """`base` with what is `said`: a request of one and a limit of the other might contradict each other."""
-    names = _names(said)
+def _overlay(base: Resources, override: Resources) -> Resources:
+    """`base` with `override`, which replaces request and limit together, because a mix could be contradictory."""
+    names = _names(override)
     return Resources(
-        requests={name: value for name, value in base.requests.items() if name not in names} | said.requests,
-        limits={name: value for name, value in base.limits.items() if name not in names} | said.limits,
+        requests={name: value for name, value in base.requests.items() if name not in names} | override.requests,
+        limits={name: value for name, value in base.limits.items() if name not in names} | override.limits,
     )
 
 
@@ -103,7 +105,7 @@ def _names(resources: Resources) -> set[str]:
 
 
 def _manifest(resources: Resources) -> Manifest:
-    """As a container has it: text, and no empty member, which server-side apply would own."""
+    """The `resources` field of a container; empty members are omitted, because server-side apply would own them."""
     both: dict[str, dict[str, Any]] = {"requests": resources.requests, "limits": resources.limits}
     return {
         kind: {name: str(value) for name, value in quantities.items()}

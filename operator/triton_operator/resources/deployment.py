@@ -9,17 +9,17 @@ from triton_operator.resources.probes import startup_seconds
 from triton_operator.resources.revision import HISTORY, Revision
 
 BEFORE_STARTUP_SECONDS = 1800
-"""A rollout may pull a 15 GB image before the startup budget even begins."""
+"""A rollout may pull a 15 GB image before the startup timeout begins."""
 
 
 def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: int | None) -> Manifest:
-    """The Deployment; `replicas` None leaves them to whoever owns them (an autoscaler)."""
+    """The Deployment; if `replicas` is None, their owner (an autoscaler) sets them."""
     spec = {
         "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
         "template": revision.template,
         "strategy": _strategy(deployment.spec),
         "progressDeadlineSeconds": progress_deadline_seconds(deployment.spec),
-        # The current ReplicaSet and two old ones: as many as there are ControllerRevisions.
+        # Old ReplicaSets; with the current one, there are as many as ControllerRevisions.
         "revisionHistoryLimit": HISTORY - 1,
         "paused": False,
     }
@@ -34,12 +34,12 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
 
 
 def progress_deadline_seconds(spec: Spec) -> int:
-    """After so long without progress a rollout counts as stuck."""
+    """The time without progress after which a rollout has failed."""
     return spec.lifecycle.progress_deadline_seconds or startup_seconds(spec) + BEFORE_STARTUP_SECONDS
 
 
 def replaces_in_place(spec: Spec) -> bool:
-    """Whether a rollout ends an old pod before the new one starts: a surge that waits for the last GPU never ends."""
+    """Whether a rollout stops an old pod before it starts a new one, which could wait forever for the last GPU."""
     return spec.gpu is not None
 
 

@@ -1,6 +1,6 @@
-"""PodDisruptionBudget, made when there can be more than one pod: a drain takes them one at a time.
+"""The PodDisruptionBudget, created if there can be several pods, so that a drain evicts one at a time.
 
-`unhealthyPodEvictionPolicy: AlwaysAllow` (stable since Kubernetes 1.31) lets a drain remove pods that serve nobody.
+`unhealthyPodEvictionPolicy: AlwaysAllow` (stable since Kubernetes 1.31) lets a drain evict pods that do not serve.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest
 
 SERVER_UID = 1000
-"""`triton-server` in NVIDIA's images."""
+"""The user `triton-server` in NVIDIA's images."""
 
 LOCKED_DOWN: Manifest = {
     "allowPrivilegeEscalation": False,
@@ -21,7 +21,7 @@ LOCKED_DOWN: Manifest = {
 
 
 def isolated_pod(deployment: ModelDeployment) -> Manifest:
-    """The part of a PodSpec that isolates the pod: an identity without a token, and no namespaces of the node."""
+    """The fields of a PodSpec that isolate the pod: no service account token and no host namespaces."""
     pod: Manifest = {
         "serviceAccountName": deployment.metadata.name,
         "automountServiceAccountToken": False,

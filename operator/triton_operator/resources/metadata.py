@@ -11,7 +11,7 @@ Manifest = dict[str, Any]
 
 
 def child_metadata(deployment: ModelDeployment, name: str, labels: dict[str, str] | None = None) -> Manifest:
-    """Metadata of the child `name`; without a uid (offline rendering) there is no owner to refer to."""
+    """Metadata of the child `name`; without a uid (offline rendering), there is no owner reference."""
     owner = deployment.metadata
     metadata: Manifest = {
         "name": name,
@@ -19,8 +19,8 @@ def child_metadata(deployment: ModelDeployment, name: str, labels: dict[str, str
         "labels": child_labels(owner.name) | (labels or {}),
     }
     if owner.uid:
-        # No blockOwnerDeletion: it needs the right to update finalizers where
-        # OwnerReferencesPermissionEnforcement is on, and background deletion does not wait for children anyway.
+        # No blockOwnerDeletion: it requires the permission to update finalizers if
+        # OwnerReferencesPermissionEnforcement is enabled, and background deletion does not wait for children.
         metadata["ownerReferences"] = [
             {"apiVersion": API_VERSION, "kind": KIND, "name": owner.name, "uid": owner.uid, "controller": True}
         ]

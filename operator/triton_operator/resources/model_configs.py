@@ -1,8 +1,8 @@
-"""The configurations of a deployment's models from the spec, completed with defaults.
+"""Render the configurations of a deployment's models from the spec, completed with defaults.
 
-Pure; a spec goes in, a RenderedConfig for each model leaves. `revision` puts their texts into the ConfigMap and tells
-`prepare` about them, `pod` sizes shared memory by them, the CLI prints the reasons. A text that the user keeps in a
-ConfigMap of their own, or in the repository, is not known here: `prepare` reads it.
+Pure. Input: a spec. Output: a RenderedConfig for each model. `revision` writes their texts to the ConfigMap and lists
+them for `prepare`, `pod` computes the size of shared memory from them, and the CLI prints the reasons. `prepare` reads
+configurations in a user's ConfigMap or in the repository, because the operator cannot read them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from triton_operator.triton.text.writer import write
 
 
 class RenderedConfig(NamedTuple):
-    """One model's configuration: `file` is its name in CONFIG_DIR, "" where the repository's own counts.
+    """One model's configuration: `file` is its name in CONFIG_DIR, "" if the repository's config.pbtxt is used.
 
-    `message` is the typed one, completed with `choices`; None where the text is not the spec's.
+    `message` is the configuration in the spec, completed with `choices`; None if it is not in the spec.
     """
 
     model: Model
@@ -44,25 +44,25 @@ class RenderedConfig(NamedTuple):
 
 
 def render_configs(spec: Spec, server: ServerImage | None = None) -> list[RenderedConfig]:
-    """One for each model of the spec, in its order, as this server understands it; raises InvalidSpecError."""
+    """The configuration of each model for this server, in the order of the spec; raises InvalidSpecError."""
     return [_render(spec, index, model, server) for index, model in enumerate(spec.models)]
 
 
 def config_files(configs: Sequence[RenderedConfig]) -> dict[str, str]:
-    """What the ConfigMap holds of them: text by key."""
+    """The configurations' entries in the ConfigMap: text by key."""
     return {config.file: write(config.message) for config in configs if config.message is not None}
 
 
 def known_messages(configs: Sequence[RenderedConfig]) -> dict[str, Message]:
-    """The configurations that the spec says, by model."""
+    """The configurations that the spec contains, by model name."""
     return {config.model.name: config.message for config in configs if config.message is not None}
 
 
 def config_volume(config_name: str, configs: Sequence[RenderedConfig]) -> Manifest:
-    """The volume at CONFIG_DIR: the ConfigMap of the operator, with the users' keys in addition to its own.
+    """The volume at CONFIG_DIR: the operator's ConfigMap, and the keys of users' ConfigMaps.
 
-    The users' are optional, because `prepare` can say which one is missing where the kubelet names neither its key nor
-    the model.
+    Users' ConfigMaps are optional, because `prepare` reports a missing one with its key and the model, which the
+    kubelet does not.
     """
     users = [config for config in configs if config.model.config_map_ref]
     if not users:
@@ -71,7 +71,7 @@ def config_volume(config_name: str, configs: Sequence[RenderedConfig]) -> Manife
 
 
 def add_configs(preparation: Preparation, configs: Sequence[RenderedConfig]) -> Preparation:
-    """The same preparation with what `prepare` has to know of each model's configuration."""
+    """The preparation, completed with the configuration of each model."""
     models = zip(preparation.models, configs, strict=True)
     return msgspec.structs.replace(preparation, models=tuple(_add(model, config) for model, config in models))
 
@@ -93,15 +93,15 @@ def _render(spec: Spec, index: int, model: Model, server: ServerImage | None) ->
 
 def _users_source(config: RenderedConfig) -> Manifest:
     reference = config.model.config_map_ref
-    assert reference  # noqa: S101 -- asked for by the caller
+    assert reference  # noqa: S101 -- the caller has checked it
     items = [{"key": reference.key, "path": config.file}]
     return {"configMap": {"name": reference.name, "items": items, "optional": True}}
 
 
-def _add(wanted: PreparationModel, config: RenderedConfig) -> PreparationModel:
+def _add(entry: PreparationModel, config: RenderedConfig) -> PreparationModel:
     model, reference = config.model, config.model.config_map_ref
     return msgspec.structs.replace(
-        wanted,
+        entry,
         config=config.file,
         config_map=reference.name if reference else "",
         config_key=reference.key if reference else "",

@@ -1,6 +1,6 @@
 """The volume in which `prepare` lays out the models for Triton: links, or copies of files that others can change.
 
-Pure. `revision` tells `prepare` what to copy, `pod` makes room for it.
+Pure. `revision` lists the models to copy for `prepare`, and `pod` sizes the volume for the copies.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from triton_operator.resources.metadata import Manifest
 
 
 def is_copied(spec: Spec, model: Model) -> bool:
-    """Whether the model is pinned by a digest and lies in a claim: others may write there after it was compared."""
+    """Whether the model has a digest and is in a claim, to which others could write after the digest is checked."""
     repository = model.model_repository or spec.model_repository
     return model.digest is not None and repository is not None and repository.pvc is not None
 
 
 def models_volume(spec: Spec) -> Manifest:
-    """Links and configurations are small; how large copies are nobody knows here."""
+    """The volume `models`: small for links and configurations; the size of copies is unknown here."""
     if any(is_copied(spec, model) for model in spec.models):
         return {"emptyDir": {"sizeLimit": scratch_limit(spec)}}
     return {"emptyDir": {"sizeLimit": "16Mi"}}

@@ -1,7 +1,7 @@
 """NetworkPolicy of the profile Private: no egress from serving pods, and ingress from the configured peers only.
 
-An empty peer list renders no rule at all: Kubernetes stores a rule with `from: []` as one without `from`, which is open
-to everybody.
+An empty peer list renders no rule, because Kubernetes stores a rule with `from: []` as a rule without `from`, which
+allows all peers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from triton_operator.resources.metadata import Manifest, child_metadata
 
 
 def build_network_policy(deployment: ModelDeployment) -> Manifest:
-    """The deployment's policy. `egress: []` is spelled out so that an added rule is ours to undo."""
+    """The deployment's policy. It sets `egress: []`, so that the operator owns the field and reverts added rules."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -1,6 +1,7 @@
 """The serving pod: `prepare` lays out the models, then Triton reads them.
 
-Pure; called once per revision. Every security-relevant field is spelled out, so that server-side apply owns it.
+Pure. `revision` calls it once per revision. Every security-relevant field is set explicitly, so that server-side apply
+owns it.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ from triton_operator.triton.server.extra_args import leave_out_given
 from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
 
 PRE_STOP_SECONDS = 15
-"""Endpoints need time to forget the pod: without it 131 of 9,300 requests were lost in a rolling update."""
+"""Time to remove the pod from the Services' endpoints; without it, a rolling update lost 131 of 9,300 requests."""
 GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 5
 
 
 class Parts(NamedTuple):
-    """What a pod is made of besides its spec; `config_name` is the ConfigMap that holds the `configs`."""
+    """The inputs of a pod other than the spec; `config_name` is the ConfigMap that contains the `configs`."""
 
     server: ServerImage
     operator_image: str
@@ -48,7 +49,7 @@ class Parts(NamedTuple):
 
 
 def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
-    """The pod template without its revision label, which is made from the template's own hash."""
+    """The pod template without its revision label, which contains the hash of the template."""
     name = deployment.metadata.name
     return {
         "metadata": {"labels": child_labels(name) | selector_labels(name)},
@@ -96,7 +97,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
     return {
         "name": CONTAINER_TRITON,
         "image": server.image,
-        # No `command`: the image's own entrypoint runs what is given here, in NVIDIA's images and in the CPU one.
+        # No `command`: the image's entrypoint runs these arguments, in NVIDIA's images and in the CPU image.
         "args": ["tritonserver", *(flag.argument() for flag in flags_of(spec, server)), *spec.triton.extra_args],
         "env": [{"name": variable.name, "value": variable.value} for variable in server_environment(spec)],
         "ports": [
@@ -113,14 +114,14 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "volumeMounts": [
             *server_mounts(spec),
             {"name": "models", "mountPath": layout.MODELS_DIR, "readOnly": True},
-            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - a volume of the pod's own
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 -- the pod has its own volume
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod has its own volume
         ],
     }
 
 
 def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
-    """The flags that the operator gives to this deployment's server."""
+    """The flags that the operator sets for this deployment's server."""
     log_level = spec.triton.log_level or LogLevel.WARNING
     cache = any(model.config.response_cache for model in spec.models if model.config)
     flags = server_flags(
@@ -134,7 +135,7 @@ def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
 
 
 def open_endpoints(spec: Spec) -> tuple[Endpoint, ...]:
-    """What callers may use besides predictions: what the user says, else what the profile gives them."""
+    """The APIs other than inference that clients may use: the user's list, or the default of the profile."""
     if spec.triton.open_endpoints is not None:
         return spec.triton.open_endpoints
     return tuple(Endpoint) if spec.privacy.profile is Profile.OPEN else ()
@@ -152,7 +153,7 @@ def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
 
 
 def scheduling_fields(scheduling: Scheduling) -> Manifest:
-    """Return the fields of a pod that decide where and when it runs; those not set are omitted."""
+    """The scheduling fields of a pod; unset fields are omitted."""
     fields: Manifest = {
         "nodeSelector": scheduling.node_selector,
         "tolerations": list(scheduling.tolerations) if scheduling.tolerations else None,

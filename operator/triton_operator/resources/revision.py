@@ -30,11 +30,11 @@ from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.server.extra_args import check_extra_args
 
 HISTORY = 3
-"""ControllerRevisions kept for each deployment, the current one included."""
+"""ControllerRevisions kept for each deployment, including the current one."""
 
 
 class RevisionSummary(Struct, frozen=True):
-    """The few fields that status and pruning need; msgspec skips the template, which is nearly all of the content."""
+    """The fields that status and pruning need; decoding skips the template, which is most of the content."""
 
     template_hash: str
     server_image: str
@@ -44,11 +44,11 @@ class RevisionSummary(Struct, frozen=True):
 
 
 class Revision(Struct, frozen=True, omit_defaults=False):
-    """Everything about pods that a newer operator must not render differently.
+    """The rendered output that a newer operator must not change.
 
-    `config` is the ConfigMap's data, `service_ports` the plain Service's, `template` a PodTemplateSpec that carries
-    `template_hash` as its revision label, `claim_name` the cache that it mounts. What was added later is not written
-    where it is unset, because the object's name is a hash of all that is.
+    `config` is the ConfigMap's data, `service_ports` are the ports of the plain Service, `template` is a
+    PodTemplateSpec with `template_hash` as its revision label, and `claim_name` is the cache that it mounts. A field
+    that was added later is not encoded if it is unset, because the object's name is a hash of the encoded form.
     """
 
     inputs_hash: str
@@ -62,11 +62,11 @@ class Revision(Struct, frozen=True, omit_defaults=False):
     claim_name: str | msgspec.UnsetType = msgspec.UNSET
 
     def encode(self) -> bytes:
-        """Canonical JSON, the content of the ControllerRevision."""
+        """The content of the ControllerRevision as canonical JSON."""
         return msgspec.json.encode(self, order="sorted")
 
     def summary(self) -> RevisionSummary:
-        """What has to be remembered between passes."""
+        """The fields that the operator keeps between passes."""
         return RevisionSummary(
             template_hash=self.template_hash,
             server_image=self.server_image,
@@ -76,12 +76,12 @@ class Revision(Struct, frozen=True, omit_defaults=False):
         )
 
     def object_name(self, deployment_name: str) -> str:
-        """Name of the ControllerRevision that keeps this."""
+        """Name of the ControllerRevision that stores this revision."""
         return revision_name(deployment_name, self.encode())
 
 
 class _PodInputs(Struct, frozen=True):
-    """The part of a spec that affects pods; members may be added, but never removed or given another default."""
+    """The fields of a spec that affect pods. Members may be added; never remove one or change its default."""
 
     model_repository: Any
     models: Any
@@ -98,7 +98,7 @@ class _PodInputs(Struct, frozen=True):
 
 
 def inputs_hash(spec: Spec) -> str:
-    """Hash of the fields that affect pods: not replicas, autoscaling, suspend, service or network peers."""
+    """Hash of the fields that affect pods; replicas, autoscaling, suspend, service and network peers do not."""
     inputs = _PodInputs(
         model_repository=spec.model_repository,
         models=spec.models,
@@ -110,7 +110,7 @@ def inputs_hash(spec: Spec) -> str:
         profile=spec.privacy.profile,
         tls=spec.privacy.tls,
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
-        # Where its Job may connect to and what that gets is nothing to pods.
+        # The egress and the resources of the cache's Job do not affect serving pods.
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
         prepare=spec.prepare if spec.prepare != Prepare() else None,
     )
@@ -118,14 +118,14 @@ def inputs_hash(spec: Spec) -> str:
 
 
 def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, Any]], settings: Settings) -> Revision:
-    """Render the pods of this spec with this operator; raises InvalidSpecError when no server image fits it."""
+    """Render the pods of this spec; raises InvalidSpecError, for example if no server image supports it."""
     spec = deployment.spec
     server = choose_server_image(spec, settings)
     check_extra_args(spec.triton.extra_args, server.release)
     check_formats(spec, server)
     configs = render_configs(spec, server)
-    wanted = add_configs(_preparation(spec, server), configs)
-    config = {preparation.CONFIG_FILE: preparation.encode(wanted).decode(), **config_files(configs)}
+    request = add_configs(_preparation(spec, server), configs)
+    config = {preparation.CONFIG_FILE: preparation.encode(request).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
     template = build_pod_template(deployment, Parts(server, settings.operator_image, config_name, configs))
     template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
@@ -144,17 +144,17 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
 
 
 def decode_revision(data: bytes) -> Revision:
-    """Read a revision back out of a ControllerRevision's data; raises msgspec.DecodeError on foreign content."""
+    """Decode a revision from a ControllerRevision's data; raises msgspec.DecodeError for foreign content."""
     return msgspec.json.decode(data, type=Revision)
 
 
 def summarize_revision(data: bytes) -> RevisionSummary:
-    """Read only the summary; raises msgspec.DecodeError on foreign content."""
+    """Decode only the summary; raises msgspec.DecodeError for foreign content."""
     return msgspec.json.decode(data, type=RevisionSummary)
 
 
 def build_controller_revision(deployment: ModelDeployment, revision: Revision, number: int) -> Manifest:
-    """The ControllerRevision; its data is immutable, only `number` moves when an old content becomes current again."""
+    """The ControllerRevision. Its data is immutable; `number` increases if old content becomes current again."""
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",

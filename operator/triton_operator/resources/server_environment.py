@@ -1,6 +1,6 @@
-"""Environment variables of the Triton container, which configure memory and threads, with their reasons.
+"""Environment variables of the Triton container, which configure memory and threads.
 
-Pure; a spec goes in, variables with their reasons leave. `pod` renders them, the CLI prints the reasons.
+Pure. Input: a spec. Output: variables with their reasons. `pod` renders them, and the CLI prints the reasons.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from triton_operator.api.quantity import GI, MI, whole_cpus
 from triton_operator.api.spec import Spec
 
 KEPT_BYTES = GI
-"""Memory that the allocator may keep instead of giving it back: more than the tensors of any one request."""
+"""Memory that the allocator may keep instead of returning it to the kernel: more than the tensors of a request."""
 
 TOP_PAD_BYTES = 32 * MI
-"""The heap grows in steps of this."""
+"""Increment by which the heap grows."""
 
 
 class Variable(NamedTuple):
@@ -31,11 +31,11 @@ _ALLOCATOR = (
     Variable("MALLOC_TRIM_THRESHOLD_", str(KEPT_BYTES), _KEEP),
     Variable("MALLOC_TOP_PAD_", str(TOP_PAD_BYTES), _KEEP),
 )
-"""For glibc's allocator; other allocators do not read them."""
+"""Variables of glibc's allocator; other allocators ignore them."""
 
 
 def cpu_limit(spec: Spec) -> int | None:
-    """Whole CPUs that the server may use, None where nothing limits it."""
+    """Whole CPUs that the server may use; None without a limit."""
     limit = spec.resources.limits.get("cpu")
     return None if limit is None else whole_cpus(str(limit))
 
@@ -44,7 +44,7 @@ def server_environment(spec: Spec) -> list[Variable]:
     """The variables of this deployment's server."""
     cpus = cpu_limit(spec)
     threads = [] if cpus is None else [_threads(cpus)]
-    # Measured on CPUs; with GPUs the tensors of a request are not the heap's.
+    # Measured on CPUs; with GPUs, the tensors of a request are not on the heap.
     return [*threads, *([] if spec.gpu else _ALLOCATOR)]
 
 

@@ -19,9 +19,9 @@ _RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
 
 
 class ServerImage(NamedTuple):
-    """A server image and its NVIDIA release (YY.MM), "" when it cannot be told.
+    """A server image; `version` is its NVIDIA release (YY.MM), "" if it cannot be determined.
 
-    `backends` are those that the catalogue says it has, none where nobody says.
+    `backends` are the image's backends according to the catalogue; empty if they are not known.
     """
 
     image: str
@@ -30,41 +30,41 @@ class ServerImage(NamedTuple):
 
     @property
     def release(self) -> Version | None:
-        """The release as one that compares; None when it cannot be told."""
+        """The release as a comparable Version; None if it cannot be determined."""
         return parse(self.version) if self.version else None
 
 
 def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
-    """The image for this spec; raises InvalidSpecError when the catalogue has none that fits, or it is too old."""
+    """The image for this spec; raises InvalidSpecError if the catalogue has no match or the release is too old."""
     if spec.triton.image is not None:
         return _supported(_own_image(spec.triton.image, spec.triton.version, settings), "spec.triton.image")
-    wanted = Accelerator.GPU if spec.gpu else Accelerator.CPU
+    accelerator = Accelerator.GPU if spec.gpu else Accelerator.CPU
     if spec.triton.version is not None:
-        fitting = [entry for entry in settings.images if entry.version == spec.triton.version]
+        candidates = [entry for entry in settings.images if entry.version == spec.triton.version]
     else:
-        fitting = [entry for entry in settings.images if entry.default]
-    entry = _best(fitting, wanted)
+        candidates = [entry for entry in settings.images if entry.default]
+    entry = _best(candidates, accelerator)
     if entry is None:
-        raise _nothing_fits(spec, settings, wanted)
+        raise _no_match(spec, settings, accelerator)
     return _supported(ServerImage(entry.image, entry.version, entry.backends), "spec.triton.version")
 
 
 def _own_image(image: str, version: str | None, settings: Settings) -> ServerImage:
-    """An image that the user names; where the catalogue has it too, more is known of it."""
+    """The user's image; if the catalogue lists it, its release and backends come from the catalogue."""
     entry = next((entry for entry in settings.images if entry.image == image), None)
     release = version or (entry.version if entry else _release_of(image))
     return ServerImage(image, release, entry.backends if entry else ())
 
 
-def _best(entries: list[CatalogueImage], wanted: Accelerator) -> CatalogueImage | None:
-    """NVIDIA's GPU images also run without a GPU, so they serve when no CPU image is listed; never the reverse."""
-    exact = [entry for entry in entries if entry.accelerator is wanted]
-    spare = [entry for entry in entries if entry.accelerator is Accelerator.GPU]
-    return next(iter(exact or spare), None)
+def _best(entries: list[CatalogueImage], accelerator: Accelerator) -> CatalogueImage | None:
+    """The first entry for the accelerator, or else a GPU image, because NVIDIA's GPU images also run on CPUs."""
+    exact = [entry for entry in entries if entry.accelerator is accelerator]
+    fallback = [entry for entry in entries if entry.accelerator is Accelerator.GPU]
+    return next(iter(exact or fallback), None)
 
 
 def _supported(server: ServerImage, path: str) -> ServerImage:
-    """The same; raises InvalidSpecError for a release in which the administration could not be closed."""
+    """`server`; raises InvalidSpecError for a release whose administration APIs cannot be closed."""
     if server.release is None or server.release >= COMMON_SINCE:
         return server
     raise InvalidSpecError(
@@ -80,12 +80,12 @@ def _release_of(image: str) -> str:
     return match.group(1) if match else ""
 
 
-def _nothing_fits(spec: Spec, settings: Settings, wanted: Accelerator) -> InvalidSpecError:
+def _no_match(spec: Spec, settings: Settings, accelerator: Accelerator) -> InvalidSpecError:
     known = ", ".join(sorted({f"{entry.version} ({entry.accelerator})" for entry in settings.images})) or "none"
-    asked = f"version {spec.triton.version}" if spec.triton.version else "a default image"
+    requested = f"version {spec.triton.version}" if spec.triton.version else "a default image"
     return InvalidSpecError(
         Reason.UNKNOWN_VERSION,
         "spec.triton.version",
-        f"the image catalogue has no entry for {asked} with {wanted}; it has: {known}. "
+        f"the image catalogue has no entry for {requested} with {accelerator}; it has: {known}. "
         "Choose one of these, set spec.triton.image, or ask the administrator of the operator to add it.",
     )

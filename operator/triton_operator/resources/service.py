@@ -1,8 +1,8 @@
 """The two Services of a deployment.
 
-The plain one balances connections; the headless one gives gRPC clients every pod's address, because one gRPC channel
-through a cluster IP stays on one pod. Every field that could open the Service to the outside is spelled out, so that
-server-side apply owns it and undoes a change by hand.
+The plain Service balances connections. The headless Service gives gRPC clients the address of every pod, because a gRPC
+channel through a cluster IP stays on one pod. Every field that could expose the Service outside the cluster is set
+explicitly, so that server-side apply owns it and reverts manual changes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from triton_operator.resources.revision import Revision
 
 
 def service_ports() -> list[dict[str, Any]]:
-    """Ports of the plain Service; kept in the revision, because pods and Services must agree on them."""
+    """Ports of the plain Service; the revision stores them, because pods and Services must agree on them."""
     return [
         _port("http", PORT_HTTP, "http"),
-        # The value that Kubernetes defines for HTTP/2 without TLS (KEP-3726).
+        # Kubernetes defines this value for HTTP/2 without TLS (KEP-3726).
         _port("grpc", PORT_GRPC, "kubernetes.io/h2c"),
     ]
 
@@ -52,7 +52,7 @@ def build_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
 
 
 def build_headless_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
-    """The Service without a cluster IP: one DNS record per ready pod, and the metrics port for scrapers."""
+    """The headless Service: one DNS record per ready pod, with the metrics port for scrapers."""
     name = deployment.metadata.name
     return {
         "apiVersion": "v1",

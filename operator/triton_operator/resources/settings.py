@@ -16,7 +16,7 @@ from triton_operator.triton.server.versions import parse
 
 
 class Accelerator(StrEnum):
-    """What a server image computes on."""
+    """The hardware that a server image is built for."""
 
     GPU = "GPU"
     CPU = "CPU"
@@ -33,7 +33,7 @@ class CatalogueImage(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """All of them; `operator_image` runs as the `prepare` container of serving pods."""
+    """The settings of an installation; the `prepare` container of serving pods runs `operator_image`."""
 
     operator_image: str
     images: tuple[CatalogueImage, ...] = ()

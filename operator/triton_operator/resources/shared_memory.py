@@ -1,7 +1,7 @@
-"""The size of /dev/shm of a serving pod.
+"""Compute the size of /dev/shm of a serving pod, through which model processes exchange tensors with Triton.
 
-Model processes exchange tensors with Triton through it. Pure; a spec and what is known of its models' configurations go
-in, a size with its reason leaves. `pod` renders it, the CLI prints the reason.
+Pure. Input: a spec and the configurations of its models that are known. Output: a size with its reason. `pod` renders
+it, and the CLI prints the reason.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.values import integer_in, messages_in
 
 FLOOR = 256 * MI
-"""Enough for what is not known: seen to be used are 1 MiB for each process and 10 MiB for eight images in flight."""
+"""Minimum size, which covers models with unknown sizes: measured were 1 MiB per process and 10 MiB for eight images in
+flight."""
 
 STEP = 64 * MI
 CAP = 8 * GI
-"""Without a memory limit. What is used counts as the pod's memory; the size itself reserves none."""
+"""Maximum size without a memory limit. Used pages count as memory of the pod; the size does not reserve memory."""
 
 IN_FLIGHT = 4
-"""Copies of a full batch: what comes in, what goes out, and the next one of each while Triton collects the last."""
+"""Copies of a full batch: its inputs and outputs, and those of the next batch, which overlaps with it."""
 
 UNKNOWN_TEXT_BYTES = 1024
-"""Bytes of one text, whose length no configuration says."""
+"""Assumed bytes of one string, because configurations do not specify the length."""
 
 _BYTES = {
     "TYPE_BOOL": 1,
@@ -46,14 +47,14 @@ _BYTES = {
 
 
 class Size(NamedTuple):
-    """A size as a Kubernetes quantity, and the reason in a sentence."""
+    """A size as a Kubernetes quantity, and its reason as a sentence."""
 
     quantity: str
     why: str
 
 
 def shared_memory_size(spec: Spec, configs: Mapping[str, Message]) -> Size:
-    """What the user says, else what the tensors need; `configs` are the completed ones by model, where known."""
+    """The user's size, or the size that the tensors need; `configs` has the known, completed configurations."""
     if spec.triton.shared_memory_size is not None:
         return Size(spec.triton.shared_memory_size, "Set in spec.triton.sharedMemorySize.")
     needs = {name: _needed(config, spec.gpu.count if spec.gpu else 1) for name, config in configs.items()}
@@ -63,15 +64,15 @@ def shared_memory_size(spec: Spec, configs: Mapping[str, Message]) -> Size:
 
 
 def _cap(spec: Spec) -> int:
-    """Half of the memory limit: beyond that the server is killed before a request is refused."""
+    """Half of the memory limit; with more, the kernel would kill the server before Triton rejects a request."""
     limit = parse_bytes(str(spec.resources.limits.get("memory", "")))
     return CAP if limit is None else max(FLOOR, limit // 2 // STEP * STEP)
 
 
 def _needed(config: Message, gpus: int) -> int | None:
-    """Bytes of all tensors in flight of one model; None when a dimension is open.
+    """Bytes of all tensors in flight of one model; None if a dimension is variable.
 
-    An ensemble has no process of its own: its steps' tensors are counted with them.
+    An ensemble needs none, because it has no process; the tensors of its steps are counted with the steps.
     """
     if "ensemble_scheduling" in config:
         return 0
@@ -93,7 +94,7 @@ def _tensor_bytes(tensor: Message) -> int | None:
 
 
 def _instances(config: Message, gpus: int) -> int:
-    """Processes of a model: a group of kind KIND_GPU has its count on each GPU."""
+    """Processes of a model; a group of kind KIND_GPU has `count` instances on each GPU."""
     groups = messages_in(config, "instance_group")
     counts = (max(1, integer_in(group, "count")) * (gpus if _is_on_gpus(group) else 1) for group in groups)
     return sum(counts) or 1
@@ -105,8 +106,8 @@ def _is_on_gpus(group: Message) -> bool:
 
 def _reason(spec: Spec, needs: Mapping[str, int | None], needed: int, size: int) -> str:
     unknown = [model.name for model in spec.models if needs.get(model.name) is None]
-    silent = f" Not included, because their dims are not known: {', '.join(unknown)}." if unknown else ""
+    omitted = f" Not included, because their dims are not known: {', '.join(unknown)}." if unknown else ""
     tensors = f"the tensors of full batches in every instance need {needed // MI} MiB"
     if size < needed:
-        return f"The maximum for this memory limit, although {tensors}.{silent}"
-    return f"{'The minimum' if size == FLOOR else 'With a margin'}: {tensors}.{silent}"
+        return f"The maximum for this memory limit, although {tensors}.{omitted}"
+    return f"{'The minimum' if size == FLOOR else 'With a margin'}: {tensors}.{omitted}"

@@ -1,9 +1,9 @@
 """The model repositories of a deployment: volumes of its pods, and the downloads of `prepare`.
 
-Pure. The common repository is mounted at `/source`, those of single models at `/source-1` and so on in the order in
-which the models name them; equal ones are one. What is fetched is an emptyDir that only `prepare` can write, and the
-Secret and the ConfigMap for it are mounted into `prepare` alone. With a cache a Job fetches instead, into folders of a
-claim, and pods mount these.
+Pure. The common repository is mounted at `/source`. Repositories of single models are mounted at `/source-1` and so on,
+in the order of the models; equal repositories share one mount. A fetched repository is an emptyDir that only `prepare`
+can write, and only `prepare` mounts its Secret and ConfigMap. With a cache, a Job fetches the repositories into folders
+of a claim, which the pods mount.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CA_FILE = "ca.crt"
 class RepositorySource(NamedTuple):
     """A repository of at least one model; `name` is the name of its volume, `mount` its path in both containers.
 
-    A `cached` one has no volume, but a folder with its name in the cache's claim.
+    A `cached` repository has no volume. It is a folder with this name in the cache's claim.
     """
 
     name: str
@@ -34,22 +34,22 @@ class RepositorySource(NamedTuple):
 
     @property
     def fetched_by_pods(self) -> bool:
-        """Whether every pod fetches it for itself."""
+        """Whether every pod fetches the repository itself."""
         return self.repository.fetched and not self.cached
 
     @property
     def credentials(self) -> str:
-        """Where `prepare` finds the Secret's keys as files, "" without a Secret."""
+        """The folder in `prepare` with the Secret's keys as files; "" without a Secret."""
         return f"/credentials/{self.name}" if self.repository.credentials_secret_ref else ""
 
     @property
     def ca_folder(self) -> str:
-        """Where `prepare` finds the certificates, "" without any."""
+        """The folder in `prepare` with the CA certificates; "" without any."""
         return f"/ca/{self.name}" if self.repository.ca_bundle_config_map_ref else ""
 
 
 def sources_of(spec: Spec) -> list[RepositorySource]:
-    """Each repository that a model comes from, once, the common one first."""
+    """Each repository that a model uses, without duplicates; the common repository comes first."""
     used = list(dict.fromkeys(repository for model in spec.models if (repository := _repository_of(spec, model))))
     own = [repository for repository in used if repository != spec.model_repository]
     places = [("source", SOURCE_DIR, repository) for repository in used if repository == spec.model_repository]
@@ -61,7 +61,7 @@ def sources_of(spec: Spec) -> list[RepositorySource]:
 
 
 def cached_sources(spec: Spec) -> list[RepositorySource]:
-    """Those that a Job fetches into the cache's claim."""
+    """The repositories that a Job fetches into the cache's claim."""
     return [source for source in sources_of(spec) if source.cached]
 
 
@@ -82,12 +82,12 @@ def location_of(spec: Spec, model: Model) -> RepositoryLocation:
 
 
 def build_downloads(spec: Spec) -> tuple[Download, ...]:
-    """What `prepare` has to fetch."""
+    """The downloads of `prepare` in serving pods."""
     return tuple(build_download(spec, source, source.mount) for source in sources_of(spec) if source.fetched_by_pods)
 
 
 def build_download(spec: Spec, source: RepositorySource, target: str) -> Download:
-    """What has to be fetched of a source into `target`, a folder."""
+    """The download of a source into the folder `target`."""
     repository = source.repository
     users = (model for model in spec.models if _repository_of(spec, model) == repository)
     return Download(
@@ -101,7 +101,7 @@ def build_download(spec: Spec, source: RepositorySource, target: str) -> Downloa
 
 
 def source_volumes(spec: Spec, claim: str) -> list[Manifest]:
-    """Volumes of the sources and of what fetching them needs; `claim` is that of the cached ones."""
+    """Volumes of the sources, their Secrets and ConfigMaps; `claim` is the claim of the cached sources."""
     volumes: list[Manifest] = []
     for source in sources_of(spec):
         if not source.cached:
@@ -114,12 +114,12 @@ def source_volumes(spec: Spec, claim: str) -> list[Manifest]:
 
 
 def server_mounts(spec: Spec) -> list[Manifest]:
-    """Mounts of the sources in Triton's container: nothing can be written."""
+    """Mounts of the sources in Triton's container, all read-only."""
     return [_mount(source) | {"readOnly": True} for source in sources_of(spec)]
 
 
 def prepare_mounts(spec: Spec) -> list[Manifest]:
-    """Mounts of the sources in `prepare`, with what fetching needs; only what it fetches itself can be written."""
+    """Mounts of the sources, Secrets and ConfigMaps in `prepare`; only sources that it fetches are writable."""
     mounts: list[Manifest] = []
     for source in sources_of(spec):
         if source.fetched_by_pods:
@@ -130,7 +130,7 @@ def prepare_mounts(spec: Spec) -> list[Manifest]:
 
 
 def access_volumes(source: RepositorySource) -> list[Manifest]:
-    """The Secret and the ConfigMap that fetching this source needs."""
+    """Volumes of the Secret and the ConfigMap that are required to fetch this source."""
     volumes: list[Manifest] = []
     if secret := source.repository.credentials_secret_ref:
         volumes.append({"name": f"{source.name}-credentials", "secret": {"secretName": secret.name}})
@@ -141,7 +141,7 @@ def access_volumes(source: RepositorySource) -> list[Manifest]:
 
 
 def access_mounts(source: RepositorySource) -> list[Manifest]:
-    """Where these are in the container that fetches."""
+    """Mounts of these volumes in the container that fetches the source."""
     mounts: list[Manifest] = []
     if source.credentials:
         mounts.append({"name": f"{source.name}-credentials", "mountPath": source.credentials, "readOnly": True})
