@@ -10,7 +10,7 @@ import pytest
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
 from training.digits_data import unseen_digits
-from triton_operator.explain import Explanation, Kind
+from triton_operator.explain import Explanation, RowKind
 from triton_operator.sdk import Client, Protocol
 from triton_operator.sdk.tensors import Array
 
@@ -49,7 +49,7 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
         ]
     print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; left {left[0]}, at random {left[1:]}")
     check_sum(found)
-    assert found.kind is Kind.PICTURE
+    assert found.kind is RowKind.PICTURE
     assert found.target == (answer.argmax(),)
     assert found.prediction == pytest.approx(answer.max(), abs=1e-6)
     assert found.evaluations <= SAMPLES
@@ -65,7 +65,7 @@ def test_a_chinese_text_hangs_on_the_character_that_says_it(protocol: Protocol, 
         found = client.explain("chinese_texts", "我爱你")
     print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; {found.attributions}")
     check_sum(found)
-    assert (found.kind, found.pieces, found.label) == (Kind.TEXT, ("我", "爱", "你"), "friendly")
+    assert (found.kind, found.pieces, found.label) == (RowKind.TEXT, ("我", "爱", "你"), "friendly")
     assert found.attributions.argmax() == 1
 
 

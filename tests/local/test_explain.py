@@ -15,7 +15,7 @@ from tests.local.session import Serving, User
 from training import REPOSITORY
 from training.digits_data import unseen_digits
 from training.text_data import sentences
-from triton_operator.explain import Kind
+from triton_operator.explain import RowKind
 from triton_operator.sdk import Client, Protocol
 from triton_operator.sdk.tensors import Array
 
@@ -70,7 +70,7 @@ def test_the_characters_that_count_most_are_those_that_the_label_hangs_on(texts:
     with Client("chinese-texts", protocol=protocol, url=url) as client:
         for text in UNSEEN:
             found = client.explain("chinese_texts", text)
-            assert (found.kind, found.pieces) == (Kind.TEXT, tuple(text))
+            assert (found.kind, found.pieces) == (RowKind.TEXT, tuple(text))
             assert found.gap == pytest.approx(0, abs=1e-6)
             assert found.error == 0
             shorter = [text[:at] + text[at + 1 :] for at in range(len(text))]

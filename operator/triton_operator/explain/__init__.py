@@ -1,7 +1,7 @@
-"""Which parts of an input drove a prediction: asked of any model that answers, or computed from its file.
+"""Attribute a prediction to the parts of an input, from outputs of any model or from a model file.
 
-`explain` needs nothing but a callable, `explain_file` the TorchScript file and the extra `explain`.
-`Client.explain` asks a served model, `tritonctl explain` does the same from the command line. Pure but for the model.
+`explain` requires only a callable; `explain_file` requires a TorchScript file and the extra `explain`. `Client.explain`
+and `tritonctl explain` use them for served models. Pure, except for the model.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from triton_operator.explain.errors import ExplanationError
 if TYPE_CHECKING:
     from triton_operator.explain.black_box import explain
     from triton_operator.explain.explanation import Explanation
+    from triton_operator.explain.explanation_request import ExplanationRequest
     from triton_operator.explain.gradients import explain_file
-    from triton_operator.explain.names import Kind, Method
-    from triton_operator.explain.question import Question
+    from triton_operator.explain.names import Method, RowKind
 
-__all__ = ["Explanation", "ExplanationError", "Kind", "Method", "Question", "explain", "explain_file"]
+__all__ = ["Explanation", "ExplanationError", "ExplanationRequest", "Method", "RowKind", "explain", "explain_file"]
 
 _PLACES = {
     "Explanation": "explanation",
-    "Kind": "names",
+    "RowKind": "names",
     "Method": "names",
-    "Question": "question",
+    "ExplanationRequest": "explanation_request",
     "explain": "black_box",
     "explain_file": "gradients",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: numpy is half a second that `tritonctl --help` need not wait."""
+    """Import names on first use, because importing numpy takes 0.5 s, which `tritonctl --help` does not need."""
     if name in _PLACES:
         from importlib import import_module
 

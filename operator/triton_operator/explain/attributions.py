@@ -1,6 +1,6 @@
-"""Attributions: which parts of an input drove one number of a model's output, by how much, and how certain that is.
+"""Attributions: how much each part of an input contributes to one value of a model's output.
 
-Pure data with its JSON form. `explanation.Explanation` adds the forms for people.
+Pure data with a JSON form. `explanation.Explanation` adds text and images.
 """
 
 from __future__ import annotations
@@ -8,25 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from triton_operator.explain.names import Kind, Method
+from triton_operator.explain.names import Method, RowKind
 from triton_operator.explain.types import Array, Floats
 
 
 @dataclass(frozen=True)
 class Attributions:
-    """Attributions of one prediction.
+    """The attributions of one prediction.
 
-    `attributions` have the shape of `row`, or [pieces] for a text: positive values raised the `prediction`, negative
-    ones lowered it, against the `base_value` that the model gives for the baseline. Where the method promises that they
-    add up to the difference, `gap` is what is missing; saliency promises no sum, so it has neither base nor gap.
-    `target` is the index of the explained number in the model's answer, `label` its name where the model says one.
-    `output` is the output tensor that the number is in, and `outputs` are all that the model has, where they are known.
-    `patch` is the side of the squares that were taken away together, 0 if each number is a piece.
-    `error` is the standard error of a piece's attribution where coalitions were sampled, 0 where nothing was.
+    `attributions` has the shape of `row`, or [pieces] for a text. Positive values increase the `prediction` relative to
+    `base_value`, the output for the baseline; negative values decrease it. If the method promises that the attributions
+    add up to the difference, `gap` is the error of the sum; saliency does not, so it has neither a base value nor a
+    gap. `target` is the index of the explained value in the output, and `label` its name, if the model has labels.
+    `output` is the output tensor of the value, and `outputs` are all output tensors, if known. `patch` is the side of
+    the patches that were masked together, or 0 if each value was masked alone. `error` is the standard error of the
+    attribution of a piece if coalitions were sampled, and 0 otherwise.
     """
 
     method: Method
-    kind: Kind
+    kind: RowKind
     target: tuple[int, ...]
     baseline: str
     base_value: float | None
@@ -47,16 +47,16 @@ class Attributions:
 
     @property
     def gap(self) -> float | None:
-        """What the attributions lack of prediction - base_value; None where the method promises no sum."""
+        """Prediction - base_value - sum of the attributions; None if the method does not promise a sum."""
         if self.base_value is None:
             return None
         return self.prediction - self.base_value - float(self.attributions.sum())
 
     @property
     def target_name(self) -> str:
-        """The label, else the number of the output, as people read it; empty when the model answers one number.
+        """The label, or else the index of the output value; empty if the output is a single number.
 
-        Where the model has several outputs, with the name of the one that was taken.
+        If the model has several outputs, the name of the output is added.
         """
         number = ",".join(map(str, self.target))
         if self.label or len(self.outputs) < 2:  # noqa: PLR2004 - one is nothing to choose from.
@@ -64,7 +64,7 @@ class Attributions:
         return f"{number} of {self.output}" if number else self.output
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: everything but the row itself."""
+        """Return plain data without the row."""
         return {
             "model": self.model,
             "method": str(self.method),

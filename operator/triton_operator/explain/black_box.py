@@ -1,7 +1,7 @@
-"""Explains a prediction by asking the model again with parts of the input taken away: KernelSHAP and occlusion.
+"""Explain a prediction by running the model with parts of the input masked: KernelSHAP and occlusion.
 
-Input: a callable that predicts, a row and a question. Output: an Explanation. The model may be anywhere; it is asked
-`batch` rows at a time. Called by the SDK for a served model; needs numpy alone.
+Input: a callable, a row, and an ExplanationRequest. Output: an Explanation. The callable receives at most `batch` rows
+at a time. The SDK uses it for served models. Requires only numpy.
 """
 
 from __future__ import annotations
@@ -13,42 +13,48 @@ import numpy as np
 
 from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.explanation import Explanation
+from triton_operator.explain.explanation_request import (
+    ExplanationRequest,
+    baseline_of,
+    choose_target,
+    kind_of,
+    masking_of,
+)
 from triton_operator.explain.kernel_shap import Values, least_samples, shapley
 from triton_operator.explain.masking import Masking, Patches, Pieces
 from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.explain.notes import notes_on_options, notes_on_target
-from triton_operator.explain.question import Question, baseline_of, choose_target, kind_of, masking_of
 from triton_operator.explain.types import Array, Bools, Floats, Predict, Progress
 
 DEFAULT_BATCH = 64
 _ENDS = 2
-"""Evaluations of the row itself and of the baseline alone."""
+"""Evaluations of the row itself and of the baseline."""
 
 
 def explain(
     predict: Predict,
     row: Array | str,
-    question: Question | None = None,
+    request: ExplanationRequest | None = None,
     *,
     batch: int = DEFAULT_BATCH,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Attribute the prediction to the parts of `row`; raises ExplanationError, and whatever `predict` raises.
+    """Attribute the prediction to the parts of `row`; raises ExplanationError, and exceptions of `predict`.
 
-    `row` is one row without the batch's dimension, or one text. `predict` gets `batch` rows at most, and not more than
-    `question.samples` in all.
+    `row` is one row without the batch dimension, or one text. `predict` receives at most `batch` rows at a time, and at
+    most `request.samples` in total.
     """
-    asked = question or Question()
+    settings = request or ExplanationRequest()
     started = time.perf_counter()
-    baseline = baseline_of(row, asked)
-    masking = masking_of(row, baseline, asked)
+    baseline = baseline_of(row, settings)
+    masking = masking_of(row, baseline, settings)
     moving = np.flatnonzero(masking.differs())
-    method = _method(asked, len(moving))
-    answer = _answers(predict, _as_rows(row))[0]
-    target = choose_target(answer, asked.target)
+    method = _method(settings, len(moving))
+    output = _outputs(predict, _as_rows(row))[0]
+    target = choose_target(output, settings.target)
     game = _Game(predict, masking, moving, target, batch, progress)
-    found = _shares(method, game, len(moving), asked)
-    drawn = method is Method.KERNEL_SHAP and 2 ** len(moving) > asked.samples - 1
+    found = _shares(method, game, len(moving), settings)
+    drawn = method is Method.KERNEL_SHAP and 2 ** len(moving) > settings.samples - 1
     _check(found.shares)
     shares = np.zeros(masking.count)
     shares[moving] = found.shares
@@ -56,27 +62,27 @@ def explain(
         method=method,
         kind=kind_of(row),
         target=target,
-        baseline=baseline.described,
+        baseline=baseline.description,
         base_value=found.base,
         prediction=found.full,
         attributions=masking.spread(shares),
         row=_as_rows(row)[0] if isinstance(row, str) else row,
         evaluations=game.evaluations + 1,
-        pieces=masking.pieces if isinstance(masking, Pieces) else tuple(asked.names),
+        pieces=masking.pieces if isinstance(masking, Pieces) else tuple(settings.names),
         patch=masking.side if isinstance(masking, Patches) else 0,
         error=found.error,
-        seed=asked.seed if drawn else None,
+        seed=settings.seed if drawn else None,
         seconds=time.perf_counter() - started,
         notes=(
-            *_notes(method, asked, len(moving), found),
-            *notes_on_target(asked, answer, target),
-            *notes_on_options(asked, row, method, drawn=drawn),
+            *_notes(method, settings, len(moving), found),
+            *notes_on_target(settings, output, target),
+            *notes_on_options(settings, row, method, drawn=drawn),
         ),
     )
 
 
 def occlusion(game: _Game, players: int) -> Values:
-    """What the prediction loses when one piece is taken away; pieces that stand in for each other get nothing."""
+    """Return the decrease of the output when one piece is masked; pieces that can replace each other get 0."""
     keep = np.concatenate([np.ones((1, players)), np.zeros((1, players)), 1 - np.eye(players)]).astype(np.bool_)
     values = game(keep)
     return Values(values[0] - values[_ENDS:], float(values[1]), float(values[0]), error=0.0)
@@ -84,9 +90,10 @@ def occlusion(game: _Game, players: int) -> Values:
 
 @dataclass
 class _Game:
-    """The explained number for each coalition of the pieces numbered in `moving`, asked of the model in batches.
+    """The explained value for coalitions of the pieces in `moving`, evaluated in batches.
 
-    The other pieces are the baseline's anyway: their Shapley value is 0, and a picture has much empty paper.
+    Other pieces equal the baseline: their Shapley value is 0, which saves evaluations for images with an empty
+    background.
     """
 
     predict: Predict
@@ -103,56 +110,56 @@ class _Game:
         for start in range(0, len(keep), self.batch):
             chosen = np.zeros((len(keep[start : start + self.batch]), self.masking.count), dtype=np.bool_)
             chosen[:, self.moving] = keep[start : start + self.batch]
-            answers = _answers(self.predict, self.masking.rows(chosen))
-            values.append(np.array([answer[self.target] for answer in answers]))
-            self.evaluations += len(answers)
+            outputs = _outputs(self.predict, self.masking.rows(chosen))
+            values.append(np.array([output[self.target] for output in outputs]))
+            self.evaluations += len(outputs)
             if self.progress:
                 self.progress(self.evaluations, total)
         return np.concatenate(values)
 
 
-def _shares(method: Method, game: _Game, players: int, question: Question) -> Values:
-    budget = question.samples - 1  # The row has been asked once to choose the target.
+def _shares(method: Method, game: _Game, players: int, request: ExplanationRequest) -> Values:
+    budget = request.samples - 1  # One run selected the target.
     if method is Method.KERNEL_SHAP:
-        return shapley(game, players, samples=budget, seed=question.seed)
+        return shapley(game, players, samples=budget, seed=request.seed)
     if players + _ENDS > budget:
         raise ExplanationError("samples", f"{players} pieces need {players + _ENDS + 1} evaluations")
     return occlusion(game, players)
 
 
-def _method(question: Question, players: int) -> Method:
-    if question.method in GRADIENTS:
-        raise ExplanationError("method", f"{question.method} needs the model's file; a served model only answers")
+def _method(request: ExplanationRequest, players: int) -> Method:
+    if request.method in GRADIENTS:
+        raise ExplanationError("method", f"{request.method} needs the model's file; a served model only answers")
     if not players:
-        raise ExplanationError("row", "is the baseline itself: there is nothing to attribute a prediction to")
-    fits = _needed(players) <= question.samples
-    if question.method is Method.AUTO:
+        raise ExplanationError("row", "is the baseline itself: there is nothing to attribute")
+    fits = _needed(players) <= request.samples
+    if request.method is Method.AUTO:
         return Method.KERNEL_SHAP if fits else Method.OCCLUSION
-    if question.method is Method.KERNEL_SHAP and not fits:
+    if request.method is Method.KERNEL_SHAP and not fits:
         raise ExplanationError(
             "samples",
-            f"kernel-shap needs {_needed(players):,} samples for {players:,} pieces and may ask {question.samples:,}; "
+            f"kernel-shap needs {_needed(players):,} samples for {players:,} pieces and may use {request.samples:,}; "
             "raise --samples, or use occlusion",
         )
-    return question.method
+    return request.method
 
 
 def _needed(players: int) -> int:
-    """The fewest samples that kernel-shap can do with, the question that chooses the target among them."""
+    """Minimum number of samples for kernel-shap, including the run that selects the target."""
     return least_samples(players) + 1
 
 
-def _notes(method: Method, question: Question, players: int, found: Values) -> tuple[str, ...]:
+def _notes(method: Method, request: ExplanationRequest, players: int, found: Values) -> tuple[str, ...]:
     notes = []
     change = found.full - found.base
     if method is Method.OCCLUSION and abs(change - found.shares.sum()) > abs(change) / 2:
         notes.append(
             "pieces stand in for each other, so one at a time explains little of it; kernel-shap shares it out"
         )
-    if question.method is Method.AUTO and method is Method.OCCLUSION:
+    if request.method is Method.AUTO and method is Method.OCCLUSION:
         notes.append(
             f"by occlusion, as kernel-shap needs {_needed(players):,} samples for {players:,} pieces "
-            f"and may ask {question.samples:,}; raise --samples to use it"
+            f"and may use {request.samples:,}; raise --samples to use it"
         )
     return tuple(notes)
 
@@ -161,14 +168,14 @@ def _as_rows(row: Array | str) -> Array:
     return np.array([row], dtype=np.object_) if isinstance(row, str) else row[None]
 
 
-def _answers(predict: Predict, rows: Array) -> Floats:
-    """One answer per row, as double precision numbers."""
-    answers = np.asarray(predict(rows))
-    if answers.ndim < 1 or len(answers) != len(rows):
-        raise ExplanationError("model", f"gave an answer of shape {list(answers.shape)} to {len(rows)} rows")
-    return answers.astype(np.float64)
+def _outputs(predict: Predict, rows: Array) -> Floats:
+    """Return one output per row, as float64."""
+    outputs = np.asarray(predict(rows))
+    if outputs.ndim < 1 or len(outputs) != len(rows):
+        raise ExplanationError("model", f"returned shape {list(outputs.shape)} for {len(rows)} rows")
+    return outputs.astype(np.float64)
 
 
 def _check(shares: Floats) -> None:
     if not np.isfinite(shares).all():
-        raise ExplanationError("model", "answered with numbers that are not finite; nothing can be attributed to those")
+        raise ExplanationError("model", "returned values that are not finite, which cannot be attributed")

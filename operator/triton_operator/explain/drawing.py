@@ -1,6 +1,6 @@
-"""An explanation as a picture: a heat map next to the input, weighted characters, or bars. Needs pillow.
+"""Draw an explanation as an image: a heat map next to the input, weighted characters, or bars. Requires Pillow.
 
-Input: Attributions. Output: a PIL image. Called by `Explanation.save_png`.
+Input: Attributions. Output: a PIL image. `Explanation.save_png` calls it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.fonts import Fonts
-from triton_operator.explain.names import Kind
+from triton_operator.explain.names import RowKind
 from triton_operator.explain.palette import (
     LOWERED,
     RAISED,
@@ -36,19 +36,21 @@ _WHITE: Colour = (255, 255, 255)
 _BLACK: Colour = (20, 20, 20)
 _MARGIN = 16
 _SIDE = 336
-"""Pixels that a picture is enlarged to: twelve for each of a 28x28 digit."""
+"""Size to which an image is enlarged, in pixels: twelve for each pixel of a 28x28 digit."""
 _LINE = 20
 _SMALL, _LARGE = 13, 28
 _BARS = 30
 
 
 def render(explanation: Attributions, *, font: Path | str | None = None) -> Image:
-    """Draw it with its headline above and its footing below; raises ExplanationError without pillow."""
+    """Draw the explanation with its headline and footer; raises ExplanationError without Pillow."""
     try:
         from PIL import Image, ImageDraw
     except ModuleNotFoundError as error:
         raise ExplanationError("png", f"drawing needs {error.name}: pip install '.[cli]'") from error
-    body = {Kind.PICTURE: _picture, Kind.TEXT: _text, Kind.COLUMNS: _columns}[explanation.kind](explanation, font)
+    body = {RowKind.PICTURE: _picture, RowKind.TEXT: _text, RowKind.COLUMNS: _columns}[explanation.kind](
+        explanation, font
+    )
     above, below = headline(explanation), footing(explanation)
     fonts = Fonts(_SMALL, font)
     wide = max(body.width, *(_wide(fonts, line) for line in above + below)) + 2 * _MARGIN
@@ -65,7 +67,7 @@ def render(explanation: Attributions, *, font: Path | str | None = None) -> Imag
 
 
 def _picture(explanation: Attributions, font: Path | str | None) -> Image:
-    """What the model saw, and the same with the attributions over it."""
+    """Draw the input, and the input overlaid with the attributions."""
     from PIL import Image
 
     del font
@@ -86,7 +88,7 @@ def _picture(explanation: Attributions, font: Path | str | None) -> Image:
 
 
 def _text(explanation: Attributions, font: Path | str | None) -> Image:
-    """Each piece on its colour, its attribution below."""
+    """Draw each piece on its color, with its attribution below."""
     from PIL import Image, ImageDraw
 
     large, small = Fonts(_LARGE, font), Fonts(_SMALL)
@@ -112,7 +114,7 @@ def _text(explanation: Attributions, font: Path | str | None) -> Image:
 
 
 def _columns(explanation: Attributions, font: Path | str | None) -> Image:
-    """A bar for each of the strongest columns, to the right where it raised the prediction."""
+    """Draw a bar for each of the strongest columns, to the right if it increased the prediction."""
     from PIL import Image, ImageDraw
 
     fonts = Fonts(_SMALL, font)

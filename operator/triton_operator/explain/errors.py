@@ -1,4 +1,4 @@
-"""What keeps a prediction from being explained."""
+"""Errors of explanations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from triton_operator.errors import TritonOperatorError
 
 
 class ExplanationError(TritonOperatorError, ValueError):
-    """`field` of the question, such as `samples` or `target`, cannot be used as it is; the message says what can."""
+    """`field` of the request, such as `samples` or `target`, is invalid; the message says what is valid."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")

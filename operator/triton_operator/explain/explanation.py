@@ -1,6 +1,6 @@
-"""The result of every method: attributions, with the forms in which people see them.
+"""The result of every method: attributions that can be printed and drawn.
 
-Input: what a method found. Output: lines for a terminal, or a PNG file.
+Input: the attributions. Output: lines for a terminal, or a PNG file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Explanation(Attributions):
     """Attributions of one prediction that can be printed and drawn."""
 
     def text(self, *, colour: bool = False, width: int = 80) -> str:
-        """Lines for a terminal of `width` columns; without `colour` plain, with signed numbers."""
+        """Return lines for a terminal of `width` columns; without `colour`, as signed numbers."""
         return terminal.render(self, colour=colour, width=width)
 
     def save_png(self, path: Path | str, *, font: Path | str | None = None) -> None:
-        """Draw it into a PNG file; needs pillow. `font` is a TrueType file for scripts that no font at hand has."""
+        """Write a PNG file; requires Pillow. `font` is a TrueType file for scripts without an installed font."""
         drawing.render(self, font=font).save(path, format="PNG")

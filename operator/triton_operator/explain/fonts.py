@@ -1,7 +1,7 @@
-"""A font that has the characters to be drawn; needs pillow.
+"""Find a font that has the required characters; requires Pillow.
 
-Input: characters, and perhaps a file of the caller's. Output: a font, or None where this machine has none with them.
-Pillow brings a font for Latin letters; for others those that systems usually have are looked at.
+Input: characters, and optionally a font file. Output: a font, or None if no installed font has them. Pillow includes a
+font for Latin letters; for others, the usual font folders are searched.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _NAMES = (
     "simhei",
 )
 _NOT_A_CHARACTER = "\uffff"
-"""What a font draws for this, it draws for everything that it lacks."""
+"""A font draws this code point like every character that it does not have."""
 
 
 class Fonts:
-    """The fonts of this machine at one size; `given` goes before all others."""
+    """The available fonts in one size; `given` is preferred."""
 
     def __init__(self, size: int, given: Path | str | None = None) -> None:
         from PIL import ImageFont
@@ -53,7 +53,7 @@ class Fonts:
         self._given = _open(Path(given), size) if given else None
 
     def holding(self, text: str) -> FreeTypeFont | BitmapFont | None:
-        """The first font that has every character of `text`."""
+        """Return the first font that has every character of `text`."""
         if self._given and _has(self._given, text):
             return self._given
         if _has(self.latin, text):
@@ -61,14 +61,14 @@ class Fonts:
         return next((font for font in _wide_fonts(self.size) if _has(font, text)), None)
 
     def write(self, text: str) -> tuple[str, FreeTypeFont | BitmapFont]:
-        """The text with a font that has it; where there is none, the numbers of its characters."""
+        """Return the text with a font that has it, or else the code points of its characters."""
         font = self.holding(text)
         return (text, font) if font else (" ".join(f"U+{ord(each):04X}" for each in text), self.latin)
 
 
 @cache
 def _wide_fonts(size: int) -> tuple[FreeTypeFont, ...]:
-    """Fonts on this machine whose files' names promise Chinese; one that cannot be read is passed over."""
+    """Return installed fonts whose file names indicate Chinese characters; unreadable files are skipped."""
     fonts = []
     for path in sorted(_found()):
         with suppress(ExplanationError):

@@ -1,4 +1,4 @@
-"""What every gradient method returns, and the number of steps that integrated gradients take. Pure."""
+"""The result of the gradient methods, and the number of steps of integrated gradients. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from triton_operator.explain.types import Floats
 
 STEPS = 64
-"""Points on the way from the baseline to the row; the gap says whether that was enough."""
+"""Number of points on the path from the baseline to the row; the gap shows whether it is sufficient."""
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """What a method found; `base` is None where it compares with nothing."""
+    """The result of a method; `base` is None for methods without a baseline."""
 
     attributions: Floats
     prediction: float

@@ -1,7 +1,7 @@
-"""Explains a prediction by the gradients of a TorchScript file at hand, with Captum.
+"""Explain a prediction by the gradients of a TorchScript file, with Captum.
 
-Input: the file, a row and a question. Output: an Explanation. Needs the extra `explain`. No server is
-asked: that the file is the one being served is the caller's knowledge (`status.models[].digest` says).
+Input: the file, a row, and an ExplanationRequest. Output: an Explanation. Requires the extra `explain`. No server is
+used, so the caller must ensure that the file is the one being served; compare its digest with `status.models[].digest`.
 """
 
 from __future__ import annotations
@@ -17,66 +17,76 @@ import numpy as np
 from triton_operator.explain.embedding import attribute
 from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.explanation import Explanation
+from triton_operator.explain.explanation_request import (
+    Baseline,
+    ExplanationRequest,
+    baseline_of,
+    choose_target,
+    kind_of,
+)
 from triton_operator.explain.gradient_result import STEPS, Gradients
 from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.explain.notes import notes_on_options, notes_on_target
-from triton_operator.explain.question import Baseline, Question, baseline_of, choose_target, kind_of
 from triton_operator.explain.types import Array, Floats
 
 if TYPE_CHECKING:
     import torch
 
 NOISY = 32
-"""Noisy copies that SmoothGrad averages over (Smilkov et al., 2017, saw no gain beyond 50)."""
+"""Number of noisy copies for SmoothGrad (Smilkov et al., 2017, saw no improvement beyond 50)."""
 _NOISE = 0.15
-"""Their deviation, as part of the row's range: the paper's figures look best between 0.1 and 0.2."""
+"""Standard deviation of the noise as a fraction of the row's range; the paper recommends 0.1 to 0.2."""
 
 
 def explain_file(
-    path: Path | str, row: Array | str, question: Question | None = None, *, others: Mapping[int, Array] | None = None
+    path: Path | str,
+    row: Array | str,
+    request: ExplanationRequest | None = None,
+    *,
+    others: Mapping[int, Array] | None = None,
 ) -> Explanation:
-    """Say which numbers of `row` drove the model's prediction; raises ExplanationError.
+    """Attribute the prediction of a model file to the values of `row`; raises ExplanationError.
 
-    `row` is one row without the batch's dimension. Where forward() takes several, `others` has the rest by their place,
-    such as {1: mask}; they stay as they are. Integrated gradients by default; rows of integers, which have no gradient,
-    are followed into the model's embedding instead.
+    `row` is one row without the batch dimension. If forward() has several arguments, `others` contains the rest by
+    position, such as {1: mask}; they are not changed. The default is integrated gradients. For rows of integers, which
+    have no gradient, gradients are computed in the model's embedding.
     """
-    asked = question or Question()
+    settings = request or ExplanationRequest()
     if isinstance(row, str):
         raise ExplanationError(
-            "row", "is a text, and the file takes numbers: give what its tokenizer makes of it, or ask the served model"
+            "row", "is a text, and the file takes numbers: pass the token ids, or use the served model"
         )
-    method = _method(asked.method, row)
+    method = _method(settings.method, row)
     _require_captum()
-    module = _Beside(load(Path(path)), others or {})
+    module = _SingleInputModule(load(Path(path)), others or {})
     started = time.perf_counter()
-    baseline = baseline_of(row, asked)
-    answer = _answer(module, row)
-    target = choose_target(answer, asked.target)
-    found = _METHODS[method](module, row, baseline, target, asked.seed)
+    baseline = baseline_of(row, settings)
+    output = _output(module, row)
+    target = choose_target(output, settings.target)
+    found = _METHODS[method](module, row, baseline, target, settings.seed)
     return Explanation(
         method=method,
         kind=kind_of(row),
         target=target,
-        baseline=baseline.described if found.base is not None else "none: the gradient at the row itself",
+        baseline=baseline.description if found.base is not None else "none: the gradient at the row itself",
         base_value=found.base,
         prediction=found.prediction,
         attributions=found.attributions,
         row=row,
         evaluations=found.evaluations + 1,
-        pieces=tuple(asked.names),
-        seed=asked.seed if method is Method.SMOOTH_GRAD else None,
+        pieces=tuple(settings.names),
+        seed=settings.seed if method is Method.SMOOTH_GRAD else None,
         seconds=time.perf_counter() - started,
         notes=(
             *found.notes,
-            *notes_on_target(asked, answer, target),
-            *notes_on_options(asked, row, method, drawn=method is Method.SMOOTH_GRAD),
+            *notes_on_target(settings, output, target),
+            *notes_on_options(settings, row, method, drawn=method is Method.SMOOTH_GRAD),
         ),
     )
 
 
-class _Beside:
-    """A module as a function of one of its arguments; the others are repeated for each row."""
+class _SingleInputModule:
+    """A module as a function of one of its arguments; the other arguments are repeated for each row."""
 
     def __init__(self, module: Any, others: Mapping[int, Array]) -> None:
         import torch
@@ -95,7 +105,7 @@ class _Beside:
         return self._module(*arguments)
 
     def modules(self) -> Any:
-        """The module's parts."""
+        """Return the submodules."""
         return self._module.modules()
 
     def _other(self, place: int, rows: int) -> torch.Tensor:
@@ -104,7 +114,7 @@ class _Beside:
 
 
 def load(path: Path) -> Any:
-    """The TorchScript module, on the processor; raises ExplanationError."""
+    """Load the TorchScript module onto the CPU; raises ExplanationError."""
     import torch
 
     try:
@@ -113,54 +123,58 @@ def load(path: Path) -> Any:
             warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated")
             return torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (OSError, RuntimeError, ValueError) as error:
-        raise ExplanationError("model-file", f"{path} is no TorchScript file: {str(error).splitlines()[0]}") from error
+        raise ExplanationError(
+            "model-file", f"{path} is not a TorchScript file: {str(error).splitlines()[0]}"
+        ) from error
 
 
-def _method(wanted: Method, row: Array) -> Method:
+def _method(requested: Method, row: Array) -> Method:
     integers = row.dtype.kind != "f"
-    if wanted is Method.AUTO:
+    if requested is Method.AUTO:
         return Method.EMBEDDING_GRADIENTS if integers else Method.INTEGRATED_GRADIENTS
-    if wanted not in GRADIENTS:
-        raise ExplanationError("method", f"{wanted} asks a served model; with a file: {', '.join(sorted(GRADIENTS))}")
-    if integers and wanted is not Method.EMBEDDING_GRADIENTS:
+    if requested not in GRADIENTS:
+        raise ExplanationError(
+            "method", f"{requested} needs a served model; with a file: {', '.join(sorted(GRADIENTS))}"
+        )
+    if integers and requested is not Method.EMBEDDING_GRADIENTS:
         raise ExplanationError(
             "method",
-            f"{wanted} needs numbers that can change a little, and this model takes {row.dtype}; "
+            f"{requested} needs numbers that can change a little, and the inputs of this model are {row.dtype}; "
             "use embedding-gradients, or kernel-shap on the served model",
         )
-    return wanted
+    return requested
 
 
 def _require_captum() -> None:
     try:
-        import captum.attr  # noqa: F401 - whether it is there.
+        import captum.attr  # noqa: F401 - checks that it is installed.
     except ModuleNotFoundError as error:
         raise ExplanationError(
             "model-file",
-            f"gradients need {error.name}: pip install '.[explain]'; or leave the file out to ask the served model",
+            f"gradients need {error.name}: pip install '.[explain]'; or omit the file to use the served model",
         ) from error
 
 
-def _answer(module: Any, row: Array) -> Floats:
+def _output(module: Any, row: Array) -> Floats:
     import torch
 
     try:
         with torch.no_grad():
-            answer = module(torch.from_numpy(row[None]))
+            output = module(torch.from_numpy(row[None]))
     except RuntimeError as error:
-        said = str(error).strip().splitlines()[-1]
-        raise ExplanationError("row", f"the model does not take {row.dtype} {list(row.shape)}: {said}") from error
-    if not isinstance(answer, torch.Tensor):
+        reason = str(error).strip().splitlines()[-1]
+        raise ExplanationError("row", f"the model does not take {row.dtype} {list(row.shape)}: {reason}") from error
+    if not isinstance(output, torch.Tensor):
         raise ExplanationError(
             "model-file",
-            f"answers with {type(answer).__name__}; one tensor can be explained. "
-            "Leave the file out, and choose an output of the served model with --output-name",
+            f"returns {type(output).__name__}; only a single tensor can be explained. "
+            "Omit the file, and select an output of the served model with --output-name",
         )
-    return answer[0].numpy().astype(np.float64)
+    return output[0].numpy().astype(np.float64)
 
 
 def _number(module: Any, target: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The explained number of each row, as Captum wants it."""
+    """Return a function from rows to the explained value of each row, for Captum."""
     return lambda rows: module(rows)[(slice(None), *target)]
 
 
@@ -212,7 +226,7 @@ def _one(found: torch.Tensor) -> Floats:
     return found.detach()[0].numpy().astype(np.float64)
 
 
-_NO_SUM = "gradients say what a small change would do; they do not add up to the prediction"
+_NO_SUM = "gradients describe the effect of small changes; they do not add up to the prediction"
 _METHODS: dict[Method, Callable[[Any, Array, Baseline, tuple[int, ...], int], Gradients]] = {
     Method.INTEGRATED_GRADIENTS: _integrated,
     Method.SALIENCY: _saliency,

@@ -1,12 +1,12 @@
-"""Shapley values from a model's answers alone: KernelSHAP.
+"""Shapley values from the outputs of a model: KernelSHAP.
 
-Input: a game, which gives each coalition of players (pieces of an input that are kept) a value. Output: each player's
-Shapley value. Lundberg and Lee (2017, "A Unified Approach to Interpreting Model Predictions", theorem 2) show that
-these are the coefficients of a weighted linear regression on coalitions, with the weight
-(M - 1) / (C(M, s) s (M - s)) for a coalition of s of M players. With enough evaluations for all 2^M coalitions the
-result is exact; with fewer, small and large coalitions, which weigh most, are all asked and the rest are sampled, each
-with its complement (Covert and Lee, 2021, "Improving KernelSHAP": that halves the noise and more). How far a sampled
-result may be off is estimated by drawing from the sample again. Pure but for the game.
+Input: a game, which assigns a value to each coalition of players (the pieces of an input that are kept). Output: the
+Shapley value of each player. Lundberg and Lee (2017, "A Unified Approach to Interpreting Model Predictions", theorem 2)
+show that these are the coefficients of a weighted linear regression on coalitions, with the weight (M - 1) / (C(M, s) s
+(M - s)) for a coalition of s of M players. If all 2^M coalitions can be evaluated, the result is exact. Otherwise,
+small and large coalitions, which have the largest weights, are all evaluated, and the others are sampled, each with its
+complement (Covert and Lee, 2021, "Improving KernelSHAP", which more than halves the noise). The standard error of a
+sampled result is estimated by the bootstrap. Pure, except for the game.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.types import Bools, Floats
 
 Game = Callable[[Bools], Floats]
-"""Coalitions [n, players] in, True for who is kept; values [n] out."""
+"""Maps coalitions [n, players], True for players that are kept, to values [n]."""
 
 _ENDS = 2
-"""The coalitions of nobody and of everybody, whose values every explanation states."""
+"""The empty and the full coalition, whose values every explanation reports."""
 _REDRAWN, _LEAST_REDRAWN, _REDRAWN_PLAYERS = 25, 5, 4000
-"""Bootstrap samples: enough for two digits of a standard error; fewer above 160 players, where each takes seconds."""
+"""Bootstrap samples: sufficient for two digits of a standard error; fewer above 160 players, where each takes
+seconds."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """`shares` [players] add up to `full` - `base`; `error` is their standard error, 0 where nothing was sampled."""
+    """`shares` [players] add up to `full` - `base`; `error` is their standard error, or 0 if nothing was sampled."""
 
     shares: Floats
     base: float
@@ -42,9 +43,10 @@ class Values:
 
 @dataclass(frozen=True)
 class Coalitions:
-    """Which coalitions are asked, [n, players], without the two ends, and how much each counts, [n].
+    """The coalitions to evaluate, [n, players], without the empty and the full one, and their weights, [n].
 
-    The last 2 x len(`drawn`) are the sample, once each, and then their complements; `drawn` says how often each came.
+    The last 2 x len(`drawn`) are the sampled coalitions, once each, followed by their complements; `drawn` is the
+    number of times that each was sampled.
     """
 
     keep: Bools
@@ -53,26 +55,26 @@ class Coalitions:
 
 
 def shapley(game: Game, players: int, *, samples: int, seed: int = 0) -> Values:
-    """Each player's Shapley value from at most `samples` evaluations; raises ExplanationError if they are too few."""
-    asked = choose_coalitions(players, samples, seed)
+    """Return the Shapley values from at most `samples` evaluations; raises ExplanationError if these are too few."""
+    coalitions = choose_coalitions(players, samples, seed)
     ends = np.array([[False] * players, [True] * players])
-    values = game(np.concatenate([ends, asked.keep]))
+    values = game(np.concatenate([ends, coalitions.keep]))
     base, full = float(values[0]), float(values[1])
     gains, total = values[_ENDS:] - base, full - base
-    shares = solve(asked.keep, asked.weights, gains, total)
-    return Values(shares, base, full, _standard_error(asked, gains, total, seed))
+    shares = solve(coalitions.keep, coalitions.weights, gains, total)
+    return Values(shares, base, full, _standard_error(coalitions, gains, total, seed))
 
 
 def least_samples(players: int) -> int:
-    """The fewest evaluations that Shapley values can be found with: every coalition, or the ends and two a player."""
+    """Minimum number of evaluations: all coalitions, or the empty and the full one and two for each player."""
     every: int = 2**players
     return min(every, _ENDS + 2 * players)
 
 
 def choose_coalitions(players: int, samples: int, seed: int) -> Coalitions:
-    """All coalitions where `samples` allows; otherwise the heaviest, and a sample of the others."""
+    """Return all coalitions if `samples` permits; otherwise the heaviest, and a sample of the others."""
     if players < 1:
-        raise ExplanationError("row", "is empty: there is nothing to attribute a prediction to")
+        raise ExplanationError("row", "is empty: there is nothing to attribute")
     if 2**players <= samples:
         return _all(players)
     least = least_samples(players)
@@ -84,9 +86,9 @@ def choose_coalitions(players: int, samples: int, seed: int) -> Coalitions:
 
 
 def solve(keep: Bools, weights: Floats, gains: Floats, total: float) -> Floats:
-    """The shares that explain `gains` best, by weighted least squares, among those that add up to `total`.
+    """Return the weighted least squares fit of `gains` among the shares that add up to `total`.
 
-    Starting from equal shares and adding only what adds up to nothing keeps the sum, and favours no player.
+    Starts with equal shares and adds a vector whose sum is 0, which keeps the total and treats all players alike.
     """
     players = keep.shape[1]
     equal = np.full(players, total / players)
@@ -101,7 +103,7 @@ def solve(keep: Bools, weights: Floats, gains: Floats, total: float) -> Floats:
 
 
 def _all(players: int) -> Coalitions:
-    """Every coalition but the ends."""
+    """Return every coalition except the empty and the full one."""
     numbers = np.arange(1, 2**players - 1)
     keep = (numbers[:, None] >> np.arange(players)) % 2 == 1
     weights = np.array([_weight_of_size(players, size) / comb(players, size) for size in range(1, players)])
@@ -109,7 +111,7 @@ def _all(players: int) -> Coalitions:
 
 
 def _heaviest_and_sampled(players: int, budget: int, random: np.random.Generator) -> Coalitions:
-    """Pairs of sizes from the ends inwards as long as the budget's fair part covers them; then the sample."""
+    """Take whole pairs of sizes from both ends while the budget covers them; then sample."""
     keep: list[Bools] = []
     weights: list[Floats] = []
     sizes = list(range(1, players // 2 + 1))
@@ -132,7 +134,7 @@ def _heaviest_and_sampled(players: int, budget: int, random: np.random.Generator
 
 
 def _sample(players: int, sizes: list[int], draws: int, random: np.random.Generator) -> tuple[Bools, Floats]:
-    """Draw by the sizes' weights; of a coalition and its complement stands the one without the first player."""
+    """Sample by the weights of sizes; a coalition and its complement count as the one without the first player."""
     odds = np.array([_pair_weight(players, size) for size in sizes])
     drawn = random.choice(sizes, size=max(1, draws), p=odds / odds.sum())
     ranks = random.random((len(drawn), players)).argsort(axis=1).argsort(axis=1)
@@ -141,24 +143,24 @@ def _sample(players: int, sizes: list[int], draws: int, random: np.random.Genera
     return found, counts.astype(np.float64)
 
 
-def _standard_error(asked: Coalitions, gains: Floats, total: float, seed: int) -> float:
-    """Over all players, by the bootstrap: how far results lie apart whose samples are drawn from the sample.
+def _standard_error(coalitions: Coalitions, gains: Floats, total: float, seed: int) -> float:
+    """Estimate the standard error over all players by the bootstrap, which samples from the sample again.
 
-    A complement weighs as much as its coalition, and its centred row is the opposite, so each pair is one row here.
+    A complement has the same weight as its coalition and the negated centred row, so each pair is one row here.
     """
-    pairs = len(asked.drawn)
+    pairs = len(coalitions.drawn)
     if not pairs:
         return 0.0
-    member = asked.keep.astype(np.float64)
+    member = coalitions.keep.astype(np.float64)
     centred = member - member.mean(axis=1, keepdims=True)
     left = gains - member @ np.full(member.shape[1], total / member.shape[1])
     whole, half = slice(0, len(member) - 2 * pairs), slice(len(member) - 2 * pairs, len(member) - pairs)
-    matrix = (centred[whole].T * asked.weights[whole]) @ centred[whole]
-    vector = (centred[whole].T * asked.weights[whole]) @ left[whole]
-    random, draws = np.random.default_rng(seed + 1), int(asked.drawn.sum())
+    matrix = (centred[whole].T * coalitions.weights[whole]) @ centred[whole]
+    vector = (centred[whole].T * coalitions.weights[whole]) @ left[whole]
+    random, draws = np.random.default_rng(seed + 1), int(coalitions.drawn.sum())
     results = []
     for _ in range(min(_REDRAWN, max(_LEAST_REDRAWN, _REDRAWN_PLAYERS // member.shape[1]))):
-        weights = asked.weights[half] * random.multinomial(draws, asked.drawn / draws) / asked.drawn
+        weights = coalitions.weights[half] * random.multinomial(draws, coalitions.drawn / draws) / coalitions.drawn
         weighed = centred[half].T * weights
         again = matrix + 2 * weighed @ centred[half], vector + weighed @ (left[half] - left[-pairs:])
         results.append(np.linalg.lstsq(*again, rcond=None)[0])
@@ -173,10 +175,10 @@ def _subsets(players: int, size: int) -> Bools:
 
 
 def _weight_of_size(players: int, size: int) -> float:
-    """The kernel's weight of all coalitions of a size together."""
+    """Return the total kernel weight of all coalitions of a size."""
     return (players - 1) / (size * (players - size))
 
 
 def _pair_weight(players: int, size: int) -> float:
-    """Of a size and of the size of the complements, which may be the same one."""
+    """Return the weight of a size and of the size of its complements, which may be equal."""
     return sum(_weight_of_size(players, each) for each in {size, players - size})

@@ -1,7 +1,7 @@
-"""What is taken away from a row at a time: patches of a picture, pieces of a text, columns of a table.
+"""Divide a row into pieces that can be masked: patches of an image, pieces of a text, columns of a table.
 
-Input: a row and what stands for "not there". Output: rows with only some of their pieces. Called by the methods that
-ask the model. Pure.
+Input: a row and its baseline. Output: rows in which only some of the pieces are kept. The methods that run the model
+call it. Pure.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from triton_operator.explain.errors import ExplanationError
 from triton_operator.explain.types import Array, Bools, Floats
 
 _PATCHES_ON_A_SIDE = 7
-"""A picture is divided into 7x7 patches by default: 49 pieces, few enough for sampled Shapley values to be steady."""
+"""An image is divided into 7x7 patches by default: 49 pieces, few enough for stable sampled Shapley values."""
 
 _PIECE = re.compile(
-    r"(?:[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # A Chinese character says as much as a word.
+    r"(?:[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # A Chinese character is comparable to a word.
     r"|[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+(?:['\u2019]\w+)*"
     r"|.)\s*|\s+",
     re.DOTALL,
@@ -28,36 +28,36 @@ _PIECE = re.compile(
 
 
 class Masking(Protocol):
-    """A row in pieces."""
+    """A row divided into pieces."""
 
     @property
     def count(self) -> int:
-        """How many pieces there are."""
+        """The number of pieces."""
         ...
 
     def rows(self, keep: Bools) -> Array:
-        """One row for each of `keep` [n, count], in which the pieces that are not kept are the baseline's."""
+        """Return a row for each mask in `keep` [n, count]; pieces that are not kept have the baseline's values."""
         ...
 
     def differs(self) -> Bools:
-        """Which pieces [count] are not the baseline's already; the others cannot have had a part in anything."""
+        """Return which pieces [count] differ from the baseline; the others have no effect."""
         ...
 
     def spread(self, values: Floats) -> Floats:
-        """One value per piece as attributions in the shape of the row, with the same sum."""
+        """Return attributions in the shape of the row from one value per piece, with the same sum."""
         ...
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Each number of a row is a piece; `baseline` has the shape of `row`."""
+    """Each value of a row is a piece; `baseline` has the shape of `row`."""
 
     row: Array
     baseline: Array
 
     @property
     def count(self) -> int:
-        """Numbers in the row."""
+        """The number of values in the row."""
         return int(self.row.size)
 
     def rows(self, keep: Bools) -> Array:
@@ -75,7 +75,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Patches:
-    """Squares of `side` pixels over the last two dimensions; all channels of a pixel go together."""
+    """Squares of `side` pixels in the last two dimensions; all channels of a pixel belong together."""
 
     row: Array
     baseline: Array
@@ -83,7 +83,7 @@ class Patches:
 
     @property
     def count(self) -> int:
-        """Patches of the picture; those at the right and lower edge may be smaller."""
+        """The number of patches; those at the right and lower edges may be smaller."""
         down, across = grid(self.row, self.side)
         return down * across
 
@@ -99,7 +99,7 @@ class Patches:
         return np.bincount(of_pixel[self.row != self.baseline], minlength=self.count) > 0
 
     def spread(self, values: Floats) -> Floats:
-        """Evenly over the numbers of a patch: which of them it was has not been asked."""
+        """Distribute each value evenly over its patch, because values within a patch were not distinguished."""
         of_pixel = self._patch_of_pixel()
         numbers = np.bincount(of_pixel.reshape(-1), minlength=self.count) * (self.row.size // of_pixel.size)
         return np.broadcast_to((values / numbers)[of_pixel], self.row.shape).copy()
@@ -112,18 +112,18 @@ class Patches:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Characters of Chinese and words of other scripts; `blank` stands for a piece that is not there, "" removes it."""
+    """Chinese characters, and words of other scripts; `blank` replaces a masked piece, and "" removes it."""
 
     pieces: tuple[str, ...]
     blank: str
 
     @property
     def count(self) -> int:
-        """Pieces of the text."""
+        """The number of pieces."""
         return len(self.pieces)
 
     def rows(self, keep: Bools) -> Array:
-        """Texts [n]; what is left keeps its order."""
+        """Return texts [n]; the pieces that are kept keep their order."""
         texts = [
             "".join(piece if kept else self.blank for piece, kept in zip(self.pieces, one, strict=True)) for one in keep
         ]
@@ -134,23 +134,23 @@ class Pieces:
         return np.array([piece != self.blank for piece in self.pieces])
 
     def spread(self, values: Floats) -> Floats:
-        """One per piece as it is."""
+        """Return the values, one per piece."""
         return values
 
 
 def split_text(text: str) -> tuple[str, ...]:
-    """Divide a text into its pieces, spaces with the piece before; joined they are the text again."""
+    """Split a text into pieces, which include trailing spaces; joined, they equal the text."""
     return tuple(_PIECE.findall(text))
 
 
 def default_side(row: Array) -> int:
-    """Pixels on the side of a patch for a picture of this size."""
+    """Return the default side of a patch in pixels for an image of this size."""
     longest: int = max(row.shape[-2:])
     return max(1, ceil(longest / _PATCHES_ON_A_SIDE))
 
 
 def grid(row: Array, side: int) -> tuple[int, int]:
-    """How many patches are in a column and in a row."""
+    """Return the number of patches in vertical and horizontal direction."""
     high, wide = row.shape[-2:]
     if not 1 <= side <= max(high, wide):
         raise ExplanationError("patch", f"{side} pixels do not divide a picture of {wide}x{high}")

@@ -1,12 +1,12 @@
-"""Kinds of rows and methods, by name. Pure, and light: the command line lists them before it needs numpy."""
+"""Names of row kinds and methods. Pure, without numpy: the command line lists them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
-class Kind(StrEnum):
-    """What a row is: decides what is taken away from it at a time, and how the result is drawn."""
+class RowKind(StrEnum):
+    """The kind of a row, which determines how it is divided into pieces and how the result is drawn."""
 
     PICTURE = "picture"
     TEXT = "text"
@@ -14,7 +14,7 @@ class Kind(StrEnum):
 
 
 class Method(StrEnum):
-    """How attributions are found. The last four need the model's file, the others only its answers."""
+    """Attribution methods. The last four require the model file; the others require only its outputs."""
 
     AUTO = "auto"
     KERNEL_SHAP = "kernel-shap"

@@ -1,6 +1,6 @@
-"""Attributions as colours and numbers, the same in the terminal and in pictures. Pure.
+"""Attributions as colors and numbers, for the terminal and for images. Pure.
 
-Red raised the prediction, blue lowered it: the two that people with any colour blindness tell apart best.
+Red is an increase of the prediction and blue a decrease, which people with any color blindness can distinguish best.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ LOWERED: Colour = (31, 105, 190)
 
 
 def strengths(values: Floats) -> Floats:
-    """From -1 to 1, the strongest attribution at one end."""
+    """Scale values to the range from -1 to 1, by the largest absolute value."""
     highest = float(np.abs(values).max(initial=0.0))
     return values / (highest or 1.0)
 
 
 def tint(strength: float, ground: Colour) -> Colour:
-    """The colour of an attribution from -1 to 1, over that of what lies below."""
+    """Blend the color of an attribution from -1 to 1 with the background color."""
     hue = RAISED if strength > 0 else LOWERED
     part = abs(strength)
     red, green, blue = (round(low * (1 - part) + high * part) for low, high in zip(ground, hue, strict=True))
@@ -37,25 +37,25 @@ def tint(strength: float, ground: Colour) -> Colour:
 
 
 def greys(picture: Array) -> Floats:
-    """The picture [..., H, W] as brightness [H, W] from 0 to 1, channels together."""
+    """Return the brightness [H, W] of an image [..., H, W], from 0 to 1, as the mean of its channels."""
     flat = picture.astype(np.float64).reshape(-1, *picture.shape[-2:]).mean(axis=0)
     low, high = float(flat.min()), float(flat.max())
     return (flat - low) / (high - low) if high > low else np.zeros_like(flat)
 
 
 def heat(attributions: Floats) -> Floats:
-    """Attributions [..., H, W] of all channels of a pixel together, [H, W]."""
+    """Sum attributions [..., H, W] over all channels of a pixel, to [H, W]."""
     return np.asarray(attributions.reshape(-1, *attributions.shape[-2:]).sum(axis=0), dtype=np.float64)
 
 
 def pooled(pixels: Floats, side: int) -> Floats:
-    """Sums over squares of `side` pixels; those at the right and lower edge may be smaller."""
+    """Sum over squares of `side` pixels; those at the right and lower edges may be smaller."""
     rows = np.add.reduceat(pixels, np.arange(0, pixels.shape[0], side), axis=0)
     return np.asarray(np.add.reduceat(rows, np.arange(0, pixels.shape[1], side), axis=1), dtype=np.float64)
 
 
 def headline(explanation: Attributions) -> list[str]:
-    """What was explained, and against what: one or two sentences."""
+    """Return one or two lines: what was explained, and relative to which baseline."""
     of_what = f"{explanation.model or 'the model'}: " + (
         f"output {shown(explanation.target_name)} is {explanation.prediction:.4g}"
         if explanation.target_name
@@ -70,7 +70,7 @@ def headline(explanation: Attributions) -> list[str]:
 
 
 def footing(explanation: Attributions) -> list[str]:
-    """How far the numbers can be trusted, and what they cost."""
+    """Return lines on the accuracy and the cost of the attributions."""
     lines = []
     if explanation.gap is not None and explanation.base_value is not None:
         change = explanation.prediction - explanation.base_value
@@ -83,18 +83,18 @@ def footing(explanation: Attributions) -> list[str]:
 
 
 def shown(text: str) -> str:
-    """A piece or name without what would steer a terminal, and without spaces at its end."""
+    """Return a piece or name without control characters and trailing spaces."""
     return escape(text.rstrip())
 
 
 def columns_wide(text: str) -> int:
-    """Places that a text takes in a terminal: two for a Chinese character, none for an accent."""
+    """Return the width of a text in a terminal: two for a Chinese character, none for an accent."""
     wide = sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
     return wide - sum(1 for each in text if unicodedata.combining(each))
 
 
 def ranked(explanation: Attributions) -> list[tuple[str, float, float]]:
-    """The columns of a row by their part in the prediction: name, value, attribution."""
+    """Return the columns of a row, the strongest first: name, value, attribution."""
     values = explanation.row.reshape(-1).tolist()
     shares = explanation.attributions.reshape(-1).tolist()
     names = explanation.pieces or tuple(_place(index, explanation.row) for index in np.ndindex(explanation.row.shape))

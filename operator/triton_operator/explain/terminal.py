@@ -1,7 +1,7 @@
-"""An explanation as lines of a terminal: a heat map, weighted characters, or bars.
+"""Print an explanation in a terminal: a heat map, weighted characters, or bars.
 
-Input: Attributions. Output: text. Colours only when asked for; without, signed numbers that any program keeps.
-Called by `Explanation.text`. Pure.
+Input: Attributions. Output: text, with colors if requested, and otherwise with signed numbers. `Explanation.text` calls
+it. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from triton_operator.explain.names import Kind
+from triton_operator.explain.names import RowKind
 from triton_operator.explain.palette import (
     LOWERED,
     RAISED,
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 _RESET = "\033[0m"
 _NUMBER = 7
-"""Places of a signed number and the space before it."""
+"""Width of a signed number and the space before it."""
 _LEAST, _MOST = 0.1, 100.0
-"""Between these, two decimals are enough and fit."""
+"""Between these bounds, two decimals are sufficient and fit the width."""
 _ROWS = 20
-"""Columns of a table that get a line of their own."""
+"""Maximum number of table columns with a line of their own."""
 _DARK: Colour = (24, 24, 24)
 _INK: Colour = (200, 200, 200)
 
 
 def render(explanation: Attributions, *, colour: bool, width: int) -> str:
-    """All lines, the last one ended too."""
-    body = {Kind.PICTURE: _picture, Kind.TEXT: _text, Kind.COLUMNS: _columns}[explanation.kind]
+    """Return all lines, with a newline at the end."""
+    body = {RowKind.PICTURE: _picture, RowKind.TEXT: _text, RowKind.COLUMNS: _columns}[explanation.kind]
     lines = [*headline(explanation), "", *body(explanation, colour, width), "", *footing(explanation)]
     return "\n".join(lines) + "\n"
 
@@ -60,22 +60,22 @@ def _picture(explanation: Attributions, colour: bool, width: int) -> list[str]: 
 
 
 def _numbers(values: Floats, patch: int, width: int) -> list[str]:
-    """Sums over patches, or over squares that fit the width."""
+    """Print sums over patches, or over squares that fit the width."""
     side = max(patch, ceil(values.shape[1] / max(1, width // _NUMBER)))
     sums = pooled(values, side)
     power = _power(float(np.abs(sums).max(initial=0.0)))
     lines = ["".join(f"{_signed(each / 10.0**power):>{_NUMBER}}" for each in row) for row in sums]
     unit = f", times 1e{power}" if power else ""
-    return [*lines, f"each number: {side}x{side} pixels{unit}; a point is next to nothing"]
+    return [*lines, f"each number: {side}x{side} pixels{unit}; a point is close to 0"]
 
 
 def _power(highest: float) -> int:
-    """What two decimals are shown times: 0 as long as they say something and fit their places."""
+    """Return the power of ten to scale by, so that two decimals are meaningful and fit the width; or 0."""
     return 0 if not highest or _LEAST <= highest < _MOST else floor(log10(highest))
 
 
 def _half_blocks(values: Floats, ground: Floats) -> list[str]:
-    """Two pixels in each character: the upper one in its own colour, the lower one behind it."""
+    """Print two pixels per character: the upper one as foreground, the lower one as background color."""
     colours = [
         [tint(float(value), _mixed(float(light))) for value, light in zip(*row, strict=True)]
         for row in zip(values, ground, strict=True)

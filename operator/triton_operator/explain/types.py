@@ -1,4 +1,4 @@
-"""Types that the methods share. Pure."""
+"""Types shared by the methods. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 Predict = Callable[[Array], Array]
-"""A model: rows [n, ...], or texts [n], in; one answer per row, [n] or [n, ...], out. The methods need nothing else."""
+"""A model: maps rows [n, ...] or texts [n] to one output per row, [n] or [n, ...]."""
 
 Progress = Callable[[int, int], None]
-"""Called with the number of rows that are done and the total."""
+"""Called with the number of evaluated rows and the total number of rows to evaluate."""

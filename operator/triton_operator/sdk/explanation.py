@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypedDict
 
-from triton_operator.explain import Explanation, ExplanationError, Method, Question, explain
+from triton_operator.explain import Explanation, ExplanationError, ExplanationRequest, Method, explain
 from triton_operator.explain.types import Array, Progress
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.explained_model import ExplainedModel, SendRequest
@@ -25,7 +25,7 @@ Infer = Callable[[Mapping[str, Array]], Coroutine[Any, Any, Prediction]]
 
 
 class ExplainOptions(TypedDict, total=False):
-    """Options of `Client.explain`; the first seven are those of `explain.Question`, with its defaults.
+    """Options of `Client.explain`; the first seven are those of `explain.ExplanationRequest`, with its defaults.
 
     `input` names the input to explain if the model has several; the others keep their values. `output` names the output
     to explain, by default the first numeric one. `progress` is called with the rows done and the rows in total.
@@ -71,19 +71,19 @@ def explain_served(
     settings = dict(options)
     input_name, output_name = str(settings.pop("input", "")), str(settings.pop("output", ""))
     progress: Any = settings.pop("progress", None)
-    question = _question(method, settings)
+    request = _explanation_request(method, settings)
     model = ExplainedModel(
         send,
         interface,
         prepare_inputs(interface, row),
         input_name=input_name,
         output_name=output_name,
-        target=question.target,
+        target=request.target,
     )
-    if isinstance(question.target, str) and model.has_labels:
-        question = dataclasses.replace(question, target=None)
+    if isinstance(request.target, str) and model.has_labels:
+        request = dataclasses.replace(request, target=None)
     try:
-        explanation = explain(model.predict, model.row, question, batch=model.batch_size, progress=progress)
+        explanation = explain(model.predict, model.row, request, batch=model.batch_size, progress=progress)
     except ExplanationError as error:
         raise InvalidRequestError(error.field, error.message) from error
     return dataclasses.replace(
@@ -96,9 +96,9 @@ def explain_served(
     )
 
 
-def _question(method: Method | str, settings: Mapping[str, Any]) -> Question:
+def _explanation_request(method: Method | str, settings: Mapping[str, Any]) -> ExplanationRequest:
     try:
-        return Question(method=Method(method), **settings)
+        return ExplanationRequest(method=Method(method), **settings)
     except ValueError as error:
         raise InvalidRequestError("method", f"{method!r} is not one of {', '.join(Method)}") from error
     except TypeError as error:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from triton_operator.explain import Explanation, ExplanationError, Kind, Method
+from triton_operator.explain import Explanation, ExplanationError, Method, RowKind
 
 DEJAVU = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 RED, BLUE = (214, 39, 40), (31, 105, 190)
 
 
-def explanation(kind: Kind, attributions: Any, row: Any, **changes: Any) -> Explanation:
+def explanation(kind: RowKind, attributions: Any, row: Any, **changes: Any) -> Explanation:
     """One whose prediction is 0.75 above 0.25."""
     made = Explanation(
         method=Method.KERNEL_SHAP,
@@ -41,22 +41,22 @@ def picture(**changes: Any) -> Explanation:
     shares = np.zeros((1, 8, 8))
     shares[0, :4, :4] = 1 / 16
     shares[0, 4:, 4:] = -0.25 / 16
-    return explanation(Kind.PICTURE, shares, np.eye(8, dtype=np.float32)[None], patch=4, **changes)
+    return explanation(RowKind.PICTURE, shares, np.eye(8, dtype=np.float32)[None], patch=4, **changes)
 
 
 def text(**changes: Any) -> Explanation:
-    return explanation(Kind.TEXT, [0.1, 0.9, -0.25], "我爱你", **{"pieces": ("我", "爱", "你")} | changes)
+    return explanation(RowKind.TEXT, [0.1, 0.9, -0.25], "我爱你", **{"pieces": ("我", "爱", "你")} | changes)
 
 
 def columns(**changes: Any) -> Explanation:
-    return explanation(Kind.COLUMNS, [0.1, -0.25, 0.9], [5.0, 6.0, 7.0], **changes)
+    return explanation(RowKind.COLUMNS, [0.1, -0.25, 0.9], [5.0, 6.0, 7.0], **changes)
 
 
 def test_a_picture_is_a_grid_of_signed_numbers_where_colours_are_not_wanted() -> None:
     lines = picture(error=0.01).text().splitlines()
     assert lines[0] == "digits: output 7 is 1, by kernel-shap"
     assert lines[1] == "against 0.25 for the baseline (0 in place of each value)"
-    assert lines[3:6] == ["  +1.00      .", "      .  -0.25", "each number: 4x4 pixels; a point is next to nothing"]
+    assert lines[3:6] == ["  +1.00      .", "      .  -0.25", "each number: 4x4 pixels; a point is close to 0"]
     assert lines[7] == "attributions add up to +0.75 of +0.75, gap +0"
     assert lines[8:] == ["standard error of a piece 0.01; more samples lower it", "1,234 evaluations in 1.5 s"]
 
@@ -78,7 +78,7 @@ def test_numbers_of_any_size_fit_their_places(factor: float, shown: str, unit: s
     """Attributions of a model that answers no probability are rarely between 0.1 and 100."""
     lines = replace(picture(), attributions=picture().attributions * factor).text().splitlines()
     assert lines[3].split() == [shown, "."]
-    assert lines[5] == f"each number: 4x4 pixels{unit}; a point is next to nothing"
+    assert lines[5] == f"each number: 4x4 pixels{unit}; a point is close to 0"
 
 
 def test_a_picture_is_half_blocks_in_colour() -> None:
@@ -94,7 +94,7 @@ def test_a_picture_is_half_blocks_in_colour() -> None:
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_large_picture_fits_the_terminal(width: int, *, colour: bool) -> None:
     random = np.random.default_rng(1)
-    large = explanation(Kind.PICTURE, random.normal(size=(3, 90, 130)), random.random((3, 90, 130)))
+    large = explanation(RowKind.PICTURE, random.normal(size=(3, 90, 130)), random.random((3, 90, 130)))
     body = large.text(colour=colour, width=width).split("\n\n")[1].splitlines()
     drawn = [line.count("▀") if colour else len(line) for line in body[:-1]]
     assert max(drawn) <= width
@@ -127,7 +127,7 @@ def test_columns_are_sorted_by_their_part() -> None:
 
 
 def test_many_columns_are_cut_with_what_the_rest_adds() -> None:
-    many = explanation(Kind.COLUMNS, [1.0] * 20 + [0.25] * 4, np.zeros((4, 6)))
+    many = explanation(RowKind.COLUMNS, [1.0] * 20 + [0.25] * 4, np.zeros((4, 6)))
     assert "… 4 more, together +1" in many.text()
     assert "x[0,0]" in many.text()
 

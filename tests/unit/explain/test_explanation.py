@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from triton_operator.explain import ExplanationError, Kind, Method, Question, explain
+from triton_operator.explain import ExplanationError, ExplanationRequest, Method, RowKind, explain
 from triton_operator.explain.types import Array, Floats
 
 numbers = st.floats(-10, 10, allow_nan=False, width=32)
@@ -39,14 +39,14 @@ def test_a_linear_model_is_its_weights_times_the_change(row: Floats, baseline: F
     for method in (Method.KERNEL_SHAP, Method.OCCLUSION):
         if np.array_equal(row, baseline):
             continue
-        found = explain(linear, row, Question(method=method, baseline=baseline))
+        found = explain(linear, row, ExplanationRequest(method=method, baseline=baseline))
         assert np.allclose(found.attributions, WEIGHTS * (row - baseline), atol=1e-9)
         assert found.gap == pytest.approx(0, abs=1e-9)
 
 
 def test_the_mean_of_background_rows_is_a_baseline() -> None:
     background = np.array([[1.0, 1, 1, 1], [3, 3, 3, 3]])
-    found = explain(linear, np.ones(4), Question(baseline="mean", background=background))
+    found = explain(linear, np.ones(4), ExplanationRequest(baseline="mean", background=background))
     assert found.baseline == "the mean of 2 rows"
     assert np.allclose(found.attributions, -WEIGHTS)
     assert found.base_value == pytest.approx(linear(np.full((1, 4), 2.0))[0])
@@ -54,10 +54,10 @@ def test_the_mean_of_background_rows_is_a_baseline() -> None:
 
 def test_the_likeliest_class_is_explained_unless_another_is_named() -> None:
     picture = np.ones((1, 8, 8), dtype=np.float32)
-    likeliest = explain(two_classes, picture, Question(patch=4))
-    other = explain(two_classes, picture, Question(patch=4, target=0))
+    likeliest = explain(two_classes, picture, ExplanationRequest(patch=4))
+    other = explain(two_classes, picture, ExplanationRequest(patch=4, target=0))
     assert (likeliest.target, other.target) == ((1,), (0,))
-    assert likeliest.kind is Kind.PICTURE
+    assert likeliest.kind is RowKind.PICTURE
     assert likeliest.attributions[0, :4, :4].sum() == pytest.approx(1)
     assert np.allclose(likeliest.attributions[0, 4:], 0)
     assert np.allclose(likeliest.attributions, -other.attributions)
@@ -67,7 +67,7 @@ def test_the_likeliest_class_is_explained_unless_another_is_named() -> None:
 def test_the_words_that_count_get_what_they_count(text: str) -> None:
     found = explain(mood, text)
     shares = dict(zip(found.pieces, found.attributions.round(9).tolist(), strict=True))
-    assert found.kind is Kind.TEXT
+    assert found.kind is RowKind.TEXT
     assert {piece: share for piece, share in shares.items() if share} == {
         word: weight for word, weight in GOOD.items() if word in text
     }
@@ -82,7 +82,7 @@ def test_a_blank_stands_where_the_caller_wants_one() -> None:
         seen.extend(texts)
         return mood(texts)
 
-    found = explain(model, "我爱你", Question(baseline="□"))
+    found = explain(model, "我爱你", ExplanationRequest(baseline="□"))
     assert {len(text) for text in seen} == {3}
     assert "□" in found.baseline
 
@@ -101,7 +101,11 @@ def test_rows_are_asked_in_batches_and_no_more_than_allowed(method: Method, samp
         return np.asarray(np.tanh(rows.sum(axis=1) / 10))
 
     found = explain(
-        model, np.ones(40), Question(method=method, samples=samples), batch=16, progress=lambda *at: told.append(at)
+        model,
+        np.ones(40),
+        ExplanationRequest(method=method, samples=samples),
+        batch=16,
+        progress=lambda *at: told.append(at),
     )
     assert asked * 0.9 <= sum(sizes) <= asked
     assert max(sizes) == 16
@@ -111,51 +115,59 @@ def test_rows_are_asked_in_batches_and_no_more_than_allowed(method: Method, samp
 
 def test_too_few_samples_for_shapley_values_are_said_and_not_only_obeyed() -> None:
     """Another method means other numbers: what was wanted, what it needs, and how to keep it."""
-    few = explain(linear_sum, np.ones(40), Question(samples=60))
+    few = explain(linear_sum, np.ones(40), ExplanationRequest(samples=60))
     assert few.method is Method.OCCLUSION
-    assert any("occlusion, as kernel-shap needs 83 samples for 40 pieces and may ask 60" in note for note in few.notes)
-    for question in (Question(samples=83), Question(samples=60, method=Method.OCCLUSION)):
-        assert not any("kernel-shap needs" in note for note in explain(linear_sum, np.ones(40), question).notes)
+    assert any("occlusion, as kernel-shap needs 83 samples for 40 pieces and may use 60" in note for note in few.notes)
+    for options in (ExplanationRequest(samples=83), ExplanationRequest(samples=60, method=Method.OCCLUSION)):
+        assert not any("kernel-shap needs" in note for note in explain(linear_sum, np.ones(40), options).notes)
     wide = explain(linear_sum, np.ones(1500))
-    assert any("kernel-shap needs 3,003 samples for 1,500 pieces and may ask 2,048" in note for note in wide.notes)
+    assert any("kernel-shap needs 3,003 samples for 1,500 pieces and may use 2,048" in note for note in wide.notes)
 
 
 @pytest.mark.parametrize(("pieces", "samples"), [(1, 3), (2, 5), (3, 9), (4, 11)])
 def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, samples: int) -> None:
     """The fewest that do: every combination of few pieces is fewer than twice as many as there are."""
-    found = explain(linear_sum, np.ones(pieces), Question(samples=samples))
+    found = explain(linear_sum, np.ones(pieces), ExplanationRequest(samples=samples))
     assert (found.method, found.evaluations <= samples) == (Method.KERNEL_SHAP, True)
     if samples > 3:
         with pytest.raises(ExplanationError, match=f"samples: kernel-shap needs {samples} samples for {pieces} pieces"):
-            explain(linear_sum, np.ones(pieces), Question(samples=samples - 1, method=Method.KERNEL_SHAP))
+            explain(linear_sum, np.ones(pieces), ExplanationRequest(samples=samples - 1, method=Method.KERNEL_SHAP))
 
 
 @pytest.mark.parametrize(
-    ("row", "question", "unused"),
+    ("row", "options", "unused"),
     [
-        (np.ones(4), Question(seed=3), "seed has no effect: every combination was asked"),
-        (np.ones(4), Question(seed=3, method=Method.OCCLUSION), "seed has no effect: occlusion draws nothing"),
-        (np.ones(4), Question(patch=3), "patch has no effect: the row is not an image"),
-        ("good", Question(patch=3), "patch has no effect: the row is not an image"),
-        ("good", Question(names=("a",)), "names has no effect: a text has pieces of its own"),
+        (np.ones(4), ExplanationRequest(seed=3), "seed has no effect: all combinations were evaluated"),
+        (
+            np.ones(4),
+            ExplanationRequest(seed=3, method=Method.OCCLUSION),
+            "seed has no effect: occlusion does not use random numbers",
+        ),
+        (np.ones(4), ExplanationRequest(patch=3), "patch has no effect: the row is not an image"),
+        ("good", ExplanationRequest(patch=3), "patch has no effect: the row is not an image"),
+        (
+            "good",
+            ExplanationRequest(names=("a",)),
+            "names has no effect: the pieces of a text are its own words and characters",
+        ),
     ],
 )
 def test_an_option_that_the_method_does_not_use_is_said_to_have_no_effect(
-    row: Array | str, question: Question, unused: str
+    row: Array | str, options: ExplanationRequest, unused: str
 ) -> None:
     """Those that it uses are not."""
-    found = explain(mood if isinstance(row, str) else linear, row, question)
+    found = explain(mood if isinstance(row, str) else linear, row, options)
     assert [note.replace("--", "") for note in found.notes] == [unused]
-    used = Question(seed=3, baseline=0.5, samples=200)
+    used = ExplanationRequest(seed=3, baseline=0.5, samples=200)
     assert explain(linear_sum, np.ones(40), used).notes == ()
 
 
 def test_the_largest_of_several_outputs_is_said_to_be_that() -> None:
     """With how to choose another; not where one was chosen, and not where there is one."""
     picture = np.ones((1, 8, 8), dtype=np.float32)
-    found = explain(two_classes, picture, Question(patch=4))
+    found = explain(two_classes, picture, ExplanationRequest(patch=4))
     assert found.notes == ("output 1 is the largest of 2; --target chooses another",)
-    assert explain(two_classes, picture, Question(patch=4, target=1)).notes == ()
+    assert explain(two_classes, picture, ExplanationRequest(patch=4, target=1)).notes == ()
     assert explain(linear, np.ones(4)).notes == ()
 
 
@@ -165,7 +177,7 @@ def linear_sum(rows: Array) -> Floats:
 
 def test_occlusion_says_what_it_leaves_unexplained() -> None:
     """Two pieces that stand in for each other are worth nothing to it, and the gap is all of the prediction."""
-    found = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), Question(method=Method.OCCLUSION))
+    found = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), ExplanationRequest(method=Method.OCCLUSION))
     shared = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]))
     assert found.attributions.tolist() == [0, 0]
     assert any("stand in for each other" in note for note in found.notes)
@@ -175,29 +187,29 @@ def test_occlusion_says_what_it_leaves_unexplained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "question", "complaint"),
+    ("row", "options", "complaint"),
     [
-        (np.ones(4), Question(target=3), "target: 3 is not in the model's answer, which is one number"),
-        (np.ones(4), Question(target="dog"), "target: 'dog' is a label"),
-        (np.zeros(4), Question(), "row: is the baseline itself"),
-        (np.ones(4), Question(baseline="mean"), "baseline: mean needs background rows"),
-        (np.ones(4), Question(baseline="blue"), "baseline: 'blue' is neither zeros, mean nor a number"),
-        (np.ones(4), Question(baseline=np.ones(3)), r"baseline: has the shape \[3\], the row \[4\]"),
-        (np.ones(4), Question(method=Method.SALIENCY), "method: saliency needs the model's file"),
-        (np.ones(4), Question(method=Method.OCCLUSION, samples=6), "samples: 4 pieces need 7 evaluations"),
-        (np.array(["a"]), Question(), "row: holds <U1"),
-        ("", Question(), "row: is the baseline itself"),
-        ("good", Question(baseline=0.5), "baseline: of a text is a text"),
-        (np.full(4, np.inf), Question(), "model: answered with numbers that are not finite"),
+        (np.ones(4), ExplanationRequest(target=3), "target: 3 is not in the model's output, which is one number"),
+        (np.ones(4), ExplanationRequest(target="dog"), "target: 'dog' is a label"),
+        (np.zeros(4), ExplanationRequest(), "row: is the baseline itself"),
+        (np.ones(4), ExplanationRequest(baseline="mean"), "baseline: mean needs background rows"),
+        (np.ones(4), ExplanationRequest(baseline="blue"), "baseline: 'blue' is neither zeros, mean nor a number"),
+        (np.ones(4), ExplanationRequest(baseline=np.ones(3)), r"baseline: has the shape \[3\], the row \[4\]"),
+        (np.ones(4), ExplanationRequest(method=Method.SALIENCY), "method: saliency needs the model's file"),
+        (np.ones(4), ExplanationRequest(method=Method.OCCLUSION, samples=6), "samples: 4 pieces need 7 evaluations"),
+        (np.array(["a"]), ExplanationRequest(), "row: holds <U1"),
+        ("", ExplanationRequest(), "row: is the baseline itself"),
+        ("good", ExplanationRequest(baseline=0.5), "baseline: of a text must be a text"),
+        (np.full(4, np.inf), ExplanationRequest(), "model: returned values that are not finite"),
     ],
 )
 def test_what_cannot_be_explained_is_refused_with_the_reason(
-    row: Array | str, question: Question, complaint: str
+    row: Array | str, options: ExplanationRequest, complaint: str
 ) -> None:
     with pytest.raises(ExplanationError, match=complaint), np.errstate(invalid="ignore"):
-        explain(mood if isinstance(row, str) else linear, row, question)
+        explain(mood if isinstance(row, str) else linear, row, options)
 
 
 def test_a_model_that_forgets_a_row_is_noticed() -> None:
-    with pytest.raises(ExplanationError, match="model: gave an answer of shape"):
+    with pytest.raises(ExplanationError, match="model: returned shape"):
         explain(lambda rows: np.ones(len(rows) + 1), np.ones(4))

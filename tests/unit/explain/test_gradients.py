@@ -13,7 +13,7 @@ from torch import nn
 
 from training import REPOSITORY
 from training.digits_data import unseen_digits
-from triton_operator.explain import Explanation, ExplanationError, Method, Question, explain, explain_file
+from triton_operator.explain import Explanation, ExplanationError, ExplanationRequest, Method, explain, explain_file
 from triton_operator.explain.gradients import load
 from triton_operator.explain.types import Array, Floats
 
@@ -78,8 +78,8 @@ def test_the_linear_model_is_its_weights_times_the_change(ask: str) -> None:
     row, baseline = np.array([9, 10], dtype=np.float32), np.array([1, 2], dtype=np.float32)
     module = load(LINEAR)
     wanted = module.linear.weight.detach().numpy()[0] * (row - baseline)
-    question = Question(baseline=baseline)
-    found = explain_file(LINEAR, row, question) if ask == "file" else explain(predictor(module), row, question)
+    options = ExplanationRequest(baseline=baseline)
+    found = explain_file(LINEAR, row, options) if ask == "file" else explain(predictor(module), row, options)
     assert np.allclose(found.attributions, wanted, atol=1e-6, rtol=0)
     assert found.gap == pytest.approx(0, abs=1e-6)
 
@@ -92,8 +92,8 @@ def test_sampled_shapley_values_are_those_of_captum() -> None:
     network = nn.Sequential(nn.Linear(10, 16), nn.Tanh(), nn.Linear(16, 1)).eval()
     row = torch.randn(10)
     theirs = KernelShap(network).attribute(row[None], torch.zeros(1, 10), n_samples=6000, perturbations_per_eval=500)
-    exact = explain(predictor(network), row.numpy(), Question(samples=2**10 + 1))
-    sampled = explain(predictor(network), row.numpy(), Question(samples=400))
+    exact = explain(predictor(network), row.numpy(), ExplanationRequest(samples=2**10 + 1))
+    sampled = explain(predictor(network), row.numpy(), ExplanationRequest(samples=400))
     assert exact.error == 0 < sampled.error
     assert np.allclose(theirs[0].detach().numpy(), exact.attributions, atol=0.05)
     assert np.allclose(sampled.attributions, exact.attributions, atol=5 * sampled.error)
@@ -107,8 +107,8 @@ def test_without_the_pixels_that_count_most_a_digit_is_not_recognised(
     random = np.random.default_rng(1)
     kept, kept_at_random = [], []
     for picture in unseen_digits(5).inputs:
-        question = Question(method=method, samples=256)
-        found = explain_file(DIGITS, picture, question) if "gradients" in method else explain(digits, picture, question)
+        options = ExplanationRequest(method=method, samples=256)
+        found = explain_file(DIGITS, picture, options) if "gradients" in method else explain(digits, picture, options)
         ink = np.flatnonzero(picture)
         strongest = np.argsort(-found.attributions.reshape(-1))[: len(ink) // 4]
         kept.append(left(digits, picture, strongest, found))
@@ -130,7 +130,7 @@ def left(model: Callable[[Array], Array], picture: Array, pixels: Array, found: 
 def test_gradients_of_a_digit(method: Method) -> None:
     """Only integrated gradients promise a sum, and keep the promise."""
     picture = unseen_digits(1).inputs[0]
-    found = explain_file(DIGITS, picture, Question(method=method, seed=5))
+    found = explain_file(DIGITS, picture, ExplanationRequest(method=method, seed=5))
     assert found.attributions.shape == (1, 28, 28)
     assert found.attributions.any()
     if method is Method.AUTO:
@@ -139,7 +139,7 @@ def test_gradients_of_a_digit(method: Method) -> None:
     else:
         assert found.gap is None
         assert any("do not add up" in note for note in found.notes)
-    again = explain_file(DIGITS, picture, Question(method=method, seed=5))
+    again = explain_file(DIGITS, picture, ExplanationRequest(method=method, seed=5))
     assert np.array_equal(found.attributions, again.attributions)
 
 
@@ -153,9 +153,11 @@ def test_gradients_of_a_digit(method: Method) -> None:
 )
 def test_gradients_say_which_options_have_no_effect(method: Method, unused: set[str]) -> None:
     picture = unseen_digits(1).inputs[0]
-    found = explain_file(DIGITS, picture, Question(method=method, samples=60, patch=4, seed=5, baseline=0.5, target=3))
+    found = explain_file(
+        DIGITS, picture, ExplanationRequest(method=method, samples=60, patch=4, seed=5, baseline=0.5, target=3)
+    )
     assert {note.split()[0].removeprefix("--") for note in found.notes if "has no effect" in note} == unused
-    plain = explain_file(DIGITS, picture, Question(method=method))
+    plain = explain_file(DIGITS, picture, ExplanationRequest(method=method))
     assert not [note for note in plain.notes if "has no effect" in note]
     assert any("is the largest of 10; --target chooses another" in note for note in plain.notes)
 
@@ -197,7 +199,7 @@ class Weighted(nn.Module):
 @pytest.mark.parametrize("method", [Method.AUTO, Method.SALIENCY, Method.SMOOTH_GRAD])
 def test_other_arguments_stay_as_they_are(tmp_path: Path, method: Method) -> None:
     weights, row = np.array([2, -1], dtype=np.float32), np.array([3, 4], dtype=np.float32)
-    found = explain_file(saved(Weighted(), tmp_path), row, Question(method=method), others={0: weights})
+    found = explain_file(saved(Weighted(), tmp_path), row, ExplanationRequest(method=method), others={0: weights})
     assert np.allclose(found.attributions, weights * row if method is Method.AUTO else weights, atol=1e-5)
 
 
@@ -222,21 +224,36 @@ def test_the_committed_text_models_are_followed_into_their_embedding(model: str)
 
 
 @pytest.mark.parametrize(
-    ("module", "row", "question", "complaint"),
+    ("module", "row", "options", "complaint"),
     [
-        (Sums(), [1, 2], Question(), "method: the model takes integers and has no embedding.* ask the served model"),
-        (Tokens(), [1] * 6, Question(method=Method.SALIENCY), "method: saliency needs numbers that can change"),
-        (Tokens(counts=True), [1] * 6, Question(), "method: the model uses the token ids outside its embedding"),
-        (Tokens(), [99] * 6, Question(), "row: the model does not take int64"),
-        (Tokens(), [1] * 6, Question(method=Method.KERNEL_SHAP), "method: kernel-shap asks a served model"),
-        (Tokens(), [1] * 6, Question(target=2), "target: 2 is not in the model's answer, which is 2"),
+        (
+            Sums(),
+            [1, 2],
+            ExplanationRequest(),
+            "method: the model takes integers and has no embedding.* on the served model",
+        ),
+        (
+            Tokens(),
+            [1] * 6,
+            ExplanationRequest(method=Method.SALIENCY),
+            "method: saliency needs numbers that can change",
+        ),
+        (
+            Tokens(counts=True),
+            [1] * 6,
+            ExplanationRequest(),
+            "method: the model uses the token ids outside its embedding",
+        ),
+        (Tokens(), [99] * 6, ExplanationRequest(), "row: the model does not take int64"),
+        (Tokens(), [1] * 6, ExplanationRequest(method=Method.KERNEL_SHAP), "method: kernel-shap needs a served model"),
+        (Tokens(), [1] * 6, ExplanationRequest(target=2), "target: 2 is not in the model's output, which is 2"),
     ],
 )
 def test_what_has_no_gradient_is_refused_with_what_to_use(
-    tmp_path: Path, module: nn.Module, row: list[int], question: Question, complaint: str
+    tmp_path: Path, module: nn.Module, row: list[int], options: ExplanationRequest, complaint: str
 ) -> None:
     with pytest.raises(ExplanationError, match=complaint):
-        explain_file(saved(module, tmp_path), np.array(row), question)
+        explain_file(saved(module, tmp_path), np.array(row), options)
 
 
 def test_a_text_needs_its_tokenizer() -> None:
@@ -251,7 +268,7 @@ def test_a_row_of_another_shape_is_refused() -> None:
 
 def test_another_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"no archive")
-    with pytest.raises(ExplanationError, match=r"model-file: .*model.pt is no TorchScript file"):
+    with pytest.raises(ExplanationError, match=r"model-file: .*model.pt is not a TorchScript file"):
         explain_file(tmp_path / "model.pt", np.ones(2, dtype=np.float32))
 
 

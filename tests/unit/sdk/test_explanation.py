@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.inference_server import Backend, Model, grpc_server, http_server
-from triton_operator.explain import Kind, Method
+from triton_operator.explain import Method, RowKind
 from triton_operator.sdk import AsyncClient, Client, InvalidRequestError, ModelInterface, Protocol, TensorInterface
 from triton_operator.sdk.explanation import ExplainOptions, explain_served
 from triton_operator.sdk.tensors import Array
@@ -55,7 +55,7 @@ def test_a_served_model_is_explained_in_batches_that_it_takes(protocol: Protocol
     served = backend()
     with SERVERS[protocol](served) as url, Client("echo", protocol=protocol, url=url) as client:
         found = client.explain("echo", ROW, progress=lambda *at: told.append(at))
-    assert (found.model, found.kind, found.target, found.prediction) == ("echo", Kind.COLUMNS, (1,), 5)
+    assert (found.model, found.kind, found.target, found.prediction) == ("echo", RowKind.COLUMNS, (1,), 5)
     assert np.allclose(found.attributions, [0, 5, 0, 0])
     assert found.evaluations == 1 + 2**4
     assert served.inferences == 1 + 1 + 2  # The row, the refusal of 16 rows, and twice 8.

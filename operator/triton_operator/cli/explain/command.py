@@ -240,7 +240,7 @@ def _by_server(
 
 
 def _by_file(name: str, file: Path, selected: _SelectedRow, method: Method, options: dict[str, Any]) -> Explanation:
-    from triton_operator.explain import ExplanationError, Question, explain_file
+    from triton_operator.explain import ExplanationError, ExplanationRequest, explain_file
 
     require_batch(file)
     output = output_of_file(file, options.pop("output"))
@@ -249,9 +249,9 @@ def _by_file(name: str, file: Path, selected: _SelectedRow, method: Method, opti
     explained = row.explained_input(selected.input_name)
     places = argument_places(file, list(row.inputs))
     others = {places[each]: array[0] for each, array in row.inputs.items() if each != explained}
-    question = Question(method=method, **selected.options(row, options))
+    settings = ExplanationRequest(method=method, **selected.options(row, options))
     try:
-        found = explain_file(file, row.inputs[explained][0], question, others=others)
+        found = explain_file(file, row.inputs[explained][0], settings, others=others)
     except ExplanationError as error:
         raise UsageError(str(error)) from error
     return replace(found, model=request.model or name, output=output)

@@ -278,7 +278,7 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
         (["table"], 2, "--input, --text: pass either files"),
         (["table", "-i", "TABLE", "--row", "3"], 2, "--row 3: the input has 2 rows"),
         (["table", "-i", "TABLE", "--names", "a,b"], 2, "--names: expected 3 names, one per value of a row, got 2"),
-        (["table", "-i", "TABLE", "--target", "9"], 2, "target: 9 is not in the model's answer, which is 3"),
+        (["table", "-i", "TABLE", "--target", "9"], 2, "target: 9 is not in the model's output, which is 3"),
         (["table", "-i", "TABLE", "--target", "cat"], 2, "target: 'cat' is a label"),
         (["table", "-i", "TABLE", "--samples", "5"], 2, "samples: 3 pieces need 6 evaluations"),
         (["table", "-i", "TABLE", "--input-name", "y"], 2, "--input-name: select the input to explain: x"),
