@@ -22,8 +22,18 @@ from torch.utils.dlpack import from_dlpack
 
 BACKEND = Path(__file__).parents[1] / "operator" / "triton_operator" / "cpu_server" / "backend"
 MODULES = (
-    *("interface", "archive", "torchscript_file", "aotinductor_file", "tensors", "ragged", "sequences", "batching"),
-    *("reading", "value_sized", "trial", "warmup", "model"),
+    *(
+        "tensor_specs",
+        "interface",
+        "archive",
+        "torchscript_file",
+        "aotinductor_file",
+        "tensors",
+        "ragged",
+        "sequences",
+        "batching",
+    ),
+    *("request_reader", "data_dependent", "trial", "warmup", "model"),
 )
 
 

@@ -1,7 +1,7 @@
-"""What a model's file is before torch opens it, and why one cannot be served, in one sentence.
+"""Detect the kind of a model file before torch opens it, and word load errors.
 
-Input: a path. Output: its kind, or `LoadError`, whose sentence Triton repeats in its log and the kubelet in the pod's
-status. Called by `torchscript_file` and `aotinductor_file`.
+Input: a path. Output: its kind, or `LoadError`, a sentence that Triton writes to its log and the kubelet to the pod's
+status. `torchscript_file` and `aotinductor_file` call it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 TORCHSCRIPT = "TorchScript"
 COMPILED = "compiled by AOTInductor"
 _PICKLE = b"\x80"
-_LONGEST = 300  # characters; a kubelet keeps 2048 of a whole log
+_MOST_CHARACTERS = 300  # The kubelet keeps 2048 bytes of the whole log.
 
 
 class LoadError(Exception):
-    """The file cannot be served; the message names it as `<version>/<file>` and says why."""
+    """The file cannot be served; the message names it as `<version>/<file>` and states the reason."""
 
 
-def kind_of(path: Path, wanted: str) -> str:
-    """Tell by content what it is. Raises `LoadError` for a file that is missing, empty or cannot be read."""
+def detect_kind(path: Path, expected: str) -> str:
+    """Detect the kind from the content. Raises `LoadError` if the file is missing, empty or unreadable."""
     name = name_of(path)
     try:
         with path.open("rb") as file:
             start = file.read(4)
     except FileNotFoundError:
-        raise LoadError(f"{name} does not exist: the version folder needs a file {wanted} of that name") from None
+        raise LoadError(f"{name} does not exist: the version folder must contain this file, {expected}") from None
     except OSError as error:
         raise LoadError(f"{name} cannot be read: {error.strerror}") from None
     if not start:
@@ -41,19 +41,19 @@ def kind_of(path: Path, wanted: str) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Name a file as its user knows it."""
+    """The file's name with its version folder."""
     return f"{path.parent.name}/{path.name}"
 
 
 def reason_of(error: BaseException, line: int = -1) -> str:
-    """Pick the sentence out of torch's message, which holds a trace of the model's code or advice around it."""
+    """Extract the relevant line of torch's message, which also contains a trace of the model's code or advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     chosen = next(
         (line for line in lines if "Unknown builtin op" in line), lines[line] if lines else type(error).__name__
     )
     for prefix in ("RuntimeError: ", "builtins."):
         chosen = chosen.removeprefix(prefix)
-    return chosen if len(chosen) <= _LONGEST else chosen[: _LONGEST - 1] + "…"
+    return chosen if len(chosen) <= _MOST_CHARACTERS else chosen[: _MOST_CHARACTERS - 1] + "…"
 
 
 def _kind_by_members(inside: set[str]) -> str:
@@ -67,7 +67,7 @@ def _kind_by_members(inside: set[str]) -> str:
 
 def _kind_by_start(start: bytes) -> str:
     if start == b"PK\x03\x04":
-        return "an incomplete zip archive (was the copy cut short?)"
+        return "an incomplete zip archive (was copying interrupted?)"
     if start[:1] == _PICKLE:
         return "a Python pickle"
     return "text" if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start) else "a file of unknown format"  # noqa: PLR2004

@@ -1,8 +1,8 @@
-"""What `batch_input` tells a model of requests that differ in shape: how many elements each has, or which shape.
+"""Compute the tensors of `batch_input`, which contain the element counts or shapes of the requests in a ragged batch.
 
-Input: the kind, and the shapes of one input in every request of the batch. Output: the tensor for forward(). Called by
-`batching`. The kinds and their shapes are those of Triton's backend library (backend_input_collector.cc); counts
-include all rows of a request.
+Input: the kind, and the shapes of one input in all requests of the batch. Output: the tensor for forward(). `batching`
+calls it. Kinds and shapes are those of Triton's backend library (backend_input_collector.cc); counts include all rows
+of a request.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from interface import Entry
+    from tensor_specs import TensorSpec
 
 _DTYPES = {"FP32": torch.float32, "INT32": torch.int32}
 
 
-def count(entry: Entry, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
-    """Give the tensor; raises ValueError for a kind that this backend does not know."""
+def batch_input_tensor(spec: TensorSpec, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    """Return the tensor; raises ValueError for an unknown kind."""
     counts = [prod(shape) for shape in shapes]
-    dtype = _DTYPES.get(entry.dtype, torch.int32)
+    dtype = _DTYPES.get(spec.dtype, torch.int32)
     items = [list(shape[1:]) for shape in shapes for _ in range(shape[0])]
-    match entry.kind:
+    match spec.kind:
         case "BATCH_ELEMENT_COUNT":
             return torch.tensor(counts, dtype=dtype)
         case "BATCH_ACCUMULATED_ELEMENT_COUNT":
@@ -39,4 +39,4 @@ def count(entry: Entry, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
             return torch.tensor(items, dtype=dtype)
         case "BATCH_ITEM_SHAPE_FLATTEN":
             return torch.tensor(items, dtype=dtype).flatten()
-    raise ValueError(f"batch_input '{entry.name}': kind {entry.kind} is unknown")
+    raise ValueError(f"batch_input '{spec.name}': kind {spec.kind} is unknown")

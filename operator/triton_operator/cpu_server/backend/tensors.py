@@ -1,7 +1,8 @@
-"""Between Triton's tensors and torch's: without a copy for numbers, as lists of str for strings.
+"""Convert between Triton's tensors and torch's: numbers without a copy, strings as lists of str.
 
-Input: a tensor of a request and what config.pbtxt says of it. Output: what forward() takes; and the way back, checked.
-Called by `model`. The types are those of TorchScript in Triton's native backend: no BF16, UINT16, UINT32 or UINT64.
+Input: a tensor of a request and its `TensorSpec`. Output: an argument for forward(). Results are checked and converted
+back. `model` calls it. The types are those of TorchScript in Triton's native backend: no BF16, UINT16, UINT32 or
+UINT64.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 import torch
 import triton_python_backend_utils as pb
 from archive import reason_of
-from interface import Role
+from tensor_specs import Role
 from torch.utils.dlpack import from_dlpack
 
 if TYPE_CHECKING:
-    from interface import Entry
+    from tensor_specs import TensorSpec
 
 DTYPES = {
     torch.bool: "BOOL",
@@ -34,118 +35,120 @@ STRING = "STRING"
 
 
 class TensorError(Exception):
-    """A tensor does not fit; `of_the_caller` when the request is to blame, else the model or its config is."""
+    """A tensor does not match the config; `is_client_error` if the request is invalid, not the model or its config."""
 
-    def __init__(self, message: str, *, of_the_caller: bool = False) -> None:
+    def __init__(self, message: str, *, is_client_error: bool = False) -> None:
         super().__init__(message)
-        self.of_the_caller = of_the_caller
+        self.is_client_error = is_client_error
 
 
 class ShapeError(TensorError):
-    """An output has other rows than the inputs, or another shape than config.pbtxt says."""
+    """An output's rows differ from those of the inputs, or its shape differs from config.pbtxt."""
 
 
 class RowsError(ShapeError):
-    """Its first dimension is not that of the inputs."""
+    """An output's first dimension differs from that of the inputs."""
 
 
-def read_tensor(tensor: Any, entry: Entry) -> tuple[Any, tuple[int, ...]]:
-    """Give a request's input as forward() takes it, and the shape that was sent; raises `TensorError`."""
-    if entry.dtype == STRING:
+def read_tensor(tensor: Any, spec: TensorSpec) -> tuple[Any, tuple[int, ...]]:
+    """Return a request's input as an argument for forward(), and the shape as sent; raises `TensorError`."""
+    if spec.dtype == STRING:
         array = tensor.as_numpy()
-        return _read_strings(array, entry), tuple(array.shape)
+        return _read_strings(array, spec), tuple(array.shape)
     values = from_dlpack(tensor)
     return values, tuple(values.shape)
 
 
-def _read_strings(array: np.ndarray[Any, Any], entry: Entry) -> list[str]:
-    """Text as a list, since TorchScript has no tensors of it; Triton holds UTF-8."""
+def _read_strings(array: np.ndarray[Any, Any], spec: TensorSpec) -> list[str]:
+    """Convert text from UTF-8 to a list of str, because TorchScript has no string tensors."""
     if array.size != max(array.shape, default=1):
         raise TensorError(
-            f"input '{entry.name}': text must have one dimension, not shape {list(array.shape)}", of_the_caller=True
+            f"input '{spec.name}': text must have one dimension, not shape {list(array.shape)}", is_client_error=True
         )
     try:
         return [text.decode() if isinstance(text, bytes) else str(text) for text in array.ravel().tolist()]
     except UnicodeDecodeError as error:
-        raise TensorError(f"input '{entry.name}': text is not UTF-8", of_the_caller=True) from error
+        raise TensorError(f"input '{spec.name}': text is not UTF-8", is_client_error=True) from error
 
 
-def check_kind(entry: Entry, value: Any) -> None:
-    """Make sure that a result can be sent as this output. Raises `TensorError`."""
+def check_kind(spec: TensorSpec, value: Any) -> None:
+    """Check that a result can be sent as this output. Raises `TensorError`."""
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
-        if entry.dtype != STRING:
-            raise TensorError(f"output '{entry.name}' is a list of str, but config.pbtxt says {entry.dtype}")
+        if spec.dtype != STRING:
+            raise TensorError(f"output '{spec.name}' is a list of str, but config.pbtxt declares {spec.dtype}")
         return
     if not isinstance(value, torch.Tensor):
         raise TensorError(
-            f"output '{entry.name}': forward() returned {_called(value)}; Triton takes a Tensor, a List[str], or a "
+            f"output '{spec.name}': forward() returned {_describe(value)}; it must return a Tensor, a List[str], or a "
             "tuple of these"
         )
     if value.is_nested or value.layout is not torch.strided:
         kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.").lstrip("_")
-        raise TensorError(f"output '{entry.name}' is a tensor of layout {kind}: make it dense in forward()")
+        raise TensorError(
+            f"output '{spec.name}' is a tensor with layout {kind}: convert it to a dense tensor in forward()"
+        )
     actual = DTYPES.get(value.dtype, str(value.dtype))
-    if actual != entry.dtype:
-        raise TensorError(f"output '{entry.name}' is {actual}, but config.pbtxt says {entry.dtype}")
+    if actual != spec.dtype:
+        raise TensorError(f"output '{spec.name}' is {actual}, but config.pbtxt declares {spec.dtype}")
 
 
-def check_shape(entry: Entry, value: Any, rows: int | None) -> None:
-    """Make sure that an output has the inputs' rows (None: no batching) and the config's dims. Raises `ShapeError`."""
+def check_shape(spec: TensorSpec, value: Any, rows: int | None) -> None:
+    """Check that an output has the inputs' rows (None: no batching) and the config's dims. Raises `ShapeError`."""
     if isinstance(value, list):
-        _shape_of_texts(entry, value, rows)
+        _shape_of_texts(spec, value, rows)
         return
-    promised = entry.dims if rows is None else (rows, *entry.dims)
-    if value.dim() == len(promised) and rows is not None and len(value) != rows:
+    expected = spec.dims if rows is None else (rows, *spec.dims)
+    if value.dim() == len(expected) and rows is not None and len(value) != rows:
         raise RowsError(
-            f"output '{entry.name}' has {len(value)} rows, but the inputs have {rows}: with max_batch_size the first "
+            f"output '{spec.name}' has {len(value)} rows, but the inputs have {rows}: with max_batch_size the first "
             "dimension of every output must be that of the inputs"
         )
-    if value.dim() != len(promised) or any(
-        own not in {-1, size} for size, own in zip(value.shape, promised, strict=True)
+    if value.dim() != len(expected) or any(
+        own not in {-1, size} for size, own in zip(value.shape, expected, strict=True)
     ):
         kind = RowsError if rows is not None and tuple(value.shape[:1]) != (rows,) else ShapeError
         raise kind(
-            f"output '{entry.name}' has shape {list(value.shape)}, but config.pbtxt says {list(promised)}"
+            f"output '{spec.name}' has shape {list(value.shape)}, but config.pbtxt declares {list(expected)}"
             + (f" for {rows} rows" if rows is not None else "")
         )
 
 
-def write_tensor(entry: Entry, value: Any, rows: int | None) -> Any:
-    """Give a result as an output of the response. Raises `TensorError` when it is not what config.pbtxt promises.
+def write_tensor(spec: TensorSpec, value: Any, rows: int | None) -> Any:
+    """Convert a result to an output of the response. Raises `TensorError` if it does not match config.pbtxt.
 
-    `rows` are those of the request, None without batching. That it fits is seen here, whoever looked before: type,
-    number of dimensions, every fixed size, and the rows.
+    `rows` is the number of rows of the request, or None without batching. Type, number of dimensions, fixed sizes and
+    rows are always checked here, even if they were checked before.
     """
     try:
-        check_kind(entry, value)
-        if entry.role is not Role.COUNT:
-            check_shape(entry, value, rows)
+        check_kind(spec, value)
+        if spec.role is not Role.COUNT:
+            check_shape(spec, value, rows)
         if isinstance(value, list):
             array = np.array([text.encode() for text in value], dtype=np.object_)
-            return pb.Tensor(entry.name, array.reshape(_shape_of_texts(entry, value, rows)))
-        return pb.Tensor.from_dlpack(entry.name, value.detach().resolve_neg().contiguous())
+            return pb.Tensor(spec.name, array.reshape(_shape_of_texts(spec, value, rows)))
+        return pb.Tensor.from_dlpack(spec.name, value.detach().resolve_neg().contiguous())
     except TensorError:
         raise
     except Exception as error:
-        raise TensorError(f"output '{entry.name}' cannot be sent: {reason_of(error)}") from error
+        raise TensorError(f"output '{spec.name}' cannot be sent: {reason_of(error)}") from error
 
 
-def _shape_of_texts(entry: Entry, texts: list[Any], rows: int | None) -> tuple[int, ...]:
-    """Text comes as a list without dimensions: give it the config's, of which one may be open. Raises `ShapeError`."""
-    promised = entry.dims if rows is None else (rows, *entry.dims)
-    fixed = prod(size for size in promised if size >= 0)
-    open_ = promised.count(-1)
+def _shape_of_texts(spec: TensorSpec, texts: list[Any], rows: int | None) -> tuple[int, ...]:
+    """Compute the shape of a list of texts from the config's, with one variable dimension. Raises `ShapeError`."""
+    expected = spec.dims if rows is None else (rows, *spec.dims)
+    fixed = prod(size for size in expected if size >= 0)
+    variable = expected.count(-1)
     number, rest = divmod(len(texts), fixed) if fixed else (0, len(texts))
-    if rest or open_ > 1 or (not open_ and number != (1 if fixed else 0)):
+    if rest or variable > 1 or (not variable and number != (1 if fixed else 0)):
         raise ShapeError(
-            f"output '{entry.name}' has {len(texts)} texts, which do not fill the shape {list(promised)} that "
-            "config.pbtxt says" + (f" for {rows} rows" if rows is not None else "")
+            f"output '{spec.name}' has {len(texts)} texts, which do not fill the shape {list(expected)} that "
+            "config.pbtxt declares" + (f" for {rows} rows" if rows is not None else "")
         )
-    return tuple(number if size == -1 else size for size in promised)
+    return tuple(number if size == -1 else size for size in expected)
 
 
-def _called(value: Any) -> str:
-    """Name a result that is no tensor, with what is in it."""
+def _describe(value: Any) -> str:
+    """Describe a result that is not a tensor, with its content."""
     if isinstance(value, dict):
         return f"a dictionary ({', '.join(map(str, value))})"[:100]
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,6 @@
 """Load a TorchScript file.
 
-Input: a path. Output: the module and the arguments of its forward(), or `LoadError`. Called by `model`.
+Input: a path. Output: the module and the arguments of its forward(), or `LoadError`. `model` calls it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
-from archive import TORCHSCRIPT, LoadError, kind_of, name_of, reason_of
+from archive import TORCHSCRIPT, LoadError, detect_kind, name_of, reason_of
+from data_dependent import data_dependent_operation
 from interface import Argument, Interface
 from trial import Form
-from value_sized import value_sized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,9 @@ _EXPORT = "export it with torch.jit.script(model.eval()).save('model.pt')"
 
 
 def load(path: Path) -> tuple[Any, list[Argument]]:
-    """Load for the CPU, whatever device it was saved from. Raises `LoadError`."""
+    """Load a module to the CPU, whatever device it was saved on. Raises `LoadError`."""
     name = name_of(path)
-    kind = kind_of(path, TORCHSCRIPT)
+    kind = detect_kind(path, TORCHSCRIPT)
     if kind != TORCHSCRIPT:
         raise LoadError(f"{name} is {kind}, not TorchScript: {_EXPORT}")
     try:
@@ -40,30 +40,30 @@ def load(path: Path) -> tuple[Any, list[Argument]]:
     return module, forward
 
 
-def why_alone(module: Any, interface: Interface) -> str:
-    """Say why requests cannot run as one whatever they hold; "" when they may."""
-    if any(entry.dtype == "STRING" and -1 in entry.dims for entry in interface.outputs):
-        return "a list of text for each row may have any length"
+def why_not_batchable(module: Any, interface: Interface) -> str:
+    """The reason why requests can never be batched; "" if they may be."""
+    if any(spec.dtype == "STRING" and -1 in spec.dims for spec in interface.outputs):
+        return "each row may produce a list of texts of any length"
     names = [argument.name for argument in module.forward.schema.arguments[1:]]
-    placed = [(place, interface.inputs[index]) for place, index in enumerate(interface.order)] or [
-        (names.index(name), entry) for name, entry in zip(interface.names, interface.inputs, strict=False)
+    by_position = [(position, interface.inputs[index]) for position, index in enumerate(interface.order)] or [
+        (names.index(name), spec) for name, spec in zip(interface.names, interface.inputs, strict=False)
     ]
-    whole = frozenset(place for place, entry in placed if entry.dtype.startswith("INT"))
-    found = value_sized(module, whole)
-    return f"the values in a request may decide how many rows {found} gives" if found else ""
+    integers = frozenset(position for position, spec in by_position if spec.dtype.startswith("INT"))
+    found = data_dependent_operation(module, integers)
+    return f"the number of rows that {found} returns may depend on the values in a request" if found else ""
 
 
 def prepare(module: Any, *, optimized: bool) -> Any:
-    """Give the module as a server serves it, unless it fails so: see `forms`."""
-    made = forms(module) if optimized else []
-    return made[0].make() if made else module
+    """Return the module in the preferred form without trying it: see `forms`."""
+    found = forms(module) if optimized else []
+    return found[0].make() if found else module
 
 
 def forms(module: Any) -> list[Form]:
-    """Give the ways to prepare a module, best first.
+    """Return the forms that a module can be prepared in, in order of preference.
 
     Weights are frozen into the graph and, for convolutions, reordered for the CPU (2.5 times the throughput). A module
-    that cannot be frozen, because it changes its own attributes, is left as it is.
+    that changes its own attributes cannot be frozen, so the list is empty.
     """
     try:
         frozen = freeze(module)
@@ -74,10 +74,10 @@ def forms(module: Any) -> list[Form]:
 
 
 def freeze(module: Any) -> Any:
-    """Freeze; raises RuntimeError.
+    """Freeze a module; raises RuntimeError.
 
-    Freezing removes the functions of its own copy that it inlined, and an error inside of them, with the trace that
-    torch writes of it, reads them again: signal 11 (torch 2.15). Those of `module` stay.
+    Freezing removes the inlined functions of its own copy. If an error occurs in one of them, torch reads the removed
+    function to write the trace: signal 11 (torch 2.15). Inlining first keeps the functions of `module`.
     """
     torch._C._jit_pass_inline(module.graph)  # noqa: SLF001
     with warnings.catch_warnings():

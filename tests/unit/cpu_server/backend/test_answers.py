@@ -85,12 +85,12 @@ def config(inputs: list[Any], outputs: list[Any], batch: int = 8, **more: Any) -
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (Sparse(), "output 'y' is a tensor of layout sparse_coo: make it dense in forward()"),
-        (Complex(), "output 'y' is torch.complex64, but config.pbtxt says FP32"),
-        (Dictionary(), "output 'y': forward() returned a dictionary (boxes, scores); Triton takes a Tensor"),
-        (ListOfTensors(), "output 'y': forward() returned a list of Tensor; Triton takes a Tensor"),
-        (Number(), "output 'y': forward() returned a number (float); Triton takes a Tensor"),
-        (Nested(), "output 'y': forward() returned a tuple of Tensor; Triton takes a Tensor"),
+        (Sparse(), "output 'y' is a tensor with layout sparse_coo: convert it to a dense tensor in forward()"),
+        (Complex(), "output 'y' is torch.complex64, but config.pbtxt declares FP32"),
+        (Dictionary(), "output 'y': forward() returned a dictionary (boxes, scores); it must return a Tensor"),
+        (ListOfTensors(), "output 'y': forward() returned a list of Tensor; it must return a Tensor"),
+        (Number(), "output 'y': forward() returned a number (float); it must return a Tensor"),
+        (Nested(), "output 'y': forward() returned a tuple of Tensor; it must return a Tensor"),
     ],
 )
 def test_an_answer_of_another_kind_is_explained_in_one_sentence(
@@ -179,8 +179,16 @@ class Spoken(torch.nn.Module):
 @pytest.mark.parametrize(
     ("module", "inputs", "words"),
     [
-        (Times(), [put("x", "FP32", 1), put("n", "INT64", 1)], "'n' goes to argument 'n' of forward(), which is int: "),
-        (Joined(), [put("xs", "FP32", 1)], "input 'xs' goes to argument 'xs' of forward(), which is List[Tensor]: "),
+        (
+            Times(),
+            [put("x", "FP32", 1), put("n", "INT64", 1)],
+            "passed to argument 'n' of forward(), which is int: ",
+        ),
+        (
+            Joined(),
+            [put("xs", "FP32", 1)],
+            "'xs' is passed to argument 'xs' of forward(), which is List[Tensor]: ",
+        ),
         (Spoken(), [put("texts", "FP32", 1)], "input 'texts' is TYPE_FP32, but argument 'texts' of forward() is List["),
         (
             torch.nn.Identity(),
@@ -194,7 +202,7 @@ def test_an_argument_that_no_input_can_be_is_explained_at_loading(
 ) -> None:
     """Torch would say so in its own words, with every request."""
     save(module, tmp_path)
-    with pytest.raises(Exception, match=r"goes to argument|but argument") as caught:
+    with pytest.raises(Exception, match=r"is passed to argument|but argument") as caught:
         serve(backend, tmp_path, config(inputs, [put("y", "FP32", 1)]))
     assert words in str(caught.value)
 
@@ -208,7 +216,7 @@ def test_an_error_during_the_warm_up_says_so(tmp_path: Path) -> None:
     first, later = (ask(model, [numbers("x", [[1, 2, 3]])])[0].error for _ in range(2))
     assert first
     assert later
-    assert first.message.startswith("warm-up (give model_warmup data that the model takes, in the place of zeros): the")
+    assert first.message.startswith("warm-up (provide model_warmup data that the model accepts instead of zeros): the")
     assert later.message.startswith("the model failed: ")
 
 

@@ -55,7 +55,7 @@ def write(path: Path, kind: str) -> None:
         ("pickle", "a Python pickle, not TorchScript"),
         ("exported", r"an exported program \(torch.export\), not TorchScript"),
         ("zip", "a zip archive of something else, not TorchScript"),
-        ("cut", r"an incomplete zip archive \(was the copy cut short\?\), not TorchScript"),
+        ("cut", r"an incomplete zip archive \(was copying interrupted\?\), not TorchScript"),
         ("text", "text, not TorchScript"),
         ("bytes", "a file of unknown format, not TorchScript"),
         ("empty", "empty"),
@@ -75,7 +75,7 @@ def test_another_kind_of_file_is_named_as_what_it_is(path: Path, kind: str, word
         ("exported", r"is an exported program \(torch.export\), not compiled"),
         ("weights", "is written by torch.save, not compiled"),
         ("broken", "cannot be loaded by torch .*: Failed to find wrapper metadata"),
-        ("none", "does not exist: the version folder needs a file compiled by AOTInductor of that name"),
+        ("none", "does not exist: the version folder must contain this file, compiled by AOTInductor"),
     ],
 )
 def test_what_is_not_compiled_is_named_as_what_it_is(path: Path, kind: str, words: str) -> None:

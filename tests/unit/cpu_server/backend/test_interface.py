@@ -77,9 +77,9 @@ def test_a_missing_result_is_said() -> None:
 @pytest.mark.parametrize(
     ("given", "forward", "words"),
     [
-        (config("x"), [X, Y], r"declares 1 input\(s\) \(x\), but forward\(\) of the model takes \(x, y\)"),
-        (config("a", "b"), [X], r"declares 2 input\(s\) \(a, b\), but forward\(\) of the model takes \(x\)"),
-        (config("y"), [X, Argument("y", has_default=True)], r"takes \(x, y=…\)"),
+        (config("x"), [X, Y], r"declares 1 input\(s\) \(x\), but the model's forward\(\) accepts \(x, y\)"),
+        (config("a", "b"), [X], r"declares 2 input\(s\) \(a, b\), but the model's forward\(\) accepts \(x\)"),
+        (config("y"), [X, Argument("y", has_default=True)], r"accepts \(x, y=…\)"),
         (config("a__0", "b__2"), [X, Y], "indices must be 0 to 1, each once"),
         ({"output": []}, [X], "declares no input"),
         ({"input": [put("x", "FP32", 1)]}, [X], "declares no output"),

@@ -131,10 +131,10 @@ def test_a_wrong_shape_gives_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        (put("y", "FP64", 2), "output 'y' is FP32, but config.pbtxt says FP64"),
-        (put("y", "STRING", 2), "output 'y' is FP32, but config.pbtxt says STRING"),
-        (put("y", "FP32", 3), "output 'y' has shape [2], but config.pbtxt says [3]"),
-        (put("y", "FP32", 2, 1), "output 'y' has shape [2], but config.pbtxt says [2, 1]"),
+        (put("y", "FP64", 2), "output 'y' is FP32, but config.pbtxt declares FP64"),
+        (put("y", "STRING", 2), "output 'y' is FP32, but config.pbtxt declares STRING"),
+        (put("y", "FP32", 3), "output 'y' has shape [2], but config.pbtxt declares [3]"),
+        (put("y", "FP32", 2, 1), "output 'y' has shape [2], but config.pbtxt declares [2, 1]"),
         (put("y__1", "FP32", 2), "forward() returned 1 result(s), so there is none for output y__1"),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_failed_warm_up_is_told_with_the_shapes_that_were_sent(tmp_path: Path,
     ask(model, [numbers("x", [[1.0, 2.0]])], [numbers("x", [[-13.0, 2.0, 3.0]])])
     told = capfd.readouterr().err
     assert told.startswith("warm-up of model 'digits' version 1 failed: ")
-    assert " (sent x [1, 3] float32); give model_warmup data that the model takes" in told
+    assert " (sent x [1, 3] float32); provide model_warmup data that the model accepts" in told
     ask(model, [numbers("x", [[-13.0, 2.0, 3.0]])])
     assert capfd.readouterr().err == ""
 

@@ -57,7 +57,7 @@ def test_a_convolution_without_a_batch_is_served_frozen(tmp_path: Path, capfd: p
     (answer,) = ask(model, [numbers("x", picture.tolist())])
     torch.testing.assert_close(torch.tensor(answer.values("y")), network(picture).detach())
     told = capfd.readouterr().err
-    assert "model 'model' version 1 is served frozen, not optimised: in that form it fails where it does not" in told
+    assert "model 'model' version 1 is served frozen, not optimised: it fails only in that form" in told
 
 
 def test_a_convolution_with_a_batch_is_served_optimised(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -78,11 +78,11 @@ def crash(*_: Any) -> Any:
     ("prepared", "words"),
     [
         (crash, "in that form it ended its process with signal 11"),
-        (lambda x: x + 1, "in that form it answers otherwise"),
-        (lambda x: x.double(), "in that form it answers otherwise"),
-        (lambda x: x.to_mkldnn().squeeze(5), "in that form it fails where it does not otherwise: "),
+        (lambda x: x + 1, "in that form it returns different results"),
+        (lambda x: x.double(), "in that form it returns different results"),
+        (lambda x: x.to_mkldnn().squeeze(5), "it fails only in that form: "),
     ],
-    ids=["crashes", "answers otherwise", "another type", "fails"],
+    ids=["crashes", "different results", "another type", "fails"],
 )
 def test_a_form_that_is_not_the_module_is_not_served(
     prepared: Any, words: str, capfd: pytest.CaptureFixture[str]
@@ -102,7 +102,7 @@ def test_a_module_that_no_form_equals_is_served_as_it_is(capfd: pytest.CaptureFi
 
     forms = [Form("optimised", lambda: crash), Form("frozen", lambda: crash)]
     assert trial.choose(own, forms, [([torch.zeros(2)], {})], "model 'm' version 1") is own
-    assert "is served as it was exported, not frozen: " in capfd.readouterr().err
+    assert "is served as exported, not frozen: " in capfd.readouterr().err
 
 
 def test_what_the_module_itself_refuses_says_nothing_of_a_form() -> None:
@@ -118,11 +118,13 @@ def test_what_the_module_itself_refuses_says_nothing_of_a_form() -> None:
 def test_a_module_that_itself_ends_the_process_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the warm-up and what to do; the server would have ended with all its models."""
     save(torch.nn.Conv2d(1, 2, 3), tmp_path)
-    monkeypatch.setattr(trial, "_answer", crash)
+    monkeypatch.setattr(trial, "_outcome", crash)
     given = config(
         [put("x", "FP32", 1, 5, 5)], [put("y", "FP32", 2, 3, 3)], model_warmup=warm_up(x=sent("FP32", 1, 5, 5))
     )
-    words = r"^warm-up of model 'model' version 1 failed: ended its process with signal 11; give model_warmup data that"
+    words = (
+        r"^warm-up of model 'model' version 1 failed: ended its process with signal 11; provide model_warmup data that"
+    )
     with pytest.raises(Exception, match=words):
         serve(backend, tmp_path, given)
 
@@ -138,7 +140,9 @@ def test_a_length_of_zero_in_the_warm_up_is_an_ordinary_failure(
     with pytest.raises(Exception, match="Kernel size can't be greater than actual input size") as caught:
         serve(backend, tmp_path, given)
     told = capfd.readouterr().err
-    assert "(sent x [1, 1, 9, 9] float32, lengths [1, 1] int64); give model_warmup data that the model takes" in told
+    assert (
+        "(sent x [1, 1, 9, 9] float32, lengths [1, 1] int64); provide model_warmup data that the model accepts" in told
+    )
     assert str(caught.value) == told.splitlines()[-1]
 
 

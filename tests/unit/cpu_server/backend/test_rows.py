@@ -345,7 +345,7 @@ def test_one_number_for_each_row_is_what_reshape_says(tmp_path: Path) -> None:
     inputs, sent = [put("x", "FP32", 2)], [numbers("x", [[1, 2], [3, 4]])]
     (answer,) = ask(serve(backend, tmp_path, config(inputs, [put("y", "FP32", 1)])), sent)
     assert answer.error
-    assert "output 'y' has shape [2], but config.pbtxt says [2, 1] for 2 rows" in answer.error.message
+    assert "output 'y' has shape [2], but config.pbtxt declares [2, 1] for 2 rows" in answer.error.message
     reshaped = put("y", "FP32", 1) | {"reshape": {"shape": []}}
     assert ask(serve(backend, tmp_path, config(inputs, [reshaped])), sent)[0].values("y") == [3, 7]
 

@@ -1,9 +1,9 @@
-"""Whether the values in a model's inputs decide how large its tensors or lists are.
+"""Find operations whose output sizes depend on the values in a model's inputs (data-dependent shapes).
 
-Input: a TorchScript module. Output: the operation that may make it so, or nothing; in doubt there is one, and then
-callers only share no batch. A number that a tensor holds may decide anything once it is a number of the program. Called
-by `torchscript_file`. Such a module may give one caller two rows and another none, and their sum is then that of the
-batch by chance: no number of rows shows that a batch of it can be parted.
+Input: a TorchScript module. Output: the first such operation, or "". `torchscript_file` calls it. Such a module may
+return two rows for one client and none for another, and the total may equal the rows of the batch by chance, so the row
+count cannot prove that the output can be split. In doubt, an operation is reported, and requests are not batched. Any
+conversion of a tensor's values to numbers of the program is reported as well, because sizes may depend on them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _SIZED = frozenset(
         *("to_sparse", "to_sparse_csr", "extend", "insert", "pop", "remove", "clear"),
     )
 )
-"""Their results have as many elements as the values say."""
+"""Operations whose number of results depends on values."""
 
 _GROWS = frozenset({"aten::append", "aten::add", "aten::add_"})
-"""Make a list longer."""
+"""Operations that extend a list."""
 
 _NUMBERS_ALONE = frozenset({"Tensor", "Optional[Tensor]", "Dict[str, Tensor]"})
-"""Arguments that an `if` cannot look into, unless what it looks at becomes a number of the program."""
+"""Argument types whose values an `if` can only read after a conversion to a number of the program."""
 
 _MASKS = frozenset(
     {f"aten::{name}" for name in ("gt", "ge", "lt", "le", "eq", "ne", "logical_not", "logical_and", "logical_or")}
@@ -51,18 +51,18 @@ _INDICES = frozenset(
     }
 )
 _VALUES_AND_INDICES = frozenset({"aten::topk", "aten::sort", "aten::max", "aten::min"})
-"""Give two tensors, the second of positions."""
+"""Operations that return two tensors, of which the second contains indices."""
 
-_ALIKE = frozenset(
+_KIND_PRESERVING = frozenset(
     f"aten::{name}"
     for name in (
         *("view", "reshape", "flatten", "unsqueeze", "squeeze", "expand", "expand_as", "slice", "select", "contiguous"),
         *("transpose", "permute", "add", "sub", "mul", "clamp", "clone", "detach", "repeat", "remainder"),
     )
 )
-"""Give integers for integers and masks for masks."""
+"""Operations that return indices for indices, and masks for masks."""
 
-_ABOUT = frozenset(
+_PROPERTIES = frozenset(
     {f"aten::{name}" for name in ("size", "dim", "len", "numel", "stride", "is_contiguous", "get_device")}
     | {f"aten::{name}" for name in ("is_floating_point", "is_complex", "__is__", "__isnot__")}
     | {f"prim::{name}" for name in ("dtype", "device", "layout", "is_cuda", "is_cpu", "is_nested", "is_sparse")}
@@ -71,36 +71,38 @@ _ABOUT = frozenset(
         for name in ("requires_grad", "isinstance", "unchecked_cast", "TupleUnpack", "TupleIndex", "Loop")
     }
 )
-"""Give something else than a tensor for a tensor, and do not look at the numbers in it."""
+"""Operations that return a property of a tensor without reading its values."""
 
 _RAISES = frozenset({"prim::RaiseException", "prim::Constant", "aten::format", "aten::add"})
-"""What `assert` and `raise` consist of."""
+"""Operations of `assert` and `raise`."""
 
 _INTEGER_CODES = (1, 2, 3, 4)  # int8 to int64 among torch's ScalarTypes
 
 
-def value_sized(module: Any, integers: frozenset[int]) -> str:
-    """Name the first such operation, "" if there is none. `integers`: places of arguments of whole numbers."""
+def data_dependent_operation(module: Any, integers: frozenset[int]) -> str:
+    """Return the first data-dependent operation, or "". `integers` are the positions of arguments of integer type."""
     graph = module.inlined_graph
     arguments = list(graph.inputs())[1:]
     positions = frozenset(each.debugName() for place, each in enumerate(arguments) if place in integers)
     texts = any(str(each.type()) not in _NUMBERS_ALONE for each in arguments)
-    return next(chain(_read(graph), _found(graph, positions, loops=0, conditional=False, texts=texts)), "")
+    return next(
+        chain(_value_reads(graph), _sized_by_values(graph, positions, loops=0, conditional=False, texts=texts)), ""
+    )
 
 
-def _read(block: Any) -> Iterator[str]:
-    """Find where numbers of a tensor become numbers or truth values of the program, which decide sizes or an `if`."""
+def _value_reads(block: Any) -> Iterator[str]:
+    """Find conversions of tensor values to numbers or Booleans, which may determine sizes or branches."""
     for node in block.nodes():
-        if node.kind() not in _ABOUT and any(map(_has_tensors, node.inputs())):
+        if node.kind() not in _PROPERTIES and any(map(_has_tensors, node.inputs())):
             given = [each for each in node.outputs() if str(each.type()) != "NoneType"]
             if not (all(map(_has_tensors, given)) or _is_size(next(iter(node.inputs()))) or _only_raises(given)):
                 yield node.kind()
         for inner in node.blocks():
-            yield from _read(inner)
+            yield from _value_reads(inner)
 
 
 def _only_raises(values: list[Any]) -> bool:
-    """Whether an `if` that decides by them does nothing but raise an error, as `assert` does."""
+    """Whether the values are used only by an `if` that raises an error, as in `assert`."""
     users = [use.user for value in values for use in value.uses()]
     return all(
         _only_raises(list(user.outputs()))
@@ -116,12 +118,14 @@ def _has_tensors(value: Any) -> bool:
     return "Tensor" in str(value.type())
 
 
-def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bool, texts: bool) -> Iterator[str]:
-    """Look through a block, which is inside of so many loops, and of an `if` or `while` that texts decide or not."""
+def _sized_by_values(
+    block: Any, positions: frozenset[str], *, loops: int, conditional: bool, texts: bool
+) -> Iterator[str]:
+    """Search a block; `loops` is its nesting depth in loops, `conditional` whether texts may decide if it runs."""
     for node in block.nodes():
         kind = node.kind()
         if (kind in _SIZED and _takes_values(node)) or (
-            kind in _GROWS and _is_list(node) and (conditional or _spells(node, loops))
+            kind in _GROWS and _is_list(node) and (conditional or _fills_in_nested_loop(node, loops))
         ):
             yield kind
         elif kind == "aten::index" and any(not _is_index(each, positions) for each in _indices(node)):
@@ -133,9 +137,9 @@ def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bo
         elif kind == "aten::split" and str(node.output().type()) == "List[str]":
             yield "str.split"
         elif not kind.startswith(("aten::", "prim::", "prepacked::", "quantized::")):
-            yield kind  # torchvision::nms, for one.
+            yield kind  # A custom operation, for example torchvision::nms.
         for inner in node.blocks():
-            yield from _found(
+            yield from _sized_by_values(
                 inner,
                 positions,
                 loops=loops + (kind == "prim::Loop"),
@@ -145,7 +149,7 @@ def _found(block: Any, positions: frozenset[str], *, loops: int, conditional: bo
 
 
 def _ends_early(kind: str, body: Any) -> bool:
-    """Whether it is the body of a `while`, or of a `for` with a `break`."""
+    """Whether a block is the body of a `while` loop, or of a `for` loop with `break`."""
     return kind == "prim::Loop" and next(iter(body.outputs())).node().kind() != "prim::Constant"
 
 
@@ -158,18 +162,18 @@ def _is_list(node: Any) -> bool:
 
 
 def _counts_are_a_tensor(node: Any) -> bool:
-    """Counts come second; torch.repeat_interleave(counts) has nothing else."""
+    """Whether the counts, the second argument, are a tensor; torch.repeat_interleave(counts) has only this argument."""
     given = list(node.inputs())
     return _is_tensor(given[1]) or (node.kind() == "aten::repeat_interleave" and len(given) == len(("counts", "size")))
 
 
 def _is_size(value: Any) -> bool:
-    """Numbers that come from sizes come through prim::NumToTensor, where a model was traced."""
+    """Whether a tensor is computed from sizes; a traced model converts sizes with prim::NumToTensor."""
     return _is_tensor(value) and _comes_from_sizes(value.node())
 
 
-def _spells(node: Any, loops: int) -> bool:
-    """A list that a single loop fills has a text for each row; a loop in a loop may go over the letters of a text."""
+def _fills_in_nested_loop(node: Any, loops: int) -> bool:
+    """Whether a list of texts grows in a nested loop, which may iterate over the characters of each text."""
     return loops > 1 and str(next(iter(node.inputs())).type()) == "List[str]"
 
 
@@ -184,7 +188,7 @@ def _comes_from_sizes(node: Any) -> bool:
 
 
 def _indices(node: Any) -> list[Any]:
-    """Give the tensors among the indices; of a list that is not written there, the list itself."""
+    """The tensors among the indices, or the list itself if it is not constructed in place."""
     given = list(node.inputs())[1]
     if given.node().kind() != "prim::ListConstruct":
         return [given]
@@ -192,7 +196,7 @@ def _indices(node: Any) -> list[Any]:
 
 
 def _is_index(value: Any, positions: frozenset[str]) -> bool:
-    """Whether a tensor surely holds positions; a mask and what cannot be told do not."""
+    """Whether a tensor certainly contains indices; False for masks and in doubt."""
     node = value.node()
     kind = node.kind()
     if kind in _MASKS or (kind == "aten::tensor" and "bool" in str(next(iter(node.inputs())).type())):
@@ -204,7 +208,7 @@ def _is_index(value: Any, positions: frozenset[str]) -> bool:
     if kind == "aten::to":
         codes = [each.toIValue() for each in node.inputs() if each.node().kind() == "prim::Constant"]
         return any(code in _INTEGER_CODES for code in codes if isinstance(code, int) and not isinstance(code, bool))
-    return kind in _ALIKE and _is_index(next(iter(node.inputs())), positions)
+    return kind in _KIND_PRESERVING and _is_index(next(iter(node.inputs())), positions)
 
 
 def _is_tensor(value: Any) -> bool:
