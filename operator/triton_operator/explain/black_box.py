@@ -129,7 +129,7 @@ def _shares(method: Method, game: _Game, players: int, request: ExplanationReque
 
 def _method(request: ExplanationRequest, players: int) -> Method:
     if request.method in GRADIENTS:
-        raise ExplanationError("method", f"{request.method} needs the model's file; a served model only answers")
+        raise ExplanationError("method", f"{request.method} needs the model file; a served model returns only outputs")
     if not players:
         raise ExplanationError("row", "is the baseline itself: there is nothing to attribute")
     fits = _needed(players) <= request.samples

@@ -43,19 +43,19 @@ _NOT_A_CHARACTER = "\uffff"
 
 
 class Fonts:
-    """The available fonts in one size; `given` is preferred."""
+    """The available fonts in one size; `preferred` is tried first."""
 
-    def __init__(self, size: int, given: Path | str | None = None) -> None:
+    def __init__(self, size: int, preferred: Path | str | None = None) -> None:
         from PIL import ImageFont
 
         self.size = size
         self.latin: FreeTypeFont | BitmapFont = ImageFont.load_default(size)
-        self._given = _open(Path(given), size) if given else None
+        self._preferred = _open(Path(preferred), size) if preferred else None
 
     def holding(self, text: str) -> FreeTypeFont | BitmapFont | None:
         """Return the first font that has every character of `text`."""
-        if self._given and _has(self._given, text):
-            return self._given
+        if self._preferred and _has(self._preferred, text):
+            return self._preferred
         if _has(self.latin, text):
             return self.latin
         return next((font for font in _wide_fonts(self.size) if _has(font, text)), None)

@@ -184,10 +184,10 @@ def _integrated(module: Any, row: Array, baseline: Baseline, target: tuple[int, 
 
     del seed
     number = _number(module, target)
-    given, base = torch.from_numpy(row[None]), torch.from_numpy(baseline.value[None])
-    found = IntegratedGradients(number).attribute(given, base, n_steps=STEPS)
+    rows, base = torch.from_numpy(row[None]), torch.from_numpy(baseline.value[None])
+    found = IntegratedGradients(number).attribute(rows, base, n_steps=STEPS)
     with torch.no_grad():
-        ends = number(torch.cat([base, given])).tolist()
+        ends = number(torch.cat([base, rows])).tolist()
     return Gradients(_one(found), ends[1], ends[0], STEPS + len(ends))
 
 
@@ -197,9 +197,9 @@ def _saliency(module: Any, row: Array, baseline: Baseline, target: tuple[int, ..
 
     del baseline, seed
     number = _number(module, target)
-    given = torch.from_numpy(row[None]).requires_grad_()
-    found = Saliency(number).attribute(given, abs=False)
-    return Gradients(_one(found), number(given.detach()).item(), None, 2, (_NO_SUM,))
+    rows = torch.from_numpy(row[None]).requires_grad_()
+    found = Saliency(number).attribute(rows, abs=False)
+    return Gradients(_one(found), number(rows.detach()).item(), None, 2, (_NO_SUM,))
 
 
 def _smooth(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:
@@ -208,13 +208,13 @@ def _smooth(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...]
 
     del baseline
     number = _number(module, target)
-    given = torch.from_numpy(row[None]).requires_grad_()
+    rows = torch.from_numpy(row[None]).requires_grad_()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         found = NoiseTunnel(Saliency(number)).attribute(
-            given, nt_type="smoothgrad", nt_samples=NOISY, stdevs=float(np.ptp(row)) * _NOISE, abs=False
+            rows, nt_type="smoothgrad", nt_samples=NOISY, stdevs=float(np.ptp(row)) * _NOISE, abs=False
         )
-    return Gradients(_one(found), number(given.detach()).item(), None, NOISY + 1, (_NO_SUM,))
+    return Gradients(_one(found), number(rows.detach()).item(), None, NOISY + 1, (_NO_SUM,))
 
 
 def _embedding(module: Any, row: Array, baseline: Baseline, target: tuple[int, ...], seed: int) -> Gradients:

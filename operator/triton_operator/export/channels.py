@@ -94,12 +94,12 @@ def _remove(module: nn.Module, pair: _Pair, arguments: Sequence[Value], sparsity
 
 def _kept(producer: Layer, consumer: Layer, sparsity: float) -> torch.Tensor | None:
     """Return the indices of the channels to keep, in order, or None if the sizes of the layers do not match."""
-    (_, given), (read, _) = widths(producer), widths(consumer)
-    staying = max(1, given - round(sparsity * given))
-    if not read or read % given or staying == given:
+    (_, width), (read, _) = widths(producer), widths(consumer)
+    count = max(1, width - round(sparsity * width))
+    if not read or read % width or count == width:
         return None
-    own, next_ones = strengths(producer, consumer, read // given)
-    kept: torch.Tensor = (own * next_ones).topk(staying).indices.sort().values
+    own, next_ones = strengths(producer, consumer, read // width)
+    kept: torch.Tensor = (own * next_ones).topk(count).indices.sort().values
     return kept
 
 
@@ -115,11 +115,11 @@ def _mask(module: nn.Module, pair: _Pair, kept: torch.Tensor) -> None:
 
 def _shrink(module: nn.Module, pair: _Pair, kept: torch.Tensor) -> None:
     producer, consumer = _layer(module, pair.producer), _layer(module, pair.consumer)
-    (_, given), (read, _) = widths(producer), widths(consumer)
-    each_has = torch.arange(read // given)
+    (_, width), (read, _) = widths(producer), widths(consumer)
+    each_has = torch.arange(read // width)
     normalisations = _normalisations(module, pair)
     keep_outputs(producer, kept)
-    keep_inputs(consumer, (kept[:, None] * (read // given) + each_has).flatten())
+    keep_inputs(consumer, (kept[:, None] * (read // width) + each_has).flatten())
     for each in normalisations:
         for name in ("weight", "bias"):
             setattr(each, name, nn.Parameter(getattr(each, name).detach()[kept]))

@@ -75,5 +75,5 @@ def _load_weights(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise ExportError(f"{path}: is not a checkpoint of {type(module).__name__}: {said}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"{path}: is not a checkpoint of {type(module).__name__}: {reason}") from error

@@ -21,7 +21,7 @@ def config_text(name: str, signature: Signature, model_format: Format = Format.T
     """Return the configuration: tensors, batching, and for TorchScript with fixed shapes a warm-up."""
     fields: Message = {"name": [name], **format_fields(model_format)}
     message = merge(fields, signature) | _ANYWHERE
-    # With GPUs nothing is fields about threads either, whose number depends on CPUs that nobody knows here.
+    # As with GPUs, no number of threads is set, because it depends on the CPUs of the server.
     return write(complete(message, TuningInputs(gpus=1)).message)
 
 

@@ -46,13 +46,13 @@ def strengths(producer: Layer, consumer: Layer, block: int) -> tuple[torch.Tenso
 
     After flattening, `block` consecutive weights of the consumer read one channel.
     """
-    given = widths(producer)[1]
-    own = torch.zeros(given)
+    width = widths(producer)[1]
+    own = torch.zeros(width)
     for each in _outputs(producer):
         weight = _parameter(producer, each.name).detach()
-        own += weight.transpose(0, each.axis).flatten(1).norm(dim=1).reshape(each.gates, given).norm(dim=0)
+        own += weight.transpose(0, each.axis).flatten(1).norm(dim=1).reshape(each.gates, width).norm(dim=0)
     read = _parameter(consumer, _input_name(consumer)).detach()
-    return own, read.transpose(0, 1).flatten(1).norm(dim=1).reshape(given, block).norm(dim=1)
+    return own, read.transpose(0, 1).flatten(1).norm(dim=1).reshape(width, block).norm(dim=1)
 
 
 def zero_outputs(layer: Layer, kept: torch.Tensor) -> None:

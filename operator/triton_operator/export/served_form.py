@@ -96,7 +96,7 @@ def _prepared(path: Path, signature: Signature) -> Any:
 
 def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module) -> float:
     try:
-        given = call_forward(served, run.arguments, "the served form returned")
+        outputs = call_forward(served, run.arguments, "the served form returned")
     except ExportError as error:
         shapes = ", ".join(str(list(each.shape)) for each in run.arguments if isinstance(each, torch.Tensor))
         raise ExportError(
@@ -104,22 +104,22 @@ def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module)
             f"{str(error).partition(': ')[2] or error}. Give convolutions a batch dimension inside forward() "
             "(x.unsqueeze(0)), or serve it with the parameter DISABLE_OPTIMIZED_EXECUTION"
         ) from error
-    by = difference(run.outputs, given)
-    if not by <= check.tolerance and not _is_rounding(run, given, check.tolerance, reference):
-        where, amount = describe_difference(run.outputs, given, check.names)
+    by = difference(run.outputs, outputs)
+    if not by <= check.tolerance and not _is_rounding(run, outputs, check.tolerance, reference):
+        where, amount = describe_difference(run.outputs, outputs, check.names)
         raise ExportError(
             f"{_ADVICE}, and in that form output {where} differs {amount}, and {check.tolerance:g} is allowed"
         )
     return by
 
 
-def _is_rounding(run: Run, given: Any, tolerance: float, reference: Float64Module) -> bool:
+def _is_rounding(run: Run, outputs: Any, tolerance: float, reference: Float64Module) -> bool:
     exact = reference.call(run.arguments)
-    if exact is None or len(exact) != len(given):
+    if exact is None or len(exact) != len(outputs):
         return False
     exact = [each.to(own.dtype) if isinstance(each, torch.Tensor) and isinstance(own, torch.Tensor) else each
              for each, own in zip(exact, run.outputs, strict=True)]  # fmt: skip
-    return difference(exact, given) <= _TIMES_AS_FAR * difference(exact, run.outputs) + tolerance
+    return difference(exact, outputs) <= _TIMES_AS_FAR * difference(exact, run.outputs) + tolerance
 
 
 def _in_child(work: Callable[[], float]) -> float:

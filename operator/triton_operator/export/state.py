@@ -69,12 +69,12 @@ def _take_turns(
 def _same_when_seeded(module: Forward, run: Run, tolerance: float) -> bool:
     """Whether the random seed determines the outputs."""
     state = torch.get_rng_state()
-    answers = []
+    outputs = []
     for _ in range(3):
         torch.set_rng_state(state)
-        answers.append(call_forward(module, run.arguments, _WHO))
+        outputs.append(call_forward(module, run.arguments, _WHO))
         drew = not torch.equal(state, torch.get_rng_state())
-    return drew and all(difference(answers[0], each) <= tolerance for each in answers[1:])
+    return drew and all(difference(outputs[0], each) <= tolerance for each in outputs[1:])
 
 
 def _held(module: Forward) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _branch(x: torch.Tensor) -> torch.Tensor:
             Function(lambda x: x.bfloat16()),
             torch.ones(2),
             {"trace": True},
-            "bfloat16, which Triton does not support",
+            "torch.bfloat16, which Triton does not support",
         ),
         (Function(lambda x: x.sum()), torch.ones(2), {"trace": True}, "has no dimensions"),
         (Function(lambda x: x.mean(0)), torch.ones(2, 2), {"trace": True, "max_batch_size": 8}, "twice the rows"),
