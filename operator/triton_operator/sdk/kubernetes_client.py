@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from triton_operator.cluster.resource_paths import PODS, Resource
 from triton_operator.sdk.cluster_config import open_api
 from triton_operator.sdk.cluster_errors import explain_config, explain_response, explain_transport
-from triton_operator.sdk.errors import SdkError, UnreachableError
+from triton_operator.sdk.errors import InvalidRequestError, SdkError, UnreachableError
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.stop import Stop
 
@@ -171,8 +171,13 @@ class KubernetesClient:
         for line in self._lines(path, query, stop or Stop(), read_seconds=read_seconds):
             yield line.decode(errors="replace")
 
-    def _path(self, resource: Resource, namespace: str | None, name: str = "") -> str:
-        return resource.path(self.namespace if namespace == "" else namespace, name)
+    def _path(self, resource: Resource, namespace: str | None, name: str | None = None) -> str:
+        """Return the path of the object with this name, or without one, of all objects."""
+        chosen = self.namespace if namespace == "" else namespace
+        return resource.path(
+            None if chosen is None else _path_segment("namespace", chosen),
+            "" if name is None else _path_segment("name", name),
+        )
 
     def _json(
         self, method: str, path: str, query: Mapping[str, str], body: Object | None = None, *, content: str = ""
@@ -265,6 +270,16 @@ def _explained(stop: Stop | None = None) -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         if stop is None or not stop.stopped:
             raise explain_transport(error) from error
+
+
+def _path_segment(field: str, name: str) -> str:
+    """Return the name as a part of a path; raises InvalidRequestError if it would lead to another object.
+
+    The rule is `IsValidPathSegmentName` of k8s.io/apimachinery, which kubectl applies too.
+    """
+    if name in {"", ".", ".."} or not {"/", "%"}.isdisjoint(name):
+        raise InvalidRequestError(field, f"{name!r} is not a valid name")
+    return quote(name, safe=":")
 
 
 def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,13 @@ import pytest
 
 from tests.fake_cluster import DEPLOYMENTS, NAMESPACE, FakeCluster, write_kubeconfig
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
-from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, SdkError, UnreachableError
+from triton_operator.sdk.errors import (
+    DeploymentNotFoundError,
+    InvalidRequestError,
+    RejectedError,
+    SdkError,
+    UnreachableError,
+)
 from triton_operator.sdk.follow import follow
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions, Selection
@@ -185,3 +191,27 @@ def test_a_stop_before_the_start_ends_a_log(cluster: FakeCluster) -> None:
     stop.now()
     assert list(KubernetesClient().log("digits-a", "triton", "", LogOptions(follow=True), stop)) == []
     assert list(follow(KubernetesClient(), Selection(PODS), stop=stop)) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../pods/web", "digits/status", "..%2fpods"])
+def test_a_name_does_not_lead_to_another_object(cluster: FakeCluster, name: str) -> None:
+    """A path such as `modeldeployments/../pods/web` is the path of a pod: nothing is sent."""
+    client = KubernetesClient()
+    with pytest.raises(InvalidRequestError, match=r"^name: '.*' is not a valid name"):
+        client.get(MODEL_DEPLOYMENTS, name)
+    with pytest.raises(InvalidRequestError, match=r"^name: "):
+        client.delete(MODEL_DEPLOYMENTS, name, uid="u")
+    with pytest.raises(InvalidRequestError, match=r"^name: "):
+        client.apply(MODEL_DEPLOYMENTS, named(name), manager="m")
+    with pytest.raises(InvalidRequestError, match=r"^name: "):
+        list(client.log(name, "triton", "", LogOptions()))
+    if name:
+        with pytest.raises(InvalidRequestError, match=r"^namespace: "):
+            client.list(Selection(MODEL_DEPLOYMENTS, name))
+    assert cluster.requests == []
+
+
+def test_characters_of_a_url_in_a_name_are_quoted(cluster: FakeCluster) -> None:
+    with pytest.raises(DeploymentNotFoundError):
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits?watch=true#a b")
+    assert cluster.requests[0].endswith("/modeldeployments/digits%3Fwatch%3Dtrue%23a%20b")
