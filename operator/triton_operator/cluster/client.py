@@ -180,7 +180,7 @@ def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
     """The typed error for an HTTP status and the `Status` object in the body."""
     try:
         parsed = _decode_status(body)
-    except msgspec.DecodeError:  # a proxy's page, or an empty body
+    except (ValueError, RecursionError):  # a proxy's page, or an empty body; msgspec's errors are ValueErrors
         parsed = ErrorStatus(message=body[:200].decode(errors="replace"))
     message = parsed.message or f"HTTP {status}"
     details = parsed.details or _Details()

@@ -5,10 +5,10 @@ Pure. Input: the response's status and body, or the exception. Output: an SdkErr
 
 from __future__ import annotations
 
-import json
 import re
 from http import HTTPStatus
-from typing import Any
+
+import msgspec
 
 from triton_operator.api.names import PLURAL
 from triton_operator.sdk.errors import (
@@ -22,30 +22,48 @@ from triton_operator.sdk.errors import (
 _INVALID = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 _NOT_IN_SCHEMA = re.compile(r"failed to create typed patch object \(.*?\): \.?(\S+): (.*)", re.DOTALL)
 """The message, with status 500, for an applied field that the schema does not have, or that has another type there."""
-_ADVICE = {
+_ADVICE: dict[int, str] = {
     HTTPStatus.CONFLICT: "; force=True (--force) takes over these fields",
     HTTPStatus.UNAUTHORIZED: "; log in, or choose another context",
 }
 
 
+class _Cause(msgspec.Struct):
+    field: str = ""
+    message: str = ""
+
+
+class _Details(msgspec.Struct):
+    name: str = ""
+    causes: list[_Cause] = []
+
+
+class _Status(msgspec.Struct):
+    """The body of an error response of the API server."""
+
+    message: str | None = None
+    details: _Details | None = None
+
+
 def explain_response(code: int, body: str, reason: str = "") -> SdkError:
-    """The error for a response with this HTTP status."""
-    status = _status(body)
-    message = status.get("message") or reason or f"HTTP status {code}"
+    """The error for a response with this HTTP status, which a proxy can have sent."""
+    status = _read_status(body)
+    message = status.message or reason or f"HTTP status {code}"
+    details = status.details or _Details()
     if found := _NOT_IN_SCHEMA.search(message):
         return InvalidRequestError(found[1], found[2])
     if code in _INVALID:
-        cause = (status.get("details", {}).get("causes") or [{}])[0]
-        return InvalidRequestError(cause.get("field") or "manifest", cause.get("message") or message)
+        cause = next(iter(details.causes), _Cause())
+        return InvalidRequestError(cause.field or "manifest", cause.message or message)
     if code == HTTPStatus.NOT_FOUND:
-        return _not_found(status, message)
+        return _not_found(details.name, message)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnreachableError(f"the API server failed with HTTP status {code}: {message}")
-    return RejectedError(message + _ADVICE.get(HTTPStatus(code), ""))
+    return RejectedError(message + _ADVICE.get(code, ""))
 
 
-def _not_found(status: dict[str, Any], message: str) -> DeploymentNotFoundError:
-    if status.get("details", {}).get("name"):
+def _not_found(name: str, message: str) -> DeploymentNotFoundError:
+    if name:
         return DeploymentNotFoundError(f"{message}; `kubectl get {PLURAL} -A` lists the ModelDeployments")
     return DeploymentNotFoundError(f"this cluster has no {PLURAL}: install the chart charts/triton-operator first")
 
@@ -63,10 +81,9 @@ def explain_config(error: Exception) -> SdkError:
     return UnreachableError(f"no cluster is configured: {error} (check KUBECONFIG, --kubeconfig and --context)")
 
 
-def _status(body: str) -> dict[str, Any]:
-    """The Status object in the body; empty if there is none."""
+def _read_status(body: str) -> _Status:
+    """The Status object in the body; an empty one if the body is something else."""
     try:
-        found = json.loads(body or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return msgspec.json.decode(body, type=_Status)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors.
+        return _Status()

@@ -237,8 +237,13 @@ class KubernetesClient:
             raise ApiException(http_resp=response)
 
         def is_in_time(error: Exception) -> bool:
-            seconds = retry.retry_after_seconds(error)
-            return retry.is_retry_after_response(error) and time.monotonic() + (seconds or 0) < deadline
+            try:
+                seconds = retry.retry_after_seconds(error)
+            except (OverflowError, ValueError):  # The number has hundreds of digits.
+                return False
+            return (
+                seconds is not None and retry.is_retry_after_response(error) and time.monotonic() + seconds < deadline
+            )
 
         return retry.on_retry_after_error(retry.DEFAULT_RETRY_AFTER_BACKOFF, is_in_time, send)
 
@@ -294,7 +299,7 @@ def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _decode(text: bytes, path: str) -> Object:
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors.
         found = None
     if not isinstance(found, dict):  # For example the login page of a proxy.
         raise UnreachableError(f"the answer to {path} is not a JSON object but {text[:80]!r}: is this an API server?")

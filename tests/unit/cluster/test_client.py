@@ -89,6 +89,7 @@ def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
     """Its beginning is the message."""
     assert as_error(502, b"<html>bad gateway").message == "<html>bad gateway"
     assert as_error(503, b"").message == "HTTP 503"
+    assert as_error(500, b'{"x":' + b"[" * 100_000).message.startswith('{"x":[[[')
 
 
 @pytest.mark.parametrize("page", [b"<html>please log in</html>", b"", b"[]", b"\xff", b"null"])

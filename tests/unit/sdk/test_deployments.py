@@ -298,6 +298,13 @@ class Answer(NamedTuple):
             "spec.modelz: field not declared",
         ),
         (Answer(503, ""), UnreachableError, "503"),
+        (Answer(499, {"message": "client closed request"}), RejectedError, "client closed request"),
+        (Answer(430, ""), RejectedError, "because"),
+        (Answer(403, {"message": {"error": "denied"}}), RejectedError, "because"),
+        (Answer(404, {"message": "gone", "details": None}), DeploymentNotFoundError, "install the chart"),
+        (Answer(400, {"message": None, "details": {"causes": [None]}}), InvalidRequestError, "manifest: because"),
+        (Answer(400, {"details": "no such route"}), InvalidRequestError, "manifest: because"),
+        (Answer(500, "[" * 100_000), UnreachableError, "because"),
     ],
 )
 def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:

@@ -52,9 +52,10 @@ def test_a_request_is_sent_again_when_the_server_asks_for_it(cluster: FakeCluste
     assert len(cluster.requests) == 4
 
 
-def test_a_server_that_is_busy_for_too_long_is_given_up(cluster: FakeCluster) -> None:
+@pytest.mark.parametrize("seconds", [3600, 10**400, 10**4299], ids=["hour", "400 digits", "4300 digits"])
+def test_a_server_that_is_busy_for_too_long_is_given_up(cluster: FakeCluster, seconds: int) -> None:
     """At once, if it asks for more time than a request has."""
-    cluster.fail_once(DEPLOYMENTS, 429, retry_after=3600)
+    cluster.fail_once(DEPLOYMENTS, 429, retry_after=seconds)
     with pytest.raises(RejectedError):
         KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
     assert len(cluster.requests) == 1
