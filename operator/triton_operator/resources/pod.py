@@ -31,7 +31,7 @@ from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
 from triton_operator.triton.prepare_contract import request as layout
-from triton_operator.triton.server.extra_args import leave_out_given
+from triton_operator.triton.server.extra_args import without_overridden
 from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
 
 PRE_STOP_SECONDS = 15
@@ -131,7 +131,7 @@ def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
         response_cache=cache,
         open_endpoints=open_endpoints(spec),
     )
-    return leave_out_given(flags, spec.triton.extra_args)
+    return without_overridden(flags, spec.triton.extra_args)
 
 
 def open_endpoints(spec: Spec) -> tuple[Endpoint, ...]:

@@ -1,5 +1,5 @@
-"""What Triton expects and says: flags per version, config.pbtxt, prepared models, termination messages.
+"""Triton's interfaces: server flags per release, config.pbtxt, model files and termination messages.
 
-Pure: text and data in, text and data out. `resources` renders pods with it, `reconcile` reads pods' messages with it,
-`prepare` checks and lays out a model repository with it.
+Pure: input and output are text and data. `resources` renders pods with this package, `reconcile` reads the messages of
+pods with it, and `prepare` uses it to check and lay out a model repository.
 """

@@ -1,6 +1,6 @@
-"""Words of Triton's configurations and model repositories that this project decides by.
+"""Names in Triton's configurations and model repositories that the operator, `prepare` and `lint` depend on.
 
-They follow `constants.h` and `model_config_utils.cc` of triton-inference-server/core.
+They match `constants.h` and `model_config_utils.cc` of triton-inference-server/core.
 """
 
 from __future__ import annotations

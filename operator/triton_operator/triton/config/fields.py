@@ -1,7 +1,7 @@
-"""Every field of Triton's ModelConfig: its place in the typed configuration, or the reason why it has none.
+"""Every field of Triton's ModelConfig: its path in the typed configuration, or the reason why it is not supported.
 
-`codecs` uses it to reject a field. A test compares it with Triton's own protobuf, so that a field of a new release is
-noticed. Keys are Triton's message types without package, then fields.
+`codecs` uses it to reject unsupported fields. A test compares it with Triton's protobuf and fails if a new release adds
+a field. Keys are Triton's message types without the package, and then the fields.
 """
 
 from __future__ import annotations

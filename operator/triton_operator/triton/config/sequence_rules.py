@@ -62,46 +62,47 @@ def _check_controls(batching: Message) -> Iterator[Problem]:
 
 
 def _check_control(path: str, kind: str, control: Message) -> Iterator[Problem]:
-    said = [field for field in _FALSE_TRUE if control.get(field)]
+    found = [field for field in _FALSE_TRUE if control.get(field)]
     if kind == _ID:
-        if said:
-            yield Problem(f"{path}.{said[0]}", f"must not be set for {_ID}, which has a data_type")
+        if found:
+            yield Problem(f"{path}.{found[0]}", f"must not be set for {_ID}, which has a data_type")
         if data_type_in(control) not in _ID_TYPES:
             yield Problem(f"{path}.data_type", f"must be one of {', '.join(sorted(_ID_TYPES))} for {_ID}")
     elif kind in _KINDS:
-        if len(said) != 1:
+        if len(found) != 1:
             yield Problem(path, f"exactly one of {', '.join(_FALSE_TRUE)} must be set for {kind}")
-        for field in said:
+        for field in found:
             if len(control[field]) != _PAIR:
-                yield Problem(f"{path}.{field}", f"must have two values, for no and for yes, not {len(control[field])}")
+                message = f"must have two values, for false and true, not {len(control[field])}"
+                yield Problem(f"{path}.{field}", message)
 
 
 def _check_states(batching: Message) -> Iterator[Problem]:
-    begun: set[str] = set()
+    names: set[str] = set()
     for index, state in enumerate(messages_in(batching, "state")):
         path, name = f"sequence_batching.state[{index}]", text_in(state, "input_name")
         if any(size == 0 or size < _ANY for size in integers_in(state, "dims")):
             # Triton 24.10 crashes when it allocates such a state.
             yield Problem(f"{path}.dims", "has a size that is neither positive nor -1", "-1 means any size")
-        beginnings = messages_in(state, "initial_state")
-        if len(beginnings) > 1:
-            yield Problem(f"{path}.initial_state", f"must be set once, not {len(beginnings)} times")
-        for beginning in beginnings[:1]:
-            if name in begun:
+        initial_states = messages_in(state, "initial_state")
+        if len(initial_states) > 1:
+            yield Problem(f"{path}.initial_state", f"must be set once, not {len(initial_states)} times")
+        for initial in initial_states[:1]:
+            if name in names:
                 yield Problem(f"{path}.input_name", f'"{name}" occurs twice')
-            begun.add(name)
-            yield from _check_beginning(f"{path}.initial_state", state, beginning)
+            names.add(name)
+            yield from _check_initial_state(f"{path}.initial_state", state, initial)
 
 
-def _check_beginning(path: str, state: Message, beginning: Message) -> Iterator[Problem]:
-    dims, own = integers_in(state, "dims"), integers_in(beginning, "dims")
-    if not text_in(beginning, "name"):
+def _check_initial_state(path: str, state: Message, initial: Message) -> Iterator[Problem]:
+    dims, own = integers_in(state, "dims"), integers_in(initial, "dims")
+    if not text_in(initial, "name"):
         yield Problem(f"{path}.name", "is missing")
-    if data_type_in(state) != data_type_in(beginning):
+    if data_type_in(state) != data_type_in(initial):
         yield Problem(f"{path}.data_type", f"must be the state's own, {data_type_in(state) or 'none'}")
     if _ANY in own:
         yield Problem(f"{path}.dims", "must have fixed sizes, without -1")
     elif len(own) != len(dims) or any(size not in {_ANY, one} for size, one in zip(dims, own, strict=True)):
         yield Problem(f"{path}.dims", f"{own} does not match the state's {dims}")
-    if not {"zero_data", "data_file"} & beginning.keys():
+    if not {"zero_data", "data_file"} & initial.keys():
         yield Problem(path, "has neither zero_data nor data_file")

@@ -1,4 +1,4 @@
-"""Merge a configuration with the signature in the model's file: fill in what is missing, check what is there.
+"""Merge a configuration with the signature in the model's file: add missing fields and check existing ones.
 
 Input: a config.pbtxt as a Message, and a Signature. Output: the complete Message. A contradiction raises a ConfigError
 that names both sides, because either may be wrong. `prepare` and `lint` call it. Pure.

@@ -1,7 +1,7 @@
-"""What this project decides by in any config.pbtxt: a few fields, with their types.
+"""Read the few fields of a config.pbtxt that this project depends on.
 
-Input: a parsed configuration, also a hand-written one with fields that `spec.models[].config` does not have. Output: a
-ConfigSummary, or ConfigError for a wrong value. `prepare` and `lint` use it. Triton judges the other fields.
+Input: a parsed configuration, which may be hand-written and have fields that `spec.models[].config` does not have.
+Output: a ConfigSummary, or ConfigError for a wrong value. `prepare` and `lint` use it. Triton checks the other fields.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ConfigSummary(NamedTuple):
     """The fields of a configuration that decide what is served; strings are "" if the configuration has no value.
 
     `file_by_capability` is set if the configuration names model files per GPU generation (`cc_model_filenames`).
-    `api.model_config.ModelConfig` is something else: the whole configuration as a user writes it in the API.
+    In contrast, `api.model_config.ModelConfig` is the entire configuration in the API.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What the operator and `prepare` exchange: the request and the outcome."""
+"""The interface between the operator and `prepare`: the request and the outcome."""

@@ -1,9 +1,9 @@
-"""Which options a user may set by Triton's arguments that name them: `--backend-config=python,thread-pool-size=2`.
+"""Check the options in the values of Triton's arguments, such as `--backend-config=python,thread-pool-size=2`.
 
-A flag's name and value go in, a sentence leaves where the value is refused; `extra_args` asks it. Without this a value
-would bring in what is refused by name: `--backend-config=backend-directory=/models` says from where code is loaded, and
-so does the name of a cache, from which Triton builds the path of a library. Options are allowed one by one, because
-every backend brings its own and some of them name libraries (`tensorrt,plugins=…`, `dali,plugin_libs=…`).
+Input: a flag's name and value. Output: the reason for rejecting the value, or "". `extra_args` calls it. Without this
+check, a value could set what a rejected flag sets: `--backend-config=backend-directory=/models` selects a folder from
+which code is loaded, and Triton builds the path of a library from the name of a cache. Options are on an allow-list,
+because each backend has its own options, some of which name libraries (`tensorrt,plugins=…`, `dali,plugin_libs=…`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 _ANY_BACKEND = frozenset({"default-max-batch-size", "min-compute-capability"})
-"""Read by Triton's core, for all backends or for one."""
+"""Options of Triton's core, for all backends or for one."""
 
 _OF_BACKEND = {
     "python": frozenset(
@@ -24,16 +24,16 @@ _SETTING = re.compile(r"(?:(?P<owner>[^,=]*),)?(?P<key>[^,=]+)=(?P<value>[^,=]*)
 _CACHE = re.compile(r"local,size=[0-9]{1,19}")
 
 
-def complain_about_option(flag: str, value: str) -> str:
-    """Why this value of `--flag` is refused; "" where it is not, and for flags that set no options by name."""
+def check_options(flag: str, value: str) -> str:
+    """The reason for rejecting this value of `--flag`; "" if it is allowed, or if the flag has no named options."""
     if flag == "backend-config":
-        return _complain_about_backend(value)
+        return _check_backend_options(value)
     if flag == "cache-config" and not _CACHE.fullmatch(value):
-        return "only the local cache is there: --cache-config=local,size=BYTES"
+        return "only the local cache is supported; write --cache-config=local,size=BYTES"
     return ""
 
 
-def _complain_about_backend(value: str) -> str:
+def _check_backend_options(value: str) -> str:
     found = _SETTING.fullmatch(value)
     if found is None:
         return "write --backend-config=BACKEND,OPTION=VALUE"
@@ -46,4 +46,4 @@ def _complain_about_backend(value: str) -> str:
     known = ", ".join(
         sorted({*_ANY_BACKEND, *(f"{name},{option}" for name in _OF_BACKEND for option in _OF_BACKEND[name])})
     )
-    return f"{key} of {owner or 'all backends'} is not known to be harmless; options that may be set: {known}"
+    return f"the option {key} of {owner or 'all backends'} is not allowed; allowed options: {known}"

@@ -1,9 +1,9 @@
 """Check the user's additional arguments for Triton, `spec.triton.extraArgs`.
 
 Input: the arguments and the server's release. Raises InvalidSpecError with the argument's path. `resources` calls it
-before it renders a pod. Refused are flags that the operator sets, flags and options that open what the pod keeps
-closed, and those that the release does not have: Triton ends on an unknown flag, and its usage of 40 KB hides which one
-it was. A shortened name is refused too, because Triton's parser would take it for the whole one.
+before it renders a pod. It rejects flags that the operator sets, flags and options that weaken the pod's restrictions,
+and flags that the release does not have: Triton exits on an unknown flag, and its 40 KB usage message hides which one
+it was. It also rejects abbreviated names, because Triton's parser expands them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
-from triton_operator.triton.server.extra_arg_options import complain_about_option
+from triton_operator.triton.server.extra_arg_options import check_options
 from triton_operator.triton.server.flags import Flag, own_flags
 from triton_operator.triton.server.known_flags import KNOWN_FLAGS, LAST_READ
 from triton_operator.triton.server.versions import Version
 
 _FORM = re.compile(r"--(?P<name>[a-z0-9][a-z0-9-]*)=[^\x00-\x1f\x7f]+")
-"""The value must be in the same argument: Triton would else take the next argument for it."""
+"""The value must be in the same argument; otherwise, Triton would use the next argument as the value."""
 
 _CODE = "it selects a folder from which code is loaded; add the code to the server's image"
 _TRACE = "a trace can write requests to disk or send them away"
@@ -31,7 +31,7 @@ _FIXED_MODELS = "models are loaded once, at startup, from the files that `prepar
 _LOGS = "spec.triton.logLevel sets it"
 _NO_SERVER = "the server would print its usage and exit"
 
-_REFUSED = {
+_REJECTED = {
     "backend-directory": _CODE,
     "cache-directory": _CODE,
     "repoagent-directory": _CODE,
@@ -70,58 +70,58 @@ _REFUSED = {
 }
 
 OVERRIDABLE = frozenset({"pinned-memory-pool-byte-size"})
-"""Flags of ours that are a matter of tuning; where the user gives one, ours is left out."""
+"""Flags of the operator for tuning; if the user sets one, the operator's value is omitted."""
 
 
-def refused_flags() -> dict[str, str]:
-    """Every flag that a user may not give, with the reason; a flag of ours that a newer release brings included."""
-    ours = {flag.name: f"the operator sets it: {flag.reason}" for flag in own_flags() if flag.name not in OVERRIDABLE}
-    return ours | _REFUSED
+def rejected_flags() -> dict[str, str]:
+    """Every flag that a user must not set, with the reason; includes the operator's flags of newer releases."""
+    own = {flag.name: f"the operator sets it: {flag.reason}" for flag in own_flags() if flag.name not in OVERRIDABLE}
+    return own | _REJECTED
 
 
 def check_extra_args(arguments: Sequence[str], version: Version | None) -> None:
-    """Raise InvalidSpecError for the first argument that this server must not or cannot get.
+    """Raise InvalidSpecError for the first argument that is not allowed, or that this server does not support.
 
-    With `version` None, and for a release that is newer than what is known here, a flag that is not in the table is let
-    through: then only the server can say whether it has it.
+    If `version` is None or newer than LAST_READ, flags that are not in the table are allowed, because only the server
+    can determine whether it supports them.
     """
     for index, argument in enumerate(arguments):
         path = f"spec.triton.extraArgs[{index}]"
         name = _name(argument, path)
-        _make_sure_it_is_allowed(name, path)
-        _make_sure_it_is_written_out(name, path)
-        _make_sure_the_server_has_it(name, version, path)
-        _make_sure_its_options_are_allowed(name, argument, path)
+        _check_allowed(name, path)
+        _check_not_abbreviated(name, path)
+        _check_supported(name, version, path)
+        _check_options(name, argument, path)
 
 
-def leave_out_given(flags: Sequence[Flag], arguments: Sequence[str]) -> list[Flag]:
-    """The flags but those that the user gives; `arguments` have been checked."""
-    given = {argument.removeprefix("--").partition("=")[0] for argument in arguments}
-    return [flag for flag in flags if flag.name not in given]
+def without_overridden(flags: Sequence[Flag], arguments: Sequence[str]) -> list[Flag]:
+    """The flags that `arguments`, which have been checked, do not set."""
+    overridden = {argument.removeprefix("--").partition("=")[0] for argument in arguments}
+    return [flag for flag in flags if flag.name not in overridden]
 
 
 def _name(argument: str, path: str) -> str:
     form = _FORM.fullmatch(argument)
     if form is None:
-        raise _invalid(path, f"{argument!r} is not one flag with its value, such as --http-thread-count=16")
+        raise _invalid(path, f"{argument!r} is not a flag with its value, such as --http-thread-count=16")
     if "$(" in argument:
-        raise _invalid(path, "$( ) would be expanded by Kubernetes as a variable")
+        raise _invalid(path, "Kubernetes would expand $( ) as a variable; remove it")
     return form["name"]
 
 
-def _make_sure_it_is_allowed(name: str, path: str) -> None:
-    why = refused_flags().get(name)
+def _check_allowed(name: str, path: str) -> None:
+    why = rejected_flags().get(name)
     if why is not None:
-        raise _invalid(path, f"--{name} is not for spec.triton.extraArgs: {why.rstrip('.')}")
+        raise _invalid(path, f"--{name} is not allowed in spec.triton.extraArgs: {why.rstrip('.')}")
 
 
-def _make_sure_it_is_written_out(name: str, path: str) -> None:
+def _check_not_abbreviated(name: str, path: str) -> None:
     longer = sorted(flag for flag in KNOWN_FLAGS if flag.startswith(name))
     if longer and name not in KNOWN_FLAGS:
-        raise _invalid(path, f"--{name} is a shortened name; write the whole one of --{', --'.join(longer)}")
+        raise _invalid(path, f"--{name} is an abbreviation; write the full name: --{', --'.join(longer)}")
 
 
-def _make_sure_the_server_has_it(name: str, version: Version | None, path: str) -> None:
+def _check_supported(name: str, version: Version | None, path: str) -> None:
     since = KNOWN_FLAGS.get(name)
     if version is None or (since is None and version > LAST_READ):
         return
@@ -132,14 +132,14 @@ def _make_sure_the_server_has_it(name: str, version: Version | None, path: str) 
         raise InvalidSpecError(Reason.UNSUPPORTED_BY_IMAGE, path, message)
 
 
-def _make_sure_its_options_are_allowed(name: str, argument: str, path: str) -> None:
-    why = complain_about_option(name, argument.partition("=")[2])
+def _check_options(name: str, argument: str, path: str) -> None:
+    why = check_options(name, argument.partition("=")[2])
     if why:
         raise _invalid(path, f"{argument}: {why}")
 
 
 def _resembling(name: str) -> str:
-    allowed = KNOWN_FLAGS.keys() - refused_flags().keys()
+    allowed = KNOWN_FLAGS.keys() - rejected_flags().keys()
     close = difflib.get_close_matches(name, allowed, n=1)
     return f"; did you mean --{close[0]}?" if close else ""
 

@@ -1,9 +1,9 @@
-"""Command line of Triton: which flags a serving pod gets, since which release they exist, and why.
+"""The flags on Triton's command line in a serving pod, with the first release that has each flag, and the reasons.
 
-A release and what the user chose go in, the arguments after `tritonserver` leave; `resources` renders them into the
-pod. Triton exits on a flag that it does not know, so each flag carries the first release that has it, and a server of
-unknown version gets only those that every supported release has. All of `COMMON_SINCE`'s were seen working together
-on 2.51 (24.10); first releases were read from the option parser at each tag of triton-inference-server/server.
+Input: a release and the user's choices. Output: the arguments of `tritonserver`, which `resources` renders into the
+pod. Triton exits on an unknown flag. Each flag therefore has the first release that supports it, and a server of
+unknown release gets only the flags that every supported release has. The flags of `COMMON_SINCE` were tested together
+with 2.51 (24.10); the first releases come from the option parser at each tag of triton-inference-server/server.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from triton_operator.triton.prepare_contract.request import MODELS_DIR
 from triton_operator.triton.server.versions import Version
 
 COMMON_SINCE = Version(24, 7)
-"""The oldest release that is supported: the first with gRPC 1.54, without which CLOSED does not close. It has all flags
-that are not newer by name in the table."""
+"""The oldest supported release: the first with gRPC 1.54, which CLOSED requires. It has all flags in the table that do
+not have a newer release."""
 
 EXIT_TIMEOUT_SECONDS = 30
-"""How long a stopping server waits for requests in flight; the pod's grace period must be longer."""
+"""Time that a terminating server waits for requests in flight; the pod's grace period must be longer."""
 
 GRPC_CONNECTION_AGE_SECONDS = 10
-"""After this a gRPC channel is asked to reconnect, so that clients leave an ending pod before it stops listening."""
+"""Age at which the server asks a gRPC channel to reconnect, so that clients leave a terminating pod before it stops
+listening."""
 
 ADMIN_APIS = ("shared-memory", "model-config", "model-repository", "statistics", "trace", "logging")
-"""API groups that a caller of predictions has no use for, closed to everybody.
+"""API groups that clients do not need for inference; closed to all clients.
 
-`trace` can be told to write tensors to disk, `shared-memory` to map the Python backend's own memory, `logging` to
-change what is logged, `model-config` and `model-repository` to tell how models are built. `statistics` shows every
-caller how much all others call; who may see that is the metrics port's question.
+`trace` can write tensors to disk, `shared-memory` can map the memory of the Python backend, `logging` can change the
+log, and `model-config` and `model-repository` expose how models are built. `statistics` shows every client the request
+counts of all others; the metrics port has its own access rules for that.
 """
 
 _GROUPS = {Endpoint.STATISTICS: "statistics", Endpoint.MODEL_CONFIG: "model-config"}
-"""Those of them that only tell, and no tensor: `spec.triton.openEndpoints` may open these, and no other."""
+"""The groups that `spec.triton.openEndpoints` may open, because they are read-only and do not expose tensors."""
 
 CLOSED = "CLOSED:TO-ALL=never"
-"""The header, name=value, with which Triton would let a caller in. No request can carry it, so there is no secret.
+"""The header, name=value, that Triton requires for access. No request can contain it, so there is no secret.
 
-In HTTP/1.1 the name of a header ends at its first colon. In HTTP/2 capitals and colons make a header malformed, and
-gRPC resets such a call; gRPC 1.48, in releases before COMMON_SINCE, does not. See docs/decisions.
+In HTTP/1.1, the name of a header ends at the first colon. In HTTP/2, a header name with capitals or colons is
+malformed, and gRPC resets such a call; gRPC 1.48, in releases before COMMON_SINCE, does not. See docs/decisions.
 """
 
 
 class Flag(NamedTuple):
-    """One argument; `value` None is a bare switch, `since` the first release that knows it."""
+    """One argument; `value` None is a flag without a value, `since` is the first release that supports it."""
 
     name: str
     value: str | None
@@ -54,7 +55,7 @@ class Flag(NamedTuple):
     since: Version = COMMON_SINCE
 
     def argument(self) -> str:
-        """The flag as Triton's command line wants it."""
+        """The flag as an argument of Triton's command line."""
         return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
 
 
@@ -88,11 +89,11 @@ FIXED = (
 _RESPONSE_CACHE = Flag(
     "cache-config", f"local,size={64 << 20}", "A model has responseCache, which has no effect without a cache."
 )
-"""64 MiB of the server's memory; `spec.triton.extraArgs` may say otherwise."""
+"""64 MiB of the server's memory; `spec.triton.extraArgs` may override it."""
 
 
 def own_flags() -> list[Flag]:
-    """Every flag that some pod gets, those of pods with and without a GPU."""
+    """Every flag that the operator sets for any pod, with or without a GPU."""
     return [
         *FIXED,
         *_restrictions(()),
@@ -110,16 +111,15 @@ def server_flags(
     gpu: bool,
     response_cache: bool = False,
     open_endpoints: Collection[Endpoint] = (),
-    address: str = "0.0.0.0",  # noqa: S104 -- a pod listens on its own address, which it does not know here
+    address: str = "0.0.0.0",  # noqa: S104 -- the pod's address is not known at rendering
     metrics_address: str | None = None,
 ) -> list[Flag]:
-    """Flags of a server of this release, in the order of its command line.
+    """The flags of a server of this release, in the order of its command line; raises ValueError for a wrong log level.
 
-    `version` None stands for an image of unknown release. `log_level` is a LogLevel; with less than Info a failed
-    start fits into the 2048 bytes of a termination message. `response_cache`: some model asks for one.
-    `open_endpoints` are not closed to callers. `address` is
-    where HTTP and gRPC listen, `metrics_address` where metrics do when that differs. Raises ValueError on another log
-    level.
+    `version` is None for an image of unknown release. `log_level` is a LogLevel; below Info, the log of a failed start
+    fits into the 2048 bytes of a termination message. `response_cache` is whether any model requests one.
+    `open_endpoints` are the groups that stay open to clients. HTTP and gRPC listen on `address`, and metrics on
+    `metrics_address` if it differs.
     """
     flags = [
         *FIXED,
@@ -137,7 +137,7 @@ def _known(flag: Flag, version: Version | None) -> bool:
 
 
 def _restrictions(open_endpoints: Collection[Endpoint]) -> list[Flag]:
-    """What is closed, for both protocols. An API may be in one group only, so there is one group."""
+    """The closed APIs, for both protocols; there is one group, because an API must not be in several."""
     opened = {_GROUPS[endpoint] for endpoint in open_endpoints}
     closed = (group for group in ADMIN_APIS if group not in opened)
     restriction = f"{','.join(closed)}:{CLOSED}"
@@ -167,7 +167,7 @@ def _listeners(address: str, metrics_address: str) -> list[Flag]:
 
 
 def _logging(log_level: str) -> list[Flag]:
-    """Error lines always; verbose lines never, as they name addresses of memory and requests."""
+    """Log errors always, and verbose messages never, because they contain memory addresses and requests."""
     level = LogLevel(log_level)
     return [
         Flag("log-error", "true", "The reason of a failed start."),
@@ -178,7 +178,7 @@ def _logging(log_level: str) -> list[Flag]:
 
 
 def _devices(*, gpu: bool) -> list[Flag]:
-    """What a pod without GPU would only complain about: of four lines at each start two stay that no flag silences."""
+    """Flags for GPU features. Without a GPU, they prevent two of four error lines at each start; the others remain."""
     if gpu:
         return [Flag("allow-gpu-metrics", "true", "GPU utilization is useful if there is a GPU.")]
     return [

@@ -1,7 +1,7 @@
-"""Which flags Triton's command line has, and since which release. Data; `extra_args` asks it.
+"""The flags of Triton's command line, with the first release of each. `extra_args` checks the user's flags against it.
 
-Names and first releases were read from the option parser at each tag of triton-inference-server/server, from 24.07 to
-26.08; none was taken away in that time.
+The data comes from the option parser at each tag of triton-inference-server/server, from 24.07 to 26.08; no flag was
+removed in that time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from triton_operator.triton.server.versions import Version
 
 LAST_READ = Version(26, 8)
-"""The newest release whose parser was read; one that is newer may have more flags."""
+"""The newest release in the table; newer releases may have more flags."""
 
 _OLDEST = Version(24, 7)
 _OF_THE_OLDEST = """
@@ -37,4 +37,4 @@ KNOWN_FLAGS: dict[str, Version] = dict.fromkeys(_OF_THE_OLDEST.split(), _OLDEST)
     "http-max-input-size": Version(25, 6),
     "allow-client-shm": Version(26, 4),
 }
-"""First release by name; no release before 24.07 is supported, so nothing is said about those."""
+"""First release by flag; releases before 24.07 are not supported and not listed."""

@@ -1,9 +1,9 @@
-"""The end of Triton's log, read for what went wrong.
+"""Find the causes of a failed start at the end of Triton's log.
 
-The kubelet keeps the last 2048 bytes of a failed container's log, cut anywhere in front; a list of failures leaves,
-the most telling first, each with the condition reason that it stands for. `reconcile` puts them into conditions. The
-sentences are those of server 2.51 (24.10) as seen, compared with the sources of 2.71; of what is not recognised,
-`last_lines` gives the end.
+Input: the last 2048 bytes of a failed container's log, which the kubelet keeps; the first line may be incomplete.
+Output: a list of failures, the most relevant first, each with its condition reason. `reconcile` writes them to
+conditions. The patterns match observed messages of server 2.51 (24.10) and were compared with the sources of 2.71. If
+no pattern matches, `last_lines` returns the end of the log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from triton_operator.triton.config.fields import SINCE
 
 
 class LoadFailure(Struct, frozen=True):
-    """A model that Triton refused, in Triton's words; `version` is "" when no version was reached."""
+    """A model that Triton did not load, with Triton's message; `version` is "" if loading failed before any version."""
 
     model: str
     version: str
@@ -30,7 +30,7 @@ class LoadFailure(Struct, frozen=True):
 
 
 class ServerFailure(Struct, frozen=True):
-    """The server ended for another cause; `model` is set when it is the process of one model."""
+    """Another cause of the server's termination; `model` is set if the process of one model caused it."""
 
     message: str
     model: str = ""
@@ -40,16 +40,16 @@ class ServerFailure(Struct, frozen=True):
 Failure: TypeAlias = LoadFailure | ServerFailure
 
 MESSAGE_LIMIT = 600
-"""Characters of one failure's message."""
+"""Maximum length of a failure's message in characters."""
 
 LAST_LINES = 5
-"""Lines that are shown when none of them is known to tell more than the others."""
+"""Number of lines that are shown if no pattern matches."""
 
 _HEADER = re.compile(r"(?:[EWIF]\d{4} [\d:.]+ +\d+ |\d{4}-\S+Z [EWIF] \d+ )\S+:\d+\] *")
 """Start of a line in Triton's two log formats."""
 
 _WARMUP = re.compile(r"warmup sample|warm-up of model '|^[\w ]+: \[request id: |/warmup/")
-"""A request within a start can only be the warm-up's."""
+"""Errors of a warm-up; during startup, every request is a warm-up."""
 _NO_BACKEND = re.compile(r"unable to find (?:backend library for backend )?'")
 _VERSION_POLICY = "at least one version must be available under the version policy"
 _LOAD = re.compile(r"failed to load '(?P<model>[^']+)' version (?P<version>-?\d+): (?P<message>.+)", re.DOTALL)
@@ -63,8 +63,8 @@ _OF_ENSEMBLE = re.compile(
     r"|circular dependency between ensembles: (?P<circle>.+?) -> .+)",
     re.DOTALL,
 )
-"""What the dependency graph says of an ensemble that does not fit its steps (core, model_repository_manager.cc and
-ensemble_utils.cc). The line names the ensemble only inside the sentence."""
+"""Messages of the dependency graph for an ensemble that does not match its steps (core, model_repository_manager.cc and
+ensemble_utils.cc). The name of the ensemble is inside the message only."""
 
 _MISSING_VERSION = re.compile(r"whose required version -?\d+ is not loaded")
 _FAILED_STEP = re.compile(r"' which (?:is not valid|has no loaded version)")
@@ -72,16 +72,16 @@ _FAILED_STEP = re.compile(r"' which (?:is not valid|has no loaded version)")
 _CONFIG_PARSE = re.compile(r"Error parsing text-format \S+: (?P<line>\d+):(?P<column>\d+): (?P<message>.+)")
 _NO_FIELD = re.compile(r'has no field named "(?P<field>\w+)"')
 _DIED = re.compile(r"model process of '(?P<model>[^']*)' died: (?P<how>.+)")
-"""Printed by the CPU image's entrypoint, which ends the container when a model's process dies."""
+"""The CPU image's entrypoint prints this and terminates the container if a model's process dies."""
 
 _SERVICE = re.compile(r"(?P<message>failed to start \w+ service: .+)")
 _CREATE = re.compile(r"^error: creating server: (?P<message>.+)")
 _WARMUP_DEATH = re.compile(r"warm-up of model '(?P<model>[^']+)' version (?P<version>\d+) failed: (?P<message>.+)")
-"""Printed by the CPU image's backend, because this Triton may crash before it says so."""
+"""The CPU image's backend prints this, because its Triton may crash before it reports the error."""
 _UNKNOWN_FLAG = re.compile(r"unrecognized option '(?P<flag>[^']+)'")
 _USAGE = re.compile(r"\s+--[a-z][a-z-]+ <|\s+DEPRECATED: Please use --")
 _USAGE_LINES = 2
-"""One alone may stand in any text."""
+"""Minimum number of matching lines; a single one may occur in other text."""
 _SIGNAL = re.compile(r"Signal \((?P<number>\d+)\) received")
 _ORDERLY_SIGNALS = {"2", "15"}
 
@@ -91,14 +91,12 @@ _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n.*\n(?=\S)", re.
 _UNKNOWN_ARGUMENT = "Triton does not support one of its arguments and did not report which one"
 _ALL_FAILED = "failed to load all models"
 
-ALL_FAILED = ServerFailure(
-    f"{_ALL_FAILED}; the reasons are further up in the server's log", reason=Reason.MODEL_LOAD_FAILED
-)
-"""What is left to say of a log whose beginning, with the reasons, was cut off."""
+ALL_FAILED = ServerFailure(f"{_ALL_FAILED}; see the server's log for the reasons", reason=Reason.MODEL_LOAD_FAILED)
+"""The failure for a truncated log that no longer contains the reasons."""
 
 
 def read_server(text: str) -> list[Failure]:
-    """What a person should read about a server that ended, best sentence first; empty where none is recognised."""
+    """The failures of a server that terminated, the most relevant first; empty if no pattern matches."""
     reading = _Reading()
     lines = text.split("\n")
     for line in lines:
@@ -107,18 +105,18 @@ def read_server(text: str) -> list[Failure]:
 
 
 def _escaped(failure: Failure) -> Failure:
-    """The message is escaped already; a model's name is the name of a folder."""
+    """Escape the model's name, which is the name of a folder; the message is escaped already."""
     return msgspec.structs.replace(failure, model=escape(failure.model))
 
 
 def last_lines(text: str) -> str:
-    """The last few lines without their headers, as one; "" for an empty text."""
+    """The last LAST_LINES lines without headers, joined into one; "" for an empty text."""
     lines = [content for line in text.split("\n") if (content := " ".join(_content(line).split()))]
     return readable(" / ".join(lines[-LAST_LINES:]))
 
 
 class _Reading:
-    """Findings so far, kept by how much they tell."""
+    """Collects failures from the lines of a log, grouped by relevance."""
 
     def __init__(self) -> None:
         self._killed: list[Failure] = []
@@ -130,12 +128,12 @@ class _Reading:
         self._warmups: dict[str, Failure] = {}
 
     def add(self, content: str) -> None:
-        """Take in one line."""
+        """Add one line of the log."""
         if found := _CONFIG_PARSE.search(content):
-            said = f"line {found['line']}, column {found['column']}: {found['message']}"
+            error = f"line {found['line']}, column {found['column']}: {found['message']}"
             newer = _NO_FIELD.search(content)
             since = SINCE.get(newer["field"]) if newer else None
-            self._config_error = f"{said} The field requires Triton {since} or newer" if since else said
+            self._config_error = f"{error} The field requires Triton {since} or newer" if since else error
         elif found := _LOAD.search(content):
             self._add_load(found["model"], found["version"], found["message"], _load_reason(found["message"]))
         elif found := _POLL.search(content):
@@ -147,9 +145,9 @@ class _Reading:
             failure = LoadFailure(model, "", readable(found["message"]), _ensemble_reason(found["message"]))
             self._ensembles.setdefault(model, failure)
         elif found := _WARMUP_DEATH.search(content):
-            told = f"warm-up failed: {found['message']}"
+            message = readable(f"warm-up failed: {found['message']}")
             self._warmups.setdefault(
-                found["model"], LoadFailure(found["model"], found["version"], readable(told), Reason.WARMUP_FAILED)
+                found["model"], LoadFailure(found["model"], found["version"], message, Reason.WARMUP_FAILED)
             )
         elif found := _DIED.search(content):
             self._add_death(found["model"], found["how"].strip())
@@ -157,16 +155,16 @@ class _Reading:
             self._add_other(content)
 
     def failures(self) -> list[Failure]:
-        """A killed model process comes first, because a load that fails with it is its consequence.
+        """The failures: killed model processes first, because they cause load failures, and ensembles after models.
 
-        An ensemble comes after the models, because it also fails if one of its steps does.
+        An ensemble also fails if the model of a step fails.
         """
         loads = [*self._loads.values(), *self._ensembles.values()]
         found = [*self._killed, *self._warmups.values(), *loads, *self._others]
         return list(dict.fromkeys(found)) or self._last
 
     def _add_load(self, model: str, version: str, message: str, reason: str) -> None:
-        """The better half of some stands one line earlier: protobuf's place in a file, the backend's shapes."""
+        """Add a load failure; an earlier line may have the position in the file, or the details of a warm-up."""
         if self._config_error and "failed to read text proto" in message:
             message, self._config_error = f"{message}: {self._config_error}", ""
         if reason == Reason.WARMUP_FAILED and model in self._warmups:
@@ -189,7 +187,7 @@ class _Reading:
             self._others.append(ServerFailure(f"Triton crashed with signal {found['number']}"))
 
     def _add_create(self, message: str) -> None:
-        """That all models failed is said after the reasons; alone it means that those were cut off."""
+        """Triton prints that all models failed after the reasons; without reasons, the log was truncated."""
         if _ALL_FAILED in message:
             self._last = [ALL_FAILED]
         else:
@@ -197,7 +195,7 @@ class _Reading:
 
 
 def readable(message: str) -> str:
-    """One line without stack traces, of at most MESSAGE_LIMIT characters that can all be printed."""
+    """The message in one line of at most MESSAGE_LIMIT printable characters, without stack traces."""
     message = _TRACEBACK.sub("", message)
     trace = _TRACE.search(message)
     if trace:
@@ -207,7 +205,7 @@ def readable(message: str) -> str:
 
 
 def _content(line: str) -> str:
-    """A line without its header; newer servers write the rest as a JSON string, to keep it on one line."""
+    """The content of a line without its header; newer servers write it as a JSON string, which has no line breaks."""
     header = _HEADER.match(line)
     content = line[header.end() :] if header else line
     if header and content.startswith('"'):
@@ -219,7 +217,7 @@ def _content(line: str) -> str:
 
 
 def _load_reason(message: str) -> str:
-    """Of some failures to load a model it is known what they mean."""
+    """The condition reason for the message of a load failure."""
     if _WARMUP.search(message):
         return Reason.WARMUP_FAILED
     if _NO_BACKEND.search(message):
@@ -228,21 +226,21 @@ def _load_reason(message: str) -> str:
 
 
 def _ensemble_reason(message: str) -> str:
-    """A step that did not load is a consequence, everything else is a contradiction between configurations."""
+    """The condition reason for an ensemble: a step that failed to load, or contradictory configurations."""
     if _MISSING_VERSION.search(message):
         return Reason.MODEL_VERSION_NOT_FOUND
     return Reason.MODEL_LOAD_FAILED if _FAILED_STEP.search(message) else Reason.CONFIG_INVALID
 
 
 def _usage(lines: list[str]) -> list[Failure]:
-    """What Triton says about its arguments.
+    """The failure of a server that rejects its arguments.
 
-    Of a bad value it tells after its usage, of one that it does not know in front of it; and that is 19 KB long, so the
-    name is cut off.
+    Triton reports an invalid value after its usage message, and an unknown argument before it. The usage message is
+    19 KB long, so the name of an unknown argument is truncated from the log.
     """
     if sum(1 for line in lines if _USAGE.match(line)) < _USAGE_LINES:
         return []
     end = max(index for index, line in enumerate(lines) if line.startswith("\t"))
-    told = readable("\n".join(lines[end + 1 :]))
-    message = f"Triton rejects its arguments: {told}" if told else _UNKNOWN_ARGUMENT
+    error = readable("\n".join(lines[end + 1 :]))
+    message = f"Triton rejects its arguments: {error}" if error else _UNKNOWN_ARGUMENT
     return [ServerFailure(message, reason=Reason.SERVER_ARGUMENT_INVALID)]

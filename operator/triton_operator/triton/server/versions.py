@@ -1,8 +1,8 @@
-"""Triton's releases: how they are named, what they fix, which are safe to run.
+"""Triton's releases: parse and compare them, and list their known vulnerabilities.
 
-A release is named YY.MM after its container image. `resources` parses what users and the image catalogue say, `flags`
-compares versions, `reconcile` asks for known vulnerabilities. The table of bulletins is bundled, because an operator
-that cannot reach the internet must still be able to warn.
+A release is named YY.MM, like its container image. `resources` parses the versions of users and the image catalogue,
+`flags` compares versions, and `reconcile` reports known vulnerabilities. The package includes the table of security
+bulletins, because an operator without internet access must also report them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Version(NamedTuple):
-    """A release by year (two digits) and month; compares in order of time and prints as YY.MM."""
+    """A release by year (two digits) and month; ordered by time and formatted as YY.MM."""
 
     year: int
     month: int
@@ -25,9 +25,9 @@ class Version(NamedTuple):
 SECURITY_FLOOR = Version(26, 7)
 """The oldest release without a published vulnerability."""
 
-CANCELLATION_MENDED = Version(25, 4)
-"""The first release that does not crash when clients cancel calls of gRPC (server, pull requests
-7840 in 24.12 and 8078 for a rarer race). Seen on 24.10: twelve callers with deadlines of milliseconds end it in 3 s."""
+CANCELLATION_FIXED = Version(25, 4)
+"""The first release that does not crash if clients cancel gRPC calls (server, pull requests 7840 in 24.12 and 8078 for
+a rarer race). On 24.10, twelve clients with deadlines of milliseconds crashed it within 3 s."""
 
 _CANCELLATION = "Clients can crash its replicas by cancelling gRPC calls."
 
@@ -35,7 +35,7 @@ _FORM = re.compile(r"([0-9]{2})\.(0[1-9]|1[0-2])")
 
 
 def parse(text: str) -> Version:
-    """Read YY.MM; raises ValueError with a sentence for the user."""
+    """Parse YY.MM; raises ValueError with a message for the user."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -45,9 +45,9 @@ def parse(text: str) -> Version:
 
 
 class Bulletin(NamedTuple):
-    """One of NVIDIA's security bulletins, or its part that one release fixed.
+    """One of NVIDIA's security bulletins, or the part of it that one release fixed.
 
-    `worst` is the highest CVSS base score of its CVEs, 0.0 where no score is known here.
+    `worst` is the highest CVSS base score of its CVEs, 0.0 if no score is known.
     """
 
     fixed_in: Version
@@ -120,14 +120,14 @@ BULLETINS = (
     ),
     Bulletin(Version(26, 7), 5875, (), 0.0),
 )
-"""Bulletins on the server itself since mid-2025 (github.com/NVIDIA/product-security; its DALI backend left out), in
-order of the fixing release, in each the worst CVE first. 5875 (severity HIGH) is known by its number alone."""
+"""Bulletins for the server since mid-2025 (github.com/NVIDIA/product-security), without the DALI backend, ordered by
+the release with the fix. Each lists its worst CVE first. Only the number of 5875 (severity HIGH) is known."""
 
 
 class Vulnerability(NamedTuple):
-    """What a release lacks: `fixed_in` is the oldest release that has every fix, `ids` names what is fixed by then.
+    """The vulnerabilities of a release: `fixed_in` is the oldest release with all fixes, `ids` are their identifiers.
 
-    `ids` has the CVEs, worst bulletin first, or "bulletin N" where a bulletin's CVEs are not known here.
+    `ids` contains CVEs, those of the worst bulletin first, or "bulletin N" if the CVEs of a bulletin are not known.
     """
 
     fixed_in: Version
@@ -137,7 +137,7 @@ class Vulnerability(NamedTuple):
 
 @cache
 def vulnerability(version: Version) -> Vulnerability | None:
-    """The known vulnerabilities of a release as one finding, None for a release at or above the floor."""
+    """The known vulnerabilities of a release, combined; None for a release at or above SECURITY_FLOOR."""
     missing = sorted((each for each in BULLETINS if version < each.fixed_in), key=lambda each: -each.worst)
     if not missing:
         return None
@@ -149,6 +149,6 @@ def vulnerability(version: Version) -> Vulnerability | None:
     message = (
         f"Triton {version} lacks the fixes of {bulletins} (the worst: {ids[0]}{score}, "
         f"fixed in {missing[0].fixed_in}). "
-        f"{f'{_CANCELLATION} ' if version < CANCELLATION_MENDED else ''}Use {fixed_in} or newer."
+        f"{f'{_CANCELLATION} ' if version < CANCELLATION_FIXED else ''}Use {fixed_in} or newer."
     )
     return Vulnerability(fixed_in, ids, message)

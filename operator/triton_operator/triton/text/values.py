@@ -1,7 +1,7 @@
 """Lenient readers of a Message: a value of another type counts as absent.
 
-Use them for messages that have been checked, or that Triton will judge; `checked_values` is for configurations that a
-user wrote. The rules, the defaults and `resources` call them. Pure.
+Use them for messages that have been checked, or that Triton will check; `checked_values` is for configurations from
+users. The rules, the defaults and `resources` call them. Pure.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from tests.builders import SETTINGS, a_deployment
 from tests.paths import ROOT
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.resources.build import render
-from triton_operator.triton.server.extra_args import check_extra_args, leave_out_given, refused_flags
+from triton_operator.triton.server.extra_args import check_extra_args, rejected_flags, without_overridden
 from triton_operator.triton.server.flags import own_flags, server_flags
 from triton_operator.triton.server.known_flags import KNOWN_FLAGS, LAST_READ
 from triton_operator.triton.server.versions import Version
@@ -105,26 +105,26 @@ def test_a_server_that_is_newer_or_unknown_judges_itself(version: Version | None
 
 
 @pytest.mark.parametrize("version", [None, OLD, NEWER])
-@pytest.mark.parametrize("name", sorted(refused_flags()))
+@pytest.mark.parametrize("name", sorted(rejected_flags()))
 def test_a_flag_that_is_not_the_users_is_refused(name: str, version: Version | None) -> None:
     """With the reason, whatever the server."""
     error = refusal(f"--{name}=1", version)
     assert error.reason == "ServerArgumentInvalid"
-    assert f"--{name} is not for spec.triton.extraArgs: " in str(error)
+    assert f"--{name} is not allowed in spec.triton.extraArgs: " in str(error)
 
 
 @pytest.mark.parametrize("version", [None, OLD, NEWER])
 @pytest.mark.parametrize("short", ["model-rep", "http-restricted-ap", "trace-conf", "log-verb"])
 def test_a_shortened_name_is_no_way_around(short: str, version: Version | None) -> None:
     """Triton's parser would take it for the whole one."""
-    assert f"--{short} is a shortened name; write the whole one of --{short}" in str(refusal(f"--{short}=x", version))
+    assert f"--{short} is an abbreviation; write the full name: --{short}" in str(refusal(f"--{short}=x", version))
 
 
-@given(name=st.sampled_from(sorted(refused_flags())), length=st.integers(1, 40), version=st.sampled_from([None, OLD]))
+@given(name=st.sampled_from(sorted(rejected_flags())), length=st.integers(1, 40), version=st.sampled_from([None, OLD]))
 def test_no_prefix_of_a_refused_flag_gets_through(name: str, length: int, version: Version | None) -> None:
     """But those that are flags of their own."""
     prefix = name[:length]
-    if prefix not in KNOWN_FLAGS or prefix in refused_flags():
+    if prefix not in KNOWN_FLAGS or prefix in rejected_flags():
         with pytest.raises(InvalidSpecError):
             check_extra_args([f"--{prefix}=x"], version)
 
@@ -135,7 +135,7 @@ def test_no_prefix_of_a_refused_flag_gets_through(name: str, length: int, versio
 )
 def test_what_is_not_one_flag_with_its_value_is_refused(argument: str) -> None:
     """A value in an argument of its own would be missed by a check, and a missing one would swallow the next flag."""
-    assert "is not one flag with its value" in str(refusal(argument))
+    assert "is not a flag with its value" in str(refusal(argument))
 
 
 def test_variables_of_the_container_stay_out() -> None:
@@ -147,13 +147,13 @@ def test_every_flag_of_ours_is_known_and_old_enough() -> None:
     """The two tables agree."""
     assert {flag.name for flag in own_flags()} <= KNOWN_FLAGS.keys()
     assert all(KNOWN_FLAGS[flag.name] <= flag.since for flag in own_flags())
-    assert refused_flags().keys() <= KNOWN_FLAGS.keys()
+    assert rejected_flags().keys() <= KNOWN_FLAGS.keys()
 
 
 def test_the_users_value_of_a_tuning_flag_replaces_ours() -> None:
     """No other flag of ours is left out."""
     flags = server_flags(OLD, log_level="Warning", gpu=False)
-    left = leave_out_given(flags, ["--pinned-memory-pool-byte-size=1", "--id=a"])
+    left = without_overridden(flags, ["--pinned-memory-pool-byte-size=1", "--id=a"])
     assert left == [flag for flag in flags if flag.name != "pinned-memory-pool-byte-size"]
 
 
@@ -171,7 +171,7 @@ def test_the_pod_gets_them_behind_its_own() -> None:
 
 def test_nothing_is_rendered_with_a_wrong_one() -> None:
     """So no pod is made."""
-    with pytest.raises(InvalidSpecError, match=r"spec\.triton\.extraArgs\[0\]: --allow-client-shm is not for"):
+    with pytest.raises(InvalidSpecError, match=r"spec\.triton\.extraArgs\[0\]: --allow-client-shm is not allowed in"):
         _render(extraArgs=["--allow-client-shm=true"])
 
 
@@ -180,7 +180,7 @@ def test_the_definition_refuses_the_same_flags() -> None:
     schema = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     rules = schema["properties"]["spec"]["properties"]["triton"]["properties"]["extraArgs"]["items"]
     (listed,) = re.findall(r"matches\('\^--\(([a-z0-9|-]+)\)=", str(rules["x-kubernetes-validations"]))
-    assert listed.split("|") == sorted(refused_flags())
+    assert listed.split("|") == sorted(rejected_flags())
 
 
 def _render(**triton: Any) -> list[dict[str, Any]]:

@@ -222,7 +222,7 @@ def test_arguments_that_the_server_refuses_by_their_value(after: str, told: str)
 def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
     """Better than silence."""
     (failure,) = read_server("model.py(1): <module>\\n  <frozen>\n" + ALL_FAILED)
-    assert failure.message == "failed to load all models; the reasons are further up in the server's log"
+    assert failure.message == "failed to load all models; see the server's log for the reasons"
 
 
 # Letter for letter what 2.51 printed of these ensembles; `s` and the like are their steps.
