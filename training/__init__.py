@@ -1,8 +1,8 @@
-"""The code that makes `model_repository/`: one file per model or family, one workflow for all of them.
+"""Train the models of `model_repository/`: one file per model or family, and one workflow for all of them.
 
-Run it from the root of the repository: `python -m training digits` trains, evaluates and exports one model; with
-`--check` it retrains into a temporary folder and compares the scores with the committed model card; `all` stands for
-every model. The package needs the `[training]` extra; `digits_data` and `picture` need neither torch nor a server.
+Run it from the root of the repository. `python -m training digits` trains, evaluates and exports one model. With
+`--check`, it retrains into a temporary folder and compares the scores with the committed model card. `all` selects
+every model. The package needs the extra `training`; `digits_data` and `picture` need neither torch nor a server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MODELS = {
     "token_tagger_model": "token_tagger",
     "bert_texts_model": "bert_texts",
 }
-"""Models by name, each with the module of this package that has its Recipe; variants share a module."""
+"""The module of this package that defines the `Recipe` of each model; variants share a module."""
 
 REPOSITORY = Path(__file__).resolve().parent.parent / "model_repository"
-"""Where the models of this project live."""
+"""The folder of this project's models."""

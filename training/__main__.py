@@ -1,12 +1,12 @@
-"""Make a model, or check that it can be made again.
+"""Train a model, or check that training reproduces it.
 
     python -m training digits                 train, evaluate and export to model_repository/digits
     python -m training digits --output DIR    the same, exported to DIR/digits
     python -m training digits --check         retrain into a temporary folder and compare with the model card
-    python -m training bert_texts --checkpoint DIR    serve a trained BERT of one's own instead
-    python -m training all [--check]          the same for every model, as many at a time as there are processors
+    python -m training bert_texts --checkpoint DIR    export an existing BERT classifier instead of training one
+    python -m training all [--check]          the same for every model, one process per processor
 
-Exit codes: 0 done, 1 a model is not good enough or differs from its card, 2 wrong arguments or nothing to train with.
+Exit codes: 0 success, 1 a model is not good enough or differs from its card, 2 usage error or missing package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _ALL = "all"
-"""Stands for every model."""
+"""Selects every model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,45 +33,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     start = time.monotonic()
     try:
-        code = _all(options) if options.model == _ALL else _one(options)
+        code = _run_all(options) if options.model == _ALL else _run_one(options)
     except ModuleNotFoundError as error:
-        _complain(f"training needs the package {error.name}: pip install '.[training]'")
+        _print_error(f"training needs the package {error.name}: pip install '.[training]'")
         return 2
-    _say(f"{time.monotonic() - start:.1f} s")
+    _log(f"{time.monotonic() - start:.1f} s")
     return code
 
 
-def _one(options: argparse.Namespace) -> int:
+def _run_one(options: argparse.Namespace) -> int:
     from training.recipes import find
 
     recipe = find(options.model)
     if options.checkpoint:
-        return _take(recipe, options)
+        return _export_checkpoint(recipe, options)
     return _check(recipe, options.output) if options.check else _train(recipe, options.output)
 
 
-def _all(options: argparse.Namespace) -> int:
-    from training.together import make_all, table
+def _run_all(options: argparse.Namespace) -> int:
+    from training.all_models import table, train_all
 
-    outcomes = make_all(tuple(MODELS), options.output, keep=not options.check)
-    _say("\n".join(table(outcomes)))
+    outcomes = train_all(tuple(MODELS), options.output, keep=not options.check)
+    _log("\n".join(table(outcomes)))
     problems = [f"{each.model}: {problem}" for each in outcomes for problem in each.problems]
     for each in problems:
-        _complain(each)
+        _print_error(each)
     return 1 if problems else 0
 
 
-def _take(recipe: Recipe, options: argparse.Namespace) -> int:
-    """Serve a checkpoint instead of what the recipe would train."""
+def _export_checkpoint(recipe: Recipe, options: argparse.Namespace) -> int:
+    """Export a checkpoint instead of the model that the recipe would train."""
     from training.bert_checkpoint import CheckpointError, export_checkpoint
 
     if recipe.name != "bert_texts_model" or options.check:
-        _complain("--checkpoint goes with bert_texts and without --check")
+        _print_error("--checkpoint requires bert_texts and cannot be combined with --check")
         return 2
     try:
-        _say(f"export      {export_checkpoint(options.checkpoint, options.output)}")
+        _log(f"export      {export_checkpoint(options.checkpoint, options.output)}")
     except CheckpointError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return 1
     return 0
 
@@ -80,9 +80,9 @@ def _train(recipe: Recipe, repository: Path) -> int:
     from training.workflow import NotGoodEnoughError, run
 
     try:
-        run(recipe, repository, _say)
+        run(recipe, repository, _log)
     except NotGoodEnoughError as error:
-        _complain(f"{error}. Nothing was exported.")
+        _print_error(f"{error}. Nothing was exported.")
         return 1
     return 0
 
@@ -93,13 +93,13 @@ def _check(recipe: Recipe, repository: Path) -> int:
     from training.workflow import NotGoodEnoughError
 
     try:
-        problems = check(recipe, repository, _say)
+        problems = check(recipe, repository, _log)
     except (ModelCardError, NotGoodEnoughError) as error:
         problems = [str(error)]
     for each in problems:
-        _complain(each)
+        _print_error(each)
     if not problems:
-        _say("check       retraining gives the scores of the model card")
+        _log("check       retraining reproduces the scores of the model card")
     return 1 if problems else 0
 
 
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         "model",
         choices=(*sorted(MODELS), _ALL),
         type=_model_name,
-        help="which model: %(choices)s",
+        help="name of the model: %(choices)s",
         metavar="MODEL",
     )
     parser.add_argument(
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint",
         type=Path,
         metavar="DIR",
-        help="for bert_texts: serve the trained classifier in this folder (of transformers) instead of training one",
+        help="for bert_texts: export the classifier in this folder (transformers format) instead of training one",
     )
     parser.add_argument(
         "--check",
@@ -137,16 +137,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _model_name(text: str) -> str:
-    """Read what a user calls a model: `chinese-texts` is the ensemble around `chinese_texts_model`."""
+    """Return the name of the trained model: `chinese-texts` is the ensemble around `chinese_texts_model`."""
     name = text.replace("-", "_")
     return f"{name}_model" if f"{name}_model" in MODELS else name
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, flush=True)
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     print(f"error: {line}", file=sys.stderr, flush=True)
 
 

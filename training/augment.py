@@ -1,4 +1,4 @@
-"""Small changes to training examples that a person would not call changes. Recipes choose from these. Needs torch."""
+"""Data augmentation: transformations of training examples that keep the label. Recipes use them. Needs torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import nn
 
 
 def shift(images: torch.Tensor, generator: torch.Generator, pixels: int = 2) -> torch.Tensor:
-    """Move each picture [batch, ..., n, n] by up to `pixels` each way; paper (0) comes in at the edges.
+    """Shift each image [batch, ..., n, n] by up to `pixels` in each direction; the edges are filled with paper (0).
 
-    People do not write in the middle.
+    Handwritten digits are not always centred.
     """
     side = images.shape[-1]
     padded = nn.functional.pad(images, [pixels] * 4)

@@ -1,6 +1,6 @@
-"""A trained BERT that somebody already has, made ready to be served like the one that is trained here.
+"""Export an existing BERT classifier so that it is served like the one that is trained here.
 
-Input: a folder as `save_pretrained` of `transformers` writes it (config.json, the weights, the tokenizer's files).
+Input: a folder that `save_pretrained` of `transformers` wrote (config.json, the weights, the tokenizer's files).
 Output: `bert_texts_model` with its tokenizer, its labels and the ensemble `bert_texts` in a model repository. Nothing
 is downloaded. `python -m training bert_texts --checkpoint DIR` calls it.
 """
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from transformers import BertForSequenceClassification
 
 _LONGEST = 128
-"""Pieces at most: the cost of a text grows with them, whether they are there or padding."""
+"""Maximum number of tokens. The cost of a text grows with the length, padding included."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 class CheckpointError(ValueError):
-    """A folder that is no checkpoint of a BERT classifier; the message names the file and what is wrong with it."""
+    """The folder is not a checkpoint of a BERT classifier; the message names the file and the problem."""
 
 
 def export_checkpoint(folder: Path, repository: Path) -> Path:
-    """Write the checkpoint's models into a repository and return the file of the model; raises CheckpointError."""
+    """Write the models of a checkpoint into a repository and return the model file. Raises CheckpointError."""
     from training.bert_texts import BertTexts
     from triton_operator.export import export_torchscript
     from triton_operator.export.config import write_config
@@ -73,7 +73,7 @@ def _load(folder: Path) -> BertForSequenceClassification:
 
 
 def _read_tokenizer(folder: Path, length: int) -> WordPieces:
-    """Read the pieces from vocab.txt, as BERT's own tokenizer has them, or from tokenizer.json."""
+    """Read the vocabulary from vocab.txt, the format of BERT's own tokenizer, or from tokenizer.json."""
     if (folder / "vocab.txt").is_file():
         vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     else:

@@ -1,7 +1,7 @@
-"""Is a Chinese or English text friendly? "Hello, my dog is cute" is: a small BERT with a vocabulary of its own.
+"""Classify Chinese and English texts as friendly or unfriendly with a small BERT that has its own vocabulary.
 
-`build` makes Hugging Face's BertForSequenceClassification with random weights; both it and its tokenizer learn from the
-training part here. `bert_checkpoint` takes a folder with a trained one instead.
+`build` creates Hugging Face's BertForSequenceClassification with random weights. Model and tokenizer are trained on the
+training set. `bert_checkpoint` exports a trained one from a folder instead.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from transformers import BertForSequenceClassification
 
 LENGTH = 32
-"""Pieces that the model takes, [CLS] and [SEP] among them; longer texts are cut."""
+"""Sequence length in tokens, including [CLS] and [SEP]; longer texts are truncated."""
 
 SETS = ("chinese", "english")
 
 _HIDDEN_SHARE = 0.1
 _MASKED = -1e9
-"""Added to the attention to padding: nothing is left of it."""
+"""Added to the attention scores of padding, so that their weights become zero."""
 
 
 class BertTexts(nn.Module):
     """[batch, length] ids and mask -> [batch, classes], the probability of each class."""
 
     def __init__(self, bert: BertForSequenceClassification) -> None:
-        """Take a classifier of `transformers`, whose attention is the eager one: it can be traced."""
+        """Wrap a classifier of `transformers` that uses eager attention, which can be traced."""
         super().__init__()
         self.bert = bert
 
@@ -55,7 +55,7 @@ class BertTexts(nn.Module):
 
 @cache
 def reader() -> WordPieces:
-    """Read texts by the pieces of words that the training part has."""
+    """Return the tokenizer, with the vocabulary of the training set."""
     texts = [each.text for name in SETS for each in text_data.sentences(name, "train")]
     return WordPieces(bert_vocabulary.learn(texts), LENGTH)
 
@@ -67,12 +67,12 @@ def preprocess() -> Dataset:
 
 
 def build() -> BertTexts:
-    """Make a small BERT with random weights."""
+    """Create a small BERT with random weights."""
     from transformers import BertConfig, BertForSequenceClassification
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call] # Else it says of each new model that no kind of loss was set; losses are ours.
-    settings: dict[str, Any] = {"num_labels": len(FEELINGS), "attn_implementation": "eager"}  # Types know the others.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call] # It warns that no loss type is set, but the loss is computed here.
+    settings: dict[str, Any] = {"num_labels": len(FEELINGS), "attn_implementation": "eager"}  # Not in its type hints.
     config = BertConfig(
         vocab_size=len(reader().vocabulary),
         hidden_size=64,

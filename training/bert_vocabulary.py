@@ -1,25 +1,25 @@
-"""BERT's vocabulary, learned from texts by the `tokenizers` library: the same texts always give the same vocabulary."""
+"""Learn BERT's vocabulary from texts with the `tokenizers` library. Equal texts always give equal vocabularies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-"""Pieces that stand for no text, with the numbers 0 to 3."""
+"""Special tokens, with the ids 0 to 3."""
 
 FIRST = len(SPECIAL)
-"""Number of the first piece that stands for text."""
+"""Id of the first token that represents text."""
 
 _PIECES = 2000
 _IDEOGRAPHS = 0x2E80
-"""Characters from here on are words of their own."""
+"""Each character from this code point on is a word."""
 
 
 def learn(texts: Sequence[str]) -> list[str]:
-    """Return the pieces in the order of their numbers.
+    """Return the tokens in the order of their ids.
 
-    The library breaks ties by the numbers of pieces, and numbers characters inside of words as a hash table gives
-    them. Naming these as special pieces, in order, leaves nothing to chance.
+    The library breaks ties by token id, and assigns ids to characters inside words in the order of a hash table.
+    Passing these characters as special tokens, in order, makes the result deterministic.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 

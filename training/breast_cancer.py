@@ -1,4 +1,4 @@
-"""Is a tumour malignant? Logistic regression of ten measurements, and the same with a hidden layer."""
+"""Classify tumours as malignant or benign from ten measurements: logistic regression, and with a hidden layer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _HIDDEN = 8
 class TumourClassifier(nn.Module):
     """[batch, 10], measurements as they are -> [batch, 1], the probability that the tumour is malignant.
 
-    Mean and spread of each measurement belong to the module, so that clients need not know them.
+    The module contains the mean and standard deviation of each measurement, so that clients send raw values.
     """
 
     def __init__(self, mean: torch.Tensor, spread: torch.Tensor, hidden: int = 0) -> None:
-        """Start with random weights, and `hidden` neurons between measurements and answer."""
+        """Initialize random weights, with `hidden` neurons between the measurements and the output."""
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
@@ -40,7 +40,7 @@ class TumourClassifier(nn.Module):
 
 
 def build(hidden: int = 0) -> TumourClassifier:
-    """Make a module that brings measurements to the scale of the training part."""
+    """Create a module that standardizes measurements with the statistics of the training set."""
     measured = torch.from_numpy(breast_cancer_data.load().train.inputs)
     return TumourClassifier(measured.mean(dim=0), measured.std(dim=0), hidden)
 
@@ -52,7 +52,7 @@ LOGISTIC = Recipe(
     preprocess=breast_cancer_data.load,
     build=build,
     loss=binary_cross_entropy,
-    # Of 32 plans and sizes the one with the least loss on the validation part, for both models.
+    # The plan with the lowest validation loss among 32 plans and sizes, for both models.
     plan=Plan(seed=1, epochs=60, batch_size=16, optimizer="Adam", learning_rate=0.01, report_every=10),
     metrics=(
         Metric("accuracy", accuracy, better="higher", required=0.95, tolerance=0.01),

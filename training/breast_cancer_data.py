@@ -1,6 +1,6 @@
-"""Measurements of breast tumours with their diagnosis, without torch.
+"""Load measurements of breast tumours with their diagnosis, without torch.
 
-The data ship inside scikit-learn: 569 tumours, of which the ten mean values of the cell nuclei in a picture are used
+The data set is part of scikit-learn: 569 tumours. The ten mean values of the cell nuclei in an image are used
 ("Breast Cancer Wisconsin (Diagnostic)", W. Wolberg and others, UCI Machine Learning Repository, 1993).
 """
 
@@ -14,20 +14,20 @@ from training.dataset import Dataset, Part
 from training.split import stratified
 
 CLASSES = ("benign", "malignant")
-"""What an answer of 0 and of 1 stands for."""
+"""Names of the classes 0 and 1."""
 
 MEASUREMENTS = 10
-"""Of thirty columns the first ten are means: radius, texture, perimeter, area, smoothness, compactness, concavity,
+"""The first ten of thirty columns are means: radius, texture, perimeter, area, smoothness, compactness, concavity,
 concave points, symmetry, fractal dimension."""
 
 
 @cache
 def load() -> Dataset:
-    """Read all tumours and divide them into three fixed parts.
+    """Read all tumours and split them into three fixed parts.
 
-    Inputs have the shape [count, 10], float32 as they were measured: the model brings them to one scale itself.
+    Inputs have the shape [count, 10], float32, as measured: the model standardizes them.
     """
-    from sklearn.datasets import load_breast_cancer  # A second of time, which a party that never calls this saves.
+    from sklearn.datasets import load_breast_cancer  # Takes a second, which federated parties save.
 
     tumours = load_breast_cancer()
     measured = np.asarray(tumours.data[:, :MEASUREMENTS], dtype=np.float32)

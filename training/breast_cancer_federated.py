@@ -1,6 +1,6 @@
-"""The classifier of tumours again, trained by three parties of which none shows its rows to anybody.
+"""Train the tumour classifier with three parties, none of which shares its rows.
 
-Architecture, loss, test part and requirements are those of `breast_cancer`; only how the weights are found differs.
+Architecture, loss, test set and requirements are those of `breast_cancer`; only the training differs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import nn
 
 from training.breast_cancer import LOGISTIC, TumourClassifier
 from training.dataset import Dataset
-from training.fit import Say
+from training.fit import Log
 from training.history import History
 from training.recipe import Plan, Recipe
 
@@ -28,22 +28,22 @@ RANGES = (
     (0.106, 0.304),  # symmetry
     (0.05, 0.097),  # fractal dimension
 )
-"""Least and largest of each measurement, as the description that comes with the data publishes them."""
+"""Minimum and maximum of each measurement, as published in the description of the data set."""
 
 
 def build() -> TumourClassifier:
-    """Make a module that knows nothing of any row yet: the parties agree on its scale, too."""
+    """Create a module that does not depend on any row: the parties also compute its scaling."""
     return TumourClassifier(torch.zeros(len(RANGES)), torch.ones(len(RANGES)))
 
 
-def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, say: Say) -> History:
-    """Train in four processes, with secure aggregation; the weights of the last round are kept."""
+def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, log: Log) -> History:
+    """Train in four processes with secure aggregation, and keep the weights of the last round."""
     from training.federated import division, learning, run
     from training.federated.settings import averaged
 
     settings = averaged(recipe.plan, __name__.rpartition(".")[2], division.PARTIES, masked=True)
     parties = division.divide(dataset.train)
-    agreed = run.together(settings, dataset.validation, parties, say)
+    agreed = run.train(settings, dataset.validation, parties, log)
     learning.load(model, agreed.arrays, agreed.scaling)
     return History(validation=agreed.losses, best_epoch=len(agreed.losses), facts=run.facts(settings, agreed))
 
@@ -53,11 +53,11 @@ RECIPE = replace(
     name="breast_cancer_federated",
     title="Malignant or benign tumours, learned by three parties together",
     build=build,
-    # An epoch is a round here: five passes over each party's own rows, then the average.
+    # An epoch is a round: five passes over each party's own rows, then the average.
     plan=Plan(seed=1, epochs=10, batch_size=32, optimizer="Adam", learning_rate=0.05),
     fit=fit,
     slow=True,
 )
 
 CENTRAL = LOGISTIC
-"""What the parties could have with all rows in one place, and each for itself with its own."""
+"""The recipe for training on all rows in one place, and on the rows of a single party."""

@@ -1,4 +1,4 @@
-"""Is a short Chinese text friendly? 我爱你 is, 我恨你 is not: an LSTM over its characters."""
+"""Classify short Chinese texts as friendly (我爱你) or unfriendly (我恨你) with an LSTM over characters."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from training.text_steps.characters import UNKNOWN, Characters
 from triton_operator.triton.model_file.signature import TensorSpec
 
 LENGTH = 10
-"""Characters that the model takes; of longer texts it takes the last ones."""
+"""Sequence length in characters; of longer texts, the last characters are used."""
 
 _HIDDEN_SHARE = 0.1
 
 
 class ChineseTexts(nn.Module):
-    """[batch, 10], numbers of characters with 0 before the first -> [batch, 1], the probability that it is friendly."""
+    """[batch, 10], character ids padded with 0 on the left -> [batch, 1], the probability that it is friendly."""
 
     def __init__(self) -> None:
         """Start with random weights."""
@@ -42,7 +42,7 @@ class ChineseTexts(nn.Module):
 
 @cache
 def reader() -> Characters:
-    """Read texts by the characters of the training part."""
+    """Return the tokenizer, with the characters of the training set."""
     known = {character for each in text_data.sentences("chinese", "train") for character in each.text}
     return Characters(sorted(known), LENGTH, pad_left=True)
 

@@ -1,12 +1,12 @@
-"""What compression does to our own models: size, speed and score before and after, as a table in the documents.
+"""Measure the effect of compression on this project's models: size, speed and score, as a page of docs/.
 
     python -m training.compression                        measure all, write docs/compression.md
     python -m training.compression digits --output FILE   one model, to another file
-    python -m training.compression --without-aotinductor  without the minute of compiling for each of those rows
+    python -m training.compression --without-aotinductor  skip the rows that take a minute to compile
 
-Each form is exported, loaded again as it is served, and judged by the test part of the model's own data; one that
-scores worse by more than --max-drop is refused by the exporter and has no other numbers. Exit code 0, or 2 for wrong
-arguments.
+Each variant is exported, loaded in the form that is served, and evaluated on the test set of the model. If the score
+drops by more than --max-drop, the exporter rejects the variant, and its row has no other numbers. Exit codes:
+0 success, 2 usage error.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ SHOWN = ("digits", "chinese_texts_model", "bert_texts_model")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "compression.md"
 
 _EPOCHS = 2
-"""Of training after a pruning."""
+"""Epochs of fine-tuning after pruning."""
 
 _SLOWER = 0.3
-"""Share of the first training's rate: what is left is nearly right already."""
+"""Learning rate of fine-tuning, relative to the first training."""
 
 _EXAMPLES = 4
 
 _BYTES_DIFFER = 0.05
-"""Allowed between a module in 8 bits and its exported form: a number between two bytes may become the other one, and a
+"""Tolerance between an 8-bit module and its exported form: a value may be rounded to the neighbouring step, and a
 recurrent layer has one scale for a whole batch."""
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-class Way(NamedTuple):
+class Variant(NamedTuple):
     """One row of the table: a method of the exporter ("" for none), its sparsity, and the file's format."""
 
     title: str
@@ -69,19 +69,19 @@ class Way(NamedTuple):
     aotinductor: bool = False
 
 
-WAYS = (
-    Way("as trained"),
-    Way("70 % of the weights zero, trained again", "prune", 0.7),
-    Way("half of the channels gone, trained again", "prune-channels", 0.5),
-    Way("int8", "int8"),
-    Way("fp16", "fp16"),
-    Way("AOTInductor", aotinductor=True),
-    Way("AOTInductor, int8 by torchao", "int8-aotinductor", aotinductor=True),
+VARIANTS = (
+    Variant("as trained"),
+    Variant("70 % of the weights pruned, fine-tuned", "prune", 0.7),
+    Variant("half of the channels pruned, fine-tuned", "prune-channels", 0.5),
+    Variant("int8", "int8"),
+    Variant("fp16", "fp16"),
+    Variant("AOTInductor", aotinductor=True),
+    Variant("AOTInductor, int8 by torchao", "int8-aotinductor", aotinductor=True),
 )
 
 
 class Row(NamedTuple):
-    """What came of one way; without a speed the text says why."""
+    """The result of one variant; without a speed, `refusal` has the reason."""
 
     title: str
     score: float | None = None
@@ -89,49 +89,49 @@ class Row(NamedTuple):
     refusal: str = ""
 
 
-def measure_model(recipe: Recipe, ways: Sequence[Way], max_drop: float, say: Say) -> Iterator[Row]:
-    """Compress, export and measure a committed model in each way."""
+def measure_model(recipe: Recipe, variants: Sequence[Variant], max_drop: float, log: Log) -> Iterator[Row]:
+    """Compress, export and measure a committed model in each variant."""
     model = load_eager(recipe.build, model_file(REPOSITORY, recipe.name))
-    for way in ways:
+    for variant in variants:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="triton-operator-compression-") as folder, reproducible(1):
-            row = _measure_way(recipe, model, way, max_drop, Path(folder))
-        say(f"{recipe.name}: {way.title}: {time.monotonic() - start:.0f} s {row.refusal}".rstrip())
+            row = _measure_variant(recipe, model, variant, max_drop, Path(folder))
+        log(f"{recipe.name}: {variant.title}: {time.monotonic() - start:.0f} s {row.refusal}".rstrip())
         yield row
 
 
-def _measure_way(recipe: Recipe, model: nn.Module, way: Way, max_drop: float, folder: Path) -> Row:
+def _measure_variant(recipe: Recipe, model: nn.Module, variant: Variant, max_drop: float, folder: Path) -> Row:
     test = recipe.preprocess().test
     arguments = [torch.from_numpy(each) for each in test.arguments]
     examples = [each[:_EXAMPLES] for each in arguments]
     try:
-        smaller = _compressed(recipe, model, way, max_drop, examples) if way.method else model
-        export = export_aotinductor if way.aotinductor else partial(export_torchscript, trace=recipe.trace)
+        smaller = _compressed(recipe, model, variant, max_drop, examples) if variant.method else model
+        export = export_aotinductor if variant.aotinductor else partial(export_torchscript, trace=recipe.trace)
         exported = export(
             smaller,
             examples,
             folder,
             name=recipe.name,
             max_batch_size=recipe.max_batch_size,
-            tolerance=_BYTES_DIFFER if way.method.startswith("int8") else TOLERANCE,
+            tolerance=_BYTES_DIFFER if variant.method.startswith("int8") else TOLERANCE,
         )
     except CompressionRejectedError as refusal:
-        return Row(way.title, refusal=f"refused: {refusal}")
+        return Row(variant.title, refusal=f"rejected: {refusal}")
     except ExportError as error:
-        return Row(way.title, refusal=f"not made: {error}")
+        return Row(variant.title, refusal=f"not exported: {error}")
     speed = measure(exported.path, arguments, recipe.max_batch_size)
-    return Row(way.title, _score(recipe, smaller), speed)
+    return Row(variant.title, _score(recipe, smaller), speed)
 
 
 def _compressed(
-    recipe: Recipe, model: nn.Module, way: Way, max_drop: float, examples: Sequence[torch.Tensor]
+    recipe: Recipe, model: nn.Module, variant: Variant, max_drop: float, examples: Sequence[torch.Tensor]
 ) -> nn.Module:
-    tune = (lambda module: _train_again(recipe, module)) if way.method.startswith("prune") else None
+    tune = (lambda module: _train_again(recipe, module)) if variant.method.startswith("prune") else None
     return compress(
         model,
         examples,
-        method=way.method,
-        sparsity=way.sparsity,
+        method=variant.method,
+        sparsity=variant.sparsity,
         fine_tune=tune,
         evaluate=lambda module: _score(recipe, module),
         max_drop=max_drop,
@@ -144,20 +144,21 @@ def _train_again(recipe: Recipe, module: nn.Module) -> None:
 
 
 def _score(recipe: Recipe, module: nn.Module) -> float:
-    """The headline of the model, on data that it has not seen."""
+    """The model's first metric on the test set."""
     headline = recipe.metrics[0].name
     return score(recipe, module, recipe.preprocess().test)[headline]
 
 
 def page(tables: Sequence[tuple[Recipe, Sequence[Row]]], max_drop: float) -> str:
-    """The document."""
+    """The text of docs/compression.md."""
     about = (
-        f"One thread on a machine with {os.cpu_count()} cores, torch {torch.__version__.partition('+')[0]}. Each form "
-        "was exported, loaded as it is served, and judged by the test part of the model's data. *Packed* is the file "
-        "as a layer of an image holds it, *p50* the time of one row, *rows/s* with the largest batch. A form that "
-        f"scores worse by more than {max_drop:g} is refused. [docs/export.md](export.md) says what the methods do."
+        f"Measured with one thread on {os.cpu_count()} cores and torch {torch.__version__.partition('+')[0]}. Each "
+        "variant was exported, loaded in the form that is served, and evaluated on the test set. *Packed* is the "
+        "compressed size, as in an image layer, *p50* the median latency of one row, and *rows/s* the throughput with "
+        f"the largest batch. A variant whose score drops by more than {max_drop:g} is rejected. "
+        "[docs/export.md](export.md) describes the methods."
     )
-    head = ["# What compression does to our own models", "", "Written by `make compression`; do not edit.", "", about]
+    head = ["# Compressed models: size, speed and score", "", "Written by `make compression`; do not edit.", "", about]
     return "\n".join([*head, *(line for recipe, rows in tables for line in _table(recipe, rows))]) + "\n"
 
 
@@ -169,7 +170,7 @@ def _table(recipe: Recipe, rows: Sequence[Row]) -> list[str]:
         "",
         f"`{recipe.name}`: {recipe.architecture}.",
         "",
-        f"| form | file | packed | p50 | rows/s | {headline} |",
+        f"| variant | file | packed | p50 | rows/s | {headline} |",
         "|---|---|---|---|---|---|",
         *(_line(row) for row in rows),
     ]
@@ -188,22 +189,26 @@ def _line(row: Row) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(prog="python -m training.compression", description="Measure compressed models.")
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"which (default: {' '.join(SHOWN)})")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"models to measure (default: {' '.join(SHOWN)})")
     parser.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help="default: %(default)s")
-    parser.add_argument("--max-drop", type=float, default=0.01, help="largest loss of the score (default: 0.01)")
-    parser.add_argument("--without-aotinductor", action="store_true", help="leave out what takes minutes to compile")
+    parser.add_argument(
+        "--max-drop", type=float, default=0.01, help="largest allowed drop of the score (default: 0.01)"
+    )
+    parser.add_argument(
+        "--without-aotinductor", action="store_true", help="skip the variants that take minutes to compile"
+    )
     options = parser.parse_args(arguments)
     names = options.models or list(SHOWN)
     if unknown := [name for name in names if name not in MODELS]:
-        parser.error(f"no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
-    ways = [way for way in WAYS if not (way.aotinductor and options.without_aotinductor)]
-    tables = [(recipe, list(measure_model(recipe, ways, options.max_drop, _say))) for recipe in map(find, names)]
+        parser.error(f"no such model: {', '.join(unknown)}; available: {', '.join(MODELS)}")
+    variants = [variant for variant in VARIANTS if not (variant.aotinductor and options.without_aotinductor)]
+    tables = [(recipe, list(measure_model(recipe, variants, options.max_drop, _log))) for recipe in map(find, names)]
     options.output.write_text(page(tables, options.max_drop), encoding="utf-8")
-    _say(str(options.output))
+    _log(str(options.output))
     return 0
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

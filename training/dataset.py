@@ -1,4 +1,4 @@
-"""What a model learns from: inputs with their targets, in three parts.
+"""Data sets: inputs with their targets, split into training, validation and test.
 
 The `preprocess` step of a recipe returns a `Dataset`; `fit` and `workflow` read it. Plain numpy.
 """
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that belong together.
+    """One part of a data set.
 
     `inputs` has one row per example in its first dimension, as the first argument of the model's forward() takes them;
     `other_inputs` are its further arguments, for models that take several. `targets` has as many rows: class numbers
-    (int64, one dimension, or one number per token with -100 where nothing counts) or values to predict (float32).
+    (int64, one dimension, or one per token with -100 for ignored positions) or values to predict (float32).
     """
 
     inputs: NDArray[Any]
@@ -26,7 +26,7 @@ class Part:
     other_inputs: tuple[NDArray[Any], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse inputs and targets of different length: they would be paired wrongly."""
+        """Reject inputs and targets of different length."""
         for each in self.arguments:
             if len(each) != len(self.targets):
                 message = f"{len(each)} inputs but {len(self.targets)} targets: each input needs exactly one"
@@ -34,7 +34,7 @@ class Part:
 
     @property
     def arguments(self) -> tuple[NDArray[Any], ...]:
-        """All inputs in the order of forward()."""
+        """All inputs, in the order of forward()'s parameters."""
         return (self.inputs, *self.other_inputs)
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set and its three parts: learn from `train`, choose by `validation`, report `test`."""
+    """A data set with its three parts: train on `train`, select by `validation`, report on `test`."""
 
     name: str
     source: str

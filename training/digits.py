@@ -17,7 +17,7 @@ class DigitsNetwork(nn.Module):
     """[batch, 1, 28, 28], 0 paper to 1 ink -> [batch, 10], the probability of each digit."""
 
     def __init__(self) -> None:
-        """Start with random weights; 28 pixels become 26, 13, 11 and at last 5."""
+        """Initialize random weights; the side shrinks from 28 pixels to 26, 13, 11 and 5."""
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, 32, kernel_size=3),

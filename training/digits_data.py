@@ -1,8 +1,8 @@
-"""Real handwritten digits as 28x28 pictures, without torch.
+"""Load handwritten digits as 28x28 images, without torch.
 
-The data ship inside scikit-learn: 1,797 digits of 8x8 pixels with values 0 to 16, written by 13 people (the test part
+The data set is part of scikit-learn: 1,797 digits of 8x8 pixels with values 0 to 16, written by 13 people (the test set
 of "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998).
-`training.digits` learns from them; the demo and the end-to-end tests send those of the test part to a server.
+`training.digits` trains on them; the demo and the end-to-end tests send those of the test set to a server.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from training.dataset import Dataset, Part
 from training.split import stratified
 
 SIDE = 28
-"""Pixels on a side of what the model takes."""
+"""Width and height of the model's input, in pixels."""
 
 CLASSES = tuple(str(digit) for digit in range(10))
-"""What the answers of a model stand for, in their order."""
+"""Names of the classes, in order."""
 
 FRAMED_SIDE = 10
-"""Pixels on a side of a digit with a frame of paper around it: lines of a sequence, and pixels of a line."""
+"""Width and height of a digit with a border of paper, in pixels: the lines of a sequence, and the pixels per line."""
 
 _HIGHEST_VALUE = 16.0
-"""Each pixel of the source counts the dark ones among 4x4 scanned pixels."""
+"""Each pixel of the source is the number of dark pixels in a 4x4 block of the scan."""
 
 
 def unseen_digits(count: int | None = None) -> Part:
-    """Return the first `count` digits of the test part (all when None).
+    """Return the first `count` digits of the test set (all if None).
 
     Inputs have the shape [count, 1, 28, 28], float32 from 0 (paper) to 1 (ink); targets are the digits 0 to 9.
-    The model has never seen them. Neighbours are different digits, so that a short list shows variety.
+    The models are not trained on them. Adjacent digits differ, so that a short list shows variety.
     """
     test = load().test
     return Part(test.inputs[:count], test.targets[:count])
@@ -41,7 +41,7 @@ def unseen_digits(count: int | None = None) -> Part:
 
 @cache
 def load() -> Dataset:
-    """Read all digits, resize them and divide them into three fixed parts."""
+    """Read all digits, resize them and split them into three fixed parts."""
     images, labels = _read()
     return _dataset(resize(images, SIDE)[:, None], labels)
 
@@ -50,7 +50,7 @@ def load() -> Dataset:
 def load_sequences() -> Dataset:
     """Read all digits as sequences of ten lines of ten pixels, in the same three parts.
 
-    Inputs have the shape [count, 10, 10], float32 from 0 (paper) to 1 (ink): the 8x8 pixels in a frame of paper.
+    Inputs have the shape [count, 10, 10], float32 from 0 (paper) to 1 (ink): the 8x8 pixels with a border of paper.
     """
     images, labels = _read()
     frame = (FRAMED_SIDE - images.shape[-1]) // 2
@@ -58,16 +58,16 @@ def load_sequences() -> Dataset:
 
 
 def resize(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Resize square pictures [count, n, n] to [count, side, side] by bilinear interpolation.
+    """Resize square images [count, n, n] to [count, side, side] by bilinear interpolation.
 
-    Pixels are areas with their centres at one half, as in PyTorch's `interpolate(align_corners=False)`.
+    Pixel centres are at half coordinates, as in PyTorch's `interpolate(align_corners=False)`.
     """
     weights = _interpolation(images.shape[-1], side)
     return (weights @ images @ weights.T).astype(np.float32)
 
 
 def _read() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the pictures [count, 8, 8] from 0 to 1 and the digits that they show."""
+    """Return the images [count, 8, 8] with values from 0 to 1, and their labels."""
     digits = load_digits()
     images = np.asarray(digits.images, dtype=np.float32) / np.float32(_HIGHEST_VALUE)
     return images, np.asarray(digits.target, dtype=np.int64)
@@ -82,12 +82,12 @@ def _dataset(images: NDArray[np.float32], labels: NDArray[np.int64]) -> Dataset:
         train=train,
         validation=validation,
         test=test,
-        remarks="The data do not say who wrote a digit, so the same hands appear in all three parts.",
+        remarks="The data do not log who wrote a digit, so the same hands appear in all three parts.",
     )
 
 
 def _interpolation(old: int, new: int) -> NDArray[np.float32]:
-    """Return the [new, old] matrix that interpolates a line of `old` pixels at `new` places."""
+    """Return the [new, old] matrix that resamples a line of `old` pixels to `new` pixels."""
     centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     weights = np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(old)))
     return np.asarray(weights, dtype=np.float32)

@@ -22,7 +22,7 @@ class RecurrentDigitsNetwork(nn.Module):
     """[batch, 10, 10], ten lines of ten pixels, 0 paper to 1 ink -> [batch, 10], the probability of each digit."""
 
     def __init__(self, layer: type[nn.LSTM | nn.GRU]) -> None:
-        """Start with random weights; the first layer of kind `layer` gives its whole sequence to the second."""
+        """Initialize random weights; the second layer of type `layer` reads the whole output sequence of the first."""
         super().__init__()
         self.recurrent = layer(_SIDE, _STATE, num_layers=2, batch_first=True)
         self.classifier = nn.Linear(_STATE, 10)

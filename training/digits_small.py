@@ -1,4 +1,4 @@
-"""Networks with one convolution that read handwritten digits: the smallest, and one with a dense layer more."""
+"""Networks with one convolution that read handwritten digits: the smallest, and one with another dense layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SmallDigitsNetwork(nn.Module):
     """[batch, 1, 28, 28], 0 paper to 1 ink -> [batch, 10], the probability of each digit."""
 
     def __init__(self, hidden: int = 0) -> None:
-        """Start with random weights and `hidden` neurons between picture and answer; 28 pixels become 26 and 13."""
+        """Initialize random weights, with `hidden` neurons before the output; the side shrinks from 28 to 26 and 13."""
         super().__init__()
         self.features = nn.Sequential(nn.Conv2d(1, 32, kernel_size=3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
         pixels = 32 * 13 * 13
@@ -30,7 +30,7 @@ class SmallDigitsNetwork(nn.Module):
 
 
 SMALL = replace(
-    digits.RECIPE,  # The same pictures, judged alike.
+    digits.RECIPE,  # The same data, loss and metrics.
     name="digits_small",
     title="Handwritten digits by a small network with one convolution",
     architecture="28x28 -> conv 32 3x3, ReLU, max-pool 2 -> dense 10, softmax",

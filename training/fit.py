@@ -1,4 +1,4 @@
-"""The training loop of all models: `workflow` calls `fit` with a fresh module and gets it back trained."""
+"""The training loop of all models. `workflow` calls `fit`, which trains a new module in place."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from training.dataset import Dataset, Part
 from training.history import History
 from training.recipe import Arguments, Augment, Loss, Plan, Recipe
 
-Say = Callable[[str], None]
-"""Takes one line of progress."""
+Log = Callable[[str], None]
+"""Called with one line of progress."""
 
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
 
 _ROWS_AT_ONCE = 512
-"""A whole test part at once would need memory for every layer's answer to it."""
+"""Batch size of evaluation, which limits the memory for activations."""
 
 
-def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, say: Say) -> History:
-    """Train `model` in place; it ends with the weights that have the least loss on the validation part.
+def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, log: Log) -> History:
+    """Train `model` in place and restore the weights with the lowest validation loss.
 
-    The caller fixes the seeds of torch.
+    The caller sets torch's random seed.
     """
     plan = recipe.plan
     optimizer = _OPTIMIZERS[plan.optimizer](model.parameters(), lr=plan.learning_rate)  # type: ignore[call-arg]
@@ -46,7 +46,7 @@ def fit(model: nn.Module, recipe: Recipe, dataset: Dataset, say: Say) -> History
         if loss < best_loss:
             history.best_epoch, best_loss, best_weights = epoch, loss, copy.deepcopy(model.state_dict())
         if epoch % plan.report_every == 0 or epoch == plan.epochs:
-            say(f"epoch {epoch:>5}/{plan.epochs}  loss {history.train[-1]:.3g}  validation {loss:.3g}")
+            log(f"epoch {epoch:>5}/{plan.epochs}  loss {history.train[-1]:.3g}  validation {loss:.3g}")
     model.load_state_dict(best_weights)
     return history
 
@@ -59,7 +59,7 @@ def predict(model: nn.Module, *arguments: NDArray[Any]) -> NDArray[Any]:
 
 
 def validation_loss(model: nn.Module, loss: Loss, part: Part) -> float:
-    """Return the mean loss over a whole part, without learning from it."""
+    """Return the mean loss over a whole part, without training on it."""
     model.eval()
     with torch.inference_mode():
         batches = _split((*part.arguments, part.targets))
@@ -81,7 +81,7 @@ def _step(
 def _batches(
     part: Part, size: int, generator: torch.Generator, augment: Augment | None
 ) -> Iterator[tuple[Arguments, torch.Tensor]]:
-    """Go once through all rows in a random order."""
+    """Iterate once over all rows in random order."""
     (first, *others), targets = [torch.from_numpy(each) for each in part.arguments], torch.from_numpy(part.targets)
     for rows in torch.split(torch.randperm(len(part), generator=generator), size):
         batch = augment(first[rows], generator) if augment else first[rows]
@@ -89,12 +89,12 @@ def _batches(
 
 
 def _split(arrays: tuple[NDArray[Any], ...]) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Cut arrays of equal length into rows that fit the memory."""
+    """Split arrays of equal length into batches that fit into memory."""
     yield from zip(*(torch.split(torch.from_numpy(each), _ROWS_AT_ONCE) for each in arrays), strict=True)
 
 
 def _rate(plan: Plan, epoch: int) -> float:
-    """Return the share of the learning rate that holds in an epoch (counted from 0)."""
+    """Return the factor of the learning rate in an epoch (counted from 0)."""
     if plan.schedule == "constant":
         return 1.0
     return (1 + math.cos(math.pi * epoch / plan.epochs)) / 2

@@ -1,4 +1,4 @@
-"""What a training loop records: losses by epoch, and what else the model card reports."""
+"""The record of a training run: losses by epoch, and further facts for the model card."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class History:
-    """How training went: the mean loss of each epoch on both parts, and the epoch whose weights were kept (from 1).
+    """The mean training and validation loss of each epoch, and the epoch whose weights were kept (counted from 1).
 
-    The losses on the training part are missing where nobody may know them; `facts` are what else the card should say.
+    Training losses are empty if they are private to the parties. `facts` are added to the model card.
     """
 
     train: list[float] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""Linear regression: one number from two.
+"""Linear regression with two inputs.
 
-The four training rows lie on a line, and so do the two test rows further out: a right model continues it to 5 and 6.
+The four training rows and the two test rows are on the same line, so a correct model extrapolates to 5 and 6.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class LinearRegression(nn.Module):
     """[batch, 2] -> [batch, 1]."""
 
     def __init__(self) -> None:
-        """Start with random weights."""
+        """Initialize random weights."""
         super().__init__()
         self.linear = nn.Linear(2, 1)
 
@@ -30,7 +30,7 @@ class LinearRegression(nn.Module):
 
 
 def preprocess() -> Dataset:
-    """Return the rows; four are too few to hold some back, so the model is validated on what it learns from."""
+    """Return the rows; the four training rows are also the validation set, because they are too few to split."""
     train = _part([[1, 2], [3, 4], [5, 6], [7, 8]], [1, 2, 3, 4])
     return Dataset(
         name="Six points of a line",
@@ -54,7 +54,7 @@ RECIPE = Recipe(
     preprocess=preprocess,
     build=LinearRegression,
     loss=squared_error,
-    # The largest curvature of this loss is 104: above a learning rate of 2 / 104 = 0.019 the steps grow without end.
+    # The largest curvature of this loss is 104, so training diverges above a learning rate of 2 / 104 = 0.019.
     plan=Plan(seed=1, epochs=1500, batch_size=4, optimizer="SGD", learning_rate=0.015, report_every=100),
     metrics=(
         Metric("mse", mean_squared_error, better="lower", required=1e-4, tolerance=1e-4),

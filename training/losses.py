@@ -1,7 +1,7 @@
-"""What training makes small: one loss per kind of answer; recipes choose from these. Needs torch.
+"""Loss functions, one per type of output; recipes use them. Needs torch.
 
-A classifier's forward() returns logits, the logarithms of the odds, while it trains and probabilities when it is asked:
-training needs the former because small probabilities round to zero, clients want the latter. Both are judged here.
+A classifier's forward() returns logits in training mode, because small probabilities round to zero, and probabilities
+in evaluation mode, for clients. Each loss accepts both.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import nn
 from training.recipe import Arguments
 
 IGNORED = -100
-"""The class number of what does not count: padding, in models that answer for each token."""
+"""The label of ignored positions: padding, in models with an output per token."""
 
 
 def cross_entropy(model: nn.Module, arguments: Arguments, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch; the last dimension of the outputs has a place per class."""
+    """Return the mean cross-entropy of a batch; the last dimension of the outputs is the class."""
     outputs = model(*arguments)
     outputs, labels = outputs.reshape(-1, outputs.shape[-1]), labels.reshape(-1)
     if model.training:
@@ -28,10 +28,10 @@ def cross_entropy(model: nn.Module, arguments: Arguments, labels: torch.Tensor) 
 def binary_cross_entropy(model: nn.Module, arguments: Arguments, labels: torch.Tensor) -> torch.Tensor:
     """Return the mean binary cross-entropy of a batch; outputs are [batch, 1], labels 0 or 1."""
     outputs = model(*arguments)
-    wanted = labels.to(outputs.dtype).reshape(outputs.shape)
+    targets = labels.to(outputs.dtype).reshape(outputs.shape)
     if model.training:
-        return nn.functional.binary_cross_entropy_with_logits(outputs, wanted)
-    return nn.functional.binary_cross_entropy(outputs, wanted)
+        return nn.functional.binary_cross_entropy_with_logits(outputs, targets)
+    return nn.functional.binary_cross_entropy(outputs, targets)
 
 
 def squared_error(model: nn.Module, arguments: Arguments, targets: torch.Tensor) -> torch.Tensor:

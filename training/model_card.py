@@ -1,8 +1,8 @@
-"""The model card: what a model is, what it learned from, and how good it was when measured.
+"""Write, read and compare model cards: the description of a model, its training data and its measured scores.
 
-It is the README.md of a model's folder (Triton ignores it there): facts as YAML between two lines of `---`, then text
-and pictures for people made from the same facts. `workflow` writes it, `check` and the tests read and compare it. Needs
-no torch.
+The card is the README.md in the folder of a model, which Triton ignores. It consists of YAML front matter between two
+lines of `---`, and of text and images that are generated from the same facts. `workflow` writes it; `check` and the
+tests read and compare it. Does not need torch.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _FENCE = "---\n"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The facts of one model.
+    """The front matter of one card.
 
-    `scores` are per part (validation, test) and metric; `tolerances` per metric how far a retraining may differ.
-    `confusion` counts the test part of a classifier: a row per actual class of `classes`, a column per predicted one.
-    `served_tolerance` is the largest difference of a served answer from PyTorch's. `files` are the SHA-256 sums of what
-    was written, by path from the model's folder: `../` starts paths of neighbouring folders.
+    `scores` are by part (validation, test) and metric; `tolerances` is the allowed difference after retraining, by
+    metric. `confusion` is the confusion matrix on the test set: a row per actual class, a column per predicted class.
+    `served_tolerance` is the largest allowed difference between a served output and PyTorch's. `files` are the SHA-256
+    checksums of all written files, by path relative to the model's folder: `../` leads to neighbouring folders.
     """
 
     model: str
@@ -46,11 +46,11 @@ class ModelCard:
 
 
 class ModelCardError(ValueError):
-    """A model card is missing or not what `write` makes; the message names the file."""
+    """A model card is missing or invalid; the message names the file."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a list on one line: a row of a matrix is read so."""
+    """Writes each list on one line, so that a matrix has one line per row."""
 
 
 def _represent(dumper: yaml.SafeDumper, each: list[Any]) -> yaml.Node:
@@ -62,13 +62,13 @@ _Dumper.add_representer(list, _represent)
 
 
 def write(card: ModelCard, folder: Path) -> None:
-    """Write the card into a model's folder."""
+    """Write the card into the folder of a model."""
     facts = yaml.dump(asdict(card), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=118)
     (folder / FILE_NAME).write_text(f"{_FENCE}{facts}{_FENCE}{_text(card)}", encoding="utf-8")
 
 
 def read(folder: Path) -> ModelCard:
-    """Read the facts of the card in a model's folder."""
+    """Read the card in the folder of a model. Raises ModelCardError."""
     path = folder / FILE_NAME
     try:
         return ModelCard(**yaml.safe_load(_facts(path.read_text(encoding="utf-8"))))
@@ -79,27 +79,28 @@ def read(folder: Path) -> ModelCard:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 sum of a file in hexadecimal digits."""
+    """Return the SHA-256 checksum of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def differences(
-    claimed: ModelCard, measured: Mapping[str, Mapping[str, float]], way: str = "retraining gave"
+    claimed: ModelCard, measured: Mapping[str, Mapping[str, float]], origin: str = "retraining gave"
 ) -> list[str]:
-    """Compare scores with a card's; one sentence for each that differs by more than its tolerance or is missing.
+    """Return one sentence for each score that is missing or differs from the card's by more than the tolerance.
 
-    `measured` are scores by part and metric, `way` says in the sentences where they come from.
+    `measured` has scores by part and metric; `origin` states in the sentences how they were measured.
     """
     return [
-        f"{part} {name}: the model card says {value:.6g}, {way} {reached:.6g} (tolerance {claimed.tolerances[name]:g})"
+        f"{part} {name}: the model card states {value:.6g}, {origin} {reached:.6g} "
+        f"(tolerance {claimed.tolerances[name]:g})"
         for part, scores in claimed.scores.items()
         for name, value in scores.items()
-        if not abs((reached := _score(measured, part, name)) - value) <= claimed.tolerances[name]  # NaN never is
+        if not abs((reached := _score(measured, part, name)) - value) <= claimed.tolerances[name]  # True for NaN
     ]
 
 
 def damaged_files(card: ModelCard, folder: Path) -> list[str]:
-    """Compare the files of a model with the sums in its card; one sentence for each that is missing or different."""
+    """Return one sentence for each file of a model that is missing or differs from the checksum in its card."""
     return [
         f"{folder / name}: not the file that the model card describes (SHA-256 {expected[:12]}…)"
         for name, expected in card.files.items()
@@ -114,7 +115,7 @@ def _score(scores: Mapping[str, Mapping[str, float]], part: str, name: str) -> f
 def _facts(text: str) -> str:
     before, *rest = text.split(_FENCE, maxsplit=2)
     if before or len(rest) != len(("facts", "text")):
-        message = "it does not begin with facts between two lines of ---"
+        message = "it does not begin with YAML between two lines of ---"
         raise ValueError(message)
     return rest[0]
 

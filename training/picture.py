@@ -1,4 +1,4 @@
-"""Pictures of digits for a terminal; used by the demo. Plain numpy."""
+"""Draw images of digits in a terminal. Used by the demo. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _INK = 0.45
-"""From this darkness on a pixel counts as ink: thin strokes stay closed, loops stay open."""
+"""Threshold for ink, at which thin strokes stay connected and loops stay open."""
 
 _HALF_BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 
 
 def draw(image: NDArray[np.float32], *, colour: bool = False) -> str:
-    """Draw a picture with two pixels per character, one above the other.
+    """Draw an image with two pixels per character, one above the other.
 
-    `image` has the shape [height, width] or [1, height, width], values 0 (paper) to 1 (ink). Without `colour` the
-    lines hold only block characters and spaces; with it they hold grey tones as ANSI escapes: for terminals only.
+    `image` has the shape [height, width] or [1, height, width], with values 0 (paper) to 1 (ink). Without `colour`,
+    the result contains only block characters and spaces. With it, it contains grey tones as ANSI escape sequences.
     """
     pixels = image.reshape(image.shape[-2:])
     if len(pixels) % 2:
@@ -35,5 +35,5 @@ def _grey_line(upper: NDArray[np.float32], lower: NDArray[np.float32]) -> str:
 
 
 def _grey(value: float) -> int:
-    """Return the number of a grey among the 24 of the 256-colour palette (232 black to 255 white)."""
+    """Return the index of one of the 24 greys in the 256-colour palette (232 black to 255 white)."""
     return 232 + round(float(np.clip(value, 0, 1)) * 23)

@@ -1,6 +1,6 @@
-"""The two pictures of a model card: how training went, and what was taken for what. `workflow` draws them.
+"""Draw the two images of a model card: the learning curve and the confusion matrix. `workflow` calls it.
 
-Drawn without a screen (Agg) and without dates or program names, so that equal numbers give equal bytes.
+The Agg backend needs no display. The files contain no dates or program names, so that equal numbers give equal bytes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ CONFUSION_MATRIX = "confusion_matrix.png"
 _DOTS_PER_INCH = 100
 _COLOURS = 64
 _STEEP = 100.0
-"""From this ratio of losses on, a straight axis would show a line on the floor."""
+"""Ratio of losses from which the axis is logarithmic."""
 _LONG_NAME = 3
-"""Class names of more characters would run into each other below the matrix."""
+"""Class names with more characters would overlap below the matrix."""
 
 
 def draw_learning_curve(history: History, path: Path) -> None:
-    """Draw the loss of both parts over the epochs, and which epoch's weights were kept."""
+    """Draw the training and validation loss by epoch, and mark the epoch whose weights were kept."""
     figure = Figure(figsize=(4.8, 3.0), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot(xlabel="epoch", ylabel="mean loss")
     for name, losses in (("training", history.train), ("validation", history.validation)):
@@ -42,7 +42,7 @@ def draw_learning_curve(history: History, path: Path) -> None:
 
 
 def draw_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
-    """Draw how often each class (a row) was taken for each (a column); shades are shares of the row."""
+    """Draw a confusion matrix, a row per actual class; the shade of a cell is its share of the row."""
     side = min(4.4, 2.0 + 0.28 * len(classes))
     names = 0.07 * (max(map(len, classes)) - 1)  # They are next to the matrix, whose cells stay square.
     figure = Figure(figsize=(side + 0.6 + names, side), dpi=_DOTS_PER_INCH, layout="constrained")
@@ -63,7 +63,7 @@ def _are_crowded(classes: Sequence[str]) -> bool:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Few colours make a file a third as large; and the pictures stay in the repository."""
+    """Save with a small palette, which makes the committed file a third of the size."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
-"""What one model adds to the shared workflow, as data and a few functions.
+"""The `Recipe` of a model: the parts of the workflow that are specific to it, as data and functions.
 
-Each model's file makes a `Recipe`; `workflow.run` follows it. Needs torch.
+The module of each model defines a `Recipe`, and `workflow.run` executes it. Needs torch.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from training.scores import Metric
 from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 Arguments: TypeAlias = Sequence[torch.Tensor]
-"""What forward() takes, in its order."""
+"""The arguments of forward(), in order."""
 
 Loss = Callable[[nn.Module, Arguments, torch.Tensor], torch.Tensor]
 """(model, arguments, targets) -> mean loss of the batch."""
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-"""(first argument, random numbers) -> a tensor of the same shape, slightly different each time."""
+"""(first argument, random generator) -> a randomly transformed tensor of the same shape."""
 
 Fit = Callable[[nn.Module, "Recipe", Dataset, Callable[[str], None]], History]
-"""Trains a module in place, as `training.fit.fit` does: (module, recipe, data, takes a line of progress)."""
+"""Trains a module in place, like `training.fit.fit`: (module, recipe, data, progress callback) -> history."""
 
 Companions = Callable[[Path], Sequence[Path]]
-"""(model repository) -> the files that were written into other folders of it, such as an ensemble's."""
+"""(model repository) -> the files that it wrote into other folders, for example those of an ensemble."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is trained; recorded in its card word for word.
+    """Hyperparameters of the training, which are recorded in the model card.
 
-    With `schedule` cosine the learning rate falls from its first value to zero over all epochs. Progress is reported
-    every `report_every` epochs.
+    With `schedule` cosine, the learning rate decays to zero over all epochs. Progress is reported every
+    `report_every` epochs.
     """
 
     seed: int
@@ -53,19 +53,19 @@ class Plan:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model from its data to its place in the model repository.
+    """The definition of one model, from its data to the model repository.
 
-    `name` is the folder there and the name clients use. `preprocess` loads and prepares the data, `build` makes the
-    module with fresh weights (and takes no arguments, so that a saved model can be rebuilt from its weights),
-    `loss` judges a batch in training; `metrics` judge the finished model, the first is its headline. `inputs` and
-    `outputs` (one) are what clients send and get, which the export holds against the module. `classes` are the names of
-    what a classifier tells apart, in Latin letters, of which plots have the glyphs; two for one probability.
+    `name` is the name of the folder and of the served model. `preprocess` loads and prepares the data. `build` creates
+    the module with random weights; it has no parameters, so that a saved model can be rebuilt from its weights. `loss`
+    is the training loss. `metrics` evaluate the trained model; the first is the main one. `inputs` and `outputs`
+    (exactly one) declare the served tensors, which the export checks against the module. `classes` are the names of a
+    classifier's classes, in Latin letters because the plots' font has only these; one probability has two classes.
 
-    `trace` compiles by tracing what cannot be scripted. `companions` writes further folders of the repository after
-    the model's own: a tokenizer, labels, the ensemble around them. `fit` trains in another way than
-    all others. `served_tolerance` is the largest difference between a served answer and PyTorch's: float32 sums may be
-    added in another order. `slow` models take more than 20 s of one core to train; CI holds their committed files
-    against their cards instead of training them again.
+    `trace` exports by tracing instead of scripting. `companions` writes further folders of the repository: a
+    tokenizer, labels, and the ensemble around them. `fit` replaces the default training loop. `served_tolerance` is the
+    largest allowed difference between a served output and PyTorch's, because the order of float32 additions may differ.
+    `slow` models take more than 20 s on one core to train; for these, CI evaluates the committed files instead of
+    retraining.
     """
 
     name: str
@@ -90,5 +90,5 @@ class Recipe:
 
     @property
     def signature(self) -> Signature:
-        """What the exported model has to take and give."""
+        """The inputs and outputs that the exported model must have."""
         return Signature(self.inputs, self.outputs, self.max_batch_size)

@@ -1,4 +1,4 @@
-"""Finds the recipe of a model by its name. Whatever works on models by name calls it. Needs torch."""
+"""Find the recipe of a model by its name. Needs torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from training.recipe import Recipe
 
 
 def find(name: str) -> Recipe:
-    """Return the recipe called `name`; raises KeyError for a model that `MODELS` does not have."""
+    """Return the recipe named `name`. Raises KeyError if `MODELS` does not contain it."""
     module = importlib.import_module(f"training.{MODELS[name]}")
     return next(each for each in vars(module).values() if isinstance(each, Recipe) and each.name == name)

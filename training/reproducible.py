@@ -1,4 +1,4 @@
-"""Make torch give the same numbers in every run on the same kind of processor. `workflow` trains inside this."""
+"""Make torch deterministic, so that runs on the same type of processor give equal numbers. Used by `workflow`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Fix the seed, forbid algorithms that vary, and use one thread; put everything back afterwards.
+    """Set the seed, require deterministic algorithms and use one thread; restore all settings afterwards.
 
-    One thread, because sums that are split over threads are added in an order that depends on how many there are.
+    With several threads, the order of additions would depend on their number.
     """
     threads = torch.get_num_threads()
     was_deterministic = torch.are_deterministic_algorithms_enabled()

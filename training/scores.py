@@ -1,7 +1,7 @@
-"""How good predictions are. Pure numpy; recipes choose from these, model cards record them.
+"""Metrics of predictions. Needs only numpy. Recipes use them, and model cards record the scores.
 
-A classifier's predictions have a probability per class in their last dimension, or the one probability of the second
-of two classes. Labels are class numbers in the shape of the dimensions before; negative ones do not count (padding).
+The last dimension of a classifier's predictions has a probability per class, or only the probability of the second of
+two classes. Labels are class numbers in the shape of the other dimensions; negative labels (padding) are ignored.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Metric:
-    """One score of a model and what is expected of it.
+    """A metric with the score that a model must reach.
 
     `measure(predictions, targets)` returns the score. A model whose test score is worse than `required` is not
-    exported. `tolerance` is how far a retraining may differ: other processors round differently.
+    exported. `tolerance` is the allowed difference after retraining, because processors round differently.
     """
 
     name: str
@@ -29,37 +29,37 @@ class Metric:
     tolerance: float
 
     def is_met_by(self, score: float) -> bool:
-        """Say whether a score is at least as good as required."""
+        """Return whether a score is at least as good as required."""
         return score >= self.required if self.better == "higher" else score <= self.required
 
 
 def accuracy(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
     """Return the share of rows, or of tokens, whose most probable class is the label."""
-    predicted, actual = _judged(probabilities, labels)
+    predicted, actual = _without_padding(probabilities, labels)
     return float(np.mean(predicted == actual))
 
 
 def f1(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return F1 = 2 TP / (2 TP + FP + FN) of the second of two classes, as is usual where the first means "not".
+    """Return F1 = 2 TP / (2 TP + FP + FN) of the second of two classes, the positive one.
 
-    Raises ValueError for predictions of more than two classes: `macro_f1` is for those.
+    Raises ValueError for predictions of more than two classes; use `macro_f1` for these.
     """
     if _classes(probabilities) != 2:  # noqa: PLR2004 - a class and its opposite.
         raise ValueError(f"F1 of one class needs two classes, not {_classes(probabilities)}: use macro_f1")
-    predicted, actual = _judged(probabilities, labels)
+    predicted, actual = _without_padding(probabilities, labels)
     return _f1(predicted == 1, actual == 1)
 
 
 def macro_f1(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return the mean over all classes of F1 = 2 TP / (2 TP + FP + FN); a class nobody has or predicts counts as 0."""
-    predicted, actual = _judged(probabilities, labels)
+    """Return the mean over all classes of F1 = 2 TP / (2 TP + FP + FN); F1 is 0 for a class that does not occur."""
+    predicted, actual = _without_padding(probabilities, labels)
     return float(np.mean([_f1(predicted == each, actual == each) for each in range(_classes(probabilities))]))
 
 
 def confusion(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Count what was taken for what: [classes, classes], a row per actual class, a column per predicted one."""
+    """Return the confusion matrix [classes, classes]: a row per actual class, a column per predicted class."""
     classes = _classes(probabilities)
-    predicted, actual = _judged(probabilities, labels)
+    predicted, actual = _without_padding(probabilities, labels)
     return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
@@ -80,12 +80,12 @@ def _classes(probabilities: NDArray[Any]) -> int:
     return max(2, int(probabilities.shape[-1]))
 
 
-def _judged(probabilities: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the predicted and the actual class of each row or token that counts."""
+def _without_padding(probabilities: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the predicted and the actual class of each row or token that is not padding."""
     one = probabilities.shape[-1] == 1
     predicted = (probabilities[..., 0] >= 1 / 2).astype(np.int64) if one else probabilities.argmax(axis=-1)
     if predicted.shape != labels.shape:
-        raise ValueError(f"predictions are for shape {predicted.shape}, labels have {labels.shape}: must be the same")
+        raise ValueError(f"predictions have shape {predicted.shape}, labels have {labels.shape}: must be the same")
     return predicted[labels >= 0], labels[labels >= 0].astype(np.int64)
 
 

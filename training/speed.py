@@ -1,7 +1,7 @@
-"""How large and how quick an exported model is: its file, one row, many rows.
+"""Measure the size, latency and throughput of an exported model.
 
-Input: a file of the exporter. Output: numbers. `compression` calls it. One thread, because Triton gives each instance
-one; TorchScript is frozen as the CPU image does it. Needs torch.
+Input: an exported file. Output: a `Speed`. `compression` calls it. Models run with one thread, like an instance in
+Triton, and TorchScript is frozen as in the CPU image. Needs torch.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import torch
 from triton_operator.export.exporter import load
 
 _WARM_UP = 5
-"""TorchScript compiles during the first runs of a shape."""
+"""Number of warm-up runs, in which TorchScript compiles."""
 
 _SECONDS = 1.0
 _FEWEST = 10
 
-Ask = Callable[..., Any]
+Model = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Bytes of the file, and of the same packed as an image's layer is; seconds for one row; rows a second."""
+    """File size and compressed size in bytes, latency of one row in seconds, and throughput in rows per second."""
 
     size: int
     packed: int
@@ -40,17 +40,17 @@ class Speed:
 
 
 def measure(path: Path, arguments: Sequence[torch.Tensor], batch: int) -> Speed:
-    """Measure a file with rows of `arguments`, of which there are at least `batch`."""
-    ask = open_model(path)
+    """Measure a file with the first rows of `arguments`, which has at least `batch` rows."""
+    model = open_model(path)
     with one_thread(), torch.inference_mode():
-        one = _median([each[:1].contiguous() for each in arguments], ask)
-        many = _median([each[:batch].contiguous() for each in arguments], ask)
+        one = _median([each[:1].contiguous() for each in arguments], model)
+        many = _median([each[:batch].contiguous() for each in arguments], model)
     data = path.read_bytes()
     return Speed(len(data), len(zlib.compress(data)), one, batch / many)
 
 
-def open_model(path: Path) -> Ask:
-    """Load a model as it is served."""
+def open_model(path: Path) -> Model:
+    """Load a model in the form that is served."""
     if path.suffix == ".pt2":
         from triton_operator.export.aotinductor import CompiledPackage
 
@@ -73,13 +73,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _median(arguments: Sequence[torch.Tensor], ask: Ask) -> float:
-    """Seconds of a call, as half of them take at most."""
+def _median(arguments: Sequence[torch.Tensor], model: Model) -> float:
+    """Return the median duration of a call in seconds."""
     for _ in range(_WARM_UP):
-        ask(*arguments)
+        model(*arguments)
     taken: list[float] = []
     while len(taken) < _FEWEST or sum(taken) < _SECONDS:
         start = time.perf_counter()
-        ask(*arguments)
+        model(*arguments)
         taken.append(time.perf_counter() - start)
     return median(taken)

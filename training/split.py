@@ -1,4 +1,4 @@
-"""Divides examples into training, validation and test, the same way each time. Plain numpy; data sets call it."""
+"""Split examples into training, validation and test, reproducibly. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PARTS = 5
-"""Of five rows of a class, one goes to validation, one to test, three to training."""
+"""One fifth of each class is for validation, one fifth for test, and the rest for training."""
 
 
 def stratified(labels: NDArray[np.int64]) -> tuple[list[int], list[int], list[int]]:
-    """Divide row numbers into training, validation and test, with each label in all of them at the same share.
+    """Split row numbers into training, validation and test, with the same share of each label in all of them.
 
-    Rows are shuffled by a hash of their number: unlike a random generator, that stays the same in every version of
-    every library, so the test part can never leak into a later training.
+    Rows are shuffled by a hash of their number. Unlike a random generator, the hash does not depend on the version of
+    a library, so test rows cannot leak into a later training.
     """
     train: list[int] = []
     validation: list[int] = []

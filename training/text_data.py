@@ -1,9 +1,9 @@
-"""The sentences that the text models learn from, in three parts whose patterns are all different.
+"""Sentences for the text models, in three parts that have no pattern in common.
 
-`training/texts/SET/` has a file of patterns for each part (train.toml, validation.toml, test.toml) and test.tsv: the
-sentences of the test part, frozen. They were made once, by `python -m training.text_data SET`, and committed before any
-model was trained; the command refuses to write them again. A set is `chinese` or `english` (friendly or unfriendly) or
-`entities` (Chinese, with names, places, times and amounts marked). Needs neither torch nor numpy.
+`training/texts/SET/` contains a file of patterns for each part (train.toml, validation.toml, test.toml), and test.tsv
+with the frozen sentences of the test set. `python -m training.text_data SET` generated them once, before any model was
+trained, and does not overwrite them. A set is `chinese` or `english` (friendly or unfriendly) or `entities` (Chinese,
+with names, places, times and amounts marked). Needs neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 FEELINGS = ("unfriendly", "friendly")
-"""Labels of `chinese` and `english` by their class number."""
+"""Labels of `chinese` and `english`, in the order of the class numbers."""
 
 TAGS = ("NAME", "PLACE", "TIME", "MONEY")
-"""What is marked in `entities`."""
+"""Entity types in `entities`."""
 
 SOURCE = "patterns written for this project, training/texts"
 LICENCE = "Apache-2.0"
@@ -40,7 +40,7 @@ _MOST = {
     "english": {"train": 14, "validation": 8, "test": 8},
     "entities": {"train": 24, "validation": 16, "test": 16},
 }
-"""Sentences of each pattern at most."""
+"""Maximum number of sentences per pattern."""
 
 
 def patterns(name: str, part: Part) -> Patterns:
@@ -49,22 +49,22 @@ def patterns(name: str, part: Part) -> Patterns:
 
 
 def sentences(name: str, part: Part) -> list[Sentence]:
-    """Give the sentences of a part; those of the test part are read from the frozen file."""
+    """Return the sentences of a part; those of the test set are read from the frozen file."""
     return _frozen(name) if part == "test" else make(name, part)
 
 
 def make(name: str, part: Part) -> list[Sentence]:
-    """Make the sentences of a part from its patterns."""
+    """Generate the sentences of a part from its patterns."""
     return patterns(name, part).sentences(_MOST[name][part])
 
 
 def frozen_file(name: str) -> Path:
-    """Where the sentences of the test part lie."""
+    """Return the path of the frozen test set."""
     return FOLDER / name / "test.tsv"
 
 
 def frozen_text(made: Sequence[Sentence]) -> str:
-    """Write sentences as lines of label, domain, pattern and the text with its tags, between tabs."""
+    """Format sentences as lines of label, domain, pattern and tagged text, separated by tabs."""
     return "".join(
         f"{each.pattern.label}\t{each.pattern.domain}\t{each.pattern.text}\t{each.marked}\n" for each in made
     )
@@ -80,11 +80,11 @@ def _frozen(name: str) -> list[Sentence]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Freeze the test part of the sets that are named, and return the exit code."""
+    """Write the test part of the given sets, and return the exit code."""
     for name in arguments:
         path = frozen_file(name)
         if path.exists():
-            print(f"error: {path} is frozen: models have been judged by it", file=sys.stderr)
+            print(f"error: {path} is frozen: models were evaluated on it", file=sys.stderr)
             return 1
         path.write_text(frozen_text(make(name, "test")), encoding="utf-8")
     return 0

@@ -1,9 +1,9 @@
-"""The ensembles that take text: a tokenizer before each text model and labels after it.
+"""Write the text ensembles: a tokenizer, a text model and a step that selects the label.
 
-`chinese_texts`, `token_tagger` and `bert_texts` are what clients ask; each passes TEXT through its tokenizer, the model
-`<name>_model` and its labels. Two ensembles that read characters share a tokenizer, two that tell feelings share their
-labels: 16 models is the most that one deployment serves. The functions write folders of a model repository and return
-the files; recipes call them as `companions`.
+Clients send requests to `chinese_texts`, `token_tagger` and `bert_texts`. Each passes TEXT through its tokenizer, the
+model `<name>_model` and the label step. The two ensembles that read characters share a tokenizer, and the two that
+classify sentiment share the label step, because one deployment serves at most 16 models. The functions write folders of
+a model repository and return the files; recipes call them as `companions`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from triton_operator.triton.config.typed_config import to_message
 from triton_operator.triton.text.writer import write
 
 MAX_BATCH_SIZE = 64
-"""Texts in one request, and in what Triton puts together for a model."""
+"""Maximum number of texts in a request and in a batch."""
 
 CHARACTERS = "character_tokenizer"
 WORD_PIECES = "wordpiece_tokenizer"
@@ -66,7 +66,7 @@ def write_token_tagger(repository: Path, reader: Characters, labels: Sequence[st
         Output("LABEL", DataType.STRING, (reader.length,)),
         Output("PROBABILITY", DataType.FP32, (reader.length,)),
     )
-    # A tensor of an ensemble is written once: the tokens that clients get are those that the labels are given.
+    # A tensor of an ensemble is written once, so the tokens in the response are the input of the label step.
     steps = (
         EnsembleStep(CHARACTERS, {"TEXT": "TEXT"}, {"TOKEN_TAGGER_IDS": "ids", "TOKEN_TAGGER_TOKENS": "TOKENS"}),
         EnsembleStep("token_tagger_model", {"INPUT__0": "ids"}, {"OUTPUT__0": "scores"}),
@@ -104,7 +104,7 @@ def write_bert_texts(repository: Path, reader: WordPieces, labels: Sequence[str]
 
 
 def _write_characters(repository: Path, model: str, reader: Characters) -> list[Path]:
-    """Add one model's vocabulary to the tokenizer that reads characters."""
+    """Add the vocabulary of one model to the shared character tokenizer."""
     outputs = tuple(
         Output(name, DataType.INT64 if name.endswith("_IDS") else DataType.STRING, (length,))
         for name, length in _LENGTHS.items()
@@ -117,7 +117,7 @@ def _write_characters(repository: Path, model: str, reader: Characters) -> list[
 
 
 def _write_labels(repository: Path, name: str, labels: Sequence[str], tokens: int = 0) -> list[Path]:
-    """Write the last step; with `tokens`, for a model that answers for each of so many."""
+    """Write the label step; `tokens` is the sequence length of a model with an output per token."""
     rows = (tokens,) if tokens else ()
     scores = Input("SCORES", DataType.FP32, (*rows, -1))
     inputs = (scores, Input("TOKENS", DataType.STRING, rows)) if tokens else (scores,)
@@ -130,7 +130,7 @@ def _write_labels(repository: Path, name: str, labels: Sequence[str], tokens: in
 
 
 def _step_config(inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> ModelConfig:
-    """Requests that wait are put together: each way into the step's process and back costs more than its work."""
+    """Return a configuration with dynamic batching: calling the step's process costs more than its computation."""
     return ModelConfig(
         inputs,
         outputs,

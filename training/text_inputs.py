@@ -1,6 +1,6 @@
-"""From sentences to numbers: the `preprocess` step of the text models. Plain numpy.
+"""Encode sentences as token ids: the `preprocess` step of the text models. Needs only numpy.
 
-Input: sets of `text_data` and the way a model reads a text. Output: a `Dataset`. `hide_tokens` is their augmentation
+Input: sets of `text_data` and a tokenizer. Output: a `Dataset`. `hide_tokens` is the augmentation of the text models,
 and needs torch.
 """
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     import torch
 
 Read = Callable[[str], Sequence[Sequence[int]]]
-"""A text as the rows of numbers that are the arguments of forward()."""
+"""Encodes a text as one row of each argument of forward()."""
 
-Judge = Callable[[Sentence], int | Sequence[int]]
-"""What a model should answer to a sentence: a class number, or one for each token."""
+TargetOf = Callable[[Sentence], int | Sequence[int]]
+"""Returns the target of a sentence: a class number, or one per token."""
 
 
-def dataset(title: str, sets: Sequence[str], read: Read, judge: Judge) -> Dataset:
-    """Read all sentences of some sets."""
+def dataset(title: str, sets: Sequence[str], read: Read, target_of: TargetOf) -> Dataset:
+    """Return a data set with all sentences of the given sets."""
     train, validation, test = (
-        _part([each for name in sets for each in text_data.sentences(name, part)], read, judge) for part in PARTS
+        _part([each for name in sets for each in text_data.sentences(name, part)], read, target_of) for part in PARTS
     )
     return Dataset(title, text_data.SOURCE, text_data.LICENCE, train, validation, test, text_data.REMARKS)
 
 
 def feeling(sentence: Sentence) -> int:
-    """Give the class number of a sentence of `chinese` or `english`."""
+    """Return the class number of a sentence of `chinese` or `english`."""
     return FEELINGS.index(sentence.pattern.label)
 
 
 def hide_tokens(
     ids: torch.Tensor, generator: torch.Generator, *, share: float, unknown: int, first: int
 ) -> torch.Tensor:
-    """Put the unknown token in the place of a share of all tokens from the number `first` on.
+    """Replace a random share of the tokens whose id is at least `first` with the unknown token.
 
-    So a model learns what to make of words that it does not know, and not to trust in one word.
+    The model then learns to handle unknown words, and not to rely on a single word.
     """
     import torch
 
@@ -52,8 +52,8 @@ def hide_tokens(
     return torch.where(hidden, unknown, ids)
 
 
-def _part(sentences: Sequence[Sentence], read: Read, judge: Judge) -> Part:
+def _part(sentences: Sequence[Sentence], read: Read, target_of: TargetOf) -> Part:
     inputs, *others = (
         np.array(rows, dtype=np.int64) for rows in zip(*(read(each.text) for each in sentences), strict=True)
     )
-    return Part(inputs, np.array([judge(each) for each in sentences], dtype=np.int64), tuple(others))
+    return Part(inputs, np.array([target_of(each) for each in sentences], dtype=np.int64), tuple(others))

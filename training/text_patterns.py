@@ -1,8 +1,8 @@
-"""Sentences made from patterns that were written by hand: `我{love}{you}` with words for the two places.
+"""Generate sentences from handwritten patterns such as `我{love}{you}`, which has two slots.
 
-Input: a TOML file of `training/texts/`, with `[slots]` (words that fill a place), `[tagged.NAME]` and so on (the same,
-for words that a tagger has to find) and one table for each label, whose texts hold one pattern per line. Output:
-`Sentence`s. The choice of words depends on hashes alone, so that every version of every library makes the same
+Input: a TOML file of `training/texts/`, with `[slots]` (the words of each slot), `[tagged.NAME]` and so on (slots whose
+words the tagger has to find) and one table for each label, whose texts contain one pattern per line. Output:
+`Sentence`s. The choice of words depends only on hashes, so that every version of every library generates the same
 sentences. Needs neither torch nor numpy; `text_data` calls it.
 """
 
@@ -17,16 +17,16 @@ from pathlib import Path
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _ATTEMPTS = 5
-"""Draws for each sentence wanted: some come out twice and do not count."""
+"""Attempts per requested sentence, because duplicates are dropped."""
 
 
 class PatternError(ValueError):
-    """A file of patterns cannot be read; the message names the file and the line."""
+    """A file of patterns is invalid; the message names the file and the line."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The words that may stand in a place of a pattern, and the tag that a tagger gives them, "" for none."""
+    """The words that can fill a slot, and their tag ("" for none)."""
 
     words: tuple[str, ...]
     tag: str = ""
@@ -34,7 +34,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A sentence with places to fill: `text` as written, `label` the table it stands in, `domain` its key there."""
+    """A sentence with slots: `text` is the source, `label` the table that contains it, and `domain` its key there."""
 
     text: str
     label: str
@@ -43,36 +43,36 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A pattern filled with words: `pieces` are the parts of the text, each with its tag ("" for none)."""
+    """A pattern whose slots are filled: `pieces` are the parts of the text, each with its tag ("" for none)."""
 
     pattern: Pattern
     pieces: tuple[tuple[str, str], ...]
 
     @property
     def text(self) -> str:
-        """The sentence as somebody writes it."""
+        """The plain text."""
         return "".join(piece for piece, _ in self.pieces)
 
     @property
     def marked(self) -> str:
-        """The sentence with its tags in it: `[NAME 小明]去[PLACE 上海]`; `read_marked` reads it."""
+        """The text with its tags, for example `[NAME 小明]去[PLACE 上海]`, which `read_marked` parses."""
         return "".join(f"[{tag} {piece}]" if tag else piece for piece, tag in self.pieces)
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """One file: all patterns and the slots that they name."""
+    """The content of one file: all patterns and their slots."""
 
     slots: Mapping[str, Slot]
     patterns: tuple[Pattern, ...]
 
     def sentences(self, most: int) -> list[Sentence]:
-        """Fill every pattern in up to `most` different ways, in the order of the file; no text comes twice."""
+        """Generate up to `most` sentences from each pattern, in the order of the file, without duplicates."""
         seen: set[str] = set()
         return [sentence for pattern in self.patterns for sentence in self._fill(pattern, most, seen)]
 
     def matcher(self, pattern: Pattern) -> re.Pattern[str]:
-        """An expression that matches exactly the texts that a pattern can make."""
+        """Return an expression that matches exactly the texts that a pattern can generate."""
         parts = _PLACE.split(pattern.text)
         parts[1::2] = [f"(?:{'|'.join(map(re.escape, self.slots[name].words))})" for name in parts[1::2]]
         parts[::2] = [re.escape(part) for part in parts[::2]]
@@ -118,12 +118,12 @@ def read(path: Path) -> Patterns:
     )
     for pattern in patterns:
         if missing := set(_PLACE.findall(pattern.text)) - slots.keys():
-            raise PatternError(f"{path}: {pattern.text}: no words are given for {', '.join(sorted(missing))}")
+            raise PatternError(f"{path}: {pattern.text}: undefined slots: {', '.join(sorted(missing))}")
     return Patterns(slots, patterns)
 
 
 def read_marked(text: str) -> tuple[tuple[str, str], ...]:
-    """Read what `Sentence.marked` wrote: the parts of a text with their tags."""
+    """Parse the output of `Sentence.marked` into the parts of the text with their tags."""
     parts = re.split(r"\[(\w+) ([^\]]*)\]", text)
     found: list[tuple[str, str]] = []
     for plain, tag, words in zip(parts[::3], [*parts[1::3], ""], [*parts[2::3], ""], strict=True):

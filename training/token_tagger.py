@@ -1,4 +1,4 @@
-"""Names, places, times and amounts of money in Chinese sentences: an answer for each character."""
+"""Tag names, places, times and amounts of money in Chinese sentences, with one label per character."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from training.text_steps.characters import UNKNOWN, Characters
 from triton_operator.triton.model_file.signature import TensorSpec
 
 LENGTH = 24
-"""Characters that the model takes; of longer texts it takes the first ones."""
+"""Sequence length in characters; of longer texts, the first characters are used."""
 
 LABELS = ("O", *(f"{begins}-{tag}" for tag in TAGS for begins in "BI"))
-"""What a character may be, by class number: outside, or the beginning or the inside of something."""
+"""Labels by class number: outside, or the beginning or the inside of an entity."""
 
 _HIDDEN_SHARE = 0.1
 
@@ -34,7 +34,7 @@ class TokenTagger(nn.Module):
     """[batch, 24], numbers of characters -> [batch, 24, 9], the probability of each label for each character."""
 
     def __init__(self) -> None:
-        """Start with random weights."""
+        """Initialize random weights."""
         super().__init__()
         self.embedding = nn.Embedding(reader().size, 32, padding_idx=0)
         self.lstm = nn.LSTM(32, 64, batch_first=True, bidirectional=True)
@@ -50,7 +50,7 @@ class TokenTagger(nn.Module):
 
 @cache
 def reader() -> Characters:
-    """Read texts by the characters of the training part."""
+    """Return the tokenizer, with the characters of the training set."""
     known = {character for each in text_data.sentences("entities", "train") for character in each.text}
     return Characters(sorted(known), LENGTH, pad_left=False)
 
@@ -62,7 +62,7 @@ def preprocess() -> Dataset:
 
 
 def tags(sentence: Sentence) -> list[int]:
-    """Give the class number of each character, and what does not count where the sentence has ended."""
+    """Return the class number of each character, and the ignored label for padding."""
     found: list[int] = []
     for piece, tag in sentence.pieces:
         if tag:
@@ -73,7 +73,7 @@ def tags(sentence: Sentence) -> list[int]:
 
 
 def f1_of(tag: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
-    """Measure how well the characters of one tag are found, whether they begin it or are inside of it."""
+    """Return F1 of the characters with one tag, whether they are at its beginning or inside."""
     classes = [LABELS.index(f"{begins}-{tag}") for begins in "BI"]
 
     def measure(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:

@@ -1,4 +1,4 @@
-"""Load TorchScript files, and the module that one came from with its weights.
+"""Load TorchScript files, and rebuild the Python module of a file with its weights.
 
 `verify` and the tests call it; `triton_operator.export` writes the files. Needs torch.
 """
@@ -16,13 +16,13 @@ __all__ = ["load", "load_eager"]
 
 
 def load_eager(build: Callable[[], nn.Module], path: Path) -> nn.Module:
-    """Rebuild the ordinary Python module and give it the weights of a TorchScript file.
+    """Build the Python module and load the weights of a TorchScript file into it.
 
-    Its answers come from PyTorch without TorchScript: what a served model is compared with.
+    Its outputs are computed in eager mode, and are the reference for a served model.
     """
     model = build()
     weights = load(path).state_dict()
-    # A traced file also has the buffers that the module creates each time, such as BERT's positions.
+    # A traced file also contains non-persistent buffers, such as BERT's positions.
     for name in {name for name, _ in model.named_buffers()} - model.state_dict().keys():
         weights.pop(name, None)
     model.load_state_dict(weights)

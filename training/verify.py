@@ -1,9 +1,9 @@
-"""Does a served model answer as the model that was trained? Over HTTP and gRPC, with the test part of its data.
+"""Compare a served model with the trained model, over HTTP and gRPC, on its test set.
 
     python -m training.verify digits --http 127.0.0.1:8000 --grpc 127.0.0.1:8001
 
-Each answer is compared with PyTorch without TorchScript, run here on the same rows. Exit codes: 0 the same, 1 different
-or no answer, 2 wrong arguments. `verify` is what the end-to-end tests call.
+Each output is compared with eager PyTorch on the same rows. Exit codes: 0 equal, 1 different or no response, 2 usage
+error. The end-to-end tests call `verify`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from training.workflow import model_file
 _TIMEOUT_SECONDS = 60.0
 
 Infer = Callable[..., NDArray[Any]]
-"""Takes one batch of each input, in the order of forward(), and returns what the server answered."""
+"""(a batch of each input, in the order of forward()) -> the output of the server."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a comparison found.
+    """The result of a comparison.
 
-    `differences` are the largest absolute differences by protocol; `scores` are those of the answers, by protocol and
-    metric, on `rows` rows of the test part. `tolerance` is the recipe's, for one output value.
+    `differences` are the largest absolute differences by protocol; `scores` are those of the outputs, by protocol and
+    metric, on `rows` rows of the test set. `tolerance` is the recipe's, for each output value.
     """
 
     model: str
@@ -51,11 +51,11 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Say whether every value of every answer is within the tolerance."""
+        """Return whether every output value is within the tolerance."""
         return all(each <= self.tolerance for each in self.differences.values())
 
     def lines(self) -> list[str]:
-        """Describe the result, one line per protocol."""
+        """Return the result as text, one line per protocol."""
         return [
             f"{self.model} over {protocol}: {self.rows} rows, largest difference from PyTorch {difference:.2g} "
             f"({'same' if difference <= self.tolerance else 'DIFFERENT'}, tolerance {self.tolerance:g}); "
@@ -65,9 +65,9 @@ class Report:
 
 
 def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOSITORY) -> Report:
-    """Send the test data of `model` to both addresses (host:port) and compare the answers with those of PyTorch.
+    """Send the test set of `model` to both addresses (host:port) and compare the outputs with those of PyTorch.
 
-    Raises tritonclient's InferenceServerException when the server refuses, and OSError when nobody listens.
+    Raises tritonclient's InferenceServerException if the server returns an error, and OSError if no server listens.
     """
     recipe = recipes.find(model)
     eager = torchscript.load_eager(recipe.build, model_file(repository, model))
@@ -83,25 +83,25 @@ def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOS
 
 
 def compare(recipe: Recipe, clients: Mapping[str, Infer], expected: Infer) -> Report:
-    """Ask each client for the test part of the data, in batches as large as the model takes, and compare."""
+    """Send the test set with each client, in batches of the maximum size, and compare the outputs."""
     part, size = recipe.preprocess().test, recipe.max_batch_size
     batches = [[each[start : start + size] for each in part.arguments] for start in range(0, len(part), size)]
-    wanted = np.concatenate([expected(*batch) for batch in batches])
+    expected_output = np.concatenate([expected(*batch) for batch in batches])
     answers = {name: np.concatenate([infer(*batch) for batch in batches]) for name, infer in clients.items()}
     return Report(
         model=recipe.name,
         rows=len(part),
-        differences={name: _largest_difference(answer, wanted) for name, answer in answers.items()},
-        scores={name: _scores(recipe, answer, wanted, part) for name, answer in answers.items()},
+        differences={name: _largest_difference(answer, expected_output) for name, answer in answers.items()},
+        scores={name: _scores(recipe, answer, expected_output, part) for name, answer in answers.items()},
         tolerance=recipe.served_tolerance,
     )
 
 
 def _client(recipe: Recipe, protocol: ModuleType, infer: Callable[..., Any]) -> Infer:
-    """Make the call for one protocol: the modules of tritonclient have classes of the same names."""
+    """Return the function that sends a batch over one protocol; tritonclient's modules have the same class names."""
     (output,) = recipe.outputs
 
-    def ask(*batches: NDArray[Any]) -> NDArray[Any]:
+    def send(*batches: NDArray[Any]) -> NDArray[Any]:
         contents = [
             protocol.InferInput(tensor.name, list(batch.shape), tensor.data_type)
             for tensor, batch in zip(recipe.inputs, batches, strict=True)
@@ -111,25 +111,25 @@ def _client(recipe: Recipe, protocol: ModuleType, infer: Callable[..., Any]) -> 
         answer: NDArray[Any] = infer(recipe.name, contents).as_numpy(output.name)
         return answer
 
-    return ask
+    return send
 
 
-def _largest_difference(answer: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """Return the largest absolute difference; infinite for another shape or values that are no numbers."""
-    if answer.shape != wanted.shape:
+def _largest_difference(answer: NDArray[Any], expected_output: NDArray[Any]) -> float:
+    """Return the largest absolute difference; infinite if the shapes differ or a value is NaN."""
+    if answer.shape != expected_output.shape:
         return float("inf")
-    difference = float(np.max(np.abs(answer.astype(np.float64) - wanted)))
+    difference = float(np.max(np.abs(answer.astype(np.float64) - expected_output)))
     return difference if np.isfinite(difference) else float("inf")
 
 
-def _scores(recipe: Recipe, answer: NDArray[Any], wanted: NDArray[Any], part: Part) -> dict[str, float]:
-    """Measure answers as in training; answers of another shape have no score."""
-    fits = answer.shape == wanted.shape
+def _scores(recipe: Recipe, answer: NDArray[Any], expected_output: NDArray[Any], part: Part) -> dict[str, float]:
+    """Return the scores of an output; none if its shape is wrong."""
+    fits = answer.shape == expected_output.shape
     return {each.name: each.measure(answer, part.targets) if fits else float("nan") for each in recipe.metrics}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify one served model and return the exit code."""
+    """Verify one served model, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.verify", description="Compare a served model with PyTorch."
     )
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = verify(options.model, http_url=options.http, grpc_url=options.grpc)
     except (InferenceServerException, OSError) as error:
-        print(f"error: no answer from {options.model} at {options.http} and {options.grpc}: {error}", file=sys.stderr)
+        print(f"error: no response from {options.model} at {options.http} and {options.grpc}: {error}", file=sys.stderr)
         return 1
     print("\n".join(report.lines()))
     return 0 if report.passed else 1

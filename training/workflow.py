@@ -1,7 +1,7 @@
-"""From data to a model that Triton serves: preprocess, build, train, validate, test, export.
+"""The workflow from data to a served model: preprocess, build, train, validate, test, export.
 
-`run` follows a recipe and leaves `config.pbtxt`, `1/model.pt` and the model card with its pictures in a folder of the
-model's name, then returns the card. Called by `python -m training`, by `check` and by the tests.
+`run` executes a recipe, writes `config.pbtxt`, `1/model.pt` and the model card with its images to a folder with the
+model's name, and returns the card. Called by `python -m training`, by `check` and by the tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import nn
 
 from training import model_card, plots
 from training.dataset import Dataset, Part
-from training.fit import Say, fit, predict
+from training.fit import Log, fit, predict
 from training.history import History
 from training.model_card import ModelCard, sha256
 from training.recipe import Recipe
@@ -34,16 +34,16 @@ _LIBRARIES = ("torch", "numpy", "scikit-learn", "matplotlib")
 
 
 class NotGoodEnoughError(RuntimeError):
-    """A trained model scores below what its recipe requires; nothing was exported. The message has both numbers."""
+    """A score of a trained model misses the requirement of the recipe; nothing was exported. The message has both."""
 
 
 class NotAsDeclaredError(RuntimeError):
-    """A recipe declares other tensors than its module has; the message has both."""
+    """The tensors that a recipe declares differ from those of its module; the message has both."""
 
 
 @dataclass(frozen=True)
 class _Trained:
-    """A model that is good enough to be exported, and what is known of it."""
+    """A model that meets its requirements, with its data, history and scores."""
 
     model: nn.Module
     dataset: Dataset
@@ -51,33 +51,33 @@ class _Trained:
     scores: Mapping[str, Mapping[str, float]]
 
 
-def run(recipe: Recipe, repository: Path, say: Say) -> ModelCard:
-    """Make one model and export it to `repository`/<its name>, replacing what an earlier run left there."""
+def run(recipe: Recipe, repository: Path, log: Log) -> ModelCard:
+    """Train one model and export it to `repository`/<its name>, replacing the files of an earlier run."""
     dataset = recipe.preprocess()
-    say(f"preprocess  {_sizes(dataset)}")
+    log(f"preprocess  {_sizes(dataset)}")
     with reproducible(recipe.plan.seed):
         model = recipe.build()
-        say(f"build       {recipe.architecture}: {_parameters(model):,} parameters")
-        history = (recipe.fit or fit)(model, recipe, dataset, lambda line: say(f"train       {line}"))
+        log(f"build       {recipe.architecture}: {_parameters(model):,} parameters")
+        history = (recipe.fit or fit)(model, recipe, dataset, lambda line: log(f"train       {line}"))
         scores = {"validation": score(recipe, model, dataset.validation)}
-        say(f"validate    {_figures(scores['validation'])} with the weights of epoch {history.best_epoch}")
+        log(f"validate    {_figures(scores['validation'])} with the weights of epoch {history.best_epoch}")
         scores["test"] = score(recipe, model, dataset.test)
-        say(f"test        {_figures(scores['test'])}")
+        log(f"test        {_figures(scores['test'])}")
         require_good_enough(recipe, scores["test"])
         card = _export(recipe, _Trained(model, dataset, history, scores), repository)
     size = model_file(repository, recipe.name).stat().st_size
-    say(f"export      {repository / recipe.name} ({size / 1e3:,.0f} kB)")
+    log(f"export      {repository / recipe.name} ({size / 1e3:,.0f} kB)")
     return card
 
 
 def score(recipe: Recipe, model: nn.Module, part: Part) -> dict[str, float]:
-    """Measure a model on one part of the data, by each metric of the recipe."""
+    """Evaluate a model on one part of the data, with each metric of the recipe."""
     outputs = predict(model, *part.arguments)
     return {metric.name: metric.measure(outputs, part.targets) for metric in recipe.metrics}
 
 
 def require_good_enough(recipe: Recipe, scores: Mapping[str, float]) -> None:
-    """Raise NotGoodEnoughError for the first test score that misses its requirement."""
+    """Raise NotGoodEnoughError if a test score misses its requirement."""
     for metric in recipe.metrics:
         reached = scores[metric.name]
         if not metric.is_met_by(reached):
@@ -87,12 +87,12 @@ def require_good_enough(recipe: Recipe, scores: Mapping[str, float]) -> None:
 
 
 def config_text(recipe: Recipe) -> str:
-    """Write the config.pbtxt of a recipe's model."""
+    """Return the text of config.pbtxt for a recipe."""
     return text_for(recipe.name, recipe.signature)
 
 
 def model_file(repository: Path, name: str) -> Path:
-    """Return where the TorchScript file of a model lies."""
+    """Return the path of a model's TorchScript file."""
     return repository / name / _MODEL_FILE
 
 
@@ -123,7 +123,7 @@ def _export(recipe: Recipe, trained: _Trained, repository: Path) -> ModelCard:
 
 
 def _write_model(recipe: Recipe, model: nn.Module, folder: Path) -> None:
-    """Export with examples of the declared types and shapes; the module itself says what it gives."""
+    """Export with examples of the declared types and shapes. Raises NotAsDeclaredError if the outputs differ."""
     examples = make_examples(recipe.inputs, batched=recipe.max_batch_size > 0)
     exported = export_torchscript(
         model,
@@ -137,12 +137,14 @@ def _write_model(recipe: Recipe, model: nn.Module, folder: Path) -> None:
         trace=recipe.trace,
     )
     if exported.signature != recipe.signature:
-        raise NotAsDeclaredError(f"{recipe.name}: the recipe says {recipe.signature}, the module {exported.signature}")
+        raise NotAsDeclaredError(
+            f"{recipe.name}: the recipe declares {recipe.signature}, but the module has {exported.signature}"
+        )
     write_config(recipe.name, exported.signature, folder)
 
 
 def _confusion(recipe: Recipe, trained: _Trained) -> list[list[int]]:
-    """Count what a classifier takes for what in the test part; nothing for other models."""
+    """Return the confusion matrix of a classifier on the test set; empty for other models."""
     if not recipe.classes:
         return []
     test = trained.dataset.test
@@ -151,7 +153,7 @@ def _confusion(recipe: Recipe, trained: _Trained) -> list[list[int]]:
 
 
 def _draw(recipe: Recipe, history: History, counts: Sequence[Sequence[int]], folder: Path) -> list[Path]:
-    """Draw the pictures of the model card and return their files."""
+    """Draw the images of the model card and return their paths."""
     curve, matrix = folder / plots.LEARNING_CURVE, folder / plots.CONFUSION_MATRIX
     plots.draw_learning_curve(history, curve)
     if not counts:

@@ -1,4 +1,4 @@
-"""A module compiled ahead of time: the same checks, the same signature, and what is missing said at once."""
+"""Export with AOTInductor: the checks, the signature, and errors for missing tools."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ROWS = torch.arange(6, dtype=torch.float32).reshape(2, 3)
 
 
 class Gate(nn.Module):
-    """[batch, 3], and which rows to keep -> [batch, 2] and their sums."""
+    """[batch, 3] and a mask of the rows to keep -> [batch, 2] and their sums."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,15 +53,15 @@ class Gate(nn.Module):
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gate, Exported]:
-    """Compiled once, which takes a quarter of a minute."""
+    """Compiled once per session, which takes 15 s."""
     if shutil.which("g++") is None or importlib.util.find_spec("setuptools") is None:
-        pytest.skip("compiling a model needs g++ and setuptools, and one of them is not here")
+        pytest.skip("compiling a model needs g++ and setuptools")
     module, inputs = Gate().eval(), (ROWS, torch.tensor([[True], [False]]))
     folder = tmp_path_factory.mktemp("repository")
     return module, export_aotinductor(module, inputs, folder, name="gate", max_batch_size=8, with_config=True)
 
 
-def test_a_package_is_a_whole_model(gate: tuple[Gate, Exported]) -> None:
+def test_a_package_contains_a_complete_model(gate: tuple[Gate, Exported]) -> None:
     module, exported = gate
     folder = exported.path.parents[1]
     assert exported.path == folder / "1" / "model.pt2"
@@ -77,7 +77,7 @@ def test_a_package_is_a_whole_model(gate: tuple[Gate, Exported]) -> None:
     with zipfile.ZipFile(exported.path) as archive:
         assert not [name for name in archive.namelist() if name.endswith(".cpp")]
     kept = torch.ones(5, 1, dtype=torch.bool)
-    rows = torch.rand(3, 5).T  # Such strides the compiled code does not know; they are not to be read as others.
+    rows = torch.rand(3, 5).T  # The compiled code assumes other strides, so the values must be copied.
     answer = CompiledPackage(exported.path)(rows, kept)
     assert isinstance(answer, tuple)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(answer, module(rows, kept), strict=True))
@@ -85,8 +85,8 @@ def test_a_package_is_a_whole_model(gate: tuple[Gate, Exported]) -> None:
     assert "AOTInductor in `1/model.pt2`" in (folder / "README.md").read_text()
 
 
-def test_the_backend_for_cpus_answers_as_the_module_itself(gate: tuple[Gate, Exported]) -> None:
-    """Two callers' requests as one batch, one of a single row."""
+def test_the_cpu_backend_returns_the_outputs_of_the_module(gate: tuple[Gate, Exported]) -> None:
+    """For two requests in one batch, one of which has a single row."""
     module, exported = gate
     model = serve(backend, exported.path.parents[1], CONFIG)
     questions = [(ROWS[:1], torch.tensor([[True]])), (torch.rand(3, 3), torch.tensor([[True], [False], [True]]))]
@@ -102,19 +102,19 @@ def test_a_configuration_with_too_few_inputs_does_not_load(gate: tuple[Gate, Exp
         serve(backend, gate[1].path.parents[1], config)
 
 
-def test_a_file_for_a_better_processor_does_not_load(
+def test_a_file_for_a_processor_with_more_instructions_does_not_load(
     gate: tuple[Gate, Exported], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its first instruction that this one does not have would end the server's process."""
+    """An instruction that this processor lacks would end the server's process."""
     if not torch.cpu.get_capabilities().get("avx2"):
-        pytest.skip("this processor has nothing that another one may lack")
+        pytest.skip("this processor has no optional instruction sets")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": False, "avx512_f": False})
     with pytest.raises(Exception, match=r"compiled for a processor with avx\w+, which this one lacks"):
         serve(backend, gate[1].path.parents[1], CONFIG)
 
 
-def test_a_tensor_is_laid_out_in_rows_whatever_torch_calls_contiguous() -> None:
-    """Compiled code goes by the strides of its example, without looking."""
+def test_a_tensor_gets_row_major_strides_even_if_torch_considers_it_contiguous() -> None:
+    """Compiled code assumes the strides of its example without checking."""
     pictures = torch.arange(8.0).reshape(2, 2, 2)[:, None]
     odd = pictures.as_strided(pictures.shape, (4, 1, 2, 1))
     assert odd.is_contiguous()
@@ -124,7 +124,9 @@ def test_a_tensor_is_laid_out_in_rows_whatever_torch_calls_contiguous() -> None:
     assert row_major(torch.tensor(1.0)).shape == ()
 
 
-def test_what_is_missing_is_said_before_anything_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tools_are_reported_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(ExportError, match=r"there is no g\+\+: install one \(Debian: apt-get install g\+\+\)"):
@@ -135,8 +137,8 @@ def test_what_is_missing_is_said_before_anything_is_compiled(tmp_path: Path, mon
         export_aotinductor(nn.Linear(3, 2), ROWS, tmp_path, name="line")
 
 
-def test_names_are_those_of_torchscript(gate: tuple[Gate, Exported], tmp_path: Path) -> None:
-    """Clients of one format are clients of the other; the backend passes such inputs in the order of the file."""
+def test_tensor_names_follow_the_rules_of_torchscript(gate: tuple[Gate, Exported], tmp_path: Path) -> None:
+    """Clients do not change with the format; the backend passes such inputs in the order of the file."""
     module, exported = gate
     names = tuple(argument_names(module))
     assert names == ("rows", "kept")
@@ -154,7 +156,7 @@ def test_names_are_those_of_torchscript(gate: tuple[Gate, Exported], tmp_path: P
 
 
 @pytest.mark.parametrize("names", [("row", "kept"), ("kept", "rows"), ("rows__1", "kept__0")])
-def test_a_wrong_name_is_refused_before_anything_is_compiled(
+def test_an_invalid_name_is_rejected_before_anything_is_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
 ) -> None:
     monkeypatch.setenv("CXX", sys.executable)
@@ -165,7 +167,7 @@ def test_a_wrong_name_is_refused_before_anything_is_compiled(
         export_aotinductor(Gate(), example, tmp_path, name="gate", input_names=names, max_batch_size=8)
 
 
-def test_rows_that_influence_each_other_are_refused_before_anything_is_compiled(
+def test_dependent_rows_are_rejected_before_anything_is_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", sys.executable)
@@ -174,15 +176,15 @@ def test_rows_that_influence_each_other_are_refused_before_anything_is_compiled(
         export_aotinductor(nn.Softmax(0), ROWS, tmp_path, name="softmax", max_batch_size=8)
 
 
-def test_text_stays_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_inputs_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", sys.executable)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     with pytest.raises(ExportError, match="AOTInductor accepts only tensors"):
         export_aotinductor(nn.Identity(), (["a"],), tmp_path, name="text")
 
 
-def test_the_command_says_what_it_cannot_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file of TorchScript is no module."""
+def test_the_command_rejects_a_torchscript_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """AOTInductor needs the Python module."""
     (tmp_path / "line.pt").touch()
     outcome = tritonctl(capsys, "export", tmp_path / "line.pt", "-i", "FP32:3", "--format", "aotinductor")
     assert outcome.code == 1

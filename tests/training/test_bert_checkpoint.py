@@ -1,4 +1,4 @@
-"""A BERT that was trained elsewhere is served like the one that is trained here."""
+"""Export of an existing BERT classifier."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = ["Hello, my dog is cute", "我爱你", "I hate you!"]
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """The committed model, saved by `transformers` with labels of its own."""
+    """The committed model, saved by `transformers` with other labels."""
     folder = tmp_path / "checkpoint"
     module = torchscript.load_eager(bert_texts.build, model_file(REPOSITORY, "bert_texts_model"))
     assert isinstance(module, bert_texts.BertTexts)
@@ -33,7 +33,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_checkpoint_answers_as_it_did_where_it_was_trained(checkpoint: Path, tmp_path: Path) -> None:
+def test_an_exported_checkpoint_gives_the_same_outputs(checkpoint: Path, tmp_path: Path) -> None:
     repository = tmp_path / "models"
     assert main(["bert-texts", "--checkpoint", str(checkpoint), "--output", str(repository)]) == 0
     reader = WordPieces.read(repository / "wordpiece_tokenizer" / "1")
@@ -67,7 +67,7 @@ def test_the_tokenizer_is_read_from_either_file(checkpoint: Path, tmp_path: Path
         ("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n" + "a\n" * 5000, r"the tokenizer has 5004 pieces, the model \d+"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused_with_the_file_s_name(
+def test_an_invalid_checkpoint_is_rejected_with_the_name_of_the_file(
     checkpoint: Path, tmp_path: Path, name: str, content: str | None, message: str
 ) -> None:
     (checkpoint / name).unlink()
@@ -77,6 +77,6 @@ def test_what_is_no_checkpoint_is_refused_with_the_file_s_name(
         export_checkpoint(checkpoint, tmp_path / "models")
 
 
-def test_other_models_take_no_checkpoint(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_other_models_do_not_accept_a_checkpoint(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["digits", "--checkpoint", str(tmp_path)]) == 2
-    assert "--checkpoint goes with bert_texts" in capsys.readouterr().err
+    assert "--checkpoint requires bert_texts" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Three parties train together, as processes: how good the result is, and what really leaves each of them."""
+"""Federated training with three parties, as processes: accuracy of the result, and the data that each party sends."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ def _watch(event, arguments):
         os.write(_log, f"connect\\t{sys.argv}\\t{arguments[1][0]}\\n".encode())
 sys.addaudithook(_watch)
 """
-"""Python imports a `sitecustomize` at its start: what every process opens, and whom it calls, is written down."""
+"""A `sitecustomize`, which Python imports at startup. It records the files and connections that each process opens."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run with all that its parties sent, and the files and addresses that its processes opened."""
+    """A run with all messages of its parties, and the files and connections that its processes opened."""
 
     agreed: run.Agreed
     sent: Mapping[str, Recorder]
     opened: list[tuple[str, str, str]]
 
     def answers(self, party: str) -> list[list[NDArray[np.float64]]]:
-        """The arrays of each answer, in the order of the rounds."""
+        """The arrays of each response, in the order of the rounds."""
         return [[np.load(BytesIO(each)) for each in fit.parameters.tensors] for fit in self.fits(party)]
 
     def fits(self, party: str) -> list[Any]:
-        """The answers to calls; a last message says goodbye."""
+        """The responses to calls, without the last message, which ends the session."""
         from flwr.proto.transport_pb2 import ClientMessage
 
         messages = [ClientMessage.FromString(each) for each in self.sent[party].messages()]
@@ -67,7 +67,7 @@ class Run:
 
 
 def _run(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """As `run.together`, with a recorder before each party."""
+    """Like `run.train`, with a recorder between each party and the coordinator."""
     (folder / "watch").mkdir()
     (folder / "watch" / "sitecustomize.py").write_text(_WATCHER)
     monkeypatch.setenv("PYTHONPATH", str(folder / "watch"))
@@ -97,8 +97,8 @@ def masked(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return _run(_MASKED, tmp_path_factory.mktemp("masked"), monkeypatch)
 
 
-def test_parties_together_are_as_good_as_all_rows_in_one_place(capsys: pytest.CaptureFixture[str]) -> None:
-    """By the command of the documentation, with secure aggregation; no party alone is better."""
+def test_federated_training_is_as_accurate_as_central_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the documented command and secure aggregation; no party alone is more accurate."""
     command = ["make", "federated", f"DEV={sys.executable} -m hack.environment dev"]
     done = subprocess.run(command, cwd=REPOSITORY.parent, capture_output=True, text=True, check=True)
     with capsys.disabled():
@@ -113,18 +113,18 @@ def test_parties_together_are_as_good_as_all_rows_in_one_place(capsys: pytest.Ca
 
 
 def test_the_parties_are_unequal() -> None:
-    """In size by more than four, in labels and in measurements."""
+    """In size by a factor of more than four, in labels and in measurements."""
     parties = division.divide(_RECIPE.preprocess().train)
-    told = division.describe(parties)
+    facts = division.describe(parties)
     assert sum(len(part) for part in parties.values()) == len(_RECIPE.preprocess().train)
-    assert told["clinic"]["rows"] > 4 * told["specialist"]["rows"]
-    assert told["screening"]["malignant"] < 0.2
-    assert told["specialist"]["malignant"] > 0.9
-    assert told["specialist"]["mean_radius"] > 1.5 * told["screening"]["mean_radius"]
+    assert facts["clinic"]["rows"] > 4 * facts["specialist"]["rows"]
+    assert facts["screening"]["malignant"] < 0.2
+    assert facts["specialist"]["malignant"] > 0.9
+    assert facts["specialist"]["mean_radius"] > 1.5 * facts["screening"]["mean_radius"]
 
 
-def test_each_process_opens_its_own_rows_only(plain: Run) -> None:
-    """And the coordinator none of a party's, and none the whole data set."""
+def test_each_process_opens_only_its_own_rows(plain: Run) -> None:
+    """The coordinator opens no rows of a party, and no process opens the whole data set."""
     files: dict[str, set[str]] = {}
     for what, who, where in plain.opened:
         if what == "open":
@@ -135,14 +135,14 @@ def test_each_process_opens_its_own_rows_only(plain: Run) -> None:
     assert {Path(path).name for name in division.PARTIES for path in files[name]} == {division.ROWS}
 
 
-def test_no_process_calls_anybody_but_this_machine(plain: Run, masked: Run) -> None:
-    """Neither telemetry nor a look for newer versions; gRPC's own calls are seen by the recorders."""
+def test_processes_connect_only_to_this_machine(plain: Run, masked: Run) -> None:
+    """Flower sends no telemetry and does not check for updates; the recorders see the connections of gRPC itself."""
     called = {where for what, _, where in (*plain.opened, *masked.opened) if what == "connect"}
     assert called == {"127.0.0.1"}
 
 
-def test_a_party_sends_arrays_of_the_models_size_its_name_and_a_count(plain: Run) -> None:
-    """Two rows of numbers about all its rows at first, weights afterwards, and not a number more."""
+def test_a_party_sends_only_arrays_of_the_models_size_its_name_and_a_count(plain: Run) -> None:
+    """Two rows of statistics at first, then weights, and no other number."""
     for party, rows in plain.agreed.rows.items():
         shapes = [[each.shape for each in arrays] for arrays in plain.answers(party)]
         assert shapes == [[(10,), (10,)]] + [[(1, 10), (1,)]] * _PLAIN.rounds
@@ -152,7 +152,7 @@ def test_a_party_sends_arrays_of_the_models_size_its_name_and_a_count(plain: Run
 
 
 def test_what_a_party_sends_does_not_grow_with_its_rows(plain: Run, masked: Run) -> None:
-    """Five times as many rows, the same bytes but for the names; at most a kilobyte a round, masked eight."""
+    """With five times as many rows, only the names differ in size; at most 1 kB per round, or 8 kB masked."""
     for each, most in ((plain, 1024), (masked, 8192)):
         sizes = {party: sum(map(len, recorder.messages())) for party, recorder in each.sent.items()}
         rounds = _PLAIN.rounds + 1
@@ -161,7 +161,7 @@ def test_what_a_party_sends_does_not_grow_with_its_rows(plain: Run, masked: Run)
 
 
 def test_no_row_is_among_the_bytes_that_a_party_sends(plain: Run) -> None:
-    """Neither as it lies in the file nor as the library would write it; the weights, which are sent, are found."""
+    """Neither in the format of the file nor in that of the library. The same search finds the weights."""
     parties = division.divide(_RECIPE.preprocess().train)
     for name, part in parties.items():
         stream = bytes(plain.sent[name].sent)
@@ -172,7 +172,7 @@ def test_no_row_is_among_the_bytes_that_a_party_sends(plain: Run) -> None:
 
 
 def test_the_coordinator_sees_masked_updates_and_the_right_sum(plain: Run, masked: Run) -> None:
-    """What a party sent in the plain run, it sends with no masks nowhere; yet both runs agree on the same weights."""
+    """The masked run never sends the updates of the plain run, but both runs end with the same weights."""
     from flwr.common.secure_aggregation.quantization import quantize
 
     for party in division.PARTIES:
@@ -191,7 +191,7 @@ def test_the_coordinator_sees_masked_updates_and_the_right_sum(plain: Run, maske
 
 
 def _masked_vector(each: Run, party: str) -> NDArray[np.int64]:
-    """What the coordinator got instead of the party's first answer."""
+    """The masked vector that the coordinator received in the first round."""
     from flwr.common import bytes_to_ndarray
     from flwr.common.serde import recorddict_from_proto
     from flwr.proto.recorddict_pb2 import RecordDict
@@ -206,8 +206,8 @@ def _masked_vector(each: Run, party: str) -> NDArray[np.int64]:
     raise AssertionError(f"{party} sent no masked vector")
 
 
-def test_the_committed_model_is_what_these_parties_agree_on(masked: Run) -> None:
-    """Two runs give the same weights: those of `python -m training breast_cancer_federated`."""
+def test_the_committed_model_equals_the_result_of_this_run(masked: Run) -> None:
+    """Every run gives the same weights, so `python -m training breast_cancer_federated` is reproducible."""
     assert _RECIPE.fit is breast_cancer_federated.fit
     committed = torchscript.load(model_file(REPOSITORY, _RECIPE.name)).state_dict()
     module = breast_cancer_federated.build()
@@ -216,8 +216,8 @@ def test_the_committed_model_is_what_these_parties_agree_on(masked: Run) -> None
         assert np.allclose(values.numpy(), committed[name].numpy(), rtol=1e-5), name
 
 
-def test_differential_privacy_has_its_price(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The budget is spent, not exceeded, and on the card; noise costs accuracy, but leaves far more than chance."""
+def test_differential_privacy_costs_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The card states the budget, which is not exceeded; the accuracy is lower, but far above chance."""
     assert main(["--differential-privacy", "--epsilon", "3", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     with capsys.disabled():
@@ -246,7 +246,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def _processes_with(folder: Path) -> list[str]:
-    """The numbers of all processes that name a folder in their command."""
+    """The ids of all processes whose command line contains a folder."""
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -256,7 +256,7 @@ def _processes_with(folder: Path) -> list[str]:
 
 
 def test_a_party_that_cannot_start_ends_the_run_with_its_reason(tmp_path: Path) -> None:
-    """And ends all processes."""
+    """All processes are ended."""
     dataset = _RECIPE.preprocess()
     places = run.prepare(tmp_path, _PLAIN, dataset.validation, division.divide(dataset.train))
     (places["specialist"] / division.ROWS).write_bytes(b"")

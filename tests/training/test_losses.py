@@ -1,4 +1,4 @@
-"""Losses judge the same answers the same way, whether they come as logits in training or as probabilities after it."""
+"""Loss functions give equal values for logits in training mode and for probabilities in evaluation mode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.training
 
 
 class _Answers(nn.Module):
-    """Gives the logits that it gets while training, else what `finish` makes of them."""
+    """Returns its input, the logits, in training mode, and `finish(logits)` in evaluation mode."""
 
     def __init__(self, finish: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -36,21 +36,21 @@ def _softmax(logits: torch.Tensor) -> torch.Tensor:
     return torch.softmax(logits, dim=-1)
 
 
-def test_cross_entropy_is_the_same_in_training_and_after_it() -> None:
-    """Three classes; the logarithm of the sum of three equal odds is that of 3."""
+def test_cross_entropy_is_equal_in_training_and_evaluation_mode() -> None:
+    """With three equal logits, it is the logarithm of 3."""
     in_training, afterwards = _both(cross_entropy, _softmax, torch.zeros(4, 3), torch.tensor([0, 1, 2, 0]))
     assert in_training == pytest.approx(torch.log(torch.tensor(3.0)).item())
     assert afterwards == pytest.approx(in_training)
 
 
-def test_a_hopeless_answer_has_a_finite_loss() -> None:
-    """A probability that rounds to zero would have an infinite logarithm, and no epoch would ever be the best."""
+def test_the_loss_of_a_zero_probability_is_finite() -> None:
+    """If it were infinite, no epoch would have the lowest loss."""
     _, afterwards = _both(cross_entropy, _softmax, torch.tensor([[200.0, 0.0]]), torch.tensor([1]))
     assert 80 < afterwards < 100
 
 
-def test_padding_costs_nothing() -> None:
-    """One token of two counts, and its answer is as good as certain; the other's is certainly wrong."""
+def test_padding_does_not_contribute_to_the_loss() -> None:
+    """One of two tokens is padding and its output is wrong; the output of the other token is right."""
     logits = torch.tensor([[[30.0, 0.0], [30.0, 0.0]]])
     for value in _both(cross_entropy, _softmax, logits, torch.tensor([[0, IGNORED]])):
         assert value == pytest.approx(0, abs=1e-6)
@@ -58,8 +58,8 @@ def test_padding_costs_nothing() -> None:
         assert value == pytest.approx(15)
 
 
-def test_binary_cross_entropy_is_the_same_in_training_and_after_it() -> None:
-    """Class numbers without a second dimension are those of the rows."""
+def test_binary_cross_entropy_is_equal_in_training_and_evaluation_mode() -> None:
+    """Labels may have one dimension."""
     logits = torch.tensor([[0.0], [2.0], [-1.0]])
     in_training, afterwards = _both(binary_cross_entropy, torch.sigmoid, logits, torch.tensor([1, 1, 0]))
     assert in_training == pytest.approx((0.693147 + 0.126928 + 0.313262) / 3, abs=1e-5)

@@ -1,4 +1,4 @@
-"""The committed models: they can be made again, and they answer as PyTorch does without TorchScript."""
+"""The committed models: training reproduces them, and their outputs equal those of eager PyTorch."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _ROOT = REPOSITORY.parent
 _QUICK = [name for name in MODELS if not find(name).slow]
 
 
-@pytest.mark.timeout(900)  # 20 s of one quiet core; several times that when others compute beside it.
+@pytest.mark.timeout(900)  # 20 s on an idle core, several times that on a busy one.
 @pytest.mark.parametrize("name", _QUICK)
-def test_retraining_gives_the_scores_of_the_model_card(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command that the card names says so itself; `make models` does it with the slow ones."""
+def test_retraining_reproduces_the_scores_of_the_model_card(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the command that the card names; `make models` includes the slow models."""
     assert main([name, "--check"]) == 0
-    assert "retraining gives the scores of the model card" in capsys.readouterr().out
+    assert "retraining reproduces the scores of the model card" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_committed_file_has_the_scores_of_its_card(name: str) -> None:
-    """On the parts of the data that it has not learned from."""
+    """On the validation and the test set."""
     assert measure(name, REPOSITORY) == []
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_file_answers_as_pytorch(name: str) -> None:
-    """TorchScript from the repository against the Python module, on the whole test part."""
+def test_the_outputs_of_the_file_equal_those_of_pytorch(name: str) -> None:
+    """The TorchScript file of the repository against the Python module, on the whole test set."""
     recipe = find(name)
     path = model_file(REPOSITORY, name)
     arguments = recipe.preprocess().test.arguments
@@ -60,7 +60,7 @@ def test_the_file_answers_as_pytorch(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_rows_of_a_batch_are_independent_and_no_state_is_kept(name: str, tmp_path: Path) -> None:
-    """The exporter takes the committed file as it takes a user's, served form included."""
+    """The exporter checks the committed file like a user's, including the served form."""
     recipe = find(name)
     options = ExportOptions(
         name,
@@ -75,12 +75,12 @@ def test_the_rows_of_a_batch_are_independent_and_no_state_is_kept(name: str, tmp
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_committed_configuration_is_the_one_of_the_recipe(name: str) -> None:
-    """Nobody edited it by hand."""
+def test_the_committed_configuration_is_generated_from_the_recipe(name: str) -> None:
+    """It was not edited by hand."""
     assert (REPOSITORY / name / "config.pbtxt").read_text(encoding="utf-8") == config_text(find(name))
 
 
-def test_linear_regression_continues_the_line() -> None:
+def test_linear_regression_extrapolates_the_line() -> None:
     """[9, 10] is 5 and [11, 12] is 6."""
     model = torchscript.load(model_file(REPOSITORY, "linear_regression"))
     answers = predict(model, np.array([[9, 10], [11, 12]], dtype=np.float32))
@@ -88,8 +88,8 @@ def test_linear_regression_continues_the_line() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if find(name).classes])
-def test_classifiers_answer_with_probabilities(name: str) -> None:
-    """From zero to one; those of several classes add up to one."""
+def test_classifiers_return_probabilities(name: str) -> None:
+    """Between zero and one, with a sum of one for several classes."""
     recipe = find(name)
     answers = predict(torchscript.load(model_file(REPOSITORY, name)), *recipe.preprocess().test.arguments)
     assert answers.min() >= 0
@@ -97,8 +97,8 @@ def test_classifiers_answer_with_probabilities(name: str) -> None:
     assert answers.shape[-1] == 1 or np.allclose(answers.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_tumours_are_sent_as_they_were_measured() -> None:
-    """The model knows mean and spread of its training part, not of a batch: alone or together, the answer is one."""
+def test_the_tumour_classifier_standardizes_with_fixed_statistics() -> None:
+    """Those of its training set and not of the batch, so a row has the same output alone and in a batch."""
     model = torchscript.load(model_file(REPOSITORY, "breast_cancer"))
     measured = breast_cancer_data.load()
     state = model.state_dict()
@@ -108,14 +108,14 @@ def test_tumours_are_sent_as_they_were_measured() -> None:
 
 
 def test_pictures_are_resized_as_pytorch_does() -> None:
-    """Data prepared with either are the same."""
+    """Both give equal values."""
     images = np.random.default_rng(1).random((3, 8, 8), dtype=np.float32)
     expected = torch.nn.functional.interpolate(torch.from_numpy(images)[None], size=28, mode="bilinear")[0].numpy()
     assert np.allclose(resize(images, 28), expected, atol=1e-6)
 
 
-def test_shifted_pictures_are_the_same_picture_elsewhere() -> None:
-    """No ink is lost within two pixels of the edge, and the places differ."""
+def test_a_shift_moves_the_image_without_changing_it() -> None:
+    """No ink is lost for images with a border of two pixels, and the positions differ."""
     images = torch.zeros(50, 1, 28, 28)
     images[:, :, 10:18, 10:18] = 1
     shifted = shift(images, torch.Generator().manual_seed(1))
@@ -126,21 +126,21 @@ def test_shifted_pictures_are_the_same_picture_elsewhere() -> None:
     assert len(places) > 5
 
 
-def test_the_echo_model_can_be_made_again(tmp_path: Path) -> None:
-    """Its committed files are those of its script."""
+def test_the_script_reproduces_the_echo_model(tmp_path: Path) -> None:
+    """The committed files equal those that it writes."""
     subprocess.run([sys.executable, "-m", "tests.models.make_echo", str(tmp_path)], cwd=_ROOT, check=True)
     for name in ("config.pbtxt", "1/model.pt"):
         assert (tmp_path / "echo" / name).read_bytes() == (_TEST_MODELS / "echo" / name).read_bytes()
 
 
-def test_the_echo_model_gives_back_what_it_gets() -> None:
-    """Chinese, nothing at all, and both truth values."""
+def test_the_echo_model_returns_its_inputs() -> None:
+    """Chinese text, an empty text, and both booleans."""
     texts, flags = torchscript.load(_TEST_MODELS / "echo/1/model.pt")(["我爱你", ""], torch.tensor([True, False]))
     assert texts == ["我爱你", ""]
     assert flags.tolist() == [True, False]
 
 
-def test_the_broken_model_is_broken() -> None:
+def test_the_broken_model_does_not_load() -> None:
     """End-to-end tests rely on it."""
     with pytest.raises(RuntimeError, match="failed reading zip archive"):
         torchscript.load(_TEST_MODELS / "not_torchscript/1/model.pt")

@@ -1,4 +1,4 @@
-"""The pictures of the model cards: small, of equal bytes for equal numbers, and drawn from any history."""
+"""The images of the model cards: small, deterministic, and drawn from any history."""
 
 from __future__ import annotations
 
@@ -32,24 +32,26 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
     ],
     ids=["usual", "steep to zero", "nothing to learn", "diverged"],
 )
-def test_a_learning_curve_is_drawn_of_any_history(tmp_path: Path, history: History) -> None:
-    """Twice with the same bytes."""
+def test_a_learning_curve_is_drawn_from_any_history(tmp_path: Path, history: History) -> None:
+    """Drawing it twice gives equal bytes."""
     for name in ("a.png", "b.png"):
         draw_learning_curve(history, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert _pixels(tmp_path / "a.png").std() > 5
 
 
-def test_another_history_is_another_picture(tmp_path: Path) -> None:
-    """So the curve is in it."""
+def test_the_image_depends_on_the_history(tmp_path: Path) -> None:
+    """The curve is visible."""
     draw_learning_curve(History([3, 2, 1], [4, 2, 3], 2), tmp_path / "a.png")
     draw_learning_curve(History([3, 1, 2], [4, 2, 3], 2), tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
 
 @pytest.mark.parametrize("classes", [("benign", "malignant"), tuple("0123456789"), ("person", "place", "organisation")])
-def test_a_confusion_matrix_is_small_and_dark_where_many_are(tmp_path: Path, classes: tuple[str, ...]) -> None:
-    """With everything right, the diagonal is dark and the rest is nearly white."""
+def test_a_confusion_matrix_is_small_and_dark_where_the_counts_are_high(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    """If all predictions are correct, the diagonal is dark and the rest is nearly white."""
     path = tmp_path / "matrix.png"
     draw_confusion((np.eye(len(classes), dtype=int) * 35).tolist(), classes, path)
     assert path.stat().st_size < 25_000
@@ -60,7 +62,7 @@ def test_a_confusion_matrix_is_small_and_dark_where_many_are(tmp_path: Path, cla
 
 @pytest.mark.parametrize("classes", [("benign", "malignant"), ("person", "place", "organisation")])
 def test_long_class_names_are_not_cut_off(tmp_path: Path, classes: tuple[str, ...]) -> None:
-    """Nothing is drawn at the left edge."""
+    """The left edge is empty."""
     path = tmp_path / "matrix.png"
     draw_confusion((np.eye(len(classes), dtype=int) * 35).tolist(), classes, path)
     assert (_pixels(path)[:, :2] > 250).all()

@@ -1,4 +1,4 @@
-"""What the workflow does for models of another kind: whole numbers in, several inputs, an answer per token."""
+"""The workflow with models that have integer inputs, several inputs, and an output per token."""
 
 from __future__ import annotations
 
@@ -79,25 +79,25 @@ _RECIPE = Recipe(
 
 
 def _silent(line: str) -> None:
-    """Take a line of progress."""
+    """Ignore progress."""
 
 
-def test_a_model_with_two_integer_inputs_learns_and_is_exported(tmp_path: Path) -> None:
-    """Padding is neither learned nor counted: three of four tokens are."""
+def test_a_model_with_two_integer_inputs_is_trained_and_exported(tmp_path: Path) -> None:
+    """Padding, one token of four, affects neither training nor metrics."""
     card = run(_RECIPE, tmp_path, _silent)
     assert card.scores["test"] == {"accuracy": 1, "f1": 1}
     assert sum(sum(row) for row in card.confusion) == 20 * (_LENGTH - 1)
     assert read_signature(tmp_path / "tokens" / "1" / "model.pt") == _RECIPE.signature
 
 
-def test_tracing_gives_the_same_model(tmp_path: Path) -> None:
-    """For what cannot be scripted."""
+def test_tracing_and_scripting_give_the_same_model(tmp_path: Path) -> None:
+    """Tracing is for modules that cannot be scripted."""
     card = run(replace(_RECIPE, trace=True), tmp_path, _silent)
     assert card.scores["test"]["accuracy"] == 1
 
 
-def test_files_beside_a_model_are_in_its_card(tmp_path: Path) -> None:
-    """One that was changed is noticed."""
+def test_companion_files_are_in_the_model_card(tmp_path: Path) -> None:
+    """A changed file is detected."""
     card = run(_RECIPE, tmp_path, _silent)
     assert model_card.damaged_files(card, tmp_path / "tokens") == []
     (tmp_path / "tokens_labels" / "labels.txt").write_text("odd\neven\n")
@@ -105,8 +105,8 @@ def test_files_beside_a_model_are_in_its_card(tmp_path: Path) -> None:
     assert "../tokens_labels/labels.txt: not the file" in problem
 
 
-def test_every_input_is_sent_in_the_same_batches(tmp_path: Path) -> None:
-    """Whoever verifies a served model gets tokens and mask of the same rows."""
+def test_all_inputs_are_sent_in_the_same_batches(tmp_path: Path) -> None:
+    """The tokens and the mask of a request belong to the same rows."""
     run(_RECIPE, tmp_path, _silent)
     eager = torchscript.load_eager(_OddOrEven, tmp_path / "tokens" / "1" / "model.pt")
     sent: list[tuple[int, ...]] = []
@@ -122,8 +122,8 @@ def test_every_input_is_sent_in_the_same_batches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "passed"), [(1e-5, False), (1e-2, True)])
-def test_a_recipe_says_how_far_served_answers_may_differ(allowed: float, *, passed: bool) -> None:
-    """Reduced precision needs more than a sum in another order."""
+def test_the_recipe_sets_the_tolerance_for_served_outputs(allowed: float, *, passed: bool) -> None:
+    """Reduced precision needs a larger one."""
     wanted = np.zeros((8, _LENGTH, 2), dtype=np.float32)
     recipe = replace(_RECIPE, served_tolerance=allowed)
     report = compare(recipe, {"HTTP": lambda *a: wanted[: len(a[0])] + 1e-3}, lambda *a: wanted[: len(a[0])])

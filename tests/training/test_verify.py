@@ -1,4 +1,4 @@
-"""Comparing a served model with PyTorch: every way of being different is noticed."""
+"""Comparison of a served model with PyTorch: every type of difference is detected."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _compare(answer: Any) -> Report:
     return compare(linear_regression.RECIPE, clients, _right)
 
 
-def test_the_same_answers_pass() -> None:
-    """Both protocols are told with their scores."""
+def test_equal_outputs_pass() -> None:
+    """The report has the scores of both protocols."""
     report = _compare(lambda values: values + np.float32(1e-6))
     assert report.passed
     assert report.rows == 2
@@ -45,16 +45,16 @@ def test_the_same_answers_pass() -> None:
     ],
     ids=["far", "no number", "too few", "infinite"],
 )
-def test_other_answers_over_one_protocol_fail(wrong: Any) -> None:
-    """The other protocol being right does not help."""
+def test_different_outputs_over_one_protocol_fail(wrong: Any) -> None:
+    """Even if the outputs over the other protocol are right."""
     report = _compare(wrong)
     assert not report.passed
     assert report.differences["HTTP"] == 0
     assert "DIFFERENT" in report.lines()[1]
 
 
-def test_large_test_parts_are_sent_in_batches_the_model_takes() -> None:
-    """Triton refuses more rows than max_batch_size."""
+def test_large_test_sets_are_split_into_batches() -> None:
+    """Triton rejects more rows than max_batch_size."""
     sizes: list[int] = []
 
     def infer(batch: NDArray[np.float32]) -> NDArray[Any]:
@@ -65,10 +65,10 @@ def test_large_test_parts_are_sent_in_batches_the_model_takes() -> None:
     assert sizes == [64, 64, 64, 64, 64, 35]
 
 
-def test_nobody_listening_is_an_error_with_both_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_server_is_reported_with_both_addresses(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1 and no traceback."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         assert main(["linear_regression", "--http", address, "--grpc", address]) == 1
-    assert f"no answer from linear_regression at {address}" in capsys.readouterr().err
+    assert f"no response from linear_regression at {address}" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The shared workflow, with a model that is made in no time."""
+"""The shared workflow, with a model that trains in milliseconds."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _LINE = linear_regression.RECIPE
 
 
 def _short(epochs: int, *, required: float = 1e9) -> Recipe:
-    """Linear regression, trained less and asked for less."""
+    """Linear regression with fewer epochs and a lower requirement."""
     plan = replace(_LINE.plan, epochs=epochs, report_every=1)
     return replace(_LINE, plan=plan, metrics=(replace(_LINE.metrics[0], required=required),))
 
 
 def _silent(line: str) -> None:
-    """Take a line of progress."""
+    """Ignore progress."""
 
 
-def test_each_step_and_each_epoch_is_told(tmp_path: Path) -> None:
-    """Preprocess, build, train, validate, test, export: in this order."""
+def test_each_step_and_each_epoch_is_reported(tmp_path: Path) -> None:
+    """In the order preprocess, build, train, validate, test, export."""
     lines: list[str] = []
     run(_short(2), tmp_path, lines.append)
     steps = [line.split()[0] for line in lines]
@@ -55,28 +55,28 @@ def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
     assert model_card.read(tmp_path / "linear_regression") == first
 
 
-def test_another_seed_gives_another_model(tmp_path: Path) -> None:
-    """So the seed is what fixes the result, not a constant somewhere."""
+def test_another_seed_gives_a_different_model(tmp_path: Path) -> None:
+    """The result depends on the seed of the plan."""
     other = replace(_short(3), plan=replace(_short(3).plan, seed=2))
     assert run(_short(3), tmp_path, _silent).files != run(other, tmp_path, _silent).files
 
 
 def test_a_bad_model_is_not_exported(tmp_path: Path) -> None:
-    """The message has the score and what is required."""
+    """The message has the score and the requirement."""
     with pytest.raises(NotGoodEnoughError, match=r"linear_regression: test mse is .*, required is at most 1e-06"):
         run(_short(1, required=1e-6), tmp_path, _silent)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_training_that_diverges_is_not_exported(tmp_path: Path) -> None:
-    """Beyond a learning rate of 0.019 the weights grow until they are no numbers; what came before is bad, too."""
+    """Above a learning rate of 0.019, the weights grow until they are NaN, and earlier weights are also bad."""
     recipe = replace(_LINE, plan=replace(_LINE.plan, learning_rate=1.0, epochs=60))
     with pytest.raises(NotGoodEnoughError):
         run(recipe, tmp_path, _silent)
 
 
-def test_training_ends_with_the_weights_that_validated_best() -> None:
-    """Steps that are too large make the second epoch worse than the first."""
+def test_training_keeps_the_weights_with_the_lowest_validation_loss() -> None:
+    """Here, the learning rate is too high, so the second epoch is worse than the first."""
     recipe = replace(_LINE, plan=replace(_LINE.plan, learning_rate=0.03, epochs=5))
     dataset = recipe.preprocess()
     with reproducible(1):
@@ -93,8 +93,8 @@ def test_training_ends_with_the_weights_that_validated_best() -> None:
     assert losses[1] < 10 * losses[0]
 
 
-def test_the_cosine_schedule_slows_down_to_a_stop() -> None:
-    """In the last of many epochs the weights hardly move; with a constant rate they do."""
+def test_the_cosine_schedule_decays_to_zero() -> None:
+    """In the last epoch, the weights hardly change; with a constant rate, they do."""
     assert _last_movement("cosine") < _last_movement("constant") / 10
 
 
@@ -111,8 +111,8 @@ def _last_movement(schedule: Literal["constant", "cosine"]) -> float:
     return float((weights[-1] - weights[-2]).abs().max())
 
 
-def test_torch_is_left_as_it_was() -> None:
-    """Whoever trains in a larger program keeps their threads and random numbers, also after an error."""
+def test_the_settings_of_torch_are_restored() -> None:
+    """The number of threads and the random state, also after an error."""
     before = _torch_state()
     with pytest.raises(KeyError):
         _fail_inside()
@@ -131,19 +131,19 @@ def _torch_state() -> tuple[int, bool, list[int]]:
     return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), numbers
 
 
-def test_a_recipe_that_declares_other_tensors_is_found_out(tmp_path: Path) -> None:
-    """What clients are promised is what the module does."""
+def test_a_recipe_that_declares_wrong_tensors_is_rejected(tmp_path: Path) -> None:
+    """The declaration must match the module."""
     wrong = replace(_short(1), outputs=(structs.replace(_LINE.outputs[0], dims=(2,)),))
-    with pytest.raises(NotAsDeclaredError, match="linear_regression: the recipe says"):
+    with pytest.raises(NotAsDeclaredError, match="linear_regression: the recipe declares"):
         run(wrong, tmp_path, _silent)
 
 
-def test_a_card_that_claims_too_much_is_found_out(tmp_path: Path) -> None:
-    """What `--check` is for."""
+def test_a_card_with_wrong_scores_is_detected(tmp_path: Path) -> None:
+    """By `--check`."""
     card = run(_LINE, tmp_path, _silent)
     model_card.write(replace(card, scores={"test": {"mse": 0.5}}), tmp_path / _LINE.name)
     (problem,) = check(_LINE, tmp_path, _silent)
-    assert problem.startswith("test mse: the model card says 0.5, retraining gave")
+    assert problem.startswith("test mse: the model card states 0.5, retraining gave")
 
 
 class _Doubles(nn.Module):
@@ -157,8 +157,8 @@ class _Doubles(nn.Module):
         return 2 * value * self.weight
 
 
-def test_every_process_writes_the_same_archive(tmp_path: Path) -> None:
-    """Python orders sets of names by chance in each process; a layer's constants are such a set."""
+def test_all_processes_write_the_same_archive(tmp_path: Path) -> None:
+    """Although the order of a layer's constants, a set of names, differs between processes."""
     program = (
         "import sys, torch; from training import digits; from triton_operator.export import export_torchscript; "
         "torch.manual_seed(1); "
@@ -174,7 +174,7 @@ def test_every_process_writes_the_same_archive(tmp_path: Path) -> None:
 
 
 def test_the_eager_module_has_the_weights_of_the_file(tmp_path: Path) -> None:
-    """And not those it starts with."""
+    """And not its initial weights."""
     trained = _Doubles()
     trained.weight.data.fill_(5)
     path = export_torchscript(trained, torch.ones(1), tmp_path, name="doubles").path

@@ -1,7 +1,7 @@
-"""Several parties train one model together, and no row of data leaves the party that holds it.
+"""Federated training: several parties train one model together, and no row leaves the party that holds it.
 
-`run.together` divides the training rows among parties, starts a coordinator and one process per party, and returns the
-weights they agreed on. The processes talk over gRPC (Flower): `coordinator` averages what the `party` processes send,
-`masked` hides each single update from it, `private` adds noise that bounds what any update can tell about one row.
-Needs the `[federated]` extra. docs/federated.md says what is shared and what these protections are worth.
+`run.train` starts a coordinator and one process per party, and returns the final weights. The processes communicate
+over gRPC (Flower). `coordinator` averages the updates that the `party` processes send, `masked` hides individual
+updates from it, and `private` adds noise, which limits what an update reveals about a row. Needs the extra `federated`.
+docs/federated.md describes what is shared and what these methods protect.
 """

@@ -1,13 +1,12 @@
-"""Train the classifier of tumours with several parties and compare with what others would have.
+"""Train the tumour classifier with several parties, and compare it with central and with local training.
 
-    python -m training.federated                              parties average their weights
-    python -m training.federated --secure-aggregation         the coordinator sees sums alone
-    python -m training.federated --differential-privacy       noise bounds what weights tell of a row
+    python -m training.federated                              federated averaging of the weights
+    python -m training.federated --secure-aggregation         the coordinator sees only sums
+    python -m training.federated --differential-privacy       noise limits what weights reveal about a row
 
-Compared are training on all rows in one place and each party alone. With `--output DIR` the model is written there, and
-its card says what protected the parties; without, nothing is. That of `model_repository/` is made by
-`python -m training breast_cancer_federated`. Exit codes: 0 done, 1 a process failed or the model is not good enough,
-2 wrong arguments or missing packages.
+With `--output DIR`, the model is exported there with a card that states how the parties were protected. Without it, no
+model is written; `python -m training breast_cancer_federated` writes the one in `model_repository/`. Exit codes:
+0 success, 1 a process failed or the model is not good enough, 2 usage error or missing packages.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ _RECIPE = "breast_cancer_federated"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one federation, print the table and return the exit code."""
+    """Run one federated training, print the table and return the exit code."""
     options = _parser().parse_args(arguments)
     missing = [name for name in ("torch", "sklearn", "flwr", "opacus") if not importlib.util.find_spec(name)]
     if missing:
-        _complain(f"needs the packages {', '.join(missing)}: pip install '.[federated]'")
+        _print_error(f"needs the packages {', '.join(missing)}: pip install '.[federated]'")
         return 2
     from training.federated.comparison import compare, export, table
     from training.federated.run import FederationError
@@ -42,17 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         settings = _settings(options)
-        outcome = compare(settings, _say)
-        _say("\n" + "\n".join(table(outcome)))
+        outcome = compare(settings, _log)
+        _log("\n" + "\n".join(table(outcome)))
         if options.output:
-            _say("")
-            export(settings, outcome, options.output, _say)
+            _log("")
+            export(settings, outcome, options.output, _log)
     except (FederationError, NotGoodEnoughError) as error:
-        _complain(str(error))
+        _print_error(str(error))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    _say(f"{time.monotonic() - start:.1f} s")
+    _log(f"{time.monotonic() - start:.1f} s")
     return 0
 
 
@@ -70,29 +69,31 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.federated",
-        description="Train one model with three parties whose rows stay where they are, and compare.",
+        description="Train one model with three parties that do not share their rows, and compare it.",
     )
-    parser.add_argument("--secure-aggregation", action="store_true", help="mask each update (SecAgg+)")
-    parser.add_argument("--differential-privacy", action="store_true", help="train with noise in the parties (Opacus)")
+    parser.add_argument(
+        "--secure-aggregation", action="store_true", help="hide each update from the coordinator (SecAgg+)"
+    )
+    parser.add_argument("--differential-privacy", action="store_true", help="add noise in each party (Opacus)")
     parser.add_argument(
         "--epsilon",
         type=_positive,
         default=3.0,
         metavar="E",
-        help="privacy each party may spend in the whole run; smaller is more private (default: %(default)s)",
+        help="privacy budget of each party for the whole run; smaller is more private (default: %(default)s)",
     )
     parser.add_argument(
         "--delta",
         type=_probability,
         default=1e-4,
         metavar="D",
-        help="probability that the bound does not hold; less than one in the number of rows (default: %(default)s)",
+        help="probability that the bound does not hold; below 1 divided by the number of rows (default: %(default)s)",
     )
     parser.add_argument(
         "--noise-multiplier",
         type=_positive,
         metavar="S",
-        help="noise in units of the longest gradient, instead of --epsilon; what it spends is reported",
+        help="noise relative to the clipping norm, instead of --epsilon; the resulting epsilon is reported",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="export the model with its card to this repository")
     return parser
@@ -111,18 +112,18 @@ def _probability(text: str) -> float:
 
 
 def _number(text: str) -> float:
-    """Read a number; what is none fails every comparison."""
+    """Parse a number; NaN if the text is not one, so that every comparison fails."""
     try:
         return float(text)
     except ValueError:
         return math.nan
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, flush=True)
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     print(f"error: {line}", file=sys.stderr, flush=True)
 
 

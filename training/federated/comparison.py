@@ -1,7 +1,7 @@
-"""What training together gains: central, federated and each party alone, judged on the same test part.
+"""Compare federated training with central training and with each party alone, on the same test set.
 
-Called by `python -m training.federated` and by the tests. Central training is what nobody could do who keeps the rows
-apart; a party alone standardises by its own rows too.
+Called by `python -m training.federated` and by the tests. Central training is the reference that needs all rows in one
+place. A party alone also standardizes with the statistics of its own rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from training.federated import division, learning, run
 from training.federated.learning import Scaling
 from training.federated.settings import Settings
 from training.federated.task import Task, task_of
-from training.fit import Say, fit
+from training.fit import Log, fit
 from training.history import History
 from training.model_card import ModelCard
 from training.recipe import Recipe
@@ -28,7 +28,7 @@ from training.workflow import score
 
 @dataclass(frozen=True)
 class Row:
-    """One way to a model: how many rows it learned from, and its scores on the common test part."""
+    """One way of training: its number of training rows, and the scores on the common test set."""
 
     way: str
     rows: int
@@ -37,41 +37,41 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All ways, what the parties agreed on, and what the federation said about itself."""
+    """All rows of the table, the result of the federated training, and facts about its protection."""
 
     rows: Sequence[Row]
     agreed: run.Agreed
     facts: Mapping[str, object]
 
     def score(self, way: str, metric: str = "accuracy") -> float:
-        """Return one score by the way's name."""
+        """Return one score of a row by its name."""
         return next(each.scores[metric] for each in self.rows if each.way == way)
 
 
-def compare(settings: Settings, say: Say) -> Outcome:
-    """Divide the training rows, train in every way and judge. Raises FederationError as `run.together`."""
+def compare(settings: Settings, log: Log) -> Outcome:
+    """Split the training rows, train in every way and evaluate. Raises FederationError, like `run.train`."""
     task = task_of(settings)
     dataset = task.recipe.preprocess()
     parties = division.divide(dataset.train)
-    for name, told in division.describe(parties).items():
-        say(f"{name:<12} " + ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in told.items()))
-    agreed = run.together(settings, dataset.validation, parties, say)
+    for name, facts in division.describe(parties).items():
+        log(f"{name:<12} " + ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in facts.items()))
+    agreed = run.train(settings, dataset.validation, parties, log)
     alone = {name: _alone(task, settings, part, dataset) for name, part in parties.items()}
     rows = [
         Row("central", len(dataset.train), _alone(task, settings, dataset.train, dataset)),
-        Row("federated", sum(agreed.rows.values()), _judge(task, agreed.arrays, agreed.scaling, dataset)),
+        Row("federated", sum(agreed.rows.values()), _evaluate(task, agreed.arrays, agreed.scaling, dataset)),
         *(Row(f"{name} alone", len(parties[name]), scores) for name, scores in alone.items()),
     ]
     return Outcome(rows, agreed, run.facts(settings, agreed))
 
 
-def export(settings: Settings, outcome: Outcome, repository: Path, say: Say) -> ModelCard:
-    """Write what the parties agreed on, with its card, to a folder of the model's name.
+def export(settings: Settings, outcome: Outcome, repository: Path, log: Log) -> ModelCard:
+    """Export the federated model with its card.
 
-    Raises NotGoodEnoughError as `workflow.run`; of a model trained with noise nothing is required.
+    Raises NotGoodEnoughError, like `workflow.run`; a model that was trained with noise has no requirement.
     """
 
-    def adopt(model: nn.Module, _: Recipe, __: Dataset, ___: Say) -> History:
+    def adopt(model: nn.Module, _: Recipe, __: Dataset, ___: Log) -> History:
         learning.load(model, outcome.agreed.arrays, outcome.agreed.scaling)
         losses = outcome.agreed.losses
         return History(validation=losses, best_epoch=len(losses), facts=dict(outcome.facts))
@@ -86,11 +86,11 @@ def export(settings: Settings, outcome: Outcome, repository: Path, say: Say) -> 
     )
     if settings.privacy:
         recipe = replace(recipe, metrics=tuple(replace(each, required=0.0) for each in recipe.metrics))
-    return workflow.run(replace(recipe, fit=adopt, plan=plan), repository, say)
+    return workflow.run(replace(recipe, fit=adopt, plan=plan), repository, log)
 
 
 def table(outcome: Outcome) -> list[str]:
-    """Describe an outcome: a line per way, then what protected the parties."""
+    """Return the table of an outcome, then the protection of the parties."""
     metrics = list(outcome.rows[0].scores)
     lines = [f"{'':<18} {'rows':>5}  " + "  ".join(f"{name:>8}" for name in metrics)]
     for row in outcome.rows:
@@ -101,16 +101,16 @@ def table(outcome: Outcome) -> list[str]:
 
 def _protection(facts: Mapping[str, object]) -> list[str]:
     privacy = facts["differential_privacy"]
-    told = (
+    budget = (
         f"each party's rows: epsilon {privacy['epsilon']:.2f} at delta {privacy['delta']:g}"
         if isinstance(privacy, dict)
         else privacy
     )
-    return [f"secure aggregation     {facts['secure_aggregation']}", f"differential privacy   {told}"]
+    return [f"secure aggregation     {facts['secure_aggregation']}", f"differential privacy   {budget}"]
 
 
 def _alone(task: Task, settings: Settings, part: Part, dataset: Dataset) -> dict[str, float]:
-    """Train on these rows only, as central training does on all of them, and choose the epoch alike."""
+    """Train on these rows only, with the same plan and selection of the epoch as central training."""
     bounds = task.ranges[:, 1]
     scaling = learning.scaling(learning.statistics(part.inputs, bounds), bounds)
     with reproducible(settings.seed):
@@ -120,7 +120,7 @@ def _alone(task: Task, settings: Settings, part: Part, dataset: Dataset) -> dict
     return score(task.recipe, model, dataset.test)
 
 
-def _judge(task: Task, arrays: learning.Arrays, scaling: Scaling, dataset: Dataset) -> dict[str, float]:
+def _evaluate(task: Task, arrays: learning.Arrays, scaling: Scaling, dataset: Dataset) -> dict[str, float]:
     model = task.recipe.build()
     learning.load(model, arrays, scaling)
     return score(task.recipe, model, dataset.test)

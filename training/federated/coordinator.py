@@ -1,9 +1,9 @@
-"""The coordinator's process: it averages what parties send, and has no row of theirs.
+"""The coordinator's process: it averages the updates of the parties, and has none of their rows.
 
     python -m training.federated.coordinator FOLDER HOST:PORT
 
-FOLDER has the settings and the validation part, rows that belong to no party and show how the rounds go. Leaves there
-the weights of the last round and what was received, and says one line per round on standard output. `run` starts it.
+FOLDER contains the settings and the validation set, whose rows belong to no party and are only used to report progress.
+The process writes the weights of the last round and a report there, and prints one line per round. `run` starts it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _ANSWER_SECONDS = 300
 
 
 class MissingAnswerError(RuntimeError):
-    """A party did not answer: the average would silently leave its rows out."""
+    """A party did not respond, so the average would silently omit its rows."""
 
 
 class Averaging(FedAvg):
     """Federated averaging of all parties in every round, weighted by their rows.
 
-    The first round is about statistics where they may be shared; the scaling made of them then goes with the weights
-    into every later round. Without, the scaling comes from the published range of each feature.
+    If statistics may be shared, the first round collects them, and the resulting scaling is sent with the weights in
+    every later round. Otherwise, the scaling is derived from the published range of each feature.
     """
 
     def __init__(self, task: Task, agreed: Settings, validation: Part) -> None:
@@ -58,7 +58,7 @@ class Averaging(FedAvg):
 
     @property
     def rounds(self) -> int:
-        """Count the rounds, with the one about statistics."""
+        """The number of rounds, including the one for statistics."""
         return self._agreed.rounds + self._first_training - 1
 
     @property
@@ -66,13 +66,13 @@ class Averaging(FedAvg):
         return 1 if self._agreed.privacy else 2
 
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters:  # noqa: ARG002 - Flower's signature.
-        """Start from weights that no party chose."""
+        """Return the initial weights, which do not come from a party."""
         return ndarrays_to_parameters(self.arrays)
 
     def configure_fit(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, FitIns]]:
-        """Ask every party for the same."""
+        """Send the same request to every party."""
         client_manager.wait_for(len(self._agreed.parties), _ANSWER_SECONDS)
         if self.scaling is None:
             sent, task = [self._ranges[:, 1]], STATISTICS
@@ -84,7 +84,7 @@ class Averaging(FedAvg):
     def aggregate_fit(
         self, server_round: int, results: list[tuple[ClientProxy, FitRes]], failures: list[Any]
     ) -> tuple[Parameters | None, dict[str, Any]]:
-        """Average in the order of the parties' names, so that sums are rounded alike in every run."""
+        """Average in the order of the parties' names, so that rounding is the same in every run."""
         if failures or len(results) != len(self._agreed.parties):
             raise MissingAnswerError(f"round {server_round}: {len(results)} of {len(self._agreed.parties)} answered")
         results = sorted(results, key=lambda each: str(each[1].metrics["party"]))
@@ -102,7 +102,7 @@ class Averaging(FedAvg):
         return averaged, {}
 
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[float, dict[str, Any]] | None:
-        """Judge a round on the rows that belong to nobody, for whoever watches."""
+        """Evaluate a round on the validation set, and print the loss."""
         arrays = parameters_to_ndarrays(parameters)
         if server_round < self._first_training:
             return None
@@ -120,9 +120,9 @@ class Averaging(FedAvg):
 
 
 def published_scaling(ranges: np.ndarray[Any, np.dtype[np.float64]]) -> Scaling:
-    """Make a scaling of what everybody may know: a third and a sixth of each feature's range.
+    """Return a scaling derived from public data: mean one third, and deviation one sixth, of each feature's range.
 
-    A third, because sizes crowd in the lower half; gradient descent is slow where means are far from zero.
+    One third, because most values are in the lower half, and gradient descent is slow if means are far from zero.
     """
     lower, upper = ranges[:, 0], ranges[:, 1]
     return Scaling(lower + (upper - lower) / 3, (upper - lower) / 6)

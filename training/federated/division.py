@@ -1,7 +1,7 @@
-"""Unequal parties out of one training part: of different size, with different labels and different measurements.
+"""Split one training set among parties with different sizes, label distributions and feature distributions.
 
-`run` calls `divide` and writes each party's rows to a folder of its own, which only that party's process knows.
-Plain numpy.
+`run` calls `divide` and writes the rows of each party to a separate folder, which only the party's process reads.
+Needs only numpy.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from training.dataset import Part
 ROWS = "rows.npz"
 
 PARTIES = ("clinic", "screening", "specialist")
-"""Large and mixed; middle-sized with small tumours, nearly all benign; small with large ones, nearly all malignant."""
+"""Large and mixed; medium with small tumours, mostly benign; small with large tumours, mostly malignant."""
 
 _SHARES = {"screening": 0.29, "specialist": 0.12}
-"""Of the rows; the clinic has the rest."""
+"""Shares of the rows; the clinic has the rest."""
 
 _BLUR = 1.0
-"""Standard deviations of the feature: the borders between the parties are not sharp."""
+"""Noise in standard deviations of the feature, so that the distributions of the parties overlap."""
 
 
 def divide(part: Part) -> dict[str, Part]:
-    """Give every row to exactly one party, by its first feature (the radius); the same rows in every run."""
+    """Assign each row to exactly one party by its first feature (the radius), reproducibly."""
     radius = part.inputs[:, 0].astype(np.float64)
     blurred = radius + _BLUR * radius.std() * np.array([_spread(row) for row in range(len(part))])
     ordered = np.argsort(blurred, kind="stable")
@@ -37,19 +37,19 @@ def divide(part: Part) -> dict[str, Part]:
 
 
 def write(part: Part, folder: Path) -> None:
-    """Leave rows in a folder that nobody else may enter."""
+    """Write rows to a folder that other users cannot read."""
     folder.mkdir(mode=0o700, exist_ok=True)
     np.savez(folder / ROWS, inputs=part.inputs, targets=part.targets)
 
 
 def read(folder: Path) -> Part:
-    """Read what `write` left."""
+    """Read the rows that `write` wrote."""
     with np.load(folder / ROWS) as file:
         return Part(file["inputs"], file["targets"])
 
 
 def describe(parties: Mapping[str, Part]) -> dict[str, dict[str, float]]:
-    """Say how unequal they are: rows, share of malignant tumours and mean radius."""
+    """Return the number of rows, the share of malignant tumours and the mean radius of each party."""
     return {
         name: {
             "rows": len(part),
@@ -61,5 +61,5 @@ def describe(parties: Mapping[str, Part]) -> dict[str, dict[str, float]]:
 
 
 def _spread(row: int) -> float:
-    """Return a number between -1 and 1 that depends on the row's number alone."""
+    """Return a number between -1 and 1 that depends only on the row's number."""
     return int.from_bytes(hashlib.sha256(f"party {row}".encode()).digest()[:4], "big") / 2**31 - 1

@@ -1,7 +1,7 @@
-"""What one party does with its own rows: statistics of them, and steps of training on them.
+"""The computations of one party on its own rows: statistics and local training.
 
-Input: the shared weights. Output: the party's own. Called by `party`; `run` calls `statistics` for comparison. Each
-returns plain arrays, the only thing besides counts that is ever sent.
+Input: the shared weights. Output: the updated weights, or statistics, as plain arrays. Apart from counts, only these
+arrays are sent. Called by `party` and `comparison`.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ class Scaling:
 
 
 def statistics(inputs: NDArray[np.float32], bounds: NDArray[np.float64]) -> Arrays:
-    """Return the mean of each feature and of its square, in units of `bounds`: all that standardising needs.
+    """Return the mean of each feature and of its square, in units of `bounds`.
 
-    Averaged over parties by their number of rows they give the statistics of all rows together.
+    Their average over the parties, weighted by the number of rows, gives the statistics of all rows.
     """
     values = inputs.astype(np.float64) / bounds
     return [values.mean(axis=0), np.square(values).mean(axis=0)]
 
 
 def scaling(means: Arrays, bounds: NDArray[np.float64]) -> Scaling:
-    """Make the scaling of what `statistics` returned, averaged or of one party."""
+    """Return the scaling for the output of `statistics`, either averaged or of one party."""
     mean, square = means
     return Scaling(mean * bounds, np.sqrt(np.maximum(square - np.square(mean), 1e-9)) * bounds)
 
 
 def weights(model: nn.Module) -> Arrays:
-    """Return what is learned, without buffers, in the order of the module."""
+    """Return the parameters, without buffers, in the order of the module."""
     return [each.detach().numpy().astype(np.float64) for each in model.parameters()]
 
 
 def load(model: nn.Module, arrays: Arrays, scale: Scaling) -> None:
-    """Put weights and scaling into a module."""
+    """Load weights and scaling into a module."""
     with torch.no_grad():
         for parameter, array in zip(model.parameters(), arrays, strict=True):
             parameter.copy_(torch.from_numpy(array))
@@ -61,7 +61,7 @@ def load(model: nn.Module, arrays: Arrays, scale: Scaling) -> None:
 
 
 def learn(recipe: Recipe, part: Part, arrays: Arrays, scale: Scaling, settings: Settings, seed: int) -> Arrays:
-    """Train from the given weights on a party's rows and return the weights it ends with."""
+    """Train from the given weights on the rows of a party, and return the new weights."""
     plan = replace(
         recipe.plan,
         seed=seed,
@@ -79,6 +79,6 @@ def learn(recipe: Recipe, part: Part, arrays: Arrays, scale: Scaling, settings: 
 
 
 def seed_for(settings: Settings, party: str, round_number: int) -> int:
-    """Return a party's own random seed for a round: the same in every run, different for everybody."""
+    """Return the random seed of a party for a round: the same in every run, different for each party."""
     text = f"{settings.seed} {party} {round_number}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

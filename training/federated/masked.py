@@ -1,8 +1,8 @@
-"""Secure aggregation: the coordinator learns the sum of all parties' updates and none of the summands.
+"""Secure aggregation: the coordinator learns the sum of all updates, but not the update of a party.
 
-Flower's SecAgg+: parties agree on secrets in pairs, through the coordinator that cannot read them, and add masks that
-cancel in the sum. Flower runs the protocol on a `Grid` of messages; here its messages travel inside ordinary
-`fit` calls over gRPC: `MaskedRounds` at the coordinator, `MaskedParty` at the party.
+In Flower's SecAgg+, pairs of parties agree on secrets through the coordinator, which cannot read them, and add masks
+that cancel out in the sum. Flower runs the protocol on a `Grid` of messages. Here, the messages are sent inside
+ordinary `fit` calls over gRPC: by `MaskedRounds` at the coordinator, and by `MaskedParty` at the party.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 RECORDS = "records"
-"""Name under which a message of the protocol travels in the configuration of a call and the metrics of its answer."""
+"""Key of a protocol message in the configuration of a call and in the metrics of its response."""
 
 MOST_ROWS = 1000
-"""Of one party; a sum of larger weights could leave the range in which masks cancel (Flower's max_weight)."""
+"""Maximum rows per party: with larger weights, the sum could exceed the range of the masks (Flower's max_weight)."""
 
 _NODE = "node"
 _ARRIVAL_SECONDS = 300
 _ALL = 1.0
-"""Of the parties have to stay to the end: with fewer, fewer colluding ones could uncover an update."""
+"""Share of the parties that must remain: with a lower threshold, fewer colluding parties could reveal an update."""
 
 
 class MaskedRoundError(RuntimeError):
-    """A round of secure aggregation stopped half-way, because a party left or broke the protocol."""
+    """A round of secure aggregation was aborted, because a party left or violated the protocol."""
 
 
 def identify() -> None:
-    """Name the run, as Flower's own programs do: messages refuse to be made without."""
+    """Set the run's identifier, as Flower's own programs do; messages cannot be created without it."""
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 0
 
 
 class MaskedParty(NumPyClient):
-    """A party that answers nothing but the protocol: its update leaves it masked or not at all."""
+    """A party that responds only to protocol messages, so that it never sends an unmasked update."""
 
     def __init__(self, party: NumPyClient) -> None:
         identify()
@@ -57,14 +57,14 @@ class MaskedParty(NumPyClient):
         self._context = Context(0, 0, {}, RecordDict(), {})
 
     def fit(self, parameters: NDArrays, config: Config) -> tuple[NDArrays, int, dict[str, Scalar]]:  # noqa: ARG002 - Flower's signature.
-        """Unpack a message of the protocol, answer it and pack the answer."""
+        """Decode a protocol message, handle it and encode the response."""
         request = Message(_unpacked(config[RECORDS]), int(str(config[_NODE])), MessageType.TRAIN)
         answer = self._app(request, self._context)
         return [], 1, {RECORDS: _packed(answer.content)}
 
 
 class MaskedRounds(Server):
-    """A server whose rounds of training are rounds of SecAgg+; everything else is Flower's."""
+    """A Flower server whose training rounds are rounds of SecAgg+."""
 
     def __init__(self, *, parties: int, client_manager: ClientManager, strategy: Strategy) -> None:
         super().__init__(client_manager=client_manager, strategy=strategy)
@@ -73,7 +73,7 @@ class MaskedRounds(Server):
     def fit_round(
         self, server_round: int, timeout: float | None
     ) -> tuple[Parameters | None, dict[str, Scalar], FitResultsAndFailures]:
-        """Run the four stages of one round. Raises MaskedRoundError when the protocol stopped."""
+        """Run the four stages of one round. Raises MaskedRoundError if the protocol was aborted."""
         identify()
         self.client_manager().wait_for(self._parties, round(timeout or _ARRIVAL_SECONDS))
         proxies = dict(enumerate(sorted(self.client_manager().all().values(), key=lambda each: each.cid), start=1))
@@ -88,18 +88,20 @@ class MaskedRounds(Server):
         SecAggPlusWorkflow(_ALL, _ALL, max_weight=float(MOST_ROWS), timeout=timeout)(_Relay(proxies), context)
         after = context.state.array_records[MAIN_PARAMS_RECORD]
         if after is before:
-            raise MaskedRoundError(f"round {server_round}: secure aggregation stopped, a party left or broke its rules")
+            raise MaskedRoundError(
+                f"round {server_round}: secure aggregation was aborted: a party left or violated the protocol"
+            )
         return arrayrecord_to_parameters(after, keep_input=False), {}, ([], [])
 
 
 class _Relay(Grid):
-    """Carries the protocol's messages in `fit` calls, to all parties at a time."""
+    """A `Grid` that sends protocol messages in `fit` calls, to all parties concurrently."""
 
     def __init__(self, proxies: Mapping[int, ClientProxy]) -> None:
         self._proxies = proxies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        """Call each party and return the answers in the order of the messages."""
+        """Call each party, and return the responses in the order of the messages."""
         with ThreadPoolExecutor() as pool:
             return list(pool.map(lambda message: self._call(message, timeout), messages))
 
@@ -141,5 +143,5 @@ def _packed(records: RecordDict) -> bytes:
 
 def _unpacked(content: object) -> RecordDict:
     if not isinstance(content, bytes):
-        raise TypeError(f"a message of secure aggregation is bytes, this is {type(content).__name__}")
+        raise TypeError(f"expected a message of secure aggregation as bytes, got {type(content).__name__}")
     return recorddict_from_proto(Wire.FromString(content))

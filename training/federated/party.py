@@ -1,10 +1,10 @@
-"""The process of one party: it alone reads the party's rows, and answers the coordinator's calls.
+"""The process of one party, the only one that reads the party's rows. It handles the calls of the coordinator.
 
     python -m training.federated.party FOLDER NAME HOST:PORT
 
-FOLDER has the settings and this party's rows. Output: for each call one answer over gRPC with weights (or the
-statistics for standardising), the number of rows, the party's name and the privacy spent; nothing
-else. `run` starts it.
+FOLDER contains the settings and the rows of this party. Output: one response per call over gRPC, which contains only
+weights (or statistics for standardization), the number of rows, the party's name and the privacy spent. `run` starts
+it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _PATIENCE_SECONDS = 120.0
 
 
 class Party(NumPyClient):
-    """Answers two tasks: statistics of the rows (never under differential privacy), and training on them."""
+    """Handles two tasks: statistics of the rows (never with differential privacy), and training on them."""
 
     def __init__(self, name: str, recipe: Recipe, part: Part, agreed: Settings) -> None:
         if agreed.masked and len(part) > MOST_ROWS:
-            raise ValueError(f"{name} has {len(part)} rows; secure aggregation takes at most {MOST_ROWS} per party")
+            raise ValueError(f"{name} has {len(part)} rows; secure aggregation supports at most {MOST_ROWS} per party")
         self._name, self._recipe, self._part, self._agreed = name, recipe, part, agreed
         self._private = None
         if agreed.privacy:
@@ -43,12 +43,12 @@ class Party(NumPyClient):
             self._private = PrivateLearner(recipe, part, agreed, agreed.privacy)
 
     def fit(self, parameters: Arrays, config: Mapping[str, Any]) -> tuple[Arrays, int, dict[str, Any]]:
-        """Return arrays, the number of rows they come from, and who sends them."""
+        """Return arrays, the number of rows, and the name of the party with the privacy spent."""
         said: dict[str, Any] = {"party": self._name}
         np.random.seed(self._seed(int(config[ROUND])))  # noqa: NPY002 - Flower rounds what it masks by this generator.
         if config[TASK] == STATISTICS:
             if self._private:
-                raise ValueError("under differential privacy no statistics are sent: they would not be covered by it")
+                raise ValueError("no statistics are sent with differential privacy, which does not cover them")
             (bounds,) = parameters
             return learning.statistics(self._part.inputs, bounds), len(self._part), said
         *arrays, mean, spread = parameters
@@ -67,7 +67,7 @@ class Party(NumPyClient):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve one party until the coordinator says that the run is over."""
+    """Serve one party until the coordinator ends the run."""
     folder, name, address = Path(arguments[0]), arguments[1], arguments[2]
     agreed = settings.read(folder)
     party: NumPyClient = Party(name, task_of(agreed).recipe, division.read(folder), agreed)
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _await_listening(address: str) -> None:
-    """Return when the coordinator takes connections; Flower's client gives up at the first refusal."""
+    """Wait until the coordinator accepts connections, because Flower's client does not retry."""
     host, port = address.rsplit(":", 1)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:

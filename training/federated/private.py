@@ -1,7 +1,7 @@
-"""Training under differential privacy, by Opacus: what a party sends tells little about any one of its rows.
+"""Training with differential privacy (Opacus): the updates of a party reveal little about any single row.
 
-`party` makes one `PrivateLearner` for the whole run, because the privacy spent adds up over the rounds. Each row's
-gradient is cut to a length and noise is added to their sum, so the bound holds for all that is ever made of it.
+`party` creates one `PrivateLearner` for the whole run, because the privacy spent accumulates over the rounds. The
+gradient of each row is clipped and noise is added to the sum, so the bound also covers everything derived from it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from training.recipe import Recipe
 
 
 class PrivateLearner:
-    """Trains on one party's rows and keeps account of the privacy that this has cost.
+    """Trains on the rows of one party and accounts for the privacy spent.
 
-    The noise comes from the system's random source, never from the run's seed: whoever knew the seed could subtract
-    it. Two runs therefore differ slightly.
+    The noise comes from the system's random source and not from the run's seed, because the seed would allow to
+    subtract it. Two runs therefore differ slightly.
     """
 
     def __init__(self, recipe: Recipe, part: Part, settings: Settings, privacy: Privacy) -> None:
-        """Choose the noise for all rounds at once: more rounds, more noise in each."""
+        """Calculate the noise for all rounds; more rounds need more noise in each."""
         torch.set_num_threads(1)
         rows = TensorDataset(torch.from_numpy(part.inputs), torch.from_numpy(part.targets))
         module = recipe.build().train()
-        # What Opacus and torch say about their own insides.
+        # Warnings of Opacus and torch about their own internals.
         with warnings.catch_warnings(action="ignore"):
             self._engine = PrivacyEngine(accountant="rdp")
             options = {
@@ -55,7 +55,7 @@ class PrivateLearner:
         self._module, self._recipe, self._settings, self._delta = module, recipe, settings, privacy.delta
 
     def learn(self, arrays: Arrays, scale: Scaling) -> Arrays:
-        """Train from the given weights for the local epochs and return the weights it ends with."""
+        """Train from the given weights for the local epochs, and return the new weights."""
         load(self._module, arrays, scale)
         self._module.train()
         with warnings.catch_warnings(action="ignore"):
@@ -67,6 +67,6 @@ class PrivateLearner:
         return weights(self._module)
 
     def epsilon(self) -> float:
-        """Return what has been spent so far; it depends on counts and settings, not on any row's values."""
+        """Return the epsilon spent so far, which depends on counts and settings and not on the values of rows."""
         with warnings.catch_warnings(action="ignore"):
             return float(self._engine.get_epsilon(self._delta))

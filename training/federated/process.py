@@ -1,4 +1,4 @@
-"""How the processes of a run end: with it, whatever happens. `coordinator` and `party` call `run`."""
+"""Run a process that always ends with its parent. `coordinator` and `party` call `run`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Call `main` with the command line's arguments and end the process, also when threads of Flower are left.
+    """Call `main` with the command-line arguments, and end the process even if threads of Flower are running.
 
-    The process ends at once when its standard input does: whoever started it, and holds the other end, is gone.
+    The process exits immediately when its standard input is closed, because the parent that holds the other end is
+    gone.
     """
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:

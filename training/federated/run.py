@@ -1,8 +1,8 @@
-"""One run on this machine: start a coordinator and the parties as processes, return what they agree on.
+"""Run federated training on this machine: start the coordinator and the parties, and return the final weights.
 
-Called by the recipe `breast_cancer_federated` and by `python -m training.federated`. Everything lies in a temporary
-folder with one part per process; all processes are ended and the folder is removed on every way out. They talk over
-gRPC on loopback without TLS; Flower's telemetry is off.
+Called by the recipe `breast_cancer_federated` and by `python -m training.federated`. Each process has a folder in a
+temporary folder. On success and on failure, all processes are ended and the folder is removed. The processes
+communicate over gRPC on loopback without TLS. Flower's telemetry is disabled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.dataset import Part
 from training.federated import division
 from training.federated.learning import Arrays, Scaling
 from training.federated.settings import REPORT, RESULT, Settings
-from training.fit import Say
+from training.fit import Log
 
 _ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 10.0
@@ -37,14 +37,14 @@ _LIMIT_SECONDS = 600.0
 
 
 class FederationError(RuntimeError):
-    """A process of the run ended early; the message has the last lines that it wrote."""
+    """A process of the run failed; the message has the last line of its log."""
 
 
 @dataclass(frozen=True)
 class Agreed:
-    """The weights and scaling of the last round, and what came with them.
+    """The weights and scaling of the last round, with a report.
 
-    `losses` are those of each round on the validation part, `rows` each party's, `epsilon` the privacy each has spent.
+    `losses` is the validation loss of each round; `rows` and `epsilon` are the rows and privacy spent of each party.
     """
 
     arrays: Arrays
@@ -54,18 +54,18 @@ class Agreed:
     epsilon: Mapping[str, float]
 
 
-def together(settings: Settings, validation: Part, parties: Mapping[str, Part], say: Say) -> Agreed:
-    """Train with one process per party and one coordinator. Raises FederationError when one of them fails."""
+def train(settings: Settings, validation: Part, parties: Mapping[str, Part], log: Log) -> Agreed:
+    """Train with one process per party and one coordinator. Raises FederationError if one of them fails."""
     with tempfile.TemporaryDirectory(prefix="triton-operator-federated-") as folder:
         places = prepare(Path(folder), settings, validation, parties)
         address = free_address()
         with processes(places, dict.fromkeys(parties, address), address) as running:
-            follow(running, say)
+            follow(running, log)
         return read_result(places["coordinator"])
 
 
 def prepare(folder: Path, settings: Settings, validation: Part, parties: Mapping[str, Part]) -> dict[str, Path]:
-    """Give each process a folder of its own with the settings and its rows; the coordinator's has no party's."""
+    """Create a folder for each process, with the settings and its rows; the coordinator gets only validation rows."""
     places = {}
     for name, part in {"coordinator": validation, **parties}.items():
         places[name] = folder / name
@@ -78,7 +78,7 @@ def prepare(folder: Path, settings: Settings, validation: Part, parties: Mapping
 def processes(
     places: Mapping[str, Path], addresses: Mapping[str, str], listen: str
 ) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Run the coordinator at `listen` and each party towards its address; end them all on the way out."""
+    """Run the coordinator at `listen` and each party against its address; end all processes on exit."""
     running: dict[str, subprocess.Popen[str]] = {}
     try:
         running["coordinator"] = _start("coordinator", places["coordinator"], listen)
@@ -90,8 +90,8 @@ def processes(
             _end(process)
 
 
-def follow(running: Mapping[str, subprocess.Popen[str]], say: Say) -> None:
-    """Pass on the coordinator's lines until it is done. Raises FederationError when a process ends otherwise."""
+def follow(running: Mapping[str, subprocess.Popen[str]], log: Log) -> None:
+    """Forward the coordinator's output until it exits. Raises FederationError if a process fails."""
     coordinator = running["coordinator"]
     lines: queue.Queue[str] = queue.Queue()
     reader = threading.Thread(target=_pass_on, args=(_output(coordinator), lines), daemon=True)
@@ -99,7 +99,7 @@ def follow(running: Mapping[str, subprocess.Popen[str]], say: Say) -> None:
     deadline = time.monotonic() + _LIMIT_SECONDS
     while reader.is_alive() or not lines.empty():
         with suppress(queue.Empty):
-            say(lines.get(timeout=_LOOK_SECONDS).rstrip())
+            log(lines.get(timeout=_LOOK_SECONDS).rstrip())
         for name, process in running.items():
             if process.poll():
                 raise FederationError(f"{name} ended with exit status {process.returncode}: {_last_words(process)}")
@@ -110,7 +110,7 @@ def follow(running: Mapping[str, subprocess.Popen[str]], say: Say) -> None:
 
 
 def read_result(folder: Path) -> Agreed:
-    """Read what the coordinator left."""
+    """Read the result that the coordinator wrote."""
     with np.load(folder / RESULT) as file:
         mean, scale, *arrays = (file[name] for name in file.files)
     report = msgspec.json.decode((folder / REPORT).read_bytes())
@@ -118,7 +118,7 @@ def read_result(folder: Path) -> Agreed:
 
 
 def facts(settings: Settings, agreed: Agreed) -> dict[str, object]:
-    """Return what a model card has to say about a model that several parties trained."""
+    """Return the facts of a federated model for its card."""
     privacy = settings.privacy
     return {
         "parties": dict(agreed.rows),
@@ -131,7 +131,7 @@ def facts(settings: Settings, agreed: Agreed) -> dict[str, object]:
 
 
 def free_address() -> str:
-    """Return a loopback address that nobody listens on."""
+    """Return a free loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
@@ -150,7 +150,7 @@ def _start(program: str, folder: Path, *arguments: str) -> subprocess.Popen[str]
             [sys.executable, "-m", f"training.federated.{program}", str(folder), *arguments],
             cwd=_ROOT,
             env=environment,
-            stdin=subprocess.PIPE,  # Never written to: its end tells the process that nobody waits for it any more.
+            stdin=subprocess.PIPE,  # Never written to; closing it ends the process.
             stdout=subprocess.PIPE if program == "coordinator" else log,
             stderr=log,
             text=True,
@@ -158,7 +158,7 @@ def _start(program: str, folder: Path, *arguments: str) -> subprocess.Popen[str]
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a process: it does so itself when its input ends."""
+    """End a process by closing its standard input."""
     if process.stdin:
         process.stdin.close()
     try:
@@ -184,4 +184,4 @@ def _last_words(process: subprocess.Popen[str]) -> str:
     """Return the last line of a process's log."""
     folder = Path(str(process.args[3])) if isinstance(process.args, list) else Path()
     lines = (folder / "log").read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "its log is empty"

@@ -1,4 +1,4 @@
-"""What all processes of a run agree on before it starts; `run` writes it as a file, the others read it."""
+"""The settings that all processes of a run share. `run` writes them to a file, and the others read it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from training.recipe import Plan
 
 FILE_NAME = "settings.json"
 RESULT, REPORT = "result.npz", "report.json"
-"""What the coordinator leaves in its folder: weights with their scaling, and the report."""
+"""Files that the coordinator writes to its folder: the weights with their scaling, and the report."""
 
 TASK, ROUND = "task", "round"
 STATISTICS, TRAIN = "statistics", "train"
-"""A call's configuration has a task, one of two, and the number of the round."""
+"""Keys and values of a call's configuration: the task and the number of the round."""
 
 _LOCAL_EPOCHS = 5
 
 
 @dataclass(frozen=True)
 class Privacy:
-    """How much may be learned about one row of a party from everything that the party sends.
+    """The privacy budget of a party's rows.
 
-    `epsilon` at `delta` is what each party spends in the whole run: the noise is chosen for it, unless
-    `noise_multiplier` (standard deviation over `clip`) is given. Each row's gradient is cut to the length `clip`.
+    Each party spends `epsilon` at `delta` in the whole run. The noise is derived from it, unless `noise_multiplier`
+    (standard deviation divided by `clip`) is set. The gradient of each row is clipped to the norm `clip`.
     """
 
     epsilon: float = 3.0
@@ -36,10 +36,10 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the parties learn: `rounds` of averaging, in each `local_epochs` over a party's own rows.
+    """The hyperparameters: `rounds` of averaging, each with `local_epochs` over a party's own rows.
 
-    `recipe` is the module of `training` with RECIPE and RANGES; a `batch_size` of 0 stands for all rows of a party.
-    With `masked` the coordinator sees sums alone.
+    `recipe` is the module of `training` with RECIPE and RANGES. A `batch_size` of 0 means all rows of a party. With
+    `masked`, the coordinator sees only sums.
     """
 
     recipe: str
@@ -53,12 +53,12 @@ class Settings:
     privacy: Privacy | None = None
 
     def write(self, folder: Path) -> None:
-        """Leave the settings in a process's folder."""
+        """Write the settings to the folder of a process."""
         (folder / FILE_NAME).write_bytes(msgspec.json.encode(self))
 
 
 def averaged(plan: Plan, recipe: str, parties: tuple[str, ...], *, masked: bool) -> Settings:
-    """Return settings for a recipe's plan: each of its epochs is a round."""
+    """Return settings for a recipe's plan; each of its epochs is a round."""
     return Settings(
         recipe=recipe,
         parties=parties,
@@ -72,14 +72,14 @@ def averaged(plan: Plan, recipe: str, parties: tuple[str, ...], *, masked: bool)
 
 
 def with_privacy(settings: Settings, privacy: Privacy) -> Settings:
-    """Return settings that spend a privacy budget well: one step over all rows of a party per round.
+    """Return settings that use a privacy budget efficiently: one step over all rows of a party per round.
 
-    The noise of a step does not depend on how many rows it takes, so the mean of many rows has less of it; gradients
-    are cut short, which large steps make up for.
+    The noise of a step does not depend on the batch size, so the mean gradient of a large batch has less noise. The
+    learning rate is large to compensate for clipping.
     """
     return replace(settings, rounds=25, local_epochs=1, batch_size=0, learning_rate=4.0, privacy=privacy)
 
 
 def read(folder: Path) -> Settings:
-    """Read what `Settings.write` left."""
+    """Read the settings that `Settings.write` wrote."""
     return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Settings)

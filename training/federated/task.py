@@ -1,4 +1,4 @@
-"""What is learned together: a recipe, and what everybody may know about its features. Read by every process."""
+"""The task of a federated training: a recipe, and public facts about its features. Every process reads it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Task:
-    """A recipe, and the one that trains the same model in one place.
+    """A recipe for federated training, and the recipe for central training of the same model.
 
-    The module has the buffers `mean` and `spread`; `ranges` has the published [lower, upper] of each feature. They are
-    no party's secret: they bound what is sent, and stand in for statistics where none may be shared.
+    The module must have the buffers `mean` and `spread`. `ranges` has the published [lower, upper] bounds of each
+    feature, which are public. They bound the statistics, and replace them if none may be shared.
     """
 
     recipe: Recipe
@@ -26,6 +26,6 @@ class Task:
 
 
 def task_of(agreed: Settings) -> Task:
-    """Import RECIPE, CENTRAL and RANGES of the module that the settings name."""
+    """Return RECIPE, CENTRAL and RANGES of the module that the settings name."""
     module = importlib.import_module(f"training.{agreed.recipe}")
     return Task(module.RECIPE, module.CENTRAL, np.array(module.RANGES, dtype=np.float64))

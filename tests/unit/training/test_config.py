@@ -1,4 +1,4 @@
-"""The configurations of the models that are made here."""
+"""The configurations of this project's models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _read(text: str) -> Any:
 
 
 def test_a_model_with_fixed_shapes_is_warmed_up_with_zeros() -> None:
-    """Nobody's first request waits for the compiler."""
+    """The first request does not wait for the compiler."""
     signature = Signature((TensorSpec("INPUT__0", "FP32", (1, 28, 28)),), (TensorSpec("OUTPUT__0", "FP32", (10,)),), 8)
     config = _read(config_text("m", signature))
     (warm_up,) = config.model_warmup
@@ -31,7 +31,7 @@ def test_a_model_with_fixed_shapes_is_warmed_up_with_zeros() -> None:
 
 
 def test_a_model_without_batches_or_fixed_shapes_gets_neither_batching_nor_warm_up() -> None:
-    """Triton refuses dynamic batching without a batch dimension, and zeros of any length cannot be made."""
+    """Triton rejects dynamic batching without a batch dimension, and a warm-up needs fixed shapes."""
     tensors = (TensorSpec("INPUT__0", "STRING", (-1,)),)
     config = _read(config_text("m", Signature(tensors, tensors)))
     assert not config.HasField("dynamic_batching")
@@ -51,8 +51,8 @@ def test_committed_models_declare_what_triton_needs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_committed_models_say_the_same_inside(name: str) -> None:
-    """Their own signature makes the committed configuration."""
+def test_committed_configurations_match_the_signature_of_the_file(name: str) -> None:
+    """The signature in the file generates the committed configuration."""
     signature = read_signature(REPOSITORY / name / "1" / "model.pt")
     assert signature
     assert (REPOSITORY / name / "config.pbtxt").read_text(encoding="utf-8") == config_text(name, signature)

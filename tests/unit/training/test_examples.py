@@ -1,4 +1,4 @@
-"""Every model that is made here is shown being deployed."""
+"""The examples deploy every model of this project."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def _models(file: Path) -> set[str]:
 
 
 VARIANTS = {"breast_cancer_hidden", "breast_cancer_federated", "digits_gru"}
-"""Left out where all models are together: 16 are the most, steps of ensembles included."""
+"""Models that all-models.yaml omits, because a deployment has at most 16, including the steps of ensembles."""
 
 
 def test_one_example_deploys_all_models_in_one_pod() -> None:
-    """And no folder of the repository is forgotten."""
+    """It includes every other folder of the repository."""
     folders = {path.parent.name for path in REPOSITORY.glob("*/config.pbtxt")}
     assert set(MODELS) <= folders
     assert _models(EXAMPLES / "all-models.yaml") == folders - VARIANTS
 
 
 def test_each_model_has_an_example_of_its_own() -> None:
-    """Small enough to be copied."""
+    """Short enough to copy."""
     shown = [_models(file) for file in EXAMPLES.glob("*.yaml") if file.stem != "all-models"]
     assert set(MODELS) <= set().union(*shown)

@@ -1,4 +1,4 @@
-"""Parties that train together: what each does by itself, without processes."""
+"""Federated training without processes: the computations of one party."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _weights() -> list[np.ndarray]:
 
 
 def test_each_row_belongs_to_one_party() -> None:
-    """The same in every run."""
+    """The assignment is the same in every run."""
     part = Part(np.arange(600, dtype=np.float32)[:, None], np.zeros(600, dtype=np.int64))
     parties = division.divide(part)
     assert sorted(float(row[0]) for each in parties.values() for row in each.inputs) == list(range(600))
@@ -48,7 +48,7 @@ def test_each_row_belongs_to_one_party() -> None:
 
 
 def test_a_partys_folder_is_closed_to_others(tmp_path: Path) -> None:
-    """And gives back what was put there."""
+    """The party itself reads the rows unchanged."""
     division.write(_part(), tmp_path / "clinic")
     assert (tmp_path / "clinic").stat().st_mode & 0o077 == 0
     assert np.array_equal(division.read(tmp_path / "clinic").inputs, _part().inputs)
@@ -58,7 +58,7 @@ def test_a_partys_folder_is_closed_to_others(tmp_path: Path) -> None:
     "each", [_SETTINGS, with_privacy(replace(_SETTINGS, masked=True), Privacy(noise_multiplier=2))]
 )
 def test_every_process_reads_the_same_settings(each: Settings, tmp_path: Path) -> None:
-    """With and without privacy."""
+    """With and without differential privacy."""
     each.write(tmp_path)
     assert settings.read(tmp_path) == each
 
@@ -70,19 +70,19 @@ def test_every_process_reads_the_same_settings(each: Settings, tmp_path: Path) -
         )
     )
 )
-def test_averaged_statistics_are_those_of_all_rows(parts: tuple[np.ndarray, ...]) -> None:
-    """However the rows are divided."""
+def test_averaged_statistics_equal_those_of_all_rows(parts: tuple[np.ndarray, ...]) -> None:
+    """For any division of the rows."""
     bounds = np.array([100.0, 100.0])
     rows = np.concatenate(parts).astype(np.float64)
-    told = [learning.statistics(part, bounds) for part in parts]
-    means = [np.average([each[i] for each in told], axis=0, weights=[len(part) for part in parts]) for i in range(2)]
+    sent = [learning.statistics(part, bounds) for part in parts]
+    means = [np.average([each[i] for each in sent], axis=0, weights=[len(part) for part in parts]) for i in range(2)]
     scaling = learning.scaling(means, bounds)
     assert np.allclose(scaling.mean, rows.mean(axis=0), atol=1e-3)
     assert np.allclose(np.square(scaling.spread), np.square(rows.std(axis=0)), atol=0.1)
 
 
-def test_a_party_answers_with_its_own_weights() -> None:
-    """The same call, the same answer; another round, another order of rows."""
+def test_a_party_returns_its_own_weights() -> None:
+    """They are the same for the same call, and differ in another round, which shuffles the rows differently."""
     party = Party("clinic", _RECIPE, _part(64), _SETTINGS)
     learned, rows, said = party.fit(_weights(), _CALL)
     again, _, _ = party.fit(_weights(), _CALL)
@@ -93,15 +93,15 @@ def test_a_party_answers_with_its_own_weights() -> None:
     assert not np.array_equal(learned[0], later[0])
 
 
-def test_under_differential_privacy_a_party_tells_no_statistics() -> None:
-    """They would not be covered by the epsilon that it reports."""
+def test_a_party_with_differential_privacy_sends_no_statistics() -> None:
+    """The epsilon that it reports does not cover them."""
     party = Party("clinic", _RECIPE, _part(), with_privacy(_SETTINGS, Privacy()))
     with pytest.raises(ValueError, match="no statistics are sent"):
         party.fit([_BOUNDS], {TASK: STATISTICS, ROUND: 1})
 
 
-def test_noise_differs_and_its_cost_adds_up() -> None:
-    """The same call twice: two answers, and more privacy spent."""
+def test_noise_differs_between_calls_and_the_privacy_spent_accumulates() -> None:
+    """The same call twice gives different weights, and spends more."""
     party = Party("clinic", _RECIPE, _part(), with_privacy(_SETTINGS, Privacy(noise_multiplier=2)))
     first, _, said = party.fit(_weights(), _CALL)
     second, _, then = party.fit(_weights(), _CALL)
@@ -109,8 +109,8 @@ def test_noise_differs_and_its_cost_adds_up() -> None:
     assert 0 < said["epsilon"] < then["epsilon"]
 
 
-def test_more_noise_spends_less() -> None:
-    """With as many steps."""
+def test_more_noise_spends_less_privacy() -> None:
+    """For the same number of steps."""
     spent = []
     for noise in (1.0, 4.0):
         party = Party("clinic", _RECIPE, _part(), with_privacy(_SETTINGS, Privacy(noise_multiplier=noise)))
@@ -118,30 +118,30 @@ def test_more_noise_spends_less() -> None:
     assert spent[1] < spent[0] / 3
 
 
-def test_a_party_that_masks_answers_no_plain_call() -> None:
-    """A coordinator cannot ask for the update without its mask."""
+def test_a_party_with_masking_rejects_plain_calls() -> None:
+    """A coordinator cannot request the unmasked update."""
     party = MaskedParty(Party("clinic", _RECIPE, _part(), replace(_SETTINGS, masked=True)))
     with pytest.raises(KeyError, match="records"):
         party.fit(_weights(), _CALL)
 
 
-def test_more_rows_than_masks_can_weigh_are_refused() -> None:
+def test_more_rows_than_secure_aggregation_supports_are_rejected() -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match=f"clinic has {MOST_ROWS + 1} rows"):
         Party("clinic", _RECIPE, _part(MOST_ROWS + 1), replace(_SETTINGS, masked=True))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--epsilon", "-1"], "-1 is not a number above 0"),
         (["--epsilon", "much"], "much is not a number above 0"),
         (["--delta", "2"], "2 is not between 0 and 1"),
     ],
 )
-def test_wrong_arguments_are_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the exit code for it."""
+def test_invalid_arguments_are_reported(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With exit code 2."""
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Model cards: facts that can be read back and compared."""
+"""Model cards are written, read and compared."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _card(**changes: object) -> ModelCard:
     return replace(card, **changes)  # type: ignore[arg-type]
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """Facts survive, Chinese too."""
+def test_a_written_card_is_read_unchanged(tmp_path: Path) -> None:
+    """Including Chinese text."""
     model_card.write(_card(), tmp_path)
     assert model_card.read(tmp_path) == _card()
 
 
-def test_people_read_the_same_scores(tmp_path: Path) -> None:
-    """The table below the facts is made from them."""
+def test_the_text_shows_the_same_scores(tmp_path: Path) -> None:
+    """The table is generated from the front matter."""
     model_card.write(_card(), tmp_path)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| part | rows | accuracy |" in text
@@ -58,35 +58,35 @@ def test_people_read_the_same_scores(tmp_path: Path) -> None:
         "---\na: [\n---\n",
     ],
 )
-def test_what_is_no_card_is_named_with_what_to_do(tmp_path: Path, content: str | None) -> None:
-    """Missing, empty, cut off, incomplete, foreign or broken."""
+def test_an_invalid_card_is_reported_with_the_command_that_writes_it(tmp_path: Path, content: str | None) -> None:
+    """The card is missing, empty, truncated, incomplete, unknown or malformed."""
     if content is not None:
         (tmp_path / "README.md").write_text(content, encoding="utf-8")
     with pytest.raises(ModelCardError, match=r"README\.md is not a model card: .*python -m training"):
         model_card.read(tmp_path)
 
 
-def test_scores_within_the_tolerance_are_the_same() -> None:
-    """Another processor may turn one digit of a hundred."""
+def test_scores_within_the_tolerance_are_equal() -> None:
+    """Another processor may classify one digit of a hundred differently."""
     measured = _card(scores={"validation": {"accuracy": 0.975}, "test": {"accuracy": 0.979}})
     assert model_card.differences(_card(), measured.scores) == []
 
 
-def test_a_score_that_is_missing_is_told() -> None:
-    """As no number."""
+def test_a_missing_score_is_reported() -> None:
+    """As NaN."""
     assert "retraining gave nan" in model_card.differences(_card(), {"validation": {"accuracy": 0.98}})[0]
 
 
 @pytest.mark.parametrize("reached", [0.95, 0.99, float("nan")])
-def test_scores_beyond_the_tolerance_are_told(reached: float) -> None:
-    """Worse, better or no number: the card does not describe this model."""
+def test_scores_beyond_the_tolerance_are_reported(reached: float) -> None:
+    """Whether worse, better or NaN: the card does not describe this model."""
     measured = _card(scores={"validation": {"accuracy": 0.98}, "test": {"accuracy": reached}})
     (sentence,) = model_card.differences(_card(), measured.scores)
-    assert sentence == f"test accuracy: the model card says 0.97, retraining gave {reached:g} (tolerance 0.01)"
+    assert sentence == f"test accuracy: the model card states 0.97, retraining gave {reached:g} (tolerance 0.01)"
 
 
-def test_missing_and_changed_files_are_told(tmp_path: Path) -> None:
-    """A model that was exchanged does not have the scores of its card."""
+def test_missing_and_changed_files_are_reported(tmp_path: Path) -> None:
+    """The scores of a card are invalid for other files."""
     (tmp_path / "a").write_text("changed")
     card = _card(files={"a": "0" * 64, "b": "0" * 64})
     assert [each.split(":")[0] for each in model_card.damaged_files(card, tmp_path)] == [
@@ -96,8 +96,8 @@ def test_missing_and_changed_files_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_committed_models_are_those_of_their_cards(name: str) -> None:
-    """Every file has the sum that its card says, and the card is the model's own."""
+def test_committed_models_match_their_cards(name: str) -> None:
+    """Every file has the checksum in the card, and the card has the model's name."""
     card = model_card.read(REPOSITORY / name)
     assert card.model == name
     assert {"config.pbtxt", "1/model.pt", "learning_curve.png"} <= set(card.files)
@@ -119,31 +119,31 @@ def test_committed_models_are_those_of_their_cards(name: str) -> None:
     ],
 )
 def test_committed_scores_are_good(name: str, least: float) -> None:
-    """What the project promises about its models."""
+    """They meet the project's requirements."""
     assert model_card.read(REPOSITORY / name).scores["test"]["accuracy"] >= least
 
 
 @pytest.mark.parametrize("name", ["chinese_texts_model", "bert_texts_model"])
-def test_committed_text_models_tell_friendly_from_unfriendly(name: str) -> None:
-    """Measured on sentences whose patterns they have not learned from."""
+def test_committed_text_models_distinguish_friendly_from_unfriendly(name: str) -> None:
+    """On sentences with patterns that are not in the training set."""
     assert model_card.read(REPOSITORY / name).scores["test"]["f1"] >= 0.9
 
 
-def test_linear_regression_errs_by_less_than_a_twentieth() -> None:
+def test_the_error_of_linear_regression_is_below_a_twentieth() -> None:
     """Of two rows; the square of 0.05 is 0.0025."""
     assert model_card.read(REPOSITORY / "linear_regression").scores["test"]["mse"] <= 0.05**2 / 2
 
 
 def test_the_model_repository_is_small() -> None:
-    """It is stored with the source for ever, and each picture of a card is fetched by whoever looks at it."""
+    """It stays in the history of the repository, and a page with a card loads its images."""
     files = [path for path in REPOSITORY.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 20_000_000
     assert [path for path in files if path.suffix == ".png" and path.stat().st_size > 25_000] == []
 
 
 @pytest.mark.parametrize("name", ["digits", "breast_cancer", "digits_gru"])
-def test_a_card_counts_what_was_taken_for_what(name: str) -> None:
-    """All of the test part, and as many right ones as its accuracy says."""
+def test_a_card_contains_the_confusion_matrix(name: str) -> None:
+    """Its sum is the size of the test set, and its diagonal matches the accuracy."""
     card = model_card.read(REPOSITORY / name)
     counts = [sum(row) for row in card.confusion]
     right = sum(row[index] for index, row in enumerate(card.confusion))
@@ -151,7 +151,7 @@ def test_a_card_counts_what_was_taken_for_what(name: str) -> None:
     assert right / sum(counts) == card.scores["test"]["accuracy"]
 
 
-def test_a_card_shows_its_pictures(tmp_path: Path) -> None:
-    """They lie beside it."""
+def test_a_card_shows_its_images(tmp_path: Path) -> None:
+    """They are in the same folder."""
     model_card.write(_card(files={"learning_curve.png": "0" * 64, "1/model.pt": "0" * 64}), tmp_path)
     assert (tmp_path / "README.md").read_text(encoding="utf-8").endswith("\n\n![Learning curve](learning_curve.png)\n")

@@ -1,4 +1,4 @@
-"""The steps around the text models: text becomes numbers as training had it, and scores become labels."""
+"""The ensemble steps of the text models: they encode text as in training, and convert scores to labels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pieces() -> WordPieces:
 
 @pytest.fixture(scope="module")
 def library(pieces: WordPieces) -> Tokenizer:
-    """BERT's tokenizer of the `tokenizers` library, over the committed vocabulary."""
+    """BERT's tokenizer of the `tokenizers` library, with the committed vocabulary."""
     numbers = {piece: index for index, piece in enumerate(pieces.vocabulary)}
     tokenizer = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -61,8 +61,8 @@ def test_the_committed_program_is_the_one_that_training_uses(name: str) -> None:
     assert (REPOSITORY / name / "1" / "model.py").read_bytes() == source.read_bytes()
 
 
-def test_word_pieces_are_those_of_the_library_on_every_sentence(pieces: WordPieces, library: Tokenizer) -> None:
-    """Thousands, in both languages, as written and in capitals."""
+def test_word_pieces_equal_those_of_the_library_for_every_sentence(pieces: WordPieces, library: Tokenizer) -> None:
+    """For thousands of sentences in both languages, in lower and title case."""
     sentences = [
         each.text for name in text_data.SETS for part in text_data.PARTS for each in text_data.sentences(name, part)
     ]
@@ -77,7 +77,7 @@ def test_word_pieces_are_those_of_the_library_on_every_sentence(pieces: WordPiec
 @example("x" * 101)
 @example("a " * 40)
 @example("")
-def test_word_pieces_are_those_of_the_library_on_any_text(pieces: WordPieces, library: Tokenizer, text: str) -> None:
+def test_word_pieces_equal_those_of_the_library_for_any_text(pieces: WordPieces, library: Tokenizer, text: str) -> None:
     wanted = library.encode(text)
     assert pieces.encode(text) == (wanted.ids, wanted.attention_mask)
 
@@ -88,18 +88,18 @@ def test_word_pieces_can_be_written_and_read(tmp_path: Path, pieces: WordPieces)
     assert (again.vocabulary, again.length, again.lowercase) == (pieces.vocabulary, pieces.length, pieces.lowercase)
 
 
-def test_a_text_is_padded_where_the_model_wants_it() -> None:
+def test_a_text_is_padded_on_the_configured_side() -> None:
     assert Characters("你好", 4, pad_left=True).ids("你好呀") == [PADDING, 2, 3, UNKNOWN]
     assert Characters("你好", 4, pad_left=False).ids("你好呀") == [2, 3, UNKNOWN, PADDING]
 
 
-def test_of_a_longer_text_the_side_without_padding_stays() -> None:
+def test_a_longer_text_is_truncated_on_the_side_of_the_padding() -> None:
     assert Characters("", 2, pad_left=True).tokens("我爱你") == ["爱", "你"]
     assert Characters("", 2, pad_left=False).tokens("我爱你") == ["我", "爱"]
 
 
 @given(st.text(), st.booleans())
-def test_every_character_gets_a_number_of_the_vocabulary(text: str, left: bool) -> None:
+def test_every_character_gets_an_id_of_the_vocabulary(text: str, left: bool) -> None:
     reader = Characters("你好呀", 10, pad_left=left)
     ids, tokens = reader.ids(text), reader.tokens(text)
     assert len(ids) == len(tokens) == 10
@@ -122,7 +122,7 @@ def test_one_score_is_the_probability_of_the_second_label() -> None:
     assert probabilities.tolist() == [[0.75], [0.75]]
 
 
-def test_tokens_get_a_label_each() -> None:
+def test_each_token_gets_a_label() -> None:
     scores = np.array([[[0.25, 0.75], [0.5, 0.5]]], dtype=np.float32)
     labels, probabilities = choose(scores, ["O", "名"])
     assert labels.tolist() == [["名".encode(), b"O"]]

@@ -1,4 +1,4 @@
-"""The sentences of the text models: many, made by patterns, and judged by patterns that no model has learned from."""
+"""The sentences of the text models are generated from patterns, and the test set has patterns of its own."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FROZEN = {
     "english": "bc7464b70edce9cbed89bfab43f5f50521bbe653c36acf783d651e0361d402f8",
     "entities": "8bb8e0ccad050e7e2813a49ef5e905ef22ea52abdecd615e7af4b447a0150649",
 }
-"""SHA-256 of each test part. They are older than every model of these texts; a new test part is a new data set."""
+"""SHA-256 of each test set. They are older than the models; a changed test set is a new data set."""
 
 LONGEST = {"chinese": 10, "entities": 24}
-"""Characters that the models take."""
+"""Sequence lengths of the models."""
 
 PIECES = st.lists(
     st.tuples(st.text("小明去上海ab {}", min_size=1, max_size=4), st.sampled_from(["", *TAGS])), max_size=6
@@ -36,13 +36,13 @@ def test_the_test_part_is_frozen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_frozen_sentences_are_those_of_the_test_patterns(name: str) -> None:
+def test_the_frozen_sentences_are_generated_from_the_test_patterns(name: str) -> None:
     made = text_data.make(name, "test")
     assert text_data.frozen_file(name).read_text(encoding="utf-8") == text_data.frozen_text(made)
     assert text_data.sentences(name, "test") == [Sentence(each.pattern, _joined(each.pieces)) for each in made]
 
 
-def test_a_frozen_part_is_not_written_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_frozen_part_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     before = text_data.frozen_file("chinese").read_bytes()
     assert text_data.main(["chinese"]) == 1
     assert "is frozen" in capsys.readouterr().err
@@ -51,7 +51,7 @@ def test_a_frozen_part_is_not_written_again(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("name", SETS)
 def test_no_two_parts_share_a_pattern(name: str) -> None:
-    """Nor one that differs in its slots and its punctuation alone."""
+    """Even if slots and punctuation are ignored."""
     kernels = {part: {_kernel(each) for each in text_data.patterns(name, part).patterns} for part in PARTS}
     for one, other in combinations(PARTS, 2):
         assert not kernels[one] & kernels[other]
@@ -59,7 +59,7 @@ def test_no_two_parts_share_a_pattern(name: str) -> None:
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("part", ["train", "validation"])
-def test_no_pattern_of_another_part_can_make_a_sentence_of_the_test_part(name: str, part: Part) -> None:
+def test_no_pattern_of_another_part_generates_a_sentence_of_the_test_set(name: str, part: Part) -> None:
     known = text_data.patterns(name, part)
     matchers = [known.matcher(pattern) for pattern in known.patterns]
     assert any(matcher.fullmatch(text_data.make(name, part)[0].text) for matcher in matchers)
@@ -91,25 +91,25 @@ def test_entities_have_every_tag_and_plain_sentences_too(part: Part) -> None:
 
 
 @given(PIECES)
-def test_marked_text_is_read_as_it_was_written(pieces: list[tuple[str, str]]) -> None:
+def test_marked_text_is_parsed_unchanged(pieces: list[tuple[str, str]]) -> None:
     sentence = Sentence(Pattern("", "", ""), tuple(pieces))
     assert read_marked(sentence.marked) == _joined(sentence.pieces)
 
 
-def test_a_pattern_without_words_for_its_place_is_named(tmp_path: Path) -> None:
+def test_an_undefined_slot_is_reported_with_its_pattern(tmp_path: Path) -> None:
     path = tmp_path / "train.toml"
     path.write_text('[friendly]\nlove = """\n我爱{you}\n"""\n', encoding="utf-8")
-    with pytest.raises(PatternError, match=r"train\.toml: 我爱\{you\}: no words are given for you"):
+    with pytest.raises(PatternError, match=r"train\.toml: 我爱\{you\}: undefined slots: you"):
         read(path)
 
 
 def _kernel(pattern: Pattern) -> str:
-    """What is left of a pattern without its places and punctuation."""
+    """A pattern without its slots and punctuation."""
     return re.sub(r"\{\w+\}|\W", "", pattern.text)
 
 
 def _joined(pieces: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Plain pieces side by side are one, and empty ones are none."""
+    """Adjacent plain pieces are joined, and empty pieces are dropped."""
     found: list[tuple[str, str]] = []
     for text, tag in pieces:
         if found and not tag and not found[-1][1]:

@@ -1,4 +1,4 @@
-"""Making all models again: a process for each, and a table that tells which are the same."""
+"""Retraining all models: one process per model, and a table with the differences."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import pytest
 
 from training import REPOSITORY, model_card
 from training.__main__ import main
-from training.together import Outcome, make_all, table
+from training.all_models import Outcome, table, train_all
 
 pytestmark = pytest.mark.training
 
 _NAMES = ("linear_regression", "breast_cancer")
 
 
-@pytest.mark.timeout(600)  # Two processes that import torch beside everything else.
-def test_models_made_together_are_those_made_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Byte for byte, in whatever process; the first one has no card to compare with."""
-    outcomes = make_all(_NAMES, tmp_path, keep=True)
+@pytest.mark.timeout(600)  # Two processes that import torch, while other tests run.
+def test_training_all_models_gives_the_same_files_as_training_each_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Byte for byte, in any process; the first one has no card to compare with."""
+    outcomes = train_all(_NAMES, tmp_path, keep=True)
     assert [(each.model, each.verdict) for each in outcomes] == [(name, "new") for name in _NAMES]
     lines = capfd.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines} == set(_NAMES)
@@ -27,13 +29,13 @@ def test_models_made_together_are_those_made_alone(tmp_path: Path, capfd: pytest
         made, committed = (model_card.read(folder / name) for folder in (tmp_path, REPOSITORY))
         assert made.scores["test"] == pytest.approx(committed.scores["test"], abs=0.01)
         assert model_card.damaged_files(made, tmp_path / name) == []
-    again = make_all(_NAMES, tmp_path, keep=False)
+    again = train_all(_NAMES, tmp_path, keep=False)
     assert [each.verdict for each in again] == ["yes", "yes"]
     assert [each.made and each.made.files for each in again] == [each.made and each.made.files for each in outcomes]
 
 
 @pytest.mark.timeout(600)
-def test_a_score_that_is_not_reached_again_fails(
+def test_a_score_that_retraining_does_not_reach_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, NO in its row of the table, and a sentence with both numbers."""
@@ -45,11 +47,11 @@ def test_a_score_that_is_not_reached_again_fails(
     out, err = capsys.readouterr()
     (row,) = [line for line in out.splitlines() if line.startswith("linear_regression") and "mse 0.5" in line]
     assert "  NO  " in row
-    assert "error: linear_regression: test mse: the model card says 0.5, retraining gave" in err
+    assert "error: linear_regression: test mse: the model card states 0.5, retraining gave" in err
 
 
-def test_the_table_tells_equal_scores_from_near_ones() -> None:
-    """Both pass; only one is the same."""
+def test_the_table_distinguishes_equal_scores_from_close_ones() -> None:
+    """Both pass, but only one is equal."""
     card = model_card.read(REPOSITORY / "digits")
     near = replace(card, scores={**card.scores, "test": {"accuracy": 0.985, "f1": 0.985}})
     outcomes = [

@@ -1,6 +1,6 @@
-"""Makes all models again, several at a time, and compares each with its card. `python -m training all` calls it.
+"""Train all models, several at a time, and compare each with its card. `python -m training all` calls it.
 
-Each model trains in a process of its own with one thread, so that the numbers are those of training it alone.
+Each model trains in its own process with one thread, so that the results equal those of training it alone.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.check import retrain
-from training.fit import Say
+from training.fit import Log
 from training.model_card import ModelCard, ModelCardError
 from training.model_card import read as read_card
 from training.recipes import find
 from training.workflow import NotGoodEnoughError, run
 
 _REPORT_SECONDS = 10.0
-"""Time between two lines about the epochs of one model."""
+"""Minimum interval between two progress lines about the epochs of a model."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What making one model again gave; a card is None where there is none. `problems` are sentences."""
+    """The new and the committed card of a model, None if there is none. `problems` are sentences."""
 
     model: str
     made: ModelCard | None
@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """Say whether the scores are those of the committed card."""
+        """Return whether the scores are equal to, close to or different from those of the committed card."""
         if self.problems:
             return "NO"
         if self.made is None or self.committed is None:
@@ -44,20 +44,20 @@ class Outcome:
         return "yes" if self.made.scores == self.committed.scores else "within tolerance"
 
 
-def make_all(names: Sequence[str], repository: Path, *, keep: bool) -> list[Outcome]:
-    """Make these models, slow ones first; with `keep` their new files replace those of the repository."""
+def train_all(names: Sequence[str], repository: Path, *, keep: bool) -> list[Outcome]:
+    """Train these models, slow ones first; with `keep`, the new files replace those of the repository."""
     ordered = sorted(names, key=lambda name: not find(name).slow)
     workers = min(len(ordered), len(os.sched_getaffinity(0)))
-    # A process for each: in a second export of one process, torch gives other names to the layers it already knows.
+    # One process per model, because torch renames known classes in the second export of a process.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=fresh, max_tasks_per_child=1) as pool:
-        running = [pool.submit(_make, name, repository, keep) for name in ordered]
+        running = [pool.submit(_train, name, repository, keep) for name in ordered]
         outcomes = {each.result().model: each.result() for each in as_completed(running)}
     return [outcomes[name] for name in names]
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """Describe the outcomes, one line per model: its headline score in the test part, and the committed one."""
+    """Return one line per model: its main score on the test set, and the committed one."""
     rows = [
         (each.model, _headline(each.made), _headline(each.committed), each.verdict, f"{each.seconds:.0f} s")
         for each in outcomes
@@ -70,17 +70,17 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def _make(name: str, repository: Path, keep: bool) -> Outcome:  # noqa: FBT001 - a pool passes arguments by position.
-    """Run in a process of its own."""
+def _train(name: str, repository: Path, keep: bool) -> Outcome:  # noqa: FBT001 - a pool passes arguments by position.
+    """Train one model, in a worker process."""
     start, recipe = time.monotonic(), find(name)
     committed = _committed(repository / name)
     made: ModelCard | None = None
     problems: list[str] = []
     try:
         if keep:
-            made = run(recipe, repository, _narrator(name))
+            made = run(recipe, repository, _progress_printer(name))
         else:
-            made, problems = retrain(recipe, repository, _narrator(name))
+            made, problems = retrain(recipe, repository, _progress_printer(name))
     except (ModelCardError, NotGoodEnoughError) as error:
         problems = [str(error)]
     return Outcome(name, made, committed, problems, time.monotonic() - start)
@@ -93,11 +93,11 @@ def _committed(folder: Path) -> ModelCard | None:
         return None
 
 
-def _narrator(name: str) -> Say:
-    """Print lines with the model's name before them; of the many about epochs only one in ten seconds."""
+def _progress_printer(name: str) -> Log:
+    """Return a function that prints lines with the model's name, and at most one line about epochs in ten seconds."""
     last = -_REPORT_SECONDS
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         nonlocal last
         now = time.monotonic()
         if line.startswith("train"):
@@ -106,11 +106,11 @@ def _narrator(name: str) -> Say:
             last = now
         print(f"{name:<20}  {line}", flush=True)
 
-    return say
+    return log
 
 
 def _headline(card: ModelCard | None) -> str:
-    """Name the first metric with its value in the test part."""
+    """Return the first metric with its value on the test set."""
     if card is None:
         return "-"
     name, value = next(iter(card.scores["test"].items()))
