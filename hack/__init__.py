@@ -1,4 +1,4 @@
-"""Developer tooling, run from the repository's root as `python -m hack.<name>`.
+"""Developer tools, run from the repository's root as `python -m hack.<name>`.
 
-Nothing here is part of the product: no module of `operator/` imports it.
+They are not part of the product: no module of `operator/` imports them.
 """

@@ -1,6 +1,6 @@
-"""The one folder on the machine that the tooling writes to.
+"""The cache folder, the only folder that the developer tools write to.
 
-Input: the environment. Output: a path. Called by everything in `hack/` that downloads, builds or runs something.
+Input: environment variables. Output: a path. All modules of `hack/` that download, build or run something call it.
 """
 
 from __future__ import annotations
@@ -22,43 +22,42 @@ if TYPE_CHECKING:
 
 VARIABLE = "TRITON_OPERATOR_CACHE"
 _ROOTS = ("images", "node")
-"""Parts whose owners containers see."""
+"""Subfolders whose file owners are visible in containers."""
 
 
 def cache_dir() -> Path:
-    """Return the cache folder, made if it is missing.
+    """Return the cache folder; create it if it is missing.
 
-    It is $TRITON_OPERATOR_CACHE, or `.cache/triton-operator` in the home of the
-    person who invoked the command. Raises NotADirectoryError for a relative
-    value or one that names a file.
+    It is $TRITON_OPERATOR_CACHE, or `.cache/triton-operator` in the home folder of the invoking user. Raises
+    NotADirectoryError for a relative path or a file.
     """
     folder = cache_place()
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for place in made:
-        give_to_invoker(place)
+    for path in created:
+        give_to_invoker(path)
     return folder
 
 
 def cache_place() -> Path:
-    """Return the same folder without making it, for questions that must change nothing; raises as `cache_dir`."""
+    """Return the path of the cache folder without creating it; raises as `cache_dir`."""
     return locate(os.environ, _home_of(os.environ.get("SUDO_USER")))
 
 
 def locate(environ: Mapping[str, str], home: Path) -> Path:
-    """Decide which folder it is, touching nothing; `home` is the invoking person's."""
+    """Determine the path without accessing it; `home` is the home folder of the invoking user."""
     given = environ.get(VARIABLE, "")
     if not given:
         return home / ".cache" / "triton-operator"
     if not Path(given).is_absolute():
-        msg = f"{VARIABLE}={given} is a relative path; give an absolute one, such as {Path.cwd() / given}"
+        msg = f"{VARIABLE}={given} is a relative path; use an absolute path, for example {Path.cwd() / given}"
         raise NotADirectoryError(msg)
     return Path(given)
 
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the lock `name` of the cache folder, so that two commands do not build or start the same thing twice."""
+    """Hold the lock `name` of the cache folder, so that two commands do not build or start the same thing."""
     folder = cache_dir() / "locks"
     folder.mkdir(exist_ok=True)
     with (folder / name).open("w") as handle:
@@ -72,10 +71,10 @@ def locked(name: str) -> Iterator[None]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `folder` when the block ends well, and is removed when it does not.
+    """Yield an empty folder, which is renamed to `folder` if the block succeeds, and removed if it raises.
 
-    So `folder` is either complete or absent, also after a kill at any moment:
-    what an earlier run left half-made is thrown away first.
+    `folder` is therefore either complete or absent, even if the process is killed. A partial folder of an earlier run
+    is removed first.
     """
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -89,15 +88,15 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def give_to_invoker(path: Path) -> None:
-    """Under sudo, hand `path` to the person who called, who is to use it without sudo."""
+    """Under sudo, change the owner of `path` to the invoking user."""
     if invoker := _invoker():
         os.chown(path, *invoker)
 
 
 def give_back() -> None:
-    """Under sudo, hand the folder to the person who called, so that other commands work without sudo afterwards.
+    """Under sudo, change the owner of the cache folder to the invoking user, so that other commands work without sudo.
 
-    Commands that use sudo call it at their end. What containers see as root's stays root's.
+    Commands that use sudo call it at the end. Files that containers see as owned by root keep their owner.
     """
     invoker, folder = _invoker(), cache_place()
     if invoker is None or not folder.is_dir():
@@ -105,7 +104,7 @@ def give_back() -> None:
     owner = f"{invoker[0]}:{invoker[1]}"
     parts = [str(part) for part in sorted(folder.iterdir()) if part.name not in _ROOTS]
     command = ["chown", "--recursive", "--no-dereference", owner, *parts]
-    with step(f"give {folder} back to {os.environ.get('SUDO_USER', owner)}"):
+    with step(f"change the owner of {folder} to {os.environ.get('SUDO_USER', owner)}"):
         os.chown(folder, *invoker)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -113,14 +112,14 @@ def give_back() -> None:
 
 
 def _invoker() -> tuple[int, int] | None:
-    """User and group of the person behind sudo; None where there is none."""
+    """User and group ID of the user who ran sudo; None without sudo."""
     if os.geteuid() != 0 or "SUDO_UID" not in os.environ:
         return None
     return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1"))
 
 
 def _home_of(sudo_user: str | None) -> Path:
-    """Sudo sets HOME to root's: downloads would then be kept twice, once per way of calling."""
+    """The invoking user's home folder, also under sudo, which sets HOME to root's: both share downloads."""
     if sudo_user and os.geteuid() == 0:
         return Path(pwd.getpwnam(sudo_user).pw_dir)
     return Path.home()

@@ -1,8 +1,8 @@
-"""Python environments of this checkout, made from the lock files under the cache folder.
+"""Create the Python environments of this checkout from the lock files, in the cache folder.
 
-Input: a name (`demo`: no torch, what the demo and the cluster need; `dev`: everything) and a command. Output: the
-command runs in that environment, which is made first when it is missing. Called by the Makefile with the
-system's Python, so it needs nothing but the standard library and pip; Python's own `venv` is not needed.
+Input: a name (`demo`: requirements of the demo and the cluster, without torch; `dev`: all) and a command. Output: the
+command runs in the environment, which is created if it is missing. The Makefile runs this module with the system's
+Python, so it requires only the standard library and pip, not `venv`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls this with an older one deserves a sentence.
+if sys.version_info < (3, 11):  # noqa: UP036 - an older version gets a clear message.
     raise SystemExit(
-        f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}. "
-        "Name another one: make PYTHON=/path/to/python3.11 ..."
+        f"Python 3.11 or newer is required, and {sys.executable} is {sys.version.split()[0]}. "
+        "Select another one: make PYTHON=/path/to/python3.11 ..."
     )
 
 import tomllib
@@ -33,19 +33,19 @@ LOCKS = {
 }
 _TORCH_LOCK = "requirements-torch.lock"
 _UV_LOCK = ROOT / "requirements-uv.lock"
-# The program that writes the stub libraries, and the modules that it imports.
+# The module that writes the stub libraries, and its imports.
 _STUBS = tuple(f"operator/triton_operator/cpu_server/{name}.py" for name in ("cuda_stubs", "elf", "elf_stub"))
 _DONE = "complete"
-# Called from inside an environment, `sys.executable` is that environment's; the new one must not depend on it.
+# Within an environment, `sys.executable` belongs to that environment, and the new one must not depend on it.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
 class EnvironmentSetupError(Exception):
-    """The environment cannot be made; the message says why and what to do."""
+    """The environment cannot be created; the message states the reason and the solution."""
 
 
 def main(arguments: list[str]) -> int:
-    """Make the environment named first and run the rest in it; without a command print its folder."""
+    """Create the environment and run the command in it; without a command, print its folder."""
     name, *command = arguments or [""]
     if name not in LOCKS:
         print(f"usage: python3 -m hack.environment {'|'.join(LOCKS)} [COMMAND…]", file=sys.stderr)
@@ -66,33 +66,33 @@ def main(arguments: list[str]) -> int:
 
 
 def ensure(name: str) -> Path:
-    """Return the folder of the environment `name`, made when its lock files, the project or Python changed."""
+    """Return the folder of the environment `name`; create it if its lock files, the project or Python changed."""
     folder = cache_dir() / "python" / f"{name}-{_fingerprint(name)}"
     if (folder / _DONE).exists():
         return folder
     with locked(f"python-{name}"):
         if not (folder / _DONE).exists():
-            _make(name, folder)
+            _create(name, folder)
     return folder
 
 
 def _enter(folder: Path, command: list[str]) -> int:
-    """Become the command; returns only when there is no such program."""
+    """Replace this process by the command; returns only if the program does not exist."""
     try:
-        os.execvpe(command[0], command, _activated(folder))  # noqa: S606 - this is what the module is for.
+        os.execvpe(command[0], command, _activated(folder))  # noqa: S606 - running a command is the purpose of this module.
     except FileNotFoundError:
-        print(f"error: there is no program {command[0]!r} in {folder / 'bin'} or on PATH", file=sys.stderr)
+        print(f"error: program {command[0]!r} not found in {folder / 'bin'} or on PATH", file=sys.stderr)
         return 127
 
 
-def _make(name: str, folder: Path) -> None:
+def _create(name: str, folder: Path) -> None:
     with step(f"Python environment “{name}”") as progress:
-        progress.note("fetching the installer")
+        progress.note("downloading uv")
         uv = uv_program()
         shutil.rmtree(folder, ignore_errors=True)
         _run(uv, "venv", "--python", _PYTHON, str(folder))
         python = folder / "bin" / "python"
-        # A lock lists all that is needed; without `--no-deps` what builds on torch would ask for its CUDA libraries.
+        # The lock files are complete. Without `--no-deps`, packages that depend on torch would install CUDA libraries.
         install: list[str | Path] = [uv, "pip", "install", "--no-deps", "--python", python]
         for lock in LOCKS[name]:
             progress.note(f"installing {lock}")
@@ -100,21 +100,21 @@ def _make(name: str, folder: Path) -> None:
         progress.note("installing this checkout")
         _run(*install, "--no-build-isolation", "--editable", str(ROOT))
         if _TORCH_LOCK in LOCKS[name]:
-            progress.note("stub libraries for torch")
+            progress.note("writing CUDA stubs")
             _run(python, "-m", "triton_operator.cpu_server.cuda_stubs", str(_site_packages(folder)))
         (folder / _DONE).touch()
 
 
 def uv_program() -> Path:
-    """Return the installer in the locked version, which pip fetches the first time. Raises EnvironmentSetupError."""
+    """Return the locked version of uv, which pip downloads on first use. Raises EnvironmentSetupError."""
     folder = cache_dir() / "python" / f"uv-{hashlib.sha256(_UV_LOCK.read_bytes()).hexdigest()[:12]}"
     program = folder / "bin" / "uv"
     if program.exists():
         return program
     if subprocess.run([_PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode:
         raise EnvironmentSetupError(
-            f"{_PYTHON} has no pip. Install it (Debian: apt-get install python3-pip), or name a Python "
-            "that has it: make PYTHON=/path/to/python3 …"
+            f"{_PYTHON} has no pip. Install it (Debian: apt-get install python3-pip), or select a Python "
+            "with pip: make PYTHON=/path/to/python3 …"
         )
     pip = [_PYTHON, "-m", "pip", "install", "--quiet", "--no-warn-script-location", "--only-binary=:all:"]
     with locked("python-uv"):
@@ -125,7 +125,7 @@ def uv_program() -> Path:
 
 
 def _run(*command: str | Path) -> None:
-    """Run a command that says nothing unless it fails."""
+    """Run a command; its output is shown only if it fails."""
     caches = cache_dir() / "python"
     environment = {
         **os.environ,
@@ -140,17 +140,17 @@ def _run(*command: str | Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
         raise EnvironmentSetupError(
-            f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            f"{shlex.join(map(str, command))}\nfailed with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
         )
 
 
 def _index() -> dict[str, str]:
-    """Let uv use the package index and the certificates that this machine's pip is set up for."""
+    """Settings that let uv use pip's package index and the system's certificates."""
     settings = {}
-    asked = subprocess.run(
+    configured = subprocess.run(
         [_PYTHON, "-m", "pip", "config", "get", "global.index-url"], text=True, capture_output=True, check=False
     )
-    index = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip()
+    index = os.environ.get("PIP_INDEX_URL") or configured.stdout.strip()
     if index and not os.environ.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL"}:
         settings["UV_DEFAULT_INDEX"] = index
     if Path("/etc/ssl/certs/ca-certificates.crt").exists():
@@ -159,11 +159,11 @@ def _index() -> dict[str, str]:
 
 
 def _fingerprint(name: str) -> str:
-    """Hash of all that shapes the environment: two checkouts and two Pythons never share one."""
+    """Hash of all inputs of the environment, so that checkouts and Python versions never share one."""
     inputs = [ROOT / lock for lock in LOCKS[name]]
     if _TORCH_LOCK in LOCKS[name]:
         inputs.extend(ROOT / module for module in _STUBS)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # The rest configures tools.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # Other tables configure tools.
     digest = hashlib.sha256(f"{ROOT} {_PYTHON} {sys.version} {project}".encode())
     for path in inputs:
         digest.update(path.read_bytes())

@@ -1,7 +1,7 @@
-"""Install the operator into a cluster as a user would: Helm chart, images, a namespace that enforces `restricted`.
+"""Install the operator into a cluster: Helm chart, images, and a namespace that enforces `restricted`.
 
-Input: a cluster and the images that were built for it. Output: a running operator of this very tree. The demo and the
-end-to-end tests call it; on an unchanged tree it changes nothing.
+Input: a cluster and the built images. Output: a running operator, built from this working tree. The demo and the
+end-to-end tests call it. If the tree is unchanged, nothing is changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMESPACE = "triton-operator-system"
 RELEASE = "triton-operator"
 CHART = Path(__file__).parents[1] / "charts" / "triton-operator"
 CPU_TRITON_VERSION = "24.10"
-"""The release of the server inside the CPU image (2.51)."""
+"""Release of the server in the CPU image (2.51)."""
 
 _DELETION_SECONDS = 300
 
@@ -34,7 +34,7 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 class InstallError(Exception):
-    """Helm or kubectl refused; the message is what it said."""
+    """Helm or kubectl failed; the message contains its output."""
 
 
 def install_operator(cluster: Cluster, images: Mapping[str, Image]) -> str:
@@ -52,23 +52,23 @@ def install_operator(cluster: Cluster, images: Mapping[str, Image]) -> str:
 
 
 def uninstall_operator(cluster: Cluster) -> None:
-    """Remove the release and its namespace; what is gone already is fine."""
+    """Remove the release and its namespace, if they exist."""
     helm = ("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
     _run(tools("helm") / "helm", *helm, f"--kubeconfig={cluster.kubeconfig}")
     delete_namespace(cluster, NAMESPACE)
 
 
 def make_namespace(cluster: Cluster, name: str, **labels: str) -> None:
-    """A namespace that admits only pods of the level `restricted`, with further labels if there are any."""
+    """Create a namespace that admits only pods of the level `restricted`, with additional labels."""
     metadata = {"name": name, "labels": RESTRICTED | labels}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     client_of(cluster).apply(NAMESPACES, body, None, manager=RELEASE, force=True)
 
 
 def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
-    """Helm values for images that were built here: the operator, and the CPU server in addition to the chart's own."""
+    """Helm values for the local images: the operator, and the CPU server in addition to the chart's catalogue."""
     repository, _, tag = images["operator"].reference.rpartition(":")
-    own = yaml.safe_load((CHART / "values.yaml").read_text())["images"]  # A list in values replaces the chart's.
+    own = yaml.safe_load((CHART / "values.yaml").read_text())["images"]  # A list in the values replaces the chart's.
     local = {
         "image": images["triton-cpu"].reference,
         "version": CPU_TRITON_VERSION,
@@ -80,12 +80,12 @@ def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
 
 
 def delete_namespace(cluster: Cluster, name: str) -> None:
-    """Delete a namespace with everything in it, and wait until it is gone."""
+    """Delete a namespace with all its objects, and wait until it is gone."""
     delete_and_wait(client_of(cluster), Selection(NAMESPACES, None, name), _DELETION_SECONDS)
 
 
 def client_of(cluster: Cluster) -> KubernetesClient:
-    """A client with an administrator's rights."""
+    """A client with administrator permissions."""
     return KubernetesClient(KubeContext(str(cluster.kubeconfig)))
 
 

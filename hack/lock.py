@@ -1,7 +1,7 @@
-"""Write the lock files: `make lock`, or `make lock UPGRADE=1` to move to newer releases.
+"""Write the lock files: `make lock`, or `make lock UPGRADE=1` to upgrade to newer releases.
 
-Input: pyproject.toml. Output: requirements*.lock, with a hash for every file and no address of a package index,
-so that each machine uses the index it is set up for (docs/decisions/0001-lock-without-hosts.md).
+Input: pyproject.toml. Output: requirements*.lock, with a hash for every file and without the address of a package
+index, so that each machine uses its configured index (docs/decisions/0001-lock-without-hosts.md).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hack.cache import cache_dir
 from hack.environment import ROOT, uv_program
 from hack.progress import step
 
-# The first one decides; the others are parts of it and must not differ in versions.
+# The first lock file determines the versions; the others are subsets of it.
 MAIN = "requirements.lock"
 OVERRIDES = ["torch; sys_platform == 'never'", "packaging>=26", "rich>=15", "typer>=0.29"]
-"""Packages that build on torch would bring it with its CUDA libraries into the main lock; it has a lock of its own.
-flwr's bounds on the others are for its command line, which is not used here."""
+"""Packages that depend on torch would add it, with its CUDA libraries, to the main lock; torch has its own lock.
+flwr's bounds on the other packages concern its command line, which is not used here."""
 
 _EXTRAS = ("operator", "cli", "explain", "compress", "training", "federated")
 LOCKS: dict[str, list[str]] = {
@@ -38,12 +38,12 @@ _OPTIONS = [
     "--no-emit-index-url",
     "--no-annotate",
     "--custom-compile-command=make lock",
-    "--exclude-newer=1 week",  # A release that turns out to be malicious is mostly found within days.
+    "--exclude-newer=1 week",  # Most malicious releases are detected within days.
 ]
 
 
 def main() -> int:
-    """Compile each lock file; exit status 1 with the resolver's words when one cannot be made."""
+    """Compile each lock file; returns 1 after the resolver's message if one cannot be compiled."""
     upgrade = ["--upgrade"] if os.environ.get("UPGRADE") else []
     environment = {**os.environ, "UV_CACHE_DIR": str(cache_dir() / "python" / "uv-cache")}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,15 +1,16 @@
 """Check the requirements of `make demo`, `make cluster-up` and `make test` before anything is downloaded or changed.
 
-Input: `demo` or `test`, and the machine. Output: exit status 1 with what is wrong and what to do; for `test` a remark,
-as every tier but the last runs anywhere. The Makefile calls it with the system's Python before it makes an environment,
-so it needs the standard library only and creates nothing, not even the cache folder.
+Input: `demo` or `test`, and the machine. Output: exit status 1 with the missing requirements and their solutions. For
+`test`, missing requirements are only reported, because only the last tier has them. The Makefile runs this module with
+the system's Python before it creates an environment, so it requires only the standard library and creates nothing, not
+even the cache folder.
 """
 
 from __future__ import annotations
 
 import sys
 
-from hack import environment as _refuses_an_old_python  # noqa: F401 - with a sentence, where others would trace back.
+from hack import environment as _rejects_old_python  # noqa: F401 - with a clear message instead of a traceback.
 
 # isort: split
 from hack import cluster as clusters
@@ -23,7 +24,7 @@ COMMANDS = ("demo", "test")
 
 
 def main(arguments: list[str]) -> int:
-    """Check for the command that is named."""
+    """Check the requirements of the given command."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         say(f"usage: python3 -m hack.preflight {'|'.join(COMMANDS)}")
         return 2
@@ -39,9 +40,9 @@ def main(arguments: list[str]) -> int:
 
 
 def require_machine() -> None:
-    """Raise LocalClusterError, listing what is wrong, where the cluster that would be chosen cannot be started here.
+    """Raise LocalClusterError with the missing requirements if the selected cluster cannot be started on this machine.
 
-    A node that runs already asks for rights only; kind and a cluster of somebody else are left to themselves.
+    A running node requires only permissions. kind and existing clusters are not checked.
     """
     if clusters.which().kind != "native":
         return

@@ -1,8 +1,8 @@
-"""What a person sees while the tooling works: one line per step, with its time.
+"""Display the progress of the developer tools: one line per step, with its duration.
 
-Input: a title and the block of work. Output: lines on standard error, so that standard output stays free for a
-command's answer. On a terminal the line shows a running time; elsewhere one line begins the step and one ends it. Steps
-may run at the same time, in threads or one inside another: they share the line.
+Input: a title and a block of code. Output: lines on standard error, so that standard output contains only results. On a
+terminal, the line shows the elapsed time; elsewhere, one line marks the start of a step and one its end. Concurrent and
+nested steps share one line on a terminal.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _active: list[Step] = []
 
 
 class Step:
-    """A running step; `note()` says in a few words what it is at."""
+    """A running step; `note()` displays its progress in a few words."""
 
     def __init__(self, title: str) -> None:
-        """Start the clock of the step called `title`."""
+        """Start measuring the duration of the step `title`."""
         self.title = title
         self.detail = ""
         self.started = time.monotonic()
@@ -37,11 +37,11 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the step began."""
+        """Seconds since the step started."""
         return time.monotonic() - self.started
 
     def note(self, detail: str) -> None:
-        """Show `detail` next to the title; without a terminal, as a line of its own, one in 10 s at most."""
+        """Display `detail` after the title; without a terminal, as a separate line, at most every 10 s."""
         self.detail = detail
         if not _is_terminal() and self.seconds - self._noted >= _LINE_SECONDS:
             self._noted = self.seconds
@@ -50,7 +50,7 @@ class Step:
 
 @contextmanager
 def step(title: str) -> Iterator[Step]:
-    """Print that `title` is worked on, then ✓ or ✗ with the seconds it took."""
+    """Print the title, then ✓ or ✗ and the duration in seconds."""
     current = Step(title)
     _active.append(current)
     finished = threading.Event()
@@ -68,12 +68,12 @@ def step(title: str) -> Iterator[Step]:
 
 
 def say(message: str) -> None:
-    """Print a line for the person, not tied to a step."""
+    """Print a line that does not belong to a step."""
     _write(f"{message}\n")
 
 
 def bold(text: str) -> str:
-    """Make `text` stand out on a terminal; elsewhere return it as it is."""
+    """Format `text` in bold on a terminal; return it unchanged elsewhere."""
     return _coloured(text, _BOLD)
 
 
@@ -84,7 +84,7 @@ def _paint(current: Step, finished: threading.Event) -> None:
 
 
 def _line(steps: list[Step]) -> str:
-    """Say all running steps on one line that fits the terminal, so that returning to its start overwrites it."""
+    """All running steps on one line that fits the terminal, so that a carriage return can overwrite it."""
     texts = (f"… {each.title} {each.seconds:.0f} s {each.detail}".rstrip() for each in steps)
     return " ".join(texts)[: shutil.get_terminal_size().columns - 1]
 

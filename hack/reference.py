@@ -1,7 +1,7 @@
-"""Writes docs/api-reference.md out of the CRD: every field with its type, its bounds and its rules.
+"""Generate docs/api-reference.md from the CRD: every field with its type, bounds and rules.
 
 Input: crds/modeldeployments.yaml, whose descriptions are the documentation. Output: one Markdown page, the same bytes
-for the same schema. `make docs` calls it; a unit test holds the page against the schema.
+for the same schema. `make docs` calls it; a unit test compares the page with the schema.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ does not change pods. The API server rejects a value that violates a bound or a 
 
 
 class Section(NamedTuple):
-    """An object of the schema: where it stands, and what it is."""
+    """An object of the schema, with its path."""
 
     path: str
     schema: Schema
@@ -57,7 +57,7 @@ def render(definition: Schema) -> str:
 
 
 def _sections(path: str, schema: Schema, seen: dict[int, str]) -> Iterator[Section]:
-    """The object and every object below it, in the order of the schema; a shared one (a YAML alias) only once."""
+    """The object and all nested objects, in the order of the schema; a shared object (a YAML alias) only once."""
     if id(schema.get("properties")) in seen:
         return
     seen[id(schema["properties"])] = path
@@ -69,7 +69,7 @@ def _sections(path: str, schema: Schema, seen: dict[int, str]) -> Iterator[Secti
 
 
 def _inner(field: Schema) -> tuple[Schema, str]:
-    """The schema of a list's or map's elements, and the rest of its path; a plain field's own otherwise."""
+    """The schema of a list's or map's elements and the suffix of its path; otherwise the field's own schema."""
     if "items" in field:
         inner, suffix = _inner(field["items"])
         return inner, f"[]{suffix}"
@@ -95,13 +95,13 @@ def _section(section: Section, seen: dict[int, str]) -> str:
 
 
 def _home(field: Schema, seen: dict[int, str]) -> str:
-    """The section that has the field's own fields, "" for a plain one."""
+    """The section with the field's nested fields; "" if it has none."""
     properties = _inner(field)[0].get("properties")
     return seen[id(properties)] if properties else ""
 
 
 def _anchor(path: str) -> str:
-    """As Markdown renderers make it out of a heading."""
+    """The anchor that Markdown renderers generate for a heading."""
     return "".join(character for character in path.lower() if character.isalnum())
 
 
@@ -128,7 +128,7 @@ def _meaning(field: Schema) -> str:
 
 
 def _bounds(field: Schema) -> Iterator[str]:
-    """What the schema limits, in words, for the field and then for its elements."""
+    """The bounds of the field in words, followed by those of its elements."""
     words = {
         "minimum": "at least {}",
         "maximum": "at most {}",
@@ -156,13 +156,13 @@ def _rules(schema: Schema) -> list[str]:
 
 
 def _element_rules(field: Schema) -> list[str]:
-    """Rules of a list's plain elements; those of objects stand in their own section."""
+    """Rules of a list's scalar elements; the rules of objects are in their own section."""
     inner, _ = _inner(field)
     return [] if inner is field or inner.get("properties") else _rules(inner)
 
 
 def _text(text: str) -> str:
-    """One line that a table can hold."""
+    """Format a text as one line for a table cell."""
     return " ".join(text.split()).replace("|", "\\|").rstrip(".") + ("." if text.rstrip().endswith(".") else "")
 
 

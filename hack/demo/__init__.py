@@ -1,5 +1,5 @@
-"""The demo: from nothing to predictions of a real model on a real cluster, and back to nothing.
+"""The demo: predictions of a trained model on a local cluster, starting from an empty machine.
 
-`python -m hack.demo up` and `down`; the Makefile's `demo` and `demo-down`. A second run reuses all that the first one
-made, and an interrupted one is picked up where it was.
+`make demo` and `make demo-down` run `python -m hack.demo up` and `down`. A second run reuses everything from the first,
+and an interrupted run can be continued.
 """

@@ -1,6 +1,6 @@
 """Command line of the demo: `python -m hack.demo up|down|pack FOLDER`.
 
-Output: exit status 0, or 1 with one message that says what is wrong and what to do.
+Output: exit status 0, or 1 with a message that states the problem and its solution.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _INTERRUPTED = 130
 
 def main() -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m hack.demo", description="A real model on a real cluster.")
+    parser = argparse.ArgumentParser(prog="python -m hack.demo", description="Serve a model on a local cluster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("up", help="bring everything up and ask").set_defaults(run=lambda _: up())
-    commands.add_parser("down", help="take everything down").set_defaults(run=lambda _: down())
-    pack = commands.add_parser("pack", help="make a model container of a folder, for the cluster that runs")
+    commands.add_parser("up", help="start everything and send requests").set_defaults(run=lambda _: up())
+    commands.add_parser("down", help="remove everything").set_defaults(run=lambda _: down())
+    pack = commands.add_parser("pack", help="pack a folder into a model container for the running cluster")
     pack.add_argument("folder", type=Path)
     pack.set_defaults(run=lambda options: print(pack_models(options.folder).reference))
     options = parser.parse_args()

@@ -1,7 +1,7 @@
-"""`make demo-down`: take down what the demo brought up.
+"""`make demo-down`: remove everything that the demo created, except the cache folder.
 
-Input: the machine, and $CLUSTER. Output: nothing but the cache folder. A cluster that the demo started goes as a
-whole; from one that was there before (CLUSTER=current) the demo's own objects are removed.
+Input: the machine, and $CLUSTER. A cluster that the demo started is deleted. In an existing cluster (CLUSTER=current),
+only the demo's objects are deleted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DELETION_SECONDS = 120
 
 
 def down() -> None:
-    """Remove everything; nothing happens when nothing is there."""
+    """Remove everything that exists."""
     if clusters.which().kind != "current":
         clusters.down()
         return
@@ -34,7 +34,7 @@ def down() -> None:
 
 
 def remove_definition(client: KubernetesClient) -> None:
-    """Delete the definition that our release left behind, unless somebody has ModelDeployments."""
+    """Delete the CRD, which Helm keeps, if the demo installed it and no ModelDeployments exist."""
     try:
         found = client.get(DEFINITIONS, _CRD, None)
     except DeploymentNotFoundError:

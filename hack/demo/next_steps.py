@@ -1,4 +1,4 @@
-"""What to try after the demo: commands that work as they are printed."""
+"""Commands to try after the demo, ready to copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hack.cluster import Cluster
 from hack.cluster.choice import VARIABLE as CLUSTER
 from hack.progress import bold
 
-_PATIENTLY = "--retry 9 --retry-delay 1 --retry-connrefused"
+_RETRIES = "--retry 9 --retry-delay 1 --retry-connrefused"
 """Lets a pasted curl wait until the port-forward started by the previous line is ready."""
 
 
@@ -34,7 +34,7 @@ def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> st
         f"  kubectl {here} wait md/{name} --for=condition=Ready --timeout=180s",
         f"  tritonctl infer {name} {here} --input {path_of_request} --protocol grpc",
         f"  kubectl {here} port-forward service/{name} 8000 &",
-        f"  curl -s {_PATIENTLY} localhost:8000/v2/models/{name}/infer -d @{path_of_request}",
+        f"  curl -s {_RETRIES} localhost:8000/v2/models/{name}/infer -d @{path_of_request}",
         _with_remark("kill $!", "stop the port-forward"),
         _with_remark(demo_down(os.environ), "remove everything except the cache"),
     ]

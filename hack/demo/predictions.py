@@ -1,6 +1,6 @@
-"""Handwritten digits to a server and its answers into a picture for the terminal.
+"""Send images of handwritten digits to a server, and format its predictions for the terminal.
 
-Input: pictures [1, 28, 28], float32 from 0 to 1. Output: the digit, its probability and the latency of each protocol.
+Input: images [1, 28, 28], float32 from 0 to 1. Output: the digit, its probability and the latency for each protocol.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one protocol said of one picture; `milliseconds` is what the client waited."""
+class DigitPrediction:
+    """The prediction for one image over one protocol; `milliseconds` is the latency of the request."""
 
     digit: int
     probability: float
@@ -36,15 +36,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The same picture over both protocols."""
+class ProtocolPredictions:
+    """The predictions for one image over both protocols."""
 
-    http: Answer
-    grpc: Answer
+    http: DigitPrediction
+    grpc: DigitPrediction
 
 
 class Prober:
-    """Connections to a deployment over HTTP and gRPC, through its Service; use it as a context manager."""
+    """HTTP and gRPC connections to a deployment's Service; use it as a context manager."""
 
     def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
         self._cluster, self._namespace, self._name = cluster, namespace, name
@@ -52,7 +52,7 @@ class Prober:
         self._clients: dict[Protocol, Client] = {}
 
     def __enter__(self) -> Self:
-        """Connect, and send one blank picture over each connection, so that what is timed later is a usual request."""
+        """Connect, and send a blank image over each connection, so that the first measured request is not slower."""
         for protocol in Protocol:
             reach = self._cluster.reach(self._namespace, self._name, protocol.value)
             client = Client(self._name, protocol=protocol, url=self._open.enter_context(reach))
@@ -63,30 +63,30 @@ class Prober:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close both."""
+        """Close both connections."""
         self._open.close()
 
-    def ask(self, image: NDArray[np.float32]) -> Answers:
-        """Send one picture over each protocol."""
-        said = {protocol: client.infer(MODEL, {INPUT: image[None]}) for protocol, client in self._clients.items()}
-        return Answers(read(said[Protocol.HTTP]), read(said[Protocol.GRPC]))
+    def predict(self, image: NDArray[np.float32]) -> ProtocolPredictions:
+        """Send one image over each protocol."""
+        results = {protocol: client.infer(MODEL, {INPUT: image[None]}) for protocol, client in self._clients.items()}
+        return ProtocolPredictions(likeliest_digit(results[Protocol.HTTP]), likeliest_digit(results[Protocol.GRPC]))
 
 
-def read(prediction: Prediction) -> Answer:
-    """The likeliest digit of an answer to one picture."""
+def likeliest_digit(prediction: Prediction) -> DigitPrediction:
+    """The digit with the highest probability."""
     probabilities = prediction.outputs[OUTPUT].reshape(-1)
     digit = int(probabilities.argmax())
-    return Answer(digit, float(probabilities[digit]), prediction.seconds * 1000)
+    return DigitPrediction(digit, float(probabilities[digit]), prediction.seconds * 1000)
 
 
-def show_predictions(digits: Part, answers: list[Answers], *, colour: bool) -> str:
-    """Each picture with what was said of it on its right."""
-    pairs = zip(digits.inputs, digits.targets, answers, strict=True)
-    return "\n\n".join(_beside(draw(image, colour=colour), _lines(int(label), said)) for image, label, said in pairs)
+def show_predictions(digits: Part, predictions: list[ProtocolPredictions], *, colour: bool) -> str:
+    """Each image with its predictions to the right."""
+    rows = zip(digits.inputs, digits.targets, predictions, strict=True)
+    return "\n\n".join(_in_columns(draw(image, colour=colour), _lines(int(label), each)) for image, label, each in rows)
 
 
 def write_request(folder: Path, image: NDArray[np.float32]) -> Path:
-    """Write a picture as a request file for `tritonctl infer` and curl; returns its path."""
+    """Write an image as a request file for `tritonctl infer` and curl; returns its path."""
     folder.mkdir(exist_ok=True)
     data = [round(float(value), 4) for value in image.reshape(-1)]
     tensor = {"name": INPUT, "shape": list(image.shape), "datatype": data_type(image, INPUT), "data": data}
@@ -95,17 +95,17 @@ def write_request(folder: Path, image: NDArray[np.float32]) -> Path:
     return path
 
 
-def _lines(label: int, said: Answers) -> list[str]:
-    verdict = "right" if said.http.digit == label else f"wrong: a person wrote {label}"
+def _lines(label: int, predicted: ProtocolPredictions) -> list[str]:
+    verdict = "correct" if predicted.http.digit == label else f"wrong, label is {label}"
     return [
-        f"This is a {said.http.digit}  ({said.http.probability:.1%} sure, {verdict})",
+        f"Prediction: {predicted.http.digit}  (probability {predicted.http.probability:.1%}, {verdict})",
         "",
-        f"HTTP  {said.http.digit}  {said.http.milliseconds:5.1f} ms",
-        f"gRPC  {said.grpc.digit}  {said.grpc.milliseconds:5.1f} ms",
+        f"HTTP  {predicted.http.digit}  {predicted.http.milliseconds:5.1f} ms",
+        f"gRPC  {predicted.grpc.digit}  {predicted.grpc.milliseconds:5.1f} ms",
     ]
 
 
-def _beside(picture: str, text: list[str]) -> str:
+def _in_columns(picture: str, text: list[str]) -> str:
     rows = picture.splitlines()
     above = (len(rows) - len(text)) // 2
     padded = [""] * above + text + [""] * (len(rows) - len(text) - above)

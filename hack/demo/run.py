@@ -1,7 +1,7 @@
 """`make demo`: cluster, images, operator, model, predictions.
 
-Input: the machine, and $CLUSTER. Output: a running deployment `digits`, its predictions on standard output, and what
-to try next. Each step is skipped when it has been done.
+Input: the machine, and $CLUSTER. Output: a running deployment `digits`, its predictions on standard output, and
+commands to try next. Completed steps are skipped.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _DIGITS = 5
 
 
 class DemoError(Exception):
-    """The demo came up and does not do what it should; the message says where to look."""
+    """The demo started but does not work; the message states where to find details."""
 
 
 def up() -> None:
-    """Bring up what is missing and show predictions over HTTP and gRPC."""
+    """Start what is missing, and show predictions over HTTP and gRPC."""
     started = time.monotonic()
     require_machine()
     announce_builds()
@@ -58,13 +58,13 @@ def up() -> None:
 
 
 def announce_builds() -> None:
-    """Say that the first run takes its time, and where."""
+    """Announce the duration and the folder of the first build."""
     if clusters.which().kind == "native" and not are_built():
         say(f"The first run downloads and builds into {cache_dir()}, about 15 minutes; later runs take one or two.")
 
 
 def bring_up() -> tuple[Cluster, dict[str, Image]]:
-    """Start the cluster and build the images side by side: one mostly computes, the other mostly fetches."""
+    """Start the cluster and build the images concurrently: one mostly computes, the other mostly downloads."""
     with ThreadPoolExecutor(2) as pool:
         building = pool.submit(build, "operator", "triton-cpu", "models")
         starting = pool.submit(clusters.ensure)
@@ -72,7 +72,7 @@ def bring_up() -> tuple[Cluster, dict[str, Image]]:
 
 
 def deploy(cluster: Cluster, models: Image) -> None:
-    """Apply the example, with the reference of the model image that was built here."""
+    """Apply the example with the reference of the local model image."""
     with step(f"apply {EXAMPLE.parent.name}/{EXAMPLE.name}"):
         make_namespace(cluster, NAMESPACE)
         manifest = with_reference(yaml.safe_load(EXAMPLE.read_text()), models.reference)
@@ -86,7 +86,7 @@ def with_reference(manifest: dict[str, Any], reference: str) -> dict[str, Any]:
 
 
 def await_ready(cluster: Cluster) -> None:
-    """Follow the object until it is Ready; every reason on the way is a line with its time."""
+    """Follow the object until it is Ready; print each reason with its time."""
     started = time.monotonic()
     say(f"… {NAME} becomes Ready")
 
@@ -109,10 +109,10 @@ def deployments(cluster: Cluster) -> Deployments:
 
 
 def predict(cluster: Cluster) -> None:
-    """Ask for digits that the model has never seen, over both protocols; raises DemoError when they disagree."""
+    """Predict digits of the test set over both protocols; raises DemoError if the results differ."""
     digits = unseen_digits(_DIGITS)
     with Prober(cluster, NAMESPACE, NAME) as prober:
-        answers = [prober.ask(image) for image in digits.inputs]
-    print(show_predictions(digits, answers, colour=os.isatty(1) and "NO_COLOR" not in os.environ))
-    if any(answer.http.digit != answer.grpc.digit for answer in answers):
-        raise DemoError("HTTP and gRPC gave different digits")
+        predictions = [prober.predict(image) for image in digits.inputs]
+    print(show_predictions(digits, predictions, colour=os.isatty(1) and "NO_COLOR" not in os.environ))
+    if any(each.http.digit != each.grpc.digit for each in predictions):
+        raise DemoError("HTTP and gRPC returned different digits")

@@ -1,8 +1,8 @@
-"""Container images of this repository, built with or without a container engine.
+"""Build the container images of this repository, with or without a container engine.
 
-`build("operator", ...)` gives images that can be imported; an unchanged tree builds nothing. `pack(name, folder)`
-makes a model container of any folder. Names: operator, triton-cpu, models, pause, coredns. What the CPU Triton is made
-of is part of the package, `triton_operator.cpu_server`, because `tritonctl run` lays out the same.
+`build("operator", ...)` returns images that can be imported; if the tree is unchanged, nothing is built. `pack(name,
+folder)` builds a model container from any folder. Names: operator, triton-cpu, models, pause, coredns. The components
+of the CPU Triton are in the package (`triton_operator.cpu_server`), because `tritonctl run` uses them too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(*names: str) -> list[Image]:
-    """Build the named images, all of them without a name. Raises `ImageError` with the cause."""
+    """Build the named images, or all if no name is given. Raises `ImageError`."""
     from hack.images.builder import build_image
     from hack.images.catalogue import IMAGES, definition
 
@@ -24,7 +24,7 @@ def build(*names: str) -> list[Image]:
 
 
 def pack(name: str, folder: Path) -> Image:
-    """Make a model container `triton-operator.local/<name>` whose files are those of `folder`."""
+    """Build a model container `triton-operator.local/<name>` with the files of `folder`."""
     from hack.images.builder import build_image
     from hack.images.catalogue import model_container
 

@@ -1,8 +1,8 @@
 """Command line: `python -m hack.images build [NAME...] | list | command NAME | prune`.
 
-build prints each image's reference and archive; list says which are built; command prints the `docker build` command
-that makes the same image from the same Containerfile; prune frees at once what earlier states of the sources left in
-the cache, other checkouts' included. A build frees only what nobody has asked for in three days.
+build prints each image's reference and archive. list shows which images are built. command prints the `docker build`
+command for the same Containerfile. prune removes all cached layers and archives that the current sources do not use,
+including those of other checkouts. A build removes only those that were not used for three days.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hack.images.failures import ImageError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; exit code 1 with one sentence when an image cannot be built."""
+    """Run one command; returns 1 after an error message if an image cannot be built."""
     options = _parser().parse_args(arguments)
     try:
         for line in _COMMANDS[options.command](options.names):
@@ -59,7 +59,7 @@ def _command(names: list[str]) -> list[str]:
 
 
 def docker_command(name: str) -> str:
-    """Give the `docker build` command for an image; prepares its named build contexts."""
+    """Return the `docker build` command for an image, and prepare its named build contexts."""
     chosen = definition(name)
     contexts = [f"--build-context={key}={context.place('.')}" for key, context in chosen.contexts.items()]
     main = chosen.main.root if isinstance(chosen.main, Folder) else ROOT

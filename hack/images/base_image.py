@@ -1,12 +1,11 @@
-"""The base of our images without a registry: Debian 12's Python 3.11, unpacked from its packages.
+"""Create the base image without a registry: Debian 12 with Python 3.11, unpacked from Debian packages.
 
-Input: the machine's apt. Output: a folder that is a root file system, about 60 MB, without apt, dpkg or any maintainer
-script run. Called by `builder`. `docker build` uses python:3.11-slim-bookworm instead, with the same C library and
-Python. Debian 12 whatever the machine runs: Triton's helper process for models is built for Python 3.11 and numpy
-before 2.
+Input: the machine's apt. Output: a root file system of about 60 MB, without apt and dpkg; maintainer scripts are not
+run. `builder` calls it. `docker build` uses python:3.11-slim-bookworm instead, which has the same C library and Python.
+The base is Debian 12 on every machine, because Triton's stub process is built for Python 3.11 and numpy 1.x.
 
-Packages come from the Debian mirror that the machine's apt uses, or from $TRITON_OPERATOR_DEBIAN_MIRROR (an address
-ending in /debian). Archives' signatures are checked as always.
+Packages are downloaded from the Debian mirror that the machine's apt uses, or from $TRITON_OPERATOR_DEBIAN_MIRROR (an
+address ending in /debian). apt verifies the signatures.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ VARIABLE = "TRITON_OPERATOR_DEBIAN_MIRROR"
 SUITE = "bookworm"
 PACKAGES = (
     "base-files",
-    "bash",  # Triton starts its helper process through `bash -c`.
+    "bash",  # Triton starts its stub process through `bash -c`.
     "ca-certificates",
     "libbz2-1.0",
     "libc-bin",
@@ -51,11 +50,11 @@ _MERGED = ("bin", "sbin", "lib", "lib64")
 _EMPTY = ("dev", "proc", "sys", "run", "tmp", "var/tmp", "root", "home")
 _LEFT_OUT = ("man", "locale", "info", "lintian", "doc-base", "menu", "pixmaps")
 _ACCOUNTS = (("root", 0), ("triton-server", 1000), ("nonroot", 65532))
-_RECIPE = "1"  # raise it when this file makes something else of the same packages
+_RECIPE = "1"  # Increment it if this file creates a different base from the same packages.
 
 
 def base() -> Prepared:
-    """The base as a build context; fetched on first use."""
+    """The base as a build context; downloaded on first use."""
     return Prepared(_key(), _ensure)
 
 
@@ -79,7 +78,7 @@ def _ensure() -> Path:
 
 
 def mirrors(addresses: list[str], given: str = "") -> dict[str, str]:
-    """Suite -> address of its archive, out of the addresses that the machine's apt uses."""
+    """The archive address of each suite, selected from the addresses that the machine's apt uses."""
     if given:
         return {SUITE: given.rstrip("/")}
     found: dict[str, str] = {}
@@ -90,8 +89,8 @@ def mirrors(addresses: list[str], given: str = "") -> dict[str, str]:
             found.setdefault(f"{SUITE}-security", address)
     if SUITE not in found:
         raise ImageError(
-            f"no Debian mirror is known: this machine's apt uses {', '.join(sorted(set(addresses))) or 'none'}. "
-            f"Set {VARIABLE} to the address of one, ending in /debian"
+            f"no Debian mirror found; this machine's apt uses {', '.join(sorted(set(addresses))) or 'none'}. "
+            f"Set {VARIABLE} to the address of a mirror, ending in /debian"
         )
     return found
 
@@ -113,7 +112,7 @@ def _download(folder: Path) -> list[Path]:
 
 
 def _apt_options(folder: Path, sources: Path) -> list[str]:
-    """Let apt know nothing of this machine: own sources, own state, nothing installed."""
+    """Options that isolate apt from this machine: separate sources and state, and no installed packages."""
     for name in ("lists/partial", "archives/partial", "parts"):
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()
@@ -149,7 +148,7 @@ def _unpack(archives: list[Path], root: Path) -> None:
 
 
 def _finish(root: Path) -> None:
-    """Do what the packages' own scripts would have done, as far as a container needs it."""
+    """Apply the effects of the packages' maintainer scripts that a container needs."""
     (root / "usr/bin/python3").symlink_to("python3.11")
     (root / "usr/bin/sh").symlink_to("bash")
     for name in _EMPTY:
@@ -170,5 +169,5 @@ def _run(*command: str, folder: Path | None = None) -> str:
     except FileNotFoundError:
         raise ImageError(f"{command[0]} not found: without docker, images are built on Debian or Ubuntu only") from None
     if done.returncode:
-        raise ImageError(f"{' '.join(command[:1])} ended with {done.returncode}:\n{done.stderr[-1500:]}")
+        raise ImageError(f"{' '.join(command[:1])} failed with exit code {done.returncode}:\n{done.stderr[-1500:]}")
     return done.stdout

@@ -1,7 +1,7 @@
-"""Build images, each only when something that goes into it has changed.
+"""Build images, each only if one of its inputs has changed.
 
-Input: definitions. Output: `Image`, a reference whose tag is a hash of all inputs, and an archive to import. Called by
-`hack.images`.
+Input: definitions. Output: `Image`: a reference whose tag is a hash of all inputs, and an archive to import.
+`hack.images` calls it.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class Image:
 
     @cached_property
     def digest(self) -> str:
-        """The image's own digest, `sha256:...`, for references by digest."""
+        """The image's digest, `sha256:...`, for references by digest."""
         return read_digest(self.archive)
 
 
 def image_of(definition: Definition) -> Image:
-    """Say what the image is called, whether or not it is built; reads sources, writes nothing."""
+    """Return the image's reference and archive, whether or not it is built; reads sources, writes nothing."""
     return _image(definition.name, plan_of(definition))
 
 
 def build_image(definition: Definition) -> Image:
-    """Build the image unless it is there. Raises `ImageError`."""
+    """Build the image unless it exists. Raises `ImageError`."""
     plan = plan_of(definition)
     image = _image(definition.name, plan)
     _note_use(image, plan)
@@ -71,13 +71,13 @@ def build_image(definition: Definition) -> Image:
 
 
 def plan_of(definition: Definition) -> Plan:
-    """Read the Containerfile and work out the layers."""
+    """Read the Containerfile and compute the layers."""
     recipe = parse(definition.containerfile.read_text(), str(definition.containerfile))
     return make_plan(recipe, _contexts(definition), base().key)
 
 
 def prune(definitions: list[Definition]) -> int:
-    """Remove every layer and archive that these images do not consist of; the number of bytes freed."""
+    """Remove all layers and archives that these images do not use; returns the number of bytes freed."""
     plans = {definition.name: plan_of(definition) for definition in definitions}
     kept = {layer_folder(planned.key) for plan in plans.values() for planned in plan.layers}
     kept |= {_image(name, plan).archive for name, plan in plans.items()}
@@ -85,7 +85,7 @@ def prune(definitions: list[Definition]) -> int:
 
 
 def _note_use(image: Image, plan: Plan) -> None:
-    """Mark what is there of the image as in use, before anything is built upon it."""
+    """Mark the existing layers and archive of the image as used, before anything is built on them."""
     for path in (image.archive, *(layer_folder(planned.key) for planned in plan.layers)):
         with suppress(FileNotFoundError, PermissionError):  # Not built yet; built under sudo, used without.
             os.utime(path)
@@ -124,7 +124,7 @@ def _contexts(definition: Definition) -> dict[str, Context]:
 def _build(definition: Definition, plan: Plan) -> None:
     machine = platform.machine()
     if machine not in _MACHINES:
-        raise ImageError(f"images are built for x86_64 and aarch64 machines, not for {machine}")
+        raise ImageError(f"images can be built only on x86_64 and aarch64 machines, not on {machine}")
     missing = [planned for planned in plan.layers if not layer_folder(planned.key).is_dir()]
     if any(planned.step is None or isinstance(planned.step.action, Run) for planned in missing):
         require_sandbox()

@@ -1,7 +1,7 @@
-"""The images of this repository: for each its Containerfile and where its files come from.
+"""The images of this repository: the Containerfile and the build contexts of each.
 
-Input: a name. Output: `Definition`. Called by `hack.images`. Nothing is fetched or built here: contexts prepare
-themselves when a layer that needs them is made.
+Input: a name. Output: `Definition`. `hack.images` calls it. Nothing is downloaded or built here: contexts are prepared
+when a layer that needs them is built.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PAUSE = GoModule(name="pause", folder=ROOT / "hack" / "images" / "pause", progra
 
 @dataclass(frozen=True)
 class Definition:
-    """An image: `main` is the build context that COPY without --from means, `contexts` are the named ones."""
+    """An image: `main` is the build context of COPY without --from, `contexts` are the named contexts."""
 
     name: str
     containerfile: Path
@@ -42,10 +42,10 @@ def operator() -> Definition:
 
 
 def triton_cpu() -> Definition:
-    """Triton for machines without a GPU; nvidia-pytriton exists for x86_64 only."""
+    """Triton for machines without a GPU; nvidia-pytriton is available only for x86_64."""
     if platform.machine() != "x86_64":
         raise ImageError(
-            f"image triton-cpu needs an x86_64 machine: Triton's program is not packaged for {platform.machine()}"
+            f"image triton-cpu requires an x86_64 machine; Triton is not packaged for {platform.machine()}"
         )
     folder = ROOT / "hack" / "images" / "triton-cpu"
     lock = ROOT / "operator" / "triton_operator" / "cpu_server" / "requirements.lock"
@@ -59,17 +59,17 @@ def models() -> Definition:
 
 
 def model_container(name: str, folder: Path) -> Definition:
-    """Any folder of models."""
+    """A model container with the files of any folder."""
     return Definition(name, ROOT / "model_repository" / "Containerfile", Folder(folder))
 
 
 def pause() -> Definition:
-    """What holds a pod's namespaces."""
+    """The container that holds a pod's namespaces."""
     return _of_program("pause", PAUSE)
 
 
 def coredns() -> Definition:
-    """The cluster's DNS."""
+    """The cluster's DNS server."""
     return _of_program("coredns", programs.NODE)
 
 
@@ -88,7 +88,7 @@ IMAGES: dict[str, Callable[[], Definition]] = {
 
 
 def definition(name: str) -> Definition:
-    """Find an image by name; raises `ImageError` with the names there are."""
+    """Find an image by name; raises `ImageError` with the available names."""
     if name not in IMAGES:
-        raise ImageError(f"there is no image {name!r}; there are {', '.join(IMAGES)}")
+        raise ImageError(f"unknown image {name!r}; available: {', '.join(IMAGES)}")
     return IMAGES[name]()

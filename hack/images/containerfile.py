@@ -1,8 +1,8 @@
-"""Read a Containerfile: the part of its language that this repository's images use.
+"""Parse a Containerfile: the subset of instructions that this repository's images use.
 
-Input: the text of a file that `docker build` understands too. Output: what it asks for, as data. Called by `plan`.
-Understood: ARG before FROM, one FROM, COPY [--from=NAME], RUN [--mount=type=bind,...] ["program", ...], ENV, WORKDIR,
-USER, ENTRYPOINT and CMD as JSON lists, EXPOSE. Everything else is refused with its line, never skipped.
+Input: the text of a Containerfile, which `docker build` accepts as well. Output: its instructions as data. `plan` calls
+it. Supported: ARG before FROM, one FROM, COPY [--from=NAME], RUN [--mount=type=bind,...] ["program", ...], ENV,
+WORKDIR, USER, ENTRYPOINT and CMD as JSON lists, EXPOSE. Everything else is rejected with its line, never skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SCRATCH = "scratch"
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder or file that a RUN sees read-only; `origin` names a build context, empty for the main one."""
+    """A read-only folder or file in a RUN instruction; `origin` is a build context, empty for the main context."""
 
     origin: str
     source: str
@@ -28,7 +28,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Copy:
-    """Files that become part of the image; a folder's content goes into the folder `target`."""
+    """Files to add to the image; the content of a folder is copied into the folder `target`."""
 
     origin: str
     sources: tuple[str, ...]
@@ -37,7 +37,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Run:
-    """A program run inside the image so far; what it writes becomes a layer."""
+    """A program to run in the image built so far; the files that it writes become a layer."""
 
     command: tuple[str, ...]
     mounts: tuple[Mount, ...]
@@ -45,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the image's containers start; `env` as KEY=VALUE."""
+    """The settings of the image's containers; `env` as KEY=VALUE."""
 
     env: tuple[str, ...] = ()
     workdir: str = "/"
@@ -57,7 +57,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Step:
-    """Something that makes a layer, with the settings in force there."""
+    """An instruction that creates a layer, with the settings that apply to it."""
 
     action: Copy | Run
     settings: Settings
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole Containerfile. `base` is `scratch` or the value of an argument's default."""
+    """A parsed Containerfile. `base` is `scratch` or the default value of an argument."""
 
     base: str
     arguments: dict[str, str] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Recipe:
 
 
 def parse(text: str, name: str = "Containerfile") -> Recipe:
-    """Read the text. Raises `ImageError` with `name` and line for what is not understood."""
+    """Parse the text. Raises `ImageError` with `name` and line for an unsupported instruction."""
     reader = _Reader()
     for number, line in _logical_lines(text):
         keyword, _, rest = line.partition(" ")
@@ -119,19 +119,19 @@ def _changed(settings: Settings, keyword: str, rest: str) -> Settings:
         return Settings(**{**values, "command": _json_list(rest)})
     if keyword == "EXPOSE":
         return Settings(**{**values, "ports": (*settings.ports, *rest.split())})
-    raise ValueError(f"{keyword} is not understood here; use docker build, or add it to hack/images/containerfile.py")
+    raise ValueError(f"{keyword} is not supported; use docker build, or add it to hack/images/containerfile.py")
 
 
 def _assignments(rest: str) -> list[str]:
     words = shlex.split(rest)
     if not all("=" in word for word in words):
-        raise ValueError(f"ENV {rest}: write KEY=VALUE")
+        raise ValueError(f"ENV {rest}: expected KEY=VALUE")
     return words
 
 
 def _json_list(rest: str) -> tuple[str, ...]:
     if not rest.startswith("["):
-        raise ValueError(f"{rest!r} would need a shell, and the base image may have none: write a JSON list")
+        raise ValueError(f"{rest!r} requires a shell, which the base image may not have; use a JSON list")
     return tuple(json.loads(rest))
 
 
@@ -149,10 +149,10 @@ def _copy(rest: str) -> Copy:
     flags, rest = _flags(rest)
     options = dict(flags)
     if set(options) - {"from"}:
-        raise ValueError(f"COPY --{min(set(options) - {'from'})} is not understood")
+        raise ValueError(f"COPY --{min(set(options) - {'from'})} is not supported")
     *sources, target = _json_list(rest) if rest.startswith("[") else rest.split()
     if not sources or not target.startswith("/"):
-        raise ValueError(f"COPY {rest}: write sources and an absolute target")
+        raise ValueError(f"COPY {rest}: expected sources and an absolute target")
     return Copy(options.get("from", ""), tuple(sources), target)
 
 
@@ -165,12 +165,12 @@ def _mount(key: str, value: str) -> Mount:
     options = dict(part.partition("=")[::2] for part in value.split(","))
     known = {"type", "from", "source", "target"}
     if key != "mount" or options.get("type") != "bind" or set(options) - known or "target" not in options:
-        raise ValueError(f"RUN --{key}={value}: only --mount=type=bind[,from=][,source=],target= is understood")
+        raise ValueError(f"RUN --{key}={value}: only --mount=type=bind[,from=][,source=],target= is supported")
     return Mount(options.get("from", ""), options.get("source", "."), options["target"])
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
-    """Lines without comments, those that end in a backslash joined; each with the number of its first line."""
+    """Lines without comments, with continuation lines joined, and the number of the first line of each."""
     result: list[tuple[int, str]] = []
     pending, started = "", 0
     for number, raw in enumerate(text.splitlines(), start=1):

@@ -1,7 +1,7 @@
-"""Where files of an image come from: a folder of the repository, or one that is prepared when it is needed.
+"""Build contexts, the sources of an image's files: a folder of the repository, or a folder prepared on demand.
 
-Input: paths. Output: for each origin a fingerprint, known without any preparation, so that an image that is up to date
-costs nothing; and a folder, made on first use. Called by `plan` (fingerprints) and `layers` (folders).
+Input: paths. Output: for each context, a fingerprint that requires no preparation, so that an up-to-date image costs
+nothing; and a folder, prepared on first use. `plan` (fingerprints) and `layers` (folders) call it.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ IGNORE_FILE = ".dockerignore"
 
 
 class Context(Protocol):
-    """A named origin of files."""
+    """A source of files."""
 
     def fingerprint(self, path: str) -> str:
-        """Hash of what `path` holds, without preparing anything."""
+        """Hash of the content of `path`, without preparing anything."""
 
     def files(self, path: str) -> list[tuple[str, Path]]:
-        """Every file and link below `path` with its name relative to it ("" when `path` is a file itself)."""
+        """All files and links below `path` with their relative names ("" if `path` is a file itself)."""
 
     def place(self, path: str) -> Path:
-        """Where `path` is on this machine; prepares it."""
+        """The location of `path` on this machine; prepares it."""
 
 
 class Folder:
-    """Sources in a folder; hashed by name, kind and content. Honours the plain names of a `.dockerignore`."""
+    """A source folder, hashed by names, types and content. Supports names, but not patterns, in `.dockerignore`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def fingerprint(self, path: str) -> str:
-        """Hash of the files below `path`; raises `ImageError` when there is nothing."""
+        """Hash of the files below `path`; raises `ImageError` if it does not exist."""
         digest = hashlib.sha256()
         for name, file in self.files(path):
             content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
@@ -50,7 +50,7 @@ class Folder:
         return digest.hexdigest()
 
     def files(self, path: str) -> list[tuple[str, Path]]:
-        """Every file below `path`, sorted."""
+        """All files below `path`, sorted."""
         start = self.place(path)
         if start.is_file():
             return [("", start)]
@@ -59,7 +59,7 @@ class Folder:
         return sorted((str(file.relative_to(start)), file) for file in _walk(start, self._ignored))
 
     def place(self, path: str) -> Path:
-        """The path itself; nothing has to be prepared."""
+        """The path itself, which needs no preparation."""
         return self.root / path
 
     @cached_property
@@ -67,7 +67,7 @@ class Folder:
         listed = self.root / IGNORE_FILE
         lines = listed.read_text().split() if listed.exists() else []
         if any(set(line) & set("*?![#") for line in lines):
-            raise ImageError(f"{listed}: only plain names are understood, no patterns")
+            raise ImageError(f"{listed}: patterns are not supported, only names")
         return frozenset(self.root / line for line in lines)
 
 
@@ -76,7 +76,7 @@ def _walk(folder: Path, ignored: frozenset[Path]) -> Iterable[Path]:
         if entry in ignored:
             continue
         if entry.is_dir() and not entry.is_symlink():
-            # Hidden folders are the tools' own: histories and caches, which would change the tag and fill the image.
+            # Hidden folders contain histories and caches of tools, which would change the tag and the image's size.
             if entry.name != COMPILED and not entry.name.startswith("."):
                 yield from _walk(entry, ignored)
         else:
@@ -85,7 +85,7 @@ def _walk(folder: Path, ignored: frozenset[Path]) -> Iterable[Path]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder made by `make` out of what `key` stands for: the same key, the same content."""
+    """A folder that `make` creates; equal keys mean equal content."""
 
     key: str
     make: Callable[[], Path]
@@ -95,9 +95,9 @@ class Prepared:
         return hashlib.sha256(f"{self.key}\0{path}".encode()).hexdigest()
 
     def files(self, path: str) -> list[tuple[str, Path]]:
-        """Every file below `path` of the prepared folder, sorted."""
+        """All files below `path` in the prepared folder, sorted."""
         return Folder(self.make()).files(path)
 
     def place(self, path: str) -> Path:
-        """Prepare the folder and give the path in it."""
+        """Prepare the folder and return the path in it."""
         return self.make() / path

@@ -1,7 +1,7 @@
-"""What can go wrong with an image, said so that a person can act on it."""
+"""The error of building images."""
 
 from __future__ import annotations
 
 
 class ImageError(Exception):
-    """An image cannot be built; the message names the file or program and what to do."""
+    """An image cannot be built; the message names the file or program and describes the solution."""

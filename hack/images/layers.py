@@ -1,8 +1,8 @@
-"""Make one layer of an image: a folder of files and the tar archive of it, kept under the layer's key.
+"""Build one layer of an image: a folder of files and its tar archive, cached under the layer's key.
 
-Input: a planned layer, the layers below it and the build contexts. Output: `Layer`, from the cache when it is there
-already. Called by `builder`. Archives are the same bytes for the same files: sorted, owned by root, all of one time,
-and uncompressed, because containerd imports that fastest.
+Input: a planned layer, the layers below it and the build contexts. Output: `Layer`, from the cache if it exists there.
+`builder` calls it. Archives are reproducible: sorted, owned by root, with a fixed modification time. They are not
+compressed, because containerd imports them fastest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hack.images.contexts import Context
 
-LONG_AGO = 315532800  # 1980-01-01 UTC in seconds, the earliest time that zip files can hold as well
+LONG_AGO = 315532800  # 1980-01-01 UTC in seconds, the earliest time that zip files can represent.
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Layer:
 
 
 def layer_folder(key: str) -> Path:
-    """Where the layer of this key is kept, whether or not it is there."""
+    """The cache folder of the layer with this key, whether or not it exists."""
     return cache_dir() / "images" / "layers" / key[:32]
 
 
 def ensure_layer(
     planned: PlannedLayer, below: Sequence[Layer], contexts: Mapping[str, Context], base: Context | None
 ) -> Layer:
-    """Find the layer or build it. An interrupted layer is built again."""
+    """Find or build the layer; a partially built layer is built again."""
     place = layer_folder(planned.key)
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def _fill(
 ) -> None:
     if planned.step is None:
         if base is None:
-            raise ImageError("the image has a base but no base was given")
+            raise ImageError("the image requires a base, but none was provided")
         shutil.copytree(base.place("."), files, symlinks=True, dirs_exist_ok=True)
     elif isinstance(planned.step.action, Copy):
         copy_files(context_of(planned.step.action.origin, contexts), planned.step.action, files)
@@ -84,7 +84,7 @@ def _fill(
 
 
 def copy_files(context: Context, action: Copy, into: Path) -> None:
-    """Copy what the instruction names below `into`, with plain permissions whatever the machine's umask was."""
+    """Copy the instruction's sources below `into`, with permissions that do not depend on the machine's umask."""
     to_folder = action.target.endswith("/") or len(action.sources) > 1
     for source in action.sources:
         for name, file in context.files(source):
@@ -113,7 +113,7 @@ def _describe(draft: Path) -> None:
 
 
 class HashingWriter:
-    """Passes bytes on to a file and hashes them; as much of a file as a streamed archive needs."""
+    """Writes bytes to a file and hashes them; implements the part of a file object that streamed archives need."""
 
     def __init__(self, output: IO[bytes]) -> None:
         self._output = output
@@ -121,14 +121,14 @@ class HashingWriter:
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Write and hash; the number of bytes."""
+        """Write and hash the data; returns the number of bytes."""
         self.digest.update(data)
         self.size += len(data)
         return self._output.write(data)
 
 
 def add_file(archive: tarfile.TarFile, path: Path, name: str) -> None:
-    """Add one file, folder or link under `name`. Raises `ImageError` for what a layer cannot hold."""
+    """Add one file, folder or link as `name`. Raises `ImageError` for other file types."""
     status = path.lstat()
     entry = tarfile.TarInfo(name)
     entry.mode, entry.mtime = stat.S_IMODE(status.st_mode), LONG_AGO
@@ -142,5 +142,5 @@ def add_file(archive: tarfile.TarFile, path: Path, name: str) -> None:
         entry.size = status.st_size
         with path.open("rb") as content:
             archive.addfile(entry, content)
-    else:  # overlayfs marks a removed file with a device node
-        raise ImageError(f"/{name} was removed by a RUN, or is no plain file: a RUN may only add and change files")
+    else:  # overlayfs represents a removed file by a device node.
+        raise ImageError(f"/{name} was removed by a RUN, or is not a regular file; RUN may only add and change files")

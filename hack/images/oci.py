@@ -1,8 +1,8 @@
 """Write an image as one file: an OCI image layout inside a tar archive.
 
-Input: finished layers, settings and a reference. Output: the archive, which `ctr images import`, `kind load
-image-archive` and `docker load` read. Called by `builder`. Format: the OCI image specification 1.1; the name containerd
-gives the image comes from the annotation `io.containerd.image.name`.
+Input: layers, settings and a reference. Output: an archive for `ctr images import`, `kind load image-archive` and
+`docker load`. `builder` calls it. The format is the OCI image specification 1.1. containerd reads the image's name from
+the annotation `io.containerd.image.name`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def write_archive(target: Path, reference: str, layers: Sequence[Layer], settings: Settings, machine: str) -> None:
-    """Write the archive; it appears under its name only when it is complete. `machine` is `amd64` or `arm64`."""
+    """Write the archive; it is renamed to `target` when it is complete. `machine` is `amd64` or `arm64`."""
     config = _encode(image_config(layers, settings, machine))
     manifest = _encode(
         {
@@ -53,7 +53,7 @@ def write_archive(target: Path, reference: str, layers: Sequence[Layer], setting
 
 
 def read_digest(archive: Path) -> str:
-    """Digest of the image in an archive, as `sha256:...`; the index is the first file in it."""
+    """Digest of the image in an archive, `sha256:...`, from the index, which is the first file."""
     with tarfile.open(archive) as opened:
         content = opened.extractfile("index.json")
         index = json.load(content) if content else {}
@@ -61,7 +61,7 @@ def read_digest(archive: Path) -> str:
 
 
 def image_config(layers: Sequence[Layer], settings: Settings, machine: str) -> dict[str, Any]:
-    """How containers of the image start, and which layers they see."""
+    """The image's configuration: container settings and layers."""
     return {
         "created": "1980-01-01T00:00:00Z",
         "architecture": machine,
@@ -79,7 +79,7 @@ def image_config(layers: Sequence[Layer], settings: Settings, machine: str) -> d
 
 
 def image_index(manifest: bytes, reference: str) -> dict[str, Any]:
-    """The archive's table of contents: one image and its name."""
+    """The archive's index, with one image and its name."""
     annotations = {
         "io.containerd.image.name": reference,
         "org.opencontainers.image.ref.name": reference.rpartition(":")[2],

@@ -1,7 +1,7 @@
-"""Which layers an image consists of, and what they are called, before anything is built.
+"""Compute the layers of an image and their keys before anything is built.
 
-Input: a recipe and its build contexts. Output: a plan, whose keys are hashes of everything that goes in: the base, each
-step, each copied or mounted file, each setting. Equal inputs give equal keys on every machine. Called by `builder`.
+Input: a recipe and its build contexts. Output: a plan. Its keys are hashes of all inputs: the base, each step, each
+copied or mounted file, and each setting. Equal inputs have equal keys on every machine. `builder` calls it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hack.images.contexts import Context
 
-FORMAT = "2"  # raise it when the builder makes different layers of the same inputs
+FORMAT = "2"  # Increment it if the builder creates different layers from the same inputs.
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PlannedLayer:
 
 @dataclass(frozen=True)
 class Plan:
-    """An image to be: its layers from the lowest up, and the key of the whole."""
+    """The layers of an image, from bottom to top, and the key of the image."""
 
     recipe: Recipe
     layers: tuple[PlannedLayer, ...]
@@ -39,7 +39,7 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, contexts: Mapping[str, Context], base_key: str) -> Plan:
-    """Chain the keys: each layer's contains the one below. `base_key` is ignored for FROM scratch."""
+    """Compute the keys; each key depends on the layer below. `base_key` is ignored for FROM scratch."""
     layers: list[PlannedLayer] = []
     key = _hash(FORMAT)
     if recipe.base != SCRATCH:
@@ -52,9 +52,9 @@ def make_plan(recipe: Recipe, contexts: Mapping[str, Context], base_key: str) ->
 
 
 def context_of(name: str, contexts: Mapping[str, Context]) -> Context:
-    """The context called `name`; raises `ImageError` when the image has none of that name."""
+    """The context called `name`; raises `ImageError` if it does not exist."""
     if name not in contexts:
-        raise ImageError(f"there is no build context {name!r}; there are {', '.join(sorted(contexts))}")
+        raise ImageError(f"unknown build context {name!r}; available: {', '.join(sorted(contexts))}")
     return contexts[name]
 
 
@@ -66,7 +66,7 @@ def _inputs(step: Step, contexts: Mapping[str, Context]) -> list[str]:
 
 
 def _environment(step: Step) -> tuple[str, ...]:
-    """What a program sees of the settings; files that are copied see nothing."""
+    """The settings that a RUN depends on; COPY depends on none."""
     return () if isinstance(step.action, Copy) else (*step.settings.env, step.settings.workdir)
 
 

@@ -2,8 +2,8 @@
 
     precompile.py MODULE...
 
-Imports the modules and compiles every source file that came with them, those of Python itself too. Run inside an image
-while it is built. The compiled files are not checked against their sources later: in an image nothing changes.
+Imports the modules and compiles all loaded source files, including those of Python itself. Runs inside an image during
+its build. The compiled files are not checked against their sources later, because the files of an image do not change.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 
 def main(names: list[str]) -> int:
-    """Import and compile; the number of files."""
+    """Import the modules and compile all loaded source files; returns their number."""
     warnings.simplefilter("ignore")
     for name in names:
         importlib.import_module(name)
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    # torch makes modules whose files do not exist, such as `_classes.py`.
+    # torch creates modules without files, for example `_classes.py`.
     sources = sorted(
         file for file in files if file and file.endswith(".py") and Path(file).is_file() and file != __file__
     )

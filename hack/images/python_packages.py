@@ -1,7 +1,7 @@
-"""Python packages for an image: fetched and unpacked on the host, for the image's Python, not the host's.
+"""Install Python packages for an image: on the host, for the image's Python version.
 
-Input: a lock file with hashes. Output: a build context with what would lie in `site-packages`. Called by `catalogue`.
-So a build needs no network and no package index, and a package is fetched once for environments and images together.
+Input: a lock file with hashes. Output: a build context with the content of `site-packages`. `catalogue` calls it. The
+image build needs no network or package index, and environments and images share downloaded packages.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _ensure(name: str, lock: Path, machine: str, key: str) -> Path:
 
 
 def _install(lock: Path, machine: str, folder: Path) -> None:
-    # Debian 12 has glibc 2.36, so a file for glibc 2.35 or older fits.
+    # Debian 12 has glibc 2.36, so packages for glibc 2.35 or older are compatible.
     platform = ["--python-version", PYTHON, "--python-platform", f"{machine}-manylinux_2_35"]
     rules = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet"]
     command = [str(uv_program()), "pip", "install", "--target", str(folder), *platform, *rules, "-r", str(lock)]

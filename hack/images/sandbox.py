@@ -1,8 +1,8 @@
-"""Run a program inside an image that is being built.
+"""Run a program inside an image during its build.
 
-Input: a RUN step, the folders of the layers so far and an empty one for what it writes. Output: that folder, filled.
-Called by `layers`. The program sees the layers as its file system (overlayfs) in mount, process and network namespaces
-of its own: no network, nothing left mounted when it ends, however it ends.
+Input: a RUN step, the folders of the layers below, and an empty folder. Output: the files that the program writes, in
+the empty folder. `layers` calls it. The layers are the program's root file system (overlayfs), and it runs in separate
+mount, process and network namespaces: it has no network, and its mounts disappear when it exits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ exec unshare --root "$root" --wd "$workdir" "$@"
 
 
 def run_in_image(step: Step, below: Sequence[Path], files: Path, work: Path, binds: Sequence[tuple[Path, str]]) -> None:
-    """Run the step; `files` receives what it writes. Raises `ImageError` with the program's last words."""
+    """Run the step; `files` receives the files it writes. Raises `ImageError` with the end of the program's output."""
     require_sandbox()
     if not isinstance(step.action, Run):
         raise TypeError(step.action)
@@ -64,23 +64,24 @@ def run_in_image(step: Step, below: Sequence[Path], files: Path, work: Path, bin
     )
     if done.returncode:
         raise ImageError(
-            f"RUN {' '.join(step.action.command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
+            f"RUN {' '.join(step.action.command)} failed with exit code {done.returncode}:\n"
+            f"{(done.stdout + done.stderr)[-3000:]}"
         )
     shutil.rmtree(work)
     _remove_mount_points(files, [target for _, target in binds])
 
 
 def require_sandbox() -> None:
-    """Raise `ImageError` when this user or machine cannot run a program inside an image."""
+    """Raise `ImageError` if this user or machine cannot run a program inside an image."""
     missing = [program for program in _PROGRAMS if not shutil.which(program)]
     if missing:
         raise ImageError(f"{', '.join(missing)} not found: install util-linux and coreutils to build images")
     if os.geteuid() != 0:
-        raise ImageError("building this image needs root (mounts and chroot): call it with sudo, or have docker answer")
+        raise ImageError("building this image requires root (mounts and chroot); use sudo or docker")
 
 
 def _remove_mount_points(files: Path, targets: Sequence[str]) -> None:
-    """Take away what was made only to mount something on it, upwards as far as it is empty."""
+    """Remove files and empty folders that were created only as mount points."""
     for target in targets:
         place = files / target.lstrip("/")
         if place.is_file() and place.stat().st_size == 0:

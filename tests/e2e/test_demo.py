@@ -94,9 +94,9 @@ def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
 @pytest.mark.timeout(900)
 def test_five_digits_are_read_over_both_protocols(demo: subprocess.CompletedProcess[str]) -> None:
     """Drawn without colours, because this is no terminal."""
-    read = re.findall(r"This is a (\d)  \(([\d.]+)% sure, (right|wrong)", demo.stdout)
+    read = re.findall(r"Prediction: (\d)  \(probability ([\d.]+)%, (correct|wrong)", demo.stdout)
     assert len(read) == 5
-    assert sum(outcome == "right" for _, _, outcome in read) >= 4
+    assert sum(outcome == "correct" for _, _, outcome in read) >= 4
     for protocol in ("HTTP", "gRPC"):
         assert re.findall(rf"{protocol}  (\d) +[\d.]+ ms", demo.stdout) == [digit for digit, _, _ in read]
     assert "█" in demo.stdout

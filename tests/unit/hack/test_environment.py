@@ -18,7 +18,7 @@ def test_an_old_python_gets_a_sentence() -> None:
     code = "import sys, runpy; sys.version_info = (3, 9, 2)\nrunpy.run_module('hack.environment', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "Python 3.11 or newer is needed" in done.stderr
+    assert "Python 3.11 or newer is required" in done.stderr
     assert "make PYTHON=" in done.stderr
 
 
@@ -68,7 +68,7 @@ def test_the_stub_libraries_are_part_of_what_an_environment_is(tmp_path: Path, m
         shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(environment, "_make", lambda _name, folder: folder.mkdir(parents=True))
+    monkeypatch.setattr(environment, "_create", lambda _name, folder: folder.mkdir(parents=True))
     folders = {environment.ensure("dev")}
     for name in names[1:]:
         with (tmp_path / name).open("a") as file:
@@ -102,7 +102,7 @@ def test_a_complete_environment_is_used_as_it_is(tmp_path: Path, monkeypatch: py
         folder.mkdir(parents=True)
         made.append(folder)
 
-    monkeypatch.setattr(environment, "_make", make)
+    monkeypatch.setattr(environment, "_create", make)
     folder = environment.ensure("demo")
     assert made == [folder]
     (folder / "complete").touch()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hack.demo import end, next_steps, pack, run
-from hack.demo.predictions import Answer, Answers, read, show_predictions, write_request
+from hack.demo.predictions import DigitPrediction, ProtocolPredictions, likeliest_digit, show_predictions, write_request
 from hack.images.builder import Image
 from hack.images.failures import ImageError
 from hack.install import CHART, chart_values
@@ -59,7 +59,7 @@ def test_the_chart_gets_the_built_images_beside_its_own_catalogue() -> None:
 def test_the_likeliest_digit_is_read_with_its_time() -> None:
     """In milliseconds."""
     outputs = {"OUTPUT__0": np.array([[0.1, 0.2, 0.7]], np.float32)}
-    answer = read(Prediction("digits", "1", outputs, 0.0021))
+    answer = likeliest_digit(Prediction("digits", "1", outputs, 0.0021))
     assert answer.digit == 2
     assert answer.probability == pytest.approx(0.7)
     assert answer.milliseconds == pytest.approx(2.1)
@@ -67,10 +67,10 @@ def test_the_likeliest_digit_is_read_with_its_time() -> None:
 
 def test_pictures_stand_beside_what_was_said() -> None:
     """A mistake is shown as one, and both protocols have a line."""
-    said = Answers(Answer(1, 0.987, 2.1), Answer(1, 0.987, 1.4))
+    said = ProtocolPredictions(DigitPrediction(1, 0.987, 2.1), DigitPrediction(1, 0.987, 1.4))
     shown = show_predictions(two_digits(), [said, said], colour=False)
-    assert re.search(r"█   This is a 1  \(98\.7% sure, right\)", shown)
-    assert "This is a 1  (98.7% sure, wrong: a person wrote 2)" in shown
+    assert re.search(r"█   Prediction: 1  \(probability 98\.7%, correct\)", shown)
+    assert "Prediction: 1  (probability 98.7%, wrong, label is 2)" in shown
     assert shown.count("HTTP  1    2.1 ms") == shown.count("gRPC  1    1.4 ms") == 2
     assert not re.search(r" $", shown, re.MULTILINE)
 
@@ -139,7 +139,7 @@ def test_a_folder_without_models_is_not_packed(files: list[str], words: str, tmp
     for file in files:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
-    with pytest.raises(ImageError, match=f"it holds {words}$"):
+    with pytest.raises(ImageError, match=f"found: {words}$"):
         pack.require_models(tmp_path)
     (tmp_path / "digits" / "1").mkdir(parents=True)
     pack.require_models(tmp_path)
