@@ -1,4 +1,4 @@
-"""Zip archives for tests, as torch writes them or as nobody should."""
+"""Zip archives for tests: as torch writes them, or malformed."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ SIGNATURE = Signature(
     outputs=(TensorSpec("OUTPUT__0", "FP32", (10,)),),
     max_batch_size=64,
 )
-"""Inputs and outputs of the model `digits`."""
+"""The signature of the model `digits`."""
 
 EXTRA = f"extra/{EXTRA_FILE}"
 
 
 def an_archive(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORED, folder: str = "archive") -> bytes:
-    """A zip archive with these members below its folder, in order; a name may come twice."""
+    """A zip archive with these members in its folder, in order; names may be duplicated."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "Duplicate name": that is the test.
+        warnings.simplefilter("ignore")  # "Duplicate name", which the test needs.
         for name, content in members:
             archive.writestr(f"{folder}/{name}", content)
     return buffer.getvalue()
 
 
 def a_model_file(signature: Signature | None = SIGNATURE, *more: tuple[str, bytes], code: str = "") -> bytes:
-    """What `prepare` takes for TorchScript: the members that tell, and a signature."""
+    """An archive that `prepare` detects as TorchScript, with a signature."""
     members = [("data.pkl", b"\x80\x02"), ("code/__torch__.py", code.encode()), ("constants.pkl", b"\x80\x02")]
     if signature is not None:
         members.append((EXTRA, encode(signature)))
@@ -38,7 +38,7 @@ def a_model_file(signature: Signature | None = SIGNATURE, *more: tuple[str, byte
 
 
 def write(path: Path, content: bytes) -> Path:
-    """Put a file where it belongs, with its folders."""
+    """Write a file, and create its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path

@@ -1,4 +1,4 @@
-"""Objects for tests, with defaults that are valid: a test names only what it is about."""
+"""Builders of test objects with valid defaults, so that a test states only what it depends on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def a_body(name: str = "digits", namespace: str = "shop", **spec: Any) -> dict[s
 
 
 def a_deployment(name: str = "digits", namespace: str = "shop", **spec: Any) -> ModelDeployment:
-    """The same, parsed."""
+    """The same object, parsed."""
     return parse(a_body(name, namespace, **spec))
 
 
@@ -59,7 +59,7 @@ def a_pod(
     conditions: tuple[ObservedCondition, ...] = (),
     **fields: Any,
 ) -> Pod:
-    """A serving pod on a node; `ready` makes it a healthy one."""
+    """A serving pod on a node; with `ready`, it is healthy."""
     status = "True" if ready else "False"
     defaults: dict[str, Any] = {
         "namespace": "shop",
@@ -102,7 +102,7 @@ def serving(*, ready: bool = True, started: bool = True) -> Container:
 def ended_server(
     message: str = "", *, exit_code: int = 1, reason: str = "Error", started_at: str = NOW, memory_limit: str = ""
 ) -> Container:
-    """The `triton` container after it ended and before it is started again."""
+    """The `triton` container after it ended and before its restart."""
     ended = Terminated(exit_code=exit_code, reason=reason, message=message, started_at=started_at, finished_at=NOW)
     return Container(
         name=CONTAINER_TRITON,
@@ -122,5 +122,5 @@ def waiting(reason: str, message: str = "", *, name: str = CONTAINER_TRITON) -> 
 
 
 def unschedulable(message: str) -> ObservedCondition:
-    """The scheduler's condition of a pod that fits nowhere."""
+    """The scheduler's condition for a pod that does not fit on any node."""
     return ObservedCondition(type="PodScheduled", status="False", reason="Unschedulable", message=message)

@@ -1,4 +1,4 @@
-"""The trained digits compiled by AOTInductor, for tests that serve them and hold the answers against eager PyTorch."""
+"""The digits model compiled by AOTInductor, for tests that compare its served outputs with eager PyTorch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LARGEST_BATCH = 16
 
 
 class CompiledDigits:
-    """The network as a module of Python, digits that it has never seen, and its compiled form in a repository."""
+    """The network as a Python module, digits of the test set, and the compiled form in a repository."""
 
     def __init__(self, repository: Path, name: str) -> None:
-        """Compile it, with an example of as many rows as a batch may have; skips the test where nothing compiles."""
+        """Compile it with an example of the maximum batch size. Skips the test if there is no compiler."""
         if shutil.which("g++") is None:
-            pytest.skip("compiling a model needs a C++ compiler, and there is no g++")
+            pytest.skip("compiling a model needs g++")
         recipe = find("digits")
         self._name = name
         self._network = load_eager(recipe.build, model_file(REPOSITORY, "digits")).eval()
@@ -35,7 +35,7 @@ class CompiledDigits:
         export_aotinductor(self._network, self._pictures, repository, name=name, max_batch_size=LARGEST_BATCH)
 
     def compare(self, client: Client, batches: Sequence[int]) -> None:
-        """Ask for batches of so many rows; each answer is the module's own."""
+        """Send batches of these sizes, and check that each output equals the module's."""
         for rows in batches:
             answer = client.infer(self._name, self._pictures[:rows].numpy()).output
             with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Valid configurations for property tests: everything that the schema lets a user write, and what fits a model."""
+"""Hypothesis strategies for valid model configurations: any that the schema accepts, and any that fit a model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from triton_operator.api.model_config import (
 from triton_operator.api.tensor import DataType
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
-"""Names of tensors and the like: any Unicode but control characters."""
+"""Names of tensors and other parts: any Unicode except control characters."""
 
 file_names = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,11}", fullmatch=True)
 dims = st.lists(st.just(-1) | st.integers(1, 2**31 - 1), min_size=1, max_size=4).map(tuple)
@@ -47,7 +47,7 @@ data_types = st.sampled_from(DataType)
 
 
 def lists_of(items: st.SearchStrategy[Any], *, by: str = "name", least: int = 0) -> st.SearchStrategy[Any]:
-    """Up to three structs that differ in the attribute `by`, as a tuple."""
+    """A tuple of up to three structs with different values of the attribute `by`."""
     return st.lists(items, min_size=least, max_size=3, unique_by=lambda item: getattr(item, by)).map(tuple)
 
 
@@ -94,7 +94,7 @@ dynamic_batching = options(
 
 @st.composite
 def control_inputs(draw: st.DrawFn) -> ControlInput:
-    """A control with a data type that its kind may have."""
+    """A control with a data type that is valid for its kind."""
     kind = draw(st.sampled_from(ControlKind))
     numbers = [DataType.UINT64, DataType.INT64, DataType.UINT32, DataType.INT32, DataType.STRING]
     truths = [DataType.BOOL, DataType.INT32, DataType.FP32]
@@ -197,8 +197,8 @@ _schedulers: st.SearchStrategy[dict[str, Any]] = st.one_of(
 configs: st.SearchStrategy[ModelConfig] = st.builds(
     lambda scheduler, others: ModelConfig(**scheduler, **others), _schedulers, _others
 )
-"""Any configuration field by field; fields that need or exclude each other are for the schema to tell, but for the
-scheduler, of which Triton's protobuf itself holds only one."""
+"""Any configuration field by field. Only the rule of one scheduler is observed, because Triton's protobuf can store
+only one; the schema checks the other dependencies between fields."""
 
 version_policies: st.SearchStrategy[VersionPolicy] = st.one_of(
     st.builds(VersionPolicy, latest=st.builds(LatestVersions, st.integers(1, 1024))),

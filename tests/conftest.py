@@ -1,4 +1,4 @@
-"""What every tier needs of the process that runs it."""
+"""Settings of the test process that all tiers need."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
-# torch's threads wait for each other spinning. With another process on each core, tests took thirty times as long.
+# torch's threads wait in a busy loop. With another process on each core, tests took thirty times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C and a closed terminal reach programs under test: what is ignored here stays ignored in every child.
+    """Restore SIGINT and SIGHUP, because programs under test inherit ignored signals.
 
-    A shell ignores SIGINT for what runs in its background, `nohup` SIGHUP, which this process goes on to outlive.
+    A shell ignores SIGINT for background jobs. `nohup` ignores SIGHUP, which this process continues to do.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _leaks_are_told_where_they_are() -> Iterator[None]:
-    """Collect garbage after each module: a socket or file left open fails its own module, not a later one by chance."""
+def _report_leaks_in_their_own_module() -> Iterator[None]:
+    """Collect garbage after each module, so that an unclosed socket or file fails that module and not a later one."""
     yield
     gc.collect()

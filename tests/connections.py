@@ -1,4 +1,4 @@
-"""Whether a pod can open a TCP connection, tried from inside the pod."""
+"""Check from inside a pod whether it can open a TCP connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ else:
 
 
 def reaches(kube: Kube, pod: str, address: str, port: int, *, container: str = "client") -> bool:
-    """Whether `container`, which needs Python, gets through to that port."""
+    """Whether `container`, which needs Python, can connect to the port."""
     said = kube.run("exec", pod, "-c", container, "--", "python3", "-c", _CONNECT, address, str(port))
     assert said.startswith(("open", "blocked")), said
     return said.startswith("open")

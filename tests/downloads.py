@@ -1,4 +1,4 @@
-"""Downloads by `prepare`'s own code: what came, or the error that it ends with."""
+"""Downloads with the code of `prepare`: the fetched files, or the resulting error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from triton_operator.triton.prepare_contract.request import Download
 
 
 def fetched(download: Download) -> dict[str, bytes]:
-    """Fetch it; {name: content} of what came."""
+    """Fetch it and return {name: content}."""
     folder = fetch(download, lambda done, total: None)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def refused(download: Download) -> PrepareError:
-    """Fetch it and expect to fail; nothing may look complete then."""
+    """Fetch it, expect an error, and check that no file looks complete."""
     with pytest.raises(PrepareError) as error:
         fetched(download)
     assert not (Path(download.target) / "repository").exists()

@@ -1,8 +1,8 @@
-"""Models that a real Triton must load, drawn at random: entries of `spec.models` with any configuration.
+"""Generate random models that a real Triton must load: entries of `spec.models` with any configuration.
 
-A seeded generator goes in. `model_folders` writes the files that go with them, end-to-end tests deploy both; unit tests
-hold the same models against Triton's protobuf. In turn: TorchScript, two of Python, an ensemble of one of those before;
-each version of the first three is a process.
+Input: a seeded generator. `model_folders` writes the files of the models. End-to-end tests deploy both, and unit tests
+check the same models against Triton's protobuf. The formats alternate: TorchScript, two Python models, and an ensemble
+of a preceding model. Each version of the first three is a process.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ from triton_operator.api.tensor import DataType
 T = TypeVar("T")
 
 VERSIONS = (1, 5)
-"""The versions that each model has."""
+"""The versions of each model."""
 
 TORCH_TYPES = (
     *(DataType.BOOL, DataType.UINT8, DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64),
     *(DataType.FP16, DataType.FP32, DataType.FP64),
 )
 PYTHON_TYPES = (*TORCH_TYPES, DataType.UINT16, DataType.UINT32, DataType.UINT64, DataType.STRING)
-"""Types of tensors in Python models, which answer with numpy: it has no BF16."""
+"""Tensor types of Python models, which return numpy arrays: numpy has no BF16."""
 
 _LIMITS = (
     QueuePolicy(),
@@ -104,7 +104,7 @@ def _draw_model(random: Random, name: str, model_format: Format) -> Model:
         parameters=random.choice(({}, {"NOTE": 'a "quote"\n\\ and 文字', "EMPTY": ""}, {"INFERENCE_MODE": "true"})),
         **_draw_scheduler(random, batch, torch=torch),
     )
-    # What the format is by default may go unsaid.
+    # The default format may be omitted.
     said = random.choice((None, model_format)) if torch else model_format
     return _model(random, name, said, config, random.choice(_POLICIES))
 
@@ -131,7 +131,7 @@ def _draw_output(random: Random, index: int, batch: int, *, torch: bool) -> Outp
 def _draw_tensor(
     random: Random, batch: int, data_types: tuple[DataType, ...]
 ) -> tuple[DataType, tuple[int, ...], tuple[int, ...] | None]:
-    """Type, dims and a reshape of as many elements."""
+    """A type, dims, and a reshape with the same number of elements."""
     dims = tuple(random.choice((-1, 1, 2, 3)) for _ in range(random.randint(1, 3)))
     reshapes: list[tuple[int, ...] | None] = [None, (1, *dims)]
     if all(size > 0 for size in dims):
@@ -142,7 +142,7 @@ def _draw_tensor(
 
 
 def _draw_groups(random: Random) -> tuple[InstanceGroup, ...]:
-    """One instance in all: each is a process on the CPU."""
+    """One instance in total, because each is a process on the CPU."""
     kind = random.choice((None, InstanceKind.CPU, InstanceKind.AUTO))
     group = InstanceGroup(random.choice((None, "fast.1")), random.choice((None, 1)), kind)
     return random.choice(((), (group,)))
@@ -190,7 +190,7 @@ def _draw_dynamic(random: Random, batch: int) -> DynamicBatching:
 
 
 def _draw_sequence(random: Random, batch: int, *, torch: bool) -> SequenceBatching:
-    """Controls and states for Python only: the CPU image's PyTorch backend does not take them."""
+    """Controls and states, only for Python models."""
     controls = (
         ControlInput("START", ControlKind.START, random.choice((DataType.BOOL, DataType.INT32, DataType.FP32))),
         ControlInput("READY", ControlKind.READY, DataType.INT32),
@@ -211,12 +211,12 @@ def _draw_sequence(random: Random, batch: int, *, torch: bool) -> SequenceBatchi
 
 
 def _is_step(model: Model) -> bool:
-    """Requests of a sequence need an ID through the ensemble, and a version of its own may not be served."""
+    """Not for sequences, which need an ID through the ensemble, nor if a version might not be served."""
     return model.config is not None and not model.config.sequence_batching and not model.config.ensemble
 
 
 def _draw_ensemble(random: Random, name: str, step: Model) -> Model:
-    """The step's own inputs and outputs under other names, in the shapes that a client would send."""
+    """The inputs and outputs of the step under other names, with the shapes that clients send."""
     assert step.config
     inputs = tuple(Input(f"in {each.name}", each.data_type, each.dims) for each in step.config.inputs)
     outputs = tuple(Output(each.name, each.data_type, each.dims) for each in step.config.outputs)

@@ -1,6 +1,6 @@
-"""Downloads that fail, by `prepare`'s own code against a web server in the process: the errors that it ends with.
+"""Errors of failed downloads, from the code of `prepare` against a web server in the process.
 
-The server's address, another one in each run, is told as that of an example.
+The address of the server, which differs in each run, is replaced with that of an example.
 """
 
 from __future__ import annotations

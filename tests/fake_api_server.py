@@ -1,7 +1,7 @@
-"""An API server small enough to live inside a test: lists, watches, applies, and as much trouble as wanted.
+"""A small API server in the test's process: it lists, watches and applies, and can inject faults.
 
-Objects are JSON by path; every change gets the next resourceVersion and goes to all watches of its collection.
-Ownership of fields is not simulated: what depends on it is tested against the real server in `tests/apiserver`.
+Objects are JSON, by path. Every change gets the next resourceVersion and is sent to all watches of the collection.
+Field ownership is not simulated; tests in `tests/apiserver` use the real server for it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Object = dict[str, Any]
 
 
 class FakeApiServer:
-    """Listens on loopback.
+    """An API server on loopback.
 
-    `requests` counts (method, path); `faults` are answers to give instead, per path, and `pages` are bodies that a
-    proxy answers with 200.
+    `requests` counts requests by (method, path). `faults` are error responses by path, and `pages` are bodies that a
+    proxy returns with status 200.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class FakeApiServer:
             await runner.cleanup()
 
     async def put(self, path: str, body: Object) -> Object:
-        """Store an object under its URL path, as another client would, and tell the watches."""
+        """Store an object under its URL path, like another client, and notify the watches."""
         known = self._objects.get(path)
         self._version += 1
         name = path.rsplit("/", 1)[-1]
@@ -74,19 +74,19 @@ class FakeApiServer:
         return stored
 
     async def remove(self, path: str) -> None:
-        """Delete an object and tell the watches."""
+        """Delete an object and notify the watches."""
         stored = self._objects.pop(path)
         self._version += 1
         metadata = {**stored["metadata"], "resourceVersion": str(self._version)}
         await self._publish("DELETED", path, {**stored, "metadata": metadata})
 
     def lose(self, path: str) -> None:
-        """Delete an object behind the back of all watches."""
+        """Delete an object without notifying the watches."""
         del self._objects[path]
         self._version += 1
 
     def restore(self, version: int, *paths: str) -> None:
-        """Go back to a backup: a smaller version, at which only the objects at `paths` exist."""
+        """Restore a backup: an older version, at which only the objects at `paths` exist."""
         self._version = version
         self._objects = {
             path: {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
@@ -99,30 +99,30 @@ class FakeApiServer:
         return self._objects.get(path)
 
     async def send(self, plural: str, event: Object) -> None:
-        """Put any event into the watches of a collection."""
+        """Send any event to the watches of a collection."""
         for watched, _, queue in self._watches:
             if watched == plural:
                 queue.put_nowait(json.dumps(event).encode() + b"\n")
 
     async def send_line(self, plural: str, line: bytes) -> None:
-        """The same for what Python's encoder cannot write."""
+        """Send a raw line, for events that Python's encoder cannot write."""
         for watched, _, queue in self._watches:
             if watched == plural:
                 queue.put_nowait(line + b"\n")
 
     async def end_watches(self) -> None:
-        """End all streams, as the server does when it restarts."""
+        """End all streams, like a restart of the server."""
         for _, _, queue in self._watches:
             queue.put_nowait(None)
         self._watches.clear()
 
     async def watched(self, *plurals: str) -> None:
-        """Wait until somebody watches all of these."""
+        """Wait until all of these collections have a watch."""
         async with self._changed:
             await self._changed.wait_for(lambda: set(plurals) <= {plural for plural, _, _ in self._watches})
 
     async def seen(self, method: str, path: str, times: int = 1) -> None:
-        """Wait until a request has come that often."""
+        """Wait until a request has been received this many times."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.requests[method, path] >= times)
 
@@ -273,14 +273,14 @@ _DISCOVERY: dict[str, Object] = {
 
 
 def _collection(path: str) -> tuple[str | None, str | None]:
-    """Plural and namespace of a collection's path; no plural when it is no collection."""
+    """The plural and the namespace in the path of a collection; no plural for other paths."""
     parts = path.strip("/").split("/")
     namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else None
     return (parts[-1] if parts[-1] in _PLURALS else None), namespace
 
 
 def _name(query: Mapping[str, str]) -> str:
-    """The one name that a field selector selects."""
+    """The name in a field selector."""
     return query.get("fieldSelector", "").removeprefix("metadata.name=")
 
 

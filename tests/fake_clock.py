@@ -1,4 +1,4 @@
-"""A monotonic clock that moves only when told, or by the pauses that the code under test takes."""
+"""A monotonic clock that advances only when a test sets it, or when the code under test pauses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class FakeClock:
-    """Seconds in `now`; call it like `time.monotonic`, and give `pause` where `asyncio.sleep` would go."""
+    """`now` is the time in seconds. Call the clock like `time.monotonic`, and pass `pause` for `asyncio.sleep`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -17,7 +17,7 @@ class FakeClock:
         return self.now
 
     async def pause(self, seconds: float) -> None:
-        """Let the time pass at once."""
+        """Advance the clock without waiting."""
         self.pauses.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""A cluster for tests of commands: an API server on loopback that answers what a test says, and a kubeconfig for it.
+"""A cluster for tests of commands: an API server on loopback with preset responses, and a kubeconfig for it.
 
-Input: objects, logs, changes and failures. Output: the requests that came. It stands for the responses of an API server
-and not for its rules: what depends on those is tested against the real server in `tests/apiserver`.
+Input: objects, logs, changes and failures. Output: the received requests. It does not implement the rules of an API
+server; tests in `tests/apiserver` use the real server for these.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEPLOYMENTS = "modeldeployments"
 
 @dataclass
 class FakeCluster:
-    """Objects are kept by the plural of their kind, and the API server's other documents by their path."""
+    """Objects are stored by the plural of their kind, and other documents by their path."""
 
     folder: Path
     kubectl: FakeKubectl
@@ -48,7 +48,7 @@ class FakeCluster:
     @classmethod
     @contextmanager
     def running(cls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-        """Serve while the block runs; KUBECONFIG leads there."""
+        """Serve while the block runs, with KUBECONFIG set."""
         cluster = cls(folder, FakeKubectl.install(folder, monkeypatch))
         server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(cluster))
         server.daemon_threads = True
@@ -65,54 +65,54 @@ class FakeCluster:
             server.server_close()
 
     def answer(self, deployment: Object, pods: list[Object] | None = None) -> None:
-        """Have this ModelDeployment, and these pods as all that belongs to it."""
+        """Store this ModelDeployment, with these pods as its only children."""
         self.put(DEPLOYMENTS, deployment)
         self.put("pods", *(pods or []))
 
     def put(self, plural: str, *objects: Object) -> None:
-        """Have these objects of a kind, and no others."""
+        """Replace all objects of a kind."""
         self._objects[plural] = [*objects]
 
     def children(self, *objects: Object) -> None:
-        """Have these objects of any kinds besides ModelDeployments."""
+        """Replace all objects except ModelDeployments."""
         for each in objects:
             self.put(_plural(each["kind"]), *(other for other in objects if other["kind"] == each["kind"]))
 
     def document(self, path: str, body: Object) -> None:
-        """Answer this at a path, such as `/version`."""
+        """Return this document at a path, such as `/version`."""
         self._documents[path] = body
 
     def watch(self, *objects: Object, plural: str = DEPLOYMENTS) -> None:
-        """Make a watch deliver these objects or events, one after the other, and then stay open."""
+        """Send these objects or events to the next watch, one after the other, and keep it open."""
         self._changes[plural] = [each if "object" in each else {"type": "MODIFIED", "object": each} for each in objects]
 
     def log(self, pod: str, container: str, text: str) -> None:
-        """Make this the log of a container."""
+        """Set the log of a container."""
         self._logs[pod, container] = text
 
     def fail(self, requests: str, code: int, message: str) -> None:
-        """Answer requests for a kind with an error, or only its lists and watches: `watch pods`, `list pods`."""
+        """Return an error to requests for a kind, or only to its lists or watches: `list pods`, `watch pods`."""
         self._failures[requests] = (code, message)
 
     def fail_once(self, requests: str, code: int, *, retry_after: int | None = None) -> None:
-        """Do so for the next of these requests, and perhaps ask for it again after so many seconds."""
+        """Return an error to the next of these requests, optionally with `Retry-After` in seconds."""
         self._failures_once[requests] = (code, retry_after)
 
     def hang(self, plural: str) -> None:
-        """Never answer requests for a kind."""
+        """Never respond to requests for a kind."""
         self._hangs.add(plural)
 
     def forward(self, address: str) -> None:
-        """Make `kubectl port-forward` print that it forwards this address."""
+        """Make `kubectl port-forward` report that it forwards this address."""
         self.kubectl.forward(address)
 
     @property
     def calls(self) -> list[str]:
-        """Every command line of kubectl."""
+        """All command lines of kubectl."""
         return self.kubectl.calls
 
     def respond(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         url = urlsplit(handler.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         self.requests.append(f"{handler.command} {handler.path}")
@@ -152,7 +152,7 @@ class FakeCluster:
         return HTTPStatus.OK, found[0]
 
     def _review(self, body: Object) -> Object:
-        """Allow everything that a SelfSubjectAccessReview asks for, apart from `denied` resources."""
+        """Allow every SelfSubjectAccessReview, except for `denied` resources."""
         attributes = body["spec"]["resourceAttributes"]
         denied = self._documents.get("denied", {}).get("resources", [])
         return {**body, "status": {"allowed": attributes["resource"] not in denied}}
@@ -169,7 +169,7 @@ class FakeCluster:
         handler.wfile.write(text.encode())
 
     def _stream(self, handler: BaseHTTPRequestHandler, lines: list[str]) -> None:
-        """Send lines, and leave the answer open."""
+        """Send lines, and keep the response open."""
         handler.send_response(HTTPStatus.OK)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
@@ -187,14 +187,14 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             """Write nothing."""
 
         def handle_one_request(self) -> None:
-            """A client that leaves in the middle is no error."""
+            """Ignore clients that close the connection early."""
             try:
                 super().handle_one_request()
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
 
         def answer(self) -> None:
-            """Answer one request, and close the connection."""
+            """Respond to one request, and close the connection."""
             self.close_connection = True
             cluster.respond(self)
 

@@ -1,6 +1,6 @@
-"""A program called kubectl that forwards no port but says so, for tests of how it is run and read.
+"""A fake kubectl that reports a forwarded port without forwarding it, for tests of the code that runs kubectl.
 
-`FakeKubectl.install` puts it first on PATH, so that a test sees a real child process, its exit status and its streams.
+`FakeKubectl.install` puts it first on PATH, so that a test has a real child process with an exit status and streams.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ signal.pause()
 
 @dataclass
 class FakeKubectl:
-    """The answers lie in `folder`; what was asked is in its file `calls`."""
+    """`folder` contains the outputs of the program, and the file `calls` with its command lines."""
 
     folder: Path
 
     @classmethod
     def install(cls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
-        """Put the program first on PATH; it knows no answer yet."""
+        """Put the program first on PATH, without outputs."""
         program = folder / "kubectl"
         program.write_text(_PROGRAM.format(python=sys.executable, folder=str(folder)))
         program.chmod(0o755)
@@ -44,15 +44,15 @@ class FakeKubectl:
         return cls(folder)
 
     def forward(self, address: str) -> None:
-        """Make `port-forward` print that it forwards this address."""
+        """Make `port-forward` report that it forwards this address."""
         (self.folder / "port-forward").write_text(f"Forwarding from {address} -> 8000\n")
 
     def fail(self, stderr: str) -> None:
-        """Make `port-forward` end with this message."""
+        """Make `port-forward` fail with this message."""
         (self.folder / "port-forward.stderr").write_text(stderr)
 
     @property
     def calls(self) -> list[str]:
-        """Every command line so far."""
+        """All command lines so far."""
         calls = self.folder / "calls"
         return calls.read_text().splitlines() if calls.exists() else []

@@ -1,8 +1,8 @@
-"""A server that speaks the KServe v2 protocol over HTTP and gRPC inside the test's process, on loopback.
+"""A fake inference server on loopback that implements the KServe v2 protocol over HTTP and gRPC.
 
-It echoes: each model answers an input `x` with an output `x`, and `INPUT__0` with `OUTPUT__0`; `broken` fails with a
-sentence as Triton would. So a test sees which bytes the real tritonclient sends, without a Triton. A `Backend` says
-which models there are, makes trouble, and keeps what it was asked.
+It echoes: each model returns an input `x` as the output `x`, and `INPUT__0` as `OUTPUT__0`; `broken` returns an error
+with Triton's words. A test can therefore use the real tritonclient without Triton. A `Backend` defines the models,
+injects faults, and records the requests.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Tensors = dict[str, tuple[str, list[int]]]
 
 @dataclass
 class Model:
-    """One model; `tensors` None keeps its metadata secret, `max_batch_size` None its configuration."""
+    """One model. `tensors` is None if its metadata is not available, and `max_batch_size` for its configuration."""
 
     tensors: Tensors | None = None
     max_batch_size: int | None = None
@@ -48,13 +48,13 @@ class Model:
         return {"name": name, "versions": ["1"], "platform": "echo", "inputs": inputs, "outputs": outputs}
 
     def config(self, name: str) -> dict[str, Any]:
-        """As much of the configuration as clients read."""
+        """The part of the configuration that clients read."""
         inputs = [{"name": each, "optional": each in self.optional} for each in self.told]
         return {"name": name, "max_batch_size": self.max_batch_size, "input": inputs}
 
     @property
     def told(self) -> Tensors:
-        """The tensors of a model that tells them."""
+        """The tensors of a model with available metadata."""
         assert self.tensors is not None
         return self.tensors
 
@@ -69,39 +69,39 @@ def _models() -> dict[str, Model]:
 
 @dataclass
 class Backend:
-    """What the server has and has been asked; `busy` inferences are put off, `cut` ones lose their connection."""
+    """The models and the received requests. The next `busy` inferences are rejected, and the next `cut` are cut off."""
 
     models: dict[str, Model] = field(default_factory=_models)
     busy: int = 0
     cut: int = 0
     hold: threading.Event | None = None
-    """Inferences wait for it, streams after each answer."""
+    """Inferences wait for this event, and streams wait for it after each response."""
     asked: list[str] = field(default_factory=list)
     """`metadata`, `config`, `ready` or `infer`, and the model."""
     at_a_time: int = 0
-    """The most inferences that were under way at once."""
+    """The maximum number of concurrent inferences."""
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    """Released by each inference that begins."""
+    """Released at the start of each inference."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when a stream has ended."""
     given_up: threading.Event = field(default_factory=threading.Event)
-    """Set when a client has cancelled a call of gRPC before it was answered."""
+    """Set when a client has cancelled a gRPC call before the response."""
     headers: list[dict[str, str]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: int = 0
 
     @property
     def inferences(self) -> int:
-        """How many it was asked for."""
+        """The number of received inferences."""
         return sum(each.startswith("infer") for each in self.asked)
 
     def note(self, what: str, model: str) -> None:
-        """Keep that it was asked."""
+        """Record a request."""
         with self._lock:
             self.asked.append(f"{what} {model}")
 
     def takes(self, counter: str) -> bool:
-        """Whether there is trouble of this kind left; takes one of it."""
+        """Whether a fault of this type remains; consumes it."""
         with self._lock:
             left = getattr(self, counter)
             setattr(self, counter, max(0, left - 1))
@@ -123,7 +123,7 @@ class Backend:
                 self._running -= 1
 
     def complaint(self, name: str, rows: list[int]) -> str:
-        """What is wrong with a request, as Triton words it."""
+        """The error for a request, in Triton's words; empty if it is valid."""
         if name == "broken":
             return COMPLAINT
         most = self.models[name].most_rows
@@ -134,7 +134,7 @@ class Backend:
 
 @contextmanager
 def http_server(backend: Backend | None = None) -> Iterator[str]:
-    """Yield `127.0.0.1:PORT` that answers over HTTP."""
+    """Yield the address `127.0.0.1:PORT` of an HTTP server."""
     handler = type("Handler", (_Handler,), {"backend": backend or Backend()})
     server = _Server(("127.0.0.1", 0), handler)
     with serving(server):
@@ -143,7 +143,7 @@ def http_server(backend: Backend | None = None) -> Iterator[str]:
 
 @contextmanager
 def grpc_server(backend: Backend | None = None) -> Iterator[str]:
-    """Yield `127.0.0.1:PORT` that answers over gRPC."""
+    """Yield the address `127.0.0.1:PORT` of a gRPC server."""
     with ThreadPoolExecutor(8) as pool:
         server = grpc.server(pool)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Servicer(backend or Backend()), server)
@@ -157,7 +157,7 @@ def grpc_server(backend: Backend | None = None) -> Iterator[str]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that did not wait for their answer."""
+        """Ignore clients that close the connection before the response."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: pytest shows what matters."""
+        """Do not log requests."""
 
 
 def _echoed(name: str) -> str:
@@ -278,7 +278,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
             return _echo_grpc(request)
 
     def ModelStreamInfer(self, requests: Any, context: Any) -> Any:  # noqa: N802 - as above.
-        """Each request is answered as many times as its first value says, for ever where that is negative."""
+        """Send as many responses to each request as its first value states; indefinitely if it is negative."""
         context.add_callback(self.backend.cancelled.set)
         for request in requests:
             self.backend.note("stream", request.model_name)

@@ -1,4 +1,4 @@
-"""kubectl as tests use it: apply, read, wait; every wait has a limit and says what it last saw."""
+"""Run kubectl from tests: apply, read and wait. Every wait has a time limit and reports the last observed value."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ T = TypeVar("T")
 Object = dict[str, Any]
 
 _POLL_SECONDS = 0.25
-"""Each look starts a kubectl, which takes a tenth of a second of a core that the cluster needs too."""
+"""Interval between two polls. Each starts kubectl, which uses 0.1 s of a core that the cluster needs too."""
 
 
 class KubectlError(Exception):
-    """kubectl ended with an error; the text is what it said."""
+    """kubectl failed; the message is its output."""
 
 
 class Kube:
-    """One namespace of one cluster, seen through kubectl."""
+    """One namespace of a cluster, accessed with kubectl."""
 
     def __init__(self, kubectl: Path, kubeconfig: Path, namespace: str) -> None:
         self.namespace = namespace
@@ -35,7 +35,7 @@ class Kube:
         return other
 
     def run(self, *arguments: str, stdin: str | None = None, namespaced: bool = True) -> str:
-        """What kubectl prints; raises KubectlError."""
+        """Run kubectl and return its output. Raises KubectlError."""
         scope = [f"--namespace={self.namespace}"] if namespaced else []
         done = subprocess.run(
             [*self._command, *scope, *arguments], input=stdin, capture_output=True, text=True, check=False
@@ -49,7 +49,7 @@ class Kube:
         self.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
 
     def get(self, kind: str, name: str) -> Object | None:
-        """The object, None when it is not there."""
+        """The object, or None if it does not exist."""
         text = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
         found: Object | None = json.loads(text) if text else None
         return found
@@ -61,27 +61,27 @@ class Kube:
         return items
 
     def patch(self, kind: str, name: str, change: Object, *, subresource: str = "") -> None:
-        """Kubectl patch with a merge patch."""
+        """Apply a merge patch."""
         options = [f"--subresource={subresource}"] if subresource else []
         self.run("patch", kind, name, "--type=merge", "-p", json.dumps(change), *options)
 
     def delete(self, kind: str, name: str, *, wait: bool = True) -> None:
-        """Kubectl delete; gone already is fine."""
+        """Delete an object, if it exists."""
         self.run("delete", kind, name, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
     def delete_namespace(self) -> None:
         """Delete the namespace, and wait until it is gone.
 
-        What runs in it goes first, and at once: nobody sends requests any more for which a pod would wait. Of pods that
-        it finds the namespace controller waits half as long as they may take to end, before it looks again.
+        Workloads and pods are deleted first, without a grace period, because there are no more requests. Otherwise, the
+        namespace controller would wait for half of the pods' grace period before it checks again.
         """
         self.run("delete", "modeldeployments", "--all")
-        for _ in range(2):  # A ReplicaSet that is not yet gone may have made others.
+        for _ in range(2):  # A ReplicaSet that still exists may have created new pods.
             self.run("delete", "pods", "--all", "--grace-period=1")
         self.run("delete", "namespace", self.namespace, namespaced=False)
 
     def wait(self, look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-        """The first true answer of `look`; fails after `seconds` saying what was waited for."""
+        """Poll `look` until its result is true, and return it; fails after `seconds` with the description `what`."""
         deadline = time.monotonic() + seconds
         while True:
             found = look()
@@ -91,7 +91,7 @@ class Kube:
             time.sleep(_POLL_SECONDS)
 
     def condition(self, name: str, kind: str = "Ready") -> Object | None:
-        """A condition of a ModelDeployment, None while there is none of the current generation."""
+        """A condition of a ModelDeployment, or None if it is not of the current generation."""
         body = self.get("modeldeployment", name)
         if body is None:
             return None
@@ -102,7 +102,7 @@ class Kube:
         return None
 
     def wait_ready(self, name: str, seconds: float = 120) -> Object:
-        """Wait for Ready=True of the current generation; returns the ModelDeployment."""
+        """Wait for Ready=True of the current generation, and return the ModelDeployment."""
         try:
             self.run("wait", f"modeldeployment/{name}", "--for=condition=Ready", f"--timeout={seconds:.0f}s")
         except KubectlError as error:
@@ -112,7 +112,7 @@ class Kube:
         return body
 
     def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 60) -> Object:
-        """Wait until a condition is False with this reason; returns the condition."""
+        """Wait until a condition is False with this reason, and return it."""
         last: list[Object | None] = [None]
 
         def found() -> Object | None:

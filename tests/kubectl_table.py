@@ -1,4 +1,4 @@
-"""What `kubectl get` prints of a custom resource: its columns from the CRD, laid out as kubectl does it."""
+"""Reproduce the output of `kubectl get` for a custom resource, with the columns of the CRD."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import yaml
 _CRD = Path(__file__).parents[1] / "crds" / "modeldeployments.yaml"
 _PADDING = 3
 _STEP = re.compile(r'\.(\w+)|\[\?\(@\.(\w+)==(?:"([^"]*)"|(\w+))\)\]')
-"""One step of the JSON paths that our columns have: a member, or the elements whose member has a value."""
+"""One step of a column's JSON path: a member, or the elements with a member of a given value."""
 
 
 def get_md(*objects: dict[str, Any], age: timedelta = timedelta(minutes=2), wide: bool = False) -> str:
-    """The lines of `kubectl get md` for these ModelDeployments, all of one age."""
+    """The output of `kubectl get md` for these ModelDeployments, which all have the same age."""
     (version,) = yaml.safe_load(_CRD.read_text())["spec"]["versions"]
     columns = [column for column in version["additionalPrinterColumns"] if wide or not column.get("priority")]
     heads = ["NAME", *(column["name"].upper() for column in columns)]
@@ -26,7 +26,7 @@ def get_md(*objects: dict[str, Any], age: timedelta = timedelta(minutes=2), wide
 
 
 def lay_out(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell and three spaces; the last has no end."""
+    """Lay out rows in columns as wide as their widest cell plus three spaces, without trailing spaces."""
     widths = [max(map(len, column)) + _PADDING for column in zip(*rows, strict=True)]
     lines = ("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "".join(f"{line.rstrip()}\n" for line in lines)
@@ -41,7 +41,7 @@ def _cell(column: dict[str, Any], body: dict[str, Any], age: timedelta) -> str:
 
 def _follow(path: str, body: dict[str, Any]) -> Iterable[Any]:
     found: list[Any] = [body]
-    assert "".join(match[0] for match in _STEP.finditer(path)) == path, f"{path} has a step that is not known here"
+    assert "".join(match[0] for match in _STEP.finditer(path)) == path, f"{path} has a step that is not supported here"
     for member, key, text, word in _STEP.findall(path):
         if member:
             found = [each[member] for each in found if isinstance(each, dict) and member in each]

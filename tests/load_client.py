@@ -1,10 +1,10 @@
-"""Load for a model over HTTP, from one process without any library: it runs in a pod that has nothing but Python.
+"""Generate load for a model over HTTP, with only the standard library, so that it runs in any pod with Python.
 
     load_client.py ADDRESS:PORT MODEL INPUT SHAPE CONNECTIONS SECONDS
 
-Input: where, what (one FP32 input of zeros; SHAPE as 1,1,28,28) and how hard. Output: one line of JSON with requests a
-second and latencies in milliseconds. Each connection sends its next request when it has its answer; the first second
-does not count. A request costs the client some 40 µs, so that it can keep a server busy that shares its machine.
+Input: the address, the request (one FP32 input of zeros; SHAPE such as 1,1,28,28) and the load. Output: a line of JSON
+with requests per second and latencies in milliseconds. Each connection sends its next request after the response. The
+first second is not measured. A request costs the client about 40 µs, so it can saturate a server on the same machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WARM_SECONDS = 1.0
 
 
 class Connection:
-    """One socket, with the time of its request and what has come back so far."""
+    """One socket, with the time of its request and the received part of the response."""
 
     def __init__(self, address: tuple[str, int], request: bytes) -> None:
         """Connect."""
@@ -36,7 +36,7 @@ class Connection:
         self.socket.sendall(self._request)
 
     def read(self) -> bool:
-        """Take what has come; whether the answer is complete. Raises OSError on a refusal."""
+        """Receive data, and return whether the response is complete. Raises OSError for an error response."""
         part = self.socket.recv(65536)
         if not part:
             raise ConnectionError("the server closed the connection")
@@ -51,7 +51,7 @@ class Connection:
 
 
 def build_request(host: str, model: str, name: str, shape: list[int]) -> bytes:
-    """One request with its tensor as bytes behind the JSON."""
+    """A request with its tensor as binary data after the JSON."""
     data = bytes(4 * prod(shape))
     tensor = {"name": name, "shape": shape, "datatype": "FP32", "parameters": {"binary_data_size": len(data)}}
     header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
@@ -65,7 +65,7 @@ def build_request(host: str, model: str, name: str, shape: list[int]) -> bytes:
 
 
 def run(address: tuple[str, int], request: bytes, connections: int, seconds: float) -> list[float]:
-    """Latencies in seconds of all requests that were sent and answered in the time that counts."""
+    """Latencies in seconds of all requests that were sent and answered during the measurement."""
     selector = selectors.DefaultSelector()
     for _ in range(connections):
         connection = Connection(address, request)
@@ -93,7 +93,7 @@ def main() -> None:
     request = build_request(host, model, name, [int(size) for size in shape.split(",")])
     found = run((host, int(port)), request, int(connections), float(seconds))
     if not found:
-        raise SystemExit("no answer in the time that counts")
+        raise SystemExit("no response during the measurement")
     at = {f"p{percent}": round(found[int(len(found) * percent / 100)] * 1000, 2) for percent in (50, 99)}
     print(json.dumps({"requests": len(found), "rps": round(len(found) / float(seconds)), **at}))
 

@@ -1,7 +1,7 @@
-"""Folders of drawn models: files that compute nothing, but load and answer what the configuration promises.
+"""Write the folders of random models: files that load and return zeros as the configuration declares.
 
-A model of TorchScript is written by torch, one of Python is `models/zeros.py`, an ensemble has no file. None gets a
-config.pbtxt: that is the object's part.
+TorchScript models are written by torch, Python models are `models/zeros.py`, and ensembles have no file. No folder
+contains a config.pbtxt, because the ModelDeployment has the configuration.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from triton_operator.export.exporter import deprecation_known
 
 _ZEROS = Path(__file__).parent / "models" / "zeros.py"
 _WIDEST = 8
-"""Bytes of the largest element; a file may hold more than Triton reads."""
+"""Size of the largest element in bytes; a file may be larger than Triton needs."""
 
 _EMPTY_TEXT = bytes(4)
-"""A STRING in a file: its length, then nothing. Here there must not be one too many."""
+"""An empty STRING in a file, which is its length. The number of strings must be exact."""
 
 _TORCH = {
     DataType.BOOL: "torch.bool",
@@ -41,7 +41,7 @@ _TORCH = {
 
 
 def write_model(model: Model, repository: Path) -> None:
-    """Write everything that the model's configuration speaks of."""
+    """Write all files that the model's configuration refers to."""
     assert model.config
     folder = repository / model.folder
     for version in VERSIONS:
@@ -61,17 +61,17 @@ def _write_version(model_format: Format, config: ModelConfig, folder: Path) -> N
 
 
 def _module(config: ModelConfig) -> torch.jit.ScriptModule:
-    """A module of a class of its own, because all modules of a class share one forward()."""
+    """A module of a new class, because all modules of a class share one forward()."""
     empty: torch.nn.Module = type("Zeros", (torch.nn.Module,), {})()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated, which each call says
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and each call warns.
         module: torch.jit.ScriptModule = torch.jit.script(empty)
         module.define(_source(config))
     return module
 
 
 def _source(config: ModelConfig) -> str:
-    """A forward() of the inputs' number, whose results are zeros in the outputs' types and shapes."""
+    """The source of a forward() with these inputs, which returns zeros with the types and shapes of the outputs."""
     arguments = ", ".join(f"x{index}" for index in range(len(config.inputs)))
     results = ", ".join(_zeros(output, batched=bool(config.max_batch_size)) for output in config.outputs)
     return f"def forward(self, {arguments}):\n    return {results}\n"

@@ -1,4 +1,4 @@
-"""The folders of a serving pod in a temporary place, and one run of `prepare` in them."""
+"""The folders of a serving pod in a temporary folder, and a run of `prepare` in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIG = 'backend: "pytorch"\ninput { name: "x" data_type: TYPE_FP32 dims: 2 }\n
 
 @dataclass
 class Pod:
-    """A pod whose object asks for the model `digits`; `root` must exist."""
+    """A pod whose object requests the model `digits`; `root` must exist."""
 
     root: Path
 
@@ -48,12 +48,12 @@ class Pod:
         (self.root / "config" / "models.json").write_bytes(encode(Preparation(models, source_path)))
 
     def add_config(self, name: str, text: str) -> str:
-        """Put a text beside the list of models, as the pod's ConfigMap has it; its name."""
+        """Write a configuration next to the list of models, as in the pod's ConfigMap, and return its name."""
         (self.root / "config" / name).write_text(text, encoding="utf-8")
         return name
 
     def add(self, folder: str, config: str | None = CONFIG, **files: str | bytes) -> Path:
-        """Put a model into the repository; `files` are version="content of model.pt"."""
+        """Add a model to the repository; `files` are version="content of model.pt"."""
         path = self.source / folder
         path.mkdir(parents=True, exist_ok=True)
         if config is not None:
@@ -65,7 +65,7 @@ class Pod:
         return path
 
     def arguments(self) -> list[str]:
-        """Flags that point at these folders."""
+        """The flags for these folders."""
         places = {
             "config": self.root / "config" / "models.json",
             "source": self.source,
@@ -79,7 +79,7 @@ class Pod:
         return (self.root / "termination-log").read_text(encoding="utf-8")
 
     def prepare(self) -> Prepared | PrepareFailed:
-        """Run it; the exit code must agree with the outcome."""
+        """Run `prepare`, and check that the exit code matches the outcome."""
         code = main(self.arguments())
         assert len(self.message().encode()) <= LIMIT
         outcome = read_prepare(self.message())
@@ -94,13 +94,13 @@ class Pod:
         return outcome
 
     def served(self) -> Message:
-        """Run it and expect success: the configuration that Triton gets for `digits`."""
+        """Run it, expect success, and return Triton's configuration of `digits`."""
         outcome = self.prepare()
         assert isinstance(outcome, Prepared), outcome
         return parse((self.models / "digits" / "config.pbtxt").read_text(encoding="utf-8"))
 
     def versions(self) -> tuple[str, ...]:
-        """Run it and expect success: versions of the first model."""
+        """Run it, expect success, and return the versions of the first model."""
         outcome = self.prepare()
         assert isinstance(outcome, Prepared), outcome
         return outcome.models[0].versions

@@ -1,7 +1,7 @@
-"""Builds the programs and images that a tier of tests needs, before the first test's clock runs.
+"""Build the programs and images that a tier needs before the first test starts.
 
-Called by the conftest of a tier from `pytest_collection_finish`. On a new machine this takes minutes, which no test's
-time limit allows for, and shows progress, which pytest would otherwise keep to itself.
+The conftest of a tier calls it from `pytest_collection_finish`. On a new machine, this takes minutes, which exceeds the
+time limit of a test, and prints progress, which pytest would capture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hack.images import build
 
 
 def build_before_tests(session: pytest.Session, folder: Path, *names: str, images: Sequence[str] = ()) -> None:
-    """Make programs (all of them without `names`) and images available if any test of `folder` is about to run."""
+    """Build programs (all if `names` is empty) and images, if the session includes a test of `folder`."""
     if session.config.option.collectonly or not any(item.path.is_relative_to(folder) for item in session.items):
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")

@@ -1,7 +1,6 @@
-"""The pages of docs/reasons, and what they show: written by the operator's own code from a state that has the reason.
+"""The pages of docs/reasons and the output in them, which the operator's code generates from a state with the reason.
 
-`make docs` writes the shown output anew, after the wording of a message has changed; look at the
-difference before it is committed.
+`make docs` updates the output after the wording of a message has changed. Review the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ OF_OTHER_CONDITIONS = {
     Reason.BELOW_SECURITY_FLOOR: RUNTIME_VULNERABLE,
     Reason.VERSION_UNKNOWN: RUNTIME_VULNERABLE,
 }
-"""Reasons with a page that are not Ready's."""
+"""Reasons of other conditions than Ready that have a page."""
 
 _OPENING, _CLOSING = "```console\n", "```\n"
 _GAP = "…"
@@ -44,12 +43,12 @@ async def world_with(reason: str) -> World:
 
 
 def shown_by(page: Path) -> str:
-    """What a page shows of commands and their output."""
+    """The commands and the output in a page."""
     return page.read_text().partition(_OPENING)[2].partition(_CLOSING)[0]
 
 
 def output(reason: str, world: World) -> str:
-    """What a person sees: the line of `kubectl get md`, and the part of `tritonctl status` that is about the reason."""
+    """The line of `kubectl get md`, and the part of `tritonctl status` about the reason."""
     body = {**world.body, "status": msgspec.to_builtins(world.status)}
     name = body["metadata"]["name"]
     lines = [line.rstrip() for line in _report(body).splitlines()]
@@ -60,26 +59,26 @@ def output(reason: str, world: World) -> str:
 
 
 def is_tried_again(world: World) -> bool:
-    """Whether the status reports that it recovers without a person."""
+    """Whether the status reports automatic recovery."""
     return world.condition("Reconciling").status == "True"
 
 
 def _report(body: dict[str, Any]) -> str:
-    """`tritonctl status`, as a pipe sees it."""
+    """The output of `tritonctl status` into a pipe."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         print_report(report(body, []))
     return out.getvalue()
 
 
 def _row(lines: list[str], condition: str) -> list[str]:
-    """The heads of the table of conditions, and one condition in it with the lines that continue it."""
+    """The header of the table of conditions, and the lines of one condition."""
     (head,) = (index for index, line in enumerate(lines) if line.startswith("CONDITION"))
     (start,) = (index for index, line in enumerate(lines) if index > head and line.startswith(condition))
     end = next(index for index in range(start + 1, len(lines)) if not lines[index].startswith(" "))
     return [lines[head], *([_GAP] if start > head + 1 else []), *lines[start:end]]
 
 
-async def _write_anew() -> None:
+async def _rewrite_outputs() -> None:
     for reason in STATES:
         page = FOLDER / f"{reason}.md"
         before, _, rest = page.read_text().partition(_OPENING)
@@ -88,4 +87,4 @@ async def _write_anew() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_write_anew())
+    asyncio.run(_rewrite_outputs())

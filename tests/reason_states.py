@@ -1,7 +1,7 @@
-"""For each reason with its own page, a state that has it.
+"""A state for each reason that has a page.
 
-The words of others (scheduler, kubelet, registry, API server, Triton) are theirs, as seen on a real node; all other
-words come from the code. Each state is made in an empty folder, for those that need a model repository.
+Messages of other components (scheduler, kubelet, registry, API server, Triton) were recorded on a real node; all other
+messages come from the code. Each state gets an empty folder, for those that need a model repository.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def _report_of_the_deployment(world: World, condition: ObservedCondition) 
 
 
 async def _event(world: World, reason: str, message: str) -> World:
-    """The only pod is stuck, and an Event reports why."""
+    """The only pod is stuck, and an Event reports the reason."""
     pod = a_pod(_POD, revision=world.template_hash, containers=(waiting("ContainerCreating"),))
     world.cluster.pod_event_log[pod.uid] = [PodEvent(type="Warning", reason=reason, message=message)]
     world.roll_out(pod)
@@ -93,7 +93,7 @@ async def _failed_prepare(folders: Folders, **spec: Any) -> World:
     return await _with_pod(await _new(**spec), ended_prepare(folders.message()))
 
 
-# --- Nothing is wrong, or the user wants it so.
+# --- No failure, or requested by the user.
 
 
 @_state(Reason.ROLLING_OUT)
@@ -239,7 +239,7 @@ async def _prepare_failed(_: Path) -> World:
     return await _with_pod(await _new(), ended_prepare("", exit_code=143))
 
 
-# --- The models do not come.
+# --- Models cannot be fetched.
 
 
 async def _failed_download(error: PrepareError) -> World:
@@ -344,7 +344,7 @@ async def _refused(said: str) -> World:
     return await _report_of_the_deployment(await _new(), failure)
 
 
-# --- The server ends.
+# --- The server exits.
 
 
 @_state(Reason.MODEL_LOAD_FAILED)

@@ -1,7 +1,4 @@
-"""versitygw on loopback: a real S3 server over a folder, one bucket, one user who may do everything.
-
-Started by a test that needs it, and ended by its own process.
-"""
+"""Run versitygw on loopback: a real S3 server for a folder, with one bucket and one user who has all permissions."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.a
 
 
 class S3(NamedTuple):
-    """A running server; `pid` ends with the block that started it."""
+    """A running server; the process `pid` ends with the block that started it."""
 
     endpoint: str
     folder: Path
@@ -48,18 +45,18 @@ class S3(NamedTuple):
         obstore.delete(self._store(), key)
 
     def signed(self, key: str) -> str:
-        """A URL with which anybody may read an object for an hour."""
+        """A presigned URL of an object, valid for an hour."""
         return str(obstore.sign(self._store(), "GET", key, timedelta(hours=1)))
 
     def secret(self, folder: Path, access: str = ACCESS_KEY, secret: str = SECRET_KEY) -> str:
-        """Write credentials as the kubelet mounts them; returns the folder."""
+        """Write credentials as the kubelet mounts them, and return the folder."""
         folder.mkdir(exist_ok=True)
         (folder / "accessKeyId").write_text(access)
         (folder / "secretAccessKey").write_text(secret)
         return str(folder)
 
     def download(self, target: Path, *folders: str, prefix: str = "", credentials: str = "") -> Download:
-        """What `prepare` is told to fetch."""
+        """The download that `prepare` gets."""
         target.mkdir(exist_ok=True)
         source = S3Source(BUCKET, prefix, self.endpoint)
         return Download(str(target), s3=source, folders=folders, credentials=credentials)
@@ -71,7 +68,7 @@ class S3(NamedTuple):
             "secret_access_key": SECRET_KEY,
             "region": "us-east-1",
         }
-        # Nothing that is under test: the certificate is looked at elsewhere.
+        # Not under test here; other tests verify the certificate.
         client: ClientConfig = {"allow_http": True, "allow_invalid_certificates": True, "timeout": timedelta(minutes=5)}
         return S3Store(BUCKET, config=config, client_options=client)
 
@@ -84,9 +81,9 @@ def s3_server(
     address: str = "127.0.0.1",
     inside: tuple[str, ...] = (),
 ) -> Iterator[S3]:
-    """Serve `folder` until the block ends, at any port if 0 is given; `certificate` is a .crt beside its .key.
+    """Serve `folder` until the block ends, on a free port if `port` is 0; `certificate` is a .crt next to its .key.
 
-    `inside` is put before each command, for a server that is to run in another network at `address`.
+    `inside` is a command prefix, for a server that runs in another network at `address`.
     """
     (folder / BUCKET).mkdir(parents=True, exist_ok=True)
     port = port or _free_port()

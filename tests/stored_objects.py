@@ -1,4 +1,4 @@
-"""Objects as the API server writes them, for tests of what the operator reads out of them."""
+"""Objects in the API server's format, for tests of the code that reads them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def managed(
 
 
 def a_stored(kind: str, *entries: Object, metadata: Object | None = None, **content: Any) -> Object:
-    """A child of `digits`; `entries` are its managedFields, keyword arguments its content."""
+    """A child of `digits`; `entries` are its managedFields, and keyword arguments are its content."""
     return {
         "kind": kind,
         "apiVersion": "v1",
@@ -80,5 +80,5 @@ def a_stored_deployment(*entries: Object, metadata: Object | None = None, **chan
 
 
 def encode(stored: Object) -> bytes:
-    """As the API server sends it."""
+    """The JSON that the API server sends."""
     return json.dumps(stored, separators=(",", ":")).encode()

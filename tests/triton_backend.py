@@ -1,7 +1,7 @@
-"""The CPU image's Triton backend, loaded without Triton: for its tests.
+"""Load the CPU image's backend without Triton, for its unit tests.
 
-`load()` gives its modules under a pretended `triton_python_backend_utils`, whose tensors travel by DLPack and numpy as
-the real ones do. What only the real one can show (shared memory, the wire) is the end-to-end tests' business.
+`load()` returns its modules with a fake `triton_python_backend_utils`, whose tensors are exchanged by DLPack and numpy
+like the real ones. End-to-end tests cover shared memory and the network.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MODULES = (
 
 
 class Tensor:
-    """Stands for `pb_utils.Tensor`: a name with a numpy array or with numbers that came by DLPack."""
+    """A fake `pb_utils.Tensor`: a name with a numpy array or a DLPack tensor."""
 
     def __init__(
         self, name: str, array: np.ndarray[Any, Any] | None = None, values: torch.Tensor | None = None
@@ -47,12 +47,12 @@ class Tensor:
 
     @staticmethod
     def from_dlpack(name: str, values: torch.Tensor) -> Tensor:
-        """Take over a tensor that must be contiguous, as Triton demands."""
+        """Create it from a tensor, which must be contiguous, as Triton requires."""
         assert values.is_contiguous()
         return Tensor(name, values=from_dlpack(values))
 
     def as_numpy(self) -> np.ndarray[Any, Any]:
-        """Give text, or numbers as numpy."""
+        """Return the values as a numpy array."""
         if self.array is not None:
             return self.array
         assert self.values is not None
@@ -68,7 +68,7 @@ class Tensor:
 
 
 class Letters(torch.nn.Module):
-    """A model that gives a text for each letter of its texts."""
+    """A model that returns one text for each letter of its inputs."""
 
     def forward(self, texts: list[str]) -> list[str]:
         """Spell."""
@@ -80,7 +80,7 @@ class Letters(torch.nn.Module):
 
 
 class TritonError(Exception):
-    """Stands for `pb_utils.TritonError`."""
+    """A fake `pb_utils.TritonError`."""
 
     INTERNAL, INVALID_ARG = "INTERNAL", "INVALID_ARG"
 
@@ -90,37 +90,37 @@ class TritonError(Exception):
 
 
 class Request(dict[str, "Tensor"]):
-    """Stands for `pb_utils.InferenceRequest`: tensors by name, and where in a sequence it is."""
+    """A fake `pb_utils.InferenceRequest`: tensors by name, and its position in a sequence."""
 
     def __init__(self, tensors: list[Tensor], sequence: int = 0, *, start: bool = False, end: bool = False) -> None:
         super().__init__((tensor.name, tensor) for tensor in tensors)
         self._sequence, self._flags = sequence, start + 2 * end
 
     def correlation_id(self) -> int:
-        """Give the sequence, 0 for none."""
+        """Return the id of the sequence, 0 for none."""
         return self._sequence
 
     def flags(self) -> int:
-        """Give START as 1 and END as 2."""
+        """Return the sequence flags: START is 1 and END is 2."""
         return self._flags
 
 
 @dataclass
 class Response:
-    """Stands for `pb_utils.InferenceResponse`."""
+    """A fake `pb_utils.InferenceResponse`."""
 
     output_tensors: list[Tensor] = field(default_factory=list)
     error: TritonError | None = None
 
     def values(self, name: str) -> Any:
-        """Give an output as nested lists; text as str."""
+        """Return an output as nested lists, with text as str."""
         assert self.error is None, self.error
         array = next(tensor for tensor in self.output_tensors if tensor.name == name).as_numpy()
         return np.vectorize(bytes.decode, otypes=[object])(array).tolist() if array.dtype == object else array.tolist()
 
 
 def load() -> dict[str, ModuleType]:
-    """Import the backend's modules as Triton's helper process does, and leave no trace in `sys.modules`."""
+    """Import the backend's modules as Triton's stub process does, without leaving them in `sys.modules`."""
     fake = SimpleNamespace(
         Tensor=Tensor,
         TritonError=TritonError,
@@ -141,7 +141,7 @@ def load() -> dict[str, ModuleType]:
 
 
 def save(module: torch.nn.Module, folder: Path) -> Path:
-    """Export a module as version 1 of a model in `folder`; the file."""
+    """Export a module as version 1 of a model in `folder`, and return the file."""
     (folder / "1").mkdir(parents=True, exist_ok=True)
     path = folder / "1" / "model.pt"
     with warnings.catch_warnings():
@@ -151,11 +151,11 @@ def save(module: torch.nn.Module, folder: Path) -> Path:
 
 
 def serve(backend: ModuleType, folder: Path, config: dict[str, Any]) -> Any:
-    """Start the model of `folder` as Triton would."""
+    """Initialize the model in `folder` as Triton does."""
     model = backend.TritonPythonModel()
     arguments = {"model_config": json.dumps(config), "model_repository": str(folder), "model_version": "1"}
     threads = torch.get_num_threads()
-    with patch("torch.set_num_interop_threads"):  # Possible once in a process, and a test's process is not the model's.
+    with patch("torch.set_num_interop_threads"):  # Allowed once per process; tests share theirs.
         model.initialize(arguments)
     model.threads = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -163,21 +163,21 @@ def serve(backend: ModuleType, folder: Path, config: dict[str, Any]) -> Any:
 
 
 def put(name: str, dtype: str, *dims: int) -> dict[str, Any]:
-    """Write one input or output of a config."""
+    """Return one input or output of a configuration."""
     return {"name": name, "data_type": f"TYPE_{dtype}", "dims": [str(size) for size in dims]}
 
 
 def numbers(name: str, values: Any, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Make an input of numbers."""
+    """Return a numeric input."""
     return Tensor(name, values=torch.tensor(values, dtype=dtype))
 
 
 def text(name: str, values: Any) -> Tensor:
-    """Make an input of text, as bytes, which is how Triton hands it over."""
+    """Return a text input, as the bytes that Triton passes."""
     encoded = np.vectorize(lambda value: value if isinstance(value, bytes) else value.encode(), otypes=[object])
     return Tensor(name, encoded(np.array(values, dtype=object)))
 
 
 def ask(model: Any, *requests: list[Tensor] | Request) -> list[Response]:
-    """Send requests together, as Triton's batcher does."""
+    """Execute requests as one batch, as Triton's batcher does."""
     return list(model.execute([each if isinstance(each, Request) else Request(each) for each in requests]))

@@ -1,4 +1,4 @@
-"""Runs `tritonctl` and returns what a shell would see: in the test's process, or as a program that is interrupted."""
+"""Run `tritonctl` and return its output: in the test's process, or as a program that is interrupted."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def tritonctl(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome
     return Outcome(code, *capsys.readouterr())
 
 
-def run_until(command: list[str], reader: int, writer: int, wanted: str) -> tuple[str, int]:
-    """Run a program that goes on until it has written `wanted`, then press Ctrl-C: what it wrote, and its exit status.
+def run_until(command: list[str], reader: int, writer: int, expected: str) -> tuple[str, int]:
+    """Run a program until it has written `expected`, send Ctrl-C, and return its output and exit status.
 
-    `reader` and `writer` are the ends of a pipe or a terminal. No child of the program may be left.
+    `reader` and `writer` are the ends of a pipe or a terminal. Fails if a child of the program is still running.
     """
     text = b""
     with subprocess.Popen(command, stdout=writer, stderr=writer, process_group=0) as process:
         os.close(writer)
         end = time.monotonic() + 60
         try:
-            while wanted.encode() not in text:
+            while expected.encode() not in text:
                 assert time.monotonic() < end, text.decode()
                 if select.select([reader], [], [], 0.2)[0]:
                     text += os.read(reader, 1 << 16)

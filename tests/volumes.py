@@ -1,6 +1,6 @@
-"""Claims and volumes of tests: a folder of this machine as a PersistentVolume, and a claim that is bound to it.
+"""Volumes for tests: a folder of this machine as a PersistentVolume, and a claim that is bound to it.
 
-The storage class, which need not exist, has the claim's name, so that nothing else is bound to the volume.
+The storage class has the name of the claim and does not exist, so that no other claim is bound to the volume.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SIZE = {"storage": "1Gi"}
 
 
 def claim_manifest(name: str) -> Object:
-    """A claim that waits for the volume of its name."""
+    """A claim for the volume with its name."""
     spec = {"accessModes": _ACCESS, "resources": {"requests": _SIZE}, "storageClassName": name}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 

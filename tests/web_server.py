@@ -1,6 +1,6 @@
-"""A web server in the test's process, on loopback: files with ranges and ETags, and all kinds of misbehaviour.
+"""A web server on loopback in the test's process, which serves files with ranges and ETags, and can inject faults.
 
-Over TLS where a certificate is given. What it was asked is in `requests`.
+It uses TLS if a certificate is given. `requests` contains the received requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 @dataclass
 class Answer:
-    """What to answer instead of a file."""
+    """A response instead of a file."""
 
     status: int = 200
     body: bytes = b""
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """What was asked."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -38,9 +38,9 @@ class Request:
 
 @dataclass
 class Web:
-    """The server's content and behaviour, which may change while it runs.
+    """The content and behaviour of the server, which a test can change while it runs.
 
-    `answer` may take a request over; `break_after` bytes of a body the connection is cut, as often as `breaks` says.
+    `answer` can replace the response to a request. The next `breaks` connections are cut after `break_after` bytes.
     """
 
     port: int = 0
@@ -53,7 +53,7 @@ class Web:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reply(self, request: Request) -> Answer:
-        """Decide what to answer."""
+        """Return the response to a request."""
         self.requests.append(request)
         path = request.path.partition("?")[0]
         if given := self.answer(request):
@@ -69,7 +69,7 @@ class Web:
         return Answer(206, content[start:end], headers | {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"})
 
     def is_to_break(self) -> bool:
-        """Whether this answer is one of those to cut."""
+        """Whether to cut this connection."""
         with self.lock:
             self.breaks -= 1
             return self.breaks >= 0
@@ -77,7 +77,7 @@ class Web:
 
 @contextmanager
 def web_server(files: dict[str, bytes] | None = None, certificate: Path | None = None) -> Iterator[Web]:
-    """Serve until the block ends; `certificate` is the path of a .crt beside its .key."""
+    """Serve until the block ends; `certificate` is the path of a .crt next to its .key."""
     web = Web(files=dict(files or {}))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(web))
     server.daemon_threads = True
@@ -121,7 +121,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(answer.body)
 
         def do_POST(self) -> None:
-            self.do_GET()  # What is sent along is not looked at.
+            self.do_GET()  # The body is ignored.
 
         def log_message(self, *arguments: Any) -> None:
             pass

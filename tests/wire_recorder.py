@@ -1,6 +1,6 @@
-"""What a gRPC client really sends: a forwarder on loopback that keeps the bytes, and a reader of its messages.
+"""Record the bytes that a gRPC client sends, with a proxy on loopback, and extract the messages from them.
 
-The reader knows as much of HTTP/2 as plain gRPC needs: DATA frames of the client's streams, without padding.
+The parser supports only the HTTP/2 that plain gRPC uses: DATA frames of the client's streams, without padding.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass
 class Recorder:
-    """Listens at `address`; `sent` has all bytes of its one client, in their order."""
+    """Listens on `address`; `sent` contains all bytes of its only client, in order."""
 
     address: str
     sent: bytearray = field(default_factory=bytearray)
     closed: threading.Event = field(default_factory=threading.Event)
 
     def messages(self) -> list[bytes]:
-        """Return the contents of the client's gRPC messages (protobuf, still encoded)."""
+        """Return the client's gRPC messages (encoded protobuf)."""
         data = b"".join(_data_frames(bytes(self.sent)))
         messages = []
         while data:
@@ -39,7 +39,7 @@ class Recorder:
 
 @contextmanager
 def recorded(target: str) -> Iterator[Recorder]:
-    """Forward connections to `target` (host:port), and refuse them as long as nobody listens there."""
+    """Forward connections to `target` (host:port); they are refused until a server listens there."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         recorder = Recorder(f"127.0.0.1:{listener.getsockname()[1]}")
@@ -69,7 +69,7 @@ def _serve(listener: socket.socket, target: str, recorder: Recorder) -> None:
 
 
 def _connect(target: str, recorder: Recorder) -> socket.socket:
-    """Try until somebody listens, or nobody wants it any more."""
+    """Connect to the target, retrying until it listens or the recorder is closed."""
     host, port = target.rsplit(":", 1)
     while not recorder.closed.wait(_PAUSE_SECONDS):
         with suppress(ConnectionRefusedError):

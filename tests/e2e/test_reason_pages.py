@@ -44,7 +44,7 @@ def shell(
     node: Cluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
     """A shell in the namespace and in a folder with the files that the pages name."""
-    _bring_about(kube, model_deployment)
+    _create_objects(kube, model_deployment)
     folder = tmp_path_factory.mktemp("reasons")
     (folder / "digits.yaml").write_text(yaml.safe_dump(model_deployment("digits")))
     (folder / "model_repository").symlink_to(ROOT / "model_repository")
@@ -75,7 +75,7 @@ def shell(
         kube.delete("modeldeployment", name)
 
 
-def _bring_about(kube: Kube, model_deployment: Callable[..., Object]) -> None:
+def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None:
     """What the pages speak of: `digits`, restarted once, `other`, a claim and a Secret."""
     other = model_deployment("digits", suspend=True)
     other["metadata"]["name"] = "other"

@@ -36,11 +36,11 @@ def test_a_variant_that_loses_accuracy_is_rejected() -> None:
     """Without fine-tuning, a model with few remaining channels has a low score."""
     (row,) = measure_model(find("digits_small"), (Variant("few", "prune-channels", 0.99),), -0.5, lambda _: None)
     assert row.speed is None
-    assert row.refusal.startswith("rejected: prune-channels takes ")
+    assert row.refusal.startswith("rejected: prune-channels lowers the score by ")
 
 
 def test_the_page_has_a_table_for_each_model() -> None:
-    text = page([(find("digits"), [Row("as trained", 0.98873, FAST), Row("int8", refusal="refused: so")])], 0.01)
+    text = page([(find("digits"), [Row("as trained", 0.98873, FAST), Row("int8", refusal="rejected: so")])], 0.01)
     assert "| as trained | 240 kB | 214 kB | 300 µs | 6,049 | 0.9887 |\n| int8 | rejected: so | | | | |\n" in text
     assert "| variant | file | packed | p50 | rows/s | accuracy |" in text
 
