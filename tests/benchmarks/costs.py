@@ -1,10 +1,10 @@
-"""A pytest plugin for benchmarks: it prints each cost beside the committed baseline. A higher cost fails nothing.
+"""A pytest plugin for benchmarks: it prints each cost next to the committed baseline. A higher cost is not a failure.
 
 `make bench` loads it. A benchmark is a function `bench_*` in a file `bench_*.py` of the tier whose fixtures it needs;
 the tests of the tier do not collect it. Every cost is better when it is lower.
 
 Input: costs, and how fast the machine is (`reference.py`), taken in the same run. Output: a table at the end of the
-run, and baseline.json anew with --write-baseline.
+run, and a new baseline.json with --write-baseline.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class Costs:
         self._taken: list[tuple[str, float, str, Scale]] = []
 
     def sample(self) -> None:
-        """Look how fast the machine is. A long benchmark does it now and then while it waits."""
+        """Measure the speed of the machine. A long benchmark calls it repeatedly while it waits."""
         self._samples.append(sample())
 
     def add(self, name: str, value: float, unit: str, scale: Scale = Scale.NONE) -> None:
-        """Take a cost: `value` in `unit`, milliseconds where it is a time."""
+        """Record a cost: `value` in `unit`, which is milliseconds for a time."""
         self._taken.append((name, value, unit, scale))
 
     def results(self) -> list[Cost]:
-        """All of them, with the median speed of the machine."""
+        """All costs, with the median speed of the machine."""
         reference = {
             Scale.CPU: statistics.median(each.cpu for each in self._samples),
             Scale.CLOCK: statistics.median(each.clock for each in self._samples),
@@ -77,13 +77,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin without a cost."""
+    """Start with an empty list of costs."""
     config.stash[_RESULTS] = []
 
 
 @pytest.fixture
 def costs(request: pytest.FixtureRequest) -> Iterator[Costs]:
-    """Take costs; the machine is looked at before and after."""
+    """Record costs, and measure the speed of the machine before and after."""
     found = Costs()
     for _ in range(3):
         found.sample()
@@ -105,7 +105,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def table(costs: list[Cost], baseline: dict[str, float]) -> list[str]:
-    """Say of each cost what it is here, and how many times the baseline that is on a machine of any speed."""
+    """Return the table: each cost on this machine, and its ratio to the baseline, independent of machine speed."""
     if not costs:
         return ["none was taken"]
     width = max(len(cost.name) for cost in costs)
@@ -118,5 +118,5 @@ def table(costs: list[Cost], baseline: dict[str, float]) -> list[str]:
 
 
 def _rounded(value: float) -> float:
-    """Three digits say all that a measurement knows."""
+    """Round to three significant digits, the precision of a measurement."""
     return float(f"{value:.3g}")

@@ -1,6 +1,6 @@
-"""Instructions that a process executes, counted by the processor: the same whatever else the machine is doing.
+"""Count the instructions that a process executes, which does not depend on the load of the machine.
 
-Input: a process id. Output: a counter to read, or None where the kernel or the machine has no such counter.
+Input: a process id. Output: a counter, or None if the kernel or the machine does not support it.
 `perf_event_open(2)` has no wrapper in the C library, so it is called by number.
 """
 
@@ -32,7 +32,7 @@ class _Attributes(ctypes.Structure):
 
 
 class Counter:
-    """Counts from now on, in the thread that has the number `pid` and those it starts."""
+    """Counts the instructions of the thread `pid` and of the threads that it starts from now on."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -43,12 +43,12 @@ class Counter:
         return value
 
     def close(self) -> None:
-        """Give the counter back."""
+        """Close the counter."""
         os.close(self._descriptor)
 
 
 def count_instructions(pid: int) -> Counter | None:
-    """A running counter, or None where there is none to be had."""
+    """A running counter, or None if counters are not available."""
     number = _SYSCALL.get(platform.machine())
     if number is None:
         return None

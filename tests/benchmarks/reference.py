@@ -1,6 +1,6 @@
-"""A fixed piece of work that tells how fast this machine is at the moment.
+"""A fixed workload that measures the current speed of the machine.
 
-Input: nothing. Output: what the work took. It uses none of our code, so that only the machine changes the figure.
+Output: its duration. It uses none of the project's code, so that the result depends only on the machine.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _ROUNDS = 40
 
 
 class Sample(NamedTuple):
-    """What the work took, in milliseconds: `cpu` on a processor, `clock` with all that had its processor meanwhile."""
+    """The duration in milliseconds: `cpu` is CPU time, and `clock` is elapsed time."""
 
     cpu: float
     clock: float
 
 
 def sample() -> Sample:
-    """Do it once: copy, write and read objects of the size of a live Deployment."""
+    """Run the workload once: copy, encode and decode objects of the size of a real Deployment."""
     cpu, clock = time.process_time(), time.perf_counter()
     for _ in range(_ROUNDS):
         json.loads(json.dumps(copy.deepcopy(_OBJECT)))

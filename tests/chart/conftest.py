@@ -1,7 +1,7 @@
-"""The chart as Helm renders it, without a cluster.
+"""Render the chart with Helm, without a cluster.
 
-`render` gives the objects for a scenario of `ci/` or for values of the test's own; `refuse` the words with which Helm
-refuses values. Each rendering takes a tenth of a second, and each one of `ci/` is made only once.
+`render` returns the objects for a scenario of `ci/` or for given values. `refuse` returns Helm's error for invalid
+values. Each rendering takes 0.1 s, and each scenario of `ci/` is rendered only once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Render = Callable[..., list[Manifest]]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build Helm and kind where they are missing."""
+    """Build Helm and kind if they are missing."""
     build_before_tests(session, Path(__file__).parent, "helm", "kind")
 
 
@@ -59,7 +59,7 @@ def render(helm: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
 
 @pytest.fixture(scope="session")
 def refuse(helm: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., str]:
-    """Return what Helm says to values that it must refuse."""
+    """Return Helm's error for values that it must reject."""
 
     def words(**values: Any) -> str:
         done = helm("template", "triton-operator", str(CHART), "--values", "-", stdin=yaml.safe_dump(values))
@@ -77,7 +77,7 @@ def _template(helm: Callable[..., subprocess.CompletedProcess[str]], *options: s
 
 
 def one(objects: list[Manifest], kind: str, name: str | None = None) -> Manifest:
-    """Return the only object of `kind`, and of `name` where it is given."""
+    """Return the only object of `kind`, and of `name` if given."""
     found = [each for each in objects if each["kind"] == kind and name in (None, each["metadata"]["name"])]
     assert len(found) == 1, [(each["kind"], each["metadata"]["name"]) for each in objects]
     return found[0]

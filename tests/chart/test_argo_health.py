@@ -1,4 +1,4 @@
-"""The health check for Argo CD, run in the language that Argo CD runs it in."""
+"""The health check for Argo CD, which runs it as a Lua script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCRIPT = (CHART / "files" / "argocd" / "health.lua").read_text()
 
 
 def health(body: dict[str, Any]) -> dict[str, str]:
-    """What the script says about an object."""
+    """The result of the script for an object."""
     runtime = lua51.LuaRuntime(unpack_returned_tuples=True)
     runtime.globals().obj = runtime.table_from(body, recursive=True)
     return dict(runtime.execute(SCRIPT))
@@ -48,7 +48,7 @@ def deployment(reason: str, ready: str = "False", *, stalled: bool = False, obse
     ],
 )
 def test_health_follows_ready(body: dict[str, Any], status: str) -> None:
-    """An old status is no health, suspension no fault, and what mends itself no degradation."""
+    """An outdated status is Progressing, and neither suspension nor automatic recovery is Degraded."""
     assert health(body)["status"] == status
 
 

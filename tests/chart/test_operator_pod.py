@@ -1,4 +1,4 @@
-"""The operator's pod: hardened, told where it works, and new whenever its settings are."""
+"""The operator's pod: its security settings, its namespace scope, and its restart when settings change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pod(render: Render, scenario: str = "default", **values: Any) -> dict[str, A
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_pod_passes_the_restricted_level(render: Render, scenario: str) -> None:
-    """Field by field what Pod Security asks, so that the namespace can enforce it."""
+    """It has every field that Pod Security requires, so that the namespace can enforce the level."""
     spec = pod(render, scenario)["spec"]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -36,8 +36,8 @@ def test_pod_passes_the_restricted_level(render: Render, scenario: str) -> None:
         assert all("hostPort" not in port for port in container["ports"])
 
 
-def test_pod_asks_for_memory_and_is_limited(render: Render) -> None:
-    """A leak hits the operator, not its neighbours."""
+def test_pod_has_a_memory_request_and_limit(render: Render) -> None:
+    """A leak affects the operator and not other pods."""
     resources = pod(render)["spec"]["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
 
@@ -53,7 +53,7 @@ def test_pod_is_probed_where_it_listens(render: Render) -> None:
 
 
 @pytest.mark.parametrize(("scenario", "watched"), [("default", False), ("namespace", True)])
-def test_pod_knows_where_it_works(render: Render, scenario: str, *, watched: bool) -> None:
+def test_pod_gets_its_namespace_scope(render: Render, scenario: str, *, watched: bool) -> None:
     """Only the scope Namespace names one, its own."""
     env = {entry["name"]: entry for entry in pod(render, scenario)["spec"]["containers"][0]["env"]}
     assert {"POD_NAME", "POD_NAMESPACE", "TRITON_OPERATOR_SETTINGS"} <= env.keys()
@@ -78,7 +78,7 @@ def test_the_operator_can_read_its_settings(render: Render, scenario: str, tmp_p
 
 
 def test_the_default_catalogue_is_nvidias_image(render: Render, tmp_path: Path) -> None:
-    """Without a word in the values, production's image serves."""
+    """With default values, the production image serves."""
     file = tmp_path / "settings.json"
     file.write_text(one(render(), "ConfigMap")["data"]["settings.json"])
     (entry,) = load(file).images
@@ -113,13 +113,13 @@ def test_new_settings_are_a_new_pod(render: Render) -> None:
 
 
 def test_pods_of_an_update_overlap(render: Render) -> None:
-    """The standby takes the Lease over; with the old pod gone first, nobody would watch meanwhile."""
+    """The standby takes over the Lease; if the old pod ended first, no operator would run in between."""
     strategy = one(render(), "Deployment")["spec"]["strategy"]
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
 def test_several_pods_prefer_different_nodes(render: Render) -> None:
-    """One node's death must not take both; an affinity of the user replaces this."""
+    """A node failure must not affect both; the user's affinity replaces this one."""
     assert "affinity" not in pod(render)["spec"]
     assert "podAntiAffinity" in pod(render, "highly-available")["spec"]["affinity"]
     given: dict[str, Any] = {
@@ -128,8 +128,8 @@ def test_several_pods_prefer_different_nodes(render: Render) -> None:
     assert pod(render, replicas=2, affinity=given)["spec"]["affinity"] == given
 
 
-def test_what_the_values_say_about_pods_arrives(render: Render) -> None:
-    """Scheduling, labels and pull secrets are handed through."""
+def test_pod_values_are_applied_to_the_pod(render: Render) -> None:
+    """Scheduling, labels and pull secrets."""
     template = pod(render, "highly-available")
     assert template["metadata"]["labels"]["team"] == "platform"
     assert template["spec"]["priorityClassName"] == "system-cluster-critical"

@@ -1,4 +1,4 @@
-"""Every scenario renders to objects that Kubernetes knows, and to nothing it was not asked for."""
+"""Every scenario renders to valid Kubernetes objects, and only to those that it enables."""
 
 from __future__ import annotations
 
@@ -67,33 +67,33 @@ def test_no_block_is_empty(render: Render, scenario: str) -> None:
     assert [found for body in bodies for found in empty(body, body["kind"])] == []
 
 
-def test_the_definition_is_a_copy_of_the_contract() -> None:
-    """Helm cannot reach outside the chart, so there are two files; they are one."""
+def test_the_chart_has_an_identical_copy_of_the_crd() -> None:
+    """Helm cannot read files outside the chart, so there are two files with equal content."""
     copy = CHART / "files" / "crds" / "modeldeployments.yaml"
     assert copy.read_bytes() == (ROOT / "crds" / "modeldeployments.yaml").read_bytes()
 
 
 def test_the_definition_is_rendered_whole_and_stays(render: Render) -> None:
-    """What Helm installs is the contract, and uninstalling leaves it."""
+    """Helm installs the complete CRD, and uninstalling keeps it."""
     body = one(render(), "CustomResourceDefinition")
     assert body == yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
     assert body["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 def test_the_definition_can_be_left_out(render: Render) -> None:
-    """Tenants must not need the right to install it."""
+    """Tenants do not need permission to install it."""
     assert "CustomResourceDefinition" not in {body["kind"] for body in render(crds={"enabled": False})}
 
 
 def test_names_stay_within_a_label(render: Render) -> None:
-    """A long release name is cut before Kubernetes refuses it."""
+    """A long release name is truncated."""
     for body in render(fullnameOverride="a" * 80):
         if body["kind"] not in CLUSTER_SCOPED:
             assert len(body["metadata"]["name"]) <= 63
 
 
 def test_one_pod_has_no_disruption_budget(render: Render) -> None:
-    """It would only make node drains wait."""
+    """It would only block node drains."""
     assert "PodDisruptionBudget" not in {body["kind"] for body in render()}
     budget = one(render("highly-available"), "PodDisruptionBudget")
     assert budget["spec"]["maxUnavailable"] == 1
@@ -101,7 +101,7 @@ def test_one_pod_has_no_disruption_budget(render: Render) -> None:
 
 
 def test_everything_finds_the_pods(render: Render) -> None:
-    """Service, budget and policy select what the Deployment makes."""
+    """Service, budget and policy select the pods of the Deployment."""
     objects = render(replicas=2, networkPolicy={"enabled": True})
     labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
     selectors = [
@@ -115,8 +115,8 @@ def test_everything_finds_the_pods(render: Render) -> None:
         assert selector.items() <= labels
 
 
-def test_notes_say_what_comes_next(helm: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """After an install one knows how to serve a first model, in the namespace that is watched."""
+def test_notes_describe_the_next_steps(helm: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """They show how to serve a first model in the watched namespace."""
     install = ("install", "triton-operator", str(CHART), "--dry-run=client", "--namespace", "team-a")
     done = helm(*install, "--set", "scope=Namespace,crds.enabled=false")
     notes = done.stdout.partition("NOTES:")[2]

@@ -1,4 +1,4 @@
-"""What the operator may do: enough for its work, and nothing on any Secret."""
+"""The operator's permissions: sufficient for its work, and none for Secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rules(objects: list[Manifest]) -> list[dict[str, Any]]:
 
 
 def verbs(objects: list[Manifest], group: str, resource: str) -> set[str]:
-    """What may be done with `resource` whatever its name."""
+    """The verbs for `resource` that are not restricted to names."""
     fitting = [rule for rule in rules(objects) if group in rule["apiGroups"] and resource in rule["resources"]]
     return {verb for rule in fitting if "resourceNames" not in rule for verb in rule["verbs"]}
 
@@ -37,8 +37,8 @@ def test_no_secret_and_no_wildcard(render: Render, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
-def test_every_child_can_be_made_mended_and_removed(render: Render, scenario: str) -> None:
-    """The rules follow the kinds that the operator makes; what is never mended needs no right to be replaced."""
+def test_every_child_can_be_created_repaired_and_removed(render: Render, scenario: str) -> None:
+    """The rules cover the kinds that the operator creates; kinds that it never replaces have no such permission."""
     objects = render(scenario)
     for kind, resource in CHILDREN.items():
         group = resource.api_version.rpartition("/")[0]
@@ -49,14 +49,14 @@ def test_every_child_can_be_made_mended_and_removed(render: Render, scenario: st
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
 def test_users_objects_are_read_only(render: Render, scenario: str) -> None:
-    """Of a ModelDeployment only the status is written."""
+    """The operator writes only the status of a ModelDeployment."""
     objects, group = render(scenario), MODEL_DEPLOYMENTS.api_version.partition("/")[0]
     assert verbs(objects, group, "modeldeployments") == {"get", "list", "watch"}
     assert verbs(objects, group, "modeldeployments/status") == {"patch"}
 
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
-def test_pods_are_only_looked_at(render: Render, scenario: str) -> None:
+def test_pods_are_only_read(render: Render, scenario: str) -> None:
     """No exec, no logs, no deletion."""
     pods = [rule for rule in rules(render(scenario)) if any(word.startswith("pods") for word in rule["resources"])]
     assert [(rule["resources"], set(rule["verbs"])) for rule in pods] == [(["pods"], {"list", "watch"})]
@@ -64,7 +64,7 @@ def test_pods_are_only_looked_at(render: Render, scenario: str) -> None:
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
 def test_only_our_lease_can_be_changed(render: Render, scenario: str) -> None:
-    """A Lease of somebody else stays his; `create` knows no names and reads nothing."""
+    """Other Leases cannot be changed; `create` cannot be restricted by name and does not read."""
     leases = [rule for rule in rules(render(scenario)) if LEASES.plural in rule["resources"]]
     assert {verb for rule in leases if "resourceNames" not in rule for verb in rule["verbs"]} == {"create"}
     assert [rule["resourceNames"] for rule in leases if "resourceNames" in rule] == [["triton-operator"]]
@@ -72,7 +72,7 @@ def test_only_our_lease_can_be_changed(render: Render, scenario: str) -> None:
 
 @pytest.mark.parametrize("scenario", ["namespace", "namespace-with-crd"])
 def test_one_namespace_needs_nothing_of_the_cluster(render: Render, scenario: str) -> None:
-    """A tenant installs it without an administrator, once the definition is there."""
+    """A tenant can install it without an administrator, once the CRD is installed."""
     objects = render(scenario)
     wide = {body["kind"] for body in objects if "namespace" not in body["metadata"]}
     assert wide == ({"CustomResourceDefinition"} if scenario == "namespace-with-crd" else set())
@@ -111,7 +111,7 @@ def test_policies_are_made_only_where_values_limit_something(render: Render) -> 
 
 
 def test_the_confinement_covers_every_kind_that_is_written(render: Render) -> None:
-    """A kind that the operator learns to make is not forgotten there."""
+    """The policy includes every kind that the operator creates."""
     policy = one(render(policies={"confineOperator": True}), "ValidatingAdmissionPolicy")
     covered = {
         (group, resource)
@@ -124,7 +124,7 @@ def test_the_confinement_covers_every_kind_that_is_written(render: Render) -> No
 
 
 def test_users_roles_join_the_clusters_own(render: Render) -> None:
-    """Who may edit a namespace may deploy models in it, but not forge their status."""
+    """Users who can edit a namespace can deploy models in it, but cannot write their status."""
     objects = render()
     edit = one(objects, "ClusterRole", f"{NAMESPACE}-triton-operator-edit")
     assert edit["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-edit"] == "true"

@@ -1,4 +1,4 @@
-"""Helm refuses values that would do nothing or break, and every value is explained."""
+"""Helm rejects unknown and invalid values, and every value is documented."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_value_is_refused_by_name(refuse: Callable[..., str], case: str) -> None:
-    """A misspelt value would otherwise be ignored in silence."""
+def test_an_invalid_value_is_rejected_by_name(refuse: Callable[..., str], case: str) -> None:
+    """Otherwise, a misspelt value would be ignored silently."""
     values, place = WRONG[case]
     assert place in refuse(**values)
 
 
-def test_schema_and_values_know_the_same() -> None:
+def test_schema_and_values_have_the_same_keys() -> None:
     """Each value has a type, and each type a value that shows it."""
 
     def compare(values: dict[str, Any], schema: dict[str, Any], path: str) -> None:
@@ -73,7 +73,7 @@ def test_schema_and_values_know_the_same() -> None:
     compare(values, schema, "values")
 
 
-def test_every_value_is_explained() -> None:
+def test_every_value_is_documented() -> None:
     """A comment that begins with `# --` stands above each value, or above the group that it belongs to."""
     text = (CHART / "values.yaml").read_text()
     explained = set(re.findall(r"# -- .*\n(?: *# .*\n)* *(\w+):", text))

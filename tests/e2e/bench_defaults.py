@@ -1,7 +1,7 @@
-"""What the operator chooses against what Triton does where a configuration is silent.
+"""Compare the operator's defaults with Triton's.
 
-Each model is served twice: with a typed configuration, whose open fields the operator fills, and with the same tensors
-in a text of its own, to which nothing is added.
+Each model is served twice: with a typed configuration, to which the operator adds defaults, and with the same tensors
+in a config.pbtxt, to which it adds nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.kube import Kube, Object
 LOAD = (Path(__file__).parents[1] / "load_client.py").read_text()
 CONNECTIONS, SECONDS, ROUNDS = 32, 2.0, 3
 CPUS = "1"
-"""One of two: the other is the client's."""
+"""One of two cores; the client uses the other."""
 
 
 class Served(NamedTuple):

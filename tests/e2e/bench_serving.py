@@ -1,6 +1,6 @@
-"""How long it takes from `kubectl apply` to a model that serves.
+"""Measure the time from `kubectl apply` to a ready model.
 
-Images are on the node and the page cache is warm: what is left is the operator, the kubelet and Triton.
+Images are on the node and the page cache is warm, so the time is that of the operator, the kubelet and Triton.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens to a served model when somebody changes something: the user, or another hand."""
+"""Changes to a served model, by its user and by others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.kube import Kube, Object
 
 NAME = "linear-regression"
 REPAIR_SECONDS = 60.0
-"""Far below the ten minutes between two resyncs: what is repaired by then was seen by a watch."""
+"""Far below the ten minutes between two resyncs, so a watch has reported the change."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,4 +1,4 @@
-"""Every command of `tritonctl` that needs a cluster, on a real one: what it prints and how it ends."""
+"""Every command of `tritonctl` that needs a cluster, on a real one: output and exit status."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_status_lists_a_namespace(shell: Shell) -> None:
     assert "not found" in shell("tritonctl status digits absent", code=1).stderr
 
 
-def test_status_watch_says_each_change(environment: dict[str, str], kube: Kube) -> None:
+def test_status_watch_prints_each_change(environment: dict[str, str], kube: Kube) -> None:
     def scale() -> None:
         kube.run("scale", "modeldeployment/linear-regression", "--replicas=0")
 
@@ -202,7 +202,7 @@ def test_top_shows_the_load_that_bench_makes(shell: Shell, environment: dict[str
     assert model["batch"] >= 2
 
 
-def test_top_says_where_a_server_keeps_no_quantiles(shell: Shell) -> None:
+def test_top_reports_that_a_server_records_no_quantiles(shell: Shell) -> None:
     text = shell("tritonctl top linear-regression --once --interval 1").stdout
     assert re.search(r"^linear_regression +1 +\d+ +0\.0", text, re.MULTILINE)  # An ending pod may still be there.
     assert "no P50 and P99: this server does not record them" in text

@@ -1,4 +1,4 @@
-"""What a newcomer does: the demo, what it prints, and the commands of the README, on the real node."""
+"""The demo and its output, and the commands of the README, on the real node."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _repository_of(kube: Kube) -> Object:
     return repository
 
 
-def test_what_it_suggests_works(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
+def test_the_suggested_commands_work(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
     """All of it in one shell, as it is printed, but the last line; only the local port is one that is free."""
     lines = demo.stderr.partition("What to try next\n")[2].partition("\n\n")[0].splitlines()
     *commands, way_down = [line.strip() for line in lines]

@@ -1,4 +1,4 @@
-"""A served model explains itself: which pixels, and which characters, drove its answer, over HTTP and gRPC."""
+"""Attributions of served models over HTTP and gRPC: the pixels and the characters that determine the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model that three parties agreed on is served like any other."""
+"""The federated model is served like any other."""
 
 from __future__ import annotations
 

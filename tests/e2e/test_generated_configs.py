@@ -1,4 +1,4 @@
-"""Whatever the typed configuration can say, a real Triton loads: models drawn at random, 55 of them in five pods."""
+"""A real Triton loads random typed configurations: 55 models in five pods."""
 
 from __future__ import annotations
 

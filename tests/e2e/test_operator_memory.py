@@ -1,4 +1,4 @@
-"""What the operator's pod holds in memory, in its own image: at rest, and with five hundred objects."""
+"""Memory of the operator's pod: idle, and with five hundred objects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every command of docs/reasons works; what would change something in the cluster is tried without being done.
+"""Every command of docs/reasons works; commands that change the cluster run with `--dry-run=server`.
 
-They are run against one deployment that serves and has been restarted once, beside the objects that the pages name.
+They run against one ready deployment that has restarted once, and against the objects that the pages name.
 """
 
 from __future__ import annotations

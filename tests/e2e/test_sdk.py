@@ -1,4 +1,4 @@
-"""The SDK as an application uses it: deploy, wait, ask and stream, against a real Triton on the node.
+"""The SDK as an application uses it: deploy, wait, infer and stream, with a real Triton on the node.
 
 Three Python models in one pod give back what they get. Any array of a declared type and shape survives the way there
 and back; any other is refused before the server has seen it.
@@ -126,7 +126,7 @@ def count_inferences(deployed: list[str], kube: Kube, kubectl: KubeContext) -> I
         yield count
 
 
-def test_waiting_tells_the_reasons(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
+def test_waiting_reports_the_reasons(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
     """The last one is that it serves; the status has each model."""
     assert deployed[-1] == "Serving"
     found = Client("echoes", kube.namespace, cluster=kubectl).status()

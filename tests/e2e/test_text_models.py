@@ -1,4 +1,4 @@
-"""Text goes in as text: the three text ensembles, deployed as the examples say, answer as eager PyTorch does."""
+"""The three text ensembles, deployed from the examples, return the same results as eager PyTorch."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_sentence_of_the_test_part_is_answered_as_eager_pytorch_does(
             assert got.tolist() == expected.tolist()
 
 
-def test_what_is_friendly_is_told_in_both_languages(ask: Callable[[str, list[str]], Answer]) -> None:
+def test_friendly_texts_are_recognized_in_both_languages(ask: Callable[[str, list[str]], Answer]) -> None:
     for name, texts, labels in (
         (
             "chinese_texts",
@@ -95,7 +95,7 @@ def test_texts_of_any_length_are_answered(ask: Callable[[str, list[str]], Answer
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)
-def test_what_is_no_text_is_refused_in_a_sentence(name: str, node: Cluster, kube: Kube) -> None:
+def test_invalid_utf8_is_rejected_with_one_sentence(name: str, node: Cluster, kube: Kube) -> None:
     with _client(node, kube, 8001) as ask, pytest.raises(InferenceServerException, match="text is not UTF-8"):
         ask(name, [b"\xff\xfe"])  # type: ignore[list-item]
 

@@ -1,4 +1,4 @@
-"""What a start of `tritonctl run` costs when everything that it needs is there."""
+"""Measure the CPU time of a warm start of `tritonctl run`."""
 
 from __future__ import annotations
 

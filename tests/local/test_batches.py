@@ -1,4 +1,4 @@
-"""What only a real Triton shows of the CPU backend: requests that it joins, sequences that it follows, its warm-up."""
+"""The CPU backend in a real Triton: dynamic and ragged batching, sequences, and warm-up."""
 
 from __future__ import annotations
 

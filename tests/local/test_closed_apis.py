@@ -1,4 +1,4 @@
-"""The administration is closed by a header that no request can carry: raw requests against a real Triton.
+"""Administrative APIs require a header that no request can contain: raw requests to a real Triton.
 
 `logging` alone is closed by a common header. The same requests with that one get in, so it is the header's name that
 keeps the others out, and not the client.

@@ -1,4 +1,4 @@
-"""A network compiled ahead of time, served by the real Triton of this machine, and held against eager PyTorch."""
+"""A network compiled by AOTInductor and served by a real Triton returns the same results as eager PyTorch."""
 
 from __future__ import annotations
 

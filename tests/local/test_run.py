@@ -92,7 +92,7 @@ def test_two_servers_run_at_the_same_time(user: User) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_whichever_way_it_is_ended_nothing_is_left(user: User, number: signal.Signals) -> None:
+def test_every_way_of_ending_it_cleans_up(user: User, number: signal.Signals) -> None:
     """Ctrl-C, `kill`, a closed terminal: no process, no shared memory, no folder of the run. There was some of each."""
     with user.serving(MODELS / "linear_regression") as serving:
         run = serving.run
@@ -173,7 +173,7 @@ def _kept(user: User) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in user.cache.rglob("*.pyc")}
 
 
-def test_a_model_that_does_not_load_is_told_in_tritons_words(user: User, tmp_path: Path) -> None:
+def test_a_model_that_does_not_load_is_reported_in_tritons_words(user: User, tmp_path: Path) -> None:
     """Exit status 1, and nothing is left."""
     name = f"broken_{os.getpid()}"
     shutil.copytree(ROOT / "tests" / "models" / "not_torchscript", tmp_path / name)

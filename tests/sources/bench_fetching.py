@@ -1,4 +1,4 @@
-"""How long `prepare` takes for a large model from S3, against curl from the same server to the same volume, in turns.
+"""Compare `prepare` with curl for a large model from S3: same server and volume, in alternating runs.
 
 `make bench-sources` runs it; it needs 7 GiB of disk for some minutes, so `make bench` leaves it out.
 """
@@ -33,7 +33,7 @@ fetch_all(decode(pathlib.Path(sys.argv[1]).read_bytes()).downloads)
 print(pathlib.Path("/proc/self/status").read_text())
 """
 _LARGEST = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
-"""Not what wait4 tells: that counts the process that it was forked from."""
+"""Not from wait4, which includes the memory of the process that it was forked from."""
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -1,4 +1,4 @@
-"""Models from a real S3 server: what is fetched, what is resumed, and how each failure is told."""
+"""Models from a real S3 server: fetching, resuming, and the message of each failure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def secret(s3: S3, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("prefix", ["", "team-a/models"])
-def test_the_wanted_models_are_fetched_and_no_others(s3: S3, tmp_path: Path, secret: str, prefix: str) -> None:
+def test_only_the_requested_models_are_fetched(s3: S3, tmp_path: Path, secret: str, prefix: str) -> None:
     assert fetched(s3.download(tmp_path / "source", "digits", prefix=prefix, credentials=secret)) == DIGITS
 
 
@@ -125,7 +125,7 @@ def test_a_large_file_comes_in_parts_and_is_the_same(
     s3.delete("large/1/model.pt")
 
 
-def test_a_killed_download_goes_on_where_it_was(s3: S3, tmp_path: Path, secret: str) -> None:
+def test_a_killed_download_resumes(s3: S3, tmp_path: Path, secret: str) -> None:
     """As the kubelet does it: SIGKILL, and a new container over the same volume."""
     content = os.urandom(400 << 20)
     s3.put("huge/1/model.pt", content)
@@ -155,7 +155,7 @@ def _prepare(config: Path, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "triton_operator.prepare", *options], env=environment)
 
 
-def test_an_object_that_is_replaced_meanwhile_is_fetched_anew(
+def test_an_object_that_is_replaced_meanwhile_is_fetched_again(
     s3: S3, tmp_path: Path, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never half of one and half of another."""

@@ -1,4 +1,4 @@
-"""What happens to a deployment that serves: crashes, a rollout that fails, and what its user asks for."""
+"""Events after a deployment is ready: crashes, failed rollouts, suspension and scaling."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ AS_IT_WAS = {"models": [{"name": "linear_regression"}], "suspend": False, "repli
 
 @pytest.fixture(scope="module")
 def deployed(wrong: Wrong) -> str:
-    """One that works, for all of this module."""
+    """A working deployment for this module."""
     wrong("served")
     return "served"
 
 
 @pytest.fixture
 def served(kube: Kube, deployed: str) -> Iterator[str]:
-    """The same, Ready, and mended afterwards: a test that fails must not make the next one fail."""
+    """The deployment, Ready; it is repaired afterwards, so that a failing test does not affect the next one."""
     kube.wait_ready(deployed)
     yield deployed
     kube.patch("modeldeployment", deployed, {"spec": AS_IT_WAS})
@@ -40,7 +40,7 @@ def served(kube: Kube, deployed: str) -> Iterator[str]:
     [("tritonserver", "SEGV"), ("triton_python_backend_stub", "KILL")],
     ids=["the server", "the model's process"],
 )
-def test_a_crash_is_told(victim: str, signal: str, kube: Kube, served: str) -> None:
+def test_a_crash_is_reported(victim: str, signal: str, kube: Kube, served: str) -> None:
     pod = _pods(kube, served)[0]["metadata"]["name"]
     kube.run("exec", pod, "-c", "triton", "--", "python3", "-c", _KILL.format(victim=victim, signal=signal))
     condition = kube.wait_reason(served, "Crashed", seconds=60)

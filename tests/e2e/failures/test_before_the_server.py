@@ -1,4 +1,4 @@
-"""What fails before Triton starts: finding models, pulling images, volumes, the scheduler, quotas."""
+"""Failures before Triton starts: missing models, image pulls, volumes, scheduling, quotas."""
 
 from __future__ import annotations
 

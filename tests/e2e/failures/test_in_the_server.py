@@ -1,4 +1,4 @@
-"""What fails while Triton starts: models it refuses, arguments, memory, time, space."""
+"""Failures while Triton starts: invalid models, arguments, memory, timeouts, disk space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def applied(kube: Kube, wrong: Wrong, broken: str, images: dict[str, Any]) -> It
     server = images["triton-cpu"].reference
     wrong("not-torchscript", modelRepository=on_claim, models=[{"name": "not_torchscript"}])
     wrong("wrong-shape", modelRepository=on_claim, models=[{"name": "wrong_shape"}])
-    # Of an image that is in no catalogue nobody knows the backends before it runs.
+    # The backends of an image that is not in the catalogue are unknown until it runs.
     wrong("no-backend", modelRepository=on_claim, models=[{"name": "no_backend"}], triton={"image": server})
     wrong("bad-argument", triton={"extraArgs": ["--rate-limit-resource=R1"], "image": server})
     wrong("small", resources={"limits": {"memory": "100Mi"}})
