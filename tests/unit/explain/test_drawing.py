@@ -1,4 +1,4 @@
-"""Explanations as people and programs see them: terminal, PNG, JSON."""
+"""Output of explanations: terminal, PNG and JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RED, BLUE = (214, 39, 40), (31, 105, 190)
 
 
 def explanation(kind: RowKind, attributions: Any, row: Any, **changes: Any) -> Explanation:
-    """One whose prediction is 0.75 above 0.25."""
+    """An explanation with the prediction 1 and the base value 0.25."""
     made = Explanation(
         method=Method.KERNEL_SHAP,
         kind=kind,
@@ -37,7 +37,7 @@ def explanation(kind: RowKind, attributions: Any, row: Any, **changes: Any) -> E
 
 
 def picture(**changes: Any) -> Explanation:
-    """8x8 in patches of 4: the first raised it, the last lowered it."""
+    """8x8 in patches of 4: the first increased the prediction, the last decreased it."""
     shares = np.zeros((1, 8, 8))
     shares[0, :4, :4] = 1 / 16
     shares[0, 4:, 4:] = -0.25 / 16
@@ -107,7 +107,7 @@ def test_a_text_is_its_pieces_with_their_weights() -> None:
     assert "爱(+0.90)" in coloured
 
 
-def test_a_text_cannot_steer_the_terminal() -> None:
+def test_control_characters_in_a_text_are_escaped() -> None:
     evil = text(pieces=("\033[2J", "爱", "你"))
     assert "\033[2J" not in evil.text() + evil.text(colour=True)
     assert "\\x1b[2J(+0.10)" in evil.text()
@@ -148,7 +148,7 @@ def test_programs_get_everything_as_json() -> None:
     assert data["pieces"] == ["我", "爱", "你"]
 
 
-def test_a_picture_lies_beside_its_heat_map(tmp_path: Path) -> None:
+def test_an_image_is_next_to_its_heat_map(tmp_path: Path) -> None:
     """Red where it was raised, blue where it was lowered, and what the model saw to the left."""
     picture().save_png(tmp_path / "out.png")
     drawn = Image.open(tmp_path / "out.png").convert("RGB")
@@ -182,7 +182,7 @@ def test_characters_that_no_font_has_are_numbers(tmp_path: Path, monkeypatch: py
     fonts._wide_fonts.cache_clear()
 
 
-def test_a_font_of_the_callers_is_used_for_what_it_has(tmp_path: Path) -> None:
+def test_a_given_font_is_preferred(tmp_path: Path) -> None:
     from triton_operator.explain.fonts import Fonts
 
     letter = "\u2603"  # A snowman: the font that pillow brings has none.

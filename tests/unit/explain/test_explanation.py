@@ -1,4 +1,4 @@
-"""A prediction explained by asking again: what comes out for models whose inner working is known."""
+"""Explanations of callables whose attributions are known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def two_classes(rows: Array) -> Floats:
 
 
 def mood(texts: Array) -> Floats:
-    """How many good words, and how many of the other kind."""
+    """The weighted number of good and bad words."""
     return np.array([sum(weight for word, weight in GOOD.items() if word in text) for text in texts])
 
 
@@ -74,7 +74,7 @@ def test_the_words_that_count_get_what_they_count(text: str) -> None:
     assert found.baseline == "the piece is removed"
 
 
-def test_a_blank_stands_where_the_caller_wants_one() -> None:
+def test_a_text_baseline_replaces_masked_pieces() -> None:
     """A model that reads places would otherwise see the rest move up."""
     seen: list[str] = []
 
@@ -91,7 +91,7 @@ def test_a_blank_stands_where_the_caller_wants_one() -> None:
     ("method", "samples", "asked"),
     [(Method.KERNEL_SHAP, 200, 200), (Method.OCCLUSION, 200, 43), (Method.AUTO, 60, 43), (Method.AUTO, 200, 200)],
 )
-def test_rows_are_asked_in_batches_and_no_more_than_allowed(method: Method, samples: int, asked: int) -> None:
+def test_rows_are_evaluated_in_batches_up_to_the_limit(method: Method, samples: int, asked: int) -> None:
     """Without a method, Shapley values where the number allows."""
     sizes: list[int] = []
     told: list[tuple[int, int]] = []
@@ -113,7 +113,7 @@ def test_rows_are_asked_in_batches_and_no_more_than_allowed(method: Method, samp
     assert told[-1][0] == told[-1][1] == sum(sizes) - 1
 
 
-def test_too_few_samples_for_shapley_values_are_said_and_not_only_obeyed() -> None:
+def test_too_few_samples_for_shapley_values_are_noted() -> None:
     """Another method means other numbers: what was wanted, what it needs, and how to keep it."""
     few = explain(linear_sum, np.ones(40), ExplanationRequest(samples=60))
     assert few.method is Method.OCCLUSION
@@ -152,9 +152,7 @@ def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, sampl
         ),
     ],
 )
-def test_an_option_that_the_method_does_not_use_is_said_to_have_no_effect(
-    row: Array | str, options: ExplanationRequest, unused: str
-) -> None:
+def test_unused_options_are_noted(row: Array | str, options: ExplanationRequest, unused: str) -> None:
     """Those that it uses are not."""
     found = explain(mood if isinstance(row, str) else linear, row, options)
     assert [note.replace("--", "") for note in found.notes] == [unused]
@@ -162,7 +160,7 @@ def test_an_option_that_the_method_does_not_use_is_said_to_have_no_effect(
     assert explain(linear_sum, np.ones(40), used).notes == ()
 
 
-def test_the_largest_of_several_outputs_is_said_to_be_that() -> None:
+def test_choosing_the_largest_output_is_noted() -> None:
     """With how to choose another; not where one was chosen, and not where there is one."""
     picture = np.ones((1, 8, 8), dtype=np.float32)
     found = explain(two_classes, picture, ExplanationRequest(patch=4))
@@ -203,13 +201,13 @@ def test_occlusion_says_what_it_leaves_unexplained() -> None:
         (np.full(4, np.inf), ExplanationRequest(), "model: returned values that are not finite"),
     ],
 )
-def test_what_cannot_be_explained_is_refused_with_the_reason(
+def test_invalid_requests_are_rejected_with_the_reason(
     row: Array | str, options: ExplanationRequest, complaint: str
 ) -> None:
     with pytest.raises(ExplanationError, match=complaint), np.errstate(invalid="ignore"):
         explain(mood if isinstance(row, str) else linear, row, options)
 
 
-def test_a_model_that_forgets_a_row_is_noticed() -> None:
+def test_a_missing_output_row_is_an_error() -> None:
     with pytest.raises(ExplanationError, match="model: returned shape"):
         explain(lambda rows: np.ones(len(rows) + 1), np.ones(4))

@@ -1,4 +1,4 @@
-"""Models with torch: gradients of a file, KernelSHAP beside Captum's, and whether an explanation is faithful."""
+"""Models with torch: gradients of a file, KernelSHAP compared with Captum, and faithfulness."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_gradients_say_which_options_have_no_effect(method: Method, unused: set[
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_tokens_are_followed_into_the_embedding(tmp_path: Path, *, masked: bool) -> None:
+def test_tokens_are_explained_in_the_embedding(tmp_path: Path, *, masked: bool) -> None:
     """The sum holds, padding gets nothing, and equal tokens in different places get their own."""
     path = saved(Tokens(masked=masked), tmp_path)
     found = explain_file(path, np.array([5, 7, 5, 3, 0, 0]))
@@ -203,13 +203,13 @@ def test_other_arguments_stay_as_they_are(tmp_path: Path, method: Method) -> Non
     assert np.allclose(found.attributions, weights * row if method is Method.AUTO else weights, atol=1e-5)
 
 
-def test_a_place_that_is_none_is_refused() -> None:
+def test_an_invalid_position_is_rejected() -> None:
     with pytest.raises(ExplanationError, match=r"others: are arguments \[5\]; places count from 0"):
         explain_file(LINEAR, np.ones(2, dtype=np.float32), others={5: np.ones(1)})
 
 
 @pytest.mark.parametrize("model", ["chinese_texts_model", "bert_texts_model"])
-def test_the_committed_text_models_are_followed_into_their_embedding(model: str) -> None:
+def test_the_committed_text_models_are_explained_in_their_embedding(model: str) -> None:
     """BERT's mask is beside its tokens, and what is padding gets nothing."""
     path = REPOSITORY / model / "1" / "model.pt"
     length = 24 if model == "bert_texts_model" else 10
@@ -249,7 +249,7 @@ def test_the_committed_text_models_are_followed_into_their_embedding(model: str)
         (Tokens(), [1] * 6, ExplanationRequest(target=2), "target: 2 is not in the model's output, which is 2"),
     ],
 )
-def test_what_has_no_gradient_is_refused_with_what_to_use(
+def test_inputs_without_gradient_are_rejected_with_an_alternative(
     tmp_path: Path, module: nn.Module, row: list[int], options: ExplanationRequest, complaint: str
 ) -> None:
     with pytest.raises(ExplanationError, match=complaint):
@@ -266,7 +266,7 @@ def test_a_row_of_another_shape_is_refused() -> None:
         explain_file(LINEAR, np.ones(3, dtype=np.float32))
 
 
-def test_another_file_is_no_model(tmp_path: Path) -> None:
+def test_other_files_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"no archive")
     with pytest.raises(ExplanationError, match=r"model-file: .*model.pt is not a TorchScript file"):
         explain_file(tmp_path / "model.pt", np.ones(2, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""KernelSHAP against the definition of Shapley values, and by what the definition promises."""
+"""KernelSHAP compared with the definition of Shapley values and its properties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ values = st.floats(-10, 10, allow_nan=False, width=32)
 
 
 def game_of(table: Floats) -> Game:
-    """A game whose value for each coalition stands in a table of 2^players numbers."""
+    """A game whose values are in a table of 2^players numbers."""
     return lambda keep: table[keep @ (1 << np.arange(keep.shape[1]))]
 
 
@@ -102,7 +102,7 @@ def test_an_additive_game_is_solved_exactly_even_by_a_sample(players: int, seed:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 60), st.integers(0, 1000), st.integers(0, 10))
-def test_no_more_coalitions_are_asked_than_allowed(players: int, more: int, seed: int) -> None:
+def test_at_most_the_permitted_coalitions_are_evaluated(players: int, more: int, seed: int) -> None:
     """And none twice, nor the two ends, which are asked in any case."""
     samples = 2 + 2 * players + more
     asked = choose_coalitions(players, samples, seed)
@@ -135,7 +135,7 @@ def test_the_standard_error_is_how_far_a_sample_is_off(samples: int) -> None:
 
 
 def counted(game: Game) -> tuple[Game, list[int]]:
-    """The game, and how many coalitions each call asked."""
+    """The game, and a list of the number of coalitions in each call."""
     calls: list[int] = []
 
     def ask(keep: Bools) -> Floats:
@@ -145,7 +145,7 @@ def counted(game: Game) -> tuple[Game, list[int]]:
     return ask, calls
 
 
-def test_everything_is_asked_at_once() -> None:
+def test_all_coalitions_are_evaluated_in_one_call() -> None:
     """So that a model behind a network gets large batches."""
     game, calls = counted(pairs(16))
     shapley(game, 16, samples=500)

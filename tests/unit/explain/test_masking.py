@@ -1,4 +1,4 @@
-"""Rows in pieces: what is taken away, and how values come back to the row's shape."""
+"""Division of rows into pieces, and attributions in the shape of the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smaller modules: what each method takes away, that the rest answers as it should, and what is refused."""
+"""Compression: what each method removes, that the rest gives the same outputs, and what is rejected."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Words(nn.Module):
 
 
 class Skip(nn.Module):
-    """What the embeddings and the first layer give is added to: no channel of them can go, but of the second one."""
+    """A skip connection: only channels of the second layer can be removed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ PICTURES, IDS = torch.rand(4, 1, 12, 12), torch.arange(20).reshape(4, 5)
 
 
 def fair(_module: nn.Module) -> float:
-    """Finds nothing worse."""
+    """Return the same score for every module."""
     return 1.0
 
 
@@ -80,7 +80,7 @@ def size(module: nn.Module, examples: torch.Tensor, folder: Path, name: str, tol
 
 @pytest.mark.parametrize("method", ["prune", "prune-channels", "int8", "fp16"])
 @pytest.mark.parametrize(("build", "examples"), [(Pictures, PICTURES), (Words, IDS)])
-def test_what_is_compressed_is_exported_and_loaded_again(
+def test_a_compressed_module_can_be_exported_and_loaded(
     build: Callable[[], nn.Module], examples: torch.Tensor, method: str, tmp_path: Path
 ) -> None:
     """The original stays as it is; the file is smaller, but where only zeros were written."""
@@ -155,14 +155,14 @@ def test_layers_are_really_smaller() -> None:
 
 
 @pytest.mark.parametrize("recurrent", [nn.LSTM, nn.GRU])
-def test_hidden_units_go(recurrent: type[nn.LSTM | nn.GRU]) -> None:
+def test_hidden_units_are_removed(recurrent: type[nn.LSTM | nn.GRU]) -> None:
     words = Words(recurrent)
     smaller = compress(words, IDS, method="prune-channels", evaluate=fair, sparsity=0.25).module
     assert isinstance(smaller, Words)
     assert (smaller.embedding.embedding_dim, smaller.recurrent.hidden_size, smaller.dense.in_features) == (12, 48, 48)
 
 
-def test_what_several_layers_read_stays() -> None:
+def test_channels_read_by_several_layers_are_kept() -> None:
     module = Skip().eval()
     ids = torch.arange(6).reshape(2, 3)
     assert remove_channels(module, [ids], 0.5) == ["second"]
@@ -171,7 +171,7 @@ def test_what_several_layers_read_stays() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 9), st.integers(1, 4), st.floats(0.1, 0.9), st.integers(0, 1000))
-def test_channels_that_give_nothing_cost_nothing(width: int, block: int, sparsity: float, seed: int) -> None:
+def test_removing_zero_channels_does_not_change_outputs(width: int, block: int, sparsity: float, seed: int) -> None:
     """However wide: with the weakest channels silent the smaller module answers as the whole one."""
     torch.manual_seed(seed)
     module: Any = nn.Sequential(nn.Conv1d(2, width, 1), nn.ReLU(), nn.Flatten(), nn.Linear(width * block, 3)).eval()
@@ -188,7 +188,7 @@ def test_channels_that_give_nothing_cost_nothing(width: int, block: int, sparsit
     assert torch.allclose(module(x), before, atol=1e-4)
 
 
-def test_what_costs_too_much_is_refused() -> None:
+def test_a_drop_above_the_maximum_is_rejected() -> None:
     """Both scores are said; a score that is no number is refused, too."""
     scores = iter([0.9, 0.85])
     with pytest.raises(
@@ -216,13 +216,13 @@ def test_what_costs_too_much_is_refused() -> None:
         (nn.Linear(2, 2), {"method": "prune", "evaluate": lambda _: "good"}, "the evaluation returned str"),
     ],
 )
-def test_what_cannot_be_compressed(module: nn.Module, options: dict[str, Any], words: str) -> None:
+def test_modules_that_cannot_be_compressed_are_rejected(module: nn.Module, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ExportError) as caught:
         compress(module, torch.rand(2, 2), **{"evaluate": fair, **options})
     assert words in str(caught.value)
 
 
-def test_a_caller_with_large_numbers_takes_nothing_from_the_others() -> None:
+def test_large_numbers_in_a_row_do_not_affect_other_rows() -> None:
     """Each row of a linear layer in 8 bits has its own scale, and one that is undefined stays alone."""
     torch.manual_seed(0)
     module = compress(nn.Linear(16, 8), torch.rand(4, 16), method="int8", evaluate=fair).module
@@ -235,7 +235,7 @@ def test_a_caller_with_large_numbers_takes_nothing_from_the_others() -> None:
     assert torch.isnan(module(torch.full((1, 16), float("nan")))).all()
 
 
-def test_recurrent_layers_in_8_bits_are_no_batch_unless_the_tolerance_says_so(tmp_path: Path) -> None:
+def test_recurrent_layers_in_8_bits_cannot_be_batched_by_default(tmp_path: Path) -> None:
     """Torch has one scale for what all callers of a batch send."""
     torch.manual_seed(0)
     module = compress(Words(), IDS, method="int8", evaluate=fair).module

@@ -1,4 +1,4 @@
-"""Examples: drawn within ranges, or read from the files that people have."""
+"""Example inputs: generated within ranges, or read from files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ LONGER = [[1, 2, 3, 4, 5]]
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    """A user's file, which leaves a mark when it is run."""
+    """A user's file, which creates a marker file when it is executed."""
     path = tmp_path / "net.py"
     path.write_text(MODULE)
     return path
@@ -106,7 +106,7 @@ def test_whole_numbers_are_drawn_within_their_range(net: Path, capsys: pytest.Ca
         ("INT32:50", 0, 1),
     ],
 )
-def test_all_numbers_of_a_range_may_come(text: str, low: float, high: float) -> None:
+def test_numbers_cover_their_range(text: str, low: float, high: float) -> None:
     (example,) = make_examples([read_input(text, 0)], batched=False)
     (value,) = example
     assert isinstance(value, torch.Tensor)
@@ -126,7 +126,7 @@ def test_all_numbers_of_a_range_may_come(text: str, low: float, high: float) -> 
         ("INT64:٣", "must be [NAME:]TYPE:DIMS"),
     ],
 )
-def test_what_is_no_range(text: str, words: str) -> None:
+def test_invalid_ranges_are_rejected(text: str, words: str) -> None:
     with pytest.raises(ExportError) as caught:
         read_input(text, 0)
     assert words in str(caught.value)
@@ -208,7 +208,9 @@ def _evil_npz(path: Path) -> None:
         ("x.npz", lambda path: np.savez(path, x=np.ones(2, "uint16")), "x is "),
     ],
 )
-def test_what_is_no_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Any, words: str) -> None:
+def test_invalid_example_files_are_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Any, words: str
+) -> None:
     """Files are hostile: nothing in them is run."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / name)
@@ -237,7 +239,7 @@ def test_what_is_no_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
         (("-i", "FP32:x", "--name", "../a"), '"../a" cannot be the name'),
     ],
 )
-def test_mistakes_are_told_before_torch_is_imported_and_the_file_is_run(
+def test_mistakes_are_reported_before_torch_is_imported_and_the_file_is_run(
     net: Path, options: tuple[object, ...], words: str
 ) -> None:
     """All at once."""
@@ -264,7 +266,7 @@ def test_mistakes_are_told_before_torch_is_imported_and_the_file_is_run(
         (("--weights", "missing.ckpt", "--method", "int8", "-i", "FP32:x"), "--input FP32:x: must be"),
     ],
 )
-def test_so_does_compress(
+def test_compress_reports_mistakes_early_too(
     net: Path, capsys: pytest.CaptureFixture[str], options: tuple[object, ...], words: str
 ) -> None:
     fixed = ("-i", "FP32:4", "--evaluate", f"{net}:Tagger")
@@ -288,7 +290,7 @@ def test_so_does_compress(
         ("Wrong", ["FP32:4"], "scripted; if no `if` depends on values, use --trace"),
     ],
 )  # fmt: skip
-def test_what_triton_cannot_pass_is_explained(
+def test_values_that_triton_cannot_pass_are_explained(
     net: Path, capsys: pytest.CaptureFixture[str], module: str, inputs: list[str], words: str
 ) -> None:
     options = [part for each in inputs for part in ("-i", each)]

@@ -1,4 +1,4 @@
-"""From a module to a file with its signature: what is written, and what is refused with advice."""
+"""Export of a module to a file with its signature: what is written, and what is rejected with advice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Digits(nn.Module):
 
 
 class Words(nn.Module):
-    """Texts and flags, any number of them -> the same, and how long each text is."""
+    """Any number of texts and flags -> the same, and the length of each text."""
 
     def forward(self, texts: list[str], flags: torch.Tensor) -> tuple[list[str], torch.Tensor, torch.Tensor]:
         return texts, flags, torch.tensor([len(text) for text in texts])
@@ -146,7 +146,7 @@ def _branch(x: torch.Tensor) -> torch.Tensor:
         ),
     ],
 )
-def test_what_cannot_become_a_model(
+def test_modules_that_cannot_be_exported_are_rejected(
     tmp_path: Path, module: nn.Module, example: Any, options: dict[str, Any], words: str
 ) -> None:
     """The sentence says what to change, and nothing is written."""

@@ -1,4 +1,4 @@
-"""What stands beside an exported model's file: its card and its configuration; and what a server is asked."""
+"""The other files of a model folder, the card and the configuration, and the comparison with a server."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_same_export_writes_the_same_card_and_leaves_that_of_somebody_else(t
     assert path.read_text() == "# My model\n"
 
 
-def test_questions_of_other_sizes_are_drawn(tmp_path: Path) -> None:
+def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
     """One row, three rows and as many as the model takes; whole numbers stay such as the example has."""
     asked: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -88,7 +88,7 @@ def test_questions_of_other_sizes_are_drawn(tmp_path: Path) -> None:
     assert not torch.equal(asked[3][0][0], ROWS[0])
 
 
-def test_a_form_that_errs_only_for_other_values_is_found() -> None:
+def test_a_form_that_differs_only_for_other_values_is_rejected() -> None:
     """The example alone would not tell."""
     with pytest.raises(ExportError, match="compiled module differ by"):
         check_equivalence(
@@ -96,7 +96,7 @@ def test_a_form_that_errs_only_for_other_values_is_found() -> None:
         )
 
 
-def test_a_question_that_the_module_itself_does_not_take_is_not_asked() -> None:
+def test_generated_inputs_that_the_module_rejects_are_skipped() -> None:
     """A drawn number is no index."""
     table = torch.arange(6)
 
@@ -123,7 +123,7 @@ def test_large_values_may_differ_by_as_much_of_themselves(scale: float, passes: 
             check()
 
 
-def test_a_server_is_asked_the_same_questions(tmp_path: Path) -> None:
+def test_a_server_receives_the_same_inputs(tmp_path: Path) -> None:
     """The one of the tests echoes, so only the model that echoes is right there; the card says it."""
     with http_server() as address:
         exported = export_torchscript(Same(), ROWS, tmp_path, name="digits", max_batch_size=4, url=address)
@@ -148,7 +148,7 @@ def test_a_name_comes_from_the_file_or_the_folder(path: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["model.pt", "1/model.pt", "/model.pt", "digits/model.pt"])
-def test_model_is_no_name(path: str) -> None:
+def test_the_stem_model_is_not_a_name(path: str) -> None:
     """Every file in a repository is called so."""
     with pytest.raises(ExportError, match="does not contain a model name"):
         name_of(Path(path))

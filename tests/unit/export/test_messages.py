@@ -1,4 +1,4 @@
-"""Torch's cause, wherever in its message it stands, without the code around it."""
+"""The cause in a message of torch, without the code around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may share a batch: rows that are independent of each other. Everything else is refused with the reason."""
+"""Independence of the rows of a batch: other modules are rejected with the reason."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_whole_numbers_influence_each_other_too(tmp_path: Path, what: str) -> No
 
 
 @pytest.mark.parametrize("share", [0.2, 0.8])
-def test_one_row_for_each_thing_found_is_no_batch(tmp_path: Path, share: float) -> None:
+def test_one_row_per_detected_object_is_not_a_batch(tmp_path: Path, share: float) -> None:
     """The first dimension of such an output belongs to no one caller."""
     example = torch.full((2, 6, 5), share)
     with pytest.raises(
@@ -173,7 +173,7 @@ def test_as_many_rows_by_chance_are_no_batch_either(tmp_path: Path) -> None:
         export_torchscript(Boxes(), example, tmp_path, name="boxes", max_batch_size=8)
 
 
-def test_all_answers_decide_which_sizes_are_open(tmp_path: Path) -> None:
+def test_all_outputs_determine_which_sizes_are_variable(tmp_path: Path) -> None:
     """The example alone has five boxes; others have more, or none."""
     example = torch.zeros(1, 6, 4)
     example[0, :5, 0] = 1
@@ -201,7 +201,7 @@ class Squeezed(nn.Module):
         return x.sum(1, keepdim=True).squeeze()
 
 
-def test_a_single_row_has_to_stay_one(tmp_path: Path) -> None:
+def test_a_single_row_must_keep_its_dimension(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="OUTPUT__0 has no dimensions for 1 row"):
         export_torchscript(Squeezed(), ROWS, tmp_path, name="squeezed", max_batch_size=8)
 
@@ -264,7 +264,7 @@ class TakesTwo(nn.Module):
         return x
 
 
-def test_a_single_row_has_to_be_taken(tmp_path: Path) -> None:
+def test_a_single_row_must_be_accepted(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"or their number is fixed: .* not row 0 of them alone.*pairs only"):
         export_torchscript(TakesTwo(), ROWS[:2], tmp_path, name="pairs", max_batch_size=8)
 
@@ -306,7 +306,7 @@ class Crowded(nn.Module):
         return x
 
 
-def test_a_batch_as_large_as_allowed_is_asked_too(tmp_path: Path) -> None:
+def test_the_largest_permitted_batch_is_run(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"influence each other: .* in a batch of 32"):
         export_torchscript(Crowded(), ROWS[:1], tmp_path, name="crowded", max_batch_size=32)
     exported = export_torchscript(Crowded(), ROWS, tmp_path, name="crowded", max_batch_size=16)
@@ -324,7 +324,7 @@ class AtMost(nn.Module):
         return x + self.table[: x.shape[0]]
 
 
-def test_a_batch_as_large_as_allowed_has_to_be_taken(tmp_path: Path) -> None:
+def test_the_largest_permitted_batch_must_be_accepted(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"fails for 32 rows, .*max_batch_size"):
         export_torchscript(AtMost(), ROWS, tmp_path, name="most", max_batch_size=32)
     exported = export_torchscript(AtMost(), ROWS, tmp_path, name="most", max_batch_size=16)

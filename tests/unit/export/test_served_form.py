@@ -1,4 +1,4 @@
-"""What is tested is what will be served: the module as the backend freezes and optimises it."""
+"""The served form is checked: the module as the backend freezes and optimizes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PICTURES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 class Convolution(nn.Module):
-    """Pictures, with a batch or, as torch allows, without."""
+    """Images, with or without a batch, as torch permits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Convolution(nn.Module):
 
 
 class Masked(nn.Module):
-    """A convolution over as much of each text as its length says."""
+    """A convolution over the part of each text given by its length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def _export(module: nn.Module, example: Any, folder: Path, **options: Any) -> An
     return export_torchscript(module, example, folder, name="served", **options)
 
 
-def test_convolutions_are_asked_as_they_are_served(tmp_path: Path) -> None:
+def test_convolutions_are_run_as_they_are_served(tmp_path: Path) -> None:
     exported = _export(Convolution(), PICTURES, tmp_path, max_batch_size=8)
     assert 0 <= exported.difference <= 1e-5
 
@@ -56,15 +56,13 @@ def test_pictures_without_a_batch_are_served_in_the_form_that_takes_them(tmp_pat
     assert exported.difference <= 1e-5
 
 
-def test_a_module_that_does_not_take_zeros_is_asked_them_all_the_same(tmp_path: Path) -> None:
+def test_a_module_may_reject_zeros(tmp_path: Path) -> None:
     """A length of 0 leaves nothing to convolve; torch raises an ordinary error."""
     exported = _export(Masked(), (torch.rand(1, 4, 6), torch.tensor([[4]])), tmp_path)
     assert exported.difference <= 1e-5
 
 
-def test_a_form_that_fails_where_the_module_does_not_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_form_that_fails_for_valid_inputs_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Zeros passed, so the server would have it, and requests would fail."""
 
     def fails(x: torch.Tensor) -> torch.Tensor:
@@ -77,7 +75,7 @@ def test_a_form_that_fails_where_the_module_does_not_is_refused(
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_form_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that waits for a lock of a thread that was not copied."""
     monkeypatch.setattr("triton_operator.export.served_form._prepared", lambda *_: lambda *_: signal.pause())
     monkeypatch.setattr("triton_operator.export.served_form._MOST_SECONDS", 1)
@@ -102,7 +100,7 @@ def test_a_form_that_ends_the_process_is_an_error(
 
 
 @pytest.mark.parametrize(("by", "passes"), [(0.0, True), (1e-3, False)])
-def test_a_form_that_answers_differently_is_refused(
+def test_a_form_with_different_outputs_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: float, passes: bool
 ) -> None:
     module = Convolution()
@@ -114,7 +112,7 @@ def test_a_form_that_answers_differently_is_refused(
             _export(module, PICTURES, tmp_path, max_batch_size=8)
 
 
-def test_any_other_failure_is_told_too(tmp_path: Path) -> None:
+def test_other_failures_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(b"nothing")
     asked = record_runs(Convolution(), [(PICTURES,)], ExportOptions("served"), ("x",))

@@ -1,4 +1,4 @@
-"""A module that answers the same question differently the next time is no model for a server."""
+"""A module that returns other outputs for the same inputs is rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RANDOM = "the module draws random numbers with each call"
 
 
 class Attribute(nn.Module):
-    """A voice-activity detector: what came before counts."""
+    """A voice activity detector, whose outputs depend on earlier inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Attribute(nn.Module):
 
 
 class Buffer(nn.Module):
-    """The same in a buffer, changed in place."""
+    """The same with a buffer that is changed in place."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Buffer(nn.Module):
 
 
 class Hidden(nn.Module):
-    """A buffer that no state_dict has, in a layer, given out itself."""
+    """A non-persistent buffer of a layer, which is also returned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Hidden(nn.Module):
 
 
 class Counter(nn.Module):
-    """A number."""
+    """A counter in an attribute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Counter(nn.Module):
 
 
 class Late(nn.Module):
-    """The first answers are all alike."""
+    """The output changes only after 60 calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Late(nn.Module):
 
 
 class Last(nn.Module):
-    """The request before this one, whoever sent it: the same one twice in a row gets the same answer."""
+    """The output depends on the previous input, unless both are equal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Last(nn.Module):
 
 
 class Collected(nn.Module):
-    """A list that grows."""
+    """A growing list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Collected(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Left on."""
+    """Dropout that is always on."""
 
     def __init__(self, share: float = 0.5) -> None:
         super().__init__()
@@ -119,14 +119,14 @@ class Dropout(nn.Module):
 
 
 class Noise(nn.Module):
-    """Drawn anew."""
+    """New random numbers in each call."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + torch.randn_like(x)
 
 
 class Cache(nn.Module):
-    """Something computed once: no answer depends on it."""
+    """A table that is computed once and does not change outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class Cache(nn.Module):
         (Noise, RANDOM),
     ],
 )
-def test_state_is_refused_with_what_to_do(tmp_path: Path, module: Any, words: str, batch: int) -> None:
+def test_state_is_rejected_with_advice(tmp_path: Path, module: Any, words: str, batch: int) -> None:
     with pytest.raises(ExportError) as caught:
         export_torchscript(module(), ROWS, tmp_path, name="state", max_batch_size=batch)
     assert words in str(caught.value)
@@ -174,7 +174,7 @@ def test_state_that_tracing_loses_is_found(tmp_path: Path, module: Any, changed:
 @pytest.mark.parametrize(
     ("module", "words"), [(Attribute, STATE), (Buffer, STATE), (Counter, STATE), (Late, STATE), (Dropout, RANDOM)]
 )
-def test_a_file_is_looked_through_as_a_module_is(tmp_path: Path, module: Any, words: str) -> None:
+def test_a_file_is_checked_like_a_module(tmp_path: Path, module: Any, words: str) -> None:
     """What was left on when it was scripted."""
     path = tmp_path / "state.pt"
     with deprecation_known():
@@ -195,7 +195,7 @@ class LayerDropout(nn.Module):
         return self.drop(x)  # type: ignore[no-any-return]
 
 
-def test_dropout_that_eval_turns_off_is_none(tmp_path: Path) -> None:
+def test_dropout_disabled_by_eval_is_accepted(tmp_path: Path) -> None:
     export_torchscript(LayerDropout().train(), ROWS, tmp_path, name="dropout", max_batch_size=8)
 
 
@@ -207,7 +207,7 @@ def test_dropout_in_a_traced_file_stays_on(tmp_path: Path) -> None:
         run(ExportRequest(str(path), ("FP32:4",), "dropout"), Destination(tmp_path / "to"))
 
 
-def test_a_table_that_is_made_once_is_no_state(tmp_path: Path) -> None:
+def test_a_table_computed_once_is_not_state(tmp_path: Path) -> None:
     export_torchscript(Cache(), ROWS, tmp_path, name="cache", max_batch_size=8)
 
 

@@ -1,4 +1,4 @@
-"""What may differ where the same sums are added in another order."""
+"""Tolerances for sums in another order."""
 
 from __future__ import annotations
 
