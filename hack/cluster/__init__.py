@@ -1,7 +1,7 @@
-"""Bring up a Kubernetes cluster for the demo and the tests, and take it down.
+"""Start and delete a Kubernetes cluster for the demo and the tests.
 
-`ensure()` returns a running cluster, `down()` leaves nothing of it, `tools()` returns the folder of programs.
-`hack.cluster.controlplane` has an API server without a node, for tests that need no pods.
+`ensure()` returns a running cluster, `down()` deletes it, and `tools()` returns the folder of programs.
+`hack.cluster.controlplane` starts an API server without a node, for tests that need no pods.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["Cluster", "LocalClusterError", "down", "ensure", "running", "tools",
 
 
 def ensure(asked: str | None = None) -> Cluster:
-    """Return a running cluster, starting one when none runs; a second call does nothing.
+    """Return a running cluster; start one if none is running.
 
-    `asked` is current, kind or native; without it, $CLUSTER and then the
-    machine decide, and the choice is said. Raises LocalClusterError with what to do.
+    `asked` is current, kind or native. Without it, $CLUSTER and then the machine determine the kind, which is printed.
+    Raises LocalClusterError, which describes the solution.
     """
     chosen = which(asked)
     if chosen.kind == "native":
@@ -33,19 +33,19 @@ def ensure(asked: str | None = None) -> Cluster:
 
 
 def running(asked: str | None = None) -> Cluster | None:
-    """Return the cluster if one runs; starts nothing."""
+    """Return the running cluster, or None; starts nothing."""
     kinds: dict[str, Callable[[], Cluster | None]]
     kinds = {"native": node.running, "kind": kind.running, "current": current.up}
     return kinds[which(asked).kind]()
 
 
 def down(asked: str | None = None) -> None:
-    """Take the cluster down so that nothing of it is left; nothing happens when none runs."""
+    """Delete the cluster completely, if one is running."""
     {"native": node.down, "kind": kind.down, "current": current.down}[which(asked).kind]()
 
 
 def which(asked: str | None = None) -> Choice:
-    """Return which kind of cluster is used, and why."""
+    """Return the kind of cluster to use, with the reason."""
     asked = asked or os.environ.get(VARIABLE)
     native_runs = not asked and node.running() is not None
     engine = None if asked or native_runs else kind.engine()

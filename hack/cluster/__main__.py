@@ -16,7 +16,7 @@ from hack.progress import say
 
 
 def main() -> int:
-    """Run the command; 0 when it did what was asked, 1 when it could not or, for `status`, when nothing runs."""
+    """Run the command; returns 0 on success, 1 on failure or, for `status`, if no cluster is running."""
     arguments = _parser().parse_args()
     try:
         code: int = arguments.run(arguments)

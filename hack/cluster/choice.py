@@ -1,7 +1,7 @@
-"""Which kind of cluster is used, and why; pure.
+"""Select the kind of cluster; pure.
 
-Input: what was asked for and what the machine has. Output: a choice that can be said to a person. Called by
-`hack.cluster`.
+Input: the requested kind and the state of the machine. Output: the kind with a printable reason. `hack.cluster` calls
+it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ KINDS = ("current", "kind", "native")
 
 @dataclass(frozen=True)
 class Choice:
-    """A kind of cluster and the reason for it, as half a sentence."""
+    """A kind of cluster, and the reason as a clause."""
 
     kind: str
     reason: str
 
 
 def choose(asked: str | None, engine: str | None, *, native_runs: bool) -> Choice:
-    """Decide: what was asked for; else the native node that runs; else kind when `engine` answers; else native.
+    """Select the requested kind, else a running native node, else kind if `engine` responds, else native.
 
-    Raises ValueError for a kind that does not exist.
+    Raises ValueError for an unknown kind.
     """
     if asked:
         if asked not in KINDS:

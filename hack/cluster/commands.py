@@ -26,10 +26,10 @@ API_HOSTS = (
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the programs listen and where their files are.
+    """Addresses and files of the programs.
 
-    `address` is what the API server listens on and advertises; etcd and its
-    peers stay on 127.0.0.1. `pki` holds the files of `pki_files`.
+    The API server listens on `address` and advertises it; etcd and its peers use 127.0.0.1. `pki` contains the files of
+    `pki_files`.
     """
 
     pki: Path
@@ -41,7 +41,7 @@ class Endpoints:
 
 
 def etcd_command(at: Endpoints) -> list[str]:
-    """Return etcd's words: TLS with client certificates, and no fsync, because the data is thrown away at the end."""
+    """The command line of etcd: TLS with client certificates, and no fsync, because the data is temporary."""
     client, peer = f"https://127.0.0.1:{at.etcd_port}", f"https://127.0.0.1:{at.etcd_peer_port}"
     certificate, key, authority = at.pki / "etcd.crt", at.pki / "etcd.key", at.pki / "ca.crt"
     return [
@@ -67,7 +67,7 @@ def etcd_command(at: Endpoints) -> list[str]:
 
 
 def apiserver_command(at: Endpoints, extra: tuple[str, ...] = ()) -> list[str]:
-    """Return the API server's words; `extra` are words only one of the callers needs."""
+    """The API server's command line; `extra` are flags of a single caller."""
     return [
         "kube-apiserver",
         f"--bind-address={at.address}",
@@ -100,7 +100,7 @@ def apiserver_command(at: Endpoints, extra: tuple[str, ...] = ()) -> list[str]:
 
 
 def controller_manager_command(at: Endpoints, extra: tuple[str, ...] = ()) -> list[str]:
-    """Return the controller manager's words; it serves nothing itself."""
+    """The controller manager's command line, without a server port."""
     kubeconfig = at.pki / "controller-manager.kubeconfig"
     return [
         "kube-controller-manager",
@@ -118,6 +118,6 @@ def controller_manager_command(at: Endpoints, extra: tuple[str, ...] = ()) -> li
 
 
 def scheduler_command(at: Endpoints) -> list[str]:
-    """Return the scheduler's words; it serves nothing itself."""
+    """The scheduler's command line, without a server port."""
     kubeconfig = at.pki / "scheduler.kubeconfig"
     return ["kube-scheduler", f"--kubeconfig={kubeconfig}", "--secure-port=0", "--leader-elect=false"]

@@ -5,7 +5,7 @@ Input: a folder. Output: a kubeconfig. Called by the API-server test tier:
     with ControlPlane(tmp_path) as plane:
         subprocess.run(["kubectl", "--kubeconfig", plane.kubeconfig, "get", "ns"])
 
-No kubelet and no scheduler: pods stay as they are written. Add "kube-controller-manager" for garbage collection,
+There is no kubelet or scheduler, so pods stay unchanged. Add "kube-controller-manager" for garbage collection,
 Deployments and namespaces that can be deleted.
 """
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _READY_SECONDS = 90
-# The API server would wait for its clients' watches; nobody needs what it has in memory.
+# The API server would wait for its clients' watches; its memory contains nothing to save.
 _STOP_SECONDS = 1.0
 ORDER = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 class ControlPlane:
-    """etcd, kube-apiserver and, when asked for, kube-controller-manager, as child processes."""
+    """etcd, kube-apiserver and optionally kube-controller-manager, as child processes."""
 
     def __init__(self, directory: Path, components: Sequence[str] = ("etcd", "kube-apiserver")) -> None:
-        """Prepare a control plane that keeps all its files in `directory`, which is made when missing.
+        """Prepare a control plane that keeps all its files in `directory`, which is created if it is missing.
 
-        Raises ValueError for a component that is not one of ORDER. A folder that
-        another control plane has used is refused by `start`.
+        Raises ValueError for a component that is not in ORDER. `start` rejects a folder that another control plane has
+        used.
         """
         unknown = sorted(set(components) - set(ORDER))
         if unknown:
@@ -72,7 +72,7 @@ class ControlPlane:
             undo.pop_all()
 
     def stop(self) -> None:
-        """Stop everything, last started first; the folder stays for a look at the logs."""
+        """Stop all components in reverse order; the folder with the logs remains."""
         for name in reversed(list(self._children)):
             self.stop_component(name)
 
@@ -88,11 +88,11 @@ class ControlPlane:
 
     @property
     def certificate_authority(self) -> Path:
-        """The certificate that the API server's own is signed by."""
+        """The CA certificate that signed the API server's certificate."""
         return self._at.pki / "ca.crt"
 
     def client_kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
-        """Return a kubeconfig for a user known by certificate; what it may do is up to RBAC objects."""
+        """Return a kubeconfig for a user with a client certificate; RBAC objects determine its permissions."""
         if self._authority is None:
             msg = "the control plane has no authority yet: call start() first"
             raise LocalClusterError(msg)
@@ -103,23 +103,23 @@ class ControlPlane:
         return path
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """Return a kubeconfig with a fresh token of an existing service account, as a pod of it would have."""
+        """Return a kubeconfig with a new token of an existing service account, as in its pods."""
         token = self._kubectl("create", "token", name, "--namespace", namespace, "--duration=4h").strip()
         path = self._at.pki / f"sa-{namespace}-{name}.kubeconfig"
         write_token_kubeconfig(path, self.server, self._at.pki, name, token)
         return path
 
     def start_component(self, name: str) -> None:
-        """Start one component, on its old port and data when it ran before, and await it."""
+        """Start one component and wait until it is ready; a restart uses the same port and data."""
         command = self._command(name)
         command[0] = str(self._programs / command[0])
-        # A proxy that the person has set must not be asked for loopback addresses.
+        # A configured proxy must not be used for loopback addresses.
         child = Child(command, self.log(name), {"PATH": os.environ["PATH"], "HOME": str(self.directory)})
         self._children[name] = child
         child.await_ready(lambda: self._is_ready(name), _READY_SECONDS)
 
     def stop_component(self, name: str, *, kill: bool = False) -> None:
-        """Stop one component; with `kill`, the way a crash does."""
+        """Stop one component; `kill` simulates a crash."""
         child = self._children.pop(name)
         if kill:
             child.kill()
@@ -127,11 +127,11 @@ class ControlPlane:
             child.stop(_STOP_SECONDS)
 
     def pid(self, name: str) -> int:
-        """Return a component's process id, for measuring."""
+        """Return a component's process ID, for measurements."""
         return self._children[name].pid
 
     def log(self, name: str) -> Path:
-        """Return the file that a component's output goes to."""
+        """Return a component's log file."""
         return self.directory / "logs" / f"{name}.log"
 
     def _command(self, name: str) -> list[str]:
@@ -163,14 +163,14 @@ class ControlPlane:
 
 
 def accepts(port: int) -> bool:
-    """Whether something on 127.0.0.1 accepts connections at `port`."""
+    """Whether a program on 127.0.0.1 accepts connections on `port`."""
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nothing listens on now."""
+    """Return free ports of 127.0.0.1."""
     with ExitStack() as open_sockets:
         listeners = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:

@@ -1,6 +1,6 @@
-"""Which certificates and kubeconfigs a control plane needs.
+"""Create the certificates and kubeconfigs of a control plane.
 
-Input: its endpoints. Output: the files that `commands` names. Called by `controlplane` and by the native node.
+Input: its endpoints. Output: the files that `commands` refers to. `controlplane` and the native node call it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ USERS = {
 
 
 def write_control_plane_files(at: Endpoints, server: str) -> pki.Authority:
-    """Make the folder, an authority, and every file the control plane's command lines name.
+    """Create the folder, a CA, and all files that the control plane's command lines refer to.
 
-    `server` is the https URL by which the control plane's own programs reach the API server.
+    `server` is the https URL that the control plane's programs use for the API server.
     """
     at.pki.mkdir(parents=True, mode=0o700)
     authority = pki.Authority(at.pki)

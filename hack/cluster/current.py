@@ -1,7 +1,7 @@
-"""The cluster that kubectl talks to already, used as it is.
+"""Use the cluster of kubectl's current context.
 
-Input: the person's kubeconfig. Output: a `CurrentCluster`. Only taken when it is asked for by name: nothing here should
-touch a cluster that somebody else works on without being told to.
+Input: the user's kubeconfig. Output: a `CurrentCluster`. It is used only if it is requested explicitly, so that an
+existing cluster is never changed by accident.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CurrentCluster:
-    """A cluster that was there before; `kubeconfig` is a copy of its context alone."""
+    """An existing cluster; `kubeconfig` is a copy that contains only its context."""
 
     kubeconfig: Path
     kind: str = "current"
@@ -34,7 +34,7 @@ class CurrentCluster:
     node_path: str = ""
 
     def load_images(self, images: Iterable[Image]) -> None:
-        """Say which images the cluster must be able to pull: there is no way to put them on its nodes from here."""
+        """Print the images that the cluster must be able to pull, because they cannot be loaded onto its nodes."""
         for image in images:
             say(f"the cluster must be able to pull {image.reference}: push {image.archive} to its registry")
 
@@ -47,7 +47,7 @@ class CurrentCluster:
 
 
 def up() -> CurrentCluster:
-    """Return the current context's cluster; raises LocalClusterError when there is no context or nothing answers."""
+    """Return the current context's cluster; raises LocalClusterError without a context or if it does not respond."""
     folder = cache_dir() / "current"
     folder.mkdir(exist_ok=True)
     given = [str(tools("kubectl") / "kubectl"), f"--cache-dir={folder}"]
@@ -62,7 +62,7 @@ def up() -> CurrentCluster:
 
 
 def down() -> None:
-    """Refuse: it is not ours to take down."""
+    """Raise LocalClusterError, because this tool did not start the cluster."""
     context = os.environ.get("KUBECONFIG", "~/.kube/config")
     msg = f"the current context ({context}) was not started from here: take it down with what started it"
     raise LocalClusterError(msg)

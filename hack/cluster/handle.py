@@ -1,6 +1,6 @@
-"""What the demo and the tests know of a cluster, whichever kind it is.
+"""The interface of a cluster, which is independent of its kind.
 
-Called by the demo, the e2e tests and the command line of `hack.cluster`; the three kinds implement `Cluster`.
+The demo, the e2e tests and the command line of `hack.cluster` use it; the three kinds implement `Cluster`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Cluster(Protocol):
 
     @property
     def kind(self) -> str:
-        """Which of native, kind and current it is."""
+        """Its kind: native, kind or current."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -38,11 +38,11 @@ class Cluster(Protocol):
 
     @property
     def host_path(self) -> Path | None:
-        """A folder of this machine that the node sees at `node_path`; None where there is no such folder."""
+        """A folder of this machine that is mounted at `node_path` in the node; None if there is none."""
 
     @property
     def node_path(self) -> str:
-        """Where the node sees `host_path`: the path for a PersistentVolume of type hostPath or local."""
+        """The path of `host_path` in the node, for a PersistentVolume of type hostPath or local."""
 
     def load_images(self, images: Iterable[Image]) -> None:
         """Make the images available to pods, by tag, as `latest`, and on the native node by digest."""
@@ -52,13 +52,13 @@ class Cluster(Protocol):
 
 
 def kubectl_command(programs: Path, kubeconfig: Path) -> list[str]:
-    """Return kubectl's first words; what it remembers of the cluster goes to the cache folder, not to ~/.kube."""
+    """The start of a kubectl command line; its discovery cache is in the cache folder instead of ~/.kube."""
     remembered = cache_dir() / "kubectl"
     return [str(programs / "kubectl"), f"--kubeconfig={kubeconfig}", f"--cache-dir={remembered}"]
 
 
 def kubectl_output(kubectl: list[str], *arguments: str) -> str:
-    """Run kubectl and return its output; raises LocalClusterError with what it said."""
+    """Run kubectl and return its output; raises LocalClusterError with its error message."""
     result = subprocess.run([*kubectl, *arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         msg = f"`kubectl {' '.join(arguments[:4])}` failed: {result.stderr.strip()}"
@@ -68,7 +68,7 @@ def kubectl_output(kubectl: list[str], *arguments: str) -> str:
 
 @contextmanager
 def port_forwarded(kubectl: list[str], namespace: str, service: str, port: int | str, log: Path) -> Iterator[str]:
-    """Yield "127.0.0.1:PORT" of a `kubectl port-forward` to the Service; it goes to one pod, chosen at the start."""
+    """Yield "127.0.0.1:PORT" of a `kubectl port-forward` to the Service, which forwards to a single pod."""
     command = [*kubectl, "port-forward", "--namespace", namespace, f"service/{service}", f":{port}"]
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

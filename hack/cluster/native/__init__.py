@@ -1,5 +1,5 @@
-"""One real Kubernetes node from packages alone, for machines without a container engine.
+"""Run one Kubernetes node from packages, for machines without a container engine.
 
-Everything runs below one process that has process, mount and network namespaces of its own: when it ends, every
-process, mount and interface of the node is gone. There is no route out of the node's network.
+All programs run below one process with separate process, mount and network namespaces. When it exits, all processes,
+mounts and interfaces of the node disappear. The node's network has no route to the outside.
 """

@@ -1,4 +1,4 @@
-"""Whether the machine can be a node, found out before anything on it is changed.
+"""Check whether the machine can run a node, before anything is changed.
 
 Input: facts. Output: findings, each with what to do. Called by `hack.preflight` and `node` with facts that can be read,
 then by `start` with what a short trial in throw-away namespaces shows. The first part needs the standard library only.
@@ -27,7 +27,7 @@ _ELSE = "or use another cluster: CLUSTER=kind with a container engine, CLUSTER=c
 
 @dataclass(frozen=True)
 class Machine:
-    """What matters about the machine; sizes in GiB."""
+    """The relevant properties of the machine; sizes in GiB."""
 
     user_id: int
     capabilities: int
@@ -40,7 +40,7 @@ class Machine:
 
 
 def look(cache: Path, *, built: bool) -> Machine:
-    """Read the facts; `built` says whether the node's programs are there already, which needs less disk."""
+    """Read the properties; if the node's programs are `built`, less disk space is required."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     return Machine(
         user_id=os.geteuid(),
@@ -55,7 +55,7 @@ def look(cache: Path, *, built: bool) -> Machine:
 
 
 def findings(machine: Machine) -> list[str]:
-    """Return what is wrong, one sentence each with what to do; empty when the machine will do."""
+    """Return the missing requirements, each with its solution; empty if the machine is suitable."""
     found = [*lacking_rights(machine), *_space(machine)]
     found.extend(
         f"the program {name} is missing: install the package {_PROGRAMS[name]}" for name in machine.missing_programs
@@ -67,7 +67,7 @@ def findings(machine: Machine) -> list[str]:
 
 
 def require(found: list[str]) -> None:
-    """Raise MachineError when there are findings."""
+    """Raise MachineError if there are findings."""
     if found:
         raise MachineError("this machine cannot run a native node:\n" + "\n".join(f"  - {each}" for each in found))
 

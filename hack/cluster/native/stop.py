@@ -1,7 +1,7 @@
-"""End the native node and remove every trace of it but the imported images.
+"""Stop the native node and remove everything except the imported images.
 
-Input: the layout. Output: a machine as before. Called by `start` (what a killed run left) and by
-`node.NativeCluster.down`.
+Input: the layout. Output: the machine's previous state. `start` (after a killed run) and `node.NativeCluster.down` call
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SUPERVISOR = "hack.cluster.native.supervisor"
 
 
 def stop(layout: Layout) -> None:
-    """End the node's processes: politely, then by force. Nothing happens when none runs."""
+    """Terminate the node's processes, then kill those that remain."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in node_processes(layout):
             _send(pid, number)
@@ -36,7 +36,7 @@ def stop(layout: Layout) -> None:
 
 
 def clear(layout: Layout) -> None:
-    """Remove what one life of the node has left: its files and its control groups."""
+    """Remove the files and control groups of one run of the node."""
     remove_control_groups(layout.cgroup)
     shutil.rmtree(layout.live, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""The node's first process: starts the components, restarts what dies, and takes all of them with it.
+"""The node's first process: starts the components, restarts those that exit, and stops all of them at the end.
 
 Input: the node's folder, the folder of programs and an inherited socket. Output: `status.json` and one log per
 component. Started by `node` in fresh namespaces, as their process 1, so it also waits for the orphans of containers.
@@ -36,7 +36,7 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 
 @dataclass
 class State:
-    """What the supervisor knows about one component."""
+    """The supervisor's state of one component."""
 
     component: Component
     pid: int | None = None
@@ -48,7 +48,7 @@ class State:
     open: bool = False
 
     def as_status(self) -> dict[str, object]:
-        """Return what `status.json` says about it."""
+        """Return the component's entry in `status.json`."""
         return {
             "running": self.pid is not None,
             "ready": self.open,
@@ -73,7 +73,7 @@ class Supervisor:
         self._written = ""
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then end everything."""
+        """Run until SIGTERM or SIGINT, then stop all components."""
         while True:
             self._start_what_may_start()
             self._look_at_gates()
@@ -144,7 +144,7 @@ class Supervisor:
             self._written = text
 
     def _end_all(self) -> None:
-        """Ask all components to end, so that containerd closes its database; the kernel ends what is left with us."""
+        """Terminate all components, so that containerd closes its database; the kernel kills the rest at exit."""
         for state in self._states.values():
             if state.pid is not None:
                 os.kill(state.pid, signal.SIGTERM)
@@ -187,7 +187,7 @@ def _unblock_signals() -> None:
 
 
 def main() -> None:
-    """Isolate, then supervise: called with the node's folder, the programs' folder and the socket's number."""
+    """Set up the isolation, then supervise; arguments: the node's folder, the programs' folder, the socket's number."""
     root, programs, listener = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     layout = Layout(root)
