@@ -1,4 +1,4 @@
-"""Contradictions that only Triton would see: said before a pod is made, at the field that a user wrote."""
+"""Contradictions that the schema cannot detect: reported before a pod is created, at the field that the user wrote."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def an_ensemble(
 
 
 def a_warmup(*inputs: WarmupInput, sequence_batching: SequenceBatching | None = None) -> ModelConfig:
-    """A model of two inputs, one of them optional, that is warmed up with these."""
+    """A model with two inputs, one of them optional, and a warm-up with these inputs."""
     known = (Input("A", FP32, (-1, 4)), Input("B", INT64, (1,), optional=True))
     return ModelConfig(inputs=known, warmup=(Warmup("w", 1, inputs),), sequence_batching=sequence_batching)
 
 
 def zeros(name: str, data_type: DataType, *dims: int) -> WarmupInput:
-    """A tensor of a warm-up."""
+    """One input of a warm-up."""
     return WarmupInput(name, data_type, dims, WarmupData.ZERO)
 
 
@@ -52,7 +52,7 @@ def zeros(name: str, data_type: DataType, *dims: int) -> WarmupInput:
     ("dims", "reshape"),
     [((4,), (2, 2)), ((1,), ()), ((1, 1), ()), ((2, 4, -1, 6), (8, -1, 1, 6)), ((-1,), (-1,)), ((-1, 3), (-1, 1, 3))],
 )
-def test_a_reshape_that_keeps_all_elements_is_fine(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
+def test_a_reshape_that_keeps_the_number_of_elements_is_valid(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
     check(ModelConfig(inputs=(Input("A", FP32, dims, reshape),), outputs=(Output("B", FP32, reshape or (1,), dims),)))
 
 
@@ -60,12 +60,12 @@ def test_a_reshape_that_keeps_all_elements_is_fine(dims: tuple[int, ...], reshap
     ("dims", "reshape"),
     [((4,), (2,)), ((2,), ()), ((-1,), (1,)), ((2, -1, 3), (3, -1, 2)), ((-1, -1), (-1,)), ((3, -1), (-1, 3))],
 )
-def test_a_reshape_that_loses_elements_is_refused(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
+def test_a_reshape_that_loses_elements_is_rejected(dims: tuple[int, ...], reshape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match=r"^inputs\[0\].reshape: .* does not have the same number of elements"):
         check(ModelConfig(inputs=(Input("A", FP32, dims, reshape),)))
 
 
-def test_a_warm_up_of_every_needed_input_is_fine() -> None:
+def test_a_warm_up_with_every_required_input_is_valid() -> None:
     check(a_warmup(zeros("A", FP32, 7, 4)))
     check(a_warmup(zeros("A", FP32, 7, 4), zeros("B", INT64, 1)))
     check(ModelConfig(warmup=a_warmup(zeros("X", FP32, 1)).warmup))
@@ -95,12 +95,12 @@ def test_a_warm_up_of_every_needed_input_is_fine() -> None:
         ),
     ],
 )
-def test_what_triton_would_refuse_is_refused_at_its_field(config: ModelConfig, words: str) -> None:
+def test_what_triton_would_reject_is_reported_at_its_field(config: ModelConfig, words: str) -> None:
     with pytest.raises(ConfigError) as refused:
         check(config)
     assert words in str(refused.value)
 
 
-def test_steps_may_stand_in_any_order() -> None:
+def test_steps_may_be_in_any_order() -> None:
     check(an_ensemble(*STEPS))
     check(an_ensemble(*reversed(STEPS)))

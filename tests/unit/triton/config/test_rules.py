@@ -1,4 +1,4 @@
-"""Configurations that Triton 24.10 refused or loaded, held against the rules that say so before it starts.
+"""Configurations that Triton 24.10 rejected or loaded, compared with the rules that predict this before it starts.
 
 `triton_verdicts.json` was recorded from the server itself, started without auto-complete on one repository of models of
 its Python backend: `c_` are single configurations, `e_` ensembles, the others the steps of ensembles. Seventeen of the
@@ -21,7 +21,7 @@ VERDICTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("trito
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of them in one."""
+    """A repository with all of the configurations."""
     root = tmp_path_factory.mktemp("repository")
     for name, verdict in VERDICTS.items():
         (root / name / "1").mkdir(parents=True)
@@ -32,7 +32,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_lint_refuses_what_triton_refuses_and_nothing_else(repository: Path, name: str) -> None:
+def test_lint_rejects_exactly_what_triton_rejects(repository: Path, name: str) -> None:
     errors = [finding for finding in check_folder(repository / name) if finding.severity == "error"]
     assert bool(errors) == VERDICTS[name]["refused"], errors
     assert all(finding.place or finding.message for finding in errors)
@@ -56,6 +56,6 @@ def test_lint_refuses_what_triton_refuses_and_nothing_else(repository: Path, nam
         ("c_prioq3", "dynamic_batching.priority_queue_policy[3]", "the level must be from 1 to 2"),
     ],
 )
-def test_the_field_and_what_is_wrong_with_it(repository: Path, name: str, place: str, words: str) -> None:
+def test_a_problem_names_the_field_and_the_error(repository: Path, name: str, place: str, words: str) -> None:
     found = [finding for finding in check_folder(repository / name) if words in finding.message]
     assert [finding.place[-len(place) :] for finding in found] == [place], list(check_folder(repository / name))

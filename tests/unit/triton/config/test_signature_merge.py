@@ -1,4 +1,4 @@
-"""A configuration and the model's signature: what is completed, what contradicts."""
+"""A configuration and the model's signature: missing fields are added, and contradictions are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TWO = Signature(
 )
 
 
-def test_data_types_are_numbered_as_triton_does() -> None:
+def test_data_types_have_tritons_numbers() -> None:
     assert [f"TYPE_{name}" for name in DATA_TYPES] == [
         value.name for value in model_config_pb2.DataType.DESCRIPTOR.values
     ]
@@ -44,11 +44,11 @@ def test_data_types_are_numbered_as_triton_does() -> None:
         WHOLE,
     ],
 )
-def test_what_a_config_leaves_open_comes_from_the_signature(config: str) -> None:
+def test_missing_fields_come_from_the_signature(config: str) -> None:
     assert merge(parse(config), SIGNATURE) == parse(WHOLE)
 
 
-def test_what_is_no_tensor_stays_as_it_is() -> None:
+def test_other_fields_stay_unchanged() -> None:
     config = parse("backend: 'pytorch' dynamic_batching { } parameters { key: 'a' value { string_value: 'b' } }")
     assert merge(config, SIGNATURE) == config | parse(WHOLE)
 
@@ -62,8 +62,8 @@ def test_what_is_no_tensor_stays_as_it_is() -> None:
         f"max_batch_size: 0 {INPUT.replace('[1', '[-1, 1')} {OUTPUT.replace('10', '[4, 10]')}",
     ],
 )
-def test_a_config_that_agrees_is_not_touched(config: str) -> None:
-    """Smaller batches, other shapes for clients, and no batching at all."""
+def test_a_matching_config_stays_unchanged(config: str) -> None:
+    """Also with smaller batches, other shapes for clients, or no batching."""
     assert merge(parse(config), SIGNATURE) == parse(config)
 
 
@@ -113,14 +113,14 @@ def test_a_model_without_a_batch_cannot_be_batched() -> None:
     assert "max_batch_size" not in merge({}, TWO)
 
 
-def test_the_order_becomes_that_of_forward() -> None:
-    """Names that are not forward()'s own go by the order, and nobody would notice."""
+def test_tensors_get_the_order_of_forward() -> None:
+    """Triton assigns other names by position, so a wrong order would go unnoticed."""
     merged = merge(parse("input [{ name: 'right' }, { name: 'left' }]"), TWO)
     assert [each["name"] for each in merged["input"] if isinstance(each, dict)] == [["left"], ["right"]]
 
 
-def test_what_forward_takes_and_gives_has_to_be_there() -> None:
-    """A result may be left out where its name says which it is."""
+def test_all_inputs_and_outputs_of_forward_are_required() -> None:
+    """An output may be omitted if the names contain the positions."""
     with pytest.raises(ConfigError, match="the inputs left, but the model's signature also declares right"):
         merge(parse("input { name: 'left' }"), TWO)
     with pytest.raises(ConfigError, match="also declares sum"):
@@ -129,8 +129,8 @@ def test_what_forward_takes_and_gives_has_to_be_there() -> None:
     assert len(merge(parse("output { name: 'OUT__1' }"), numbered)["output"]) == 1
 
 
-def test_one_value_in_each_row_is_reshaped() -> None:
-    """Triton wants a dimension at least; the model has none beside the batch."""
+def test_a_tensor_with_one_value_per_row_is_reshaped() -> None:
+    """Triton requires at least one dimension, but the model has only the batch dimension."""
     scores = Signature(SIGNATURE.inputs, (TensorSpec("score", "FP32", ()),), 8)
     (output,) = merge({}, scores)["output"]
     assert output == parse("name: 'score' data_type: TYPE_FP32 dims: 1 reshape { }")
@@ -143,7 +143,7 @@ sizes = st.lists(st.integers(-1, 100), min_size=1, max_size=4)
 
 
 @given(st.sampled_from(sorted(TORCHSCRIPT_TYPES)), sizes, st.sampled_from(DATA_TYPES), sizes)
-def test_a_config_passes_exactly_when_the_model_takes_what_it_promises(
+def test_a_config_passes_exactly_if_the_model_accepts_its_shapes(
     own_type: str, own: list[int], data_type: str, dims: list[int]
 ) -> None:
     signature = Signature((TensorSpec("x", own_type, tuple(own)),), (TensorSpec("y", "FP32", (1,)),))
@@ -169,8 +169,8 @@ batch_input {
 
 
 @pytest.mark.parametrize("inputs", ["", "input { name: 'X__0' data_type: TYPE_FP32 dims: 2 }"])
-def test_what_triton_itself_fills_is_no_input_that_is_missing(inputs: str) -> None:
-    """A signature has all inputs and outputs of forward(); clients send and receive fewer."""
+def test_inputs_that_triton_fills_are_not_missing(inputs: str) -> None:
+    """A signature has all inputs and outputs of forward(); clients send and receive only some of them."""
     signature = Signature(
         inputs=tuple(TensorSpec(name, "FP32", (2,)) for name in ("X__0", "START__1", "STATE__2", "COUNTS__3")),
         outputs=(TensorSpec("Y__0", "FP32", (2,)), TensorSpec("STATE__1", "FP32", (1,))),

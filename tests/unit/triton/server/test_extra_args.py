@@ -1,4 +1,4 @@
-"""Arguments of users: what tunes gets through, what opens a door or ends the server does not, each with its reason."""
+"""Users' arguments for Triton: tuning flags are allowed; flags that weaken the pod or stop the server are rejected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TUNING = [
 
 
 def refusal(argument: str, version: Version | None = OLD) -> InvalidSpecError:
-    """The error for this argument, which stands behind a good one."""
+    """The error for this argument, which follows a valid one."""
     with pytest.raises(InvalidSpecError) as refused:
         check_extra_args(["--id=a", argument], version)
     assert refused.value.path == "spec.triton.extraArgs[1]"
@@ -42,8 +42,8 @@ def refusal(argument: str, version: Version | None = OLD) -> InvalidSpecError:
 
 
 @pytest.mark.parametrize("version", [None, OLD, NEWER])
-def test_what_tunes_gets_through(version: Version | None) -> None:
-    """To every server that has it, and to one that nobody knows."""
+def test_tuning_flags_are_allowed(version: Version | None) -> None:
+    """For every server that supports them, and for a server of unknown release."""
     check_extra_args(TUNING, version)
 
 
@@ -69,21 +69,21 @@ def test_what_tunes_gets_through(version: Version | None) -> None:
     ],
 )
 @pytest.mark.parametrize("version", [None, OLD, NEWER, Version(99, 1)])
-def test_an_option_cannot_bring_in_what_is_refused_by_name(argument: str, version: Version | None) -> None:
-    """Nor a library of a model's folder, nor a way out of the pod."""
+def test_an_option_cannot_set_what_a_rejected_flag_sets(argument: str, version: Version | None) -> None:
+    """It cannot load a library from a model's folder or connect to other hosts, either."""
     error = refusal(argument, version)
     assert error.reason == "ServerArgumentInvalid"
     assert argument in str(error)
 
 
 def test_options_that_tune_a_backend_are_allowed() -> None:
-    """For one backend, and for all where Triton reads them so."""
+    """For one backend, and for all backends if Triton supports that."""
     options = ("default-max-batch-size=8", "python,default-max-batch-size=8", "tensorrt,coalesce-request-input=true")
     check_extra_args([f"--backend-config={option}" for option in options], OLD)
 
 
 def test_a_flag_of_a_newer_release_names_that_release() -> None:
-    """And the server's."""
+    """And the release of the server."""
     error = refusal("--http-max-input-size=134217728")
     assert error.reason == "UnsupportedByImage"
     assert "requires Triton 25.06, but the server is 24.10" in str(error)
@@ -91,23 +91,23 @@ def test_a_flag_of_a_newer_release_names_that_release() -> None:
 
 
 def test_a_flag_that_no_release_has_is_invalid() -> None:
-    """With the one that was meant."""
+    """The message suggests a similar flag."""
     error = refusal("--http-threads-count=4")
     assert error.reason == "ServerArgumentInvalid"
     assert "Triton 24.10 has no flag --http-threads-count; did you mean --http-thread-count?" in str(error)
 
 
 @pytest.mark.parametrize("version", [None, NEWER])
-def test_a_server_that_is_newer_or_unknown_judges_itself(version: Version | None) -> None:
-    """It may have flags of which this operator has not heard."""
+def test_unknown_flags_are_allowed_for_a_newer_or_unknown_server(version: Version | None) -> None:
+    """It may have flags that this version of the operator does not know."""
     assert version is None or version > LAST_READ
     check_extra_args(["--brand-new=1"], version)
 
 
 @pytest.mark.parametrize("version", [None, OLD, NEWER])
 @pytest.mark.parametrize("name", sorted(rejected_flags()))
-def test_a_flag_that_is_not_the_users_is_refused(name: str, version: Version | None) -> None:
-    """With the reason, whatever the server."""
+def test_a_flag_that_users_must_not_set_is_rejected(name: str, version: Version | None) -> None:
+    """With the reason, for every server."""
     error = refusal(f"--{name}=1", version)
     assert error.reason == "ServerArgumentInvalid"
     assert f"--{name} is not allowed in spec.triton.extraArgs: " in str(error)
@@ -115,14 +115,14 @@ def test_a_flag_that_is_not_the_users_is_refused(name: str, version: Version | N
 
 @pytest.mark.parametrize("version", [None, OLD, NEWER])
 @pytest.mark.parametrize("short", ["model-rep", "http-restricted-ap", "trace-conf", "log-verb"])
-def test_a_shortened_name_is_no_way_around(short: str, version: Version | None) -> None:
-    """Triton's parser would take it for the whole one."""
+def test_an_abbreviated_flag_is_rejected(short: str, version: Version | None) -> None:
+    """Triton's parser would expand it."""
     assert f"--{short} is an abbreviation; write the full name: --{short}" in str(refusal(f"--{short}=x", version))
 
 
 @given(name=st.sampled_from(sorted(rejected_flags())), length=st.integers(1, 40), version=st.sampled_from([None, OLD]))
-def test_no_prefix_of_a_refused_flag_gets_through(name: str, length: int, version: Version | None) -> None:
-    """But those that are flags of their own."""
+def test_every_prefix_of_a_rejected_flag_is_rejected(name: str, length: int, version: Version | None) -> None:
+    """Except prefixes that are flags themselves."""
     prefix = name[:length]
     if prefix not in KNOWN_FLAGS or prefix in rejected_flags():
         with pytest.raises(InvalidSpecError):
@@ -133,31 +133,31 @@ def test_no_prefix_of_a_refused_flag_gets_through(name: str, length: int, versio
     "argument",
     ["", "--", "-v", "--id", "--id=", "id=a", "--ID=a", "--id =a", "--id=a\nb", "--id=a\x00", "=a", "4", "---id=a"],
 )
-def test_what_is_not_one_flag_with_its_value_is_refused(argument: str) -> None:
-    """A value in an argument of its own would be missed by a check, and a missing one would swallow the next flag."""
+def test_an_argument_that_is_not_a_flag_with_its_value_is_rejected(argument: str) -> None:
+    """The checks would miss a value in a separate argument, and a flag without a value would consume the next flag."""
     assert "is not a flag with its value" in str(refusal(argument))
 
 
-def test_variables_of_the_container_stay_out() -> None:
-    """The kubelet would put a variable of the container there."""
+def test_references_to_environment_variables_are_rejected() -> None:
+    """The kubelet would replace them with the container's variables."""
     assert "$( )" in str(refusal("--id=$(HOME)"))
 
 
-def test_every_flag_of_ours_is_known_and_old_enough() -> None:
+def test_every_flag_of_the_operator_is_in_the_table_of_releases() -> None:
     """The two tables agree."""
     assert {flag.name for flag in own_flags()} <= KNOWN_FLAGS.keys()
     assert all(KNOWN_FLAGS[flag.name] <= flag.since for flag in own_flags())
     assert rejected_flags().keys() <= KNOWN_FLAGS.keys()
 
 
-def test_the_users_value_of_a_tuning_flag_replaces_ours() -> None:
-    """No other flag of ours is left out."""
+def test_the_users_value_of_a_tuning_flag_replaces_the_operators() -> None:
+    """All other flags of the operator remain."""
     flags = server_flags(OLD, log_level="Warning", gpu=False)
     left = without_overridden(flags, ["--pinned-memory-pool-byte-size=1", "--id=a"])
     assert left == [flag for flag in flags if flag.name != "pinned-memory-pool-byte-size"]
 
 
-def test_the_pod_gets_them_behind_its_own() -> None:
+def test_the_users_arguments_follow_the_operators() -> None:
     """In the user's order."""
     extra = [
         "--http-thread-count=16",
@@ -169,14 +169,14 @@ def test_the_pod_gets_them_behind_its_own() -> None:
     assert arguments[-3:] == extra
 
 
-def test_nothing_is_rendered_with_a_wrong_one() -> None:
-    """So no pod is made."""
+def test_rendering_fails_for_an_invalid_argument() -> None:
+    """So no pod is created."""
     with pytest.raises(InvalidSpecError, match=r"spec\.triton\.extraArgs\[0\]: --allow-client-shm is not allowed in"):
         _render(extraArgs=["--allow-client-shm=true"])
 
 
-def test_the_definition_refuses_the_same_flags() -> None:
-    """The list is written twice, because the definition is not part of the package."""
+def test_the_definition_rejects_the_same_flags() -> None:
+    """The list exists twice, because the package does not include the definition."""
     schema = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     rules = schema["properties"]["spec"]["properties"]["triton"]["properties"]["extraArgs"]["items"]
     (listed,) = re.findall(r"matches\('\^--\(([a-z0-9|-]+)\)=", str(rules["x-kubernetes-validations"]))

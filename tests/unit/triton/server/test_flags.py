@@ -1,4 +1,4 @@
-"""Arguments of a serving pod: complete, safe, and never one that the server does not know."""
+"""The arguments of a serving pod: complete, safe, and supported by the server."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NEWEST = Version(26, 11)
 
 
 def flags(version: Version | None = NEWEST, *, log_level: str = "Warning", gpu: bool = False) -> dict[str, str]:
-    """Arguments as a mapping; a flag that is given twice fails."""
+    """Arguments as a mapping; fails if a flag occurs twice."""
     chosen = server_flags(version, log_level=log_level, gpu=gpu)
     assert len({flag.name for flag in chosen}) == len(chosen)
     return {flag.name: flag.value or "" for flag in chosen}
 
 
 def test_all_arguments_of_a_pod_with_a_new_server() -> None:
-    """The whole command line, so that a change of it is seen."""
+    """The entire command line, so that any change fails this test."""
     restriction = "shared-memory,model-config,model-repository,statistics,trace,logging:CLOSED:TO-ALL=never"
     assert flags() == {
         "model-repository": "/models",
@@ -56,7 +56,7 @@ def test_all_arguments_of_a_pod_with_a_new_server() -> None:
     }
 
 
-def test_a_bare_switch_has_no_value() -> None:
+def test_a_flag_without_a_value_has_no_equals_sign() -> None:
     """Triton's help shows this one without a value."""
     arguments = [flag.argument() for flag in server_flags(NEWEST, log_level="Warning", gpu=False)]
     assert "--disable-auto-complete-config" in arguments
@@ -66,16 +66,16 @@ def test_a_bare_switch_has_no_value() -> None:
     ("version", "knows"),
     [(None, False), (Version(24, 10), False), (Version(26, 3), False), (Version(26, 4), True), (NEWEST, True)],
 )
-def test_a_flag_is_given_only_to_servers_that_have_it(version: Version | None, knows: bool) -> None:
-    """Triton exits on an unknown flag; without it the feature is on in those servers, hence the restriction too."""
+def test_a_flag_is_set_only_for_servers_that_support_it(version: Version | None, knows: bool) -> None:
+    """Triton exits on an unknown flag. Those servers enable the feature, so it is also restricted."""
     assert ("allow-client-shm" in flags(version)) is knows
     assert flags(version)["http-restricted-api"].startswith("shared-memory,")
 
 
 @settings(deadline=None)
 @given(st.builds(Version, st.integers(25, 40), st.integers(1, 12)), st.sampled_from(LEVELS), st.booleans())
-def test_a_newer_server_never_gets_fewer_flags(version: Version, level: str, gpu: bool) -> None:
-    """And every server gets the common ones."""
+def test_a_newer_server_gets_at_least_the_same_flags(version: Version, level: str, gpu: bool) -> None:
+    """And every server gets the common flags."""
     common = set(flags(None, log_level=level, gpu=gpu).items())
     assert (
         common <= set(flags(version, log_level=level, gpu=gpu).items()) <= set(flags(log_level=level, gpu=gpu).items())
@@ -86,35 +86,35 @@ def test_a_newer_server_never_gets_fewer_flags(version: Version, level: str, gpu
     ("level", "warning", "info"), [("Error", "false", "false"), ("Warning", "true", "false"), ("Info", "true", "true")]
 )
 def test_log_levels(level: str, warning: str, info: str) -> None:
-    """Errors always, so that a failed start says why."""
+    """Errors are always logged, so that a failed start has a reason."""
     chosen = flags(log_level=level)
     assert (chosen["log-error"], chosen["log-warning"], chosen["log-info"]) == ("true", warning, info)
     assert chosen["log-verbose"] == "0"
 
 
 def test_an_unknown_log_level_is_an_error() -> None:
-    """The schema has an enumeration; whoever comes around it hears so."""
+    """The schema has an enumeration, but callers may bypass it."""
     with pytest.raises(ValueError, match="Verbose"):
         server_flags(NEWEST, log_level="Verbose", gpu=False)
 
 
-def test_a_pod_without_gpu_asks_for_nothing_that_needs_one() -> None:
-    """Neither metrics of it nor memory to exchange with it; a pod with one keeps the server's own pool."""
+def test_a_pod_without_a_gpu_disables_gpu_features() -> None:
+    """GPU metrics and pinned memory are off; a pod with a GPU keeps the server's default pool."""
     assert flags(gpu=True)["allow-gpu-metrics"] == "true"
     assert "pinned-memory-pool-byte-size" not in flags(gpu=True)
     assert flags(gpu=False)["allow-gpu-metrics"] == "false"
     assert flags(gpu=False)["pinned-memory-pool-byte-size"] == "0"
 
 
-def test_metrics_can_have_an_address_of_their_own() -> None:
+def test_metrics_can_have_a_separate_address() -> None:
     """For a server behind a proxy."""
     chosen = server_flags(NEWEST, log_level="Warning", gpu=False, address="127.0.0.1", metrics_address="0.0.0.0")
     arguments = {flag.argument() for flag in chosen}
     assert {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=0.0.0.0"} <= arguments
 
 
-def test_nothing_that_opens_a_door() -> None:
-    """No trace file, no header forwarding, no dynamic loading, no grace that cuts calls, no prediction restricted."""
+def test_no_flag_weakens_the_restrictions() -> None:
+    """No trace file, header forwarding, dynamic loading or connection grace; inference is not restricted."""
     chosen = flags()
     forbidden = {
         "trace-config",
@@ -136,8 +136,8 @@ def test_nothing_that_opens_a_door() -> None:
         (tuple(Endpoint), set()),
     ],
 )
-def test_what_tells_no_tensor_can_be_opened_for_both_protocols(opened: tuple[Endpoint, ...], closed: set[str]) -> None:
-    """And whatever can change the server or read its memory never."""
+def test_apis_without_tensors_can_be_opened_for_both_protocols(opened: tuple[Endpoint, ...], closed: set[str]) -> None:
+    """APIs that can change the server or read its memory cannot be opened."""
     always = {"shared-memory", "model-repository", "trace", "logging"}
     chosen = {
         flag.name: flag.value or ""
@@ -148,7 +148,7 @@ def test_what_tells_no_tensor_can_be_opened_for_both_protocols(opened: tuple[End
 
 
 def test_each_flag_has_a_reason_and_a_release() -> None:
-    """The table is data that documentation can be made of."""
+    """Documentation can be generated from the table."""
     for flag in FIXED:
         assert flag.reason.endswith(".")
         assert COMMON_SINCE <= flag.since <= NEWEST

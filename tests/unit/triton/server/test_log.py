@@ -1,4 +1,4 @@
-"""What Triton 2.51 printed with `--log-info=false` for each kind of failure, and what a person should read of it."""
+"""Output of Triton 2.51 with `--log-info=false` for each kind of failure, and the failures that are derived from it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from triton_operator.triton.server.log import LAST_LINES, LoadFailure, ServerFai
 
 
 def error(sentence: str, source: str = "model_lifecycle.cc:642") -> str:
-    """A line as Triton writes errors: the sentence as a JSON string behind the header."""
+    """A line as Triton writes errors: a header, followed by the message as a JSON string."""
     return f"E1122 10:34:27.715872 7 {source}] {json.dumps(sentence)}\n"
 
 
 NOISE = error("CudaDriverHelper has not been initialized.", "server.cc:241")
 ALL_FAILED = "error: creating server: Internal - failed to load all models\n"
-UNKNOWN_BACKEND = (  # Letter for letter, the rest is made by `error`.
+UNKNOWN_BACKEND = (  # Verbatim; `error` builds the other lines.
     "E1122 10:34:27.715872 7 model_lifecycle.cc:642] \"failed to load 'bad' version 1: Invalid argument: "
     "unable to find backend library for backend 'nosuch', try specifying runtime on the model configuration.\"\n"
 )
@@ -43,8 +43,8 @@ IN_USE = "failed to start HTTP service: Unavailable - Socket '0.0.0.0:8000' alre
 KILLED = "process of model 'digits' died: signal 9 (killed, possibly out of memory)"
 
 
-def test_each_refused_model_with_tritons_sentence() -> None:
-    """Two models, two failures in the log's order; the general sentence adds nothing."""
+def test_each_failed_model_has_tritons_message() -> None:
+    """Two models give two failures in the order of the log; the general message is ignored."""
     text = NOISE + UNKNOWN_BACKEND + UNKNOWN_BACKEND.replace("'bad' version 1", "'worse' version 2") + ALL_FAILED
     sentence = (
         "Invalid argument: unable to find backend library for backend 'nosuch', "
@@ -56,14 +56,14 @@ def test_each_refused_model_with_tritons_sentence() -> None:
     ]
 
 
-def test_a_model_code_error_without_its_stack() -> None:
-    """Escapes are undone, lines joined, the stack left out."""
+def test_an_error_in_model_code_has_no_stack_trace() -> None:
+    """Escapes are decoded, lines are joined, and the stack trace is omitted."""
     expected = [LoadFailure("bad", "1", 'Internal: ValueError: boom: "quoted" second line')]
     assert read_server(NOISE + PYTHON_ERROR + ALL_FAILED) == expected
 
 
-def test_a_config_error_with_its_place() -> None:
-    """Protobuf says where, Triton says in which model."""
+def test_a_config_error_has_its_position() -> None:
+    """Protobuf reports the position, and Triton the model."""
     text = (
         "[libprotobuf ERROR /tmp/build/text_format.cc:337] Error parsing text-format inference.ModelConfig: 1:23: "
         'Message type "inference.ModelConfig" has no field named "nam".\n'
@@ -75,7 +75,7 @@ def test_a_config_error_with_its_place() -> None:
     assert read_server(text + ALL_FAILED) == [LoadFailure("bad", "", message, Reason.CONFIG_INVALID)]
 
 
-def test_a_field_that_came_later_is_told_with_its_release() -> None:
+def test_an_unsupported_field_is_reported_with_its_first_release() -> None:
     text = (
         "[libprotobuf ERROR /tmp/build/text_format.cc:337] Error parsing text-format inference.ModelConfig: 5:15: "
         'Message type "inference.ModelConfig" has no field named "model_metrics".\n'
@@ -123,21 +123,21 @@ def test_a_field_that_came_later_is_told_with_its_release() -> None:
         ("Signal (11) received.\n 0# 0x0000", ServerFailure("Triton crashed with signal 11")),
     ],
 )
-def test_sentences(line: str, expected: LoadFailure | ServerFailure) -> None:
-    """One kind of line each, after the noise of every start without a GPU."""
+def test_each_kind_of_message_is_recognised(line: str, expected: LoadFailure | ServerFailure) -> None:
+    """After the lines that every start without a GPU prints."""
     assert read_server(NOISE + line) == [expected]
 
 
 def test_a_killed_model_process_comes_before_the_load_that_fails_with_it() -> None:
-    """The cause first; but a process that only exited is the consequence of its own error."""
+    """The kill is the cause; a process that only exited has reported its own error."""
     killed = read_server(UNKNOWN_BACKEND + "model process of 'bad' died: signal 9\n" + ALL_FAILED)
     assert [type(failure) for failure in killed] == [ServerFailure, LoadFailure]
     ended = read_server("model process of 'bad' died: exit code 1\n" + UNKNOWN_BACKEND + ALL_FAILED)
     assert [type(failure) for failure in ended] == [LoadFailure, ServerFailure]
 
 
-def test_flags_that_the_server_does_not_take() -> None:
-    """The value's error is at the end of the usage, an unknown flag only in front of it and usually cut off."""
+def test_arguments_that_the_server_does_not_support_are_recognised() -> None:
+    """An invalid value is reported after the usage message; an unknown flag before it, so it is usually truncated."""
     bad_value = USAGE + "Bad option: \"--http-restricted-api\".\nunknown restricted api 'foo' \n\n"
     expected = "Triton rejects its arguments: Bad option: \"--http-restricted-api\". unknown restricted api 'foo'"
     assert read_server(bad_value) == [ServerFailure(expected, reason=Reason.SERVER_ARGUMENT_INVALID)]
@@ -197,8 +197,8 @@ TOLD_BY_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (s
     ],
     ids=["by Triton", "a shape that Triton refuses", "a file", "before a crash", "by both", "while it was loaded"],
 )
-def test_a_failed_warm_up(lines: str, version: str, message: str) -> None:
-    """However far Triton came with it; what the backend says has the shapes."""
+def test_a_failed_warm_up_has_its_own_reason(lines: str, version: str, message: str) -> None:
+    """At any stage of the start; the backend's message contains the shapes."""
     assert read_server(NOISE + lines + ALL_FAILED) == [LoadFailure("m", version, message, Reason.WARMUP_FAILED)]
 
 
@@ -213,19 +213,19 @@ def test_a_failed_warm_up(lines: str, version: str, message: str) -> None:
         ),
     ],
 )
-def test_arguments_that_the_server_refuses_by_their_value(after: str, told: str) -> None:
-    """As 2.51 prints them: its whole usage first, then the one line that helps."""
+def test_an_argument_with_an_invalid_value_is_recognised(after: str, told: str) -> None:
+    """As 2.51 prints it: the usage message, and then the line with the error."""
     expected = ServerFailure(f"Triton rejects its arguments: {told}", reason=Reason.SERVER_ARGUMENT_INVALID)
     assert read_server(USAGE.rstrip() + after) == [expected]
 
 
-def test_reasons_that_were_cut_off_are_looked_for_in_the_log() -> None:
-    """Better than silence."""
+def test_a_truncated_log_refers_to_the_full_log() -> None:
+    """The reasons are in the part that was truncated."""
     (failure,) = read_server("model.py(1): <module>\\n  <frozen>\n" + ALL_FAILED)
     assert failure.message == "failed to load all models; see the server's log for the reasons"
 
 
-# Letter for letter what 2.51 printed of these ensembles; `s` and the like are their steps.
+# Verbatim output of 2.51 for these ensembles; `s` and similar names are their steps.
 SHAPES = (
     "ensemble tensor X: inconsistent shape: [-1,4] is inferred from model shape while [-1,5] is inferred from model s5"
 )
@@ -256,34 +256,34 @@ GRAPH = [
 
 
 @pytest.mark.parametrize(("model", "sentence", "reason"), GRAPH)
-def test_why_an_ensemble_does_not_fit_its_steps(model: str, sentence: str, reason: str) -> None:
-    """The sentence names step, tensor, shape or version; the ensemble is named only within it."""
+def test_an_ensemble_that_does_not_match_its_steps_has_tritons_message(model: str, sentence: str, reason: str) -> None:
+    """The message names the step, tensor, shape or version; only the message contains the ensemble's name."""
     line = error(f"Invalid argument: {sentence}", "model_repository_manager.cc:703")
     assert read_server(NOISE + line + ALL_FAILED) == [LoadFailure(model, "", sentence, reason)]
 
 
-def test_a_step_that_fails_comes_before_the_ensemble_that_needs_it() -> None:
-    """The graph's sentence may be printed first, but it is the consequence."""
+def test_a_failed_step_comes_before_the_ensemble_that_uses_it() -> None:
+    """Triton may print the ensemble's message first, but it is the consequence."""
     missing = error(f"Invalid argument: {CONTRADICTIONS['missing']}", "model_repository_manager.cc:703")
     found = read_server(NOISE + missing + UNKNOWN_BACKEND + ALL_FAILED)
     assert [failure.model for failure in found] == ["bad", "missing"]
 
 
-def test_an_orderly_end_is_no_crash() -> None:
-    """SIGTERM is how pods end."""
+def test_a_graceful_termination_is_not_a_crash() -> None:
+    """The kubelet stops pods with SIGTERM."""
     assert read_server("Signal (15) received.\n") == []
     assert read_server(UNKNOWN_BACKEND + "Signal (15) received.\n")[1:] == []
 
 
-def test_nothing_says_nothing() -> None:
-    """An empty message has no failure in it."""
+def test_an_empty_log_has_no_failures() -> None:
+    """Neither has an empty termination message."""
     assert read_server("") == []
     assert read_server("\n \n") == []
     assert last_lines("\n \n") == ""
 
 
-def test_of_what_nobody_knows_the_last_lines_are_shown() -> None:
-    """Without headers and empty lines, as one."""
+def test_the_last_lines_of_an_unrecognised_log_are_shown() -> None:
+    """Without headers and empty lines, joined into one."""
     text = "".join(f"line {number}\n\n" for number in range(9)) + error("the end \nof it")
     assert read_server(text) == []
     assert last_lines(text) == " / ".join([*(f"line {n}" for n in range(10 - LAST_LINES, 9)), "the end of it"])
@@ -291,8 +291,8 @@ def test_of_what_nobody_knows_the_last_lines_are_shown() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 3000), st.text(st.characters(), max_size=50))
-def test_a_log_cut_anywhere_is_read(cut: int, noise: str) -> None:
-    """Never an error, never a message that floods a condition."""
+def test_a_log_that_is_truncated_anywhere_is_read(cut: int, noise: str) -> None:
+    """Without an exception, and with messages of limited length."""
     text = (NOISE + PYTHON_ERROR + "failed to load 'x' version 1: " + "y" * 900 + "\n" + noise + ALL_FAILED)[cut:]
     for failure in read_server(text):
         assert 0 < len(failure.message) <= 700

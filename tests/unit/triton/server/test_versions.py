@@ -1,4 +1,4 @@
-"""Releases: their names, their order, what they lack."""
+"""Releases: their names, their order, and their known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSIONS = st.builds(Version, st.integers(0, 99), st.integers(1, 12))
 
 @settings(deadline=None)
 @given(VERSIONS)
-def test_a_release_is_read_as_it_is_printed(version: Version) -> None:
+def test_a_formatted_release_is_parsed_to_the_same_release(version: Version) -> None:
     """Two digits each."""
     assert parse(str(version)) == version
 
@@ -21,8 +21,8 @@ def test_a_release_is_read_as_it_is_printed(version: Version) -> None:
 @pytest.mark.parametrize(
     "text", ["", "26", "26.7", "26.00", "26.13", "2026.07", "26.07-py3", " 26.07", "26.07\n", "\u0662\u0666.07"]
 )
-def test_anything_else_is_refused_with_an_example(text: str) -> None:
-    """The message shows what was given and what is wanted."""
+def test_any_other_text_is_rejected_with_an_example(text: str) -> None:
+    """The message contains the text and the expected form."""
     with pytest.raises(ValueError, match=r"is not a Triton release: expected YY\.MM .* such as 26\.07"):
         parse(text)
 
@@ -30,7 +30,7 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
 @settings(deadline=None)
 @given(VERSIONS)
 def test_exactly_the_releases_below_the_floor_are_vulnerable(version: Version) -> None:
-    """And all of them are told to go at least there."""
+    """The message recommends at least the floor."""
     found = vulnerability(version)
     assert (found is None) == (version >= SECURITY_FLOOR)
     if found:
@@ -40,8 +40,8 @@ def test_exactly_the_releases_below_the_floor_are_vulnerable(version: Version) -
         assert len(found.ids) == len(set(found.ids)) > 0
 
 
-def test_the_worst_is_named_first() -> None:
-    """24.10 lacks everything, 26.04 what came after, 26.06 one bulletin without published numbers."""
+def test_the_worst_vulnerability_is_named_first() -> None:
+    """24.10 lacks all fixes, 26.04 the later ones, and 26.06 those of one bulletin without published CVEs."""
     oldest = vulnerability(parse("24.10"))
     assert oldest
     assert oldest.message == (
@@ -63,7 +63,7 @@ def test_the_worst_is_named_first() -> None:
 
 
 def test_the_table_is_in_order_and_agrees_with_the_floor() -> None:
-    """A new bulletin moves the floor: both are changed together."""
+    """A new bulletin raises the floor, so both must change together."""
     fixes = [bulletin.fixed_in for bulletin in BULLETINS]
     assert fixes == sorted(fixes)
     assert max(fixes) == SECURITY_FLOOR
