@@ -15,11 +15,13 @@ from tritonclient.grpc import model_config_pb2
 from tests.builders import SETTINGS, a_deployment
 from tests.drawn_models import draw_models
 from tests.model_folders import write_model
+from tests.typed_config import format_of, from_message, name_of
 from training import torchscript
 from triton_operator.api.model import Format
 from triton_operator.resources.build import render
 from triton_operator.triton.config.check import check
-from triton_operator.triton.config.typed_config import format_of, from_message, name_of, to_message, version_policy_of
+from triton_operator.triton.config.typed_config import to_message
+from triton_operator.triton.config.version_policy import version_policy_of
 from triton_operator.triton.text.parser import parse
 from triton_operator.triton.text.writer import write
 

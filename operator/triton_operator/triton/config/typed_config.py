@@ -1,8 +1,8 @@
-"""Convert the typed configuration to Triton's ModelConfig, and back.
+"""Convert the typed configuration to Triton's ModelConfig.
 
-`to_message` returns the Message that `text.writer` writes as config.pbtxt. `from_message` reads the struct from such a
-message, or from a hand-written one, whose unknown fields it rejects by name (`fields`). Both directions use the same
-tables. The message contains only the user's values, without defaults.
+Input: the `config` of a model in the spec. Output: the Message that `text.writer` writes as config.pbtxt. It contains
+only the user's values, without defaults. The table CONFIG works in both directions; tests read configurations back with
+it. `resources`, `check` and `prepare` call `to_message`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from triton_operator.triton.config.codecs import (
     Text,
     Wrapped,
 )
-from triton_operator.triton.config.formats import format_fields, read_format
+from triton_operator.triton.config.formats import format_fields
 from triton_operator.triton.config.message_codecs import DATA_TYPE, DIMS, Entries
 from triton_operator.triton.config.sequence_codecs import SEQUENCE_BATCHING
-from triton_operator.triton.config.version_policy import version_policy_fields, version_policy_of
+from triton_operator.triton.config.version_policy import version_policy_fields
 from triton_operator.triton.config.warmup_codec import WARMUP_INPUT
-from triton_operator.triton.text.checked_values import optional_text
-from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import Message
 
 _RESHAPE = Wrapped("ModelTensorReshape", "shape", DIMS, absent=())
@@ -126,7 +124,7 @@ _WARMUP = StructCodec(
         "inputs": Field("inputs", Repeated(WARMUP_INPUT)),
     },
 )
-_CONFIG = StructCodec(
+CONFIG = StructCodec(
     ModelConfig,
     "ModelConfig",
     {
@@ -146,8 +144,7 @@ _CONFIG = StructCodec(
         ),
     },
 )
-_OF_THE_MODEL = frozenset({"name", "platform", "backend", "version_policy"})
-"""Fields that are in `spec.models[]`, outside of `config`."""
+"""The codec of `spec.models[].config`."""
 
 
 def to_message(
@@ -164,23 +161,4 @@ def to_message(
     message: Message = {"name": [name]}
     message |= format_fields(format or Format.TORCHSCRIPT)
     message |= version_policy_fields(version_policy)
-    return message | _CONFIG.to_message(config)
-
-
-def from_message(message: Message) -> ModelConfig:
-    """The typed configuration of a message; raises ConfigError, which names the first unsupported field."""
-    config: ModelConfig = _CONFIG.from_message(message, besides=_OF_THE_MODEL)
-    return config
-
-
-def name_of(message: Message) -> str:
-    """The name in a configuration, "" if it has none."""
-    return optional_text(message, "name")
-
-
-def format_of(message: Message) -> Format:
-    """The format of a configuration; raises ConfigError for an unsupported format, or for none."""
-    return read_format(optional_text(message, "platform"), optional_text(message, "backend"))
-
-
-__all__ = ["ConfigError", "format_of", "from_message", "name_of", "to_message", "version_policy_of"]
+    return message | CONFIG.to_message(config)

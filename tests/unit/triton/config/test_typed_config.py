@@ -1,4 +1,4 @@
-"""The typed configuration, held against Triton's own protobuf: rendered, parsed by it, and read back."""
+"""The typed configuration, compared with Triton's protobuf: rendered, parsed by protobuf, and read back."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from tritonclient.grpc import model_config_pb2
 
 from tests.configs import configs, version_policies
+from tests.typed_config import format_of, from_message, name_of
 from triton_operator.api.batching import DynamicBatching, QueuePolicy, TimeoutAction
 from triton_operator.api.model import AllVersions, Format, LatestVersions, VersionPolicy
 from triton_operator.api.model_config import Ensemble, EnsembleStep, Input, ModelConfig, Warmup, WarmupData, WarmupInput
 from triton_operator.api.tensor import DataType
 from triton_operator.triton.config.fields import COVERED, REFUSED
-from triton_operator.triton.config.typed_config import format_of, from_message, name_of, to_message, version_policy_of
+from triton_operator.triton.config.typed_config import to_message
+from triton_operator.triton.config.version_policy import version_policy_of
 from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import parse
 from triton_operator.triton.text.writer import write
@@ -39,13 +41,13 @@ collect(model_config_pb2.ModelConfig.DESCRIPTOR)
 
 
 def protobuf(text: str) -> Any:
-    """What Triton's parser reads; raises on a field or value that it does not know."""
+    """The text as parsed by Triton's protobuf; raises an error for an unknown field or value."""
     return text_format.Parse(text, model_config_pb2.ModelConfig())
 
 
 @settings(deadline=None, max_examples=100)
 @given(config=configs)
-def test_any_config_is_read_back_out_of_its_text(config: ModelConfig) -> None:
+def test_any_config_is_read_back_from_its_text(config: ModelConfig) -> None:
     message = to_message(config, name="digits")
     assert parse(write(message)) == message
     assert from_message(parse(write(message))) == config
@@ -53,8 +55,8 @@ def test_any_config_is_read_back_out_of_its_text(config: ModelConfig) -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(config=configs, policy=version_policies)
-def test_triton_reads_any_config_as_it_was_meant(config: ModelConfig, policy: VersionPolicy) -> None:
-    """Protobuf prints what it understood in its own words, and that is the same configuration again."""
+def test_triton_reads_any_config_correctly(config: ModelConfig, policy: VersionPolicy) -> None:
+    """The text that protobuf prints is read back as the same configuration."""
     read = protobuf(write(to_message(config, name="digits", version_policy=policy)))
     assert read.name == "digits"
     assert [tensor.name for tensor in read.input] == [tensor.name for tensor in config.inputs]
@@ -72,7 +74,7 @@ def test_name_and_format_are_read_back(model_format: Format) -> None:
     assert (name_of(message), format_of(message)) == ("digits", model_format)
 
 
-def test_a_config_reads_like_one_written_by_hand() -> None:
+def test_a_config_looks_like_a_hand_written_one() -> None:
     config = ModelConfig(
         inputs=(Input("INPUT__0", DataType.FP32, (1, 28, 28)),),
         max_batch_size=8,
@@ -131,15 +133,15 @@ parameters {
 """
 
 
-def test_a_step_without_a_version_asks_for_the_latest() -> None:
-    """Triton takes 0, which protobuf means by nothing, for a version."""
+def test_a_step_without_a_version_uses_the_latest() -> None:
+    """Triton uses 0, the protobuf default, as a version."""
     config = ModelConfig(ensemble=Ensemble((EnsembleStep("tagger", {"INPUT__0": "TEXT"}, {"OUTPUT__0": "TAG"}),)))
     read = protobuf(write(to_message(config, name="pipeline", format=Format.ENSEMBLE)))
     assert read.ensemble_scheduling.step[0].model_version == -1
     assert read.platform == "ensemble"
 
 
-def test_a_text_cannot_break_out_of_its_quotes() -> None:
+def test_a_string_cannot_add_fields() -> None:
     hostile = 'a"\nbackend: "python'
     message = to_message(ModelConfig(parameters={"K": hostile}), name="digits")
     read = protobuf(write(message))
@@ -148,19 +150,19 @@ def test_a_text_cannot_break_out_of_its_quotes() -> None:
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_every_field_of_triton_is_covered_or_refused(name: str) -> None:
-    """A field that a new release adds must be decided about."""
+def test_every_field_of_triton_is_covered_or_rejected(name: str) -> None:
+    """Each field that a new release adds requires a decision."""
     covered, refused = set(COVERED.get(name, {})), set(REFUSED.get(name, {}))
     assert covered | refused == {field.name for field in MESSAGES[name].fields}
     assert not covered & refused
 
 
-def test_nothing_is_said_about_what_triton_does_not_have() -> None:
+def test_the_tables_contain_only_messages_of_triton() -> None:
     assert (COVERED.keys() | REFUSED.keys()) == MESSAGES.keys()
 
 
 @pytest.mark.parametrize("field", REFUSED["ModelConfig"])
-def test_a_refused_field_is_named_with_the_reason(field: str) -> None:
+def test_a_rejected_field_is_named_with_the_reason(field: str) -> None:
     with pytest.raises(ConfigError, match=f"^{field}: not part of the typed config .*configMapRef"):
         from_message({field: [{}]})
 
@@ -205,7 +207,7 @@ def test_a_refused_field_is_named_with_the_reason(field: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_typed_is_refused_at_its_place(text: str, words: str) -> None:
+def test_content_that_cannot_be_typed_is_rejected_with_its_path(text: str, words: str) -> None:
     with pytest.raises(ConfigError) as refused:
         from_message(parse(text))
     assert words in str(refused.value)
@@ -233,12 +235,12 @@ def test_a_format_is_recognised_by_its_other_names(text: str, expected: Format) 
         ('backend: "python" platform: "torch_aoti"', 'backend: "python" does not run the platform "torch_aoti"'),
     ],
 )
-def test_a_format_that_is_not_served_is_refused(text: str, words: str) -> None:
+def test_an_unsupported_format_is_rejected(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         format_of(parse(text))
 
 
-def test_a_version_policy_says_one_thing() -> None:
+def test_a_version_policy_has_exactly_one_member() -> None:
     assert version_policy_of(parse("version_policy { all { } }")) == VersionPolicy(all=AllVersions())
     assert version_policy_of({}) is None
     with pytest.raises(ConfigError, match="exactly one of latest, all, specific"):
