@@ -54,8 +54,12 @@ class Converged(NamedTuple):
 
 @dataclass(slots=True)
 class Memory:
-    """`applied` and `rejected` are by child; `was_interrupted`: the last pass met a transient error."""
+    """Of the deployment with this uid; `applied` and `rejected` are by child.
 
+    `was_interrupted`: the last pass met a transient error.
+    """
+
+    uid: str
     applied: dict[ChildId, Applied] = field(default_factory=dict)
     rejected: dict[ChildId, RejectedManifest] = field(default_factory=dict)
     converged: Converged | None = None

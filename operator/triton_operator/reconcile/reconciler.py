@@ -64,13 +64,20 @@ class Reconciler:
         if record is None or record.metadata.deletion_timestamp:
             self._memories.pop(key, None)
             return None
-        memory = self._memories.setdefault(key, Memory())
+        memory = self._recall(key, record.metadata.uid)
         delay = None
         if isinstance(record.deployment, InvalidSpecError):
             await self._report_unreadable(key, record, record.deployment, memory)
         else:
             delay = await self._pass(key, record.deployment, memory)
         return 0.0 if self._was_edited(key, record) else delay
+
+    def _recall(self, key: Key, uid: str) -> Memory:
+        """What is remembered of this deployment; nothing of a deleted one with the same name."""
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != uid:
+            memory = self._memories[key] = Memory(uid)
+        return memory
 
     async def _pass(self, key: Key, deployment: ModelDeployment, memory: Memory) -> float | None:
         snapshot = self._cache.snapshot(key)
