@@ -90,11 +90,11 @@ def recognize(
 
 
 def is_as_desired(desired: DesiredState, observed: ObservedState, applied: AppliedChildren) -> bool:
-    """Whether there is nothing to write: every child is what the last apply made of it, and none is superfluous."""
+    """Whether every desired child is what the last apply made of it, and no other child is to be deleted."""
     state = observed.deployment_state
     return (
-        observed.children.keys() == {identity(manifest) for manifest in desired.manifests}
-        and all(_is_as_applied(child, applied.get(child_id)) for child_id, child in observed.children.items())
+        all(_is_as_applied(child_id, observed, applied) for child_id in map(identity, desired.manifests))
+        and not _plan_pruning(desired, observed)
         and state is not None
         and desired.replicas.transfer is None
         and desired.replicas.apply in {None, state.replicas}
@@ -111,10 +111,12 @@ def digest(manifest: Manifest) -> str:
     return content_hash(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS), 16)
 
 
-def _is_as_applied(child: Child, applied: Applied | None) -> bool:
+def _is_as_applied(child_id: ChildId, observed: ObservedState, applied: AppliedChildren) -> bool:
+    child, known = observed.children.get(child_id), applied.get(child_id)
     return (
-        applied is not None
-        and (applied.uid, applied.fingerprint) == (child.uid, child.fingerprint)
+        child is not None
+        and known is not None
+        and (known.uid, known.fingerprint) == (child.uid, child.fingerprint)
         and not (child.has_foreign_fields or child.deleting)
     )
 

@@ -127,6 +127,20 @@ async def test_children_of_a_deleted_object_of_the_same_name_are_waited_for() ->
     assert again is not None
 
 
+async def test_orphans_of_a_deleted_object_of_the_same_name_are_not_adopted() -> None:
+    """`kubectl delete --cascade=orphan` keeps the children for the user, whether or not a pass sees the deletion."""
+    world = World()
+    await world.reconcile()
+    for kind, _, name in list(world.cluster.objects):
+        world.change_child(kind, name, owner_uid="")
+    world.body["metadata"] |= {"uid": "successor", "resourceVersion": "100000"}
+    world.cache.deployments.put(world.body)
+    world.forget_writes()
+    await world.reconcile()
+    assert world.cluster.writes == ["status digits"]
+    assert world.condition("Accepted").reason == "NameConflict"
+
+
 async def test_an_object_with_our_labels_but_another_name_is_ignored() -> None:
     world = World()
     await world.reconcile()
@@ -416,11 +430,17 @@ async def test_a_version_that_is_no_release_is_rejected_with_its_path() -> None:
     assert world.condition("Accepted").message.startswith("spec.triton.version: ")
 
 
+@pytest.mark.parametrize("edits", [0, 1, 4])
 async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_writes(
-    monkeypatch: pytest.MonkeyPatch,
+    edits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Not even with revisions that are kept for a rollback."""
     world = World()
     await world.reconcile()
+    for number in range(edits):
+        world.edit(models=[{"name": f"model-{number}"}])
+        await world.reconcile()
+        await world.reconcile()
     world.change_child(Kind.DEPLOYMENT)
     built: list[object] = []
 
