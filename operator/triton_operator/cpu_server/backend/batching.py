@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from ragged import batch_input_tensor
 from sequences import SequencePosition
-from tensor_specs import Role, TensorSpec
+from tensor_specs import ModelTensor, Role
 from tensors import ShapeError, check_kind, check_shape
 
 
@@ -43,12 +43,12 @@ class Batch:
 
     requests: list[ModelRequest]
 
-    def join(self, specs: tuple[TensorSpec, ...]) -> list[Any]:
+    def join(self, specs: tuple[ModelTensor, ...]) -> list[Any]:
         """Return the batched inputs; raises `BatchError` if the requests' inputs, rows or shapes differ."""
         columns = zip(specs, zip(*(request.values for request in self.requests), strict=True), strict=True)
         return [self._join_column(spec, list(column)) for spec, column in columns]
 
-    def split(self, specs: tuple[TensorSpec, ...], outputs: list[Any]) -> list[list[Any]]:
+    def split(self, specs: tuple[ModelTensor, ...], outputs: list[Any]) -> list[list[Any]]:
         """Return each request's part of every output; raises `TensorError` if an output does not match the config."""
         for spec, output in zip(specs, outputs, strict=True):
             check_kind(spec, output)
@@ -60,7 +60,7 @@ class Batch:
         known = [request.rows for request in self.requests if request.rows is not None]
         return sum(known) if len(known) == len(self.requests) else None
 
-    def _join_column(self, spec: TensorSpec, column: list[Any]) -> Any:
+    def _join_column(self, spec: ModelTensor, column: list[Any]) -> Any:
         batched = self._rows is not None
         if spec.role is Role.COUNT:
             return batch_input_tensor(spec, [request.shapes[spec.source] for request in self.requests])
@@ -79,7 +79,7 @@ class Batch:
             raise BatchError("requests have different shapes")
         return [text for texts in column for text in texts] if isinstance(column[0], list) else torch.cat(column)
 
-    def _split_output(self, spec: TensorSpec, output: Any) -> list[Any]:
+    def _split_output(self, spec: ModelTensor, output: Any) -> list[Any]:
         if spec.role is Role.COUNT:
             return self._scatter(spec, output)
         rows = self._rows
@@ -93,7 +93,7 @@ class Batch:
             ends.append(ends[-1] + (request.rows or 0) * size)
         return [output[start:end] for start, end in pairwise(ends)]
 
-    def _scatter(self, spec: TensorSpec, output: Any) -> list[Any]:
+    def _scatter(self, spec: ModelTensor, output: Any) -> list[Any]:
         """Split a flat output by the shapes of an input (BATCH_SCATTER_WITH_INPUT_SHAPE)."""
         shapes = [request.shapes[spec.source] for request in self.requests]
         sizes = [prod(shape) for shape in shapes]

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tensor_specs import InterfaceError, Role, TensorSpec, input_specs, output_specs
+from tensor_specs import InterfaceError, ModelTensor, Role, input_specs, output_specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,8 @@ class Argument:
 class Interface:
     """The mapping of inputs to arguments, by position (`order`) or by name (`names`), and of results to outputs."""
 
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    inputs: tuple[ModelTensor, ...]
+    outputs: tuple[ModelTensor, ...]
     order: tuple[int, ...]  # order[i]: which input is argument i
     names: tuple[str, ...]  # argument name of each input, for inputs that go by name
     results: tuple[int, ...]  # results[i]: which result is output i
@@ -71,7 +71,7 @@ class Interface:
         return [results[index] for index in self.results]
 
     @property
-    def states(self) -> tuple[TensorSpec, ...]:
+    def states(self) -> tuple[ModelTensor, ...]:
         """The states among the inputs, in the order of the states among the outputs."""
         return tuple(spec for spec in self.inputs if spec.role is Role.STATE)
 
@@ -96,7 +96,7 @@ def read_interface(config: dict[str, Any], forward: list[Argument]) -> Interface
     return Interface(inputs, outputs, order, (), results)
 
 
-def _check_kinds(pairs: Iterator[tuple[TensorSpec, Argument]]) -> None:
+def _check_kinds(pairs: Iterator[tuple[ModelTensor, Argument]]) -> None:
     """Reject an argument type that no input can have, because torch would fail on every request."""
     for spec, argument in pairs:
         kind = (
@@ -117,8 +117,8 @@ def _check_kinds(pairs: Iterator[tuple[TensorSpec, Argument]]) -> None:
 
 
 def _by_name(
-    inputs: tuple[TensorSpec, ...],
-    outputs: tuple[TensorSpec, ...],
+    inputs: tuple[ModelTensor, ...],
+    outputs: tuple[ModelTensor, ...],
     results: tuple[int, ...],
     given: tuple[str, ...],
     arguments: list[str],
@@ -130,13 +130,13 @@ def _by_name(
     return Interface(inputs, outputs, (), given, results)
 
 
-def _indices(specs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
+def _indices(specs: tuple[ModelTensor, ...]) -> tuple[int, ...]:
     """The index in each name; empty unless all names have one."""
     found = [_INDEXED.fullmatch(spec.name) for spec in specs]
     return tuple(int(match[1]) for match in found if match) if all(found) else ()
 
 
-def _positions(inputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
+def _positions(inputs: tuple[ModelTensor, ...]) -> tuple[int, ...]:
     """The input of each argument by the indices in the names; empty if the names have none."""
     indices = _indices(inputs)
     if indices and sorted(indices) != list(range(len(indices))):

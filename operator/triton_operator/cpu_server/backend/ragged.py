@@ -16,12 +16,12 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tensor_specs import TensorSpec
+    from tensor_specs import ModelTensor
 
 _DTYPES = {"FP32": torch.float32, "INT32": torch.int32}
 
 
-def batch_input_tensor(spec: TensorSpec, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
+def batch_input_tensor(spec: ModelTensor, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
     """Return the tensor; raises ValueError for an unknown kind."""
     counts = [prod(shape) for shape in shapes]
     dtype = _DTYPES.get(spec.dtype, torch.int32)

@@ -12,7 +12,7 @@ import triton_python_backend_utils as pb
 from batching import ModelRequest
 from interface import Interface
 from sequences import SequencePosition, Sequences, position_of, zeros
-from tensor_specs import Role, TensorSpec
+from tensor_specs import ModelTensor, Role
 from tensors import read_tensor
 
 
@@ -63,7 +63,7 @@ class RequestReader:
                 shapes[self._interface.inputs[index].name] = tuple(state.shape)
 
 
-def _is_missing(spec: TensorSpec, value: Any) -> bool:
+def _is_missing(spec: ModelTensor, value: Any) -> bool:
     """Whether a value is missing: Triton does not initialize a state without `initial_state`."""
     if spec.role is Role.STATE:
         return value is None or not spec.has_initial_state

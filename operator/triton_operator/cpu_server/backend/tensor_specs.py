@@ -1,6 +1,6 @@
 """Read the inputs and outputs of a model from config.pbtxt, including batch inputs, controls and states.
 
-Input: the model's configuration as a dictionary, as Triton passes it. Output: a `TensorSpec` for each tensor. Pure;
+Input: the model's configuration as a dictionary, as Triton passes it. Output: a `ModelTensor` for each tensor. Pure;
 `interface` maps them to forward(). `batch_input` tensors, and the controls and states of `sequence_batching`, follow
 the inputs; states follow the outputs.
 """
@@ -29,7 +29,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
-class TensorSpec:
+class ModelTensor:
     """One input or output; `dtype` has no `TYPE_` prefix, and `dims`, after `reshape`, have no batch dimension."""
 
     name: str
@@ -46,10 +46,10 @@ class TensorSpec:
     """Triton supplies the state at the start of a sequence; otherwise it is zeros."""
 
 
-def input_specs(config: dict[str, Any]) -> tuple[TensorSpec, ...]:
+def input_specs(config: dict[str, Any]) -> tuple[ModelTensor, ...]:
     """The inputs in the order of the config, followed by batch inputs, controls and states."""
     counts = (
-        TensorSpec(name, _dtype(each), (), role=Role.COUNT, kind=each["kind"], source=each["source_input"][0])
+        ModelTensor(name, _dtype(each), (), role=Role.COUNT, kind=each["kind"], source=each["source_input"][0])
         for each in config.get("batch_input") or []
         for name in each["target_name"]
     )
@@ -59,13 +59,13 @@ def input_specs(config: dict[str, Any]) -> tuple[TensorSpec, ...]:
     return (*_entries(config, "input"), *counts, *controls, *states)
 
 
-def output_specs(config: dict[str, Any]) -> tuple[TensorSpec, ...]:
+def output_specs(config: dict[str, Any]) -> tuple[ModelTensor, ...]:
     """The outputs in the order of the config, followed by states."""
     states = (_state(each, each["output_name"]) for each in (config.get("sequence_batching") or {}).get("state") or [])
     return (*_entries(config, "output"), *states)
 
 
-def _entries(config: dict[str, Any], kind: str) -> tuple[TensorSpec, ...]:
+def _entries(config: dict[str, Any], kind: str) -> tuple[ModelTensor, ...]:
     entries = config.get(kind) or []
     if not entries:
         raise InterfaceError(f"config.pbtxt declares no {kind}, which the backend cannot derive: add `{kind} [...]`")
@@ -76,7 +76,7 @@ def _entries(config: dict[str, Any], kind: str) -> tuple[TensorSpec, ...]:
         if kind == "output"
     }
     return tuple(
-        TensorSpec(
+        ModelTensor(
             entry["name"],
             _dtype(entry),
             _sizes(entry["reshape"].get("shape") if entry.get("reshape") is not None else entry.get("dims")),
@@ -90,17 +90,17 @@ def _entries(config: dict[str, Any], kind: str) -> tuple[TensorSpec, ...]:
     )
 
 
-def _control(entry: dict[str, Any]) -> TensorSpec:
+def _control(entry: dict[str, Any]) -> ModelTensor:
     """The name of a control's value pair determines its type; CORRID has a type field."""
     control = entry["control"][0]
     typed = {"int32_false_true": "INT32", "fp32_false_true": "FP32", "bool_false_true": "BOOL"}
     dtype = next((dtype for field, dtype in typed.items() if control.get(field)), None) or _dtype(control)
-    return TensorSpec(entry["name"], dtype, (1,), role=Role.CONTROL)
+    return ModelTensor(entry["name"], dtype, (1,), role=Role.CONTROL)
 
 
-def _state(entry: dict[str, Any], name: str) -> TensorSpec:
+def _state(entry: dict[str, Any], name: str) -> ModelTensor:
     has_initial_state = bool(entry.get("initial_state"))
-    return TensorSpec(
+    return ModelTensor(
         name, _dtype(entry), _sizes(entry.get("dims")), role=Role.STATE, has_initial_state=has_initial_state
     )
 

@@ -1,6 +1,6 @@
 """Convert between Triton's tensors and torch's: numbers without a copy, strings as lists of str.
 
-Input: a tensor of a request and its `TensorSpec`. Output: an argument for forward(). Results are checked and converted
+Input: a tensor of a request and its `ModelTensor`. Output: an argument for forward(). Results are checked and converted
 back. `model` calls it. The types are those of TorchScript in Triton's native backend: no BF16, UINT16, UINT32 or
 UINT64.
 """
@@ -18,7 +18,7 @@ from tensor_specs import Role
 from torch.utils.dlpack import from_dlpack
 
 if TYPE_CHECKING:
-    from tensor_specs import TensorSpec
+    from tensor_specs import ModelTensor
 
 DTYPES = {
     torch.bool: "BOOL",
@@ -50,7 +50,7 @@ class RowsError(ShapeError):
     """An output's first dimension differs from that of the inputs."""
 
 
-def read_tensor(tensor: Any, spec: TensorSpec) -> tuple[Any, tuple[int, ...]]:
+def read_tensor(tensor: Any, spec: ModelTensor) -> tuple[Any, tuple[int, ...]]:
     """Return a request's input as an argument for forward(), and the shape as sent; raises `TensorError`."""
     if spec.dtype == STRING:
         array = tensor.as_numpy()
@@ -59,7 +59,7 @@ def read_tensor(tensor: Any, spec: TensorSpec) -> tuple[Any, tuple[int, ...]]:
     return values, tuple(values.shape)
 
 
-def _read_strings(array: np.ndarray[Any, Any], spec: TensorSpec) -> list[str]:
+def _read_strings(array: np.ndarray[Any, Any], spec: ModelTensor) -> list[str]:
     """Convert text from UTF-8 to a list of str, because TorchScript has no string tensors."""
     if array.size != max(array.shape, default=1):
         raise TensorError(
@@ -71,7 +71,7 @@ def _read_strings(array: np.ndarray[Any, Any], spec: TensorSpec) -> list[str]:
         raise TensorError(f"input '{spec.name}': text is not UTF-8", is_client_error=True) from error
 
 
-def check_kind(spec: TensorSpec, value: Any) -> None:
+def check_kind(spec: ModelTensor, value: Any) -> None:
     """Check that a result can be sent as this output. Raises `TensorError`."""
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
         if spec.dtype != STRING:
@@ -92,7 +92,7 @@ def check_kind(spec: TensorSpec, value: Any) -> None:
         raise TensorError(f"output '{spec.name}' is {actual}, but config.pbtxt declares {spec.dtype}")
 
 
-def check_shape(spec: TensorSpec, value: Any, rows: int | None) -> None:
+def check_shape(spec: ModelTensor, value: Any, rows: int | None) -> None:
     """Check that an output has the inputs' rows (None: no batching) and the config's dims. Raises `ShapeError`."""
     if isinstance(value, list):
         _shape_of_texts(spec, value, rows)
@@ -113,7 +113,7 @@ def check_shape(spec: TensorSpec, value: Any, rows: int | None) -> None:
         )
 
 
-def write_tensor(spec: TensorSpec, value: Any, rows: int | None) -> Any:
+def write_tensor(spec: ModelTensor, value: Any, rows: int | None) -> Any:
     """Convert a result to an output of the response. Raises `TensorError` if it does not match config.pbtxt.
 
     `rows` is the number of rows of the request, or None without batching. Type, number of dimensions, fixed sizes and
@@ -133,7 +133,7 @@ def write_tensor(spec: TensorSpec, value: Any, rows: int | None) -> Any:
         raise TensorError(f"output '{spec.name}' cannot be sent: {reason_of(error)}") from error
 
 
-def _shape_of_texts(spec: TensorSpec, texts: list[Any], rows: int | None) -> tuple[int, ...]:
+def _shape_of_texts(spec: ModelTensor, texts: list[Any], rows: int | None) -> tuple[int, ...]:
     """Compute the shape of a list of texts from the config's, with one variable dimension. Raises `ShapeError`."""
     expected = spec.dims if rows is None else (rows, *spec.dims)
     fixed = prod(size for size in expected if size >= 0)

@@ -16,7 +16,7 @@ import torch
 from batching import ModelRequest
 from interface import Interface
 from sequences import zeros
-from tensor_specs import Role, TensorSpec
+from tensor_specs import ModelTensor, Role
 from tensors import DTYPES
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def samples(config: dict[str, Any], interface: Interface, folder: Path) -> list[
     return found
 
 
-def _value(given: dict[str, Any], spec: TensorSpec, folder: Path, *, batched: bool) -> Any:
+def _value(given: dict[str, Any], spec: ModelTensor, folder: Path, *, batched: bool) -> Any:
     """Return one input of a sample as passed to the model; None if its file cannot be read."""
     dims = tuple(int(size) for size in given.get("dims", [])) if -1 in spec.dims else spec.dims
     shape = (1, *dims) if batched else dims

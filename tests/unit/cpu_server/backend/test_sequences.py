@@ -222,7 +222,7 @@ def test_requests_of_different_lengths_run_as_one(tmp_path: Path) -> None:
 )
 def test_counts_are_those_of_tritons_library(kind: str, expected: list[Any]) -> None:
     """Two rows of three elements, one row of two."""
-    entry = modules["tensor_specs"].TensorSpec("n", "INT32", (), kind=kind, source="x")
+    entry = modules["tensor_specs"].ModelTensor("n", "INT32", (), kind=kind, source="x")
     found = modules["ragged"].batch_input_tensor(entry, [(2, 3, 1), (1, 2, 1)])
     assert (found.tolist(), found.dtype) == (expected, torch.int32)
 
