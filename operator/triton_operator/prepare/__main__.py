@@ -1,6 +1,6 @@
 """Command line of `prepare`: run the steps and report the outcome to the kubelet and to people.
 
-Exit code: 0 if every model is laid out, MISTAKE if a person must act first, 1 if a retry may help, 2 for wrong
+Exit code: 0 if every model is laid out, MISTAKE if a user must fix an error, 1 if a retry may help, 2 for wrong
 arguments.
 """
 
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     config = Path(layout.CONFIG_DIR, layout.CONFIG_FILE)
     parser.add_argument("--config", type=Path, default=config, help="list of models, JSON")
-    parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="where the repository is mounted")
+    parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="mount path of the repository")
     parser.add_argument("--models", type=Path, default=Path(layout.MODELS_DIR), help="folder to lay the models out in")
     parser.add_argument(
         "--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message"

@@ -1,7 +1,7 @@
 """One SHA-256 over the served files of a model.
 
 It is the digest of the lines that `sha256sum` prints for them, in the byte order of their paths, so anyone can check it
-in the model's folder (`config.pbtxt 1` being what is served of it): `find -L config.pbtxt 1 -type f -print0 | LC_ALL=C
+in the model's folder, here with the served files `config.pbtxt 1`: `find -L config.pbtxt 1 -type f -print0 | LC_ALL=C
 sort -z | xargs -0 sha256sum | sha256sum`. A config.pbtxt that the object replaces is not served, so it is not included.
 """
 

@@ -42,11 +42,13 @@ def check_format(request: PreparationModel, origin: str, config: ConfigSummary, 
     if not request.format:
         return
     try:
-        said = read_format(config.platform, config.backend)
+        configured = read_format(config.platform, config.backend)
     except ConfigError as error:
         raise config_invalid(request.name, f"{origin}: {error}; spec.models[].format is {request.format}") from error
-    if said != request.format:
-        raise config_invalid(request.name, f"spec.models[].format is {request.format}, but {origin} describes {said}")
+    if configured != request.format:
+        raise config_invalid(
+            request.name, f"spec.models[].format is {request.format}, but {origin} describes {configured}"
+        )
     expected = _CONTENT.get(request.format)
     for shown, path in files.items():
         content = _content(request.name, shown, path)

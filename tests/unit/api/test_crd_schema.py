@@ -1,4 +1,4 @@
-"""The schema as a document and as a fence: each field is described and bounded."""
+"""The schema documents and bounds each field."""
 
 from __future__ import annotations
 
@@ -38,48 +38,48 @@ FIELDS = [node for node in ALL if not node[0].endswith(("[]", "{}"))]
 
 
 @pytest.mark.parametrize(("path", "schema"), FIELDS, ids=[path for path, _ in FIELDS])
-def test_field_is_described_in_sentences(path: str, schema: dict[str, Any]) -> None:
-    """`kubectl explain` has something to say about every field."""
+def test_every_field_has_a_description_in_sentences(path: str, schema: dict[str, Any]) -> None:
+    """`kubectl explain` prints the descriptions."""
     description = schema.get("description", "")
     assert len(description) > 10
     assert description.endswith(".")
 
 
 def test_every_string_is_bounded() -> None:
-    """The API server must be able to price every rule, and a status must fit etcd."""
+    """The API server must be able to compute the cost of every rule, and a status must fit into etcd."""
     strings = [node for node in ALL if node[1].get("type") == "string" or "x-kubernetes-int-or-string" in node[1]]
     assert [path for path, schema in strings if not {"maxLength", "enum", "format"} & schema.keys()] == []
 
 
-def test_every_list_is_bounded_and_says_how_it_merges() -> None:
-    """Server-side apply needs to know whether a list is one value or a map."""
+def test_every_list_is_bounded_and_defines_how_it_merges() -> None:
+    """Server-side apply depends on whether a list is atomic or a map."""
     lists = [node for node in ALL if node[1].get("type") == "array"]
     assert [path for path, schema in lists if not {"maxItems", "x-kubernetes-list-type"} <= schema.keys()] == []
 
 
 def test_every_map_is_bounded() -> None:
-    """So are maps of any key."""
+    """Including maps with arbitrary keys."""
     maps = [node for node in ALL if "additionalProperties" in node[1] or "properties" not in node[1]]
     free = [(path, schema) for path, schema in maps if schema.get("type") == "object"]
     assert [path for path, schema in free if "maxProperties" not in schema] == []
 
 
 def test_every_number_of_the_spec_has_bounds() -> None:
-    """A replica count of two billion is a typing mistake."""
+    """A replica count of two billion is a typo."""
     numbers = [node for node in ALL if node[1].get("type") == "integer" and node[0].startswith("spec")]
     unbounded = {path for path, schema in numbers if not {"minimum", "maximum"} <= schema.keys()}
     assert unbounded == {"spec.scheduling.tolerations[].tolerationSeconds"}
 
 
 def test_every_rule_has_a_message() -> None:
-    """Without one, people would read an expression."""
+    """Without a message, users would see the CEL expression."""
     rules = [(path, rule) for path, schema in ALL for rule in schema.get("x-kubernetes-validations", ())]
     assert rules
     assert [path for path, rule in rules if not rule.get("message")] == []
 
 
 def test_the_definition_is_small() -> None:
-    """Far below what fits into one object, and into `kubectl apply`'s annotation."""
+    """Far below the size limits of an object and of `kubectl apply`'s annotation."""
     assert len(FILE.read_bytes()) < LARGEST_BYTES
     assert len(json.dumps(CRD)) < LARGEST_BYTES
 
@@ -97,8 +97,8 @@ def test_the_longest_name_fits_all_children() -> None:
     assert max(map(len, [*suffixed, pod_of_deployment, *child_labels(name).values(), SCALE_MANAGER])) <= DNS_LABEL
 
 
-def test_the_columns_say_why() -> None:
-    """`kubectl get` shows the reason without options, and the sentence with `--output wide`."""
+def test_the_columns_show_the_reason() -> None:
+    """`kubectl get` shows the reason by default, and the message with `--output wide`."""
     columns = {column["name"]: column.get("priority", 0) for column in VERSION["additionalPrinterColumns"]}
     assert columns["Ready"] == columns["Reason"] == 0
     assert columns["Message"] == 1

@@ -1,4 +1,4 @@
-"""The schema and the types say the same: a field that only one of them knows is lost without a word."""
+"""The schema and the types agree: a field that only one of them has would be lost silently."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ each_struct = pytest.mark.parametrize(("path", "struct", "schema"), ALL, ids=IDS
 
 @each_struct
 def test_schema_and_type_have_the_same_fields(path: str, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
-    """No field is known to one side only."""
+    """No field exists on one side only."""
     assert set(schema["properties"]) == {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
@@ -63,18 +63,18 @@ def test_schema_and_type_have_the_same_fields(path: str, struct: type[msgspec.St
 def test_schema_and_type_require_the_same_fields(
     path: str, struct: type[msgspec.Struct], schema: dict[str, Any]
 ) -> None:
-    """What the type cannot do without, the API server demands; an empty status is none of the user's business."""
+    """The API server requires each field that the type requires, except in the status, which users do not write."""
     needed = {field.encode_name for field in msgspec.structs.fields(struct) if field.required}
     if struct is Status:
         needed = set()
-    if struct is Condition:  # Written always; read without them too, as an older operator may have left them out.
+    if struct is Condition:  # Always written; read without them, too, because an older operator may have omitted them.
         needed |= {"message", "lastTransitionTime"}
     assert set(schema.get("required", ())) == needed
 
 
 @each_struct
 def test_schema_and_type_agree_on_values(path: str, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
-    """JSON type and enumeration of each field follow from its annotation."""
+    """The JSON type and the enumeration of each field match its annotation."""
     for field in msgspec.structs.fields(struct):
         below = schema["properties"][field.encode_name]
         wanted = plain(field.type)
@@ -89,15 +89,17 @@ def test_schema_and_type_agree_on_values(path: str, struct: type[msgspec.Struct]
 
 
 @each_struct
-def test_a_null_that_we_write_is_allowed(path: str, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
-    """A field that may be None in a type which writes its defaults arrives as null."""
+def test_the_schema_allows_every_null_that_the_operator_writes(
+    path: str, struct: type[msgspec.Struct], schema: dict[str, Any]
+) -> None:
+    """A type that writes its defaults encodes None as null."""
     if not struct.__struct_config__.omit_defaults:
         written_null = {field.encode_name for field in msgspec.structs.fields(struct) if field.default is None}
         assert all(schema["properties"][name].get("nullable") for name in written_null)
 
 
-def test_a_condition_has_what_every_condition_of_kubernetes_has() -> None:
-    """`metav1.Condition` requires five fields; programs that read any condition rely on them."""
+def test_a_condition_has_all_required_fields_of_kubernetes() -> None:
+    """`metav1.Condition` requires five fields, and generic clients rely on them."""
     condition = SCHEMA["status"]["properties"]["conditions"]["items"]
     required = {"type", "status", "reason", "message", "lastTransitionTime"}
     assert set(condition["required"]) == required
@@ -105,13 +107,13 @@ def test_a_condition_has_what_every_condition_of_kubernetes_has() -> None:
     assert required <= written.keys()
 
 
-def test_an_object_without_a_status_counts_as_not_seen() -> None:
-    """By a default on the status itself: one below it would not apply to an object that has no status."""
+def test_an_object_without_a_status_counts_as_not_observed() -> None:
+    """The default is on the status itself; a default below it would not apply to an object without a status."""
     assert SCHEMA["status"]["default"] == {"observedGeneration": -1}
 
 
-def test_replicas_has_the_only_default_and_it_is_the_types() -> None:
-    """Any other default would roll pods at an upgrade of the definition."""
+def test_replicas_has_the_only_default_and_the_type_has_the_same() -> None:
+    """Any other default would roll pods when the definition is upgraded."""
     defaults = {
         f"{path}.{name}": below["default"]
         for path, _, schema in ALL
@@ -122,8 +124,8 @@ def test_replicas_has_the_only_default_and_it_is_the_types() -> None:
     assert defaults == {"spec.replicas": fields["replicas"].default}
 
 
-def test_the_definition_has_our_names() -> None:
-    """Group, version and names are spelled as in the code."""
+def test_the_definition_has_the_names_of_the_code() -> None:
+    """Group, version and names are the same as in the code."""
     names = CRD["spec"]["names"]
     assert CRD["metadata"]["name"] == f"{PLURAL}.{GROUP}"
     assert (CRD["spec"]["group"], CRD["spec"]["versions"][0]["name"]) == (GROUP, VERSION)
@@ -132,7 +134,7 @@ def test_the_definition_has_our_names() -> None:
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_operator_can_read_each_example(example: Path) -> None:
-    """What `examples/` shows is understood; the API-server tier checks that it is accepted."""
+    """The types can parse `examples/`; the API-server tier checks that the API server accepts them."""
     body = yaml.safe_load(example.read_text())
     body["metadata"]["namespace"] = "default"
     assert [model.name for model in parse(body).spec.models] == [model["name"] for model in body["spec"]["models"]]

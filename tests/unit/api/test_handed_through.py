@@ -1,4 +1,4 @@
-"""Parts of a PodSpec and of a policy in a ModelDeployment: the command line knows their fields as the cluster does."""
+"""Parts of a PodSpec and of a NetworkPolicy in a ModelDeployment: the CLI checks the same fields as the cluster."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
         (changed("scheduling", "affinity", value=[]), "spec.scheduling.affinity: Expected `object`, got `array`"),
     ],
 )
-def test_a_typing_mistake_is_found_without_a_cluster(spec: dict[str, Any], complaint: str) -> None:
+def test_a_typo_is_found_without_a_cluster(spec: dict[str, Any], complaint: str) -> None:
     assert not list(wrong_parts(GOOD))
     assert complaint in "; ".join(wrong_parts(spec))
 
 
-def test_lint_and_render_name_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lint_and_render_report_all_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = {
         "modelRepository": {"pvc": {"claimName": "models"}},
         "models": [{"name": "digits"}],
@@ -117,7 +117,7 @@ def test_the_types_have_the_fields_of_the_published_schema(name: str) -> None:
 
 
 def differences(struct: type[msgspec.Struct], name: str, definitions: dict[str, Any]) -> list[str]:
-    """Fields that only one of the two has, and those that only one of them requires, through all structs below."""
+    """Fields that only one of the two has, or that only one of them requires, including nested structs."""
     schema = definitions[name]
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     required = {each for each, field in fields.items() if field.required}

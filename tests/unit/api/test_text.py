@@ -1,4 +1,4 @@
-"""Text of unknown origin cannot steer a terminal, forge a line or reverse what is read."""
+"""Untrusted text cannot control a terminal, forge a line or reverse the displayed text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from triton_operator.api.text import escape, escape_lines
 from triton_operator.reconcile.messages import join
 
-ANY_TEXT = st.text(st.characters())  # Lone surrogates included: file names may hold them.
+ANY_TEXT = st.text(st.characters())  # Including lone surrogates, which file names may contain.
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ ANY_TEXT = st.text(st.characters())  # Lone surrogates included: file names may 
         (r"C:\x1b stays", r"C:\x1b stays"),
     ],
 )
-def test_what_steers_a_terminal_becomes_visible(raw: str, shown: str) -> None:
+def test_control_characters_become_visible(raw: str, shown: str) -> None:
     assert escape(raw) == shown
 
 
@@ -41,7 +41,7 @@ def test_escaped_text_is_one_line_that_can_be_encoded_and_printed(text: str) -> 
 
 
 @given(ANY_TEXT)
-def test_in_several_lines_each_further_one_is_indented_and_no_command_of_a_ci_system(text: str) -> None:
+def test_each_additional_line_is_indented_and_not_a_command_of_a_ci_system(text: str) -> None:
     first, *others = escape_lines(text).split("\n")
     assert first == escape(first)
     assert all(line.startswith("  ") and line == escape(line) for line in others)
@@ -53,6 +53,6 @@ def test_an_indented_list_keeps_its_lines_and_a_forged_command_does_not() -> Non
     assert escape_lines("x\n   ::error::y\nz\n  ##[error]") == "x\\n   ::error::y\\nz\\n  ##[error]"
 
 
-def test_a_condition_says_the_words_of_others_in_one_line_that_steers_nothing() -> None:
+def test_a_condition_quotes_untrusted_text_in_one_escaped_line() -> None:
     told = join("the log ends:\n  \x1b]0;owned\x07 \u202eback", "ask for more")
     assert told == r"the log ends: \x1b]0;owned\x07 \u202eback; ask for more"

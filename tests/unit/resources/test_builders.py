@@ -1,4 +1,4 @@
-"""The children as they are built: safe by themselves, valid for Kubernetes, and the same for the same spec."""
+"""The built children are secure, valid for Kubernetes, and the same for the same spec."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def test_every_container_passes_the_restricted_level() -> None:
         assert security["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_the_pod_has_no_token_and_shares_nothing_with_its_node() -> None:
+def test_the_pod_has_no_token_and_no_host_namespaces() -> None:
     pod = _pod()
     assert pod["automountServiceAccountToken"] is False
     assert not any(pod[field] for field in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"))
 
 
-def test_the_pod_holds_no_secret_that_would_open_the_admin_apis() -> None:
-    """Nothing is expanded into an argument, and every variable has its value in the template."""
+def test_the_pod_contains_no_secret_that_opens_the_admin_apis() -> None:
+    """No variable is expanded in an argument, and every variable has its value in the template."""
     pod = _pod()
     triton = pod["containers"][0]
     assert not any("$(" in argument for argument in triton["args"])
@@ -80,7 +80,7 @@ def test_the_pod_holds_no_secret_that_would_open_the_admin_apis() -> None:
     assert "key" not in [volume["name"] for volume in pod["volumes"]]
 
 
-def test_ending_leaves_time_for_endpoints_to_forget_and_requests_to_finish() -> None:
+def test_termination_waits_for_endpoints_to_update_and_requests_to_finish() -> None:
     pod = _pod()
     assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 15}}}
     assert pod["terminationGracePeriodSeconds"] == 50
@@ -95,7 +95,7 @@ def test_ending_leaves_time_for_endpoints_to_forget_and_requests_to_finish() -> 
         ({"startupTimeoutSeconds": 60, "progressDeadlineSeconds": 90}, 60, 90),
     ],
 )
-def test_a_start_has_its_budget_and_a_rollout_half_an_hour_more(
+def test_a_start_has_its_timeout_and_a_rollout_half_an_hour_more(
     lifecycle: dict[str, int], budget: int, deadline: int
 ) -> None:
     deployment = _children(lifecycle=lifecycle)["Deployment", "digits"]["spec"]
@@ -111,12 +111,12 @@ def test_gpus_are_limits_and_requests_and_replace_pods_in_place() -> None:
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
-def test_requests_are_defaulted_only_where_nothing_is_said() -> None:
+def test_requests_have_defaults_only_for_unset_resources() -> None:
     resources = _pod(resources={"limits": {"memory": "2Gi"}})["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "250m"}, "limits": {"memory": "2Gi"}}
 
 
-def test_private_lets_nothing_out_and_only_the_namespace_in() -> None:
+def test_private_allows_no_egress_and_ingress_from_the_namespace_only() -> None:
     policy = _children()["NetworkPolicy", "digits"]["spec"]
     assert policy["egress"] == []
     assert policy["policyTypes"] == ["Ingress", "Egress"]
@@ -138,7 +138,7 @@ ALWAYS_CLOSED = {"shared-memory", "model-repository", "trace", "logging"}
     ],
 )
 def test_the_profile_closes_what_the_user_does_not_open(spec: dict[str, Any], closed: set[str]) -> None:
-    """Private tells nobody how much others call; nothing opens what can change the server or read its memory."""
+    """Private hides request counts; APIs that can change the server or read its memory stay closed."""
     (triton,) = _pod(**spec)["containers"]
     values = [argument.partition("=")[2] for argument in triton["args"] if "-restricted-" in argument]
     assert len(values) == 2
@@ -152,7 +152,7 @@ def test_no_rule_is_ever_rendered_with_an_empty_peer_list() -> None:
             assert rule["from"]
 
 
-def test_metrics_are_open_only_to_those_named() -> None:
+def test_metrics_are_open_only_to_the_configured_peers() -> None:
     rules = _children(**EVERYTHING)["NetworkPolicy", "digits"]["spec"]["ingress"]
     assert [rule["from"] for rule in rules if {"port": 8002, "protocol": "TCP"} in rule["ports"]] == [
         EVERYTHING["privacy"]["network"]["metricsFrom"]
@@ -165,7 +165,7 @@ def test_grpc_is_marked_as_http2_without_tls() -> None:
     assert (ports["http"]["port"], ports["grpc"]["port"]) == (8000, 8001)
 
 
-def test_a_gpu_image_serves_without_gpu_only_when_no_cpu_image_is_listed() -> None:
+def test_a_gpu_image_serves_without_a_gpu_only_if_no_cpu_image_is_listed() -> None:
     gpu_only = Settings(operator_image="o:1", images=SETTINGS.images[:1])
     assert choose_server_image(a_deployment().spec, SETTINGS).version == "24.10"
     assert choose_server_image(a_deployment().spec, gpu_only).version == "26.11"
@@ -201,7 +201,7 @@ def test_the_release_is_read_from_the_tag(image: str, version: str) -> None:
         ({"version": "24.06"}, r"spec\.triton\.version"),
     ],
 )
-def test_a_release_whose_grpc_lets_callers_administrate_is_refused(triton: dict[str, str], path: str) -> None:
+def test_a_release_whose_admin_apis_cannot_be_closed_is_rejected(triton: dict[str, str], path: str) -> None:
     old = Settings(operator_image="o:1", images=(CatalogueImage("t:1", "24.06", (), Accelerator.CPU),))
     with pytest.raises(InvalidSpecError, match=rf"{path}: Triton 24\.0\d is not supported, .* Choose 24\.07 or newer"):
         choose_server_image(a_deployment(triton=triton).spec, old)
@@ -212,7 +212,7 @@ def test_the_same_spec_renders_the_same_bytes() -> None:
     assert first == second
 
 
-def test_a_revision_read_back_builds_the_same_children() -> None:
+def test_a_decoded_revision_builds_the_same_children() -> None:
     deployment = a_deployment(**EVERYTHING)
     revision = render_new_revision(deployment, SETTINGS)
     again = decode_revision(revision.encode())
@@ -231,7 +231,7 @@ def test_a_revision_read_back_builds_the_same_children() -> None:
         {"lifecycle": {"progressDeadlineSeconds": 3600}},
     ],
 )
-def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str, Any]) -> None:
+def test_fields_that_do_not_affect_pods_do_not_change_the_hash(change: dict[str, Any]) -> None:
     assert inputs_hash(a_deployment(**change).spec) == inputs_hash(a_deployment().spec)
 
 
@@ -255,7 +255,7 @@ def test_fields_that_do_not_touch_pods_do_not_change_their_hash(change: dict[str
         {"modelRepository": {"image": {"reference": "example.org/models:2"}}},
     ],
 )
-def test_fields_that_touch_pods_change_their_hash(change: dict[str, Any]) -> None:
+def test_fields_that_affect_pods_change_the_hash(change: dict[str, Any]) -> None:
     assert inputs_hash(a_deployment(**change).spec) != inputs_hash(a_deployment().spec)
 
 
@@ -273,8 +273,8 @@ def test_fields_that_touch_pods_change_their_hash(change: dict[str, Any]) -> Non
         ),
     ],
 )
-def test_the_hash_of_an_old_spec_stays_for_ever(spec: dict[str, Any], frozen: str) -> None:
-    """Taken from version 0.1.0: another hash would roll every pod at an upgrade of the operator."""
+def test_the_hash_of_an_old_spec_never_changes(spec: dict[str, Any], frozen: str) -> None:
+    """The hashes are those of version 0.1.0; another hash would roll every pod when the operator is upgraded."""
     assert inputs_hash(a_deployment(**spec).spec) == frozen
 
 

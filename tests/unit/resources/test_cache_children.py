@@ -1,4 +1,4 @@
-"""The claim, the Job and its policy as they are built: safe, valid, and named after what decides over their content."""
+"""The built claim, Job and policy are secure and valid, and their name is a hash of the inputs of the content."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def job_pod(**changes: Any) -> Object:
 
 
 def egress(**changes: Any) -> list[Object]:
-    """What the Job may connect to."""
+    """The egress rules of the Job."""
     rules: list[Object] = children(**changes)["NetworkPolicy"]["spec"]["egress"]
     return rules
 
@@ -89,13 +89,13 @@ def test_the_pod_passes_the_restricted_level_and_has_no_token() -> None:
     assert security["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_the_pod_is_not_taken_for_a_serving_one() -> None:
+def test_the_selector_of_serving_pods_does_not_match_the_pod() -> None:
     labels = children()["Job"]["spec"]["template"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == "cache"
     assert "triton-operator.io/track" not in labels
 
 
-def test_the_job_is_told_what_to_fetch_without_anything_secret() -> None:
+def test_the_jobs_list_of_downloads_contains_no_secret() -> None:
     template = children()["Job"]["spec"]["template"]
     said = template["metadata"]["annotations"]["triton-operator.io/preparation"]
     downloads = preparation.decode(said.encode()).downloads
@@ -104,7 +104,7 @@ def test_the_job_is_told_what_to_fetch_without_anything_secret() -> None:
     assert config["downwardAPI"]["items"][0]["path"] == preparation.CONFIG_FILE
 
 
-def test_only_the_job_may_write_and_only_it_has_the_credentials() -> None:
+def test_only_the_job_can_write_and_has_the_credentials() -> None:
     name = claim_name(an_object())
     bodies = render(an_object(), SETTINGS)
     serving = next(body for body in bodies if body["kind"] == "Deployment")["spec"]["template"]["spec"]
@@ -121,7 +121,7 @@ def test_only_the_job_may_write_and_only_it_has_the_credentials() -> None:
     assert "s3" in [volume.get("secret", {}).get("secretName") for volume in mine["volumes"]]
 
 
-def test_it_runs_where_serving_pods_may_run_but_needs_no_gpu() -> None:
+def test_the_job_uses_the_nodes_of_serving_pods_but_no_gpu() -> None:
     pod = job_pod(gpu={"count": 1})
     assert pod["nodeSelector"] == {"zone": "a"}
     assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists"}]
@@ -131,7 +131,7 @@ def test_it_runs_where_serving_pods_may_run_but_needs_no_gpu() -> None:
     assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["requests"]
 
 
-def test_the_policy_names_addresses_ports_and_resolvers_and_lets_nobody_in() -> None:
+def test_the_policy_allows_the_configured_egress_and_dns_but_no_ingress() -> None:
     spec = children()["NetworkPolicy"]["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["ingress"] == []
@@ -141,7 +141,7 @@ def test_the_policy_names_addresses_ports_and_resolvers_and_lets_nobody_in() -> 
     assert [port["port"] for port in sources["ports"]] == [443, 9000]
 
 
-def test_without_addresses_port_443_is_open_to_everywhere() -> None:
+def test_without_cidrs_port_443_is_open_to_any_address() -> None:
     _, sources = egress(cache={"size": "5Gi"})
     assert sources == {"ports": [{"port": 443, "protocol": "TCP"}]}
 
@@ -157,7 +157,7 @@ def test_without_addresses_port_443_is_open_to_everywhere() -> None:
         ({"http": {"url": "https://example.com:99999/models.tar"}}, 443),
     ],
 )
-def test_ports_are_those_of_the_sources_unless_some_are_named(repository: Object, port: int) -> None:
+def test_the_default_ports_are_those_of_the_sources(repository: Object, port: int) -> None:
     _, sources = egress(modelRepository=repository, models=[{"name": "digits"}], cache={"size": "5Gi"})
     assert [each["port"] for each in sources["ports"]] == [port]
 
@@ -179,7 +179,7 @@ def test_the_policy_selects_the_pods_of_its_job_only() -> None:
         {"cache": {**SPEC["cache"], "accessModes": ["ReadWriteOnce"]}},
     ],
 )
-def test_another_content_or_another_volume_is_another_claim(change: Object) -> None:
+def test_a_change_of_the_content_or_the_volume_gives_another_claim(change: Object) -> None:
     assert claim_name(an_object(**change)) != claim_name(an_object())
 
 
@@ -193,7 +193,7 @@ def test_another_content_or_another_volume_is_another_claim(change: Object) -> N
         {"scheduling": {}},
     ],
 )
-def test_what_does_not_change_the_content_keeps_the_claim(change: Object) -> None:
+def test_a_change_that_does_not_affect_the_content_keeps_the_claim(change: Object) -> None:
     assert claim_name(an_object(**change)) == claim_name(an_object())
 
 
@@ -208,11 +208,11 @@ def test_what_does_not_change_the_content_keeps_the_claim(change: Object) -> Non
         ({"cache": {**SPEC["cache"], "egress": {}}}, False),
     ],
 )
-def test_what_may_mend_a_job_is_worth_another_try(change: Object, *, again: bool) -> None:
+def test_a_change_that_may_fix_a_job_changes_its_recipe(change: Object, *, again: bool) -> None:
     assert (recipe(an_object(**change).spec) != recipe(an_object().spec)) is again
 
 
-def test_another_operator_names_the_claim_alike_and_makes_the_same_recipe() -> None:
+def test_every_operator_computes_the_same_claim_name_and_recipe() -> None:
     newer = msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2")
     names = [
         {(body["kind"], body["metadata"]["name"]) for body in render(an_object(), settings)}
@@ -221,7 +221,7 @@ def test_another_operator_names_the_claim_alike_and_makes_the_same_recipe() -> N
     assert {pair for pair in names[0] if "-cache-" in pair[1]} == {pair for pair in names[1] if "-cache-" in pair[1]}
 
 
-def test_a_failure_of_the_users_ends_the_job_and_a_lost_node_is_none() -> None:
+def test_an_error_of_the_user_fails_the_job_but_a_lost_node_does_not() -> None:
     job = children()["Job"]["spec"]
     fail, ignore = job["podFailurePolicy"]["rules"]
     assert (fail["action"], ignore["action"]) == ("FailJob", "Ignore")

@@ -25,8 +25,8 @@ SCRATCH: Object = {"limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": 
 
 
 @pytest.mark.parametrize("said", [{}, LARGE, SMALL, SCRATCH, {"limits": {"memory": "1Gi"}}])
-def test_prepare_gets_what_triton_gets(said: Object) -> None:
-    """The pod counts as the larger of the two, so it stays as large as it was."""
+def test_prepare_gets_the_resources_of_triton(said: Object) -> None:
+    """Kubernetes counts the larger of the two, so the pod does not reserve more."""
     spec = a_deployment(resources=said).spec
     assert prepare_resources(spec) == server_resources(spec)
 
@@ -37,8 +37,8 @@ def test_prepare_gets_no_gpu() -> None:
     assert prepare_resources(spec)["limits"] == {"cpu": "8", "memory": "32Gi"}
 
 
-def test_what_is_named_for_prepare_is_as_it_is_named() -> None:
-    """A request of one and a limit of the other would contradict each other."""
+def test_the_users_resources_of_prepare_replace_the_defaults() -> None:
+    """A default request and the user's limit could contradict each other."""
     spec = a_deployment(resources=LARGE, prepare={"resources": {"limits": {"memory": "1Gi"}}}).spec
     assert prepare_resources(spec) == {"requests": {"cpu": "4"}, "limits": {"cpu": "8", "memory": "1Gi"}}
 
@@ -52,11 +52,11 @@ def test_what_is_named_for_prepare_is_as_it_is_named() -> None:
         (SCRATCH, SCRATCH),
     ],
 )
-def test_a_job_gets_no_more_than_it_can_use(said: Object, wanted: Object) -> None:
+def test_a_job_gets_at_most_what_it_can_use(said: Object, wanted: Object) -> None:
     assert job_resources(a_deployment(**FETCHED, resources=said).spec) == wanted
 
 
-def test_what_is_named_for_the_cache_goes_before_what_is_named_for_prepare() -> None:
+def test_resources_of_the_cache_override_those_of_prepare() -> None:
     spec = a_deployment(
         modelRepository=FETCHED["modelRepository"],
         cache={"size": "1Gi", "resources": {"requests": {"memory": "3Gi"}}},
@@ -66,14 +66,14 @@ def test_what_is_named_for_the_cache_goes_before_what_is_named_for_prepare() -> 
     assert job_resources(spec) == {"requests": {"memory": "3Gi"}, "limits": {"cpu": "2"}}
 
 
-def test_both_are_rendered() -> None:
+def test_both_containers_are_rendered_with_their_resources() -> None:
     fields: Object = {"prepare": {"resources": SMALL}, "cache": {"size": "1Gi", "resources": SCRATCH}}
     found = {body["kind"]: body for body in render(a_deployment(**(FETCHED | fields)), SETTINGS)}
     assert found["Deployment"]["spec"]["template"]["spec"]["initContainers"][0]["resources"] == SMALL
     assert found["Job"]["spec"]["template"]["spec"]["containers"][0]["resources"] == SCRATCH
 
 
-def test_a_change_for_prepare_makes_new_pods_and_one_for_the_job_none() -> None:
+def test_resources_of_prepare_affect_pods_and_those_of_the_job_do_not() -> None:
     old = a_deployment(**FETCHED).spec
     prepare = a_deployment(**FETCHED, prepare={"resources": SMALL}).spec
     job = a_deployment(**(FETCHED | {"cache": {"size": "1Gi", "resources": SMALL}})).spec
@@ -81,8 +81,8 @@ def test_a_change_for_prepare_makes_new_pods_and_one_for_the_job_none() -> None:
     assert inputs_hash(job) == inputs_hash(old)
 
 
-def test_an_empty_field_is_as_good_as_none() -> None:
-    """What a newer operator adds must not roll a pod of an older one."""
+def test_an_empty_field_is_equal_to_an_unset_field() -> None:
+    """A field that a newer operator adds must not roll the pods of an older one."""
     fields: Object = {"prepare": {"resources": {}}, "cache": {"size": "1Gi", "resources": {}}}
     old, new = a_deployment(**FETCHED).spec, a_deployment(**(FETCHED | fields)).spec
     assert (inputs_hash(new), recipe(new)) == (inputs_hash(old), recipe(old))
@@ -93,8 +93,8 @@ def test_an_empty_field_is_as_good_as_none() -> None:
     [{"resources": SMALL}, {"prepare": {"resources": SMALL}}, {"cache": {"size": "1Gi", "resources": SMALL}}],
     ids=["resources", "prepare", "cache"],
 )
-def test_a_job_that_a_quota_refuses_is_made_anew_when_its_resources_change(said: Object) -> None:
-    """Into the same claim: what decides over its content is the same."""
+def test_a_job_that_a_quota_rejects_is_created_again_with_other_resources(said: Object) -> None:
+    """It fills the same claim, because the inputs of the content are the same."""
     old, new = a_deployment(**FETCHED), a_deployment(**(FETCHED | said))
     assert recipe(new.spec) != recipe(old.spec)
     assert claim_name(new) == claim_name(old)
@@ -127,7 +127,7 @@ def test_a_job_that_a_quota_refuses_is_made_anew_when_its_resources_change(said:
     ids=["fetched", "copied"],
 )
 def test_no_volume_of_a_pod_can_fill_the_disk_of_its_node(source: Object, said: Object, size: str) -> None:
-    """Models take what the user allows, else more than most of them need; everything else is small."""
+    """The limit for models is the user's or larger than most models; all other volumes are small."""
     children = render(a_deployment(**source, **said), SETTINGS)
     (template,) = (body["spec"]["template"] for body in children if body["kind"] == "Deployment")
     sizes = {volume["name"]: volume["emptyDir"].get("sizeLimit") for volume in template["spec"]["volumes"]
@@ -142,11 +142,11 @@ def test_no_volume_of_a_pod_can_fill_the_disk_of_its_node(source: Object, said: 
     ("first", "second", "wanted"),
     [("500m", "1", "500m"), ("2", "1", "1"), ("1Gi", "1024Mi", "1Gi"), ("what", "1", "what"), ("1", "what", "1")],
 )
-def test_quantities_are_compared_by_what_they_stand_for(first: str, second: str, wanted: str) -> None:
+def test_quantities_are_compared_by_value(first: str, second: str, wanted: str) -> None:
     assert smaller(first, second) == wanted
 
 
-def test_resources_in_a_line() -> None:
+def test_resources_are_described_in_one_line() -> None:
     both = {
         "requests": {"memory": "1Gi", "cpu": "1"},
         "limits": {"memory": "2Gi", "cpu": "1", "ephemeral-storage": "1Gi"},

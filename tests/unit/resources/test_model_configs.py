@@ -1,4 +1,4 @@
-"""Configurations of models on their way into a pod: which file, whose text, and what was chosen."""
+"""Configurations of models in a pod: the file, the author of the text, and the chosen defaults."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ PIPELINE = {
 
 
 def children(settings: Settings = SETTINGS, **spec: Any) -> dict[str, dict[str, Any]]:
-    """The children by kind, of which there is one each here."""
+    """The children by kind; these tests have one of each kind."""
     return {child["kind"]: child for child in render(a_deployment(**spec), settings)}
 
 
 def preparation(settings: Settings = SETTINGS, **spec: Any) -> Preparation:
-    """What `prepare` is asked to do."""
+    """The request to `prepare`."""
     return decode(children(settings, **spec)["ConfigMap"]["data"][CONFIG_FILE].encode())
 
 
@@ -57,7 +57,7 @@ def volumes(**spec: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_each_typed_configuration_is_a_key_of_the_config_map() -> None:
-    """Complete; other models leave no text there."""
+    """The text is complete; models without a typed configuration have no key."""
     data = children(models=[OWN, TYPED, PIPELINE], resources={"limits": {"cpu": 2}})["ConfigMap"]["data"]
     assert data.keys() == {CONFIG_FILE, "1.pbtxt", "2.pbtxt"}
     digits = parse(data["1.pbtxt"])
@@ -66,8 +66,8 @@ def test_each_typed_configuration_is_a_key_of_the_config_map() -> None:
     assert "instance_group" not in parse(data["2.pbtxt"])
 
 
-def test_prepare_is_told_whose_text_each_model_has() -> None:
-    """And what to choose by where a text leaves something open."""
+def test_the_request_contains_the_source_of_each_configuration() -> None:
+    """And the inputs of the defaults for missing fields."""
     own, typed, by_hand = preparation(models=[OWN, TYPED, BY_HAND], resources={"limits": {"cpu": "3500m"}}).models
     assert (own.config, typed.config, by_hand.config) == ("", "1.pbtxt", "2.pbtxt")
     assert (by_hand.config_map, by_hand.config_key) == ("mine", "words.pbtxt")
@@ -75,8 +75,8 @@ def test_prepare_is_told_whose_text_each_model_has() -> None:
     assert own.tuning == typed.tuning == by_hand.tuning == TuningInputs(cpus=3)
 
 
-def test_prepare_is_told_what_the_spec_says_of_a_model() -> None:
-    """As it is."""
+def test_the_request_contains_the_fields_of_each_model() -> None:
+    """The values are unchanged."""
     digest = "sha256:" + "0" * 64
     said = {"format": "ONNX", "digest": digest, "objective": "Latency", "versionPolicy": {"latest": {"count": 2}}}
     (model,) = preparation(models=[{**OWN, **said}], gpu={"count": 2}).models
@@ -87,21 +87,21 @@ def test_prepare_is_told_what_the_spec_says_of_a_model() -> None:
     assert model.version_policy.latest.count == 2
 
 
-def test_a_users_config_map_lies_beside_the_operators() -> None:
-    """Optional for the kubelet: `prepare` can say which model lacks which key."""
+def test_a_users_config_map_is_mounted_with_the_operators() -> None:
+    """It is optional for the kubelet, because `prepare` reports the model and the missing key."""
     projected = volumes(models=[TYPED, BY_HAND])["config"]["projected"]
     ours, theirs = (source["configMap"] for source in projected["sources"])
     assert ours == {"name": children(models=[TYPED, BY_HAND])["ConfigMap"]["metadata"]["name"]}
     assert theirs == {"name": "mine", "items": [{"key": "words.pbtxt", "path": "1.pbtxt"}], "optional": True}
 
 
-def test_without_one_the_volume_is_the_operators_config_map() -> None:
-    """As in every pod so far."""
+def test_without_a_users_config_map_the_volume_is_the_operators() -> None:
+    """As in pods of earlier versions."""
     assert volumes(models=[TYPED])["config"].keys() == {"name", "configMap"}
 
 
-def test_a_projected_config_map_is_seen_to_be_in_use() -> None:
-    """So it is not pruned while an old ReplicaSet mounts it."""
+def test_a_projected_config_map_counts_as_used() -> None:
+    """Pruning must not delete it while an old ReplicaSet mounts it."""
     import msgspec
 
     deployment = children(models=[TYPED, BY_HAND])["Deployment"]
@@ -110,14 +110,14 @@ def test_a_projected_config_map_is_seen_to_be_in_use() -> None:
     assert mounted([replica_set]) >= {(Kind.CONFIG_MAP, name), (Kind.CONFIG_MAP, "mine")}
 
 
-def test_all_of_it_is_valid_for_kubernetes() -> None:
-    """Every kind of configuration at once."""
+def test_all_children_are_valid_for_kubernetes() -> None:
+    """With every kind of configuration."""
     for child in children(models=[OWN, TYPED, BY_HAND, PIPELINE]).values():
         kubernetes_validate.validate(child, "1.35", strict=True)
 
 
-def test_a_model_that_wants_a_response_cache_gets_a_server_that_has_one() -> None:
-    """Triton would else ignore the wish; a user's own size goes before."""
+def test_a_model_with_a_response_cache_gets_a_server_with_a_cache() -> None:
+    """Otherwise, Triton would ignore the field; a user's size takes precedence."""
     caching = {**TYPED, "config": {**TYPED["config"], "responseCache": True}}
 
     def arguments(**spec: Any) -> list[str]:
@@ -131,7 +131,7 @@ def test_a_model_that_wants_a_response_cache_gets_a_server_that_has_one() -> Non
 
 
 def test_shared_memory_follows_the_typed_tensors() -> None:
-    """Three megabytes of pixels in four bytes, 64 at once, four times, and a spare step."""
+    """Three million pixels of four bytes, batches of 64, four copies, and a margin of one step."""
     wide = {"resources": {"limits": {"memory": "64Gi"}}}
     assert volumes(models=[TYPED], **wide)["shm"]["emptyDir"]["sizeLimit"] == "3200Mi"
     assert volumes(models=[OWN], **wide)["shm"]["emptyDir"]["sizeLimit"] == "256Mi"
@@ -170,15 +170,15 @@ def refusal(model_format: str, **triton: Any) -> InvalidSpecError:
         ("AOTInductor", "24.10", "AOTInductor requires Triton 26.03 or newer, but the image old:24.10 has 24.10"),
     ],
 )
-def test_a_format_that_the_image_cannot_run_is_refused_before_a_pod_is_made(
+def test_a_format_that_the_image_cannot_run_is_rejected_before_a_pod_is_created(
     model_format: str, version: str, words: str
 ) -> None:
-    """With the format, the image and what it has."""
+    """The message contains the format, the image and its backends."""
     assert words in str(refusal(model_format, version=version))
 
 
-def test_an_own_image_that_the_catalogue_has_is_known() -> None:
-    """By its backends and its release."""
+def test_the_catalogue_describes_a_users_image_that_it_lists() -> None:
+    """Including its backends and its release."""
     assert "old:24.10 has only" in str(refusal("ONNX", image="old:24.10"))
     assert "requires Triton 26.03 or newer" in str(refusal("AOTInductor", image="silent:24.10"))
 
@@ -194,13 +194,13 @@ def test_an_own_image_that_the_catalogue_has_is_known() -> None:
         ("ONNX", {"image": "silent:24.10"}),
     ],
 )
-def test_what_the_image_has_or_may_have_is_rendered(model_format: str, triton: dict[str, str]) -> None:
-    """Of an image that nobody describes only a start can tell."""
+def test_a_format_that_the_image_supports_or_may_support_is_rendered(model_format: str, triton: dict[str, str]) -> None:
+    """For an image that the catalogue does not list, only Triton can determine it."""
     assert render(a_deployment(models=[{"name": "other", "format": model_format}], triton=triton), CATALOGUE)
 
 
-def test_prepare_is_told_which_backend_an_image_has_for_compiled_files() -> None:
-    """For those, and where only the repository says what a file is."""
+def test_the_request_contains_the_images_backend_for_compiled_files() -> None:
+    """For compiled files, and for files whose format only the repository specifies."""
     models = [{"name": "a", "format": "AOTInductor"}, {"name": "b", "format": "Python"}, {"name": "c"}]
     for version, backend in (("24.08", "aotinductor"), ("26.11", "")):
         told = preparation(CATALOGUE, models=models, triton={"version": version})
@@ -208,15 +208,15 @@ def test_prepare_is_told_which_backend_an_image_has_for_compiled_files() -> None
 
 
 def test_a_typed_configuration_without_a_format_is_torchscript() -> None:
-    """So its backend is known too."""
+    """So its backend is known, too."""
     python_only = Settings("o:1", (CatalogueImage("p:26.11", "26.11", ("python",), default=True),))
     with pytest.raises(InvalidSpecError, match="TorchScript requires Triton's backend pytorch"):
         render(a_deployment(models=[TYPED]), python_only)
     assert render(a_deployment(models=[OWN]), python_only)
 
 
-def test_a_contradiction_in_a_configuration_is_refused_before_there_is_a_pod() -> None:
-    """Reshapes cannot be counted by the API server's rules."""
+def test_a_contradiction_in_a_configuration_is_rejected_before_a_pod_is_created() -> None:
+    """The API server's rules cannot count the elements of a reshape."""
     tensor = {"name": "INPUT__0", "dataType": "FP32", "dims": [4], "reshape": [3]}
     model = {"name": "other", "config": {"inputs": [tensor]}}
     with pytest.raises(InvalidSpecError, match=r"inputs\[0\].reshape: \[3\] does not have the same number") as refused:

@@ -1,4 +1,4 @@
-"""What is copied into a pod before it is served, and the room for it."""
+"""Models that are copied before they are served, and the size of their volume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGE = {"image": {"reference": "example.org/models:1"}}
     [(CLAIM, DIGEST, True), (CLAIM, None, False), (IMAGE, DIGEST, False), (IMAGE, None, False)],
 )
 def test_a_pinned_model_in_a_claim_is_copied(repository: dict[str, Any], digest: str | None, copied: bool) -> None:
-    """An image cannot change, and without a digest nothing was promised."""
+    """An image is immutable, and without a digest there is nothing to guarantee."""
     model = {"name": "digits"} | ({"digest": digest} if digest else {})
     revision = render_revision(a_deployment(modelRepository=repository, models=[model]), [], SETTINGS)
     (wanted,) = decode(revision.config["models.json"].encode()).models

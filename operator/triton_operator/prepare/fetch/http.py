@@ -90,8 +90,8 @@ class HttpOrigin:
         except (OSError, http.client.HTTPException) as error:
             self._failed(error)
         except (ValueError, OverflowError) as error:  # An invalid URL, possibly of a redirect.
-            told = " ".join(str(error).split())[:200]
-            message = f"{self.shown}: the URL, or the target of a redirect, is invalid ({told}); correct http.url"
+            reason = " ".join(str(error).split())[:200]
+            message = f"{self.shown}: the URL, or the target of a redirect, is invalid ({reason}); correct http.url"
             raise PrepareError(Reason.SOURCE_NOT_FOUND, "", message) from error
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:

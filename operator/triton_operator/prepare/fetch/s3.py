@@ -136,10 +136,10 @@ class S3Origin:
     def _nothing_there(self, folder: str) -> str:
         """List the existing folders; errors of the listing are ignored."""
         try:
-            beside = cast("list[str]", obstore.list_with_delimiter(self._store, self._prefix)["common_prefixes"])
+            siblings = cast("list[str]", obstore.list_with_delimiter(self._store, self._prefix)["common_prefixes"])
         except (BaseError, OSError):
-            beside = []
-        names = sorted(name.rpartition("/")[2] for name in beside)
+            siblings = []
+        names = sorted(name.rpartition("/")[2] for name in siblings)
         more = f" and {len(names) - SHOWN_ENTRIES} more" if len(names) > SHOWN_ENTRIES else ""
         listing = ", ".join(map(ascii, names[:SHOWN_ENTRIES])) + more if names else "no folder"
         return f'{self.shown} has no folder "{folder}"; it has {listing}'
