@@ -1,6 +1,6 @@
-"""A real node with the operator installed as a user would: Helm chart, images, restricted namespaces.
+"""A real node on which the operator is installed as a user does: Helm chart, images, restricted namespaces.
 
-The node is brought up once for the whole run, and taken down at the end unless it was up before.
+The node is started once per session, and stopped at the end unless it was already running.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _unfit() -> str:
-    """What this machine lacks for a node, empty when it can have one."""
+    """The missing requirements of a node; empty if this machine can run one."""
     try:
         require_machine()
     except local.LocalClusterError as error:

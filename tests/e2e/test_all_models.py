@@ -1,4 +1,4 @@
-"""Every model of the mission on the real node: each by its example, then all of them in one pod under load."""
+"""Every model on the real node: each with its own example, then all of them in one pod under load."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = {
     "token_tagger": ["Anna meets Li in Berlin"],
     "bert_texts": ["Hello, my dog is cute", "我爱你"],
 }
-"""What the ensembles are sent; the other models get rows of their test data."""
+"""Requests to the ensembles; the other models get rows of their test set."""
 LOAD_SECONDS = 60.0
 READY_SECONDS = 300.0
 
@@ -99,7 +99,7 @@ def test_mixed_load_for_a_minute_is_answered_without_an_error(node: Cluster, kub
 
 
 def ask_until(end: float, model: str, rows: Any, where: tuple[Protocol, str]) -> int:
-    """Ask one model again and again; the number of answers. An error of any answer is the test's."""
+    """Send requests to one model until the end, and return the number of responses. Any error fails the test."""
     protocol, address = where
     count = 0
     with Client("all-models", protocol=protocol, url=address) as client:
@@ -133,5 +133,5 @@ def same_as_pytorch(model: str, node: Cluster, kube: Kube, service: str) -> None
 
 
 def example_of(model: str) -> str:
-    """Examples are called like their deployment."""
+    """The example has the name of its deployment."""
     return model.removesuffix("_model").replace("_", "-")

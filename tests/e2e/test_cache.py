@@ -1,7 +1,7 @@
-"""Models of a web server, fetched once by a Job into a claim, and served by pods that reach nothing.
+"""A Job fetches models from a web server into a claim once, and pods without network access serve them.
 
-The server's certificate is signed by an authority that only a ConfigMap knows. That the Job's policy is enforced is
-seen by what it does not let through at first; that it is the policy, by what passes once the address is named.
+The server's certificate is signed by an authority that only a ConfigMap contains. The Job's policy first blocks the
+connection, and permits it after the address is named, which shows that the policy is enforced.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A hundred callers of all models of examples/all-models.yaml, each with a question of its own and one protocol.
+"""A hundred concurrent callers of all models of examples/all-models.yaml, each with its own request and protocol.
 
-Input: the addresses of a server. Output: what each caller was answered. A gRPC call is never cancelled, and so has no
-deadline: Triton 24.10 crashes when one is.
+Input: the addresses of a server. Output: the responses to each caller. gRPC calls have no deadline, because Triton
+24.10 crashes when a call is cancelled.
 """
 
 from __future__ import annotations
@@ -35,54 +35,55 @@ Answer = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a caller asks."""
+class CallerRequest:
+    """The request of a caller."""
 
     model: str
     inputs: Answer
 
 
-def questions() -> list[Question]:
-    """One for each caller: every model in turn, with other rows, and one row more in each round of the models."""
+def caller_requests() -> list[CallerRequest]:
+    """One request per caller: every model in turn, with different rows, and one more row in each round."""
     return [
-        Question(MODELS[index % len(MODELS)], _inputs(MODELS[index % len(MODELS)], index)) for index in range(CALLERS)
+        CallerRequest(MODELS[index % len(MODELS)], _inputs(MODELS[index % len(MODELS)], index))
+        for index in range(CALLERS)
     ]
 
 
-def answers(serving: Serving, asked: list[Question]) -> tuple[list[Answer], list[list[Answer]]]:
-    """Ask each question alone, then all at once, several times; what each caller got."""
+def answers(serving: Serving, requests: list[CallerRequest]) -> tuple[list[Answer], list[list[Answer]]]:
+    """Send each request alone, then all concurrently, several times; return the responses to each caller."""
     with ThreadPoolExecutor(CALLERS) as pool:
-        alone = [_ask(serving, index, question) for index, question in enumerate(asked)]
+        alone = [_ask(serving, index, request) for index, request in enumerate(requests)]
         together = Barrier(CALLERS)
-        found = pool.map(lambda index: _ask_often(serving, index, asked[index], together), range(len(asked)))
+        found = pool.map(lambda index: _ask_often(serving, index, requests[index], together), range(len(requests)))
         return alone, list(found)
 
 
-def _ask(serving: Serving, index: int, question: Question) -> Answer:
+def _ask(serving: Serving, index: int, request: CallerRequest) -> Answer:
     with _caller(serving, index) as ask:
-        return ask(question)
+        return ask(request)
 
 
-def _ask_often(serving: Serving, index: int, question: Question, together: Barrier) -> list[Answer]:
+def _ask_often(serving: Serving, index: int, request: CallerRequest, together: Barrier) -> list[Answer]:
     with _caller(serving, index) as ask:
         together.wait()
-        return [ask(question) for _ in range(ROUNDS)]
+        return [ask(request) for _ in range(ROUNDS)]
 
 
 @contextmanager
-def _caller(serving: Serving, index: int) -> Iterator[Callable[[Question], Answer]]:
-    """Every second time through the models over the other protocol, so that each model is asked over both."""
+def _caller(serving: Serving, index: int) -> Iterator[Callable[[CallerRequest], Answer]]:
+    """The protocol alternates between rounds of the models, so that each model is called over both."""
     over_grpc = (index + index // len(MODELS)) % 2
     protocol: Any = tritonclient.grpc if over_grpc else tritonclient.http
     with protocol.InferenceServerClient(serving.grpc if over_grpc else serving.http) as client:
 
-        def ask(question: Question) -> Answer:
+        def ask(request: CallerRequest) -> Answer:
             sent = []
-            for name, array in question.inputs.items():
+            for name, array in request.inputs.items():
                 tensor = protocol.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
                 tensor.set_data_from_numpy(array)
                 sent.append(tensor)
-            answer = client.infer(question.model, sent)
+            answer = client.infer(request.model, sent)
             given = answer.get_response()
             names = [each.name for each in given.outputs] if over_grpc else [each["name"] for each in given["outputs"]]
             return {name: answer.as_numpy(name) for name in names}
@@ -91,7 +92,7 @@ def _caller(serving: Serving, index: int) -> Iterator[Callable[[Question], Answe
 
 
 def _inputs(model: str, index: int) -> Answer:
-    """Rows that no other caller sends; one more of them each time through the models."""
+    """Rows that no other caller sends; one more in each round of the models."""
     rows = 1 + index // len(MODELS)
     if model in TRAINED:
         recipe = recipes.find(model)

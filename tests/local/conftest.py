@@ -1,6 +1,6 @@
-"""The package as a user has it: a wheel, installed into an environment of its own, and `tritonctl` out of it.
+"""The package as a user installs it: a wheel in a separate environment, with its `tritonctl`.
 
-`user` is that of a new user.
+`user` represents a new user.
 """
 
 from __future__ import annotations

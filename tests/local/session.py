@@ -1,4 +1,4 @@
-"""A user at a shell with `tritonctl run` in it: what it printed, where it serves, what is left when it has ended."""
+"""Run `tritonctl run` as a user does in a shell: its output, its addresses, and what remains after it has ended."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from typing import Any
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- where the server's regions are
 FIRST_START_SECONDS = 600
-"""Triton and torch may have to be fetched."""
+"""Time limit of a start, which may download Triton and torch."""
 
 
 class User:
-    """Somebody who has installed the package; `folder` has its programs, `cache` what `run` keeps."""
+    """A user of the installed package; `folder` contains its programs, and `cache` is the cache of `run`."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
@@ -33,18 +33,18 @@ class User:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
 
     def runs(self) -> list[Path]:
-        """The folders of the runs that there are."""
+        """The folders of all current runs."""
         return sorted((self.cache / "runs").glob("run-*"))
 
     @property
     def environment(self) -> dict[str, str]:
-        """A shell's, with the programs on PATH."""
+        """The environment of a shell, with the programs on PATH."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
         return {**kept, "PATH": f"{self.folder}:{os.environ['PATH']}"}
 
     @contextmanager
     def serving(self, *arguments: object) -> Iterator[Serving]:
-        """Start `tritonctl run` and wait until it says where it serves."""
+        """Start `tritonctl run`, and wait until it prints its addresses."""
         command = [str(self.folder / "tritonctl"), "run", *map(str, arguments)]
         with subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -59,7 +59,7 @@ class User:
 
     @contextmanager
     def at_terminal(self, *arguments: object) -> Iterator[Terminal]:
-        """Start `tritonctl run` as a shell's command at a terminal, and wait until it says where it serves."""
+        """Start `tritonctl run` as a shell's command in a terminal, and wait until it prints its addresses."""
         master, slave = pty.openpty()
         command = [sys.executable, "-c", _OWN_TERMINAL, str(self.folder / "tritonctl"), "run", *map(str, arguments)]
         with subprocess.Popen(
@@ -75,7 +75,7 @@ class User:
 
 
 class Terminal:
-    """A terminal with a running command; `said` is what it showed until the command was ready."""
+    """A terminal with a running command; `said` is its output until the command was ready."""
 
     def __init__(self, process: subprocess.Popen[bytes], descriptor: int, said: str) -> None:
         self.process = process
@@ -89,7 +89,7 @@ class Terminal:
         return str(found)
 
     def type(self, keys: bytes) -> int:
-        """Press keys; the exit status of the command."""
+        """Press keys, and return the exit status of the command."""
         os.write(self._descriptor, keys)
         return self.process.wait(60)
 
@@ -108,7 +108,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Serving:
-    """A running `tritonctl run`: `said` is what it printed until it was ready."""
+    """A running `tritonctl run`; `said` is its output until it was ready."""
 
     def __init__(self, process: subprocess.Popen[str], said: str) -> None:
         self.process = process
@@ -119,17 +119,17 @@ class Serving:
 
     @property
     def command(self) -> list[str]:
-        """The words of the command that it says to try, without `tritonctl`."""
+        """The arguments of the suggested command, without `tritonctl`."""
         (line,) = re.findall(r"^  tritonctl (infer .*)$", self.said, re.MULTILINE)
         return str(line).split()
 
     @property
     def run(self) -> str:
-        """The name of the run's folder, which is in all that belongs to it."""
+        """The name of the run's folder, which all its processes and files contain."""
         return Path(self.command[-1]).parent.name
 
     def cpu_seconds(self) -> float:
-        """What the command and its server have had of the processors so far."""
+        """The CPU time of the command and its server so far."""
         marked = (place.parent for place in Path("/proc").glob("[0-9]*/cmdline") if self.run in _words(place))
         ticks = [
             sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:15]))
@@ -138,14 +138,14 @@ class Serving:
         return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; the exit status and what was said on standard error."""
+        """Send a signal, and return the exit status and the standard error."""
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
 
 def left_over(mark: str) -> list[str]:
-    """Processes whose command line has the mark, a run's name or what all of them begin with, and shared memory."""
+    """Processes whose command line contains the mark (a run's name or its prefix), and remaining shared memory."""
     regions = (path.name for path in SHARED_MEMORY.glob(f"tritonctl-{mark}*"))
     return sorted([*regions, *(words for words in command_lines() if f"/local/runs/{mark}" in words)])
 
@@ -158,11 +158,11 @@ def command_lines() -> Iterator[str]:
 def _words(place: Path) -> str:
     with suppress(OSError):
         return place.read_bytes().decode(errors="replace").replace("\0", " ")
-    return ""  # It has ended meanwhile.
+    return ""  # The process has ended.
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    """Wait for the end of a command that was told to; one that does not is killed, or the tests would never end."""
+    """Wait for a command to end; if it does not, kill it, so that the tests do not hang."""
     try:
         process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
@@ -171,7 +171,7 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 
 def _until(descriptor: int, mark: str) -> str:
-    """What is written there, up to a whole line that begins with the mark; fails when it ends before."""
+    """Read up to a complete line that begins with the mark; fails if the output ends before."""
     said = ""
     end = time.monotonic() + FIRST_START_SECONDS
     while not re.search(rf"^{mark}.*\n", said, re.MULTILINE):

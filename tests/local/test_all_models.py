@@ -1,4 +1,4 @@
-"""Every model of the repository in one real Triton: each answers as PyTorch does, alone and beside all others."""
+"""Every model of the repository in one real Triton: each returns PyTorch's results, alone and under concurrent load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.local.callers import CALLERS, ROUNDS, answers, questions
+from tests.local.callers import CALLERS, ROUNDS, answers, caller_requests
 from tests.local.callers import MODELS as ALL
 from tests.local.session import Serving, User
 from training import MODELS, REPOSITORY
@@ -33,7 +33,7 @@ def test_a_served_model_answers_its_test_part_as_pytorch(everything: Serving, na
 
 
 def test_all_models_answer_at_the_same_time(everything: Serving) -> None:
-    """Nobody gets another model's answer, and nobody an error."""
+    """No caller gets the response of another model, or an error."""
 
     def ask(name: str) -> Report:
         return verify(name, http_url=everything.http, grpc_url=everything.grpc)
@@ -46,13 +46,13 @@ def test_all_models_answer_at_the_same_time(everything: Serving) -> None:
 
 def test_a_hundred_callers_get_what_each_gets_alone(everything: Serving) -> None:
     """On every model of examples/all-models.yaml, over both protocols; numbers may differ in the order of sums only."""
-    asked = questions()
-    alone, found = answers(everything, asked)
-    assert {question.model for question in asked} == set(ALL)
+    requests = caller_requests()
+    alone, found = answers(everything, requests)
+    assert {request.model for request in requests} == set(ALL)
     assert len(found) == CALLERS
     wrong = [
-        f"{question.model}, {output}: {values.tolist()} alone, {given[output].tolist()} among others"
-        for question, own, each in zip(asked, alone, found, strict=True)
+        f"{request.model}, {output}: {values.tolist()} alone, {given[output].tolist()} among others"
+        for request, own, each in zip(requests, alone, found, strict=True)
         for given in each
         for output, values in own.items()
         if not _same(values, given[output])

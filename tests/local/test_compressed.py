@@ -1,4 +1,4 @@
-"""Compressed models served by the real Triton: the exporter itself asks the server and compares."""
+"""Compressed models served by a real Triton: the exporter compares the served outputs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from training.workflow import model_file
 from triton_operator.export import compress, export_torchscript
 
 METHODS = {"int8": 1e-3, "fp16": 1e-5, "prune-channels": 1e-5}
-"""By how much a served answer may differ. Convolutions are added up in another order there, and a number that lies
-between two bytes may then become the other one; on the processors seen so far none did (1.2e-7)."""
+"""Tolerance of served outputs. The server adds up convolutions in another order, so a value may be rounded to the
+neighbouring 8-bit step; on the tested processors, none was (1.2e-7)."""
 
 pytestmark = pytest.mark.timeout(900)  # The first start may have to fetch the server.
 

@@ -1,4 +1,4 @@
-"""Explanations as a new user gets them: the package with its extra `cli` alone, and a real Triton on this machine."""
+"""Attributions with only the extra `cli` installed, and a real Triton on this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def digits(user: User) -> Iterator[Serving]:
 
 
 def test_a_digit_is_explained_and_drawn_without_torch(user: User, digits: Serving, tmp_path: Path) -> None:
-    """As the page about it shows: numbers that add up, and a picture."""
+    """As documented: attributions that add up, and an image."""
     part, drawing = unseen_digits(2), tmp_path / "why.png"
     Image.fromarray((part.inputs[1, 0] * 255).astype(np.uint8)).save(tmp_path / "digit.png")
     question = ("explain", "digits", "--image", tmp_path / "digit.png", "--url", digits.http, "--samples", 512)

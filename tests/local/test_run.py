@@ -1,6 +1,6 @@
-"""Models served on this machine by `tritonctl run`, out of an installed wheel, by the real Triton.
+"""Models served on this machine by `tritonctl run` from an installed wheel, with a real Triton.
 
-The first start fetches 1 GB into the cache folder, which is a minute or a few; the others take seconds.
+The first start downloads 1 GB into the cache folder, which takes minutes; later starts take seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the
 
 
 def eager(images: torch.Tensor) -> np.ndarray:
-    """What the network itself answers in PyTorch, with the committed weights."""
+    """The output of the network in eager PyTorch, with the committed weights."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit.load is deprecated.
         weights = torch.jit.load(str(MODELS / "digits" / "1" / "model.pt"))  # type: ignore[no-untyped-call]
@@ -49,13 +49,13 @@ def eager(images: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def digits(user: User) -> Iterator[Serving]:
-    """A server of one model, for tests that only ask it."""
+    """A server with one model, for tests that only send requests."""
     with user.serving(MODELS / "digits") as serving:
         yield serving
 
 
 def test_three_commands_lead_from_a_wheel_to_an_answer(user: User, digits: Serving) -> None:
-    """Installing it was the first; the second serves; the third is the one that it prints."""
+    """Install the wheel, serve the model, and run the command that is printed."""
     answer = user.tritonctl(*digits.command)
     assert answer.returncode == 0, answer.stderr
     assert "OUTPUT__0" in answer.stdout
@@ -83,7 +83,7 @@ def test_the_example_is_served_from_the_folder_beside(user: User, monkeypatch: p
 
 
 def test_two_servers_run_at_the_same_time(user: User) -> None:
-    """The second takes other ports and says which; neither disturbs the other's end."""
+    """The second uses other ports and prints them; each ends independently of the other."""
     with user.serving(MODELS / "linear_regression") as first, user.serving(MODELS / "linear_regression") as second:
         assert first.http != second.http
         first.end(signal.SIGINT)
@@ -141,7 +141,7 @@ def test_an_interrupted_first_start_leaves_no_half_environment(user: User, tmp_p
 
 
 def test_a_killed_command_takes_its_server_along(user: User) -> None:
-    """Nobody is left to clean up then, so the server ends by itself, and the next command removes the folder."""
+    """The server ends with its parent, and the next command removes the folder of the run."""
     with user.serving(MODELS / "linear_regression") as serving:
         run = serving.run
         serving.process.kill()
@@ -196,7 +196,7 @@ def test_a_model_that_does_not_load_is_reported_in_tritons_words(user: User, tmp
 
 
 def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
-    """Triton alone would stay and answer errors for ever."""
+    """Triton alone would continue to run and return errors."""
     with user.serving(MODELS / "linear_regression") as serving:
         run = serving.run
         (stub,) = _stubs(serving)

@@ -1,4 +1,4 @@
-"""Models that are wrong, each in its own way, written into a folder: one repository for all tests of failures."""
+"""Write a repository of broken models, each with a different fault, for all tests of failures."""
 
 from __future__ import annotations
 
