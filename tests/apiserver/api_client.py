@@ -73,6 +73,14 @@ class Api:
         query |= {"fieldManager": manager, "force": "true"}
         return self._ask("PATCH", path, body, query, "application/apply-patch+yaml")
 
+    def put(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """PUT an object."""
+        return self._ask("PUT", path, body, query)
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """DELETE an object."""
+        return self._ask("DELETE", path, None, {})
+
     def create_from(self, path: str, content: bytes, **query: str) -> bytes:
         """POST what Python's encoder cannot write; the answer as it comes."""
         return self._send("POST", path, content, query, "application/json")
