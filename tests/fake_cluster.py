@@ -42,6 +42,7 @@ class FakeCluster:
     _logs: dict[tuple[str, str], str] = field(default_factory=dict)
     _failures: dict[str, tuple[int, str]] = field(default_factory=dict)
     _failures_once: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    requested: threading.Event = field(default_factory=threading.Event)
     _hangs: set[str] = field(default_factory=set)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -116,6 +117,7 @@ class FakeCluster:
         url = urlsplit(handler.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         self.requests.append(f"{handler.command} {handler.path}")
+        self.requested.set()
         body = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length") or 0)) or b"null")
         plural, name = _place(url.path)
         if plural in self._hangs:

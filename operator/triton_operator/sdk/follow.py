@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from triton_operator.sdk.errors import DeadlineExceededError, DeploymentNotFoundError, RejectedError, SdkError
 from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Object, ObjectList, Selection
 from triton_operator.sdk.stop import Stop
+from triton_operator.sdk.stoppable_connections import ended_by
 
 ADDED, DELETED = "ADDED", "DELETED"
 _ERROR, _BOOKMARK = "ERROR", "BOOKMARK"
@@ -41,8 +42,11 @@ def follow(
     while (left := end - time.monotonic()) > 0 and not stop.stopped:
         started = time.monotonic()
         try:
-            found = _list(client, selection, may_be_gone=known is not None)
+            with ended_by(stop):
+                found = _list(client, selection, may_be_gone=known is not None)
         except SdkError as error:
+            if _has_ended(stop):
+                return
             if known is None or on_error is None:
                 raise
             on_error(error)
@@ -87,6 +91,11 @@ def _list(client: KubernetesClient, selection: Selection, *, may_be_gone: bool) 
             raise
         return found
     return ObjectList([item], found.version)
+
+
+def _has_ended(stop: Stop) -> bool:
+    """For type checkers, which take the loop's condition to hold until its end."""
+    return stop.stopped
 
 
 def _differences(known: dict[Key, Object], items: list[Object]) -> Generator[Event]:

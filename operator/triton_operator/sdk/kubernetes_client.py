@@ -25,6 +25,7 @@ from triton_operator.sdk.cluster_errors import explain_config, explain_response,
 from triton_operator.sdk.errors import InvalidRequestError, SdkError, UnreachableError
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.stop import Stop
+from triton_operator.sdk.stoppable_connections import ended_by, make_stoppable
 
 Object = dict[str, Any]
 
@@ -188,13 +189,15 @@ class KubernetesClient:
 
     def _lines(self, path: str, query: Mapping[str, str], stop: Stop, *, read_seconds: float | None) -> Iterator[bytes]:
         """Yield the lines of an answer that may stay open."""
-        with _explained():
-            opened = self._send("GET", path, query, None, "application/json", read_seconds=read_seconds).response
-        try:
-            with stop.ends(opened), _explained(stop):
-                yield from _split_lines(opened.stream(_CHUNK, decode_content=True))
-        finally:
-            opened.close()
+        with _explained(stop):
+            with ended_by(stop):
+                sent = self._send("GET", path, query, None, "application/json", read_seconds=read_seconds)
+            opened = sent.response
+            try:
+                with stop.ends(opened.shutdown):
+                    yield from _split_lines(opened.stream(_CHUNK, decode_content=True))
+            finally:
+                opened.close()
 
     def _send(
         self,
@@ -251,7 +254,9 @@ class KubernetesClient:
     def _opened(self) -> Any:
         with self._opening:
             if self._api is None:
-                self._api, self._namespace = open_api(self._cluster)
+                api, self._namespace = open_api(self._cluster)
+                make_stoppable(api.rest_client.pool_manager)
+                self._api = api
             return self._api
 
 
@@ -268,13 +273,12 @@ def _explained(stop: Stop | None = None) -> Iterator[None]:
         raise
     except ConfigException as error:  # Credentials that have expired could not be renewed.
         raise explain_config(error) from error
-    except ApiException as error:
-        if error.status:
+    except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        if stop is not None and stop.stopped:
+            return
+        if isinstance(error, ApiException) and error.status:
             raise explain_response(error.status, str(error.body or ""), str(error.reason or "")) from error
-        raise explain_transport(error) from error  # The package reports failures of TLS in this way.
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        if stop is None or not stop.stopped:
-            raise explain_transport(error) from error
+        raise explain_transport(error) from error  # The package reports failures of TLS as an ApiException without one.
 
 
 def _path_segment(field: str, name: str) -> str:

@@ -1,31 +1,33 @@
-"""A switch that ends streams of the API server from another thread.
+"""A switch that ends requests and streams of the API server from another thread.
 
-Input: the responses that are being read. Output: none; a read that waits for more data returns at once. `follow` and
-the log streams use it.
+Input: functions that end what a thread waits for. Output: none; a wait for more data returns at once. `follow` and the
+log streams use it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+
+End = Callable[[], object]
+"""Shuts down the socket that a thread reads from."""
 
 
 class Stop:
-    """Ends every stream that is attached to it, now and later."""
+    """Ends every wait that is attached to it, now and later."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._responses: list[Any] = []
+        self._ends: list[End] = []
 
     def now(self) -> None:
-        """End all streams."""
+        """End all waits."""
         with self._lock:
             self._stopped.set()
-            for response in self._responses:
-                _shut_down(response)
+            for end in self._ends:
+                _call(end)
 
     @property
     def stopped(self) -> bool:
@@ -37,19 +39,19 @@ class Stop:
         self._stopped.wait(seconds)
 
     @contextmanager
-    def ends(self, response: Any) -> Iterator[None]:
-        """Attach a urllib3 response while the block reads it."""
+    def ends(self, end: End) -> Iterator[None]:
+        """Attach the wait of the block."""
         with self._lock:
-            self._responses.append(response)
+            self._ends.append(end)
             if self.stopped:
-                _shut_down(response)
+                _call(end)
         try:
             yield
         finally:
             with self._lock:
-                self._responses.remove(response)
+                self._ends.remove(end)
 
 
-def _shut_down(response: Any) -> None:
+def _call(end: End) -> None:
     with suppress(OSError, ValueError):  # The other side has closed it, or it was read to its end.
-        response.shutdown()
+        end()

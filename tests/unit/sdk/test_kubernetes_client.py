@@ -216,3 +216,27 @@ def test_characters_of_a_url_in_a_name_are_quoted(cluster: FakeCluster) -> None:
     with pytest.raises(DeploymentNotFoundError):
         KubernetesClient().get(MODEL_DEPLOYMENTS, "digits?watch=true#a b")
     assert cluster.requests[0].endswith("/modeldeployments/digits%3Fwatch%3Dtrue%23a%20b")
+
+
+@pytest.mark.parametrize("verb", ["log", "watch", "list"])
+def test_a_stop_ends_the_wait_for_the_start_of_a_response(cluster: FakeCluster, verb: str) -> None:
+    """A kubelet sends the header of a followed log with its first line, which may never come."""
+    cluster.hang("pods")
+    client, stop = KubernetesClient(), Stop()
+    lines: list[object] = []
+
+    def read() -> None:
+        if verb == "log":
+            lines.extend(client.log("digits-a", "triton", "", LogOptions(follow=True), stop))
+        elif verb == "watch":
+            lines.extend(client.watch(Selection(PODS), "1", seconds=600, stop=stop))
+        else:
+            lines.extend(follow(client, Selection(PODS), stop=stop))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    assert cluster.requested.wait(60)
+    stop.now()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert lines == []

@@ -7,11 +7,12 @@ same time.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from triton_operator.api.names import LABEL_DEPLOYMENT
+from triton_operator.cli.concurrency import call_all
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
 from triton_operator.sdk.errors import SdkError, UnreachableError
@@ -73,8 +74,8 @@ def _read_all(read: Callable[[T], list[Object]], arguments: Sequence[T], what: s
         except SdkError as error:
             return error
 
-    with spinner(f"reading {what}"), ThreadPoolExecutor(_AT_A_TIME) as pool:
-        results = list(pool.map(attempt, arguments))
+    with spinner(f"reading {what}"):
+        results = call_all([partial(attempt, argument) for argument in arguments], at_a_time=_AT_A_TIME)
     errors = [each for each in results if isinstance(each, SdkError)]
     items = [item for each in results if not isinstance(each, SdkError) for item in each]
     return Found(items, errors[0] if errors else None)

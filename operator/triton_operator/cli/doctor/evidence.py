@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, PLURAL
+from triton_operator.cli.concurrency import call_all
 from triton_operator.cli.doctor.rights import RIGHTS
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import (
@@ -55,9 +56,8 @@ def gather(client: KubernetesClient, namespace: str) -> Evidence:
         return Evidence(namespace, {"version": version})
     chosen = namespace or client.namespace
     queries = _queries(client, chosen)
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        sent = {name: pool.submit(_attempt, send) for name, send in queries.items()}
-        responses = {name: response.result() for name, response in sent.items()}
+    found = call_all([partial(_attempt, send) for send in queries.values()], at_a_time=_AT_A_TIME)
+    responses = dict(zip(queries, found, strict=True))
     path = shutil.which("kubectl")
     return Evidence(chosen, {"version": version, "kubectl": {"path": path} if path else {}, **responses})
 

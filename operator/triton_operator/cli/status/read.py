@@ -6,10 +6,10 @@ Input: a name. Output: a Report, or the object. `command` reads once, `watch` af
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from triton_operator.cli.cluster.objects import labels_of, read_lists
+from triton_operator.cli.concurrency import start
 from triton_operator.cli.status.report import Report, report
 from triton_operator.cli.status.tree import RESOURCES
 from triton_operator.cli.terminal.output import say
@@ -24,10 +24,9 @@ from triton_operator.sdk.waiting import wait_until_ready
 def read_report(client: KubernetesClient, name: str, namespace: str, deployment: Object | None = None) -> Report:
     """Read the deployment and its children concurrently. Children that cannot be read are reported as a warning."""
     selections = [Selection(resource, namespace, labels=labels_of(name)) for resource in RESOURCES]
-    with ThreadPoolExecutor(1) as pool:
-        children = pool.submit(read_lists, client, selections, what=f"the objects of {name}")
-        deployment = deployment or client.get(MODEL_DEPLOYMENTS, name, namespace)
-        found = children.result()
+    children = start(lambda: read_lists(client, selections, what=f"the objects of {name}"))
+    deployment = deployment or client.get(MODEL_DEPLOYMENTS, name, namespace)
+    found = children.result()
     if found.error:
         say(f"warning: some objects cannot be read: {found.error}", err=True)
     return report(deployment, found.items)
