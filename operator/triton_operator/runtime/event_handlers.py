@@ -141,7 +141,7 @@ class DeploymentHandler:
 
     def _forget(self, key: Key, version: int) -> None:
         self._seen.pop(key, None)
-        self._gone[key] = version
+        self._gone[key] = max(version, self._gone.get(key, 0))  # An earlier object's deletion may arrive later.
         self._cache.remove(*key)
         self._queue.add(key)  # so that the reconciler forgets it too
 
