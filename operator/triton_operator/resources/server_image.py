@@ -81,11 +81,14 @@ def _release_of(image: str) -> str:
 
 
 def _no_match(spec: Spec, settings: Settings, accelerator: Accelerator) -> InvalidSpecError:
-    known = ", ".join(sorted({f"{entry.version} ({entry.accelerator})" for entry in settings.images})) or "none"
-    requested = f"version {spec.triton.version}" if spec.triton.version else "a default image"
+    """The error for a spec without a matching entry; its message lists only entries that serve on the accelerator."""
+    suitable = [entry for entry in settings.images if _best([entry], accelerator)]
+    listed = ", ".join(sorted({f"{entry.version} ({entry.accelerator})" for entry in suitable}))
+    requested = f"entry for version {spec.triton.version}" if spec.triton.version else "default entry"
+    choices = f"suitable entries: {listed}. Choose one of these, set" if listed else "it has no suitable entry. Set"
     return InvalidSpecError(
         Reason.UNKNOWN_VERSION,
         "spec.triton.version",
-        f"the image catalogue has no entry for {requested} with {accelerator}; it has: {known}. "
-        "Choose one of these, set spec.triton.image, or ask the administrator of the operator to add it.",
+        f"the image catalogue has no {requested} for a {accelerator} deployment; {choices} spec.triton.image, "
+        "or ask the administrator of the operator to add the entry.",
     )

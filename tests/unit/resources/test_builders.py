@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import kubernetes_validate
@@ -176,6 +177,32 @@ def test_a_cpu_image_is_never_chosen_for_a_gpu() -> None:
     cpu_only = Settings(operator_image="o:1", images=SETTINGS.images[1:])
     assert cpu_only.images[0].accelerator is Accelerator.CPU
     with pytest.raises(InvalidSpecError, match=r"spec\.triton\.version"):
+        choose_server_image(a_deployment(gpu={}).spec, cpu_only)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            {"triton": {"version": "25.09"}},
+            "25.09 for a CPU deployment; suitable entries: 24.10 (CPU), 26.11 (GPU). Choose",
+        ),
+        (
+            {"triton": {"version": "24.10"}, "gpu": {}},
+            "24.10 for a GPU deployment; suitable entries: 26.11 (GPU). Choose",
+        ),
+    ],
+)
+def test_the_message_about_an_unknown_version_lists_only_suitable_entries(spec: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=re.escape(message)):
+        choose_server_image(a_deployment(**spec).spec, SETTINGS)
+
+
+def test_the_message_suggests_no_cpu_image_for_a_gpu() -> None:
+    cpu_only = Settings(operator_image="o:1", images=SETTINGS.images[1:])
+    with pytest.raises(
+        InvalidSpecError, match=r"no default entry for a GPU deployment; it has no suitable entry\. Set"
+    ):
         choose_server_image(a_deployment(gpu={}).spec, cpu_only)
 
 
