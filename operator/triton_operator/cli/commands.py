@@ -1,7 +1,8 @@
 """The list of commands with their summaries. A command's module is imported only when the command runs.
 
 Input: a command's name. Output: the command, from the module `NAME` or from the package `NAME` (`NAME.command`). The
-module defines a function with that name and the constant EPILOG. To add a command, add one line here and its module.
+module defines a function with that name and the constant EPILOG. To add a command, add a line to COMMANDS and
+its module; for a package, also add its name to PACKAGES.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COMMANDS = {
 }
 """In the order in which `--help` lists them."""
 
-FAMILIES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "top"})
+PACKAGES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "top"})
 """Commands that are packages."""
 
 
@@ -54,7 +55,7 @@ class Commands(TyperGroup):
 
 def command_module(name: str) -> ModuleType:
     """Import the module of a command."""
-    return import_module(f"triton_operator.cli.{name}.command" if name in FAMILIES else f"triton_operator.cli.{name}")
+    return import_module(f"triton_operator.cli.{name}.command" if name in PACKAGES else f"triton_operator.cli.{name}")
 
 
 def load(name: str, program: str = PROGRAM) -> Any:

@@ -12,7 +12,7 @@ from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator import __version__
 from triton_operator.cli import plugin
-from triton_operator.cli.commands import COMMANDS, FAMILIES, command_module, load
+from triton_operator.cli.commands import COMMANDS, PACKAGES, command_module, load
 
 HEAVY = ("numpy", "PIL", "tritonclient", "grpc", "rich", "yaml", "kubernetes", "kopf", "aiohttp", "torch")
 MOST_MODULES = 320
@@ -30,7 +30,7 @@ def test_help_loads_nothing_heavy() -> None:
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split()
     )
     assert set(HEAVY) & loaded == set()
-    commands = {f"triton_operator.cli.{name}{'.command' * (name in FAMILIES)}": name for name in COMMANDS}
+    commands = {f"triton_operator.cli.{name}{'.command' * (name in PACKAGES)}": name for name in COMMANDS}
     assert {name for module, name in commands.items() if module in loaded} <= {"completion"}
     assert len(loaded) <= MOST_MODULES
 
