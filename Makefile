@@ -36,7 +36,7 @@ test:  ## Run all test tiers; the last line lists skipped tests with reasons.
 	@$(DEV) pytest
 
 .PHONY: check
-check: lint  ## Run before each commit: lint, unit and wiring tests (no cluster, one minute).
+check: lint  ## Run before each commit: lint, unit and wiring tests (no cluster; about five minutes on two cores).
 	@$(DEV) pytest tests/unit tests/wiring
 
 .PHONY: lint
@@ -52,8 +52,8 @@ fmt:  ## Format the code and apply automatic fixes of ruff.
 	@$(DEV) ruff check --fix
 
 .PHONY: test-unit test-wiring test-training test-chart test-sources test-local test-apiserver
-test-unit:  ## Test pure code, with property tests (seconds).
-test-wiring:  ## Test event handlers with an API server in the process (seconds).
+test-unit:  ## Test pure code, with property-based tests (minutes).
+test-wiring:  ## Test event handlers with an in-process fake API server (seconds).
 test-training:  ## Train small models again and compare them with their cards (one or two minutes).
 test-chart:  ## Test the rendered chart (seconds).
 test-sources:  ## Test downloads from a real S3 server (one minute).

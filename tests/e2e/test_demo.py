@@ -77,8 +77,12 @@ def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
     shutil.copy(node.kubeconfig, kubeconfig)
     for folder in ("examples", "model_repository"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    shutil.copy(cache_dir() / "demo" / "digit.json", tmp_path)
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    demo_folder = tmp_path / ".cache" / "triton-operator" / "demo"
+    demo_folder.mkdir(parents=True)
+    shutil.copy(cache_dir() / "demo" / "digit.json", demo_folder)
+
+    path = f"{PROGRAMS}:{os.environ['PATH']}"
+    environment = {**os.environ, "HOME": str(tmp_path), "KUBECONFIG": str(kubeconfig), "PATH": path}
 
     def run(line: str) -> str:
         done = subprocess.run(

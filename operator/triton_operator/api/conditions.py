@@ -35,7 +35,10 @@ STALLED = "Stalled"
 """The deployment makes no progress until a user fixes the cause (kstatus)."""
 
 PRIVACY_ENFORCED = "PrivacyEnforced"
-"""Every control of the privacy profile is in force. Absent under profile Open."""
+"""Every control of the privacy profile is enforced. Absent under profile Open.
+
+It is never True in this version, which does not support TLS.
+"""
 
 SCALING_ACTIVE = "ScalingActive"
 """The autoscaler can compute the number of replicas. Absent without `spec.autoscaling`."""
@@ -54,7 +57,7 @@ class Reason:
 
     ACCEPTED = "Accepted"  # Accepted=True.
     INVALID_SPEC = "InvalidSpec"  # A field is invalid or contradicts another field; the message names its path.
-    UNKNOWN_VERSION = "UnknownVersion"  # The image catalogue has no image for `spec.triton.version`.
+    UNKNOWN_VERSION = "UnknownVersion"  # The image catalogue has no suitable image for `spec.triton.version`.
     NAME_CONFLICT = "NameConflict"  # Another owner's object has the name of a child; it is never adopted.
     WEBHOOK_FAILED = "WebhookFailed"  # An admission webhook failed, so a child could not be written.
     API_SERVER_ERROR = "APIServerError"  # The API server failed to write a child because of an internal error.
@@ -105,7 +108,7 @@ class Reason:
     PROGRESSING = "Progressing"  # Reconciling=True.
     SETTLED = "Settled"  # Reconciling=False or Stalled=False.
 
-    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # The profile requires TLS, but TLS is not configured.
+    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # Network access is restricted, but TLS is not supported.
     POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy does not exist in the cluster yet.
 
     CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache's Job may connect to any address, because none are set.

@@ -42,7 +42,8 @@ Examples:
   tritonctl infer linear-regression --input request.json --protocol grpc
   echo '[[5, 6]]' | tritonctl infer linear-regression --input -
 \b
-The file type is detected from the content, then from the extension:
+Images are detected by content or extension; other files by extension, or by content if the extension is unknown or
+the data comes from a pipe:
   PNG, JPEG  one image; repeat --input for a batch. Converted to the model's shape: gray or RGB, resized, scaled to 0..1
   text       one string per line, for inputs of type BYTES
   CSV        one row per line; columns are matched to inputs by name, or in order if the model has one input

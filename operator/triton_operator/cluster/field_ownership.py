@@ -1,7 +1,7 @@
 """A digest of the fields of an object that we own by its managedFields, to compare with a manifest.
 
 Server-side apply changes nothing if the fields that our Apply entry owns, with their live values, are exactly those of
-the manifest. Then a restarted operator need not apply it (docs/decisions/0017-a-restart-asks-who-owns-the-fields.md).
+the manifest. Then a restarted operator need not apply it (docs/decisions/0017-managed-fields-after-a-restart.md).
 Pure. Both digests are derived from plain JSON in which an empty, false or zero field equals one that the API server
 omits, and quantities are compared by value.
 """

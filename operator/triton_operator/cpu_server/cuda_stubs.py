@@ -1,12 +1,12 @@
-"""Write stubs of the CUDA libraries that PyPI's torch links against, so that it runs on a machine without CUDA.
+"""Write stubs of the CUDA libraries that torch links against, so that it runs on a machine without CUDA.
 
     python -m triton_operator.cpu_server.cuda_stubs SITE_PACKAGES
 
-PyPI's `torch` cannot be imported without about 3 GB of `nvidia-*` wheels, although CPU code does not call them. If it
-is installed with `--no-deps`, about twenty shared libraries are missing. For each, this module writes a library of the
-same name to `torch/lib`, which is in torch's search path ($ORIGIN). Every function in it returns 35,
-cudaErrorInsufficientDriver: `torch.cuda.is_available()` is False, and torch works on the CPU. Installed `nvidia-*`
-wheels precede `torch/lib` in the search path and are not changed. A second run writes the same files.
+`torch` from the public package index cannot be imported without about 3 GB of `nvidia-*` wheels, although CPU code does
+not call them. If it is installed with `--no-deps`, about twenty shared libraries are missing. For each, this module
+writes a library of the same name to `torch/lib`, which is in torch's search path ($ORIGIN). Every function in it
+returns 35, cudaErrorInsufficientDriver: `torch.cuda.is_available()` is False, and torch works on the CPU. Installed
+`nvidia-*` wheels precede `torch/lib` in the search path and are not changed. A second run writes the same files.
 
 `assemble` and `hack.environment` call this module.
 """

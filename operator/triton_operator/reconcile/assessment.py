@@ -38,7 +38,7 @@ class Assessment(NamedTuple):
 
     `pods` are those of the current revision that are not being deleted; `diagnoses` is what is wrong with them, the
     most important first. `cache_failure` is what prevents the cache from being filled. `differing_models` are the
-    models of which these pods have different contents.
+    models of which these pods have different content.
     """
 
     observed: ObservedState

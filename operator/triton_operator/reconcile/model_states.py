@@ -51,7 +51,7 @@ def prepared_models(pods: Sequence[Pod]) -> dict[str, PreparedModel]:
 
 def _as_mixed(status: ModelStatus, variants: Sequence[Variant]) -> ModelStatus:
     """Replicas differ, so there is no single digest."""
-    message = join(f"replicas have different contents: {describe(variants)}", status.message)
+    message = join(f"replicas have different content: {describe(variants)}", status.message)
     state = status.state if status.state is ModelState.FAILED else ModelState.MIXED
     return ModelStatus(name=status.name, state=state, versions=status.versions, message=message)
 

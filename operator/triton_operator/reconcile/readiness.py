@@ -148,8 +148,8 @@ def judge_equal_models(assessment: Assessment) -> Verdict | None:
         Truth.FALSE,
         Reason.REPLICAS_DIFFER,
         join(
-            f"replicas have different contents: {where}",
-            f"to serve the newest contents everywhere, run: {restart}",
+            f"replicas have different content: {where}",
+            f"to serve the newest content on all replicas, run: {restart}",
             "to keep them equal, set spec.models[].digest",
         ),
     )

@@ -34,7 +34,7 @@ def read_report(pod: Pod) -> Prepared | None:
 
 
 def find_variants(deployment: ModelDeployment, pods: Sequence[Pod]) -> dict[str, tuple[Variant, ...]]:
-    """Models of which the pods have different contents, with their variants in the order of the pods."""
+    """Models of which the pods have different content, with their variants in the order of the pods."""
     reports = [(pod.name, report) for pod in pods if (report := read_report(pod))]
     found = {}
     for model in deployment.spec.models:

@@ -1,4 +1,8 @@
-"""Detect the format of an input file from its content, then from its extension: data from a pipe has no name. Pure."""
+"""Detect the format of an input file. Pure.
+
+Input: the content and the name of a file. Output: its format. Images are detected by content or extension; other files
+by extension, or by content if the extension is unknown or the data comes from a pipe, which has no name.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ class InputFormat(Enum):
 
 
 def detect_format(content: bytes, file: Path) -> InputFormat:
-    """Return the file's format. If the content fits several, the extension decides; else numbers are a table."""
+    """Return the file's format. By content, numbers in the last line are a table; anything else is text."""
     extension = file.suffix.lower()
     if content.startswith(_IMAGES) or extension in _IMAGE_EXTENSIONS:
         return InputFormat.IMAGE

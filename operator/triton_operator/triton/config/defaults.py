@@ -145,7 +145,7 @@ def _thread_count(message: Message, tuning: TuningInputs) -> tuple[int | None, s
     if tuning.objective != LATENCY:
         return (
             1,
-            "More threads than CPUs reduced a CNN's throughput 12 times; several instances use the CPUs instead.",
+            "With more threads than CPUs, a CNN ran at 1/12 of the speed; several instances use the CPUs instead.",
         )
     if tuning.cpus is None:
         return None, ""
