@@ -48,6 +48,8 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
             namespace = _namespace(config, file, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         raise explain_config(error) from error
+    except (TypeError, AttributeError) as error:  # A value has another type, such as a list instead of a mapping.
+        raise explain_config(ValueError(f"the kubeconfig is malformed: {error}")) from error
     if not settings.verify_ssl:  # The kubeconfig sets insecure-skip-tls-verify; kubectl prints no warning either.
         warnings.simplefilter("ignore", import_module("urllib3.exceptions").InsecureRequestWarning)
     return client.ApiClient(settings), namespace

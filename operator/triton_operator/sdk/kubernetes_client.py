@@ -276,6 +276,8 @@ def _explained(stop: Stop | None = None) -> Iterator[None]:
     except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         if stop is not None and stop.stopped:
             return
+        if isinstance(error, ValueError) and "header value" in str(error):  # The text, and a traceback, have the token.
+            raise explain_config(ValueError("the token has a line break or another control character")) from None
         if isinstance(error, ApiException) and error.status:
             raise explain_response(error.status, str(error.body or ""), str(error.reason or "")) from error
         raise explain_transport(error) from error  # The package reports failures of TLS as an ApiException without one.

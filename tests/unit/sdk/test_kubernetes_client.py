@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,25 @@ def test_a_stop_ends_the_wait_for_the_start_of_a_response(cluster: FakeCluster, 
     thread.join(60)
     assert not thread.is_alive()
     assert lines == []
+
+
+@pytest.mark.parametrize("token", ["secret\n", "sec\nret", "secret\r\nX: y"])
+def test_a_token_that_cannot_be_sent_is_not_shown(cluster: FakeCluster, tmp_path: Path, token: str) -> None:
+    """A block of YAML ends in a line break; neither the message nor a traceback has the token."""
+    file = tmp_path / "kubeconfig"
+    config = json.loads(file.read_text())
+    config["users"][0]["user"]["token"] = token
+    file.write_text(json.dumps(config))
+    with pytest.raises(UnreachableError, match="the token has a line break") as caught:
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
+    assert "Bearer " not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__suppress_context__
+    assert cluster.requests == []
+
+
+@pytest.mark.parametrize("text", ["[1]", "only text", "clusters: 5", "current-context: [a]\ncontexts: text"])
+def test_a_malformed_kubeconfig_is_an_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "malformed"
+    file.write_text(text)
+    with pytest.raises(UnreachableError, match="no cluster is configured"):
+        KubernetesClient(KubeContext(str(file))).get(MODEL_DEPLOYMENTS, "digits")
