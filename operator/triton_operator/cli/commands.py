@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from triton_operator.cli.help_format import Command
+
 PROGRAM = "tritonctl"
 
 COMMANDS = {
@@ -62,5 +64,6 @@ def load(name: str, program: str = PROGRAM) -> Any:
     """Import a command; its examples use the name under which the program runs."""
     module = command_module(name)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    single.command(name, epilog=module.EPILOG.replace(f"  {PROGRAM} ", f"  {program} "))(getattr(module, name))
+    epilog = module.EPILOG.replace(f"  {PROGRAM} ", f"  {program} ")
+    single.command(name, cls=Command, epilog=epilog)(getattr(module, name))
     return get_command(single)

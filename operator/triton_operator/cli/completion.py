@@ -33,7 +33,9 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="Shell to print the script for.", metavar="SHELL")]) -> None:
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="Shell to print the script for: bash, zsh or fish.")],
+) -> None:
     """Print a script that completes commands, options and object names in a shell."""
     from triton_operator.cli.commands import PROGRAM
 

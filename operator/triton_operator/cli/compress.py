@@ -47,9 +47,14 @@ def compress(
     examples: Annotated[
         list[Path] | None, typer.Option("--example", metavar="FILE", help="As for `export`; repeatable.")
     ] = None,
-    max_drop: Annotated[float, typer.Option("--max-drop", min=0.0, help="Maximum accepted drop in the score.")] = 0.01,
+    max_drop: Annotated[
+        float, typer.Option("--max-drop", metavar="DROP", min=0.0, help="Maximum accepted drop in the score.")
+    ] = 0.01,
     sparsity: Annotated[
-        float, typer.Option("--sparsity", help="Fraction of weights, or of each layer's channels, to prune.")
+        float,
+        typer.Option(
+            "--sparsity", metavar="FRACTION", help="Fraction of weights, or of each layer's channels, to prune."
+        ),
     ] = 0.5,
     fine_tune: Annotated[
         str, typer.Option("--fine-tune", metavar="FILE.py:NAME", help="Function that trains a pruned module further.")
@@ -59,16 +64,20 @@ def compress(
     ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Model name; by default, the file's name.")] = "",
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", min=0, help="Maximum batch size; 0 if the model has no batch dimension.")
+        int,
+        typer.Option(
+            "--max-batch-size", metavar="ROWS", min=0, help="Maximum batch size; 0 if the model has no batch dimension."
+        ),
     ] = 0,
     file_format: Annotated[ExportFormat, typer.Option("--format", help="As for `export`.")] = ExportFormat.TORCHSCRIPT,
     folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Model repository to write to.")] = Path(),
-    version: Annotated[int, typer.Option("--version", min=1, help="Model version.")] = 1,
+    version: Annotated[int, typer.Option("--version", metavar="N", min=1, help="Model version.")] = 1,
     trace: Annotated[bool, typer.Option("--trace", help="Trace the module instead of scripting it.")] = False,
     tolerance: Annotated[
         float,
         typer.Option(
             "--tolerance",
+            metavar="DIFFERENCE",
             min=0.0,
             help="Maximum difference between the outputs of the exported model and the compressed module; "
             "recurrent layers in int8 need 0.05.",

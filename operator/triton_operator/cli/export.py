@@ -71,7 +71,10 @@ def export(
         typer.Option("--name", metavar="NAME", help="Model name; by default, derived from the file or its folder."),
     ] = "",
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", min=0, help="Maximum batch size; 0 if the model has no batch dimension.")
+        int,
+        typer.Option(
+            "--max-batch-size", metavar="ROWS", min=0, help="Maximum batch size; 0 if the model has no batch dimension."
+        ),
     ] = 0,
     outputs: Annotated[
         list[str] | None,
@@ -80,7 +83,7 @@ def export(
         ),
     ] = None,
     folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Model repository to write to.")] = Path(),
-    version: Annotated[int, typer.Option("--version", min=1, help="Model version.")] = 1,
+    version: Annotated[int, typer.Option("--version", metavar="N", min=1, help="Model version.")] = 1,
     file_format: Annotated[
         ExportFormat,
         typer.Option(
@@ -93,7 +96,9 @@ def export(
     ] = False,
     tolerance: Annotated[
         float,
-        typer.Option("--tolerance", min=0.0, help="Maximum difference from the module's outputs."),
+        typer.Option(
+            "--tolerance", metavar="DIFFERENCE", min=0.0, help="Maximum difference from the module's outputs."
+        ),
     ] = 1e-5,
     url: Annotated[
         str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -69,6 +70,15 @@ def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFix
     outcome = tritonctl(capsys, command, "-h")
     assert outcome.code == 0
     assert f"  tritonctl {command} " in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_values_without_python_types(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """Angle brackets enclose choices only, and the usage has no braces."""
+    usage, _, rest = tritonctl(capsys, command, "--help").out.partition("\n\n")
+    in_brackets = re.findall(r"^  .*?<(.+?)>", rest.partition("Examples:")[0], re.MULTILINE)
+    assert "{" not in usage
+    assert [value for value in in_brackets if "|" not in value] == []
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

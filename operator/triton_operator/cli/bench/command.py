@@ -88,7 +88,12 @@ def bench(
     connections: Annotated[
         int,
         typer.Option(
-            "--connections", "-c", min=1, max=256, help="Number of connections; each sends one request at a time."
+            "--connections",
+            "-c",
+            metavar="N",
+            min=1,
+            max=256,
+            help="Number of connections; each sends one request at a time.",
         ),
     ] = 8,
     duration: Annotated[
@@ -99,7 +104,9 @@ def bench(
         float,
         typer.Option("--warm-up", metavar="SECONDS", min=0, max=60, help="How long to send requests before measuring."),
     ] = 2,
-    batch: Annotated[int, typer.Option("--batch", "-b", min=1, help="Rows per request with random inputs.")] = 1,
+    batch: Annotated[
+        int, typer.Option("--batch", "-b", metavar="ROWS", min=1, help="Rows per request with random inputs.")
+    ] = 1,
     input_files: Annotated[
         list[Path] | None,
         typer.Option("--input", "-i", metavar="FILE", help="File to send instead of random inputs, as for infer."),

@@ -86,14 +86,16 @@ def explain(
         ),
     ] = None,
     text: Annotated[str, typer.Option("--text", "-t", metavar="TEXT", help="Text to explain.")] = "",
-    row: Annotated[int, typer.Option("--row", min=1, help="Row of the file to explain, starting at 1.")] = 1,
+    row: Annotated[
+        int, typer.Option("--row", metavar="N", min=1, help="Row of the file to explain, starting at 1.")
+    ] = 1,
     method: Annotated[Method, typer.Option("--method", help="Attribution method; see below.")] = Method.AUTO,
     target: Annotated[
         str,
         typer.Option(
             "--target",
             metavar="N|N,N|LABEL",
-            help="Index or label of the output value to explain; by default, the highest.",
+            help="Index or label of the output value to explain; by default, the highest value.",
         ),
     ] = "",
     baseline: Annotated[
@@ -101,15 +103,16 @@ def explain(
         typer.Option(
             "--baseline",
             metavar="BASELINE",
-            help="Value that replaces masked parts: zeros, mean (over the file's rows), a number, or a text.",
+            help="Value that replaces masked parts: zeros, mean (over the file's rows), a number, or a string.",
         ),
     ] = "",
     samples: Annotated[
-        int, typer.Option("--samples", min=3, help="Maximum number of rows to send to the model.")
+        int, typer.Option("--samples", metavar="N", min=3, help="Maximum number of rows to send to the model.")
     ] = 2048,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random sampling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random sampling.")] = 0,
     patch: Annotated[
-        int, typer.Option("--patch", min=0, help="Patch size in pixels; 0 for a seventh of the image.")
+        int,
+        typer.Option("--patch", metavar="PIXELS", min=0, help="Patch size in pixels; 0 for a seventh of the image."),
     ] = 0,
     names: Annotated[
         str, typer.Option("--names", metavar="A,B,…", help="Column names; by default, those of the CSV file.")

@@ -58,16 +58,32 @@ def run(
     ] = "",
     http_port: Annotated[
         int,
-        typer.Option("--http-port", min=0, max=65535, help="HTTP port; 0 for 8000, or another port if 8000 is in use."),
+        typer.Option(
+            "--http-port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="HTTP port; 0 for 8000, or another port if 8000 is in use.",
+        ),
     ] = 0,
     grpc_port: Annotated[
         int,
-        typer.Option("--grpc-port", min=0, max=65535, help="gRPC port; 0 for 8001, or another port if 8001 is in use."),
+        typer.Option(
+            "--grpc-port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="gRPC port; 0 for 8001, or another port if 8001 is in use.",
+        ),
     ] = 0,
     metrics_port: Annotated[
         int,
         typer.Option(
-            "--metrics-port", min=0, max=65535, help="Metrics port; 0 for 8002, or another port if 8002 is in use."
+            "--metrics-port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Metrics port; 0 for 8002, or another port if 8002 is in use.",
         ),
     ] = 0,
     cpus: Annotated[
