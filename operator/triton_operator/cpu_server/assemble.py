@@ -1,4 +1,4 @@
-"""Assemble Triton, torch and numpy for machines without a GPU, without GPU code.
+"""Install Triton, torch and numpy without GPU-only files, for machines without a GPU.
 
     assemble.py PACKAGES TARGET
 

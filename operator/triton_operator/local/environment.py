@@ -109,7 +109,7 @@ def _create(plan: EnvironmentPlan, report: ReportStep) -> None:
         packages = draft / "packages"
         with report("Downloading Triton, torch and numpy (1 GB)"):
             install(find_installer(python), python, LOCK, packages)
-        with report("Assembling the server without GPU code"):
+        with report("Installing them without GPU-only files"):
             create_virtual_environment(draft, python)
             assemble(packages, draft, site_packages(draft, python), python.version)
             shutil.rmtree(packages)

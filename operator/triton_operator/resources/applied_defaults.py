@@ -83,9 +83,9 @@ def _text_of_others(config: RenderedConfig) -> tuple[str, str]:
 
 def _server(spec: Spec, server: ServerImage) -> Iterator[Choice]:
     if spec.triton.image is None:
-        selection = "for that release" if spec.triton.version else "that is the default"
+        entry = "entry for that release" if spec.triton.version else "default entry"
         device = "GPUs" if spec.gpu else "CPUs"
-        why = f"The entry of the installation's image catalogue {selection}, for {device}."
+        why = f"The catalogue's {entry} for {device}."
         yield Choice("spec.triton.image", server.image, why)
     if spec.triton.version is None:
         why = (

@@ -75,7 +75,7 @@ OVERRIDABLE = frozenset({"pinned-memory-pool-byte-size"})
 
 def rejected_flags() -> dict[str, str]:
     """Every flag that a user must not set, with the reason; includes the operator's flags of newer releases."""
-    own = {flag.name: f"the operator sets it: {flag.reason}" for flag in own_flags() if flag.name not in OVERRIDABLE}
+    own = {flag.name: f"the operator sets it. {flag.reason}" for flag in own_flags() if flag.name not in OVERRIDABLE}
     return own | _REJECTED
 
 
@@ -112,7 +112,7 @@ def _name(argument: str, path: str) -> str:
 def _check_allowed(name: str, path: str) -> None:
     why = rejected_flags().get(name)
     if why is not None:
-        raise _invalid(path, f"--{name} is not allowed in spec.triton.extraArgs: {why.rstrip('.')}")
+        raise _invalid(path, f"--{name} cannot be set here because {why.rstrip('.')}")
 
 
 def _check_not_abbreviated(name: str, path: str) -> None:

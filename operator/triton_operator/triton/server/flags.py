@@ -60,8 +60,8 @@ class Flag(NamedTuple):
 
 
 FIXED = (
-    Flag("model-repository", MODELS_DIR, "The tree that `prepare` laid out."),
-    Flag("model-control-mode", "none", "Loading a model on request is running code on request."),
+    Flag("model-repository", MODELS_DIR, "The folder that `prepare` fills."),
+    Flag("model-control-mode", "none", "Loading models on request would let clients run code."),
     Flag("disable-auto-complete-config", None, "Auto-completion starts each model twice: 6.1 s instead of 2.0 s."),
     Flag("exit-on-error", "true", "A model that does not load must fail the pod and report its reason."),
     Flag("strict-readiness", "true", "The server is ready only if every model is ready."),
@@ -69,7 +69,7 @@ FIXED = (
     Flag(
         "grpc-max-connection-age",
         str(GRPC_CONNECTION_AGE_SECONDS * 1000),
-        "Milliseconds. No grace, because it interrupts calls.",
+        "Milliseconds. No grace period: it would interrupt calls.",
     ),
     Flag("allow-http", "true", "Health checks use HTTP."),
     Flag("allow-grpc", "true", "Both protocols are served."),
@@ -161,7 +161,7 @@ def _listeners(address: str, metrics_address: str) -> list[Flag]:
         Flag("http-port", str(PORT_HTTP), "Named in Services and policies."),
         Flag("grpc-address", address, "The address for clients."),
         Flag("grpc-port", str(PORT_GRPC), "Named in Services and policies."),
-        Flag("metrics-address", metrics_address, "The default is the HTTP address."),
+        Flag("metrics-address", metrics_address, "Set explicitly; otherwise follows the HTTP address."),
         Flag("metrics-port", str(PORT_METRICS), "Named in Services and policies."),
     ]
 
@@ -170,9 +170,13 @@ def _logging(log_level: str) -> list[Flag]:
     """Log errors always, and verbose messages never, because they contain memory addresses and requests."""
     level = LogLevel(log_level)
     return [
-        Flag("log-error", "true", "The reason of a failed start."),
+        Flag("log-error", "true", "The reason for a failed start."),
         Flag("log-warning", _boolean(value=level is not LogLevel.ERROR), "spec.triton.logLevel decides."),
-        Flag("log-info", _boolean(value=level is LogLevel.INFO), "At Info the options table hides the reason."),
+        Flag(
+            "log-info",
+            _boolean(value=level is LogLevel.INFO),
+            "At Info, the startup table pushes the error out of the termination message.",
+        ),
         Flag("log-verbose", "0", "Not for production."),
     ]
 
@@ -182,7 +186,7 @@ def _devices(*, gpu: bool) -> list[Flag]:
     if gpu:
         return [Flag("allow-gpu-metrics", "true", "GPU utilization is useful if there is a GPU.")]
     return [
-        Flag("allow-gpu-metrics", "false", "Without a GPU, its library only logs errors."),
+        Flag("allow-gpu-metrics", "false", "Without a GPU, the GPU metrics library only logs errors."),
         Flag("pinned-memory-pool-byte-size", "0", "Without a GPU, the pool cannot be allocated, which logs a warning."),
     ]
 
