@@ -49,7 +49,7 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
         ]
     print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; left {left[0]}, at random {left[1:]}")
     check_sum(found)
-    assert found.kind is RowKind.PICTURE
+    assert found.kind is RowKind.IMAGE
     assert found.target == (answer.argmax(),)
     assert found.prediction == pytest.approx(answer.max(), abs=1e-6)
     assert found.evaluations <= SAMPLES

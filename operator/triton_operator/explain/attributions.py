@@ -1,6 +1,6 @@
-"""Attributions: how much each part of an input contributes to one value of a model's output.
+"""Attributions: how much each part of an input influenced one output value of a model.
 
-Pure data with a JSON form. `explanation.Explanation` adds text and images.
+Pure data with a JSON form. `explanation.Explanation` adds human-readable output: text and images.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from triton_operator.explain.types import Array, Floats
 class Attributions:
     """The attributions of one prediction.
 
-    `attributions` has the shape of `row`, or [pieces] for a text. Positive values increase the `prediction` relative to
-    `base_value`, the output for the baseline; negative values decrease it. If the method promises that the attributions
-    add up to the difference, `gap` is the error of the sum; saliency does not, so it has neither a base value nor a
-    gap. `target` is the index of the explained value in the output, and `label` its name, if the model has labels.
-    `output` is the output tensor of the value, and `outputs` are all output tensors, if known. `patch` is the side of
-    the patches that were masked together, or 0 if each value was masked alone. `error` is the standard error of the
-    attribution of a piece if coalitions were sampled, and 0 otherwise.
+    `attributions` has the shape of `row`, or one value for each segment of a text. Positive values increase the
+    `prediction` relative to the `base_value` that the model returns for the baseline; negative values decrease it. If
+    the method guarantees additivity, `gap` is the remaining difference; saliency does not, so it has neither a base
+    value nor a gap. `target` is the index of the explained value in the output, and `label` its name, if the model has
+    labels. `output` is the output tensor of the value, and `outputs` are all output tensors, if known. `pieces` are the
+    segments of a text, or the names of a table's columns. `patch` is the side of the masked squares of an image, or 0
+    if each value was masked alone. `error` is the standard error of one attribution, 0 without sampling.
     """
 
     method: Method
@@ -47,14 +47,14 @@ class Attributions:
 
     @property
     def gap(self) -> float | None:
-        """Prediction - base_value - sum of the attributions; None if the method does not promise a sum."""
+        """Difference between prediction - base_value and the sum of the attributions; None without additivity."""
         if self.base_value is None:
             return None
         return self.prediction - self.base_value - float(self.attributions.sum())
 
     @property
     def target_name(self) -> str:
-        """The label, or else the index of the output value; empty if the output is a single number.
+        """The label, or else the index of the output value; empty if the model returns one value.
 
         If the model has several outputs, the name of the output is added.
         """
@@ -78,7 +78,7 @@ class Attributions:
             "pieces": list(self.pieces),
             "patch": self.patch,
             "sum": float(self.attributions.sum()),
-            "efficiencyGap": self.gap,
+            "gap": self.gap,
             "standardError": self.error,
             "seed": self.seed,
             "evaluations": self.evaluations,

@@ -48,9 +48,7 @@ def render(explanation: Attributions, *, font: Path | str | None = None) -> Imag
         from PIL import Image, ImageDraw
     except ModuleNotFoundError as error:
         raise ExplanationError("png", f"drawing needs {error.name}: pip install '.[cli]'") from error
-    body = {RowKind.PICTURE: _picture, RowKind.TEXT: _text, RowKind.COLUMNS: _columns}[explanation.kind](
-        explanation, font
-    )
+    body = {RowKind.IMAGE: _image, RowKind.TEXT: _text, RowKind.TABLE: _table}[explanation.kind](explanation, font)
     above, below = headline(explanation), footing(explanation)
     fonts = Fonts(_SMALL, font)
     wide = max(body.width, *(_wide(fonts, line) for line in above + below)) + 2 * _MARGIN
@@ -66,7 +64,7 @@ def render(explanation: Attributions, *, font: Path | str | None = None) -> Imag
     return sheet
 
 
-def _picture(explanation: Attributions, font: Path | str | None) -> Image:
+def _image(explanation: Attributions, font: Path | str | None) -> Image:
     """Draw the input, and the input overlaid with the attributions."""
     from PIL import Image
 
@@ -113,7 +111,7 @@ def _text(explanation: Attributions, font: Path | str | None) -> Image:
     return sheet
 
 
-def _columns(explanation: Attributions, font: Path | str | None) -> Image:
+def _table(explanation: Attributions, font: Path | str | None) -> Image:
     """Draw a bar for each of the strongest columns, to the right if it increased the prediction."""
     from PIL import Image, ImageDraw
 

@@ -18,7 +18,7 @@ from triton_operator.explain.names import Method, RowKind
 from triton_operator.explain.types import Array
 
 DEFAULT_SAMPLES = 2048
-_SMALLEST_PICTURE = 4
+_SMALLEST_IMAGE = 4
 """Minimum width and height of an image in pixels; smaller rows are tables."""
 
 
@@ -57,8 +57,8 @@ def kind_of(row: Array | str) -> RowKind:
         return RowKind.TEXT
     if row.dtype.kind not in "biuf":
         raise ExplanationError("row", f"holds {row.dtype}; only numbers and one text can be explained")
-    drawn = row.ndim > 1 and min(row.shape[-2:]) >= _SMALLEST_PICTURE
-    return RowKind.PICTURE if drawn and row.dtype.kind != "i" else RowKind.COLUMNS
+    drawn = row.ndim > 1 and min(row.shape[-2:]) >= _SMALLEST_IMAGE
+    return RowKind.IMAGE if drawn and row.dtype.kind != "i" else RowKind.TABLE
 
 
 def baseline_of(row: Array | str, request: ExplanationRequest) -> Baseline:
@@ -84,7 +84,7 @@ def masking_of(row: Array | str, baseline: Baseline, request: ExplanationRequest
     """Divide the row into pieces."""
     if isinstance(row, str):
         return Pieces(split_text(row), baseline.value)
-    if kind_of(row) is RowKind.PICTURE:
+    if kind_of(row) is RowKind.IMAGE:
         return Patches(row, baseline.value, request.patch or default_side(row))
     return Columns(row, baseline.value)
 

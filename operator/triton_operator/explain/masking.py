@@ -153,5 +153,5 @@ def grid(row: Array, side: int) -> tuple[int, int]:
     """Return the number of patches in vertical and horizontal direction."""
     high, wide = row.shape[-2:]
     if not 1 <= side <= max(high, wide):
-        raise ExplanationError("patch", f"{side} pixels do not divide a picture of {wide}x{high}")
+        raise ExplanationError("patch", f"{side} pixels do not divide an image of {wide}x{high}")
     return ceil(high / side), ceil(wide / side)

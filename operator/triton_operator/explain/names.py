@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class RowKind(StrEnum):
-    """The kind of a row, which determines how it is divided into pieces and how the result is drawn."""
+    """The kind of a row, which determines how it is divided into features or segments and how the result is drawn."""
 
-    PICTURE = "picture"
+    IMAGE = "image"
     TEXT = "text"
-    COLUMNS = "columns"
+    TABLE = "table"
 
 
 class Method(StrEnum):

@@ -37,7 +37,7 @@ def _unused(request: ExplanationRequest, row: Array | str, method: Method, *, dr
         yield "baseline", f"{method} has no baseline"
     if request.patch and method in GRADIENTS:
         yield "patch", f"{method} attributes each number separately"
-    elif request.patch and kind is not RowKind.PICTURE:
+    elif request.patch and kind is not RowKind.IMAGE:
         yield "patch", "the row is not an image"
     if len(request.names) and kind is RowKind.TEXT:
         yield "names", "the pieces of a text are its own words and characters"

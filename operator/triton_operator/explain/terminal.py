@@ -45,12 +45,12 @@ _INK: Colour = (200, 200, 200)
 
 def render(explanation: Attributions, *, colour: bool, width: int) -> str:
     """Return all lines, with a newline at the end."""
-    body = {RowKind.PICTURE: _picture, RowKind.TEXT: _text, RowKind.COLUMNS: _columns}[explanation.kind]
+    body = {RowKind.IMAGE: _image, RowKind.TEXT: _text, RowKind.TABLE: _table}[explanation.kind]
     lines = [*headline(explanation), "", *body(explanation, colour, width), "", *footing(explanation)]
     return "\n".join(lines) + "\n"
 
 
-def _picture(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - one of three alike.
+def _image(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - one of three alike.
     values = heat(explanation.attributions)
     if not colour:
         return _numbers(values, explanation.patch, width)
@@ -115,7 +115,7 @@ def _wrapped(words: list[str], width: int) -> list[str]:
     return lines
 
 
-def _columns(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
+def _table(explanation: Attributions, colour: bool, width: int) -> list[str]:  # noqa: FBT001 - as above.
     rows = ranked(explanation)
     top, rest = rows[:_ROWS], rows[_ROWS:]
     wide = max(columns_wide(name) for name, _, _ in top)

@@ -41,7 +41,7 @@ def picture(**changes: Any) -> Explanation:
     shares = np.zeros((1, 8, 8))
     shares[0, :4, :4] = 1 / 16
     shares[0, 4:, 4:] = -0.25 / 16
-    return explanation(RowKind.PICTURE, shares, np.eye(8, dtype=np.float32)[None], patch=4, **changes)
+    return explanation(RowKind.IMAGE, shares, np.eye(8, dtype=np.float32)[None], patch=4, **changes)
 
 
 def text(**changes: Any) -> Explanation:
@@ -49,7 +49,7 @@ def text(**changes: Any) -> Explanation:
 
 
 def columns(**changes: Any) -> Explanation:
-    return explanation(RowKind.COLUMNS, [0.1, -0.25, 0.9], [5.0, 6.0, 7.0], **changes)
+    return explanation(RowKind.TABLE, [0.1, -0.25, 0.9], [5.0, 6.0, 7.0], **changes)
 
 
 def test_a_picture_is_a_grid_of_signed_numbers_where_colours_are_not_wanted() -> None:
@@ -94,7 +94,7 @@ def test_a_picture_is_half_blocks_in_colour() -> None:
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_large_picture_fits_the_terminal(width: int, *, colour: bool) -> None:
     random = np.random.default_rng(1)
-    large = explanation(RowKind.PICTURE, random.normal(size=(3, 90, 130)), random.random((3, 90, 130)))
+    large = explanation(RowKind.IMAGE, random.normal(size=(3, 90, 130)), random.random((3, 90, 130)))
     body = large.text(colour=colour, width=width).split("\n\n")[1].splitlines()
     drawn = [line.count("▀") if colour else len(line) for line in body[:-1]]
     assert max(drawn) <= width
@@ -127,7 +127,7 @@ def test_columns_are_sorted_by_their_part() -> None:
 
 
 def test_many_columns_are_cut_with_what_the_rest_adds() -> None:
-    many = explanation(RowKind.COLUMNS, [1.0] * 20 + [0.25] * 4, np.zeros((4, 6)))
+    many = explanation(RowKind.TABLE, [1.0] * 20 + [0.25] * 4, np.zeros((4, 6)))
     assert "… 4 more, together +1" in many.text()
     assert "x[0,0]" in many.text()
 
@@ -136,7 +136,7 @@ def test_a_method_without_a_sum_states_none() -> None:
     shown = columns(base_value=None, method=Method.SALIENCY, notes=("no sum",))
     assert "add up" not in shown.text()
     assert "note: no sum" in shown.text()
-    assert shown.to_json()["efficiencyGap"] is None
+    assert shown.to_json()["gap"] is None
 
 
 def test_programs_get_everything_as_json() -> None:
@@ -144,7 +144,7 @@ def test_programs_get_everything_as_json() -> None:
     assert data["target"] == {"index": [7], "label": "Chinese"}
     assert data["attributions"] == {"shape": [3], "data": [0.1, 0.9, -0.25]}
     assert (data["prediction"], data["baseValue"], data["evaluations"]) == (1, 0.25, 1234)
-    assert (data["sum"], data["efficiencyGap"]) == (pytest.approx(0.75), pytest.approx(0))
+    assert (data["sum"], data["gap"]) == (pytest.approx(0.75), pytest.approx(0))
     assert data["pieces"] == ["我", "爱", "你"]
 
 

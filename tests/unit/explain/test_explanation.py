@@ -57,7 +57,7 @@ def test_the_likeliest_class_is_explained_unless_another_is_named() -> None:
     likeliest = explain(two_classes, picture, ExplanationRequest(patch=4))
     other = explain(two_classes, picture, ExplanationRequest(patch=4, target=0))
     assert (likeliest.target, other.target) == ((1,), (0,))
-    assert likeliest.kind is RowKind.PICTURE
+    assert likeliest.kind is RowKind.IMAGE
     assert likeliest.attributions[0, :4, :4].sum() == pytest.approx(1)
     assert np.allclose(likeliest.attributions[0, 4:], 0)
     assert np.allclose(likeliest.attributions, -other.attributions)
@@ -193,7 +193,7 @@ def test_occlusion_says_what_it_leaves_unexplained() -> None:
         (np.ones(4), ExplanationRequest(baseline="mean"), "baseline: mean needs background rows"),
         (np.ones(4), ExplanationRequest(baseline="blue"), "baseline: 'blue' is neither zeros, mean nor a number"),
         (np.ones(4), ExplanationRequest(baseline=np.ones(3)), r"baseline: has the shape \[3\], the row \[4\]"),
-        (np.ones(4), ExplanationRequest(method=Method.SALIENCY), "method: saliency needs the model's file"),
+        (np.ones(4), ExplanationRequest(method=Method.SALIENCY), "method: saliency needs the model file"),
         (np.ones(4), ExplanationRequest(method=Method.OCCLUSION, samples=6), "samples: 4 pieces need 7 evaluations"),
         (np.array(["a"]), ExplanationRequest(), "row: holds <U1"),
         ("", ExplanationRequest(), "row: is the baseline itself"),

@@ -87,5 +87,5 @@ def test_columns_and_texts_are_taken_apart_alike(masking: Masking, rows: list[ob
 
 def test_a_patch_larger_than_the_picture_is_refused() -> None:
     picture = np.ones((1, 8, 8))
-    with pytest.raises(ExplanationError, match="patch: 9 pixels do not divide a picture of 8x8"):
+    with pytest.raises(ExplanationError, match="patch: 9 pixels do not divide an image of 8x8"):
         Patches(picture, picture, 9).rows(np.ones((1, 1), dtype=np.bool_))

@@ -55,7 +55,7 @@ def test_a_served_model_is_explained_in_batches_that_it_takes(protocol: Protocol
     served = backend()
     with SERVERS[protocol](served) as url, Client("echo", protocol=protocol, url=url) as client:
         found = client.explain("echo", ROW, progress=lambda *at: told.append(at))
-    assert (found.model, found.kind, found.target, found.prediction) == ("echo", RowKind.COLUMNS, (1,), 5)
+    assert (found.model, found.kind, found.target, found.prediction) == ("echo", RowKind.TABLE, (1,), 5)
     assert np.allclose(found.attributions, [0, 5, 0, 0])
     assert found.evaluations == 1 + 2**4
     assert served.inferences == 1 + 1 + 2  # The row, the refusal of 16 rows, and twice 8.
@@ -180,7 +180,7 @@ def test_a_model_without_a_batch_is_asked_row_by_row() -> None:
         ("我爱你", {"target": "neutral"}, "target: no response had the label 'neutral'; they had positive"),
         ("我爱你", {"output": "LABEL"}, "output: model has the outputs LABEL .*; LABEL is not a numeric output"),
         ("我爱你", {"method": "magic"}, "method: 'magic' is not one of auto, kernel-shap, occlusion"),
-        ("我爱你", {"method": "saliency"}, "method: saliency needs the model's file"),
+        ("我爱你", {"method": "saliency"}, "method: saliency needs the model file"),
         ("我爱你", {"sample": 3}, "explain: has no option sample"),
         ("我爱你", {"samples": 3, "method": "kernel-shap"}, "samples: kernel-shap needs 9 samples for 3 pieces"),
         (np.ones(3), {}, r"inputs\['TEXT'\]: expected BYTES"),

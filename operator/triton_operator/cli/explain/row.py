@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """`inputs` is one row in the shape that the model takes; `others` are all rows, for their mean."""
+    """`inputs` is one row in the shape that the model expects; `others` are all rows, for their mean."""
 
     inputs: Mapping[str, Array]
     others: Mapping[str, Array]

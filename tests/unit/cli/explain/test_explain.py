@@ -68,7 +68,7 @@ def test_a_row_of_a_table_over_both_protocols(capsys: pytest.CaptureFixture[str]
     assert data["pieces"] == ["age", "身高", "weight"]
     assert np.allclose(data["attributions"]["data"], [7, 0, 0])
     assert (data["prediction"], data["baseValue"], data["evaluations"]) == (7, 0, 9)
-    assert data["efficiencyGap"] == pytest.approx(0)
+    assert data["gap"] == pytest.approx(0)
 
 
 NAMED = {
