@@ -1,4 +1,4 @@
-"""Names in the cluster: API group, labels, ports and the names of child objects.
+"""Names used in the cluster: API group, labels, ports and the names of child objects.
 
 This module contains constants and pure functions of a deployment's name. Every other package imports them, so each
 label and port is defined once. Selectors of Deployments are immutable, so the three labels in `selector_labels` can
@@ -20,7 +20,7 @@ MANAGER = "triton-operator"
 """Field manager of server-side apply and value of `app.kubernetes.io/managed-by`."""
 
 SCALE_MANAGER = "triton-operator-scale"
-"""Second field manager: owns a Deployment's `replicas` while an autoscaler sets them."""
+"""Second field manager: owns `replicas` while an autoscaler manages them."""
 
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
@@ -32,12 +32,12 @@ LABEL_REVISION = f"{GROUP}/revision"
 """On pods, never in a selector: the hash of the pod template, see `resources.revision`."""
 
 LABEL_JOB = "batch.kubernetes.io/job-name"
-"""On the pods of a Job, set by the Job controller: the Job's name."""
+"""Set by the Job controller on a Job's pods: the Job's name."""
 
 ANNOTATION_RECIPE = f"{GROUP}/recipe"
-"""On a cache's Job: the hash of its inputs, see `resources.cache_content`."""
+"""On a cache's Job: the spec hash, see `resources.cache_content`."""
 ANNOTATION_PREPARATION = f"{GROUP}/preparation"
-"""On that Job's pods: the downloads, as JSON."""
+"""On that Job's pods: the download request, as JSON."""
 ANNOTATION_FILLED = f"{GROUP}/filled"
 """On a cache's claim: "true" once a Job has filled it."""
 
@@ -51,10 +51,10 @@ PORT_METRICS = 8002
 
 MODEL_NAME_LENGTH = 63
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$"
-"""Rules for model names, as in crds/modeldeployments.yaml, which the package does not include; a test compares them.
+"""Rules for model names. The CRD has the same rules; a test compares them.
 
 Triton uses a name as a folder, clients use it in a URL, and Triton's Python backend passes it to a shell: a name with a
-space hangs server 2.51, and a name with non-ASCII characters does not load.
+space makes server 2.51 hang, and a non-ASCII name does not load.
 """
 
 CONTAINER_PREPARE = "prepare"
@@ -62,7 +62,7 @@ CONTAINER_TRITON = "triton"
 
 
 def wrong_model_name(name: str) -> str:
-    """Describe the error in the name of a model; "" if the name is valid."""
+    """Return the problem with a model name, or ""."""
     if len(name) > MODEL_NAME_LENGTH:
         return f"has {len(name)} characters; at most {MODEL_NAME_LENGTH} are allowed"
     if not re.fullmatch(MODEL_NAME_PATTERN.strip("^$"), name):
@@ -74,7 +74,7 @@ def wrong_model_name(name: str) -> str:
 
 
 def child_labels(name: str) -> dict[str, str]:
-    """Labels that every child of the deployment `name` carries."""
+    """Labels that every child of the deployment `name` has."""
     return {
         LABEL_NAME: "triton",
         LABEL_INSTANCE: name,
@@ -89,12 +89,15 @@ def selector_labels(name: str) -> dict[str, str]:
 
 
 def headless_service_name(name: str) -> str:
-    """Name of the Service without a cluster IP, which lets gRPC clients balance over the pods."""
+    """Name of the Service without a cluster IP, for client-side load balancing."""
     return f"{name}-headless"
 
 
 def config_map_name(name: str, content: bytes) -> str:
-    """Name of the ConfigMap with the model configs; new content gets a new object, so a rollback finds the old one."""
+    """Name of the ConfigMap with the model configs.
+
+    Changed content gets a new name, so a rollback finds the old object.
+    """
     return f"{name}-config-{content_hash(content, 8)}"
 
 
