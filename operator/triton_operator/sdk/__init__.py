@@ -1,6 +1,6 @@
 """Clients for applications: ModelDeployments and their predictions by name, over HTTP or gRPC.
 
-Needs the extra `sdk`. Inside a cluster a client connects to the Service, outside through `kubectl port-forward`.
+Requires the extra `sdk`. Inside a cluster, a client connects to the Service; outside, through `kubectl port-forward`.
 docs/sdk.md has examples.
 """
 
@@ -61,7 +61,7 @@ _LATE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the clients when they are first asked for: `tritonctl --help` need not wait for NumPy."""
+    """Import the clients on first use, so that `tritonctl --help` does not import NumPy."""
     if name in _LATE:
         return getattr(importlib.import_module(f"triton_operator.sdk.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

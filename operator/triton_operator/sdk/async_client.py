@@ -101,7 +101,7 @@ class AsyncClient(AsyncDeployment):
             outputs: Names of the outputs to return; all by default.
             version: Version of the model; by default the server selects one.
             timeout: Seconds until the call fails, retries included; by default the client's `timeout`.
-            retry: Send the request again also if the connection broke, so that the model may run twice. Requests that
+            retry: Send the request again also if the connection was lost; the model may then run twice. Requests that
                 the server has not run (no connection, full queue, not ready) are always sent again, 4 times at most.
             cast: Convert arrays of another numeric type if only rounding changes the values, such as float64 to FP32.
 
@@ -156,7 +156,7 @@ class AsyncClient(AsyncDeployment):
             InferenceError: The server returned an error.
             DeploymentNotFoundError: The server does not have the model or the version.
             RejectedError: Permission denied.
-            UnreachableError: The server cannot be reached, or the connection broke.
+            UnreachableError: The server cannot be reached, or the connection was lost.
             DeadlineExceededError: No response within `timeout`.
 
         Example::
@@ -181,8 +181,8 @@ class AsyncClient(AsyncDeployment):
             method: "kernel-shap" (default, as "auto") or "occlusion".
             options: Keyword arguments. `target`: the output number, index or label to explain (default: the largest);
                 `baseline`: "zeros" (default), "mean" of `background`, a number, or an array of the row's shape; for
-                text the replacement of a piece (default: none); `samples`: rows to send at most (2048); `seed`: of the
-                random generator (0); `patch`: side of an image's patches in pixels (0: a seventh of the image);
+                text the replacement of a segment (default: none); `samples`: rows to send at most (2048); `seed`: of
+                the random generator (0); `patch`: side of an image's patches in pixels (0: a seventh of the image);
                 `names`: column names; `input` and `output`: which tensors, if the model has several; `progress`:
                 called with the rows done and the rows in total.
 
@@ -233,7 +233,7 @@ class AsyncClient(AsyncDeployment):
         )  # fmt: skip
 
     async def interface(self, model: str, version: str = "") -> ModelInterface:
-        """Return the inputs and outputs of a model. The server is asked once for each model and version.
+        """Return the inputs and outputs of a model. The server is queried once for each model and version.
 
         Args:
             model: Name of the model.

@@ -85,7 +85,7 @@ class AsyncDeployment:
             The DeploymentStatus, which is ready.
 
         Raises:
-            NotReadyError: Not Ready within `timeout`, or stalled until a person acts; `reason` has a page in
+            NotReadyError: Not Ready within `timeout`, or stalled until a user fixes the cause; `reason` has a page in
                 docs/reasons.
             DeploymentNotFoundError: The ModelDeployment does not exist, or is deleted while waiting.
             RejectedError: Permission denied.

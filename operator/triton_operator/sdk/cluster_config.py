@@ -101,7 +101,7 @@ def _file(cluster: KubeContext) -> str | None:
 
 
 def _current_context(file: str | None) -> str | None:
-    """The current context of several kubeconfigs is that of the first that has one; the package takes the last."""
+    """The current context of several kubeconfigs is the first that is set; the package uses the last."""
     import yaml
 
     paths = [Path(path).expanduser() for path in (file or "").split(os.pathsep) if path]

@@ -1,4 +1,4 @@
-"""Turn an error response of the API server, or a failed connection to it, into an SdkError that says what to do.
+"""Convert an error response of the API server, or a failed connection to it, to an SdkError with advice.
 
 Pure. Input: the response's status and body, or the exception. Output: an SdkError. `kubernetes_client` calls it.
 """
@@ -46,7 +46,7 @@ class _Status(msgspec.Struct):
 
 
 def explain_response(code: int, body: str, reason: str = "") -> SdkError:
-    """The error for a response with this HTTP status, which a proxy can have sent."""
+    """The error for a response with this HTTP status, which may come from a proxy."""
     status = _read_status(body)
     message = status.message or reason or f"HTTP status {code}"
     details = status.details or _Details()

@@ -12,7 +12,7 @@
          ├─ InvalidRequestError          a value, file or field cannot be used; `field` names it
          └─ InferenceError               the server returned an error
 
-Each message is written for the caller and names the next step where one is known.
+Each message is written for the caller and names the next step if there is one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class UnreachableError(SdkError):
 
 
 class DeploymentNotFoundError(SdkError):
-    """There is no such object in the cluster."""
+    """The object does not exist in the cluster."""
 
 
 class RejectedError(SdkError):
-    """The caller is not allowed, or the cluster does not accept what was asked."""
+    """Permission denied, or the cluster rejects the request."""
 
 
 class NotReadyError(SdkError):
-    """The deployment is not Ready, and waiting has ended: the time was over, or it is `stalled` and needs a person.
+    """The deployment did not become Ready within the timeout, or is `stalled` until a user fixes the cause.
 
-    `reason` is the condition's word (docs/reasons has a page for each), `message` its sentence.
+    `reason` and `message` are those of the Ready condition; docs/reasons has a page for each reason.
     """
 
     def __init__(self, deployment: str, reason: str, message: str, *, stalled: bool) -> None:
@@ -50,11 +50,11 @@ class NotReadyError(SdkError):
 
 
 class DeadlineExceededError(SdkError):
-    """There was no answer in time. An inference may have run all the same."""
+    """No response within the timeout; the model may have run."""
 
 
 class InvalidRequestError(SdkError):
-    """`field` of the request, such as `inputs[0].data`, cannot be sent as it is."""
+    """A value, file or field cannot be used; `field` names it, such as `inputs[0].data`."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -62,4 +62,4 @@ class InvalidRequestError(SdkError):
 
 
 class InferenceError(SdkError):
-    """The server refused or failed the inference; the message has its own sentence."""
+    """The server returned an error; the message contains the server's message."""

@@ -79,7 +79,7 @@ class ExplainedModel:
         return bool(self._label)
 
     def predict(self, rows: Array) -> Array:
-        """Return one answer per row. A model without a batch dimension gets a request for each row."""
+        """Return one value per row. A model without a batch dimension gets a request for each row."""
         parts = [rows] if self._batched else [rows[index : index + 1] for index in range(len(rows))]
         return np.concatenate([self._predict(part) for part in parts])
 
@@ -95,7 +95,7 @@ class ExplainedModel:
         return label
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a reader of the explanation must know about the output and its labels."""
+        """Return notes on the output and its labels for readers of the explanation."""
         return (*self._notes_on_output(), *self._notes_on_labels())
 
     def _notes_on_output(self) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class ExplainedModel:
         return self._probabilities(numbers, outputs) if self._label else numbers
 
     def _probabilities(self, numbers: Floats, outputs: Mapping[str, Array]) -> Floats:
-        """Return the probabilities of the target label, or else of the labels that the row itself got first."""
+        """Return the probabilities of the target label, or else of the labels predicted for the unmasked row."""
         texts = _output(outputs, self._label).reshape(numbers.shape)
         labels = np.array([_text(each) for each in texts.reshape(-1)], dtype=np.object_).reshape(texts.shape)
         self._seen.update(labels.reshape(-1).tolist())

@@ -1,7 +1,7 @@
 """Follow objects of a cluster: their state now, and each change.
 
-Input: a selection. Output: changes, without end or for a time. The one loop of list and watch outside the operator:
-the clients, `tritonctl status`, `tritonctl logs` and the demo use it.
+Input: a selection. Output: changes, indefinitely or for a limited time. This is the only list-and-watch loop outside
+the operator: the clients, `tritonctl status`, `tritonctl logs` and the demo use it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ADDED, DELETED = "ADDED", "DELETED"
 _ERROR, _BOOKMARK = "ERROR", "BOOKMARK"
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
 _USUAL_WATCH_SECONDS = 5.0
-"""A watch that ends sooner did not work: an API server closes one after minutes."""
+"""A watch that ends earlier has failed, because an API server closes a watch after minutes."""
 
 Key = tuple[str, str]
 
@@ -62,7 +62,7 @@ def follow(
 
 
 def delete_and_wait(client: KubernetesClient, selection: Selection, seconds: float) -> None:
-    """Delete the named object and wait until it is gone; raises DeadlineExceededError. A missing object is no error."""
+    """Delete the named object and wait until it is gone; it may be missing. Raises DeadlineExceededError."""
     try:
         found = client.get(selection.resource, selection.name, selection.namespace)
         client.delete(selection.resource, selection.name, selection.namespace, uid=found["metadata"]["uid"])
@@ -99,7 +99,7 @@ def _has_ended(stop: Stop) -> bool:
 
 
 def _differences(known: dict[Key, Object], items: list[Object]) -> Generator[Event]:
-    """What changed while nothing was watched; `known` is updated."""
+    """Yield the changes since the last watch; updates `known`."""
     present = {_key(item): item for item in items}
     for key in known.keys() - present.keys():
         yield Event(DELETED, known.pop(key))
@@ -112,7 +112,7 @@ def _differences(known: dict[Key, Object], items: list[Object]) -> Generator[Eve
 def _watch(
     client: KubernetesClient, selection: Selection, version: str, known: dict[Key, Object], seconds: float, stop: Stop
 ) -> Generator[Event]:
-    """One watch. Its errors only end it: the next list tells whether the cluster still answers."""
+    """One watch. Errors only end it, because the next list shows whether the cluster still responds."""
     events = client.watch(selection, version, seconds=seconds, stop=stop)
     try:
         for event in events:

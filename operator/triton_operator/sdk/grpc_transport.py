@@ -38,7 +38,7 @@ _NO_CONNECTION = ("failed to connect", "connection refused", "resolution failed"
 """Messages of gRPC if there is no connection, so that nothing was sent."""
 _NOT_RUN = ("maximum queue size", "request timeout expired", "not at ready state", "not ready", "is stopping")
 """Messages of Triton with UNAVAILABLE (core, `src/scheduler.h`, `src/server.cc`). gRPC also returns UNAVAILABLE if a
-connection broke; with any other message it is unknown whether the model has run."""
+connection is lost; with any other message it is unknown whether the model has run."""
 _NOT_IMPLEMENTED = {"StatusCode.UNIMPLEMENTED"}
 _DENIED = {"StatusCode.PERMISSION_DENIED", "StatusCode.UNAUTHENTICATED"}
 

@@ -110,7 +110,7 @@ class Requests:
             ended.cancel()
 
     def end(self) -> None:
-        """Read no more requests from the source."""
+        """Stop reading requests from the source."""
         self._ended.set()
 
     def raise_failure(self) -> None:

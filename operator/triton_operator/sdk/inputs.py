@@ -1,11 +1,11 @@
-"""Check a caller's values against the model's inputs, so that nothing is sent that the server would reject.
+"""Check a caller's values against the model's inputs before they are sent.
 
 Pure. Input: a mapping from input names to values, or one value for a model with one input. Output: arrays by input
 name, of the declared types and shapes. The clients call it before they send anything, and the CLI after it has decoded
 a file. Raises InvalidRequestError, which names the input.
 
 A NumPy or torch array must have the declared shape; only the batch dimension of one row is added: [28,28] for a
-declared [-1,28,28]. Of lists, single values and images all dimensions of size 1 are added or dropped.
+declared [-1,28,28]. For lists, single values and images, dimensions of size 1 are added or removed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def undeclared_inputs(values: Any) -> dict[str, Array]:
 
 
 def place_of(name: object) -> str:
-    """What messages call an input."""
+    """The name of an input in messages."""
     return f"inputs[{name!r}]"
 
 
@@ -85,7 +85,7 @@ def _input(value: Any, tensor: TensorInterface, interface: ModelInterface, *, ca
 
 
 def _has_loose_shape(value: object) -> bool:
-    """Whether the value is written by hand or is an image; an array has the shape that its program means."""
+    """Whether dimensions of size 1 may be adapted: for plain values and images, but not for arrays."""
     return isinstance(value, str | bytes | int | float | list | tuple) or is_image(value)
 
 

@@ -30,7 +30,7 @@ from triton_operator.sdk.stoppable_connections import ended_by, make_stoppable
 Object = dict[str, Any]
 
 REQUEST_SECONDS = 20.0
-"""For one request; over a slow link, a list of some hundred pods takes a few seconds."""
+"""Timeout of one request; over a slow link, a list of a few hundred pods takes some seconds."""
 _CONNECT_SECONDS = 5.0
 _WATCH_SECONDS = 300.0
 _PAGE = 500
@@ -111,11 +111,11 @@ class KubernetesClient:
         return self.get_path(self._path(resource, namespace, name))
 
     def get_path(self, path: str, query: Mapping[str, str] | None = None) -> Object:
-        """Return what the API server has at a path, such as `/version`."""
+        """Return the API server's response for a path, such as `/version`."""
         return self._json("GET", path, query or {})
 
     def list(self, selection: Selection) -> ObjectList:
-        """Return the selected objects, page by page; each with its kind, which a list leaves out."""
+        """Return the selected objects, page by page; each with its kind, which a list omits."""
         path = self._path(selection.resource, selection.namespace)
         query = {**selection.query(), "limit": str(_PAGE)}
         items: list[Object] = []
@@ -141,7 +141,7 @@ class KubernetesClient:
         return self._json("PATCH", path, query, manifest, content="application/apply-patch+yaml")
 
     def create(self, path: str, body: Object) -> Object:
-        """Post an object, for example a SelfSubjectAccessReview, and return the answer."""
+        """Post an object, for example a SelfSubjectAccessReview, and return the response."""
         return self._json("POST", path, {}, body)
 
     def delete(self, resource: Resource, name: str, namespace: str | None = "", *, uid: str) -> None:
@@ -149,7 +149,7 @@ class KubernetesClient:
         self._json("DELETE", self._path(resource, namespace, name), {}, {"preconditions": {"uid": uid}})
 
     def watch(self, selection: Selection, version: str, *, seconds: float, stop: Stop) -> Generator[Event]:
-        """Yield changes since `version`, until the time is over, `stop` ends it, or the server closes it."""
+        """Yield changes since `version`, until the time expires, `stop` ends it, or the server closes it."""
         seconds = min(seconds, _WATCH_SECONDS)
         query = {
             **selection.query(),
@@ -188,7 +188,7 @@ class KubernetesClient:
             return _decode(response.read(), path)
 
     def _lines(self, path: str, query: Mapping[str, str], stop: Stop, *, read_seconds: float | None) -> Iterator[bytes]:
-        """Yield the lines of an answer that may stay open."""
+        """Yield the lines of a response that may stay open."""
         with _explained(stop):
             with ended_by(stop):
                 sent = self._send("GET", path, query, None, "application/json", read_seconds=read_seconds)
@@ -209,7 +209,7 @@ class KubernetesClient:
         *,
         read_seconds: float | None,
     ) -> Any:
-        """Send a request; again if the server asks for it with Retry-After and there is time."""
+        """Send a request; retry if the response has a Retry-After header and there is time."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import MaxRetryError, ProtocolError
 
@@ -262,7 +262,7 @@ class KubernetesClient:
 
 @contextmanager
 def _explained(stop: Stop | None = None) -> Iterator[None]:
-    """Turn what the package raises into our errors; a read that `stop` ended is no error."""
+    """Convert the package's exceptions to SdkErrors; a read that `stop` ended is not an error."""
     import urllib3.exceptions
     from kubernetes.client.exceptions import ApiException
     from kubernetes.config import ConfigException

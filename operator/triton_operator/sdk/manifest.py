@@ -1,4 +1,4 @@
-"""What is to be deployed, as the JSON that the API server takes.
+"""Create the manifests of ModelDeployments, as JSON for the API server.
 
 Input: a YAML file, an object, or the fields of a spec. Output: manifests of ModelDeployments. The clients and
 `tritonctl deploy` call it. Raises InvalidRequestError, which names the file or the field. The API server validates the
@@ -22,11 +22,11 @@ from triton_operator.sdk.yaml_documents import YamlError, read_documents
 Manifest = dict[str, Any]
 
 _SERVERS_OWN = {"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"}
-"""Members of `metadata` that an object has which was read from a cluster; an apply must not bring them."""
+"""Members of `metadata` that the API server sets; an apply must not contain them."""
 
 
 def read_manifests(path: str | Path) -> list[Manifest]:
-    """Return the ModelDeployments of a YAML file (`-` is standard input); other objects in it are passed over."""
+    """Return the ModelDeployments of a YAML file (`-` is standard input); other objects are skipped."""
     source = "standard input" if str(path) == "-" else str(path)
     try:
         documents = [each for document in read_documents(Path(path)) for each in _items(document, source)]
@@ -39,7 +39,7 @@ def read_manifests(path: str | Path) -> list[Manifest]:
 
 
 def _items(document: Any, source: str) -> list[Any]:
-    """The objects of one document: none, itself, or those of a List."""
+    """The objects of one document, which may be empty, one object or a List."""
     if document is None:
         return []
     if not isinstance(document, dict):
@@ -48,7 +48,7 @@ def _items(document: Any, source: str) -> list[Any]:
 
 
 def check_manifest(manifest: Mapping[str, Any], source: str) -> Manifest:
-    """Return the part of an object that may be applied; raises InvalidRequestError where it is no ModelDeployment."""
+    """Return the part of an object that can be applied; raises InvalidRequestError unless it is a ModelDeployment."""
     for field, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
         if manifest.get(field) != wanted:
             raise InvalidRequestError(f"{source}: {field}", f"is {manifest.get(field)!r}, expected {wanted}")
@@ -60,7 +60,7 @@ def check_manifest(manifest: Mapping[str, Any], source: str) -> Manifest:
 
 
 def manifest_of(name: str, namespace: str, given: str | Path | Mapping[str, Any] | None, spec: Any) -> Manifest:
-    """The manifest for one deployment: out of a file, an object, or the fields of its spec."""
+    """The manifest for one deployment, from a file, an object, or the fields of its spec."""
     if given is None:
         metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec_of(spec)}
@@ -80,7 +80,7 @@ def manifest_of(name: str, namespace: str, given: str | Path | Mapping[str, Any]
 
 
 def spec_of(fields: Mapping[str, Any]) -> Manifest:
-    """A spec out of keyword arguments in Python's spelling; their values are as in YAML, models may be names."""
+    """Convert keyword arguments in snake_case to a spec; values are as in YAML, and models may be names."""
     known = {field.name: field.encode_name for field in msgspec.structs.fields(Spec)}
     for name in fields:
         if name not in known:

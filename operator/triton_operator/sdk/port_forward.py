@@ -1,6 +1,6 @@
 """A Service's port on loopback, forwarded by a child process of kubectl.
 
-Input: a Service and its port. Output: an address that can be used at once. `sdk.address` calls it outside the cluster.
+Input: a Service and its port. Output: an address that accepts connections. `sdk.address` calls it outside the cluster.
 kubectl chooses a free local port and prints it, so no other program can take the port in between.
 """
 
@@ -56,7 +56,7 @@ def _address(process: subprocess.Popen[bytes]) -> str | None:
 
 
 def _failure(process: subprocess.Popen[bytes], cluster: KubeContext, target: str, namespace: str) -> SdkError:
-    """Why there is no port: the API server's error for the target, else the last line that kubectl wrote."""
+    """Why there is no port: the API server's error for the target, or else the last line that kubectl printed."""
     if process.poll() is None:
         return UnreachableError(f"{target} cannot be reached within {READY_SECONDS} s; does it have a ready pod?")
     kind, _, name = target.partition("/")
@@ -70,7 +70,7 @@ def _failure(process: subprocess.Popen[bytes], cluster: KubeContext, target: str
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Yield what kubectl writes, until it ends or the time is over; a plain read could block forever."""
+    """Yield the output of kubectl until it ends or the time expires; a plain read could block indefinitely."""
     assert process.stdout is not None  # noqa: S101 - as above.
     end = time.monotonic() + READY_SECONDS
     with selectors.DefaultSelector() as selector:

@@ -32,7 +32,7 @@ class RequestOutcome(Enum):
     """The server was busy or not ready (HTTP 503, gRPC UNAVAILABLE) and has not run the model."""
 
     UNKNOWN = "unknown"
-    """The connection broke after sending."""
+    """The connection was lost after the request was sent."""
 
     ANSWERED = "answered"
     """The server returned an error, and would return it again."""

@@ -22,8 +22,8 @@ OUTDATED = "Outdated"
 class DeploymentStatus(msgspec.Struct, frozen=True):
     """Whether a ModelDeployment is Ready.
 
-    `reason` and `message` are those of its Ready condition. `stalled` means that a person must act before anything
-    changes. `details` is the complete status.
+    `reason` and `message` are those of its Ready condition. `stalled` means that there is no progress until a user
+    fixes the cause. `details` is the complete status.
     """
 
     name: str

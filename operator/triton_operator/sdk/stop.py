@@ -1,4 +1,4 @@
-"""A switch that ends requests and streams of the API server from another thread.
+"""Stop requests and streams of the API server from another thread.
 
 Input: functions that end what a thread waits for. Output: none; a wait for more data returns at once. `follow` and the
 log streams use it.
@@ -35,7 +35,7 @@ class Stop:
         return self._stopped.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait for so long, or until `now` is called."""
+        """Wait for this time, or until `now` is called."""
         self._stopped.wait(seconds)
 
     @contextmanager

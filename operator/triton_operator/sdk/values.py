@@ -1,12 +1,12 @@
 """Convert a value to the array that a model's input takes, without loss.
 
-Pure. Input: whatever a caller has (an array of NumPy or torch, a Pillow image, a text, a number, lists of these) and
+Pure. Input: a caller's value (an array of NumPy or torch, a Pillow image, a text, a number, a list of these) and
 the tensor that the model declares. Output: an array of that type; `inputs` checks its shape. Raises
 InvalidRequestError, which names the tensor, the expected type and what it got.
 
-NumPy and torch arrays must have the declared type, because a program that uses float64 means it. Python's own numbers
-have no width, so they take the model's: integers must be in its range, fractions are rounded to it. `cast` also
-converts arrays. Only NumPy is imported: a value of torch or Pillow comes with its library.
+NumPy and torch arrays must have the declared type, because a program that uses float64 does so intentionally. Python
+numbers have no width, so they are converted to the model's type: integers must be in its range, and fractions are
+rounded to it. `cast` also converts arrays. Only NumPy is imported: a value of torch or Pillow comes with its library.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOO_DEEP = ", got lists that are nested too deeply"
 
 
 def to_array(value: Any, tensor: TensorInterface, place: str, *, cast: bool = False) -> Array:
-    """Return the value as an array of the tensor's type; `place` is what messages call the input."""
+    """Return the value as an array of the tensor's type; `place` names the input in messages."""
     return _convert(value, _Target(tensor, place, numpy_dtype(tensor, place), cast))
 
 
@@ -52,7 +52,7 @@ def is_image(value: object) -> bool:
 
 @dataclass(frozen=True)
 class _Target:
-    """What a value is converted to, and what messages call it."""
+    """The type that a value is converted to, and its name in messages."""
 
     tensor: TensorInterface
     place: str

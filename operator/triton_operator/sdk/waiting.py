@@ -1,4 +1,4 @@
-"""Wait until a deployment is Ready, or is known not to become Ready.
+"""Wait until a deployment is Ready, or cannot become Ready.
 
 Input: the object and its changes, from `deployments`. Output: the status of a deployment that is Ready. The clients and
 `tritonctl deploy` call it.

@@ -1,8 +1,8 @@
-"""YAML of unknown origin, read within limits: a small file can neither fill the memory nor end in a traceback.
+"""Parse untrusted YAML within limits on size and nesting.
 
-A file or text goes in, documents of plain values leave, or YamlError with one sentence. The SDK and the command line
-read manifests by it. A text of a kilobyte can stand for gigabytes (aliases of aliases), and nested a thousand deep it
-ends Python's stack.
+Input: a file or a text. Output: documents of plain values. Raises YamlError with a message of one sentence. The SDK and
+`tritonctl` read manifests with it. Without the limits, a kilobyte of aliases could expand to gigabytes, and a thousand
+nested values would exceed Python's recursion limit.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     import yaml
 
 MOST_BYTES = 4 << 20
-"""Of a file; the API server takes no object of more than about 1.5 MB."""
+"""Maximum size of a file; the API server rejects objects of more than about 1.5 MB."""
 
 DEEPEST = 100
-"""Values within values; a manifest needs twenty."""
+"""Maximum depth of nested values; a manifest needs about twenty."""
 
 MOST_VALUES = 200_000
-"""Values of a file, each alias counted as what it stands for."""
+"""Maximum number of values in a text, with all aliases expanded."""
 
 
 _TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
-"""What JSON has, too. A date is a text, as it is to kubectl."""
+"""Types that JSON has, too. As in kubectl, a date is a string."""
 
 
 class YamlError(TritonOperatorError, ValueError):
-    """A text that is not YAML or beyond the limits; the message is one sentence."""
+    """The text is not YAML or exceeds the limits; the message is one sentence."""
 
 
 def read_documents(path: Path) -> Iterator[Any]:
-    """Yield the documents of a file, `-` is standard input; raises YamlError, also where it cannot be read."""
+    """Yield the documents of a file (`-` is standard input); raises YamlError, also if the file cannot be read."""
     try:
         data = _read_start(path)
     except OSError as error:
@@ -57,7 +57,7 @@ def _read_start(path: Path) -> bytes:
 
 
 def load_documents(text: str) -> Iterator[Any]:
-    """Yield the documents in their order; raises YamlError."""
+    """Yield the documents in order; raises YamlError."""
     import yaml
 
     try:
@@ -66,7 +66,7 @@ def load_documents(text: str) -> Iterator[Any]:
             yield loader.get_data()
     except (yaml.YAMLError, YamlError) as error:
         raise YamlError(f"is not YAML that can be read: {' '.join(str(error).split())}") from error
-    except (ValueError, OverflowError) as error:  # Of values that look like a date or a number and are none.
+    except (ValueError, OverflowError) as error:  # For values that look like a date or a number but are not.
         raise YamlError(f"has a value that cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
@@ -76,12 +76,12 @@ def _loader_class() -> type[yaml.SafeLoader]:
     tags = {f"tag:yaml.org,2002:{tag}" for tag in _TAGS}
 
     class Loader(yaml.SafeLoader):
-        """Counts while it composes: before anything is built of the values."""
+        """Checks the limits while it parses, before it creates any values."""
 
-        yaml_constructors = {  # noqa: RUF012 - as the base class has it.
+        yaml_constructors = {  # noqa: RUF012 - as in the base class.
             tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in tags
         }
-        yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it.
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as in the base class.
             first: [each for each in resolvers if each[0] in {*tags, "tag:yaml.org,2002:merge"}]
             for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
