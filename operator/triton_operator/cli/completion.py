@@ -39,14 +39,14 @@ def completion(
     """Print a script that completes commands, options and object names in a shell."""
     from triton_operator.cli.commands import PROGRAM
 
-    typer.echo(machinery().get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE, shell=shell.value))
+    typer.echo(completion_module().get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE, shell=shell.value))
 
 
 def prepare_shells() -> None:
-    """Enable typer's completion, which is off by default when its install options are disabled."""
-    machinery().completion_init()
+    """Enable typer's completion, which `add_completion=False` disables."""
+    completion_module().completion_init()
 
 
-def machinery() -> Any:
+def completion_module() -> Any:
     """The module behind typer's `--show-completion`; it is public, but not exported to type checkers."""
     return import_module("typer.completion")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from triton_operator.cli.export import FORMATS, ExportFormat, print_exported, refusals
+from triton_operator.cli.export import FORMATS, ExportFormat, export_errors, print_exported
 from triton_operator.cli.terminal.spinner import spinner
 
 EPILOG = """\b
@@ -102,7 +102,7 @@ def compress(
         examples=tuple(examples or ()),
     )
     compression = CompressionRequest(method.value, evaluate, max_drop, sparsity, fine_tune, weights)
-    with refusals(folder, "compressing", "compress"):
+    with export_errors(folder, "compressing", "compress"):
         check(request, compression)
         from triton_operator.export import compressed_source
         from triton_operator.export.folder import Destination

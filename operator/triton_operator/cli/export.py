@@ -125,7 +125,7 @@ def export(
         tolerance,
         tuple(examples or ()),
     )
-    with refusals(folder, "exporting"):
+    with export_errors(folder, "exporting"):
         check(request)
         from triton_operator.export.folder import Destination
         from triton_operator.export.source import run
@@ -136,7 +136,7 @@ def export(
 
 
 @contextmanager
-def refusals(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
+def export_errors(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
     """Convert errors of the export library to command errors; also used by `compress`."""
     from triton_operator.export.errors import ExportError
 
@@ -145,12 +145,12 @@ def refusals(folder: Path, doing: str, extra: str = "export") -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UsageError(f"{doing} needs {error.name}: pip install '.[cli,{extra}]'") from error
     except ExportError as error:
-        raise CommandFailedError(in_options(str(error))) from error
+        raise CommandFailedError(name_options(str(error))) from error
     except OSError as error:
         raise CommandFailedError(f"{error.filename or folder}: {error.strerror or error}") from error
 
 
-def in_options(text: str) -> str:
+def name_options(text: str) -> str:
     """Replace keyword arguments in a message of the library by the options of the command."""
     for keyword, option in _OPTIONS.items():
         text = re.sub(rf"\b(?<!-){keyword}\b", option, text)
@@ -159,7 +159,7 @@ def in_options(text: str) -> str:
 
 def print_exported(exported: Exported) -> None:
     """Print what was written and checked; also used by `compress`."""
-    from triton_operator.export.tensors import remark
+    from triton_operator.export.tensors import note
 
     signature = exported.signature
     typer.echo(f"{exported.path}: outputs within {exported.difference:.2g} of the module's")
@@ -167,6 +167,6 @@ def print_exported(exported: Exported) -> None:
         typer.echo(f"  served by Triton: outputs within {exported.served:.2g} of the module's")
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
         for tensor in tensors:
-            noted = remark(tensor, batched=signature.max_batch_size > 0)
-            typer.echo(f"  {kind} {tensor.name}: {tensor.shown}{f' ({noted})' if noted else ''}")
+            text = note(tensor, batched=signature.max_batch_size > 0)
+            typer.echo(f"  {kind} {tensor.name}: {tensor.shown}{f' ({text})' if text else ''}")
     typer.echo(f"  {f'batches up to {signature.max_batch_size}' if signature.max_batch_size else 'no batching'}")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typer.main import get_command
 
 from triton_operator.cli.app import app
-from triton_operator.cli.completion import Shell, machinery, prepare_shells
+from triton_operator.cli.completion import Shell, completion_module, prepare_shells
 
 _NO_FILES = 4
-"""kubectl's directive to not complete file names (spf13/cobra, ShellCompDirectiveNoFileComp)."""
+"""kubectl's directive not to complete file names (spf13/cobra, ShellCompDirectiveNoFileComp)."""
 _DEFAULT = 0
 
 
@@ -24,7 +24,7 @@ def complete_for_kubectl(words: Sequence[str]) -> None:
     `words` are the words after `kubectl triton`; the last one is incomplete and may be empty.
     """
     prepare_shells()
-    bash = machinery().shell_completion.get_completion_class(Shell.BASH.value)
+    bash = completion_module().shell_completion.get_completion_class(Shell.BASH.value)
     *before, typed = words or [""]
     found = bash(get_command(app), {}, "kubectl triton", "").get_completions(before, typed)
     for item in found:

@@ -16,7 +16,7 @@ from torch import nn
 
 from triton_operator.api.model import Format
 from triton_operator.export.equivalence_check import ExportOptions
-from triton_operator.export.tensors import remark
+from triton_operator.export.tensors import note
 from triton_operator.triton.model_file.signature import Signature, TensorSpec
 
 FILE_NAME = "README.md"
@@ -81,8 +81,8 @@ def _tensors(signature: Signature) -> str:
 
 def _row(way: str, tensor: TensorSpec, batch: int) -> str:
     name = tensor.name.replace("|", "\\|")
-    noted = remark(tensor, batched=batch > 0)
-    return f"| {way} | `{name}` | {tensor.shown}{f'; {noted}' if noted else ''} |"
+    text = note(tensor, batched=batch > 0)
+    return f"| {way} | `{name}` | {tensor.shown}{f'; {text}' if text else ''} |"
 
 
 def _checks(data: CardData) -> str:

@@ -42,7 +42,7 @@ def read_tensors(names: Sequence[str], examples: Sequence[Sequence[Value]], *, b
     return tuple(_tensor(name, [each[index] for each in examples], batched) for index, name in enumerate(names))
 
 
-def remark(tensor: TensorSpec, *, batched: bool) -> str:
+def note(tensor: TensorSpec, *, batched: bool) -> str:
     """Return how a served tensor differs from that of forward(), or "". Triton has no tensors of shape [batch]."""
     return "one value in each row, which Triton sends as [batch,1]" if batched and not tensor.dims else ""
 

@@ -83,7 +83,7 @@ def test_a_slow_cluster_is_not_waited_for(
 ) -> None:
     """The key gives up."""
     digits.hang("modeldeployments")
-    monkeypatch.setattr("triton_operator.cli.cluster.names.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("triton_operator.cli.cluster.names.TIMEOUT_SECONDS", 0.2)
     assert ask(capsys, monkeypatch, "status", "") == [":0"]
 
 

@@ -1,6 +1,7 @@
-"""Names in the cluster that begin with what was typed, for shell completion.
+"""Complete object names in a shell.
 
-Input: the incomplete command line. Output: names; none if the cluster does not answer at once, because a shell waits.
+Input: the incomplete command line. Output: the names in the cluster that begin with the incomplete word; none if the
+cluster does not respond within TIMEOUT_SECONDS, because the shell waits.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from triton_operator.sdk.kube_context import KubeContext
 if TYPE_CHECKING:
     from triton_operator.cluster.resource_paths import Resource
 
-PATIENCE_SECONDS = 2.0
-"""What a person waits at a key without wondering."""
+TIMEOUT_SECONDS = 2.0
+"""Maximum delay for a completion."""
 
 
 def complete_deployments(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -39,7 +40,7 @@ def complete_pods(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Namespaces of the cluster; some users may not list them."""
+    """Namespaces of the cluster; some users cannot list them."""
     from triton_operator.cluster.resource_paths import NAMESPACES
 
     return _listed(ctx, incomplete, NAMESPACES, None)
@@ -49,7 +50,7 @@ def complete_contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """Contexts of the kubeconfig."""
     from triton_operator.sdk.cluster_config import context_names
 
-    return _in_time(lambda: context_names(_cluster(ctx)), incomplete)
+    return _with_timeout(lambda: context_names(_cluster(ctx)), incomplete)
 
 
 def _listed(
@@ -57,13 +58,13 @@ def _listed(
 ) -> list[str]:
     from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
 
-    client = KubernetesClient(_cluster(ctx), timeout=PATIENCE_SECONDS)
+    client = KubernetesClient(_cluster(ctx), timeout=TIMEOUT_SECONDS)
     selection = Selection(resource, namespace, labels=labels)
-    return _in_time(lambda: [str(item["metadata"]["name"]) for item in client.list(selection).items], incomplete)
+    return _with_timeout(lambda: [str(item["metadata"]["name"]) for item in client.list(selection).items], incomplete)
 
 
-def _in_time(read: Callable[[], list[str]], incomplete: str) -> list[str]:
-    """What `read` returns, if it does so in time; a login program of the kubeconfig may hang."""
+def _with_timeout(read: Callable[[], list[str]], incomplete: str) -> list[str]:
+    """The matching names that `read` returns within the timeout; an exec credential plugin may hang."""
     found: list[str] = []
 
     def run() -> None:
@@ -74,7 +75,7 @@ def _in_time(read: Callable[[], list[str]], incomplete: str) -> list[str]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE_SECONDS)
+    thread.join(TIMEOUT_SECONDS)
     return sorted(name for name in found if name.startswith(incomplete))
 
 

@@ -32,7 +32,7 @@ class Found:
 
 
 def labels_of(deployment: str) -> str:
-    """The label selector for what belongs to a ModelDeployment."""
+    """The label selector for the objects of a ModelDeployment."""
     return f"{LABEL_DEPLOYMENT}={deployment}"
 
 
@@ -62,7 +62,7 @@ def names(items: Sequence[Object]) -> list[str]:
 
 
 def _read_all(read: Callable[[T], list[Object]], arguments: Sequence[T], what: str) -> Found:
-    """Read several at the same time; once the cluster does not answer, the rest is not tried."""
+    """Read several at the same time; if the cluster does not respond, the remaining requests are not sent."""
     unreachable: list[SdkError] = []
 
     def attempt(argument: T) -> list[Object] | SdkError:

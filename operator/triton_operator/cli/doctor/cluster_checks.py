@@ -43,7 +43,7 @@ def check_version(evidence: Evidence) -> CheckResult:
 
 
 def check_kubectl(evidence: Evidence) -> CheckResult:
-    """Kubectl is installed, to forward ports."""
+    """Kubectl is installed; it forwards ports."""
     response = evidence["kubectl"]
     if isinstance(response, dict) and "path" in response:
         return passed("kubectl", str(response["path"]))

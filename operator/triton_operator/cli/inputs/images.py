@@ -23,7 +23,7 @@ from triton_operator.triton.model_file.signature import ANY
 MAX_PIXELS = 64_000_000
 """A larger image is rejected before it is decoded: 64 megapixels, 190 MB as RGB."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM")
-"""Pillow has some forty more, less tested ones, and one that starts another program (EPS: Ghostscript)."""
+"""Pillow supports about forty more, which are tested less; one of them starts another program (EPS: Ghostscript)."""
 _COLORS = {1, 3}
 """Channels of the models that a file can be for: transparent images are put on white, so alpha is not an input."""
 _BYTE_OF_16_BITS = 257
@@ -55,7 +55,7 @@ def layout_of(tensor: TensorInterface) -> ImageLayout | None:
 
 
 def _open(content: bytes, name: str) -> Image.Image:
-    """Decode the image; transparent parts become white, as on paper."""
+    """Decode the image; transparent parts become white."""
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
         too_large = image.width * image.height > MAX_PIXELS

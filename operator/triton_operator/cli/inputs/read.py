@@ -1,4 +1,4 @@
-"""Read the inputs of a command line.
+"""Read inference inputs given on the command line.
 
 Input: file names (`-` is standard input) or texts, and a function that returns the model's interface. Output: a
 request. Each format has its own reader, which is imported only when it is needed.
@@ -46,7 +46,9 @@ def read_input(
 
         return CommandInput(RequestBody(read_images(contents, interface(), invert=invert)), InputFormat.IMAGE)
     if len(contents) > 1:
-        raise UsageError(f"--input {contents[1][0]}: only images can be several files; put other rows into one file")
+        raise UsageError(
+            f"--input {contents[1][0]}: only images can be passed as several files; put other rows into one file"
+        )
     ((name, content),) = contents
     return _read_file(formats[name], content, interface, name)
 

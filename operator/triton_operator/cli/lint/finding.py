@@ -8,7 +8,7 @@ from triton_operator.api.struct import Struct
 
 
 class Severity(StrEnum):
-    """An error prevents serving; a warning is about performance, privacy or compatibility."""
+    """An error prevents serving; a warning concerns performance, privacy or compatibility."""
 
     ERROR = "error"
     WARNING = "warning"

@@ -87,7 +87,7 @@ def _folder(path: Path, *, skip_broken: bool) -> LocalModels:
 
 
 def _whole(models: Sequence[Path], path: Path, *, skip_broken: bool) -> list[Path]:
-    """The models that can be served; raises UsageError, or CommandFailedError unless broken ones may be skipped."""
+    """The models that can be served; raises UsageError, or CommandFailedError unless invalid models may be skipped."""
     from triton_operator.api.names import wrong_model_name
 
     wrong = {model.name: problem for model in models if (problem := wrong_model_name(model.name))}

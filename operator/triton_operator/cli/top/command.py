@@ -73,7 +73,7 @@ def top(
 
 
 def _intervals(pods: Pods, interval: float) -> Iterator[list[Figures]]:
-    """The figures of each interval, without end."""
+    """The figures of each interval, indefinitely."""
     before, at = pods.scrape(), time.monotonic()
     while True:
         time.sleep(interval)
