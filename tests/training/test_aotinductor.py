@@ -98,7 +98,7 @@ def test_the_cpu_backend_returns_the_outputs_of_the_module(gate: tuple[Gate, Exp
 
 def test_a_configuration_with_too_few_inputs_does_not_load(gate: tuple[Gate, Exported]) -> None:
     config = CONFIG | {"input": CONFIG["input"][:1]}
-    with pytest.raises(Exception, match=r"declares 1 input\(s\) \(INPUT__0\), but forward\(\) of the model takes"):
+    with pytest.raises(Exception, match=r"declares 1 input\(s\) \(INPUT__0\), but the model's forward\(\) accepts"):
         serve(backend, gate[1].path.parents[1], config)
 
 
