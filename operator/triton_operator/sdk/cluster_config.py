@@ -43,6 +43,7 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
         else:
             file = _file(cluster)
             context = cluster.context or _current_context(file)
+            _check_user(config, file, context)
             with _logged_errors_raised(config.ConfigException):
                 config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
             namespace = _namespace(config, file, context)
@@ -112,8 +113,27 @@ def _current_context(file: str | None) -> str | None:
     return None
 
 
+def _check_user(config: Any, file: str | None, context: str | None) -> None:
+    """Reject a user that is missing or impersonates: the package would send requests with other rights than kubectl."""
+    name = _context(config, file, context).get("user")
+    if not name:
+        return
+    path = file or config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    merged = config.kube_config.KubeConfigMerger(path).config
+    found = merged["users"].get_with_name(name, safe=True) if merged.safe_get("users") else None
+    if found is None:
+        raise ValueError(f"the kubeconfig has no user {name!r}")
+    if impersonation := [key for key in ("as", "as-uid", "as-groups", "as-user-extra") if key in found["user"]]:
+        raise ValueError(f"user {name!r} sets {', '.join(impersonation)}, and impersonation is not supported")
+
+
 def _namespace(config: Any, file: str | None, context: str | None) -> str:
     """The namespace of the context."""
+    return str(_context(config, file, context).get("namespace") or "default")
+
+
+def _context(config: Any, file: str | None, name: str | None) -> dict[str, Any]:
+    """The context of that name, else the current one."""
     contexts, active = config.list_kube_config_contexts(file)
-    chosen = next((each for each in contexts if each["name"] == context), active)
-    return str(chosen["context"].get("namespace") or "default")
+    chosen = next((each for each in contexts if each["name"] == name), active)
+    return dict(chosen["context"])

@@ -257,6 +257,27 @@ def test_a_token_that_cannot_be_sent_is_not_shown(cluster: FakeCluster, tmp_path
     assert cluster.requests == []
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"as": "jane", "as-groups": ["system:masters"]}, "sets as, as-groups, and impersonation"), (None, "has no user")],
+    ids=["impersonation", "no such user"],
+)
+def test_a_user_whose_rights_the_requests_would_not_have_is_rejected(
+    cluster: FakeCluster, tmp_path: Path, change: dict[str, object] | None, message: str
+) -> None:
+    """The package would ignore `as`, and would send requests without credentials for a missing user."""
+    file = tmp_path / "kubeconfig"
+    config = json.loads(file.read_text())
+    if change is None:
+        config["users"][0]["name"] = "another"
+    else:
+        config["users"][0]["user"] |= change
+    file.write_text(json.dumps(config))
+    with pytest.raises(UnreachableError, match=message):
+        KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
+    assert cluster.requests == []
+
+
 @pytest.mark.parametrize("text", ["[1]", "only text", "clusters: 5", "current-context: [a]\ncontexts: text"])
 def test_a_malformed_kubeconfig_is_an_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "malformed"
