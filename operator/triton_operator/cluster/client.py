@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-import msgspec
 from yarl import URL
 
+from triton_operator.cluster.error_status import ErrorDetails, ErrorStatus, read_error_status
 from triton_operator.cluster.errors import (
     ClusterError,
     ConflictError,
@@ -43,27 +43,6 @@ _RETRYABLE = frozenset({401, 408, 410, 429})
 
 LONGEST_WAIT = 60.0
 """Upper limit in seconds for `Retry-After`; values of a day have been observed."""
-
-
-class _Cause(msgspec.Struct):
-    field: str = ""
-    reason: str = ""
-
-
-class _Details(msgspec.Struct):
-    causes: list[_Cause] = []
-    retry_after: int = msgspec.field(default=0, name="retryAfterSeconds")
-
-
-class ErrorStatus(msgspec.Struct):
-    """A `Status` object of Kubernetes, the body of every error response."""
-
-    code: int = 0
-    message: str = ""
-    details: _Details | None = None
-
-
-_decode_status = msgspec.json.Decoder(ErrorStatus).decode
 
 
 @functools.lru_cache(maxsize=64)
@@ -178,12 +157,10 @@ def _outage(verb: str, kind: str, error: Exception) -> UnavailableError:
 
 def as_error(status: int, body: bytes, retry_after: str = "") -> ClusterError:
     """The typed error for an HTTP status and the `Status` object in the body."""
-    try:
-        parsed = _decode_status(body)
-    except (ValueError, RecursionError):  # a proxy's page, or an empty body; msgspec's errors are ValueErrors
-        parsed = ErrorStatus(message=body[:200].decode(errors="replace"))
+    # A proxy sends a page, or an empty body.
+    parsed = read_error_status(body) or ErrorStatus(message=body[:200].decode(errors="replace"))
     message = parsed.message or f"HTTP {status}"
-    details = parsed.details or _Details()
+    details = parsed.details or ErrorDetails()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRYABLE:
         seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
         wait = min(max(seconds or details.retry_after, 0.0), LONGEST_WAIT)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-import msgspec
-
 from triton_operator.api.names import PLURAL
+from triton_operator.cluster.error_status import ErrorCause, ErrorDetails, ErrorStatus, read_error_status
 from triton_operator.sdk.errors import (
     DeploymentNotFoundError,
     InvalidRequestError,
@@ -28,32 +27,15 @@ _ADVICE: dict[int, str] = {
 }
 
 
-class _Cause(msgspec.Struct):
-    field: str = ""
-    message: str = ""
-
-
-class _Details(msgspec.Struct):
-    name: str = ""
-    causes: list[_Cause] = []
-
-
-class _Status(msgspec.Struct):
-    """The body of an error response of the API server."""
-
-    message: str | None = None
-    details: _Details | None = None
-
-
 def explain_response(code: int, body: str, reason: str = "") -> SdkError:
     """The error for a response with this HTTP status, which may come from a proxy."""
-    status = _read_status(body)
+    status = read_error_status(body) or ErrorStatus()
     message = status.message or reason or f"HTTP status {code}"
-    details = status.details or _Details()
+    details = status.details or ErrorDetails()
     if found := _NOT_IN_SCHEMA.search(message):
         return InvalidRequestError(found[1], found[2])
     if code in _INVALID:
-        cause = next(iter(details.causes), _Cause())
+        cause = next(iter(details.causes), ErrorCause())
         return InvalidRequestError(cause.field or "manifest", cause.message or message)
     if code == HTTPStatus.NOT_FOUND:
         return _not_found(details.name, message)
@@ -79,11 +61,3 @@ def explain_config(error: Exception) -> SdkError:
     if isinstance(error, ImportError):
         return UnreachableError(f"{error}; pip install '.[sdk]', which installs the kubernetes package")
     return UnreachableError(f"no cluster is configured: {error} (check KUBECONFIG, --kubeconfig and --context)")
-
-
-def _read_status(body: str) -> _Status:
-    """The Status object in the body; an empty one if the body is something else."""
-    try:
-        return msgspec.json.decode(body, type=_Status)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors.
-        return _Status()
