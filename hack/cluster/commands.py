@@ -1,7 +1,7 @@
 """Command lines of the control plane's programs; pure.
 
-Input: folders, addresses and ports. Output: lists of words, without the program's folder. Called by `controlplane` (on
-loopback, for tests) and by the native node (in its own network).
+Input: folders, addresses and ports. Output: lists of arguments, without the program's folder. `controlplane` (on
+loopback, for tests) and the native node (in its own network) call it.
 """
 
 from __future__ import annotations

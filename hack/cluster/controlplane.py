@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _READY_SECONDS = 90
-# The API server would wait for its clients' watches; its memory contains nothing to save.
+# The API server would wait for its clients' watches. Its memory contains nothing to save.
 _STOP_SECONDS = 1.0
 ORDER = ("etcd", "kube-apiserver", "kube-controller-manager")
 
@@ -54,11 +54,10 @@ class ControlPlane:
         self._authority: pki.Authority | None = None
 
     def start(self) -> None:
-        """Start everything and return when the API server is ready; about 5 s.
+        """Start everything and return when the API server is ready, after about 5 s.
 
-        The first call on a machine builds the programs, which takes minutes and
-        shows progress. Raises StartError, with the end of the log, after
-        stopping what had been started.
+        The first call on a machine builds the programs, which takes minutes; the progress is displayed. Raises
+        StartError, with the end of the log, after it has stopped the components that were already started.
         """
         programs = tools(*self.components, "kubectl")
         self._at = _endpoints(self.directory)
@@ -83,7 +82,7 @@ class ControlPlane:
 
     @property
     def kubeconfig(self) -> Path:
-        """An administrator's kubeconfig (group system:masters)."""
+        """The kubeconfig of an administrator (group system:masters)."""
         return self._at.pki / "admin.kubeconfig"
 
     @property
@@ -191,11 +190,10 @@ def _endpoints(directory: Path) -> commands.Endpoints:
 
 
 def _loopback_words(components: Sequence[str]) -> tuple[str, ...]:
-    """Return what differs from a node's API server.
+    """Return the flags that an API server on loopback needs in addition to those of a node's API server.
 
-    127.0.0.1 may not stand in the endpoints of a Service, so nothing writes
-    them. Without the controller manager nobody makes a namespace's `default`
-    service account, and the admission plugin would refuse every pod.
+    The endpoints of a Service cannot contain 127.0.0.1, so no controller writes them. Without the controller manager, a
+    namespace has no `default` service account, and the admission plugin would reject every pod.
     """
     words = ("--endpoint-reconciler-type=none",)
     if "kube-controller-manager" in components:

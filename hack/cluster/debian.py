@@ -1,9 +1,9 @@
 """Unpack programs of Debian packages into the cache, without installing them.
 
-Input: package names. Output: a folder that looks like a file-system root with those packages and whatever they need
-that the machine lacks. Called by `programs` and by the image builders.
+Input: package names. Output: a folder with the structure of a root file system, which contains those packages and all
+dependencies that the machine lacks. `programs` and the image builders call it.
 
-apt's own state (package lists, downloads) stays in the cache too, and apt checks the archives' signatures as always.
+apt's own state (package lists, downloads) is also in the cache, and apt verifies the signatures of the archives.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _apt(archives: Path, *arguments: str) -> list[str]:
         "Debug::NoLocking": "1",
         "Acquire::Languages": "none",
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
-        # Root's downloads would otherwise run as the user _apt, who cannot write into the cache.
+        # Otherwise root's downloads would run as the user _apt, which cannot write to the cache.
         "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
     }
     return ["apt-get", *(word for name, value in options.items() for word in ("-o", f"{name}={value}")), *arguments]

@@ -1,7 +1,7 @@
 """Build the Go programs of the local cluster from their modules.
 
-Input: a module of `hack/`. Output: a folder of binaries in the cache, named after a hash of everything that decides
-what they are, so an unchanged module is never built again and a changed one always is. Called by `programs`.
+Input: a module of `hack/`. Output: a folder of binaries in the cache. Its name contains a hash of all inputs of the
+build, so a module is built again exactly when it has changed. `programs` calls it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ HACK = Path(__file__).resolve().parent.parent
 class GoModule:
     """A Go module of `hack/`, and its programs.
 
-    `links` are further names for the module's own binary, which acts by the
-    name it is called by. `tools` says that the module's `tool` directives are
-    built too. `versions` says which Go variable is to hold the required version
-    of which module, and as what: "whole" (v1.36.3), "major" (1) or "minor" (36).
+    `links` are additional names for the module's own binary, which behaves according to the name it is called by. If
+    `tools` is true, the tools of the module's `tool` directives are built too. `versions` lists Go variables that are
+    set to the required version of a module, and the format: "whole" (v1.36.3), "major" (1) or "minor" (36).
     """
 
     name: str
@@ -62,7 +61,7 @@ def built(module: GoModule) -> Path:
             if not folder.is_dir():
                 _build(module, folder)
                 _forget_unused(module, folder)
-    with contextlib.suppress(PermissionError):  # Built under sudo, used without.
+    with contextlib.suppress(PermissionError):  # Built with sudo, used without it.
         os.utime(folder)
     return folder
 
@@ -82,9 +81,9 @@ def fingerprint(module: GoModule) -> str:
 
 
 def linker_flags(module: GoModule, go_mod: str) -> str:
-    """Return `go build -ldflags`: no debugging tables, and the versions that release builds write in.
+    """Return `go build -ldflags`: no debugging tables, and the same version variables as in release builds.
 
-    Without them Kubernetes calls itself v0.0.0-master and refuses to start.
+    Without these variables, Kubernetes reports version v0.0.0-master and does not start.
     """
     required = dict(_required_versions(go_mod))
     settings = [f"-X {variable}={_part(required[path], part)}" for variable, path, part in module.versions]
@@ -104,7 +103,7 @@ def _required_versions(go_mod: str) -> Iterable[tuple[str, str]]:
 
 
 def _sources(folder: Path) -> list[Path]:
-    """List what the build reads, leaving out Go modules in folders below, which have their own hash."""
+    """List the files that the build reads, except nested Go modules, which have their own hash."""
     names = [path for path in folder.rglob("*") if _decides(path.name)]
     nested = {path.parent for path in names if path.name == "go.mod" and path.parent != folder}
     return sorted(path for path in names if not nested.intersection(path.parents))

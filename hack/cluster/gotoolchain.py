@@ -30,7 +30,7 @@ def go_program(go_mod: Path) -> Path:
 
 
 def wanted_version(go_mod: str) -> tuple[int, ...]:
-    """Read the oldest Go that may build the module: `go 1.26.6` is (1, 26, 6)."""
+    """Parse the oldest Go version that can build the module: `go 1.26.6` is (1, 26, 6)."""
     found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
     return _numbers(found[1]) if found else (1,)
 

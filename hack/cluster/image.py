@@ -1,4 +1,4 @@
-"""A container image as clusters load it."""
+"""The interface of a container image that clusters load."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ if TYPE_CHECKING:
 class Image(Protocol):
     """An image that a cluster can load; `hack.images.build` returns these.
 
-    The reference's tag is a hash of the content, so a reference that is there
-    already need not be compared.
+    The reference's tag is a hash of the content, so equal references have equal content.
     """
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The short name."""
 
     @property
     def reference(self) -> str:
-        """Repository and tag, as pods name it."""
+        """The repository and tag that pods use."""
 
     @property
     def archive(self) -> Path:
-        """An OCI layout in a tar file, annotated with the reference."""
+        """A tar file that contains an OCI layout, annotated with the reference."""

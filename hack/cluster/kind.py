@@ -1,6 +1,7 @@
-"""A kind cluster, where a container engine answers.
+"""Create, use and delete a kind cluster, which requires a container engine.
 
-Input: `kind-config.yaml`. Output: a `KindCluster`. kind itself is taken from the machine, or built from its Go module.
+Input: `kind-config.yaml`. Output: a `KindCluster`. The machine's kind program is used if there is one; otherwise kind
+is built from its Go module.
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ class KindCluster:
 
 
 def engine() -> str | None:
-    """Return the name of a container engine that answers, or None."""
+    """Return the name of a container engine that responds, or None."""
     return next((name for name in _ENGINES if _answers(name)), None)
 
 
 def up() -> KindCluster:
-    """Return the kind cluster of `kind-config.yaml`, creating it when it does not run."""
+    """Return the kind cluster of `kind-config.yaml`; create it if it does not exist."""
     folder = cache_dir() / "kind"
     share = folder / "share"
     share.mkdir(parents=True, exist_ok=True)
@@ -87,13 +88,13 @@ def up() -> KindCluster:
 
 
 def running() -> KindCluster | None:
-    """Return the kind cluster when it exists."""
+    """Return the kind cluster if it exists."""
     name = _config()["name"]
     return up() if name in _kind("get", "clusters").split() else None
 
 
 def down() -> None:
-    """Delete the kind cluster and its files; nothing happens when there is none."""
+    """Delete the kind cluster and its files, if it exists."""
     name = _config()["name"]
     folder = cache_dir() / "kind"
     with locked("kind"), step(f"delete the kind cluster {name}"):
@@ -109,7 +110,7 @@ def with_share(config: dict[str, Any], share: Path) -> dict[str, Any]:
 
 
 def _config() -> dict[str, Any]:
-    import yaml  # Here, so that the preflight runs before there is an environment with packages.
+    import yaml  # Imported late, because the preflight runs without packages.
 
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     return config

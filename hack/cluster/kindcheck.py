@@ -1,11 +1,11 @@
-"""Whether kind accepts a configuration, asked of kind itself without a container engine.
+"""Check whether kind accepts a configuration file, without a container engine.
 
-Input: a configuration file. Output: kind's objection, or None. Called by the chart tests and `python -m hack.cluster
-check-kind`.
+Input: a configuration file. Output: kind's error message, or None. The chart tests and `python -m hack.cluster
+check-kind` call it.
 
-kind reads and validates the configuration before it makes anything, but only once an engine has answered. So it is
-given an engine that answers what it is, has every image and no container, and fails at everything else: when kind looks
-for the node's image, it has accepted the configuration.
+kind reads and validates the configuration before it creates anything, but only if a container engine responds. This
+module therefore puts a fake `docker` on PATH. It reports its version, every image and no containers, and fails for all
+other commands. When kind looks for the node's image, it has accepted the configuration.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ACCEPTED = "inspect --type=image"
 
 
 def objection(config: Path) -> str | None:
-    """Return what kind says against the file `config`; None when it would create the cluster."""
+    """Return kind's error message for the file `config`, or None if kind would create the cluster."""
     with tempfile.TemporaryDirectory() as folder:
         calls = Path(folder) / "calls"
         result = _create(config, Path(folder), calls)

@@ -1,7 +1,7 @@
-"""Kubeconfig files: how a client reaches a cluster, and as whom.
+"""Write kubeconfig files, which contain the address of a cluster and the credentials of a user.
 
-Input: an address and PEM files. Output: one self-contained file, readable by its owner only. Called by the control
-plane and the native node.
+Input: an address and PEM files. Output: one self-contained file that only its owner can read. The control plane and the
+native node call it.
 """
 
 from __future__ import annotations

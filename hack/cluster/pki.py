@@ -1,7 +1,7 @@
-"""Certificates and keys of a local cluster, created for each one.
+"""Create the certificates and keys of one local cluster.
 
-Input: names. Output: PEM files in one folder. Called by the control plane and the native node before anything starts.
-One authority signs everything; it lives as long as the cluster's folder.
+Input: names. Output: PEM files in one folder. The control plane and the native node call it before they start a
+program. One authority signs all certificates; it is deleted together with the cluster's folder.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LIFETIME = dt.timedelta(days=365)
-# A machine whose clock is a little behind another's must not refuse a fresh certificate.
+# A machine whose clock is slightly slow must not reject a new certificate.
 _BACKDATE = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who a certificate is for: user name and groups as Kubernetes reads them, and names a server answers by."""
+    """The subject of a certificate: user name and groups in Kubernetes, and a server's host names and addresses."""
 
     name: str
     groups: Sequence[str] = ()
@@ -39,7 +39,7 @@ class Authority:
     """A certificate authority whose files are `<folder>/ca.crt` and `ca.key`."""
 
     def __init__(self, folder: Path) -> None:
-        """Make a new authority and write its files into `folder`, which must exist."""
+        """Create a new authority and write its files to `folder`, which must exist."""
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(Subject("triton-operator local cluster"))
@@ -52,7 +52,7 @@ class Authority:
         return self.folder / "ca.crt"
 
     def issue(self, file_name: str, subject: Subject) -> None:
-        """Write `<file_name>.crt` and `.key`, good for a client and for a server."""
+        """Write `<file_name>.crt` and `.key`, valid for clients and servers."""
         key = ec.generate_private_key(ec.SECP256R1())
         usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = self._builder(_named(subject), key).add_extension(usages, critical=False)
@@ -94,7 +94,7 @@ class Authority:
 
 
 def write_signing_pair(folder: Path, file_name: str) -> None:
-    """Write `<file_name>.key` and its public half `.pub`, with which service-account tokens are signed and checked."""
+    """Write `<file_name>.key` and the public key `.pub`, which sign and verify service-account tokens."""
     key = ec.generate_private_key(ec.SECP256R1())
     _write_secret(folder / f"{file_name}.key", _private_pem(key))
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -1,6 +1,6 @@
-"""A program run as a child: its output in a file, its end by its own process id.
+"""Run a program as a child process: write its output to a file, and stop it by its process ID.
 
-Input: a command line. Output: a running process. Called by `controlplane`.
+Input: a command line. Output: a running process. `controlplane` calls it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _POLL_SECONDS = 0.05
 
 
 class Child:
-    """One program under our care."""
+    """A child process."""
 
     def __init__(self, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
-        """Start `command`; what it prints is appended to `log`.
+        """Start `command`; append its output to `log`.
 
-        The kernel kills it when the thread that started it ends: a killed test
-        run leaves no server behind. So start it from a thread that lasts.
+        The kernel kills the process when the thread that started it exits, so that a killed test run leaves no server
+        behind. Start it from a thread that lives as long as the process is needed.
         """
         self.name = command[0].rsplit("/", 1)[-1]
         self.log = log
@@ -42,7 +42,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id, for measuring."""
+        """The process ID, for measurements."""
         return self._process.pid
 
     @property
@@ -51,7 +51,7 @@ class Child:
         return self._process.poll() is not None
 
     def await_ready(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Return once `ready()` holds; raises StartError when the program ends first or `seconds` pass."""
+        """Return once `ready()` is true; raises StartError if the program exits first or after `seconds`."""
         deadline = time.monotonic() + seconds
         while not ready():
             if self.ended:
@@ -61,7 +61,7 @@ class Child:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, patience: float = 10) -> None:
-        """End the program: politely, then by force after `patience` seconds. Nothing happens when it has ended."""
+        """Terminate the program, if it is running; kill it after `patience` seconds."""
         if self.ended:
             return
         self._process.terminate()
@@ -71,7 +71,7 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """End the program at once, as a crash would."""
+        """Kill the program immediately, to simulate a crash."""
         self._process.kill()
         self._process.wait()
 

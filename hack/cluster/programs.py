@@ -1,7 +1,7 @@
-"""The programs that a local cluster consists of, together in one folder.
+"""Provide all programs of a local cluster in one folder.
 
-Input: names of programs. Output: a folder with a link or a launcher for each. Called by `hack.cluster.tools`. Nothing
-is built or fetched before it is asked for, and nothing twice.
+Input: names of programs. Output: a folder with a link or a launcher for each. `hack.cluster.tools` calls it. A program
+is built or downloaded on first use only.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ KIND = GoModule(name="kind", folder=HACK / "tools" / "kind", programs=("kind",),
 VERSITYGW = GoModule(
     name="versitygw", folder=HACK / "tools" / "versitygw", programs=("versitygw",), main=False, tools=True
 )
-"""An S3 server for the tests, over a folder."""
+"""An S3 server for the tests; it serves the files of a folder."""
 KSTATUS = GoModule(name="kstatus", folder=HACK / "tools" / "kstatus", programs=("kstatus",))
-"""What Helm and Flux make of an object's status, for the tests."""
+"""The status of an object as Helm and Flux compute it, for the tests."""
 MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS)
 
 # program -> (Debian package, path below the unpacked root)
@@ -79,18 +79,18 @@ PACKAGED = {
     "host-local": ("containernetworking-plugins", "usr/lib/cni/host-local"),
     "loopback": ("containernetworking-plugins", "usr/lib/cni/loopback"),
 }
-# Programs that are taken from the machine when it has them. runc and the
-# network plugins are not: their version decides what a test sees.
+# The machine's versions of these programs are used if they exist. runc and the network plugins are always unpacked,
+# because their versions affect test results.
 FROM_MACHINE = ("ip", "nft", "kubectl")
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 ALL = (*NODE.programs, *NODE_TOOLS.programs, *CONTAINERD.programs, *PACKAGED, "kubectl")
 
 
 def tools(*names: str) -> Path:
-    """Return a folder in which every program of `names` can be called; without names, all of a node.
+    """Return a folder that contains every program of `names`; without names, all programs of a node.
 
-    What is missing is built or fetched first, with progress. Raises BuildError
-    when that fails, and ValueError for a name that nothing provides.
+    Missing programs are built or downloaded first, with a progress display. Raises BuildError if that fails, and
+    ValueError for an unknown name.
     """
     wanted = names or (*ALL, *_present(NETPOL))
     folder = cache_dir() / "tools" / f"bin-{_fingerprint()}"
@@ -102,7 +102,7 @@ def tools(*names: str) -> Path:
 
 
 def are_built() -> bool:
-    """Whether the Go programs of a node are in the cache, so that a start compiles nothing."""
+    """Whether the Go programs of a node are in the cache, so that a start does not compile anything."""
     return all(gobuild.output_folder(module).is_dir() for module in (NODE, NODE_TOOLS, CONTAINERD))
 
 
@@ -132,7 +132,7 @@ def _provide_packaged(name: str, place: Path) -> None:
 
 
 def _link(place: Path, target: Path) -> None:
-    """Link, leaving alone what another command linked meanwhile."""
+    """Create the link unless another command has created it in the meantime."""
     try:
         place.symlink_to(target)
     except FileExistsError:
@@ -154,6 +154,6 @@ def _present(module: GoModule) -> Iterable[str]:
 
 
 def _fingerprint() -> str:
-    """Hash what decides the folder's content, so that a checkout never runs another checkout's programs."""
+    """Hash everything that determines the folder's content, so that checkouts do not run each other's programs."""
     parts = [gobuild.fingerprint(module) for module in MODULES if module.folder.is_dir()]
     return hashlib.sha256(repr((parts, sorted(PACKAGED.items()), KUBECTL_PACKAGE_VERSION)).encode()).hexdigest()[:12]

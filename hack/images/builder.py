@@ -87,20 +87,20 @@ def prune(definitions: list[Definition]) -> int:
 def _note_use(image: Image, plan: Plan) -> None:
     """Mark the existing layers and archive of the image as used, before anything is built on them."""
     for path in (image.archive, *(layer_folder(planned.key) for planned in plan.layers)):
-        with suppress(FileNotFoundError, PermissionError):  # Not built yet; built under sudo, used without.
+        with suppress(FileNotFoundError, PermissionError):  # Not built yet; built with sudo, used without it.
             os.utime(path)
 
 
 def _forget_unused() -> None:
-    """Remove what no checkout that shares the cache has asked for in a while: each state of the sources leaves 1 GB."""
+    """Remove files that no checkout sharing the cache used recently, because each state of the sources adds 1 GB."""
     for path in _stored():
-        with suppress(FileNotFoundError, PermissionError):  # Another command was faster; built under sudo.
+        with suppress(FileNotFoundError, PermissionError):  # Another command removed it first; built with sudo.
             if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
                 _remove(path)
 
 
 def _stored() -> list[Path]:
-    """List layers and archives, those of other checkouts among them."""
+    """List layers and archives, including those of other checkouts."""
     folders = [cache_dir() / "images" / name for name in ("layers", "archives")]
     return [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
 

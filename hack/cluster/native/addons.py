@@ -1,7 +1,7 @@
-"""The objects that a bare node lacks and every cluster has; pure.
+"""The basic objects of a cluster that a new API server lacks, such as DNS and RBAC bindings; pure.
 
-Input: the DNS image. Output: manifests, applied once after the API server is ready. CoreDNS answers for names inside
-the cluster only: the node has no way out, and a name outside it should fail at once.
+Input: the DNS image. Output: manifests, applied once after the API server is ready. CoreDNS resolves only names inside
+the cluster, because the node has no route to the outside: other names fail immediately.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _COREFILE = f"""\
 
 
 def addons(dns_image: str) -> list[dict[str, Any]]:
-    """Return all manifests; `dns_image` is the reference under which CoreDNS was imported."""
+    """Return all manifests; `dns_image` is the reference of the imported CoreDNS image."""
     return [
-        # kubeadm would make this one: without it the API server may not fetch logs from the kubelet.
+        # kubeadm creates this binding. Without it, the API server cannot fetch logs from the kubelet.
         _binding("kubelet-api-admin", "system:kubelet-api-admin", _user(KUBELET_CLIENT)),
         _binding("kube-proxy", "system:node-proxier", _user("system:kube-proxy")),
         *_policy_enforcer_rights(),

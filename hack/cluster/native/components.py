@@ -1,6 +1,6 @@
-"""Which programs make up the node, how each is called, and what it waits for; pure.
+"""Define the node's programs, their command lines and their dependencies; pure.
 
-Input: the layout and the folder of programs. Output: components in the order of their start. Called by the supervisor.
+Input: the layout and the folder of programs. Output: components in start order. The supervisor calls it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ API_TARGET = f"{NODE_ADDRESS}:{API_PORT}"
 class Component:
     """One supervised program.
 
-    `gate` is what must accept a connection before components that wait for this
-    one may start: "address:port", the path of a Unix socket, or the https URL of
-    an API server, which must say that it is ready; None when nothing waits for it.
-    `keeps` is an open file that the program inherits.
+    `after` names the components that must be ready before this one starts. `gate` determines when this component is
+    ready: it accepts a connection at "address:port" or at the path of a Unix socket, or the API server at the https URL
+    reports that it is ready. It is None if no component waits for this one. `keeps` is an open file descriptor that the
+    program inherits.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Component:
 
 
 def node_components(layout: Layout, programs: Path, listener: int) -> list[Component]:
-    """Return all components; `listener` is the machine's socket that API requests arrive at."""
+    """Return all components; `listener` is the machine's socket that receives API requests."""
     at = layout.endpoints
     found = [
         Component("etcd", _words(commands.etcd_command(at)), gate=f"127.0.0.1:{at.etcd_port}"),

@@ -1,6 +1,6 @@
-"""Configuration files of the node's programs; pure.
+"""Generate the configuration files of the node's programs; pure.
 
-Input: the layout and the folder of programs. Output: file names and contents. Called once at each start.
+Input: the layout and the folder of programs. Output: file names and contents. `start` calls it once per start.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _UNUSED_PLUGINS = (
 
 
 def config_files(layout: Layout, programs: Path, pause_image: str) -> dict[str, str]:
-    """Return the content of each file that belongs into `layout.config`, by its name there."""
+    """Return the content of each file of `layout.config` by its relative path."""
     return {
         "kubelet.json": json.dumps(_kubelet(layout), indent=2),
         "kube-proxy.json": json.dumps(_kube_proxy(layout), indent=2),
         "containerd.toml": _containerd(layout, programs, pause_image),
         "cni/10-ptp.conflist": json.dumps(_pod_network(), indent=2),
-        # The node resolves no outside names: pods that ask for the node's DNS get an empty list.
+        # The node resolves no outside names, so pods that use the node's DNS configuration get an empty list.
         "resolv.conf": "",
     }
 
@@ -59,7 +59,7 @@ def _kubelet(layout: Layout) -> dict[str, Any]:
         "clusterDNS": [DNS_CLUSTER_IP],
         "resolvConf": str(layout.config / "resolv.conf"),
         "maxPods": 110,
-        # Images come from archives only: one that was collected could not be pulled again.
+        # Images are imported from archives. An image that the kubelet collected could not be pulled again.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
@@ -82,18 +82,17 @@ def _kube_proxy(layout: Layout) -> dict[str, Any]:
         "clusterCIDR": POD_CIDR,
         "detectLocalMode": "ClusterCIDR",
         "hostnameOverride": NODE_NAME,
-        # The connection table's limits are the machine's, not the node's to set.
+        # The limits of the connection table belong to the machine; the node does not change them.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "nftables": {"minSyncPeriod": "100ms"},
     }
 
 
 def _pod_network() -> dict[str, Any]:
-    """Return a link of its own for each pod.
+    """Return the configuration of the pod network, in which each pod has its own point-to-point link.
 
-    All traffic between pods is then routed by the node, where kube-proxy and
-    the policy enforcer see it; a bridge would need the kernel's br_netfilter
-    for that, which is a module that many machines do not load.
+    The node routes all traffic between pods, so kube-proxy and the policy enforcer process it. A bridge would require
+    the kernel module br_netfilter for this, which is often not loaded.
     """
     return {
         "cniVersion": "1.0.0",
@@ -114,10 +113,9 @@ def _pod_network() -> dict[str, Any]:
 
 
 def _containerd(layout: Layout, programs: Path, pause_image: str) -> str:
-    """Return containerd's configuration, in the format of its version 2.
+    """Return containerd's configuration in format version 2.
 
-    restrict_oom_score_adj: without it every sandbox fails to start where root
-    lacks CAP_SYS_RESOURCE, as in many virtual machines.
+    Without restrict_oom_score_adj, no sandbox starts if root lacks CAP_SYS_RESOURCE, as in many virtual machines.
     """
     return f"""version = 3
 root = {json.dumps(str(layout.images))}

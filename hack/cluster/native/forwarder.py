@@ -1,12 +1,12 @@
-"""Carry connections from a socket of the machine into the node's network.
+"""Forward connections from a listening socket of the machine to the node's network.
 
-Input: the number of an inherited listening socket and "address:port". Output: nothing, it runs until it is ended. A
-socket always belongs to the network in which it was created. This one was created on the machine's loopback, and the
-program runs inside the node. It therefore accepts connections from the machine and opens connections inside the node.
-There is no other way in, and none out.
+Input: the number of an inherited listening socket, and "address:port". Output: none; it runs until it is terminated. A
+socket belongs to the network namespace in which it was created. This socket was created on the machine's loopback
+interface, and the program runs inside the node, so it accepts connections from the machine and opens connections inside
+the node. The node has no other connection to the outside.
 
-One dial for each accepted connection: kube-proxy balances them as it does a pod's own, which `kubectl port-forward`
-(one pod for all) would not.
+The program opens one connection per accepted connection, so kube-proxy balances them like those of a pod. `kubectl
+port-forward` would use a single pod for all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CHUNK = 256 * 1024
 
 
 async def forward(listener: socket.socket, address: str, port: int) -> None:
-    """Serve `listener` until cancelled, each connection with one of its own to `address`:`port`."""
+    """Accept connections on `listener` until cancelled; forward each over a new connection to `address`:`port`."""
     pairs: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +36,7 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, addr
     try:
         inner_reader, inner_writer = await asyncio.open_connection(address, port, limit=_CHUNK)
     except OSError:
-        # The client sees a reset, as it would from an address nobody listens on.
+        # The client receives a reset, as from an address without a listener.
         writer.transport.abort()
         return
     await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
@@ -45,7 +45,7 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, addr
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Copy until the source ends, then end the target's half too: gRPC and `kubectl exec` close one side first."""
+    """Copy until the source ends, then close the target's write side: gRPC and `kubectl exec` close one side first."""
     with contextlib.suppress(OSError):
         while data := await source.read(_CHUNK):
             target.write(data)
@@ -56,7 +56,7 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 
 
 def main() -> None:
-    """Serve the socket and target of the command line."""
+    """Forward from the socket to the target, both given on the command line."""
     descriptor, target = int(sys.argv[1]), sys.argv[2]
     address, _, port = target.rpartition(":")
     listener = socket.socket(fileno=descriptor)

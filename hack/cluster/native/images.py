@@ -1,7 +1,7 @@
 """Import image archives into the node's containerd.
 
-Input: images, each a reference and an OCI archive. Output: images that pods can name by tag, by digest and as `latest`.
-Called by `start` and by `node.NativeCluster`.
+Input: images, each a reference and an OCI archive. Output: images that pods can use by tag, by digest and as `latest`.
+`start` and `node.NativeCluster` call it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> None:
-    """Import those of `images` that are missing; `supervisor` is the node's process id.
+    """Import those of `images` that are missing; `supervisor` is the node's process ID.
 
-    Raises LocalClusterError when an archive is missing, cannot be imported, or holds another reference.
+    Raises LocalClusterError if an archive is missing, cannot be imported, or contains another reference.
     """
     ctr = _ctr(supervisor, programs)
     present = stored(supervisor, programs)
@@ -37,30 +37,30 @@ def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> N
 
 
 def stored(supervisor: int, programs: Path) -> dict[str, str]:
-    """Return the digest of every image the node has, by each reference it has for it."""
+    """Return the digest of every image of the node by each of its references."""
     return parse_list(_run([*_ctr(supervisor, programs), "images", "list"]))
 
 
 def parse_list(table: str) -> dict[str, str]:
-    """Read `ctr images list`: a heading, then rows of reference, type, digest and more."""
+    """Parse the output of `ctr images list`: a heading, then rows of reference, type, digest and more."""
     rows = [line.split() for line in table.splitlines()[1:]]
     return {row[0]: row[2] for row in rows}
 
 
 def by_digest(reference: str, digest: str) -> str:
-    """Return the name of the same image by digest: `repository@sha256:…`."""
+    """Return the image's reference by digest: `repository@sha256:…`."""
     head, slash, tail = reference.rpartition("/")
     return f"{head}{slash}{tail.split(':')[0]}@{digest}"
 
 
 def latest(reference: str) -> str:
-    """Return the name under which people write the image down: `repository:latest`, whichever was loaded last."""
+    """Return the image's reference with the tag `latest`, which refers to the image that was loaded last."""
     head, slash, tail = reference.rpartition("/")
     return f"{head}{slash}{tail.split(':')[0]}:latest"
 
 
 def is_complete(reference: str, present: dict[str, str]) -> bool:
-    """Whether the image is there under both names; an import that was cut off lacks the second."""
+    """Whether the image exists under both names; after an interrupted import, the second one is missing."""
     return reference in present and by_digest(reference, present[reference]) in present
 
 

@@ -1,8 +1,8 @@
-"""Make the node's own view of the machine: mounts, control groups, network.
+"""Set up the node's mounts, control groups and network.
 
-Input: the layout, inside fresh mount, network and process namespaces. Output: nothing to undo, because the namespaces
-take all of it with them; only the control group's folders are the machine's (`remove_control_groups`). Called by the
-supervisor, first of all.
+Input: the layout, inside new mount, network and process namespaces. Output: none. The kernel removes everything
+together with the namespaces, except the folders of the control group, which `remove_control_groups` removes. The
+supervisor calls `isolate` first.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """One control-group hierarchy: cgroup v2's single one, or one of version 1's with its controllers."""
+    """A control-group hierarchy: the only one of cgroup v2, or one of cgroup v1 with its controllers."""
 
     controllers: str
     unified: bool = False
 
     @property
     def place(self) -> Path:
-        """Where it is mounted inside the node."""
+        """The mount point inside the node."""
         return _CGROUPS if self.unified else _CGROUPS / self.controllers.removeprefix("name=")
 
     @property
@@ -48,10 +48,10 @@ class Hierarchy:
 
 
 def hierarchies(proc_self_cgroup: str) -> list[Hierarchy]:
-    """Read which hierarchies the machine has, from the text of /proc/self/cgroup.
+    """Parse the machine's hierarchies from the text of /proc/self/cgroup.
 
-    A line is `id:controllers:path`; version 2 has id 0 and no controllers. Where
-    both versions are there, version 1 has the controllers and version 2 is left out.
+    A line is `id:controllers:path`. Version 2 has ID 0 and no controllers. If both versions are mounted, version 1 has
+    the controllers, so version 2 is omitted.
     """
     names = [line.split(":", 2)[1] for line in proc_self_cgroup.splitlines()]
     first_version = [Hierarchy(name) for name in names if name]
@@ -59,7 +59,7 @@ def hierarchies(proc_self_cgroup: str) -> list[Hierarchy]:
 
 
 def isolate(layout: Layout, ip: Path) -> None:
-    """Set up everything inside the namespaces; raises subprocess.CalledProcessError naming the command that failed."""
+    """Set up everything inside the namespaces; raises subprocess.CalledProcessError with the command that failed."""
     found = hierarchies(Path("/proc/self/cgroup").read_text())
     _run("mount", "--make-rshared", "/")
     _cover_folders(layout)
@@ -70,7 +70,7 @@ def isolate(layout: Layout, ip: Path) -> None:
 
 
 def _cover_folders(layout: Layout) -> None:
-    """Put folders of our own over those that programs insist on, so that nothing is written outside the cache."""
+    """Mount the node's own folders over fixed paths of the programs, so that they write only to the cache."""
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     _run("mount", "--bind", str(layout.var_lib), "/var/lib")
     _run("mount", "--bind", str(layout.var_log), "/var/log")
@@ -79,7 +79,7 @@ def _cover_folders(layout: Layout) -> None:
 
 
 def _mount_control_groups(found: list[Hierarchy]) -> None:
-    """Mount /sys again, which shows the node's network devices; that hides the control groups, so these again."""
+    """Mount a new /sys, which shows the node's network devices, and mount the control groups in it again."""
     _run("mount", "-t", "sysfs", "sysfs", "/sys")
     if not all(hierarchy.unified for hierarchy in found):
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(_CGROUPS))
@@ -95,7 +95,7 @@ def _make_parent_group(hierarchy: Hierarchy, group: str) -> None:
         _delegate_controllers(hierarchy.place)
         _delegate_controllers(parent)
     elif "cpuset" in hierarchy.controllers:
-        # Version 1 starts a new group with no CPUs and no memory nodes: nothing could run in it.
+        # A new group of version 1 has no CPUs and no memory nodes, so no process could run in it.
         for name in ("cpuset.cpus", "cpuset.mems"):
             (parent / name).write_text((hierarchy.place / name).read_text())
 
@@ -106,10 +106,10 @@ def _delegate_controllers(folder: Path) -> None:
 
 
 def _set_up_network(ip: Path) -> None:
-    """Give the node its address, and a route to Services.
+    """Configure the node's address and a route to Services.
 
-    Without any route to them, packets made on the node fail before kube-proxy's
-    rules can give them a pod's address. There is no default route: nothing leaves.
+    Without a route, packets from the node fail before kube-proxy's rules can replace the destination by a pod's
+    address. There is no default route, so no packets leave the node.
     """
     _run(str(ip), "link", "set", "lo", "up")
     _run(str(ip), "address", "add", f"{NODE_ADDRESS}/32", "dev", "lo")
@@ -118,7 +118,7 @@ def _set_up_network(ip: Path) -> None:
 
 
 def remove_control_groups(group: str) -> None:
-    """Remove the node's control groups from every hierarchy of the machine, innermost first; none need be there."""
+    """Remove the node's control groups, if any, from every hierarchy of the machine; nested groups first."""
     for top in _mounted_hierarchies(Path("/proc/mounts").read_text()):
         parent = top / group.lstrip("/")
         if not parent.is_dir():
@@ -129,7 +129,7 @@ def remove_control_groups(group: str) -> None:
 
 
 def _remove_when_empty(group: Path) -> None:
-    """Remove a control group; a process that was just killed keeps it busy until the kernel is done with it."""
+    """Remove a control group; after its processes were killed, the kernel keeps it busy for a short time."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Where the native node keeps its files and what its addresses are; pure.
+"""The paths of the native node's files, and its addresses; pure.
 
-Input: the cache folder. Output: paths. Called by every module of this folder, on both sides of the namespaces: paths
-below the cache are the same on both.
+Input: the cache folder. Output: paths. All modules of this package use it, inside and outside the namespaces, because
+paths below the cache are the same on both sides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POD_SUBNET = "10.244.0.0/24"
 DNS_CLUSTER_IP = "10.96.0.10"
 API_PORT = 6443
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
-# Where pods find `Layout.share`, as a hostPath or a local PersistentVolume.
+# The path in the node at which `Layout.share` is mounted, for a hostPath or local PersistentVolume.
 SHARE_IN_NODE = "/run/triton-operator/share"
 
 
@@ -29,25 +29,25 @@ SHARE_IN_NODE = "/run/triton-operator/share"
 class Layout:
     """The node's folders below `root`.
 
-    `images` (containerd's content and snapshots) outlives the node, so that a
-    second start imports nothing; everything else is created again.
+    `images` (containerd's content and snapshots) remains when the node stops, so that the next start imports nothing.
+    Everything else is created by each start.
     """
 
     root: Path
 
     @property
     def images(self) -> Path:
-        """What containerd stores: images and their unpacked layers."""
+        """The storage of containerd: images and their unpacked layers."""
         return self.root / "containerd"
 
     @property
     def live(self) -> Path:
-        """Everything that belongs to one life of the node."""
+        """All files of one run of the node."""
         return self.root / "live"
 
     @property
     def endpoints(self) -> Endpoints:
-        """What the control plane's command lines need."""
+        """The endpoints that the control plane's command lines need."""
         return Endpoints(
             pki=self.live / "pki",
             data=self.live / "data",
@@ -64,17 +64,17 @@ class Layout:
 
     @property
     def var_lib(self) -> Path:
-        """What the node sees as /var/lib: the kubelet's folder is in it."""
+        """The folder that is /var/lib in the node; it contains the kubelet's folder."""
         return self.live / "var-lib"
 
     @property
     def var_log(self) -> Path:
-        """What the node sees as /var/log: the pods' logs are in it."""
+        """The folder that is /var/log in the node; it contains the pods' logs."""
         return self.live / "var-log"
 
     @property
     def share(self) -> Path:
-        """A folder that pods can mount from SHARE_IN_NODE."""
+        """The folder that pods can mount from SHARE_IN_NODE."""
         return self.live / "share"
 
     @property
@@ -84,20 +84,20 @@ class Layout:
 
     @property
     def run_record(self) -> Path:
-        """Which process the node is, and how far its start came."""
+        """The file with the node's process and the state of its start."""
         return self.live / "run.json"
 
     @property
     def status_record(self) -> Path:
-        """What the supervisor says about each component."""
+        """The file in which the supervisor reports the state of each component."""
         return self.live / "status.json"
 
     @property
     def kubeconfig(self) -> Path:
-        """An administrator's kubeconfig for use on the machine."""
+        """An administrator's kubeconfig, for use on this machine."""
         return self.live / "kubeconfig"
 
     @property
     def cgroup(self) -> str:
-        """The control group all pods are in; the cache folder decides its name, so two caches can have a node each."""
+        """The control group of all pods; its name depends on the cache folder, so that each cache can have a node."""
         return f"/triton-operator-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}"

@@ -1,6 +1,6 @@
-"""The native node as a cluster: up, down, and what one does with it in between.
+"""Start, use and stop the native node.
 
-Input: commands from `hack.cluster`. Output: a `NativeCluster`.
+Input: calls from `hack.cluster`. Output: a `NativeCluster`, which loads images and connects to Services.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOCK = "native-node"
 
 
 def layout() -> Layout:
-    """Return where the node's files are."""
+    """Return the layout of the node's files."""
     return Layout(cache_place() / "node")
 
 
@@ -54,21 +54,21 @@ class NativeCluster:
 
     @property
     def host_path(self) -> Path | None:
-        """A folder that the node sees at `node_path`; it is emptied when the node goes down."""
+        """The folder that is mounted at `node_path` in the node; its content is deleted with the node."""
         return self.layout.share
 
     @property
     def node_path(self) -> str:
-        """Where the node sees `host_path`."""
+        """The path of `host_path` in the node."""
         return SHARE_IN_NODE
 
     @property
     def programs(self) -> Path:
-        """The programs the node was started with."""
+        """The folder of programs that the node was started with."""
         return Path(self.record.programs)
 
     def load_images(self, images: Iterable[Image]) -> None:
-        """Import the images that are missing, each under its tag and its digest."""
+        """Import the missing images; each can then be used by tag, by digest and as `latest`."""
         _require_root("importing images")
         import_images(self.record.supervisor, self.programs, images)
 
@@ -79,9 +79,9 @@ class NativeCluster:
 
     @contextmanager
     def reach(self, namespace: str, service: str, port: int | str) -> Iterator[str]:
-        """Yield "127.0.0.1:PORT" that leads to the Service's own address inside the node.
+        """Yield "127.0.0.1:PORT" of a forwarder to the Service's cluster IP inside the node.
 
-        Each connection is balanced by kube-proxy as a pod's would be. Ends the forwarder with the block.
+        kube-proxy balances each connection like those of a pod. The forwarder is stopped at the end of the block.
         """
         _require_root("reaching a Service")
         target = self._service_address(namespace, service, port)
@@ -112,7 +112,7 @@ class NativeCluster:
 
 
 def service_address(text: str, name: str, port: int | str) -> str:
-    """Return "address:port" from `<clusterIP> <name>=<port> …`; raises LocalClusterError for an unknown port."""
+    """Parse "address:port" from `<clusterIP> <name>=<port> …`; raises LocalClusterError for an unknown port."""
     address, *pairs = text.split(" ")
     ports = dict(pair.split("=") for pair in pairs)
     if address in {"", "None"}:
@@ -126,9 +126,9 @@ def service_address(text: str, name: str, port: int | str) -> str:
 
 
 def up() -> NativeCluster:
-    """Return the running node, starting it when it does not run or was half started.
+    """Return the running node; start it if it is not running, or complete an interrupted start.
 
-    Raises MachineError before anything is changed where the machine will not do.
+    Raises MachineError before anything is changed if the machine does not meet the requirements.
     """
     place = layout()
     found = record.running(place)
@@ -140,13 +140,13 @@ def up() -> NativeCluster:
 
 
 def running() -> NativeCluster | None:
-    """Return the node when one runs, complete or not."""
+    """Return the running node, even if its start is incomplete; None if there is none."""
     found = record.running(layout())
     return NativeCluster(layout(), found) if found else None
 
 
 def down() -> None:
-    """End the node and leave nothing of it but imported images and logs; nothing happens when none runs."""
+    """Stop the node, if it is running, and remove everything except imported images and logs."""
     place = layout()
     if not node_processes(place) and not place.live.exists():
         say("no native node is running")
@@ -158,14 +158,14 @@ def down() -> None:
 
 
 def status() -> dict[str, dict[str, Any]]:
-    """Return what is known of each component: running, ready, restarts, lastExit; empty when no node runs."""
+    """Return the state of each component (running, ready, restarts, lastExit); empty if no node is running."""
     place = layout()
     return record.component_states(place) if record.running(place) else {}
 
 
 def _start(place: Layout) -> NativeCluster:
-    # Imported late: the images are built by programs that this package provides, and a start needs packages that
-    # are not there yet when the preflight runs.
+    # Imported late: the images are built by programs that this package provides, and a start needs packages that are
+    # not installed yet when the preflight runs.
     from hack.cluster.native.start import start
     from hack.images import build
 

@@ -1,7 +1,8 @@
 """Check whether the machine can run a node, before anything is changed.
 
-Input: facts. Output: findings, each with what to do. Called by `hack.preflight` and `node` with facts that can be read,
-then by `start` with what a short trial in throw-away namespaces shows. The first part needs the standard library only.
+Input: the properties of the machine. Output: findings, each with its solution. `hack.preflight` and `node` check the
+properties that can be read; `start` then tries the kernel's features in temporary namespaces. The first part requires
+only the standard library.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def require(found: list[str]) -> None:
 
 
 def lacking_rights(machine: Machine) -> list[str]:
-    """Return the findings about who calls; they hold also for using a node that runs."""
+    """Return the missing permissions of the calling user; commands that use a running node require them too."""
     if machine.user_id != 0:
         return [f"root is required (user id is {machine.user_id}): run it with `sudo -E`, {_ELSE}"]
     lacking = [name for name, bit in _CAPABILITIES.items() if not machine.capabilities >> bit & 1]
@@ -113,8 +114,8 @@ _NO_OVERLAY = (
     "overlay mounts do not work in the cache folder: load the kernel module overlay, "
     "or set TRITON_OPERATOR_CACHE to a folder on an ordinary disk file system"
 )
-# Each trial is a line of shell and what it means when it fails. They run in
-# namespaces of their own, which end with the shell.
+# Each trial is a shell command and the meaning of its failure. All trials run in one shell in separate namespaces,
+# which end with the shell.
 _TRIALS = (
     ("mount -t tmpfs tmpfs /run", "mounting is not permitted (by a container or a security module)"),
     (_OVERLAY, _NO_OVERLAY),
@@ -137,7 +138,7 @@ table ip trial {
 
 
 def try_kernel(cache: Path, tools: Path) -> list[str]:
-    """Try each kernel feature the node uses in throw-away namespaces; return findings as `findings` does."""
+    """Try each kernel feature that the node uses in temporary namespaces; return findings like `findings`."""
     draft = cache / "trial"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()

@@ -1,7 +1,7 @@
-"""Which process the node is, kept in a file from one command to the next.
+"""Store the node's process in a file, so that later commands find it.
 
-Input: the layout. Output: a record, or None when no node runs. A process id alone may since belong to another program,
-so its start time is stored with it.
+Input: the layout. Output: a record, or None if no node is running. The record includes the process's start time,
+because the process ID alone may meanwhile belong to another program.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A running node: the supervisor's process as the machine numbers it, and how far the start came."""
+    """A running node: the supervisor's process ID outside the namespaces, and whether its start is complete."""
 
     supervisor: int
     started: int
@@ -27,7 +27,7 @@ class RunRecord:
 
 
 def running(layout: Layout) -> RunRecord | None:
-    """Return the record of the node that runs now."""
+    """Return the record of the running node; None if there is none."""
     record = _read(layout.run_record)
     if record is None or start_time(record.supervisor) != record.started:
         return None
@@ -35,14 +35,14 @@ def running(layout: Layout) -> RunRecord | None:
 
 
 def write(layout: Layout, record: RunRecord) -> None:
-    """Keep the record, replacing the older one in one step."""
+    """Write the record; it replaces the previous one atomically."""
     draft = layout.run_record.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(record)))
     draft.replace(layout.run_record)
 
 
 def component_states(layout: Layout) -> dict[str, dict[str, Any]]:
-    """Return what the supervisor last said of each component: running, ready, restarts, lastExit."""
+    """Return the last state that the supervisor reported for each component: running, ready, restarts, lastExit."""
     try:
         states: dict[str, dict[str, Any]] = json.loads(layout.status_record.read_text())
     except FileNotFoundError:
@@ -51,13 +51,13 @@ def component_states(layout: Layout) -> dict[str, dict[str, Any]]:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since the machine did; None when there is none or it is dead."""
+    """Return the process's start time in clock ticks since the machine booted; None if it does not exist or is dead."""
     fields = _stat(pid)
     return None if fields is None or fields[0] in {"Z", "X"} else int(fields[19])
 
 
 def child_of(parent: int) -> int | None:
-    """Return a process whose parent is `parent`."""
+    """Return a process whose parent is `parent`; None if there is none."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             fields = _stat(int(entry.name))
@@ -67,7 +67,7 @@ def child_of(parent: int) -> int | None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat from the state on: the name before it may hold blanks and brackets."""
+    """Return the fields of /proc/PID/stat from the state on; the preceding name may contain spaces and parentheses."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -78,5 +78,5 @@ def _read(path: Path) -> RunRecord | None:
     try:
         return RunRecord(**json.loads(path.read_text()))
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
-        # Absent, cut short, or written by another version of this program: no node that we know of.
+        # The file is absent, truncated, or written by another version of this program: no known node is running.
         return None

@@ -1,7 +1,6 @@
 """Start the native node, or continue an interrupted start.
 
-Input: the layout. Output: a node that is Ready and resolves names. Called by `node.NativeCluster`, under the node's
-lock.
+Input: the layout. Output: a node that is Ready and resolves names. `node.up` calls it while it holds the node's lock.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ _TOO_MANY_RESTARTS = 8
 
 
 def start(layout: Layout, programs: Path, pause: Image, dns: Image) -> RunRecord:
-    """Return the record of a complete node, starting one when none runs and going on with one that is half started.
+    """Return the record of a complete node; start one if none is running, or complete an interrupted start.
 
-    Raises StartError naming the component that does not come up, with the end of its log.
+    Raises StartError with the component that does not become ready and the end of its log.
     """
     found = record.running(layout)
     if found is None:
@@ -84,7 +83,7 @@ def _launch(layout: Layout, programs: Path, pause: Image) -> RunRecord:
 def _write_files(layout: Layout, programs: Path, pause_image: str) -> None:
     for folder in (layout.images, layout.config / "cni", layout.var_lib, layout.var_log, layout.share, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)
-    # Pods of any user id are to reach what tests put here.
+    # Pods with any user ID must be able to access the files that tests create in this folder.
     layout.share.chmod(0o755)
     for name, content in config_files(layout, programs, pause_image).items():
         (layout.config / name).write_text(content)
@@ -108,7 +107,7 @@ def _write_credentials(layout: Layout) -> None:
 
 
 def _listener() -> socket.socket:
-    """Return a listening socket of the machine's loopback, on the usual port unless something else has it."""
+    """Return a listening socket on the machine's loopback: on the usual port, or on another if it is in use."""
     for port in (_PREFERRED_PORT, 0):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,10 +122,10 @@ def _listener() -> socket.socket:
 
 
 def _spawn(layout: Layout, programs: Path, listener: int) -> int:
-    """Start the supervisor in new namespaces; return its process id as the machine sees it."""
+    """Start the supervisor in new namespaces; return its process ID outside of them."""
     namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private"]
     words = ["-m", "hack.cluster.native.supervisor", str(layout.root), str(programs), str(listener)]
-    # A short environment: a proxy or a language set by the person must not reach the components.
+    # The environment is minimal, because the user's proxy and language settings must not affect the components.
     environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
     environment |= {"PYTHONPATH": str(_REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
     with (layout.logs / "supervisor.log").open("wb") as log:
@@ -140,7 +139,7 @@ def _spawn(layout: Layout, programs: Path, listener: int) -> int:
             pass_fds=(listener,),
             start_new_session=True,
         )
-    # It is meant to outlive us; where it has not, Python is to know that it ended, and not to warn of it.
+    # The process outlives this program. If it has already exited, `poll` records that, so that Python does not warn.
     atexit.register(outer.poll)
     deadline = time.monotonic() + _READY_SECONDS
     while outer.poll() is None and time.monotonic() < deadline:
@@ -167,7 +166,7 @@ def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, found: Run
 
 
 def _await(layout: Layout, found: RunRecord, component: str, ready: Callable[[], bool]) -> None:
-    """Return once `ready()` holds; fail early when the node ends or a component keeps dying."""
+    """Return once `ready()` is true; raise StartError early if the node exits or a component keeps crashing."""
     deadline = time.monotonic() + _READY_SECONDS
     while not ready():
         if record.start_time(found.supervisor) != found.started:

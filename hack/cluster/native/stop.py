@@ -42,10 +42,10 @@ def clear(layout: Layout) -> None:
 
 
 def node_processes(layout: Layout) -> list[int]:
-    """Return the supervisors that were started for this folder, whether or not a record knows them.
+    """Return the supervisors that were started for this folder, even without a record.
 
-    They are known by their own command line. The outer process (`unshare`) has
-    it too, but exits after the inner one.
+    They are identified by their command line. The outer process (`unshare`) has the same command line, but exits after
+    the inner one.
     """
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_ours(entry, layout)]
 

@@ -1,7 +1,7 @@
-"""The node's first process: starts the components, restarts those that exit, and stops all of them at the end.
+"""The node's first process: start the components, restart those that exit, and stop all of them at the end.
 
 Input: the node's folder, the folder of programs and an inherited socket. Output: `status.json` and one log per
-component. Started by `node` in fresh namespaces, as their process 1, so it also waits for the orphans of containers.
+component. `start` starts it in new namespaces as process 1, so it also reaps the orphaned processes of containers.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class State:
 
 
 def pause_before_restart(failures: int) -> float:
-    """Return the seconds to wait before a component that failed `failures` times in a row is started again."""
+    """Return the seconds to wait before a component that failed `failures` times in succession is restarted."""
     return min(_FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1), _LONGEST_PAUSE_SECONDS)
 
 
@@ -104,7 +104,7 @@ class Supervisor:
                 pass_fds=() if component.keeps is None else (component.keeps,),
                 preexec_fn=_unblock_signals,  # noqa: PLW1509  (this process has one thread)
             )
-        # The process is waited for below, together with orphans: not by its object.
+        # The supervisor waits for the process together with the orphans, not through this object.
         process.returncode = 0
         state.pid, state.started = process.pid, time.monotonic()
 
