@@ -1,4 +1,4 @@
-"""Which configuration Triton gets: from the object, a ConfigMap, the repository, or the model's own signature."""
+"""The source of Triton's configuration: the object, a ConfigMap, the repository, or the model's signature."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ FACTS = TuningInputs(cpus=2)
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Pod:
-    """A pod whose object asks for the model `digits`."""
+    """Create a pod whose object requests the model `digits`."""
     return Pod(tmp_path)
 
 
 def is_linked(pod: Pod) -> bool:
-    """Whether Triton gets the repository's own file as it is."""
+    """Whether Triton reads the unchanged file of the repository."""
     return (pod.models / "digits" / "config.pbtxt").is_symlink()
 
 
 def test_a_signature_is_all_that_a_model_needs(pod: Pod) -> None:
-    """No config.pbtxt anywhere: the file is complete, with the values that are fast in this pod."""
+    """Without config.pbtxt, the generated file is complete and contains the tuned values for this pod."""
     pod.add("digits", None, v1=MODEL)
     pod.ask_for(PreparationModel("digits", "digits", tuning=FACTS))
     expected = complete(parse(f'name: "digits" {WHOLE}'), FACTS).message
@@ -51,7 +51,7 @@ def test_a_signature_is_all_that_a_model_needs(pod: Pod) -> None:
 
 
 def test_a_compiled_file_has_a_signature_just_so(pod: Pod) -> None:
-    """The object says the format, the file of AOTInductor the rest."""
+    """The object declares the format; the file of AOTInductor contains the signature."""
     members = (
         ("data/aotinductor/model/code.wrapper.so", b"ELF"),
         ("archive_format", b"pt2"),
@@ -67,12 +67,12 @@ def test_a_compiled_file_has_a_signature_just_so(pod: Pod) -> None:
 
 
 def compiled(*members: tuple[str, bytes]) -> bytes:
-    """A file as AOTInductor writes it."""
+    """Build a file in the format of AOTInductor."""
     return an_archive(("data/aotinductor/model/code.wrapper.so", b"ELF"), ("archive_format", b"pt2"), *members)
 
 
 def test_a_folder_with_nothing_but_a_compiled_file_is_known_by_its_name(pod: Pod) -> None:
-    """As `tritonctl export` leaves it; with a file of TorchScript beside it that is meant, as ever."""
+    """The folder is as `tritonctl export` writes it. If it also contains a TorchScript file, that file is served."""
     folder = pod.add("digits", None, v1=compiled((EXTRA, encode(SIGNATURE))))
     (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
     pod.ask_for(PreparationModel("digits", "digits"))
@@ -82,7 +82,7 @@ def test_a_folder_with_nothing_but_a_compiled_file_is_known_by_its_name(pod: Pod
 
 
 def test_our_backend_for_compiled_files_gets_the_values_that_are_fast(pod: Pod) -> None:
-    """Instances and threads as for TorchScript; nothing is left to warm up."""
+    """Instances and threads are set as for TorchScript; a warm-up is not needed."""
     folder = pod.add("digits", None, v1=compiled((EXTRA, encode(SIGNATURE))))
     (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
     pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor", tuning=FACTS))
@@ -93,7 +93,7 @@ def test_our_backend_for_compiled_files_gets_the_values_that_are_fast(pod: Pod) 
 
 
 def test_a_compiled_file_of_which_nobody_knows_the_sizes_is_refused(pod: Pod) -> None:
-    """By our backend, whose library would read beside a tensor of another size; of NVIDIA's own nothing is known."""
+    """The operator's backend would read out of bounds for a tensor of another size; NVIDIA's backend is not checked."""
     folder = pod.add("digits", 'platform: "torch_aoti"' + TENSORS, v1=compiled())
     (folder / "1" / "model.pt").rename(folder / "1" / "model.pt2")
     pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor"))
@@ -107,7 +107,7 @@ def test_a_compiled_file_of_which_nobody_knows_the_sizes_is_refused(pod: Pod) ->
     ("text", "file"), [("", "model.pt2"), ('default_model_filename: "net.pt2"', "net.pt2")], ids=["usual", "named"]
 )
 def test_a_server_with_a_backend_for_compiled_files_is_told_it(pod: Pod, text: str, file: str) -> None:
-    """A Triton before 26.03 refuses the platform. All else stays."""
+    """Triton before 26.03 rejects the platform, so it is replaced by the backend. All other fields are unchanged."""
     text = f'platform: "torch_aoti" backend: "pytorch" {text}' + TENSORS
     folder = pod.add("digits", text, v1=compiled((EXTRA, encode(SIGNATURE))))
     (folder / "1" / "model.pt").rename(folder / "1" / file)
@@ -116,7 +116,7 @@ def test_a_server_with_a_backend_for_compiled_files_is_told_it(pod: Pod, text: s
 
 
 def test_a_backend_for_compiled_files_is_none_for_torchscript(pod: Pod) -> None:
-    """Of a model that comes with its configuration only that says what its file is."""
+    """A backend for compiled files does not change the configuration of a TorchScript model."""
     pod.add("digits", WHOLE, v1=MODEL)
     pod.ask_for(PreparationModel("digits", "digits", aotinductor_backend="aotinductor"))
     assert pod.served() == parse(WHOLE)
@@ -124,7 +124,7 @@ def test_a_backend_for_compiled_files_is_none_for_torchscript(pod: Pod) -> None:
 
 
 def test_a_file_of_the_repository_that_is_whole_stays_as_it_is(pod: Pod) -> None:
-    """With a signature that agrees, and with a name or none."""
+    """The signature matches the file; the field `name` is optional."""
     for name in ("", 'name: "digits"'):
         pod.add("digits", name + WHOLE, **{} if name else {"v1": MODEL})
         pod.ask_for(PreparationModel("digits", "digits", tuning=FACTS))
@@ -133,7 +133,7 @@ def test_a_file_of_the_repository_that_is_whole_stays_as_it_is(pod: Pod) -> None
 
 
 def test_a_file_with_gaps_is_completed_from_the_signature_alone(pod: Pod) -> None:
-    """A person wrote it: what Triton can do without is not added, unless an objective is asked for."""
+    """The operator adds no optional fields to a file that a user wrote, unless the object sets an objective."""
     pod.add("digits", 'backend: "pytorch" dynamic_batching { }', v1=MODEL)
     pod.ask_for(PreparationModel("digits", "digits", tuning=FACTS))
     assert pod.served() == parse(WHOLE + "dynamic_batching { }")
@@ -156,7 +156,7 @@ def test_a_file_with_gaps_is_completed_from_the_signature_alone(pod: Pod) -> Non
 )
 @pytest.mark.parametrize("where", ["repository", "object", "ConfigMap"])
 def test_a_config_that_contradicts_the_model_names_both_sides(pod: Pod, where: str, config: str, words: str) -> None:
-    """And the file of the model, and where the config stands."""
+    """The message also names the model file and the location of the configuration."""
     pod.add("digits", config if where == "repository" else None, v1=MODEL)
     origins = {"object": "spec.models[digits].config", "ConfigMap": 'ConfigMap "c"'}
     if where != "repository":
@@ -169,7 +169,7 @@ def test_a_config_that_contradicts_the_model_names_both_sides(pod: Pod, where: s
 
 
 def test_the_config_of_the_object_goes_before_the_one_in_the_repository(pod: Pod) -> None:
-    """Which need not even be right, and is no part of what is served."""
+    """The file in the repository may be invalid and is not served."""
     pod.add("digits", "{", v1=MODEL)
     text = pod.add_config("0.pbtxt", f'name: "digits" {WHOLE}')
     pod.ask_for(PreparationModel("digits", "digits", text, tuning=FACTS))
@@ -177,7 +177,7 @@ def test_the_config_of_the_object_goes_before_the_one_in_the_repository(pod: Pod
 
 
 def test_the_name_in_the_object_is_the_one_that_is_served(pod: Pod) -> None:
-    """The folder and a rendered config follow it; so does a file that is named after its folder."""
+    """The folder, a rendered configuration and a file named after its folder use the name in the object."""
     pod.add("vision/v7", 'name: "v7"' + WHOLE, v1=MODEL)
     pod.ask(("digits", "vision/v7"))
     assert pod.served() == parse(WHOLE) | {"name": ["digits"]}
@@ -186,7 +186,7 @@ def test_the_name_in_the_object_is_the_one_that_is_served(pod: Pod) -> None:
 
 
 def test_a_config_map_of_a_user(pod: Pod) -> None:
-    """Hand-written: completed from the signature, its name must be the object's, and a missing one is named."""
+    """A ConfigMap's text is completed from the signature; a wrong name, a syntax error or a missing key is reported."""
     pod.add("digits", None, v1=MODEL)
     wanted = PreparationModel("digits", "digits", "0.pbtxt", "configs", "digits", tuning=FACTS)
     pod.ask_for(wanted)
@@ -214,7 +214,7 @@ def test_the_version_policy_of_the_object_goes_before_the_text(pod: Pod) -> None
 
 
 def test_versions_that_differ_cannot_share_a_config(pod: Pod) -> None:
-    """The second version's signature is held against what the first one's said."""
+    """The second version's signature is compared with the configuration generated from the first version."""
     other = Signature((TensorSpec("INPUT__0", "FP32", (64,)),), SIGNATURE.outputs, 64)
     pod.add("digits", None, v1=MODEL, v2=a_model_file(other))
     pod.ask_for(PreparationModel("digits", "digits", version_policy=VersionPolicy(all=AllVersions())))
@@ -270,7 +270,7 @@ def test_a_format_that_the_files_contradict(
 
 @pytest.mark.parametrize("where", ["object", "repository"])
 def test_an_ensemble_needs_no_version_folder(pod: Pod, where: str) -> None:
-    """Its folder would be empty; that of a rendered one need not be there at all."""
+    """The repository's folder of an ensemble is empty; for a rendered configuration, it need not exist."""
     if where == "repository":
         pod.add("digits", ENSEMBLE)
     else:

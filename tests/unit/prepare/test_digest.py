@@ -1,4 +1,4 @@
-"""Models that are pinned by a digest: compared always, copied where the source could change."""
+"""The digests of models: a pinned digest is always compared, and the files are copied if the source can change."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from triton_operator.triton.prepare_contract.request import PreparationModel
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Pod:
-    """A pod whose object asks for the model `digits`."""
+    """Create a pod whose object requests the model `digits`."""
     return Pod(tmp_path)
 
 
 def found_digest(pod: Pod) -> str:
-    """The digest that status shows."""
+    """Run `prepare` and return the digest that the status displays."""
     outcome = pod.prepare()
     assert isinstance(outcome, Prepared), outcome
     return outcome.models[0].digest
@@ -50,7 +50,7 @@ def test_the_right_digest_is_served_and_another_one_is_not(pod: Pod, copy: bool)
 
 
 def test_a_pinned_model_is_hashed_whatever_its_size(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a pin a large one is not: reading it takes as long as loading it."""
+    """Without a pinned digest, a large model is not hashed, because hashing takes as long as loading the model."""
     pod.add("digits", v1="x" * 100)
     right = found_digest(pod)
     monkeypatch.setattr(digests.model_digest, "__defaults__", (50,))
@@ -60,7 +60,7 @@ def test_a_pinned_model_is_hashed_whatever_its_size(pod: Pod, monkeypatch: pytes
 
 
 def test_a_config_that_the_object_brings_along_is_no_part_of_the_digest(pod: Pod) -> None:
-    """What is pinned is what the repository gives; a completed file counts as it is there."""
+    """The digest covers only the files of the repository, including a config.pbtxt that `prepare` completes."""
     pod.add("digits", 'backend: "pytorch"', v1=a_model_file())
     with_file = found_digest(pod)
     text = pod.add_config("0.pbtxt", f'name: "digits" {CONFIG}'.replace("x", "INPUT__0").replace("dims: 2", ""))
@@ -84,7 +84,7 @@ def test_links_in_the_repository_are_copied_as_what_they_point_to(pod: Pod, copy
 
 
 def test_a_disk_that_is_too_small(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Said before anything is copied, with what is needed and what there was."""
+    """The message contains the required and the free space, and nothing is copied."""
     pod.add("digits", v1="x" * (3 << 20))
     pod.ask_for(PreparationModel("digits", "digits", copy=True))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 << 20))
@@ -94,7 +94,7 @@ def test_a_disk_that_is_too_small(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def found_content(pod: Pod) -> str:
-    """The mark by which the operator sees that two pods serve the same."""
+    """Run `prepare` and return the mark that the operator compares between pods that serve the same model."""
     outcome = pod.prepare()
     assert isinstance(outcome, Prepared), outcome
     return outcome.models[0].content
@@ -117,7 +117,7 @@ def test_pods_that_serve_the_same_have_the_same_mark_and_others_have_not(
 
 
 def test_a_configuration_that_the_object_brings_counts_too(pod: Pod) -> None:
-    """Nothing of it is in the digest of the files; somebody may edit the ConfigMap between the starts of two pods."""
+    """The digest excludes the configuration, but a user may edit the ConfigMap between the starts of two pods."""
     pod.add("digits", config=None, v1="x")
     name = pod.add_config("digits.pbtxt", CONFIG)
     pod.ask_for(PreparationModel("digits", "digits", config=name))

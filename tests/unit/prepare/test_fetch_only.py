@@ -1,4 +1,4 @@
-"""`prepare --fetch-only`, as the Job of a cache runs it: folders in the claim, and exit codes that its policy reads."""
+"""`prepare --fetch-only` in the Job of a cache: the folders in the claim, and the exit codes for the Job's policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from triton_operator.triton.prepare_contract.request import Download, Preparatio
 
 
 def an_archive() -> bytes:
-    """A repository with one file."""
+    """Build a repository with one file."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
         member = tarfile.TarInfo("digits/1/model.pt")
@@ -28,7 +28,7 @@ def an_archive() -> bytes:
 
 
 class Job:
-    """One claim, and pods of a Job that fill it."""
+    """A claim, and a Job whose pods fill it."""
 
     def __init__(self, folder: Path, web: Web, checksum: str) -> None:
         self.claim = folder / "claim"
@@ -40,7 +40,7 @@ class Job:
         self.config.write_bytes(encode(Preparation(models=(), downloads=(download,))))
 
     def run(self) -> int:
-        """The exit code of a pod."""
+        """Run one pod and return its exit code."""
         return main([f"--config={self.config}", f"--termination-log={self.log}", "--fetch-only"])
 
 

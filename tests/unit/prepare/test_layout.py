@@ -1,4 +1,4 @@
-"""What `prepare` leaves behind when all is well: the tree and the digests."""
+"""The output of a successful `prepare`: the model tree and the digests."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedMo
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Pod:
-    """A pod whose object asks for the model `digits`."""
+    """Create a pod whose object requests the model `digits`."""
     return Pod(tmp_path)
 
 
 def test_models_are_linked_and_named_after_the_object(pod: Pod) -> None:
-    """Folder names in the repository do not matter, side files come along, hidden ones and old versions do not."""
+    """Names of repository folders are ignored; side files are linked, but hidden files and old versions are not."""
     model = pod.add("teams/vision/v7", v1="old", v2="new")
     (model / "labels.txt").write_text("zero\n", encoding="utf-8")
     (model / ".git").mkdir()
@@ -43,7 +43,7 @@ def test_a_folder_of_the_repository_can_hold_the_models(pod: Pod) -> None:
 
 
 def test_running_again_follows_the_new_list(pod: Pod) -> None:
-    """An init container may run again in the same pod: yesterday's links go."""
+    """An init container can run again in the same pod; links of its previous run are removed."""
     pod.add("digits", v1="x")
     pod.add("linear", v3="y")
     pod.ask("digits", "linear")
@@ -58,7 +58,7 @@ def test_running_again_follows_the_new_list(pod: Pod) -> None:
 
 
 def test_what_prepare_did_not_make_is_not_removed(pod: Pod) -> None:
-    """A wrong --models must not cost anybody a folder."""
+    """A wrong --models flag must not delete a user's files."""
     pod.add("digits", v1="x")
     precious = pod.models / "photos" / "cat.jpg"
     precious.parent.mkdir()
@@ -70,7 +70,7 @@ def test_what_prepare_did_not_make_is_not_removed(pod: Pod) -> None:
 
 
 def test_the_digest_is_what_sha256sum_says(pod: Pod) -> None:
-    """The command in the documentation gives the same digest; another content gives another one."""
+    """The documented command computes the same digest; different content has a different digest."""
     model = pod.add("digits", v1="x", v2="not served")
     (model / "1" / "extra").mkdir()
     (model / "1" / "extra" / "ä b").write_text("y")
@@ -88,7 +88,7 @@ def test_the_digest_is_what_sha256sum_says(pod: Pod) -> None:
 
 
 def test_a_link_inside_the_repository_may_be_followed(pod: Pod) -> None:
-    """Shared weights, or a version that is a link to another."""
+    """Examples are shared weights, and a version that is a link to another version."""
     model = pod.add("digits", v1="x")
     (pod.source / "shared.bin").write_text("weights")
     (model / "1" / "weights.bin").symlink_to("../../shared.bin")

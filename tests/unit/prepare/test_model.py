@@ -1,4 +1,4 @@
-"""Which models `prepare` takes, which versions it serves, and what it says of those it refuses."""
+"""The models that `prepare` accepts, the versions that it serves, and its messages about models that it rejects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from triton_operator.triton.prepare_contract.outcome import Prepared
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Pod:
-    """A pod whose object asks for the model `digits`."""
+    """Create a pod whose object requests the model `digits`."""
     return Pod(tmp_path)
 
 
@@ -27,7 +27,7 @@ def pod(tmp_path: Path) -> Pod:
     ],
 )
 def test_the_version_policy_decides_what_is_served(pod: Pod, policy: str, served: tuple[str, ...]) -> None:
-    """Numbers are compared as numbers; folders that are no version, or empty, do not count."""
+    """Versions are compared as numbers; empty folders and folders that are not versions are ignored."""
     model = pod.add("digits", CONFIG + policy, v1="a", v9="b", v10="c")
     (model / "11").mkdir()
     (model / "012").mkdir()
@@ -55,7 +55,7 @@ SILENT = "max_batch_size: 4 input { name: 'x' data_type: TYPE_FP32 dims: 1 }"
     ],
 )
 def test_a_config_without_a_backend_gets_the_one_of_the_models_file(pod: Pod, files: list[str], field: str) -> None:
-    """As Triton chooses it, and beside a model that says its own."""
+    """The backend is the one that Triton would select; a configuration that sets a backend is unchanged."""
     model = pod.add("digits", SILENT)
     for file in files:
         (model / file).parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def test_no_file_that_chooses_a_backend(pod: Pod, content: str) -> None:
 
 @pytest.mark.parametrize(("file", "backend"), [("model.py", "python"), ("model.onnx", "onnxruntime")])
 def test_a_model_that_cannot_do_without_a_config(pod: Pod, file: str, backend: str) -> None:
-    """To rename model.py into model.pt would not help."""
+    """The message does not suggest renaming the file, which would not help."""
     path = pod.add("digits", None) / "1" / file
     path.parent.mkdir()
     path.write_text("x")
@@ -118,7 +118,7 @@ def test_a_model_that_cannot_do_without_a_config(pod: Pod, file: str, backend: s
     ],
 )
 def test_a_config_that_cannot_be(pod: Pod, config: str | None, words: list[str]) -> None:
-    """The file, the place or field, and the value are named."""
+    """The message names the file, the position or field, and the value."""
     pod.add("digits", config, v1="x")
     failure = pod.failure()
     assert (failure.reason, failure.model) == (Reason.CONFIG_INVALID, "digits")
@@ -127,7 +127,7 @@ def test_a_config_that_cannot_be(pod: Pod, config: str | None, words: list[str])
 
 
 def test_a_config_that_is_no_text(pod: Pod) -> None:
-    """A model file in the config's place, say."""
+    """For example, the file is a model file with the wrong name."""
     (pod.add("digits", v1="x") / "config.pbtxt").write_bytes(b"ab\xff\xfe")
     failure = pod.failure()
     assert failure.reason == Reason.CONFIG_INVALID
@@ -153,7 +153,7 @@ def test_a_config_that_is_no_text(pod: Pod) -> None:
     ],
 )
 def test_no_version_to_serve(pod: Pod, config: str, folders: dict[str, list[str]], words: list[str]) -> None:
-    """The message says what was looked for and what is there."""
+    """The message describes the expected and the existing files."""
     model = pod.add("digits", config)
     for folder, files in folders.items():
         (model / folder).mkdir()
@@ -178,7 +178,7 @@ def test_no_version_to_serve(pod: Pod, config: str, folders: dict[str, list[str]
     ],
 )
 def test_the_file_that_a_backend_wants(pod: Pod, config: str, filename: str) -> None:
-    """Known backends' files are looked for, unknown ones are left to Triton."""
+    """The file of a known backend must exist; for an unknown backend, Triton checks it."""
     model = pod.add("digits", config)
     (model / "1").mkdir()
     (model / "1" / filename).touch()
@@ -186,6 +186,6 @@ def test_the_file_that_a_backend_wants(pod: Pod, config: str, filename: str) -> 
 
 
 def test_an_ensemble_has_an_empty_version(pod: Pod) -> None:
-    """Its steps are other models."""
+    """An ensemble has no model file, because its steps are other models."""
     (pod.add("digits", 'platform: "ensemble"') / "1").mkdir()
     assert pod.versions() == ("1",)

@@ -1,4 +1,4 @@
-"""`prepare` as the process that a pod waits for: flags, exit codes, what is said where."""
+"""`prepare` as a process of a pod: flags, exit codes and messages."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from triton_operator.triton.prepare_contract.request import Preparation, Prepara
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Pod:
-    """A pod whose object asks for the model `digits`."""
+    """Create a pod whose object requests the model `digits`."""
     return Pod(tmp_path)
 
 
 def test_a_file_that_may_not_be_read_is_named() -> None:
-    """A volume whose files belong to somebody else; root, as whom tests may run, can read everything."""
+    """The test uses the error object, because root, who may run the tests, can read all files."""
     error = PermissionError(13, "Permission denied", "/source/digits/config.pbtxt")
     assert describe(error) == "/source/digits/config.pbtxt cannot be read by the pod's user: Permission denied"
 
 
 def test_an_error_of_the_system_is_one_line_without_a_traceback(pod: Pod, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever happens, the message is a sentence and stderr has the same one."""
+    """The outcome and stderr contain the same one-line message for any exception."""
     pod.add("digits", v1="x")
     pod.models.rmdir()
     failure = pod.failure()
@@ -43,7 +43,7 @@ def test_an_error_of_the_system_is_one_line_without_a_traceback(pod: Pod, capsys
     "content", ["", "{", "[]", '{"models": [{"name": "x"}]}', '{"models": [{"name": 1, "path": ""}]}']
 )
 def test_a_broken_list_of_models(pod: Pod, content: str) -> None:
-    """It names the file."""
+    """The message names the file."""
     (pod.root / "config" / "models.json").write_text(content)
     failure = pod.failure()
     assert failure.reason == Reason.PREPARE_FAILED
@@ -52,7 +52,7 @@ def test_a_broken_list_of_models(pod: Pod, content: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc"])
 def test_a_name_that_is_no_folder_name(pod: Pod, name: str) -> None:
-    """Names become folders in the model tree."""
+    """The name of a model becomes a folder in the model tree."""
     pod.add("digits", v1="x")
     pod.ask((name, "digits"))
     assert "is not a valid model name" in pod.failure().message
@@ -62,7 +62,7 @@ def test_a_name_that_is_no_folder_name(pod: Pod, name: str) -> None:
 def test_a_folders_name_cannot_steer_the_terminal_of_who_reads_the_log(
     pod: Pod, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither by the log of the container nor by the message for the operator."""
+    """Control characters are escaped in the container's log and in the message for the operator."""
     pod.add("digits\x1b[2J\u202e\n::error::forged", v1="x")
     pod.ask("linear")
     failure = pod.failure()
@@ -72,7 +72,7 @@ def test_a_folders_name_cannot_steer_the_terminal_of_who_reads_the_log(
 
 
 def test_as_a_process(pod: Pod) -> None:
-    """As the pod runs it: module, flags, exit codes; and an unwritable message file is survived."""
+    """The process runs with the pod's module and flags; it survives a termination log that cannot be written."""
     pod.add("digits", v1="x")
     command = [sys.executable, "-m", "triton_operator.prepare", *pod.arguments()]
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -91,7 +91,7 @@ def test_as_a_process(pod: Pod) -> None:
 
 
 def test_nothing_heavy_is_imported(pod: Pod) -> None:
-    """A pod waits for this process: no web, no Kubernetes, no cryptography, and no reader of Triton's logs."""
+    """The pod waits for this process, so it must not import large modules such as HTTP, Kubernetes or cryptography."""
     program = "import sys, triton_operator.prepare.__main__; print(*sorted(sys.modules))"
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
     result = subprocess.run(
@@ -106,7 +106,7 @@ def test_nothing_heavy_is_imported(pod: Pod) -> None:
 
 
 def test_the_list_of_models_is_encoded_the_same_way_always() -> None:
-    """The ConfigMap's name is a hash of it."""
+    """The ConfigMap's name contains a hash of the list."""
     wanted = Preparation((PreparationModel("digits", "a/b"), PreparationModel("数字", "x")), "/models")
     text = '{"models":[{"name":"digits","path":"a/b"},{"name":"数字","path":"x"}],"sourcePath":"/models"}'
     assert encode(wanted).decode() == text

@@ -1,4 +1,4 @@
-"""Paths and links in a model repository: found, explained, or refused when they lead out of it."""
+"""Paths and links in a model repository: valid ones are resolved, and those that leave the repository are rejected."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from triton_operator.triton.prepare_contract.outcome import Prepared
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Pod:
-    """A pod whose object asks for the model `digits`."""
+    """Create a pod whose object requests the model `digits`."""
     return Pod(tmp_path)
 
 
 def test_a_missing_folder_names_what_is_there(pod: Pod) -> None:
-    """With a guess when a name is close, and only ten names of many."""
+    """The message suggests a similar name and lists at most ten names."""
     pod.add("digitz", v1="x")
     failure = pod.failure()
     assert (failure.reason, failure.model) == (Reason.MODEL_NOT_FOUND, "digits")
@@ -39,7 +39,7 @@ def test_a_missing_folder_names_what_is_there(pod: Pod) -> None:
 
 
 def test_an_empty_or_missing_repository(pod: Pod) -> None:
-    """Both are said plainly."""
+    """The message describes either case."""
     assert "in /, which contains nothing." in pod.failure().message
     pod.ask("digits", source_path="/models/v2")
     assert 'no folder "/models/v2": no "models" in /' in pod.failure().message
@@ -50,7 +50,7 @@ def test_an_empty_or_missing_repository(pod: Pod) -> None:
 
 
 def test_a_file_is_no_model_folder(pod: Pod) -> None:
-    """A path that leads to the model file."""
+    """The model's path is the path of a model file."""
     pod.add("digits", v1="x")
     pod.ask(("digits", "digits/1/model.pt"))
     assert "/digits/1/model.pt is not a folder" in pod.failure().message
@@ -58,7 +58,7 @@ def test_a_file_is_no_model_folder(pod: Pod) -> None:
 
 @pytest.mark.parametrize("path", ["..", "../..", "digits/../../x", "/../etc", "x/.."])
 def test_a_path_upwards_is_refused(pod: Pod, path: str) -> None:
-    """Even where it would come back."""
+    """A path with `..` is rejected even if it ends inside the repository."""
     pod.add("digits", v1="x")
     pod.ask(("digits", path))
     assert "leaves the repository" in pod.failure().message
@@ -70,7 +70,7 @@ def test_a_path_upwards_is_refused(pod: Pod, path: str) -> None:
     "place", ["digits", "digits/config.pbtxt", "digits/1", "digits/1/model.pt", "digits/labels.txt"]
 )
 def test_a_link_out_of_the_repository_is_refused(pod: Pod, place: str) -> None:
-    """Nothing that Triton would read may come from elsewhere in the pod."""
+    """Triton must not read files outside the repository in the pod."""
     outside = pod.root / "elsewhere"
     outside.mkdir()
     for name in ("1", "model.pt"):
@@ -89,7 +89,7 @@ def test_a_link_out_of_the_repository_is_refused(pod: Pod, place: str) -> None:
 
 
 def test_links_to_nothing_and_to_themselves_are_refused(pod: Pod) -> None:
-    """With the link's own text."""
+    """The message contains the target of the link."""
     model = pod.add("digits", v1="x")
     (model / "1" / "gone").symlink_to("nowhere")
     assert "/digits/1/gone is a link to nowhere, which does not exist" in pod.failure().message
@@ -99,14 +99,14 @@ def test_links_to_nothing_and_to_themselves_are_refused(pod: Pod) -> None:
 
 
 def test_a_pipe_is_refused(pod: Pod) -> None:
-    """Reading it would never end."""
+    """Reading from the pipe would block forever."""
     model = pod.add("digits", v1="x")
     os.mkfifo(model / "1" / "pipe")
     assert "/digits/1/pipe is neither a file nor a folder" in pod.failure().message
 
 
 def test_links_that_multiply_are_refused(pod: Pod) -> None:
-    """Seven folders and 35 links are 97,656 paths, which Triton would go as well; two folders are a few."""
+    """Seven folders with 35 links form 97,656 paths, which Triton would all visit; two folders form only a few."""
     model = pod.add("digits", v1="x")
     add_chain(model / "1" / "few", 2, pod.source / "few")
     assert pod.versions() == ("1",)
@@ -117,7 +117,7 @@ def test_links_that_multiply_are_refused(pod: Pod) -> None:
 
 
 def add_chain(start: Path, length: int, store: Path) -> None:
-    """Make `start` a link to the first of `length` folders, each with five links to the next."""
+    """Create a link `start` to the first of `length` folders, each with five links to the next."""
     folders = [store / str(number) for number in range(length + 1)]
     for folder in folders:
         folder.mkdir(parents=True)
@@ -162,7 +162,7 @@ PATHS = st.one_of(st.just("digits"), PLACES, TARGETS, st.text(max_size=9))
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(links=st.dictionaries(PLACES, TARGETS, max_size=5), path=PATHS)
 def test_nothing_that_is_laid_out_leads_out_of_the_repository(tmp_path: Path, links: dict[str, str], path: str) -> None:
-    """Any tree with any links: refused with an outcome, or everything that Triton can reach is in the source."""
+    """For any tree with any links, the model is rejected, or all files that Triton can reach are in the source."""
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
         pod = Pod(Path(folder))
         (pod.root / "outside" / "1").mkdir(parents=True)
@@ -179,7 +179,7 @@ def test_nothing_that_is_laid_out_leads_out_of_the_repository(tmp_path: Path, li
 
 
 def put_link(pod: Pod, place: str, target: str) -> None:
-    """Make a link where there is room for one, in place of a file or folder if need be."""
+    """Create a link if possible; it replaces an existing file or folder."""
     link = pod.source / place
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -188,11 +188,11 @@ def put_link(pod: Pod, place: str, target: str) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(target.replace("OUTSIDE", str(pod.root / "outside")).replace("SOURCE", str(pod.source)))
     except OSError:
-        return  # The way to it leads over a file or a link to nothing.
+        return  # The parent folder is below a file or a broken link.
 
 
 def reachable(start: Path) -> set[str]:
-    """Real paths of all that can be opened below a folder of links."""
+    """Return the real paths of everything that can be opened through a folder of links."""
     found: set[str] = set()
     waiting = list(start.iterdir()) if start.exists() else []
     while waiting:

@@ -1,4 +1,4 @@
-"""Model repositories as volumes: what is mounted where, who can write, and what `prepare` is told to fetch."""
+"""Model repositories as volumes: the mounts, write access, and the downloads in the list for `prepare`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _volumes(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mounts(container: dict[str, Any]) -> dict[str, tuple[str, bool]]:
-    """{path: (volume, whether it can be written)}."""
+    """Return {path: (volume, whether it is writable)}."""
     mounts = container["volumeMounts"]
     return {mount["mountPath"]: (mount["name"], not mount.get("readOnly", False)) for mount in mounts}
 
@@ -53,7 +53,7 @@ def _mounts(container: dict[str, Any]) -> dict[str, tuple[str, bool]]:
     ],
 )
 def test_an_object_of_the_first_version_keeps_its_hash(repository: dict[str, Any], frozen: str) -> None:
-    """Else an upgrade of the operator would roll its pods."""
+    """A different hash would cause an upgrade of the operator to restart its pods."""
     assert inputs_hash(a_deployment(modelRepository=repository).spec) == frozen
 
 
@@ -158,7 +158,7 @@ def test_another_address_is_another_pod() -> None:
     ],
 )
 def test_what_the_api_server_would_refuse_is_refused_here_too(spec: dict[str, Any], field: str) -> None:
-    """For objects that were stored before a rule existed."""
+    """The check applies to objects that were stored before the CRD contained the rule."""
     with pytest.raises(InvalidSpecError) as refused:
         validate(a_deployment(**spec).spec)
     assert refused.value.path == field

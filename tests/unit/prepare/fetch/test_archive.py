@@ -1,4 +1,4 @@
-"""An archive over HTTP: what is fetched, resumed, checked, unpacked, and what is refused."""
+"""Download an archive over HTTP: resume, verify and unpack it, and reject invalid archives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILES = {"digits/config.pbtxt": b'backend: "pytorch"', "digits/1/model.pt": MODE
 
 
 def tar(files: dict[str, bytes], mode: str = "w:gz", *extra: tarfile.TarInfo) -> bytes:
-    """An archive of these files, and of members that are no files."""
+    """Build a tar archive of the files and of `extra` members that are not regular files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
         for name, content in files.items():
@@ -45,7 +45,7 @@ def tar(files: dict[str, bytes], mode: str = "w:gz", *extra: tarfile.TarInfo) ->
 
 
 def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """The same as a .zip."""
+    """Build a zip archive of the files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in files.items():
@@ -54,7 +54,7 @@ def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> 
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    """A member without content."""
+    """Create a member without content."""
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, link
     return info
@@ -68,13 +68,13 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test of an outage needs no half minute."""
+    """Shorten the pauses and the timeout, which is 30 seconds by default."""
     monkeypatch.setattr(patience, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(patience, "WITHOUT_PROGRESS_SECONDS", 0.3)
 
 
 def wanted(web: Web, target: Path, path: str = "/models.tar.gz", sha256: str | None = None) -> Download:
-    """The download of a file of this server."""
+    """Describe the download of a file from the test server."""
     target.mkdir(exist_ok=True)
     return Download(target=str(target), http=HttpSource(f"http://127.0.0.1:{web.port}{path}", sha256))
 
@@ -87,7 +87,7 @@ def test_every_kind_of_archive_is_told_by_its_content(web: Web, tmp_path: Path, 
 
 
 def test_it_is_fetched_once(web: Web, tmp_path: Path) -> None:
-    """A container that starts again in the same pod finds it."""
+    """A container that restarts in the same pod reuses the files."""
     assert fetched(wanted(web, tmp_path / "source")) == FILES
     web.requests.clear()
     assert fetched(wanted(web, tmp_path / "source")) == FILES
@@ -97,7 +97,7 @@ def test_it_is_fetched_once(web: Web, tmp_path: Path) -> None:
 def test_after_a_crash_of_the_node_nothing_is_believed(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal may be on the disk and the data not; what was brought to the disk before is believed."""
+    """After a reboot, a download counts as complete only if it was flushed to disk (`durable`)."""
     fetched(wanted(web, tmp_path / "source"))
     fetch(wanted(web, tmp_path / "kept"), lambda done, total: None, durable=True)
     monkeypatch.setattr(run, "this_boot", lambda: "another")
@@ -129,7 +129,7 @@ def test_a_connection_that_breaks_off_is_taken_up_again(
 
 
 def test_what_is_there_is_not_fetched_again(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a kill in the middle."""
+    """A second attempt after an interrupted download requests only the missing parts."""
     monkeypatch.setattr(parts, "PART", 4096)
     monkeypatch.setattr(parts, "CONNECTIONS", 1)
     content = tar({"digits/1/model.pt": os.urandom(40_000)}, "w")
@@ -144,7 +144,7 @@ def test_what_is_there_is_not_fetched_again(web: Web, tmp_path: Path, monkeypatc
 
 
 def test_another_version_begins_anew(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of one and half of another archive would be a broken one, or worse."""
+    """If the file changes during a download, the download starts from the beginning instead of mixing both versions."""
     monkeypatch.setattr(parts, "PART", 4096)
     monkeypatch.setattr(parts, "CONNECTIONS", 1)
     new = {"digits/1/model.pt": os.urandom(40_000)}
@@ -319,7 +319,7 @@ def test_hostile_archives_are_refused_and_leave_nothing_outside(web: Web, tmp_pa
 
 
 def _broken_in_ways_of_their_own() -> dict[str, bytes]:
-    """What the readers of the standard library raise other errors for than that the archive is broken."""
+    """Build broken archives for which the standard library raises other errors than `BadZipFile` and `TarError`."""
     bz2 = bytearray(zipped(FILES, zipfile.ZIP_BZIP2))
     offset = bytearray(zipped(FILES))
     at = offset.rindex(b"PK\x01\x02")
@@ -353,7 +353,7 @@ WHOLE = [tar(FILES, "w"), tar(FILES), zipped(FILES), zipped(FILES, zipfile.ZIP_S
 def test_a_damaged_archive_is_unpacked_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Never anything else: what Python says of its own mistakes helps nobody."""
+    """The only possible exception is PrepareError, never an internal error of Python."""
     content = bytearray(data.draw(st.sampled_from(WHOLE)))
     places = st.integers(0, len(content) - 1)
     for at, byte in data.draw(st.dictionaries(places, st.integers(0, 255), max_size=6)).items():
@@ -364,7 +364,7 @@ def test_a_damaged_archive_is_unpacked_or_refused(
     try:
         archive.unpack(folder / "archive", folder / "target", "a.tar")
     except PrepareError as error:
-        assert error.reason in {Reason.SOURCE_INVALID, Reason.OUT_OF_SPACE}  # noqa: PT017 - it may be none, too.
+        assert error.reason in {Reason.SOURCE_INVALID, Reason.OUT_OF_SPACE}  # noqa: PT017 - unpacking may also succeed.
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_a_damaged_archive_is_unpacked_or_refused(
     ids=lambda headers: next(iter(headers)),
 )
 def test_headers_that_cannot_be_used_are_not(web: Web, tmp_path: Path, headers: dict[str, str]) -> None:
-    """The archive comes all the same, as from a server that knows no parts."""
+    """The archive is downloaded anyway, as from a server without support for ranges."""
     content = web.files["/models.tar.gz"]
 
     def answer(request: Request) -> Answer:
@@ -400,7 +400,7 @@ def test_a_redirect_to_no_address_is_a_mistake_of_the_source(web: Web, tmp_path:
 
 
 def test_a_bomb_is_measured_before_it_goes_off(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a member says about its size is compared with the room there is, and it cannot be larger than it says."""
+    """The declared size of a member is compared with the free space; a member cannot exceed its declared size."""
     monkeypatch.setattr(space, "free_bytes", lambda folder: 1 << 20)
     web.files["/models.tar.gz"] = tar({"digits/1/model.pt": bytes(4 << 20)})
     error = refused(wanted(web, tmp_path / "source"))

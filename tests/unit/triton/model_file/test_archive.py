@@ -1,4 +1,4 @@
-"""Model files read as archives: their kind, their signature, and files that were made to do harm."""
+"""Read model files as archives: their type, their signature, and malicious files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_signature_of_an_archive(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_file_is(tmp_path: Path, content: bytes, kind: FileType) -> None:
-    """Told without unpickling anything; none of them has a signature."""
+    """The type is determined without unpickling; none of these files has a signature."""
     assert read_file_type(io.BytesIO(content)) is kind
     assert read_signature(write(tmp_path / "model.pt", content)) is None
 
@@ -74,7 +74,7 @@ def test_a_signature_that_cannot_be_trusted(archive: bytes, words: str) -> None:
 
 
 def test_a_bomb_is_not_blown_up() -> None:
-    """A gigabyte of zeros becomes a megabyte of archive, of which no more is unpacked than is allowed."""
+    """A small archive can expand to gigabytes, so no more than the limit is decompressed."""
     bomb = an_archive(
         ("code/__torch__.py", b""), ("constants.pkl", b""), (EXTRA, bytes(64 << 20)), compression=zipfile.ZIP_DEFLATED
     )
@@ -91,7 +91,7 @@ def test_compression_that_python_cannot_bound_is_refused(compression: int) -> No
 
 
 def test_a_table_of_contents_that_would_fill_the_memory_is_not_read() -> None:
-    """The archive's end may claim any size for it."""
+    """The end of the archive can declare any size for the table of contents."""
     archive = bytearray(a_model_file() + bytes(CONTENTS_LIMIT))
     end = archive.rindex(b"PK\x05\x06")
     tail = bytes(archive[end : end + 22])
@@ -101,7 +101,7 @@ def test_a_table_of_contents_that_would_fill_the_memory_is_not_read() -> None:
 
 
 def test_another_folder_in_the_archive_is_none_of_the_model() -> None:
-    """Torch takes the folder of the first member; what lies beside it or above it is not the model's."""
+    """Torch uses the folder of the first member; members next to it or above it do not belong to the model."""
     buffer = io.BytesIO(a_model_file(None))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(f"other/{EXTRA}", encode(SIGNATURE))
@@ -113,7 +113,7 @@ def test_another_folder_in_the_archive_is_none_of_the_model() -> None:
 
 @given(st.data())
 def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
-    """Any byte may be another one, any part may be missing: never another exception."""
+    """Any bytes may be changed and the end may be missing; the only possible exception is ArchiveError."""
     content = bytearray(a_model_file())
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -122,7 +122,7 @@ def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
         if read_file_type(damaged) is FileType.TORCHSCRIPT:
             Archive(damaged).signature()
     except ArchiveError as error:
-        assert "\n" not in str(error)  # noqa: PT017 -- both outcomes are right
+        assert "\n" not in str(error)  # noqa: PT017 -- both outcomes are valid
 
 
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)

@@ -1,4 +1,4 @@
-"""The list of models that `prepare` reads: nothing is written that nobody asked for, and old lists stay readable."""
+"""The list of models that `prepare` reads: unset fields are not written, and lists of older versions can be read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from triton_operator.triton.prepare_contract.request import Preparation, Prepara
 
 
 def test_what_is_unset_is_not_written() -> None:
-    """So that the list, and with it the name of the ConfigMap, is the same for an operator that knows less."""
+    """A new field therefore does not change the list, and with it the name of the ConfigMap, until it is used."""
     wanted = Preparation(models=(PreparationModel(name="digits", path="vision/digits"),))
     assert encode(wanted) == b'{"models":[{"name":"digits","path":"vision/digits"}]}'
 
 
 def test_a_list_of_an_older_operator_is_read() -> None:
-    """It asks for nothing that came later."""
+    """Fields that were added later have their default values."""
     read = decode(b'{"models":[{"name":"digits","path":"digits"}],"sourcePath":"/models"}')
     assert read == Preparation(models=(PreparationModel(name="digits", path="digits"),), source_path="/models")
     assert read.models[0].tuning is None
 
 
 def test_everything_comes_back() -> None:
-    """As it was written."""
+    """The decoded list equals the encoded list."""
     model = PreparationModel(
         name="digits",
         path="a",
@@ -38,6 +38,6 @@ def test_everything_comes_back() -> None:
 
 
 def test_what_is_no_list_is_an_error_that_names_the_field() -> None:
-    """As the pod's status will say it."""
+    """The message, which the pod's status contains, names the field."""
     with pytest.raises(ValueError, match=r"models\[0\]\.tuning\.cpus"):
         decode(b'{"models":[{"name":"a","path":"a","tuning":{"cpus":"two"}}]}')

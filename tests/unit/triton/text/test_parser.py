@@ -1,4 +1,4 @@
-"""The parser of config.pbtxt against protobuf itself, which writes any ModelConfig and must be read back."""
+"""The parser of config.pbtxt, compared with protobuf: it reads any ModelConfig that protobuf writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _INTEGERS = {
 
 
 def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
-    """Any value that a scalar field may have."""
+    """Generate any value of a scalar field."""
     if field.type in _INTEGERS:
         return st.integers(*_INTEGERS[field.type])
     if field.type == FieldDescriptor.TYPE_FLOAT:
@@ -42,7 +42,7 @@ def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 
 
 def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-    """Values of one field; messages end at `depth`."""
+    """Generate values of one field; messages are nested at most `depth` levels."""
     if field.message_type is None:
         return scalars(field)
     return messages(field.message_type, depth - 1)
@@ -50,7 +50,7 @@ def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def messages(draw: st.DrawFn, descriptor: Descriptor, depth: int = 3) -> dict[str, Any]:
-    """Content of a message as a mapping from field to value, a few fields of all that there are."""
+    """Generate the content of a message as a mapping from field to value, with a few of its fields."""
     usable = [field for field in descriptor.fields if depth > 0 or field.message_type is None]
     chosen = draw(st.lists(st.sampled_from(usable), max_size=4, unique_by=lambda field: field.name)) if usable else []
     content: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def messages(draw: st.DrawFn, descriptor: Descriptor, depth: int = 3) -> dict[st
 
 
 def fill(message: ProtoMessage, content: dict[str, Any]) -> None:
-    """Write drawn content into a protobuf message."""
+    """Write generated content to a protobuf message."""
     for name, value in content.items():
         field = message.DESCRIPTOR.fields_by_name[name]
         target = getattr(message, name)
@@ -89,7 +89,7 @@ def fill(message: ProtoMessage, content: dict[str, Any]) -> None:
 
 
 def assert_same(parsed: Message, message: ProtoMessage) -> None:
-    """Every set field was read with its value, and nothing else was."""
+    """Assert that the parser read exactly the set fields, with their values."""
     assert set(parsed) == {field.name for field, _ in message.ListFields()}
     for field, value in message.ListFields():
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -102,7 +102,7 @@ def assert_same(parsed: Message, message: ProtoMessage) -> None:
 
 
 def assert_same_map(parsed: list[Value], value: Any, field: FieldDescriptor) -> None:
-    """A map is read as its entries; protobuf prints neither a key nor a value that is its type's zero."""
+    """Assert that a map was read as entries; protobuf omits a key or value that is the zero value of its type."""
     assert len(parsed) == len(value)
     assert field.message_type is not None
     key_field, value_field = (field.message_type.fields_by_name[name] for name in ("key", "value"))
@@ -116,7 +116,7 @@ def assert_same_map(parsed: list[Value], value: Any, field: FieldDescriptor) -> 
 
 
 def assert_same_value(ours: Value, theirs: Any, field: FieldDescriptor) -> None:
-    """One value, with the type that its field gives it."""
+    """Assert that one value is equal and has the type of its field."""
     if isinstance(ours, dict):
         assert_same(ours, theirs)
     elif field.enum_type is not None:
@@ -148,7 +148,7 @@ def assert_same_value(ours: Value, theirs: Any, field: FieldDescriptor) -> None:
     ),
 )
 def test_whatever_protobuf_prints_is_read_back(content: dict[str, Any], style: dict[str, Any]) -> None:
-    """Any configuration in any of protobuf's print styles has the same values after reading."""
+    """Parsing preserves the values of any configuration in any of protobuf's print styles."""
     message = model_config_pb2.ModelConfig()
     fill(message, content)
     assert_same(parse(text_format.MessageToString(message, **style)), message)
@@ -157,11 +157,11 @@ def test_whatever_protobuf_prints_is_read_back(content: dict[str, Any], style: d
 @settings(deadline=None, max_examples=200)
 @given(st.text(alphabet="ab_1.0xf-+{}<>[]:,;#\"'\\\n \té", max_size=30))
 def test_hostile_text_is_read_or_refused_with_a_place(text: str) -> None:
-    """Strings of hostile characters: read or refused with a place, never another exception."""
+    """The only possible exception is ConfigTextError, which contains the position of the error."""
     try:
         parse(text)
     except ConfigTextError as error:
-        assert error.line >= 1  # noqa: PT017 -- both outcomes are right
+        assert error.line >= 1  # noqa: PT017 -- both outcomes are valid
         assert error.column >= 1  # noqa: PT017
 
 
@@ -192,7 +192,7 @@ def test_hostile_text_is_read_or_refused_with_a_place(text: str) -> None:
     ],
 )
 def test_the_grammar(text: str, expected: Message) -> None:
-    """Each rule once, with its expected values."""
+    """Each grammar rule has a case with its expected values."""
     assert parse(text) == expected
 
 
@@ -229,7 +229,7 @@ def test_the_grammar(text: str, expected: Message) -> None:
     ],
 )
 def test_a_mistake_is_shown_where_it_is(text: str, line: int, column: int, words: str) -> None:
-    """The message names what is wrong, the error its line and column."""
+    """The message describes the error, and the exception contains its line and column."""
     with pytest.raises(ConfigTextError, match=f"^line {line}, column {column}: ") as caught:
         parse(text)
     assert words in str(caught.value)

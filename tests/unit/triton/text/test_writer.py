@@ -1,4 +1,4 @@
-"""The writer of config.pbtxt against its parser and protobuf's."""
+"""The writer of config.pbtxt, compared with its parser and with protobuf's parser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCALARS: st.SearchStrategy[Value] = st.one_of(
 
 
 def messages(values: st.SearchStrategy[Value]) -> st.SearchStrategy[Message]:
-    """Messages whose fields have these values."""
+    """Generate messages whose fields have these values."""
     return st.dictionaries(WORDS, st.lists(values, max_size=3), max_size=4)
 
 
@@ -55,7 +55,7 @@ def test_values_of_a_field_share_a_line_and_messages_are_blocks() -> None:
 
 
 def test_an_empty_shape_stays_for_triton_and_for_a_reader() -> None:
-    """It makes a scalar of each element of the batch."""
+    """An empty shape reshapes each element of the batch to a scalar."""
     written = write(parse("input { name: 'a' dims: 1 reshape { shape: [] } } instance_group []"))
     assert "reshape {\n    shape: []\n  }" in written
     assert text_format.Parse(written, model_config_pb2.ModelConfig()).input[0].HasField("reshape")
