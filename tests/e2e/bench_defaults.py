@@ -21,18 +21,18 @@ from tests.kube import Kube, Object
 LOAD = (Path(__file__).parents[1] / "load_client.py").read_text()
 CONNECTIONS, SECONDS, ROUNDS = 32, 2.0, 3
 CPUS = "1"
-"""One of two cores; the client uses the other."""
+"""The server uses one of two cores; the client uses the other."""
 
 
 class Served(NamedTuple):
-    """A model of the repository by its tensors, without the batch."""
+    """A model of the repository and its tensor shapes, without the batch dimension."""
 
     name: str
     input: tuple[int, ...]
     output: tuple[int, ...]
 
     def typed(self) -> Object:
-        """As a user writes it."""
+        """Return the model with a typed configuration."""
         config = {
             "maxBatchSize": 64,
             "inputs": [{"name": "INPUT__0", "dataType": "FP32", "dims": list(self.input)}],
@@ -41,7 +41,7 @@ class Served(NamedTuple):
         return {"name": self.name, "config": config}
 
     def text(self) -> str:
-        """The same in Triton's own words."""
+        """Return the same configuration as config.pbtxt."""
         return f"""
             backend: "pytorch"
             max_batch_size: 64
@@ -52,7 +52,7 @@ class Served(NamedTuple):
 
 MODELS = (
     Served("digits", (1, 28, 28), (10,)),
-    # So small that the client and the way to it are most of the work.
+    # This model is so small that most of the time is spent in the client and on the network.
     Served("linear_regression", (2,), (1,)),
 )
 
@@ -61,7 +61,7 @@ MODELS = (
 def addresses(
     request: pytest.FixtureRequest, kube: Kube, model_deployment: Callable[..., Object], client: None
 ) -> Iterator[tuple[Served, dict[str, str]]]:
-    """Both ways to serve one model, by name, with the addresses of their pods."""
+    """Deploy a model in both variants; yield the model and the address of each variant's pod."""
     served: Served = request.param
     stem = served.name.replace("_", "-")
     by_hand = {"name": served.name, "configMapRef": {"name": stem}}
@@ -81,7 +81,7 @@ def addresses(
 
 
 def bench_chosen_values(addresses: tuple[Served, dict[str, str]], kube: Kube, costs: Costs) -> None:
-    """In turns, so that what else the machine does is shared by both."""
+    """The variants alternate, so that other load on the machine affects both."""
     served, where = addresses
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in where}
     for number in range(ROUNDS):
@@ -111,7 +111,7 @@ def _load(kube: Kube, address: str, served: Served) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def client(kube: Kube, images: dict[str, Image]) -> None:
-    """A pod of the same namespace, which the policy lets in; it ends with the namespace."""
+    """Start a pod in the same namespace, which the network policy admits; the namespace's deletion removes it."""
     security: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
         "name": "client",

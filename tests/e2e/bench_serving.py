@@ -16,7 +16,7 @@ ROUNDS = 5
 
 
 def bench_apply_to_ready(kube: Kube, model_deployment: Callable[..., Object], costs: Costs) -> None:
-    """A round before the first warms the page cache."""
+    """An additional first round, which is not measured, warms the page cache."""
     took = []
     for number in range(ROUNDS + 1):
         body = model_deployment("digits")

@@ -1,4 +1,4 @@
-"""A real node on which the operator is installed as a user does: Helm chart, images, restricted namespaces.
+"""A real node with the operator installed as users install it: Helm chart, images, restricted namespaces.
 
 The node is started once per session, and stopped at the end unless it was already running.
 """
@@ -26,13 +26,13 @@ IMAGES = ("operator", "triton-cpu", "models")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build programs and images before any test's clock runs; on a new machine that takes a quarter of an hour."""
+    """Build programs and images before any test's timeout starts; on a new machine that takes a quarter of an hour."""
     if not _unfit():
         build_before_tests(session, Path(__file__).parent, images=IMAGES)
 
 
 def _unfit() -> str:
-    """The missing requirements of a node; empty if this machine can run one."""
+    """Return the node's missing requirements; empty if this machine can run a node."""
     try:
         require_machine()
     except local.LocalClusterError as error:
@@ -60,13 +60,13 @@ def images(node: Cluster) -> dict[str, Image]:
 
 @pytest.fixture(scope="session")
 def operator(node: Cluster, images: dict[str, Image]) -> str:
-    """The namespace in which the operator runs."""
+    """Install the operator and return its namespace."""
     return install_operator(node, images)
 
 
 @pytest.fixture(scope="session")
 def in_namespace(node: Cluster) -> Callable[[str], Kube]:
-    """Kubectl for any namespace."""
+    """Return a function that creates a `Kube` for any namespace."""
     return lambda namespace: Kube(local.tools() / "kubectl", node.kubeconfig, namespace)
 
 
@@ -74,7 +74,7 @@ def in_namespace(node: Cluster) -> Callable[[str], Kube]:
 def kube(
     request: pytest.FixtureRequest, node: Cluster, operator: str, in_namespace: Callable[[str], Kube]
 ) -> Iterator[Kube]:
-    """A namespace of this module's own that enforces Pod Security `restricted`."""
+    """Create a namespace for this module that enforces Pod Security `restricted`."""
     name = re.sub(r"[^a-z0-9-]+", "-", f"e2e-{Path(str(request.path)).stem.removeprefix('test_')}")
     found = in_namespace(name)
     make_namespace(node, name)
@@ -84,13 +84,13 @@ def kube(
 
 @pytest.fixture(scope="session")
 def model_deployment(images: dict[str, Image]) -> Callable[..., Object]:
-    """Builds a ModelDeployment over the built model image."""
+    """Return a function that creates a ModelDeployment manifest, which uses the built model image."""
 
     def make(name: str, **spec: Any) -> Object:
         defaults = {
             "modelRepository": {"image": {"reference": images["models"].reference}},
             "models": [{"name": name}],
-            # Two cores carry the node, its pods and the tests.
+            # The requests are small because the node, its pods and the tests share two cores.
             "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
         }
         return {

@@ -36,7 +36,7 @@ Example = Callable[[Path], Object]
 
 @pytest.fixture(scope="module")
 def example(images: dict[str, Image]) -> Example:
-    """An example as it is, with the reference of the model image that was built here."""
+    """Return a function that reads an example and replaces its model image by the locally built one."""
 
     def read(file: Path) -> Object:
         body: Object = with_reference(yaml.safe_load(file.read_text()), images["models"].reference)
@@ -47,7 +47,7 @@ def example(images: dict[str, Image]) -> Example:
 
 @pytest.fixture(scope="module")
 def served(kube: Kube, example: Example) -> Iterator[Object]:
-    """All models in one pod."""
+    """Serve all models in one pod."""
     body = example(ALL)
     kube.apply(body)
     kube.wait_ready(body["metadata"]["name"], READY_SECONDS)
@@ -113,7 +113,7 @@ def ask_until(end: float, model: str, rows: Any, where: tuple[Protocol, str]) ->
 
 
 def rows_for(model: str) -> Any:
-    """What to send; None for a step of an ensemble, which its ensemble asks."""
+    """Return the request for a model; None for a step of an ensemble, which the ensemble calls."""
     if model in TEXTS:
         return TEXTS[model]
     if model not in MODELS or model.endswith("_model"):
@@ -124,7 +124,7 @@ def rows_for(model: str) -> Any:
 
 
 def same_as_pytorch(model: str, node: Cluster, kube: Kube, service: str) -> None:
-    """Every row of the test part, over both protocols."""
+    """Assert that the results for all rows of the test set equal PyTorch's, over both protocols."""
     with node.reach(kube.namespace, service, 8000) as http, node.reach(kube.namespace, service, 8001) as grpc:
         report = verify(model, http_url=http, grpc_url=grpc)
     print("\n".join(report.lines()))
@@ -133,5 +133,5 @@ def same_as_pytorch(model: str, node: Cluster, kube: Kube, service: str) -> None
 
 
 def example_of(model: str) -> str:
-    """The example has the name of its deployment."""
+    """Return the name of the model's example, which is also the name of its deployment."""
     return model.removesuffix("_model").replace("_", "-")

@@ -24,7 +24,7 @@ from tests.volumes import volume_manifest
 NAME = "linear-regression"
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 STORAGE = "by-hand"
-"""A class that need not exist: its volumes are made here."""
+"""A storage class that does not exist, because the test creates the volumes."""
 PORT = 8443
 SERVE = f"""
 import functools, http.server, ssl
@@ -39,14 +39,14 @@ server.serve_forever()
 
 @pytest.fixture(scope="module")
 def volumes(node: Cluster, kube: Kube) -> Iterator[None]:
-    """Two volumes that one node may write."""
+    """Create two volumes with access mode ReadWriteOnce."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     names = []
     for number in (1, 2):
         folder = node.host_path / f"cache-{number}"
         folder.mkdir()
-        folder.chmod(0o777)  # The kubelet gives a volume of this kind to nobody.
+        folder.chmod(0o777)  # The kubelet does not change the owner of hostPath volumes.
         volume = volume_manifest(STORAGE, kube.namespace, f"{node.node_path}/{folder.name}", modes=["ReadWriteOnce"])
         volume["metadata"]["name"] += f"-{number}"
         kube.apply(volume)
@@ -58,7 +58,7 @@ def volumes(node: Cluster, kube: Kube) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def archive(kube: Kube, images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A web server in the cluster, at https://archive.<namespace>.svc; returns its pod's address."""
+    """Start a web server in the cluster at https://archive.<namespace>.svc; return its pod's address."""
     folder = tmp_path_factory.mktemp("authority")
     authority = Authority(folder)
     authority.issue("server", Subject("archive", hosts=[f"archive.{kube.namespace}.svc"]))
@@ -115,7 +115,7 @@ def test_another_content_is_fetched_next_to_the_old_one(kube: Kube, archive: str
 
 
 def _serving(kube: Kube) -> Object:
-    """The pod that serves and is not about to go."""
+    """Return the only server pod that is not being deleted."""
     selector = f"triton-operator.io/model-deployment={NAME},app.kubernetes.io/component=server"
     pods = [pod for pod in kube.list("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
     assert len(pods) == 1
@@ -128,7 +128,7 @@ def _claims(pod: Object) -> set[str]:
 
 
 def _archive() -> bytes:
-    """A repository with one model."""
+    """Build an archive of a repository with one model."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
         archive.add(REPOSITORY / "linear_regression", "linear_regression")
@@ -144,7 +144,7 @@ def _named(kind: str, name: str, **content: object) -> Object:
 
 
 def _server(image: str) -> Object:
-    """The operator's image has Python."""
+    """Return the web server's pod; it uses the operator's image, which contains Python."""
     container = {
         "name": "server",
         "image": image,

@@ -1,4 +1,4 @@
-"""Every command of `tritonctl` that needs a cluster, on a real one: output and exit status."""
+"""All commands of `tritonctl` that need a cluster, on a real cluster: output and exit status."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROGRAMS = Path(sys.executable).parent
 
 @pytest.fixture(scope="module", autouse=True)
 def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
-    """A model of pictures whose server keeps quantiles, one of numbers, and one of texts with all that it needs."""
+    """Serve an image model with latency quantiles, a model of numbers, and a text ensemble with its steps."""
     texts = yaml.safe_load((ROOT / "examples" / "chinese-texts.yaml").read_text())["spec"]["models"]
     deployments = [
         model_deployment("digits", triton=QUANTILES),
@@ -44,7 +44,7 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 
 @pytest.fixture(scope="module")
 def environment(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A user's shell: kubectl and our programs on PATH, the context's namespace set."""
+    """Return the environment of a user's shell: kubectl and `tritonctl` on PATH, and the namespace in the context."""
     kubeconfig = tmp_path_factory.mktemp("cli") / "kubeconfig"
     kubeconfig.write_bytes(node.kubeconfig.read_bytes())
     path = f"{local.tools('kubectl')}:{PROGRAMS}:{os.environ['PATH']}"
@@ -59,7 +59,7 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def shell(environment: dict[str, str], tmp_path: Path) -> Shell:
-    """Runs a command line; standard input is given or empty."""
+    """Return a function that runs a command line, with empty standard input by default."""
 
     def run(line: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -82,7 +82,7 @@ def shell(environment: dict[str, str], tmp_path: Path) -> Shell:
 def interrupted(
     environment: dict[str, str], line: str, until: Callable[[str], bool], during: Callable[[], object] | None = None
 ) -> str:
-    """What a command that goes on wrote until it was interrupted; no child of it is left."""
+    """Run a command that does not end until it is interrupted; return its output. No child process must remain."""
     with subprocess.Popen(
         ["bash", "-c", f"exec {line}"], env=environment, stdout=subprocess.PIPE, process_group=0
     ) as process:
@@ -204,7 +204,7 @@ def test_top_shows_the_load_that_bench_makes(shell: Shell, environment: dict[str
 
 def test_top_reports_that_a_server_records_no_quantiles(shell: Shell) -> None:
     text = shell("tritonctl top linear-regression --once --interval 1").stdout
-    assert re.search(r"^linear_regression +1 +\d+ +0\.0", text, re.MULTILINE)  # An ending pod may still be there.
+    assert re.search(r"^linear_regression +1 +\d+ +0\.0", text, re.MULTILINE)  # A terminating pod may still exist.
     assert "no P50 and P99: this server does not record them" in text
 
 

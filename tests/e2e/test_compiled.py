@@ -1,4 +1,4 @@
-"""A network compiled by AOTInductor in a pod: the library is unpacked where a read-only root lets it, and answers."""
+"""A network compiled by AOTInductor in a pod with a read-only root: its library is unpacked and serves requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from triton_operator.sdk import Client, Protocol
 
 @pytest.fixture(scope="module")
 def deployed(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[CompiledDigits]:
-    """Compiled into a claim of the node, and Ready."""
+    """Compile the network to a volume of the node and deploy it; wait until it is Ready."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / "compiled"
@@ -36,7 +36,7 @@ def deployed(node: Cluster, kube: Kube, model_deployment: Callable[..., Object])
 def test_a_compiled_network_in_a_pod_answers_as_the_module_itself(
     node: Cluster, kube: Kube, deployed: CompiledDigits, protocol: Protocol
 ) -> None:
-    """One row and several."""
+    """Compare requests with one row and with several rows."""
     with (
         node.reach(kube.namespace, "compiled", protocol.port) as address,
         Client("compiled", protocol=protocol, url=address) as client,

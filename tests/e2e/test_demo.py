@@ -25,26 +25,26 @@ WAIT = f"kubectl -n {NAMESPACE} wait --for=condition=Ready md/digits --timeout=1
 
 
 def make_demo() -> subprocess.CompletedProcess[str]:
-    """`make demo`, as the README has it, with this Python. Its way down is not run: the node is the whole run's."""
+    """Run `make demo` from the README with this Python; not `make demo-down`, because all tests share the node."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "demo", f"PYTHON={sys.executable}"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def readme_table() -> str:
-    """What the README shows of `kubectl get md`."""
+    """Return the README's output of `kubectl get md`."""
     (table,) = re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     return str(table)
 
 
 def without_ages(table: str) -> list[str]:
-    """The lines of a table of kubectl without its last column."""
+    """Return the lines of kubectl's table without the last column, which is the age."""
     end = table.index("AGE")
     return [line[:end] for line in table.splitlines()]
 
 
 def readme_commands() -> list[str]:
-    """The README's commands about a deployment that is there, in their order."""
+    """Return the README's commands for an existing deployment, in order."""
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith(("kubectl", "tritonctl"))]
@@ -52,7 +52,7 @@ def readme_commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def kube(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
-    """The demo's namespace, gone afterwards."""
+    """The demo's namespace, which is deleted afterwards."""
     del operator
     found = in_namespace(NAMESPACE)
     yield found
@@ -61,7 +61,7 @@ def kube(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
 
 @pytest.fixture(scope="module")
 def demo(kube: Kube) -> subprocess.CompletedProcess[str]:
-    """The demo, run once."""
+    """Run the demo once."""
     del kube
     done = make_demo()
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def demo(kube: Kube) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
-    """Runs a command line where a person would: in the demo's namespace, with the examples and a request at hand."""
+    """Return a function that runs a command line in the demo's namespace, with the examples and a request."""
     kubeconfig = tmp_path / "kubeconfig"
     shutil.copy(node.kubeconfig, kubeconfig)
     for folder in ("examples", "model_repository"):
@@ -97,7 +97,7 @@ def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
 
 @pytest.mark.timeout(900)
 def test_five_digits_are_read_over_both_protocols(demo: subprocess.CompletedProcess[str]) -> None:
-    """Drawn without colours, because this is no terminal."""
+    """The output has no colours, because standard output is not a terminal."""
     read = re.findall(r"Prediction: (\d)  \(probability ([\d.]+)%, (correct|wrong)", demo.stdout)
     assert len(read) == 5
     assert sum(outcome == "correct" for _, _, outcome in read) >= 4
@@ -108,13 +108,13 @@ def test_five_digits_are_read_over_both_protocols(demo: subprocess.CompletedProc
 
 
 def test_the_reason_is_shown_while_it_waits(demo: subprocess.CompletedProcess[str]) -> None:
-    """With its time, up to Ready."""
+    """The output shows each reason with its time until the deployment is Ready."""
     assert re.search(r"^ +[\d.]+ s  Serving: ", demo.stderr, re.MULTILINE)
     assert "✓ digits is Ready" in demo.stderr
 
 
 def test_a_second_run_reuses_everything(demo: subprocess.CompletedProcess[str], kube: Kube) -> None:
-    """The same pod answers."""
+    """The pods are the same after the second run."""
     del demo
     before = {pod["metadata"]["uid"] for pod in kube.list("pods")}
     again = make_demo()
@@ -125,7 +125,7 @@ def test_a_second_run_reuses_everything(demo: subprocess.CompletedProcess[str], 
 def test_the_readmes_table_is_what_kubectl_prints(
     demo: subprocess.CompletedProcess[str], kube: Kube, shell: Callable[[str], str]
 ) -> None:
-    """Columns and values; the ages are a matter of when one looks."""
+    """Columns and values are compared, except the ages."""
     del demo
     shell(WAIT)
     body = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
@@ -141,7 +141,7 @@ def test_the_readmes_table_is_what_kubectl_prints(
 
 
 def _repository_of(kube: Kube) -> Object:
-    """Where the demo's models are: the image that was built here."""
+    """Return the repository of the demo's models, which is the locally built image."""
     found = kube.get("modeldeployment", "digits")
     assert found
     repository: Object = found["spec"]["modelRepository"]
@@ -149,7 +149,7 @@ def _repository_of(kube: Kube) -> Object:
 
 
 def test_the_suggested_commands_work(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
-    """All of it in one shell, as it is printed, but the last line; only the local port is one that is free."""
+    """Run the printed commands, except the last line, in one shell; the local port is replaced by a free one."""
     lines = demo.stderr.partition("What to try next\n")[2].partition("\n\n")[0].splitlines()
     *commands, way_down = [line.strip() for line in lines]
     assert re.search(r"\bmake demo-down\b", way_down)
@@ -163,7 +163,7 @@ def test_the_suggested_commands_work(demo: subprocess.CompletedProcess[str], she
 
 
 def test_the_readmes_commands_work(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:
-    """One after the other; a change is given the time it needs."""
+    """Run the commands in order; wait after a change until the deployment is Ready."""
     del demo
     commands = readme_commands()
     assert len(commands) >= 7
@@ -176,7 +176,7 @@ def test_the_readmes_commands_work(demo: subprocess.CompletedProcess[str], shell
 def test_the_example_works_as_it_is(
     demo: subprocess.CompletedProcess[str], kube: Kube, shell: Callable[[str], str]
 ) -> None:
-    """Its image is there as `latest` beside the tag that the demo applies."""
+    """The image is loaded as `latest` and with the tag that the demo applies."""
     del demo
     shell("kubectl apply -f examples/digits.yaml")
     shell(WAIT)

@@ -30,7 +30,7 @@ ANSWER = [
 ]
 MODELS = [
     {"name": "tokenizer", "format": "Python", "config": {"maxBatchSize": 8, "inputs": [TEXT], "outputs": [IDS]}},
-    {"name": "scorer"},  # without a word: its signature says what it takes
+    {"name": "scorer"},  # no configuration: its signature describes the tensors
     {"name": "labels", "format": "Python", "config": {"maxBatchSize": 8, "inputs": [LOGITS], "outputs": ANSWER}},
     {
         "name": "language",
@@ -56,10 +56,10 @@ MODELS = [
 
 
 class Scorer(torch.nn.Module):
-    """How much of a text is written in letters of the Latin alphabet, and how much in Chinese characters."""
+    """Scores a text: half a point for each Latin letter and one point for each Chinese character."""
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """INT64 [batch, 16] in, FP32 [batch, 2] out."""
+        """Input: INT64 [batch, 16]. Output: FP32 [batch, 2]."""
         latin = ((ids > 0x20) & (ids < 0x250)).sum(dim=1)
         chinese = ((ids >= 0x4E00) & (ids < 0xA000)).sum(dim=1)
         return torch.stack([latin, chinese * 2], dim=1).to(torch.float32) * 0.5
@@ -67,7 +67,7 @@ class Scorer(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def repository(node: Cluster, kube: Kube) -> Iterator[Object]:
-    """The three steps on a claim; the ensemble itself has no files."""
+    """Write the three steps to a volume; the ensemble has no files."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / "language"
@@ -85,7 +85,7 @@ def repository(node: Cluster, kube: Kube) -> Iterator[Object]:
 def test_a_text_is_answered_with_a_label_and_its_probability(
     node: Cluster, kube: Kube, model_deployment: Callable[..., Object], repository: Object
 ) -> None:
-    """Batched, over HTTP and gRPC, equal to the same steps in eager PyTorch."""
+    """The results of a batch over HTTP and gRPC equal those of the same steps in eager PyTorch."""
     kube.apply(model_deployment("language", modelRepository=repository, models=MODELS))
     ready = kube.wait_ready("language", 240)
     assert {model["name"] for model in ready["status"]["models"]} == {"tokenizer", "scorer", "labels", "language"}
@@ -101,6 +101,6 @@ def test_a_text_is_answered_with_a_label_and_its_probability(
 
 
 def _ids(texts: list[str]) -> torch.Tensor:
-    """What the tokenizer makes of them."""
+    """Return the same IDs as the tokenizer."""
     rows = [[ord(character) for character in text[:LENGTH]] for text in texts]
     return torch.tensor([row + [0] * (LENGTH - len(row)) for row in rows])

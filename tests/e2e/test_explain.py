@@ -33,7 +33,7 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
     protocol: Protocol, node: Cluster, kube: Kube
 ) -> None:
-    """The explanation is of the served model's answer, and deleting its top pixels costs far more than random ones."""
+    """The target is the model's prediction; deleting the top pixels lowers it far more than deleting random ones."""
     picture = unseen_digits(1).inputs[0]
     with (
         node.reach(kube.namespace, "digits", protocol.port) as address,
@@ -75,7 +75,7 @@ def check_sum(found: Explanation) -> None:
 
 
 def without(picture: Array, pixels: Array) -> Array:
-    """The picture with paper in these places."""
+    """Return the picture with these pixels set to the background."""
     changed = picture.copy().reshape(-1)
     changed[pixels] = 0
     return changed.reshape(picture.shape)

@@ -12,7 +12,7 @@ from training.verify import verify
 def test_what_parties_agreed_on_answers_as_eager_pytorch(
     node: Cluster, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
-    """Over HTTP and gRPC, on the whole test part, and as well as its card says."""
+    """The whole test set is sent over HTTP and gRPC, and the accuracy is the one in the model card."""
     kube.apply(model_deployment("breast_cancer_federated"))
     kube.wait_ready("breast-cancer-federated")
     with (

@@ -18,14 +18,14 @@ from tests.volumes import claim_manifest, volume_manifest
 from triton_operator.api.model import Model
 
 MODELS_PER_POD = 11
-"""Each version of a model is a process on the CPU, of which two cores start only so many at once."""
+"""On the CPU, each version of a model is a process, and two cores can start only a limited number at once."""
 
 SECONDS = 280
 
 
 @pytest.fixture
 def claim(node: Cluster, kube: Kube) -> Iterator[Callable[[str, list[Model]], str]]:
-    """Makes a claim whose volume has the models' folders."""
+    """Return a function that creates a claim whose volume contains the models' folders."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folders: list[Path] = []

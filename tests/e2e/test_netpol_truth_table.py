@@ -1,7 +1,7 @@
-"""The local node's network policies do what Kubernetes documents: the Go tests of hack/netpol, against this kernel.
+"""The local node enforces network policies as Kubernetes documents: run the Go tests of hack/netpol on its kernel.
 
-They keep a table of policies and of connections that each lets through or refuses, and try every one of them in
-networks of their own; what the other tests here say of policies is worth as much as that.
+The Go tests contain a table of policies and of connections that each policy admits or blocks. They try every connection
+in separate network namespaces. Other tests of network policies depend on this result.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hack.cluster.gotoolchain import go_program
 NETPOL = HACK / "netpol"
 
 
-@pytest.mark.timeout(1200)  # On a new machine it compiles for minutes.
+@pytest.mark.timeout(1200)  # On a new machine, compiling takes minutes.
 def test_the_kernel_agrees_with_the_truth_table() -> None:
     if os.geteuid() != 0:
         pytest.skip("private networks need root: run it with sudo")
     done = _go_test(tools("ip", "nft"))
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
-    refused = re.search(r"may not make private networks.*", said)  # Root of a container without privileges.
+    refused = re.search(r"may not make private networks.*", said)  # Root in an unprivileged container.
     if refused:
         pytest.skip(refused[0])
     assert "--- SKIP" not in said, said

@@ -1,6 +1,6 @@
-"""Private means private: who reaches a serving pod, and that it reaches nobody.
+"""The network policy of the profile Private: the clients that reach a serving pod, and that the pod reaches no target.
 
-Each "cannot" has its positive control: the same packet with the policy lifted gets through.
+Each blocked connection has a positive control: the same connection succeeds without the policy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME = "linear-regression"
 
 @pytest.fixture(scope="module")
 def namespaces(node: Cluster, kube: Kube, images: dict[str, Image]) -> Iterator[dict[str, Kube]]:
-    """A client pod in the model's namespace, in one that is allowed, and in one that is not."""
+    """Start a client pod in the model's namespace, in an allowed namespace, and in one that is not allowed."""
     found = {"same": kube, "allowed": kube.beside("e2e-allowed"), "stranger": kube.beside("e2e-stranger")}
     for who, client in found.items():
         if who != "same":
@@ -84,7 +84,7 @@ def test_with_the_policy_lifted_the_same_packets_pass(
 
 
 def _targets(kube: Kube, namespaces: dict[str, Kube]) -> list[tuple[str, int]]:
-    """The API server, the cluster's DNS over TCP, and a listening pod of another namespace."""
+    """Return the API server, the cluster's DNS over TCP, and a listening pod of another namespace."""
     dns = kube.beside("kube-system").get("service", "kube-dns")
     api = kube.beside("default").get("service", "kubernetes")
     client: Any = namespaces["stranger"].get("pod", "client")
@@ -94,7 +94,7 @@ def _targets(kube: Kube, namespaces: dict[str, Kube]) -> list[tuple[str, int]]:
 
 
 def _client_pod(image: str) -> Object:
-    """Python that listens on 9000 and otherwise waits to be used; the operator's image has it."""
+    """Return a pod that listens on port 9000 and runs test commands; it uses the operator's image with Python."""
     serve = "import http.server; http.server.test(port=9000)"
     return {
         "apiVersion": "v1",

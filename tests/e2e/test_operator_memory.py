@@ -42,14 +42,14 @@ def test_five_hundred_objects_fit_into_little_memory(
 
 
 def _suspended(model_deployment: Callable[..., Object], name: str) -> Object:
-    """All children and no pods: the node has room for a handful."""
+    """Return a suspended deployment, which has all children but no pods, because the node has space for few pods."""
     body = model_deployment("digits", suspend=True)
     body["metadata"]["name"] = name
     return body
 
 
 def _statuses_written(address: str) -> float:
-    """Successful status writes since the operator started: lists of all objects would load the node."""
+    """Return the number of status writes since the operator started; listing all objects would load the node."""
     labels = r'\{code="200",kind="ModelDeployment/status",verb="PATCH"\}'
     return _metric(address, f"triton_operator_api_requests_total{labels}", default=0)
 

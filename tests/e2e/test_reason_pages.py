@@ -27,14 +27,14 @@ _CHANGING = ("apply", "create", "delete", "patch", "scale")
 
 
 def page_commands() -> list[str]:
-    """The commands of all pages but `tritonctl status`, which waits, and has a test of its own."""
+    """Return the commands of all pages except `tritonctl status`, which waits and has a separate test."""
     text = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "reasons").glob("*.md")))
     lines = (line.strip() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines())
     return sorted({line for line in lines if not line.startswith("tritonctl status")})
 
 
 def without_effect(command: str) -> str:
-    """The same command; the API server judges a change and forgets it."""
+    """Add `--dry-run=server` to a command that would change the cluster."""
     changing = "kubectl" in command and command.rpartition("kubectl ")[2].split()[0] in _CHANGING
     return f"{command} --dry-run=server" if changing else command
 
@@ -43,7 +43,7 @@ def without_effect(command: str) -> str:
 def shell(
     node: Cluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
-    """A shell in the namespace and in a folder with the files that the pages name."""
+    """Return a function that runs a command in the namespace and in a folder with the files that the pages use."""
     _create_objects(kube, model_deployment)
     folder = tmp_path_factory.mktemp("reasons")
     (folder / "digits.yaml").write_text(yaml.safe_dump(model_deployment("digits")))
@@ -76,7 +76,7 @@ def shell(
 
 
 def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None:
-    """What the pages speak of: `digits`, restarted once, `other`, a claim and a Secret."""
+    """Create the objects that the pages use: `digits`, which has restarted once, `other`, a claim and a Secret."""
     other = model_deployment("digits", suspend=True)
     other["metadata"]["name"] = "other"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "models-reader"}}

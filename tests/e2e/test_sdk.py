@@ -1,7 +1,7 @@
-"""The SDK as an application uses it: deploy, wait, infer and stream, with a real Triton on the node.
+"""The SDK in an application: deploy, wait, infer and stream, with a real Triton on the node.
 
-Three Python models in one pod give back what they get. Any array of a declared type and shape survives the way there
-and back; any other is refused before the server has seen it.
+Three Python models in one pod return their input. Any array of a declared type and shape is returned unchanged; any
+other array is rejected before it is sent to the server.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SPEC: list[Object] = [
     {"name": "rows", "format": "Python", "config": {"maxBatchSize": 4, "inputs": ROWS, "outputs": ROWS}},
     {"name": "count", "format": "Python"},
 ]
-"""`identity` has an input for each data type, each optional; what `count` is, its own config.pbtxt says."""
+"""`identity` has an optional input for each data type; the config.pbtxt of `count` describes that model."""
 
 _REQUESTS = re.compile(r'^nv_inference_request_(?:success|failure)\{[^}]*model="identity"[^}]*\} (\d+)$', re.MULTILINE)
 
@@ -64,7 +64,7 @@ ANYTHING = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 
 @pytest.fixture(scope="module")
 def kubectl(node: Cluster) -> Iterator[KubeContext]:
-    """The node's kubectl, as a user has it: on PATH, with a kubeconfig."""
+    """Put the node's kubectl on PATH, and return its context."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{local.tools()}:{os.environ['PATH']}")
         yield KubeContext(kubeconfig=str(node.kubeconfig))
@@ -74,7 +74,7 @@ def kubectl(node: Cluster) -> Iterator[KubeContext]:
 def deployed(
     node: Cluster, kube: Kube, kubectl: KubeContext, model_deployment: Callable[..., Object]
 ) -> Iterator[list[str]]:
-    """The three models, deployed with the SDK; the reasons that were told while waiting."""
+    """Deploy the three models with the SDK; yield the reasons that were reported while waiting."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / "sdk"
@@ -98,7 +98,7 @@ def deployed(
 
 
 def write_models(repository: Path) -> None:
-    """The models' folders."""
+    """Write the models' folders."""
     for model, source in (("identity", "identity"), ("rows", "identity"), ("count", "count")):
         (repository / model / "1").mkdir(parents=True)
         shutil.copyfile(MODELS / source / f"{source}.py", repository / model / "1" / "model.py")
@@ -107,14 +107,14 @@ def write_models(repository: Path) -> None:
 
 @pytest.fixture(scope="module", params=list(Protocol))
 def client(request: pytest.FixtureRequest, deployed: list[str], kube: Kube, kubectl: KubeContext) -> Iterator[Client]:
-    """An open client, through kubectl port-forward."""
+    """Open a client through `kubectl port-forward`."""
     with Client("echoes", kube.namespace, protocol=request.param, cluster=kubectl) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def count_inferences(deployed: list[str], kube: Kube, kubectl: KubeContext) -> Iterator[Callable[[], int]]:
-    """How many requests for `identity` Triton has counted, failed ones included; its metrics are for scrapers."""
+    """Yield a function that reads the number of requests for `identity` from Triton's metrics, including failures."""
     with port_forward(kubectl, "echoes-headless", 8002, kube.namespace) as address:
 
         def count() -> int:
@@ -127,7 +127,7 @@ def count_inferences(deployed: list[str], kube: Kube, kubectl: KubeContext) -> I
 
 
 def test_waiting_reports_the_reasons(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
-    """The last one is that it serves; the status has each model."""
+    """The last reason is Serving, and the status contains all models."""
     assert deployed[-1] == "Serving"
     found = Client("echoes", kube.namespace, cluster=kubectl).status()
     assert {model.name: str(model.state) for model in found.details.models} == {
@@ -138,7 +138,7 @@ def test_waiting_reports_the_reasons(deployed: list[str], kube: Kube, kubectl: K
 
 
 def manifest(kube: Kube) -> Object:
-    """The object with its field managers."""
+    """Return the object with its managed fields."""
     found: Object = json.loads(kube.run("get", "modeldeployment", "echoes", "-o", "json", "--show-managed-fields"))
     return found
 
@@ -146,7 +146,7 @@ def manifest(kube: Kube) -> Object:
 def test_a_deployment_that_cannot_serve_ends_the_wait_with_its_reason(
     kube: Kube, kubectl: KubeContext, model_deployment: Callable[..., Object]
 ) -> None:
-    """And what the schema refuses is refused with its field."""
+    """The API server's schema errors are also raised with their field."""
     client = Client("typo", kube.namespace, cluster=kubectl)
     body = model_deployment("digits", models=[{"name": "digits", "path": "digitz"}])
     body["metadata"]["name"] = "typo"
@@ -164,7 +164,7 @@ def test_a_deployment_that_cannot_serve_ends_the_wait_with_its_reason(
 @ANYTHING
 @given(st.data())
 def test_any_array_of_a_declared_type_and_shape_survives(client: Client, data: st.DataObject) -> None:
-    """Bit by bit, not-a-number and empty dimensions included; several tensors at once."""
+    """Arrays are equal bit by bit, including NaN and empty dimensions; a request has several tensors."""
     given_types = data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True))
     arrays = {name: data.draw(hnp.arrays(DATA_TYPES[name], SHAPES), label=name) for name in given_types}
     answer = client.infer("identity", arrays)
@@ -176,7 +176,7 @@ def test_any_array_of_a_declared_type_and_shape_survives(client: Client, data: s
 @ANYTHING
 @given(SHAPES, st.data())
 def test_any_text_and_any_bytes_survive(client: Client, shape: tuple[int, ...], data: st.DataObject) -> None:
-    """Texts come back as their UTF-8."""
+    """Texts are returned as UTF-8."""
     texts = st.one_of(st.text(), st.binary())
     array = data.draw(hnp.arrays(np.object_, shape, elements=texts))
     got = client.infer("identity", {"BYTES": array}).output
@@ -190,11 +190,11 @@ def test_any_text_and_any_bytes_survive(client: Client, shape: tuple[int, ...], 
 def test_any_other_array_is_refused_before_it_is_sent(
     client: Client, count_inferences: Callable[[], int], data: st.DataObject
 ) -> None:
-    """The refusal names the tensor; Triton has seen nothing."""
+    """The exception names the tensor, and Triton receives no request."""
     wanted = data.draw(st.sampled_from(list(DATA_TYPES)))
     other = data.draw(st.sampled_from([name for name in NUMBERS if name != wanted]))
     if wanted != "BYTES" and data.draw(st.booleans(), label="right type"):
-        # One dimension is a row of two; none, three and four are neither the shape nor a row.
+        # One dimension would be a single row of two. Zero, three and four dimensions are neither the shape nor a row.
         shapes = hnp.array_shapes(min_dims=3, max_dims=4, min_side=0, max_side=3) | st.just(())
         array = data.draw(hnp.arrays(DATA_TYPES[wanted], shapes))
     else:
@@ -207,13 +207,13 @@ def test_any_other_array_is_refused_before_it_is_sent(
 
 
 def assert_same(got: Array, sent: Array) -> None:
-    """The same type, shape and bits."""
+    """Assert that type, shape and bytes are equal."""
     assert (got.dtype, got.shape) == (sent.dtype, sent.shape)
     assert got.tobytes() == sent.tobytes()
 
 
 def test_many_rows_come_back_in_order(client: Client) -> None:
-    """The server takes four at a time, which a ModelDeployment does not tell: its refusal does."""
+    """The client learns the maximum batch size from the server's error, because the object does not contain it."""
     numbers = np.arange(46, dtype=np.float32).reshape(23, 2)
     texts = [f"第{index}行" for index in range(23)]
     for _ in range(2):
@@ -224,7 +224,7 @@ def test_many_rows_come_back_in_order(client: Client) -> None:
 
 
 def test_torch_and_plain_values_survive(client: Client) -> None:
-    """One row without its batch, too."""
+    """A single row without its batch dimension is also accepted."""
     tensor = torch.tensor([[0.5, -1.0], [3.0, 4.0]], requires_grad=True)
     assert client.infer("identity", {"FP32": tensor}).output.tolist() == tensor.tolist()
     answer = client.infer("rows", {"NUMBERS": [1.5, 2], "TEXT": "我爱你"})
@@ -233,7 +233,7 @@ def test_torch_and_plain_values_survive(client: Client) -> None:
 
 
 def test_an_unknown_model_is_not_found(client: Client) -> None:
-    """In Triton's words."""
+    """The exception contains Triton's message."""
     with pytest.raises(DeploymentNotFoundError, match="unknown model: 'nobody'"):
         client.infer("nobody", {"x": np.zeros(1)})
 
@@ -242,7 +242,7 @@ def test_an_unknown_model_is_not_found(client: Client) -> None:
 async def test_with_asyncio_it_is_the_same(
     protocol: Protocol, deployed: list[str], kube: Kube, kubectl: KubeContext
 ) -> None:
-    """Every data type at once, empty dimensions included."""
+    """The request has all data types, also with empty dimensions."""
     arrays: dict[str, Array] = {name: np.ones((2, 3), DATA_TYPES[name]) for name in NUMBERS}
     arrays["BYTES"] = np.array([["你好", b"\xff\x00"], ["", "b"]], np.object_)
     async with AsyncClient("echoes", kube.namespace, protocol=protocol, cluster=kubectl) as client:
@@ -257,7 +257,7 @@ async def test_with_asyncio_it_is_the_same(
 
 
 def test_a_decoupled_model_streams_its_answers(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
-    """Any number for each request, and leaving early leaves nothing behind."""
+    """A request has any number of responses, and a stream that is closed early does not affect the next one."""
     with Client("echoes", kube.namespace, protocol=Protocol.GRPC, cluster=kubectl) as client:
         assert [int(answer.output[0]) for answer in client.stream("count", [[3], [0], [2]])] == [0, 1, 2, 0, 1]
         for answer in client.stream("count", [[1000]]):
@@ -267,12 +267,12 @@ def test_a_decoupled_model_streams_its_answers(deployed: list[str], kube: Kube, 
 
 
 def test_nobody_listening_is_unreachable() -> None:
-    """After a few attempts."""
+    """The exception is raised after several attempts."""
     with Client("x", url="127.0.0.1:1", timeout=5) as client, pytest.raises(UnreachableError):
         client.infer("identity", {"FP32": np.zeros((1, 1), np.float32)})
 
 
 def test_types_are_what_a_program_sees(client: Client) -> None:
-    """What is declared can be read."""
+    """The interface contains the declared tensors and shapes."""
     declared: dict[str, Any] = {tensor.name: tensor.shape for tensor in client.interface("identity").inputs}
     assert declared == dict.fromkeys(DATA_TYPES, (-1, -1))

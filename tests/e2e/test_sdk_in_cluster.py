@@ -1,7 +1,7 @@
 """The SDK inside the cluster: a pod deploys a model with its ServiceAccount, waits, sends a request and deletes it.
 
-The pod runs the operator's image, which has Python and the SDK. The packages that the SDK needs come from this
-machine, through a volume. Nothing of kubectl or of a kubeconfig is in the pod.
+The pod runs the operator's image, which has Python and the SDK. The packages that the SDK requires are copied from this
+machine to a volume. The pod contains no kubectl and no kubeconfig.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ print(json.dumps({"namespace": ready.namespace, "reasons": reasons, "shape": ans
 
 @pytest.fixture(scope="module")
 def packages(node: Cluster, kube: Kube) -> Iterator[str]:
-    """The claim of a volume with the packages that the SDK needs."""
+    """Create a claim for a volume with the packages that the SDK requires."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / "sdk-packages"
@@ -58,7 +58,7 @@ def packages(node: Cluster, kube: Kube) -> Iterator[str]:
 
 
 def copy_packages(folder: Path) -> None:
-    """Copy the packages and all that they need."""
+    """Copy the packages and their dependencies."""
     for found in needed(*(Requirement(text) for text in PACKAGES)).values():
         for file in found.files or ():
             source = Path(str(file.locate()))
@@ -69,7 +69,7 @@ def copy_packages(folder: Path) -> None:
 
 
 def needed(*requirements: Requirement) -> dict[str, Distribution]:
-    """These distributions and what they require, by name."""
+    """Return these distributions and their dependencies by name."""
     found: dict[str, Distribution] = {}
     open_ = [*requirements]
     while open_:
@@ -88,7 +88,7 @@ def needed(*requirements: Requirement) -> dict[str, Distribution]:
 
 @pytest.fixture
 def account(kube: Kube) -> str:
-    """A ServiceAccount that may manage ModelDeployments, and nothing else."""
+    """Create a ServiceAccount that has permissions for ModelDeployments only."""
     rule = {"apiGroups": ["triton-operator.io"], "resources": ["modeldeployments"], "verbs": ["*"]}
     api = "rbac.authorization.k8s.io"
     kube.apply(
@@ -108,7 +108,7 @@ def account(kube: Kube) -> str:
 def test_a_pod_deploys_waits_infers_and_deletes(
     kube: Kube, packages: str, account: str, images: dict[str, Image], model_deployment: Callable[..., Object]
 ) -> None:
-    """In its own namespace, through the Service's name, with the pod's token."""
+    """The pod uses its namespace, the Service's name and its token."""
     spec = model_deployment("digits")["spec"]
     kube.apply(pod(images["operator"].reference, account, packages, spec))
     phase = kube.wait(lambda: ended(kube), "the pod has ended", 280)
@@ -120,14 +120,14 @@ def test_a_pod_deploys_waits_infers_and_deletes(
 
 
 def ended(kube: Kube) -> str:
-    """The phase of the pod once it is final."""
+    """Return the phase of the pod once it is final; before that, an empty string."""
     found: Any = kube.get("pod", "app")
     phase = str(found["status"]["phase"])
     return phase if phase in {"Succeeded", "Failed"} else ""
 
 
 def pod(image: str, account: str, claim: str, spec: Object) -> Object:
-    """Runs the program with the packages of the claim."""
+    """Return a pod that runs the program with the packages of the claim."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -1,4 +1,4 @@
-"""A model answers through the Service exactly as PyTorch does: over HTTP, over gRPC, and by curl."""
+"""A model returns the same results through the Service as in PyTorch: over HTTP, over gRPC, and with curl."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = ["我爱你", "hello", "", "你好呀"]
 
 @pytest.fixture(scope="module", autouse=True)
 def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
-    """Both models of the repository, each in a deployment of its own, left for the namespace's end."""
+    """Serve both models of the repository, each in a separate deployment; the namespace's deletion removes them."""
     kube.apply(*(model_deployment(model) for model in MODELS))
     for model in MODELS:
         kube.wait_ready(model.replace("_", "-"))
@@ -103,7 +103,7 @@ def test_texts_and_truth_values_come_back_unchanged(node: Cluster, kube: Kube, e
 
 @pytest.fixture
 def echo(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[str]:
-    """The echo model, served from a claim."""
+    """Serve the echo model from a claim."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / "echo"

@@ -1,4 +1,4 @@
-"""The signature inside a model's file, on a real node: it is enough to serve by, and it finds a wrong config."""
+"""The signature in a model file, on a real node: it replaces a configuration, and it reveals a wrong one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLAIM = "signature"
 
 @pytest.fixture(scope="module", autouse=True)
 def claim(node: Cluster, kube: Kube) -> Iterator[None]:
-    """A claim with the model's file alone: no config.pbtxt."""
+    """Create a claim with only the model file, without config.pbtxt."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     folder = node.host_path / CLAIM
@@ -37,7 +37,7 @@ def claim(node: Cluster, kube: Kube) -> Iterator[None]:
 def test_a_model_is_served_by_its_signature_and_pinned_by_its_digest(
     node: Cluster, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
-    """The folder has no config.pbtxt. A digest that is right is served from a copy, another one is not served."""
+    """A correct digest is served from a copy; a wrong digest is not served. The folder has no config.pbtxt."""
     source = {"pvc": {"claimName": CLAIM}}
     kube.apply(model_deployment(MODEL, modelRepository=source))
     ready = kube.wait_ready("linear-regression")
@@ -60,7 +60,7 @@ def test_a_model_is_served_by_its_signature_and_pinned_by_its_digest(
 def test_a_typed_config_that_contradicts_the_model_names_both_sides(
     kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
-    """Before Triton is started at all."""
+    """The error is reported before Triton starts."""
     config = {"inputs": [{"name": "INPUT__0", "dataType": "FP32", "dims": [64]}]}
     body = model_deployment(MODEL, models=[{"name": MODEL, "config": config}])
     body["metadata"]["name"] = "contradicts"

@@ -1,4 +1,4 @@
-"""Models that come from an image, a claim and a bucket, side by side, and sources that cannot be used."""
+"""Models from an image, a claim and a bucket in the same pod, and sources that cannot be used."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ OPEN = {"profile": "Open"}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the S3 server where it is missing."""
+    """Build the S3 server if it is missing."""
     build_before_tests(session, Path(__file__).parent, "versitygw")
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who signed the S3 server's certificate."""
+    """Create the authority that signs the S3 server's certificate."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
 def s3(node: Cluster, tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[S3]:
-    """A server in the node's own network, which pods reach at the node's address."""
+    """Start a server in the node's network, which pods reach at the node's address."""
     if not isinstance(node, NativeCluster):
         pytest.skip("only the native node has a network that a test can put a server into")
     authority.issue("s3", Subject("s3", addresses=[NODE_ADDRESS]))
@@ -57,7 +57,7 @@ def s3(node: Cluster, tmp_path_factory: pytest.TempPathFactory, authority: Autho
 
 @pytest.fixture(scope="module")
 def bucket(kube: Kube, s3: S3, authority: Authority) -> Object:
-    """The repository in the bucket; its Secret and its ConfigMap are in the namespace."""
+    """Create the Secret and the ConfigMap of the bucket; return the bucket as a model repository."""
     secret = {"stringData": {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}}
     kube.apply(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "reader"}} | secret,
@@ -75,7 +75,7 @@ def bucket(kube: Kube, s3: S3, authority: Authority) -> Object:
 
 @pytest.fixture(scope="module")
 def volume(node: Cluster, kube: Kube) -> Iterator[Object]:
-    """The repository on a claim."""
+    """Create a claim with the models; return it as a model repository."""
     assert node.host_path
     for model, source in FOLDERS.items():
         shutil.copytree(source, node.host_path / "sources" / model, dirs_exist_ok=True)
@@ -89,7 +89,7 @@ def volume(node: Cluster, kube: Kube) -> Iterator[Object]:
 def test_three_models_from_three_sources_in_each_of_two_deployments(
     node: Cluster, kube: Kube, model_deployment: Callable[..., Object], bucket: Object, volume: Object
 ) -> None:
-    """Image, claim and bucket in one pod, and in another the same models from other places."""
+    """One pod has one model from each source; another pod has the same models from other sources."""
     image = model_deployment("digits")["spec"]["modelRepository"]
     sources: dict[str, list[Any]] = {"mixed": [image, bucket, volume], "turned": [bucket, volume, bucket]}
     for name, (digits, linear, echo) in sources.items():
@@ -109,7 +109,7 @@ def test_three_models_from_three_sources_in_each_of_two_deployments(
 def test_a_source_that_refuses_or_is_not_trusted(
     kube: Kube, model_deployment: Callable[..., Object], bucket: Object, s3: S3
 ) -> None:
-    """Each is told by the pod's own container, and neither the key nor the secret is in it."""
+    """A container of the pod reports each error, and the message contains neither the key nor the secret."""
     cases = {
         "AccessDenied": bucket | {"credentialsSecretRef": {"name": "stranger"}},
         "SourceUntrusted": {key: value for key, value in bucket.items() if key != "caBundleConfigMapRef"},
@@ -127,7 +127,7 @@ def test_a_source_that_refuses_or_is_not_trusted(
 
 
 def _ask_all(client: Any) -> None:
-    """One request to each model."""
+    """Send one request to each model."""
     picture = _input("INPUT__0", np.zeros((1, 1, 28, 28), np.float32), "FP32")
     assert client.infer("digits", [picture]).as_numpy("OUTPUT__0").shape == (1, 10)
     numbers = _input("INPUT__0", np.array([[9, 10]], np.float32), "FP32")

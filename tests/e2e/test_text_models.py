@@ -37,7 +37,7 @@ Answer = dict[str, NDArray[Any]]
 
 @pytest.fixture(scope="module", autouse=True)
 def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
-    """What the three examples serve, in one pod: they share a tokenizer and labels. Left for the namespace's end."""
+    """Serve the models of all examples in one pod, because they share steps; the namespace's deletion removes it."""
     models = {model["name"]: model for name in ENSEMBLES for model in _example(name)["spec"]["models"]}
     kube.apply(model_deployment("texts", models=list(models.values())))
     kube.wait_ready("texts", 240)
@@ -45,7 +45,7 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 
 @pytest.fixture(params=PROTOCOLS, ids=["http", "grpc"])
 def ask(request: pytest.FixtureRequest, node: Cluster, kube: Kube) -> Iterator[Callable[[str, list[str]], Answer]]:
-    """Asks an ensemble over one of the protocols."""
+    """Yield a function that sends texts to an ensemble over one of the protocols."""
     with _client(node, kube, request.param) as asked:
         yield asked
 
@@ -116,7 +116,7 @@ def _infer(protocol: ModuleType, client: Any, name: str, texts: list[str]) -> An
 
 
 def _eager(name: str, texts: list[str]) -> Answer:
-    """The same steps in this process, with the Python module instead of TorchScript."""
+    """Run the same steps in this process, with the Python module instead of TorchScript."""
     recipe = find(f"{name}_model")
     arguments = [np.array(rows, dtype=np.int64) for rows in zip(*map(_reader(name), texts), strict=True)]
     scores = predict(torchscript.load_eager(recipe.build, model_file(REPOSITORY, recipe.name)), *arguments)

@@ -1,4 +1,4 @@
-"""The tutorial, typed line by line: from a module of the reader's own to three replicas on the real node."""
+"""Run the tutorial's commands: from the reader's module to three replicas on the real node."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ PROGRAMS = Path(sys.executable).parent
 ENGLISH, CHINESE = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutorial.zh.md"
 SERVE_HERE = "tritonctl run "
 DONE_ELSEWHERE = ("pip install ", "make demo")
-"""Command lines that other tests run: the wheel's and the demo's. The node is the whole run's and stays."""
+"""Commands that other tests run: installing the wheel, and the demo, whose node all tests share."""
 
 Run = Callable[[str], str]
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    """Language and text of each block, in order."""
+    """Return the language and text of each code block, in order."""
     return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def file_name(block: str) -> str:
-    """What a block of Python is to be saved as; empty where it is only run."""
+    """Return the file name of a Python block; empty if the block is only run."""
     found = re.match(r"# (\S+\.py)\n", block)
     return found[1] if found else ""
 
 
 def script(parts: list[tuple[str, str]]) -> str:
-    """What a reader types, as one script for a shell."""
+    """Return the commands of the blocks as one shell script."""
     lines: list[str] = []
     for language, text in parts:
         if language == "python" and not file_name(text):
@@ -51,7 +51,7 @@ def script(parts: list[tuple[str, str]]) -> str:
 
 @pytest.fixture
 def workshop(node: Cluster, operator: str, in_namespace: Callable[[str], Kube], tmp_path: Path) -> Iterator[Path]:
-    """A folder that looks like the checkout, so that what the reader makes does not land in ours."""
+    """Create a folder with links to the checkout's files, so that the reader's files do not change the checkout."""
     del operator
     for entry in ROOT.iterdir():
         if not entry.name.startswith("."):
@@ -79,7 +79,7 @@ def type_in(workshop: Path) -> Run:
 
 
 def environment(workshop: Path) -> dict[str, str]:
-    """What `make demo` tells its reader to export, and this Python for make."""
+    """Return the variables that `make demo` tells the reader to export, and this Python for make."""
     path = f"{PROGRAMS}:{local.tools()}:{os.environ['PATH']}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return {**kept, "KUBECONFIG": str(workshop / "kubeconfig"), "PATH": path, "PYTHON": sys.executable}

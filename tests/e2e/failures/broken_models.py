@@ -41,12 +41,12 @@ class TritonPythonModel:
 
 
 def write_broken_models(folder: Path) -> None:
-    """Fill an empty folder."""
+    """Write the models to an empty folder."""
     shutil.copytree(NOT_TORCHSCRIPT, folder / "not_torchscript")
     _with_config(folder / "no_version", lambda config: config)
     shutil.rmtree(folder / "no_version" / "1")
     _with_config(folder / "unparsable", lambda config: config.replace("max_batch_size: 64", "max_batch_size: many"))
-    # The model takes two features, the warm-up has seven.
+    # The model has two features, the warm-up seven.
     _with_config(
         folder / "wrong_shape", lambda config: config.replace("dims: 2\n      zero_data", "dims: 7\n      zero_data")
     )

@@ -1,8 +1,8 @@
-"""Deployments that fail: one namespace for all of them, made side by side and awaited one by one.
+"""Deployments that fail: all are created at once in one namespace, and awaited one by one.
 
-`wrong`     applies ModelDeployments of the tests' own, each named after what is wrong with it
-`broken`    the name of a claim with models that are wrong, each in its own way (`broken_models`)
-`claim`     makes further claims, with models or without a volume
+`wrong`     applies a ModelDeployment; its name describes the fault
+`broken`    the name of a claim with broken models, each with a different fault (`broken_models`)
+`claim`     creates additional claims, with models or without a volume
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def kube(node: Cluster, operator: str, in_namespace: Callable[[str], Kube]) -> I
 
 @pytest.fixture(scope="package")
 def wrong(kube: Kube, model_deployment: Callable[..., Object]) -> Wrong:
-    """Applies a ModelDeployment and returns its name; `wrong` fields of the spec replace those that would work."""
+    """Return a function that applies a ModelDeployment and returns its name; `spec` overrides the working defaults."""
 
     def apply(name: str, model: str = "linear_regression", **spec: Any) -> str:
         body = model_deployment(model, **spec)
@@ -49,7 +49,7 @@ def wrong(kube: Kube, model_deployment: Callable[..., Object]) -> Wrong:
 
 @pytest.fixture(scope="package")
 def claim(node: Cluster, kube: Kube) -> Iterator[Callable[..., str]]:
-    """Makes a claim; with `fill`, which writes a model repository into a folder, it is bound to a volume with it."""
+    """Return a function that creates a claim; with `fill`, its volume contains the models that `fill` writes."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
     volumes: list[str] = []
@@ -79,5 +79,5 @@ def broken(claim: Callable[..., str]) -> str:
 
 
 def good_models(folder: Path) -> None:
-    """A repository that works."""
+    """Write a repository with a working model."""
     shutil.copytree(REPOSITORY / "linear_regression", folder / "linear_regression")

@@ -22,14 +22,14 @@ AS_IT_WAS = {"models": [{"name": "linear_regression"}], "suspend": False, "repli
 
 @pytest.fixture(scope="module")
 def deployed(wrong: Wrong) -> str:
-    """A working deployment for this module."""
+    """Apply a working deployment for this module."""
     wrong("served")
     return "served"
 
 
 @pytest.fixture
 def served(kube: Kube, deployed: str) -> Iterator[str]:
-    """The deployment, Ready; it is repaired afterwards, so that a failing test does not affect the next one."""
+    """Wait until the deployment is Ready; repair it afterwards, so that a failure does not affect the next test."""
     kube.wait_ready(deployed)
     yield deployed
     kube.patch("modeldeployment", deployed, {"spec": AS_IT_WAS})

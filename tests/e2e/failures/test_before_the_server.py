@@ -29,7 +29,7 @@ LIMITS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def applied(kube: Kube, wrong: Wrong, claim: Callable[..., str], broken: str, images: dict[str, Any]) -> None:
-    """Everything that fails here, at once."""
+    """Apply all failing deployments of this module at once."""
     on_claim = {"pvc": {"claimName": broken}}
     claim("unbound")
     wrong("missing-model", models=[{"name": "linear_regression", "path": "linear-regression"}])
@@ -40,7 +40,7 @@ def applied(kube: Kube, wrong: Wrong, claim: Callable[..., str], broken: str, im
     wrong("late-claim", modelRepository={"pvc": {"claimName": "late"}})
     wrong("unbound-claim", modelRepository={"pvc": {"claimName": "unbound"}})
     wrong("no-node", scheduling={"nodeSelector": {"no": "where"}})
-    # The CPU server: what is tested is the way through the scheduler, not the computation.
+    # The CPU server is sufficient, because the test checks the scheduling and not the computation.
     wrong("no-gpu", gpu={"count": 1}, triton={"image": images["triton-cpu"].reference, "version": "24.10"})
     wrong("no-such-argument", triton={"extraArgs": ["--http-max-input-size=1000"]})
 
@@ -112,7 +112,7 @@ def test_an_argument_that_the_release_does_not_know(kube: Kube) -> None:
 
 
 def test_no_gpu_on_any_node_and_then_one_that_is_handed_over(kube: Kube) -> None:
-    """With one GPU for two revisions the old replica has to go first, which Available says."""
+    """With one GPU, the old replica is deleted before the new one starts, and the condition Available reports this."""
     condition = kube.wait_reason("no-gpu", "InsufficientGPU")
     assert "Insufficient nvidia.com/gpu" in condition["message"]
     node = kube.list("nodes")[0]["metadata"]["name"]

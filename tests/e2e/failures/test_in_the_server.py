@@ -13,12 +13,12 @@ from tests.kube import Kube, Object
 
 @pytest.fixture(scope="module", autouse=True)
 def applied(kube: Kube, wrong: Wrong, broken: str, images: dict[str, Any]) -> Iterator[None]:
-    """Everything that fails here, at once; each crashes again and again until its test has seen it."""
+    """Apply all failing deployments of this module at once; each crashes repeatedly until its test has checked it."""
     on_claim = {"pvc": {"claimName": broken}}
     server = images["triton-cpu"].reference
     wrong("not-torchscript", modelRepository=on_claim, models=[{"name": "not_torchscript"}])
     wrong("wrong-shape", modelRepository=on_claim, models=[{"name": "wrong_shape"}])
-    # The backends of an image that is not in the catalogue are unknown until it runs.
+    # The backends of an image that is not in the catalogue are unknown until the image runs.
     wrong("no-backend", modelRepository=on_claim, models=[{"name": "no_backend"}], triton={"image": server})
     wrong("bad-argument", triton={"extraArgs": ["--rate-limit-resource=R1"], "image": server})
     wrong("small", resources={"limits": {"memory": "100Mi"}})
