@@ -13,9 +13,9 @@ from tests.local.session import User
 DIGITS = Path(__file__).parents[2] / "model_repository" / "digits"
 
 
-@pytest.mark.timeout(900)  # The first start may have to fetch the server.
+@pytest.mark.timeout(900)  # The first start may download the server.
 def bench_warm_start(user: User, costs: Costs) -> None:
-    """The least of three; the first may be one that fetches."""
+    """Report the minimum of three starts, because the first may download the server."""
     spent = []
     for _ in range(3):
         with user.serving(DIGITS) as serving:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- where the server's regions are
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- the server's shared memory regions
 FIRST_START_SECONDS = 600
 """Time limit of a start, which may download Triton and torch."""
 

@@ -14,19 +14,19 @@ from tests.local.session import Serving, User
 from training import MODELS, REPOSITORY
 from training.verify import Report, verify
 
-pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the server.
+pytestmark = pytest.mark.timeout(900)  # The first test may download the server.
 
 
 @pytest.fixture(scope="module")
 def everything(user: User) -> Iterator[Serving]:
-    """The server of the whole folder, variants included; in a pod the example all-models.yaml has 16, the most."""
+    """Serve the whole folder, including variants; a pod is limited to the 16 models of all-models.yaml."""
     with user.serving(REPOSITORY) as serving:
         yield serving
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_served_model_answers_its_test_part_as_pytorch(everything: Serving, name: str) -> None:
-    """Over HTTP and gRPC, within what its recipe allows, and as well as its card says."""
+    """Results over HTTP and gRPC are within the recipe's tolerance, and the scores are those of the model card."""
     report = verify(name, http_url=everything.http, grpc_url=everything.grpc)
     assert set(report.differences) == {"HTTP", "gRPC"}
     assert report.passed, report.lines()
@@ -45,7 +45,7 @@ def test_all_models_answer_at_the_same_time(everything: Serving) -> None:
 
 
 def test_a_hundred_callers_get_what_each_gets_alone(everything: Serving) -> None:
-    """On every model of examples/all-models.yaml, over both protocols; numbers may differ in the order of sums only."""
+    """All models of examples/all-models.yaml are called over both protocols; only the order of sums may differ."""
     requests = caller_requests()
     alone, found = answers(everything, requests)
     assert {request.model for request in requests} == set(ALL)

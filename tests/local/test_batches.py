@@ -15,32 +15,32 @@ from tritonclient.utils import InferenceServerException
 from tests.local.session import Serving, User
 from tests.triton_backend import save
 
-pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the server.
+pytestmark = pytest.mark.timeout(900)  # The first test may download the server.
 CALLERS = 8
 
 
 class Boxes(torch.nn.Module):
-    """Gives a row for each detected box."""
+    """Returns a row for each detected box."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Keep boxes with a score above a half."""
+        """Return the boxes with a score above 0.5."""
         return x[x[:, :, 0] > 0.5]
 
 
 class Sum(torch.nn.Module):
-    """Adds up a sequence: what came so far is its state."""
+    """Adds up the values of a sequence; the sum so far is its state."""
 
     def forward(self, x: torch.Tensor, start: torch.Tensor, so_far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add; the first one counts ten times, to show that the control arrived."""
+        """Add a value; the first one counts ten times, which shows that the control input was sent."""
         total = so_far + x * (1 + 9 * start)
         return total, total
 
 
 class Lengths(torch.nn.Module):
-    """Sums up requests of different lengths that come as one row of numbers."""
+    """Adds up requests of different lengths, which are concatenated to one row."""
 
     def forward(self, x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-        """Give each request's sum."""
+        """Return the sum of each request."""
         sums = torch.cumsum(x, 0).index_select(0, ends.long() - 1)
         return torch.diff(sums, prepend=torch.zeros(1)).unsqueeze(1)
 
@@ -89,7 +89,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def server(user: User, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """Serve all of them."""
+    """Serve all models."""
     folder = tmp_path_factory.mktemp("batches")
     for name, (module, config) in MODELS.items():
         save(module, folder / name)
@@ -99,7 +99,7 @@ def server(user: User, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 def infer(client: Any, model: str, name: str, values: Any, **options: Any) -> np.ndarray:
-    """Send one tensor; the first output."""
+    """Send one tensor and return the first output."""
     array = np.array(values, np.float32)
     tensor = http.InferInput(name, list(array.shape), "FP32")
     tensor.set_data_from_numpy(array)
@@ -108,7 +108,7 @@ def infer(client: Any, model: str, name: str, values: Any, **options: Any) -> np
 
 
 def test_no_caller_gets_the_boxes_of_another(server: Serving) -> None:
-    """Two boxes and none are as many as there are callers; each of them gets an error, in every round."""
+    """A batch of requests with two boxes and with none can have as many rows as requests; each caller gets an error."""
     sent = [[[[score, caller, 1, 1, 1]] * 2] for caller, score in enumerate((0.9, 0.1) * (CALLERS // 2))]
 
     def ask(values: Any) -> str:
@@ -125,7 +125,7 @@ def test_no_caller_gets_the_boxes_of_another(server: Serving) -> None:
 
 @pytest.mark.parametrize("model", ["sum_oldest", "sum_direct"])
 def test_sequences_keep_their_states_side_by_side(server: Serving, model: str) -> None:
-    """More callers than there are slots, each twice in a row with the same number."""
+    """There are more callers than slots; each uses its sequence ID for two successive sequences."""
 
     def follow(sequence: int) -> list[float]:
         with http.InferenceServerClient(server.http) as client:
@@ -151,7 +151,7 @@ def test_sequences_keep_their_states_side_by_side(server: Serving, model: str) -
 
 
 def test_requests_of_different_lengths_are_joined_and_parted(server: Serving) -> None:
-    """Each caller gets its own sum."""
+    """Each caller receives the sum of its request."""
 
     def ask(length: int) -> float:
         with http.InferenceServerClient(server.http) as client:
@@ -163,7 +163,7 @@ def test_requests_of_different_lengths_are_joined_and_parted(server: Serving) ->
 
 
 def test_a_convolution_without_a_batch_answers(server: Serving) -> None:
-    """It was an error with every request; whoever reads the server's log learns that it is not optimised."""
+    """Formerly, each request failed. Now the model runs without an optimisation, and the server's log reports this."""
     picture = torch.rand(1, 5, 5, generator=torch.Generator().manual_seed(0))
     with http.InferenceServerClient(server.http) as client:
         answer = infer(client, "unbatched", "x", picture.numpy())

@@ -1,7 +1,7 @@
-"""Administrative APIs require a header that no request can contain: raw requests to a real Triton.
+"""Administrative APIs require a header that no request can contain: send raw requests to a real Triton.
 
-`logging` alone is closed by a common header. The same requests with that one get in, so it is the header's name that
-keeps the others out, and not the client.
+As a positive control, the API `logging` requires a valid header. Requests with that header succeed, so the other
+requests fail because of the header's name and not because of the client.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ METADATA = [b"triton-grpc-protocol-" + NAME, b"triton-grpc-protocol-" + NAME.low
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[Ports]:
-    """A server with the operator's flags, whose logging settings have a key."""
+    """Start a server with the operator's flags, except that the logging API requires a valid header."""
     deployment, _ = adapt(a_deployment(modelRepository={"image": {"reference": "m"}}, models=[{"name": "digits"}]))
     cache = cache_dir() / "local"
     chosen = choose_ports()
@@ -89,7 +89,7 @@ def ports() -> Iterator[Ports]:
 
 
 def test_a_common_header_lets_the_raw_clients_in(ports: Ports) -> None:
-    """The control: the same bytes but for the name of the header."""
+    """The requests differ from the rejected ones only in the name of the header."""
     assert _over_http(ports, b"GET /v2/logging", _with(b"%N: %V\r\n", *CONTROL)).startswith(b"HTTP/1.1 200 ")
     assert b"403 Forbidden" in _over_http(ports, b"GET /v2/logging", b"")
     for kind in (0x00, 0x10, 0x40):
@@ -99,7 +99,7 @@ def test_a_common_header_lets_the_raw_clients_in(ports: Ports) -> None:
 
 @pytest.mark.parametrize("api", HTTP)
 def test_no_bytes_of_a_header_open_what_is_closed_over_http(ports: Ports, api: str) -> None:
-    """Folded, with a NUL, twice, as a trailer; a name cannot hold a colon however it is written."""
+    """The header is folded, contains a NUL, is repeated, or is a trailer; a header name cannot contain a colon."""
     for header in HEADERS:
         for name in (NAME, NAME.lower(), NAME.partition(b":")[0]):
             answer = _over_http(ports, HTTP[api], _with(header, name, VALUE))
@@ -108,7 +108,7 @@ def test_no_bytes_of_a_header_open_what_is_closed_over_http(ports: Ports, api: s
 
 @pytest.mark.parametrize("api", GRPC)
 def test_no_header_frame_opens_what_is_closed_over_grpc(ports: Ports, api: str) -> None:
-    """Names that HTTP/2 forbids, in each of its representations and over several frames, also as a trailer."""
+    """Names that HTTP/2 forbids are sent in each representation, in several frames, and as a trailer."""
     for name in METADATA:
         for kind in (0x00, 0x10, 0x40):
             header = _literal(name, VALUE, kind)
@@ -124,7 +124,7 @@ def _with(header: bytes, name: bytes, value: bytes) -> bytes:
 
 
 def _over_http(ports: Ports, request: bytes, header: bytes) -> bytes:
-    """The beginning of the answer, empty where the server only hangs up."""
+    """Return the beginning of the response; empty if the server closes the connection without one."""
     with socket.create_connection((ADDRESS, ports.http), timeout=10) as connection:
         connection.sendall(request + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n")
         connection.shutdown(socket.SHUT_WR)
@@ -132,7 +132,7 @@ def _over_http(ports: Ports, request: bytes, header: bytes) -> bytes:
 
 
 def _over_grpc(ports: Ports, method: bytes, header: bytes, *, size: int = 4096, trailer: bytes = b"") -> bool:
-    """Whether a call with this header, raw HPACK, brings a message."""
+    """Whether the response to a call with this header (raw HPACK) contains a message."""
     common = {
         b":method": b"POST",
         b":scheme": b"http",
@@ -158,7 +158,7 @@ def _over_grpc(ports: Ports, method: bytes, header: bytes, *, size: int = 4096, 
 
 
 def _has_message(connection: socket.socket) -> bool:
-    """Read frames until the stream ends: by a trailer, a reset or a farewell."""
+    """Read frames until a message, or until a trailer, RST_STREAM or GOAWAY ends the stream."""
     while head := _received(connection, 9):
         kind, flags = head[3], head[4]
         _received(connection, int.from_bytes(head[:3]))
@@ -170,7 +170,7 @@ def _has_message(connection: socket.socket) -> bool:
 
 
 def _literal(name: bytes, value: bytes, kind: int) -> bytes:
-    """A header of HPACK with both its parts written out; each is shorter than 127 bytes."""
+    """Encode a header in HPACK as literals; the name and the value are shorter than 127 bytes."""
     return bytes([kind, len(name)]) + name + bytes([len(value)]) + value
 
 
@@ -179,7 +179,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _received(connection: socket.socket, count: int) -> bytes:
-    """So many bytes, less where the server ends the connection."""
+    """Read `count` bytes; return fewer if the server closes the connection."""
     got = b""
     try:
         while len(got) < count and (chunk := connection.recv(count - len(got))):

@@ -25,24 +25,24 @@ spec:
   models: [{name: digits-compiled, format: AOTInductor}]
   resources: {limits: {cpu: "2"}}
 """
-pytestmark = pytest.mark.timeout(900)  # The first start may have to fetch the server.
+pytestmark = pytest.mark.timeout(900)  # The first start may download the server.
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the ModelDeployment and its repository lie."""
+    """Create the folder of the ModelDeployment and its repository."""
     return tmp_path_factory.mktemp("compiled")
 
 
 @pytest.fixture(scope="module")
 def digits(folder: Path) -> CompiledDigits:
-    """Compiled into the repository."""
+    """Compile the network to the repository."""
     return CompiledDigits(folder / "models", "digits-compiled")
 
 
 @pytest.fixture(scope="module")
 def serving(user: User, folder: Path, digits: CompiledDigits) -> Iterator[Serving]:
-    """Served as a ModelDeployment; the configuration is made from the file's signature alone."""
+    """Serve it as a ModelDeployment; the configuration is generated from the file's signature alone."""
     del digits
     (folder / "manifest.yaml").write_text(MANIFEST)
     with user.serving(folder / "manifest.yaml", "--repository", folder / "models") as started:
@@ -53,14 +53,14 @@ def serving(user: User, folder: Path, digits: CompiledDigits) -> Iterator[Servin
 def test_a_compiled_network_answers_as_the_module_itself(
     serving: Serving, digits: CompiledDigits, protocol: Protocol
 ) -> None:
-    """A row alone, which torch.export takes for another case than several, and as many as the file allows."""
+    """The batches have one row, which torch.export treats as a special case, several rows, and the maximum."""
     url = serving.grpc if protocol is Protocol.GRPC else serving.http
     with Client("digits-compiled", protocol=protocol, url=url) as client:
         digits.compare(client, (1, 3, 16))
 
 
 def test_triton_refuses_another_size_before_the_library_sees_it(serving: Serving) -> None:
-    """It would read what lies beside the tensor."""
+    """The library would read out of bounds."""
     picture = triton.InferInput("INPUT__0", [1, 1, 2, 2], "FP32")
     picture.set_data_from_numpy(np.zeros((1, 1, 2, 2), np.float32))
     with (

@@ -15,14 +15,14 @@ from training.workflow import model_file
 from triton_operator.export import compress, export_torchscript
 
 METHODS = {"int8": 1e-3, "fp16": 1e-5, "prune-channels": 1e-5}
-"""Tolerance of served outputs. The server adds up convolutions in another order, so a value may be rounded to the
-neighbouring 8-bit step; on the tested processors, none was (1.2e-7)."""
+"""Tolerance of served outputs. The server sums convolutions in another order, so a value may be rounded to the
+neighbouring 8-bit step; on the tested processors, no value was (the difference is 1.2e-7)."""
 
-pytestmark = pytest.mark.timeout(900)  # The first start may have to fetch the server.
+pytestmark = pytest.mark.timeout(900)  # The first start may download the server.
 
 
 def test_compressed_digits_are_served_as_eager_pytorch_answers(user: User, tmp_path: Path) -> None:
-    """All in one server; each is exported, served, and exported again with the server's address."""
+    """One server serves all variants; each is exported, served, and exported again with the server's address."""
     recipe = find("digits")
     digits = load_eager(recipe.build, model_file(REPOSITORY, "digits"))
     pictures = torch.from_numpy(recipe.preprocess().test.inputs[:32])

@@ -20,9 +20,9 @@ from triton_operator.sdk import Client, Protocol
 from triton_operator.sdk.tensors import Array
 
 UNSEEN = [each.text for each in sentences("chinese", "test")[::40] if len(each.text) <= 10]
-"""Sentences of the test part, whose patterns training has not seen."""
+"""Sentences of the test set, whose patterns are not in the training set."""
 
-pytestmark = pytest.mark.timeout(900)  # The first may have to fetch the server.
+pytestmark = pytest.mark.timeout(900)  # The first test may download the server.
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def digits(user: User) -> Iterator[Serving]:
 
 
 def test_a_digit_is_explained_and_drawn_without_torch(user: User, digits: Serving, tmp_path: Path) -> None:
-    """As documented: attributions that add up, and an image."""
+    """The attributions add up to the prediction, and the command writes an image."""
     part, drawing = unseen_digits(2), tmp_path / "why.png"
     Image.fromarray((part.inputs[1, 0] * 255).astype(np.uint8)).save(tmp_path / "digit.png")
     question = ("explain", "digits", "--image", tmp_path / "digit.png", "--url", digits.http, "--samples", 512)
@@ -47,7 +47,7 @@ def test_a_digit_is_explained_and_drawn_without_torch(user: User, digits: Servin
 
 
 def test_gradients_ask_for_their_extra(user: User, digits: Serving, tmp_path: Path) -> None:
-    """That user has no torch."""
+    """The environment of `user` does not contain torch."""
     row, file = tmp_path / "row.csv", REPOSITORY / "linear_regression" / "1" / "model.pt"
     row.write_text("9,10\n")
     done = user.tritonctl("explain", "linear_regression", "--csv", row, "--model-file", file)
@@ -64,7 +64,7 @@ def texts(user: User) -> Iterator[Serving]:
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_the_characters_that_count_most_are_those_that_the_label_hangs_on(texts: Serving, protocol: Protocol) -> None:
-    """On unseen sentences: without the strongest character the label loses far more than without another one."""
+    """Without the strongest character, the label's probability drops far more than without another one."""
     url = texts.http if protocol is Protocol.HTTP else texts.grpc
     lost, lost_at_random, seconds = [], [], []
     with Client("chinese-texts", protocol=protocol, url=url) as client:
@@ -86,14 +86,14 @@ def test_the_characters_that_count_most_are_those_that_the_label_hangs_on(texts:
 
 
 def probabilities(client: Client, given: list[str], label: str) -> Array:
-    """How probable a label is for each text; there are two."""
+    """Return the probability of one of the two labels for each text."""
     answer = client.infer("chinese_texts", given).outputs
     same = np.array([each.decode() == label for each in answer["LABEL"][:, 0]])
     return np.asarray(np.where(same, answer["PROBABILITY"][:, 0], 1 - answer["PROBABILITY"][:, 0]))
 
 
 def test_a_text_is_shown_with_its_weights(user: User, texts: Serving) -> None:
-    """我爱你 hangs on 爱."""
+    """爱 has the largest weight in 我爱你."""
     done = user.tritonctl("explain", "chinese_texts", "--text", "我爱你", "--url", texts.http)
     assert done.returncode == 0, done.stderr
     print(done.stdout)

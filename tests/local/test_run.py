@@ -33,11 +33,11 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "model_repository"
 CTRL_C = b"\x03"
 TOLERANCE = 1e-5
-pytestmark = pytest.mark.timeout(900)  # The first of them may have to fetch the server.
+pytestmark = pytest.mark.timeout(900)  # The first test may download the server.
 
 
 def eager(images: torch.Tensor) -> np.ndarray:
-    """The output of the network in eager PyTorch, with the committed weights."""
+    """Return the output of the network in eager PyTorch with the committed weights."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit.load is deprecated.
         weights = torch.jit.load(str(MODELS / "digits" / "1" / "model.pt"))  # type: ignore[no-untyped-call]
@@ -49,7 +49,7 @@ def eager(images: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def digits(user: User) -> Iterator[Serving]:
-    """A server with one model, for tests that only send requests."""
+    """Start a server with one model, for tests that only send requests."""
     with user.serving(MODELS / "digits") as serving:
         yield serving
 
@@ -63,7 +63,7 @@ def test_three_commands_lead_from_a_wheel_to_an_answer(user: User, digits: Servi
 
 @pytest.mark.parametrize("protocol", Protocol)
 def test_a_served_model_answers_as_the_network_itself(digits: Serving, protocol: Protocol) -> None:
-    """Alone and in a batch."""
+    """Compare a batch and a single image."""
     images = torch.rand((5, 1, 28, 28), generator=torch.Generator().manual_seed(0))
     url = digits.grpc if protocol is Protocol.GRPC else digits.http
     with Client("digits", protocol=protocol, url=url) as client:
@@ -93,7 +93,7 @@ def test_two_servers_run_at_the_same_time(user: User) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_every_way_of_ending_it_cleans_up(user: User, number: signal.Signals) -> None:
-    """Ctrl-C, `kill`, a closed terminal: no process, no shared memory, no folder of the run. There was some of each."""
+    """After Ctrl-C, `kill` and SIGHUP, no process, shared memory or folder of the run is left."""
     with user.serving(MODELS / "linear_regression") as serving:
         run = serving.run
         assert len(left_over(run)) >= 3
@@ -105,7 +105,7 @@ def test_every_way_of_ending_it_cleans_up(user: User, number: signal.Signals) ->
 
 @pytest.mark.parametrize("end", [lambda terminal: terminal.type(CTRL_C), Terminal.close], ids=["Ctrl-C", "closed"])
 def test_a_terminal_ends_it_by_a_key_and_by_being_closed(user: User, end: Callable[[Terminal], object]) -> None:
-    """The key reaches the command alone, which lets the server finish; a closed terminal cannot be written to."""
+    """Ctrl-C signals only the command, which lets the server finish; writing to a closed terminal fails."""
     with user.at_terminal(MODELS / "linear_regression") as terminal:
         run = terminal.run
         assert len(left_over(run)) >= 3
@@ -115,7 +115,7 @@ def test_a_terminal_ends_it_by_a_key_and_by_being_closed(user: User, end: Callab
 
 
 def test_an_idle_connection_does_not_hold_up_the_end(user: User) -> None:
-    """Triton alone waits 30 s for each; what is asked over another one is answered first."""
+    """Triton alone would wait 30 s for an idle connection."""
     with user.serving(MODELS / "linear_regression") as serving:
         host, _, port = serving.http.rpartition(":")
         with socket.create_connection((host, int(port))) as idle:
@@ -127,7 +127,7 @@ def test_an_idle_connection_does_not_hold_up_the_end(user: User) -> None:
 
 
 def test_an_interrupted_first_start_leaves_no_half_environment(user: User, tmp_path: Path) -> None:
-    """The installer is ended with all that it fetched so far."""
+    """The installer is terminated and its downloads are removed."""
     environment = user.environment | {"TRITON_OPERATOR_CACHE": str(tmp_path)}
     command = [str(user.folder / "tritonctl"), "run", str(MODELS / "digits")]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -157,7 +157,7 @@ def test_a_killed_command_takes_its_server_along(user: User) -> None:
 
 
 def test_a_start_with_everything_there_fetches_and_compiles_nothing(user: User) -> None:
-    """Python would write what it compiles beside the modules of torch."""
+    """Python would write compiled files next to the modules of torch."""
     with user.serving(MODELS / "digits") as first:
         first.end(signal.SIGINT)
     before = _kept(user)
@@ -169,12 +169,12 @@ def test_a_start_with_everything_there_fetches_and_compiles_nothing(user: User) 
 
 
 def _kept(user: User) -> dict[Path, int]:
-    """The compiled modules that `run` keeps, with the time when each was written."""
+    """Return the compiled modules in the cache of `run`, with their modification times."""
     return {path: path.stat().st_mtime_ns for path in user.cache.rglob("*.pyc")}
 
 
 def test_a_model_that_does_not_load_is_reported_in_tritons_words(user: User, tmp_path: Path) -> None:
-    """Exit status 1, and nothing is left."""
+    """The exit status is 1, and no process or folder is left."""
     name = f"broken_{os.getpid()}"
     shutil.copytree(ROOT / "tests" / "models" / "not_torchscript", tmp_path / name)
     config = tmp_path / name / "config.pbtxt"
@@ -208,7 +208,7 @@ def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
 
 
 def _stubs(serving: Serving) -> list[int]:
-    """Model processes of a server, by the folder that their command lines name."""
+    """Return the model processes of a server, which the folder in their command lines identifies."""
     folder = serving.command[-1].rpartition("/")[0]
     found = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
@@ -222,7 +222,7 @@ def _stubs(serving: Serving) -> list[int]:
 
 
 def test_texts_go_through_python_models_and_ensembles(user: User, tmp_path: Path) -> None:
-    """Beside TorchScript, in the Python that was found; the ensemble is what one is told to try, with a text."""
+    """A TorchScript model is served too; the suggested command sends a text to the ensemble."""
     for name, config in {"upper": UPPER_CONFIG, "shout": SHOUT_CONFIG}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.pbtxt").write_text(config)
@@ -282,7 +282,7 @@ ADMINISTERING = [
 
 
 def test_what_is_closed_answers_403_and_unavailable(user: User, digits: Serving, tmp_path: Path) -> None:
-    """Statistics and configurations are open where the object says so; what can change the server never is."""
+    """Statistics and configurations are open only if the object opens them; administrative APIs are always closed."""
     body = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
     body["spec"]["triton"] = {"openEndpoints": ["Statistics", "ModelConfig"]}
     file = tmp_path / "open.yaml"
@@ -304,7 +304,7 @@ def _address(serving: Serving, protocol: Any) -> str:
 
 
 def _status(client: Any, method: str, *arguments: str) -> str:
-    """The status with which the server refuses the call, "open" when it lets it in."""
+    """Return the status of a rejected call, or "open"."""
     try:
         getattr(client, method)(*arguments)
     except InferenceServerException as error:

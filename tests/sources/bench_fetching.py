@@ -1,6 +1,6 @@
 """Compare `prepare` with curl for a large model from S3: same server and volume, in alternating runs.
 
-`make bench-sources` runs it; it needs 7 GiB of disk for some minutes, so `make bench` leaves it out.
+`make bench-sources` runs it. It requires 7 GiB of disk for some minutes, so `make bench` excludes it.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ fetch_all(decode(pathlib.Path(sys.argv[1]).read_bytes()).downloads)
 print(pathlib.Path("/proc/self/status").read_text())
 """
 _LARGEST = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
-"""Not from wait4, which includes the memory of the process that it was forked from."""
+"""The value is not taken from wait4, which includes the memory of the forking process."""
 
 pytestmark = pytest.mark.timeout(900)
 
 
 class Run(NamedTuple):
-    """What a process took: seconds of the clock and bytes of memory at its largest."""
+    """The elapsed seconds and the maximum memory in bytes of a process."""
 
     seconds: float
     memory: int
 
 
 def bench_a_large_model(tmp_path: Path, costs: Costs) -> None:
-    """Medians, because the machine has other work too; a whole round is one of each, so that both see the same."""
+    """Report medians of alternating runs, so that other load on the machine affects both programs."""
     original = tmp_path / "original"
     _make_file(original)
     with s3_server(tmp_path / "data") as s3:

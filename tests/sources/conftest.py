@@ -1,7 +1,7 @@
-"""A real S3 server for the session, over plain HTTP and over TLS with an authority of its own.
+"""A real S3 server for the session, over plain HTTP and over TLS with a private authority.
 
-`s3`      a server with the digits model in it, below two prefixes
-`s3_tls`  the same over TLS; `authority` signed its certificate
+`s3`      a server with the digits model below two prefixes
+`s3_tls`  the same server over TLS; `authority` signed its certificate
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MODELS = Path(__file__).parents[2] / "model_repository"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the server where it is missing."""
+    """Build the server if it is missing."""
     build_before_tests(session, Path(__file__).parent, "versitygw")
 
 
@@ -33,7 +33,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A private authority."""
+    """Create a private authority."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
@@ -47,7 +47,7 @@ def s3_tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test of an outage needs no half minute."""
+    """Shorten the timeout of an outage, which is 30 seconds by default."""
     monkeypatch.setattr(patience, "WITHOUT_PROGRESS_SECONDS", 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Models from a real S3 server: fetching, resuming, and the message of each failure."""
+"""Download models from a real S3 server: resumed downloads, and the message of each failure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ IDENTITY = f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.c
 
 @pytest.fixture
 def secret(s3: S3, tmp_path: Path) -> str:
-    """Credentials that the server accepts."""
+    """Return credentials that the server accepts."""
     return s3.secret(tmp_path / "secret")
 
 
@@ -89,7 +89,7 @@ def test_a_model_that_is_not_there_and_what_is(s3: S3, tmp_path: Path, secret: s
 
 
 def test_an_address_at_which_nobody_answers(s3: S3, tmp_path: Path) -> None:
-    """A server that takes no more connections is as silent as a firewall that drops packets."""
+    """A full backlog has the same effect as a firewall that drops packets."""
     with socket.socket() as silent, ExitStack() as waiting:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
@@ -126,7 +126,7 @@ def test_a_large_file_comes_in_parts_and_is_the_same(
 
 
 def test_a_killed_download_resumes(s3: S3, tmp_path: Path, secret: str) -> None:
-    """As the kubelet does it: SIGKILL, and a new container over the same volume."""
+    """The process is killed by SIGKILL, and a new one continues in the same volume, as after a container restart."""
     content = os.urandom(400 << 20)
     s3.put("huge/1/model.pt", content)
     download = s3.download(tmp_path / "source", "huge", credentials=secret)
@@ -158,7 +158,7 @@ def _prepare(config: Path, folder: Path) -> subprocess.Popen[bytes]:
 def test_an_object_that_is_replaced_meanwhile_is_fetched_again(
     s3: S3, tmp_path: Path, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never half of one and half of another."""
+    """A file must not contain parts of both versions."""
     monkeypatch.setattr(parts, "PART", 1 << 20)
     monkeypatch.setattr(parts, "CONNECTIONS", 1)
     old, new = os.urandom(4 << 20), os.urandom(4 << 20)
@@ -181,7 +181,7 @@ def test_an_object_that_is_replaced_meanwhile_is_fetched_again(
 def test_a_server_that_is_started_again_is_waited_for(
     s3: S3, tmp_path: Path, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of a download it dies, connections are refused, and it comes back at the same address."""
+    """The server is killed during a download, and a new one starts at the same address; connections fail in between."""
     monkeypatch.setattr(parts, "PART", 1 << 20)
     monkeypatch.setattr(patience, "WITHOUT_PROGRESS_SECONDS", 20)
     content = os.urandom(16 << 20)
@@ -204,7 +204,7 @@ def test_a_server_that_is_started_again_is_waited_for(
 def test_the_identity_of_the_pod_is_used_where_there_is_no_secret(
     s3_tls: S3, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on Amazon: a token of the ServiceAccount is exchanged for keys, over TLS only, and they sign the requests."""
+    """As on AWS, the ServiceAccount token is exchanged for keys over TLS; the keys sign the requests."""
     (tmp_path / "token").write_text("token-of-the-pod")
     authority.issue("sts", Subject("sts", addresses=["127.0.0.1"]))
     with web_server(certificate=authority.folder / "sts.crt") as sts:
