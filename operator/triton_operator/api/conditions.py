@@ -111,7 +111,7 @@ class Reason:
     TLS_NOT_CONFIGURED = "TLSNotConfigured"  # Network access is restricted, but TLS is not supported.
     POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy does not exist in the cluster yet.
 
-    CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache's Job may connect to any address, because none are set.
+    CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache Job may connect to any address, because none are set.
 
     SCALING = "Scaling"  # ScalingActive=True.
     SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported a status yet, or reports an error.

@@ -35,7 +35,7 @@ LABEL_JOB = "batch.kubernetes.io/job-name"
 """Set by the Job controller on a Job's pods: the Job's name."""
 
 ANNOTATION_RECIPE = f"{GROUP}/recipe"
-"""On a cache's Job: the spec hash, see `resources.cache_content`."""
+"""On a cache Job: the spec hash, see `resources.cache_content`."""
 ANNOTATION_PREPARATION = f"{GROUP}/preparation"
 """On that Job's pods: the download request, as JSON."""
 ANNOTATION_FILLED = f"{GROUP}/filled"

@@ -70,7 +70,7 @@ class ModelRepository(Struct, frozen=True):
 
     @property
     def fetched(self) -> bool:
-        """Whether `prepare` or a cache's Job downloads the files; otherwise, the repository is a volume."""
+        """Whether `prepare` or a cache Job downloads the files; otherwise, the repository is a volume."""
         return self.s3 is not None or self.http is not None
 
     @property

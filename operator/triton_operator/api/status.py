@@ -34,7 +34,7 @@ class Condition(Struct, frozen=True, omit_defaults=False):
 
 
 class ModelState(StrEnum):
-    """The state of one model in the newest pods; Mixed means that their files or configurations differ."""
+    """The state of one model in the newest pods; Mixed means that the pods have different files or configurations."""
 
     PENDING = "Pending"
     PREPARED = "Prepared"
@@ -100,7 +100,7 @@ class Failure(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, omit_defaults=False):
-    """The last observed state; `observed_generation` is the generation of its spec."""
+    """The last observed state; `observed_generation` is the generation of the spec that it describes."""
 
     observed_generation: int
     replicas: int = 0

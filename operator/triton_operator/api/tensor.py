@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class DataType(StrEnum):
-    """Triton's names without `TYPE_`. The KServe v2 protocol uses the same names, except BYTES for STRING."""
+    """The names are Triton's, without `TYPE_`. The KServe v2 protocol uses the same names, except BYTES for STRING."""
 
     BOOL = "BOOL"
     UINT8 = "UINT8"

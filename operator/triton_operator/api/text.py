@@ -14,7 +14,7 @@ _FURTHER_LINE = re.compile(r"\n(?!  +(?!::|##\[)\S)")
 
 
 def escape(text: str) -> str:
-    r"""The text in one line, with each unprintable character replaced by Python's escape: `\x1b`, `\u202e`.
+    r"""The text on one line, with each unprintable character replaced by Python's escape: `\x1b`, `\u202e`.
 
     Control and format characters, lone surrogates, unassigned characters, and line and paragraph separators are
     unprintable; spaces of any width are printable. Idempotent, because backslashes are not escaped.

@@ -1,7 +1,7 @@
 """`tritonctl completion`: completion scripts for bash, zsh and fish.
 
-Input: a shell's name. Output: a script, which runs `tritonctl` whenever the user requests completions. For the
-plugin, kubectl runs `kubectl_completion` instead.
+Input: a shell's name. Output: a script, which runs `tritonctl` whenever the user requests completions. For
+`kubectl triton`, kubectl runs `kubectl_completion` instead.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def deploy(
 ) -> None:
     """Create or update ModelDeployments by server-side apply, and optionally wait until they are Ready.
 
-    The exit status is 1 if one does not become Ready, and 2 if a file or a field is invalid.
+    The exit status is 1 if a ModelDeployment does not become Ready, and 2 if a file or a field is invalid.
     """
     from triton_operator.sdk.deployments import Deployments
     from triton_operator.sdk.manifest import read_manifests

@@ -1,6 +1,6 @@
 """Read ModelDeployments from YAML files, and check them as far as possible without an API server.
 
-Input: a path (`-` is standard input). Output: typed deployments. Unknown fields, wrong types and contradictions are
+Input: a path (`-` is standard input). Output: typed deployments. Unknown fields, wrong types and conflicting values are
 found, also in fields that are passed on to Kubernetes. The API server checks the whole schema of
 crds/modeldeployments.yaml.
 """

@@ -40,7 +40,7 @@ by name or in order (.json).
 
 
 class ExportFormat(StrEnum):
-    """File formats, as the command line spells them."""
+    """The values of --format."""
 
     TORCHSCRIPT = "torchscript"
     AOTINDUCTOR = "aotinductor"
@@ -151,7 +151,7 @@ def export_errors(folder: Path, doing: str, extra: str = "export") -> Iterator[N
 
 
 def name_options(text: str) -> str:
-    """Replace keyword arguments in a message of the library by the options of the command."""
+    """Replace keyword arguments in a message of the library with the options of the command."""
     for keyword, option in _OPTIONS.items():
         text = re.sub(rf"\b(?<!-){keyword}\b", option, text)
     return text

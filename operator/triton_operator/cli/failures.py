@@ -6,8 +6,8 @@ from triton_operator.errors import TritonOperatorError
 
 
 class CommandFailedError(TritonOperatorError):
-    """The command ran, and what it checked or requested failed; the message says what."""
+    """The command ran, but a check or a request failed; the message describes the failure."""
 
 
 class UsageError(TritonOperatorError):
-    """A file or an option is invalid; the message names it and says what to do."""
+    """A file or an option is invalid; the message names it and explains how to fix it."""

@@ -81,7 +81,7 @@ def render(
 ) -> None:
     """Print the Kubernetes objects that the operator would create, without a cluster.
 
-    The exit status is 2 if the file has unknown fields, wrong types or contradictions.
+    The exit status is 2 if the file has unknown fields, wrong types or conflicting values.
     """
     from triton_operator.resources.applied_defaults import applied_defaults
     from triton_operator.resources.build import render as render_children

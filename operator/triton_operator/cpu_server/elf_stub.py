@@ -34,7 +34,7 @@ READ_EXECUTE, READ_WRITE = 5, 6
 DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT, DT_SONAME = 4, 5, 6, 10, 11, 14
 DT_VERSYM, DT_VERDEF, DT_VERDEFNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD
 GLOBAL_FUNCTION, GLOBAL_OBJECT = 0x12, 0x11
-MARK = b"stand-in of triton-operator\0"  # The last bytes of every stub; stubs on disk have them, so keep the text.
+MARK = b"stand-in of triton-operator\0"  # Ends every stub. Do not change it: it identifies existing stubs.
 HEADERS = FILE_HEADER.size + 4 * PROGRAM_HEADER.size
 
 
@@ -56,7 +56,7 @@ class Strings:
 def stub_library(name: str, symbols: Iterable[Symbol], machine: int = X86_64) -> bytes:
     """Build a library called `name` that defines the symbols with their versions.
 
-    Raises `KeyError` for a machine other than x86_64 and aarch64.
+    Raises `KeyError` for a machine other than x86_64 or aarch64.
     """
     ordered = sorted(symbols)
     versions = [name, *sorted({symbol.version for symbol in ordered} - {"", name})]

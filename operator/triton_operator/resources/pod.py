@@ -71,7 +71,7 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
 def prepare_container(
     operator_image: str, *arguments: str, resources: Manifest, mounts: Sequence[Manifest]
 ) -> Manifest:
-    """The container `prepare`, in a serving pod or in the Job of a cache."""
+    """The container `prepare`, in a serving pod or in the cache Job."""
     return {
         "name": CONTAINER_PREPARE,
         "image": operator_image,

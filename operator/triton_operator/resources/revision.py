@@ -110,7 +110,7 @@ def inputs_hash(spec: Spec) -> str:
         profile=spec.privacy.profile,
         tls=spec.privacy.tls,
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
-        # The egress and the resources of the cache's Job do not affect serving pods.
+        # The egress and the resources of the cache Job do not affect serving pods.
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
         prepare=spec.prepare if spec.prepare != Prepare() else None,
     )

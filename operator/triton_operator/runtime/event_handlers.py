@@ -1,8 +1,8 @@
-"""Event handlers: what watches and lists report goes into the cache, and the keys that have changed into the queue.
+"""Event handlers: store the objects that watches and lists report in the cache, and enqueue the keys of changed ones.
 
 ModelDeployments have two sources that race, Kopf's watch and our own lists: a list may be older than what the watch has
-reported meanwhile, and the deletion of an object may arrive after the creation of another one with its name. So nothing
-older than the cached version of an object, or than its deletion, has an effect.
+reported meanwhile, and the deletion of an object may arrive after the creation of another one with its name. The
+handlers therefore ignore an event that is older than the cached version of the object, or than its deletion.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class DeploymentHandler:
         self._unreadable = unreadable
         self._seen: dict[Key, tuple[str, int]] = {}
         self._gone: dict[Key, int] = {}
-        """Keys of deleted objects, and the version of the deletion: an older list may arrive later."""
+        """Keys of deleted objects, and the version of the deletion, because an older list may arrive later."""
         self._listed = 0
         self.reached = 0
         """The newest version seen; a list that is requested now cannot be older."""
 
     def put(self, body: Body) -> None:
-        """A watch or a list has an object."""
+        """Handle an object that a watch or a list reports."""
         key, uid, version = _identity(body)
         if self._is_old(key, version):
             return
@@ -60,7 +60,7 @@ class DeploymentHandler:
             self._queue.add(key)
 
     def drop(self, body: Body) -> None:
-        """A watch reports that an object is deleted."""
+        """Handle the deletion of an object that a watch reports."""
         key, uid, version = _identity(body)
         self.reached = max(self.reached, version)
         if self._seen.get(key, (uid, 0))[0] == uid:
@@ -81,13 +81,13 @@ class DeploymentHandler:
         return True
 
     def begin_list(self) -> int:
-        """Call before a list; returns the newest version seen, and only a list of restored data is older."""
+        """Call before a list. Returns the newest version seen; only a list of data restored from a backup is older."""
         for key in self._seen.keys() - self._cache.keys():
             del self._seen[key]  # Deleted: the API server did not find it when its status was written.
         return self.reached
 
     def read(self, item: msgspec.Raw) -> Identity | None:
-        """Handle an object of a list; returns its identity, None if that cannot be decoded.
+        """Handle an object of a list; returns its identity, or None if the object cannot be decoded.
 
         Most objects have not changed, so only their identity is decoded.
         """
@@ -119,7 +119,7 @@ class DeploymentHandler:
             self._forget(key, version)
         self._gone = {key: gone for key, gone in self._gone.items() if gone > self._listed}
         self.reached = max(self.reached, version)
-        self._listed = version  # kept for one list, because Kopf's own list may still be running
+        self._listed = version  # Earlier deletions are kept until the next one: Kopf's own list may still run.
         return True
 
     def _see(self, key: Key, uid: str, version: int) -> None:
@@ -147,7 +147,7 @@ class DeploymentHandler:
 
 
 class ChildHandler:
-    """Handles children of one kind; the sink of a reflector."""
+    """Handles children of one kind; a reflector calls it."""
 
     def __init__(self, kind: Kind, namespace: str | None, cache: ChildCache, queue: WorkQueue[Key]) -> None:
         self._kind = kind
@@ -156,20 +156,20 @@ class ChildHandler:
         self._queue = queue
 
     def put(self, item: Child) -> None:
-        """A child is new or changed."""
+        """Handle a new or changed child."""
         _enqueue(self._queue, self._cache.put(item))
 
     def drop(self, item: Child) -> None:
-        """A child is deleted, or has lost our label."""
+        """Handle a child that was deleted or no longer has the operator's label."""
         _enqueue(self._queue, self._cache.remove(item))
 
     def replace(self, items: Sequence[Child], as_of: float) -> None:
-        """A list has all children of this kind as of version `as_of`."""
+        """Handle a list of all children of this kind as of version `as_of`."""
         self._queue.add_routine(self._cache.replace(self._kind, items, self._namespace, as_of))
 
 
 class PodHandler:
-    """Handles pods; the sink of a reflector."""
+    """Handles pods; a reflector calls it."""
 
     def __init__(self, namespace: str | None, cache: PodCache, queue: WorkQueue[Key]) -> None:
         self._namespace = namespace
@@ -177,15 +177,15 @@ class PodHandler:
         self._queue = queue
 
     def put(self, item: Pod) -> None:
-        """A pod is new or changed."""
+        """Handle a new or changed pod."""
         _enqueue(self._queue, *self._cache.put(item))
 
     def drop(self, item: Pod) -> None:
-        """A pod is deleted, or has lost our label."""
+        """Handle a pod that was deleted or no longer has the operator's label."""
         _enqueue(self._queue, self._cache.remove(item))
 
     def replace(self, items: Sequence[Pod], as_of: float) -> None:
-        """A list has all pods as of version `as_of`."""
+        """Handle a list of all pods as of version `as_of`."""
         self._queue.add_routine(self._cache.replace(items, self._namespace, as_of))
 
 

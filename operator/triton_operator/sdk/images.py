@@ -1,8 +1,8 @@
-"""Convert a Pillow image to the array that a model of images takes.
+"""Convert a Pillow image to the array that a model with an image input expects.
 
 Pure. Input: an image and the declared tensor. Output: the array of one image. `values` calls it, and the CLI after it
-has resized a file's image. Lossless conversions are automatic: gray to color, bytes to fractions of 255 for models of
-floats (as torchvision does), and the declared layout. The caller chooses how to reduce size or colors.
+has resized a file's image. Lossless conversions are automatic: gray to color, bytes to fractions of 255 for inputs of
+floats (as in torchvision), and the declared layout. The caller chooses how to reduce size or colors.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def requested_outputs(triton: Any, call: Call) -> list[Any] | None:
 
 
 async def document_unless_hidden(request: Awaitable[dict[str, Any]], hidden: Collection[str]) -> dict[str, Any] | None:
-    """Await a document; None if access is rejected, or if the server's status is one of `hidden`."""
+    """Await and return a document; None if access is rejected, or if the server's status is one of `hidden`."""
     try:
         return await request
     except AttemptError as failure:

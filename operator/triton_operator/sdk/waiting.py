@@ -22,7 +22,7 @@ def wait_until_ready(
 ) -> DeploymentStatus:
     """Return the first status that is Ready; raises NotReadyError if it is stalled, or when the changes end.
 
-    Closes `changes` and thereby its connection, which a traceback would keep open otherwise.
+    Closes `changes` and its connection, which a traceback that refers to the generator would otherwise keep open.
     """
     last: DeploymentStatus | None = None
     with closing(changes):

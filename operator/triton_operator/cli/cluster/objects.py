@@ -1,7 +1,7 @@
 """Read objects from the cluster for the commands.
 
-Input: a client, and what to select. Output: the JSON of objects, and the first error. Several requests are sent at the
-same time.
+Input: a client, and what to select. Output: the JSON of objects, and the first error. Requests are sent
+concurrently.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def names(items: Sequence[Object]) -> list[str]:
 
 
 def _read_all(read: Callable[[T], list[Object]], arguments: Sequence[T], what: str) -> Found:
-    """Read several at the same time; if the cluster does not respond, the remaining requests are not sent."""
+    """Send the requests concurrently; if the cluster does not respond, the remaining ones are not sent."""
     unreachable: list[SdkError] = []
 
     def attempt(argument: T) -> list[Object] | SdkError:

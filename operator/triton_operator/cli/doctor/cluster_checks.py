@@ -21,7 +21,7 @@ from triton_operator.sdk.errors import DeploymentNotFoundError, SdkError
 OLDEST, NEWEST = (1, 35), (1, 37)
 """The Kubernetes releases that the operator is tested with; older ones lack image volumes or environment files."""
 STALE_LEASE_SECONDS = 60
-"""The holder renews the Lease every few seconds; an older one means a wrong clock or no running operator."""
+"""The holder renews the Lease every few seconds; an older renewal means a wrong clock or no running operator."""
 
 _INSTALL = "install the chart: helm upgrade --install triton-operator charts/triton-operator -n triton-operator-system"
 
@@ -43,7 +43,7 @@ def check_version(evidence: Evidence) -> CheckResult:
 
 
 def check_kubectl(evidence: Evidence) -> CheckResult:
-    """Kubectl is installed; it forwards ports."""
+    """Kubectl, which forwards ports, is installed."""
     response = evidence["kubectl"]
     if isinstance(response, dict) and "path" in response:
         return passed("kubectl", str(response["path"]))
@@ -71,7 +71,7 @@ def check_definition(evidence: Evidence) -> CheckResult:
 
 
 def _definition_by_discovery(error: SdkError, api: dict[str, Any] | SdkError) -> CheckResult:
-    """Check the version only; every user may read the list of APIs."""
+    """Check only the version, in the list of APIs, which every user may read."""
     if isinstance(api, SdkError):
         return failed("definition", "the CRD of ModelDeployments is not installed", _INSTALL)
     versions = [each.get("version") for each in api.get("versions", [])]
@@ -83,7 +83,7 @@ def _definition_by_discovery(error: SdkError, api: dict[str, Any] | SdkError) ->
 
 
 def _missing_fields(version: dict[str, Any]) -> list[str]:
-    """Fields of the spec that this program knows and the installed CRD does not."""
+    """Fields of the spec that this program knows but the installed CRD does not have."""
     schema = version.get("schema", {}).get("openAPIV3Schema", {}).get("properties", {}).get("spec", {})
     known = schema.get("properties", {})
     return [field.encode_name for field in msgspec.structs.fields(Spec) if field.encode_name not in known]

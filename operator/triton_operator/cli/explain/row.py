@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """`inputs` is one row in the shape that the model expects; `others` are all rows, for their mean."""
+    """`inputs` is one row in the shape that the model expects; `others` are all rows, from which a mean is computed."""
 
     inputs: Mapping[str, Array]
     others: Mapping[str, Array]
@@ -36,7 +36,7 @@ class Row:
 
 
 def choose_row(inputs: Mapping[str, Array], number: int, *, by_rows: bool) -> Row:
-    """Row `number` (from 1) of each input, or the whole input without `by_rows`. Raises UsageError."""
+    """Return row `number`, counted from 1, of each input, or the whole inputs if not `by_rows`. Raises UsageError."""
     rows = min((len(array) for array in inputs.values()), default=0) if by_rows else 1
     if number > rows:
         raise UsageError(f"--row {number}: the input has {rows} row{'s' if rows != 1 else ''}")
@@ -56,7 +56,7 @@ def column_names(option: str, table: Sequence[str], values: int) -> tuple[str, .
 
 
 def read_target(option: str) -> int | tuple[int, ...] | str | None:
-    """A number, one number for each dimension of the output separated by commas, or a label."""
+    """Parse a number, numbers separated by commas (one for each dimension of the output), or a label."""
     parts = option.split(",")
     if not option:
         return None
@@ -67,7 +67,7 @@ def read_target(option: str) -> int | tuple[int, ...] | str | None:
 
 
 def interface_of_file(path: Path) -> ModelInterface:
-    """The inputs of a TorchScript file, from the signature in it; raises UsageError if it has none."""
+    """Return the inputs of a TorchScript file according to its signature; raises UsageError if it has none."""
     from triton_operator.sdk.interface import ModelInterface, TensorInterface
     from triton_operator.triton.model_file.signature import ANY
 
@@ -83,7 +83,7 @@ def interface_of_file(path: Path) -> ModelInterface:
 
 
 def require_batch(path: Path) -> None:
-    """Raise UsageError if an input of a TorchScript file has no dimension for rows, by the signature in it."""
+    """Raise UsageError if, according to the signature of a TorchScript file, an input has no batch dimension."""
     from triton_operator.triton.model_file.signature import ANY
 
     signature = _signature(path)
@@ -108,7 +108,7 @@ def output_of_file(path: Path, name: str) -> str:
 
 
 def argument_places(path: Path, inputs: Sequence[str]) -> dict[str, int]:
-    """The argument of forward() that each input is: by the signature, or else in the order of the inputs."""
+    """Map each input to its position among the arguments of forward(): that in the signature, or else in `inputs`."""
     signature = _signature(path)
     names = [each.name for each in signature.inputs] if signature else list(inputs)
     if set(names) != set(inputs):

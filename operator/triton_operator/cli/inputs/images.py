@@ -1,7 +1,7 @@
-"""Read image files for a model of images.
+"""Read image files for a model with an image input.
 
 Input: files, and the model's interface. Output: one array with a row for each image. This module decodes, converts
-colors and resizes; the SDK brings the pixels into the declared layout, from 0 to 1 (or 0 to 255 for UINT8).
+colors and resizes; the SDK converts the pixels to the declared layout and scales them to 0..1 (0..255 for UINT8).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_PIXELS = 64_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM")
 """Pillow supports about forty more, which are tested less; one of them starts another program (EPS: Ghostscript)."""
 _COLORS = {1, 3}
-"""Channels of the models that a file can be for: transparent images are put on white, so alpha is not an input."""
+"""Supported numbers of channels: gray and RGB. Alpha is not supported, because transparent parts become white."""
 _BYTE_OF_16_BITS = 257
 
 
@@ -47,7 +47,7 @@ def read_images(
 
 
 def layout_of(tensor: TensorInterface) -> ImageLayout | None:
-    """How the tensor holds one gray or RGB image, or a batch of them; None if it cannot."""
+    """Return how the tensor holds a gray or RGB image, or a batch of them; None if it cannot."""
     layout = image_layout(tensor.shape)
     if layout is None or layout.channels not in _COLORS or len(tensor.shape) > layout.rank + 1:
         return None
@@ -70,13 +70,13 @@ def _open(content: bytes, name: str) -> Image.Image:
     if "transparency" in image.info or image.mode in {"LA", "RGBA", "PA"}:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if image.mode.startswith("I"):  # 16 bits of gray, which Pillow's `convert` would cut off at 255.
+    if image.mode.startswith("I"):  # 16-bit grayscale, which Pillow's `convert` would clip at 255.
         return Image.fromarray((np.asarray(image) // _BYTE_OF_16_BITS).astype(np.uint8))
     return image
 
 
 def _row(image: Image.Image, layout: ImageLayout, tensor: TensorInterface, name: str, *, invert: bool) -> Array:
-    """The image in the model's colors and size, as the SDK lays it out."""
+    """Return the image in the model's colors, size and layout."""
     image = image.convert(MODES[layout.channels])
     size = (
         image.width if layout.width == ANY else layout.width,

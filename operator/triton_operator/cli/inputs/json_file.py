@@ -18,7 +18,7 @@ from triton_operator.sdk.protocol_json import RequestBody, parse_request
 
 
 def read_json(content: bytes, interface: Callable[[], ModelInterface], source: str) -> RequestBody:
-    """Return the request; calls `interface` only for values alone. Raises UsageError."""
+    """Return the request; calls `interface` only if the file is not a complete request. Raises UsageError."""
     try:
         body = msgspec.json.decode(content)
     except RecursionError as error:

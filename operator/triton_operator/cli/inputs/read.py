@@ -17,12 +17,12 @@ from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.protocol_json import RequestBody
 
 MAX_BYTES = 256 << 20
-"""A larger file cannot be one request; Triton's own limit over HTTP is 64 MiB by default."""
+"""Maximum size of a file. Triton's own limit for a request over HTTP is 64 MiB by default."""
 
 
 @dataclass(frozen=True)
 class CommandInput:
-    """A request, the format of the file, and for a table the names of each input's columns."""
+    """A request, the format of the file, and, for a table, the names of each input's columns."""
 
     request: RequestBody
     input_format: InputFormat

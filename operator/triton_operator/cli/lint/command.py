@@ -36,7 +36,7 @@ def lint(
     ],
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Check models and ModelDeployments for errors and bad practices. The code of models is not executed.
+    """Check models and ModelDeployments for errors and bad practices. Model code is not executed.
 
     The exit status is 1 if there are errors, 0 if there are only warnings or no findings, and 2 if a path is invalid.
     """

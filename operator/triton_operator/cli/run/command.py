@@ -97,7 +97,7 @@ def run(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the server's log from the start.")] = False,
 ) -> None:
-    """Serve models on this machine: Triton on the CPU, with the same configuration and flags as in the cluster.
+    """Serve models on this machine with Triton on the CPU, using the same configuration and flags as in a cluster.
 
     The exit status is 1 if a model cannot be loaded, and 2 if a file is invalid or this machine is not supported.
     """

@@ -1,7 +1,7 @@
 """Fetch one Download: find the files, fetch what is missing, unpack an archive, and publish the complete repository.
 
 The target folder contains a journal, an incomplete folder or archive, and finally the folder `repository`, which one
-rename creates. `prepare` calls it before it resolves models, and the Job of a cache calls it to fill a claim.
+rename creates. `prepare` calls it before it resolves models, and the cache Job calls it to fill a claim.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from triton_operator.triton.text.errors import ConfigTextError
 
 
 class Identifier(str):
-    """An unquoted word as a value."""
+    """A value that is an unquoted word."""
 
     __slots__ = ()
 
@@ -26,7 +26,7 @@ class TokenKind(Enum):
 
 
 class Token(NamedTuple):
-    """One token; `content` has a string literal's bytes without quotes and escapes."""
+    """One token; `content` is the value of a string literal, without quotes and with its escapes decoded."""
 
     kind: TokenKind
     text: str
@@ -82,7 +82,7 @@ _PLAIN = {quote: re.compile(rf"[^\\\n{quote}]+") for quote in "'\""}
 
 
 def tokenize(text: str) -> list[Token]:
-    """All tokens and an END; raises ConfigTextError at the first invalid character."""
+    """Return all tokens, with END as the last one; raises ConfigTextError at the first invalid character."""
     return _Tokenizer(text).run()
 
 
