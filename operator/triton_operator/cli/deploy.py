@@ -42,7 +42,10 @@ def deploy(
         typer.Option("--filename", "-f", metavar="FILE", help="YAML file with ModelDeployments; - for standard input."),
     ],
     namespace: Namespace = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until all are Ready; print why they are not yet.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Wait until all ModelDeployments are Ready, and print why they are not Ready yet."),
+    ] = False,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit for --wait.")] = 600,
     force: Annotated[bool, typer.Option("--force", help="Take over fields that another field manager owns.")] = False,
     kubeconfig: Kubeconfig = "",

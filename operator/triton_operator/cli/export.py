@@ -87,7 +87,7 @@ def export(
     file_format: Annotated[
         ExportFormat,
         typer.Option(
-            "--format", help="File format. aotinductor compiles the model for this type of CPU, which needs g++."
+            "--format", help="File format. aotinductor compiles the model for this machine's CPU type and requires g++."
         ),
     ] = ExportFormat.TORCHSCRIPT,
     trace: Annotated[bool, typer.Option("--trace", help="Trace the module instead of scripting it.")] = False,
@@ -103,7 +103,7 @@ def export(
     url: Annotated[
         str,
         typer.Option(
-            "--url", metavar="HOST:PORT", help="Also compare with the Triton at this address, which serves DIR."
+            "--url", metavar="HOST:PORT", help="Also compare with a Triton server at this address; it must serve DIR."
         ),
     ] = "",
 ) -> None:

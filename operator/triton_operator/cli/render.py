@@ -67,7 +67,7 @@ def render(
         typer.Option(
             "--settings",
             metavar="FILE",
-            help="settings.json of the installation, from the chart's ConfigMap; by default, the chart's defaults.",
+            help="The operator's settings.json, from the chart's ConfigMap; by default, the chart's default values.",
         ),
     ] = None,
     show_defaults: Annotated[

@@ -36,7 +36,9 @@ def wait_until_ready(
                 raise NotReadyError(_name(found), found.reason, found.message, stalled=True)
             last = found
     if last is None:
-        raise NotReadyError("the deployment", "NotRead", "there was no time to look", stalled=False)
+        raise NotReadyError(
+            "the deployment", "StatusUnknown", "the time limit expired before the status was read", stalled=False
+        )
     raise NotReadyError(f"{_name(last)} after {seconds:g} s", last.reason, last.message, stalled=False)
 
 

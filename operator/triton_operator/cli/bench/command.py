@@ -48,7 +48,8 @@ Examples:
 \b
 Each connection sends the next request when it has received a response. Requests during --warm-up are not counted. On
 Ctrl-C, the results so far are printed. Through `kubectl port-forward`, only one pod is measured, and the latencies
-include kubectl; to measure the server alone, run this inside the cluster with --url. The load affects other clients.
+include kubectl's overhead; to measure the server alone, run this inside the cluster with --url. The load affects other
+clients.
 """
 MOST_SECONDS = 300
 INTERRUPTED = 130
@@ -246,7 +247,10 @@ def _print(result: Result) -> None:
         out.print(plain_text(f"{count} times: {sentence}"))
     if result.forwarded:
         out.print(
-            Text("Measured through kubectl port-forward: one pod only, and latencies include kubectl.", style="dim")
+            Text(
+                "Measured through kubectl port-forward: one pod only, and the latencies include kubectl's overhead.",
+                style="dim",
+            )
         )
     if result.client_cores > _BUSY:
         out.print(Text(f"This client used {result.client_cores:.1f} CPU cores and may be the bottleneck.", style="dim"))

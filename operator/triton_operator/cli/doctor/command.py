@@ -27,7 +27,8 @@ Examples:
   tritonctl doctor -n models
   tritonctl doctor -o json
 \b
-`warn` means that some features may not work, or that the check could not run. `fail` must be fixed. Nothing is changed.
+`warn` means that some features may not work, or that the check could not run. `fail` means that the
+problem must be fixed. The command does not change anything.
 """
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -109,7 +109,7 @@ def explain(
     samples: Annotated[
         int, typer.Option("--samples", metavar="N", min=3, help="Maximum number of rows to send to the model.")
     ] = 2048,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random sampling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed for random sampling.")] = 0,
     patch: Annotated[
         int,
         typer.Option("--patch", metavar="PIXELS", min=0, help="Patch size in pixels; 0 for a seventh of the image."),

@@ -40,7 +40,9 @@ def read_images(
     rows = [_row(_open(content, name), layout, tensor, name, invert=invert) for name, content in images]
     for (name, _), row in zip(images, rows, strict=True):
         if row.shape != rows[0].shape:
-            raise UsageError(f"{name}: differs in size from {first}, and {tensor.named} takes one size at a time")
+            raise UsageError(
+                f"{name}: differs in size from {first}, but all images for {tensor.named} must have the same size"
+            )
     has_batch = len(tensor.shape) > layout.rank
     with located(first):
         return prepare_inputs(interface, {tensor.name: np.stack(rows) if has_batch or len(rows) > 1 else rows[0]})
@@ -62,7 +64,7 @@ def _open(content: bytes, name: str) -> Image.Image:
         if not too_large:
             image.load()
     except UnidentifiedImageError as error:
-        raise UsageError(f"{name}: is not a readable image; the formats are {', '.join(FORMATS)}") from error
+        raise UsageError(f"{name}: is not a readable image; the supported formats are {', '.join(FORMATS)}") from error
     except Exception as error:  # Pillow has no base class, and its readers raise whatever a damaged file causes.
         raise UsageError(f"{name}: the image cannot be decoded: {' '.join(str(error).split())[:200]}") from error
     if too_large:

@@ -63,7 +63,7 @@ def run(
             metavar="PORT",
             min=0,
             max=65535,
-            help="HTTP port; 0 for 8000, or another port if 8000 is in use.",
+            help="HTTP port; 0 selects 8000, or a free port if 8000 is in use.",
         ),
     ] = 0,
     grpc_port: Annotated[
@@ -73,7 +73,7 @@ def run(
             metavar="PORT",
             min=0,
             max=65535,
-            help="gRPC port; 0 for 8001, or another port if 8001 is in use.",
+            help="gRPC port; 0 selects 8001, or a free port if 8001 is in use.",
         ),
     ] = 0,
     metrics_port: Annotated[
@@ -83,7 +83,7 @@ def run(
             metavar="PORT",
             min=0,
             max=65535,
-            help="Metrics port; 0 for 8002, or another port if 8002 is in use.",
+            help="Metrics port; 0 selects 8002, or a free port if 8002 is in use.",
         ),
     ] = 0,
     cpus: Annotated[
@@ -93,9 +93,11 @@ def run(
         ),
     ] = 0,
     skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Skip models of a folder that cannot be served.")
+        bool, typer.Option("--skip-broken", help="In a folder, skip the models that cannot be served.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the server's log from the start.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the server's log, including its startup.")
+    ] = False,
 ) -> None:
     """Serve models on this machine with Triton on the CPU, using the same configuration and flags as in a cluster.
 

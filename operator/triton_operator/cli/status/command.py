@@ -49,7 +49,10 @@ def status(
     wait: Annotated[
         float,
         typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="Wait up to this long until it is Ready; print why it is not yet."
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="Wait up to this long for it to become Ready, and print why it is not Ready yet.",
         ),
     ] = 0,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Print changes until Ctrl-C.")] = False,

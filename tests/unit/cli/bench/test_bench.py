@@ -62,7 +62,7 @@ def test_people_get_a_line_of_figures(capsys: pytest.CaptureFixture[str], cluste
         outcome = tritonctl(capsys, "bench", "digits", *QUICK)
     assert outcome.code == 0, outcome.err
     assert "mixed: 2 connections over HTTP for 0.6 s, 1 row per request" in outcome.out
-    assert "one pod only, and latencies include kubectl" in outcome.out
+    assert "one pod only, and the latencies include kubectl's overhead" in outcome.out
     assert sum("port-forward" in call for call in cluster.calls) == 1
 
 

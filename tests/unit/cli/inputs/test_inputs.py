@@ -313,7 +313,7 @@ OTHER_FORMATS = {
 @pytest.mark.parametrize("form", OTHER_FORMATS)
 def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path: Path, form: str) -> None:
     """Some of Pillow's readers are less tested, and one starts another program."""
-    with pytest.raises(UsageError, match=r"is not a readable image; the formats are PNG, JPEG"):
+    with pytest.raises(UsageError, match=r"is not a readable image; the supported formats are PNG, JPEG"):
         read(DIGITS, write(tmp_path, "a.png", OTHER_FORMATS[form]))
 
 
