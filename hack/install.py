@@ -18,9 +18,10 @@ from hack.cluster import tools
 from hack.cluster.handle import Cluster
 from hack.images.builder import Image
 from triton_operator.cluster.resource_paths import NAMESPACES
+from triton_operator.sdk.cluster_objects import Selection
 from triton_operator.sdk.follow import delete_and_wait
 from triton_operator.sdk.kube_context import KubeContext
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 NAMESPACE = "triton-operator-system"
 RELEASE = "triton-operator"

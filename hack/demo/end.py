@@ -12,9 +12,10 @@ from hack.install import NAMESPACE as OPERATOR_NAMESPACE
 from hack.install import client_of, delete_namespace, uninstall_operator
 from hack.progress import say, step
 from triton_operator.cluster.resource_paths import DEFINITIONS, MODEL_DEPLOYMENTS
+from triton_operator.sdk.cluster_objects import Selection
 from triton_operator.sdk.errors import DeploymentNotFoundError
 from triton_operator.sdk.follow import delete_and_wait
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 _CRD = "modeldeployments.triton-operator.io"
 _DELETION_SECONDS = 120

@@ -15,11 +15,12 @@ from tests.apiserver.api_client import Api
 from tests.builders import a_body
 from tests.tritonctl import tritonctl
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.sdk.cluster_objects import Event, Selection
 from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.errors import DeploymentNotFoundError, InvalidRequestError, RejectedError, UnreachableError
 from triton_operator.sdk.follow import follow
 from triton_operator.sdk.kube_context import KubeContext
-from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.stop import Stop
 
 RULES: dict[str, list[dict[str, Any]]] = {

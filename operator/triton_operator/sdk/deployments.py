@@ -9,10 +9,11 @@ import math
 from collections.abc import Generator
 
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.sdk.cluster_objects import Selection
 from triton_operator.sdk.errors import DeploymentNotFoundError
 from triton_operator.sdk.follow import DELETED, follow
 from triton_operator.sdk.kube_context import KubeContext
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.manifest import Manifest
 from triton_operator.sdk.stop import Stop
 

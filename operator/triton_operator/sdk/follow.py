@@ -10,8 +10,9 @@ import math
 import time
 from collections.abc import Callable, Generator
 
+from triton_operator.sdk.cluster_objects import Event, Object, ObjectList, Selection
 from triton_operator.sdk.errors import DeadlineExceededError, DeploymentNotFoundError, RejectedError, SdkError
-from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Object, ObjectList, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.stoppable_connections import ended_by
 

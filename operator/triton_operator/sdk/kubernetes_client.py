@@ -12,9 +12,8 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -22,12 +21,11 @@ import msgspec
 from triton_operator.cluster.resource_paths import PODS, Resource
 from triton_operator.sdk.cluster_config import open_api
 from triton_operator.sdk.cluster_errors import explain_config, explain_response, explain_transport
+from triton_operator.sdk.cluster_objects import Event, LogOptions, Object, ObjectList, Selection
 from triton_operator.sdk.errors import InvalidRequestError, SdkError, UnreachableError
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.stoppable_connections import ended_by, make_stoppable
-
-Object = dict[str, Any]
 
 REQUEST_SECONDS = 20.0
 """Timeout of one request; over a slow link, a list of a few hundred pods takes some seconds."""
@@ -36,58 +34,6 @@ _WATCH_SECONDS = 300.0
 _PAGE = 500
 _CHUNK = 1 << 16
 _FIRST_ERROR = 400
-_NO_LIMIT = -1
-
-
-class ObjectList(NamedTuple):
-    """Objects, and the version of their collection: a watch from it misses nothing."""
-
-    items: list[Object]
-    version: str
-
-
-class Event(NamedTuple):
-    """A change: `kind` is ADDED, MODIFIED, DELETED or ERROR."""
-
-    kind: str
-    object: Object
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Objects of one resource: the one with a name, those with labels, or all.
-
-    The namespace "" is the default one; None stands for all namespaces, and for resources that have none.
-    """
-
-    resource: Resource
-    namespace: str | None = ""
-    name: str = ""
-    labels: str = ""
-
-    def query(self) -> dict[str, str]:
-        """Parameters of a list or a watch."""
-        fields = {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
-        return fields | ({"labelSelector": self.labels} if self.labels else {})
-
-
-@dataclass(frozen=True)
-class LogOptions:
-    """Which part of a log: the last `tail` lines, the last `since_seconds`, the run before the last restart."""
-
-    since_seconds: int = 0
-    tail: int = _NO_LIMIT
-    previous: bool = False
-    follow: bool = False
-
-    def query(self) -> dict[str, str]:
-        """Parameters of the request."""
-        return {
-            **({"sinceSeconds": str(self.since_seconds)} if self.since_seconds else {}),
-            **({"tailLines": str(self.tail)} if self.tail != _NO_LIMIT else {}),
-            **({"previous": "true"} if self.previous else {}),
-            **({"follow": "true"} if self.follow else {}),
-        }
 
 
 class KubernetesClient:

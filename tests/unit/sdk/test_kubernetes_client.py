@@ -13,6 +13,7 @@ import pytest
 
 from tests.fake_cluster import DEPLOYMENTS, NAMESPACE, FakeCluster, write_kubeconfig
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
+from triton_operator.sdk.cluster_objects import LogOptions, Selection
 from triton_operator.sdk.errors import (
     DeploymentNotFoundError,
     InvalidRequestError,
@@ -22,7 +23,7 @@ from triton_operator.sdk.errors import (
 )
 from triton_operator.sdk.follow import follow
 from triton_operator.sdk.kube_context import KubeContext
-from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.stop import Stop
 
 ALL = Selection(MODEL_DEPLOYMENTS)

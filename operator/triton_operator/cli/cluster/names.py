@@ -56,7 +56,8 @@ def complete_contexts(ctx: typer.Context, incomplete: str) -> list[str]:
 def _listed(
     ctx: typer.Context, incomplete: str, resource: Resource, namespace: str | None, labels: str = ""
 ) -> list[str]:
-    from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+    from triton_operator.sdk.cluster_objects import Selection
+    from triton_operator.sdk.kubernetes_client import KubernetesClient
 
     client = KubernetesClient(_cluster(ctx), timeout=TIMEOUT_SECONDS)
     selection = Selection(resource, namespace, labels=labels)

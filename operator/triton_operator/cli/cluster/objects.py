@@ -15,8 +15,9 @@ from triton_operator.api.names import LABEL_DEPLOYMENT
 from triton_operator.cli.concurrency import call_all
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS, PODS
+from triton_operator.sdk.cluster_objects import Object, Selection
 from triton_operator.sdk.errors import SdkError, UnreachableError
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Object, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 T = TypeVar("T")
 

@@ -25,8 +25,9 @@ from triton_operator.cluster.resource_paths import (
     PODS,
     Resource,
 )
+from triton_operator.sdk.cluster_objects import Selection
 from triton_operator.sdk.errors import SdkError
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 Object: TypeAlias = dict[str, Any]
 Response: TypeAlias = Object | SdkError

@@ -5,11 +5,9 @@ Input: a name, and one image, text, row of a table or request. Output: a heat ma
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,15 +16,15 @@ import typer
 
 from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.explain.row import (
-    Row,
     argument_places,
     choose_row,
-    column_names,
     interface_of_file,
     output_of_file,
     read_target,
     require_batch,
 )
+from triton_operator.cli.explain.selected_row import SelectedRow
+from triton_operator.cli.explain.show import show
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.options import (
     Context,
@@ -42,16 +40,12 @@ from triton_operator.cli.options import (
     kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
-from triton_operator.cli.terminal.output import print_data
 from triton_operator.cli.terminal.spinner import PATIENCE_SECONDS
 from triton_operator.explain.names import GRADIENTS, Method
 from triton_operator.sdk.address import Protocol
 
 if TYPE_CHECKING:
-    from triton_operator.cli.inputs.read import CommandInput
     from triton_operator.explain import Explanation
-    from triton_operator.sdk.interface import ModelInterface
-    from triton_operator.sdk.protocol_json import RequestBody
 
 EPILOG = """\b
 Examples:
@@ -150,17 +144,17 @@ def explain(
         "patch": patch,
     }
     _check(method, model_file, png)
-    selected = _SelectedRow([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
+    selected = SelectedRow([input_file] if input_file else [], [text] if text else [], row, invert, names, input_name)
     if model_file:
         options["output"] = output_name
         found = _by_file(name, model_file, selected, method, options)
     else:
         server = ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout)
         found = _by_server(server, model, selected, method, options | {"output": output_name})
-    _show(replace(found, notes=(*found.notes, *_unused(command_line, selected))), output, png, font)
+    show(replace(found, notes=(*found.notes, *_unused(command_line, selected))), output, png, font)
 
 
-def _unused(command_line: typer.Context, selected: _SelectedRow) -> list[str]:
+def _unused(command_line: typer.Context, selected: SelectedRow) -> list[str]:
     """A note for each option on the command line that has no effect; the methods add their own."""
     reasons: dict[str, str] = {}
     if command_line.params["model_file"]:
@@ -185,46 +179,8 @@ def _check(method: Method, model_file: Path | None, png: Path | None) -> None:
         raise UsageError(f"--png {png}: the folder {png.parent} does not exist")
 
 
-@dataclass
-class _SelectedRow:
-    """The options that select a row, and the input that was read."""
-
-    files: list[Path]
-    texts: list[str]
-    number: int
-    invert: bool
-    names: str
-    input_name: str
-    found: CommandInput | None = None
-
-    @property
-    def of_image(self) -> bool:
-        """Whether an image file was read."""
-        return self.found is not None and self.found.input_format.name == "IMAGE"
-
-    def read(self, interface: Callable[[], ModelInterface]) -> RequestBody:
-        """The request in the file or the text; raises UsageError."""
-        from triton_operator.cli.inputs.read import read_input
-
-        self.found = read_input(self.files, self.texts, interface, invert=self.invert)
-        return self.found.request
-
-    def row(self, request: RequestBody, interface: ModelInterface) -> Row:
-        """The selected row of the request; raises UsageError."""
-        by_rows = all(tensor.batched for tensor in interface.inputs)
-        return choose_row(request.inputs, self.number, by_rows=by_rows)
-
-    def options(self, row: Row, options: dict[str, Any]) -> dict[str, Any]:
-        """The options, with the column names and the background from the file."""
-        explained = row.explained_input(self.input_name)
-        array = row.inputs[explained]
-        named = self.found.columns.get(explained, ()) if self.found and array.dtype.kind != "O" else ()
-        names = column_names(self.names, named, array.size)
-        return options | {"names": names, "background": row.others[explained]}
-
-
 def _by_server(
-    server: ServerConnection, named: str, selected: _SelectedRow, method: Method, options: dict[str, Any]
+    server: ServerConnection, named: str, selected: SelectedRow, method: Method, options: dict[str, Any]
 ) -> Explanation:
     chosen = cache(lambda: server.choose_model(named))
     with server:
@@ -242,7 +198,7 @@ def _by_server(
         )
 
 
-def _by_file(name: str, file: Path, selected: _SelectedRow, method: Method, options: dict[str, Any]) -> Explanation:
+def _by_file(name: str, file: Path, selected: SelectedRow, method: Method, options: dict[str, Any]) -> Explanation:
     from triton_operator.explain import ExplanationError, ExplanationRequest, explain_file
 
     require_batch(file)
@@ -258,25 +214,6 @@ def _by_file(name: str, file: Path, selected: _SelectedRow, method: Method, opti
     except ExplanationError as error:
         raise UsageError(str(error)) from error
     return replace(found, model=request.model or name, output=output)
-
-
-def _show(found: Explanation, output: OutputFormat, png: Path | None, font: Path | None) -> None:
-    from triton_operator.explain import ExplanationError
-
-    if output is OutputFormat.TABLE:
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        width = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 120
-        typer.echo(found.text(colour=colour, width=width), nl=False, color=colour)
-    else:
-        print_data(found.to_json(), output)
-    if png:
-        try:
-            found.save_png(png, font=font)
-        except ExplanationError as error:
-            raise UsageError(f"--{error}") from error
-        except OSError as error:
-            raise UsageError(f"--png {png}: {error.strerror or error}") from error
-        typer.echo(f"saved {png}", err=True)
 
 
 class _Progress:

@@ -21,7 +21,8 @@ from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, ku
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
-from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions
+from triton_operator.sdk.cluster_objects import LogOptions
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 EPILOG = """\b
 Examples:

@@ -20,9 +20,10 @@ from triton_operator.cli.logs.line import shown
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cli.terminal.output import say
 from triton_operator.cluster.resource_paths import PODS
+from triton_operator.sdk.cluster_objects import LogOptions, Selection
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.follow import DELETED, follow
-from triton_operator.sdk.kubernetes_client import KubernetesClient, LogOptions, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.stop import Stop
 
 MOST_STREAMS = 40

@@ -20,7 +20,8 @@ from triton_operator.cli.status.report import Report, Summary, summary, verdict
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Selection
+from triton_operator.sdk.cluster_objects import Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 EPILOG = """\b
 Examples:

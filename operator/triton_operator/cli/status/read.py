@@ -14,9 +14,10 @@ from triton_operator.cli.status.report import Report, report
 from triton_operator.cli.status.tree import RESOURCES
 from triton_operator.cli.terminal.output import say
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.sdk.cluster_objects import Object, Selection
 from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.errors import NotReadyError
-from triton_operator.sdk.kubernetes_client import KubernetesClient, Object, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.waiting import wait_until_ready
 

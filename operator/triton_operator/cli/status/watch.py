@@ -18,9 +18,10 @@ from triton_operator.cli.status.report import Summary, summary
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import plain_text, print_data, print_json_line, say
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
+from triton_operator.sdk.cluster_objects import Event, Object, Selection
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.follow import DELETED, follow
-from triton_operator.sdk.kubernetes_client import Event, KubernetesClient, Object, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
