@@ -26,7 +26,7 @@ async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[Namespace]:
 
 
 @pytest.mark.usefixtures("unbounded")
-async def test_a_typing_mistake_in_a_field_that_is_handed_through_is_the_user_s(
+async def test_a_typing_mistake_in_a_field_that_is_passed_through_is_the_user_s(
     operator: OperatorProcess, world: Namespace
 ) -> None:
     """An older definition lets it in."""

@@ -21,7 +21,7 @@ POISON, OTHER = ("shop", "poison"), ("shop", "other")
 
 
 def deep_event(levels: int) -> bytes:
-    """A new object with so many levels in a field that is handed through."""
+    """A new object with so many levels in a field that is passed through unchanged."""
     body = a_body()
     body["metadata"] = {"name": "poison", "namespace": "shop", "uid": "p", "resourceVersion": "150"}
     body["spec"]["scheduling"] = {"affinity": {"nodeAffinity": "HERE"}}

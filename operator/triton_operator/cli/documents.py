@@ -16,8 +16,8 @@ from typing import Any, get_args
 import msgspec
 
 from triton_operator.api.errors import InvalidSpecError
-from triton_operator.api.handed_through import HANDED_THROUGH
 from triton_operator.api.names import API_VERSION, KIND
+from triton_operator.api.passthrough import PASSTHROUGH_TYPES
 from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.cli.failures import UsageError
 from triton_operator.reconcile.validate import validate
@@ -93,7 +93,7 @@ def wrong_name(name: str) -> str:
 
 def wrong_parts(spec: Any) -> Iterator[str]:
     """Yield a message for every error in fields that are passed on to Kubernetes."""
-    for path, kind in HANDED_THROUGH.items():
+    for path, kind in PASSTHROUGH_TYPES.items():
         value = spec
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None

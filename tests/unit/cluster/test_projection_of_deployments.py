@@ -17,7 +17,7 @@ KEY = ("models", "digits")
 
 
 def stored(spec: bytes = b"", status: bytes = b"{}", **metadata: Any) -> bytes:
-    """As the API server writes it; `spec` goes into a field that is handed through."""
+    """As the API server writes it; `spec` goes into a field that is passed through unchanged."""
     body = a_body()
     body["metadata"] |= {"name": "digits", "namespace": "models", "uid": "u", "resourceVersion": "7"} | metadata
     body["spec"]["scheduling"] = {"affinity": {"nodeAffinity": "SPEC"}} if spec else {}

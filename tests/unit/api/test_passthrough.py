@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.tritonctl import tritonctl
-from triton_operator.api.handed_through import Affinity, NetworkPolicyPeer, Toleration, TopologySpreadConstraint
+from triton_operator.api.passthrough import Affinity, NetworkPolicyPeer, Toleration, TopologySpreadConstraint
 from triton_operator.cli.documents import _struct, wrong_parts
 
 TERM = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}

@@ -140,7 +140,7 @@ class NetworkPolicyPeer(Struct, frozen=True):
     ip_block: IPBlock | None = None
 
 
-HANDED_THROUGH: dict[tuple[str, ...], object] = {
+PASSTHROUGH_TYPES: dict[tuple[str, ...], object] = {
     ("scheduling", "affinity"): Affinity,
     ("scheduling", "tolerations"): tuple[Toleration, ...],
     ("scheduling", "topologySpreadConstraints"): tuple[TopologySpreadConstraint, ...],
