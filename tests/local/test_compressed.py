@@ -43,4 +43,4 @@ def test_compressed_digits_are_served_as_eager_pytorch_answers(user: User, tmp_p
     with user.serving(tmp_path) as serving:
         served = {method: export(method, serving.http) for method in METHODS}
     assert all(difference is not None for difference in served.values())
-    assert "asked of Triton over HTTP" in (tmp_path / "digits-int8" / "README.md").read_text()
+    assert "sent to Triton over HTTP" in (tmp_path / "digits-int8" / "README.md").read_text()
