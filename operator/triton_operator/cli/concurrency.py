@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_SIGNAL_SECONDS = 0.5
+"""Python handles a signal that arrives just before a wait only when the wait ends."""
 
 
 def start(function: Callable[[], T]) -> Future[T]:
@@ -39,7 +42,13 @@ def call_all(functions: Sequence[Callable[[], T]], *, at_a_time: int) -> list[T]
 
     for _ in range(min(at_a_time, len(functions))):
         start(work)
-    return [future.result() for future in futures]
+    return [_result(future) for future in futures]
+
+
+def _result(future: Future[T]) -> T:
+    while not wait([future], _SIGNAL_SECONDS).done:
+        pass
+    return future.result()
 
 
 def _settle(future: Future[T], function: Callable[[], T]) -> None:
