@@ -19,7 +19,7 @@ _SIGNAL_SECONDS = 0.5
 
 
 def start(function: Callable[[], T]) -> Future[T]:
-    """Call the function in a thread of its own."""
+    """Call the function in a thread of its own; `result_of` waits for its result."""
     future: Future[T] = Future()
     threading.Thread(target=_settle, args=(future, function), daemon=True).start()
     return future
@@ -42,10 +42,11 @@ def call_all(functions: Sequence[Callable[[], T]], *, at_a_time: int) -> list[T]
 
     for _ in range(min(at_a_time, len(functions))):
         start(work)
-    return [_result(future) for future in futures]
+    return [result_of(future) for future in futures]
 
 
-def _result(future: Future[T]) -> T:
+def result_of(future: Future[T]) -> T:
+    """Wait for the result, and notice a signal while waiting; raises the function's error."""
     while not wait([future], _SIGNAL_SECONDS).done:
         pass
     return future.result()

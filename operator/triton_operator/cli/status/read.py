@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import suppress
 
 from triton_operator.cli.cluster.objects import labels_of, read_lists
-from triton_operator.cli.concurrency import start
+from triton_operator.cli.concurrency import result_of, start
 from triton_operator.cli.status.report import Report, report
 from triton_operator.cli.status.tree import RESOURCES
 from triton_operator.cli.terminal.output import say
@@ -27,7 +27,7 @@ def read_report(client: KubernetesClient, name: str, namespace: str, deployment:
     selections = [Selection(resource, namespace, labels=labels_of(name)) for resource in RESOURCES]
     children = start(lambda: read_lists(client, selections, what=f"the objects of {name}"))
     deployment = deployment or client.get(MODEL_DEPLOYMENTS, name, namespace)
-    found = children.result()
+    found = result_of(children)
     if found.error:
         say(f"warning: some objects cannot be read: {found.error}", err=True)
     return report(deployment, found.items)
