@@ -169,7 +169,7 @@ def test_a_mistake_waits_for_a_change_of_the_spec(life: Life) -> None:
     life.apply("v1")
     name = life.job()
     life.report(name, MISTAKEN)
-    life.until(lambda: life.get("modeldeployment")["status"]["cache"]["state"] == "Failed", "the failure is told")
+    life.until(lambda: life.get("modeldeployment")["status"]["cache"]["state"] == "Failed", "the failure is reported")
     assert f"Job {name} is deleted" in life.condition("Ready")["message"]
     assert life.names("job") == [name]
     life.apply("v1", modelRepository={**a_bucket("v1"), "credentialsSecretRef": {"name": "other"}})

@@ -44,7 +44,7 @@ def client(kubeconfig: Path) -> KubernetesClient:
 
 
 def test_an_object_is_applied_read_listed_and_deleted(client: KubernetesClient, namespace: str) -> None:
-    """And the server's own errors are told apart."""
+    """And the server's own errors are distinguished."""
     deployments = Deployments(client)
     applied = deployments.apply(manifest("digits", namespace))
     assert applied["metadata"]["managedFields"][0]["manager"] == "triton-operator-sdk"

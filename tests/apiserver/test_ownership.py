@@ -40,7 +40,7 @@ def ask(kubectl: Kubectl, namespace: str) -> Ask:
 def test_a_name_that_is_taken_is_told_and_served_once_it_is_free(operator: OperatorProcess, ask: Ask) -> None:
     ask("create", "service", "clusterip", "digits", "--tcp=80")
     _apply(ask)
-    _until(lambda: _reason(ask, "Accepted") == "NameConflict", "the conflict is told")
+    _until(lambda: _reason(ask, "Accepted") == "NameConflict", "the conflict is reported")
     assert "Service named digits" in _condition(ask, "Accepted")["message"]
     assert "ownerReferences" not in _get(ask, "service")["metadata"]
     ask("delete", "service", "digits")
@@ -77,7 +77,7 @@ def test_a_copy_of_another_deployment_s_child_is_not_waited_for(operator: Operat
         conditions = stored.get("status", {}).get("conditions", ())
         return next((each["message"] for each in conditions if each["reason"] == "NameConflict"), "")
 
-    _until(lambda: "ServiceAccount other belongs to ModelDeployment digits" in told(), "the second is told")
+    _until(lambda: "ServiceAccount other belongs to ModelDeployment digits" in told(), "the second is reported")
     assert _reason(ask, "Accepted") == "Accepted"
 
 

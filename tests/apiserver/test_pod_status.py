@@ -170,7 +170,7 @@ def test_a_rollout_that_is_stuck_for_an_unknown_cause_is_told(served: Served) ->
     unready = {"type": "Ready", "status": "False", "reason": "ContainersNotReady"}
     served.report_pod({**SERVES, "conditions": [unready], "containerStatuses": [starting]})
     served.report_deployment(0, STUCK)
-    _until(lambda: served.ready()["reason"] == "ProgressDeadlineExceeded", "the deadline is told")
+    _until(lambda: served.ready()["reason"] == "ProgressDeadlineExceeded", "the deadline is reported")
     assert served.ready()["message"].startswith('ReplicaSet "digits-6d4cf56db6" has timed out progressing; ')
 
 

@@ -110,7 +110,7 @@ def test_outside_the_cluster_it_goes_through_kubectl(
 def test_a_port_that_cannot_be_forwarded_has_the_error_of_the_api_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Service that does not exist is told apart from a cluster that does not answer, and from one without pods."""
+    """A Service that does not exist is distinguished from an unreachable cluster and from a Service without pods."""
     with FakeCluster.running(tmp_path, monkeypatch) as cluster:
         cluster.kubectl.fail("any words\n")
         with pytest.raises(DeploymentNotFoundError, match='services "echo" not found'), Client("echo"):

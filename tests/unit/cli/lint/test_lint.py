@@ -330,7 +330,7 @@ def test_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:
-    """A pickle that would run a program when it is loaded is only told apart."""
+    """A pickle that would run a program when it is loaded is recognized without loading it."""
 
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:

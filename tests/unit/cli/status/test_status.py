@@ -201,7 +201,7 @@ def test_waiting_ends_with_its_time(cluster: FakeCluster, capsys: pytest.Capture
 def test_an_error_of_the_api_server_becomes_one_line_and_an_exit_status(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str], failure: tuple[int, str], code: int, says: str
 ) -> None:
-    """An API server that fails is told apart from one that answers no."""
+    """An API server that fails is distinguished from one that rejects the request."""
     cluster.fail("modeldeployments", *failure)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == code
