@@ -48,6 +48,10 @@ TRACK_STABLE = "stable"
 PORT_HTTP = 8000
 PORT_GRPC = 8001
 PORT_METRICS = 8002
+PORT_HEALTH = 8003
+"""Plain, on the pod's address, only with the sidecar `proxy`: health checks for the kubelet, in no Service."""
+PORT_HTTPS = 8443
+"""HTTP/1.1 and gRPC with TLS, only with the sidecar `proxy`."""
 
 MODEL_NAME_LENGTH = 63
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$"
@@ -59,6 +63,16 @@ space makes server 2.51 hang, and a non-ASCII name does not load.
 
 CONTAINER_PREPARE = "prepare"
 CONTAINER_TRITON = "triton"
+CONTAINER_PROXY = "proxy"
+
+CA_CONFIG_MAP = "triton-operator-ca"
+"""ConfigMap of each namespace with Managed certificates: the bundle of authorities that clients trust."""
+CA_KEY = "ca.crt"
+"""Its key: PEM, the current authority first, during a rotation followed by the previous one."""
+SERVING_SECRET = "triton-operator-serving"  # noqa: S105 -- a name
+"""Secret of each namespace with the Managed certificates: `<name>.crt` and `<name>.key` of each deployment."""
+AUTHORITY_SECRET = "triton-operator-authority"  # noqa: S105 -- a name
+"""Secret of the operator's namespace with the authority's key."""
 
 
 def wrong_model_name(name: str) -> str:
@@ -91,6 +105,21 @@ def selector_labels(name: str) -> dict[str, str]:
 def headless_service_name(name: str) -> str:
     """Name of the Service without a cluster IP, for client-side load balancing."""
     return f"{name}-headless"
+
+
+def proxy_config_name(name: str) -> str:
+    """Name of the ConfigMap with the proxy's policy, which changes in place."""
+    return f"{name}-proxy"
+
+
+def audience(namespace: str, name: str) -> str:
+    """The audience (`aud`) of tokens that are meant for this deployment only."""
+    return f"{PLURAL}.{GROUP}/{namespace}/{name}"
+
+
+def server_name(namespace: str, name: str) -> str:
+    """The DNS name of the Service, which clients verify in the certificate."""
+    return f"{name}.{namespace}.svc"
 
 
 def config_map_name(name: str, content: bytes) -> str:

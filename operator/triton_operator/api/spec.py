@@ -16,23 +16,11 @@ import msgspec
 from triton_operator.api.cache import Cache
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
+from triton_operator.api.privacy import Privacy
 from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.resources import Resources
 from triton_operator.api.struct import Struct
-
-
-class Profile(StrEnum):
-    """The default restrictions on traffic and on Triton's APIs."""
-
-    OPEN = "Open"
-    PRIVATE = "Private"
-
-
-class TLSMode(StrEnum):
-    """The source of the serving certificates."""
-
-    OFF = "Off"
 
 
 class LogLevel(StrEnum):
@@ -129,27 +117,6 @@ class Lifecycle(Struct, frozen=True):
 
     startup_timeout_seconds: int | None = None
     progress_deadline_seconds: int | None = None
-
-
-class Network(Struct, frozen=True):
-    """Peers that may connect to the serving pods, as NetworkPolicyPeers of Kubernetes."""
-
-    allow_from: tuple[dict[str, Any], ...] = ()
-    metrics_from: tuple[dict[str, Any], ...] = ()
-
-
-class TLS(Struct, frozen=True):
-    """Encryption of traffic to the serving pods."""
-
-    mode: TLSMode | None = None
-
-
-class Privacy(Struct, frozen=True):
-    """Restrictions on network access to and from serving pods."""
-
-    profile: Profile = Profile.PRIVATE
-    network: Network = Network()
-    tls: TLS = TLS()
 
 
 class Spec(Struct, frozen=True):

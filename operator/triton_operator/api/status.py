@@ -53,12 +53,48 @@ class ModelStatus(Struct, frozen=True):
     message: str = ""
 
 
+class CABundleRef(Struct, frozen=True):
+    """The key of a ConfigMap of the deployment's namespace with the authorities that sign its serving certificate."""
+
+    name: str
+    key: str
+
+
 class Endpoints(Struct, frozen=True):
-    """Addresses of the deployment inside the cluster."""
+    """Addresses of the deployment inside the cluster.
+
+    With TLS, `https` serves HTTP and gRPC, and `http` and `grpc` are empty. `ca_bundle_ref` is None if the authority is
+    the user's own. `audience` is that of tokens for this deployment, "" if callers need none.
+    """
 
     http: str = ""
     grpc: str = ""
     metrics: str = ""
+    https: str = ""
+    ca_bundle_ref: CABundleRef | None = None
+    audience: str = ""
+
+
+class ControlState(StrEnum):
+    """Whether a privacy control is in force; Unknown means that the operator cannot see it."""
+
+    ENFORCED = "Enforced"
+    NOT_ENFORCED = "NotEnforced"
+    UNKNOWN = "Unknown"
+
+
+class Control(Struct, frozen=True):
+    """One privacy control; `message` says what enforces it, or what is missing."""
+
+    name: str
+    state: ControlState
+    message: str = ""
+
+
+class PrivacyStatus(Struct, frozen=True):
+    """The controls of the profile, which the condition PrivacyEnforced summarizes."""
+
+    controls: tuple[Control, ...] = ()
 
 
 class CacheState(StrEnum):
@@ -111,5 +147,6 @@ class Status(Struct, frozen=True, omit_defaults=False):
     endpoints: Endpoints = Endpoints()
     revisions: tuple[RevisionStatus, ...] = ()
     cache: CacheStatus | None = None
+    privacy: PrivacyStatus | None = None
     last_failure: Failure | None = None
     conditions: tuple[Condition, ...] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from triton_operator.api import conditions as types
 from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
-from triton_operator.api.spec import Profile
+from triton_operator.api.privacy import Profile
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.assessment import Assessment

@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import wrong_model_name
+from triton_operator.api.privacy import Profile
 from triton_operator.api.repository import ModelRepository
-from triton_operator.api.spec import Profile, Spec
+from triton_operator.api.spec import Spec
 from triton_operator.triton.server.versions import parse
 
 

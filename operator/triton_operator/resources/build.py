@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from triton_operator.api.spec import ModelDeployment, Profile
+from triton_operator.api.privacy import Profile
+from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.autoscaler import build_autoscaler
 from triton_operator.resources.cache import build_cache, first_generation
 from triton_operator.resources.config_map import build_config_map

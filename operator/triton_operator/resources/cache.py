@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from triton_operator.api.spec import ModelDeployment, Profile
+from triton_operator.api.privacy import Profile
+from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.cache_claim import build_claim
 from triton_operator.resources.cache_content import claim_name, recipe
 from triton_operator.resources.cache_job import build_cache_job

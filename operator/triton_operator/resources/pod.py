@@ -18,7 +18,8 @@ from triton_operator.api.names import (
     child_labels,
     selector_labels,
 )
-from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Profile, Scheduling, Spec
+from triton_operator.api.privacy import Profile
+from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Scheduling, Spec
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.container_resources import prepare_resources, server_resources
 from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
