@@ -53,7 +53,7 @@ FULL: dict[str, Any] = {
             ],
             "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
         },
-        "tls": {"mode": "Off"},
+        "tls": {"mode": "Disabled"},
     },
     "suspend": False,
 }
@@ -218,7 +218,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "match",
     ),
     "unknown profile": ("privacy.profile", "private", "", "Unsupported value"),
-    "Off without quotes": ("privacy.tls.mode", False, "", "must be of type string"),
+    "audit Off without quotes": ("privacy.audit", False, "", "must be of type string"),
     "empty peer": ("privacy.network.allowFrom", [{}], "privacy.network.allowFrom[0]", "must contain podSelector"),
     "address beside a selector": (
         "privacy.network.allowFrom",
@@ -233,6 +233,8 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "must be a CIDR",
     ),
     "suspend in words": ("suspend", "yes", "", "must be of type boolean"),
+    "a host name twice": ("service.hostnames", ["a.example.com", "a.example.com"], "service.hostnames[1]", "Duplicate"),
+    "host name with a port": ("service.hostnames", ["a.example.com:443"], "service.hostnames[0]", "match"),
 }
 
 

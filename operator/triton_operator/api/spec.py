@@ -95,10 +95,11 @@ class Triton(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True):
-    """The Service that clients use."""
+    """The Service that clients use; `hostnames` are further DNS names in the serving certificate."""
 
     type: ServiceType = ServiceType.CLUSTER_IP
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    hostnames: tuple[str, ...] = ()
 
 
 class Scheduling(Struct, frozen=True):

@@ -144,7 +144,7 @@ def _privacy_enforced(assessment: Assessment) -> Verdict | None:
     return Verdict(
         Truth.FALSE,
         Reason.TLS_NOT_CONFIGURED,
-        "the NetworkPolicy exists, but traffic to the pods is not encrypted because spec.privacy.tls.mode is Off",
+        "the NetworkPolicy exists, but traffic to the pods is not encrypted because spec.privacy.tls.mode is Disabled",
     )
 
 
