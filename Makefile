@@ -103,11 +103,15 @@ changelog:  ## Print the section of the next release in CHANGELOG.md.
 
 .PHONY: bench
 bench:  ## Run the benchmarks and compare them with the baseline (BASELINE=1: write a new one).
-	@$(BENCH) tests/unit tests/apiserver tests/local tests/e2e
+	@$(BENCH) tests/unit tests/apiserver tests/local tests/e2e --ignore=tests/local/bench_tls.py
 
 .PHONY: bench-sources
 bench-sources:  ## Benchmark downloads of 2 GiB from S3, compared with curl (7 GiB of disk).
 	@$(BENCH) tests/sources
+
+.PHONY: bench-tls
+bench-tls:  ## Compare requests with TLS, and with TLS and a token, with plain ones (three minutes, two idle CPUs).
+	@$(BENCH) tests/local/bench_tls.py
 
 .PHONY: lock
 lock:  ## Update the lock files (UPGRADE=1: upgrade to newer releases).
