@@ -46,13 +46,13 @@ def cache_place() -> Path:
 
 def locate(environ: Mapping[str, str], home: Path) -> Path:
     """Determine the path without accessing it; `home` is the home folder of the invoking user."""
-    given = environ.get(VARIABLE, "")
-    if not given:
+    configured = environ.get(VARIABLE, "")
+    if not configured:
         return home / ".cache" / "triton-operator"
-    if not Path(given).is_absolute():
-        msg = f"{VARIABLE}={given} is a relative path; use an absolute path, for example {Path.cwd() / given}"
+    if not Path(configured).is_absolute():
+        msg = f"{VARIABLE}={configured} is a relative path; use an absolute path, for example {Path.cwd() / configured}"
         raise NotADirectoryError(msg)
-    return Path(given)
+    return Path(configured)
 
 
 @contextmanager

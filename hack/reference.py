@@ -51,8 +51,8 @@ def render(definition: Schema) -> str:
     )
     roots = version["schema"]["openAPIV3Schema"]["properties"]
     seen: dict[int, str] = {}
-    found = [section for name in ("spec", "status") for section in _sections(name, roots[name], seen)]
-    sections = [_section(section, seen) for section in found]
+    parts = [section for name in ("spec", "status") for section in _sections(name, roots[name], seen)]
+    sections = [_section(section, seen) for section in parts]
     return "\n".join([introduction, *sections])
 
 
@@ -140,13 +140,11 @@ def _bounds(field: Schema) -> Iterator[str]:
         "maxProperties": "entries at most {}",
         "default": "default {}",
     }
-    found = [
-        word.format(field[key]) for key, word in words.items() if key in field and not isinstance(field[key], dict)
-    ]
+    rows = [word.format(field[key]) for key, word in words.items() if key in field and not isinstance(field[key], dict)]
     if "pattern" in field:
-        found.append(f"`{_text(field['pattern'])}`")
-    if found:
-        yield ", ".join(found)
+        rows.append(f"`{_text(field['pattern'])}`")
+    if rows:
+        yield ", ".join(rows)
     if "items" in field and not field["items"].get("properties"):
         yield from (f"each entry {bounds}" for bounds in _bounds(field["items"]))
 

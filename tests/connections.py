@@ -17,6 +17,6 @@ else:
 
 def reaches(kube: Kube, pod: str, address: str, port: int, *, container: str = "client") -> bool:
     """Whether `container`, which needs Python, can connect to the port."""
-    said = kube.run("exec", pod, "-c", container, "--", "python3", "-c", _CONNECT, address, str(port))
-    assert said.startswith(("open", "blocked")), said
-    return said.startswith("open")
+    output = kube.run("exec", pod, "-c", container, "--", "python3", "-c", _CONNECT, address, str(port))
+    assert output.startswith(("open", "blocked")), output
+    return output.startswith("open")

@@ -105,8 +105,8 @@ def _draw_model(random: Random, name: str, model_format: Format) -> Model:
         **_draw_scheduler(random, batch, torch=torch),
     )
     # The default format may be omitted.
-    said = random.choice((None, model_format)) if torch else model_format
-    return _model(random, name, said, config, random.choice(_POLICIES))
+    declared = random.choice((None, model_format)) if torch else model_format
+    return _model(random, name, declared, config, random.choice(_POLICIES))
 
 
 def _model(

@@ -146,12 +146,12 @@ class FakeCluster:
     def _read(self, plural: str, name: str, query: dict[str, str]) -> tuple[int, Object]:
         objects = self._objects.get(plural, [])
         chosen = name or query.get("fieldSelector", "").removeprefix("metadata.name=")
-        found = [each for each in objects if chosen in {"", each["metadata"]["name"]}]
+        matching = [each for each in objects if chosen in {"", each["metadata"]["name"]}]
         if not name:
-            return HTTPStatus.OK, {"metadata": {"resourceVersion": "1"}, "items": found}
-        if not found:
+            return HTTPStatus.OK, {"metadata": {"resourceVersion": "1"}, "items": matching}
+        if not matching:
             return HTTPStatus.NOT_FOUND, _status(HTTPStatus.NOT_FOUND, f'{plural} "{name}" not found', name)
-        return HTTPStatus.OK, found[0]
+        return HTTPStatus.OK, matching[0]
 
     def _review(self, body: Object) -> Object:
         """Allow every SelfSubjectAccessReview, except for `denied` resources."""

@@ -243,7 +243,7 @@ class World:
         return self.cluster.manifests[kind, self.key[0], name]
 
     def names(self, kind: Kind) -> list[str]:
-        return sorted(name for found, _, name in self.cluster.objects if found is kind)
+        return sorted(name for stored, _, name in self.cluster.objects if stored is kind)
 
     def change_child(self, kind: Kind, name: str = "digits", **fields: Any) -> None:
         """Somebody else changes a child, and the watch reports it."""

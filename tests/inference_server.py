@@ -249,10 +249,12 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         model = self._model("metadata", request.name, context)
         if model.tensors is None:
             context.abort(grpc.StatusCode.UNAVAILABLE, CLOSED)
-        told = model.metadata(request.name)
-        answer = service_pb2.ModelMetadataResponse(name=told["name"], versions=told["versions"], platform="echo")
+        metadata = model.metadata(request.name)
+        answer = service_pb2.ModelMetadataResponse(
+            name=metadata["name"], versions=metadata["versions"], platform="echo"
+        )
         for field_name in ("inputs", "outputs"):
-            for tensor in told[field_name]:
+            for tensor in metadata[field_name]:
                 getattr(answer, field_name).add(**tensor)
         return answer
 

@@ -51,8 +51,8 @@ class Kube:
     def get(self, kind: str, name: str) -> Object | None:
         """The object, or None if it does not exist."""
         text = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
-        found: Object | None = json.loads(text) if text else None
-        return found
+        result: Object | None = json.loads(text) if text else None
+        return result
 
     def list(self, kind: str, selector: str = "") -> list[Object]:
         """All objects of a kind in the namespace."""
@@ -84,10 +84,10 @@ class Kube:
         """Poll `look` until its result is true, and return it; fails after `seconds` with the description `what`."""
         deadline = time.monotonic() + seconds
         while True:
-            found = look()
-            if found:
-                return found
-            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}; last seen: {found!r}"
+            result = look()
+            if result:
+                return result
+            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}; last seen: {result!r}"
             time.sleep(_POLL_SECONDS)
 
     def condition(self, name: str, kind: str = "Ready") -> Object | None:
@@ -97,8 +97,8 @@ class Kube:
             return None
         for condition in body.get("status", {}).get("conditions", []):
             if condition["type"] == kind and condition.get("observedGeneration") == body["metadata"]["generation"]:
-                found: Object = condition
-                return found
+                result: Object = condition
+                return result
         return None
 
     def wait_ready(self, name: str, seconds: float = 120) -> Object:

@@ -35,20 +35,20 @@ def lay_out(rows: Sequence[Sequence[str]]) -> str:
 def _cell(column: dict[str, Any], body: dict[str, Any], age: timedelta) -> str:
     if column["type"] == "date":
         return _age(age)
-    found = next(iter(_follow(column["jsonPath"], body)), None)
-    return "<none>" if found is None else str(found)
+    value = next(iter(_follow(column["jsonPath"], body)), None)
+    return "<none>" if value is None else str(value)
 
 
 def _follow(path: str, body: dict[str, Any]) -> Iterable[Any]:
-    found: list[Any] = [body]
+    values: list[Any] = [body]
     assert "".join(match[0] for match in _STEP.finditer(path)) == path, f"{path} has a step that is not supported here"
     for member, key, text, word in _STEP.findall(path):
         if member:
-            found = [each[member] for each in found if isinstance(each, dict) and member in each]
+            values = [each[member] for each in values if isinstance(each, dict) and member in each]
         else:
             value = text or {"true": True, "false": False}[word]
-            found = [item for each in found for item in each if item.get(key) == value]
-    return found
+            values = [item for each in values for item in each if item.get(key) == value]
+    return values
 
 
 def _age(age: timedelta) -> str:

@@ -73,17 +73,17 @@ def run(address: tuple[str, int], request: bytes, connections: int, seconds: flo
         connection.send()
     begin = time.perf_counter() + WARM_SECONDS
     end = begin + seconds
-    found: list[float] = []
+    latencies: list[float] = []
     while (now := time.perf_counter()) < end:
         for key, _ in selector.select(timeout=1):
             connection = key.data
             if connection.read():
                 if connection.sent_at >= begin:
-                    found.append(time.perf_counter() - connection.sent_at)
+                    latencies.append(time.perf_counter() - connection.sent_at)
                 connection.send()
         if now > end + WARM_SECONDS:
             break
-    return sorted(found)
+    return sorted(latencies)
 
 
 def main() -> None:
@@ -91,11 +91,11 @@ def main() -> None:
     where, model, name, shape, connections, seconds = sys.argv[1:]
     host, _, port = where.rpartition(":")
     request = build_request(host, model, name, [int(size) for size in shape.split(",")])
-    found = run((host, int(port)), request, int(connections), float(seconds))
-    if not found:
+    latencies = run((host, int(port)), request, int(connections), float(seconds))
+    if not latencies:
         raise SystemExit("no response during the measurement")
-    at = {f"p{percent}": round(found[int(len(found) * percent / 100)] * 1000, 2) for percent in (50, 99)}
-    print(json.dumps({"requests": len(found), "rps": round(len(found) / float(seconds)), **at}))
+    at = {f"p{percent}": round(latencies[int(len(latencies) * percent / 100)] * 1000, 2) for percent in (50, 99)}
+    print(json.dumps({"requests": len(latencies), "rps": round(len(latencies) / float(seconds)), **at}))
 
 
 if __name__ == "__main__":

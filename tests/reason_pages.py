@@ -54,8 +54,8 @@ def output(reason: str, world: World) -> str:
     lines = [line.rstrip() for line in _report(body).splitlines()]
     head = lines[: lines.index("", 1)] if reason not in OF_OTHER_CONDITIONS else [lines[0]]
     rows = [_GAP, *_row(lines, OF_OTHER_CONDITIONS[reason])] if reason in OF_OTHER_CONDITIONS else [_GAP]
-    said = "\n".join([*head, *rows])
-    return f"$ kubectl get md {name}\n{get_md(body)}\n$ tritonctl status {name}\n{said}\n"
+    table = "\n".join([*head, *rows])
+    return f"$ kubectl get md {name}\n{get_md(body)}\n$ tritonctl status {name}\n{table}\n"
 
 
 def is_tried_again(world: World) -> bool:

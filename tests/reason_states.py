@@ -177,10 +177,10 @@ async def _waiting_for_deletion(_: Path) -> World:
     return world
 
 
-async def _unwritten(said: str) -> World:
+async def _unwritten(message: str) -> World:
     """The API server responds with this error to the Deployment, and the operator retries."""
     world = World()
-    world.cluster.answers = {Kind.DEPLOYMENT: UnavailableError(said, status=500)}
+    world.cluster.answers = {Kind.DEPLOYMENT: UnavailableError(message, status=500)}
     with contextlib.suppress(UnavailableError):
         await world.reconcile()
     return world
@@ -244,9 +244,9 @@ async def _prepare_failed(_: Path) -> World:
 
 async def _failed_download(error: PrepareError) -> World:
     """`prepare` has ended with this error."""
-    said = encode(PrepareFailed(error.reason, error.model, str(error))).decode()
+    message = encode(PrepareFailed(error.reason, error.model, str(error))).decode()
     world = await _new(modelRepository={"http": {"url": failed_downloads.URL}})
-    return await _with_pod(world, ended_prepare(said))
+    return await _with_pod(world, ended_prepare(message))
 
 
 @_state(Reason.SOURCE_NOT_FOUND)
@@ -289,58 +289,58 @@ async def _caching(_: Path) -> World:
 
 @_state(Reason.INSUFFICIENT_GPU)
 async def _insufficient_gpu(_: Path) -> World:
-    said = f"0/1 nodes are available: 1 Insufficient nvidia.com/gpu. {_NO_ROOM}"
-    return await _with_pod(await _new(gpu={"count": 1}), node="", conditions=(unschedulable(said),))
+    message = f"0/1 nodes are available: 1 Insufficient nvidia.com/gpu. {_NO_ROOM}"
+    return await _with_pod(await _new(gpu={"count": 1}), node="", conditions=(unschedulable(message),))
 
 
 @_state(Reason.UNSCHEDULABLE)
 async def _unschedulable(_: Path) -> World:
-    said = f"0/1 nodes are available: 1 Insufficient cpu. {_NO_ROOM}"
-    return await _with_pod(await _new(), node="", conditions=(unschedulable(said),))
+    message = f"0/1 nodes are available: 1 Insufficient cpu. {_NO_ROOM}"
+    return await _with_pod(await _new(), node="", conditions=(unschedulable(message),))
 
 
 @_state(Reason.VOLUME_UNBOUND)
 async def _volume_unbound(_: Path) -> World:
-    said = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+    message = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
     world = await _new(modelRepository={"pvc": {"claimName": "models"}})
-    return await _with_pod(world, node="", conditions=(unschedulable(said),))
+    return await _with_pod(world, node="", conditions=(unschedulable(message),))
 
 
 @_state(Reason.DEPENDENCY_MISSING)
 async def _dependency_missing(_: Path) -> World:
-    said = '0/1 nodes are available: persistentvolumeclaim "modles" not found. not found'
+    message = '0/1 nodes are available: persistentvolumeclaim "modles" not found. not found'
     world = await _new(modelRepository={"pvc": {"claimName": "modles"}})
-    return await _with_pod(world, node="", conditions=(unschedulable(said),))
+    return await _with_pod(world, node="", conditions=(unschedulable(message),))
 
 
 @_state(Reason.IMAGE_PULL_FAILED)
 async def _image_pull_failed(_: Path) -> World:
-    said = (
+    message = (
         'Back-off pulling image "registry.example.com/models:7": ErrImagePull: failed to pull and unpack image '
         '"registry.example.com/models:7": failed to resolve image: failed to do request: Head '
         '"https://registry.example.com/v2/models/manifests/7": dial tcp: lookup registry.example.com on '
         "10.255.255.53:53: dial udp 10.255.255.53:53: connect: network is unreachable"
     )
-    return await _with_pod(await _new(), waiting("ImagePullBackOff", said, name=CONTAINER_PREPARE))
+    return await _with_pod(await _new(), waiting("ImagePullBackOff", message, name=CONTAINER_PREPARE))
 
 
 @_state(Reason.QUOTA_EXCEEDED)
 async def _quota_exceeded(_: Path) -> World:
-    said = (
+    message = (
         'pods "digits-6d4cf56db6-x7k2p" is forbidden: exceeded quota: small, '
         "requested: requests.cpu=2, used: requests.cpu=0, limited: requests.cpu=1"
     )
-    return await _refused(said)
+    return await _refused(message)
 
 
 @_state(Reason.FORBIDDEN)
 async def _forbidden(_: Path) -> World:
-    said = 'pods "digits-6d4cf56db6-x7k2p" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi'
-    return await _refused(said)
+    message = 'pods "digits-6d4cf56db6-x7k2p" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi'
+    return await _refused(message)
 
 
-async def _refused(said: str) -> World:
-    failure = ObservedCondition(type="ReplicaFailure", status="True", reason="FailedCreate", message=said)
+async def _refused(message: str) -> World:
+    failure = ObservedCondition(type="ReplicaFailure", status="True", reason="FailedCreate", message=message)
     return await _report_of_the_deployment(await _new(), failure)
 
 

@@ -56,16 +56,16 @@ class Web:
         """Return the response to a request."""
         self.requests.append(request)
         path = request.path.partition("?")[0]
-        if given := self.answer(request):
-            return given
+        if answer := self.answer(request):
+            return answer
         if path not in self.files:
             return Answer(404)
         content = self.files[path]
         headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()[:16]}"'} if self.ranges else {}
-        wanted = _RANGE.fullmatch(request.headers.get("range", "")) if self.ranges else None
-        if wanted is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+        range_match = _RANGE.fullmatch(request.headers.get("range", "")) if self.ranges else None
+        if range_match is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
             return Answer(200, content, headers)
-        start, end = int(wanted[1]), min(int(wanted[2]) + 1, len(content))
+        start, end = int(range_match[1]), min(int(range_match[2]) + 1, len(content))
         return Answer(206, content[start:end], headers | {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"})
 
     def is_to_break(self) -> bool:

@@ -125,11 +125,11 @@ def read(path: Path) -> Patterns:
 def read_marked(text: str) -> tuple[tuple[str, str], ...]:
     """Parse the output of `Sentence.marked` into the parts of the text with their tags."""
     parts = re.split(r"\[(\w+) ([^\]]*)\]", text)
-    found: list[tuple[str, str]] = []
+    tagged: list[tuple[str, str]] = []
     for plain, tag, words in zip(parts[::3], [*parts[1::3], ""], [*parts[2::3], ""], strict=True):
-        found += [(plain, "")] if plain else []
-        found += [(words, tag)] if tag else []
-    return tuple(found)
+        tagged += [(plain, "")] if plain else []
+        tagged += [(words, tag)] if tag else []
+    return tuple(tagged)
 
 
 def _number(text: str) -> int:

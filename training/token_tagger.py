@@ -63,13 +63,13 @@ def preprocess() -> Dataset:
 
 def tags(sentence: Sentence) -> list[int]:
     """Return the class number of each character, and the ignored label for padding."""
-    found: list[int] = []
+    labels: list[int] = []
     for piece, tag in sentence.pieces:
         if tag:
-            found += [LABELS.index(f"B-{tag}")] + [LABELS.index(f"I-{tag}")] * (len(piece) - 1)
+            labels += [LABELS.index(f"B-{tag}")] + [LABELS.index(f"I-{tag}")] * (len(piece) - 1)
         else:
-            found += [LABELS.index("O")] * len(piece)
-    return found + [IGNORED] * (LENGTH - len(found))
+            labels += [LABELS.index("O")] * len(piece)
+    return labels + [IGNORED] * (LENGTH - len(labels))
 
 
 def f1_of(tag: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
@@ -77,8 +77,8 @@ def f1_of(tag: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     classes = [LABELS.index(f"{begins}-{tag}") for begins in "BI"]
 
     def measure(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-        found = np.isin(probabilities.argmax(axis=-1), classes)[..., None].astype(np.float32)
-        return scores.f1(found, np.where(labels >= 0, np.isin(labels, classes), IGNORED))
+        predicted = np.isin(probabilities.argmax(axis=-1), classes)[..., None].astype(np.float32)
+        return scores.f1(predicted, np.where(labels >= 0, np.isin(labels, classes), IGNORED))
 
     return measure
 

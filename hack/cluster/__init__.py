@@ -20,37 +20,37 @@ from hack.progress import say
 __all__ = ["Cluster", "LocalClusterError", "down", "ensure", "running", "tools", "which"]
 
 
-def ensure(asked: str | None = None) -> Cluster:
+def ensure(requested: str | None = None) -> Cluster:
     """Return a running cluster; start one if none is running.
 
     `asked` is current, kind or native. Without it, $CLUSTER and then the machine determine the kind, which is printed.
     Raises LocalClusterError, which describes the solution.
     """
-    chosen = which(asked)
+    chosen = which(requested)
     if chosen.kind == "native":
         return _said(chosen, node.up())
     return _said(chosen, kind.up() if chosen.kind == "kind" else current.up())
 
 
-def running(asked: str | None = None) -> Cluster | None:
+def running(requested: str | None = None) -> Cluster | None:
     """Return the running cluster, or None; starts nothing."""
     kinds: dict[str, Callable[[], Cluster | None]]
     kinds = {"native": node.running, "kind": kind.running, "current": current.up}
-    return kinds[which(asked).kind]()
+    return kinds[which(requested).kind]()
 
 
-def down(asked: str | None = None) -> None:
+def down(requested: str | None = None) -> None:
     """Delete the cluster completely, if one is running."""
-    {"native": node.down, "kind": kind.down, "current": current.down}[which(asked).kind]()
+    {"native": node.down, "kind": kind.down, "current": current.down}[which(requested).kind]()
 
 
-def which(asked: str | None = None) -> Choice:
+def which(requested: str | None = None) -> Choice:
     """Return the kind of cluster to use, with the reason."""
-    asked = asked or os.environ.get(VARIABLE)
-    native_runs = not asked and node.running() is not None
-    engine = None if asked or native_runs else kind.engine()
+    requested = requested or os.environ.get(VARIABLE)
+    native_runs = not requested and node.running() is not None
+    engine = None if requested or native_runs else kind.engine()
     try:
-        return choose(asked, engine, native_runs=native_runs)
+        return choose(requested, engine, native_runs=native_runs)
     except ValueError as error:
         raise LocalClusterError(str(error)) from error
 

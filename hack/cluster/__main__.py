@@ -99,9 +99,9 @@ def _tools(_: argparse.Namespace) -> int:
 
 
 def _check_kind(_: argparse.Namespace) -> int:
-    said = kindcheck.objection(kind.CONFIG)
-    if said:
-        raise LocalClusterError(f"kind refuses {kind.CONFIG}: {said}")
+    objection = kindcheck.objection(kind.CONFIG)
+    if objection:
+        raise LocalClusterError(f"kind refuses {kind.CONFIG}: {objection}")
     say(f"kind accepts {kind.CONFIG}")
     return 0
 

@@ -20,16 +20,16 @@ class Choice:
     reason: str
 
 
-def choose(asked: str | None, engine: str | None, *, native_runs: bool) -> Choice:
+def choose(requested: str | None, engine: str | None, *, native_runs: bool) -> Choice:
     """Select the requested kind, else a running native node, else kind if `engine` responds, else native.
 
     Raises ValueError for an unknown kind.
     """
-    if asked:
-        if asked not in KINDS:
-            msg = f"{VARIABLE}={asked} is not a kind of cluster; choose one of {', '.join(KINDS)}"
+    if requested:
+        if requested not in KINDS:
+            msg = f"{VARIABLE}={requested} is not a kind of cluster; choose one of {', '.join(KINDS)}"
             raise ValueError(msg)
-        return Choice(asked, f"{VARIABLE}={asked} was given")
+        return Choice(requested, f"{VARIABLE}={requested} was given")
     if native_runs:
         return Choice("native", "it runs already")
     if engine:

@@ -50,12 +50,12 @@ def up() -> CurrentCluster:
     """Return the current context's cluster; raises LocalClusterError without a context or if it does not respond."""
     folder = cache_dir() / "current"
     folder.mkdir(exist_ok=True)
-    given = [str(tools("kubectl") / "kubectl"), f"--cache-dir={folder}"]
-    context = kubectl_output(given, "config", "current-context").strip()
+    kubectl = [str(tools("kubectl") / "kubectl"), f"--cache-dir={folder}"]
+    context = kubectl_output(kubectl, "config", "current-context").strip()
     say(f"using the context {context}")
     path = folder / "kubeconfig"
     path.touch(mode=0o600)
-    path.write_text(kubectl_output(given, "config", "view", "--minify", "--flatten", "--raw"))
+    path.write_text(kubectl_output(kubectl, "config", "view", "--minify", "--flatten", "--raw"))
     give_to_invoker(path)
     kubectl_output(_kubectl(path), "version", "--request-timeout=10s")
     return CurrentCluster(path)

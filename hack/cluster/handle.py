@@ -82,9 +82,9 @@ def port_forwarded(kubectl: list[str], namespace: str, service: str, port: int |
 def _forwarded_port(process: subprocess.Popen[bytes], log: Path) -> int:
     deadline = time.monotonic() + _FORWARD_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        found = _FORWARDING.search(log.read_text())
-        if found:
-            return int(found[1])
+        match = _FORWARDING.search(log.read_text())
+        if match:
+            return int(match[1])
         time.sleep(0.05)
     msg = f"`kubectl port-forward` did not begin: {log.read_text().strip()}"
     raise LocalClusterError(msg)

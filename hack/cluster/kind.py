@@ -137,16 +137,16 @@ def _answers(name: str) -> bool:
 
 def _kind(*arguments: str) -> str:
     environment = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": _require_engine()}
-    found = shutil.which("kind") or str(tools("kind") / "kind")
-    return _run([found, *arguments], environment)
+    program = shutil.which("kind") or str(tools("kind") / "kind")
+    return _run([program, *arguments], environment)
 
 
 def _require_engine() -> str:
-    found = engine()
-    if found is None:
+    container_engine = engine()
+    if container_engine is None:
         msg = f"no container engine answers ({', '.join(_ENGINES)}): start one, or use CLUSTER=native"
         raise LocalClusterError(msg)
-    return found
+    return container_engine
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> str:

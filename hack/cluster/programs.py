@@ -92,10 +92,10 @@ def tools(*names: str) -> Path:
     Missing programs are built or downloaded first, with a progress display. Raises BuildError if that fails, and
     ValueError for an unknown name.
     """
-    wanted = names or (*ALL, *_present(NETPOL))
+    requested = names or (*ALL, *_present(NETPOL))
     folder = cache_dir() / "tools" / f"bin-{_fingerprint()}"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in wanted if not (folder / name).exists()]
+    missing = [name for name in requested if not (folder / name).exists()]
     for name in missing:
         _provide(name, folder / name)
     return folder

@@ -37,10 +37,10 @@ def down() -> None:
 def remove_definition(client: KubernetesClient) -> None:
     """Delete the CRD, which Helm keeps, if the demo installed it and no ModelDeployments exist."""
     try:
-        found = client.get(DEFINITIONS, _CRD, None)
+        definition = client.get(DEFINITIONS, _CRD, None)
     except DeploymentNotFoundError:
         return
-    owner = found["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace")
+    owner = definition["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace")
     if owner != OPERATOR_NAMESPACE or client.list(Selection(MODEL_DEPLOYMENTS, None)).items:
         say(f"{_CRD} stays: it was not installed by the demo, or there are ModelDeployments")
         return

@@ -43,8 +43,8 @@ def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> st
 
 def demo_down(environ: Mapping[str, str]) -> str:
     """The command that removes this demo, with the same cluster, cache folder and permissions."""
-    given = [f"{name}={shlex.quote(environ[name])}" for name in (CLUSTER, CACHE) if environ.get(name)]
-    return " ".join([*given, *(["sudo -E"] if "SUDO_UID" in environ else []), "make demo-down"])
+    variables = [f"{name}={shlex.quote(environ[name])}" for name in (CLUSTER, CACHE) if environ.get(name)]
+    return " ".join([*variables, *(["sudo -E"] if "SUDO_UID" in environ else []), "make demo-down"])
 
 
 def _with_remark(command: str, remark: str) -> str:

@@ -31,8 +31,8 @@ def require_models(folder: Path) -> None:
     if not folder.is_dir():
         raise ImageError(f"MODELS={folder}: No such folder")
     if not any(version.name.isdecimal() for version in folder.glob("*/*/")):
-        found = ", ".join(sorted(each.name for each in folder.iterdir())) or "nothing"
-        raise ImageError(f"MODELS={folder}: no subfolder is a model with a version, such as digits/1; found: {found}")
+        names = ", ".join(sorted(each.name for each in folder.iterdir())) or "nothing"
+        raise ImageError(f"MODELS={folder}: no subfolder is a model with a version, such as digits/1; found: {names}")
 
 
 def image_name(folder: Path) -> str:

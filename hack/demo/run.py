@@ -90,8 +90,8 @@ def await_ready(cluster: Cluster) -> None:
     started = time.monotonic()
     say(f"… {NAME} becomes Ready")
 
-    def print_reason(found: DeploymentStatus) -> None:
-        say(f"  {time.monotonic() - started:5.1f} s  {found.reason}: {found.message}")
+    def print_reason(status: DeploymentStatus) -> None:
+        say(f"  {time.monotonic() - started:5.1f} s  {status.reason}: {status.message}")
 
     changes = deployments(cluster).follow(NAME, NAMESPACE, seconds=_READY_SECONDS)
     try:

@@ -77,22 +77,22 @@ def _ensure() -> Path:
     return folder
 
 
-def mirrors(addresses: list[str], given: str = "") -> dict[str, str]:
+def mirrors(addresses: list[str], override: str = "") -> dict[str, str]:
     """The archive address of each suite, selected from the addresses that the machine's apt uses."""
-    if given:
-        return {SUITE: given.rstrip("/")}
-    found: dict[str, str] = {}
+    if override:
+        return {SUITE: override.rstrip("/")}
+    by_host: dict[str, str] = {}
     for address in (address.rstrip("/") for address in addresses):
         if address.endswith("/debian"):
-            found.setdefault(SUITE, address)
+            by_host.setdefault(SUITE, address)
         elif address.endswith("/debian-security"):
-            found.setdefault(f"{SUITE}-security", address)
-    if SUITE not in found:
+            by_host.setdefault(f"{SUITE}-security", address)
+    if SUITE not in by_host:
         raise ImageError(
             f"no Debian mirror found; this machine's apt uses {', '.join(sorted(set(addresses))) or 'none'}. "
             f"Set {VARIABLE} to the address of a mirror, ending in /debian"
         )
-    return found
+    return by_host
 
 
 def _download(folder: Path) -> list[Path]:

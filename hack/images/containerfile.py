@@ -99,7 +99,7 @@ class _Reader:
             key, _, value = rest.partition("=")
             self.arguments[key] = value
         elif keyword == "FROM" and not self.base:
-            self.base = re.sub(r"\$\{(\w+)\}", lambda found: self.arguments[found[1]], rest)
+            self.base = re.sub(r"\$\{(\w+)\}", lambda match: self.arguments[match[1]], rest)
         elif keyword in {"COPY", "RUN"}:
             action = _copy(rest) if keyword == "COPY" else _run(rest)
             self.steps.append(Step(action, self.settings))

@@ -73,7 +73,7 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
 
 def _is_established(definition: dict[str, Any]) -> bool:
     conditions = (definition.get("status") or {}).get("conditions") or ()
-    return any((found["type"], found["status"]) == ("Established", "True") for found in conditions)
+    return any((condition["type"], condition["status"]) == ("Established", "True") for condition in conditions)
 
 
 def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:

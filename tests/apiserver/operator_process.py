@@ -132,8 +132,8 @@ class OperatorProcess:
         return int(self._metric("queue_depth") + self._metric("queue_busy"))
 
     def _metric(self, name: str) -> float:
-        found = re.search(rf"^triton_operator_{name} (\S+)$", self._get("/metrics") or "", re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        match = re.search(rf"^triton_operator_{name} (\S+)$", self._get("/metrics") or "", re.MULTILINE)
+        return float(match[1]) if match else 0.0
 
     def _get(self, path: str) -> str:
         """What the health server answers, empty when it does not or says no."""

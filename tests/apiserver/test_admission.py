@@ -244,9 +244,9 @@ def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -
     place, value, field, words = BAD[case]
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(MINIMAL, place, value)))
-    wanted = f"spec.{field or place}"
+    expected = f"spec.{field or place}"
     assert refused.value.code == 422, refused.value
-    assert words in refused.value.fields.get(wanted, ""), refused.value.fields
+    assert words in refused.value.fields.get(expected, ""), refused.value.fields
     assert len(refused.value.fields) == 1, refused.value.fields
 
 

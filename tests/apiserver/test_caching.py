@@ -93,8 +93,8 @@ class Life:
 
     def condition(self, kind: str) -> Object:
         conditions = self.get("modeldeployment").get("status", {}).get("conditions", [])
-        found: Object = next((condition for condition in conditions if condition["type"] == kind), {})
-        return found
+        result: Object = next((condition for condition in conditions if condition["type"] == kind), {})
+        return result
 
     def mounted(self) -> list[str]:
         """Claims that the Deployment's pods mount."""
@@ -103,10 +103,10 @@ class Life:
 
     def until(self, look: Callable[[], T], what: str, seconds: float = 20) -> T:
         deadline = time.monotonic() + seconds
-        while not (found := look()):
+        while not (result := look()):
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
             time.sleep(0.2)
-        return found
+        return result
 
 
 @pytest.fixture

@@ -395,8 +395,8 @@ def test_bad_config_is_refused_at_its_field(api: Api, namespace: str, case: str)
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec))
     assert refused.value.code == 422, refused.value
-    wanted = f"spec.models[0].{field or place}"
-    assert words in refused.value.fields.get(wanted, ""), refused.value.fields
+    expected = f"spec.models[0].{field or place}"
+    assert words in refused.value.fields.get(expected, ""), refused.value.fields
     assert len(refused.value.fields) == 1, refused.value.fields
 
 

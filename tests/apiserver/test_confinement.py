@@ -238,9 +238,9 @@ def test_it_can_make_children_and_nothing_else(kubectl: Kubectl, kube: Kube, use
     for change, (kind, make, words) in CHANGES.items():
         body = copy.deepcopy(child(kind, kube))
         make(body)
-        said = attempt(kubectl, user, body)
-        assert REFUSED in said, (change, said)
-        assert words in said, (change, said)
+        output = attempt(kubectl, user, body)
+        assert REFUSED in output, (change, output)
+        assert words in output, (change, output)
 
 
 def test_it_can_change_and_delete_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:

@@ -26,8 +26,8 @@ async def test_kill_9_at_random_moments_leaves_the_same_end_state(
     undisturbed = f"{namespace}-ref"
     kubectl("create", "namespace", undisturbed)
     expected = await _run(kubeconfig, undisturbed, tmp_path, kills=0)
-    found = await _run(kubeconfig, namespace, tmp_path, kills=KILLS)
-    assert found == expected
+    result = await _run(kubeconfig, namespace, tmp_path, kills=KILLS)
+    assert result == expected
 
 
 async def _run(kubeconfig: Path, namespace: str, folder: Path, *, kills: int) -> Any:

@@ -121,8 +121,8 @@ def test_the_definition_has_no_complaint(api: Api, kubectl: Kubectl) -> None:
 
 def test_plain_kubectl_apply_takes_it(kubectl: Kubectl) -> None:
     """Which writes the whole definition into an annotation; 256 KiB is all that annotations may have."""
-    said = kubectl("apply", "--dry-run=server", "--filename", str(CRD))
-    assert "customresourcedefinition.apiextensions.k8s.io/modeldeployments.triton-operator.io" in said
+    output = kubectl("apply", "--dry-run=server", "--filename", str(CRD))
+    assert "customresourcedefinition.apiextensions.k8s.io/modeldeployments.triton-operator.io" in output
 
 
 MACHINES: dict[str, Any] = {

@@ -36,7 +36,7 @@ async def test_an_edit_right_after_a_change_of_a_child_is_acted_on(
 
                 await asyncio.gather(*(disturb(number) for number in range(COUNT)))
                 await world.until_observed(60)
-                found = {
+                result = {
                     body["metadata"]["name"]: body["spec"]["replicas"] for body in await world.children(Kind.DEPLOYMENT)
                 }
-                assert found == {f"m-{number}": replicas for number in range(COUNT)}
+                assert result == {f"m-{number}": replicas for number in range(COUNT)}

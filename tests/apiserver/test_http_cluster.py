@@ -143,10 +143,10 @@ async def test_an_apply_hits_only_the_object_it_means(cluster: HttpCluster, name
 
 async def test_an_apply_drops_what_is_no_longer_wanted(cluster: HttpCluster, api: Api, namespace: str) -> None:
     """And the same apply twice gives the same fingerprint, so it counts as no change."""
-    wanted = a_deployment(namespace)
+    desired = a_deployment(namespace)
     child = await cluster.create(a_deployment(namespace, minReadySeconds=7))
-    applied = await cluster.apply(wanted, uid=child.uid)
-    again = await cluster.apply(wanted, uid=child.uid)
+    applied = await cluster.apply(desired, uid=child.uid)
+    again = await cluster.apply(desired, uid=child.uid)
     assert "minReadySeconds" not in api.get(deployments(namespace))["spec"]
     assert child.fingerprint != applied.fingerprint == again.fingerprint
     assert applied.resource_version == again.resource_version
@@ -166,13 +166,13 @@ async def test_status_and_scale_of_a_deployment_are_no_drift(cluster: HttpCluste
 
 async def test_replicas_are_handed_over_to_the_second_manager(cluster: HttpCluster, api: Api, namespace: str) -> None:
     """After one apply of the live count by that manager, leaving replicas out keeps them."""
-    wanted = a_deployment(namespace, replicas=4)
-    child = await cluster.create(wanted)
-    count = {key: wanted[key] for key in ("apiVersion", "kind")}
+    desired = a_deployment(namespace, replicas=4)
+    child = await cluster.create(desired)
+    count = {key: desired[key] for key in ("apiVersion", "kind")}
     count |= {"metadata": {"name": "digits", "namespace": namespace}, "spec": {"replicas": 4}}
     await cluster.apply(count, uid=child.uid, manager=SCALE_MANAGER)
-    del wanted["spec"]["replicas"]
-    handed_over = await cluster.apply(wanted, uid=child.uid)
+    del desired["spec"]["replicas"]
+    handed_over = await cluster.apply(desired, uid=child.uid)
     assert (state(handed_over).replicas, state(handed_over).owns_replicas, handed_over.has_foreign_fields) == (
         4,
         False,
@@ -196,9 +196,9 @@ async def test_replacing_a_deployment_removes_what_others_put_in(
     cluster: HttpCluster, api: Api, namespace: str, change: Object
 ) -> None:
     """What they added and what they changed; their labels stay, and later applies can still drop our fields."""
-    wanted = a_deployment(namespace)
+    desired = a_deployment(namespace)
     before = await cluster.create(a_deployment(namespace, revisionHistoryLimit=3))
-    before = await cluster.apply(wanted, uid=before.uid)
+    before = await cluster.apply(desired, uid=before.uid)
     strategic_merge(api, deployments(namespace), change)
     api.merge(deployments(namespace), {"metadata": {"labels": {"theirs": "yes"}}})
     restarted = {"kubectl.kubernetes.io/restartedAt": "now"}
@@ -207,7 +207,7 @@ async def test_replacing_a_deployment_removes_what_others_put_in(
     assert changed is not None
     assert changed.has_foreign_fields
 
-    after = await cluster.replace(wanted, uid=before.uid)
+    after = await cluster.replace(desired, uid=before.uid)
 
     stored = api.get(deployments(namespace))
     assert not after.has_foreign_fields
@@ -239,11 +239,11 @@ async def assert_applies_can_drop(cluster: HttpCluster, api: Api, namespace: str
 
 async def test_replacing_keeps_the_autoscalers_replicas(cluster: HttpCluster, api: Api, namespace: str) -> None:
     """When the manifest names none."""
-    wanted = a_deployment(namespace)
-    child = await cluster.create(wanted)
+    desired = a_deployment(namespace)
+    child = await cluster.create(desired)
     api.merge(deployments(namespace), {"spec": {"replicas": 7, "paused": True}})
-    del wanted["spec"]["replicas"]
-    replaced = await cluster.replace(wanted, uid=child.uid)
+    del desired["spec"]["replicas"]
+    replaced = await cluster.replace(desired, uid=child.uid)
     assert (state(replaced).replicas, replaced.has_foreign_fields) == (7, False)
     assert "paused" not in api.get(deployments(namespace))["spec"]
 
@@ -270,11 +270,11 @@ async def test_replacing_a_service_keeps_its_node_ports(
     cluster: HttpCluster, api: Api, namespace: str, kind: str
 ) -> None:
     """Clients outside know them."""
-    wanted = a_service(namespace, type=kind)
-    child = await cluster.create(wanted)
+    desired = a_service(namespace, type=kind)
+    child = await cluster.create(desired)
     port = api.get(services(namespace))["spec"]["ports"][0]["nodePort"]
     api.merge(services(namespace), {"spec": {"externalIPs": ["192.0.2.1"]}})
-    await cluster.replace(wanted, uid=child.uid)
+    await cluster.replace(desired, uid=child.uid)
     spec = api.get(services(namespace))["spec"]
     assert (spec["ports"][0]["nodePort"], "externalIPs" in spec) == (port, False)
 
@@ -367,9 +367,9 @@ async def test_a_status_meets_only_the_object_it_is_about(cluster: HttpCluster, 
 async def test_events_can_be_told_and_read(cluster: HttpCluster, api: Api, namespace: str, digits: Object) -> None:
     """`kubectl describe` finds ours by the uid; a message too long for the API is cut."""
     uid = digits["metadata"]["uid"]
-    said = {"type": "Warning", "reason": "ModelLoadFailed", "action": "Reconcile"}
-    await cluster.post_event(namespace, "digits", uid, message="ä" * 600, **said)
-    await cluster.post_event(namespace, "digits", uid, message="second", **said)
+    reported = {"type": "Warning", "reason": "ModelLoadFailed", "action": "Reconcile"}
+    await cluster.post_event(namespace, "digits", uid, message="ä" * 600, **reported)
+    await cluster.post_event(namespace, "digits", uid, message="second", **reported)
     events = await cluster.pod_events(namespace, uid)
     assert [event.message for event in events] == ["ä" * 510 + "…", "second"]
     assert events[1] == PodEvent(type="Warning", reason="ModelLoadFailed", message="second")

@@ -38,11 +38,11 @@ def judge(*bodies: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("reason", sorted(STATES))
 async def test_each_state_is_waited_for_given_up_or_reached(reason: str) -> None:
     world = await world_with(reason)
-    (found,) = judge({**world.body, "status": json.loads(msgspec.json.encode(world.status))})
+    (result,) = judge({**world.body, "status": json.loads(msgspec.json.encode(world.status))})
     if world.condition("Ready").reason in TERMINAL:
-        assert found == "Failed"
+        assert result == "Failed"
     else:
-        assert found == ("Current" if reason in CURRENT else "InProgress")
+        assert result == ("Current" if reason in CURRENT else "InProgress")
 
 
 def test_an_object_that_the_operator_has_not_seen_is_waited_for(api: Api, namespace: str) -> None:

@@ -49,8 +49,8 @@ def test_an_object_is_applied_read_listed_and_deleted(client: KubernetesClient, 
     applied = deployments.apply(manifest("digits", namespace))
     assert applied["metadata"]["managedFields"][0]["manager"] == "triton-operator-sdk"
     assert deployments.read("digits", namespace) == applied
-    found = client.list(Selection(MODEL_DEPLOYMENTS, namespace))
-    assert [(item["kind"], item["metadata"]["name"]) for item in found.items] == [("ModelDeployment", "digits")]
+    listed = client.list(Selection(MODEL_DEPLOYMENTS, namespace))
+    assert [(item["kind"], item["metadata"]["name"]) for item in listed.items] == [("ModelDeployment", "digits")]
     other = Deployments(client, manager="other")
     with pytest.raises(RejectedError, match=r"conflict.*--force"):
         other.apply({**manifest("digits", namespace), "spec": {**applied["spec"], "replicas": 7}})
@@ -67,8 +67,8 @@ def test_a_list_is_read_page_by_page(client: KubernetesClient, namespace: str, m
     names = [f"digits-{number}" for number in range(5)]
     for name in names:
         Deployments(client).apply(manifest(name, namespace))
-    found = client.list(Selection(MODEL_DEPLOYMENTS, namespace))
-    assert [item["metadata"]["name"] for item in found.items] == names
+    listed = client.list(Selection(MODEL_DEPLOYMENTS, namespace))
+    assert [item["metadata"]["name"] for item in listed.items] == names
 
 
 def test_a_watch_delivers_changes_and_ends_when_it_is_stopped(client: KubernetesClient, namespace: str) -> None:
@@ -169,8 +169,8 @@ def user(api: Api, control_plane: ControlPlane, namespace: str, rules: str) -> P
 def permissions(capsys: pytest.CaptureFixture[str], kubeconfig: Path, namespace: str) -> dict[str, str]:
     """What `tritonctl doctor` finds about permissions."""
     outcome = tritonctl(capsys, "doctor", "-n", namespace, "-o", "json", "--kubeconfig", kubeconfig)
-    (found,) = (each for each in json.loads(outcome.out) if each["check"] == "permissions")
-    return dict(found)
+    (check,) = (each for each in json.loads(outcome.out) if each["check"] == "permissions")
+    return dict(check)
 
 
 def test_permissions_by_stars_and_names(
@@ -180,6 +180,6 @@ def test_permissions_by_stars_and_names(
     star = user(api, control_plane, namespace, "everything")
     assert permissions(capsys, star, namespace)["status"] == "ok"
     named = user(api, control_plane, namespace, "one-name")
-    found = permissions(capsys, named, namespace)
-    assert found["status"] == "fail"
-    assert "list modeldeployments.triton-operator.io" in found["message"]
+    result = permissions(capsys, named, namespace)
+    assert result["status"] == "fail"
+    assert "list modeldeployments.triton-operator.io" in result["message"]

@@ -151,8 +151,8 @@ def _get(ask: Ask, kind: str) -> Any:
 def _condition(ask: Ask, kind: str) -> Object:
     body = _get(ask, "modeldeployment")
     conditions = {condition["type"]: condition for condition in body.get("status", {}).get("conditions", [])}
-    found: Object = conditions.get(kind, {})
-    return found
+    actual: Object = conditions.get(kind, {})
+    return actual
 
 
 def _reason(ask: Ask, kind: str) -> str:
@@ -175,7 +175,7 @@ def _owns_replicas(ask: Ask) -> bool:
 
 def _until(look: Callable[[], T], what: str, seconds: float = _WITHIN_SECONDS) -> T:
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (result := look()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.2)
-    return found
+    return result

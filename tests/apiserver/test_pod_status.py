@@ -129,17 +129,17 @@ class Served:
 
     def ready(self) -> Object:
         body = json.loads(self.ask("get", "modeldeployment", "digits", "-o", "json"))
-        found = [each for each in body.get("status", {}).get("conditions", []) if each["type"] == "Ready"]
-        return found[0] if found else {"status": "", "reason": "", "message": ""}
+        ready = [each for each in body.get("status", {}).get("conditions", []) if each["type"] == "Ready"]
+        return ready[0] if ready else {"status": "", "reason": "", "message": ""}
 
 
 @pytest.fixture
 def served(kubeconfig: Path, kubectl: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Served]:
     with OperatorProcess(kubeconfig, namespace, tmp_path) as process:
         process.wait_ready()
-        found = Served(kubectl, namespace)
-        found.start()
-        yield found
+        served = Served(kubectl, namespace)
+        served.start()
+        yield served
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ def deep(levels: int) -> bytes:
 
 @pytest.fixture
 async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[Namespace]:
-    async with Namespace(kubeconfig, namespace) as found:
-        yield found
+    async with Namespace(kubeconfig, namespace) as created:
+        yield created
 
 
 @pytest.mark.timeout(600)

@@ -203,10 +203,10 @@ def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespa
     spec = fetched(http={"url": "https://a.example.com/x?token=abc"}, credentialsSecretRef={"name": "database"})
     spec["service"] = {"type": "NodePort"}
     _await(lambda: "database" in attempt(api, namespace, spec), "the policy is in force")
-    said = attempt(api, namespace, spec)
-    assert "abc" not in said
+    output = attempt(api, namespace, spec)
+    assert "abc" not in output
     for words in ("fetching from https://a.example.com/x", "Secret database", "spec.service.type NodePort"):
-        assert words in said, said
+        assert words in output, output
 
 
 def test_an_object_from_before_a_limit_is_judged_when_its_spec_changes(

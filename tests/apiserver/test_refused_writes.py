@@ -21,8 +21,8 @@ LATE = 60.0
 
 @pytest.fixture
 async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[Namespace]:
-    async with Namespace(kubeconfig, namespace) as found:
-        yield found
+    async with Namespace(kubeconfig, namespace) as created:
+        yield created
 
 
 @pytest.mark.usefixtures("unbounded")

@@ -84,13 +84,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def costs(request: pytest.FixtureRequest) -> Iterator[Costs]:
     """Record costs, and measure the speed of the machine before and after."""
-    found = Costs()
+    costs = Costs()
     for _ in range(3):
-        found.sample()
-    yield found
+        costs.sample()
+    yield costs
     for _ in range(3):
-        found.sample()
-    request.config.stash[_RESULTS].extend(found.results())
+        costs.sample()
+    request.config.stash[_RESULTS].extend(costs.results())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -78,6 +78,6 @@ def _template(helm: Callable[..., subprocess.CompletedProcess[str]], *options: s
 
 def one(objects: list[Manifest], kind: str, name: str | None = None) -> Manifest:
     """Return the only object of `kind`, and of `name` if given."""
-    found = [each for each in objects if each["kind"] == kind and name in (None, each["metadata"]["name"])]
-    assert len(found) == 1, [(each["kind"], each["metadata"]["name"]) for each in objects]
-    return found[0]
+    matching = [each for each in objects if each["kind"] == kind and name in (None, each["metadata"]["name"])]
+    assert len(matching) == 1, [(each["kind"], each["metadata"]["name"]) for each in objects]
+    return matching[0]

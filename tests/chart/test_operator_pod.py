@@ -122,10 +122,10 @@ def test_several_pods_prefer_different_nodes(render: Render) -> None:
     """A node failure must not affect both; the user's affinity replaces this one."""
     assert "affinity" not in pod(render)["spec"]
     assert "podAntiAffinity" in pod(render, "highly-available")["spec"]["affinity"]
-    given: dict[str, Any] = {
+    affinity: dict[str, Any] = {
         "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
     }
-    assert pod(render, replicas=2, affinity=given)["spec"]["affinity"] == given
+    assert pod(render, replicas=2, affinity=affinity)["spec"]["affinity"] == affinity
 
 
 def test_pod_values_are_applied_to_the_pod(render: Render) -> None:

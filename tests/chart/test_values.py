@@ -79,10 +79,10 @@ def test_every_value_is_documented() -> None:
     explained = set(re.findall(r"# -- .*\n(?: *# .*\n)* *(\w+):", text))
 
     def unexplained(values: dict[str, Any]) -> list[str]:
-        found = []
+        keys = []
         for key, value in values.items():
             if key not in explained:
-                found += unexplained(value) if isinstance(value, dict) and value else [key]
-        return found
+                keys += unexplained(value) if isinstance(value, dict) and value else [key]
+        return keys
 
     assert unexplained(yaml.safe_load(text)) == []

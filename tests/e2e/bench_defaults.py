@@ -70,13 +70,13 @@ def addresses(
         _deployment(model_deployment, f"{stem}-chosen", served.typed()),
         _deployment(model_deployment, f"{stem}-silent", by_hand),
     )
-    found = {}
+    results = {}
     for way in ("chosen", "silent"):
         kube.wait_ready(f"{stem}-{way}")
         (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={stem}-{way}")
-        found[way] = f"{pod['status']['podIP']}:8000"
-    yield served, found
-    for way in found:
+        results[way] = f"{pod['status']['podIP']}:8000"
+    yield served, results
+    for way in results:
         kube.delete("modeldeployment", f"{stem}-{way}")
 
 

@@ -76,10 +76,10 @@ def kube(
 ) -> Iterator[Kube]:
     """Create a namespace for this module that enforces Pod Security `restricted`."""
     name = re.sub(r"[^a-z0-9-]+", "-", f"e2e-{Path(str(request.path)).stem.removeprefix('test_')}")
-    found = in_namespace(name)
+    created = in_namespace(name)
     make_namespace(node, name)
-    yield found
-    found.delete_namespace()
+    yield created
+    created.delete_namespace()
 
 
 @pytest.fixture(scope="session")

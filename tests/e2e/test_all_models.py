@@ -80,17 +80,19 @@ def test_all_of_them_answer_from_one_pod(node: Cluster, kube: Kube, served: Obje
 @pytest.mark.timeout(300)
 def test_mixed_load_for_a_minute_is_answered_without_an_error(node: Cluster, kube: Kube, served: Object) -> None:
     name = served["metadata"]["name"]
-    asked = {each["name"]: rows for each in served["spec"]["models"] if (rows := rows_for(each["name"])) is not None}
+    requested = {
+        each["name"]: rows for each in served["spec"]["models"] if (rows := rows_for(each["name"])) is not None
+    }
     end = time.monotonic() + LOAD_SECONDS
     with (
         node.reach(kube.namespace, name, 8000) as http,
         node.reach(kube.namespace, name, 8001) as grpc,
-        ThreadPoolExecutor(len(asked)) as pool,
+        ThreadPoolExecutor(len(requested)) as pool,
     ):
         addresses = {Protocol.HTTP: http, Protocol.GRPC: grpc}
         running = {
             model: pool.submit(ask_until, end, model, rows, list(addresses.items())[index % 2])
-            for index, (model, rows) in enumerate(asked.items())
+            for index, (model, rows) in enumerate(requested.items())
         }
         answers = {model: future.result() for model, future in running.items()}
     print(f"answers in {LOAD_SECONDS:.0f} s: {answers}")

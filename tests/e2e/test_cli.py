@@ -48,10 +48,10 @@ def environment(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFact
     kubeconfig = tmp_path_factory.mktemp("cli") / "kubeconfig"
     kubeconfig.write_bytes(node.kubeconfig.read_bytes())
     path = f"{local.tools('kubectl')}:{PROGRAMS}:{os.environ['PATH']}"
-    found = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path}
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path}
     command = ["kubectl", "config", "set-context", "--current", f"--namespace={kube.namespace}"]
-    subprocess.run(command, env=found, capture_output=True, check=True)
-    return found
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    return environment
 
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]

@@ -54,9 +54,9 @@ def readme_commands() -> list[str]:
 def kube(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
     """The demo's namespace, which is deleted afterwards."""
     del operator
-    found = in_namespace(NAMESPACE)
-    yield found
-    found.run("delete", "namespace", NAMESPACE, "--ignore-not-found", namespaced=False)
+    created = in_namespace(NAMESPACE)
+    yield created
+    created.run("delete", "namespace", NAMESPACE, "--ignore-not-found", namespaced=False)
 
 
 @pytest.fixture(scope="module")
@@ -134,17 +134,17 @@ def test_the_readmes_table_is_what_kubectl_prints(
     kube.apply(body)
     kube.wait_reason("typo", "ModelNotFound")
     printed = shell("kubectl get md")
-    told = shell("kubectl get md typo -o wide")
+    output = shell("kubectl get md typo -o wide")
     kube.delete("modeldeployment", "typo")
     assert without_ages(printed) == without_ages(readme_table())
-    assert 'Did you mean "digits"?' in told
+    assert 'Did you mean "digits"?' in output
 
 
 def _repository_of(kube: Kube) -> Object:
     """Return the repository of the demo's models, which is the locally built image."""
-    found = kube.get("modeldeployment", "digits")
-    assert found
-    repository: Object = found["spec"]["modelRepository"]
+    deployment = kube.get("modeldeployment", "digits")
+    assert deployment
+    repository: Object = deployment["spec"]["modelRepository"]
     return repository
 
 
@@ -157,9 +157,9 @@ def test_the_suggested_commands_work(demo: subprocess.CompletedProcess[str], she
         port = free.getsockname()[1]
     script = "\n".join(commands).replace("service/digits 8000 &", f"service/digits {port}:8000 &")
     script = script.replace("localhost:8000", f"localhost:{port}")
-    said = shell(f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")
-    assert "OUTPUT__0" in said
-    assert re.search(r'"outputs":\[\{"name":"OUTPUT__0"', said)
+    output = shell(f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")
+    assert "OUTPUT__0" in output
+    assert re.search(r'"outputs":\[\{"name":"OUTPUT__0"', output)
 
 
 def test_the_readmes_commands_work(demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]) -> None:

@@ -95,9 +95,11 @@ def test_a_text_is_answered_with_a_label_and_its_probability(
             sent.set_data_from_numpy(np.array(TEXTS, dtype=np.object_).reshape(-1, 1))
             answer = client.InferenceServerClient(address).infer("language", [sent])
         labels, probabilities = answer.as_numpy("LABEL"), answer.as_numpy("PROBABILITY")
-        wanted = torch.softmax(Scorer()(_ids(TEXTS)), dim=1).max(dim=1)
-        assert [label.decode() for label in labels[:, 0]] == [["English", "Chinese"][index] for index in wanted.indices]
-        assert np.allclose(probabilities[:, 0], wanted.values.numpy(), atol=1e-6)
+        expected = torch.softmax(Scorer()(_ids(TEXTS)), dim=1).max(dim=1)
+        assert [label.decode() for label in labels[:, 0]] == [
+            ["English", "Chinese"][index] for index in expected.indices
+        ]
+        assert np.allclose(probabilities[:, 0], expected.values.numpy(), atol=1e-6)
 
 
 def _ids(texts: list[str]) -> torch.Tensor:

@@ -39,20 +39,23 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
         node.reach(kube.namespace, "digits", protocol.port) as address,
         Client("digits", protocol=protocol, url=address) as client,
     ):
-        found = client.explain("digits", picture, samples=SAMPLES)
+        explanation = client.explain("digits", picture, samples=SAMPLES)
         answer = client.infer("digits", picture).output[0]
         ink, random = np.flatnonzero(picture), np.random.default_rng(1)
-        strongest = np.argsort(-found.attributions.reshape(-1))[: len(ink) // 4]
+        strongest = np.argsort(-explanation.attributions.reshape(-1))[: len(ink) // 4]
         chosen = [strongest, *(random.choice(ink, len(strongest), replace=False) for _ in range(RUNS))]
         left = client.infer("digits", np.stack([without(picture, pixels) for pixels in chosen])).output[
-            :, found.target[0]
+            :, explanation.target[0]
         ]
-    print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; left {left[0]}, at random {left[1:]}")
-    check_sum(found)
-    assert found.kind is RowKind.IMAGE
-    assert found.target == (answer.argmax(),)
-    assert found.prediction == pytest.approx(answer.max(), abs=1e-6)
-    assert found.evaluations <= SAMPLES
+    print(
+        f"{protocol}: {explanation.evaluations} evaluations, {explanation.seconds:.1f} s; "
+        f"left {left[0]}, at random {left[1:]}"
+    )
+    check_sum(explanation)
+    assert explanation.kind is RowKind.IMAGE
+    assert explanation.target == (answer.argmax(),)
+    assert explanation.prediction == pytest.approx(answer.max(), abs=1e-6)
+    assert explanation.evaluations <= SAMPLES
     assert left[0] < left[1:].mean() - 0.3
 
 
@@ -62,16 +65,16 @@ def test_a_chinese_text_hangs_on_the_character_that_says_it(protocol: Protocol, 
         node.reach(kube.namespace, "chinese-texts", protocol.port) as address,
         Client("chinese-texts", protocol=protocol, url=address) as client,
     ):
-        found = client.explain("chinese_texts", "我爱你")
-    print(f"{protocol}: {found.evaluations} evaluations, {found.seconds:.1f} s; {found.attributions}")
-    check_sum(found)
-    assert (found.kind, found.pieces, found.label) == (RowKind.TEXT, ("我", "爱", "你"), "friendly")
-    assert found.attributions.argmax() == 1
+        explanation = client.explain("chinese_texts", "我爱你")
+    print(f"{protocol}: {explanation.evaluations} evaluations, {explanation.seconds:.1f} s; {explanation.attributions}")
+    check_sum(explanation)
+    assert (explanation.kind, explanation.pieces, explanation.label) == (RowKind.TEXT, ("我", "爱", "你"), "friendly")
+    assert explanation.attributions.argmax() == 1
 
 
-def check_sum(found: Explanation) -> None:
-    assert found.gap == pytest.approx(0, abs=1e-9)
-    assert np.abs(found.attributions).max() > 0
+def check_sum(explanation: Explanation) -> None:
+    assert explanation.gap == pytest.approx(0, abs=1e-9)
+    assert np.abs(explanation.attributions).max() > 0
 
 
 def without(picture: Array, pixels: Array) -> Array:

@@ -25,13 +25,13 @@ def test_the_kernel_agrees_with_the_truth_table() -> None:
     if os.geteuid() != 0:
         pytest.skip("private networks need root: run it with sudo")
     done = _go_test(tools("ip", "nft"))
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    refused = re.search(r"may not make private networks.*", said)  # Root in an unprivileged container.
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    refused = re.search(r"may not make private networks.*", output)  # Root in an unprivileged container.
     if refused:
         pytest.skip(refused[0])
-    assert "--- SKIP" not in said, said
-    assert "--- PASS: TestTheKernelAgreesWithTheTruthTable/" in said, said
+    assert "--- SKIP" not in output, output
+    assert "--- PASS: TestTheKernelAgreesWithTheTruthTable/" in output, output
 
 
 def _go_test(programs: Path) -> subprocess.CompletedProcess[str]:

@@ -22,15 +22,15 @@ NAME = "linear-regression"
 @pytest.fixture(scope="module")
 def namespaces(node: Cluster, kube: Kube, images: dict[str, Image]) -> Iterator[dict[str, Kube]]:
     """Start a client pod in the model's namespace, in an allowed namespace, and in one that is not allowed."""
-    found = {"same": kube, "allowed": kube.beside("e2e-allowed"), "stranger": kube.beside("e2e-stranger")}
-    for who, client in found.items():
+    clients = {"same": kube, "allowed": kube.beside("e2e-allowed"), "stranger": kube.beside("e2e-stranger")}
+    for who, client in clients.items():
         if who != "same":
             make_namespace(node, client.namespace, team=who)
         client.apply(_client_pod(images["operator"].reference))
-    for client in found.values():
+    for client in clients.values():
         client.run("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
-    yield found
-    for who, client in found.items():
+    yield clients
+    for who, client in clients.items():
         if who != "same":
             client.delete_namespace()
 

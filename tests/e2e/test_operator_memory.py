@@ -61,6 +61,6 @@ def _resident_megabytes(address: str) -> float:
 def _metric(address: str, name: str, default: float | None = None) -> float:
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
         text = answer.read().decode()
-    found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
-    assert found or default is not None, text
-    return float(found[1]) if found else default or 0.0
+    match = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+    assert match or default is not None, text
+    return float(match[1]) if match else default or 0.0

@@ -88,7 +88,7 @@ def deployed(
         models=spec["models"], model_repository=spec["modelRepository"], resources=spec["resources"]
     )
     assert not applied.ready
-    assert client.wait_ready(240, lambda found: reasons.append(found.reason)).ready
+    assert client.wait_ready(240, lambda status: reasons.append(status.reason)).ready
     yield reasons
     client.delete()
     with pytest.raises(DeploymentNotFoundError):
@@ -119,9 +119,9 @@ def count_inferences(deployed: list[str], kube: Kube, kubectl: KubeContext) -> I
 
         def count() -> int:
             with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
-                found = _REQUESTS.findall(answer.read().decode())
-            assert found
-            return sum(int(number) for number in found)
+                counts = _REQUESTS.findall(answer.read().decode())
+            assert counts
+            return sum(int(number) for number in counts)
 
         yield count
 
@@ -129,8 +129,8 @@ def count_inferences(deployed: list[str], kube: Kube, kubectl: KubeContext) -> I
 def test_waiting_reports_the_reasons(deployed: list[str], kube: Kube, kubectl: KubeContext) -> None:
     """The last reason is Serving, and the status contains all models."""
     assert deployed[-1] == "Serving"
-    found = Client("echoes", kube.namespace, cluster=kubectl).status()
-    assert {model.name: str(model.state) for model in found.details.models} == {
+    status = Client("echoes", kube.namespace, cluster=kubectl).status()
+    assert {model.name: str(model.state) for model in status.details.models} == {
         model["name"]: "Ready" for model in SPEC
     }  # fmt: skip
     managers = {entry["manager"] for entry in manifest(kube)["metadata"]["managedFields"]}
@@ -139,8 +139,8 @@ def test_waiting_reports_the_reasons(deployed: list[str], kube: Kube, kubectl: K
 
 def manifest(kube: Kube) -> Object:
     """Return the object with its managed fields."""
-    found: Object = json.loads(kube.run("get", "modeldeployment", "echoes", "-o", "json", "--show-managed-fields"))
-    return found
+    deployment: Object = json.loads(kube.run("get", "modeldeployment", "echoes", "-o", "json", "--show-managed-fields"))
+    return deployment
 
 
 def test_a_deployment_that_cannot_serve_ends_the_wait_with_its_reason(
@@ -165,8 +165,8 @@ def test_a_deployment_that_cannot_serve_ends_the_wait_with_its_reason(
 @given(st.data())
 def test_any_array_of_a_declared_type_and_shape_survives(client: Client, data: st.DataObject) -> None:
     """Arrays are equal bit by bit, including NaN and empty dimensions; a request has several tensors."""
-    given_types = data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True))
-    arrays = {name: data.draw(hnp.arrays(DATA_TYPES[name], SHAPES), label=name) for name in given_types}
+    sent_types = data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True))
+    arrays = {name: data.draw(hnp.arrays(DATA_TYPES[name], SHAPES), label=name) for name in sent_types}
     answer = client.infer("identity", arrays)
     assert set(answer.outputs) == set(arrays)
     for name, array in arrays.items():
@@ -191,18 +191,18 @@ def test_any_other_array_is_refused_before_it_is_sent(
     client: Client, count_inferences: Callable[[], int], data: st.DataObject
 ) -> None:
     """The exception names the tensor, and Triton receives no request."""
-    wanted = data.draw(st.sampled_from(list(DATA_TYPES)))
-    other = data.draw(st.sampled_from([name for name in NUMBERS if name != wanted]))
-    if wanted != "BYTES" and data.draw(st.booleans(), label="right type"):
+    expected = data.draw(st.sampled_from(list(DATA_TYPES)))
+    other = data.draw(st.sampled_from([name for name in NUMBERS if name != expected]))
+    if expected != "BYTES" and data.draw(st.booleans(), label="right type"):
         # One dimension would be a single row of two. Zero, three and four dimensions are neither the shape nor a row.
         shapes = hnp.array_shapes(min_dims=3, max_dims=4, min_side=0, max_side=3) | st.just(())
-        array = data.draw(hnp.arrays(DATA_TYPES[wanted], shapes))
+        array = data.draw(hnp.arrays(DATA_TYPES[expected], shapes))
     else:
         array = data.draw(hnp.arrays(DATA_TYPES[other], SHAPES))
     before = count_inferences()
     with pytest.raises(InvalidRequestError) as refusal:
-        client.infer("identity", {wanted: array})
-    assert refusal.value.field == f"inputs['{wanted}']"
+        client.infer("identity", {expected: array})
+    assert refusal.value.field == f"inputs['{expected}']"
     assert count_inferences() == before
 
 

@@ -59,8 +59,8 @@ def packages(node: Cluster, kube: Kube) -> Iterator[str]:
 
 def copy_packages(folder: Path) -> None:
     """Copy the packages and their dependencies."""
-    for found in needed(*(Requirement(text) for text in PACKAGES)).values():
-        for file in found.files or ():
+    for package in needed(*(Requirement(text) for text in PACKAGES)).values():
+        for file in package.files or ():
             source = Path(str(file.locate()))
             if ".." not in file.parts and file.suffix != ".pyc" and source.is_file():
                 target = folder / file
@@ -70,20 +70,20 @@ def copy_packages(folder: Path) -> None:
 
 def needed(*requirements: Requirement) -> dict[str, Distribution]:
     """Return these distributions and their dependencies by name."""
-    found: dict[str, Distribution] = {}
+    distributions: dict[str, Distribution] = {}
     open_ = [*requirements]
     while open_:
         requirement = open_.pop()
-        if requirement.name in found:
+        if requirement.name in distributions:
             continue
-        found[requirement.name] = distribution(requirement.name)
-        for text in found[requirement.name].requires or ():
+        distributions[requirement.name] = distribution(requirement.name)
+        for text in distributions[requirement.name].requires or ():
             each = Requirement(text)
             if each.marker is None or any(
                 each.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
             ):
                 open_.append(each)
-    return found
+    return distributions
 
 
 @pytest.fixture
@@ -114,15 +114,15 @@ def test_a_pod_deploys_waits_infers_and_deletes(
     phase = kube.wait(lambda: ended(kube), "the pod has ended", 280)
     text = kube.run("logs", "app")
     assert phase == "Succeeded", text
-    said = json.loads(text.splitlines()[-1])
-    assert (said["namespace"], said["shape"], said["gone"]) == (kube.namespace, [1, 10], True)
-    assert said["reasons"][-1] == "Serving"
+    output = json.loads(text.splitlines()[-1])
+    assert (output["namespace"], output["shape"], output["gone"]) == (kube.namespace, [1, 10], True)
+    assert output["reasons"][-1] == "Serving"
 
 
 def ended(kube: Kube) -> str:
     """Return the phase of the pod once it is final; before that, an empty string."""
-    found: Any = kube.get("pod", "app")
-    phase = str(found["status"]["phase"])
+    pod: Any = kube.get("pod", "app")
+    phase = str(pod["status"]["phase"])
     return phase if phase in {"Succeeded", "Failed"} else ""
 
 

@@ -46,8 +46,8 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 @pytest.fixture(params=PROTOCOLS, ids=["http", "grpc"])
 def ask(request: pytest.FixtureRequest, node: Cluster, kube: Kube) -> Iterator[Callable[[str, list[str]], Answer]]:
     """Yield a function that sends texts to an ensemble over one of the protocols."""
-    with _client(node, kube, request.param) as asked:
-        yield asked
+    with _client(node, kube, request.param) as client:
+        yield client
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)
@@ -56,8 +56,8 @@ def test_every_sentence_of_the_test_part_is_answered_as_eager_pytorch_does(
 ) -> None:
     texts = [each.text for each in _sentences(name)]
     answers = [ask(name, texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
-    wanted = _eager(name, texts)
-    for output, expected in wanted.items():
+    eager = _eager(name, texts)
+    for output, expected in eager.items():
         got = np.concatenate([answer[output] for answer in answers])
         if output == "PROBABILITY":
             assert got.shape == expected.shape
@@ -84,9 +84,9 @@ def test_a_sentence_is_answered_token_by_token(ask: Callable[[str, list[str]], A
     answer = ask("token_tagger", ["小明明天去上海"])
     tokens, labels = (row[0].tolist() for row in (answer["TOKENS"], answer["LABEL"]))
     assert b"".join(tokens).decode() == "小明明天去上海"
-    wanted = ["B-NAME", "I-NAME", "B-TIME", "I-TIME", "O", "B-PLACE", "I-PLACE"]
-    assert [label.decode() for label in labels] == wanted + [""] * (token_tagger.LENGTH - len(wanted))
-    assert answer["PROBABILITY"][0, len(wanted) :].tolist() == [0] * (token_tagger.LENGTH - len(wanted))
+    expected = ["B-NAME", "I-NAME", "B-TIME", "I-TIME", "O", "B-PLACE", "I-PLACE"]
+    assert [label.decode() for label in labels] == expected + [""] * (token_tagger.LENGTH - len(expected))
+    assert answer["PROBABILITY"][0, len(expected) :].tolist() == [0] * (token_tagger.LENGTH - len(expected))
 
 
 def test_texts_of_any_length_are_answered(ask: Callable[[str, list[str]], Answer]) -> None:

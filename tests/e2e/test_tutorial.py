@@ -34,8 +34,8 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def file_name(block: str) -> str:
     """Return the file name of a Python block; empty if the block is only run."""
-    found = re.match(r"# (\S+\.py)\n", block)
-    return found[1] if found else ""
+    match = re.match(r"# (\S+\.py)\n", block)
+    return match[1] if match else ""
 
 
 def script(parts: list[tuple[str, str]]) -> str:
@@ -106,12 +106,12 @@ def test_every_step_works(workshop: Path, type_in: Run) -> None:
         text=True,
     ) as server:
         assert server.stdout
-        told = []
+        outputs = []
         for line in server.stdout:
-            told.append(line)
+            outputs.append(line)
             if "127.0.0.1:8000" in line:
                 break
-        assert server.poll() is None, "".join(told)
+        assert server.poll() is None, "".join(outputs)
         assert "probabilities" in type_in(script(parts[at + 1 : at + 2]))
         server.send_signal(signal.SIGINT)
         server.stdout.read()

@@ -55,8 +55,8 @@ def answers(serving: Serving, requests: list[CallerRequest]) -> tuple[list[Answe
     with ThreadPoolExecutor(CALLERS) as pool:
         alone = [_ask(serving, index, request) for index, request in enumerate(requests)]
         together = Barrier(CALLERS)
-        found = pool.map(lambda index: _ask_often(serving, index, requests[index], together), range(len(requests)))
-        return alone, list(found)
+        results = pool.map(lambda index: _ask_often(serving, index, requests[index], together), range(len(requests)))
+        return alone, list(results)
 
 
 def _ask(serving: Serving, index: int, request: CallerRequest) -> Answer:
@@ -84,8 +84,12 @@ def _caller(serving: Serving, index: int) -> Iterator[Callable[[CallerRequest], 
                 tensor.set_data_from_numpy(array)
                 sent.append(tensor)
             answer = client.infer(request.model, sent)
-            given = answer.get_response()
-            names = [each.name for each in given.outputs] if over_grpc else [each["name"] for each in given["outputs"]]
+            response = answer.get_response()
+            names = (
+                [each.name for each in response.outputs]
+                if over_grpc
+                else [each["name"] for each in response["outputs"]]
+            )
             return {name: answer.as_numpy(name) for name in names}
 
         yield ask

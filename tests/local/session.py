@@ -51,8 +51,8 @@ class User:
         ) as process:
             try:
                 assert process.stdout
-                said = _until(process.stdout.fileno(), "  curl ")
-                yield Serving(process, said)
+                output = _until(process.stdout.fileno(), "  curl ")
+                yield Serving(process, output)
             finally:
                 process.send_signal(signal.SIGINT)
                 _end(process)
@@ -85,8 +85,8 @@ class Terminal:
     @property
     def run(self) -> str:
         """The name of the run's folder."""
-        (found,) = set(re.findall(r"/(run-\w+)/", self.said))
-        return str(found)
+        (name,) = set(re.findall(r"/(run-\w+)/", self.said))
+        return str(name)
 
     def type(self, keys: bytes) -> int:
         """Press keys, and return the exit status of the command."""
@@ -113,9 +113,9 @@ class Serving:
     def __init__(self, process: subprocess.Popen[str], said: str) -> None:
         self.process = process
         self.said = said
-        found = re.search(r"HTTP (\S+)\s+gRPC (\S+)\s+metrics (\S+)/metrics", said)
-        assert found, said
-        self.http, self.grpc, self.metrics = found.groups()
+        match = re.search(r"HTTP (\S+)\s+gRPC (\S+)\s+metrics (\S+)/metrics", said)
+        assert match, said
+        self.http, self.grpc, self.metrics = match.groups()
 
     @property
     def command(self) -> list[str]:
@@ -172,12 +172,12 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 def _until(descriptor: int, mark: str) -> str:
     """Read up to a complete line that begins with the mark; fails if the output ends before."""
-    said = ""
+    output = ""
     end = time.monotonic() + FIRST_START_SECONDS
-    while not re.search(rf"^{mark}.*\n", said, re.MULTILINE):
+    while not re.search(rf"^{mark}.*\n", output, re.MULTILINE):
         ready, _, _ = select.select([descriptor], [], [], max(0, end - time.monotonic()))
-        assert ready, f"nothing more came in time: {said}"
+        assert ready, f"nothing more came in time: {output}"
         chunk = os.read(descriptor, 4096).decode()
-        assert chunk, f"it ended: {said}"
-        said += chunk
-    return said
+        assert chunk, f"it ended: {output}"
+        output += chunk
+    return output

@@ -47,18 +47,18 @@ def test_all_models_answer_at_the_same_time(everything: Serving) -> None:
 def test_a_hundred_callers_get_what_each_gets_alone(everything: Serving) -> None:
     """All models of examples/all-models.yaml are called over both protocols; only the order of sums may differ."""
     requests = caller_requests()
-    alone, found = answers(everything, requests)
+    alone, together = answers(everything, requests)
     assert {request.model for request in requests} == set(ALL)
-    assert len(found) == CALLERS
+    assert len(together) == CALLERS
     wrong = [
-        f"{request.model}, {output}: {values.tolist()} alone, {given[output].tolist()} among others"
-        for request, own, each in zip(requests, alone, found, strict=True)
-        for given in each
+        f"{request.model}, {output}: {values.tolist()} alone, {tensors[output].tolist()} among others"
+        for request, own, each in zip(requests, alone, together, strict=True)
+        for tensors in each
         for output, values in own.items()
-        if not _same(values, given[output])
+        if not _same(values, tensors[output])
     ]
     assert wrong == []
-    assert [len(each) for each in found] == [ROUNDS] * CALLERS
+    assert [len(each) for each in together] == [ROUNDS] * CALLERS
     print(f"{CALLERS} callers of {len(ALL)} models: {CALLERS * ROUNDS} answers as alone")
 
 

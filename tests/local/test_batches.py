@@ -119,8 +119,8 @@ def test_no_caller_gets_the_boxes_of_another(server: Serving) -> None:
                 return str(error.message())
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        said = [each for _ in range(10) for each in pool.map(ask, sent)]
-    assert [each for each in said if "rows, but the inputs have 1: with max_batch_size" not in each] == []
+        answers = [each for _ in range(10) for each in pool.map(ask, sent)]
+    assert [each for each in answers if "rows, but the inputs have 1: with max_batch_size" not in each] == []
 
 
 @pytest.mark.parametrize("model", ["sum_oldest", "sum_direct"])
@@ -146,8 +146,8 @@ def test_sequences_keep_their_states_side_by_side(server: Serving, model: str) -
 
     numbers = range(1, CALLERS + 1)
     with ThreadPoolExecutor(CALLERS) as pool:
-        found = list(pool.map(follow, numbers))
-    assert found == [[number * (10 + step % 5) for step in range(10)] for number in numbers]
+        results = list(pool.map(follow, numbers))
+    assert results == [[number * (10 + step % 5) for step in range(10)] for number in numbers]
 
 
 def test_requests_of_different_lengths_are_joined_and_parted(server: Serving) -> None:

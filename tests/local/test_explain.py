@@ -38,11 +38,11 @@ def test_a_digit_is_explained_and_drawn_without_torch(user: User, digits: Servin
     question = ("explain", "digits", "--image", tmp_path / "digit.png", "--url", digits.http, "--samples", 512)
     done = user.tritonctl(*question, "-o", "json", "--png", drawing)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    print(f"{found['evaluations']} evaluations, {found['seconds']:.2f} s")
-    assert found["target"]["index"] == [int(part.targets[1])]
-    assert found["attributions"]["shape"] == [1, 28, 28]
-    assert found["sum"] == pytest.approx(found["prediction"] - found["baseValue"])
+    explanation = json.loads(done.stdout)
+    print(f"{explanation['evaluations']} evaluations, {explanation['seconds']:.2f} s")
+    assert explanation["target"]["index"] == [int(part.targets[1])]
+    assert explanation["attributions"]["shape"] == [1, 28, 28]
+    assert explanation["sum"] == pytest.approx(explanation["prediction"] - explanation["baseValue"])
     assert drawing.read_bytes().startswith(b"\x89PNG")
 
 
@@ -69,25 +69,25 @@ def test_the_characters_that_count_most_are_those_that_the_label_hangs_on(texts:
     lost, lost_at_random, seconds = [], [], []
     with Client("chinese-texts", protocol=protocol, url=url) as client:
         for text in UNSEEN:
-            found = client.explain("chinese_texts", text)
-            assert (found.kind, found.pieces) == (RowKind.TEXT, tuple(text))
-            assert found.gap == pytest.approx(0, abs=1e-6)
-            assert found.error == 0
+            explanation = client.explain("chinese_texts", text)
+            assert (explanation.kind, explanation.pieces) == (RowKind.TEXT, tuple(text))
+            assert explanation.gap == pytest.approx(0, abs=1e-6)
+            assert explanation.error == 0
             shorter = [text[:at] + text[at + 1 :] for at in range(len(text))]
-            drops = found.prediction - probabilities(client, shorter, found.label)
-            strongest = int(found.attributions.argmax())
+            drops = explanation.prediction - probabilities(client, shorter, explanation.label)
+            strongest = int(explanation.attributions.argmax())
             lost.append(drops[strongest])
             lost_at_random.append(np.delete(drops, strongest).mean())
-            seconds.append(found.seconds)
+            seconds.append(explanation.seconds)
     print(
         f"{protocol}: {np.mean(lost):.3f} lost, {np.mean(lost_at_random):.3f} at random, {max(seconds):.2f} s at most"
     )
     assert np.mean(lost) > 3 * np.mean(lost_at_random)
 
 
-def probabilities(client: Client, given: list[str], label: str) -> Array:
+def probabilities(client: Client, texts: list[str], label: str) -> Array:
     """Return the probability of one of the two labels for each text."""
-    answer = client.infer("chinese_texts", given).outputs
+    answer = client.infer("chinese_texts", texts).outputs
     same = np.array([each.decode() == label for each in answer["LABEL"][:, 0]])
     return np.asarray(np.where(same, answer["PROBABILITY"][:, 0], 1 - answer["PROBABILITY"][:, 0]))
 

@@ -210,15 +210,15 @@ def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
 def _stubs(serving: Serving) -> list[int]:
     """Return the model processes of a server, which the folder in their command lines identifies."""
     folder = serving.command[-1].rpartition("/")[0]
-    found = []
+    results = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = place.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
         if words[0].endswith("triton_python_backend_stub") and words[0].startswith(folder):
-            found.append(int(place.parent.name))
-    return found
+            results.append(int(place.parent.name))
+    return results
 
 
 def test_texts_go_through_python_models_and_ensembles(user: User, tmp_path: Path) -> None:

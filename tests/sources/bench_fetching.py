@@ -52,8 +52,8 @@ def bench_a_large_model(tmp_path: Path, costs: Costs) -> None:
     with s3_server(tmp_path / "data") as s3:
         s3.put("large/1/model.pt", original)
         download = s3.download(tmp_path / "source", "large", credentials=s3.secret(tmp_path / "secret"))
-        wanted = tmp_path / "models.json"
-        wanted.write_bytes(encode(Preparation((), downloads=(download,))))
+        request = tmp_path / "models.json"
+        request.write_bytes(encode(Preparation((), downloads=(download,))))
         copy = tmp_path / "copy"
         curl = ["curl", "--silent", "--fail", "--output", str(copy), s3.signed("large/1/model.pt")]
         runs: dict[str, list[Run]] = {"curl": [], "prepare": []}
@@ -62,7 +62,7 @@ def bench_a_large_model(tmp_path: Path, costs: Costs) -> None:
             copy.unlink()
             shutil.rmtree(tmp_path / "source")
             (tmp_path / "source").mkdir()
-            runs["prepare"].append(_run([sys.executable, "-c", FETCH, str(wanted)]))
+            runs["prepare"].append(_run([sys.executable, "-c", FETCH, str(request)]))
         assert filecmp.cmp(original, tmp_path / "source" / "repository" / "large" / "1" / "model.pt", shallow=False)
     shutil.rmtree(tmp_path)
     seconds = {name: statistics.median(run.seconds for run in some) for name, some in runs.items()}
@@ -81,7 +81,7 @@ def _make_file(path: Path) -> None:
 def _run(command: list[str]) -> Run:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     start = time.monotonic()
-    said = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds = time.monotonic() - start
-    largest = _LARGEST.search(said)
+    largest = _LARGEST.search(output)
     return Run(seconds, int(largest[1]) * 1024 if largest else 0)

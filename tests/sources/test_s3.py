@@ -117,9 +117,10 @@ def test_a_large_file_comes_in_parts_and_is_the_same(
     monkeypatch.setattr(parts, "PART", 1 << 20)
     content = os.urandom((5 << 20) + 17)
     s3.put("large/1/model.pt", content)
-    told: list[tuple[int, int | None]] = []
+    progress: list[tuple[int, int | None]] = []
     folder = fetch(
-        s3.download(tmp_path / "source", "large", credentials=secret), lambda done, total: told.append((done, total))
+        s3.download(tmp_path / "source", "large", credentials=secret),
+        lambda done, total: progress.append((done, total)),
     )
     assert (folder / "large" / "1" / "model.pt").read_bytes() == content
     s3.delete("large/1/model.pt")

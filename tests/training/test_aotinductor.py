@@ -142,11 +142,11 @@ def test_tensor_names_follow_the_rules_of_torchscript(gate: tuple[Gate, Exported
     module, exported = gate
     names = tuple(argument_names(module))
     assert names == ("rows", "kept")
-    asked = record_runs(module, [(ROWS, torch.tensor([[True], [False]]))], ExportOptions("gate", names, (), 8), names)
+    runs = record_runs(module, [(ROWS, torch.tensor([[True], [False]]))], ExportOptions("gate", names, (), 8), names)
     folder = tmp_path / "1"
     folder.mkdir()
-    write_archive(exported.path, folder / "model.pt2", asked.signature)
-    tensors = asked.signature.inputs
+    write_archive(exported.path, folder / "model.pt2", runs.signature)
+    tensors = runs.signature.inputs
     config = CONFIG | {"input": [put(each.name, each.data_type, *each.dims) for each in tensors]}
     (answer,) = ask(
         serve(backend, tmp_path, config), [Sent("rows", values=ROWS), Sent("kept", values=torch.ones(2, 1) > 0)]

@@ -181,11 +181,11 @@ def test_the_coordinator_sees_masked_updates_and_the_right_sum(plain: Run, maske
             assert all(each.tobytes() not in stream for each in arrays)
         assert all(not fit.parameters.tensors for fit in masked.fits(party))
         statistics = [each * plain.agreed.rows[party] / 1000 for each in plain.answers(party)[0]]
-        wanted = np.concatenate([each.ravel() for each in quantize(statistics, 8.0, 2**22)])
+        expected = np.concatenate([each.ravel() for each in quantize(statistics, 8.0, 2**22)])
         seen = _masked_vector(masked, party)
-        assert len(seen) == len(wanted)
-        assert np.count_nonzero(np.abs(seen - wanted) < 2**10) == 0
-        assert seen.max() > 2**28 > wanted.max()
+        assert len(seen) == len(expected)
+        assert np.count_nonzero(np.abs(seen - expected) < 2**10) == 0
+        assert seen.max() > 2**28 > expected.max()
     for with_masks, without in zip(masked.agreed.arrays, plain.agreed.arrays, strict=True):
         assert np.allclose(with_masks, without, atol=5e-3)
 
@@ -247,12 +247,12 @@ def test_a_run_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def _processes_with(folder: Path) -> list[str]:
     """The ids of all processes whose command line contains a folder."""
-    found = []
+    results = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if str(folder).encode() in each.read_bytes():
-                found.append(each.parent.name)
-    return found
+                results.append(each.parent.name)
+    return results
 
 
 def test_a_party_that_cannot_start_ends_the_run_with_its_reason(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_all_inputs_are_sent_in_the_same_batches(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("allowed", "passed"), [(1e-5, False), (1e-2, True)])
 def test_the_recipe_sets_the_tolerance_for_served_outputs(allowed: float, *, passed: bool) -> None:
     """Reduced precision needs a larger one."""
-    wanted = np.zeros((8, _LENGTH, 2), dtype=np.float32)
+    expected = np.zeros((8, _LENGTH, 2), dtype=np.float32)
     recipe = replace(_RECIPE, served_tolerance=allowed)
-    report = compare(recipe, {"HTTP": lambda *a: wanted[: len(a[0])] + 1e-3}, lambda *a: wanted[: len(a[0])])
+    report = compare(recipe, {"HTTP": lambda *a: expected[: len(a[0])] + 1e-3}, lambda *a: expected[: len(a[0])])
     assert report.passed is passed

@@ -91,13 +91,13 @@ def shapes(source: str) -> list[tuple[str, str]]:
 
 def alike(files: dict[str, str]) -> set[tuple[str, str]]:
     """Pairs `file:function` of the same shape in two files."""
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    by_shape: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path, source in files.items():
         for name, shape in shapes(source):
-            found[shape].append((path, name))
+            by_shape[shape].append((path, name))
     return {
         (f"{one[0]}:{one[1]}", f"{other[0]}:{other[1]}")
-        for places in found.values()
+        for places in by_shape.values()
         for one, other in combinations(sorted(places), 2)
         if one[0] != other[0]
     }

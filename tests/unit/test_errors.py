@@ -40,14 +40,14 @@ def _exceptions() -> dict[str, tuple[Path, list[str]]]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     }
-    found: dict[str, tuple[Path, list[str]]] = {}
+    by_name: dict[str, tuple[Path, list[str]]] = {}
     while new := {
         name: at
         for name, at in classes.items()
-        if name not in found and any(base in BUILT_IN or base in found for base in at[1])
+        if name not in by_name and any(base in BUILT_IN or base in by_name for base in at[1])
     }:
-        found.update(new)
-    return found
+        by_name.update(new)
+    return by_name
 
 
 def _last_name(base: ast.expr) -> str:

@@ -182,8 +182,8 @@ async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(opera
     handler = operator.process.deployments
     handler.put(body)
     handler.drop({**body, "metadata": {**body["metadata"], "resourceVersion": "302"}})
-    found = handler.read(msgspec.Raw(msgspec.json.encode(body)))
-    handler.listed([found] if found else [], version=301)
+    view = handler.read(msgspec.Raw(msgspec.json.encode(body)))
+    handler.listed([view] if view else [], version=301)
     assert operator.cache.deployments.keys() == set()
     handler.listed([], version=303)
     handler.put(body)

@@ -44,18 +44,18 @@ class Party(NumPyClient):
 
     def fit(self, parameters: Arrays, config: Mapping[str, Any]) -> tuple[Arrays, int, dict[str, Any]]:
         """Return arrays, the number of rows, and the name of the party with the privacy spent."""
-        said: dict[str, Any] = {"party": self._name}
+        metrics: dict[str, Any] = {"party": self._name}
         np.random.seed(self._seed(int(config[ROUND])))  # noqa: NPY002 - Flower rounds what it masks by this generator.
         if config[TASK] == STATISTICS:
             if self._private:
                 raise ValueError("no statistics are sent with differential privacy, which does not cover them")
             (bounds,) = parameters
-            return learning.statistics(self._part.inputs, bounds), len(self._part), said
+            return learning.statistics(self._part.inputs, bounds), len(self._part), metrics
         *arrays, mean, spread = parameters
         learned = self._learn(arrays, Scaling(mean, spread), int(config[ROUND]))
         if self._private:
-            said["epsilon"] = self._private.epsilon()
-        return learned, len(self._part), said
+            metrics["epsilon"] = self._private.epsilon()
+        return learned, len(self._part), metrics
 
     def _learn(self, arrays: Arrays, scale: Scaling, round_number: int) -> Arrays:
         if self._private:

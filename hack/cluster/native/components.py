@@ -40,7 +40,7 @@ class Component:
 def node_components(layout: Layout, programs: Path, listener: int) -> list[Component]:
     """Return all components; `listener` is the machine's socket that receives API requests."""
     at = layout.endpoints
-    found = [
+    components = [
         Component("etcd", _words(commands.etcd_command(at)), gate=f"127.0.0.1:{at.etcd_port}"),
         Component(
             "containerd",
@@ -66,8 +66,8 @@ def node_components(layout: Layout, programs: Path, listener: int) -> list[Compo
         ),
     ]
     if (programs / "netpol").exists():
-        found.append(Component("netpol", _policy_enforcer(layout, programs), after=("kube-apiserver",)))
-    return found
+        components.append(Component("netpol", _policy_enforcer(layout, programs), after=("kube-apiserver",)))
+    return components
 
 
 def _words(command: list[str]) -> tuple[str, ...]:

@@ -69,11 +69,11 @@ def _import(ctr: list[str], image: Image) -> None:
         msg = f"the archive of image {image.name}, {image.archive}, is missing: build it again"
         raise LocalClusterError(msg)
     _run([*ctr, "images", "import", str(image.archive.resolve())])
-    found = parse_list(_run([*ctr, "images", "list"]))
-    if image.reference not in found:
+    images = parse_list(_run([*ctr, "images", "list"]))
+    if image.reference not in images:
         msg = f"{image.archive} was imported but holds no image {image.reference}: its annotations name another"
         raise LocalClusterError(msg)
-    _run([*ctr, "images", "tag", "--force", image.reference, by_digest(image.reference, found[image.reference])])
+    _run([*ctr, "images", "tag", "--force", image.reference, by_digest(image.reference, images[image.reference])])
 
 
 def _ctr(supervisor: int, programs: Path) -> list[str]:

@@ -60,11 +60,11 @@ def hierarchies(proc_self_cgroup: str) -> list[Hierarchy]:
 
 def isolate(layout: Layout, ip: Path) -> None:
     """Set up everything inside the namespaces; raises subprocess.CalledProcessError with the command that failed."""
-    found = hierarchies(Path("/proc/self/cgroup").read_text())
+    mounted = hierarchies(Path("/proc/self/cgroup").read_text())
     _run("mount", "--make-rshared", "/")
     _cover_folders(layout)
-    _mount_control_groups(found)
-    for hierarchy in found:
+    _mount_control_groups(mounted)
+    for hierarchy in mounted:
         _make_parent_group(hierarchy, layout.cgroup)
     _set_up_network(ip)
 
@@ -78,12 +78,12 @@ def _cover_folders(layout: Layout) -> None:
     _run("mount", "--bind", str(layout.share), SHARE_IN_NODE)
 
 
-def _mount_control_groups(found: list[Hierarchy]) -> None:
+def _mount_control_groups(mounted: list[Hierarchy]) -> None:
     """Mount a new /sys, which shows the node's network devices, and mount the control groups in it again."""
     _run("mount", "-t", "sysfs", "sysfs", "/sys")
-    if not all(hierarchy.unified for hierarchy in found):
+    if not all(hierarchy.unified for hierarchy in mounted):
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(_CGROUPS))
-    for hierarchy in found:
+    for hierarchy in mounted:
         hierarchy.place.mkdir(exist_ok=True)
         _run("mount", *hierarchy.mount_words)
 
@@ -101,8 +101,8 @@ def _make_parent_group(hierarchy: Hierarchy, group: str) -> None:
 
 
 def _delegate_controllers(folder: Path) -> None:
-    wanted = [f"+{name}" for name in (folder / "cgroup.controllers").read_text().split()]
-    (folder / "cgroup.subtree_control").write_text(" ".join(wanted))
+    controllers = [f"+{name}" for name in (folder / "cgroup.controllers").read_text().split()]
+    (folder / "cgroup.subtree_control").write_text(" ".join(controllers))
 
 
 def _set_up_network(ip: Path) -> None:

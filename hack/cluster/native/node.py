@@ -118,11 +118,11 @@ def service_address(text: str, name: str, port: int | str) -> str:
     if address in {"", "None"}:
         msg = f"Service {name} has no cluster address (it is headless), so it can only be reached from pods"
         raise LocalClusterError(msg)
-    found = ports.get(str(port), str(port))
-    if found not in ports.values():
+    number = ports.get(str(port), str(port))
+    if number not in ports.values():
         msg = f"Service {name} has no port {port}; it has {', '.join(pairs)}"
         raise LocalClusterError(msg)
-    return f"{address}:{found}"
+    return f"{address}:{number}"
 
 
 def up() -> NativeCluster:
@@ -131,9 +131,9 @@ def up() -> NativeCluster:
     Raises MachineError before anything is changed if the machine does not meet the requirements.
     """
     place = layout()
-    found = record.running(place)
-    if found is not None and found.complete and not _troubles(place):
-        return NativeCluster(place, found)
+    run = record.running(place)
+    if run is not None and run.complete and not _troubles(place):
+        return NativeCluster(place, run)
     preflight.require(preflight.findings(preflight.look(cache_dir(), built=are_built())))
     with locked(_LOCK):
         return _start(place)
@@ -141,8 +141,8 @@ def up() -> NativeCluster:
 
 def running() -> NativeCluster | None:
     """Return the running node, even if its start is incomplete; None if there is none."""
-    found = record.running(layout())
-    return NativeCluster(layout(), found) if found else None
+    run = record.running(layout())
+    return NativeCluster(layout(), run) if run else None
 
 
 def down() -> None:
@@ -171,8 +171,8 @@ def _start(place: Layout) -> NativeCluster:
 
     programs = tools()
     pause, dns = build("pause", "coredns")
-    found = start(place, programs, pause, dns)
-    return NativeCluster(place, found)
+    run = start(place, programs, pause, dns)
+    return NativeCluster(place, run)
 
 
 def _troubles(place: Layout) -> list[str]:

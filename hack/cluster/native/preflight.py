@@ -57,20 +57,20 @@ def look(cache: Path, *, built: bool) -> Machine:
 
 def findings(machine: Machine) -> list[str]:
     """Return the missing requirements, each with its solution; empty if the machine is suitable."""
-    found = [*lacking_rights(machine), *_space(machine)]
-    found.extend(
+    problems = [*lacking_rights(machine), *_space(machine)]
+    problems.extend(
         f"the program {name} is missing: install the package {_PROGRAMS[name]}" for name in machine.missing_programs
     )
     if machine.missing_namespaces:
         names = ", ".join(machine.missing_namespaces)
-        found.append(f"the kernel lacks namespaces ({names}): use a kernel that has them, {_ELSE}")
-    return found
+        problems.append(f"the kernel lacks namespaces ({names}): use a kernel that has them, {_ELSE}")
+    return problems
 
 
-def require(found: list[str]) -> None:
+def require(problems: list[str]) -> None:
     """Raise MachineError if there are findings."""
-    if found:
-        raise MachineError("this machine cannot run a native node:\n" + "\n".join(f"  - {each}" for each in found))
+    if problems:
+        raise MachineError("this machine cannot run a native node:\n" + "\n".join(f"  - {each}" for each in problems))
 
 
 def lacking_rights(machine: Machine) -> list[str]:
@@ -84,22 +84,22 @@ def lacking_rights(machine: Machine) -> list[str]:
 
 
 def _space(machine: Machine) -> list[str]:
-    found = []
-    wanted = _RUN_DISK_GIB if machine.built else _BUILD_DISK_GIB
-    if machine.free_disk < wanted:
-        found.append(
-            f"{machine.cache} has {machine.free_disk:.1f} GiB free, but {wanted} GiB are required: "
+    problems = []
+    required = _RUN_DISK_GIB if machine.built else _BUILD_DISK_GIB
+    if machine.free_disk < required:
+        problems.append(
+            f"{machine.cache} has {machine.free_disk:.1f} GiB free, but {required} GiB are required: "
             "free some, or set TRITON_OPERATOR_CACHE to a folder on a larger disk"
         )
     if machine.memory < _MEMORY_GIB:
-        found.append(f"{machine.memory:.1f} GiB of memory, but {_MEMORY_GIB} GiB are required: use a larger machine")
+        problems.append(f"{machine.memory:.1f} GiB of memory, but {_MEMORY_GIB} GiB are required: use a larger machine")
     covered = next((place for place in _COVERED if machine.cache.is_relative_to(place)), None)
     if covered:
-        found.append(
+        problems.append(
             f"the cache folder {machine.cache} is below {covered}, which the node mounts over: "
             "set TRITON_OPERATOR_CACHE to a folder elsewhere"
         )
-    return found
+    return problems
 
 
 def _existing(folder: Path) -> Path:
@@ -165,8 +165,8 @@ def explain_trial(code: int, output: str) -> str:
     """Return the finding for the trials' exit code; empty for 0."""
     if code == 0:
         return ""
-    said = f" ({output.splitlines()[0]})" if output else ""
+    detail = f" ({output.splitlines()[0]})" if output else ""
     number = code - 10
     if 0 <= number < len(_TRIALS):
-        return f"{_TRIALS[number][1]}{said}; {_ELSE}"
-    return f"new namespaces cannot be made{said}; {_ELSE}"
+        return f"{_TRIALS[number][1]}{detail}; {_ELSE}"
+    return f"new namespaces cannot be made{detail}; {_ELSE}"

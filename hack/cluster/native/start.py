@@ -52,14 +52,14 @@ def start(layout: Layout, programs: Path, pause: Image, dns: Image) -> RunRecord
 
     Raises StartError with the component that does not become ready and the end of its log.
     """
-    found = record.running(layout)
-    if found is None:
+    run = record.running(layout)
+    if run is None:
         with step("start the node"):
-            found = _launch(layout, programs, pause)
-    _finish(layout, programs, pause, dns, found)
-    found = replace(found, complete=True)
-    record.write(layout, found)
-    return found
+            run = _launch(layout, programs, pause)
+    _finish(layout, programs, pause, dns, run)
+    run = replace(run, complete=True)
+    record.write(layout, run)
+    return run
 
 
 def _launch(layout: Layout, programs: Path, pause: Image) -> RunRecord:
@@ -75,9 +75,9 @@ def _launch(layout: Layout, programs: Path, pause: Image) -> RunRecord:
     started = record.start_time(pid)
     if started is None:
         raise StartError(f"the node ended at once. {log_end(layout.logs / 'supervisor.log')}")
-    found = record.RunRecord(pid, started, port, str(programs))
-    record.write(layout, found)
-    return found
+    run = record.RunRecord(pid, started, port, str(programs))
+    record.write(layout, run)
+    return run
 
 
 def _write_files(layout: Layout, programs: Path, pause_image: str) -> None:
@@ -150,26 +150,26 @@ def _spawn(layout: Layout, programs: Path, listener: int) -> int:
     raise StartError(f"the node's namespaces could not be made. {log_end(layout.logs / 'supervisor.log')}")
 
 
-def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, found: RunRecord) -> None:
+def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, run: RunRecord) -> None:
     kubectl = kubectl_command(programs, layout.kubeconfig)
     with step("import the node's own images"):
-        _await(layout, found, "containerd", lambda: _is_open(layout, "containerd"))
-        import_images(found.supervisor, programs, [pause, dns])
-    server, folder = f"https://127.0.0.1:{found.api_port}", layout.endpoints.pki
+        _await(layout, run, "containerd", lambda: _is_open(layout, "containerd"))
+        import_images(run.supervisor, programs, [pause, dns])
+    server, folder = f"https://127.0.0.1:{run.api_port}", layout.endpoints.pki
     with step("wait for the API server"):
-        _await(layout, found, "kube-apiserver", lambda: api_answers(server, folder))
+        _await(layout, run, "kube-apiserver", lambda: api_answers(server, folder))
         _apply(kubectl, addons(dns.reference))
-        _await(layout, found, "kube-controller-manager", lambda: api_answers(server, folder, FIRST_SERVICE_ACCOUNT))
+        _await(layout, run, "kube-controller-manager", lambda: api_answers(server, folder, FIRST_SERVICE_ACCOUNT))
     with step("wait for the node and its DNS"):
-        _await(layout, found, "kubelet", lambda: _node_is_ready(kubectl))
-        _await(layout, found, "kubelet", lambda: _dns_is_ready(kubectl))
+        _await(layout, run, "kubelet", lambda: _node_is_ready(kubectl))
+        _await(layout, run, "kubelet", lambda: _dns_is_ready(kubectl))
 
 
-def _await(layout: Layout, found: RunRecord, component: str, ready: Callable[[], bool]) -> None:
+def _await(layout: Layout, run: RunRecord, component: str, ready: Callable[[], bool]) -> None:
     """Return once `ready()` is true; raise StartError early if the node exits or a component keeps crashing."""
     deadline = time.monotonic() + _READY_SECONDS
     while not ready():
-        if record.start_time(found.supervisor) != found.started:
+        if record.start_time(run.supervisor) != run.started:
             raise StartError(f"the node has ended. {log_end(layout.logs / 'supervisor.log')}")
         dying = _dying(layout)
         if dying or time.monotonic() > deadline:

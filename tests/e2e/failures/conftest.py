@@ -28,10 +28,10 @@ Wrong = Callable[..., str]
 
 @pytest.fixture(scope="package")
 def kube(node: Cluster, operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
-    found = in_namespace(NAMESPACE)
+    created = in_namespace(NAMESPACE)
     make_namespace(node, NAMESPACE)
-    yield found
-    found.delete_namespace()
+    yield created
+    created.delete_namespace()
 
 
 @pytest.fixture(scope="package")

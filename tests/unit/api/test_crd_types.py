@@ -77,14 +77,14 @@ def test_schema_and_type_agree_on_values(path: str, struct: type[msgspec.Struct]
     """The JSON type and the enumeration of each field match its annotation."""
     for field in msgspec.structs.fields(struct):
         below = schema["properties"][field.encode_name]
-        wanted = plain(field.type)
-        if isinstance(wanted, type) and issubclass(wanted, enum.StrEnum):
-            assert set(below["enum"]) == {member.value for member in wanted}, f"{path}.{field.encode_name}"
+        expected = plain(field.type)
+        if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
+            assert set(below["enum"]) == {member.value for member in expected}, f"{path}.{field.encode_name}"
             assert below["type"] == "string"
-        elif wanted in JSON_TYPES:
-            assert below["type"] == JSON_TYPES[wanted], f"{path}.{field.encode_name}"
+        elif expected in JSON_TYPES:
+            assert below["type"] == JSON_TYPES[expected], f"{path}.{field.encode_name}"
         else:
-            container = "array" if typing.get_origin(wanted) is tuple else "object"
+            container = "array" if typing.get_origin(expected) is tuple else "object"
             assert below["type"] == container, f"{path}.{field.encode_name}"
 
 

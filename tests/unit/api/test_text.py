@@ -33,11 +33,11 @@ def test_control_characters_become_visible(raw: str, shown: str) -> None:
 
 @given(ANY_TEXT)
 def test_escaped_text_is_one_line_that_can_be_encoded_and_printed(text: str) -> None:
-    found = escape(text)
-    assert len(found.splitlines()) <= 1
-    assert found.encode().decode() == found
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", found)
-    assert escape(found) == found
+    escaped = escape(text)
+    assert len(escaped.splitlines()) <= 1
+    assert escaped.encode().decode() == escaped
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", escaped)
+    assert escape(escaped) == escaped
 
 
 @given(ANY_TEXT)
@@ -54,5 +54,5 @@ def test_an_indented_list_keeps_its_lines_and_a_forged_command_does_not() -> Non
 
 
 def test_a_condition_quotes_untrusted_text_in_one_escaped_line() -> None:
-    told = join("the log ends:\n  \x1b]0;owned\x07 \u202eback", "ask for more")
-    assert told == r"the log ends: \x1b]0;owned\x07 \u202eback; ask for more"
+    message = join("the log ends:\n  \x1b]0;owned\x07 \u202eback", "ask for more")
+    assert message == r"the log ends: \x1b]0;owned\x07 \u202eback; ask for more"

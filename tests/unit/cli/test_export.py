@@ -74,9 +74,9 @@ def test_one_value_in_each_row_is_said_to_travel_as_a_column(net: Path, capsys: 
     """Triton has no tensors of [batch] alone, so clients get [batch,1]."""
     options = ("-i", "FP32:3", "--max-batch-size", 4, "--name", "sums", "--to", net.parent)
     outcome = tritonctl(capsys, "export", f"{net}:Sums", *options)
-    said = "one value in each row, which Triton sends as [batch,1]"
-    assert f"  output OUTPUT__0: FP32 [] ({said})" in outcome.out
-    assert f"| out | `OUTPUT__0` | FP32 []; {said} |" in (net.parent / "sums" / "README.md").read_text()
+    message = "one value in each row, which Triton sends as [batch,1]"
+    assert f"  output OUTPUT__0: FP32 [] ({message})" in outcome.out
+    assert f"| out | `OUTPUT__0` | FP32 []; {message} |" in (net.parent / "sums" / "README.md").read_text()
 
 
 def test_text_and_any_size(net: Path, capsys: pytest.CaptureFixture[str]) -> None:

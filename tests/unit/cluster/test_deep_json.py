@@ -23,8 +23,8 @@ def deep(levels: int, opening: str = '{"a":[', closing: str = "]}") -> bytes:
 
 @pytest.mark.parametrize("levels", [500, 2_000, 10_000])
 def test_what_no_decoder_reads_is_read_without_its_depths(levels: int) -> None:
-    found = decode_any_depth(msgspec.json.decode, b'{"near":1,"far":' + deep(levels) + b',"behind":[2]}')
-    assert (found["near"], found["behind"]) == (1, [2])
+    decoded = decode_any_depth(msgspec.json.decode, b'{"near":1,"far":' + deep(levels) + b',"behind":[2]}')
+    assert (decoded["near"], decoded["behind"]) == (1, [2])
 
 
 @given(VALUES, st.integers(1, 6))

@@ -68,7 +68,7 @@ def test_an_object_that_an_apply_would_not_change_is_recognized() -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "desired",
     [
         {"emptyDir": {"medium": "Memory"}},
         {"finalizers": ["keep", "another"]},
@@ -80,9 +80,9 @@ def test_an_object_that_an_apply_would_not_change_is_recognized() -> None:
         {"containers": [{**SPEC["containers"][0], "resources": {"limits": {"cpu": "1", "memory": "1025Mi"}}}]},
     ],
 )
-def test_another_manifest_is_none_that_was_applied(wanted: dict[str, Any]) -> None:
+def test_another_manifest_is_none_that_was_applied(desired: dict[str, Any]) -> None:
     manifest = a_manifest()
-    manifest["spec"] |= wanted
+    manifest["spec"] |= desired
     assert owned_digest(encode(a_live_object())) != manifest_digest(manifest)
 
 

@@ -57,8 +57,8 @@ def test_a_deployment_keeps_replicas_only_where_none_are_wanted() -> None:
     live = a_stored_deployment(replicas=7)
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {}}
     assert replacement(live, a_manifest("Deployment", spec={"template": template}))["spec"]["replicas"] == 7
-    wanted = {"template": template, "replicas": 1}
-    assert replacement(live, a_manifest("Deployment", spec=wanted))["spec"]["replicas"] == 1
+    desired = {"template": template, "replicas": 1}
+    assert replacement(live, a_manifest("Deployment", spec=desired))["spec"]["replicas"] == 1
 
 
 def test_a_rollout_restart_outlives_a_replacement() -> None:
@@ -66,8 +66,8 @@ def test_a_rollout_restart_outlives_a_replacement() -> None:
     restarted: Object = {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}, "f:spec": {}}}
     live = a_stored_deployment(managed({"f:spec": restarted}, "kubectl-rollout", "Update"))
     live["spec"]["template"]["metadata"]["annotations"] = {"restartedAt": "now"}
-    wanted = {"template": {"metadata": {"annotations": {"mine": "1"}}, "spec": {}}}
-    body = replacement(live, a_manifest("Deployment", spec=wanted))
+    desired = {"template": {"metadata": {"annotations": {"mine": "1"}}, "spec": {}}}
+    body = replacement(live, a_manifest("Deployment", spec=desired))
     assert body["spec"]["template"]["metadata"]["annotations"] == {"restartedAt": "now", "mine": "1"}
     (entry,) = body["metadata"]["managedFields"]
     assert entry["fieldsV1"] == {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}}}

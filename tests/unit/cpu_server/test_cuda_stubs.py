@@ -53,12 +53,12 @@ def test_a_stub_defines_a_symbol_under_its_version_only(tmp_path: Path) -> None:
     library = ctypes.CDLL(str(write_stub(tmp_path, name, Symbol("gemm", name), Symbol("other", "NODE_2"))))
     dlvsym = ctypes.CDLL(None).dlvsym
     dlvsym.restype, dlvsym.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
-    found = {
+    symbols = {
         (symbol, version): bool(dlvsym(library._handle, symbol, version))
         for symbol in (b"gemm", b"other")
         for version in (name.encode(), b"NODE_2")
     }
-    assert [key for key, there in found.items() if there] == [(b"gemm", name.encode()), (b"other", b"NODE_2")]
+    assert [key for key, there in symbols.items() if there] == [(b"gemm", name.encode()), (b"other", b"NODE_2")]
 
 
 @needs_loader

@@ -55,21 +55,21 @@ class Container:
         server = SERVER.format(stub=str(stub), model=str(model), behaviour=behaviour)
         program = f"import sys; sys.path.insert(0, {str(ENTRYPOINT.parent)!r}); import entrypoint\n"
         program += f"exec({FAST!r}, vars(entrypoint)); sys.exit(entrypoint.main([sys.executable, '-c', {server!r}]))"
-        held, self.parent_pipe = os.pipe()
+        read_end, self.parent_pipe = os.pipe()
         self.process = subprocess.Popen(
             [sys.executable, "-c", program],
-            env={**os.environ, "PARENT_PIPE_DESCRIPTOR": str(held)},
-            pass_fds=(held,),
+            env={**os.environ, "PARENT_PIPE_DESCRIPTOR": str(read_end)},
+            pass_fds=(read_end,),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             process_group=0,
         )
-        os.close(held)
+        os.close(read_end)
         assert self.process.stdout
-        told = {self.process.stdout.readline().strip() for _ in range(2)}
-        assert "up" in told, told
-        self.model = int((told - {"up"}).pop())
+        output = {self.process.stdout.readline().strip() for _ in range(2)}
+        assert "up" in output, output
+        self.model = int((output - {"up"}).pop())
 
     @property
     def server(self) -> int:

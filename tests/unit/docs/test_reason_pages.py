@@ -63,10 +63,10 @@ async def test_a_page_shows_what_the_code_says(reason: str) -> None:
 @pytest.mark.parametrize("reason", sorted(set(STATES) - set(OF_OTHER_CONDITIONS)))
 async def test_a_page_says_whether_it_is_tried_again(reason: str) -> None:
     """As Reconciling and Stalled say it."""
-    (said,) = re.findall(
+    (message,) = re.findall(
         r"^\*\*Recovers automatically:\*\* (yes|no)\b", (FOLDER / f"{reason}.md").read_text(), re.MULTILINE
     )
-    assert said == ("yes" if is_tried_again(await world_with(reason)) else "no")
+    assert message == ("yes" if is_tried_again(await world_with(reason)) else "no")
 
 
 def test_a_table_is_laid_out_as_kubectl_does_it() -> None:

@@ -46,10 +46,10 @@ async def test_the_python_of_the_page_runs(
                 code = compile(block, "sdk.md", "exec")
                 await asyncio.to_thread(exec, code, names)
             operator.cancel()
-    said = capsys.readouterr().out
-    assert "Serving 2 of 2" in said
-    assert "inputs['INPUT__0']: expected FP32 [-1,1,28,28]" in said
-    assert said.endswith("[3]\n[3]\n[3]\n[1000]\n")
+    output = capsys.readouterr().out
+    assert "Serving 2 of 2" in output
+    assert "inputs['INPUT__0']: expected FP32 [-1,1,28,28]" in output
+    assert output.endswith("[3]\n[3]\n[3]\n[1000]\n")
 
 
 def write_kubeconfig(folder: Path, url: str) -> Path:

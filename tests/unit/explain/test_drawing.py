@@ -186,9 +186,9 @@ def test_a_given_font_is_preferred(tmp_path: Path) -> None:
     from triton_operator.explain.fonts import Fonts
 
     letter = "\u2603"  # A snowman: the font that pillow brings has none.
-    given = Fonts(20, DEJAVU)
-    found = given.holding(letter)
-    assert found is not None
-    assert found.getname()[0] == "DejaVu Sans"  # type: ignore[union-attr]
+    fonts = Fonts(20, DEJAVU)
+    font = fonts.holding(letter)
+    assert font is not None
+    assert font.getname()[0] == "DejaVu Sans"  # type: ignore[union-attr]
     with pytest.raises(ExplanationError, match=r"font: .*nowhere.ttf cannot be read as a font"):
         text().save_png(tmp_path / "out.png", font="nowhere.ttf")

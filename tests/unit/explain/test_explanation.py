@@ -39,17 +39,17 @@ def test_a_linear_model_is_its_weights_times_the_change(row: Floats, baseline: F
     for method in (Method.KERNEL_SHAP, Method.OCCLUSION):
         if np.array_equal(row, baseline):
             continue
-        found = explain(linear, row, ExplanationRequest(method=method, baseline=baseline))
-        assert np.allclose(found.attributions, WEIGHTS * (row - baseline), atol=1e-9)
-        assert found.gap == pytest.approx(0, abs=1e-9)
+        explanation = explain(linear, row, ExplanationRequest(method=method, baseline=baseline))
+        assert np.allclose(explanation.attributions, WEIGHTS * (row - baseline), atol=1e-9)
+        assert explanation.gap == pytest.approx(0, abs=1e-9)
 
 
 def test_the_mean_of_background_rows_is_a_baseline() -> None:
     background = np.array([[1.0, 1, 1, 1], [3, 3, 3, 3]])
-    found = explain(linear, np.ones(4), ExplanationRequest(baseline="mean", background=background))
-    assert found.baseline == "the mean of 2 rows"
-    assert np.allclose(found.attributions, -WEIGHTS)
-    assert found.base_value == pytest.approx(linear(np.full((1, 4), 2.0))[0])
+    explanation = explain(linear, np.ones(4), ExplanationRequest(baseline="mean", background=background))
+    assert explanation.baseline == "the mean of 2 rows"
+    assert np.allclose(explanation.attributions, -WEIGHTS)
+    assert explanation.base_value == pytest.approx(linear(np.full((1, 4), 2.0))[0])
 
 
 def test_the_likeliest_class_is_explained_unless_another_is_named() -> None:
@@ -65,13 +65,13 @@ def test_the_likeliest_class_is_explained_unless_another_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["我不爱你", "this is not good"])
 def test_the_words_that_count_get_what_they_count(text: str) -> None:
-    found = explain(mood, text)
-    shares = dict(zip(found.pieces, found.attributions.round(9).tolist(), strict=True))
-    assert found.kind is RowKind.TEXT
+    explanation = explain(mood, text)
+    shares = dict(zip(explanation.pieces, explanation.attributions.round(9).tolist(), strict=True))
+    assert explanation.kind is RowKind.TEXT
     assert {piece: share for piece, share in shares.items() if share} == {
         word: weight for word, weight in GOOD.items() if word in text
     }
-    assert found.baseline == "the piece is removed"
+    assert explanation.baseline == "the piece is removed"
 
 
 def test_a_text_baseline_replaces_masked_pieces() -> None:
@@ -82,35 +82,35 @@ def test_a_text_baseline_replaces_masked_pieces() -> None:
         seen.extend(texts)
         return mood(texts)
 
-    found = explain(model, "我爱你", ExplanationRequest(baseline="□"))
+    explanation = explain(model, "我爱你", ExplanationRequest(baseline="□"))
     assert {len(text) for text in seen} == {3}
-    assert "□" in found.baseline
+    assert "□" in explanation.baseline
 
 
 @pytest.mark.parametrize(
-    ("method", "samples", "asked"),
+    ("method", "samples", "requested"),
     [(Method.KERNEL_SHAP, 200, 200), (Method.OCCLUSION, 200, 43), (Method.AUTO, 60, 43), (Method.AUTO, 200, 200)],
 )
-def test_rows_are_evaluated_in_batches_up_to_the_limit(method: Method, samples: int, asked: int) -> None:
+def test_rows_are_evaluated_in_batches_up_to_the_limit(method: Method, samples: int, requested: int) -> None:
     """Without a method, Shapley values where the number allows."""
     sizes: list[int] = []
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
 
     def model(rows: Array) -> Floats:
         sizes.append(len(rows))
         return np.asarray(np.tanh(rows.sum(axis=1) / 10))
 
-    found = explain(
+    explanation = explain(
         model,
         np.ones(40),
         ExplanationRequest(method=method, samples=samples),
         batch=16,
-        progress=lambda *at: told.append(at),
+        progress=lambda *at: progress.append(at),
     )
-    assert asked * 0.9 <= sum(sizes) <= asked
+    assert requested * 0.9 <= sum(sizes) <= requested
     assert max(sizes) == 16
-    assert found.evaluations == sum(sizes)
-    assert told[-1][0] == told[-1][1] == sum(sizes) - 1
+    assert explanation.evaluations == sum(sizes)
+    assert progress[-1][0] == progress[-1][1] == sum(sizes) - 1
 
 
 def test_too_few_samples_for_shapley_values_are_noted() -> None:
@@ -127,8 +127,8 @@ def test_too_few_samples_for_shapley_values_are_noted() -> None:
 @pytest.mark.parametrize(("pieces", "samples"), [(1, 3), (2, 5), (3, 9), (4, 11)])
 def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, samples: int) -> None:
     """The fewest that do: every combination of few pieces is fewer than twice as many as there are."""
-    found = explain(linear_sum, np.ones(pieces), ExplanationRequest(samples=samples))
-    assert (found.method, found.evaluations <= samples) == (Method.KERNEL_SHAP, True)
+    explanation = explain(linear_sum, np.ones(pieces), ExplanationRequest(samples=samples))
+    assert (explanation.method, explanation.evaluations <= samples) == (Method.KERNEL_SHAP, True)
     if samples > 3:
         with pytest.raises(ExplanationError, match=f"samples: kernel-shap needs {samples} samples for {pieces} pieces"):
             explain(linear_sum, np.ones(pieces), ExplanationRequest(samples=samples - 1, method=Method.KERNEL_SHAP))
@@ -154,8 +154,8 @@ def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, sampl
 )
 def test_unused_options_are_noted(row: Array | str, options: ExplanationRequest, unused: str) -> None:
     """Those that it uses are not."""
-    found = explain(mood if isinstance(row, str) else linear, row, options)
-    assert [note.replace("--", "") for note in found.notes] == [unused]
+    explanation = explain(mood if isinstance(row, str) else linear, row, options)
+    assert [note.replace("--", "") for note in explanation.notes] == [unused]
     used = ExplanationRequest(seed=3, baseline=0.5, samples=200)
     assert explain(linear_sum, np.ones(40), used).notes == ()
 
@@ -163,8 +163,8 @@ def test_unused_options_are_noted(row: Array | str, options: ExplanationRequest,
 def test_choosing_the_largest_output_is_noted() -> None:
     """With how to choose another; not where one was chosen, and not where there is one."""
     picture = np.ones((1, 8, 8), dtype=np.float32)
-    found = explain(two_classes, picture, ExplanationRequest(patch=4))
-    assert found.notes == ("output 1 is the largest of 2; --target chooses another",)
+    explanation = explain(two_classes, picture, ExplanationRequest(patch=4))
+    assert explanation.notes == ("output 1 is the largest of 2; --target chooses another",)
     assert explain(two_classes, picture, ExplanationRequest(patch=4, target=1)).notes == ()
     assert explain(linear, np.ones(4)).notes == ()
 
@@ -175,12 +175,14 @@ def linear_sum(rows: Array) -> Floats:
 
 def test_occlusion_says_what_it_leaves_unexplained() -> None:
     """Two pieces that stand in for each other are worth nothing to it, and the gap is all of the prediction."""
-    found = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), ExplanationRequest(method=Method.OCCLUSION))
+    explanation = explain(
+        lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), ExplanationRequest(method=Method.OCCLUSION)
+    )
     shared = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]))
-    assert found.attributions.tolist() == [0, 0]
-    assert any("stand in for each other" in note for note in found.notes)
+    assert explanation.attributions.tolist() == [0, 0]
+    assert any("stand in for each other" in note for note in explanation.notes)
     assert not shared.notes
-    assert found.gap == pytest.approx(1)
+    assert explanation.gap == pytest.approx(1)
     assert np.allclose(shared.attributions, [0.5, 0.5])
 
 

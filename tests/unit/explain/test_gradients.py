@@ -49,10 +49,10 @@ class Tokens(nn.Module):
         self.head = nn.Linear(8, 2)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        found = self.words(tokens) + self.positions(torch.arange(6))
+        embedded = self.words(tokens) + self.positions(torch.arange(6))
         if self.masked:
-            found = found * (tokens != 0).unsqueeze(-1)
-        states, _ = self.rnn(found)
+            embedded = embedded * (tokens != 0).unsqueeze(-1)
+        states, _ = self.rnn(embedded)
         answer = torch.softmax(self.head(states[:, -1]), dim=1)
         if self.counts:
             answer = answer + tokens.sum(dim=1, keepdim=True)
@@ -77,11 +77,11 @@ def test_the_linear_model_is_its_weights_times_the_change(ask: str) -> None:
     """Within 1e-6, by its file and by its answers."""
     row, baseline = np.array([9, 10], dtype=np.float32), np.array([1, 2], dtype=np.float32)
     module = load(LINEAR)
-    wanted = module.linear.weight.detach().numpy()[0] * (row - baseline)
+    expected = module.linear.weight.detach().numpy()[0] * (row - baseline)
     options = ExplanationRequest(baseline=baseline)
-    found = explain_file(LINEAR, row, options) if ask == "file" else explain(predictor(module), row, options)
-    assert np.allclose(found.attributions, wanted, atol=1e-6, rtol=0)
-    assert found.gap == pytest.approx(0, abs=1e-6)
+    explanation = explain_file(LINEAR, row, options) if ask == "file" else explain(predictor(module), row, options)
+    assert np.allclose(explanation.attributions, expected, atol=1e-6, rtol=0)
+    assert explanation.gap == pytest.approx(0, abs=1e-6)
 
 
 def test_sampled_shapley_values_are_those_of_captum() -> None:
@@ -108,39 +108,41 @@ def test_without_the_pixels_that_count_most_a_digit_is_not_recognised(
     kept, kept_at_random = [], []
     for picture in unseen_digits(5).inputs:
         options = ExplanationRequest(method=method, samples=256)
-        found = explain_file(DIGITS, picture, options) if "gradients" in method else explain(digits, picture, options)
+        explanation = (
+            explain_file(DIGITS, picture, options) if "gradients" in method else explain(digits, picture, options)
+        )
         ink = np.flatnonzero(picture)
-        strongest = np.argsort(-found.attributions.reshape(-1))[: len(ink) // 4]
-        kept.append(left(digits, picture, strongest, found))
+        strongest = np.argsort(-explanation.attributions.reshape(-1))[: len(ink) // 4]
+        kept.append(left(digits, picture, strongest, explanation))
         kept_at_random += [
-            left(digits, picture, random.choice(ink, len(strongest), replace=False), found) for _ in range(RUNS)
+            left(digits, picture, random.choice(ink, len(strongest), replace=False), explanation) for _ in range(RUNS)
         ]
     print(f"{method}: {np.mean(kept):.3f} left, {np.mean(kept_at_random):.3f} at random")
     assert np.mean(kept) < np.mean(kept_at_random) - 0.3
 
 
-def left(model: Callable[[Array], Array], picture: Array, pixels: Array, found: Explanation) -> float:
+def left(model: Callable[[Array], Array], picture: Array, pixels: Array, explanation: Explanation) -> float:
     """The probability of the explained class without these pixels."""
     without = picture.copy().reshape(-1)
     without[pixels] = 0
-    return float(model(without.reshape(1, *picture.shape))[(0, *found.target)])
+    return float(model(without.reshape(1, *picture.shape))[(0, *explanation.target)])
 
 
 @pytest.mark.parametrize("method", [Method.AUTO, Method.SALIENCY, Method.SMOOTH_GRAD])
 def test_gradients_of_a_digit(method: Method) -> None:
     """Only integrated gradients promise a sum, and keep the promise."""
     picture = unseen_digits(1).inputs[0]
-    found = explain_file(DIGITS, picture, ExplanationRequest(method=method, seed=5))
-    assert found.attributions.shape == (1, 28, 28)
-    assert found.attributions.any()
+    explanation = explain_file(DIGITS, picture, ExplanationRequest(method=method, seed=5))
+    assert explanation.attributions.shape == (1, 28, 28)
+    assert explanation.attributions.any()
     if method is Method.AUTO:
-        assert found.method is Method.INTEGRATED_GRADIENTS
-        assert found.gap == pytest.approx(0, abs=0.01)
+        assert explanation.method is Method.INTEGRATED_GRADIENTS
+        assert explanation.gap == pytest.approx(0, abs=0.01)
     else:
-        assert found.gap is None
-        assert any("do not add up" in note for note in found.notes)
+        assert explanation.gap is None
+        assert any("do not add up" in note for note in explanation.notes)
     again = explain_file(DIGITS, picture, ExplanationRequest(method=method, seed=5))
-    assert np.array_equal(found.attributions, again.attributions)
+    assert np.array_equal(explanation.attributions, again.attributions)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,10 @@ def test_gradients_of_a_digit(method: Method) -> None:
 )
 def test_gradients_say_which_options_have_no_effect(method: Method, unused: set[str]) -> None:
     picture = unseen_digits(1).inputs[0]
-    found = explain_file(
+    explanation = explain_file(
         DIGITS, picture, ExplanationRequest(method=method, samples=60, patch=4, seed=5, baseline=0.5, target=3)
     )
-    assert {note.split()[0].removeprefix("--") for note in found.notes if "has no effect" in note} == unused
+    assert {note.split()[0].removeprefix("--") for note in explanation.notes if "has no effect" in note} == unused
     plain = explain_file(DIGITS, picture, ExplanationRequest(method=method))
     assert not [note for note in plain.notes if "has no effect" in note]
     assert any("is the largest of 10; --target chooses another" in note for note in plain.notes)
@@ -166,15 +168,15 @@ def test_gradients_say_which_options_have_no_effect(method: Method, unused: set[
 def test_tokens_are_explained_in_the_embedding(tmp_path: Path, *, masked: bool) -> None:
     """The sum holds, padding gets nothing, and equal tokens in different places get their own."""
     path = saved(Tokens(masked=masked), tmp_path)
-    found = explain_file(path, np.array([5, 7, 5, 3, 0, 0]))
-    assert found.method is Method.EMBEDDING_GRADIENTS
-    assert found.gap == pytest.approx(0, abs=1e-4)
-    assert found.attributions.shape == (6,)
-    assert not found.attributions[4:].any()
-    assert found.attributions[0] != pytest.approx(found.attributions[2], abs=1e-9)
+    explanation = explain_file(path, np.array([5, 7, 5, 3, 0, 0]))
+    assert explanation.method is Method.EMBEDDING_GRADIENTS
+    assert explanation.gap == pytest.approx(0, abs=1e-4)
+    assert explanation.attributions.shape == (6,)
+    assert not explanation.attributions[4:].any()
+    assert explanation.attributions[0] != pytest.approx(explanation.attributions[2], abs=1e-9)
     module = load(path)
     plain = predictor(module)(np.array([[5, 7, 5, 3, 0, 0]]))
-    assert found.prediction == pytest.approx(plain[(0, *found.target)])
+    assert explanation.prediction == pytest.approx(plain[(0, *explanation.target)])
 
 
 def test_embedding_gradients_are_captums_of_the_python_module(tmp_path: Path) -> None:
@@ -182,11 +184,13 @@ def test_embedding_gradients_are_captums_of_the_python_module(tmp_path: Path) ->
     from captum.attr import LayerIntegratedGradients
 
     module = Tokens()
-    found = explain_file(saved(module, tmp_path), np.array([5, 7, 5, 3, 0, 0]))
+    explanation = explain_file(saved(module, tmp_path), np.array([5, 7, 5, 3, 0, 0]))
     layer = LayerIntegratedGradients(module, module.words)
     tokens = torch.tensor([[5, 7, 5, 3, 0, 0]])
-    theirs: Floats = layer.attribute(tokens, torch.zeros_like(tokens), target=found.target[0], n_steps=64).sum(-1)[0]
-    assert np.allclose(found.attributions, np.asarray(theirs.detach()), atol=1e-5)  # type: ignore[attr-defined]
+    theirs: Floats = layer.attribute(tokens, torch.zeros_like(tokens), target=explanation.target[0], n_steps=64).sum(
+        -1
+    )[0]
+    assert np.allclose(explanation.attributions, np.asarray(theirs.detach()), atol=1e-5)  # type: ignore[attr-defined]
 
 
 class Weighted(nn.Module):
@@ -199,8 +203,8 @@ class Weighted(nn.Module):
 @pytest.mark.parametrize("method", [Method.AUTO, Method.SALIENCY, Method.SMOOTH_GRAD])
 def test_other_arguments_stay_as_they_are(tmp_path: Path, method: Method) -> None:
     weights, row = np.array([2, -1], dtype=np.float32), np.array([3, 4], dtype=np.float32)
-    found = explain_file(saved(Weighted(), tmp_path), row, ExplanationRequest(method=method), others={0: weights})
-    assert np.allclose(found.attributions, weights * row if method is Method.AUTO else weights, atol=1e-5)
+    explanation = explain_file(saved(Weighted(), tmp_path), row, ExplanationRequest(method=method), others={0: weights})
+    assert np.allclose(explanation.attributions, weights * row if method is Method.AUTO else weights, atol=1e-5)
 
 
 def test_an_invalid_position_is_rejected() -> None:
@@ -216,11 +220,11 @@ def test_the_committed_text_models_are_explained_in_their_embedding(model: str) 
     tokens = np.zeros(length, dtype=np.int64)
     tokens[:4] = 2, 5, 9, 3
     others = {1: (tokens != 0).astype(np.int64)} if model == "bert_texts_model" else {}
-    found = explain_file(path, tokens, others=others)
-    assert found.method is Method.EMBEDDING_GRADIENTS
-    assert found.attributions[:4].all()
-    assert not found.attributions[4:].any()
-    assert found.gap == pytest.approx(0, abs=0.02)
+    explanation = explain_file(path, tokens, others=others)
+    assert explanation.method is Method.EMBEDDING_GRADIENTS
+    assert explanation.attributions[:4].all()
+    assert not explanation.attributions[4:].any()
+    assert explanation.gap == pytest.approx(0, abs=0.02)
 
 
 @pytest.mark.parametrize(

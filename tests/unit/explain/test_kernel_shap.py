@@ -56,9 +56,9 @@ def pairs(players: int) -> Game:
 @given(tables())
 def test_a_small_game_is_solved_exactly(drawn: tuple[int, Floats]) -> None:
     players, table = drawn
-    found = shapley(game_of(table), players, samples=64)
-    assert np.allclose(found.shares, by_definition(table, players), atol=1e-8)
-    assert (found.base, found.full, found.error) == (table[0], table[-1], 0)
+    result = shapley(game_of(table), players, samples=64)
+    assert np.allclose(result.shares, by_definition(table, players), atol=1e-8)
+    assert (result.base, result.full, result.error) == (table[0], table[-1], 0)
 
 
 @settings(deadline=None)
@@ -66,8 +66,8 @@ def test_a_small_game_is_solved_exactly(drawn: tuple[int, Floats]) -> None:
 def test_shares_add_up_to_the_whole_gain(drawn: tuple[int, Floats], seed: int) -> None:
     """Also when most coalitions were not asked."""
     players, table = drawn
-    found = shapley(game_of(table), players, samples=min(2**players, 2 + 2 * players), seed=seed)
-    assert found.shares.sum() == pytest.approx(table[-1] - table[0], abs=1e-8)
+    result = shapley(game_of(table), players, samples=min(2**players, 2 + 2 * players), seed=seed)
+    assert result.shares.sum() == pytest.approx(table[-1] - table[0], abs=1e-8)
 
 
 @settings(deadline=None)
@@ -86,8 +86,8 @@ def test_players_who_do_the_same_get_the_same(drawn: tuple[int, Floats], data: s
     one, other = data.draw(st.integers(0, players - 1)), data.draw(st.integers(0, players - 1))
     numbers = np.arange(len(table))
     swapped = numbers & ~(1 << one | 1 << other) | (numbers >> one & 1) << other | (numbers >> other & 1) << one
-    found = shapley(game_of(table + table[swapped]), players, samples=64).shares
-    assert found[one] == pytest.approx(found[other], abs=1e-8)
+    shares = shapley(game_of(table + table[swapped]), players, samples=64).shares
+    assert shares[one] == pytest.approx(shares[other], abs=1e-8)
 
 
 @settings(max_examples=20, deadline=None)
@@ -95,9 +95,9 @@ def test_players_who_do_the_same_get_the_same(drawn: tuple[int, Floats], data: s
 def test_an_additive_game_is_solved_exactly_even_by_a_sample(players: int, seed: int) -> None:
     """Its gains lie on the plane that is fitted."""
     weights = np.random.default_rng(seed).normal(size=players)
-    found = shapley(additive(weights), players, samples=12 * players, seed=seed)
-    assert np.allclose(found.shares, weights, atol=1e-6)
-    assert found.error == pytest.approx(0, abs=1e-6)
+    result = shapley(additive(weights), players, samples=12 * players, seed=seed)
+    assert np.allclose(result.shares, weights, atol=1e-6)
+    assert result.error == pytest.approx(0, abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -105,10 +105,10 @@ def test_an_additive_game_is_solved_exactly_even_by_a_sample(players: int, seed:
 def test_at_most_the_permitted_coalitions_are_evaluated(players: int, more: int, seed: int) -> None:
     """And none twice, nor the two ends, which are asked in any case."""
     samples = 2 + 2 * players + more
-    asked = choose_coalitions(players, samples, seed)
-    assert len(asked.keep) + 2 <= max(samples, 2)
-    assert len(np.unique(asked.keep, axis=0)) == len(asked.keep) == len(asked.weights)
-    sizes = asked.keep.sum(axis=1)
+    coalitions = choose_coalitions(players, samples, seed)
+    assert len(coalitions.keep) + 2 <= max(samples, 2)
+    assert len(np.unique(coalitions.keep, axis=0)) == len(coalitions.keep) == len(coalitions.weights)
+    sizes = coalitions.keep.sum(axis=1)
     assert not len(sizes) or 0 < sizes.min() <= sizes.max() < players
 
 
@@ -128,9 +128,9 @@ def test_the_standard_error_is_how_far_a_sample_is_off(samples: int) -> None:
     """Within half and twice, over ten seeds, against the exact values of a game of twelve."""
     exact = shapley(pairs(12), 12, samples=2**12)
     assert exact.error == 0
-    found = [shapley(pairs(12), 12, samples=samples, seed=seed) for seed in range(10)]
-    off = np.sqrt(np.mean([(each.shares - exact.shares) ** 2 for each in found]))
-    stated = np.mean([each.error for each in found])
+    results = [shapley(pairs(12), 12, samples=samples, seed=seed) for seed in range(10)]
+    off = np.sqrt(np.mean([(each.shares - exact.shares) ** 2 for each in results]))
+    stated = np.mean([each.error for each in results])
     assert 0.5 < stated / off < 2
 
 

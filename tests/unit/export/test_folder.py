@@ -72,20 +72,20 @@ def test_the_same_export_writes_the_same_card_and_leaves_that_of_somebody_else(t
 
 def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
     """One row, three rows and as many as the model takes; whole numbers stay such as the example has."""
-    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+    calls: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def answer(x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        asked.append((x, ids))
+        calls.append((x, ids))
         return x
 
     ids = torch.tensor([[7, 8], [9, 7]])
     options = ExportOptions("line", max_batch_size=4)
     comparison = check_equivalence(lambda x, _: x, answer, [(ROWS, ids)], options, ["x", "ids"])
     sizes = [2, 1, 3, 4]
-    assert [len(x) for x, _ in asked] == sizes + [1] * sum(sizes)  # Each row of them is asked alone, too.
-    assert len(comparison.runs) == len(asked)
-    assert all(set(each.flatten().tolist()) <= {7, 8, 9} for _, each in asked)
-    assert not torch.equal(asked[3][0][0], ROWS[0])
+    assert [len(x) for x, _ in calls] == sizes + [1] * sum(sizes)  # Each row of them is asked alone, too.
+    assert len(comparison.runs) == len(calls)
+    assert all(set(each.flatten().tolist()) <= {7, 8, 9} for _, each in calls)
+    assert not torch.equal(calls[3][0][0], ROWS[0])
 
 
 def test_a_form_that_differs_only_for_other_values_is_rejected() -> None:

@@ -52,7 +52,7 @@ RuntimeError: expected padding to be a single integer value, but got padding=[0,
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         (
             SCRIPTING,
@@ -68,8 +68,8 @@ RuntimeError: expected padding to be a single integer value, but got padding=[0,
         ("\n \n~~~~\n", "RuntimeError"),
     ],
 )
-def test_the_cause_stands_in_one_line(said: str, expected: str) -> None:
-    assert sentence(RuntimeError(said)) == expected
+def test_the_cause_stands_in_one_line(message: str, expected: str) -> None:
+    assert sentence(RuntimeError(message)) == expected
 
 
 def test_a_long_message_keeps_both_ends() -> None:

@@ -115,6 +115,6 @@ def test_a_form_with_different_outputs_is_rejected(
 def test_other_failures_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(b"nothing")
-    asked = record_runs(Convolution(), [(PICTURES,)], ExportOptions("served"), ("x",))
+    runs = record_runs(Convolution(), [(PICTURES,)], ExportOptions("served"), ("x",))
     with pytest.raises(ExportError, match=r"model\.pt is text, not TorchScript"):
-        compare_served(path, Convolution(), asked, 1e-5)
+        compare_served(path, Convolution(), runs, 1e-5)

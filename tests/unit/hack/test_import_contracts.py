@@ -51,6 +51,6 @@ def test_a_cycle_inside_a_room_is_found(package: Path, back: str) -> None:
 
     (package / "app" / "room" / "first.py").write_text(back + "\n")
 
-    found = lint(package)
-    assert found.returncode == 1
-    assert "No cycles are allowed in app.room" in found.stdout
+    report = lint(package)
+    assert report.returncode == 1
+    assert "No cycles are allowed in app.room" in report.stdout

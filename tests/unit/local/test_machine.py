@@ -35,16 +35,16 @@ def a_python(folder: Path, version: str, *, library: bool = True) -> ProbedPytho
 
 def test_the_first_python_that_fits_is_taken(tmp_path: Path) -> None:
     """One is too new for the server's numpy, one is linked without its library."""
-    found = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False), a_python(tmp_path, "3.12")]
+    pythons = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False), a_python(tmp_path, "3.12")]
     library = tmp_path / "3.12" / "libpython3.12.so.1.0"
-    assert select_python(found) == Python("3.12", tmp_path / "3.12" / "python", library)
+    assert select_python(pythons) == Python("3.12", tmp_path / "3.12" / "python", library)
 
 
 def test_without_a_fitting_python_all_that_were_found_are_named(tmp_path: Path) -> None:
     """With what does not fit of each, and how to get one."""
-    found = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False)]
+    pythons = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False)]
     with pytest.raises(UnsupportedMachineError) as error:
-        select_python(found)
+        select_python(pythons)
     assert f"{tmp_path}/3.13/python (Python 3.13)" in str(error.value)
     assert f"{tmp_path}/3.11/python (Python 3.11 without libpython3.11.so.1.0)" in str(error.value)
     assert "uv python install 3.12" in str(error.value)
@@ -58,10 +58,10 @@ def test_a_machine_without_any_python_is_told_so() -> None:
 
 def test_a_python_says_what_it_is() -> None:
     """The one that runs here, outside of its virtual environment."""
-    found = probe(sys.executable)
-    assert found
-    assert found.version == f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert found.program.is_file()
+    result = probe(sys.executable)
+    assert result
+    assert result.version == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert result.program.is_file()
 
 
 def test_what_is_no_python_is_passed_over(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_python_on_path_is_found_where_the_running_one_does_not_fit(
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("machine", "words"),
     [
         (GOOD._replace(system="Darwin", processor="arm64"), "this is Darwin on arm64"),
         (GOOD._replace(processor="aarch64"), "this is Linux on aarch64"),
@@ -96,10 +96,10 @@ def test_a_python_on_path_is_found_where_the_running_one_does_not_fit(
         (GOOD._replace(has_shared_memory=False), "not writable"),
     ],
 )
-def test_a_machine_that_cannot_run_the_server_is_told_why(found: Machine, words: str) -> None:
+def test_a_machine_that_cannot_run_the_server_is_told_why(machine: Machine, words: str) -> None:
     """One thing at a time, the most basic first."""
     with pytest.raises(UnsupportedMachineError) as error:
-        check_machine(found)
+        check_machine(machine)
     assert words in str(error.value)
 
 
@@ -192,9 +192,9 @@ def test_this_process_may_use_as_many_cpus_as_the_system_says() -> None:
 
 def test_each_port_can_be_asked_for() -> None:
     """And none of them twice."""
-    wanted = choose_ports()
-    assert choose_ports(*wanted) == wanted
-    assert choose_ports(metrics=wanted.metrics).metrics == wanted.metrics
+    ports = choose_ports()
+    assert choose_ports(*ports) == ports
+    assert choose_ports(metrics=ports.metrics).metrics == ports.metrics
     with pytest.raises(UnsupportedMachineError, match="--grpc-port and --metrics-port are both 9000"):
         choose_ports(grpc=9000, metrics=9000)
     with socket.socket() as listener:

@@ -127,9 +127,9 @@ def test_an_archive_on_a_web_server_is_fetched_as_in_a_pod_and_kept(run: Path) -
         again = run.parent / "again"
         again.mkdir()
         stage(run, None, **spec)
-        asked = len(web.requests)
+        requests = len(web.requests)
         staged = stage(again, None, **spec)
-        assert len(web.requests) == asked > 0
+        assert len(web.requests) == requests > 0
     assert (staged.tree / "digits" / "1" / "model.pt").read_bytes() == (MODELS / "digits/1/model.pt").read_bytes()
 
 

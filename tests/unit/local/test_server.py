@@ -85,10 +85,10 @@ def test_a_start_that_loses_a_port_is_repeated_with_another(
         assert ports == starts[1]
     assert f"port {starts[0].metrics} was taken by another program" in capsys.readouterr().err
     starts.clear()
-    asked = (0, 0, choose_ports().metrics)
+    requested = (0, 0, choose_ports().metrics)
     with (
         pytest.raises(PortTakenError),
-        _started(spec, environment, tmp_path, staged, asked, verbose=False),
+        _started(spec, environment, tmp_path, staged, requested, verbose=False),
     ):
         pass
     assert len(starts) == 1

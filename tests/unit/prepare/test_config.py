@@ -188,8 +188,8 @@ def test_the_name_in_the_object_is_the_one_that_is_served(pod: Pod) -> None:
 def test_a_config_map_of_a_user(pod: Pod) -> None:
     """A ConfigMap's text is completed from the signature; a wrong name, a syntax error or a missing key is reported."""
     pod.add("digits", None, v1=MODEL)
-    wanted = PreparationModel("digits", "digits", "0.pbtxt", "configs", "digits", tuning=FACTS)
-    pod.ask_for(wanted)
+    model = PreparationModel("digits", "digits", "0.pbtxt", "configs", "digits", tuning=FACTS)
+    pod.ask_for(model)
     failure = pod.failure()
     assert failure.reason == Reason.DEPENDENCY_MISSING
     assert 'ConfigMap "configs", key "digits"' in failure.message

@@ -54,9 +54,9 @@ def test_a_pod_fills_a_folder_of_its_own_and_the_next_one_finds_it_done(tmp_path
     job = Job(tmp_path, web, hashlib.sha256(an_archive()).hexdigest())
     assert job.run() == 0
     assert (job.claim / "source" / "repository" / "digits" / "1" / "model.pt").read_bytes() == b"model"
-    asked = len(web.requests)
+    requests = len(web.requests)
     assert job.run() == 0
-    assert len(web.requests) == asked
+    assert len(web.requests) == requests
 
 
 @pytest.mark.parametrize(

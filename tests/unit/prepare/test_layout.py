@@ -79,8 +79,8 @@ def test_the_digest_is_what_sha256sum_says(pod: Pod) -> None:
     shell = subprocess.run(["sh", "-c", command], cwd=model, check=True, capture_output=True, text=True)
     outcome = pod.prepare()
     assert isinstance(outcome, Prepared)
-    (found,) = outcome.models
-    assert found == PreparedModel("digits", ("1",), f"sha256:{shell.stdout.split()[0]}", found.content)
+    (prepared,) = outcome.models
+    assert prepared == PreparedModel("digits", ("1",), f"sha256:{shell.stdout.split()[0]}", prepared.content)
     (model / "1" / "model.pt").write_text("z")
     changed = pod.prepare()
     assert isinstance(changed, Prepared)

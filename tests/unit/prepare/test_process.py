@@ -107,9 +107,9 @@ def test_nothing_heavy_is_imported(pod: Pod) -> None:
 
 def test_the_list_of_models_is_encoded_the_same_way_always() -> None:
     """The ConfigMap's name contains a hash of the list."""
-    wanted = Preparation((PreparationModel("digits", "a/b"), PreparationModel("数字", "x")), "/models")
+    preparation = Preparation((PreparationModel("digits", "a/b"), PreparationModel("数字", "x")), "/models")
     text = '{"models":[{"name":"digits","path":"a/b"},{"name":"数字","path":"x"}],"sourcePath":"/models"}'
-    assert encode(wanted).decode() == text
-    assert decode(encode(wanted)) == wanted
+    assert encode(preparation).decode() == text
+    assert decode(encode(preparation)) == preparation
     assert decode(b'{"models":[]}') == Preparation((), "/")
     assert json.loads(encode(Preparation(()))) == {"models": []}

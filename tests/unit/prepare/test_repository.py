@@ -193,12 +193,12 @@ def put_link(pod: Pod, place: str, target: str) -> None:
 
 def reachable(start: Path) -> set[str]:
     """Return the real paths of everything that can be opened through a folder of links."""
-    found: set[str] = set()
+    files: set[str] = set()
     waiting = list(start.iterdir()) if start.exists() else []
     while waiting:
         entry = waiting.pop()
         real = os.path.realpath(entry)
-        if real not in found and entry.exists():
-            found.add(real)
+        if real not in files and entry.exists():
+            files.add(real)
             waiting.extend(entry.iterdir() if entry.is_dir() else ())
-    return found
+    return files

@@ -45,8 +45,8 @@ def fetching(world: World, name: str = "digits-cache-1", container: Container | 
 
 def failed(world: World, reason: str, message: str, name: str = "digits-cache-1", **fields: Any) -> Pod:
     """A pod of the Job that ended with this outcome."""
-    said = encode(PrepareFailed(reason, "", message)).decode()
-    ended = Terminated(exit_code=78, reason="Error", message=said, finished_at=NOW)
+    termination_message = encode(PrepareFailed(reason, "", message)).decode()
+    ended = Terminated(exit_code=78, reason="Error", message=termination_message, finished_at=NOW)
     return fetching(
         world, name, Container(name=CONTAINER_PREPARE, init=False, terminated=ended), phase="Failed", **fields
     )

@@ -41,8 +41,8 @@ async def test_a_failing_container_of_somebody_else_is_quoted(init: bool) -> Non
 
 
 async def test_its_log_is_not_read_as_that_of_triton() -> None:
-    said = "failed to load 'digits' version 1: Internal: no"
-    world = await _with(_ended("proxy", init=False, message=said), prepared(), serving())
+    message = "failed to load 'digits' version 1: Internal: no"
+    world = await _with(_ended("proxy", init=False, message=message), prepared(), serving())
     assert world.condition("Ready").reason == "Crashed"
     assert world.condition("Stalled").status is Truth.FALSE
 
@@ -91,12 +91,12 @@ async def test_an_init_container_that_does_not_end_is_named() -> None:
 
 async def test_a_gate_that_is_not_met_is_quoted_with_the_words_of_its_condition() -> None:
     gate = "target-health.elbv2.k8s.aws/k8s-digits"
-    said = f'the status of pod readiness gate "{gate}" is not "True", but False'
+    message = f'the status of pod readiness gate "{gate}" is not "True", but False'
     world = await _with(
         prepared(),
         serving(),
         conditions=(
-            ObservedCondition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=said),
+            ObservedCondition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=message),
             ObservedCondition(
                 type=gate, status="False", reason="Target.FailedHealthChecks", message="Health checks failed"
             ),
@@ -104,18 +104,18 @@ async def test_a_gate_that_is_not_met_is_quoted_with_the_words_of_its_condition(
     )
     ready = world.condition("Ready")
     assert ready.reason == "PodsNotReady"
-    for words in (said, f"{gate}: Target.FailedHealthChecks: Health checks failed"):
+    for words in (message, f"{gate}: Target.FailedHealthChecks: Health checks failed"):
         assert words in ready.message
     assert world.condition("ModelsLoaded").status is Truth.TRUE
 
 
 async def test_a_sidecar_that_is_not_ready_is_named_in_the_kubelets_words() -> None:
-    said = "containers with unready status: [istio-proxy]"
+    message = "containers with unready status: [istio-proxy]"
     sidecar = Container(name="istio-proxy", init=True, running=True, started=True)
-    unready = ObservedCondition(type="Ready", status="False", reason="ContainersNotReady", message=said)
+    unready = ObservedCondition(type="Ready", status="False", reason="ContainersNotReady", message=message)
     world = await _with(sidecar, prepared(), serving(), conditions=(unready,))
     assert world.condition("Ready").reason == "PodsNotReady"
-    assert said in world.condition("Ready").message
+    assert message in world.condition("Ready").message
 
 
 async def test_models_on_a_lost_node_are_not_loaded() -> None:

@@ -240,9 +240,9 @@ def collect_garbage(life: Life) -> None:
 
 def on_child(kind: Kind, change: Callable[[Life, Child], object]) -> Event:
     def run(life: Life) -> None:
-        found = [child for child in life.children() if child.kind is kind]
-        if found:
-            change(life, found[0])
+        children = [child for child in life.children() if child.kind is kind]
+        if children:
+            change(life, children[0])
 
     return run
 

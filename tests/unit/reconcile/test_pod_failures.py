@@ -249,9 +249,9 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", TABLE)
 def test_a_failure_is_reported(case: str) -> None:
     pod, reason, words = TABLE[case]
-    found = told(pod)
-    whole = join(found[1], found[3])
-    assert found[0] == reason, whole
+    diagnosis = told(pod)
+    whole = join(diagnosis[1], diagnosis[3])
+    assert diagnosis[0] == reason, whole
     assert [word for word in words if word not in whole] == [], whole
 
 
@@ -273,9 +273,9 @@ EVENTS = [
 @pytest.mark.parametrize(("message", "reason"), EVENTS)
 def test_what_only_an_event_says_is_reported_with_the_namespace(message: str, reason: str) -> None:
     pod = of_containers(waiting("ContainerCreating"))
-    found = told(pod, PodEvent(type="Warning", reason="FailedMount", message=message))
-    assert found[0] == reason
-    assert found[1] == f"in namespace shop: {message}"
+    diagnosis = told(pod, PodEvent(type="Warning", reason="FailedMount", message=message))
+    assert diagnosis[0] == reason
+    assert diagnosis[1] == f"in namespace shop: {message}"
 
 
 def test_a_transient_warning_of_the_kubelet_is_no_failure() -> None:
@@ -295,8 +295,8 @@ def test_an_end_before_the_container_came_up_again_does_not_explain_why_it_is_un
 
 def test_every_model_that_triton_rejects_is_reported() -> None:
     log = LOAD.format("Internal: a") + LOAD.replace("digits", "ocr").format("Internal: b")
-    found = diagnose(of_the_server(log), (), a_deployment().spec)
-    assert [(each.model, each.message) for each in found] == [
+    diagnosis = diagnose(of_the_server(log), (), a_deployment().spec)
+    assert [(each.model, each.message) for each in diagnosis] == [
         ("digits", "failed to load 'digits' version 3: Internal: a"),
         ("ocr", "failed to load 'ocr' version 3: Internal: b"),
     ]

@@ -285,8 +285,8 @@ async def test_orphaned_children_are_named_all_at_once_with_the_command_that_rem
     assert sorted(delete) == sorted(f"{kind.value.lower()}/{name}" for kind, _, name in world.cluster.objects)
     assert world.cluster.writes == ["status digits"], "nothing is created beside what is in the way"
     for kind, name in [word.split("/") for word in delete]:
-        (found,) = (each for each in Kind if each.value.lower() == kind)
-        world.vanish(found, name)
+        (matching,) = (each for each in Kind if each.value.lower() == kind)
+        world.vanish(matching, name)
     await world.reconcile()
     assert world.condition("Accepted").status is Truth.TRUE
 
@@ -321,14 +321,14 @@ async def test_a_child_of_another_deployment_is_not_waited_for() -> None:
 
 async def test_a_conflict_without_an_object_is_reported_with_the_original_error() -> None:
     """A webhook chooses its status code, and a quota that several clients use at the same time causes a 409 too."""
-    for said, reason in (
+    for message, reason in (
         ('admission webhook "w.example.com" denied the request: no Services here', "Forbidden"),
         ('Operation cannot be fulfilled on resourcequotas "q": the object has been modified', "APIServerError"),
     ):
         world = World()
-        world.cluster.answers = {Kind.SERVICE: ConflictError(said, status=409)}
+        world.cluster.answers = {Kind.SERVICE: ConflictError(message, status=409)}
         for _ in range(2):
             with contextlib.suppress(ConflictError):
                 await world.reconcile()
         assert world.condition("Accepted").reason == reason
-        assert said in world.condition("Accepted").message
+        assert message in world.condition("Accepted").message

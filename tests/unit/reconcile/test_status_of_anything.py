@@ -150,8 +150,8 @@ def test_a_status_comes_out_that_the_api_server_accepts(
 @given(st.text() | TIMES)
 def test_what_is_no_time_is_none(text: str) -> None:
     """And a time has a zone, so that it can be compared."""
-    found = parse_time(text)
-    assert found is None or found.tzinfo is not None
+    parsed = parse_time(text)
+    assert parsed is None or parsed.tzinfo is not None
 
 
 def violations(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:

@@ -382,9 +382,9 @@ async def test_a_pull_secret_that_is_missing_is_named() -> None:
     world = await _world(imagePullSecrets=[{"name": "regcred"}])
     denied = waiting("ImagePullBackOff", "pull access denied, repository does not exist or may require authorization")
     pod = a_pod(revision=world.template_hash, containers=(denied,))
-    said = "Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed."
+    message = "Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed."
     world.cluster.pod_event_log[pod.uid] = [
-        PodEvent(type="Warning", reason="FailedToRetrieveImagePullSecret", message=said)
+        PodEvent(type="Warning", reason="FailedToRetrieveImagePullSecret", message=message)
     ]
     world.roll_out(pod)
     world.pass_time(30)

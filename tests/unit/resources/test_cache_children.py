@@ -71,9 +71,9 @@ def egress(**changes: Any) -> list[Object]:
 
 def test_all_are_valid_for_kubernetes() -> None:
     affinity_of_kubernetes: Object = {**SPEC["scheduling"], "affinity": {"nodeAffinity": {}}}
-    found = children(scheduling=affinity_of_kubernetes)
-    assert found.keys() == {"PersistentVolumeClaim", "NetworkPolicy", "Job"}
-    for body in found.values():
+    rendered = children(scheduling=affinity_of_kubernetes)
+    assert rendered.keys() == {"PersistentVolumeClaim", "NetworkPolicy", "Job"}
+    for body in rendered.values():
         kubernetes_validate.validate(body, "1.35", strict=True)
 
 
@@ -97,8 +97,8 @@ def test_the_selector_of_serving_pods_does_not_match_the_pod() -> None:
 
 def test_the_jobs_list_of_downloads_contains_no_secret() -> None:
     template = children()["Job"]["spec"]["template"]
-    said = template["metadata"]["annotations"]["triton-operator.io/preparation"]
-    downloads = preparation.decode(said.encode()).downloads
+    annotation = template["metadata"]["annotations"]["triton-operator.io/preparation"]
+    downloads = preparation.decode(annotation.encode()).downloads
     assert [download.target for download in downloads] == ["/cache/source", "/cache/source-1"]
     (config,) = [volume for volume in template["spec"]["volumes"] if volume["name"] == "config"]
     assert config["downwardAPI"]["items"][0]["path"] == preparation.CONFIG_FILE

@@ -24,10 +24,10 @@ SMALL: Object = {"requests": {"cpu": "100m", "memory": "200Mi"}, "limits": {"cpu
 SCRATCH: Object = {"limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"}}
 
 
-@pytest.mark.parametrize("said", [{}, LARGE, SMALL, SCRATCH, {"limits": {"memory": "1Gi"}}])
-def test_prepare_gets_the_resources_of_triton(said: Object) -> None:
+@pytest.mark.parametrize("resources", [{}, LARGE, SMALL, SCRATCH, {"limits": {"memory": "1Gi"}}])
+def test_prepare_gets_the_resources_of_triton(resources: Object) -> None:
     """Kubernetes counts the larger of the two, so the pod does not reserve more."""
-    spec = a_deployment(resources=said).spec
+    spec = a_deployment(resources=resources).spec
     assert prepare_resources(spec) == server_resources(spec)
 
 
@@ -44,7 +44,7 @@ def test_the_users_resources_of_prepare_replace_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("resources", "expected"),
     [
         ({}, {"requests": {"cpu": "250m", "memory": "512Mi"}}),
         (LARGE, {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}),
@@ -52,8 +52,8 @@ def test_the_users_resources_of_prepare_replace_the_defaults() -> None:
         (SCRATCH, SCRATCH),
     ],
 )
-def test_a_job_gets_at_most_what_it_can_use(said: Object, wanted: Object) -> None:
-    assert job_resources(a_deployment(**FETCHED, resources=said).spec) == wanted
+def test_a_job_gets_at_most_what_it_can_use(resources: Object, expected: Object) -> None:
+    assert job_resources(a_deployment(**FETCHED, resources=resources).spec) == expected
 
 
 def test_resources_of_the_cache_override_those_of_prepare() -> None:
@@ -68,9 +68,9 @@ def test_resources_of_the_cache_override_those_of_prepare() -> None:
 
 def test_both_containers_are_rendered_with_their_resources() -> None:
     fields: Object = {"prepare": {"resources": SMALL}, "cache": {"size": "1Gi", "resources": SCRATCH}}
-    found = {body["kind"]: body for body in render(a_deployment(**(FETCHED | fields)), SETTINGS)}
-    assert found["Deployment"]["spec"]["template"]["spec"]["initContainers"][0]["resources"] == SMALL
-    assert found["Job"]["spec"]["template"]["spec"]["containers"][0]["resources"] == SCRATCH
+    by_kind = {body["kind"]: body for body in render(a_deployment(**(FETCHED | fields)), SETTINGS)}
+    assert by_kind["Deployment"]["spec"]["template"]["spec"]["initContainers"][0]["resources"] == SMALL
+    assert by_kind["Job"]["spec"]["template"]["spec"]["containers"][0]["resources"] == SCRATCH
 
 
 def test_resources_of_prepare_affect_pods_and_those_of_the_job_do_not() -> None:
@@ -89,19 +89,19 @@ def test_an_empty_field_is_equal_to_an_unset_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "resources",
     [{"resources": SMALL}, {"prepare": {"resources": SMALL}}, {"cache": {"size": "1Gi", "resources": SMALL}}],
     ids=["resources", "prepare", "cache"],
 )
-def test_a_job_that_a_quota_rejects_is_created_again_with_other_resources(said: Object) -> None:
+def test_a_job_that_a_quota_rejects_is_created_again_with_other_resources(resources: Object) -> None:
     """It fills the same claim, because the inputs of the content are the same."""
-    old, new = a_deployment(**FETCHED), a_deployment(**(FETCHED | said))
+    old, new = a_deployment(**FETCHED), a_deployment(**(FETCHED | resources))
     assert recipe(new.spec) != recipe(old.spec)
     assert claim_name(new) == claim_name(old)
 
 
 @pytest.mark.parametrize(
-    ("said", "size"),
+    ("resources", "size"),
     [
         ({}, "100Gi"),
         ({"resources": {"requests": {"ephemeral-storage": "5Gi"}}}, "100Gi"),
@@ -126,9 +126,9 @@ def test_a_job_that_a_quota_rejects_is_created_again_with_other_resources(said: 
     ],
     ids=["fetched", "copied"],
 )
-def test_no_volume_of_a_pod_can_fill_the_disk_of_its_node(source: Object, said: Object, size: str) -> None:
+def test_no_volume_of_a_pod_can_fill_the_disk_of_its_node(source: Object, resources: Object, size: str) -> None:
     """The limit for models is the user's or larger than most models; all other volumes are small."""
-    children = render(a_deployment(**source, **said), SETTINGS)
+    children = render(a_deployment(**source, **resources), SETTINGS)
     (template,) = (body["spec"]["template"] for body in children if body["kind"] == "Deployment")
     sizes = {volume["name"]: volume["emptyDir"].get("sizeLimit") for volume in template["spec"]["volumes"]
              if "emptyDir" in volume}  # fmt: skip
@@ -139,11 +139,11 @@ def test_no_volume_of_a_pod_can_fill_the_disk_of_its_node(source: Object, said: 
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "wanted"),
+    ("first", "second", "expected"),
     [("500m", "1", "500m"), ("2", "1", "1"), ("1Gi", "1024Mi", "1Gi"), ("what", "1", "what"), ("1", "what", "1")],
 )
-def test_quantities_are_compared_by_value(first: str, second: str, wanted: str) -> None:
-    assert smaller(first, second) == wanted
+def test_quantities_are_compared_by_value(first: str, second: str, expected: str) -> None:
+    assert smaller(first, second) == expected
 
 
 def test_resources_are_described_in_one_line() -> None:

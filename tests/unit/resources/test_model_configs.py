@@ -78,8 +78,8 @@ def test_the_request_contains_the_source_of_each_configuration() -> None:
 def test_the_request_contains_the_fields_of_each_model() -> None:
     """The values are unchanged."""
     digest = "sha256:" + "0" * 64
-    said = {"format": "ONNX", "digest": digest, "objective": "Latency", "versionPolicy": {"latest": {"count": 2}}}
-    (model,) = preparation(models=[{**OWN, **said}], gpu={"count": 2}).models
+    fields = {"format": "ONNX", "digest": digest, "objective": "Latency", "versionPolicy": {"latest": {"count": 2}}}
+    (model,) = preparation(models=[{**OWN, **fields}], gpu={"count": 2}).models
     assert (model.format, model.digest) == ("ONNX", digest)
     assert model.tuning == TuningInputs(gpus=2, objective="Latency")
     assert model.version_policy
@@ -203,8 +203,8 @@ def test_the_request_contains_the_images_backend_for_compiled_files() -> None:
     """For compiled files, and for files whose format only the repository specifies."""
     models = [{"name": "a", "format": "AOTInductor"}, {"name": "b", "format": "Python"}, {"name": "c"}]
     for version, backend in (("24.08", "aotinductor"), ("26.11", "")):
-        told = preparation(CATALOGUE, models=models, triton={"version": version})
-        assert [each.aotinductor_backend for each in told.models] == [backend, "", backend]
+        request = preparation(CATALOGUE, models=models, triton={"version": version})
+        assert [each.aotinductor_backend for each in request.models] == [backend, "", backend]
 
 
 def test_a_typed_configuration_without_a_format_is_torchscript() -> None:

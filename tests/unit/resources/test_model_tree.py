@@ -23,7 +23,7 @@ def test_a_pinned_model_in_a_claim_is_copied(repository: dict[str, Any], digest:
     """An image is immutable, and without a digest there is nothing to guarantee."""
     model = {"name": "digits"} | ({"digest": digest} if digest else {})
     revision = render_revision(a_deployment(modelRepository=repository, models=[model]), [], SETTINGS)
-    (wanted,) = decode(revision.config["models.json"].encode()).models
-    assert wanted.copy is copied
+    (prepared,) = decode(revision.config["models.json"].encode()).models
+    assert prepared.copy is copied
     volumes = {volume["name"]: volume for volume in revision.template["spec"]["volumes"]}
     assert volumes["models"] == {"name": "models", "emptyDir": {"sizeLimit": "100Gi" if copied else "16Mi"}}

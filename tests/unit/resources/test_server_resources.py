@@ -32,9 +32,9 @@ def environment(**spec: Any) -> dict[str, str]:
 
 def size(*configs: str, **spec: Any) -> int:
     """Bytes of shared memory for models with these configurations."""
-    found = shared_memory_size(a_deployment(**spec).spec, {f"m{i}": parse(text) for i, text in enumerate(configs)})
-    assert found.why.endswith(".")
-    return parse_bytes(found.quantity) or 0
+    size = shared_memory_size(a_deployment(**spec).spec, {f"m{i}": parse(text) for i, text in enumerate(configs)})
+    assert size.why.endswith(".")
+    return parse_bytes(size.quantity) or 0
 
 
 def test_the_allocator_keeps_memory_on_a_cpu() -> None:
@@ -89,8 +89,8 @@ def test_the_size_has_a_maximum() -> None:
 
 def test_the_users_size_takes_precedence() -> None:
     """In its original form."""
-    found = shared_memory_size(a_deployment(triton={"sharedMemorySize": "1500M"}).spec, {"digits": parse(IMAGES)})
-    assert found.quantity == "1500M"
+    size = shared_memory_size(a_deployment(triton={"sharedMemorySize": "1500M"}).spec, {"digits": parse(IMAGES)})
+    assert size.quantity == "1500M"
 
 
 def test_the_reason_names_models_that_are_not_counted() -> None:

@@ -28,7 +28,7 @@ async def test_a_late_deletion_of_an_earlier_object_does_not_bring_back_a_later_
     handler.drop(a_version("second", 5))
     handler.drop(a_version("first", 2))
     item = msgspec.Raw(msgspec.json.encode(second))  # of a list that began before the deletion
-    found = handler.read(item)
-    assert found is not None
-    handler.listed([found], 4)
+    view = handler.read(item)
+    assert view is not None
+    handler.listed([view], 4)
     assert cache.keys() == set()

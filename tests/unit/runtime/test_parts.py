@@ -65,9 +65,9 @@ def test_a_record_is_one_line_of_json_with_the_deployment_at_work() -> None:
     finally:
         current_key.reset(token)
     assert "\n" not in line
-    found = json.loads(line)
-    assert found.pop("time").endswith("+00:00")
-    assert found == {
+    record = json.loads(line)
+    assert record.pop("time").endswith("+00:00")
+    assert record == {
         "level": "warning",
         "message": "line\ntwo",
         "logger": "x",

@@ -61,8 +61,8 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
 @pytest.fixture
 def address(protocol: Protocol, backend: Backend) -> Iterator[str]:
     """Where the server answers."""
-    with serve(protocol, backend) as found:
-        yield found
+    with serve(protocol, backend) as address:
+        yield address
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def client(protocol: Protocol, address: str) -> Iterator[Client]:
 @pytest.fixture
 def streaming(backend: Backend) -> Iterator[Client]:
     """An open client over gRPC."""
-    with grpc_server(backend) as found, Client("x", protocol=Protocol.GRPC, url=found, timeout=60) as opened:
+    with grpc_server(backend) as address, Client("x", protocol=Protocol.GRPC, url=address, timeout=60) as opened:
         yield opened
 
 
@@ -96,11 +96,11 @@ def test_batches_travel_a_few_at_a_time(protocol: Protocol, address: str, backen
     """The bound is the client's."""
     backend.hold = threading.Event()
     with Client("x", protocol=protocol, url=address, concurrency=3) as client, ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(client.infer, "rows", rows(40))
+        pending = beside.submit(client.infer, "rows", rows(40))
         for _ in range(3):
             assert backend.begun.acquire(timeout=60)
         backend.hold.set()
-        assert np.array_equal(asked.result().output, rows(40))
+        assert np.array_equal(pending.result().output, rows(40))
     assert backend.at_a_time == 3
 
 
@@ -187,8 +187,8 @@ def test_no_answer_in_time_is_a_timeout(client: Client, backend: Backend) -> Non
 def test_threads_may_share_a_client(client: Client) -> None:
     """Each gets its own answer."""
     with ThreadPoolExecutor(8) as threads:
-        asked = {index: threads.submit(client.infer, "rows", rows(index + 1)) for index in range(40)}
-        assert all(len(answer.result().output) == index + 1 for index, answer in asked.items())
+        pending = {index: threads.submit(client.infer, "rows", rows(index + 1)) for index in range(40)}
+        assert all(len(answer.result().output) == index + 1 for index, answer in pending.items())
 
 
 def test_closing_a_client_ends_the_calls_of_other_threads(backend: Backend) -> None:
@@ -196,10 +196,10 @@ def test_closing_a_client_ends_the_calls_of_other_threads(backend: Backend) -> N
     backend.hold = threading.Event()
     with http_server(backend) as address, ThreadPoolExecutor(1) as threads:
         with Client("x", url=address) as client:
-            asked = threads.submit(client.infer, "rows", rows(1))
+            pending = threads.submit(client.infer, "rows", rows(1))
             assert backend.begun.acquire(timeout=60)
         with pytest.raises(UnreachableError):
-            asked.result(10)
+            pending.result(10)
         backend.hold.set()
 
 
@@ -231,11 +231,11 @@ def test_a_stream_may_ask_what_depends_on_the_answers(streaming: Client) -> None
         answered.acquire()
         yield [2]
 
-    found = []
+    results = []
     for answer in streaming.stream("count", requests()):
-        found.append(int(answer.output[0]))
+        results.append(int(answer.output[0]))
         answered.release()
-    assert found == [1, 2, 2]
+    assert results == [1, 2, 2]
 
 
 def test_leaving_a_stream_early_ends_it_at_the_server(streaming: Client, backend: Backend) -> None:

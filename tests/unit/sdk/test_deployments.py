@@ -94,8 +94,8 @@ async def test_a_file_is_applied_on_the_server(server: FakeApiServer, client: As
     file = tmp_path / "digits.yaml"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}}
     file.write_text(yaml.safe_dump_all([secret, READY | {"metadata": {"name": "digits", "uid": "1", "generation": 7}}]))
-    found = await client.deploy(file)
-    assert (found.name, found.namespace, found.ready) == ("digits", "models", False)
+    status = await client.deploy(file)
+    assert (status.name, status.namespace, status.ready) == ("digits", "models", False)
     assert server.bodies["PATCH", DIGITS] == [MANIFEST | {"metadata": {"name": "digits"}}]
     query = server.queries[DIGITS][0]
     assert query == {"fieldManager": "triton-operator-sdk", "force": "false", "fieldValidation": "Strict"}
@@ -109,7 +109,7 @@ async def test_a_spec_is_applied_from_keyword_arguments(server: FakeApiServer, c
 
 def test_what_cannot_be_deployed_is_named(tmp_path: Path) -> None:
     """Before a cluster is asked."""
-    for given, spec, sentence in (
+    for file, spec, sentence in (
         (None, {"model": []}, "model: is no field of a spec; did you mean models"),
         (MANIFEST, {"replicas": 2}, "replicas: is set in addition to a manifest"),
         (MANIFEST | {"metadata": {"name": "other"}}, {}, "metadata.name: is other, and this client is for digits"),
@@ -119,7 +119,7 @@ def test_what_cannot_be_deployed_is_named(tmp_path: Path) -> None:
         (tmp_path / "none.yaml", {}, "No such file"),
     ):
         with pytest.raises(InvalidRequestError, match=sentence):
-            manifest_of("digits", "models", given, spec)
+            manifest_of("digits", "models", file, spec)
     for text, sentence in (("[1]", "not a Kubernetes object"), ("{", "is not YAML"), ("", "has no ModelDeployment")):
         (tmp_path / "file.yaml").write_text(text)
         with pytest.raises(InvalidRequestError, match=sentence):
@@ -137,14 +137,14 @@ async def test_waiting_follows_every_reason_until_ready(server: FakeApiServer, c
     """By a watch: each change is seen once, and the object is read once."""
     await server.put(DIGITS, MANIFEST)
     reasons: list[str] = []
-    waiting = asyncio.create_task(client.wait_ready(20, lambda found: reasons.append(found.reason)))
+    waiting = asyncio.create_task(client.wait_ready(20, lambda status: reasons.append(status.reason)))
     await server.watched("modeldeployments")
     await server.put(f"{COLLECTION}/other", READY | {"metadata": {"name": "other", "namespace": "models"}})
     await server.put(DIGITS, ROLLING_OUT)
     await server.put(DIGITS, ROLLING_OUT | {"spec": {}})
     await server.put(DIGITS, READY)
-    found = await waiting
-    assert (found.ready, found.reason, found.message) == (True, "Serving", "all is well")
+    status = await waiting
+    assert (status.ready, status.reason, status.message) == (True, "Serving", "all is well")
     assert reasons == [NOT_SEEN, "RollingOut", "Serving"]
     assert sum("watch" not in query for query in server.queries[COLLECTION]) == 1
     assert server.requests["GET", DIGITS] == 0
@@ -210,8 +210,8 @@ async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, c
     await server.put(DIGITS, MANIFEST)
     rolling_out = asyncio.Event()
 
-    def tell(found: DeploymentStatus) -> None:
-        if found.reason == "RollingOut":
+    def tell(status: DeploymentStatus) -> None:
+        if status.reason == "RollingOut":
             rolling_out.set()
 
     waiting = asyncio.create_task(client.wait_ready(300, tell))
@@ -228,9 +228,9 @@ async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, c
 async def test_status_and_deletion(server: FakeApiServer, client: AsyncClient) -> None:
     """Typed, and only what was read is deleted."""
     await server.put(DIGITS, READY)
-    found = await client.status()
-    assert isinstance(found, DeploymentStatus)
-    assert found.details.conditions[0].reason == "Serving"
+    status = await client.status()
+    assert isinstance(status, DeploymentStatus)
+    assert status.details.conditions[0].reason == "Serving"
     await client.delete()
     assert server.stored(DIGITS) is None
     for call in (client.status(), client.delete()):
@@ -310,9 +310,9 @@ class Answer(NamedTuple):
 def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
     """With what to do about it."""
     body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
-    found = explain_response(answer.status, body, "because")
-    assert type(found) is kind
-    assert sentence in str(found)
+    error = explain_response(answer.status, body, "because")
+    assert type(error) is kind
+    assert sentence in str(error)
 
 
 async def test_a_cluster_that_is_not_there_is_unreachable(tmp_path: Path) -> None:

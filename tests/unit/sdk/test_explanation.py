@@ -25,11 +25,11 @@ def backend() -> Backend:
 
 
 def interface(inputs: Mapping[str, tuple[str, list[int]]], outputs: Mapping[str, tuple[str, list[int]]]) -> Any:
-    taken, given = (
+    input_tensors, output_tensors = (
         tuple(TensorInterface(name, kind, tuple(shape)) for name, (kind, shape) in each.items())
         for each in (inputs, outputs)
     )
-    return ModelInterface("model", taken, given)
+    return ModelInterface("model", input_tensors, output_tensors)
 
 
 TEXTS = interface({"TEXT": ("BYTES", [-1, 1])}, {"LABEL": ("BYTES", [-1, 1]), "PROBABILITY": ("FP32", [-1, 1])})
@@ -44,22 +44,27 @@ def feelings(inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def explain(row: Any, ask: Any = feelings, declared: Any = TEXTS, method: str = "auto", **options: Any) -> Any:
-    given: ExplainOptions = options  # type: ignore[assignment] # Tests give wrong ones, too.
-    return explain_served(ask, declared, row, method, given)
+    arguments: ExplainOptions = options  # type: ignore[assignment] # Tests give wrong ones, too.
+    return explain_served(ask, declared, row, method, arguments)
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_a_served_model_is_explained_in_batches_that_it_takes(protocol: Protocol) -> None:
     """More rows than the model takes in one request are sent in several."""
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     served = backend()
     with SERVERS[protocol](served) as url, Client("echo", protocol=protocol, url=url) as client:
-        found = client.explain("echo", ROW, progress=lambda *at: told.append(at))
-    assert (found.model, found.kind, found.target, found.prediction) == ("echo", RowKind.TABLE, (1,), 5)
-    assert np.allclose(found.attributions, [0, 5, 0, 0])
-    assert found.evaluations == 1 + 2**4
+        explanation = client.explain("echo", ROW, progress=lambda *at: progress.append(at))
+    assert (explanation.model, explanation.kind, explanation.target, explanation.prediction) == (
+        "echo",
+        RowKind.TABLE,
+        (1,),
+        5,
+    )
+    assert np.allclose(explanation.attributions, [0, 5, 0, 0])
+    assert explanation.evaluations == 1 + 2**4
     assert served.inferences == 1 + 1 + 2  # The row, the refusal of 16 rows, and twice 8.
-    assert told == [(16, 16)]
+    assert progress == [(16, 16)]
 
 
 async def test_the_same_with_asyncio() -> None:
@@ -74,14 +79,14 @@ async def test_the_same_with_asyncio() -> None:
 async def test_who_gives_up_is_not_asked_on() -> None:
     """Two thousand questions would otherwise go on."""
     served = Backend(models={"echo": Model({"x": ("FP32", [-1, 40])})})
-    asked = asyncio.Event()
+    called = asyncio.Event()
     loop = asyncio.get_running_loop()
     with http_server(served) as url:
         async with AsyncClient("echo", url=url) as client:
             row = np.ones(40, dtype=np.float32)
-            options: Any = {"progress": lambda *_: loop.call_soon_threadsafe(asked.set)}
+            options: Any = {"progress": lambda *_: loop.call_soon_threadsafe(called.set)}
             task = asyncio.create_task(client.explain("echo", row, **options))
-            await asked.wait()
+            await called.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -90,9 +95,9 @@ async def test_who_gives_up_is_not_asked_on() -> None:
 
 def test_a_label_is_explained_by_its_own_probability() -> None:
     """Also where taking a piece away turns the answer into the other label."""
-    found = explain("我爱你")
-    shares = dict(zip(found.pieces, found.attributions.round(9).tolist(), strict=True))
-    assert (found.label, found.prediction, found.base_value) == ("positive", 0.75, 0.5)
+    explanation = explain("我爱你")
+    shares = dict(zip(explanation.pieces, explanation.attributions.round(9).tolist(), strict=True))
+    assert (explanation.label, explanation.prediction, explanation.base_value) == ("positive", 0.75, 0.5)
     assert shares == {"我": 0, "爱": 0.25, "你": 0}
     negative = explain("我不爱你", target="positive")
     shares = dict(zip(negative.pieces, negative.attributions.round(9).tolist(), strict=True))
@@ -110,10 +115,14 @@ def test_each_token_has_a_label_of_its_own() -> None:
         labels = np.array([[b"place" if "北" in str(row) else b"other", b""] for row in rows], dtype=np.object_)
         return {"LABEL": labels, "PROBABILITY": np.tile([0.75, 0], (len(rows), 1))}
 
-    found = explain("去北京", tagger, declared, target=(0,), baseline="□")
-    assert found.label == "place"
-    assert dict(zip(found.pieces, found.attributions.round(9).tolist(), strict=True)) == {"去": 0, "北": 0.75, "京": 0}
-    assert any("0 is used" in note for note in found.notes)
+    explanation = explain("去北京", tagger, declared, target=(0,), baseline="□")
+    assert explanation.label == "place"
+    assert dict(zip(explanation.pieces, explanation.attributions.round(9).tolist(), strict=True)) == {
+        "去": 0,
+        "北": 0.75,
+        "京": 0,
+    }
+    assert any("0 is used" in note for note in explanation.notes)
 
 
 def test_more_than_two_labels_are_owned_up_to() -> None:
@@ -136,9 +145,11 @@ def test_the_output_that_was_taken_is_named() -> None:
         return {"a": inputs["x"], "b": inputs["x"].sum(axis=1, keepdims=True)}
 
     row = np.array([1, 2], np.float32)
-    found = explain(row, model, declared)
-    assert (found.output, found.outputs) == ("a", ("a", "b"))
-    assert any(note.startswith("of the outputs a, b the first numeric one, a, is explained; ") for note in found.notes)
+    explanation = explain(row, model, declared)
+    assert (explanation.output, explanation.outputs) == ("a", ("a", "b"))
+    assert any(
+        note.startswith("of the outputs a, b the first numeric one, a, is explained; ") for note in explanation.notes
+    )
     chosen = explain(row, model, declared, output="b")
     assert (chosen.output, chosen.to_json()["output"]) == ("b", {"name": "b", "all": ["a", "b"]})
     assert not any("of the outputs" in note for note in chosen.notes)
@@ -154,23 +165,23 @@ def test_one_of_several_inputs_is_explained_and_the_others_stay() -> None:
         return {"sum": (inputs["a"] * inputs["b"]).sum(axis=1, keepdims=True)}
 
     row = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32)}
-    found = explain(row, weighted, declared, input="a")
-    assert np.allclose(found.attributions, [3, 8])
+    explanation = explain(row, weighted, declared, input="a")
+    assert np.allclose(explanation.attributions, [3, 8])
     with pytest.raises(InvalidRequestError, match="input: model has the inputs a, b; name the one to explain"):
         explain(row, weighted, declared)
 
 
 def test_a_model_without_a_batch_is_asked_row_by_row() -> None:
     declared = interface({"x": ("FP32", [3])}, {"y": ("FP32", [2])})
-    asked: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
 
     def model(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        asked.append(inputs["x"].shape)
+        shapes.append(inputs["x"].shape)
         return {"y": np.array([inputs["x"].sum(), -1])}
 
-    found = explain(np.array([1, 2, 3], np.float32), model, declared)
-    assert np.allclose(found.attributions, [1, 2, 3])
-    assert set(asked) == {(3,)}
+    explanation = explain(np.array([1, 2, 3], np.float32), model, declared)
+    assert np.allclose(explanation.attributions, [1, 2, 3])
+    assert set(shapes) == {(3,)}
 
 
 @pytest.mark.parametrize(

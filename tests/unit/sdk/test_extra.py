@@ -41,17 +41,17 @@ def _project() -> dict[str, list[str]]:
 
 def _installed(requirements: list[str]) -> set[str]:
     """Names of the distributions that pip installs for these requirements."""
-    found: dict[str, set[str]] = {}
+    modules: dict[str, set[str]] = {}
     left = [Requirement(each) for each in requirements]
     while left:
         requirement = left.pop()
         name, extras = canonicalize_name(requirement.name), {"", *requirement.extras}
-        if extras <= found.get(name, set()):
+        if extras <= modules.get(name, set()):
             continue
-        found.setdefault(name, set()).update(extras)
+        modules.setdefault(name, set()).update(extras)
         needs = [Requirement(each) for each in metadata.requires(name) or []]
         left += [each for each in needs if not each.marker or any(each.marker.evaluate({"extra": e}) for e in extras)]
-    return set(found)
+    return set(modules)
 
 
 def test_a_client_works_with_the_extra_alone() -> None:

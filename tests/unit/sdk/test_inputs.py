@@ -50,10 +50,10 @@ def sent(interface: ModelInterface, value: Any, *, cast: bool = False) -> Array:
 )
 def test_values_become_the_declared_type(interface: ModelInterface, value: Any, expected: Array) -> None:
     """Without loss, and in this machine's byte order."""
-    found = sent(interface, value)
-    assert found.dtype == expected.dtype
-    assert found.dtype.isnative
-    assert np.array_equal(found, expected)
+    array = sent(interface, value)
+    assert array.dtype == expected.dtype
+    assert array.dtype.isnative
+    assert np.array_equal(array, expected)
 
 
 @pytest.mark.parametrize(
@@ -147,17 +147,17 @@ def test_another_width_is_sent_when_asked_for() -> None:
 )
 def test_a_picture_is_laid_out_as_declared(interface: ModelInterface, mode: str, shape: tuple[int, ...]) -> None:
     """Floats are fractions of white; the image is 20 wide and 28 high."""
-    found = sent(interface, Image.new(mode, (20, 28), "white"))
-    assert found.shape == shape
-    assert np.all(found == (255 if found.dtype == np.uint8 else 1))
+    array = sent(interface, Image.new(mode, (20, 28), "white"))
+    assert array.shape == shape
+    assert np.all(array == (255 if array.dtype == np.uint8 else 1))
 
 
 def test_pictures_make_a_batch() -> None:
     """In their order."""
     pictures = [Image.new("L", (2, 2), shade) for shade in (0, 255)]
-    found = sent(model("FP32", -1, 1, 2, 2), pictures)
-    assert found.shape == (2, 1, 2, 2)
-    assert found[:, 0, 0, 0].tolist() == [0, 1]
+    array = sent(model("FP32", -1, 1, 2, 2), pictures)
+    assert array.shape == (2, 1, 2, 2)
+    assert array[:, 0, 0, 0].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ def test_the_interface_is_read_from_both_protocols() -> None:
     config = {"max_batch_size": 4, "input": [{"name": "x", "data_type": "TYPE_FP32", "optional": True}]}
     assert read_interface(metadata, None).inputs == (TensorInterface("x", "FP32", (-1, 2)),)
     assert read_interface(metadata, None).max_batch_size is None
-    told = read_interface(metadata, config)
-    assert (told.max_batch_size, told.inputs[0].optional, told.takes_rows) == (4, True, True)
+    interface = read_interface(metadata, config)
+    assert (interface.max_batch_size, interface.inputs[0].optional, interface.takes_rows) == (4, True, True)
     assert not read_interface(metadata, {"input": []}).takes_rows
 
 
@@ -252,16 +252,16 @@ def test_an_array_leaves_unchanged_or_not_at_all(datatype: str, array: Array, sh
         with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]: expected .*, got"):
             sent(interface, array)
         return
-    found = sent(interface, array)
-    assert found.dtype == DATA_TYPES[datatype]
-    assert fits(found.shape, shape)
-    assert found.size == array.size
-    assert found.tobytes() == array.astype(array.dtype.newbyteorder("=")).tobytes()
+    result = sent(interface, array)
+    assert result.dtype == DATA_TYPES[datatype]
+    assert fits(result.shape, shape)
+    assert result.size == array.size
+    assert result.tobytes() == array.astype(array.dtype.newbyteorder("=")).tobytes()
 
 
-def fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+def fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
     """Whether a shape matches the declared one."""
-    return len(shape) == len(wanted) and all(want in {-1, have} for have, want in zip(shape, wanted, strict=True))
+    return len(shape) == len(declared) and all(want in {-1, have} for have, want in zip(shape, declared, strict=True))
 
 
 def test_torch_and_pillow_are_never_imported_for_numpy() -> None:

@@ -127,8 +127,8 @@ def test_following_continues_after_an_expired_watch(cluster: FakeCluster) -> Non
     events = follow(KubernetesClient(), ALL)
     assert [next(events).object["metadata"]["name"] for _ in range(2)] == ["digits", "words"]
     cluster.put(DEPLOYMENTS, named("digits", spec={"replicas": 2}))
-    found = [next(events) for _ in range(2)]
-    assert [(event.kind, event.object["metadata"]["name"]) for event in found] == [
+    received = [next(events) for _ in range(2)]
+    assert [(event.kind, event.object["metadata"]["name"]) for event in received] == [
         ("DELETED", "words"),
         ("ADDED", "digits"),
     ]

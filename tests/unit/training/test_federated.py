@@ -84,13 +84,13 @@ def test_averaged_statistics_equal_those_of_all_rows(parts: tuple[np.ndarray, ..
 def test_a_party_returns_its_own_weights() -> None:
     """They are the same for the same call, and differ in another round, which shuffles the rows differently."""
     party = Party("clinic", _RECIPE, _part(64), _SETTINGS)
-    learned, rows, said = party.fit(_weights(), _CALL)
+    weights, rows, metrics = party.fit(_weights(), _CALL)
     again, _, _ = party.fit(_weights(), _CALL)
     later, _, _ = party.fit(_weights(), {**_CALL, ROUND: 3})
-    assert [each.shape for each in learned] == [(1, 10), (1,)]
-    assert (rows, said) == (64, {"party": "clinic"})
-    assert np.array_equal(learned[0], again[0])
-    assert not np.array_equal(learned[0], later[0])
+    assert [each.shape for each in weights] == [(1, 10), (1,)]
+    assert (rows, metrics) == (64, {"party": "clinic"})
+    assert np.array_equal(weights[0], again[0])
+    assert not np.array_equal(weights[0], later[0])
 
 
 def test_a_party_with_differential_privacy_sends_no_statistics() -> None:
@@ -103,10 +103,10 @@ def test_a_party_with_differential_privacy_sends_no_statistics() -> None:
 def test_noise_differs_between_calls_and_the_privacy_spent_accumulates() -> None:
     """The same call twice gives different weights, and spends more."""
     party = Party("clinic", _RECIPE, _part(), with_privacy(_SETTINGS, Privacy(noise_multiplier=2)))
-    first, _, said = party.fit(_weights(), _CALL)
+    first, _, metrics = party.fit(_weights(), _CALL)
     second, _, then = party.fit(_weights(), _CALL)
     assert not np.array_equal(first[0], second[0])
-    assert 0 < said["epsilon"] < then["epsilon"]
+    assert 0 < metrics["epsilon"] < then["epsilon"]
 
 
 def test_more_noise_spends_less_privacy() -> None:

@@ -68,8 +68,8 @@ def test_word_pieces_equal_those_of_the_library_for_every_sentence(pieces: WordP
     ]
     texts = [*sentences, *(each.title() for each in sentences), "Hello, my dog is cute", "我爱你 and so on"]
     assert len(texts) > 10_000
-    for text, wanted in zip(texts, library.encode_batch(texts), strict=True):
-        assert pieces.encode(text) == (wanted.ids, wanted.attention_mask), text
+    for text, expected in zip(texts, library.encode_batch(texts), strict=True):
+        assert pieces.encode(text) == (expected.ids, expected.attention_mask), text
 
 
 @settings(max_examples=1000, deadline=None)
@@ -78,8 +78,8 @@ def test_word_pieces_equal_those_of_the_library_for_every_sentence(pieces: WordP
 @example("a " * 40)
 @example("")
 def test_word_pieces_equal_those_of_the_library_for_any_text(pieces: WordPieces, library: Tokenizer, text: str) -> None:
-    wanted = library.encode(text)
-    assert pieces.encode(text) == (wanted.ids, wanted.attention_mask)
+    expected = library.encode(text)
+    assert pieces.encode(text) == (expected.ids, expected.attention_mask)
 
 
 def test_word_pieces_can_be_written_and_read(tmp_path: Path, pieces: WordPieces) -> None:

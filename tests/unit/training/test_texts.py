@@ -110,10 +110,10 @@ def _kernel(pattern: Pattern) -> str:
 
 def _joined(pieces: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Adjacent plain pieces are joined, and empty pieces are dropped."""
-    found: list[tuple[str, str]] = []
+    tagged: list[tuple[str, str]] = []
     for text, tag in pieces:
-        if found and not tag and not found[-1][1]:
-            found[-1] = (found[-1][0] + text, "")
+        if tagged and not tag and not tagged[-1][1]:
+            tagged[-1] = (tagged[-1][0] + text, "")
         elif text:
-            found.append((text, tag))
-    return tuple(found)
+            tagged.append((text, tag))
+    return tuple(tagged)

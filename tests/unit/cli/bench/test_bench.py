@@ -47,11 +47,11 @@ def test_inputs_are_drawn_from_what_the_model_declares(capsys: pytest.CaptureFix
     with SERVERS[protocol](models()) as url:
         outcome = tritonctl(capsys, "bench", "mixed", "--url", url, "-p", protocol, "--batch", 4, *QUICK, "-o", "json")
     assert outcome.code == 0, outcome.err
-    found = json.loads(outcome.out)
-    assert (found["rows"], found["failed"], found["connections"], found["protocol"]) == (4, 0, 2, protocol)
-    assert found["requests"] > 0
-    assert found["requestsPerSecond"] == pytest.approx(found["requests"] / found["seconds"], rel=0.01)
-    assert 0 < found["p50Ms"] <= found["p90Ms"] <= found["p99Ms"] <= found["maxMs"]
+    report = json.loads(outcome.out)
+    assert (report["rows"], report["failed"], report["connections"], report["protocol"]) == (4, 0, 2, protocol)
+    assert report["requests"] > 0
+    assert report["requestsPerSecond"] == pytest.approx(report["requests"] / report["seconds"], rel=0.01)
+    assert 0 < report["p50Ms"] <= report["p90Ms"] <= report["p99Ms"] <= report["maxMs"]
 
 
 def test_people_get_a_line_of_figures(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
@@ -93,9 +93,9 @@ def test_failures_under_load_are_counted(capsys: pytest.CaptureFixture[str]) -> 
             capsys, "bench", "mixed", "--url", url, "--duration", "1", "--warm-up", 0, "-c", 1, "-o", "json"
         )
         thread.join()
-    found = json.loads(outcome.out) if outcome.out else {}
+    report = json.loads(outcome.out) if outcome.out else {}
     assert outcome.code == 1
-    assert found.get("failed", 1) > 0
+    assert report.get("failed", 1) > 0
     assert "failed" in outcome.err or "batch-size" in outcome.err
 
 
@@ -132,8 +132,8 @@ def test_a_call_over_grpc_that_is_not_answered_in_time_is_not_cancelled() -> Non
     backend = models()
     backend.hold = threading.Event()
     with grpc_server(backend) as url:
-        asked = RequestBody({"a": np.zeros((1, 2), np.float32)})
-        connect = connections(ServerAddress(url), Protocol.GRPC, "mixed", asked, 0.2)
+        request = RequestBody({"a": np.zeros((1, 2), np.float32)})
+        connect = connections(ServerAddress(url), Protocol.GRPC, "mixed", request, 0.2)
         threading.Timer(1.0, backend.hold.set).start()
         measured = run(connect, number=2, warm_up=0, seconds=0.3, patience=60)
     assert not backend.given_up.is_set()
@@ -180,8 +180,8 @@ def test_the_load_is_bounded(capsys: pytest.CaptureFixture[str], arguments: list
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 99))
 def test_a_percentile_is_one_of_the_values(values: list[float], percent: int) -> None:
     """At least so many percent are not above it."""
-    found = percentile(sorted(values), percent)
-    assert sum(round(value, 3) <= found for value in values) * 100 >= percent * len(values)
+    result = percentile(sorted(values), percent)
+    assert sum(round(value, 3) <= result for value in values) * 100 >= percent * len(values)
 
 
 SHAPES = st.lists(st.sampled_from([-1, 1, 3]), max_size=3).map(tuple)
@@ -202,7 +202,7 @@ def test_what_is_drawn_fits_and_is_sent_as_tritonclient_sends_it(
         array = random_inputs(model, rows)[tensor.name]
         assert fits(array.shape, tensor.shape)
         for protocol in (tritonclient.http, tritonclient.grpc):
-            given = protocol.InferInput(tensor.name, list(array.shape), tensor.datatype)
-            given.set_data_from_numpy(np.array(array))
-            sent = given._get_binary_data() if protocol is tritonclient.http else given._get_content()
+            infer_input = protocol.InferInput(tensor.name, list(array.shape), tensor.datatype)
+            infer_input.set_data_from_numpy(np.array(array))
+            sent = infer_input._get_binary_data() if protocol is tritonclient.http else infer_input._get_content()
             assert (sent or b"") == raw(array, tensor.name)

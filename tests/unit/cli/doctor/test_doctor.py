@@ -89,10 +89,10 @@ def findings(**changes: Response) -> dict[str, CheckResult]:
 
 def test_a_healthy_cluster_needs_nothing() -> None:
     """Every check says what it saw."""
-    found = findings()
-    assert [each.check for each in found.values() if each.status != "ok"] == []
-    assert found["lease"].message == "operator-a is active, last seen 1 s ago"
-    assert found["gpus"].message == "n has 8"
+    results = findings()
+    assert [each.check for each in results.values() if each.status != "ok"] == []
+    assert results["lease"].message == "operator-a is active, last seen 1 s ago"
+    assert results["gpus"].message == "n has 8"
 
 
 def older(field: str) -> Response:
@@ -156,10 +156,10 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
 @pytest.mark.parametrize(("changes", "check", "health", "do"), CASES, ids=lambda value: str(value)[:40])
 def test_each_illness_is_found_with_what_to_do(changes: dict[str, Any], check: str, health: str, do: str) -> None:
     """And the other checks stay as they are."""
-    found = findings(**changes)
-    assert found[check].status == health, found[check]
-    assert do in found[check].advice
-    assert [name for name, each in found.items() if each.status == "fail" and name != check] == [] or len(changes) > 1
+    results = findings(**changes)
+    assert results[check].status == health, results[check]
+    assert do in results[check].advice
+    assert [name for name, each in results.items() if each.status == "fail" and name != check] == [] or len(changes) > 1
 
 
 def test_what_may_not_be_looked_at_is_no_failure() -> None:

@@ -52,8 +52,8 @@ def table(tmp_path: Path) -> Path:
 
 def explained(outcome: Outcome) -> dict[str, Any]:
     assert outcome.code == 0, outcome.err
-    found: dict[str, Any] = json.loads(outcome.out)
-    return found
+    explanation: dict[str, Any] = json.loads(outcome.out)
+    return explanation
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
@@ -154,8 +154,8 @@ def test_an_option_without_effect_is_said_to_have_none(
     """Of the command line: who asks a file asks no server, and a table is neither turned light nor drawn."""
     (tmp_path / "rows.csv").write_text("9,10\n")
     question = ("explain", "linear", "--csv", tmp_path / "rows.csv", "--model-file", LINEAR, "-o", "json")
-    given = ("--url", url, "--timeout", 5, "--protocol", "grpc", "--model", "m", "--samples", 60, "--patch", 2)
-    notes = explained(tritonctl(capsys, *question, *given, "--font", "some.ttf", "--invert"))["notes"]
+    options = ("--url", url, "--timeout", 5, "--protocol", "grpc", "--model", "m", "--samples", 60, "--patch", 2)
+    notes = explained(tritonctl(capsys, *question, *options, "--font", "some.ttf", "--invert"))["notes"]
     for option in ("url", "timeout", "protocol", "model", "samples", "patch", "font", "invert"):
         assert any(note.startswith(f"--{option} has no effect") for note in notes), (option, notes)
     assert explained(tritonctl(capsys, *question))["notes"] == []
@@ -300,8 +300,8 @@ def test_what_cannot_be_explained_ends_with_a_sentence(
     capsys: pytest.CaptureFixture[str], table: Path, url: str, arguments: list[str], code: int, complaint: str
 ) -> None:
     """No traceback; a mistake of the command line is exit status 2."""
-    given = [str(table) if argument == "TABLE" else argument for argument in arguments]
-    outcome = tritonctl(capsys, "explain", *(["--url", url] if "--url" not in given else []), *given)
+    words = [str(table) if argument == "TABLE" else argument for argument in arguments]
+    outcome = tritonctl(capsys, "explain", *(["--url", url] if "--url" not in words else []), *words)
     assert outcome.code == code, outcome.err
     assert complaint in outcome.err
     assert "Traceback" not in outcome.err

@@ -74,9 +74,9 @@ def test_values_become_the_same_array(
     tmp_path: Path, entry: Entry, interface: ModelInterface, value: Any, expected: Array
 ) -> None:
     """Of the declared type and shape."""
-    found = entry(interface, value, tmp_path)
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-    assert found.tolist() == expected.tolist()
+    result = entry(interface, value, tmp_path)
+    assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
+    assert result.tolist() == expected.tolist()
 
 
 @by_entry
@@ -181,8 +181,8 @@ def test_a_table_without_a_column_for_an_optional_input(tmp_path: Path) -> None:
     ):
         file.write_text(content)
         interface = ModelInterface("model", inputs, ())
-        found = read_input([file], [], lambda: interface).request.inputs  # noqa: B023 - called at once.
-        assert {name: array.tolist() for name, array in found.items()} == expected
+        result = read_input([file], [], lambda: interface).request.inputs  # noqa: B023 - called at once.
+        assert {name: array.tolist() for name, array in result.items()} == expected
     file.write_text("1,2\n")
     with pytest.raises(UsageError, match="the first line has no names"):
         read_input([file], [], lambda: ModelInterface("model", (), ()))
@@ -200,10 +200,10 @@ def test_a_cell_becomes_the_array_of_its_value(tmp_path: Path, datatype: str, ce
     """CSV has no types; the model's decide what the text means."""
     file = tmp_path / "x.csv"
     file.write_text(f"x\n{cell}\n")
-    found = read_input([file], [], lambda: model(datatype, -1, 1)).request.inputs["x"]
+    array = read_input([file], [], lambda: model(datatype, -1, 1)).request.inputs["x"]
     expected = prepare_inputs(model(datatype, -1, 1), [[value]])["x"]
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-    assert str(found.tolist()) == str(expected.tolist())
+    assert (array.dtype, array.shape) == (expected.dtype, expected.shape)
+    assert str(array.tolist()) == str(expected.tolist())
 
 
 @pytest.mark.parametrize(
@@ -255,5 +255,5 @@ def test_other_shapes_hold_no_image(tmp_path: Path, shape: tuple[int, ...]) -> N
 def test_an_image_with_16_bits_keeps_its_shades(tmp_path: Path) -> None:
     """Pillow alone would turn every shade above 255 of 65535 into white."""
     Image.fromarray(np.array([[0, 13107], [32896, 65535]], np.uint16)).save(tmp_path / "x.png")
-    found = read_input([tmp_path / "x.png"], [], lambda: model("UINT8", -1, 2, 2)).request.inputs["x"]
-    assert found.tolist() == [[[0, 51], [128, 255]]]
+    array = read_input([tmp_path / "x.png"], [], lambda: model("UINT8", -1, 2, 2)).request.inputs["x"]
+    assert array.tolist() == [[[0, 51], [128, 255]]]

@@ -37,8 +37,8 @@ MIXED = model("mixed", ("age", "INT8", (-1, 1)), ("name", "BYTES", (-1, 1)), ("o
 
 def read(model: ModelInterface, *files: Path, texts: tuple[str, ...] = (), invert: bool = False) -> dict[str, Array]:
     """Read these files or texts; BYTES as str."""
-    found = read_input(files, texts, lambda: model, invert=invert).request.inputs
-    return {name: as_text(each) if each.dtype == object else each for name, each in found.items()}
+    inputs = read_input(files, texts, lambda: model, invert=invert).request.inputs
+    return {name: as_text(each) if each.dtype == object else each for name, each in inputs.items()}
 
 
 def as_text(array: Array) -> Array:
@@ -130,11 +130,11 @@ def test_a_table_without_names_is_the_one_input(tmp_path: Path) -> None:
 
 def test_columns_go_to_the_inputs_of_their_name(tmp_path: Path) -> None:
     """In any order, each converted to its own type; other columns are ignored."""
-    found = read(MIXED, write(tmp_path, "a.csv", 'ok,extra,name,age\ntrue,x,"Li, Na",41\nno,y,Bo,-3\n'))
-    assert found["age"].tolist() == [[41], [-3]]
-    assert found["age"].dtype == np.int8
-    assert found["name"].tolist() == [["Li, Na"], ["Bo"]]
-    assert found["ok"].tolist() == [[True], [False]]
+    inputs = read(MIXED, write(tmp_path, "a.csv", 'ok,extra,name,age\ntrue,x,"Li, Na",41\nno,y,Bo,-3\n'))
+    assert inputs["age"].tolist() == [[41], [-3]]
+    assert inputs["age"].dtype == np.int8
+    assert inputs["name"].tolist() == [["Li, Na"], ["Bo"]]
+    assert inputs["ok"].tolist() == [[True], [False]]
 
 
 def test_json_may_be_values_alone(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def fit_or_are_refused(file: Path, model: ModelInterface) -> None:
     """Read the file; an error must name it."""
     sentence = ""
     try:
-        found = read(model, file)
+        inputs = read(model, file)
     except (UsageError, InvalidRequestError) as error:
         sentence = str(error)
-    assert str(file) in sentence or all(fits(found[each.name].shape, each.shape) for each in model.inputs)
+    assert str(file) in sentence or all(fits(inputs[each.name].shape, each.shape) for each in model.inputs)

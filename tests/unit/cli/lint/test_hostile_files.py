@@ -23,8 +23,8 @@ CONSTANTS = ("constants.pkl", b"\x80\x02).")
 
 def arguments_of(path: Path) -> list[str] | None:
     with path.open("rb") as file:
-        found = read_arguments(Archive(file))
-    return None if found is None else [f"{each.name}: {each.kind}" for each in found]
+        arguments = read_arguments(Archive(file))
+    return None if arguments is None else [f"{each.name}: {each.kind}" for each in arguments]
 
 
 @pytest.mark.parametrize(

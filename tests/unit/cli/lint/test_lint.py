@@ -309,15 +309,15 @@ def test_for_programs(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_this_torch_registers_is_no_custom_operator(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither its operators nor its classes, by what it says itself."""
-    asked = (
+    program = (
         "import torch; names = {s.name for s in torch._C._jit_get_all_schemas()}; "
         "operators = {name.replace('::', '.') for name in names if '::' in name}; "
         "classes = {str(s.arguments[0].type) for s in torch._C._jit_get_custom_class_schemas() if s.arguments}; "
         "print(*('ops.' + name for name in operators), *classes, sep='\\n')"
     )
-    said = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout.split()
-    assert "__torch__.torch.classes.rnn.CellParamsBase" in said
-    lines = "".join(f"    y = {name}(x)\n" for name in said if "from_file" not in name and not name.endswith(".save"))
+    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "__torch__.torch.classes.rnn.CellParamsBase" in output
+    lines = "".join(f"    y = {name}(x)\n" for name in output if "from_file" not in name and not name.endswith(".save"))
     path = write(model / "1" / "model.pt", a_program(CODE + lines))
     assert tritonctl(capsys, "lint", path) == (0, "", "0 errors, 0 warnings\n")
 
@@ -433,5 +433,5 @@ def test_a_config_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_the_advice_writes_the_same_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The folder's name and version, not those of the current folder."""
     write(model / "1" / "model.pt", a_program(signature=None))
-    said = tritonctl(capsys, "lint", model).out
-    assert f"tritonctl export {model}/1/model.pt --to {model.parent} --name digits --version 1 --input" in said
+    output = tritonctl(capsys, "lint", model).out
+    assert f"tritonctl export {model}/1/model.pt --to {model.parent} --name digits --version 1 --input" in output

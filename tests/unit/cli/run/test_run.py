@@ -140,11 +140,11 @@ def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
             ensemble_scheduling {{ step {{ model_name: "{step}" model_version: -1
               input_map {{ key: "IN" value: "IN" }} output_map {{ key: "OUT" value: "OUT" }} }} }}"""
         )
-    with local_models(folder, None, "", skip_broken=True) as found:
-        assert [model.name for model in found.deployment.spec.models] == ["good"]
-    said = capsys.readouterr().err
-    assert "3 models skipped:" in said
-    assert "'outer': " in said
+    with local_models(folder, None, "", skip_broken=True) as models:
+        assert [model.name for model in models.deployment.spec.models] == ["good"]
+    stderr = capsys.readouterr().err
+    assert "3 models skipped:" in stderr
+    assert "'outer': " in stderr
     shutil.rmtree(folder / "good")
     with (
         pytest.raises(CommandFailedError, match="3 models cannot be served"),
@@ -161,11 +161,11 @@ def test_a_file_is_served_under_its_name(tmp_path: Path, place: str, name: str) 
     file = tmp_path / place
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "model_repository" / "linear_regression" / "1" / "model.pt", file)
-    with local_models(file, None, "", skip_broken=False) as found:
-        assert [model.name for model in found.deployment.spec.models] == [name]
-        assert found.folder
-        assert (found.folder / name / "1" / "model.pt").read_bytes() == file.read_bytes()
-    assert not found.folder.exists()
+    with local_models(file, None, "", skip_broken=False) as models:
+        assert [model.name for model in models.deployment.spec.models] == [name]
+        assert models.folder
+        assert (models.folder / name / "1" / "model.pt").read_bytes() == file.read_bytes()
+    assert not models.folder.exists()
 
 
 def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -53,11 +53,11 @@ def looked(text: str, **values: int) -> Any:
 
 def test_counters_become_rates_over_the_interval() -> None:
     """Two hundred requests of four rows each in two seconds."""
-    (found,) = rates({"a": looked(COUNTERS, **START)}, {"a": looked(COUNTERS, **LATER)}, 2.0)
-    assert (found.model, found.version, found.pods) == ("digits", "1", 1)
-    assert (found.requests_per_second, found.failures_per_second) == (100, 2)
-    assert (found.mean_ms, found.queue_ms, found.batch, found.pending) == (3.0, 0.5, 8.0, 3)
-    assert (found.p50_ms, found.p99_ms, found.quantiles_from) == (None, None, None)
+    (rate,) = rates({"a": looked(COUNTERS, **START)}, {"a": looked(COUNTERS, **LATER)}, 2.0)
+    assert (rate.model, rate.version, rate.pods) == ("digits", "1", 1)
+    assert (rate.requests_per_second, rate.failures_per_second) == (100, 2)
+    assert (rate.mean_ms, rate.queue_ms, rate.batch, rate.pending) == (3.0, 0.5, 8.0, 3)
+    assert (rate.p50_ms, rate.p99_ms, rate.quantiles_from) == (None, None, None)
 
 
 def test_pods_are_added_up() -> None:
@@ -65,29 +65,29 @@ def test_pods_are_added_up() -> None:
     pods = ("a", "b")
     before = dict.fromkeys(pods, looked(COUNTERS, **START))
     after = dict.fromkeys((*pods, "new"), looked(COUNTERS, **LATER))
-    (found,) = rates(before, after, 2.0)
-    assert (found.pods, found.requests_per_second, found.mean_ms, found.pending) == (2, 200, 3.0, 6)
+    (rate,) = rates(before, after, 2.0)
+    assert (rate.pods, rate.requests_per_second, rate.mean_ms, rate.pending) == (2, 200, 3.0, 6)
 
 
 def test_a_server_that_began_anew_counts_from_nothing() -> None:
     """Never a negative rate."""
-    (found,) = rates({"a": looked(COUNTERS, **LATER)}, {"a": looked(COUNTERS, **START)}, 1.0)
-    assert found.requests_per_second == 100
+    (rate,) = rates({"a": looked(COUNTERS, **LATER)}, {"a": looked(COUNTERS, **START)}, 1.0)
+    assert rate.requests_per_second == 100
 
 
 def test_an_idle_model_has_no_mean() -> None:
     """It is not zero either."""
     same = {"a": looked(COUNTERS, **START)}
-    (found,) = rates(same, same, 2.0)
-    assert (found.requests_per_second, found.mean_ms, found.queue_ms, found.batch) == (0, None, None, None)
+    (rate,) = rates(same, same, 2.0)
+    assert (rate.requests_per_second, rate.mean_ms, rate.queue_ms, rate.batch) == (0, None, None, None)
 
 
 def test_summaries_give_quantiles_of_the_slowest_pod() -> None:
     """They cannot be joined; one that has seen nothing of late says NaN."""
     slow, quick, idle = (looked(COUNTERS % LATER + SUMMARY % value) for value in (2500, 1500, "NaN"))
     pods = {"a": slow, "b": quick, "c": idle}
-    (found,) = rates(pods, pods, 1.0)
-    assert (found.quantiles_from, found.p50_ms, found.p99_ms) == (QuantileSource.SUMMARY, 2.5, 9.0)
+    (rate,) = rates(pods, pods, 1.0)
+    assert (rate.quantiles_from, rate.p50_ms, rate.p99_ms) == (QuantileSource.SUMMARY, 2.5, 9.0)
 
 
 def test_a_histogram_gives_quantiles_of_the_interval() -> None:
@@ -99,9 +99,9 @@ def test_a_histogram_gives_quantiles_of_the_interval() -> None:
             COUNTERS % LATER + "".join(bucket % each for each in zip(("10", "20", "+Inf"), counts, strict=True))
         )
 
-    (found,) = rates({"a": pod(5, 5, 5), "b": pod(0, 0, 0)}, {"a": pod(10, 10, 10), "b": pod(0, 5, 5)}, 1.0)
-    assert (found.quantiles_from, found.p50_ms) == (QuantileSource.FIRST_RESPONSE, 10)
-    assert found.p99_ms == pytest.approx(19.8)
+    (rate,) = rates({"a": pod(5, 5, 5), "b": pod(0, 0, 0)}, {"a": pod(10, 10, 10), "b": pod(0, 5, 5)}, 1.0)
+    assert (rate.quantiles_from, rate.p50_ms) == (QuantileSource.FIRST_RESPONSE, 10)
+    assert rate.p99_ms == pytest.approx(19.8)
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=50), st.sampled_from([0.5, 0.9, 0.99]))
@@ -112,9 +112,9 @@ def test_a_histograms_quantile_is_within_the_bucket_of_the_true_one(values: list
     true = sorted(values)[max(0, -int(-quantile * len(values) // 1) - 1)]
     upper = next(limit for limit in limits if true <= limit)
     lower = max((limit for limit in limits if limit < upper), default=0.0)
-    found = histogram_quantile(quantile, buckets)
-    assert found is not None
-    assert lower <= found <= upper
+    result = histogram_quantile(quantile, buckets)
+    assert result is not None
+    assert lower <= result <= upper
 
 
 def test_beyond_the_last_limit_only_that_is_known() -> None:

@@ -211,8 +211,8 @@ def test_an_error_during_the_warm_up_says_so(tmp_path: Path) -> None:
     """Triton refuses the model with this sentence; of a caller's error nothing of it is said."""
     save(torch.nn.Linear(2, 1), tmp_path)
     warmup = [{"name": "zeros", "batch_size": 1, "inputs": {}, "count": 1}]
-    given = config([put("x", "FP32", -1)], [put("y", "FP32", 1)], model_warmup=warmup)
-    model = serve(backend, tmp_path, given)
+    model_config = config([put("x", "FP32", -1)], [put("y", "FP32", 1)], model_warmup=warmup)
+    model = serve(backend, tmp_path, model_config)
     first, later = (ask(model, [numbers("x", [[1, 2, 3]])])[0].error for _ in range(2))
     assert first
     assert later

@@ -31,35 +31,35 @@ def config(*inputs: str, outputs: tuple[str, ...] = ("out",)) -> dict[str, Any]:
 )
 def test_inputs_become_arguments_by_name_by_index_or_by_order(names: tuple[str, ...], arguments: list[str]) -> None:
     """All names are arguments: by name. All end in __<index>: by index. Otherwise the config's order."""
-    found = interface.read_interface(config(*names), [X, Y])
-    assert found.arguments(["first", "second"]) == (arguments, {})
+    result = interface.read_interface(config(*names), [X, Y])
+    assert result.arguments(["first", "second"]) == (arguments, {})
 
 
 def test_arguments_after_a_gap_go_by_name() -> None:
     """So that the default of the one between holds."""
-    found = interface.read_interface(config("x", "z"), [X, Argument("y", "int", has_default=True), Argument("z")])
-    assert found.arguments(["first", "third"]) == ([], {"x": "first", "z": "third"})
+    result = interface.read_interface(config("x", "z"), [X, Argument("y", "int", has_default=True), Argument("z")])
+    assert result.arguments(["first", "third"]) == ([], {"x": "first", "z": "third"})
 
 
 def test_an_optional_input_that_was_not_sent_is_left_out() -> None:
     """By name; its default holds."""
-    given = config("x", "y")
-    given["input"][1]["optional"] = True
-    found = interface.read_interface(given, [X, Argument("y", has_default=True)])
-    assert found.arguments(["first", None]) == ([], {"x": "first"})
+    model_config = config("x", "y")
+    model_config["input"][1]["optional"] = True
+    result = interface.read_interface(model_config, [X, Argument("y", has_default=True)])
+    assert result.arguments(["first", None]) == ([], {"x": "first"})
 
 
 def test_a_dictionary_gets_all_inputs_by_name() -> None:
     """forward(self, inputs: Dict[str, Tensor])."""
-    found = interface.read_interface(config("x", "y"), [Argument("inputs", "Dict[str, Tensor]")])
-    assert found.arguments([1, 2]) == ([{"x": 1, "y": 2}], {})
+    result = interface.read_interface(config("x", "y"), [Argument("inputs", "Dict[str, Tensor]")])
+    assert result.arguments([1, 2]) == ([{"x": 1, "y": 2}], {})
 
 
 @pytest.mark.parametrize(("names", "picked"), [(("a", "b"), [1, 2]), (("out__1", "out__0"), [2, 1]), (("o__2",), [3])])
 def test_outputs_are_picked_by_index_or_by_order(names: tuple[str, ...], picked: list[int]) -> None:
     """A tuple's parts."""
-    found = interface.read_interface(config("x", outputs=names), [X])
-    assert found.pick_outputs((1, 2, 3)) == picked
+    result = interface.read_interface(config("x", outputs=names), [X])
+    assert result.pick_outputs((1, 2, 3)) == picked
 
 
 def test_a_list_of_strings_is_one_result() -> None:
@@ -69,13 +69,13 @@ def test_a_list_of_strings_is_one_result() -> None:
 
 def test_a_missing_result_is_said() -> None:
     """Config and model disagree."""
-    found = interface.read_interface(config("x", outputs=("a", "b")), [X])
+    result = interface.read_interface(config("x", outputs=("a", "b")), [X])
     with pytest.raises(interface.InterfaceError, match=r"returned 1 result\(s\), so there is none for output b"):
-        found.pick_outputs("only")
+        result.pick_outputs("only")
 
 
 @pytest.mark.parametrize(
-    ("given", "forward", "words"),
+    ("model_config", "forward", "words"),
     [
         (config("x"), [X, Y], r"declares 1 input\(s\) \(x\), but the model's forward\(\) accepts \(x, y\)"),
         (config("a", "b"), [X], r"declares 2 input\(s\) \(a, b\), but the model's forward\(\) accepts \(x\)"),
@@ -85,7 +85,7 @@ def test_a_missing_result_is_said() -> None:
         ({"input": [put("x", "FP32", 1)]}, [X], "declares no output"),
     ],
 )
-def test_what_does_not_fit_is_said_at_loading(given: dict[str, Any], forward: list[Any], words: str) -> None:
+def test_what_does_not_fit_is_said_at_loading(model_config: dict[str, Any], forward: list[Any], words: str) -> None:
     """In one sentence that names both sides."""
     with pytest.raises(interface.InterfaceError, match=words):
-        interface.read_interface(given, forward)
+        interface.read_interface(model_config, forward)

@@ -43,8 +43,8 @@ class Picky(torch.nn.Module):
 
 def config(inputs: list[Any], outputs: list[Any], batch: int = 0, **more: Any) -> dict[str, Any]:
     """Make a config as Triton hands it over."""
-    said = {"name": "digits", "max_batch_size": batch, "default_model_filename": ""}
-    return {**said, "input": inputs, "output": outputs, **more}
+    model_config = {"name": "digits", "max_batch_size": batch, "default_model_filename": ""}
+    return {**model_config, "input": inputs, "output": outputs, **more}
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_text_that_is_no_list_is_the_callers_fault(tmp_path: Path) -> None:
     model = serve(backend, tmp_path, config(inputs, outputs))
     table, broken = text("texts", [["a", "b"], ["c", "d"]]), text("texts", [b"\xff"])
     answers = ask(model, *([entry, numbers("flags", [1], torch.bool)] for entry in (table, broken)))
-    found = [(answer.error.code, answer.error.message) for answer in answers if answer.error]
-    assert found == [
+    errors = [(answer.error.code, answer.error.message) for answer in answers if answer.error]
+    assert errors == [
         ("INVALID_ARG", "input 'texts': text must have one dimension, not shape [2, 2]"),
         ("INVALID_ARG", "input 'texts': text is not UTF-8"),
     ]
@@ -174,9 +174,9 @@ def test_a_failed_warm_up_is_told_with_the_shapes_that_were_sent(tmp_path: Path,
         backend, tmp_path, config([put("x", "FP32", -1)], [put("y", "FP32", -1)], batch=8, model_warmup=warmup)
     )
     ask(model, [numbers("x", [[1.0, 2.0]])], [numbers("x", [[-13.0, 2.0, 3.0]])])
-    told = capfd.readouterr().err
-    assert told.startswith("warm-up of model 'digits' version 1 failed: ")
-    assert " (sent x [1, 3] float32); provide model_warmup data that the model accepts" in told
+    stderr = capfd.readouterr().err
+    assert stderr.startswith("warm-up of model 'digits' version 1 failed: ")
+    assert " (sent x [1, 3] float32); provide model_warmup data that the model accepts" in stderr
     ask(model, [numbers("x", [[-13.0, 2.0, 3.0]])])
     assert capfd.readouterr().err == ""
 

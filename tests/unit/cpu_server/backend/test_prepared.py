@@ -56,8 +56,8 @@ def test_a_convolution_without_a_batch_is_served_frozen(tmp_path: Path, capfd: p
     picture = torch.rand(1, 5, 5, generator=torch.Generator().manual_seed(0))
     (answer,) = ask(model, [numbers("x", picture.tolist())])
     torch.testing.assert_close(torch.tensor(answer.values("y")), network(picture).detach())
-    told = capfd.readouterr().err
-    assert "model 'model' version 1 is served frozen, not optimised: it fails only in that form" in told
+    stderr = capfd.readouterr().err
+    assert "model 'model' version 1 is served frozen, not optimised: it fails only in that form" in stderr
 
 
 def test_a_convolution_with_a_batch_is_served_optimised(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -119,14 +119,14 @@ def test_a_module_that_itself_ends_the_process_does_not_load(tmp_path: Path, mon
     """The sentence names the warm-up and what to do; the server would have ended with all its models."""
     save(torch.nn.Conv2d(1, 2, 3), tmp_path)
     monkeypatch.setattr(trial, "_outcome", crash)
-    given = config(
+    model_config = config(
         [put("x", "FP32", 1, 5, 5)], [put("y", "FP32", 2, 3, 3)], model_warmup=warm_up(x=sent("FP32", 1, 5, 5))
     )
     words = (
         r"^warm-up of model 'model' version 1 failed: ended its process with signal 11; provide model_warmup data that"
     )
     with pytest.raises(Exception, match=words):
-        serve(backend, tmp_path, given)
+        serve(backend, tmp_path, model_config)
 
 
 def test_a_length_of_zero_in_the_warm_up_is_an_ordinary_failure(
@@ -136,14 +136,15 @@ def test_a_length_of_zero_in_the_warm_up_is_an_ordinary_failure(
     save(Masked(), tmp_path)
     inputs = [put("x", "FP32", 1, 9, 9), put("lengths", "INT64", 1)]
     zeros = warm_up(x=sent("FP32", 1, 9, 9), lengths=sent("INT64", 1))
-    given = config(inputs, [put("y", "FP32", 2)], batch=8, model_warmup=zeros)
+    model_config = config(inputs, [put("y", "FP32", 2)], batch=8, model_warmup=zeros)
     with pytest.raises(Exception, match="Kernel size can't be greater than actual input size") as caught:
-        serve(backend, tmp_path, given)
-    told = capfd.readouterr().err
+        serve(backend, tmp_path, model_config)
+    stderr = capfd.readouterr().err
     assert (
-        "(sent x [1, 1, 9, 9] float32, lengths [1, 1] int64); provide model_warmup data that the model accepts" in told
+        "(sent x [1, 1, 9, 9] float32, lengths [1, 1] int64); provide model_warmup data that the model accepts"
+        in stderr
     )
-    assert str(caught.value) == told.splitlines()[-1]
+    assert str(caught.value) == stderr.splitlines()[-1]
 
 
 def test_the_same_length_in_a_request_is_an_error_of_that_request(tmp_path: Path) -> None:

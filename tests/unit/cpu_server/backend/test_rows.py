@@ -162,12 +162,12 @@ class Chosen(torch.nn.Module):
 
     def forward(self, texts: list[str]) -> list[str]:
         """Say each long text twice and no short one."""
-        said: list[str] = []
+        messages: list[str] = []
         for each in texts:
             if len(each) > 3:
-                said.append(each)
-                said.append(each)
-        return said
+                messages.append(each)
+                messages.append(each)
+        return messages
 
 
 class Turned(torch.nn.Module):

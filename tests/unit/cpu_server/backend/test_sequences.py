@@ -56,9 +56,9 @@ SEQUENCE = {
 def summing(tmp_path: Path, batch: int = 8, **changed: Any) -> Any:
     """Serve `Sum`."""
     save(Sum(), tmp_path)
-    said = {"name": "sum", "max_batch_size": batch, "sequence_batching": SEQUENCE | changed}
+    model_config = {"name": "sum", "max_batch_size": batch, "sequence_batching": SEQUENCE | changed}
     inputs, outputs = [put("X__0", "FP32", 1)], [put("Y__0", "FP32", 1)]
-    return serve(backend, tmp_path, {**said, "input": inputs, "output": outputs})
+    return serve(backend, tmp_path, {**model_config, "input": inputs, "output": outputs})
 
 
 def step(value: float, sequence: int, *, start: bool = False, end: bool = False, batched: bool = True) -> Request:
@@ -100,8 +100,8 @@ def test_a_sequence_starts_anew(tmp_path: Path) -> None:
 
 def test_an_initial_state_is_taken_from_triton(tmp_path: Path) -> None:
     """It has read the file or made the zeros."""
-    given = SEQUENCE["state"][0] | {"initial_state": [{"name": "file", "data_type": "TYPE_FP32", "dims": ["1"]}]}  # type: ignore[index]
-    model = summing(tmp_path, state=[given])
+    state = SEQUENCE["state"][0] | {"initial_state": [{"name": "file", "data_type": "TYPE_FP32", "dims": ["1"]}]}  # type: ignore[index]
+    model = summing(tmp_path, state=[state])
     assert ask(model, step(1, 5, start=True))[0].values("Y__0") == [[87]]
 
 
@@ -170,8 +170,8 @@ class Remembering(torch.nn.Module):
 def test_a_model_that_remembers_by_slot_runs_once_for_each_batch(tmp_path: Path) -> None:
     """It is never tried, nor asked again one by one when a batch fails: it would remember that, in other slots."""
     save(Remembering(), tmp_path)
-    said = {"name": "slots", "max_batch_size": 2, "sequence_batching": {"direct": {}}}
-    config = {**said, "input": [put("x", "FP32", 1)], "output": [put("y", "FP32", 1)]}
+    model_config = {"name": "slots", "max_batch_size": 2, "sequence_batching": {"direct": {}}}
+    config = {**model_config, "input": [put("x", "FP32", 1)], "output": [put("y", "FP32", 1)]}
     model = serve(backend, tmp_path, config)
 
     def both(one: float, two: float) -> list[Any]:
@@ -187,8 +187,8 @@ def ragged(tmp_path: Path, kind: str = "BATCH_ACCUMULATED_ELEMENT_COUNT") -> Any
     save(Lengths(), tmp_path)
     counts = {"kind": kind, "target_name": ["ends"], "data_type": "TYPE_INT32", "source_input": ["x"]}
     inputs, outputs = [put("x", "FP32", -1) | {"allow_ragged_batch": True}], [put("y", "FP32", 1)]
-    said = {"name": "lengths", "max_batch_size": 8, "input": inputs, "output": outputs, "batch_input": [counts]}
-    return serve(backend, tmp_path, said)
+    model_config = {"name": "lengths", "max_batch_size": 8, "input": inputs, "output": outputs, "batch_input": [counts]}
+    return serve(backend, tmp_path, model_config)
 
 
 def test_requests_of_different_lengths_run_as_one(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_requests_of_different_lengths_run_as_one(tmp_path: Path) -> None:
 def test_counts_are_those_of_tritons_library(kind: str, expected: list[Any]) -> None:
     """Two rows of three elements, one row of two."""
     entry = modules["tensor_specs"].ModelTensor("n", "INT32", (), kind=kind, source="x")
-    found = modules["ragged"].batch_input_tensor(entry, [(2, 3, 1), (1, 2, 1)])
-    assert (found.tolist(), found.dtype) == (expected, torch.int32)
+    tensor = modules["ragged"].batch_input_tensor(entry, [(2, 3, 1), (1, 2, 1)])
+    assert (tensor.tolist(), tensor.dtype) == (expected, torch.int32)
 
 
 def test_an_output_is_cut_by_the_shapes_of_an_input(tmp_path: Path) -> None:
@@ -232,8 +232,8 @@ def test_an_output_is_cut_by_the_shapes_of_an_input(tmp_path: Path) -> None:
     save(Scatter(), tmp_path)
     inputs, outputs = [put("x", "FP32", -1) | {"allow_ragged_batch": True}], [put("y", "FP32", -1)]
     cut = {"kind": "BATCH_SCATTER_WITH_INPUT_SHAPE", "target_name": ["y"], "source_input": ["x"]}
-    said = {"name": "cut", "max_batch_size": 8, "input": inputs, "output": outputs, "batch_output": [cut]}
-    model = serve(backend, tmp_path, said)
+    model_config = {"name": "cut", "max_batch_size": 8, "input": inputs, "output": outputs, "batch_output": [cut]}
+    model = serve(backend, tmp_path, model_config)
     answers = ask(model, [numbers("x", [[1.0, 2.0]])], [numbers("x", [[3.0]])])
     assert [answer.values("y") for answer in answers] == [[[2, 4]], [[6]]]
 
@@ -262,7 +262,7 @@ def test_the_backend_and_lint_count_the_same_arguments() -> None:
     batch_input { kind: BATCH_ELEMENT_COUNT target_name: "N__3" data_type: TYPE_INT32 source_input: "X__0" }
     """)
     argument = modules["interface"].Argument
-    found = modules["interface"].read_interface(config, [argument(f"a{place}") for place in range(4)])
-    assert tuple(entry.name for entry in found.inputs[1:]) == filled_inputs(message)
-    assert tuple(entry.name for entry in found.outputs[1:]) == kept_outputs(message)
-    assert [found.inputs[index].name for index in found.order] == ["X__0", "START__1", "STATE__2", "N__3"]
+    interface = modules["interface"].read_interface(config, [argument(f"a{place}") for place in range(4)])
+    assert tuple(entry.name for entry in interface.inputs[1:]) == filled_inputs(message)
+    assert tuple(entry.name for entry in interface.outputs[1:]) == kept_outputs(message)
+    assert [interface.inputs[index].name for index in interface.order] == ["X__0", "START__1", "STATE__2", "N__3"]

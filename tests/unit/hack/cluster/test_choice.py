@@ -63,10 +63,10 @@ def test_a_good_machine_has_no_findings() -> None:
 def test_each_lack_is_found_with_what_to_do(change: dict[str, object], sentence: str) -> None:
     machine = preflight.Machine(**{**_GOOD.__dict__, **change})
 
-    found = preflight.findings(machine)
+    findings = preflight.findings(machine)
 
-    assert len(found) == 1
-    assert sentence in found[0]
+    assert len(findings) == 1
+    assert sentence in findings[0]
 
 
 def test_less_disk_is_needed_when_the_programs_are_built() -> None:
@@ -113,8 +113,8 @@ def test_under_sudo_the_cache_is_the_callers_in_the_end(tmp_path: Path, monkeypa
 
     cache.give_back()
 
-    given = [folder.parent, folder, folder / "python", folder / "python" / "dev" / "link"]
-    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in given} == {owner}
+    folders = [folder.parent, folder, folder / "python", folder / "python" / "dev" / "link"]
+    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in folders} == {owner}
     assert (folder / "node").stat().st_uid == stays
 
 

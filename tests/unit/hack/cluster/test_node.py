@@ -57,39 +57,39 @@ def test_two_cache_folders_have_control_groups_of_their_own() -> None:
 
 
 def test_every_component_waits_only_for_ones_that_open_a_gate() -> None:
-    found = {each.name: each for each in components.node_components(_LAYOUT, _PROGRAMS, 3)}
+    by_name = {each.name: each for each in components.node_components(_LAYOUT, _PROGRAMS, 3)}
 
-    awaited = {name for each in found.values() for name in each.after}
+    awaited = {name for each in by_name.values() for name in each.after}
 
     assert awaited == {"etcd", "containerd", "kube-apiserver"}
-    assert all(found[name].gate for name in awaited)
+    assert all(by_name[name].gate for name in awaited)
 
 
 def test_the_policy_enforcer_runs_when_it_is_built(tmp_path: Path) -> None:
     assert "netpol" not in [each.name for each in components.node_components(_LAYOUT, tmp_path, 3)]
 
     (tmp_path / "netpol").touch()
-    found = {each.name: each for each in components.node_components(_LAYOUT, tmp_path, 3)}
+    by_name = {each.name: each for each in components.node_components(_LAYOUT, tmp_path, 3)}
 
-    assert found["netpol"].command[-2:] == ("--nft", str(tmp_path / "nft"))
+    assert by_name["netpol"].command[-2:] == ("--nft", str(tmp_path / "nft"))
 
 
 def test_the_hierarchies_of_version_1_are_mounted_with_their_controllers() -> None:
-    found = isolation.hierarchies(_VERSION_1)
+    hierarchies = isolation.hierarchies(_VERSION_1)
 
-    assert [str(each.place) for each in found] == [
+    assert [str(each.place) for each in hierarchies] == [
         "/sys/fs/cgroup/pids",
         "/sys/fs/cgroup/memory",
         "/sys/fs/cgroup/cpu,cpuacct",
         "/sys/fs/cgroup/systemd",
     ]
-    assert found[3].mount_words[:4] == ["-t", "cgroup", "-o", "none,name=systemd"]
+    assert hierarchies[3].mount_words[:4] == ["-t", "cgroup", "-o", "none,name=systemd"]
 
 
 def test_version_2_alone_is_one_hierarchy() -> None:
-    found = isolation.hierarchies("0::/user.slice\n")
+    hierarchies = isolation.hierarchies("0::/user.slice\n")
 
-    assert [each.mount_words for each in found] == [["-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"]]
+    assert [each.mount_words for each in hierarchies] == [["-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"]]
 
 
 def test_a_component_that_keeps_failing_is_started_ever_more_slowly() -> None:
@@ -201,9 +201,9 @@ def test_a_node_whose_record_is_lost_is_found_by_its_command_line(tmp_path: Path
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         # The kernel lets the parent go on a moment before the child's command line can be read.
-        while not (found := stop.node_processes(Layout(tmp_path))) and time.monotonic() < deadline:
+        while not (processes := stop.node_processes(Layout(tmp_path))) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert found == [process.pid]
+        assert processes == [process.pid]
         assert stop.node_processes(Layout(tmp_path / "other")) == []
         process.communicate(b"\n")
 

@@ -39,9 +39,9 @@ def test_the_demo_is_refused_with_everything_that_is_wrong(
     """And nothing was made, not even the cache folder."""
     machine |= WORSE
     assert preflight.main(["demo"]) == 1
-    said = capsys.readouterr().err
-    assert "run it with `sudo -E`" in said
-    assert "2.0 GiB free, but 12 GiB are required" in said
+    stderr = capsys.readouterr().err
+    assert "run it with `sudo -E`" in stderr
+    assert "2.0 GiB free, but 12 GiB are required" in stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,9 +61,9 @@ def test_using_a_node_that_runs_asks_for_rights_only(
     monkeypatch.setattr("hack.cluster.running", object)
     machine |= WORSE
     assert preflight.main(["demo"]) == 1
-    said = capsys.readouterr().err
-    assert "sudo -E" in said
-    assert "GiB" not in said
+    stderr = capsys.readouterr().err
+    assert "sudo -E" in stderr
+    assert "GiB" not in stderr
 
 
 def test_an_unknown_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

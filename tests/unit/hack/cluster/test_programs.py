@@ -76,9 +76,9 @@ def test_the_oldest_usable_go_is_read_from_the_module() -> None:
 def test_the_packaged_go_may_build_every_module() -> None:
     packaged = tuple(int(number) for number in gotoolchain.PACKAGED_VERSION.split("."))
 
-    wanted = [gotoolchain.wanted_version((each.folder / "go.mod").read_text()) for each in programs.MODULES]
+    versions = [gotoolchain.wanted_version((each.folder / "go.mod").read_text()) for each in programs.MODULES]
 
-    assert all(packaged >= each for each in wanted)
+    assert all(packaged >= each for each in versions)
 
 
 def test_kubectl_has_the_version_of_the_api_server() -> None:

@@ -67,8 +67,8 @@ def test_the_likeliest_digit_is_read_with_its_time() -> None:
 
 def test_pictures_stand_beside_what_was_said() -> None:
     """A mistake is shown as one, and both protocols have a line."""
-    said = ProtocolPredictions(DigitPrediction(1, 0.987, 2.1), DigitPrediction(1, 0.987, 1.4))
-    shown = show_predictions(two_digits(), [said, said], colour=False)
+    predictions = ProtocolPredictions(DigitPrediction(1, 0.987, 2.1), DigitPrediction(1, 0.987, 1.4))
+    shown = show_predictions(two_digits(), [predictions, predictions], colour=False)
     assert re.search(r"█   Prediction: 1  \(probability 98\.7%, correct\)", shown)
     assert "Prediction: 1  (probability 98.7%, wrong, label is 2)" in shown
     assert shown.count("HTTP  1    2.1 ms") == shown.count("gRPC  1    1.4 ms") == 2
@@ -126,9 +126,9 @@ def test_the_definition_goes_only_if_the_demo_brought_it_and_nobody_uses_it(
 ) -> None:
     """Deleting it deletes every ModelDeployment of the cluster."""
     annotations = {"meta.helm.sh/release-namespace": definition}
-    found = {"metadata": {"name": "modeldeployments.triton-operator.io", "uid": "u", "annotations": annotations}}
+    stored = {"metadata": {"name": "modeldeployments.triton-operator.io", "uid": "u", "annotations": annotations}}
     with FakeCluster.running(tmp_path, monkeypatch) as cluster:
-        cluster.put("customresourcedefinitions", *([found] if definition else []))
+        cluster.put("customresourcedefinitions", *([stored] if definition else []))
         cluster.put("modeldeployments", *({"metadata": {"name": f"m{number}"}} for number in range(others)))
         end.remove_definition(KubernetesClient())
     assert any(request.startswith("DELETE ") for request in cluster.requests) == deleted

@@ -57,10 +57,10 @@ def test_a_model_container_holds_the_repository_and_nothing_else(models: Path, t
     blob = tmp_path / "layer.tar"
     blob.write_bytes(files[f"blobs/{layer['digest'].replace(':', '/')}"])
     with tarfile.open(blob) as opened:
-        found = {entry.name: entry for entry in opened}
-    assert sorted(found) == ["digits", "digits/1", "digits/1/model.pt", "digits/config.pbtxt"]
-    assert {stat.filemode(entry.mode)[1:] for entry in found.values() if entry.isfile()} == {"rw-r--r--"}
-    assert {(entry.uid, entry.gid, entry.mtime) for entry in found.values()} == {(0, 0, 315532800)}
+        entries = {entry.name: entry for entry in opened}
+    assert sorted(entries) == ["digits", "digits/1", "digits/1/model.pt", "digits/config.pbtxt"]
+    assert {stat.filemode(entry.mode)[1:] for entry in entries.values() if entry.isfile()} == {"rw-r--r--"}
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in entries.values()} == {(0, 0, 315532800)}
 
 
 def test_every_blob_has_the_digest_it_is_named_by(models: Path) -> None:

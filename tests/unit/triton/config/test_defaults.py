@@ -95,7 +95,7 @@ def test_a_minimal_configuration_is_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "instance_group { count: 7 }",
         'parameters { key: "INTRA_OP_THREAD_COUNT" value { string_value: "7" } }',
@@ -103,11 +103,11 @@ def test_a_minimal_configuration_is_completed() -> None:
         'model_warmup { name: "mine" batch_size: 8 }',
     ],
 )
-def test_a_field_that_is_set_stays_unchanged(said: str) -> None:
+def test_a_field_that_is_set_stays_unchanged(text: str) -> None:
     """Any field; defaults are still chosen for the others."""
-    outcome = completed(DIGITS + said, cpus=2)
-    (field,) = parse(said)
-    assert outcome.message[field] == parse(said)[field]
+    outcome = completed(DIGITS + text, cpus=2)
+    (field,) = parse(text)
+    assert outcome.message[field] == parse(text)[field]
     assert len(outcome.choices) == 3
 
 
@@ -180,10 +180,10 @@ def test_a_backend_that_was_not_measured_gets_one_instance_and_no_warmup(backend
     assert "dynamic_batching" in outcome.message
 
 
-@pytest.mark.parametrize(("objective", "wanted"), [("", False), (THROUGHPUT, True), (LATENCY, True)])
-def test_a_hand_written_file_is_completed_only_for_an_objective(objective: str, wanted: bool) -> None:
+@pytest.mark.parametrize(("objective", "expected"), [("", False), (THROUGHPUT, True), (LATENCY, True)])
+def test_a_hand_written_file_is_completed_only_for_an_objective(objective: str, expected: bool) -> None:
     """Otherwise, the author's file is used unchanged."""
-    assert TuningInputs(objective=objective).may_complete(hand_written=True) is wanted
+    assert TuningInputs(objective=objective).may_complete(hand_written=True) is expected
     assert TuningInputs(objective=objective).may_complete(hand_written=False)
 
 
@@ -199,8 +199,8 @@ def test_triton_reads_any_completed_typed_configuration(
     assert text_format.Parse(write(outcome.message), model_config_pb2.ModelConfig()).name == "m"
     read = from_message(outcome.message)
     for field in structs.fields(ModelConfig):
-        said, found = getattr(config, field.name), getattr(read, field.name)
-        assert found == said or not said or (field.name == "parameters" and said.items() <= found.items())
+        original, result = getattr(config, field.name), getattr(read, field.name)
+        assert result == original or not original or (field.name == "parameters" and original.items() <= result.items())
 
 
 PARTS = [

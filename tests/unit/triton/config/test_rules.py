@@ -57,5 +57,5 @@ def test_lint_rejects_exactly_what_triton_rejects(repository: Path, name: str) -
     ],
 )
 def test_a_problem_names_the_field_and_the_error(repository: Path, name: str, place: str, words: str) -> None:
-    found = [finding for finding in check_folder(repository / name) if words in finding.message]
-    assert [finding.place[-len(place) :] for finding in found] == [place], list(check_folder(repository / name))
+    matching = [finding for finding in check_folder(repository / name) if words in finding.message]
+    assert [finding.place[-len(place) :] for finding in matching] == [place], list(check_folder(repository / name))

@@ -149,7 +149,7 @@ def test_a_config_passes_exactly_if_the_model_accepts_its_shapes(
     signature = Signature((TensorSpec("x", own_type, tuple(own)),), (TensorSpec("y", "FP32", (1,)),))
     config: Message = {"input": [{"name": ["x"], "data_type": [Identifier(f"TYPE_{data_type}")], "dims": [*dims]}]}
     fits = own_type == data_type and len(own) == len(dims)
-    fits = fits and all(mine in {-1, said} for mine, said in zip(own, dims, strict=True))
+    fits = fits and all(mine in {-1, declared} for mine, declared in zip(own, dims, strict=True))
     if fits:
         assert merge(config, signature)["input"] == config["input"]
     else:

@@ -10,8 +10,8 @@ from triton_operator.triton.prepare_contract.request import Preparation, Prepara
 
 def test_what_is_unset_is_not_written() -> None:
     """A new field therefore does not change the list, and with it the name of the ConfigMap, until it is used."""
-    wanted = Preparation(models=(PreparationModel(name="digits", path="vision/digits"),))
-    assert encode(wanted) == b'{"models":[{"name":"digits","path":"vision/digits"}]}'
+    request = Preparation(models=(PreparationModel(name="digits", path="vision/digits"),))
+    assert encode(request) == b'{"models":[{"name":"digits","path":"vision/digits"}]}'
 
 
 def test_a_list_of_an_older_operator_is_read() -> None:
@@ -33,8 +33,8 @@ def test_everything_comes_back() -> None:
         digest="sha256:00",
         tuning=TuningInputs(cpus=2, gpus=1, objective="Latency"),
     )
-    wanted = Preparation(models=(model,), source_path="/models")
-    assert decode(encode(wanted)) == wanted
+    request = Preparation(models=(model,), source_path="/models")
+    assert decode(encode(request)) == request
 
 
 def test_what_is_no_list_is_an_error_that_names_the_field() -> None:

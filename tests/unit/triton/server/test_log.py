@@ -203,7 +203,7 @@ def test_a_failed_warm_up_has_its_own_reason(lines: str, version: str, message: 
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
+    ("after", "message"),
     [
         ("\n\nInvalid option value. Got abc\n\n\n", "Invalid option value. Got abc"),
         ("\n\nUnexpected argument: extra\n", "Unexpected argument: extra"),
@@ -213,9 +213,9 @@ def test_a_failed_warm_up_has_its_own_reason(lines: str, version: str, message: 
         ),
     ],
 )
-def test_an_argument_with_an_invalid_value_is_recognised(after: str, told: str) -> None:
+def test_an_argument_with_an_invalid_value_is_recognised(after: str, message: str) -> None:
     """As 2.51 prints it: the usage message, and then the line with the error."""
-    expected = ServerFailure(f"Triton rejects its arguments: {told}", reason=Reason.SERVER_ARGUMENT_INVALID)
+    expected = ServerFailure(f"Triton rejects its arguments: {message}", reason=Reason.SERVER_ARGUMENT_INVALID)
     assert read_server(USAGE.rstrip() + after) == [expected]
 
 
@@ -265,8 +265,8 @@ def test_an_ensemble_that_does_not_match_its_steps_has_tritons_message(model: st
 def test_a_failed_step_comes_before_the_ensemble_that_uses_it() -> None:
     """Triton may print the ensemble's message first, but it is the consequence."""
     missing = error(f"Invalid argument: {CONTRADICTIONS['missing']}", "model_repository_manager.cc:703")
-    found = read_server(NOISE + missing + UNKNOWN_BACKEND + ALL_FAILED)
-    assert [failure.model for failure in found] == ["bad", "missing"]
+    failures = read_server(NOISE + missing + UNKNOWN_BACKEND + ALL_FAILED)
+    assert [failure.model for failure in failures] == ["bad", "missing"]
 
 
 def test_a_graceful_termination_is_not_a_crash() -> None:

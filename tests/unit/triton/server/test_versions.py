@@ -31,13 +31,13 @@ def test_any_other_text_is_rejected_with_an_example(text: str) -> None:
 @given(VERSIONS)
 def test_exactly_the_releases_below_the_floor_are_vulnerable(version: Version) -> None:
     """The message recommends at least the floor."""
-    found = vulnerability(version)
-    assert (found is None) == (version >= SECURITY_FLOOR)
-    if found:
-        assert found.fixed_in == SECURITY_FLOOR
-        assert f"Triton {version} lacks" in found.message
-        assert f"Use {SECURITY_FLOOR} or newer" in found.message
-        assert len(found.ids) == len(set(found.ids)) > 0
+    result = vulnerability(version)
+    assert (result is None) == (version >= SECURITY_FLOOR)
+    if result:
+        assert result.fixed_in == SECURITY_FLOOR
+        assert f"Triton {version} lacks" in result.message
+        assert f"Use {SECURITY_FLOOR} or newer" in result.message
+        assert len(result.ids) == len(set(result.ids)) > 0
 
 
 def test_the_worst_vulnerability_is_named_first() -> None:
