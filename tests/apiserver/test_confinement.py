@@ -1,4 +1,4 @@
-"""The operator as its own ServiceAccount, under the chart's policy: its whole life goes on, and nothing beyond it."""
+"""The operator with its own ServiceAccount under the chart's policy: it can do all its work, and nothing else."""
 
 from __future__ import annotations
 
@@ -32,46 +32,48 @@ S3: Object = {"s3": {"bucket": "models"}}
 
 @pytest.fixture
 def kube(kubeconfig: Path, namespace: str) -> Kube:
-    """As an administrator."""
+    """Return kubectl with administrator permissions."""
     return Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
 
 
 @pytest.fixture
 def user(api: Api, kubectl: Kubectl, namespace: str) -> str:
-    """Return the operator's user name, once its rights and the policy are in force."""
+    """Return the operator's user name after its permissions and the policy are in effect."""
     name = account(install_values(kubectl, namespace, policies={"confineOperator": True}), namespace)
     await_right(api, name, ("get", "coordination.k8s.io", "leases", "triton-operator"), namespace)
     await_right(api, name, ("create", "", "configmaps", ""), namespace)
     admin = Kube(tools("kubectl") / "kubectl", api.kubeconfig, namespace)
-    admin.wait(lambda: REFUSED in attempt(kubectl, name, plain("probe", namespace)), "the policy is in force")
+    admin.wait(lambda: REFUSED in attempt(kubectl, name, plain("probe", namespace)), "the policy is in effect")
     return name
 
 
-def test_the_operator_lives_its_life(
+def test_the_operator_can_do_all_its_work(
     api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
 ) -> None:
-    """Create, change, scale, hand over and back, mend, cache, suspend, remove: nothing of it is refused."""
+    """Creating, updating, scaling, autoscaling, repairing, caching, suspending and deleting are all allowed."""
     own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
     with OperatorProcess(own, namespace, tmp_path) as operator:
         operator.wait_ready()
         _apply(kube)
-        kube.wait(lambda: kube.get("deployment", "digits"), "children are made")
+        kube.wait(lambda: kube.get("deployment", "digits"), "the children are created")
         _change(kube, replicas=3)
         kube.wait(lambda: _spec(kube, "deployment").get("replicas") == 3, "it is scaled")
         kube.patch("service", "digits", {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
         kube.patch("service", "digits", {"spec": {"type": "NodePort"}})
-        kube.wait(lambda: _spec(kube, "service")["type"] == "ClusterIP", "drift is mended")
+        kube.wait(lambda: _spec(kube, "service")["type"] == "ClusterIP", "drift is corrected")
         label = "app.kubernetes.io/managed-by"
-        kube.wait(lambda: label in (kube.get("service", "digits") or {})["metadata"]["labels"], "so are labels")
+        kube.wait(lambda: label in (kube.get("service", "digits") or {})["metadata"]["labels"], "labels are restored")
         kube.delete("networkpolicy", "digits")
-        kube.wait(lambda: kube.get("networkpolicy", "digits"), "what was deleted is made again")
+        kube.wait(lambda: kube.get("networkpolicy", "digits"), "a deleted child is created again")
         extra = {"name": "foreign", "image": "example.org/foreign:1"}
         kube.run("patch", "deployment", "digits", "--type=json", "-p",
                  json.dumps([{"op": "add", "path": "/spec/template/spec/containers/-", "value": extra}]))  # fmt: skip
-        kube.wait(lambda: len(_containers(kube)) == 1, "what somebody added is taken out")
+        kube.wait(lambda: len(_containers(kube)) == 1, "an added container is removed")
         powers = {"hostNetwork": True, "hostPID": True, "automountServiceAccountToken": True}
         kube.patch("deployment", "digits", {"spec": {"template": {"spec": powers}}})
-        kube.wait(lambda: "hostPID" not in _pod(kube.get("deployment", "digits") or {}), "so is what it gives to pods")
+        kube.wait(
+            lambda: "hostPID" not in _pod(kube.get("deployment", "digits") or {}), "added pod privileges are removed"
+        )
         assert not _pod(kube.get("deployment", "digits") or {})["automountServiceAccountToken"]
         changes = [
             {"op": "replace", "path": f"{FIRST}/image", "value": "example.org/other:1"},
@@ -79,18 +81,21 @@ def test_the_operator_lives_its_life(
             {"op": "add", "path": f"{FIRST}/securityContext/capabilities/add", "value": ["SYS_ADMIN"]},
         ]
         kube.run("patch", "deployment", "digits", "--type=json", "-p", json.dumps(changes))
-        kube.wait(lambda: "add" not in _containers(kube)[0]["securityContext"]["capabilities"], "and to containers")
+        kube.wait(
+            lambda: "add" not in _containers(kube)[0]["securityContext"]["capabilities"],
+            "added capabilities are removed",
+        )
         assert "hostPort" not in _containers(kube)[0]["ports"][0]
         changes = [{"op": "replace", "path": f"{FIRST}/securityContext", "value": {"privileged": True}}]
         kube.run("patch", "deployment", "digits", "--type=json", "-p", json.dumps(changes))
-        kube.wait(lambda: not _containers(kube)[0]["securityContext"]["privileged"], "and privileges")
+        kube.wait(lambda: not _containers(kube)[0]["securityContext"]["privileged"], "the privileged flag is removed")
         _change(kube, autoscaling={"minReplicas": 2, "maxReplicas": 8})
-        kube.wait(lambda: kube.get("horizontalpodautoscaler", "digits"), "the count is handed over")
+        kube.wait(lambda: kube.get("horizontalpodautoscaler", "digits"), "the autoscaler is created")
         _change(kube, suspend=True)
         kube.wait(lambda: _spec(kube, "deployment").get("replicas") == 0, "it is suspended")
         kube.wait(lambda: not kube.get("horizontalpodautoscaler", "digits"), "the autoscaler is removed")
         _change(kube, suspend=False, autoscaling=None, replicas=2, privacy={"profile": "Open"})
-        kube.wait(lambda: not kube.get("networkpolicy", "digits"), "what is not wanted any more is removed")
+        kube.wait(lambda: not kube.get("networkpolicy", "digits"), "the network policy is removed")
         _change(kube, modelRepository=S3 | {"image": None}, cache={"size": "1Gi"}, privacy={"profile": "Private"})
         kube.wait(lambda: kube.list("job"), "a cache is filled")
         (job,) = kube.list("job")
@@ -98,16 +103,16 @@ def test_the_operator_lives_its_life(
                                "startTime": NOW, "completionTime": NOW}}  # fmt: skip
         kube.patch("job", job["metadata"]["name"], complete, subresource="status")
         kube.wait(lambda: _is_filled(kube), "the claim is marked")
-        # Nothing collects garbage here, so a Job whose pods go first stays marked.
+        # There is no garbage collector here, so a Job with foreground deletion keeps its deletionTimestamp.
         kube.wait(lambda: all("deletionTimestamp" in job["metadata"] for job in kube.list("job")), "the Job is removed")
-        kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "all is accepted")
+        kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "the spec is accepted")
         assert "denied request" not in operator.log.read_text()
 
 
-def test_a_taken_name_is_still_told(
+def test_a_name_conflict_is_still_reported(
     api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
 ) -> None:
-    """The API server compares versions before it asks a policy."""
+    """The API server compares resource versions before it evaluates policies."""
     kube.run("create", "service", "clusterip", "digits", "--tcp=80")
     own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
     with OperatorProcess(own, namespace, tmp_path) as operator:
@@ -117,19 +122,19 @@ def test_a_taken_name_is_still_told(
 
 
 def plain(name: str, namespace: str) -> Object:
-    """Return somebody's ConfigMap."""
+    """Return a ConfigMap without an owner."""
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
 
 
 def child(kind: str, kube: Kube) -> Object:
-    """Return a child as the operator would make it."""
+    """Return a child as the operator would create it."""
     body = a_body(namespace=kube.namespace)
     body["metadata"]["uid"] = "8d7e7d3c-0000-4000-8000-000000000000"
     return next(each for each in render(parse(body), SETTINGS) if each["kind"] == kind)
 
 
 def attempt(kubectl: Kubectl, user: str, body: Object, *verb: str) -> str:
-    """What the API server says when the operator writes this, "" when it would let it."""
+    """Return the error of the API server if the operator writes this, or "" if it is admitted."""
     try:
         kubectl("--as", user, *(verb or ("create",)), "--dry-run=server", "-f", "-", stdin=json.dumps(body))
     except KubectlError as refused:
@@ -172,12 +177,12 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a folder of the node": (
         "Deployment",
         lambda body: _pod(body)["volumes"].append({"name": "node", "hostPath": {"path": "/"}}),
-        "nothing of their node",
+        "no access to the node",
     ),
     "the network of the node": (
         "Deployment",
         lambda body: _pod(body).update(hostNetwork=True, containers=[_without_ports(_pod(body)["containers"][0])]),
-        "nothing of their node",
+        "no access to the node",
     ),
     "a token": (
         "Deployment",
@@ -214,7 +219,7 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
         lambda body: _security(body).update(seccompProfile={"type": "Unconfined"}),
         "without privileges",
     ),
-    "no word about privileges": (
+    "without a security context": (
         "Deployment",
         lambda body: _pod(body)["containers"][0].pop("securityContext"),
         "without privileges",
@@ -231,8 +236,8 @@ def _without_ports(container: Object) -> Object:
     return {name: value for name, value in container.items() if name != "ports"}
 
 
-def test_it_can_make_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:
-    """Each change of a child that is let in makes it one that is not."""
+def test_it_can_create_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:
+    """A child is admitted; the same child with any of these changes is not."""
     for kind in {kind for kind, _, _ in CHANGES.values()}:
         assert attempt(kubectl, user, child(kind, kube)) == ""
     for change, (kind, make, words) in CHANGES.items():
@@ -243,8 +248,8 @@ def test_it_can_make_children_and_nothing_else(kubectl: Kubectl, kube: Kube, use
         assert words in output, (change, output)
 
 
-def test_it_can_change_and_delete_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:
-    """An object of somebody else is not made its own by a label and an owner either."""
+def test_it_can_update_and_delete_children_and_nothing_else(kubectl: Kubectl, kube: Kube, user: str) -> None:
+    """Adding the label and an owner reference to another object does not make it a child."""
     for body in (plain("somebody", kube.namespace), child("ConfigMap", kube)):
         kube.apply(body)
     ours = child("ConfigMap", kube)
