@@ -71,13 +71,6 @@ class Patterns:
         seen: set[str] = set()
         return [sentence for pattern in self.patterns for sentence in self._fill(pattern, most, seen)]
 
-    def matcher(self, pattern: Pattern) -> re.Pattern[str]:
-        """Return an expression that matches exactly the texts that a pattern can generate."""
-        parts = _PLACE.split(pattern.text)
-        parts[1::2] = [f"(?:{'|'.join(map(re.escape, self.slots[name].words))})" for name in parts[1::2]]
-        parts[::2] = [re.escape(part) for part in parts[::2]]
-        return re.compile("".join(parts))
-
     def _fill(self, pattern: Pattern, most: int, seen: set[str]) -> Iterator[Sentence]:
         made = 0
         for attempt in range(most * _ATTEMPTS):

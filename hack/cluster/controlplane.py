@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Self
 
 from hack.cluster import commands, credentials, pki
 from hack.cluster.failures import LocalClusterError
-from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.kubeconfig import write_kubeconfig, write_token_kubeconfig
 from hack.cluster.process import Child
 from hack.cluster.programs import tools
 from hack.cluster.readiness import FIRST_SERVICE_ACCOUNT, READY, api_answers
+from triton_operator.sdk.kube_context import KubeContext
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _READY_SECONDS = 90
 # The API server would wait for its clients' watches. Its memory contains nothing to save.
 _STOP_SECONDS = 1.0
+_TOKEN_SECONDS = 4 * 3600
 ORDER = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
@@ -59,7 +61,7 @@ class ControlPlane:
         The first call on a machine builds the programs, which takes minutes; the progress is displayed. Raises
         StartError, with the end of the log, after it has stopped the components that were already started.
         """
-        programs = tools(*self.components, "kubectl")
+        programs = tools(*self.components)
         self._at = _endpoints(self.directory)
         self._authority = credentials.write_control_plane_files(self._at, self.server)
         (self.directory / "logs").mkdir()
@@ -85,11 +87,6 @@ class ControlPlane:
         """The kubeconfig of an administrator (group system:masters)."""
         return self._at.pki / "admin.kubeconfig"
 
-    @property
-    def certificate_authority(self) -> Path:
-        """The CA certificate that signed the API server's certificate."""
-        return self._at.pki / "ca.crt"
-
     def client_kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig for a user with a client certificate; RBAC objects determine its permissions."""
         if self._authority is None:
@@ -103,10 +100,13 @@ class ControlPlane:
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Return a kubeconfig with a new token of an existing service account, as in its pods."""
-        token = self._kubectl("create", "token", name, "--namespace", namespace, "--duration=4h").strip()
-        path = self._at.pki / f"sa-{namespace}-{name}.kubeconfig"
-        write_token_kubeconfig(path, self.server, self._at.pki, name, token)
-        return path
+        request = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        client = KubernetesClient(KubeContext(str(self.kubeconfig)))
+        token = client.create(path, request)["status"]["token"]
+        kubeconfig = self._at.pki / f"sa-{namespace}-{name}.kubeconfig"
+        write_token_kubeconfig(kubeconfig, self.server, self._at.pki, name, token)
+        return kubeconfig
 
     def start_component(self, name: str) -> None:
         """Start one component and wait until it is ready; a restart uses the same port and data."""
@@ -145,9 +145,6 @@ class ControlPlane:
             return accepts(self._at.etcd_port)
         path = READY if name == "kube-apiserver" else FIRST_SERVICE_ACCOUNT
         return api_answers(self.server, self._at.pki, path)
-
-    def _kubectl(self, *arguments: str) -> str:
-        return kubectl_output(kubectl_command(self._programs, self.kubeconfig), *arguments)
 
     def __enter__(self) -> Self:
         """Start; see `start`."""

@@ -52,7 +52,10 @@ class Cluster(Protocol):
 
 
 def kubectl_command(programs: Path, kubeconfig: Path) -> list[str]:
-    """The start of a kubectl command line; its discovery cache is in the cache folder instead of ~/.kube."""
+    """The start of a kubectl command line; its discovery cache is in the cache folder instead of ~/.kube.
+
+    Modules that `hack.preflight` imports cannot use the SDK, because the system's Python lacks its packages.
+    """
     remembered = cache_dir() / "kubectl"
     return [str(programs / "kubectl"), f"--kubeconfig={kubeconfig}", f"--cache-dir={remembered}"]
 

@@ -17,7 +17,7 @@ from triton_operator.explain.gradient_result import STEPS, Gradients
 from triton_operator.explain.types import Array
 
 _SAME = 1e-5
-"""Maximum change of the output when a token has another id; if it is exceeded, the model uses the id itself."""
+"""Maximum change of the output when tokens get other ids; a larger change shows that the model uses the ids."""
 _INSTEAD = "use kernel-shap on the served model instead"
 
 

@@ -57,25 +57,13 @@ class Comparison(NamedTuple):
     runs: tuple[Run, ...]
 
 
-def check_equivalence(
-    module: Forward,
-    compiled: Forward,
-    examples: Sequence[Sequence[Value]],
-    options: ExportOptions,
-    arguments: Sequence[str],
-) -> Comparison:
-    """Run the module, and compare its outputs with those of `compiled`; raises ExportError.
-
-    `arguments` are the argument names of forward(), which Triton accepts as input names.
-    """
-    recorded = record_runs(module, examples, options, arguments)
-    return Comparison(recorded.signature, compare(recorded, compiled, options), recorded.runs)
-
-
 def record_runs(
     module: Forward, examples: Sequence[Sequence[Value]], options: ExportOptions, arguments: Sequence[str]
 ) -> RecordedRuns:
-    """Run the module on all inputs; check that rows are independent and no state is kept. Raises ExportError."""
+    """Run the module on all inputs; check that rows are independent and no state is kept. Raises ExportError.
+
+    `arguments` are the argument names of forward(), which Triton accepts as input names.
+    """
     with torch.random.fork_rng(devices=[]):  # Does not change the program's random state.
         return _record_runs(module, examples, options, arguments)
 

@@ -44,7 +44,7 @@ class Author(Enum):
 
     @property
     def is_person(self) -> bool:
-        """Whether a person wrote the text: without an objective, only the signature completes it then."""
+        """Whether a person wrote the text; without an objective, only the signature completes such a text."""
         return self in {Author.CONFIG_MAP, Author.REPOSITORY}
 
 

@@ -27,7 +27,7 @@ from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary
 
 EVICTION_REPORTED_FOR = timedelta(minutes=5)
-"""How long the end of a pod is reported while its replacement starts, because that one may end in the same way."""
+"""How long the failure of a pod is reported while its replacement starts, which may fail in the same way."""
 
 
 _WAITS_FOR_NODE = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE})
@@ -139,9 +139,10 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
 
 
 def _diagnose(observed: ObservedState, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
-    """What needs a person comes first, even if another replica only waits for a node.
+    """Failures that need a person come first, even if another replica only waits for a node.
 
-    In a replacement in place, the new pod has no room until the old one has ended; that is not a failure.
+    When a replica is replaced in place, the new pod cannot be scheduled until the old one has ended; this is not a
+    failure.
     """
     spec = observed.deployment.spec
     frees_room = replaces_in_place(spec) and any(pod.deleting for pod in observed.pods)

@@ -70,7 +70,7 @@ class RepetitionFilter(logging.Filter):
 
 
 def configure(level: str) -> None:
-    """Write records of `level` and above, but those of Kopf and aiohttp from WARNING on."""
+    """Write records of `level` and above, but those of Kopf and aiohttp only from WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(RepetitionFilter())

@@ -1,4 +1,4 @@
-"""The checks of /healthz and /readyz, and the gauges of /metrics; they read the parts of the process."""
+"""The checks of /healthz and /readyz, and the gauges of /metrics, from the state of the process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Probes:
         self._watcher_seen = False
 
     def watcher_expected(self) -> None:
-        """Kopf was started: it must watch within GRACE seconds."""
+        """Kopf was started, and must begin to watch within GRACE seconds."""
         self._watcher_seen = False
         self._watcher_due = self._clock() + GRACE
 

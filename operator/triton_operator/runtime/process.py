@@ -102,8 +102,9 @@ class Process:
     def _lease_namespace(self) -> str:
         """Namespace of the Lease: the one that is reconciled, or the operator's own if it reconciles all.
 
-        So of two operators for the same namespace only one works, and likewise of two for all namespaces that are
-        installed in the same one. An operator for all and one for a single namespace do not exclude each other.
+        Of two operators for the same namespace, only one is therefore active, and likewise of two for all namespaces
+        that are installed in the same one. An operator for all and one for a single namespace do not exclude each
+        other.
         """
         return self._options.namespace or self._options.own_namespace or self._connection.namespace
 

@@ -1,4 +1,4 @@
-"""Restarts something that should never end, with growing pauses if it ends soon after its start.
+"""Restart a coroutine that should never end, with growing pauses if it ends soon after its start.
 
 `process` runs Kopf with it.
 """

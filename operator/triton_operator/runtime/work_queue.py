@@ -20,7 +20,7 @@ K = TypeVar("K")
 FIRST_RETRY = 0.5
 LAST_RETRY = 300.0
 MOST_IN_A_ROW = 8
-"""Changed keys in a row before a waiting routine key has its turn."""
+"""Number of changed keys in a row after which a waiting routine key has its turn."""
 
 
 class QueueShutDownError(TritonOperatorError):
@@ -62,7 +62,7 @@ class WorkQueue(Generic[K]):
         self._add(key, self._waiting)
 
     def add_routine(self, keys: Iterable[K]) -> None:
-        """Add keys of which no change is known."""
+        """Add keys that are not known to have changed."""
         for key in keys:
             self._add(key, self._routine)
 

@@ -1,4 +1,4 @@
-"""Let a `Stop` end the wait for the start of a response, for which urllib3 has no way.
+"""Let a `Stop` end the wait for the header of a response, which urllib3 does not support.
 
 Input: a pool manager of urllib3, and the `Stop` of the request that a thread sends. Output: none. The kubelet sends the
 header of a followed log with its first line, so this wait has no limit. `kubernetes_client` uses it.
@@ -40,7 +40,7 @@ def _stoppable(connection_class: Any) -> type:
 
     def getresponse(self: Any) -> Any:
         stop: Stop | None = getattr(_request, "stop", None)
-        shutdown = getattr(self.sock, "shutdown", None)  # TLS through a proxy that uses TLS has none.
+        shutdown = getattr(self.sock, "shutdown", None)  # None for TLS inside TLS (an HTTPS proxy).
         if stop is None or shutdown is None:
             return connection_class.getresponse(self)
         with stop.ends(lambda: shutdown(SHUT_RDWR)):

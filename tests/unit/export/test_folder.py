@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,9 +12,10 @@ from torch import nn
 
 from tests.inference_server import http_server
 from triton_operator.export import ExportError, export_torchscript
-from triton_operator.export.equivalence_check import ExportOptions, check_equivalence
+from triton_operator.export.equivalence_check import Comparison, ExportOptions, compare, record_runs
+from triton_operator.export.forward_runs import Forward
 from triton_operator.export.request import name_of
-from triton_operator.export.tensors import rows_of
+from triton_operator.export.tensors import Value, rows_of
 from triton_operator.triton.text.parser import parse
 
 ROWS = torch.arange(6, dtype=torch.float32).reshape(2, 3)
@@ -70,6 +71,18 @@ def test_the_same_export_writes_the_same_card_and_leaves_that_of_somebody_else(t
     assert path.read_text() == "# My model\n"
 
 
+def check(
+    module: Forward,
+    compiled: Forward,
+    examples: Sequence[Sequence[Value]],
+    options: ExportOptions,
+    arguments: Sequence[str],
+) -> Comparison:
+    """Compare `compiled` with the module, as an export does."""
+    recorded = record_runs(module, examples, options, arguments)
+    return Comparison(recorded.signature, compare(recorded, compiled, options), recorded.runs)
+
+
 def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
     """One row, three rows and as many as the model takes; whole numbers stay such as the example has."""
     calls: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -80,7 +93,7 @@ def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
 
     ids = torch.tensor([[7, 8], [9, 7]])
     options = ExportOptions("line", max_batch_size=4)
-    comparison = check_equivalence(lambda x, _: x, answer, [(ROWS, ids)], options, ["x", "ids"])
+    comparison = check(lambda x, _: x, answer, [(ROWS, ids)], options, ["x", "ids"])
     sizes = [2, 1, 3, 4]
     assert [len(x) for x, _ in calls] == sizes + [1] * sum(sizes)  # Each row of them is asked alone, too.
     assert len(comparison.runs) == len(calls)
@@ -91,9 +104,7 @@ def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
 def test_a_form_that_differs_only_for_other_values_is_rejected() -> None:
     """The example alone would not tell."""
     with pytest.raises(ExportError, match="compiled module differ by"):
-        check_equivalence(
-            lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], ExportOptions("line", max_batch_size=8), ["x"]
-        )
+        check(lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], ExportOptions("line", max_batch_size=8), ["x"])
 
 
 def test_generated_inputs_that_the_module_rejects_are_skipped() -> None:
@@ -103,7 +114,7 @@ def test_generated_inputs_that_the_module_rejects_are_skipped() -> None:
     def look_up(x: torch.Tensor) -> torch.Tensor:
         return table[x.long()]
 
-    comparison = check_equivalence(look_up, look_up, [(ROWS,)], ExportOptions("line", max_batch_size=64), ["x"])
+    comparison = check(look_up, look_up, [(ROWS,)], ExportOptions("line", max_batch_size=64), ["x"])
     sizes = [rows_of(each.arguments[0]) for each in comparison.runs]
     assert 1 <= sum(size > 1 for size in sizes) < 3
 
@@ -113,14 +124,14 @@ def test_large_values_may_differ_by_as_much_of_themselves(scale: float, passes: 
     """A float32 of a million is no exacter than a twentieth."""
     examples = [(torch.tensor([2.0, 3.0]) * scale,)]
 
-    def check() -> Any:
-        return check_equivalence(lambda x: x, lambda x: x + 0.125, examples, ExportOptions("line"), ["x"])
+    def compare_both() -> Comparison:
+        return check(lambda x: x, lambda x: x + 0.125, examples, ExportOptions("line"), ["x"])
 
     if passes:
-        assert 0 < check().difference <= 1e-5
+        assert 0 < compare_both().difference <= 1e-5
     else:
         with pytest.raises(ExportError, match=r"by 0\.0\d+, and 1e-05 is allowed"):
-            check()
+            compare_both()
 
 
 def test_a_server_receives_the_same_inputs(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_model_that_cannot_do_without_a_config(pod: Pod, file: str, backend: s
     ("config", "words"),
     [
         (None, ["there is no /digits/config.pbtxt", "contains 1"]),
-        ('backend: "pytorch"\nname: digits', ["name: must be a text in quotes"]),
+        ('backend: "pytorch"\nname: digits', ["name: must be a string in quotes"]),
         ('backend: "pytorch"\nname "digits"', ["/digits/config.pbtxt", "line 2, column 6", 'expected ":"']),
         ('backend: "pytorch" name: "numbers"', ['"numbers"', '"digits"', "spec.models"]),
         ('backend: "pytorch" backend: "python"', ["backend: is set 2 times"]),

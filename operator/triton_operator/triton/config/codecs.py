@@ -43,7 +43,7 @@ class Text:
         return [value]
 
     def read(self, values: list[Value], path: str) -> str:
-        """A text in quotes."""
+        """A quoted string."""
         return as_text(single(values, path), path)
 
 
@@ -141,7 +141,7 @@ class Wrapped:
         return [{self._field: written} if written else {}]
 
     def read(self, values: list[Value], path: str) -> Any:
-        """What is inside the message."""
+        """The content of the message."""
         message = as_message(single(values, path), path)
         refuse_others(message, {self._field}, self._message_type, path)
         inside = message.get(self._field)

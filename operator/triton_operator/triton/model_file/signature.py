@@ -60,7 +60,7 @@ class Signature(Struct, frozen=True, omit_defaults=False):
 
 
 def encode(signature: Signature) -> bytes:
-    """JSON with a line feed, the same bytes for the same content."""
+    """Encode as JSON with a line feed; equal content is encoded as equal bytes."""
     return msgspec.json.encode(signature) + b"\n"
 
 

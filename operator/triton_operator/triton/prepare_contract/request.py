@@ -37,11 +37,11 @@ CONFIG_FILE = "models.json"
 class PreparationModel(Struct, frozen=True):
     """One model to lay out: `path` is its folder, relative to `source_path` in its repository.
 
-    Unset fields are not written, so a list from an older operator is read as one without them. `config` is the file in
+    Unset fields are not written, so a request that an older operator wrote can be read as well. `config` is the file in
     CONFIG_DIR with the configuration, "" for the repository's own. If a user's ConfigMap provides that file,
     `config_map` and `config_key` name it, for messages. `format`, `digest` and `version_policy` are those of
     `spec.models`. `tuning` determines the defaults for the configuration. `copy` is set if others could change the
-    source's files after the comparison of their digest. `aotinductor_backend` is the server's backend for compiled
+    source's files after their digest was checked. `aotinductor_backend` is the server's backend for compiled
     files, "" if it uses their platform. `source` is the mount path of the model's own repository, to which
     `source_path` then refers, "" for the common repository.
     """
@@ -88,7 +88,7 @@ class Preparation(Struct, frozen=True):
 
 
 def encode(preparation: Preparation) -> bytes:
-    """JSON, the same bytes for the same content."""
+    """Encode as JSON; equal content is encoded as equal bytes."""
     return msgspec.json.encode(preparation)
 
 

@@ -22,7 +22,7 @@ def single(values: list[Value], path: str) -> Value:
 def as_text(value: Value, path: str) -> str:
     """A string in quotes."""
     if not isinstance(value, str) or isinstance(value, Identifier):
-        raise ConfigError(f"{path}: must be a text in quotes, not {shown(value)}")
+        raise ConfigError(f"{path}: must be a string in quotes, not {shown(value)}")
     return value
 
 
@@ -64,7 +64,7 @@ def join(path: str, field: str) -> str:
 
 
 def shown(value: Value) -> str:
-    """A value as an error message quotes it."""
+    """Format a value for an error message."""
     if isinstance(value, dict):
         return "a message"
     return str(value) if isinstance(value, Identifier) else repr(value)[:_SHOWN_CHARACTERS]

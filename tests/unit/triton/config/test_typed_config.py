@@ -177,7 +177,7 @@ def test_a_rejected_field_is_named_with_the_reason(field: str) -> None:
         ("input: 1", "input[0]: must be a message"),
         ("max_batch_size: 1 max_batch_size: 2", "max_batch_size: is set 2 times"),
         ("max_batch_size: '8'", "max_batch_size: must be a whole number, not '8'"),
-        ("default_model_filename: model", "default_model_filename: must be a text in quotes, not model"),
+        ("default_model_filename: model", "default_model_filename: must be a string in quotes, not model"),
         ("instance_group { count: 1 rate_limiter { priority: 1 } }", "instance_group[0].rate_limiter: not part"),
         ("dynamic_batching { preserve_ordering: yes }", "dynamic_batching.preserve_ordering: must be true or false"),
         ("batching { }", "batching: Triton's ModelConfig has no field of this name"),
