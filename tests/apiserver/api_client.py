@@ -1,7 +1,7 @@
-"""Plain HTTP to an API server, for tests that look at its answers as they are.
+"""Plain HTTP to an API server, for tests that check its raw responses.
 
 Input: a kubeconfig with client certificates. Output: JSON, or RequestRefusedError with the fields that the server
-rejects. The operator's own client is under test elsewhere in this tier, so it is not used to judge.
+rejects. The operator's own client is tested elsewhere in this tier, so the tests do not rely on it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_ATTEMPTS = 10
 
 
 class RequestRefusedError(Exception):
-    """The server said no: `code`, its sentence, and {field path: what is wrong there}."""
+    """The server rejected the request: `code`, its message, and {field path: error}."""
 
     def __init__(self, status: dict[str, Any]) -> None:
         super().__init__(f"{status.get('code')} {status.get('reason')}: {status.get('message')}")
@@ -39,7 +39,7 @@ class RequestRefusedError(Exception):
 
 
 class Api:
-    """Requests to one server, each on a connection of its own."""
+    """Requests to one server, each on a new connection."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
@@ -61,7 +61,7 @@ class Api:
         return self._ask("GET", path, None, query)
 
     def get_bytes(self, path: str) -> bytes:
-        """GET what Python's decoder cannot read."""
+        """GET a body that Python's decoder cannot read."""
         return self._send("GET", path, None, {}, "application/json")
 
     def merge(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Api:
         return self._ask("DELETE", path, None, {})
 
     def create_from(self, path: str, content: bytes, **query: str) -> bytes:
-        """POST what Python's encoder cannot write; the answer as it comes."""
+        """POST a body that Python's encoder cannot write; returns the raw response."""
         return self._send("POST", path, content, query, "application/json")
 
     def _ask(
@@ -98,7 +98,7 @@ class Api:
         return answer
 
     def _send(self, verb: str, path: str, content: bytes | None, query: dict[str, str], content_type: str) -> bytes:
-        """One request, sent again as long as the server says when: it answers 429 while it reads its storage again."""
+        """Send one request; retry it as the server requests: it answers 429 while it reloads its storage."""
         for attempt in itertools.count(1):
             status, retry_after, answer = self._exchange(verb, path, content, query, content_type)
             if status < http.HTTPStatus.BAD_REQUEST:
@@ -122,7 +122,7 @@ class Api:
 
 
 def _content(section: dict[str, str], key: str) -> bytes:
-    """Content of a kubeconfig's entry, which stands there or in a file that it names."""
+    """Content of a kubeconfig's entry, which is inline or in a file that the entry names."""
     if f"{key}-data" in section:
         return base64.b64decode(section[f"{key}-data"])
     return Path(section[key]).read_bytes()

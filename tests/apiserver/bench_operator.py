@@ -1,6 +1,6 @@
-"""What the operator costs with many objects, and how soon it acts, against a real API server over TLS.
+"""What the operator costs with many objects, and how fast it reacts, with a real API server over TLS.
 
-There is no controller manager here, so nothing but the operator writes: what is measured is its own work.
+There is no controller manager here, so only the operator writes: the benchmark measures its own work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LARGE_COUNT = 50
 
 @pytest.mark.timeout(900)
 async def bench_many_objects(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
-    """From the first object until all have their status and the operator has seen the echo of what it wrote."""
+    """From the first object until all have their status and the operator has received its own writes."""
     with OperatorProcess(kubeconfig, namespace, tmp_path, resync_seconds=12) as operator:
         operator.wait_ready()
         async with Namespace(kubeconfig, namespace) as world:
@@ -50,7 +50,7 @@ async def bench_many_objects(kubeconfig: Path, namespace: str, tmp_path: Path, c
 
 @pytest.mark.timeout(1800)
 async def bench_restart(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
-    """From `kill -9` until every unchanged object has been looked at; what a start costs alone is taken off."""
+    """From `kill -9` until every unchanged object has been reconciled, without the cost of the start itself."""
     with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
         operator.wait_ready()
         alone = operator.cpu_seconds()
@@ -72,7 +72,7 @@ async def bench_restart(kubeconfig: Path, namespace: str, tmp_path: Path, costs:
 
 
 async def bench_news(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
-    """From a change until the operator has answered it; the API server's part and that of the poll are in it."""
+    """From a change until the operator has reacted; includes the time of the API server and of the poll."""
     with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
         operator.wait_ready()
         async with Namespace(kubeconfig, namespace) as world:
@@ -109,7 +109,7 @@ async def _until_idle(operator: OperatorProcess) -> None:
 
 @pytest.mark.timeout(900)
 async def bench_large_objects(kubeconfig: Path, namespace: str, tmp_path: Path, costs: Costs) -> None:
-    """Specs of 100 KB, near the largest that are read; what they leave, and the most that they take on their way."""
+    """Specs of 100 KB, near the limit: the memory that remains in use, and the peak."""
     parameters = {f"p{number}": "x" * 4096 for number in range(24)}
     tensor = {"name": "x", "dataType": "FP32", "dims": [1]}
     config = {"inputs": [tensor], "outputs": [{**tensor, "name": "y"}], "parameters": parameters}

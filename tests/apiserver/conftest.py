@@ -34,16 +34,16 @@ CRD = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the API server and the programs that judge it where they are missing."""
+    """Build the API server and the programs that check its objects, if they are missing."""
     build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm", "kstatus")
 
 
 class KubectlError(Exception):
-    """kubectl ended with an error; these are its words."""
+    """kubectl failed; the message is its standard error."""
 
 
 class Kubectl(Protocol):
-    """Runs kubectl and returns what it printed; raises KubectlError."""
+    """Runs kubectl and returns its output; raises KubectlError."""
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
         """Run with `arguments`."""
@@ -60,7 +60,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture(scope="session")
 def kubectl(control_plane: ControlPlane) -> Kubectl:
-    """Run kubectl against a server that knows ModelDeployments."""
+    """Run kubectl against a server that has the CRD."""
     install = _kubectl(control_plane, "before")
     install("apply", "--server-side", "--filename", str(CRD))
     deadline = time.monotonic() + 60
@@ -77,7 +77,7 @@ def _is_established(definition: dict[str, Any]) -> bool:
 
 
 def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:
-    """Return kubectl with a memory of its own: for minutes it would not see a kind that was new since it looked."""
+    """Return kubectl with a separate discovery cache, which would otherwise hide a new kind for minutes."""
     program = tools("kubectl") / "kubectl"
     options = (f"--kubeconfig={plane.kubeconfig}", f"--cache-dir={plane.directory / memory}")
 
@@ -93,7 +93,7 @@ def _kubectl(plane: ControlPlane, memory: str) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def kubeconfig(control_plane: ControlPlane, kubectl: Kubectl) -> Path:
-    """Return the administrator's kubeconfig of a server that knows ModelDeployments."""
+    """Return the administrator's kubeconfig of a server that has the CRD."""
     return control_plane.kubeconfig
 
 
@@ -105,7 +105,7 @@ def api(kubeconfig: Path) -> Api:
 
 @pytest.fixture
 def namespace(api: Api) -> str:
-    """Make a namespace that no other test uses."""
+    """Create a namespace that no other test uses."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
@@ -113,7 +113,7 @@ def namespace(api: Api) -> str:
 
 @pytest.fixture
 def unbounded(kubectl: Kubectl, api: Api, namespace: str) -> Iterator[None]:
-    """Let `scheduling.affinity` take anything for a while."""
+    """Let `scheduling.affinity` accept any value while the test runs."""
     definition = yaml.safe_load(CRD.read_text())
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     scheduling = schema["properties"]["scheduling"]["properties"]
@@ -126,7 +126,7 @@ def unbounded(kubectl: Kubectl, api: Api, namespace: str) -> Iterator[None]:
 
 
 def _takes_anything(api: Api, namespace: str) -> bool:
-    """Whether the server knows the definition without bounds by now."""
+    """Whether the server has applied the definition without bounds."""
     body = a_body("probe", namespace, scheduling={"affinity": {"anything": {}}})
     body["metadata"] = {"name": "probe", "namespace": namespace}
     stored: dict[str, Any] = api.create(MODEL_DEPLOYMENTS.path(namespace), body, dryRun="All")

@@ -1,4 +1,4 @@
-"""What tests and benchmarks of many objects share: the objects, and waiting until the operator is done with them."""
+"""Shared code of tests and benchmarks with many objects: the objects, and waiting until the operator has finished."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HANG_SECONDS = 600.0
 async def until_written(operator: OperatorProcess, count: int, *, meanwhile: Callable[[], object] = int) -> None:
     """Wait until so many statuses have been written; call `meanwhile` now and then.
 
-    The operator is asked, because lists of all objects would load the API server.
+    Reads the operator's metrics, because lists of all objects would load the API server.
     """
     async with asyncio.timeout(HANG_SECONDS):
         while operator.writes()["ModelDeployment/status"] < count:
@@ -29,7 +29,7 @@ async def until_written(operator: OperatorProcess, count: int, *, meanwhile: Cal
 
 
 async def until_quiet(operator: OperatorProcess, seconds: float) -> None:
-    """Wait until it has written nothing for so long."""
+    """Wait until the operator has written nothing for this long."""
     writes, since = operator.writes(), time.monotonic()
     async with asyncio.timeout(HANG_SECONDS):
         while time.monotonic() - since < seconds:
@@ -39,7 +39,7 @@ async def until_quiet(operator: OperatorProcess, seconds: float) -> None:
 
 
 async def until_passed(operator: OperatorProcess, count: int) -> None:
-    """Wait until that many passes of a process that was just started are over and no deployment waits."""
+    """Wait until that many passes of a new process have finished and no deployment waits."""
     operator.wait_ready()
     async with asyncio.timeout(HANG_SECONDS):
         while operator.passes() < count or operator.waiting():  # noqa: ASYNC110 - it tells nobody when it is done

@@ -1,4 +1,4 @@
-"""The operator as a process of its own, on one namespace of a real API server: start, measure, kill.
+"""The operator as a separate process, in one namespace of a real API server: start, measure, kill.
 
 Input: a kubeconfig and a namespace. Output: CPU seconds, memory and counted requests, from /proc and its metrics.
 """
@@ -32,7 +32,7 @@ _REQUEST = re.compile(
 
 
 class OperatorProcess:
-    """`python -m triton_operator.runtime`; a context manager that ends it."""
+    """`python -m triton_operator.runtime`; a context manager that stops it."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class OperatorProcess:
         self.stop()
 
     def start(self) -> None:
-        """Start it without waiting for anything."""
+        """Start it without waiting."""
         source = str(Path(__file__).parents[2] / "operator")
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -72,7 +72,7 @@ class OperatorProcess:
             )
 
     def is_healthy(self) -> bool:
-        """What its liveness probe gets."""
+        """Whether its liveness probe succeeds."""
         return bool(self._get("/healthz"))
 
     def wait_ready(self) -> None:
@@ -84,12 +84,12 @@ class OperatorProcess:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it without a clean shutdown."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to end. Fails when it does not end cleanly."""
+        """Terminate it; fails if it does not exit cleanly."""
         if self._process.poll() is not None:
             return
         self._process.terminate()
@@ -102,21 +102,21 @@ class OperatorProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """The process ID."""
         return self._process.pid
 
     def resident_megabytes(self) -> float:
-        """RSS."""
+        """The resident set size."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def most_megabytes(self) -> float:
-        """RSS at its largest so far."""
+        """The peak resident set size."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) / 1024
 
     def writes(self) -> Tally[str]:
-        """Successful writes so far by kind, the Lease left out."""
+        """Successful writes so far by kind, without the Lease."""
         found: Tally[str] = Tally()
         for code, kind, verb, count in _REQUEST.findall(self._get("/metrics") or ""):
             if verb in _WRITES and code.startswith("2") and kind != "Lease":
@@ -124,11 +124,11 @@ class OperatorProcess:
         return found
 
     def passes(self) -> int:
-        """How many passes have succeeded so far."""
+        """Number of successful passes so far."""
         return int(self._metric(r'reconcile_seconds_count\{result="ok"\}'))
 
     def waiting(self) -> int:
-        """How many deployments wait for a worker, or are held by one."""
+        """Number of deployments that wait for a worker or are being reconciled."""
         return int(self._metric("queue_depth") + self._metric("queue_busy"))
 
     def _metric(self, name: str) -> float:
@@ -136,7 +136,7 @@ class OperatorProcess:
         return float(match[1]) if match else 0.0
 
     def _get(self, path: str) -> str:
-        """What the health server answers, empty when it does not or says no."""
+        """The response of the health server; empty if there is none or it is an error."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
                 text: str = answer.read().decode()

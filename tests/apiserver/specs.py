@@ -1,4 +1,4 @@
-"""Specs for tests of what a real API server accepts: a minimal one, changed in one place."""
+"""Specs for tests of what a real API server accepts: a minimal spec with one change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def deployment(spec: dict[str, Any], name: str = "digits") -> dict[str, Any]:
 
 
 def changed(spec: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
-    """Return a copy of `spec` with `value` at `place` ("models.0.name"), or without that place."""
+    """Return a copy of `spec` with `value` at `place` ("models.0.name"), or without the value at that place."""
     result = copy.deepcopy(spec)
     *parents, last = place.split(".")
     at: Any = result
@@ -41,6 +41,6 @@ def changed(spec: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 
 
 def create(api: Api, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Create as kubectl does: a field that the schema does not know is an error."""
+    """Create as kubectl does: an unknown field is an error."""
     path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments"
     return api.create(path, body, fieldValidation="Strict")

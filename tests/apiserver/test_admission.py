@@ -1,4 +1,4 @@
-"""What a real API server accepts and refuses, and which field it names."""
+"""Which specs a real API server accepts and rejects, and which field the error names."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
-    """Each mistake is named where it was made, and not somewhere above."""
+    """The error names the invalid field, and not one of its parents."""
     place, value, field, words = BAD[case]
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(MINIMAL, place, value)))
@@ -252,7 +252,7 @@ def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -
 
 @pytest.mark.parametrize("place", ["replica", "models.0.fromat", "resources.limit", "privacy.network.allowform"])
 def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None:
-    """A field that does nothing must not look as if it did."""
+    """An unknown field is not silently ignored."""
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(MINIMAL, place, {})))
     shown = place.replace(".0", "[0]")
@@ -265,7 +265,7 @@ def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None
     + [f"a-{suffix}" for suffix in ("headless", "canary", "proxy", "config-0123abcd", "cache-0123abcd", "0123456789")],
 )
 def test_name_that_does_not_fit_children_is_refused(api: Api, namespace: str, name: str) -> None:
-    """Children are called after the object, so its name must leave room and not look like one of theirs."""
+    """Names of children are derived from it, so it has a maximum length and must not look like one of them."""
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(MINIMAL, name))
     assert refused.value.code == 422
@@ -276,17 +276,17 @@ def test_name_that_does_not_fit_children_is_refused(api: Api, namespace: str, na
     "name", ["d", "a" * 40, "headless", "a-config", "a-cache-0123abc", "a-0123456789a", "a-canary-b"]
 )
 def test_name_that_is_merely_similar_is_accepted(api: Api, namespace: str, name: str) -> None:
-    """The rule about names takes no more than it must."""
+    """The rule about names rejects no more than necessary."""
     create(api, namespace, deployment(MINIMAL, name))
 
 
 def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> None:
-    """Every field of the API survives storage as it was written."""
+    """Every field of the API is stored unchanged."""
     assert create(api, namespace, deployment(FULL))["spec"] == FULL
 
 
 def test_nothing_but_replicas_is_added(api: Api, namespace: str) -> None:
-    """Any other default of the schema would change pods that run."""
+    """Any other default in the schema would change running pods."""
     assert create(api, namespace, deployment(MINIMAL))["spec"] == {**MINIMAL, "replicas": 1}
 
 
@@ -294,16 +294,16 @@ def test_nothing_but_replicas_is_added(api: Api, namespace: str) -> None:
     "place", ["replicas", "gpu", "autoscaling.metrics", "resources", "privacy", "scheduling", "lifecycle"]
 )
 def test_optional_field_may_be_absent(api: Api, namespace: str, place: str) -> None:
-    """Optional means absent."""
+    """Optional fields may be omitted."""
     create(api, namespace, deployment(changed(FULL, place, NOTHING)))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_is_accepted(api: Api, namespace: str, example: Path) -> None:
-    """What we show works."""
+    """Every published example is valid."""
     create(api, namespace, yaml.safe_load(example.read_text()))
 
 
 def test_replicas_beside_autoscaling_is_accepted(api: Api, namespace: str) -> None:
-    """`kubectl scale` writes replicas, and no apply could take it away again: a rule against both would lock out."""
+    """`kubectl scale` writes replicas, and no apply could remove it again: rejecting both would block updates."""
     create(api, namespace, deployment({**MINIMAL, "replicas": 3, "autoscaling": {"maxReplicas": 2}}))

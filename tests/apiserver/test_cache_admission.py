@@ -1,4 +1,4 @@
-"""What a real API server accepts and refuses of a cache, and which field it names."""
+"""Which caches a real API server accepts and rejects, and which field the error names."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_cache_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
-    """Each mistake is named where it was made, and not somewhere above."""
+    """The error names the invalid field, and not one of its parents."""
     spec, field, words = BAD[case]
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec))
@@ -72,7 +72,7 @@ def test_bad_cache_is_refused_at_its_field(api: Api, namespace: str, case: str) 
 
 
 def test_a_cache_is_accepted_and_kept(api: Api, namespace: str) -> None:
-    """Every field of it; under Private, with one model that is fetched and one that is not."""
+    """Every field is stored; under Private, with one fetched model and one that is not."""
     egress = {"cidrs": ["203.0.113.0/24", "2001:db8::/32"], "ports": [443, 9000]}
     modes = ["ReadWriteOnce", "ReadOnlyMany"]
     cache: dict[str, Any] = {"size": "50Gi", "storageClassName": "", "accessModes": modes, "egress": egress}

@@ -1,7 +1,7 @@
-"""The cache with the real operator and a real API server; the Job controller's part is written by the tests.
+"""The cache with the real operator and a real API server; the tests write the Job controller's part.
 
-No controller runs here: what they would do (report a Job's end, remove it once its pods are gone) each test does in
-their words, so that every moment between can be looked at.
+No controller runs here. Each test makes the changes that one would make (report the end of a Job, remove it after its
+pods), so that every intermediate state can be checked.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def a_bucket(prefix: str) -> Object:
 
 
 class Life:
-    """One ModelDeployment `digits` with a cache, and the controllers that are not there."""
+    """One ModelDeployment `digits` with a cache, and simulated controllers."""
 
     def __init__(self, kubectl: Kubectl, namespace: str) -> None:
         self._kubectl = kubectl
@@ -72,20 +72,20 @@ class Life:
         return sorted(body["metadata"]["name"] for body in items if "deletionTimestamp" not in body["metadata"])
 
     def job(self) -> str:
-        """The one Job's name, once it is there."""
+        """The name of the only Job, once it exists."""
         return self.until(lambda: self.names("job"), "a Job is there")[0]
 
     def report(self, job: str, status: Object) -> None:
-        """What the Job controller writes at the end."""
+        """Write the status that the Job controller writes at the end."""
         self.run("patch", "job", job, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
 
     def collect(self, job: str) -> None:
-        """What the garbage collector does once the pods of a Job are gone that is to be deleted after them."""
+        """Remove a Job whose deletion waits for its pods, as the garbage collector does."""
         self.until(lambda: "deletionTimestamp" in self.get("job", job)["metadata"], f"{job} is deleted")
         self.run("patch", "job", job, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
     def fill(self) -> str:
-        """Let the Job complete and go; returns the claim's name."""
+        """Let the Job complete and be removed; returns the claim's name."""
         name = self.job()
         self.report(name, COMPLETE)
         self.collect(name)

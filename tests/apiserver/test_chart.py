@@ -1,4 +1,4 @@
-"""The chart on a real API server: accepted as it is, with rights that are enough and no more."""
+"""The chart on a real API server: it is accepted, and its permissions are sufficient and minimal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "
 
 
 def render(scenario: str, namespace: str) -> list[dict[str, Any]]:
-    """Return the objects of a scenario, without the definition, which the session has installed."""
+    """Return the objects of a scenario, without the CRD, which the session has installed."""
     return _render((CHART / "ci" / f"{scenario}-values.yaml").read_text(), namespace)
 
 
@@ -39,7 +39,7 @@ def install(kubectl: Kubectl, scenario: str, namespace: str) -> list[dict[str, A
 
 
 def install_values(kubectl: Kubectl, namespace: str, **values: Any) -> list[dict[str, Any]]:
-    """Apply the objects that the chart makes of values, and return them."""
+    """Apply the objects that the chart renders for values, and return them."""
     return _apply(kubectl, _render(yaml.safe_dump(values), namespace))
 
 
@@ -56,7 +56,7 @@ def account(bodies: list[dict[str, Any]], namespace: str) -> str:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_pod_is_admitted_at_the_restricted_level(api: Api, kubectl: Kubectl, namespace: str, scenario: str) -> None:
-    """Every object is accepted without a warning, and so is the pod where `restricted` is enforced."""
+    """Every object is accepted without a warning, and the pod is admitted where `restricted` is enforced."""
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     api.merge(f"/api/v1/namespaces/{namespace}", level)
     bodies = [body for body in install(kubectl, scenario, namespace) if body["kind"] == "Deployment"]
@@ -75,7 +75,7 @@ def test_pod_is_admitted_at_the_restricted_level(api: Api, kubectl: Kubectl, nam
 def test_rights_are_enough_and_end_where_they_should(
     api: Api, kubectl: Kubectl, namespace: str, scenario: str, *, everywhere: bool
 ) -> None:
-    """The operator may work in its scope; outside of it, and with Secrets and users' specs, it may do nothing."""
+    """The operator can work in its scope; it has no permissions outside of it, or for Secrets and users' specs."""
     user = account(install(kubectl, scenario, namespace), namespace)
     needed = [("get", "coordination.k8s.io", "leases", "triton-operator")]
     await_right(api, user, needed[0], namespace)
@@ -93,7 +93,7 @@ def test_rights_are_enough_and_end_where_they_should(
 
 
 def await_right(api: Api, user: str, right: Right, namespace: str) -> None:
-    """Wait until the API server has taken notice of new roles."""
+    """Wait until the API server applies new roles."""
     deadline = time.monotonic() + 60
     while not may(api, user, right, namespace):
         assert time.monotonic() < deadline, right
@@ -101,7 +101,7 @@ def await_right(api: Api, user: str, right: Right, namespace: str) -> None:
 
 
 def may(api: Api, user: str, right: Right, namespace: str) -> bool:
-    """Whether the API server would let `user` do it."""
+    """Whether the API server permits the request of `user`."""
     verb, group, resource, name = right
     wish = {"verb": verb, "group": group, "resource": resource, "name": name, "namespace": namespace}
     review = {

@@ -1,4 +1,4 @@
-"""What a real API server accepts and refuses of a model's configuration, and which field it names."""
+"""Which model configurations a real API server accepts and rejects, and which field the error names."""
 
 from __future__ import annotations
 
@@ -387,7 +387,7 @@ def spec_with(models: list[dict[str, Any]], **others: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_config_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
-    """Each mistake is named where it was made, and not somewhere above."""
+    """The error names the invalid field, and not one of its parents."""
     place, value, field, words = BAD[case]
     model = MODEL | {"config": NOTHING} if place == "configMapRef" and case != "config twice" else MODEL
     model = {name: content for name, content in model.items() if content is not NOTHING}
@@ -462,7 +462,7 @@ def test_misspelt_field_of_a_config_is_refused(api: Api, namespace: str, place: 
 
 @pytest.mark.parametrize("case", FULL_MODELS)
 def test_every_field_is_accepted_and_kept(api: Api, namespace: str, case: str) -> None:
-    """Every field of a configuration survives storage as it was written, and the operator reads it."""
+    """Every field of a configuration is stored unchanged, and the operator can read it."""
     models = FULL_MODELS[case]
     stored = create(api, namespace, deployment(spec_with(models, **GPUS)))["spec"]["models"]
     assert stored == models
@@ -471,5 +471,5 @@ def test_every_field_is_accepted_and_kept(api: Api, namespace: str, case: str) -
 
 @pytest.mark.parametrize("seed", range(5))
 def test_models_that_triton_loads_are_accepted(api: Api, namespace: str, seed: int) -> None:
-    """The rules refuse nothing that is right: end-to-end tests deploy the same models."""
+    """The rules reject no valid configuration: end-to-end tests deploy the same models."""
     create(api, namespace, deployment(spec_with(msgspec.to_builtins(draw_models(Random(seed), 11)))))

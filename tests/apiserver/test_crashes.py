@@ -1,4 +1,4 @@
-"""The operator is killed at random moments, again and again: the end state is that of a run without a crash."""
+"""The operator is killed at random moments, repeatedly: the final state is that of a run without a crash."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_kill_9_at_random_moments_leaves_the_same_end_state(
 
 
 async def _run(kubeconfig: Path, namespace: str, folder: Path, *, kills: int) -> Any:
-    """Create, edit half of the objects, and end with everything settled; returns what is there, without identities."""
+    """Create objects, edit half of them, and wait until all is settled; returns the state without identities."""
     dice = random.Random(20260102)
     operator = OperatorProcess(kubeconfig, namespace, folder)
     operator.start()
@@ -59,7 +59,7 @@ async def _work(world: Namespace) -> None:
 
 
 async def _picture(world: Namespace) -> Any:
-    """Every child with its content and its owner's name; a child whose owner is gone would stand out."""
+    """Every child with its content and its owner's name; a child without its owner would be a difference."""
     owners = {body["metadata"]["uid"]: body["metadata"]["name"] for body in await world.deployments()}
     children = {
         (kind.value, body["metadata"]["name"]): (_content(body), _owner(body, owners))
@@ -71,7 +71,7 @@ async def _picture(world: Namespace) -> Any:
 
 
 def _content(body: Object) -> Object:
-    """Without what the server assigns or what depends on when it was written."""
+    """Without fields that the server assigns or that depend on the time of the write."""
     kept = {key: value for key, value in body.items() if key not in {"metadata", "status", "revision"}}
     spec = kept.get("spec", {})
     for assigned in ("clusterIP", "clusterIPs"):

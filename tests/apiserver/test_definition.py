@@ -1,4 +1,4 @@
-"""The definition at work: subresources, columns, documentation and status on a real API server."""
+"""The CRD on a real API server: subresources, columns, documentation and status."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def path(api: Api, namespace: str) -> str:
 
 @pytest.mark.parametrize("status", [Status(observed_generation=1), FULL_STATUS], ids=["empty", "full"])
 def test_status_that_we_write_is_kept(api: Api, path: str, status: Status) -> None:
-    """No field of the operator's status is unknown, too long or of another type."""
+    """No field of the operator's status is unknown, too long or of a wrong type."""
     written = json.loads(msgspec.json.encode(status))
     kept = api.merge(f"{path}/status", {"status": written}, fieldValidation="Strict")["status"]
     expected = {key: value for key, value in written.items() if value is not None}
@@ -70,14 +70,14 @@ def test_users_cannot_write_the_status_with_the_object(api: Api, path: str) -> N
 
 
 def test_unknown_state_of_a_model_is_refused(api: Api, path: str) -> None:
-    """A status outside the contract would mislead whoever reads it."""
+    """A status outside the schema would mislead its readers."""
     with pytest.raises(RequestRefusedError) as refused:
         api.merge(f"{path}/status", {"status": {"models": [{"name": "digits", "state": "Fine"}]}})
     assert "status.models[0].state" in refused.value.fields
 
 
 def test_scale_reads_and_writes_replicas(api: Api, kubectl: Kubectl, namespace: str, path: str) -> None:
-    """`kubectl scale` and every autoscaler work, also where the user never wrote `replicas`."""
+    """`kubectl scale` and every autoscaler work, even if the user never set `replicas`."""
     assert api.get(f"{path}/scale")["spec"]["replicas"] == 1
     kubectl("--namespace", namespace, "scale", "md/digits", "--current-replicas=1", "--replicas=3")
     api.merge(f"{path}/status", {"status": msgspec.to_builtins(FULL_STATUS)})
@@ -87,7 +87,7 @@ def test_scale_reads_and_writes_replicas(api: Api, kubectl: Kubectl, namespace: 
 
 
 def test_columns_show_why(api: Api, kubectl: Kubectl, namespace: str, path: str) -> None:
-    """`kubectl get` answers the first question of whoever sees that something is not ready."""
+    """`kubectl get` shows why an object is not ready."""
     api.merge(f"{path}/status", {"status": msgspec.to_builtins(FULL_STATUS)})
     head, row = (line.split() for line in kubectl("--namespace", namespace, "get", "md").splitlines())
     assert head == ["NAME", "READY", "REASON", "REPLICAS", "SERVING", "AGE"]
@@ -99,12 +99,12 @@ def test_columns_show_why(api: Api, kubectl: Kubectl, namespace: str, path: str)
 
 
 def test_get_all_shows_it(kubectl: Kubectl, namespace: str, path: str) -> None:
-    """It owns what `get all` shows, so it belongs there."""
+    """It owns objects that `get all` shows, so it is in that category."""
     assert "modeldeployment.triton-operator.io/digits" in kubectl("--namespace", namespace, "get", "all")
 
 
 def test_explain_reads_like_documentation(kubectl: Kubectl) -> None:
-    """The descriptions reach the user."""
+    """`kubectl explain` shows the descriptions."""
     assert "Exactly one of `image`, `pvc`, `s3` and `http`" in " ".join(
         kubectl("explain", "md.spec.modelRepository").split()
     )
@@ -112,7 +112,7 @@ def test_explain_reads_like_documentation(kubectl: Kubectl) -> None:
 
 
 def test_the_definition_has_no_complaint(api: Api, kubectl: Kubectl) -> None:
-    """The server finds the schema structural and the names free."""
+    """The server reports the schema as structural and the names as accepted."""
     crd = api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/modeldeployments.triton-operator.io")
     conditions = {condition["type"]: condition["status"] for condition in crd["status"]["conditions"]}
     assert conditions.get("NonStructuralSchema", "False") == "False"
@@ -120,7 +120,7 @@ def test_the_definition_has_no_complaint(api: Api, kubectl: Kubectl) -> None:
 
 
 def test_plain_kubectl_apply_takes_it(kubectl: Kubectl) -> None:
-    """Which writes the whole definition into an annotation; 256 KiB is all that annotations may have."""
+    """It writes the whole CRD to an annotation; annotations are limited to 256 KiB."""
     output = kubectl("apply", "--dry-run=server", "--filename", str(CRD))
     assert "customresourcedefinition.apiextensions.k8s.io/modeldeployments.triton-operator.io" in output
 
@@ -148,7 +148,7 @@ MACHINES: dict[str, Any] = {
 def test_the_long_name_is_ours_where_another_definition_has_the_short_one(
     api: Api, kubectl: Kubectl, namespace: str, path: str, tmp_path: Path
 ) -> None:
-    """As Cluster API's MachineDeployment has it: `md` then means whichever kubectl finds first."""
+    """For example MachineDeployment of Cluster API: `md` then means the resource that kubectl finds first."""
     del path
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     name = MACHINES["metadata"]["name"]

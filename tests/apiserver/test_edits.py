@@ -20,7 +20,7 @@ ROUNDS = 3
 async def test_an_edit_right_after_a_change_of_a_child_is_acted_on(
     kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> None:
-    """The child's change makes the operator write a status, and the edit comes just before or after that write."""
+    """The child's change makes the operator write a status; the edit happens just before or after that write."""
     dice = random.Random(20260102)
     with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
         operator.wait_ready()

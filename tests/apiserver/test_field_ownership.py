@@ -1,4 +1,4 @@
-"""The digest of what we own of a child equals that of its manifest exactly if an apply would change nothing.
+"""The digest of the owned fields of a child equals that of its manifest exactly if an apply would change nothing.
 
 Random edits by several managers change the children of a ModelDeployment on a real API server; a dry run of the apply
 shows whether it would change something.
@@ -59,13 +59,13 @@ def test_the_digests_are_equal_exactly_if_an_apply_changes_nothing(api: Api, nam
 
 
 def _manifests(namespace: str) -> list[Object]:
-    """Every child of a deployment that uses many fields."""
+    """Every child of a deployment that sets many fields."""
     deployment = parse(a_body(namespace=namespace, **SPEC))
     return build_children(deployment, render_new_revision(deployment, SETTINGS), number=1, replicas=2)
 
 
 def _edit(api: Api, path: str, manifest: Object, chance: random.Random) -> str:
-    """Change the object by an update, or by an apply of the changed manifest; returns what was done."""
+    """Change the object by an update, or by an apply of the changed manifest; returns a description."""
     manager = chance.choice(["", "", "other", MANAGER])
     body = copy.deepcopy(manifest) if manager else api.get(path)
     if manager == "other":
@@ -122,7 +122,7 @@ def _would_change(api: Api, path: str, manifest: Object, live: Object) -> bool:
 
 
 def _comparable(body: Object) -> Object:
-    """Without what a dry run need not report."""
+    """Without fields that a dry run need not report."""
     metadata = {key: value for key, value in body["metadata"].items() if key not in {"resourceVersion", "generation"}}
     entries = [{key: value for key, value in entry.items() if key != "time"} for entry in metadata["managedFields"]]
     return {**body, "metadata": {**metadata, "managedFields": sorted(entries, key=json.dumps)}}

@@ -1,4 +1,4 @@
-"""HttpCluster against a real API server: ownership of fields is what no fake can answer for."""
+"""HttpCluster against a real API server, because no fake implements field ownership."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def strategic_merge(api: Api, path: str, body: Object) -> None:
 
 
 def owners(stored: Object) -> set[tuple[str, str]]:
-    """(manager, operation) of everybody who owns something."""
+    """(manager, operation) of all field owners."""
     return {(entry["manager"], entry["operation"]) for entry in stored["metadata"]["managedFields"]}
 
 
@@ -106,7 +106,7 @@ def state(child: Child) -> DeploymentState:
 async def test_creation_makes_an_object_that_belongs_to_our_applies_alone(
     cluster: HttpCluster, api: Api, namespace: str
 ) -> None:
-    """An `Update` entry of ours would keep every field that a later apply drops."""
+    """An `Update` entry of the operator would keep every field that a later apply drops."""
     child = await cluster.create(a_deployment(namespace))
     assert owners(api.get(deployments(namespace))) == {("triton-operator", "Apply")}
     assert (child.kind, child.name, child.deployment, child.has_foreign_fields) == (
@@ -120,7 +120,7 @@ async def test_creation_makes_an_object_that_belongs_to_our_applies_alone(
 
 
 async def test_creation_never_takes_over_what_exists(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """Somebody else's object stays as it is."""
+    """Another client's object stays unchanged."""
     api.create(f"/api/v1/namespaces/{namespace}/configmaps", a_config_map(namespace, theirs="yes"))
     with pytest.raises(ConflictError):
         await cluster.create(a_config_map(namespace, ours="yes"))
@@ -128,7 +128,7 @@ async def test_creation_never_takes_over_what_exists(cluster: HttpCluster, api: 
 
 
 async def test_an_apply_hits_only_the_object_it_means(cluster: HttpCluster, namespace: str) -> None:
-    """After deletion and creation by somebody else the uid differs; after deletion nothing is made."""
+    """After a deletion and another client's creation, the uid differs; after a deletion, nothing is created."""
     child = await cluster.create(a_config_map(namespace, a="1"))
     await cluster.delete(Kind.CONFIG_MAP, namespace, "digits", uid=child.uid)
     with pytest.raises(ConflictError):
@@ -142,7 +142,7 @@ async def test_an_apply_hits_only_the_object_it_means(cluster: HttpCluster, name
 
 
 async def test_an_apply_drops_what_is_no_longer_wanted(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """And the same apply twice gives the same fingerprint, so it counts as no change."""
+    """The same apply twice gives the same fingerprint, so it counts as no change."""
     desired = a_deployment(namespace)
     child = await cluster.create(a_deployment(namespace, minReadySeconds=7))
     applied = await cluster.apply(desired, uid=child.uid)
@@ -153,7 +153,7 @@ async def test_an_apply_drops_what_is_no_longer_wanted(cluster: HttpCluster, api
 
 
 async def test_status_and_scale_of_a_deployment_are_no_drift(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """The controller's annotation and status, and `kubectl scale`, leave fingerprint and ownership as they are."""
+    """The controller's annotation and status, and `kubectl scale`, do not change fingerprint and ownership."""
     child = await cluster.create(a_deployment(namespace))
     api.merge(deployments(namespace), {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}}})
     api.merge(f"{deployments(namespace)}/status", {"status": {"observedGeneration": 1, "replicas": 2}})
@@ -165,7 +165,7 @@ async def test_status_and_scale_of_a_deployment_are_no_drift(cluster: HttpCluste
 
 
 async def test_replicas_are_handed_over_to_the_second_manager(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """After one apply of the live count by that manager, leaving replicas out keeps them."""
+    """After one apply of the current count by that manager, omitting replicas keeps them."""
     desired = a_deployment(namespace, replicas=4)
     child = await cluster.create(desired)
     count = {key: desired[key] for key in ("apiVersion", "kind")}
@@ -195,7 +195,7 @@ FOREIGN_PARTS = [
 async def test_replacing_a_deployment_removes_what_others_put_in(
     cluster: HttpCluster, api: Api, namespace: str, change: Object
 ) -> None:
-    """What they added and what they changed; their labels stay, and later applies can still drop our fields."""
+    """Added and changed fields are removed; labels stay, and later applies can still drop the operator's fields."""
     desired = a_deployment(namespace)
     before = await cluster.create(a_deployment(namespace, revisionHistoryLimit=3))
     before = await cluster.apply(desired, uid=before.uid)
@@ -224,7 +224,7 @@ async def test_replacing_a_deployment_removes_what_others_put_in(
 
 
 async def assert_applies_can_drop(cluster: HttpCluster, api: Api, namespace: str, uid: str) -> None:
-    """Apply a field, leave it out again, and see it gone."""
+    """Apply a field, omit it in the next apply, and check that it is removed."""
     extended = a_deployment(namespace)
     extended["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "ssd"}
     await cluster.apply(extended, uid=uid)
@@ -238,7 +238,7 @@ async def assert_applies_can_drop(cluster: HttpCluster, api: Api, namespace: str
 
 
 async def test_replacing_keeps_the_autoscalers_replicas(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """When the manifest names none."""
+    """If the manifest does not set them."""
     desired = a_deployment(namespace)
     child = await cluster.create(desired)
     api.merge(deployments(namespace), {"spec": {"replicas": 7, "paused": True}})
@@ -251,7 +251,7 @@ async def test_replacing_keeps_the_autoscalers_replicas(cluster: HttpCluster, ap
 async def test_replacing_a_service_removes_ways_in_and_keeps_its_address(
     cluster: HttpCluster, api: Api, namespace: str
 ) -> None:
-    """`externalIPs`, another type, another port: gone. Cluster IPs are immutable and stay."""
+    """`externalIPs`, another type or port are removed. Cluster IPs are immutable and stay."""
     child = await cluster.create(a_service(namespace))
     address = api.get(services(namespace))["spec"]["clusterIP"]
     spy = {"name": "spy", "port": 22, "targetPort": 22, "protocol": "TCP"}
@@ -269,7 +269,7 @@ async def test_replacing_a_service_removes_ways_in_and_keeps_its_address(
 async def test_replacing_a_service_keeps_its_node_ports(
     cluster: HttpCluster, api: Api, namespace: str, kind: str
 ) -> None:
-    """Clients outside know them."""
+    """Clients outside the cluster use them."""
     desired = a_service(namespace, type=kind)
     child = await cluster.create(desired)
     port = api.get(services(namespace))["spec"]["ports"][0]["nodePort"]
@@ -280,7 +280,7 @@ async def test_replacing_a_service_keeps_its_node_ports(
 
 
 async def test_replacing_a_headless_service_and_a_config_map(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """Keys that others added go."""
+    """Keys that others added are removed."""
     headless = a_service(namespace, clusterIP="None")
     service = await cluster.create(headless)
     api.merge(services(namespace), {"spec": {"publishNotReadyAddresses": True, "sessionAffinity": "ClientIP"}})
@@ -294,7 +294,7 @@ async def test_replacing_a_headless_service_and_a_config_map(cluster: HttpCluste
 
 
 async def test_replacing_hits_only_the_object_it_means(cluster: HttpCluster, namespace: str) -> None:
-    """As an apply does."""
+    """Like an apply."""
     await cluster.create(a_config_map(namespace, a="1"))
     with pytest.raises(ConflictError):
         await cluster.replace(a_config_map(namespace, a="2"), uid="another")
@@ -307,7 +307,7 @@ def a_status(**fields: Any) -> Status:
 
 @pytest.fixture
 def digits(api: Api, namespace: str) -> Object:
-    """Make a ModelDeployment."""
+    """Create a ModelDeployment."""
     spec = {"modelRepository": {"image": {"reference": "example.org/models:1"}}, "models": [{"name": "digits"}]}
     return api.create(
         f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments",
@@ -357,15 +357,15 @@ async def test_a_status_is_written_whole(cluster: HttpCluster, api: Api, namespa
 
 
 async def test_a_status_meets_only_the_object_it_is_about(cluster: HttpCluster, namespace: str, digits: Object) -> None:
-    """Not a namesake, and nothing is made."""
+    """Another object of the same name is not changed, and nothing is created."""
     with pytest.raises(ConflictError):
         await cluster.write_status(namespace, "digits", "another", a_status())
     with pytest.raises(NotFoundError):
         await cluster.write_status(namespace, "nobody", "another", a_status())
 
 
-async def test_events_can_be_told_and_read(cluster: HttpCluster, api: Api, namespace: str, digits: Object) -> None:
-    """`kubectl describe` finds ours by the uid; a message too long for the API is cut."""
+async def test_events_can_be_posted_and_read(cluster: HttpCluster, api: Api, namespace: str, digits: Object) -> None:
+    """`kubectl describe` finds the operator's Events by uid; a message too long for the API is truncated."""
     uid = digits["metadata"]["uid"]
     reported = {"type": "Warning", "reason": "ModelLoadFailed", "action": "Reconcile"}
     await cluster.post_event(namespace, "digits", uid, message="ä" * 600, **reported)
@@ -379,7 +379,7 @@ async def test_events_can_be_told_and_read(cluster: HttpCluster, api: Api, names
 
 
 async def test_events_of_the_kubelet_are_read_in_their_old_form(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """The kubelet writes core/v1 Events with timestamps of seconds."""
+    """The kubelet writes core/v1 Events with timestamps in seconds."""
     for number, reason in enumerate(["FailedMount", "Scheduled"]):
         event = {
             "metadata": {"name": f"pod.{number}", "namespace": namespace},
@@ -395,7 +395,7 @@ async def test_events_of_the_kubelet_are_read_in_their_old_form(cluster: HttpClu
 
 
 async def test_what_replica_sets_mount_is_in_use(cluster: HttpCluster, api: Api, namespace: str) -> None:
-    """ConfigMaps, as one source of a projected volume too, and claims; of this deployment only."""
+    """ConfigMaps, also as a source of a projected volume, and claims; of this deployment only."""
     volumes = [
         {"name": "direct", "configMap": {"name": "digits-config-1"}},
         {"name": "mixed", "projected": {"sources": [{"configMap": {"name": "digits-config-2"}}]}},
@@ -420,10 +420,10 @@ async def test_what_replica_sets_mount_is_in_use(cluster: HttpCluster, api: Api,
     }
 
 
-async def test_what_is_forbidden_and_what_is_invalid_is_told_apart(
+async def test_forbidden_and_invalid_are_distinguished(
     control_plane: ControlPlane, cluster: HttpCluster, namespace: str
 ) -> None:
-    """The reconciler says the one to the user as Forbidden, the other as InvalidSpec."""
+    """The reconciler reports the former as Forbidden and the latter as InvalidSpec."""
     nobody = from_kubeconfig(control_plane.client_kubeconfig("nobody"))
     async with ApiClient(nobody) as client:
         with pytest.raises(DeniedError, match="cannot patch resource"):
@@ -435,17 +435,15 @@ async def test_what_is_forbidden_and_what_is_invalid_is_told_apart(
 async def test_a_namespace_that_is_being_deleted_is_no_mere_refusal(
     client: ApiClient, cluster: HttpCluster, namespace: str, digits: Object
 ) -> None:
-    """The ModelDeployment in it can still be told so, but nothing new can be made."""
+    """A status can still be written in it, but no object can be created."""
     await client.request("DELETE", f"/api/v1/namespaces/{namespace}", kind="Namespace")
     with pytest.raises(TerminatingError, match="being terminated"):
         await cluster.create(a_service(namespace))
     await cluster.write_status(namespace, "digits", digits["metadata"]["uid"], a_status())
 
 
-async def test_nothing_is_written_by_who_does_not_lead(
-    client: ApiClient, api: Api, namespace: str, digits: Object
-) -> None:
-    """Reading goes on."""
+async def test_only_the_leader_writes(client: ApiClient, api: Api, namespace: str, digits: Object) -> None:
+    """Reading is still possible."""
     cluster = HttpCluster(client, instance="x", time_left=lambda: 0.0)
     uid = digits["metadata"]["uid"]
     with pytest.raises(UnavailableError):

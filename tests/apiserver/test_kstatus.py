@@ -1,6 +1,6 @@
-"""What Helm 4 and Flux make of a ModelDeployment: their own library (kstatus) judges objects of every state.
+"""How Helm 4 and Flux evaluate a ModelDeployment: their library kstatus evaluates objects in every state.
 
-Both wait until an object is Current and give up when it is Failed.
+Both wait until an object is Current, and stop if it is Failed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CURRENT = BY_THE_USER | (set(OF_OTHER_CONDITIONS) - {Reason.POLICY_MISSING})
 
 
 def judge(*bodies: dict[str, Any]) -> list[str]:
-    """The verdicts of kstatus."""
+    """The results of kstatus."""
     program = tools("kstatus") / "kstatus"
     done = subprocess.run([program], input=json.dumps(bodies), text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ async def test_each_state_is_waited_for_given_up_or_reached(reason: str) -> None
 
 
 def test_an_object_that_the_operator_has_not_seen_is_waited_for(api: Api, namespace: str) -> None:
-    """Without the default it would be Current, and `helm install --wait` would end at once."""
+    """Without the default it would be Current, and `helm install --wait` would return immediately."""
     stored = create(api, namespace, deployment(MINIMAL))
     assert stored["status"] == {"observedGeneration": -1}
     unseen = {key: value for key, value in stored.items() if key != "status"}

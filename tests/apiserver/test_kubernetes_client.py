@@ -39,7 +39,7 @@ def manifest(name: str, namespace: str) -> dict[str, Any]:
 
 @pytest.fixture
 def client(kubeconfig: Path) -> KubernetesClient:
-    """As an administrator with a client certificate."""
+    """Return a client with an administrator's certificate."""
     return KubernetesClient(KubeContext(str(kubeconfig)))
 
 
@@ -99,13 +99,13 @@ def test_a_watch_delivers_changes_and_ends_when_it_is_stopped(client: Kubernetes
 
 
 def test_a_version_that_is_too_old_ends_a_watch(client: KubernetesClient, namespace: str) -> None:
-    """As an event, which `follow` answers with a new list."""
+    """The server sends an event, after which `follow` lists again."""
     events = list(client.watch(Selection(MODEL_DEPLOYMENTS, namespace), "1", seconds=30, stop=Stop()))
     assert [(event.kind, event.object["code"]) for event in events] == [("ERROR", 410)]
 
 
 def test_a_login_program_gives_the_token(api: Api, control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """As the cloud providers have it; the namespace is that of the context that is chosen."""
+    """As with cloud providers; the namespace is that of the selected context."""
     file = write_exec_kubeconfig(user(api, control_plane, namespace, "everything"), namespace, tmp_path)
     client = KubernetesClient(KubeContext(str(file), context="second"))
     assert client.namespace == namespace
@@ -117,7 +117,7 @@ def test_a_login_program_gives_the_token(api: Api, control_plane: ControlPlane, 
 def test_a_certificate_is_verified_unless_the_kubeconfig_says_otherwise(
     kubeconfig: Path, client: KubernetesClient, namespace: str, tmp_path: Path
 ) -> None:
-    """Without a warning, as the kubeconfig has it in writing."""
+    """There is no warning, because the kubeconfig disables the verification explicitly."""
     config = yaml.safe_load(kubeconfig.read_text())
     cluster = config["clusters"][0]["cluster"]
     for name in [name for name in cluster if name.startswith("certificate-authority")]:
@@ -167,7 +167,7 @@ def user(api: Api, control_plane: ControlPlane, namespace: str, rules: str) -> P
 
 
 def permissions(capsys: pytest.CaptureFixture[str], kubeconfig: Path, namespace: str) -> dict[str, str]:
-    """What `tritonctl doctor` finds about permissions."""
+    """The result of the permissions check of `tritonctl doctor`."""
     outcome = tritonctl(capsys, "doctor", "-n", namespace, "-o", "json", "--kubeconfig", kubeconfig)
     (check,) = (each for each in json.loads(outcome.out) if each["check"] == "permissions")
     return dict(check)
@@ -176,7 +176,7 @@ def permissions(capsys: pytest.CaptureFixture[str], kubeconfig: Path, namespace:
 def test_permissions_by_stars_and_names(
     api: Api, control_plane: ControlPlane, namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A star is everything; a right to one named object is not the right to all."""
+    """A star grants everything; a permission for one named object does not grant all."""
     star = user(api, control_plane, namespace, "everything")
     assert permissions(capsys, star, namespace)["status"] == "ok"
     named = user(api, control_plane, namespace, "one-name")

@@ -1,7 +1,7 @@
-"""What the operator writes for many objects, against a real API server over TLS.
+"""What the operator writes for many objects, with a real API server over TLS.
 
-There is no controller manager here, so nothing but the operator writes: what is counted is its own work. What it costs
-is measured by `bench_operator.py`.
+There is no controller manager here, so only the operator writes: the tests count its own writes. `bench_operator.py`
+measures its cost.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pods of a namespace with rules about resources (ResourceQuota, LimitRange): whoever follows them for Triton is done.
+"""Pods in a namespace with resource rules (ResourceQuota, LimitRange): rules that Triton's container follows suffice.
 
-Pods are made from the rendered templates, as the controllers would make them. A quota counts by its status, which its
-controller writes in a cluster; here the test does.
+The tests create pods from the rendered templates, as the controllers would. A quota counts by its status, which its
+controller writes in a cluster; here the test writes it.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ RULES: dict[str, tuple[Object, Object]] = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_pods_follow_the_rules_that_triton_follows(api: Api, namespace: str, rule: str) -> None:
-    """With nothing said about `prepare` or the Job: neither is refused where Triton's container is not."""
+    """Without settings for `prepare` or the Job, neither is rejected where Triton's container is admitted."""
     _set_rule(api, namespace, *RULES[rule])
     for pod in _pods(namespace, **FETCHED, resources=SAID):
         _create(api, namespace, pod)
 
 
 def test_pods_of_a_spec_that_says_nothing_get_the_defaults_of_the_namespace(api: Api, namespace: str) -> None:
-    """And no limit of ours is in their way."""
+    """The operator sets no limit that conflicts with them."""
     bounds: Object = {
         "default": {"cpu": "1", "memory": "512Mi"},
         "min": {"cpu": "100m", "memory": "128Mi"},
@@ -82,7 +82,7 @@ def test_pods_of_a_spec_that_says_nothing_get_the_defaults_of_the_namespace(api:
 
 
 def test_a_field_helps_where_the_default_does_not(api: Api, namespace: str) -> None:
-    """A Job gets at most one CPU by itself; here that is too little."""
+    """By default, a Job gets at most one CPU; here that is not enough."""
     _set_rule(api, namespace, a_range(min={"cpu": "2"}), SCARCE)
     two: Object = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
     four: Object = {"requests": {"cpu": "4"}, "limits": {"cpu": "4"}}
@@ -100,7 +100,7 @@ def test_a_field_helps_where_the_default_does_not(api: Api, namespace: str) -> N
 
 
 def _pods(namespace: str, **spec: Any) -> list[Object]:
-    """Return the cache Job's pod and a serving pod, as their controllers would make them."""
+    """Return the cache Job's pod and a serving pod, as their controllers would create them."""
     children = {body["kind"]: body for body in render(a_deployment(namespace=namespace, **spec), SETTINGS)}
     pods = []
     for kind in ("Job", "Deployment"):
@@ -115,7 +115,7 @@ def _create(api: Api, namespace: str, pod: Object) -> Object:
 
 
 def _set_rule(api: Api, namespace: str, rule: Object, breaking: Object) -> None:
-    """Make the rule, and wait until the API server refuses a pod that breaks it."""
+    """Create the rule, and wait until the API server rejects a pod that violates it."""
     path = f"/api/v1/namespaces/{namespace}"
     api.create(f"{path}/{rule['kind'].lower()}s", rule)
     if rule["kind"] == "ResourceQuota":

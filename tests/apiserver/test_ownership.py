@@ -1,6 +1,7 @@
-"""Who owns what, with the real operator and a real API server: names, namesakes, replicas, drift and upgrades.
+"""Ownership, with the real operator and a real API server: names, conflicts, replicas, drift and upgrades.
 
-Nothing collects garbage and nobody makes pods here, so each state stays until the test or the operator changes it.
+There is no garbage collector and no Deployment controller here, so each state lasts until the test or the operator
+changes it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ HPA = {"minReplicas": 2, "maxReplicas": 8}
 
 @pytest.fixture
 def ask(kubectl: Kubectl, namespace: str) -> Ask:
-    """Runs kubectl in the test's namespace; with `-o json` it is read."""
+    """Runs kubectl in the test's namespace; with `-o json`, the output is parsed."""
 
     def run(*arguments: str, stdin: Object | None = None) -> Any:
         text = kubectl("-n", namespace, *arguments, stdin=json.dumps(stdin) if stdin else "")
@@ -64,7 +65,7 @@ def test_a_dead_namesake_s_children_are_never_taken_over(operator: OperatorProce
 
 
 def test_a_copy_of_another_deployment_s_child_is_not_waited_for(operator: OperatorProcess, ask: Ask) -> None:
-    """It bears the first one's owner, which lives, and not the labels by which the operator would remove it."""
+    """Its owner exists, and it lacks the labels by which the operator would remove it."""
     _apply(ask)
     _until(lambda: _reason(ask, "Accepted") == "Accepted", "the first is served")
     copy = _get(ask, "serviceaccount")

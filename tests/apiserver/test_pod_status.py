@@ -1,6 +1,6 @@
-"""Failures that one healthy node cannot have: the status that a kubelet or a controller would write, written by hand.
+"""Failures that one healthy node cannot have: the tests write the status of a kubelet or a controller.
 
-Each was taken from a real cluster of the same version; the pod is made of the Deployment's own template.
+Each status was recorded in a real cluster of the same version; the pod is created from the Deployment's template.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ STUCK: Object = {
 
 
 class Served:
-    """A deployment whose only pod serves, and hands that change what it reports."""
+    """A deployment whose only pod serves, and methods that change the pod's status."""
 
     def __init__(self, kubectl: Kubectl, namespace: str) -> None:
         self._kubectl = kubectl

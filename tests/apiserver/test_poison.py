@@ -1,4 +1,4 @@
-"""Objects that cannot be read, or cost much, let in by an older definition: they disturb no other one."""
+"""Unreadable or expensive objects, admitted by an older CRD, do not affect other objects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[Namespace]:
 async def test_objects_that_are_too_deep_disturb_nobody(
     kubeconfig: Path, namespace: str, tmp_path: Path, api: Api, world: Namespace
 ) -> None:
-    """Before and after a restart; their own status says why, and a child of that kind does no harm."""
+    """Before and after a restart; their status reports the reason, and a child of this kind has no effect."""
     with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
         operator.wait_ready()
         for levels in (300, 985, 3_000):
@@ -71,7 +71,7 @@ async def test_objects_that_are_too_deep_disturb_nobody(
 async def test_large_objects_cost_little(
     kubeconfig: Path, namespace: str, tmp_path: Path, api: Api, world: Namespace
 ) -> None:
-    """While they come, and at the start."""
+    """While they are created, and at startup."""
     with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
         operator.wait_ready()
         empty = operator.resident_megabytes()
@@ -94,7 +94,7 @@ async def test_large_objects_cost_little(
 async def test_an_object_that_grows_as_json_disturbs_nobody(
     kubeconfig: Path, namespace: str, tmp_path: Path, api: Api, world: Namespace
 ) -> None:
-    """The API server writes six bytes for each `<`, so that 1.5 MB are 9 MB in a list, more than any page of many."""
+    """The API server writes six bytes for each `<`, so 1.5 MB become 9 MB in a list, more than any page of many."""
     labels = {LABEL_MANAGED_BY: MANAGER, LABEL_DEPLOYMENT: "theirs"}
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "<" * 250_000, "uid": "u"}
     metadata = {"name": "a", "labels": labels, "annotations": {"a": "<" * 250_000}, "ownerReferences": [owner]}
@@ -108,7 +108,7 @@ async def test_an_object_that_grows_as_json_disturbs_nobody(
 
 @pytest.mark.parametrize("levels", [100, 985, 3_000])
 def test_the_definition_lets_no_depths_in(levels: int, api: Api, namespace: str) -> None:
-    """What it does not know is dropped, and refused where the user asks for strictness, as kubectl does."""
+    """Unknown fields are dropped, or rejected if the client requests strict validation, as kubectl does."""
     stored = orjson.loads(poison(api, namespace, "deep", deep(levels)))
     assert stored["spec"]["scheduling"]["affinity"] == {"nodeAffinity": {}}
     with pytest.raises(RequestRefusedError, match="unknown field"):
@@ -116,7 +116,7 @@ def test_the_definition_lets_no_depths_in(levels: int, api: Api, namespace: str)
 
 
 def poison(api: Api, namespace: str, name: str, affinity: bytes, **query: str) -> bytes:
-    """An object with this in its affinity; what the server stored."""
+    """An object with this value in its affinity; returns the stored object."""
     body = a_body(name, namespace, scheduling={"affinity": {"nodeAffinity": "HERE"}})
     body["metadata"] = {"name": name, "namespace": namespace}
     content = orjson.dumps(body).replace(b'"HERE"', affinity)
@@ -124,7 +124,7 @@ def poison(api: Api, namespace: str, name: str, affinity: bytes, **query: str) -
 
 
 def revision(api: Api, namespace: str, data: bytes) -> None:
-    """A ControllerRevision with our labels, by somebody else."""
+    """A ControllerRevision with the operator's labels, of another owner."""
     kind: Resource = CHILDREN[Kind.REVISION]
     body = {
         "apiVersion": kind.api_version,
@@ -143,7 +143,7 @@ async def until(world: Namespace, api: Api, look: Callable[[dict[str, Object]], 
 
 
 def read(api: Api, namespace: str) -> dict[str, Object]:
-    """Every object by name, without depths: Python's decoder cannot read all of them."""
+    """Every object by name, without deep values, which Python's decoder cannot read."""
     answer = orjson.loads(cut(api.get_bytes(MODEL_DEPLOYMENTS.path(namespace)), LEVELS))
     return {body["metadata"]["name"]: body for body in answer["items"]}
 

@@ -1,6 +1,6 @@
-"""The chart's limits on what ModelDeployments may name, in force on a real API server.
+"""The chart's limits on the values of ModelDeployments, enforced by a real API server.
 
-Each limit refuses what is beyond it, by name, and lets in what is within; and each rendering limits one namespace only.
+Each limit rejects values outside of it, by name, and admits all others; each rendering limits one namespace only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Try = Callable[..., str]
 
 
 def images(*names: str) -> list[Object]:
-    """Return specs with each as the models' image, and as the server's."""
+    """Return specs with each name as the models' image, and as the server's."""
     model = [changed(MINIMAL, "modelRepository.image.reference", name) for name in names]
     own = [{"models": [{"name": "digits", "modelRepository": {"image": {"reference": name}}}]} for name in names]
     server = [
@@ -36,17 +36,17 @@ def images(*names: str) -> list[Object]:
 
 
 def fetched(**repository: Any) -> Object:
-    """Return a spec whose models are fetched from there."""
+    """Return a spec whose models are fetched from this repository."""
     return {"modelRepository": repository, "models": [{"name": "digits"}], "privacy": OPEN}
 
 
 def from_s3(endpoint: str | None = None) -> Object:
-    """Return a spec of a bucket."""
+    """Return a spec with a bucket."""
     return fetched(s3={"bucket": "models"} | ({"endpoint": endpoint} if endpoint else {}))
 
 
 def from_http(url: str) -> Object:
-    """Return a spec of an archive."""
+    """Return a spec with an archive."""
     return fetched(http={"url": url, "sha256": "0" * 64})
 
 
@@ -182,7 +182,7 @@ def test_what_is_beyond_a_limit_is_refused(api: Api, kubectl: Kubectl, namespace
 
 
 def test_the_longest_lists_are_judged(api: Api, kubectl: Kubectl, namespace: str) -> None:
-    """The API server ends an expression that costs too much, and refuses the object without saying why."""
+    """The API server aborts an expensive expression, and rejects the object without a reason."""
     allowed = [f"registry-{number}.example.com/{'a' * 400}" for number in range(64)]
     limit_namespace(
         kubectl, namespace, images=allowed, addresses=[f"https://a-{number}.example.com" for number in range(64)]
@@ -198,7 +198,7 @@ def test_the_longest_lists_are_judged(api: Api, kubectl: Kubectl, namespace: str
 
 
 def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespace: str) -> None:
-    """And what a URL carries in its query is not told to whoever reads the message."""
+    """The message does not contain the query of a URL, which may be secret."""
     limit_namespace(kubectl, namespace, addresses=[], secrets=[], serviceTypes=["ClusterIP"])
     spec = fetched(http={"url": "https://a.example.com/x?token=abc"}, credentialsSecretRef={"name": "database"})
     spec["service"] = {"type": "NodePort"}
@@ -212,7 +212,7 @@ def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespa
 def test_an_object_from_before_a_limit_is_judged_when_its_spec_changes(
     api: Api, kubectl: Kubectl, namespace: str
 ) -> None:
-    """It can be labelled and scaled meanwhile, and a status can be written."""
+    """Until then it can be labelled and scaled, and its status can be written."""
     create(api, namespace, deployment(changed(PLAIN, "service.type", "NodePort"), "old"))
     limit_namespace(kubectl, namespace, serviceTypes=["ClusterIP"])
     beyond = changed(PLAIN, "service.type", "NodePort")
@@ -227,7 +227,7 @@ def test_an_object_from_before_a_limit_is_judged_when_its_spec_changes(
 
 
 def test_a_secret_needs_the_label(api: Api, kubectl: Kubectl, namespace: str) -> None:
-    """Both Secrets are there; one without a label that is made later cannot be foreseen."""
+    """Both Secrets exist; a Secret that does not exist yet cannot be checked."""
     for name, labels in (("reader", {"example.com/for-models": "yes"}), ("database", {"example.com/other": "yes"})):
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
         api.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
@@ -241,20 +241,20 @@ def test_a_secret_needs_the_label(api: Api, kubectl: Kubectl, namespace: str) ->
 
 
 def test_another_namespace_is_not_limited(api: Api, kubectl: Kubectl, namespace: str) -> None:
-    """The selector of the values decides."""
+    """The selector in the values determines the namespaces."""
     limit_namespace(kubectl, namespace, sources=[])
     _await(lambda: attempt(api, namespace, PLAIN) != "", "the policy is in force")
     assert attempt(api, "default", PLAIN) == ""
 
 
 def limit_namespace(kubectl: Kubectl, namespace: str, **limits: Any) -> None:
-    """Install the chart with these limits, for this namespace alone."""
+    """Install the chart with these limits, for this namespace only."""
     selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     install_values(kubectl, namespace, policies={"deployments": limits, "namespaceSelector": selector})
 
 
 def attempt(api: Api, namespace: str, spec: Object) -> str:
-    """What the server says to a spec, "" when it would take it."""
+    """Return the server's error for a spec, or "" if it is admitted."""
     path = f"/apis/triton-operator.io/v1alpha1/namespaces/{namespace}/modeldeployments"
     try:
         api.create(path, deployment(spec), dryRun="All", fieldValidation="Strict")

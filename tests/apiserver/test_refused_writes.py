@@ -1,4 +1,4 @@
-"""What a real API server answers to writes that it does not carry out, and what the status makes of it."""
+"""How a real API server answers rejected writes, and how the status reports them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[Namespace]:
 async def test_a_typing_mistake_in_a_field_that_is_passed_through_is_the_user_s(
     operator: OperatorProcess, world: Namespace
 ) -> None:
-    """An older definition lets it in."""
+    """An older CRD admits it."""
     await world.create(1, scheduling={"affinity": TYPO})
     await world.until(_accepted("InvalidSpec"), "the mistake is reported", LATE)
     message = _condition(await world.deployments(), "Accepted")["message"]
@@ -58,7 +58,7 @@ async def test_a_webhook_that_does_not_answer_is_named_and_waited_for(
 
 
 def _dead_webhook(namespace: str) -> dict[str, Any]:
-    """Nobody listens where it is said to be; it is asked about Services and Deployments of one namespace."""
+    """No server listens at its address; it is called for Services and Deployments of one namespace."""
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",

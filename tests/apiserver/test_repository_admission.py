@@ -1,4 +1,4 @@
-"""What a real API server accepts and refuses of model repositories, and which field it names."""
+"""Which model repositories a real API server accepts and rejects, and which field the error names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fetched(profile: str | None = "Open", **repository: Any) -> dict[str, Any]:
 
 
 def own(repository: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec whose model has this repository for itself."""
+    """Return a spec whose model has its own repository."""
     return changed(MINIMAL, "models.0.modelRepository", repository)
 
 
@@ -145,7 +145,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_repository_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
-    """Each mistake is named where it was made, and not somewhere above."""
+    """The error names the invalid field, and not one of its parents."""
     spec, field, words = BAD[case]
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(spec))
@@ -169,7 +169,7 @@ def test_bad_repository_is_refused_at_its_field(api: Api, namespace: str, case: 
     ],
 )
 def test_repository_that_is_fetched_is_accepted_and_kept(api: Api, namespace: str, repository: dict[str, Any]) -> None:
-    """As the common one and as a model's own, alone."""
+    """As the common repository, and as a model's own."""
     spec = fetched(**repository) | {"replicas": 1}
     assert create(api, namespace, deployment(spec))["spec"] == spec
     alone = {key: value for key, value in spec.items() if key != "modelRepository"}

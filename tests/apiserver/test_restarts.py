@@ -1,4 +1,4 @@
-"""A restarted operator writes what differs, and nothing else."""
+"""A restarted operator writes only what differs."""
 
 from __future__ import annotations
 

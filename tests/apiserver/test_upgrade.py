@@ -1,7 +1,7 @@
-"""What an earlier release left behind, under this one: the same pods, down to the last byte.
+"""Children of an earlier release under this one: the pods stay identical, to the last byte.
 
-`releases/*.json` hold, for several specs, the children as that release applied them. They are never made anew: that
-what an old operator wrote is kept cannot be shown with what the new one would write.
+`releases/*.json` contain, for several specs, the children as that release applied them. They are never generated again,
+because the new operator's output cannot show that the old one's is preserved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEFT_BEHIND = {f"{file.stem} {name}": left for file in RELEASES for name, left i
 
 @pytest.mark.parametrize("left", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
 def test_pods_of_an_earlier_release_are_kept(left: Object, kubeconfig: Path, namespace: str, tmp_path: Path) -> None:
-    """Scaling under the new operator rolls nothing either; a change of what runs does."""
+    """Scaling under the new operator does not restart them either; a change of the pods' content does."""
     kube = Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
     _leave_behind(left, kube)
     before = _template(kube)
@@ -40,7 +40,7 @@ def test_pods_of_an_earlier_release_are_kept(left: Object, kubeconfig: Path, nam
 
 
 def _leave_behind(left: Object, kube: Kube) -> None:
-    """The object and its children, as the earlier operator had applied them to this namespace."""
+    """Create the object and its children in this namespace, as the earlier operator applied them."""
     kind = {"apiVersion": "triton-operator.io/v1alpha1", "kind": "ModelDeployment"}
     kube.apply(kind | {"metadata": {"name": "digits"}, "spec": left["spec"]})
     uid = (kube.get("modeldeployment", "digits") or {})["metadata"]["uid"]

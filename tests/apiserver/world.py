@@ -1,6 +1,6 @@
-"""Many ModelDeployments in one namespace of a real API server, and what the operator made of them.
+"""Many ModelDeployments in one namespace of a real API server, and the operator's results.
 
-Uses the operator's HTTP client for speed; judgements compare what the server has with what pure builders say.
+Uses the operator's HTTP client for speed; the expected objects come from the pure builders.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.5
 
 
 class _RetryingClient(ApiClient):
-    """The operator's client, which sends a request again as long as the server says when; the operator queues it."""
+    """The operator's client, which retries a request as the server requests; the operator queues it instead."""
 
     async def request(self, *arguments: Any, **named: Any) -> bytes:
         for attempt in itertools.count(1):
@@ -56,7 +56,7 @@ class Namespace:
         await self._client.close()
 
     async def create(self, count: int, *, first: int = 0, **spec: Any) -> None:
-        """ModelDeployments m-0 … m-N, or from another number on, a few at a time."""
+        """Create m-0 … m-N, or from another number, a few at a time."""
         gate = asyncio.Semaphore(8)
 
         async def one(number: int) -> None:
@@ -83,7 +83,7 @@ class Namespace:
         await self._client.request("DELETE", CHILDREN[kind].path(self.name, name), kind=kind.value)
 
     async def report_replicas(self, name: str, count: int) -> None:
-        """What the Deployment controller does: say in the status of a child how many pods there are."""
+        """Write the number of pods to the status of a child, as the Deployment controller does."""
         await self._client.request(
             "PATCH",
             CHILDREN[Kind.DEPLOYMENT].path(self.name, name, "status"),
@@ -110,7 +110,7 @@ class Namespace:
         return body
 
     async def replace(self, kind: Kind, name: str, change: Callable[[Object], object]) -> None:
-        """Change one child as `kubectl edit` and `replace` do: what is not in it any more is removed."""
+        """Change one child as `kubectl edit` and `replace` do: fields that are missing in it are removed."""
         body = await self.child(kind, name)
         change(body)
         path = CHILDREN[kind].path(self.name, name)
@@ -118,19 +118,19 @@ class Namespace:
         await self._client.request("PUT", path, kind=kind, query=query, body=orjson.dumps(body))
 
     async def count_children(self) -> Counter[str]:
-        """How many there are of each kind."""
+        """The number of children of each kind."""
         return Counter({kind.value: len(await self.children(kind)) for kind in Kind})
 
     async def until(
         self, look: Callable[[list[Object]], bool], what: str, seconds: float, poll: float = _POLL_SECONDS
     ) -> None:
-        """Wait until the ModelDeployments are as `look` wants them."""
+        """Wait until `look` returns true for the ModelDeployments."""
         async with asyncio.timeout(seconds):
             while not look(await self.deployments()):  # noqa: ASYNC110 - the server does not know what is waited for
                 await asyncio.sleep(poll)
 
     async def until_there(self, kind: Kind, name: str, *, seconds: float = 120, poll: float = _POLL_SECONDS) -> None:
-        """Wait until there is such a child."""
+        """Wait until the child exists."""
 
         async def there() -> bool:
             return name in [body["metadata"]["name"] for body in await self.children(kind)]

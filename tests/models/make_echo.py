@@ -20,7 +20,7 @@ from triton_operator.export.config import write_config
 
 
 class Echo(nn.Module):
-    """Any number of texts and any number of truth values -> the same."""
+    """Any number of texts and any number of booleans -> the same."""
 
     def forward(self, texts: list[str], flags: torch.Tensor) -> tuple[list[str], torch.Tensor]:
         """Return the arguments."""

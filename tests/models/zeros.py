@@ -1,6 +1,6 @@
-"""A model of Triton's Python backend that answers zeros in the types and shapes of its configuration.
+"""A model of Triton's Python backend that returns zeros with the types and shapes of its configuration.
 
-End-to-end tests copy it to `model.py` beside generated configurations.
+End-to-end tests copy it to `model.py` next to generated configurations.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import triton_python_backend_utils as pb
 
 
 class TritonPythonModel:
-    """One instance of the model; Triton makes it."""
+    """One instance of the model, created by Triton."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Read what is promised."""
+        """Read the declared outputs."""
         config = json.loads(args["model_config"])
         self._batched = int(config["max_batch_size"]) > 0
         self._inputs = [entry["name"] for entry in config["input"]]
@@ -25,7 +25,7 @@ class TritonPythonModel:
         self._outputs += [(entry["output_name"], entry["data_type"], _shape(entry)) for entry in states]
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Zeros for each request."""
+        """Return zeros for each request."""
         return [pb.InferenceResponse(self._answer(self._rows(request))) for request in requests]
 
     def _rows(self, request: Any) -> tuple[int, ...]:
@@ -42,6 +42,6 @@ class TritonPythonModel:
 
 
 def _shape(entry: dict[str, Any]) -> tuple[int, ...]:
-    """The shape that the model gives, with 1 for any size."""
+    """The shape of the output, with 1 for any size."""
     dims = entry["reshape"].get("shape", []) if "reshape" in entry else entry["dims"]
     return tuple(max(int(size), 1) for size in dims)

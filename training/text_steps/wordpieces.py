@@ -70,16 +70,16 @@ class WordPieces:
         """Take the longest piece that the word begins with, then of the rest; unknown when there is none."""
         if len(word) > _LONGEST_WORD:
             return [self._unknown]
-        pieces, start = [], 0
+        found, start = [], 0
         while start < len(word):
             prefix = "##" if start else ""
             ends = range(len(word), start, -1)
             end = next((end for end in ends if prefix + word[start:end] in self._ids), None)
             if end is None:
                 return [self._unknown]
-            pieces.append(self._ids[prefix + word[start:end]])
+            found.append(self._ids[prefix + word[start:end]])
             start = end
-        return pieces
+        return found
 
 
 def clean(text: str, *, lowercase: bool) -> str:

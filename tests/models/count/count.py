@@ -12,7 +12,7 @@ import triton_python_backend_utils as pb
 
 
 class TritonPythonModel:
-    """One instance of the model; Triton makes it."""
+    """One instance of the model, created by Triton."""
 
     def execute(self, requests: list[Any]) -> None:
         """Send the answers; a request that its caller has given up gets no more."""

@@ -1,4 +1,4 @@
-"""A model of Triton's Python backend that gives back each input under its own name.
+"""A model of Triton's Python backend that returns each input under its own name.
 
 The end-to-end test of the SDK copies it to `identity/1/model.py` and `rows/1/model.py`.
 """
@@ -11,10 +11,10 @@ import triton_python_backend_utils as pb
 
 
 class TritonPythonModel:
-    """One instance of the model; Triton makes it."""
+    """One instance of the model, created by Triton."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """The inputs that were given, and no other."""
+        """Return the inputs that were sent, and no other."""
         return [
             pb.InferenceResponse([pb.Tensor(tensor.name(), tensor.as_numpy()) for tensor in request.inputs()])
             for request in requests

@@ -1,6 +1,7 @@
-"""Last step of the ensemble `language`: scores become an answer.
+"""Last step of the ensemble `language`: convert scores to an answer.
 
-LOGITS FP32 [2] in, LABEL STRING [1] and PROBABILITY FP32 [1] out. The end-to-end test copies it to `labels/1/model.py`.
+Input: LOGITS FP32 [2]. Output: LABEL STRING [1] and PROBABILITY FP32 [1]. The end-to-end test copies it to
+`labels/1/model.py`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ LABELS = np.array([b"English", b"Chinese"], dtype=np.object_)
 
 
 class TritonPythonModel:
-    """One instance of the model; Triton makes it."""
+    """One instance of the model, created by Triton."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """The likelier label of each row."""
+        """The more probable label of each row."""
         return [self._answer(pb.get_input_tensor_by_name(request, "LOGITS").as_numpy()) for request in requests]
 
     def _answer(self, logits: Any) -> Any:

@@ -1,6 +1,6 @@
-"""First step of the ensemble `language`: text becomes numbers. TEXT STRING [1] in, IDS INT64 [16] out, 0 where it ends.
+"""First step of the ensemble `language`: convert text to numbers.
 
-The end-to-end test copies it to `tokenizer/1/model.py`.
+Input: TEXT STRING [1]. Output: IDS INT64 [16], padded with 0. The end-to-end test copies it to `tokenizer/1/model.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LENGTH = 16
 
 
 class TritonPythonModel:
-    """One instance of the model; Triton makes it."""
+    """One instance of the model, created by Triton."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """The code points of each text."""
