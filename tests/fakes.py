@@ -15,7 +15,7 @@ import msgspec
 
 from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import ANNOTATION_FILLED, ANNOTATION_RECIPE, MANAGER, content_hash
-from triton_operator.api.status import Condition, Status
+from triton_operator.api.status import Condition, Control, Status
 from triton_operator.cluster.errors import ConflictError, DeniedError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
@@ -295,6 +295,11 @@ class World:
 
     def condition(self, kind: str) -> Condition:
         return next(condition for condition in self.status.conditions if condition.type == kind)
+
+    def control(self, name: str) -> Control:
+        """A privacy control in the status."""
+        assert self.status.privacy is not None
+        return next(control for control in self.status.privacy.controls if control.name == name)
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

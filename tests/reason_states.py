@@ -19,8 +19,10 @@ from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.cluster.errors import UnavailableError
 from triton_operator.cluster.observed import Container, DeploymentState, JobState, Kind, ObservedCondition, PodEvent
+from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
@@ -432,6 +434,38 @@ async def _cache_egress_open(_: Path) -> World:
     world.change_child(Kind.JOB, name, state=msgspec.structs.replace(state, complete=True))
     await world.reconcile()
     return await _with_pod(world, ready=True)
+
+
+@_state(Reason.OTHER_POLICY_OPENS_POD)
+async def _other_policy_opens_pod(_: Path) -> World:
+    world = await _serving(privacy={"profile": "Private"})
+    policy = ObservedPolicy(namespace="shop", name="allow-dns", uid="1", resource_version=1, allows_egress=True)
+    world.cache.policies.put(policy)
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.NETWORK_NOT_PROVEN)
+async def _network_not_proven(_: Path) -> World:
+    return await _serving(privacy={"profile": "Private", "tls": {"mode": "External"}})
+
+
+@_state(Reason.NETWORK_NOT_ENFORCED)
+async def _network_not_enforced(_: Path) -> World:
+    return await _probed(ingress=False, egress=False)
+
+
+@_state(Reason.TLS_NOT_VERIFIABLE)
+async def _tls_not_verifiable(_: Path) -> World:
+    return await _probed(ingress=True, egress=True)
+
+
+async def _probed(*, ingress: bool, egress: bool) -> World:
+    """Somebody has run `tritonctl doctor --probe`, with this result."""
+    world = await _serving(privacy={"profile": "Private", "tls": {"mode": "External"}})
+    world.cache.network_probe = NetworkProbe("2026-01-02T02:00:00Z", "v1.36.1", ("node-1",), ingress, egress)
+    await world.reconcile()
+    return world
 
 
 @_state(Reason.BELOW_SECURITY_FLOOR)

@@ -216,3 +216,24 @@ async def test_only_the_configured_namespace_is_watched(server: FakeApiServer, s
     ]
     assert {path for path in outside if path.count("/") > 3} == set()
     assert server.stored("/apis/coordination.k8s.io/v1/namespaces/shop/leases/triton-operator") is not None
+
+
+async def test_a_policy_of_somebody_else_enqueues_the_deployments_whose_pods_it_opens(
+    operator: Running, server: FakeApiServer
+) -> None:
+    """And again when it is deleted, or no longer selects them; one that allows nothing does not matter."""
+    path = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
+    quiet: dict[str, Any] = {"podSelector": {}, "policyTypes": ["Egress"]}
+    opening: dict[str, Any] = {**quiet, "egress": [{}]}
+    elsewhere = {**opening, "podSelector": {"matchLabels": {"app": "bank"}}}
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    await operator.quiet()
+    await server.put(f"{path}/quiet", {"spec": quiet})
+    await server.put(f"{path}/elsewhere", {"spec": elsewhere})
+    for number, spec in enumerate((opening, elsewhere, opening), start=1):
+        await server.put(f"{path}/dns", {"spec": spec})
+        await operator.passed(DIGITS, number)
+    await server.remove(f"{path}/dns")
+    await operator.passed(DIGITS, 4)
+    assert operator.passes.count(DIGITS) == 4

@@ -35,9 +35,10 @@ STALLED = "Stalled"
 """The deployment makes no progress until a user fixes the cause (kstatus)."""
 
 PRIVACY_ENFORCED = "PrivacyEnforced"
-"""Every control of the privacy profile is enforced. Absent under profile Open.
+"""Every control that the privacy profile requires is enforced; `status.privacy.controls` lists all of them.
 
-It is never True in this version, which does not support TLS.
+Otherwise, it has the reason of the first one that is not enforced, or else of the first one whose state is unknown.
+Absent under profile Open.
 """
 
 SCALING_ACTIVE = "ScalingActive"
@@ -108,10 +109,14 @@ class Reason:
     PROGRESSING = "Progressing"  # Reconciling=True.
     SETTLED = "Settled"  # Reconciling=False or Stalled=False.
 
-    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # Network access is restricted, but TLS is not supported.
-    POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy does not exist in the cluster yet.
-
+    ENFORCED = "Enforced"  # PrivacyEnforced=True.
+    POLICY_MISSING = "PolicyMissing"  # The NetworkPolicy or the proxy's ConfigMap does not exist in the cluster yet.
+    OTHER_POLICY_OPENS_POD = "OtherPolicyOpensPod"  # A NetworkPolicy of others allows traffic to or from the pods.
+    NETWORK_NOT_PROVEN = "NetworkNotProven"  # `tritonctl doctor --probe` has not shown that policies are enforced.
+    NETWORK_NOT_ENFORCED = "NetworkNotEnforced"  # It has shown that the cluster's network ignores policies.
     CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache Job may connect to any address, because none are set.
+    TLS_NOT_CONFIGURED = "TLSNotConfigured"  # Serving pods accept connections without TLS.
+    TLS_NOT_VERIFIABLE = "TLSNotVerifiable"  # A service mesh encrypts the traffic, which the operator cannot see.
 
     SCALING = "Scaling"  # ScalingActive=True.
     SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported a status yet, or reports an error.

@@ -74,6 +74,9 @@ SERVING_SECRET = "triton-operator-serving"  # noqa: S105 -- a name
 AUTHORITY_SECRET = "triton-operator-authority"  # noqa: S105 -- a name
 """Secret of the operator's namespace with the authority's key."""
 
+NETWORK_PROBE = "triton-operator-network-probe"
+"""ConfigMap of the operator's namespace with the last result of `tritonctl doctor --probe`."""
+
 
 def wrong_model_name(name: str) -> str:
     """Return the problem with a model name, or ""."""

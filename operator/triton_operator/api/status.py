@@ -83,12 +83,31 @@ class ControlState(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class ControlName(StrEnum):
+    """The privacy controls, in the order in which they are shown; the comments say when each is enforced."""
+
+    NETWORK_POLICY = "NetworkPolicy"  # The deployment's NetworkPolicy exists.
+    OTHER_POLICIES = "OtherPolicies"  # No other NetworkPolicy selects the pods and allows traffic.
+    NETWORK_ENFORCEMENT = "NetworkEnforcement"  # `tritonctl doctor --probe` has shown that policies take effect.
+    CACHE_EGRESS = "CacheEgress"  # The Job that fills the cache may only connect to named addresses.
+    TLS = "TLS"  # Every serving pod terminates TLS.
+    CALLERS = "Callers"  # The callers in `spec.privacy.clients`, if it is set, are checked.
+    AUDIT = "Audit"  # Requests are logged, without their content.
+    ADMIN_APIS = "AdminApis"  # Triton's administration APIs are closed.
+    IMAGES_BY_DIGEST = "ImagesByDigest"  # All images of the pods are given by digest.
+    SERVER_RELEASE = "ServerRelease"  # The server's release has no known vulnerability.
+
+
 class Control(Struct, frozen=True):
-    """One privacy control; `message` says what enforces it, or what is missing."""
+    """One privacy control; `message` says what enforces it, or what is missing.
+
+    Only controls that the profile requires (`required`) affect the condition PrivacyEnforced.
+    """
 
     name: str
     state: ControlState
     message: str = ""
+    required: bool = True
 
 
 class PrivacyStatus(Struct, frozen=True):

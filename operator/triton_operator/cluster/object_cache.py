@@ -1,4 +1,4 @@
-"""The operator's in-memory cache of the cluster: ModelDeployments, their children and their pods.
+"""The operator's in-memory cache of the cluster: ModelDeployments, their children and pods, and all NetworkPolicies.
 
 `runtime` fills it from watches and enqueues the keys that have changed; the reconciler adds the responses to its own
 writes and takes snapshots.
@@ -9,22 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from triton_operator.api.names import child_labels, selector_labels
+from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import Metadata
 from triton_operator.cluster.child_cache import ChildCache
 from triton_operator.cluster.deployment_cache import DeploymentCache, DeploymentRecord
-from triton_operator.cluster.observed import Child, ChildId, Key, Pod
+from triton_operator.cluster.label_selector import matches
+from triton_operator.cluster.observed import Child, ChildId, Key, Kind, Pod
 from triton_operator.cluster.pod_cache import PodCache
+from triton_operator.cluster.policy_cache import PolicyCache, deployment_of
+from triton_operator.cluster.policy_projection import ObservedPolicy
 
 
 class Snapshot(NamedTuple):
     """One deployment with every child and pod that has its label; `record` is None if it is deleted.
 
-    As long as a part has not changed, snapshots have the same object there.
+    `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
+    `network_probe` is the last run of `tritonctl doctor --probe`. As long as a part has
+    not changed, snapshots have an equal object there.
     """
 
     record: DeploymentRecord | None
     children: Mapping[ChildId, Child]
     pods: tuple[Pod, ...]
+    opening_policies: tuple[ObservedPolicy, ...] = ()
+    network_probe: NetworkProbe | None = None
 
     @property
     def metadata(self) -> Metadata | None:
@@ -33,13 +42,47 @@ class Snapshot(NamedTuple):
 
 
 class ObjectCache:
-    """The three caches of one operator process."""
+    """The caches of one operator process."""
 
     def __init__(self) -> None:
         self.deployments = DeploymentCache()
         self.children = ChildCache()
         self.pods = PodCache()
+        self.policies = PolicyCache()
+        self.network_probe: NetworkProbe | None = None
 
     def snapshot(self, key: Key) -> Snapshot:
         """The current state of one deployment."""
-        return Snapshot(self.deployments.get(key), self.children.get(key), self.pods.get(key))
+        return Snapshot(
+            self.deployments.get(key),
+            self.children.get(key),
+            self.pods.get(key),
+            tuple(self._opening_policies(key)),
+            self.network_probe,
+        )
+
+    def affected_by(self, policy: ObservedPolicy) -> set[Key]:
+        """The deployments whose pods a policy of others opens."""
+        name = deployment_of(policy)
+        namespaced = [(policy.namespace, name)] if name else self.deployments.keys()
+        return {key for key in namespaced if key[0] == policy.namespace and self._is_opened_by(policy, key)}
+
+    def _opening_policies(self, key: Key) -> list[ObservedPolicy]:
+        found = [policy for policy in self.policies.candidates(key) if self._is_opened_by(policy, key)]
+        return sorted(found, key=lambda policy: policy.name)
+
+    def _is_opened_by(self, policy: ObservedPolicy, key: Key) -> bool:
+        if not (policy.allows_ingress or policy.allows_egress) or self._is_child(policy, key):
+            return False
+        # Pods that do not exist yet have these labels at least.
+        future = child_labels(key[1]) | selector_labels(key[1])
+        return any(matches(policy.selector, labels) for labels in (future, *(pod.labels for pod in self.pods.get(key))))
+
+    def _is_child(self, policy: ObservedPolicy, key: Key) -> bool:
+        """Whether the operator created the policy: its own, or that of a cache Job."""
+        record, child = self.deployments.get(key), self.children.get(key).get((Kind.NETWORK_POLICY, policy.name))
+        return (
+            record is not None
+            and child is not None
+            and (child.uid, child.owner_uid) == (policy.uid, record.metadata.uid)
+        )

@@ -173,7 +173,7 @@ class Container(Record, frozen=True, kw_only=True):
 class Pod(Record, frozen=True, kw_only=True):
     """One pod: that of the Job `job`, or a serving pod, for which `revision` is the value of our revision label.
 
-    `created_at` is RFC 3339, `claims` are the volume claims that it mounts.
+    `created_at` is RFC 3339, `claims` are the volume claims that it mounts. NetworkPolicies select it by `labels`.
     """
 
     namespace: str
@@ -192,6 +192,7 @@ class Pod(Record, frozen=True, kw_only=True):
     conditions: tuple[ObservedCondition, ...] = ()
     containers: tuple[Container, ...] = ()
     claims: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
 
 
 class PodEvent(Record, frozen=True, kw_only=True):

@@ -51,6 +51,7 @@ def project_pod(body: bytes | msgspec.Raw) -> Pod:
             for volume in stored.spec.volumes
             if volume.persistent_volume_claim
         ),
+        labels=metadata.labels,
     )
 
 

@@ -5,22 +5,26 @@ Conditions that depend on Ready take its verdict as an argument, so that the two
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from triton_operator.api import conditions as types
 from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
-from triton_operator.api.privacy import Profile
 from triton_operator.api.status import Truth
-from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.pods import is_prepared
+from triton_operator.reconcile.privacy_controls import summarize
 from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_equal_models, judge_ready
-from triton_operator.resources.cache_policy import egress_ports
-from triton_operator.triton.server.versions import parse, vulnerability
+from triton_operator.reconcile.vulnerability import judge_vulnerability
 
 _SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
 
 
-def judge_all(assessment: Assessment) -> dict[str, Verdict]:
-    """Every condition that applies to this deployment, in the order in which they are shown."""
+def judge_all(assessment: Assessment, controls: Sequence[JudgedControl]) -> dict[str, Verdict]:
+    """Every condition that applies to this deployment, in the order in which they are shown.
+
+    `controls` are its privacy controls.
+    """
     ready = judge_ready(assessment)
     verdicts: dict[str, Verdict | None] = {
         types.READY: ready,
@@ -31,9 +35,9 @@ def judge_all(assessment: Assessment) -> dict[str, Verdict]:
         types.MODELS_LOADED: _loaded(assessment, ready),
         types.RECONCILING: _reconciling(ready),
         types.STALLED: _stalled(ready),
-        types.PRIVACY_ENFORCED: _privacy_enforced(assessment),
+        types.PRIVACY_ENFORCED: summarize(controls),
         types.SCALING_ACTIVE: _scaling_active(assessment),
-        types.RUNTIME_VULNERABLE: _runtime_vulnerable(assessment),
+        types.RUNTIME_VULNERABLE: judge_vulnerability(assessment),
     }
     return {kind: verdict for kind, verdict in verdicts.items() if verdict}
 
@@ -119,35 +123,6 @@ def _stalled(ready: Verdict) -> Verdict:
     return Verdict(Truth.FALSE, Reason.SETTLED)
 
 
-def _privacy_enforced(assessment: Assessment) -> Verdict | None:
-    deployment, caching = assessment.observed.deployment, assessment.observed.caching
-    if deployment.spec.privacy.profile is Profile.OPEN:
-        return None
-    policies = [deployment.metadata.name, *([caching.generation.name] if caching and caching.generation.job else [])]
-    for name in policies:
-        if assessment.blocked and (Kind.NETWORK_POLICY, name) in assessment.blocked.taken:
-            return Verdict(
-                Truth.UNKNOWN,
-                Reason.NAME_CONFLICT,
-                f"NetworkPolicy {name} exists but is not part of this ModelDeployment, so its rules are not checked",
-            )
-        if (Kind.NETWORK_POLICY, name) not in assessment.observed.children:
-            return Verdict(Truth.FALSE, Reason.POLICY_MISSING, f"NetworkPolicy {name} does not exist")
-    cache = deployment.spec.cache
-    if cache and not cache.egress.cidrs:
-        ports = ", ".join(map(str, egress_ports(deployment.spec, cache)))
-        return Verdict(
-            Truth.FALSE,
-            Reason.CACHE_EGRESS_OPEN,
-            f"the Job that fills the cache may connect to port {ports} of any address; set spec.cache.egress.cidrs",
-        )
-    return Verdict(
-        Truth.FALSE,
-        Reason.TLS_NOT_CONFIGURED,
-        "the NetworkPolicy exists, but traffic to the pods is not encrypted because spec.privacy.tls.mode is Disabled",
-    )
-
-
 def _scaling_active(assessment: Assessment) -> Verdict | None:
     if assessment.observed.deployment.spec.autoscaling is None:
         return None
@@ -162,19 +137,3 @@ def _scaling_active(assessment: Assessment) -> Verdict | None:
         if condition.type == "ScalingActive":
             return Verdict(Truth.FALSE, condition.reason or Reason.SCALING_NOT_READY, condition.message)
     return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
-
-
-def _runtime_vulnerable(assessment: Assessment) -> Verdict:
-    revision = assessment.revision
-    if revision is None:
-        return Verdict(Truth.UNKNOWN, Reason.WAITING, "no server image has been selected yet")
-    if not revision.server_version:
-        return Verdict(
-            Truth.UNKNOWN,
-            Reason.VERSION_UNKNOWN,
-            f"the release of {revision.server_image} is unknown; set it in spec.triton.version",
-        )
-    found = vulnerability(parse(revision.server_version))
-    if found:
-        return Verdict(Truth.TRUE, Reason.BELOW_SECURITY_FLOOR, found.message)
-    return Verdict(Truth.FALSE, Reason.PATCHED, f"release {revision.server_version} has no known vulnerability")

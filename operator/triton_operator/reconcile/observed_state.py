@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.api.names import selector_labels
+from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Status
 from triton_operator.cluster.object_cache import Snapshot
@@ -24,6 +25,7 @@ from triton_operator.cluster.observed import (
     Pod,
     PodEvent,
 )
+from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
@@ -34,7 +36,11 @@ PENDING_GRACE = timedelta(seconds=5)
 
 
 class ObservedState(NamedTuple):
-    """One deployment with its own children, its serving pods, those of its Jobs, and Events about what is stuck."""
+    """One deployment with its own children, its serving pods, those of its Jobs, and Events about what is stuck.
+
+    `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
+    `network_probe` is the last run of `tritonctl doctor --probe`.
+    """
 
     deployment: ModelDeployment
     status: Status | None
@@ -44,6 +50,8 @@ class ObservedState(NamedTuple):
     cache_pods: tuple[Pod, ...] = ()
     caching: Caching | None = None
     pod_events: Mapping[str, tuple[PodEvent, ...]] = {}
+    opening_policies: tuple[ObservedPolicy, ...] = ()
+    network_probe: NetworkProbe | None = None
 
     @property
     def deployment_child(self) -> Child | None:
@@ -80,6 +88,8 @@ def observe(
         now=now,
         cache_pods=tuple(pod for pod in snapshot.pods if pod.job),
         caching=decide_caching(deployment, children, now),
+        opening_policies=snapshot.opening_policies,
+        network_probe=snapshot.network_probe,
     )
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, headless_service_name
 from triton_operator.api.spec import ModelDeployment, Spec
-from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, RevisionStatus, Status
+from triton_operator.api.status import (
+    CacheStatus,
+    Condition,
+    Endpoints,
+    Failure,
+    PrivacyStatus,
+    RevisionStatus,
+    Status,
+)
 from triton_operator.cluster.observed import Pod
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.cache_progress import derive_cache
@@ -20,6 +28,7 @@ from triton_operator.reconcile.model_states import derive_models
 from triton_operator.reconcile.observed_state import selector
 from triton_operator.reconcile.pod_failures import judge_eviction
 from triton_operator.reconcile.pods import ended_at, is_ready, last_termination
+from triton_operator.reconcile.privacy_controls import judge_controls
 from triton_operator.reconcile.readiness import Verdict
 from triton_operator.reconcile.times import format_time
 
@@ -29,6 +38,7 @@ def derive_status(assessment: Assessment) -> Status:
     observed = assessment.observed
     deployment = observed.deployment
     state = assessment.state
+    controls = judge_controls(assessment)
     return Status(
         observed_generation=deployment.metadata.generation,
         replicas=state.current_replicas if state else 0,
@@ -45,8 +55,9 @@ def derive_status(assessment: Assessment) -> Status:
         endpoints=_endpoints(deployment),
         revisions=_revisions(assessment),
         cache=_cache(assessment),
+        privacy=PrivacyStatus(tuple(judged.control() for judged in controls)) if controls else None,
         last_failure=_last_failure(assessment),
-        conditions=_conditions(judge_all(assessment), assessment),
+        conditions=_conditions(judge_all(assessment, controls), assessment),
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from triton_operator.api.cache import Egress
 from triton_operator.api.model import Model
-from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
+from triton_operator.api.names import CONTAINER_PROXY, LABEL_REVISION, config_map_name, content_hash, revision_name
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
@@ -33,14 +33,45 @@ HISTORY = 3
 """ControllerRevisions kept for each deployment, including the current one."""
 
 
+class ContainerSummary(Struct, frozen=True):
+    """A container of a pod template."""
+
+    name: str
+    image: str = ""
+
+
+class PodSummary(Struct, frozen=True):
+    """The containers of a pod template."""
+
+    containers: tuple[ContainerSummary, ...] = ()
+    init_containers: tuple[ContainerSummary, ...] = ()
+
+
+class TemplateSummary(Struct, frozen=True):
+    """The part of a PodTemplateSpec that the status needs."""
+
+    spec: PodSummary = PodSummary()
+
+
 class RevisionSummary(Struct, frozen=True):
-    """The fields that status and pruning need; decoding skips the template, which is most of the content."""
+    """The fields that status and pruning need; decoding skips most of the template, which is most of the content."""
 
     template_hash: str
     server_image: str
     server_version: str
     config_name: str
     claim_name: str = ""
+    template: TemplateSummary = TemplateSummary()
+
+    @property
+    def containers(self) -> tuple[ContainerSummary, ...]:
+        """All containers, in the order of their start."""
+        return (*self.template.spec.init_containers, *self.template.spec.containers)
+
+    @property
+    def terminates_tls(self) -> bool:
+        """Whether the pods of the revision have the sidecar `proxy`, so that Triton listens on loopback only."""
+        return any(container.name == CONTAINER_PROXY for container in self.containers)
 
 
 class Revision(Struct, frozen=True, omit_defaults=False):
@@ -73,6 +104,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
             server_version=self.server_version,
             config_name=self.config_name,
             claim_name=self.claim_name or "",
+            template=msgspec.convert(self.template, TemplateSummary),
         )
 
     def object_name(self, deployment_name: str) -> str:

@@ -20,6 +20,7 @@ from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator.api import conditions
 from triton_operator.api.conditions import Reason
+from triton_operator.api.status import ControlName
 
 GENERATED = ROOT / "docs" / "api-reference.md"
 """Held against the schema by its own test; patterns in it look like paths and links."""
@@ -161,7 +162,7 @@ def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pyte
     assert outcome.code == 0, outcome.err
 
 
-def test_the_guide_explains_every_condition_and_reason() -> None:
+def test_the_guide_explains_every_condition_reason_and_control() -> None:
     """In a table, or on a page of its own; and none that is gone."""
     cells = re.findall(r"^\| (`[^|]+) \|", GUIDE.read_text(), re.MULTILINE)
     explained = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
@@ -169,7 +170,7 @@ def test_the_guide_explains_every_condition_and_reason() -> None:
     assert all(name == page for name, page in linked)
     reasons = {value for name, value in vars(Reason).items() if name.isupper()}
     types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    assert explained | {name for name, _ in linked} == reasons | types
+    assert explained | {name for name, _ in linked} == reasons | types | set(ControlName)
 
 
 def test_the_readmes_python_runs(

@@ -28,6 +28,7 @@ NO_FAILURE = {
     Reason.SCALING,
     Reason.SCALING_NOT_READY,
     Reason.PATCHED,
+    Reason.ENFORCED,
 }
 """What Ready, Accepted, PrivacyEnforced and RuntimeVulnerable never have as the answer that one does not want."""
 

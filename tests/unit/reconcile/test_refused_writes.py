@@ -13,7 +13,7 @@ import pytest
 
 from tests.builders import a_pod
 from tests.fakes import World
-from triton_operator.api.status import Truth
+from triton_operator.api.status import ControlState, Truth
 from triton_operator.cluster.errors import (
     ClusterError,
     ConflictError,
@@ -294,9 +294,9 @@ async def test_orphaned_children_are_named_all_at_once_with_the_command_that_rem
 async def test_a_policy_of_somebody_else_is_not_called_missing() -> None:
     world = await _orphaned()
     await world.reconcile()
-    private = world.condition("PrivacyEnforced")
-    assert (private.status, private.reason) == (Truth.UNKNOWN, "NameConflict")
-    assert "NetworkPolicy digits exists" in private.message
+    policy = world.control("NetworkPolicy")
+    assert policy.state is ControlState.UNKNOWN
+    assert "NetworkPolicy digits exists" in policy.message
 
 
 async def test_children_of_a_deleted_object_of_the_same_name_are_named_all_at_once() -> None:

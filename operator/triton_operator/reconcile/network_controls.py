@@ -1,0 +1,130 @@
+"""Privacy controls of the network: the policies of the deployment, those of others, and what the cluster makes of them.
+
+Pure. Policies add up: a connection is allowed if any policy that selects the pod allows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.network_probe import NetworkProbe
+from triton_operator.api.status import ControlName
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.policy_projection import ObservedPolicy
+from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, unknown
+from triton_operator.reconcile.times import parse_time
+from triton_operator.resources.cache_policy import egress_ports
+
+PROBE = "run: tritonctl doctor --probe"
+PROBE_VALID = timedelta(days=90)
+"""Age up to which a probe counts: networks of clusters change, and nobody repeats a probe without a reason."""
+
+
+def judge_network(assessment: Assessment) -> Iterator[JudgedControl]:
+    """The controls of the network; CacheEgress only if the deployment has a cache."""
+    yield _network_policy(assessment)
+    yield _other_policies(assessment)
+    yield _network_enforcement(assessment)
+    if cache_egress := _cache_egress(assessment):
+        yield cache_egress
+
+
+def _network_policy(assessment: Assessment) -> JudgedControl:
+    deployment = assessment.observed.deployment
+    name = deployment.metadata.name
+    if missing := _missing_policy(ControlName.NETWORK_POLICY, name, assessment):
+        return missing
+    peers = "the same namespace and spec.privacy.network.allowFrom"
+    if not deployment.spec.privacy.network.allow_from:
+        peers = "the same namespace"
+    return enforced(
+        ControlName.NETWORK_POLICY, f"NetworkPolicy {name} admits only callers from {peers}, and allows no egress"
+    )
+
+
+def _missing_policy(control: ControlName, name: str, assessment: Assessment) -> JudgedControl | None:
+    """What to report if a policy of the deployment is not there."""
+    if assessment.blocked and (Kind.NETWORK_POLICY, name) in assessment.blocked.taken:
+        return unknown(
+            control,
+            Reason.NAME_CONFLICT,
+            f"NetworkPolicy {name} exists but is not part of this ModelDeployment, so its rules are not checked",
+        )
+    if (Kind.NETWORK_POLICY, name) not in assessment.observed.children:
+        return not_enforced(control, Reason.POLICY_MISSING, f"NetworkPolicy {name} does not exist")
+    return None
+
+
+def _other_policies(assessment: Assessment) -> JudgedControl:
+    opening = assessment.observed.opening_policies
+    if not opening:
+        return enforced(
+            ControlName.OTHER_POLICIES, "no other NetworkPolicy that selects the pods allows traffic to or from them"
+        )
+    listed = ", ".join(f"{policy.name} ({_directions(policy)})" for policy in opening)
+    policies = f"NetworkPolicy {listed} also selects" if len(opening) == 1 else f"NetworkPolicies {listed} also select"
+    return not_enforced(
+        ControlName.OTHER_POLICIES,
+        Reason.OTHER_POLICY_OPENS_POD,
+        f"{policies} the pods and allow{'s' if len(opening) == 1 else ''} additional traffic, because policies add up; "
+        "exclude the pods in spec.podSelector",
+    )
+
+
+def _directions(policy: ObservedPolicy) -> str:
+    return " and ".join(["ingress"] * policy.allows_ingress + ["egress"] * policy.allows_egress)
+
+
+def _network_enforcement(assessment: Assessment) -> JudgedControl:
+    name, probe = ControlName.NETWORK_ENFORCEMENT, assessment.observed.network_probe
+    if probe is None:
+        return unknown(
+            name,
+            Reason.NETWORK_NOT_PROVEN,
+            f"no test has shown that the network of this cluster enforces NetworkPolicies; {PROBE}",
+        )
+    taken = parse_time(probe.time)
+    if taken is None or assessment.observed.now - taken > PROBE_VALID:
+        return unknown(
+            name,
+            Reason.NETWORK_NOT_PROVEN,
+            f"the last test of NetworkPolicies in this cluster, on {probe.time[:10]}, is older than "
+            f"{PROBE_VALID.days} days; {PROBE}",
+        )
+    where = f"on {probe.time[:10]} with Kubernetes {probe.kubernetes_version} on {_nodes(probe)}"
+    ignored = ["ingress"] * (not probe.ingress) + ["egress"] * (not probe.egress)
+    if ignored:
+        return not_enforced(
+            name,
+            Reason.NETWORK_NOT_ENFORCED,
+            f"the network did not enforce a NetworkPolicy for {' and '.join(ignored)} {where}; install a network "
+            f"plugin that enforces NetworkPolicies, then {PROBE}",
+        )
+    return enforced(name, f"the network enforced NetworkPolicies {where}")
+
+
+def _nodes(probe: NetworkProbe) -> str:
+    return f"node{'s' if len(probe.nodes) > 1 else ''} {', '.join(probe.nodes)}"
+
+
+def _cache_egress(assessment: Assessment) -> JudgedControl | None:
+    spec, caching = assessment.observed.deployment.spec, assessment.observed.caching
+    if caching and caching.generation.job:
+        missing = _missing_policy(ControlName.CACHE_EGRESS, caching.generation.name, assessment)
+        if missing:
+            return missing
+    if spec.cache is None:
+        return None
+    if not spec.cache.egress.cidrs:
+        ports = ", ".join(map(str, egress_ports(spec, spec.cache)))
+        return not_enforced(
+            ControlName.CACHE_EGRESS,
+            Reason.CACHE_EGRESS_OPEN,
+            f"the Job that fills the cache may connect to port {ports} of any address; set spec.cache.egress.cidrs",
+        )
+    return enforced(
+        ControlName.CACHE_EGRESS, "the Job that fills the cache may connect only to DNS and spec.cache.egress.cidrs"
+    )

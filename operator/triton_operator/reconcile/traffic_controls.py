@@ -1,0 +1,97 @@
+"""Privacy controls of the traffic to the pods: TLS, callers and the audit log, which the sidecar `proxy` enforces.
+
+Pure. Pods of an older revision count as long as they exist, because the Service sends them requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.names import proxy_config_name
+from triton_operator.api.privacy import Audit, TLSMode
+from triton_operator.api.status import ControlName
+from triton_operator.cluster.observed import Kind
+from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, not_rendered, unknown
+from triton_operator.reconcile.revisions_in_use import RevisionsInUse
+
+
+def judge_traffic(assessment: Assessment, used: RevisionsInUse) -> Iterator[JudgedControl]:
+    """The controls of the traffic."""
+    tls = _tls(assessment, used)
+    yield tls
+    yield _callers(assessment, tls)
+    # An audit log helps to find out what happened, but does not restrict traffic.
+    yield _audit(assessment, tls).as_advice()
+
+
+def _tls(assessment: Assessment, used: RevisionsInUse) -> JudgedControl:
+    mode = assessment.observed.deployment.spec.privacy.tls.mode
+    if not used.revisions:
+        return not_rendered(ControlName.TLS)
+    plain = [revision for revision in used.revisions if not revision.terminates_tls]
+    if mode is TLSMode.EXTERNAL and plain:
+        return unknown(
+            ControlName.TLS,
+            Reason.TLS_NOT_VERIFIABLE,
+            "spec.privacy.tls.mode is External: a service mesh has to encrypt the traffic, which cannot be verified",
+        )
+    if plain:
+        return not_enforced(ControlName.TLS, Reason.TLS_NOT_CONFIGURED, _why_plain(assessment, mode))
+    if used.foreign_pods:
+        return unknown(
+            ControlName.TLS,
+            Reason.WAITING,
+            f"pod {used.foreign_pods[0]} has the labels of the serving pods, but not the revision of this deployment",
+        )
+    return enforced(ControlName.TLS, "every pod accepts only TLS 1.3, in the sidecar `proxy`")
+
+
+def _why_plain(assessment: Assessment, mode: TLSMode | None) -> str:
+    cause = "traffic to the pods is not encrypted"
+    if mode is TLSMode.DISABLED:
+        return f"{cause} because spec.privacy.tls.mode is Disabled"
+    if assessment.revision and assessment.revision.terminates_tls:
+        return "pods of an older revision, without TLS, still exist"
+    return f"{cause}; set spec.privacy.tls.mode"
+
+
+def _callers(assessment: Assessment, tls: JudgedControl) -> JudgedControl:
+    """Absent callers are the user's choice: everybody whom the policy admits may call."""
+    deployment = assessment.observed.deployment
+    clients = deployment.spec.privacy.clients
+    if clients is None:
+        return enforced(
+            ControlName.CALLERS,
+            "spec.privacy.clients is not set, so everybody whom the NetworkPolicy admits may call",
+        )
+    if tls.reason != Reason.ENFORCED:
+        return tls._replace(name=ControlName.CALLERS, message=f"callers are not checked: {tls.message}")
+    config = (Kind.CONFIG_MAP, proxy_config_name(deployment.metadata.name))
+    if assessment.blocked and config in assessment.blocked.taken:
+        return unknown(
+            ControlName.CALLERS,
+            Reason.NAME_CONFLICT,
+            f"ConfigMap {config[1]} exists but is not part of this ModelDeployment, so its callers are not checked",
+        )
+    if config not in assessment.observed.children:
+        return not_enforced(ControlName.CALLERS, Reason.POLICY_MISSING, f"ConfigMap {config[1]} does not exist")
+    return enforced(ControlName.CALLERS, f"the sidecar `proxy` admits {_admitted(len(clients))}")
+
+
+def _admitted(count: int) -> str:
+    if not count:
+        return "nobody, because spec.privacy.clients is empty"
+    callers = "caller" if count == 1 else f"{count} callers"
+    return f"only the {callers} in spec.privacy.clients"
+
+
+def _audit(assessment: Assessment, tls: JudgedControl) -> JudgedControl:
+    audit = assessment.observed.deployment.spec.privacy.audit or Audit.ALL
+    if audit is Audit.OFF:
+        return not_enforced(ControlName.AUDIT, "", "no requests are logged, because spec.privacy.audit is Off")
+    if tls.reason != Reason.ENFORCED:
+        return tls._replace(name=ControlName.AUDIT, message=f"requests are not logged: {tls.message}")
+    logged = "all requests" if audit is Audit.ALL else "refused requests"
+    return enforced(ControlName.AUDIT, f"the sidecar `proxy` logs {logged}, without their content")

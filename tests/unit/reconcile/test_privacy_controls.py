@@ -1,0 +1,372 @@
+"""Each privacy control by the state that decides it, and PrivacyEnforced as their summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.builders import SETTINGS, a_deployment, a_pod
+from tests.fakes import World
+from triton_operator.api.conditions import PRIVACY_ENFORCED
+from triton_operator.api.network_probe import NetworkProbe
+from triton_operator.api.status import ControlName, ControlState, Truth
+from triton_operator.cluster.observed import Child, ChildId, Kind, Pod, RevisionState
+from triton_operator.cluster.policy_projection import ObservedPolicy
+from triton_operator.reconcile.assessment import Assessment, assess
+from triton_operator.reconcile.failed_writes import Blocked
+from triton_operator.reconcile.judged_control import JudgedControl
+from triton_operator.reconcile.network_controls import PROBE_VALID
+from triton_operator.reconcile.observed_state import ObservedState
+from triton_operator.reconcile.privacy_controls import judge_controls, summarize
+from triton_operator.reconcile.times import parse_time
+from triton_operator.resources.revision import RevisionSummary
+
+NOW = parse_time("2026-06-01T00:00:00Z")
+ENFORCED, NOT_ENFORCED, UNKNOWN = ControlState.ENFORCED, ControlState.NOT_ENFORCED, ControlState.UNKNOWN
+PROBE = NetworkProbe("2026-05-20T10:00:00Z", "v1.36.1", ("node-1", "node-2"), ingress=True, egress=True)
+DIGEST = "@sha256:" + "5f" * 32
+CLIENTS = [{"name": "shop", "serviceAccount": {"name": "checkout"}}]
+
+
+def a_revision(
+    template: str = "r", *, tls: bool = True, version: str = "26.11", digest: str = DIGEST
+) -> RevisionSummary:
+    """A rendered template, with or without the sidecar that terminates TLS."""
+    names = ["prepare", *(["proxy"] if tls else [])]
+    pod = {
+        "initContainers": [{"name": name, "image": f"example.org/operator{digest}"} for name in names],
+        "containers": [{"name": "triton", "image": f"example.org/triton{digest}"}],
+    }
+    fields = {"templateHash": template, "serverImage": "x", "serverVersion": version, "configName": "c"}
+    return msgspec.convert({**fields, "template": {"spec": pod}}, RevisionSummary)
+
+
+def a_child(kind: Kind, name: str, state: Any = None) -> tuple[ChildId, Child]:
+    child = Child(kind=kind, namespace="shop", name=name, uid=name, resource_version=1, state=state)
+    return (kind, name), child
+
+
+def stored(revision: RevisionSummary, number: int) -> tuple[ChildId, Child]:
+    """The ControllerRevision of a revision."""
+    data = msgspec.json.encode(revision)
+    return a_child(Kind.REVISION, revision.template_hash, RevisionState(number=number, data=data))
+
+
+def enforcing(
+    *,
+    pods: tuple[Pod, ...] = (),
+    revision: RevisionSummary | None = None,
+    older: RevisionSummary | None = None,
+    without: tuple[ChildId, ...] = (),
+    blocked: Blocked | None = None,
+    observed: dict[str, Any] | None = None,
+    **privacy: Any,
+) -> Assessment:
+    """A deployment with every control enforced, except for what the arguments change."""
+    children = dict([a_child(Kind.NETWORK_POLICY, "digits"), a_child(Kind.CONFIG_MAP, "digits-proxy")])
+    if older:
+        children |= dict([stored(older, 1)])
+    fields: dict[str, Any] = {
+        "deployment": a_deployment(privacy={"profile": "Private", **privacy}),
+        "status": None,
+        "children": {key: child for key, child in children.items() if key not in without},
+        "pods": pods,
+        "now": NOW,
+        "network_probe": PROBE,
+    }
+    return assess(ObservedState(**(fields | (observed or {}))), blocked, revision or a_revision())
+
+
+def judge(assessment: Assessment, name: ControlName) -> JudgedControl:
+    (found,) = (control for control in judge_controls(assessment) if control.name is name)
+    return found
+
+
+# --- The summary.
+
+
+def test_privacy_is_enforced_if_every_control_is() -> None:
+    controls = judge_controls(enforcing())
+    assert [control.name for control in controls] == [
+        name for name in ControlName if name is not ControlName.CACHE_EGRESS
+    ]
+    assert {control.state for control in controls} == {ENFORCED}
+    assert summarize(controls) == (Truth.TRUE, "Enforced", "all 6 required controls are enforced")
+
+
+@pytest.mark.parametrize("name", list(ControlName))
+@pytest.mark.parametrize(("state", "status"), [(NOT_ENFORCED, Truth.FALSE), (UNKNOWN, Truth.UNKNOWN)])
+def test_one_required_control_decides_and_advice_does_not(
+    name: ControlName, state: ControlState, status: Truth
+) -> None:
+    advice = {ControlName.AUDIT, ControlName.IMAGES_BY_DIGEST, ControlName.SERVER_RELEASE}
+    controls = [
+        control._replace(state=state, reason="R", message="m") if control.name is name else control
+        for control in judge_controls(cached())
+    ]
+    assert summarize(controls) == (
+        (Truth.TRUE, "Enforced", "all 7 required controls are enforced") if name in advice else (status, "R", "m")
+    )
+
+
+def test_what_is_not_enforced_takes_precedence_over_what_is_unknown() -> None:
+    first, second, *others = judge_controls(enforcing())
+    controls = [first._replace(state=UNKNOWN, reason="U"), second._replace(state=NOT_ENFORCED, reason="N"), *others]
+    judged = summarize(controls)
+    assert judged is not None
+    assert (judged.status, judged.reason) == (Truth.FALSE, "N")
+
+
+async def test_profile_open_has_no_controls_and_no_condition() -> None:
+    world = World(privacy={"profile": "Open"})
+    await world.reconcile()
+    assert world.status.privacy is None
+    assert PRIVACY_ENFORCED not in {condition.type for condition in world.status.conditions}
+    world.edit(privacy={"profile": "Private"})
+    await world.reconcile()
+    assert world.condition(PRIVACY_ENFORCED).status is Truth.FALSE
+
+
+async def test_the_status_lists_the_controls_and_which_ones_are_only_advice() -> None:
+    world = World()
+    await world.reconcile()
+    privacy = world.status.privacy
+    assert privacy is not None
+    assert [(control.name, control.state, control.required) for control in privacy.controls] == [
+        ("NetworkPolicy", ENFORCED, True),
+        ("OtherPolicies", ENFORCED, True),
+        ("NetworkEnforcement", UNKNOWN, True),
+        ("TLS", NOT_ENFORCED, True),
+        ("Callers", ENFORCED, True),
+        ("Audit", NOT_ENFORCED, False),
+        ("AdminApis", ENFORCED, True),
+        ("ImagesByDigest", NOT_ENFORCED, False),
+        ("ServerRelease", NOT_ENFORCED, False),
+    ]
+    assert world.condition(PRIVACY_ENFORCED).reason == "TLSNotConfigured"
+
+
+# --- The network.
+
+
+def test_a_policy_that_does_not_exist_is_not_enforced() -> None:
+    judged = judge(enforcing(without=((Kind.NETWORK_POLICY, "digits"),)), ControlName.NETWORK_POLICY)
+    assert (judged.state, judged.reason) == (NOT_ENFORCED, "PolicyMissing")
+
+
+def test_a_policy_of_another_owner_is_unknown() -> None:
+    taken = Blocked("NameConflict", "", taken=frozenset({(Kind.NETWORK_POLICY, "digits")}))
+    judged = judge(enforcing(blocked=taken), ControlName.NETWORK_POLICY)
+    assert (judged.state, judged.reason) == (UNKNOWN, "NameConflict")
+
+
+@pytest.mark.parametrize(
+    ("network", "peers"),
+    [
+        ({}, "the same namespace,"),
+        ({"allowFrom": [{"podSelector": {}}]}, "the same namespace and spec.privacy.network.allowFrom,"),
+    ],
+)
+def test_the_message_says_whom_the_policy_admits(network: dict[str, Any], peers: str) -> None:
+    assert peers in judge(enforcing(network=network), ControlName.NETWORK_POLICY).message
+
+
+def a_policy(name: str, **fields: Any) -> ObservedPolicy:
+    return ObservedPolicy(namespace="shop", name=name, uid=name, resource_version=1, **fields)
+
+
+def test_policies_of_others_are_named_with_what_they_open() -> None:
+    one = (a_policy("dns", allows_egress=True),)
+    two = (*one, a_policy("all", allows_egress=True, allows_ingress=True))
+    judged = [
+        judge(enforcing(observed={"opening_policies": found}), ControlName.OTHER_POLICIES) for found in ((), one, two)
+    ]
+    assert [each.reason for each in judged] == ["Enforced", "OtherPolicyOpensPod", "OtherPolicyOpensPod"]
+    assert "NetworkPolicy dns (egress) also selects the pods and allows" in judged[1].message
+    assert "NetworkPolicies dns (egress), all (ingress and egress) also select the pods" in judged[2].message
+
+
+async def test_a_policy_of_somebody_else_is_reported_until_it_is_deleted() -> None:
+    world = World()
+    await world.reconcile()
+    policy = a_policy("dns", allows_egress=True)
+    world.cache.policies.put(policy)
+    await world.reconcile()
+    assert world.control("OtherPolicies").state is NOT_ENFORCED
+    assert world.condition(PRIVACY_ENFORCED).reason == "OtherPolicyOpensPod"
+    world.cache.policies.remove(policy)
+    await world.reconcile()
+    assert world.control("OtherPolicies").state is ENFORCED
+
+
+@pytest.mark.parametrize(
+    ("probe", "state", "reason", "part"),
+    [
+        (None, UNKNOWN, "NetworkNotProven", "run: tritonctl doctor --probe"),
+        ({}, ENFORCED, "Enforced", "on 2026-05-20 with Kubernetes v1.36.1 on nodes node-1, node-2"),
+        ({"nodes": ("node-1",)}, ENFORCED, "Enforced", "on node node-1"),
+        ({"ingress": False}, NOT_ENFORCED, "NetworkNotEnforced", "for ingress on"),
+        ({"egress": False}, NOT_ENFORCED, "NetworkNotEnforced", "for egress on"),
+        ({"ingress": False, "egress": False}, NOT_ENFORCED, "NetworkNotEnforced", "for ingress and egress on"),
+        ({"time": "2026-03-03T00:00:01Z"}, ENFORCED, "Enforced", "2026-03-03"),
+        ({"time": "2026-03-02T23:59:59Z"}, UNKNOWN, "NetworkNotProven", "on 2026-03-02, is older than 90 days"),
+        ({"time": "yesterday"}, UNKNOWN, "NetworkNotProven", "older than"),
+    ],
+)
+def test_the_network_is_judged_by_the_last_probe(
+    probe: dict[str, Any] | None, state: ControlState, reason: str, part: str
+) -> None:
+    assert PROBE_VALID.days == 90
+    found = None if probe is None else msgspec.structs.replace(PROBE, **probe)
+    judged = judge(enforcing(observed={"network_probe": found}), ControlName.NETWORK_ENFORCEMENT)
+    assert (judged.state, judged.reason) == (state, reason)
+    assert part in judged.message
+
+
+def cached(**egress: Any) -> Assessment:
+    """A deployment with a cache."""
+    repository = {"http": {"url": "https://models.example.com/m.zip"}}
+    cache = {"size": "1Gi", "egress": egress or {"cidrs": ["203.0.113.0/24"]}}
+    deployment = a_deployment(privacy={"profile": "Private"}, modelRepository=repository, cache=cache)
+    return enforcing(observed={"deployment": deployment})
+
+
+def test_the_egress_of_the_cache_job_is_enforced_if_its_addresses_are_given() -> None:
+    assert judge(cached(), ControlName.CACHE_EGRESS).state is ENFORCED
+    judged = judge(cached(ports=[8443]), ControlName.CACHE_EGRESS)
+    assert (judged.state, judged.reason) == (NOT_ENFORCED, "CacheEgressOpen")
+    assert "port 8443 of any address" in judged.message
+
+
+# --- The traffic.
+
+
+@pytest.mark.parametrize(
+    ("mode", "current", "older", "state", "reason", "part"),
+    [
+        ("Managed", True, None, ENFORCED, "Enforced", "every pod accepts only TLS"),
+        ("Managed", True, True, ENFORCED, "Enforced", "every pod accepts only TLS"),
+        ("Managed", True, False, NOT_ENFORCED, "TLSNotConfigured", "pods of an older revision, without TLS"),
+        ("Disabled", False, None, NOT_ENFORCED, "TLSNotConfigured", "because spec.privacy.tls.mode is Disabled"),
+        (None, False, None, NOT_ENFORCED, "TLSNotConfigured", "set spec.privacy.tls.mode"),
+        ("External", False, None, UNKNOWN, "TLSNotVerifiable", "a service mesh has to encrypt"),
+    ],
+)
+def test_tls_is_enforced_if_all_pods_terminate_it(
+    mode: str | None, current: bool, older: bool | None, state: ControlState, reason: str, part: str
+) -> None:
+    pods = [a_pod("new", revision="r", ready=True)]
+    if older is not None:
+        pods.append(a_pod("old", revision="older", ready=True))
+    assessment = enforcing(
+        pods=tuple(pods),
+        revision=a_revision(tls=current),
+        older=None if older is None else a_revision("older", tls=older),
+        tls={"mode": mode} if mode else {},
+    )
+    judged = judge(assessment, ControlName.TLS)
+    assert (judged.state, judged.reason) == (state, reason)
+    assert part in judged.message
+
+
+def test_an_older_revision_without_pods_does_not_count() -> None:
+    assessment = enforcing(pods=(a_pod("old", revision="older", deleting=True),), older=a_revision("older", tls=False))
+    assert judge(assessment, ControlName.TLS).state is ENFORCED
+
+
+def test_a_pod_that_is_not_of_the_deployment_makes_tls_unknown() -> None:
+    judged = judge(enforcing(pods=(a_pod("intruder", revision=""),)), ControlName.TLS)
+    assert (judged.state, judged.reason) == (UNKNOWN, "Waiting")
+    assert "pod intruder" in judged.message
+
+
+def test_nothing_is_known_of_pods_before_there_is_a_template() -> None:
+    observed = enforcing().observed
+    states = {control.name: control.state for control in judge_controls(assess(observed, None, None))}
+    assert {name for name, state in states.items() if state is UNKNOWN} == {
+        ControlName.TLS,
+        ControlName.AUDIT,
+        ControlName.ADMIN_APIS,
+        ControlName.IMAGES_BY_DIGEST,
+        ControlName.SERVER_RELEASE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("clients", "part"),
+    [
+        (None, "everybody whom the NetworkPolicy admits may call"),
+        ([], "admits nobody"),
+        (CLIENTS, "admits only the caller in"),
+        ([*CLIENTS, {"name": "bank", "certificate": {"san": "bank"}}], "admits only the 2 callers in"),
+    ],
+)
+def test_callers_are_enforced_by_the_proxy_and_absent_ones_by_choice(clients: Any, part: str) -> None:
+    judged = judge(enforcing(**({} if clients is None else {"clients": clients})), ControlName.CALLERS)
+    assert judged.state is ENFORCED
+    assert part in judged.message
+
+
+def test_callers_that_no_proxy_checks_are_not_enforced() -> None:
+    plain = judge(enforcing(revision=a_revision(tls=False), clients=CLIENTS), ControlName.CALLERS)
+    assert (plain.state, plain.reason) == (NOT_ENFORCED, "TLSNotConfigured")
+    assert plain.message.startswith("callers are not checked: ")
+    config = (Kind.CONFIG_MAP, "digits-proxy")
+    missing = judge(enforcing(without=(config,), clients=CLIENTS), ControlName.CALLERS)
+    assert (missing.state, missing.reason) == (NOT_ENFORCED, "PolicyMissing")
+    taken = Blocked("NameConflict", "", taken=frozenset({config}))
+    conflict = judge(enforcing(blocked=taken, clients=CLIENTS), ControlName.CALLERS)
+    assert (conflict.state, conflict.reason) == (UNKNOWN, "NameConflict")
+
+
+@pytest.mark.parametrize(
+    ("audit", "tls", "state", "part"),
+    [
+        (None, True, ENFORCED, "logs all requests, without their content"),
+        ("All", True, ENFORCED, "logs all requests, without their content"),
+        ("Refused", True, ENFORCED, "logs refused requests, without their content"),
+        ("Off", True, NOT_ENFORCED, "spec.privacy.audit is Off"),
+        (None, False, NOT_ENFORCED, "requests are not logged: traffic to the pods is not encrypted"),
+    ],
+)
+def test_requests_are_logged_by_the_proxy(audit: str | None, tls: bool, state: ControlState, part: str) -> None:
+    privacy: dict[str, Any] = {"audit": audit} if audit else {}
+    judged = judge(enforcing(revision=a_revision(tls=tls), **privacy), ControlName.AUDIT)
+    assert (judged.state, judged.required) == (state, False)
+    assert part in judged.message
+
+
+# --- The server.
+
+
+def test_open_endpoints_are_listed() -> None:
+    closed = judge(enforcing(), ControlName.ADMIN_APIS)
+    deployment = a_deployment(triton={"openEndpoints": ["Statistics", "ModelConfig"]})
+    opened = judge(enforcing(observed={"deployment": deployment}), ControlName.ADMIN_APIS)
+    assert (closed.state, opened.state) == (ENFORCED, ENFORCED)
+    assert closed.message == "Triton's administration APIs are closed over HTTP and gRPC"
+    assert opened.message == f"{closed.message}, except Statistics, ModelConfig, which spec.triton.openEndpoints opens"
+
+
+def test_images_without_a_digest_are_named_once() -> None:
+    judged = judge(enforcing(revision=a_revision(digest=":1")), ControlName.IMAGES_BY_DIGEST)
+    assert (judged.state, judged.required) == (NOT_ENFORCED, False)
+    assert judged.message.endswith(": example.org/operator:1, example.org/triton:1")
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "reason"),
+    [("26.11", ENFORCED, "Patched"), ("24.10", NOT_ENFORCED, "BelowSecurityFloor"), ("", UNKNOWN, "VersionUnknown")],
+)
+def test_the_release_is_judged_as_by_the_condition(version: str, state: ControlState, reason: str) -> None:
+    judged = judge(enforcing(revision=a_revision(version=version)), ControlName.SERVER_RELEASE)
+    assert (judged.state, judged.reason, judged.required) == (state, reason, False)
+
+
+async def test_the_images_of_a_rendered_template_are_read() -> None:
+    world = World()
+    await world.reconcile()
+    server = SETTINGS.images[1].image
+    assert world.control("ImagesByDigest").message.endswith(f": {SETTINGS.operator_image}, {server}")
