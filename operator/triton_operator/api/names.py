@@ -115,9 +115,24 @@ def proxy_config_name(name: str) -> str:
     return f"{name}-proxy"
 
 
+def serving_certificate_key(name: str) -> str:
+    """Key in SERVING_SECRET of the deployment's certificate with its chain."""
+    return f"{name}.crt"
+
+
+def serving_private_key_key(name: str) -> str:
+    """Key in SERVING_SECRET of the certificate's private key."""
+    return f"{name}.key"
+
+
 def audience(namespace: str, name: str) -> str:
     """The audience (`aud`) of tokens that are meant for this deployment only."""
     return f"{PLURAL}.{GROUP}/{namespace}/{name}"
+
+
+def token_issuer(namespace: str, name: str, client: str) -> str:
+    """The issuer (`iss`) of the tokens of `tritonctl token` for one caller, so that its keys count for no other."""
+    return f"{GROUP}/tokens/{namespace}/{name}/{client}"
 
 
 def server_name(namespace: str, name: str) -> str:

@@ -77,14 +77,15 @@ def _needed(config: Message, gpus: int) -> int | None:
     if "ensemble_scheduling" in config:
         return 0
     tensors = [tensor for field in ("input", "output") for tensor in messages_in(config, field)]
-    sizes = [_tensor_bytes(tensor) for tensor in tensors]
+    sizes = [tensor_bytes(tensor) for tensor in tensors]
     if not sizes or None in sizes:
         return None
     batch = max(1, integer_in(config, "max_batch_size"))
     return sum(size or 0 for size in sizes) * batch * _instances(config, gpus) * IN_FLIGHT
 
 
-def _tensor_bytes(tensor: Message) -> int | None:
+def tensor_bytes(tensor: Message) -> int | None:
+    """Bytes of one row of a tensor in a configuration; None if a dimension is variable."""
     size = _BYTES.get(str(next(iter(tensor.get("data_type", ())), "")))
     for length in tensor.get("dims", ()):
         if size is None or not isinstance(length, int) or length < 0:

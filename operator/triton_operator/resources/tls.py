@@ -1,0 +1,33 @@
+"""The TLS mode of a deployment: the user's, or the default of its profile.
+
+Pure. A revision stores the mode with which it was rendered, so that a changed default does not change pods.
+"""
+
+from __future__ import annotations
+
+from triton_operator.api.privacy import Audit, Profile, TLSMode
+from triton_operator.api.spec import Spec
+
+DEFAULT_MODES = {Profile.PRIVATE: TLSMode.DISABLED, Profile.OPEN: TLSMode.DISABLED}
+
+_OF_THE_PROXY = frozenset({TLSMode.MANAGED, TLSMode.SECRET, TLSMode.CERT_MANAGER})
+
+
+def tls_mode(spec: Spec) -> TLSMode:
+    """The mode with which new pods of this spec are rendered."""
+    return spec.privacy.tls.mode or DEFAULT_MODES[spec.privacy.profile]
+
+
+def terminates_tls(spec: Spec) -> bool:
+    """Whether new pods of this spec have the sidecar `proxy`, which terminates TLS."""
+    return has_proxy(tls_mode(spec))
+
+
+def has_proxy(mode: TLSMode) -> bool:
+    """Whether pods that were rendered with this mode have the sidecar `proxy`."""
+    return mode in _OF_THE_PROXY
+
+
+def needs_proxy(spec: Spec) -> bool:
+    """Whether the spec contains settings that only the sidecar `proxy` can enforce."""
+    return spec.privacy.clients is not None or spec.privacy.audit not in {None, Audit.OFF}
