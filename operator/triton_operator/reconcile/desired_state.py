@@ -15,8 +15,11 @@ from triton_operator.reconcile.replicas import ReplicaDecision
 from triton_operator.reconcile.validate import validate
 from triton_operator.resources.build import build_children, render_new_revision, without_pods
 from triton_operator.resources.cache import build_cache
-from triton_operator.resources.revision import Revision, RevisionSummary, inputs_hash
+from triton_operator.resources.proxy_inputs import NO_INPUTS, ProxyInputs
+from triton_operator.resources.proxy_policy import build_proxy_policy
+from triton_operator.resources.revision import Revision, RevisionSummary
 from triton_operator.resources.settings import Settings
+from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 
 class DesiredState(NamedTuple):
@@ -31,24 +34,30 @@ class DesiredState(NamedTuple):
     spec_error: Blocked | None = None
 
 
-def derive_desired_state(observed: ObservedState, replicas: ReplicaDecision, settings: Settings) -> DesiredState:
-    """What should exist. A spec that cannot be used changes no pod, but existing children still revert to it."""
+def derive_desired_state(
+    observed: ObservedState, replicas: ReplicaDecision, settings: Settings, proxy_inputs: ProxyInputs = NO_INPUTS
+) -> DesiredState:
+    """What should exist. A spec that cannot be used changes no pod, but existing children still revert to it.
+
+    The proxy's policy is an exception: it is kept as it is, because it cannot be computed.
+    """
     current = current_revision(observed)
     try:
         validate(observed.deployment.spec)
         revision = _choose_revision(observed.deployment, current, settings)
+        policy = _policy(observed.deployment, (revision, current), proxy_inputs)
     except InvalidSpecError as error:
         spec_error = Blocked(error.reason, str(error), permanent=True)
         if current is None:
             return DesiredState([], replicas, None, spec_error)
         return DesiredState(_build(observed, current, replicas), replicas, current.summary(), spec_error)
-    manifests = _build_with_cache(observed, revision, current, replicas, settings)
+    manifests = _build_with_cache(observed, revision, current, replicas, settings, policy)
     return DesiredState(manifests, replicas, revision.summary())
 
 
 def _choose_revision(deployment: ModelDeployment, current: Revision | None, settings: Settings) -> Revision:
     """The current one as long as nothing changed that affects pods: an operator upgrade does not roll any pod."""
-    if current and current.inputs_hash == inputs_hash(deployment.spec):
+    if current and current.is_rendered_from(deployment.spec):
         return current
     return render_new_revision(deployment, settings)
 
@@ -59,21 +68,36 @@ def _build_with_cache(
     current: Revision | None,
     replicas: ReplicaDecision,
     settings: Settings,
+    policy: ProxyPolicy | None,
 ) -> list[Manifest]:
     """Every child. Pods of a new revision wait for its cache; until then existing pods stay as they are."""
     caching = observed.caching
     if caching is None:
-        return _build(observed, revision, replicas)
+        return _build(observed, revision, replicas, policy=policy)
     cache = build_cache(observed.deployment, caching.generation, settings.operator_image)
     if caching.generation.filled or revision is current:
-        return _build(observed, revision, replicas, cache)
+        return _build(observed, revision, replicas, cache, policy)
     if current:
-        return _build(observed, current, replicas, cache)
-    return without_pods(_build(observed, revision, replicas, cache))
+        return _build(observed, current, replicas, cache, policy)
+    return without_pods(_build(observed, revision, replicas, cache, policy))
+
+
+def _policy(
+    deployment: ModelDeployment, revisions: Sequence[Revision | None], inputs: ProxyInputs
+) -> ProxyPolicy | None:
+    """The policy, if pods of any of these revisions have the proxy; raises InvalidSpecError."""
+    has_proxy = any(revision and revision.terminates_tls for revision in revisions)
+    return build_proxy_policy(deployment, inputs) if has_proxy else None
 
 
 def _build(
-    observed: ObservedState, revision: Revision, replicas: ReplicaDecision, cache: Sequence[Manifest] = ()
+    observed: ObservedState,
+    revision: Revision,
+    replicas: ReplicaDecision,
+    cache: Sequence[Manifest] = (),
+    policy: ProxyPolicy | None = None,
 ) -> list[Manifest]:
     number = revision_number(observed, revision)
-    return build_children(observed.deployment, revision, number=number, replicas=replicas.apply, cache=cache)
+    return build_children(
+        observed.deployment, revision, number=number, replicas=replicas.apply, cache=cache, policy=policy
+    )

@@ -6,9 +6,21 @@ the previous one. The reconciler writes the result if it differs.
 
 from __future__ import annotations
 
-from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, headless_service_name
+from triton_operator.api.names import (
+    CA_CONFIG_MAP,
+    CA_KEY,
+    PORT_GRPC,
+    PORT_HTTP,
+    PORT_HTTPS,
+    PORT_METRICS,
+    audience,
+    headless_service_name,
+    server_name,
+)
+from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.api.status import (
+    CABundleRef,
     CacheStatus,
     Condition,
     Endpoints,
@@ -31,6 +43,8 @@ from triton_operator.reconcile.pods import ended_at, is_ready, last_termination
 from triton_operator.reconcile.privacy_controls import judge_controls
 from triton_operator.reconcile.readiness import Verdict
 from triton_operator.reconcile.times import format_time
+from triton_operator.resources.proxy_inputs import needs_cluster_keys
+from triton_operator.resources.revision import RevisionSummary
 
 
 def derive_status(assessment: Assessment) -> Status:
@@ -52,7 +66,7 @@ def derive_status(assessment: Assessment) -> Status:
             assessment.differing_models,
             any_ready=assessment.loaded_pods > 0,
         ),
-        endpoints=_endpoints(deployment),
+        endpoints=_endpoints(deployment, assessment.revision),
         revisions=_revisions(assessment),
         cache=_cache(assessment),
         privacy=PrivacyStatus(tuple(judged.control() for judged in controls)) if controls else None,
@@ -61,12 +75,19 @@ def derive_status(assessment: Assessment) -> Status:
     )
 
 
-def _endpoints(deployment: ModelDeployment) -> Endpoints:
+def _endpoints(deployment: ModelDeployment, revision: RevisionSummary | None) -> Endpoints:
+    """The addresses of the current revision; before the first one, there are no Services."""
     name, namespace = deployment.metadata.name, deployment.metadata.namespace
+    host = server_name(namespace, name)
+    metrics = f"http://{headless_service_name(name)}.{namespace}.svc:{PORT_METRICS}/metrics"
+    if revision is None or not revision.terminates_tls:
+        return Endpoints(http=f"http://{host}:{PORT_HTTP}", grpc=f"{host}:{PORT_GRPC}", metrics=metrics)
+    managed = revision.tls_mode is TLSMode.MANAGED
     return Endpoints(
-        http=f"http://{name}.{namespace}.svc:{PORT_HTTP}",
-        grpc=f"{name}.{namespace}.svc:{PORT_GRPC}",
-        metrics=f"http://{headless_service_name(name)}.{namespace}.svc:{PORT_METRICS}/metrics",
+        metrics=metrics,
+        https=f"https://{host}:{PORT_HTTPS}",
+        ca_bundle_ref=CABundleRef(CA_CONFIG_MAP, CA_KEY) if managed else None,
+        audience=audience(namespace, name) if needs_cluster_keys(deployment.spec) else "",
     )
 
 

@@ -15,6 +15,7 @@ from triton_operator.api.names import wrong_model_name
 from triton_operator.api.privacy import Profile
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
+from triton_operator.resources.tls import needs_proxy, terminates_tls
 from triton_operator.triton.server.versions import parse
 
 
@@ -28,6 +29,7 @@ def validate(spec: Spec) -> None:
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
+    _make_sure_callers_are_enforced(spec)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
@@ -98,3 +100,11 @@ def _make_sure_the_version_is_a_release(spec: Spec) -> None:
         parse(spec.triton.version)
     except ValueError as error:
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.triton.version", str(error)) from error
+
+
+def _make_sure_callers_are_enforced(spec: Spec) -> None:
+    """The CRD has this rule for a mode that is set; the default of the profile is the operator's."""
+    if needs_proxy(spec) and not terminates_tls(spec):
+        field = "clients" if spec.privacy.clients is not None else "audit"
+        message = "requires spec.privacy.tls.mode Managed, Secret or CertManager, because the proxy enforces it"
+        raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.privacy.{field}", message)

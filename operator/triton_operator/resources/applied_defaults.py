@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from triton_operator.api.privacy import Audit
+from triton_operator.api.quantity import format_bytes
 from triton_operator.api.spec import ModelDeployment, Spec
-from triton_operator.resources.container_resources import default_requests, describe, job_resources, prepare_resources
+from triton_operator.resources.body_limit import max_body_bytes
+from triton_operator.resources.container_resources import (
+    default_requests,
+    describe,
+    job_resources,
+    prepare_resources,
+    proxy_resources,
+)
 from triton_operator.resources.deployment import (
     BEFORE_STARTUP_SECONDS,
     progress_deadline_seconds,
@@ -22,6 +31,7 @@ from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.shared_memory import shared_memory_size
+from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.config.defaults import Choice
 from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
 
@@ -45,6 +55,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         *_other_containers(spec),
         *_server(spec, server),
         *_open_endpoints(spec),
+        *_privacy(spec, configs),
         *_shared_memory(spec, configs),
         *_lifecycle(spec),
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
@@ -104,6 +115,18 @@ def _open_endpoints(spec: Spec) -> Iterator[Choice]:
             value,
             f"Default of the profile {spec.privacy.profile}; see the guide for the closed APIs.",
         )
+
+
+def _privacy(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:
+    if spec.privacy.tls.mode is None:
+        yield Choice("spec.privacy.tls.mode", tls_mode(spec), f"Default of the profile {spec.privacy.profile}.")
+    if not terminates_tls(spec):
+        return
+    if spec.privacy.audit is None:
+        yield Choice("spec.privacy.audit", Audit.ALL, "Records who calls what; it never contains tensors or tokens.")
+    limit = format_bytes(max_body_bytes(spec, known_messages(configs)))
+    yield Choice("largest request", limit, "A full batch of the largest known model as JSON, at least Triton's limit.")
+    yield Choice("resources of `proxy`", describe(proxy_resources(spec)), "Of the sidecar that terminates TLS.")
 
 
 def _shared_memory(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:

@@ -17,26 +17,32 @@ from triton_operator.resources.deployment import build_deployment
 from triton_operator.resources.disruption_budget import build_disruption_budget
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.network_policy import build_network_policy
+from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
+from triton_operator.resources.proxy_policy import build_proxy_config, build_proxy_policy
 from triton_operator.resources.revision import Revision, build_controller_revision, render_revision
 from triton_operator.resources.service import build_headless_service, build_service, service_ports
 from triton_operator.resources.service_account import build_service_account
 from triton_operator.resources.settings import Settings
+from triton_operator.resources.tls import terminates_tls
+from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 _ABOUT_PODS = frozenset(
     {"ConfigMap", "ControllerRevision", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
 )
 
 
-def render(deployment: ModelDeployment, settings: Settings) -> list[Manifest]:
+def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyInputs = OFFLINE) -> list[Manifest]:
     """The children of a new deployment, as the first apply creates them; raises InvalidSpecError."""
     revision = render_new_revision(deployment, settings)
     cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
-    return build_children(deployment, revision, number=1, replicas=first_replicas(deployment), cache=cache)
+    policy = build_proxy_policy(deployment, proxy_inputs) if terminates_tls(deployment.spec) else None
+    replicas = first_replicas(deployment)
+    return build_children(deployment, revision, number=1, replicas=replicas, cache=cache, policy=policy)
 
 
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
     """Render a new revision of the spec; raises InvalidSpecError."""
-    return render_revision(deployment, service_ports(), settings)
+    return render_revision(deployment, service_ports(deployment.spec), settings)
 
 
 def build_children(
@@ -46,10 +52,13 @@ def build_children(
     number: int,
     replicas: int | None,
     cache: Sequence[Manifest] = (),
+    policy: ProxyPolicy | None = None,
 ) -> list[Manifest]:
     """Every child, in the order of creation: the objects that pods need come before the Deployment.
 
     `number` is the number of the ControllerRevision. If `replicas` is None, another field manager owns the count.
+    `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the
+    proxy's ConfigMap is not part of the result.
     """
     spec = deployment.spec
     children = [
@@ -58,9 +67,11 @@ def build_children(
         build_config_map(deployment, revision),
         build_controller_revision(deployment, revision, number),
     ]
+    if policy and revision.terminates_tls:
+        children.append(build_proxy_config(deployment, policy))
     if spec.privacy.profile is Profile.PRIVATE:
         # Created before the pods, so that no pod runs without its policy.
-        children.append(build_network_policy(deployment))
+        children.append(build_network_policy(deployment, revision))
     children += [
         build_service(deployment, revision),
         build_headless_service(deployment, revision),

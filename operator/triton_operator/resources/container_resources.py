@@ -20,6 +20,14 @@ DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 JOB_AT_MOST: dict[str, str] = {"cpu": "1", "memory": "1Gi"}
 """Maximum defaults of the Job that fills a cache: it needs less than 100 MB and runs at the same time as the pods."""
 
+PROXY_REQUESTS: dict[str, str] = {"cpu": "50m", "memory": "64Mi"}
+PROXY_LIMITS: dict[str, str] = {"memory": "256Mi"}
+"""The sidecar `proxy` needs 60 MB, and about 40 kB for each connection. It has no CPU limit: a throttled proxy delays
+every request."""
+
+_PROXY_REQUIRED_LIMITS: dict[str, str] = {"cpu": "2", "ephemeral-storage": "64Mi"}
+"""Its limits for resources for which the user limits Triton's container, because a quota may require them."""
+
 SCRATCH_AT_MOST = "100Gi"
 """Default size limit of a volume for models on the node's disk.
 
@@ -48,6 +56,12 @@ def prepare_resources(spec: Spec) -> Manifest:
     The containers run one after the other and Kubernetes counts the larger request, so this does not reserve more.
     """
     return _manifest(_overlay(_of_server(spec), spec.prepare.resources))
+
+
+def proxy_resources(spec: Spec) -> Manifest:
+    """The resources of the sidecar `proxy`, with limits for every resource for which Triton's container has limits."""
+    limits = {name: value for name, value in _PROXY_REQUIRED_LIMITS.items() if name in spec.resources.limits}
+    return _manifest(Resources(requests={**PROXY_REQUESTS}, limits={**PROXY_LIMITS, **limits}))
 
 
 def scratch_limit(spec: Spec) -> str:

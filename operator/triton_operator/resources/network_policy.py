@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS, selector_labels
+from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_HTTPS, PORT_METRICS, selector_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
+from triton_operator.resources.revision import Revision
 
 
-def build_network_policy(deployment: ModelDeployment) -> Manifest:
+def build_network_policy(deployment: ModelDeployment, revision: Revision) -> Manifest:
     """The deployment's policy. It sets `egress: []`, so that the operator owns the field and reverts added rules."""
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -22,16 +23,18 @@ def build_network_policy(deployment: ModelDeployment) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": selector_labels(deployment.metadata.name)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": _ingress(deployment),
+            "ingress": _ingress(deployment, revision),
             "egress": [],
         },
     }
 
 
-def _ingress(deployment: ModelDeployment) -> list[dict[str, Any]]:
+def _ingress(deployment: ModelDeployment, revision: Revision) -> list[dict[str, Any]]:
+    """No rule allows the port for health checks: the kubelet, which the policy does not restrict, is its only user."""
     network = deployment.spec.privacy.network
+    ports = _ports(PORT_HTTPS) if revision.terminates_tls else _ports(PORT_HTTP, PORT_GRPC)
     same_namespace: dict[str, Any] = {"podSelector": {}}
-    rules = [{"from": [same_namespace, *network.allow_from], "ports": _ports(PORT_HTTP, PORT_GRPC)}]
+    rules = [{"from": [same_namespace, *network.allow_from], "ports": ports}]
     if network.metrics_from:
         rules.append({"from": list(network.metrics_from), "ports": _ports(PORT_METRICS)})
     return rules

@@ -1,4 +1,4 @@
-"""The serving pod: `prepare` lays out the models, then Triton reads them.
+"""The serving pod: `prepare` lays out the models, then Triton reads them, with TLS behind the sidecar `proxy`.
 
 Pure. `revision` calls it once per revision. Every security-relevant field is set explicitly, so that server-side apply
 owns it.
@@ -27,10 +27,12 @@ from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
 from triton_operator.resources.model_tree import models_volume
 from triton_operator.resources.probes import build_probes
+from triton_operator.resources.proxy_container import build_proxy_container, proxy_volumes
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
+from triton_operator.resources.tls import terminates_tls
 from triton_operator.triton.prepare_contract import request as layout
 from triton_operator.triton.server.extra_args import without_overridden
 from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
@@ -66,6 +68,9 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
         "containers": [_triton_container(spec, parts.server)],
         "volumes": _volumes(spec, parts, claim_name(deployment)),
     }
+    if terminates_tls(spec):
+        pod["initContainers"].append(build_proxy_container(spec, parts.operator_image))
+        pod["volumes"] += proxy_volumes(deployment)
     return isolated_pod(deployment) | pod | scheduling_fields(spec.scheduling)
 
 
@@ -101,11 +106,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         # No `command`: the image's entrypoint runs these arguments, in NVIDIA's images and in the CPU image.
         "args": ["tritonserver", *(flag.argument() for flag in flags_of(spec, server)), *spec.triton.extra_args],
         "env": [{"name": variable.name, "value": variable.value} for variable in server_environment(spec)],
-        "ports": [
-            {"name": "http", "containerPort": PORT_HTTP, "protocol": "TCP"},
-            {"name": "grpc", "containerPort": PORT_GRPC, "protocol": "TCP"},
-            {"name": "metrics", "containerPort": PORT_METRICS, "protocol": "TCP"},
-        ],
+        "ports": _triton_ports(spec),
         "resources": server_resources(spec),
         "securityContext": LOCKED_DOWN,
         **build_probes(spec),
@@ -121,6 +122,13 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
     }
 
 
+def _triton_ports(spec: Spec) -> list[Manifest]:
+    """The ports on which Triton listens on the pod's address."""
+    ports = {"http": PORT_HTTP, "grpc": PORT_GRPC, "metrics": PORT_METRICS}
+    names = ("metrics",) if terminates_tls(spec) else tuple(ports)
+    return [{"name": name, "containerPort": ports[name], "protocol": "TCP"} for name in names]
+
+
 def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
     """The flags that the operator sets for this deployment's server."""
     log_level = spec.triton.log_level or LogLevel.WARNING
@@ -131,6 +139,7 @@ def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
         gpu=spec.gpu is not None,
         response_cache=cache,
         open_endpoints=open_endpoints(spec),
+        behind_proxy=terminates_tls(spec),
     )
     return without_overridden(flags, spec.triton.extra_args)
 

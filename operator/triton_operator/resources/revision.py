@@ -13,7 +13,8 @@ import msgspec
 
 from triton_operator.api.cache import Egress
 from triton_operator.api.model import Model
-from triton_operator.api.names import CONTAINER_PROXY, LABEL_REVISION, config_map_name, content_hash, revision_name
+from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
+from triton_operator.api.privacy import TLSMode
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
@@ -26,6 +27,7 @@ from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.sources import build_downloads, location_of
+from triton_operator.resources.tls import has_proxy, needs_proxy, tls_mode
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.server.extra_args import check_extra_args
 
@@ -61,6 +63,7 @@ class RevisionSummary(Struct, frozen=True):
     server_version: str
     config_name: str
     claim_name: str = ""
+    tls_mode: TLSMode = TLSMode.DISABLED
     template: TemplateSummary = TemplateSummary()
 
     @property
@@ -71,15 +74,16 @@ class RevisionSummary(Struct, frozen=True):
     @property
     def terminates_tls(self) -> bool:
         """Whether the pods of the revision have the sidecar `proxy`, so that Triton listens on loopback only."""
-        return any(container.name == CONTAINER_PROXY for container in self.containers)
+        return has_proxy(self.tls_mode)
 
 
 class Revision(Struct, frozen=True, omit_defaults=False):
     """The rendered output that a newer operator must not change.
 
     `config` is the ConfigMap's data, `service_ports` are the ports of the plain Service, `template` is a
-    PodTemplateSpec with `template_hash` as its revision label, and `claim_name` is the cache that it mounts. A field
-    that was added later is not encoded if it is unset, because the object's name is a hash of the encoded form.
+    PodTemplateSpec with `template_hash` as its revision label, and `claim_name` is the cache that it mounts. `tls_mode`
+    is unset for Disabled. A field that was added later is not encoded if it is unset, because the object's name is a
+    hash of the encoded form.
     """
 
     inputs_hash: str
@@ -91,6 +95,19 @@ class Revision(Struct, frozen=True, omit_defaults=False):
     service_ports: tuple[dict[str, Any], ...]
     template: dict[str, Any]
     claim_name: str | msgspec.UnsetType = msgspec.UNSET
+    tls_mode: TLSMode | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def terminates_tls(self) -> bool:
+        """Whether its pods have the sidecar `proxy`."""
+        return has_proxy(self.tls_mode or TLSMode.DISABLED)
+
+    def is_rendered_from(self, spec: Spec) -> bool:
+        """Whether the pods are those of this spec, so that the revision remains current.
+
+        A revision without the proxy, from before the profile had one, cannot enforce callers that are set later.
+        """
+        return self.inputs_hash == inputs_hash(spec) and (self.terminates_tls or not needs_proxy(spec))
 
     def encode(self) -> bytes:
         """The content of the ControllerRevision as canonical JSON."""
@@ -104,6 +121,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
             server_version=self.server_version,
             config_name=self.config_name,
             claim_name=self.claim_name or "",
+            tls_mode=self.tls_mode or TLSMode.DISABLED,
             template=msgspec.convert(self.template, TemplateSummary),
         )
 
@@ -140,7 +158,8 @@ def inputs_hash(spec: Spec) -> str:
         triton=spec.triton,
         scheduling=spec.scheduling,
         profile=spec.privacy.profile,
-        tls=spec.privacy.tls,
+        # The issuer affects the content of the Secret, which changes in place.
+        tls=msgspec.structs.replace(spec.privacy.tls, cert_manager=None),
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
         # The egress and the resources of the cache Job do not affect serving pods.
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
@@ -172,6 +191,7 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
         service_ports=tuple(service_ports),
         template=template,
         claim_name=claim_name(deployment) or msgspec.UNSET,
+        tls_mode=msgspec.UNSET if tls_mode(spec) is TLSMode.DISABLED else tls_mode(spec),
     )
 
 

@@ -1,5 +1,7 @@
 """The two Services of a deployment.
 
+With TLS, they have the port `https` for both protocols instead of `http` and `grpc`.
+
 The plain Service balances connections. The headless Service gives gRPC clients the address of every pod, because a gRPC
 channel through a cluster IP stays on one pod. Every field that could expose the Service outside the cluster is set
 explicitly, so that server-side apply owns it and reverts manual changes.
@@ -12,17 +14,21 @@ from typing import Any
 from triton_operator.api.names import (
     PORT_GRPC,
     PORT_HTTP,
+    PORT_HTTPS,
     PORT_METRICS,
     headless_service_name,
     selector_labels,
 )
-from triton_operator.api.spec import ModelDeployment, ServiceType
+from triton_operator.api.spec import ModelDeployment, ServiceType, Spec
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.revision import Revision
+from triton_operator.resources.tls import terminates_tls
 
 
-def service_ports() -> list[dict[str, Any]]:
+def service_ports(spec: Spec) -> list[dict[str, Any]]:
     """Ports of the plain Service; the revision stores them, because pods and Services must agree on them."""
+    if terminates_tls(spec):
+        return [_port("https", PORT_HTTPS, "https")]
     return [
         _port("http", PORT_HTTP, "http"),
         # Kubernetes defines this value for HTTP/2 without TLS (KEP-3726).

@@ -40,6 +40,8 @@ def a_revision(
         "containers": [{"name": "triton", "image": f"example.org/triton{digest}"}],
     }
     fields = {"templateHash": template, "serverImage": "x", "serverVersion": version, "configName": "c"}
+    if tls:
+        fields["tlsMode"] = "Managed"
     return msgspec.convert({**fields, "template": {"spec": pod}}, RevisionSummary)
 
 

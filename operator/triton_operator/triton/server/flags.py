@@ -38,6 +38,9 @@ counts of all others; the metrics port has its own access rules for that.
 _GROUPS = {Endpoint.STATISTICS: "statistics", Endpoint.MODEL_CONFIG: "model-config"}
 """The groups that `spec.triton.openEndpoints` may open, because they are read-only and do not expose tensors."""
 
+_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- the pod's address is not known at rendering
+_LOOPBACK = "127.0.0.1"
+
 CLOSED = "CLOSED:TO-ALL=never"
 """The header, name=value, that Triton requires for access. No request can contain it, so there is no secret.
 
@@ -59,6 +62,13 @@ class Flag(NamedTuple):
         return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
 
 
+_CONNECTION_AGE = Flag(
+    "grpc-max-connection-age",
+    str(GRPC_CONNECTION_AGE_SECONDS * 1000),
+    "Milliseconds. No grace period: it would interrupt calls.",
+)
+"""Only for clients that connect to the server itself: the sidecar `proxy` limits the age of its connections."""
+
 FIXED = (
     Flag("model-repository", MODELS_DIR, "The folder that `prepare` fills."),
     Flag("model-control-mode", "none", "Loading models on request would let clients run code."),
@@ -66,11 +76,7 @@ FIXED = (
     Flag("exit-on-error", "true", "A model that does not load must fail the pod and report its reason."),
     Flag("strict-readiness", "true", "The server is ready only if every model is ready."),
     Flag("exit-timeout-secs", str(EXIT_TIMEOUT_SECONDS), "Requests in flight may finish."),
-    Flag(
-        "grpc-max-connection-age",
-        str(GRPC_CONNECTION_AGE_SECONDS * 1000),
-        "Milliseconds. No grace period: it would interrupt calls.",
-    ),
+    _CONNECTION_AGE,
     Flag("allow-http", "true", "Health checks use HTTP."),
     Flag("allow-grpc", "true", "Both protocols are served."),
     Flag("allow-sagemaker", "false", "The endpoint bypasses the restrictions."),
@@ -83,8 +89,7 @@ FIXED = (
     Flag("allow-metrics", "true", "On a port of its own, which a policy can close."),
     Flag("allow-cpu-metrics", "false", "They describe the whole node, including other tenants."),
 )
-"""Flags that are the same for every pod."""
-
+"""Flags that are the same for every pod without the sidecar `proxy`."""
 
 _RESPONSE_CACHE = Flag(
     "cache-config", f"local,size={64 << 20}", "A model has responseCache, which has no effect without a cache."
@@ -97,7 +102,7 @@ def own_flags() -> list[Flag]:
     return [
         *FIXED,
         *_restrictions(()),
-        *_listeners("", ""),
+        *_listeners(""),
         *_logging(LogLevel.WARNING),
         *_devices(gpu=True),
         *_devices(gpu=False),
@@ -111,20 +116,19 @@ def server_flags(
     gpu: bool,
     response_cache: bool = False,
     open_endpoints: Collection[Endpoint] = (),
-    address: str = "0.0.0.0",  # noqa: S104 -- the pod's address is not known at rendering
-    metrics_address: str | None = None,
+    behind_proxy: bool = False,
 ) -> list[Flag]:
     """The flags of a server of this release, in the order of its command line; raises ValueError for a wrong log level.
 
     `version` is None for an image of unknown release. `log_level` is a LogLevel; below Info, the log of a failed start
     fits into the 2048 bytes of a termination message. `response_cache` is whether any model requests one.
-    `open_endpoints` are the groups that stay open to clients. HTTP and gRPC listen on `address`, and metrics on
-    `metrics_address` if it differs.
+    `open_endpoints` are the groups that stay open to clients. `behind_proxy` is whether clients connect to the sidecar
+    `proxy`; HTTP and gRPC then listen on loopback.
     """
     flags = [
-        *FIXED,
+        *(flag for flag in FIXED if not (behind_proxy and flag is _CONNECTION_AGE)),
         *_restrictions(open_endpoints),
-        *_listeners(address, metrics_address or address),
+        *_listeners(_LOOPBACK if behind_proxy else _EVERY_ADDRESS),
         *_logging(log_level),
         *_devices(gpu=gpu),
         *([_RESPONSE_CACHE] if response_cache else []),
@@ -155,13 +159,13 @@ def _restrictions(open_endpoints: Collection[Endpoint]) -> list[Flag]:
     ]
 
 
-def _listeners(address: str, metrics_address: str) -> list[Flag]:
+def _listeners(address: str) -> list[Flag]:
     return [
         Flag("http-address", address, "The address for clients."),
         Flag("http-port", str(PORT_HTTP), "Named in Services and policies."),
         Flag("grpc-address", address, "The address for clients."),
         Flag("grpc-port", str(PORT_GRPC), "Named in Services and policies."),
-        Flag("metrics-address", metrics_address, "Set explicitly; otherwise follows the HTTP address."),
+        Flag("metrics-address", _EVERY_ADDRESS, "Set explicitly; otherwise follows the HTTP address."),
         Flag("metrics-port", str(PORT_METRICS), "Named in Services and policies."),
     ]
 

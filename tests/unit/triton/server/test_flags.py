@@ -106,11 +106,19 @@ def test_a_pod_without_a_gpu_disables_gpu_features() -> None:
     assert flags(gpu=False)["pinned-memory-pool-byte-size"] == "0"
 
 
-def test_metrics_can_have_a_separate_address() -> None:
-    """For a server behind a proxy."""
-    chosen = server_flags(NEWEST, log_level="Warning", gpu=False, address="127.0.0.1", metrics_address="0.0.0.0")
-    arguments = {flag.argument() for flag in chosen}
-    assert {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=0.0.0.0"} <= arguments
+def test_a_server_behind_the_proxy_is_reached_on_loopback_only() -> None:
+    """Metrics have a policy of their own. The proxy keeps its connections open, so they have no maximum age."""
+    plain, behind = (
+        {flag.argument() for flag in server_flags(NEWEST, log_level="Warning", gpu=False, behind_proxy=behind)}
+        for behind in (False, True)
+    )
+    assert behind - plain == {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1"}
+    assert plain - behind == {
+        "--http-address=0.0.0.0",
+        "--grpc-address=0.0.0.0",
+        "--grpc-max-connection-age=10000",
+    }
+    assert "--metrics-address=0.0.0.0" in behind
 
 
 def test_no_flag_weakens_the_restrictions() -> None:
