@@ -12,6 +12,7 @@ import pytest
 from tests.builders import a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Running
+from triton_operator.api.network_probe import RESULT_KEY, NetworkProbe, encode
 from triton_operator.runtime.event_handlers import DeploymentHandler
 
 DIGITS = ("shop", "digits")
@@ -237,3 +238,20 @@ async def test_a_policy_of_somebody_else_enqueues_the_deployments_whose_pods_it_
     await server.remove(f"{path}/dns")
     await operator.passed(DIGITS, 4)
     assert operator.passes.count(DIGITS) == 4
+
+
+async def test_a_result_of_the_probe_enqueues_every_deployment(operator: Running, server: FakeApiServer) -> None:
+    path = "/api/v1/namespaces/operators/configmaps/triton-operator-network-probe"
+    probe = NetworkProbe("2026-05-20T10:00:00Z", "v1.36.1", ("node-1",), ingress=True, egress=True)
+    await server.put(DIGITS_PATH, a_body())
+    await operator.passed(DIGITS)
+    await operator.quiet()
+    for number, (text, expected) in enumerate([(encode(probe), probe), ("of somebody else", None)] * 2, start=1):
+        await server.put(path, {"data": {RESULT_KEY: text}})
+        await operator.passed(DIGITS, number)
+        assert operator.cache.network_probe == expected
+    await server.put(path, {"data": {RESULT_KEY: encode(probe)}})
+    await operator.passed(DIGITS, 5)
+    await server.remove(path)
+    await operator.passed(DIGITS, 6)
+    assert operator.cache.network_probe is None

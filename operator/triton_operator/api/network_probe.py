@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import msgspec
 
 from triton_operator.api.struct import Struct
 
 RESULT_KEY = "result.json"
 """The key of the ConfigMap: a NetworkProbe."""
+
+VALID_FOR = timedelta(days=90)
+"""How long a result counts: networks of clusters change, and nobody repeats a test without a reason."""
 
 
 class NetworkProbe(Struct, frozen=True, omit_defaults=False):
@@ -24,6 +29,13 @@ class NetworkProbe(Struct, frozen=True, omit_defaults=False):
     nodes: tuple[str, ...]
     ingress: bool
     egress: bool
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether it still counts."""
+        try:
+            return now - datetime.fromisoformat(self.time) <= VALID_FOR
+        except (ValueError, TypeError):  # Not a time, or one without a zone.
+            return False
 
 
 def encode(probe: NetworkProbe) -> str:

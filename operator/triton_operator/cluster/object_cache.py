@@ -7,6 +7,7 @@ writes and takes snapshots.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from triton_operator.api.names import child_labels, selector_labels
@@ -25,7 +26,7 @@ class Snapshot(NamedTuple):
     """One deployment with every child and pod that has its label; `record` is None if it is deleted.
 
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
-    `network_probe` is the last run of `tritonctl doctor --probe`. As long as a part has
+    `network_probe` is the last run of `tritonctl doctor --probe`, which counts for some time. As long as a part has
     not changed, snapshots have an equal object there.
     """
 
@@ -34,6 +35,7 @@ class Snapshot(NamedTuple):
     pods: tuple[Pod, ...]
     opening_policies: tuple[ObservedPolicy, ...] = ()
     network_probe: NetworkProbe | None = None
+    probe_counts: bool = False
 
     @property
     def metadata(self) -> Metadata | None:
@@ -51,14 +53,15 @@ class ObjectCache:
         self.policies = PolicyCache()
         self.network_probe: NetworkProbe | None = None
 
-    def snapshot(self, key: Key) -> Snapshot:
-        """The current state of one deployment."""
+    def snapshot(self, key: Key, now: datetime) -> Snapshot:
+        """The current state of one deployment; `now` decides only whether the probe still counts."""
         return Snapshot(
             self.deployments.get(key),
             self.children.get(key),
             self.pods.get(key),
             tuple(self._opening_policies(key)),
             self.network_probe,
+            self.network_probe is not None and self.network_probe.is_valid(now),
         )
 
     def affected_by(self, policy: ObservedPolicy) -> set[Key]:

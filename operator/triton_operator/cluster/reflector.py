@@ -77,6 +77,9 @@ _decode_error = msgspec.json.Decoder(_Error).decode
 class Reflector(Generic[T]):
     """One kind, in one namespace or (None) in all; `project` makes the sink's items out of JSON bytes.
 
+    `selector` is a label selector. With `name`, only objects of this name are watched, for which a permission with that
+    name suffices.
+
     `project_listed` does so for objects of a list, if that is to be another function.
     """
 
@@ -86,7 +89,8 @@ class Reflector(Generic[T]):
         resource: Resource,
         namespace: str | None,
         *,
-        selector: str,
+        selector: str = "",
+        name: str = "",
         project: Callable[[msgspec.Raw], T],
         project_listed: Callable[[msgspec.Raw], T] | None = None,
         sink: Sink[T],
@@ -100,7 +104,9 @@ class Reflector(Generic[T]):
         self._client = client
         self._resource = resource
         self._namespace = namespace
-        self._selector = selector
+        self._selector = {"labelSelector": selector} if selector else {}
+        if name:
+            self._selector["fieldSelector"] = f"metadata.name={name}"
         self._project = project
         self._project_listed = project_listed or project
         self._sink = sink
@@ -146,9 +152,8 @@ class Reflector(Generic[T]):
         await self._pause(self._backoff.next(error.retry_after if isinstance(error, UnavailableError) else 0.0))
 
     async def _list(self) -> None:
-        selector = {"labelSelector": self._selector}
         read = partial(self._read, self._project_listed)
-        listing = await read_all(self._client, self._resource, self._namespace, selector, read=read)
+        listing = await read_all(self._client, self._resource, self._namespace, self._selector, read=read)
         version = int(listing.version)
         if version < self._reached:
             log.warning("%s: the API server's data is older than the cache (restored from a backup?)", self.kind)
@@ -162,7 +167,7 @@ class Reflector(Generic[T]):
         query = {
             "watch": "1",
             "allowWatchBookmarks": "true",
-            "labelSelector": self._selector,
+            **self._selector,
             "resourceVersion": self._version,
             "timeoutSeconds": str(random.randint(*SERVER_TIMEOUT)),
         }

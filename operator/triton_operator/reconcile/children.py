@@ -67,7 +67,7 @@ class ChildReconciler:
 
     def _converged(self, key: Key, before: ObservedState, desired: DesiredState, memory: Memory) -> PlanInput | None:
         """The input after our writes, if the API server's responses show the desired state."""
-        after = observe(self._cache.snapshot(key), before.deployment, memory.applied_uids(), before.now)
+        after = observe(self._cache.snapshot(key, before.now), before.deployment, memory.applied_uids(), before.now)
         return plan_input(after) if is_as_desired(desired, after, memory.applied) else None
 
 

@@ -6,21 +6,17 @@ Pure. Policies add up: a connection is allowed if any policy that selects the po
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.network_probe import NetworkProbe
+from triton_operator.api.network_probe import VALID_FOR, NetworkProbe
 from triton_operator.api.status import ControlName
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, unknown
-from triton_operator.reconcile.times import parse_time
 from triton_operator.resources.cache_policy import egress_ports
 
 PROBE = "run: tritonctl doctor --probe"
-PROBE_VALID = timedelta(days=90)
-"""Age up to which a probe counts: networks of clusters change, and nobody repeats a probe without a reason."""
 
 
 def judge_network(assessment: Assessment) -> Iterator[JudgedControl]:
@@ -86,13 +82,12 @@ def _network_enforcement(assessment: Assessment) -> JudgedControl:
             Reason.NETWORK_NOT_PROVEN,
             f"no test has shown that the network of this cluster enforces NetworkPolicies; {PROBE}",
         )
-    taken = parse_time(probe.time)
-    if taken is None or assessment.observed.now - taken > PROBE_VALID:
+    if not probe.is_valid(assessment.observed.now):
         return unknown(
             name,
             Reason.NETWORK_NOT_PROVEN,
             f"the last test of NetworkPolicies in this cluster, on {probe.time[:10]}, is older than "
-            f"{PROBE_VALID.days} days; {PROBE}",
+            f"{VALID_FOR.days} days; {PROBE}",
         )
     where = f"on {probe.time[:10]} with Kubernetes {probe.kubernetes_version} on {_nodes(probe)}"
     ignored = ["ingress"] * (not probe.ingress) + ["egress"] * (not probe.egress)

@@ -80,7 +80,7 @@ class Reconciler:
         return memory
 
     async def _pass(self, key: Key, deployment: ModelDeployment, memory: Memory) -> float | None:
-        snapshot = self._cache.snapshot(key)
+        snapshot = self._cache.snapshot(key, self._clock())
         if memory.converged and memory.converged.snapshot == snapshot:
             return None
         before = self._observe(snapshot, deployment, memory)
@@ -89,7 +89,7 @@ class Reconciler:
         except TerminatingError:
             return None
         _raise_first_transient_error(result, memory)
-        snapshot = self._cache.snapshot(key)
+        snapshot = self._cache.snapshot(key, self._clock())
         observed = await self._add_events(self._observe(snapshot, deployment, memory))
         status = derive_status(assess(observed, result.blocked, result.revision))
         await self._update_status(key, observed, status)
@@ -117,7 +117,7 @@ class Reconciler:
     ) -> None:
         """An object that an older CRD accepted: only its status is written, nothing else is touched."""
         shell = ModelDeployment(metadata=record.metadata, spec=_EMPTY_SPEC)
-        observed = self._observe(self._cache.snapshot(key), shell, memory)
+        observed = self._observe(self._cache.snapshot(key, self._clock()), shell, memory)
         blocked = Blocked(error.reason, str(error), permanent=True)
         await self._update_status(key, observed, derive_status(assess(observed, blocked, None)))
 

@@ -15,6 +15,7 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND
+from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.cluster.child_cache import ChildCache
 from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.deployment_projection import project_deployment
@@ -22,6 +23,7 @@ from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Child, Key, Kind, Pod
 from triton_operator.cluster.pod_cache import PodCache
 from triton_operator.cluster.policy_projection import ObservedPolicy
+from triton_operator.cluster.probe_projection import ProbeRecord
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.stored_objects import Identity
 from triton_operator.cluster.unreadable import report_unreadable
@@ -213,6 +215,33 @@ class PolicyHandler:
 
     def _affected(self, policies: Iterable[ObservedPolicy]) -> set[Key]:
         return set().union(*(self._cache.affected_by(policy) for policy in policies))
+
+
+class ProbeHandler:
+    """Handles the ConfigMap with the result of `tritonctl doctor --probe`; a reflector calls it."""
+
+    def __init__(self, cache: ObjectCache, queue: WorkQueue[Key]) -> None:
+        self._cache = cache
+        self._queue = queue
+
+    def put(self, item: ProbeRecord) -> None:
+        """Handle a new or changed result."""
+        self._set(item.probe)
+
+    def drop(self, item: ProbeRecord) -> None:
+        """Handle the deletion of the ConfigMap."""
+        del item
+        self._set(None)
+
+    def replace(self, items: Sequence[ProbeRecord], as_of: float) -> None:
+        """Handle a list, which has one ConfigMap at most."""
+        del as_of
+        self._set(next((item.probe for item in items), None))
+
+    def _set(self, probe: NetworkProbe | None) -> None:
+        if probe != self._cache.network_probe:
+            self._cache.network_probe = probe
+            self._queue.add_routine(self._cache.deployments.keys())
 
 
 def _enqueue(queue: WorkQueue[Key], *keys: Key | None) -> None:

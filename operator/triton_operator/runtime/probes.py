@@ -76,11 +76,13 @@ class Probes:
             "watch_idle_seconds",
             "Seconds since the last event or bookmark.",
             "kind",
-            {reflector.kind: self._idle(reflector) for reflector in self._reflectors},
+            {kind: self._idle(kind) for kind in dict.fromkeys(each.kind for each in self._reflectors)},
         )
 
-    def _idle(self, reflector: AnyReflector) -> Callable[[], float]:
-        return lambda: self._clock() - reflector.last_event
+    def _idle(self, kind: str) -> Callable[[], float]:
+        """Of the watches of a kind, the one without news for the longest time."""
+        watches = [reflector for reflector in self._reflectors if reflector.kind == kind]
+        return lambda: self._clock() - min(reflector.last_event for reflector in watches)
 
     def _watcher_dead(self) -> str | None:
         """Once it has started, the watch must stay alive; before that, it has until `_watcher_due`."""

@@ -60,7 +60,7 @@ class Process:
         self.metrics = Metrics()
         self.queue: WorkQueue[Key] = WorkQueue()
         self.client = ApiClient(connection, observe=self.metrics.api_request)
-        self.elector = Elector(self.client, self._lease_namespace(), options.identity)
+        self.elector = Elector(self.client, self._home_namespace(), options.identity)
         projector = Projector()
         cluster = HttpCluster(
             self.client, instance=options.identity, time_left=self.elector.time_left, projector=projector
@@ -75,7 +75,13 @@ class Process:
             interval=options.resync_seconds,
         )
         self.reflectors = build_reflectors(
-            self.client, options.namespace, cache, self.queue, projector, self.metrics.unreadable
+            self.client,
+            options.namespace,
+            self._home_namespace(),
+            cache,
+            self.queue,
+            projector,
+            self.metrics.unreadable,
         )
         self.workers = Workers(
             self.queue,
@@ -99,8 +105,8 @@ class Process:
         finally:
             await self._end()
 
-    def _lease_namespace(self) -> str:
-        """Namespace of the Lease: the one that is reconciled, or the operator's own if it reconciles all.
+    def _home_namespace(self) -> str:
+        """Namespace of the Lease and the network probe: the reconciled one, or the operator's own if it reconciles all.
 
         Of two operators for the same namespace, only one is therefore active, and likewise of two for all namespaces
         that are installed in the same one. An operator for all and one for a single namespace do not exclude each

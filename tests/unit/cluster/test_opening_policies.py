@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -63,7 +64,7 @@ def a_cache(*policies: ObservedPolicy) -> ObjectCache:
 
 
 def opening(cache: ObjectCache, key: tuple[str, str] = DIGITS) -> list[str]:
-    return [policy.name for policy in cache.snapshot(key).opening_policies]
+    return [policy.name for policy in cache.snapshot(key, datetime.now(UTC)).opening_policies]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class Life(World):
     async def work(self) -> None:
         """Run passes until none is due; a forgetful operator, until nothing changes."""
         for _ in range(MOST_PASSES):
-            before = (len(self.cluster.writes), self.cache.snapshot(self.key))
+            before = (len(self.cluster.writes), self.cache.snapshot(self.key, self.now))
             if self.forgetful:
                 self.queue.add(self.key)
             if not len(self.queue):
@@ -136,7 +136,7 @@ class Life(World):
         raise AssertionError(f"no end after {MOST_PASSES} passes: {self.cluster.writes[-20:]}")
 
     def _state(self) -> tuple[Any, ...]:
-        return len(self.cluster.writes), self.cache.snapshot(self.key)
+        return len(self.cluster.writes), self.cache.snapshot(self.key, self.now)
 
     async def _pass(self) -> bool:
         """One pass, and the events of its deletions; returns whether it failed."""

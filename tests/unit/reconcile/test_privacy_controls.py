@@ -17,7 +17,6 @@ from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.reconcile.assessment import Assessment, assess
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.judged_control import JudgedControl
-from triton_operator.reconcile.network_controls import PROBE_VALID
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.privacy_controls import judge_controls, summarize
 from triton_operator.reconcile.times import parse_time
@@ -220,11 +219,23 @@ async def test_a_policy_of_somebody_else_is_reported_until_it_is_deleted() -> No
 def test_the_network_is_judged_by_the_last_probe(
     probe: dict[str, Any] | None, state: ControlState, reason: str, part: str
 ) -> None:
-    assert PROBE_VALID.days == 90
     found = None if probe is None else msgspec.structs.replace(PROBE, **probe)
     judged = judge(enforcing(observed={"network_probe": found}), ControlName.NETWORK_ENFORCEMENT)
     assert (judged.state, judged.reason) == (state, reason)
     assert part in judged.message
+
+
+async def test_a_probe_counts_until_it_is_too_old_although_no_event_says_so() -> None:
+    world = World()
+    await world.reconcile()
+    world.cache.network_probe = msgspec.structs.replace(PROBE, time="2026-01-01T03:04:05Z")
+    for days, state in ((0, ENFORCED), (88, ENFORCED), (2, UNKNOWN)):
+        world.pass_time(days * 24 * 60 * 60)
+        await world.reconcile()
+        assert world.control("NetworkEnforcement").state is state
+    world.forget_writes()
+    await world.reconcile()
+    assert not world.cluster.writes
 
 
 def cached(**egress: Any) -> Assessment:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from triton_operator.api.status import CacheStatus, Condition, Endpoints, Failure, ModelStatus
+from triton_operator.api.status import CacheStatus, Condition, Control, Endpoints, Failure, ModelStatus
 from triton_operator.cli.status.pods import is_ready, pod_state, restarts
 from triton_operator.cli.status.tree import TreeNode, build_tree
 from triton_operator.sdk.status import judge, read_status
@@ -41,6 +41,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...]
     endpoints: Endpoints
     pods: tuple[PodReport, ...]
+    controls: tuple[Control, ...] = ()
     cache: CacheStatus | None = None
     last_failure: Failure | None = None
     children: tuple[TreeNode, ...] = ()
@@ -87,6 +88,7 @@ def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> Report
         conditions=status.conditions,
         endpoints=status.endpoints,
         pods=tuple(_pod(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))),
+        controls=status.privacy.controls if status.privacy else (),
         cache=status.cache,
         last_failure=status.last_failure,
         children=build_tree(children),

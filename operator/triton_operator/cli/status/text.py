@@ -48,6 +48,9 @@ def _sections(found: Report) -> Iterator[RenderableType]:
     if found.conditions:
         conditions = [(c.type, c.status, c.reason, c.message) for c in found.conditions]
         yield table(["CONDITION", "STATUS", "REASON", "MESSAGE"], conditions)
+    if found.controls:
+        controls = [(c.name, c.state, "yes" if c.required else "no", c.message) for c in found.controls]
+        yield table(["PRIVACY CONTROL", "STATE", "REQUIRED", "MESSAGE"], controls)
     if failure := found.last_failure:
         yield plain_text(
             f"Last failure {failure.time}: {failure.pod}/{failure.container} {failure.reason}: {failure.message}"

@@ -70,6 +70,30 @@ def test_not_ready_is_exit_status_1_and_says_why(cluster: FakeCluster, capsys: p
     assert outcome.err == "error: models/digits is not Ready: ModelLoadFailed\n"
 
 
+CONTROLS = [
+    {"name": "NetworkPolicy", "state": "Enforced", "message": "NetworkPolicy digits admits nobody"},
+    {"name": "Audit", "state": "NotEnforced", "message": "spec.privacy.audit is Off", "required": False},
+]
+
+
+def test_privacy_controls_are_listed(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    body = copy.deepcopy(SERVING)
+    body["status"]["privacy"] = {"controls": CONTROLS}
+    cluster.answer(body)
+    lines = [line.split() for line in tritonctl(capsys, "status", "digits").out.splitlines()]
+    at = lines.index(["PRIVACY", "CONTROL", "STATE", "REQUIRED", "MESSAGE"])
+    assert lines[at + 1][:3] == ["NetworkPolicy", "Enforced", "yes"]
+    assert lines[at + 2][:3] == ["Audit", "NotEnforced", "no"]
+    assert json.loads(tritonctl(capsys, "status", "digits", "-o", "json").out)["controls"] == CONTROLS
+
+
+def test_a_deployment_without_privacy_controls_has_no_table_of_them(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.answer(SERVING)
+    assert "PRIVACY" not in tritonctl(capsys, "status", "digits").out
+
+
 def test_a_cache_says_how_far_it_is(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The claim's name leads to the Job, too."""
     body = deployment("False", "Caching", "a Job fetches the models")
