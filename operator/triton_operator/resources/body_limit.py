@@ -29,7 +29,7 @@ _OVERRIDE = "--http-max-input-size="
 def max_body_bytes(spec: Spec, configs: Mapping[str, Message]) -> int:
     """The limit; never below what the server accepts, which the user may have raised with `extraArgs`."""
     batches = (_batch_bytes(config) * _JSON_FACTOR for config in configs.values())
-    return min(max(DEFAULT, *batches, *_limits_of_server(spec)), CAP)
+    return min(max([DEFAULT, *batches, *_limits_of_server(spec)]), CAP)
 
 
 def _batch_bytes(config: Message) -> int:

@@ -113,7 +113,10 @@ def canonical_subject(text: str) -> str:
     """The subject of a certificate in RFC 4514's form as `cryptography` writes it; raises ValueError."""
     from cryptography import x509
 
-    return x509.Name.from_rfc4514_string(text).rfc4514_string()
+    try:
+        return x509.Name.from_rfc4514_string(text).rfc4514_string()
+    except ValueError as error:
+        raise ValueError("it is not a subject such as CN=checkout,O=Shop (without spaces after commas)") from error
 
 
 def _public_key(key: _Key) -> PublicKey:
