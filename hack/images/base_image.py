@@ -1,29 +1,23 @@
 """Create the base image without a registry: Debian 12 with Python 3.11, unpacked from Debian packages.
 
-Input: the machine's apt. Output: a root file system of about 60 MB, without apt and dpkg; maintainer scripts are not
-run. `builder` calls it. `docker build` uses python:3.11-slim-bookworm instead, which has the same C library and Python.
-The base is Debian 12 on every machine, because Triton's stub process is built for Python 3.11 and numpy 1.x.
-
-Packages are downloaded from the Debian mirror that the machine's apt uses, or from $TRITON_OPERATOR_DEBIAN_MIRROR (an
-address ending in /debian). apt verifies the signatures.
+Input: packages of `bookworm`. Output: a root file system of about 60 MB, without apt and dpkg; maintainer scripts are
+not run. `builder` calls it. `docker build` uses python:3.11-slim-bookworm instead, which has the same C library and
+Python. The base is Debian 12 on every machine, because Triton's stub process is built for Python 3.11 and numpy 1.x.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import tempfile
 from pathlib import Path
 
 from hack.cache import atomic_folder, cache_dir
-from hack.cluster import debian
+from hack.images import bookworm
 from hack.images.contexts import Prepared
 from hack.images.failures import ImageError
 from hack.progress import step
 
-VARIABLE = "TRITON_OPERATOR_DEBIAN_MIRROR"
-SUITE = "bookworm"
 PACKAGES = (
     "base-files",
     "bash",  # Triton starts its stub process through `bash -c`.
@@ -59,7 +53,7 @@ def base() -> Prepared:
 
 
 def _key() -> str:
-    return hashlib.sha256(repr((_RECIPE, SUITE, PACKAGES, _ACCOUNTS)).encode()).hexdigest()
+    return hashlib.sha256(repr((_RECIPE, bookworm.SUITE, PACKAGES, _ACCOUNTS)).encode()).hexdigest()
 
 
 def _ensure() -> Path:
@@ -71,67 +65,10 @@ def _ensure() -> Path:
             atomic_folder(folder) as draft,
             tempfile.TemporaryDirectory() as temporary,
         ):
-            archives = _download(Path(temporary))
+            archives = bookworm.download(PACKAGES, Path(temporary))
             _unpack(archives, draft)
             _finish(draft)
     return folder
-
-
-def mirrors(addresses: list[str], override: str = "") -> dict[str, str]:
-    """The archive address of each suite, selected from the addresses that the machine's apt uses."""
-    if override:
-        return {SUITE: override.rstrip("/")}
-    by_host: dict[str, str] = {}
-    for address in (address.rstrip("/") for address in addresses):
-        if address.endswith("/debian"):
-            by_host.setdefault(SUITE, address)
-        elif address.endswith("/debian-security"):
-            by_host.setdefault(f"{SUITE}-security", address)
-    if SUITE not in by_host:
-        raise ImageError(
-            f"no Debian mirror found; this machine's apt uses {', '.join(sorted(set(addresses))) or 'none'}. "
-            f"Set {VARIABLE} to the address of a mirror, ending in /debian"
-        )
-    return by_host
-
-
-def _download(folder: Path) -> list[Path]:
-    addresses = _run("apt-get", "indextargets", "--format", "$(REPO_URI)").split()
-    keyring = _keyring()
-    sources = folder / "sources.list"
-    sources.write_text(
-        "".join(
-            f"deb [signed-by={keyring}] {address} {suite} main\n"
-            for suite, address in mirrors(addresses, os.environ.get(VARIABLE, "")).items()
-        )
-    )
-    options = _apt_options(folder, sources)
-    _run("apt-get", *options, "update", "--quiet")
-    _run("apt-get", *options, "download", "--quiet", *PACKAGES, folder=folder)
-    return sorted(folder.glob("*.deb"))
-
-
-def _apt_options(folder: Path, sources: Path) -> list[str]:
-    """Options that isolate apt from this machine: separate sources and state, and no installed packages."""
-    for name in ("lists/partial", "archives/partial", "parts"):
-        (folder / name).mkdir(parents=True)
-    (folder / "status").touch()
-    options = {
-        "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": folder / "parts",
-        "Dir::State::status": folder / "status",
-        "Dir::State::Lists": folder / "lists",
-        "Dir::Cache": folder,
-        "Acquire::Languages": "none",
-        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
-    }
-    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-
-
-def _keyring() -> Path:
-    place = Path("usr/share/keyrings/debian-archive-keyring.gpg")
-    installed = Path("/") / place
-    return installed if installed.exists() else debian.unpacked("debian-archive-keyring") / place
 
 
 def _unpack(archives: list[Path], root: Path) -> None:
@@ -161,13 +98,3 @@ def _finish(root: Path) -> None:
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
     (root / "etc/ssl/certs/ca-certificates.crt").write_text("".join(path.read_text() for path in authorities))
-
-
-def _run(*command: str, folder: Path | None = None) -> str:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise ImageError(f"{command[0]} not found: without docker, images are built on Debian or Ubuntu only") from None
-    if done.returncode:
-        raise ImageError(f"{' '.join(command[:1])} failed with exit code {done.returncode}:\n{done.stderr[-1500:]}")
-    return done.stdout

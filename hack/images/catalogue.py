@@ -16,6 +16,7 @@ from hack.cluster import gobuild, programs
 from hack.cluster.gobuild import GoModule
 from hack.images.contexts import Context, Folder, Prepared
 from hack.images.failures import ImageError
+from hack.images.haproxy import haproxy
 from hack.images.python_packages import python_packages
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ class Definition:
 
 
 def operator() -> Definition:
-    """The operator and `prepare`."""
+    """The operator, `prepare` and the sidecar `proxy`."""
     packages = python_packages("operator", ROOT / "requirements-operator.lock", platform.machine())
-    return Definition("operator", ROOT / "operator" / "Dockerfile", Folder(ROOT), {"packages": packages})
+    contexts: dict[str, Context] = {"packages": packages, "haproxy": haproxy()}
+    return Definition("operator", ROOT / "operator" / "Dockerfile", Folder(ROOT), contexts)
 
 
 def triton_cpu() -> Definition:

@@ -1,10 +1,10 @@
-"""The base of images: which Debian mirror it comes from."""
+"""Packages of Debian 12: which mirror they come from."""
 
 from __future__ import annotations
 
 import pytest
 
-from hack.images.base_image import mirrors
+from hack.images.bookworm import mirrors
 from hack.images.failures import ImageError
 
 

@@ -1,0 +1,64 @@
+"""Command line of the sidecar `proxy`.
+
+Exit status: 0 after SIGTERM, 1 if there were no valid files in time, otherwise the exit status of HAProxy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from triton_operator.api import names
+from triton_operator.proxy.placement import Placement
+from triton_operator.proxy.report import Report
+from triton_operator.proxy.supervisor import Settings, Supervisor
+from triton_operator.triton.proxy_contract import policy
+
+PROGRAM = Path("/opt/haproxy/sbin/haproxy")
+"""HAProxy in the operator's image."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the proxy; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    placement = Placement(
+        https=options.https,
+        health=options.health,
+        triton_http=options.triton_http,
+        triton_grpc=options.triton_grpc,
+        folder=options.work,
+        threads=options.threads,
+    )
+    settings = Settings(options.policy, options.tls, options.haproxy, placement, options.wait, options.drain)
+    return Supervisor(settings, Report(options.termination_log)).run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = Placement()
+    every = ":::{} v4v6" if socket.has_dualstack_ipv6() else "*:{}"
+    parser = argparse.ArgumentParser(
+        prog="python3 -m triton_operator.proxy",
+        description="Serve Triton with TLS to the callers of a policy.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--policy", type=Path, default=Path(policy.POLICY_DIR), help="folder with the policy")
+    add("--tls", type=Path, default=Path(policy.TLS_DIR), help="folder with the serving certificate")
+    add("--work", type=Path, default=Path(policy.WORK_DIR), help="folder for rendered files")
+    add("--haproxy", type=Path, default=PROGRAM, help="program to run")
+    add("--https", default=every.format(names.PORT_HTTPS), help="address for clients")
+    add("--health", default=every.format(names.PORT_HEALTH), help="plain address for health checks")
+    add("--triton-http", default=defaults.triton_http, help="address of Triton's HTTP server")
+    add("--triton-grpc", default=defaults.triton_grpc, help="address of Triton's gRPC server")
+    add("--threads", type=int, default=min(4, len(os.sched_getaffinity(0))), help="threads of HAProxy")
+    add("--wait", type=float, default=15, help="seconds to wait for valid files")
+    add("--drain", type=float, default=30, help="seconds for requests to finish after SIGTERM")
+    add("--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

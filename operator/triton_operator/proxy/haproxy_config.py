@@ -1,0 +1,114 @@
+"""Build the configuration of HAProxy 2.6 from the policy.
+
+Input: a ProxyPolicy and a Placement. Output: the text of haproxy.cfg and the files that it names. Pure; `supervisor`
+writes and checks them. Text of users is never part of the configuration: names are compared with a pattern first, other
+values are written as hexadecimal digits or into files of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from triton_operator.proxy import routes
+from triton_operator.proxy.placement import Placement
+from triton_operator.proxy.refusals import OWN_ERRORS, TOO_LARGE, error_file, refuse, response_files
+from triton_operator.triton.proxy_contract.policy import ProxyPolicy
+
+CONFIGURATION = "haproxy.cfg"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The files for HAProxy, by name in the placement's folder, among them CONFIGURATION."""
+
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The content of haproxy.cfg."""
+        return self.files[CONFIGURATION]
+
+
+def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
+    """Build the files."""
+    sections = (
+        _global(policy, placement),
+        _defaults(policy, placement),
+        _https(policy, placement),
+        _health(placement),
+        _backends(placement),
+    )
+    text = "\n".join(_section(title, lines) for part in sections for title, lines in part.items())
+    return Configuration({**response_files(), CONFIGURATION: text})
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return "\n".join([title, *(f"    {line}" for line in lines), ""])
+
+
+def _global(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
+    return {
+        "global": [
+            "log stdout len 4096 format raw local0",
+            f"nbthread {placement.threads}",
+            f"maxconn {placement.max_connections}",
+            # The time that an old worker keeps its streams after a reload.
+            f"hard-stop-after {policy.limits.max_connection_age_seconds}s",
+            "mworker-max-reloads 5",
+            "ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets",
+            "tune.h2.max-concurrent-streams 100",
+        ]
+    }
+
+
+def _defaults(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
+    age = policy.limits.max_connection_age_seconds
+    return {
+        "defaults": [
+            "mode http",
+            "option dontlognull",
+            "option http-no-delay",
+            "timeout connect 2s",
+            "timeout http-request 10s",
+            f"timeout http-keep-alive {age}s",
+            f"timeout client {age}s",
+            # A model may compute for a long time; clients have their own limits.
+            "timeout server 1h",
+            *(f"errorfile {status.value} {placement.folder / error_file(status)}" for status in OWN_ERRORS),
+        ]
+    }
+
+
+def _https(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
+    limit, folder = policy.limits.max_body_bytes, str(placement.folder)
+    return {
+        "frontend https": [
+            f"bind {placement.https} ssl crt {placement.pem} alpn h2,http/1.1",
+            *routes.classify(folder),
+            *routes.allow_list(policy.open_endpoints, folder),
+            *refuse(TOO_LARGE, f"if {{ req.hdr(content-length),add(0) gt {limit} }}", folder),
+            *routes.clean(),
+            "use_backend triton_grpc if grpc",
+            "default_backend triton_http",
+        ]
+    }
+
+
+def _health(placement: Placement) -> dict[str, list[str]]:
+    return {
+        "frontend health": [
+            f"bind {placement.health}",
+            *routes.health_only(str(placement.folder)),
+            *routes.clean(),
+            "default_backend triton_http",
+        ]
+    }
+
+
+def _backends(placement: Placement) -> dict[str, list[str]]:
+    return {
+        "backend triton_http": ["http-reuse always", f"server triton {placement.triton_http}"],
+        # `safe` keeps the calls of one client on its own connections: a client that does not read its responses would
+        # otherwise stop those of others.
+        "backend triton_grpc": ["http-reuse safe", f"server triton {placement.triton_grpc} proto h2"],
+    }

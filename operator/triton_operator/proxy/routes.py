@@ -1,0 +1,112 @@
+"""The allow-list: rules that refuse every request that is not inference, health or metadata.
+
+Input: the opened groups of APIs. Output: lines of a `frontend`. Requests are compared as they arrive: a path with an
+encoded character, a double slash or another spelling is not on the list, so Triton and the proxy cannot read a path
+differently. What remains is passed on without its query and without headers that Triton does not need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from triton_operator.api.spec import Endpoint
+from triton_operator.proxy.refusals import LENGTH_REQUIRED, MALFORMED, NOT_OFFERED, refuse
+
+MODEL = r"[A-Za-z0-9](?:[.]?[A-Za-z0-9_-])*"
+"""A model name, as `names.MODEL_NAME_PATTERN`."""
+_VERSION = r"(?:/versions/[0-9]{1,19})?"
+_OF_A_MODEL = f"^/v2/models/{MODEL}{_VERSION}"
+_ALL_STATISTICS = "/v2/models/stats"
+"""The statistics of all models; the path has the form of the metadata of a model called `stats`."""
+
+_SERVICE = "/inference.GRPCInferenceService/"
+_GRPC_METHODS = (
+    f"{_SERVICE}ServerLive",
+    f"{_SERVICE}ServerReady",
+    f"{_SERVICE}ModelReady",
+    f"{_SERVICE}ServerMetadata",
+    f"{_SERVICE}ModelMetadata",
+    f"{_SERVICE}ModelInfer",
+    f"{_SERVICE}ModelStreamInfer",
+    "/grpc.health.v1.Health/Check",
+)
+_OPENED_METHODS = {
+    Endpoint.MODEL_CONFIG: f"{_SERVICE}ModelConfig",
+    Endpoint.STATISTICS: f"{_SERVICE}ModelStatistics",
+}
+_OPENED_PATHS = {Endpoint.MODEL_CONFIG: "config", Endpoint.STATISTICS: "stats"}
+
+_PASSED_HEADERS = (
+    "host",
+    "accept",
+    "accept-encoding",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-timeout",
+    "inference-header-content-length",
+    "te",
+    "transfer-encoding",
+)
+
+
+def classify(folder: str) -> list[str]:
+    """ACLs that other rules use, and the refusal of requests that are ambiguous."""
+    return [
+        "acl h1 req.ver 1.0 1.1",
+        "acl h2 req.ver 2.0",
+        "acl grpc req.hdr(content-type) -m reg ^application/grpc($|[+;])",
+        "acl origin_form url_beg /",
+        "acl absolute_path path_beg /",
+        *refuse(MALFORMED, "unless h2 or h1 origin_form", folder),
+        *refuse(MALFORMED, "unless absolute_path", folder),
+        *refuse(MALFORMED, "if { req.hdr(upgrade) -m found } or { req.hdr(http2-settings) -m found }", folder),
+        *refuse(LENGTH_REQUIRED, "if { req.hdr(transfer-encoding) -m found }", folder),
+    ]
+
+
+def allow_list(opened: Collection[Endpoint], folder: str) -> list[str]:
+    """Rules that refuse what is not on the list; the rules after them see listed requests only."""
+    methods = (*_GRPC_METHODS, *(name for group, name in _OPENED_METHODS.items() if group in opened))
+    pages = "|".join(["ready", *(name for group, name in _OPENED_PATHS.items() if group in opened)])
+    all_statistics = [f"acl listed_get path -m str {_ALL_STATISTICS}"] if Endpoint.STATISTICS in opened else []
+    return [
+        f"acl all_statistics path -m str {_ALL_STATISTICS}",
+        "acl listed_get path -m str /v2 /v2/health/live /v2/health/ready",
+        f"acl model_get path -m reg {_OF_A_MODEL}(?:/(?:{pages}))?$",
+        f"acl listed_post path -m reg {_OF_A_MODEL}/(?:infer|generate|generate_stream)$",
+        f"acl listed_method path -m str {' '.join(methods)}",
+        *all_statistics,
+        *refuse(NOT_OFFERED, "if grpc !METH_POST or grpc !h2 or grpc !listed_method", folder),
+        "acl get method GET",
+        "acl post method POST",
+        *refuse(
+            NOT_OFFERED,
+            "unless grpc or get listed_get or get model_get !all_statistics or post listed_post",
+            folder,
+        ),
+    ]
+
+
+def health_only(folder: str) -> list[str]:
+    """Rules for the plain listener: health checks, of the kubelet for example."""
+    return [
+        "acl grpc always_false",
+        "acl health path -m str /v2/health/live /v2/health/ready",
+        f"acl health path -m reg {_OF_A_MODEL}/ready$",
+        "acl read method GET HEAD",
+        "acl origin_form url_beg /",
+        *refuse(NOT_OFFERED, "unless read health origin_form", folder),
+    ]
+
+
+def clean() -> list[str]:
+    """Rules that remove the query and every header that Triton does not need, such as tokens and `X-Forwarded-For`."""
+    kept = "|".join(_PASSED_HEADERS)
+    return [
+        "http-request set-uri %[path]",
+        f"http-request del-header ^(?!(?:{kept})$) -m reg",
+    ]

@@ -1,0 +1,114 @@
+"""Clients of the proxy: HTTP/1.1 and raw bytes over TLS, and gRPC."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPSConnection
+from typing import Any, NamedTuple
+
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from tests.proxy.certificates import Pair
+from triton_operator.local.ports import ADDRESS
+
+LINEAR = {"inputs": [{"name": "INPUT__0", "datatype": "FP32", "shape": [1, 2], "data": [1.0, 2.0]}]}
+
+
+class Answer(NamedTuple):
+    """An HTTP response."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> str:
+        """The message of an error in the shape of the KServe protocol v2."""
+        (item,) = json.loads(self.body).items()
+        assert item[0] == "error"
+        return str(item[1])
+
+
+class Client:
+    """A client that verifies the server as `localhost`."""
+
+    def __init__(self, port: int, authority: bytes, *, token: str = "", pair: Pair | None = None) -> None:
+        self.port = port
+        self.authority = authority
+        self.token = token
+        self.pair = pair
+
+    def context(self) -> ssl.SSLContext:
+        """The settings of TLS."""
+        return ssl.create_default_context(cadata=self.authority.decode())
+
+    def request(
+        self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send one request on a new connection."""
+        connection = HTTPSConnection("localhost", self.port, timeout=30, context=self.context())
+        try:
+            connection.request(method, path, body, {**self._authorization(), **(headers or {})})
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def infer(self, model: str = "linear_regression") -> Answer:
+        """Send one inference request over HTTP."""
+        return self.request("POST", f"/v2/models/{model}/infer", json.dumps(LINEAR))
+
+    def raw(self, data: bytes, alpn: str = "http/1.1") -> bytes:
+        """Send bytes over TLS, and return everything that arrives until the connection is closed."""
+        context = self.context()
+        context.set_alpn_protocols([alpn])
+        with (
+            socket.create_connection((ADDRESS, self.port), timeout=15) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            connection.sendall(data)
+            received = b""
+            try:
+                while chunk := connection.recv(65536):
+                    received += chunk
+            except (ConnectionError, ssl.SSLError):
+                pass
+            return received
+
+    @contextmanager
+    def channel(self) -> Iterator[grpc.Channel]:
+        """A gRPC channel with TLS."""
+        credentials = grpc.ssl_channel_credentials(self.authority)
+        with grpc.secure_channel(f"localhost:{self.port}", credentials) as channel:
+            yield channel
+
+    @contextmanager
+    def grpc(self) -> Iterator[Any]:
+        """A stub of Triton's service."""
+        with self.channel() as channel:
+            yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+    def call(self, method: str, message: Any, *, timeout: float = 20) -> Any:
+        """Call a unary method on a new channel; raises grpc.RpcError."""
+        with self.grpc() as stub:
+            return getattr(stub, method)(message, metadata=self.metadata(), timeout=timeout)
+
+    def metadata(self) -> list[tuple[str, str]]:
+        """The metadata of a call."""
+        return [(name.lower(), value) for name, value in self._authorization().items()]
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+
+def infer_request(model: str = "linear_regression") -> Any:
+    """An inference request over gRPC."""
+    request = service_pb2.ModelInferRequest(model_name=model)
+    tensor = request.inputs.add(name="INPUT__0", datatype="FP32", shape=[1, 2])
+    tensor.contents.fp32_contents.extend([1.0, 2.0])
+    return request

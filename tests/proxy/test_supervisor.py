@@ -1,0 +1,156 @@
+"""The supervisor: what it does when files change, are invalid or missing, and when it is stopped."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.certificates import Authority, Pair
+from tests.proxy.clients import LINEAR, Client
+from tests.proxy.running_proxy import Proxy, running_proxy
+from triton_operator.api.spec import Endpoint
+from triton_operator.local.ports import Ports
+from triton_operator.triton.proxy_contract.policy import ProxyPolicy
+
+CONFIG = "/v2/models/linear_regression/config"
+
+
+@pytest.fixture
+def own(triton: Ports, authority: Authority, tmp_path: Path) -> Iterator[Proxy]:
+    """A proxy of one test."""
+    with running_proxy(tmp_path / "pod", triton, ProxyPolicy(), authority.issue()) as proxy:
+        yield proxy
+
+
+def test_a_changed_policy_is_used_without_a_failed_request(own: Proxy, authority: Authority) -> None:
+    """One connection sends requests during the reload, and reconnects only when a response says so."""
+    client = Client(own.https, authority.pem)
+    assert client.request("GET", CONFIG).status == 404
+    own.set_policy(ProxyPolicy(open_endpoints=(Endpoint.MODEL_CONFIG,)))
+    with closing(http.client.HTTPSConnection("localhost", own.https, context=client.context())) as connection:
+        while not any(line.get("proxy") == "reloaded" for line in own.lines):
+            connection.request("POST", "/v2/models/linear_regression/infer", json.dumps(LINEAR))
+            response = connection.getresponse()
+            assert (response.status, response.read() != b"") == (200, True)
+    # Triton itself closes this API, with an answer other than that of the proxy.
+    wait_until(lambda: client.request("GET", CONFIG).status == 403)
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(own: Proxy, authority: Authority) -> None:
+    before, master = served_certificate(own, authority), own.process.pid
+    own.set_certificate(authority.issue("renewed"))
+    own.wait_for("reloaded")
+    wait_until(lambda: served_certificate(own, authority) != before)
+    assert own.process.pid == master
+    assert own.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda own, pair: own.policy.write({"policy.json": b"{"}), "the policy cannot be read: "),
+        (lambda own, pair: own.policy.write({"policy.json": b'{"new_field":1}'}), "unknown field `new_field`"),
+        (lambda own, pair: own.policy.write({}), "the policy is missing: policy.json"),
+        (
+            lambda own, pair: own.set_certificate(Pair(pair.certificate, Authority().issue().key)),
+            "private key",
+        ),
+        (lambda own, pair: own.set_certificate(Pair(b"nonsense\n", pair.key)), "certificate"),
+        (
+            lambda own, pair: own.tls.write({"tls.crt": pair.certificate}),
+            "the key of the serving certificate is missing",
+        ),
+    ],
+    ids=["no JSON", "unknown field", "no policy", "other key", "no certificate", "no key"],
+)
+def test_invalid_files_change_nothing_and_are_reported(
+    own: Proxy, authority: Authority, change: Callable[[Proxy, Pair], None], words: str
+) -> None:
+    client = Client(own.https, authority.pem)
+    change(own, authority.issue())
+    assert words in own.wait_for("rejected")["message"]
+    assert client.infer().status == 200
+    own.set_policy(ProxyPolicy(open_endpoints=(Endpoint.MODEL_CONFIG,)))
+    own.set_certificate(authority.issue())
+    own.wait_for("reloaded")
+    wait_until(lambda: client.request("GET", CONFIG).status == 403)
+
+
+def test_the_first_start_waits_for_valid_files(triton: Ports, authority: Authority, tmp_path: Path) -> None:
+    with running_proxy(tmp_path / "pod", triton, ProxyPolicy(), None) as proxy:
+        assert proxy.wait_for("waiting")["message"] == "the serving certificate is missing: tls.crt"
+        proxy.set_certificate(authority.issue())
+        proxy.wait_for("started")
+        wait_until(lambda: reachable(Client(proxy.https, authority.pem)))
+
+
+def test_a_start_without_valid_files_ends_with_a_termination_message(triton: Ports, tmp_path: Path) -> None:
+    with running_proxy(tmp_path / "pod", triton, ProxyPolicy(), None, "--wait", "1") as proxy:
+        assert proxy.process.wait(20) == 1
+        said = json.loads(proxy.termination_log.read_text())
+    assert said == {"proxy": "failed", "message": "the serving certificate is missing: tls.crt"}
+
+
+def test_the_signal_to_terminate_stops_everything(own: Proxy) -> None:
+    assert len(own.haproxies()) == 2
+    assert own.stop() == 0
+    assert own.haproxies() == []
+
+
+def test_the_end_of_haproxy_is_the_end_of_the_container(own: Proxy) -> None:
+    os.kill(max(own.haproxies()), signal.SIGKILL)
+    assert own.process.wait(20) == 137
+    assert json.loads(own.termination_log.read_text())["message"] == "HAProxy ended with exit status 137"
+
+
+def test_only_the_owner_can_read_the_rendered_files(own: Proxy) -> None:
+    files = [path for path in (own.folder / "work").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert "serving.pem" in {path.name for path in files}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_old_tls_is_refused(own: Proxy, authority: Authority) -> None:
+    client = Client(own.https, authority.pem)
+    assert client.request("GET", "/v2/health/live").status == 200
+    old = client.context()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    connection = http.client.HTTPSConnection("localhost", own.https, context=old)
+    with closing(connection), pytest.raises(ssl.SSLError):
+        connection.request("GET", "/v2/health/live")
+
+
+def served_certificate(proxy: Proxy, authority: Authority) -> bytes:
+    context = Client(proxy.https, authority.pem).context()
+    with (
+        socket.create_connection(("127.0.0.1", proxy.https), timeout=15) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        certificate = connection.getpeercert(binary_form=True)
+        assert certificate
+        return certificate
+
+
+def reachable(client: Client) -> bool:
+    try:
+        return client.request("GET", "/v2/health/live").status == 200
+    except ConnectionError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that nothing announces."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
