@@ -64,7 +64,7 @@ def test_pod_gets_its_namespace_scope(render: Render, scenario: str, *, watched:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_operator_can_read_its_settings(render: Render, scenario: str, tmp_path: Path) -> None:
-    """The file that the chart renders is the one that the code reads, at the place it is told."""
+    """The code reads the file that the chart renders, at the path in the environment variable."""
     spec = pod(render, scenario)["spec"]
     container = spec["containers"][0]
     env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
@@ -104,8 +104,8 @@ def test_image_by_tag_and_by_digest(render: Render, values: dict[str, str], imag
     assert json.loads(one(objects, "ConfigMap")["data"]["settings.json"])["operatorImage"] == image
 
 
-def test_new_settings_are_a_new_pod(render: Render) -> None:
-    """They are read once at the start."""
+def test_new_settings_replace_the_pod(render: Render) -> None:
+    """The operator reads its settings only at startup."""
     before = pod(render)["metadata"]["annotations"]["checksum/settings"]
     same = pod(render, metrics={"service": {"enabled": False}})["metadata"]["annotations"]["checksum/settings"]
     after = pod(render, "catalogue")["metadata"]["annotations"]["checksum/settings"]
@@ -139,7 +139,7 @@ def test_pod_values_are_applied_to_the_pod(render: Render) -> None:
 
 
 def test_closed_pod_reaches_the_api_server_and_dns_only(render: Render) -> None:
-    """The optional policy names every way out."""
+    """The optional policy lists every permitted destination."""
     policy = one(render("closed"), "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert [(port["port"], port["protocol"]) for rule in policy["egress"] for port in rule["ports"]] == [

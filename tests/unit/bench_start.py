@@ -1,4 +1,4 @@
-"""What it costs to start `tritonctl`: felt at each completion and each typing mistake."""
+"""The start of `tritonctl`, which users wait for at each completion and each typo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.benchmarks.costs import Costs, Scale
 
 
 def bench_help(costs: Costs) -> None:
-    """The least of three, because only that is without the cost of a cold cache."""
+    """The minimum of three, which excludes a cold cache."""
 
     def cost() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""`cluster`: an API server on loopback for the commands, and a kubectl that forwards what a test says."""
+"""`cluster`: an API server on loopback for the commands, and a kubectl that reports the ports a test sets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.fake_cluster import FakeCluster
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A cluster that has nothing yet."""
+    """An empty cluster."""
     with FakeCluster.running(tmp_path, monkeypatch) as cluster:
         yield cluster

@@ -1,7 +1,7 @@
-"""No mistake of a user's and no answer of a cluster's makes `tritonctl` stumble: a sentence and an exit status, always.
+"""No command line and no response of a cluster crashes `tritonctl`: it always ends with a message and an exit status.
 
-Command lines are drawn from each command's own options and from what people type, files from what lies around, answers
-of kubectl from what a proxy, an old server or a cut connection may give.
+Command lines are generated from each command's options and from typical arguments, files from typical content, and
+kubectl's output from possible responses of a proxy, an old server or a broken connection.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ TYPED = (
 
 
 def options(command: str) -> list[str]:
-    """The command's own, but for those that wait."""
+    """The options of the command, except those that wait."""
     return [
         name for param in load(command).params for name in param.opts if name.startswith("-") and name not in ENDLESS
     ]
@@ -90,7 +90,7 @@ def options(command: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with files of all kinds, and a kubectl that says what it is told to say."""
+    """A folder with files of all kinds, and a kubectl whose output the test sets."""
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     program = tmp_path / "kubectl"
@@ -111,10 +111,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
-def test_any_command_line_ends_with_a_sentence(
+def test_any_command_line_ends_with_a_message(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str, data: Any
 ) -> None:
-    """Exit status 0 to 3, and no traceback: `run` hands every other exception through, which fails this test."""
+    """The exit status is 0 to 3; `run` re-raises every other exception, which fails this test."""
     (folder / "says").write_text(data.draw(st.sampled_from(ANSWERS), "kubectl says"))
     (folder / "complains").write_text(data.draw(st.sampled_from(COMPLAINTS), "kubectl complains"))
     (folder / "ends").write_text(data.draw(st.sampled_from("001"), "kubectl ends with"))
@@ -131,11 +131,11 @@ def test_any_command_line_ends_with_a_sentence(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.lists(st.text(max_size=5), max_size=3))
-def test_any_words_end_with_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """Also those that are no command."""
+def test_any_words_end_with_a_message(folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """Including words that are not commands."""
     assert tritonctl(capsys, *words).code in {0, 2}
 
 
-def test_the_commands_that_are_drawn_from_are_commands() -> None:
-    """A new one that reads files or a cluster belongs here, too."""
+def test_the_generated_commands_exist() -> None:
+    """Add a new command that reads files or a cluster to the list."""
     assert set(COMMANDS) <= set(get_command(app).commands)  # type: ignore[attr-defined]  # It is a group.

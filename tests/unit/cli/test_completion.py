@@ -1,4 +1,4 @@
-"""Completion in shells: scripts that a real shell reads, and names that the cluster knows."""
+"""Shell completion: the scripts work in a real shell, and names come from the cluster."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def digits(cluster: FakeCluster) -> FakeCluster:
 
 
 def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
-    """What kubectl is told about the line `kubectl triton WORDS`."""
+    """The output for kubectl's completion of the line `kubectl triton WORDS`."""
     monkeypatch.setattr(sys, "argv", ["kubectl_complete-triton", *words])
     complete_plugin()
     return capsys.readouterr().out.splitlines()
 
 
 def test_bash_completes_names_through_the_script(digits: FakeCluster, tmp_path: Path) -> None:
-    """The script is sourced and its function called, as bash does at the key."""
+    """The script is sourced and its function called, as bash does when Tab is pressed."""
     program = tmp_path / "tritonctl"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m triton_operator.cli "$@"\n')
     program.chmod(0o755)
@@ -48,7 +48,7 @@ def test_bash_completes_names_through_the_script(digits: FakeCluster, tmp_path: 
 def test_other_shells_get_a_script_of_their_own(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, shell: str, registers: str
 ) -> None:
-    """Read by the shell itself where it is installed."""
+    """The shell parses it, if it is installed."""
     outcome = tritonctl(capsys, "completion", shell)
     assert outcome.code == 0
     assert outcome.out.startswith(registers)
@@ -61,7 +61,7 @@ def test_other_shells_get_a_script_of_their_own(
 def test_kubectl_gets_commands_options_and_names(
     digits: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what they mean, and word that files would be wrong."""
+    """With their descriptions, and the directive not to complete file names."""
     assert ask(capsys, monkeypatch, "status", "di") == ["diabetes", "digits", ":4"]
     commands = ask(capsys, monkeypatch, "")
     assert any(line.startswith("status\tShow whether") for line in commands)
@@ -72,7 +72,7 @@ def test_kubectl_gets_commands_options_and_names(
 def test_a_cluster_that_does_not_answer_completes_nothing(
     digits: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does it write over the line that is being typed."""
+    """It does not print anything over the command line either."""
     digits.fail("modeldeployments", 503, "no endpoints")
     assert ask(capsys, monkeypatch, "status", "") == [":0"]
     assert capsys.readouterr().err == ""
@@ -81,7 +81,7 @@ def test_a_cluster_that_does_not_answer_completes_nothing(
 def test_a_slow_cluster_is_not_waited_for(
     digits: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key gives up."""
+    """The completion times out."""
     digits.hang("modeldeployments")
     monkeypatch.setattr("triton_operator.cli.cluster.names.TIMEOUT_SECONDS", 0.2)
     assert ask(capsys, monkeypatch, "status", "") == [":0"]
@@ -90,7 +90,7 @@ def test_a_slow_cluster_is_not_waited_for(
 def test_contexts_are_those_of_the_kubeconfig(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No cluster is asked for them."""
+    """The cluster receives no request."""
     assert ask(capsys, monkeypatch, "status", "--context", "") == ["here", ":4"]
     assert cluster.requests == []
 
@@ -106,6 +106,6 @@ def test_namespaces_are_those_of_the_cluster(
 def test_without_a_kubeconfig_nothing_is_completed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And nothing is said."""
+    """There is no output."""
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert ask(capsys, monkeypatch, "status", "") == [":0"]

@@ -1,4 +1,4 @@
-"""`tritonctl compress`: what is good enough is exported, the rest is refused and nothing is written."""
+"""`tritonctl compress`: an accurate result is exported; any other is rejected, and nothing is written."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def compress(capsys: pytest.CaptureFixture[str], net: Path, *options: object, mo
 
 
 @pytest.mark.parametrize("method", ["int8", "fp16", "prune", "prune-channels"])
-def test_what_is_good_enough_is_exported(net: Path, capsys: pytest.CaptureFixture[str], method: str) -> None:
-    """With its signature and its card, and both scores said."""
+def test_an_accurate_result_is_exported(net: Path, capsys: pytest.CaptureFixture[str], method: str) -> None:
+    """With its signature and its card; both scores are printed."""
     outcome = compress(capsys, net, "--method", method, "--fine-tune" if "prune" in method else "--max-drop",
                        f"{net}:train" if "prune" in method else 0.02, "--sparsity", 0.5)  # fmt: skip
     assert (outcome.code, outcome.err) == (0, "")
@@ -85,7 +85,7 @@ def test_what_got_worse_is_refused(net: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_checkpoint_is_loaded_first(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without it the class starts with random weights."""
+    """Without it, the class starts with random weights."""
     namespace: dict[str, object] = {}
     exec(compile(FILE, "net.py", "exec"), namespace)  # noqa: S102 - the user's file, to make a checkpoint.
     checkpoint = net.parent / "net.ckpt"

@@ -1,4 +1,4 @@
-"""Names and messages from anybody reach a person's terminal and a CI system's log as text, never as commands."""
+"""Untrusted names and messages reach a terminal and the log of a CI system as text, never as commands."""
 
 from __future__ import annotations
 

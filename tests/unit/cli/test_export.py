@@ -1,4 +1,4 @@
-"""`tritonctl export`: from a Python file or a TorchScript file to a model's folder."""
+"""`tritonctl export`: write a Python file's module or a TorchScript file to a model folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def net(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["Digits", "build", "ready"])
 def test_a_module_of_a_python_file(net: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """A class, a function that makes a module, or a module."""
+    """A class, a function that returns a module, or a module."""
     folder = net.parent / "repository"
     arguments = ("--input", "FP32:1,28,28", "--max-batch-size", 64, "--name", "digits", "--to", folder)
     outcome = tritonctl(capsys, "export", f"{net}:{name}", *arguments)
@@ -70,8 +70,8 @@ def test_a_module_of_a_python_file(net: Path, capsys: pytest.CaptureFixture[str]
     assert tritonctl(capsys, "lint", folder).code == 0
 
 
-def test_one_value_in_each_row_is_said_to_travel_as_a_column(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Triton has no tensors of [batch] alone, so clients get [batch,1]."""
+def test_one_value_per_row_is_reported_as_a_column(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Triton has no tensors of shape [batch], so clients get [batch,1]."""
     options = ("-i", "FP32:3", "--max-batch-size", 4, "--name", "sums", "--to", net.parent)
     outcome = tritonctl(capsys, "export", f"{net}:Sums", *options)
     message = "one value in each row, which Triton sends as [batch,1]"
@@ -80,7 +80,7 @@ def test_one_value_in_each_row_is_said_to_travel_as_a_column(net: Path, capsys: 
 
 
 def test_text_and_any_size(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a batch; names of forward()'s own, and a config.pbtxt for who has no operator."""
+    """Without a batch; with the argument names of forward(), and a config.pbtxt for use without the operator."""
     inputs = ("-i", "texts:STRING:-1", "-i", "flags:BOOL:-1", "--output-name", "same", "--output-name", "too")
     outcome = tritonctl(capsys, "export", f"{net}:Words", *inputs, "--to", net.parent, "--version", 3, "--with-config")
     assert outcome.code == 0, outcome.err
@@ -97,7 +97,7 @@ def test_text_and_any_size(net: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_torchscript_file_gets_its_signature_and_stays_as_it_is(
     net: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also where it lies already; numbers that it was traced with do not come along."""
+    """Also in its existing place; the inputs that it was traced with are not included."""
     os.chdir(net.parent)
     with deprecation_known():
         traced = torch.jit.trace(torch.nn.Linear(2, 1), torch.tensor([[12345.5, 2.0]]))  # type: ignore[no-untyped-call]
@@ -147,7 +147,7 @@ def test_what_cannot_be_exported(
 
 
 def test_a_file_called_model_is_no_name(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a repository its folder is; elsewhere nothing is guessed."""
+    """In a repository, the folder's name is used; elsewhere a name is required."""
     folder = net.parent / "digits" / "1"
     folder.mkdir(parents=True)
     net.rename(folder / "model.py")

@@ -1,4 +1,4 @@
-"""`tritonctl infer`: from a request file to an answer, over both protocols, and every way in which it can fail."""
+"""`tritonctl infer`: requests and responses over both protocols, and all errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(folder: Path, request: Any = REQUEST) -> Path:
 def test_programs_get_the_protocols_own_json(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str, form: str, load: Any
 ) -> None:
-    """The same over HTTP and gRPC."""
+    """The JSON is the same over HTTP and gRPC."""
     with SERVERS[protocol]() as url:
         outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path), "-p", protocol, "--url", url, "-o", form)
     assert outcome.code == 0, outcome.err
@@ -39,8 +39,8 @@ def test_programs_get_the_protocols_own_json(
     assert load(outcome.out) == {"model_name": "echo", "model_version": "1", "outputs": outputs}
 
 
-def test_people_get_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Long outputs are shortened, and said to be."""
+def test_the_text_output_is_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Long outputs are truncated, and the table says so."""
     many = {"inputs": [{"name": "x", "shape": [12], "datatype": "INT32", "data": list(range(12))}]}
     with http_server() as url:
         outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, many), "--url", url)
@@ -49,7 +49,7 @@ def test_people_get_a_table_with_the_time(capsys: pytest.CaptureFixture[str], tm
 
 
 def test_the_only_model_needs_no_name(capsys: pytest.CaptureFixture[str], tmp_path: Path, cluster: FakeCluster) -> None:
-    """It is looked up, and the way there is a port that kubectl forwards."""
+    """It is looked up, through a port that kubectl forwards."""
     cluster.answer({"metadata": {"name": "other-name"}, "spec": {"models": [{"name": "echo"}]}})
     with http_server() as url:
         cluster.forward(url)
@@ -59,14 +59,14 @@ def test_the_only_model_needs_no_name(capsys: pytest.CaptureFixture[str], tmp_pa
 
 
 def test_several_models_need_a_choice(capsys: pytest.CaptureFixture[str], tmp_path: Path, cluster: FakeCluster) -> None:
-    """And the message has what to choose from."""
+    """The message lists them."""
     cluster.answer({"metadata": {"name": "pair"}, "spec": {"models": [{"name": "a"}, {"name": "b"}]}})
     outcome = tritonctl(capsys, "infer", "pair", "-i", write(tmp_path))
     assert (outcome.code, outcome.err) == (2, "error: --model: pair has several models; select one of a, b\n")
 
 
-def test_a_refusal_is_exit_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """With the server's sentence."""
+def test_a_rejected_request_is_exit_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With the server's message."""
     with http_server() as url:
         outcome = tritonctl(capsys, "infer", "echo", "-m", "broken", "-i", write(tmp_path), "--url", url)
     assert outcome.code == 1
@@ -74,7 +74,7 @@ def test_a_refusal_is_exit_status_1(capsys: pytest.CaptureFixture[str], tmp_path
 
 
 def test_a_bad_file_is_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Before anything is connected."""
+    """Before a connection is opened."""
     bad = {"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [1]}]}
     outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path, bad), "--url", "127.0.0.1:1")
     assert outcome.code == 2
@@ -82,8 +82,10 @@ def test_a_bad_file_is_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_pat
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
-def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str) -> None:
-    """With the address that was tried."""
+def test_an_unreachable_server_is_exit_status_3(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str
+) -> None:
+    """The message contains the address."""
     with SERVERS[protocol]() as url:
         pass
     outcome = tritonctl(capsys, "infer", "echo", "-i", write(tmp_path), "-p", protocol, "--url", url, "--timeout", "3")
@@ -93,10 +95,10 @@ def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_p
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
-def test_a_picture_becomes_what_the_server_declares(
+def test_an_image_is_converted_to_the_declared_tensor(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str
 ) -> None:
-    """Asked for over the same protocol; two pictures are two rows, each on a line of its own."""
+    """The metadata is read over the same protocol; two images are two rows."""
     for name, grey in (("a.png", 255), ("b.png", 51)):
         Image.new("L", (40, 40), grey).save(tmp_path / name)
     files = ["-i", tmp_path / "a.png", "-i", tmp_path / "b.png"]
@@ -118,7 +120,7 @@ def test_a_picture_becomes_what_the_server_declares(
 def test_a_model_that_is_called_like_its_deployment_is_meant(
     deployment: str, names: list[str], chosen: list[str]
 ) -> None:
-    """Names of objects have no underscores, names of models often do."""
+    """Object names cannot contain underscores, model names often do."""
     models = [{"name": name} for name in names]
     assert [model["name"] for model in main_models(models, deployment)] == chosen
 
@@ -126,7 +128,7 @@ def test_a_model_that_is_called_like_its_deployment_is_meant(
 def test_texts_go_to_the_ensemble_among_several_models(
     capsys: pytest.CaptureFixture[str], cluster: FakeCluster
 ) -> None:
-    """It is what the tokenizer and the network are there for."""
+    """The other models are its steps."""
     models = [{"name": "tokenizer"}, {"name": "network"}, {"name": "sentiment", "format": "Ensemble"}]
     cluster.answer({"metadata": {"name": "words"}, "spec": {"models": models}})
     backend = Backend(models={"sentiment": Model({"TEXT": ("BYTES", [-1, 1])})})
@@ -141,7 +143,7 @@ def test_texts_go_to_the_ensemble_among_several_models(
 def test_a_file_that_does_not_fit_the_model_is_exit_status_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Before a byte of it is sent."""
+    """Before it is sent."""
     file = tmp_path / "a.csv"
     file.write_text("1,2,3\n")
     backend = Backend()
@@ -153,7 +155,7 @@ def test_a_file_that_does_not_fit_the_model_is_exit_status_2(
 
 
 def test_a_model_that_the_server_does_not_have(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Its own sentence, and no traceback."""
+    """The server's message, without a traceback."""
     with http_server() as url:
         outcome = tritonctl(capsys, "infer", "digits", "-m", "other", "-t", "x", "--url", url)
     assert outcome.code == 1

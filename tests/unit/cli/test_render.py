@@ -1,4 +1,4 @@
-"""`tritonctl render`: what comes out of a file, and how mistakes in it are reported."""
+"""`tritonctl render`: the rendered objects of a file, and how errors in it are reported."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def write(folder: Path, *documents: Any) -> Path:
 
 
 def changed(**spec: Any) -> dict[str, Any]:
-    """The good object with other fields in its spec."""
+    """The valid object with other fields in its spec."""
     return {**GOOD, "spec": {**GOOD["spec"], **spec}}  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_example_renders(capsys: pytest.CaptureFixture[str], file: Path) -> None:
-    """And each of its objects names its kind, name and namespace."""
+    """Each of its objects has a kind, a name and a namespace."""
     outcome = tritonctl(capsys, "render", "-f", file, "-n", "models")
     assert outcome.code == 0, outcome.err
     manifests = list(yaml.safe_load_all(outcome.out))
@@ -56,8 +56,8 @@ def test_json_has_the_same_objects_as_yaml(capsys: pytest.CaptureFixture[str], t
     assert (as_json["kind"], as_json["items"]) == ("List", as_yaml)
 
 
-def test_an_explanation_says_what_was_chosen_and_why(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """For a person as a table; each choice of the model, the server and its start has a line."""
+def test_defaults_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """In text form, as a table; each default of the model, the server and its start has a line."""
     config = {
         "maxBatchSize": 8,
         "inputs": [{"name": "x", "dataType": "FP32", "dims": [4]}],
@@ -81,8 +81,8 @@ def test_an_explanation_says_what_was_chosen_and_why(capsys: pytest.CaptureFixtu
     assert "kind: Deployment" not in outcome.out
 
 
-def test_an_explanation_for_a_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Each with field, value and reason; what the user said is no choice."""
+def test_defaults_as_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each has a field, a value and a reason; values of the user are not included."""
     file = write(tmp_path, changed(triton={"sharedMemorySize": "1Gi"}, lifecycle={"startupTimeoutSeconds": 60}))
     (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--show-defaults", "-o", "json").out)
     assert digits["name"] == "digits"
@@ -94,13 +94,13 @@ def test_an_explanation_for_a_program(capsys: pytest.CaptureFixture[str], tmp_pa
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
-def test_every_example_is_explained(capsys: pytest.CaptureFixture[str], file: Path) -> None:
-    """Whatever it uses."""
+def test_the_defaults_of_every_example_are_shown(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    """With all features that they use."""
     assert tritonctl(capsys, "render", "-f", file, "--show-defaults").code == 0
 
 
 def test_rendering_twice_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """So that it can be kept in Git and compared."""
+    """So that the output can be stored in Git and compared."""
     file = write(tmp_path, GOOD)
     assert tritonctl(capsys, "render", "-f", file) == tritonctl(capsys, "render", "-f", file)
 
@@ -108,7 +108,7 @@ def test_rendering_twice_gives_the_same_bytes(capsys: pytest.CaptureFixture[str]
 def test_standard_input_and_other_objects(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other kinds in the stream are passed over; an object's own namespace goes before the option."""
+    """Other kinds in the stream are skipped; an object's own namespace takes precedence over the option."""
     other = {**GOOD, "metadata": {"name": "other", "namespace": "theirs"}}
     text = write(tmp_path, {"kind": "Namespace"}, GOOD, None, other).read_text()
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -118,7 +118,7 @@ def test_standard_input_and_other_objects(
 
 
 def test_the_installations_settings_decide_the_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """As in the cluster that they were taken from."""
+    """As in the cluster that the settings come from."""
     settings = tmp_path / "settings.json"
     settings.write_text(
         '{"operatorImage": "op:7", "images": [{"image": "triton:7", "version": "24.10", "default": true}]}'
@@ -129,14 +129,14 @@ def test_the_installations_settings_decide_the_images(capsys: pytest.CaptureFixt
 
 
 def test_without_settings_the_charts_defaults_count() -> None:
-    """They are written twice, because the chart is not part of the package."""
+    """They exist twice, because the chart is not part of the package."""
     values = yaml.safe_load((ROOT / "charts/triton-operator/values.yaml").read_text())
     assert msgspec.convert(values["images"], tuple[CatalogueImage, ...]) == CHART_DEFAULTS.images
     assert CHART_DEFAULTS.operator_image.startswith(f"{values['image']['repository']}:")
 
 
 def test_names_follow_the_rules_of_the_definition() -> None:
-    """They are written twice, because the definition is not part of the package."""
+    """They exist twice, because the CRD is not part of the package."""
     definition = yaml.safe_load((ROOT / "crds/modeldeployments.yaml").read_text())
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     name = schema["properties"]["metadata"]["properties"]["name"]
@@ -151,7 +151,7 @@ def test_names_follow_the_rules_of_the_definition() -> None:
 def test_a_name_that_no_model_can_have_is_refused(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before the API server sees it, and by `lint` as by `render`."""
+    """Before the API server gets it, by `lint` and by `render`."""
     path = tmp_path / "a.yaml"
     path.write_text(yaml.safe_dump(changed(models=[{"name": name}]), allow_unicode=True))
     rendered = tritonctl(capsys, "render", "-f", path)
@@ -162,10 +162,8 @@ def test_a_name_that_no_model_can_have_is_refused(
     assert "spec.models[0].name: " in linted.out
 
 
-def test_mistakes_on_standard_input_are_said_to_be_there(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not of a file called -, whichever part finds them."""
+def test_errors_on_standard_input_name_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not a file called `-`, for errors from every part."""
     for spec in ({"replicas": "two"}, {"triton": {"version": "20.01"}}):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(yaml.safe_dump(changed(**spec)).encode())))
         outcome = tritonctl(capsys, "render", "-f", "-")
@@ -207,10 +205,10 @@ def test_mistakes_on_standard_input_are_said_to_be_there(
         ("text", "expected a Kubernetes object, got str"),
     ],
 )
-def test_mistakes_name_the_file_and_the_field(
+def test_errors_name_the_file_and_the_field(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, document: Any, complaint: str
 ) -> None:
-    """Nothing is printed as if it were right, and the exit status says whose mistake it was."""
+    """No object is printed, and the exit status shows whose error it is."""
     file = write(tmp_path, document)
     outcome = tritonctl(capsys, "render", "-f", file)
     assert (outcome.code, outcome.out) == (2, "")
@@ -225,7 +223,7 @@ def test_mistakes_name_the_file_and_the_field(
 def test_unreadable_files(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | bytes | None, complaint: str
 ) -> None:
-    """As above, before there is anything to look at."""
+    """They are reported in the same way."""
     file = tmp_path / "file.yaml"
     if content is not None:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -235,7 +233,7 @@ def test_unreadable_files(
 
 
 def test_unreadable_settings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The option is named, as the file of the deployment is not to blame."""
+    """The message names the option, not the file of the deployment."""
     outcome = tritonctl(capsys, "render", "-f", write(tmp_path, GOOD), "--settings", tmp_path / "none")
     assert outcome.code == 2
     assert outcome.err.startswith("error: --settings")

@@ -1,4 +1,4 @@
-"""How `tritonctl` starts and ends: quickly, with help, without tracebacks."""
+"""`tritonctl` starts quickly, prints help, and ends without tracebacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_MODULES = 320
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """Half a second for numpy and as much for tritonclient would be felt at each completion and each typing mistake."""
+    """numpy takes half a second, and so does tritonclient, at each completion and each typo."""
     code = (
         "import sys; sys.argv = ['tritonctl', '--help']\n"
         "from triton_operator.cli.app import run\n"
@@ -38,12 +38,12 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_a_module_with_a_function_of_its_name(name: str) -> None:
-    """It has an example, too."""
+    """It also has an example."""
     assert load(name).name == name
     assert f"  tritonctl {name} " in command_module(name).EPILOG
 
 
-def test_the_plugin_calls_itself_as_one_types_it(
+def test_the_plugin_uses_the_name_that_users_type(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the usage and in the examples."""
@@ -65,7 +65,7 @@ def test_the_programs_are_installed_under_the_names_that_kubectl_looks_for() -> 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_the_help_of_every_command_has_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """`-h` works like `--help`."""
     outcome = tritonctl(capsys, command, "-h")
     assert outcome.code == 0
@@ -91,17 +91,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     [["frobnicate"], ["infer"], ["logs"], ["status", "x", "-o", "xml"], ["render"], ["completion", "ksh"]],
 )
 def test_wrong_usage_is_exit_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    """The usage is shown, and no traceback."""
+    """The usage is printed, without a traceback."""
     outcome = tritonctl(capsys, *arguments)
     assert outcome.code == 2
     assert "Usage: tritonctl" in outcome.err
     assert "Traceback" not in outcome.err
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hiding it would only make it harder to mend."""
+def test_a_bug_keeps_its_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hiding it would only make it harder to fix."""
     monkeypatch.setattr("triton_operator.sdk.kubernetes_client.KubernetesClient.get", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tritonctl(capsys, "status", "digits")

@@ -1,4 +1,4 @@
-"""Requests and typed errors; credentials, and what happens when they are rejected."""
+"""Requests and typed errors; credentials, and their rejection."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def server() -> AsyncIterator[FakeApiServer]:
     ],
 )
 def test_each_refusal_is_an_error_of_its_own_type(code: int, error: type[ClusterError]) -> None:
-    """With the server's own sentence."""
+    """With the server's message."""
     raised = as_error(code, b'{"kind":"Status","code":1,"message":"because"}')
     assert type(raised) is error
     assert (raised.status, raised.message) == (code, "because")
@@ -78,14 +78,14 @@ def test_each_refusal_is_an_error_of_its_own_type(code: int, error: type[Cluster
         (b"{}", "\u00b2", 0),
     ],
 )
-def test_how_long_the_server_wants_us_to_wait(body: bytes, header: str, seconds: int) -> None:
+def test_the_server_sets_the_delay_of_a_retry(body: bytes, header: str, seconds: int) -> None:
     """In the header or in the body."""
     error = as_error(429, body, header)
     assert isinstance(error, UnavailableError)
     assert error.retry_after == seconds
 
 
-def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
+def test_the_page_of_a_proxy_is_an_outage() -> None:
     """Its beginning is the message."""
     assert as_error(502, b"<html>bad gateway").message == "<html>bad gateway"
     assert as_error(503, b"").message == "HTTP 503"
@@ -94,7 +94,7 @@ def test_the_page_of_a_proxy_is_no_reason_to_fail_otherwise() -> None:
 
 @pytest.mark.parametrize("page", [b"<html>please log in</html>", b"", b"[]", b"\xff", b"null"])
 async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServer, page: bytes) -> None:
-    """A captive portal responds to everything with 200; what it says is quoted, and the request is retried."""
+    """A captive portal responds to everything with 200; its page is quoted, and the request is retried."""
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
     one, status = "/api/v1/namespaces/shop/services/digits", f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"
     for path in (one, SERVICES, status):
@@ -113,7 +113,7 @@ async def test_a_success_that_is_no_json_object_is_an_outage(server: FakeApiServ
 
 
 async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: FakeApiServer) -> None:
-    """The response to the write holds it too; it is read as the watch reads it."""
+    """The response to the write contains the spec too, and is decoded like a watch event."""
     deep = b'{"metadata":{"name":"digits","namespace":"shop","uid":"u","resourceVersion":"7"},"spec":%s}'
     server.pages[f"{MODEL_DEPLOYMENTS.path('shop', 'digits')}/status"] = [deep % (b"[" * 985 + b"]" * 985)]
     async with ApiClient(ApiServerConnection(server.url)) as client:
@@ -124,20 +124,20 @@ async def test_a_spec_that_is_too_deep_to_be_read_still_gets_its_status(server: 
 
 
 def test_a_uid_that_does_not_match_is_a_conflict() -> None:
-    """The API server calls the uid immutable and responds with 422."""
+    """The API server reports the uid as immutable and responds with 422."""
     body = b'{"code":422,"message":"immutable","details":{"causes":[{"field":"metadata.uid"}]}}'
     assert isinstance(as_error(422, body), ConflictError)
 
 
 def test_a_namespace_that_is_being_deleted_is_distinguished_from_other_errors() -> None:
-    """Nothing can be made in it, and nothing need be: the ModelDeployment goes with it."""
+    """Nothing can be created in it, and nothing need be: the ModelDeployment is deleted with it."""
     cause = b'{"reason":"NamespaceTerminating","message":"namespace shop is being terminated"}'
     assert isinstance(as_error(403, b'{"details":{"causes":[%s]}}' % cause), TerminatingError)
     assert not isinstance(as_error(403, b'{"details":{"causes":[{"reason":"Other"}]}}'), TerminatingError)
 
 
 async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiServer) -> None:
-    """It would land while a successor works; without any time left it does not start."""
+    """It could take effect while a successor leads; without time left, it is not sent."""
     server.reachable.clear()
     left = [0.05, 0.0]
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "digits"}}
@@ -151,7 +151,7 @@ async def test_a_write_takes_no_longer_than_the_lease_is_ours(server: FakeApiSer
 
 
 async def test_requests_are_reported_with_their_response(server: FakeApiServer) -> None:
-    """Code 0 is for no response at all."""
+    """Code 0 means no response."""
     seen: list[tuple[str, str, int]] = []
     async with ApiClient(ApiServerConnection(server.url), observe=lambda *report: seen.append(report)) as client:
         await client.request("GET", SERVICES, kind="Service")
@@ -178,7 +178,7 @@ async def test_a_response_that_does_not_come_in_time_is_an_outage(server: FakeAp
 
 
 async def test_a_stream_that_is_rejected_raises_its_error(server: FakeApiServer) -> None:
-    """410 sends the reflector back to a list."""
+    """After 410, the reflector lists again."""
     server.faults[SERVICES] = [410]
     async with ApiClient(ApiServerConnection(server.url)) as client:
         with pytest.raises(UnavailableError) as raised:
@@ -187,8 +187,8 @@ async def test_a_stream_that_is_rejected_raises_its_error(server: FakeApiServer)
     assert raised.value.status == 410
 
 
-async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
-    """The version is that of the last page; the selector goes with every page."""
+async def test_lists_consist_of_all_pages(server: FakeApiServer) -> None:
+    """The version is that of the last page; each request has the selector."""
     for number in range(1201):
         await server.put(f"/api/v1/namespaces/shop/services/s{number}", {})
     async with ApiClient(ApiServerConnection(server.url)) as client:
@@ -200,7 +200,7 @@ async def test_lists_are_put_together_from_pages(server: FakeApiServer) -> None:
 async def test_a_list_of_large_objects_comes_in_smaller_pages(
     server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A response with more bytes than the memory of the process allows is rejected."""
+    """A response that exceeds the memory limit is rejected."""
     monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
     for number in range(100):
         await server.put(f"/api/v1/namespaces/shop/services/s{number}", {"spec": {"x": "x" * 10_000}})
@@ -213,7 +213,7 @@ async def test_a_list_of_large_objects_comes_in_smaller_pages(
 async def test_an_object_that_is_larger_than_a_page_of_many_is_read(
     server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise one object of one user would keep the whole list from ever being complete."""
+    """Otherwise, one object of one user would prevent every complete list."""
     monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
     await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
     await server.put("/api/v1/namespaces/shop/services/t", {})
@@ -225,7 +225,7 @@ async def test_an_object_that_is_larger_than_a_page_of_many_is_read(
 async def test_an_object_that_is_too_large_alone_is_an_outage(
     server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API server has no such object; a response without an end must not fill the memory."""
+    """The API server has no such object; an endless response must not fill the memory."""
     monkeypatch.setattr(exchange, "MOST_BYTES", 5_000)
     monkeypatch.setattr(exchange, "MOST_BYTES_OF_ONE", 5_000)
     await server.put("/api/v1/namespaces/shop/services/s", {"spec": {"x": "x" * 10_000}})
@@ -251,7 +251,7 @@ def test_a_token_is_read_again_after_a_minute_or_when_rejected(tmp_path: Path) -
 
 
 async def test_a_rejected_token_is_looked_up_again_and_tried_once(server: FakeApiServer, tmp_path: Path) -> None:
-    """A rotation costs no failed pass; a token that stays wrong does."""
+    """A rotation causes no failed pass; a wrong token does."""
     file = tmp_path / "token"
     file.write_text("old")
     server.tokens = {"old"}
@@ -281,7 +281,7 @@ def a_kubeconfig(tmp_path: Path, server: str, **user: object) -> Path:
 
 
 async def test_a_kubeconfig_with_a_token(server: FakeApiServer, tmp_path: Path) -> None:
-    """In it, or in a file beside it."""
+    """In the kubeconfig, or in a file next to it."""
     server.tokens = {"secret"}
     (tmp_path / "token").write_text("secret")
     for user in ({"token": "secret"}, {"tokenFile": "token"}):
@@ -307,8 +307,10 @@ async def test_a_kubeconfig_with_a_token(server: FakeApiServer, tmp_path: Path) 
         ({"users": [{"name": "u", "user": {"exec": {"command": "x"}}}]}, "use a client certificate or a token"),
     ],
 )
-def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path, change: dict[str, object], words: str) -> None:
-    """And names the file."""
+def test_an_unusable_kubeconfig_is_reported_with_the_reason(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    """The message names the file."""
     path = a_kubeconfig(tmp_path, "http://127.0.0.1:1")
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
     with pytest.raises(NoConnectionError, match=words) as raised:
@@ -325,7 +327,7 @@ def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path, change: dict[
         ("a: \x00", "cannot be read as a kubeconfig"),
     ],
 )
-def test_a_file_that_is_no_kubeconfig_says_so(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_that_is_not_a_kubeconfig_is_reported(tmp_path: Path, text: str, words: str) -> None:
     """In one sentence, without a traceback."""
     path = tmp_path / "kubeconfig"
     path.write_text(text)
@@ -336,7 +338,7 @@ def test_a_file_that_is_no_kubeconfig_says_so(tmp_path: Path, text: str, words: 
 
 
 def test_several_kubeconfigs_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first value counts; files that do not exist are skipped; paths are relative to their file."""
+    """The first value takes precedence; missing files are skipped; paths are relative to their file."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "token").write_text("from b")
@@ -354,8 +356,8 @@ def test_several_kubeconfigs_are_read_as_one(tmp_path: Path, monkeypatch: pytest
     assert connection._token.read() == "from b"
 
 
-def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside a cluster nothing else is left."""
+def test_a_missing_kubeconfig_is_reported_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a cluster, there are no other credentials."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(NoConnectionError, match="none does not exist; set --kubeconfig or KUBECONFIG"):
@@ -363,7 +365,7 @@ def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypa
 
 
 def test_paths_of_collections_objects_and_subresources() -> None:
-    """Core kinds live under /api, all others under /apis."""
+    """Core kinds are below /api, all others below /apis."""
     assert CHILDREN[Kind.SERVICE].path(None) == "/api/v1/services"
     assert CHILDREN[Kind.DISRUPTION_BUDGET].path("a", "b") == "/apis/policy/v1/namespaces/a/poddisruptionbudgets/b"
     assert CHILDREN[Kind.NETWORK_POLICY].plural == "networkpolicies"

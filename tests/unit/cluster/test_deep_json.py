@@ -1,4 +1,4 @@
-"""Content that is nested deeper than decoders go costs its own object only."""
+"""Content that is too deep for decoders affects its own object only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUES = st.recursive(
 
 
 def deep(levels: int, opening: str = '{"a":[', closing: str = "]}") -> bytes:
-    """Two levels each time."""
+    """Each level is an object and an array."""
     return (opening * (levels // 2) + '"}]\\""' + closing * (levels // 2)).encode()
 
 
@@ -28,8 +28,8 @@ def test_what_no_decoder_reads_is_read_without_its_depths(levels: int) -> None:
 
 
 @given(VALUES, st.integers(1, 6))
-def test_a_cut_leaves_json_of_so_many_levels(value: object, levels: int) -> None:
-    """And nothing changes where there are no more."""
+def test_a_cut_limits_the_depth_of_json(value: object, levels: int) -> None:
+    """Shallower JSON is not changed."""
     data = json.dumps(value).encode()
     short = cut(data, levels)
     json.loads(short)

@@ -1,4 +1,4 @@
-"""One request, one complete response; whatever fails, the next request gets its own."""
+"""One request, one complete response; after any failure, the next request gets its own response."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Script:
 
 @contextlib.asynccontextmanager
 async def scripted(*answers: bytes | Sequence[bytes] | None) -> AsyncIterator[tuple[Script, Exchange]]:
-    """A server with its script, and a client of it."""
+    """A server with its script, and a client for it."""
     async with Script(*answers).running() as server, asyncio.timeout(60):
         exchange = Exchange(server.url, clock=FakeClock())
         yield server, exchange

@@ -1,4 +1,4 @@
-"""Whether an apply would change an object, judged by what our applies own in it."""
+"""Whether an apply would change an object, determined from the fields that the operator's applies own."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ SPEC: dict[str, Any] = {
 
 
 def a_manifest() -> dict[str, Any]:
-    """What we apply."""
+    """The applied manifest."""
     metadata = {"name": "digits", "namespace": "shop", "labels": LABELS, "ownerReferences": [OWNER]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(SPEC)}
 
 
 def a_live_object(fields: dict[str, Any] = OWNED) -> dict[str, Any]:
-    """What the API server makes of it: defaults, its own spelling of quantities, nothing that is empty."""
+    """The stored object: with defaults, normalized quantities and no empty fields."""
     spec = copy.deepcopy(SPEC)
     triton = spec["containers"][0]
     triton |= {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}, "imagePullPolicy": "Always"}
@@ -116,7 +116,7 @@ def test_a_value_that_is_another_than_the_applied_one_is_noticed(place: str, val
 
 @pytest.mark.parametrize("lost", ["f:emptyDir", "f:rules", "f:finalizers"])
 def test_a_field_that_is_ours_no_more_is_noticed_even_with_the_same_value(lost: str) -> None:
-    """Somebody changed it, or took it away; that it looks the same by now is no reason to leave it to others."""
+    """Another client changed or removed it; the operator takes it back even if the value is equal."""
     spec = {key: value for key, value in OWNED["f:spec"].items() if key != lost}
     assert owned_digest(encode(a_live_object({**OWNED, "f:spec": spec}))) != manifest_digest(a_manifest())
 

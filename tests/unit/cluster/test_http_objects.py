@@ -1,4 +1,4 @@
-"""Bodies that the operator sends: replacements and Events."""
+"""Request bodies of the operator: replacements and Events."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ THEIRS = managed({"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:ex
 
 
 def a_manifest(kind: str, **content: Any) -> Object:
-    """What `resources` would build."""
+    """A manifest as `resources` builds it."""
     metadata = {"name": "digits", "namespace": "shop", "labels": {"mine": "1"}, "ownerReferences": [OWNER]}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
 
 
 def test_labels_of_others_stay_and_labels_we_dropped_go() -> None:
-    """What we once applied is distinguished from what others wrote by managedFields."""
+    """managedFields distinguish formerly applied labels from those of others."""
     labels = {"mine": "0", "dropped": "x", "theirs": "x"}
     finalizers = ["service.kubernetes.io/load-balancer-cleanup"]
     live = a_stored("Service", OURS, THEIRS, metadata={"labels": labels, "finalizers": finalizers}, spec={})
@@ -35,14 +35,14 @@ def test_labels_of_others_stay_and_labels_we_dropped_go() -> None:
 
 
 def test_owners_of_others_stay_beside_ours() -> None:
-    """Ours stands once."""
+    """The operator's owner reference occurs once."""
     other = {**OWNER, "uid": "another", "controller": False}
     live = a_stored("Service", metadata={"ownerReferences": [other, {**OWNER, "controller": False}]}, spec={})
     assert replacement(live, a_manifest("Service", spec={}))["metadata"]["ownerReferences"] == [OWNER, other]
 
 
 def test_others_lose_the_content_and_keep_their_labels() -> None:
-    """Entries of subresources and of our two managers stay whole; empty ones go."""
+    """Entries of subresources and of the operator's two managers are kept; empty ones are removed."""
     status = managed({"f:status": {}}, "cloud", "Update", "status")
     scale = managed({"f:spec": {"f:replicas": {}}}, "triton-operator-scale")
     content_only = managed({"f:spec": {"f:externalIPs": {}}}, "kubectl", "Update")
@@ -52,8 +52,8 @@ def test_others_lose_the_content_and_keep_their_labels() -> None:
     assert entries == [OURS, labels_only, status, scale]
 
 
-def test_a_deployment_keeps_replicas_only_where_none_are_wanted() -> None:
-    """An autoscaler's number outlives the replacement."""
+def test_a_deployment_keeps_replicas_only_if_the_manifest_has_none() -> None:
+    """The autoscaler's number survives the replacement."""
     live = a_stored_deployment(replicas=7)
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {}}
     assert replacement(live, a_manifest("Deployment", spec={"template": template}))["spec"]["replicas"] == 7
@@ -62,7 +62,7 @@ def test_a_deployment_keeps_replicas_only_where_none_are_wanted() -> None:
 
 
 def test_a_rollout_restart_outlives_a_replacement() -> None:
-    """The annotation of a pod template belongs to kubectl, and so does its entry."""
+    """The annotation of the pod template and its entry belong to kubectl."""
     restarted: Object = {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}, "f:spec": {}}}
     live = a_stored_deployment(managed({"f:spec": restarted}, "kubectl-rollout", "Update"))
     live["spec"]["template"]["metadata"]["annotations"] = {"restartedAt": "now"}
@@ -73,8 +73,8 @@ def test_a_rollout_restart_outlives_a_replacement() -> None:
     assert entry["fieldsV1"] == {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}}}
 
 
-def test_update_entries_of_ours_are_found_and_taken_out() -> None:
-    """Others' and those of subresources are not ours to take."""
+def test_update_entries_of_the_operator_are_removed() -> None:
+    """Entries of others and of subresources are kept."""
     update = managed({"f:spec": {}}, operation="Update")
     others = [OURS, THEIRS, managed({"f:status": {}}, operation="Update", subresource="status")]
     assert has_update_entries(a_stored("Service", *others, update))
@@ -84,7 +84,7 @@ def test_update_entries_of_ours_are_found_and_taken_out() -> None:
 
 
 def test_an_event_names_its_object_and_its_author() -> None:
-    """A generated name keeps two of one moment apart."""
+    """A generated name distinguishes two Events of the same moment."""
     event = build_event("shop", "digits", "uid-1", note="hello", type="Normal", reason="Serving", action="Reconcile")
     assert event["metadata"] == {"generateName": "digits-", "namespace": "shop"}
     assert (event["reportingController"], event["note"], event["reason"]) == ("triton-operator", "hello", "Serving")
@@ -99,7 +99,7 @@ def test_an_event_names_its_object_and_its_author() -> None:
 
 @given(st.text(max_size=60), st.integers(min_value=3, max_value=50))
 def test_text_is_cut_to_bytes_at_a_character(text: str, limit: int) -> None:
-    """What fits is left alone."""
+    """Shorter text is not changed."""
     cut = shorten(text, limit)
     assert len(cut.encode(errors="surrogatepass")) <= limit
     assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))

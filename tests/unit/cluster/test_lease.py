@@ -35,7 +35,7 @@ async def client(server: FakeApiServer) -> AsyncIterator[ApiClient]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that stands still."""
+    """A clock that advances only when a test sets it."""
     return FakeClock()
 
 
@@ -45,7 +45,7 @@ def candidate(client: ApiClient, clock: FakeClock, name: str = "one") -> Elector
 
 
 def holder(server: FakeApiServer) -> str | None:
-    """Who is written in the Lease."""
+    """The holder in the Lease."""
     lease = server.stored(PATH)
     assert lease is not None
     name: str | None = lease["spec"].get("holderIdentity")
@@ -55,7 +55,7 @@ def holder(server: FakeApiServer) -> str | None:
 async def test_a_free_lease_is_taken_and_held_for_ten_seconds(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """Renewing it starts the time again."""
+    """A renewal restarts the time."""
     one = candidate(client, clock)
     assert not one.may_write()
     await one.attempt()
@@ -74,7 +74,7 @@ async def test_a_free_lease_is_taken_and_held_for_ten_seconds(
 async def test_the_first_renewal_is_counted_from_before_the_request(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """A response that takes long must not prolong the right to write."""
+    """A slow response must not prolong the permission to write."""
     one = candidate(client, clock)
     server.reachable.clear()
     attempt = asyncio.create_task(one.attempt())
@@ -90,7 +90,7 @@ async def test_the_first_renewal_is_counted_from_before_the_request(
 async def test_another_candidate_waits_until_the_lease_has_not_changed_for_its_duration(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """Fifteen seconds by its own clock since it last saw a change; times in the Lease do not count."""
+    """Fifteen seconds by its own clock since the last observed change; times in the Lease do not count."""
     one, two = candidate(client, clock), candidate(client, clock, "two")
     await one.attempt()
     for _ in range(7):
@@ -114,7 +114,7 @@ async def test_another_candidate_waits_until_the_lease_has_not_changed_for_its_d
 async def test_a_holder_that_finds_another_one_in_the_lease_stops_writing(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """Somebody took it while we could not renew."""
+    """Another candidate took it while it could not be renewed."""
     one, two = candidate(client, clock), candidate(client, clock, "two")
     await one.attempt()
     await two.attempt()
@@ -137,10 +137,10 @@ async def test_two_candidates_cannot_both_take_it(server: FakeApiServer, client:
     assert sum(rival.may_write() for rival in rivals) == 1
 
 
-async def test_a_restarted_container_takes_its_own_lease_up_at_once(
+async def test_a_restarted_container_takes_its_own_lease_immediately(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """After a crash nobody waits fifteen seconds: the pod's name is still the holder."""
+    """After a crash, the pod's name is still the holder, so there is no wait of fifteen seconds."""
     await candidate(client, clock).attempt()
     again = candidate(client, clock)
     await again.attempt()
@@ -150,10 +150,10 @@ async def test_a_restarted_container_takes_its_own_lease_up_at_once(
     assert lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_a_released_lease_is_taken_at_once(
+async def test_a_released_lease_is_taken_immediately(
     server: FakeApiServer, client: ApiClient, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And only its holder releases it."""
+    """Only its holder releases it."""
     one, two = candidate(client, clock), candidate(client, clock, "two")
     await one.attempt()
     await two.release()
@@ -169,7 +169,7 @@ async def test_a_released_lease_is_taken_at_once(
 async def test_a_lease_that_another_holds_by_now_is_not_released(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """Between our last renewal and the end."""
+    """It was taken between the last renewal and the end."""
     one = candidate(client, clock)
     await one.attempt()
     lease = server.stored(PATH)
@@ -182,7 +182,7 @@ async def test_a_lease_that_another_holds_by_now_is_not_released(
 async def test_failures_are_survived_until_the_lease_may_have_expired(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """`leading` is what workers wait for; it is set again when the API server is back."""
+    """Workers wait for `leading`, which is set again when the API server responds."""
     one = candidate(client, clock)
     running = asyncio.create_task(one.run())
     await one.leading.wait()
@@ -197,10 +197,10 @@ async def test_failures_are_survived_until_the_lease_may_have_expired(
     assert all(1.6 <= pause <= 2.4 for pause in clock.pauses)
 
 
-async def test_errors_of_an_attempt_are_the_clusters(
+async def test_errors_of_an_attempt_are_cluster_errors(
     server: FakeApiServer, client: ApiClient, clock: FakeClock
 ) -> None:
-    """`run` survives only those."""
+    """`run` retries only after these."""
     server.faults[PATH] = [403]
     with pytest.raises(ClusterError):
         await candidate(client, clock).attempt()

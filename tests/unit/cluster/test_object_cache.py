@@ -1,4 +1,4 @@
-"""What the operator knows of the cluster: no order of events and responses leaves it with obsolete data."""
+"""The operator's cache of the cluster: no order of events and responses leaves obsolete data in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def a_child(version: int, uid: str = "uid", **fields: Any) -> Child:
 
 
 def a_version(version: int, **spec: Any) -> dict[str, Any]:
-    """The object `digits` at a version; a spec makes its next generation."""
+    """The object `digits` at a version; a spec increments its generation."""
     body = a_body(**spec)
     body["metadata"] |= {"resourceVersion": str(version), "generation": 2 if spec else 1}
     return body
@@ -54,7 +54,7 @@ def test_the_spec_of_an_edit_is_known_in_whatever_order_it_is_reported(order: st
 
 
 def test_a_spec_is_read_again_only_for_another_generation() -> None:
-    """A status write must not cost as much as an edit."""
+    """A status write must be cheaper than an edit."""
     cache = ObjectCache()
     cache.deployments.put(a_version(10))
     read = _deployment(cache)

@@ -1,4 +1,4 @@
-"""What the operator remembers of child objects."""
+"""The parts of child objects that the operator caches."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Object = dict[str, Any]
 
 
 def project(stored: Object) -> Child:
-    """What becomes of an object."""
+    """The projection of an object."""
     return project_child(Kind(stored["kind"]), encode(stored))
 
 
 def test_identity_and_owner_are_kept() -> None:
-    """By the label it belongs to a deployment, by the ownerReference to one of its lives."""
+    """The label gives the deployment's name, the ownerReference its uid."""
     child = project(a_stored("Service", spec={"type": "ClusterIP"}))
     assert (child.kind, child.namespace, child.name) == (Kind.SERVICE, "shop", "digits")
     assert (child.uid, child.resource_version, child.deployment) == ("uid-of-child", 4711, "digits")
@@ -38,7 +38,7 @@ def test_identity_and_owner_are_kept() -> None:
 
 
 def test_an_object_without_owner_and_labels_is_read_too() -> None:
-    """As a stranger's is, when its name is in our way."""
+    """Such as another client's object with the name of a child."""
     stored = a_stored("ConfigMap", metadata={"labels": {}, "ownerReferences": [], "deletionTimestamp": "2026-01-01T"})
     child = project(stored)
     assert (child.deployment, child.owner_uid, child.deleting) == ("", "", True)
@@ -49,7 +49,7 @@ def test_an_object_without_owner_and_labels_is_read_too() -> None:
 
 
 def test_a_deployment_reports_replicas_and_conditions() -> None:
-    """What its controller wrote."""
+    """As its controller wrote them."""
     child = project(a_stored_deployment(managed({"f:spec": {"f:replicas": {}, "f:selector": {}}})))
     assert child.state == DeploymentState(
         generation=3,
@@ -67,7 +67,7 @@ def test_a_deployment_reports_replicas_and_conditions() -> None:
 
 
 def test_a_new_deployment_has_no_status_yet() -> None:
-    """Zeros, no failure."""
+    """All counts are zero, and there is no failure."""
     stored = a_stored_deployment()
     del stored["status"]
     assert project(stored).state == DeploymentState(generation=3, replicas=2, owns_replicas=False)
@@ -84,7 +84,7 @@ def test_a_new_deployment_has_no_status_yet() -> None:
     ],
 )
 def test_replicas_are_ours_when_our_apply_entry_has_them(entry: Object, *, ours: bool) -> None:
-    """Only then would leaving them out of an apply reset them."""
+    """Only then would omitting them in an apply reset them."""
     state = project(a_stored_deployment(entry)).state
     assert isinstance(state, DeploymentState)
     assert state.owns_replicas is ours
@@ -154,7 +154,7 @@ def test_the_fingerprint_ignores_what_others_have_to_write(change: str) -> None:
 
 
 def fingerprint_after(change: Object) -> str:
-    """The fingerprint of an object with a bit of everything in it, changed."""
+    """The fingerprint of an object with all kinds of content, after a change."""
     content = {"spec": {"type": "ClusterIP"}, "data": {"a": "1"}, "automountServiceAccountToken": False}
     metadata = change.get("metadata", {})
     return project(
@@ -170,13 +170,13 @@ def test_a_deployments_fingerprint_ignores_its_replicas() -> None:
 
 @given(st.dictionaries(st.text(max_size=3), st.text(max_size=3)), st.dictionaries(st.text(max_size=3), st.text()))
 def test_only_equal_data_has_equal_fingerprints(one: dict[str, str], other: dict[str, str]) -> None:
-    """Whatever keys and values are."""
+    """For any keys and values."""
     first, second = (project(a_stored("ConfigMap", data=data)).fingerprint for data in (one, other))
     assert (first == second) == (one == other)
 
 
 def test_a_revision_keeps_number_and_data() -> None:
-    """Its content is decoded only when somebody looks at it."""
+    """Its content is decoded only on demand."""
     state = project(a_stored("ControllerRevision", data={"template": {"a": [1, "ü"]}}, revision=7)).state
     assert isinstance(state, RevisionState)
     assert state.number == 7
@@ -184,7 +184,7 @@ def test_a_revision_keeps_number_and_data() -> None:
 
 
 def test_an_autoscaler_keeps_its_conditions() -> None:
-    """Before its first look it has none."""
+    """Before its first evaluation, it has none."""
     active = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics"}
     child = project(a_stored("HorizontalPodAutoscaler", spec={}, status={"conditions": [active]}))
     assert child.state == AutoscalerState(conditions=(ObservedCondition(**active),))
@@ -192,7 +192,7 @@ def test_an_autoscaler_keeps_its_conditions() -> None:
 
 
 def test_version_and_uid_of_any_object() -> None:
-    """Bookmarks have nothing else."""
+    """Bookmarks have no other fields."""
     assert identify(b'{"metadata":{"resourceVersion":"12"}}').version == 12
     assert identify(b'{"metadata":{"uid":"u"},"spec":5}').uid == "u"
 
@@ -205,13 +205,13 @@ def test_what_is_no_object_is_rejected(body: bytes) -> None:
 
 
 def test_a_projection_keeps_nothing_of_the_bytes_it_came_from() -> None:
-    """500 deployments must not hold all JSON they were read from."""
+    """500 deployments must not keep the JSON that they were decoded from."""
     child = project(a_stored("ConfigMap", data={"config": "x" * 100_000}))
     assert len(msgspec.json.encode(child)) < 400
 
 
 def test_a_version_is_projected_once_for_the_response_and_its_event() -> None:
-    """Whichever comes second finds the work done; what comes after that, or in another version, is projected again."""
+    """The second of the two reuses the projection; another version is projected again."""
     projector = Projector()
     body = encode(a_stored("Service"))
     first = projector.project(Kind.SERVICE, body)
@@ -222,7 +222,7 @@ def test_a_version_is_projected_once_for_the_response_and_its_event() -> None:
 
 
 def test_what_we_own_is_not_derived_while_we_write_it() -> None:
-    """The event of a write may overtake the response, which says what was applied."""
+    """The event of a write may precede the response, which contains the applied fields."""
     projector = Projector()
     fields: dict[str, Any] = {"f:spec": {"f:type": {}}}
     with projector.writing(Kind.SERVICE, "shop", "digits"):
@@ -246,7 +246,7 @@ def test_versions_that_come_once_are_not_remembered_forever() -> None:
 
 
 def test_a_child_belongs_to_its_owner_whatever_its_label_says() -> None:
-    """Anybody may change a label, and a restarted operator has no memory of what it was."""
+    """Any client may change a label, and a restarted operator does not know its former value."""
     owner = {"apiVersion": "triton-operator.io/v1alpha1", "kind": "ModelDeployment", "name": "digits", "uid": "u"}
     metadata = {"name": "digits", "labels": {"triton-operator.io/model-deployment": "other"}}
     body = msgspec.json.encode({"metadata": {**metadata, "ownerReferences": [owner]}})

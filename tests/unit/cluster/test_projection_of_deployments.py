@@ -1,4 +1,4 @@
-"""What is kept of a ModelDeployment: who it is, a spec and a status within bounds, and nothing else."""
+"""The projection of a ModelDeployment: its identity, and a spec and a status of limited size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = ("models", "digits")
 
 
 def stored(spec: bytes = b"", status: bytes = b"{}", **metadata: Any) -> bytes:
-    """As the API server writes it; `spec` goes into a field that is passed through unchanged."""
+    """As the API server stores it; `spec` is in a field that is passed through unchanged."""
     body = a_body()
     body["metadata"] |= {"name": "digits", "namespace": "models", "uid": "u", "resourceVersion": "7"} | metadata
     body["spec"]["scheduling"] = {"affinity": {"nodeAffinity": "SPEC"}} if spec else {}
@@ -46,7 +46,7 @@ def test_an_ordinary_object_is_kept_without_what_nobody_reads() -> None:
 
 @pytest.mark.parametrize("levels", [MOST_LEVELS, 985, 5_000, 9_900])
 def test_a_spec_that_is_too_deep_is_rejected_by_name(levels: int) -> None:
-    """Its managed fields are as deep."""
+    """Its managed fields are equally deep."""
     item = stored(nested(levels)).replace(b'"uid":"u"', b'"uid":"u","managedFields":[' + nested(levels) + b"]")
     assert refusal(item) == f"spec: is nested deeper than {MOST_LEVELS} levels"
 
@@ -58,7 +58,7 @@ def test_a_spec_that_is_too_large_is_rejected_and_costs_nothing() -> None:
 
 
 def test_a_status_beyond_all_bounds_counts_as_none() -> None:
-    """Ours is written in its place."""
+    """The operator replaces it."""
     for status in (nested(2_000), b'{"a":"' + b"x" * MOST_BYTES + b'"}'):
         body = orjson.loads(project_deployment(stored(status=status)))
         assert body["status"] is None

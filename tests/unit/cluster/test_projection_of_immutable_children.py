@@ -1,4 +1,4 @@
-"""Claims and Jobs as the operator remembers them: what their controllers write is no change, and nothing is foreign."""
+"""Cached claims and Jobs: fields that their controllers write are no change, and no field is foreign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operator remembers of serving pods."""
+"""The parts of serving pods that the operator caches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def a_pod(**status: Any) -> Object:
 
 
 def test_containers_report_how_they_are_and_how_they_ended() -> None:
-    """Init containers first, as they run."""
+    """Init containers first, in the order in which they run."""
     pod = project_pod(encode(a_pod(initContainerStatuses=[PREPARED], containerStatuses=[CRASHED])))
     assert pod.containers == (
         Container(
@@ -72,14 +72,14 @@ def test_containers_report_how_they_are_and_how_they_ended() -> None:
 
 
 def test_a_running_container() -> None:
-    """Started by its probe, ready by another."""
+    """Its startup and readiness probes have succeeded."""
     running = {"name": "triton", "ready": True, "started": True, "state": {"running": {"startedAt": "now"}}}
     (container,) = project_pod(encode(a_pod(containerStatuses=[running]))).containers
     assert (container.running, container.ready, container.started) == (True, True, True)
 
 
 def test_identity_place_and_conditions() -> None:
-    """The revision is a label; so is the deployment."""
+    """The revision and the deployment are labels."""
     unready = {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "triton", "lastProbe": 1}
     pod = project_pod(encode(a_pod(conditions=[unready])))
     assert (pod.namespace, pod.name, pod.uid, pod.resource_version) == ("shop", "digits", "uid-of-child", 4711)
@@ -91,14 +91,14 @@ def test_identity_place_and_conditions() -> None:
 
 
 def test_a_pod_that_no_kubelet_has_seen() -> None:
-    """Pending, nowhere, without containers."""
+    """It is pending, without a node and containers."""
     stored = a_stored("Pod", spec={"containers": []}, status={"phase": "Pending"})
     pod = project_pod(encode(stored))
     assert (pod.node, pod.phase, pod.containers, pod.deleting) == ("", "Pending", (), False)
 
 
-def test_an_evicted_pod_says_why() -> None:
-    """Reason and message of the pod itself."""
+def test_an_evicted_pod_has_its_reason() -> None:
+    """The reason and the message of the pod itself."""
     stored = a_pod(phase="Failed", reason="Evicted", message="the node was low on memory")
     stored["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
     pod = project_pod(encode(stored))

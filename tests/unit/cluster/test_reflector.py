@@ -1,4 +1,4 @@
-"""The reflector: in step with the API server through everything that goes wrong."""
+"""The reflector stays in sync with the API server through all failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def path(name: str, namespace: str = "shop") -> str:
 
 
 class Recorder:
-    """A sink that keeps a table and a diary."""
+    """A sink that keeps the current objects and a list of all calls."""
 
     def __init__(self) -> None:
         self.table: dict[str, int] = {}
@@ -38,27 +38,27 @@ class Recorder:
         self._notes: set[asyncio.Task[None]] = set()
 
     def put(self, item: Child) -> None:
-        """Write it down."""
+        """Record it."""
         self.table[item.name] = item.resource_version
         self._note("put", item.name)
 
     def drop(self, item: Child) -> None:
-        """Cross it out."""
+        """Remove it."""
         self.table.pop(item.name, None)
         self._note("drop", item.name)
 
     def replace(self, items: Sequence[Child], as_of: float) -> None:
-        """Begin a new table."""
+        """Replace all objects."""
         self.table = {item.name: item.resource_version for item in items}
         self._note("replace", ",".join(sorted(self.table)))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds."""
+        """Wait until the condition holds."""
         async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(condition)
 
     async def noted(self, *entry: str) -> None:
-        """Wait for an entry of the diary."""
+        """Wait for a recorded call."""
         await self.until(lambda: entry in self.diary)
 
     def _note(self, *entry: str) -> None:
@@ -81,13 +81,13 @@ async def server() -> AsyncIterator[FakeApiServer]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Time passes only in pauses."""
+    """Time advances only in pauses."""
     return FakeClock()
 
 
 @pytest.fixture
 def sink() -> Recorder:
-    """Where objects go."""
+    """The recipient of objects."""
     return Recorder()
 
 
@@ -122,7 +122,7 @@ async def begin(
 async def test_it_lists_then_watches(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
-    """What is there, what comes, what changes, what goes."""
+    """Existing, new, changed and deleted objects."""
     await server.put(path("one"), {})
     reflector = begin()
     await reflector.synced.wait()
@@ -141,7 +141,7 @@ async def test_it_lists_then_watches(
 async def test_a_long_list_comes_in_pages(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
-    """And is one list for the sink."""
+    """The sink receives one list."""
     for number in range(501):
         await server.put(path(f"s{number}"), {})
     await begin().synced.wait()
@@ -153,7 +153,7 @@ async def test_a_long_list_comes_in_pages(
 async def test_only_one_namespace_is_requested(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
-    """The operator may have no right to others."""
+    """The operator may have no permission for others."""
     await server.put(path("mine"), {})
     await server.put(path("theirs", "bank"), {})
     await begin("shop").synced.wait()
@@ -164,7 +164,7 @@ async def test_only_one_namespace_is_requested(
 async def test_a_watch_that_ends_is_continued(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
-    """Without a new list; a bookmark moves the place forward."""
+    """Without a new list; a bookmark advances the version."""
     begin()
     await server.watched("services")
     await server.put(path("one"), {})
@@ -182,7 +182,7 @@ async def test_a_watch_that_ends_is_continued(
 async def test_an_error_in_the_stream_leads_to_a_new_list(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]], code: int
 ) -> None:
-    """What went away meanwhile is missing in it."""
+    """Objects that were deleted meanwhile are missing in it."""
     await server.put(path("one"), {})
     await server.put(path("two"), {})
     begin()
@@ -196,7 +196,7 @@ async def test_an_error_in_the_stream_leads_to_a_new_list(
 async def test_an_expired_version_leads_to_a_new_list(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
 ) -> None:
-    """410 instead of a stream: what we know is too old."""
+    """The server responds with 410, because the known version is too old."""
     begin()
     await server.watched("services")
     server.faults[ALL] = [410]
@@ -312,7 +312,7 @@ async def test_an_event_that_comes_in_pieces_is_put_together(sink: Recorder, ser
 async def test_retries_count_as_activity(
     server: FakeApiServer, clock: FakeClock, begin: Callable[..., Reflector[Child]]
 ) -> None:
-    """Trying counts as life, but not as news."""
+    """But not as an event."""
     reflector = begin()
     await server.watched("services")
     listed = reflector.last_event
@@ -336,7 +336,7 @@ def _fail(_: Any) -> None:
 async def test_a_restored_backup_is_detected_by_a_silent_watch(
     server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A watch from a version that is no more gets nothing, not even bookmarks, and everything newer is forgotten."""
+    """A watch from a version that no longer exists receives nothing, not even bookmarks."""
     monkeypatch.setattr(reflector_module, "SILENCE", 0.3)
     for name in ("one", "two"):
         await server.put(path(name), {})

@@ -15,7 +15,7 @@ from triton_operator.cluster.errors import UnavailableError
 
 
 async def _serve(authority: Authority) -> web.AppRunner:
-    """An API server that shows a certificate of this authority."""
+    """An API server with a certificate of this authority."""
     authority.issue("server", Subject("server", addresses=["127.0.0.1"]))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.folder / "server.crt", authority.folder / "server.key")
@@ -60,7 +60,7 @@ async def test_an_authority_that_is_replaced_counts_for_the_next_connection(
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """As the kubelet does: another file takes the name immediately."""
+    """Replace the file atomically, as the kubelet does."""
     written = file.with_suffix(".new")
     written.write_bytes(content)
     written.rename(file)

@@ -1,4 +1,4 @@
-"""First process of the CPU Triton image: a model process that dies ends the container, and nothing else does."""
+"""The first process of the CPU Triton image: it ends the container if a model process dies, and only then."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def entrypoint() -> ModuleType:
 
 
 class Container:
-    """The entrypoint with a pretended server and its model process."""
+    """The entrypoint with a simulated server and its model process."""
 
     def __init__(self, folder: Path, behaviour: str, model_program: str) -> None:
         stub = folder / "triton_python_backend_stub"
@@ -73,7 +73,7 @@ class Container:
 
     @property
     def server(self) -> int:
-        """Process id of the pretended server."""
+        """Process ID of the simulated server."""
         return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text())
 
     def end(self) -> tuple[int, str]:
@@ -96,7 +96,7 @@ Start = Callable[[str, str], Container]
 
 @pytest.fixture
 def container(tmp_path: Path) -> Iterator[Start]:
-    """Start a container; whatever a failing test left of it is ended."""
+    """Start a container; processes that a failing test leaves are killed."""
     started: list[Container] = []
 
     def start(behaviour: str, model_program: str) -> Container:
@@ -113,7 +113,7 @@ def container(tmp_path: Path) -> Iterator[Start]:
 
 
 def test_a_killed_model_process_ends_the_container_and_is_named(container: Start) -> None:
-    """The server would stay ready with a dead model; 137 is 128 + SIGKILL, as for a container that was killed."""
+    """The server would stay ready with a dead model; 137 is 128 + SIGKILL, as for a killed container."""
     running = container(SERVES_ON, "signal.pause()")
     running.wait_until_watched()
     os.kill(running.model, signal.SIGKILL)
@@ -124,15 +124,15 @@ def test_a_killed_model_process_ends_the_container_and_is_named(container: Start
 
 @pytest.mark.parametrize(("status", "code"), [(7, 7), (0, 1)])
 def test_a_model_process_that_exits_ends_the_container_too(container: Start, status: int, code: int) -> None:
-    """Even with 0: nobody serves the model then. The server gets a moment first, to end with a better explanation."""
+    """Also with exit code 0, because the model is not served then. The server may first report a better reason."""
     running = container(SERVES_ON, f"signal.sigwait([signal.SIGUSR1]); os._exit({status})")
     running.wait_until_watched()
     os.kill(running.model, signal.SIGUSR1)
     assert running.end() == (code, f"model process of 'digits_2' died: exit code {status}\n")
 
 
-def test_a_model_process_that_the_server_collected_is_the_servers_business(container: Start) -> None:
-    """So Triton's own account of a model that cannot be loaded stays the last word."""
+def test_a_model_process_that_the_server_collected_is_ignored(container: Start) -> None:
+    """Triton reports itself why a model cannot be loaded."""
     running = container(COLLECTS, "signal.pause()")
     running.wait_until_watched()
     os.kill(running.model, signal.SIGKILL)
@@ -148,7 +148,7 @@ def test_a_stop_is_forwarded_and_deaths_during_it_are_no_failure(container: Star
 
 
 def test_a_killed_server_leaves_no_model_process_behind(container: Start) -> None:
-    """Its code is the container's; a model process that went on would keep the pipe open and `end` would not return."""
+    """Its exit code is the container's; a running model process would keep the pipe open."""
     running = container(SERVES_ON, "signal.pause()")
     running.wait_until_watched()
     os.kill(running.server, signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_killed_server_leaves_no_model_process_behind(container: Start) -> Non
 
 
 def test_closing_the_parent_pipe_stops_the_server(container: Start) -> None:
-    """Also by being killed, when nobody is left to end anything; the server's own code is told."""
+    """Also if the parent was killed; the exit code is the server's."""
     running = container(SERVES_ON, "signal.pause()")
     running.wait_until_watched()
     os.close(running.parent_pipe)
@@ -168,7 +168,7 @@ def test_closing_the_parent_pipe_stops_the_server(container: Start) -> None:
     ("command", "code", "words"), [([], 2, "usage:"), (["tritonsrever"], 127, "program 'tritonsrever' not found")]
 )
 def test_a_wrong_command_is_explained(command: list[str], code: int, words: str) -> None:
-    """A typing mistake in the pod's arguments must not look like a crash of Triton."""
+    """A typo in the pod's arguments must not look like a crash of Triton."""
     done = subprocess.run([sys.executable, ENTRYPOINT, *command], capture_output=True, text=True, check=False)
     assert (done.returncode, words in done.stderr) == (code, True)
 
@@ -183,5 +183,5 @@ def test_a_wrong_command_is_explained(command: list[str], code: int, words: str)
     ],
 )
 def test_the_models_name_comes_from_its_path(entrypoint: ModuleType, words: list[str], name: str) -> None:
-    """The instance's name would end in numbers that a model's name may end in as well."""
+    """The instance's name ends in numbers, and so may a model's name."""
     assert entrypoint.model_name(words) == name

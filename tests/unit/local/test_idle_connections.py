@@ -1,4 +1,4 @@
-"""Connections of another process: those over which nothing is asked are closed, the others are not."""
+"""Idle connections of another process are closed, all others are not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ while True:
 
 @pytest.fixture
 def server() -> Iterator[tuple[int, int]]:
-    """A process that answers what begins with an `a` and nothing else: its id and its port."""
+    """A process that answers only requests that begin with `a`: its ID and its port."""
     with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -38,7 +38,7 @@ def server() -> Iterator[tuple[int, int]]:
 
 
 def test_only_a_connection_that_was_answered_is_closed(server: tuple[int, int]) -> None:
-    """A request in flight keeps its own, and so does a connection at another port."""
+    """A connection with a request in flight stays open, and so does one at another port."""
     pid, port = server
     with ExitStack() as stack:
         answered, waiting = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
@@ -73,15 +73,15 @@ def test_only_a_connection_that_was_answered_is_closed(server: tuple[int, int]) 
         (9000, 9000, 0, 0, True),  # Nothing was asked yet.
     ],
 )
-def test_a_connection_is_idle_when_the_server_spoke_last(
+def test_a_connection_is_idle_if_the_server_sent_last(
     since_sent: int, since_received: int, received: int, segments_sent: int, *, idle: bool
 ) -> None:
-    """For a second, or for longer where that cannot be told."""
+    """For a second, or for longer if the order is unknown."""
     assert is_idle(since_sent, since_received, received, segments_sent) is idle
 
 
 def test_a_process_that_is_gone_has_neither_child_nor_connections() -> None:
-    """It may end in between."""
+    """It may exit at any time."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     assert first_child(process.pid) is None
@@ -89,7 +89,7 @@ def test_a_process_that_is_gone_has_neither_child_nor_connections() -> None:
 
 
 def test_the_first_child_of_a_process_is_found() -> None:
-    """This one's, for example."""
+    """For example, that of this process."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert first_child(os.getpid()) is not None
         assert first_child(process.pid) is None

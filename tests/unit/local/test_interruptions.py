@@ -1,4 +1,4 @@
-"""A process that is started on the user's behalf ends with its block, whenever the interruption comes."""
+"""A process that is started for the user ends with its block, whenever an interruption arrives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAITS = [sys.executable, "-c", "import signal; print('up', flush=True); signal.p
 
 
 def is_there(pid: int) -> bool:
-    """Whether the process runs, or waits to be collected."""
+    """Whether the process runs, or is a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -27,7 +27,7 @@ def is_there(pid: int) -> bool:
 
 
 def test_an_interruption_in_the_middle_of_the_start_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is there, and nobody has been told its number yet."""
+    """The process exists, but its ID is not known yet."""
     begun: list[int] = []
 
     class Interrupted(subprocess.Popen[str]):
@@ -44,7 +44,7 @@ def test_an_interruption_in_the_middle_of_the_start_leaves_no_process(monkeypatc
 
 
 def test_the_end_of_the_block_ends_the_process_with_all_that_it_started() -> None:
-    """Its group, that is; a descriptor of a process can be read when it has ended."""
+    """That is, its process group; a pidfd becomes readable when the process has exited."""
     parent = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
     with running_process([sys.executable, "-c", parent, *WAITS], os.environ) as process:
         assert process.stdout

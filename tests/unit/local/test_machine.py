@@ -1,4 +1,4 @@
-"""What `tritonctl run` needs of a machine, and what it says where something is missing."""
+"""The requirements of `tritonctl run`, and its messages for missing ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOOD = Machine(system="Linux", processor="x86_64", glibc="glibc 2.36", has_bash=
 
 
 def a_python(folder: Path, version: str, *, library: bool = True) -> ProbedPython:
-    """Describe a Python that has its shared library, or has not."""
+    """Describe a Python with or without its shared library."""
     place = folder / version
     place.mkdir()
     if library:
@@ -34,14 +34,14 @@ def a_python(folder: Path, version: str, *, library: bool = True) -> ProbedPytho
 
 
 def test_the_first_python_that_fits_is_taken(tmp_path: Path) -> None:
-    """One is too new for the server's numpy, one is linked without its library."""
+    """One is too new for the server's numpy, and one has no shared library."""
     pythons = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False), a_python(tmp_path, "3.12")]
     library = tmp_path / "3.12" / "libpython3.12.so.1.0"
     assert select_python(pythons) == Python("3.12", tmp_path / "3.12" / "python", library)
 
 
 def test_without_a_fitting_python_all_that_were_found_are_named(tmp_path: Path) -> None:
-    """With what does not fit of each, and how to get one."""
+    """With the reason for each, and how to install a supported one."""
     pythons = [a_python(tmp_path, "3.13"), a_python(tmp_path, "3.11", library=False)]
     with pytest.raises(UnsupportedMachineError) as error:
         select_python(pythons)
@@ -50,22 +50,22 @@ def test_without_a_fitting_python_all_that_were_found_are_named(tmp_path: Path) 
     assert "uv python install 3.12" in str(error.value)
 
 
-def test_a_machine_without_any_python_is_told_so() -> None:
-    """The sentence stays whole."""
+def test_a_machine_without_any_python_is_reported() -> None:
+    """The message is still a complete sentence."""
     with pytest.raises(UnsupportedMachineError, match="found: none"):
         select_python([])
 
 
-def test_a_python_says_what_it_is() -> None:
-    """The one that runs here, outside of its virtual environment."""
+def test_a_python_is_described() -> None:
+    """The running one, outside of its virtual environment."""
     result = probe(sys.executable)
     assert result
     assert result.version == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert result.program.is_file()
 
 
-def test_what_is_no_python_is_passed_over(tmp_path: Path) -> None:
-    """A program that says something else, one that fails as the shims of version managers do, and none."""
+def test_other_programs_are_skipped(tmp_path: Path) -> None:
+    """One with other output, one that fails like the shims of version managers, and a missing one."""
     for name, text in {"talks": "echo hello", "fails": "exit 127"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
@@ -75,7 +75,7 @@ def test_what_is_no_python_is_passed_over(tmp_path: Path) -> None:
 def test_a_python_on_path_is_found_where_the_running_one_does_not_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its program is asked what it is; the name alone proves nothing."""
+    """The program is run to determine its version, because its name proves nothing."""
     fitting = a_python(tmp_path, "3.12")
     (tmp_path / "python3.12").write_text("#!/bin/sh\n")
     (tmp_path / "python3.12").chmod(0o755)
@@ -96,8 +96,8 @@ def test_a_python_on_path_is_found_where_the_running_one_does_not_fit(
         (GOOD._replace(has_shared_memory=False), "not writable"),
     ],
 )
-def test_a_machine_that_cannot_run_the_server_is_told_why(machine: Machine, words: str) -> None:
-    """One thing at a time, the most basic first."""
+def test_an_unsupported_machine_is_reported_with_the_reason(machine: Machine, words: str) -> None:
+    """One requirement at a time, the most basic first."""
     with pytest.raises(UnsupportedMachineError) as error:
         check_machine(machine)
     assert words in str(error.value)
@@ -105,7 +105,7 @@ def test_a_machine_that_cannot_run_the_server_is_told_why(machine: Machine, word
 
 @pytest.mark.parametrize("glibc", ["glibc 2.35", "glibc 2.100", "glibc 3.0"])
 def test_newer_c_libraries_fit(glibc: str) -> None:
-    """Compared as numbers."""
+    """Versions are compared as numbers."""
     check_machine(GOOD._replace(glibc=glibc))
 
 
@@ -114,7 +114,7 @@ class _Usage(NamedTuple):
 
 
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder itself need not exist yet."""
+    """The folder need not exist yet."""
     folder = tmp_path / "not" / "yet"
     check_disk_space(folder)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: _Usage(REQUIRED_BYTES - 1))  # type: ignore[attr-defined]
@@ -124,20 +124,20 @@ def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path, monke
 
 
 def test_the_cache_folder_is_the_users_or_the_one_that_is_named() -> None:
-    """As for everything else of this project."""
+    """As everywhere in this project."""
     assert cache_folder({}, Path("/home/ada")) == Path("/home/ada/.cache/triton-operator/local")
     assert cache_folder({"TRITON_OPERATOR_CACHE": "/data"}, Path("/home/ada")) == Path("/data/local")
 
 
 @pytest.mark.parametrize("value", ["relative", "/a b", "/srv/$(reboot)", "/höhe"])
-def test_a_cache_folder_that_a_shell_would_read_is_refused(value: str) -> None:
-    """Triton puts the paths into a shell's command."""
+def test_a_cache_folder_with_shell_characters_is_rejected(value: str) -> None:
+    """Triton passes the paths to a shell."""
     with pytest.raises(UnsupportedMachineError, match="TRITON_OPERATOR_CACHE"):
         cache_folder({"TRITON_OPERATOR_CACHE": value}, Path("/home/ada"))
 
 
 def test_a_folder_is_complete_or_absent(tmp_path: Path) -> None:
-    """Whatever interrupts its making, and however often."""
+    """Even if its creation is interrupted repeatedly."""
     target = tmp_path / "environment"
     with pytest.raises(FileNotFoundError), atomic_folder(target) as draft:
         shutil.copy("nothing", draft)
@@ -147,8 +147,8 @@ def test_a_folder_is_complete_or_absent(tmp_path: Path) -> None:
     assert [path.name for path in target.iterdir()] == ["whole"]
 
 
-def test_a_run_takes_away_its_folder_and_its_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no region of another run."""
+def test_a_run_removes_its_folder_and_its_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing of another run."""
     monkeypatch.setattr(folders, "SHARED_MEMORY", tmp_path / "shm")
     (tmp_path / "shm").mkdir()
     other = tmp_path / "shm" / "another"
@@ -160,8 +160,8 @@ def test_a_run_takes_away_its_folder_and_its_shared_memory(tmp_path: Path, monke
     assert list((tmp_path / "runs").glob("run-*")) == []
 
 
-def test_the_next_run_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
-    """But nothing of one that is alive: who holds the lock of a folder lives."""
+def test_the_next_run_removes_the_remains_of_a_killed_one(tmp_path: Path) -> None:
+    """But nothing of a live run, which holds the lock of its folder."""
     left = tmp_path / "runs" / "run-dead"
     left.mkdir(parents=True)
     with run_folder(tmp_path) as alive:
@@ -170,8 +170,8 @@ def test_the_next_run_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
             assert alive.is_dir()
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
-    """The option is named; without an option another port is chosen."""
+def test_a_requested_port_that_is_in_use_is_rejected() -> None:
+    """The message names the option; without an option, another port is chosen."""
     with socket.create_server((ADDRESS, 0)) as server:
         taken = server.getsockname()[1]
         assert not is_free(taken)
@@ -180,17 +180,17 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
 
 
 def test_the_same_port_twice_is_refused() -> None:
-    """Triton would fail late and with more words."""
+    """Triton would fail later, with a longer message."""
     with pytest.raises(UnsupportedMachineError, match="--http-port and --grpc-port are both 9000"):
         choose_ports(9000, 9000)
 
 
 def test_this_process_may_use_as_many_cpus_as_the_system_says() -> None:
-    """At least one, and not those that others keep."""
+    """At least one, and not those that are reserved for others."""
     assert 1 <= machine.usable_cpus() <= len(os.sched_getaffinity(0))
 
 
-def test_each_port_can_be_asked_for() -> None:
+def test_each_port_can_be_requested() -> None:
     """And none of them twice."""
     ports = choose_ports()
     assert choose_ports(*ports) == ports
@@ -208,7 +208,7 @@ def test_each_port_can_be_asked_for() -> None:
 
 
 def test_chosen_ports_differ_and_are_free_also_where_the_usual_ones_are_taken() -> None:
-    """8000 held by somebody, and asked for by nobody."""
+    """Another program uses port 8000, and no port was requested."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with held:
@@ -225,7 +225,7 @@ def test_chosen_ports_differ_and_are_free_also_where_the_usual_ones_are_taken() 
 def test_packages_are_installed_for_the_servers_python_with_hashes_and_nothing_else(
     version: str, *, is_uv: bool
 ) -> None:
-    """Whichever installer, in whichever Python it runs: never a build, never what the lock does not name."""
+    """With each installer and any Python: nothing is built, and only locked packages are installed."""
     python = Python(version, Path("/usr/bin/python3"), Path("/usr/lib/libpython.so"))
     words = install_command(Installer(("installer",), is_uv), python, Path("/lock"), Path("/target"))
     assert words[words.index("--python-version") + 1] == version
@@ -234,8 +234,8 @@ def test_packages_are_installed_for_the_servers_python_with_hashes_and_nothing_e
     assert not any("://" in word or "index" in word for word in words)
 
 
-def test_without_uv_and_pip_the_machine_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Before anything is fetched."""
+def test_a_machine_without_uv_and_pip_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before the download."""
     from triton_operator.local import installer
 
     monkeypatch.setattr(shutil, "which", lambda _: None)

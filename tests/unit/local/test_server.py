@@ -1,4 +1,4 @@
-"""What is said of a server of this machine that ended before it served."""
+"""Errors of a server on this machine that exits before it is ready."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALL_FAILED = "error: creating server: Internal - failed to load all models"
     ],
 )
 def test_a_failed_start_has_its_reason_and_no_pod(log: list[str], words: str) -> None:
-    """The log is not shown otherwise, so what is not recognised is quoted."""
+    """The log is not shown otherwise, so unrecognised errors are quoted."""
     command = ["/bin/sh", "-c", "".join(f"echo '{line}'\n" for line in log) + "exit 1"]
     with running_server(command, os.environ, Ports(1, 2, 3), print) as server, pytest.raises(LocalError) as failed:
         server.wait_ready(60)
@@ -41,8 +41,8 @@ def test_a_failed_start_has_its_reason_and_no_pod(log: list[str], words: str) ->
     assert "pod" not in str(failed.value)
 
 
-def test_a_lost_port_is_told_by_its_number() -> None:
-    """In Triton's words, too."""
+def test_a_lost_port_is_reported_with_its_number() -> None:
+    """And with Triton's message."""
     line = "failed to start Metrics service: Unavailable - Socket '127.0.0.1:8002' already in use"
     command = ["/bin/sh", "-c", f'echo "error: {line}"; exit 1']
     with (
@@ -55,7 +55,7 @@ def test_a_lost_port_is_told_by_its_number() -> None:
 
 
 def test_another_server_at_the_port_is_not_taken_for_this_one() -> None:
-    """It answers as Triton does, and this one has not come so far."""
+    """The other server is ready, and this one is not."""
     other, ports = a_server("other"), choose_ports()
     mute = ["/bin/sh", "-c", "sleep 60", "--id=run-1"]
     with running_server(other(ports), os.environ, ports, print) as first:
@@ -67,7 +67,7 @@ def test_another_server_at_the_port_is_not_taken_for_this_one() -> None:
 def test_a_start_that_loses_a_port_is_repeated_with_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody asked for it; one that was asked for is told instead."""
+    """If the port was not requested; a requested port is reported instead."""
     starts: list[Ports] = []
 
     def command(_: Spec, context: tuple[Environment, Path, Ports], __: StagedModels) -> list[str]:
@@ -95,7 +95,7 @@ def test_a_start_that_loses_a_port_is_repeated_with_another(
 
 
 def a_server(name: str) -> Any:
-    """The command of a program that answers at its ports as Triton does, for a choice of ports."""
+    """The command of a program that responds on its ports like Triton, for a choice of ports."""
     return lambda ports: [sys.executable, "-c", ANSWERING, str(ports.http), str(ports.metrics), f"--id={name}"]
 
 

@@ -1,4 +1,4 @@
-"""`tritonctl bench`: what counts, what does not, and that it ends when it is told to."""
+"""`tritonctl bench`: which requests are counted, and how it ends."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def models() -> Backend:
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
-def test_inputs_are_drawn_from_what_the_model_declares(capsys: pytest.CaptureFixture[str], protocol: str) -> None:
-    """Over both protocols, rows and all."""
+def test_inputs_are_generated_from_the_declared_tensors(capsys: pytest.CaptureFixture[str], protocol: str) -> None:
+    """Over both protocols, with the requested number of rows."""
     with SERVERS[protocol](models()) as url:
         outcome = tritonctl(capsys, "bench", "mixed", "--url", url, "-p", protocol, "--batch", 4, *QUICK, "-o", "json")
     assert outcome.code == 0, outcome.err
@@ -54,8 +54,8 @@ def test_inputs_are_drawn_from_what_the_model_declares(capsys: pytest.CaptureFix
     assert 0 < report["p50Ms"] <= report["p90Ms"] <= report["p99Ms"] <= report["maxMs"]
 
 
-def test_people_get_a_line_of_figures(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
-    """And what they are of: through kubectl it is one way in, for the question and for the load."""
+def test_the_text_output_is_a_line_of_figures(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
+    """It names the conditions; the same port-forward is used for the metadata and the load."""
     cluster.answer({"metadata": {"name": "digits"}, "spec": {"models": [{"name": "mixed"}]}})
     with http_server(models()) as url:
         cluster.forward(url)
@@ -66,8 +66,8 @@ def test_people_get_a_line_of_figures(capsys: pytest.CaptureFixture[str], cluste
     assert sum("port-forward" in call for call in cluster.calls) == 1
 
 
-def test_a_mistake_is_told_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """Before the load begins."""
+def test_an_invalid_request_is_reported_once_before_the_load(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server receives only one request."""
     backend = models()
     backend.models["mixed"].most_rows = 2
     with http_server(backend) as url:
@@ -78,7 +78,7 @@ def test_a_mistake_is_told_once_and_at_once(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_failures_under_load_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the server's sentence, and exit status 1."""
+    """The output contains the server's message, and the exit status is 1."""
     backend = models()
 
     def later() -> None:
@@ -99,7 +99,7 @@ def test_failures_under_load_are_counted(capsys: pytest.CaptureFixture[str]) -> 
     assert "failed" in outcome.err or "batch-size" in outcome.err
 
 
-def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_unreachable_server_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Over both protocols."""
     request = tmp_path / "a.json"
     request.write_text('{"inputs": [{"name": "a", "shape": [1], "datatype": "FP32", "data": [1]}]}')
@@ -111,8 +111,8 @@ def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str], tmp_p
         assert url in outcome.err
 
 
-def test_ctrl_c_ends_it_at_once_with_what_there_is() -> None:
-    """And the exit status of an interruption."""
+def test_ctrl_c_ends_it_immediately_with_the_results_so_far() -> None:
+    """The exit status is that of an interruption."""
     backend = models()
     with http_server(backend) as url:
         command = [sys.executable, "-m", "triton_operator.cli", "bench", "mixed", "--url", url]
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_it_at_once_with_what_there_is() -> None:
 
 
 def test_a_call_over_grpc_that_is_not_answered_in_time_is_not_cancelled() -> None:
-    """Triton 24.10 would crash: the load waits for what is under way when it ends."""
+    """Triton 24.10 would crash, so the load waits at the end for calls in flight."""
     backend = models()
     backend.hold = threading.Event()
     with grpc_server(backend) as url:
@@ -140,8 +140,8 @@ def test_a_call_over_grpc_that_is_not_answered_in_time_is_not_cancelled() -> Non
     assert not measured.errors
 
 
-def test_a_call_over_grpc_that_is_never_answered_is_told() -> None:
-    """After the patience that was given."""
+def test_a_call_over_grpc_without_a_response_is_reported() -> None:
+    """After the requested patience."""
     answered = threading.Event()
 
     def send() -> str:
@@ -154,7 +154,7 @@ def test_a_call_over_grpc_that_is_never_answered_is_told() -> None:
 
 
 def test_the_warm_up_does_not_count() -> None:
-    """Failures at first, answers afterwards: only the answers are there."""
+    """Calls fail at first and succeed later; only the later ones are counted."""
     begin, failed = time.perf_counter(), []
 
     def send() -> str:
@@ -173,13 +173,13 @@ def test_the_warm_up_does_not_count() -> None:
 
 @pytest.mark.parametrize("arguments", [["-d", 301], ["-c", 0], ["-b", 0], ["--warm-up", -1]])
 def test_the_load_is_bounded(capsys: pytest.CaptureFixture[str], arguments: list[object]) -> None:
-    """Five minutes, some hundred connections."""
+    """Five minutes, and a few hundred connections."""
     assert tritonctl(capsys, "bench", "x", *arguments).code == 2
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 99))
 def test_a_percentile_is_one_of_the_values(values: list[float], percent: int) -> None:
-    """At least so many percent are not above it."""
+    """At least that percentage of the values is not above it."""
     result = percentile(sorted(values), percent)
     assert sum(round(value, 3) <= result for value in values) * 100 >= percent * len(values)
 
@@ -189,10 +189,10 @@ TENSORS = st.dictionaries(st.sampled_from("abc"), st.tuples(st.sampled_from(sort
 
 
 @given(TENSORS, st.integers(1, 3))
-def test_what_is_drawn_fits_and_is_sent_as_tritonclient_sends_it(
+def test_generated_inputs_fit_and_are_encoded_as_by_tritonclient(
     tensors: dict[str, tuple[str, tuple[int, ...]]], rows: int
 ) -> None:
-    """Byte for byte, over both protocols; a model that takes one row is not given several."""
+    """Byte for byte, over both protocols; a model without a batch dimension does not get several rows."""
     model = ModelInterface("m", tuple(TensorInterface(name, *each) for name, each in tensors.items()), ())
     if rows > 1 and not all(tensor.batched for tensor in model.inputs):
         with pytest.raises(UsageError, match="--batch"):

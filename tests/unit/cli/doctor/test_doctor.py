@@ -1,4 +1,4 @@
-"""`tritonctl doctor`: what each check makes of what a cluster answers, and that nothing but an answer is needed."""
+"""`tritonctl doctor`: the result of each check for the responses of a cluster, which may be incomplete."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def operator(ready: int = 1, release: str = __version__) -> dict[str, Any]:
 
 
 def reviews(*denied: str) -> dict[str, Any]:
-    """What a user may do: all that is needed but these resources."""
+    """A user's permissions: all that are needed except for these resources."""
     return {
         "items": [
             {
@@ -62,7 +62,7 @@ def listed(*objects: dict[str, Any]) -> dict[str, Any]:
 
 
 def version(minor: str = "36") -> dict[str, Any]:
-    """What an API server says at /version."""
+    """The response of an API server to /version."""
     return {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}"}
 
 
@@ -83,12 +83,12 @@ HEALTHY: dict[str, Response] = {
 
 
 def findings(**changes: Response) -> dict[str, CheckResult]:
-    """What is found in a healthy cluster but for these answers."""
+    """The results for a healthy cluster, except for these responses."""
     return {each.check: each for each in evaluate(Evidence("models", {**copy.deepcopy(HEALTHY), **changes}), NOW)}
 
 
 def test_a_healthy_cluster_needs_nothing() -> None:
-    """Every check says what it saw."""
+    """Every check reports what it found."""
     results = findings()
     assert [each.check for each in results.values() if each.status != "ok"] == []
     assert results["lease"].message == "operator-a is active, last seen 1 s ago"
@@ -96,7 +96,7 @@ def test_a_healthy_cluster_needs_nothing() -> None:
 
 
 def older(field: str) -> Response:
-    """A definition without this field of the spec."""
+    """A CRD without this field of the spec."""
     definition = copy.deepcopy(HEALTHY["definition"])
     assert isinstance(definition, dict)
     (each,) = definition["spec"]["versions"]
@@ -154,16 +154,16 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "check", "health", "do"), CASES, ids=lambda value: str(value)[:40])
-def test_each_illness_is_found_with_what_to_do(changes: dict[str, Any], check: str, health: str, do: str) -> None:
-    """And the other checks stay as they are."""
+def test_each_problem_is_found_with_advice(changes: dict[str, Any], check: str, health: str, do: str) -> None:
+    """The results of the other checks do not change."""
     results = findings(**changes)
     assert results[check].status == health, results[check]
     assert do in results[check].advice
     assert [name for name, each in results.items() if each.status == "fail" and name != check] == [] or len(changes) > 1
 
 
-def test_what_may_not_be_looked_at_is_no_failure() -> None:
-    """A user of one namespace may look at little; only what is known to be ill counts."""
+def test_an_unreadable_object_is_not_a_failure() -> None:
+    """A user of one namespace can read few objects; only known problems count."""
     hidden = dict.fromkeys(
         ("operator", "lease", "rights", "deployments", "pods", "metrics", "nodes", "agents"), FORBIDDEN
     )
@@ -175,14 +175,14 @@ ODD: tuple[Response, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": 
 
 
 @given(st.dictionaries(st.sampled_from(sorted(HEALTHY)), st.sampled_from(ODD), max_size=4))
-def test_no_answer_makes_it_stumble(changes: dict[str, Response]) -> None:
-    """Ten findings, whatever comes."""
+def test_no_response_causes_an_exception(changes: dict[str, Response]) -> None:
+    """There are ten results for any response."""
     assert len(findings(**changes)) == 10
 
 
 @pytest.fixture
 def healthy(cluster: FakeCluster) -> FakeCluster:
-    """A cluster that answers as a healthy one does."""
+    """A cluster that responds like a healthy one."""
     cluster.document("/version", version())
     cluster.document("/apis/triton-operator.io", {"versions": [{"version": "v1alpha1"}]})
     cluster.document("/apis/metrics.k8s.io/v1beta1", {"resources": []})
@@ -201,8 +201,8 @@ def healthy(cluster: FakeCluster) -> FakeCluster:
     return cluster
 
 
-def test_one_request_for_each_question(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """And exit status 0 where all is well."""
+def test_each_query_is_one_request(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status is 0 if there are no problems."""
     outcome = tritonctl(capsys, "doctor", "-n", "models")
     assert outcome.code == 0, outcome.out + outcome.err
     assert len(outcome.out.splitlines()) == 10
@@ -213,15 +213,15 @@ def test_one_request_for_each_question(healthy: FakeCluster, capsys: pytest.Capt
 
 
 def test_what_the_api_server_denies_is_found(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """It alone decides."""
+    """Only the API server decides about permissions."""
     healthy.document("denied", {"resources": ["modeldeployments"]})
     outcome = tritonctl(capsys, "doctor", "-n", "models")
     assert outcome.code == 1
     assert "permission denied: get modeldeployments.triton-operator.io (status)" in outcome.out
 
 
-def test_an_illness_is_exit_status_1(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also as data."""
+def test_a_problem_is_exit_status_1(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also with JSON output."""
     healthy.put("leases")
     outcome = tritonctl(capsys, "doctor", "-n", "models", "-o", "json")
     assert outcome.code == 1
@@ -232,7 +232,7 @@ def test_an_illness_is_exit_status_1(healthy: FakeCluster, capsys: pytest.Captur
 def test_an_unreachable_cluster_is_one_finding(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others would only repeat it."""
+    """The other checks would only repeat it."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, "http://127.0.0.1:1")))
     outcome = tritonctl(capsys, "doctor")
@@ -242,10 +242,10 @@ def test_an_unreachable_cluster_is_one_finding(
     assert len(outcome.out.splitlines()) == 2
 
 
-def test_without_kubectl_that_is_a_finding(
+def test_a_missing_kubectl_is_reported(
     healthy: FakeCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With where to get it; the cluster is looked at all the same."""
+    """The result says where to get it; the cluster is checked nevertheless."""
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     outcome = tritonctl(capsys, "doctor")

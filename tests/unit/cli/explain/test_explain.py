@@ -1,4 +1,4 @@
-"""`tritonctl explain`: pictures, texts, tables and requests, of a served model and by a file, and how it can fail."""
+"""`tritonctl explain`: images, texts, tables and requests, for served models and model files, and its errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def explained(outcome: Outcome) -> dict[str, Any]:
 
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_a_row_of_a_table_over_both_protocols(capsys: pytest.CaptureFixture[str], table: Path, protocol: str) -> None:
-    """The names are those of the file's first line."""
+    """The names come from the file's first line."""
     with SERVERS[protocol](backend()) as url:
         outcome = tritonctl(
             capsys, "explain", "table", "--csv", table, "--row", 2, "-p", protocol, "--url", url, "-o", "json"
@@ -86,7 +86,7 @@ NAMED = {
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
 @pytest.mark.parametrize("source", ["-", "T.CSV", "t.data"])
 @pytest.mark.parametrize("table", NAMED)
-def test_columns_keep_the_names_of_the_first_line_however_the_table_comes(
+def test_columns_keep_the_names_of_the_first_line_of_any_table(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -95,7 +95,7 @@ def test_columns_keep_the_names_of_the_first_line_however_the_table_comes(
     source: str,
     mark: bytes,
 ) -> None:
-    """From a pipe, too, and from a file of any name: programs get them as people do."""
+    """Also from a pipe, and from a file of any name, in both output formats."""
     text, names = NAMED[table]
     content = mark + text.encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -128,10 +128,10 @@ def test_a_file_is_explained_with_the_names_from_standard_input(
     assert explained(outcome)["pieces"] == ["width", "length"]
 
 
-def test_one_of_several_outputs_is_named_with_how_to_choose_another(
+def test_a_note_names_the_explained_output_and_its_option(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, url: str
 ) -> None:
-    """In the text and for programs; not for the one that was asked for."""
+    """In text and JSON output; not if the output was selected by an option."""
     (tmp_path / "t.csv").write_text("name,blood,age,blood\nLi,2,3,4\n")
     question = ("explain", "parts", "--csv", tmp_path / "t.csv", "--input-name", "blood", "--url", url)
     unnamed = tritonctl(capsys, *question)
@@ -148,10 +148,10 @@ def test_one_of_several_outputs_is_named_with_how_to_choose_another(
         assert "--output-name" not in named.out
 
 
-def test_an_option_without_effect_is_said_to_have_none(
+def test_an_option_without_effect_is_reported(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, table: Path, url: str
 ) -> None:
-    """Of the command line: who asks a file asks no server, and a table is neither turned light nor drawn."""
+    """For example, options of a server with a model file, or of images with a table."""
     (tmp_path / "rows.csv").write_text("9,10\n")
     question = ("explain", "linear", "--csv", tmp_path / "rows.csv", "--model-file", LINEAR, "-o", "json")
     options = ("--url", url, "--timeout", 5, "--protocol", "grpc", "--model", "m", "--samples", 60, "--patch", 2)
@@ -171,8 +171,8 @@ def test_a_file_has_the_outputs_that_its_signature_says(capsys: pytest.CaptureFi
     assert explained(tritonctl(capsys, *question, "--output-name", "OUTPUT__0"))["output"]["name"] == "OUTPUT__0"
 
 
-def test_people_get_sorted_numbers(capsys: pytest.CaptureFixture[str], table: Path, url: str) -> None:
-    """Without colours, as this is no terminal."""
+def test_the_text_output_has_sorted_numbers(capsys: pytest.CaptureFixture[str], table: Path, url: str) -> None:
+    """Without colours, because standard output is not a terminal."""
     outcome = tritonctl(capsys, "explain", "table", "--csv", table, "--url", url, "--names", "a,b,c", "--target", 1)
     assert outcome.code == 0, outcome.err
     assert "table: output 1 is 2, by kernel-shap" in outcome.out
@@ -209,8 +209,8 @@ def test_a_request_of_a_model_without_a_batch(capsys: pytest.CaptureFixture[str]
     assert np.allclose(data["attributions"]["data"], [0, 0, 3])
 
 
-def test_a_file_explains_itself_without_a_server(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The signature in it says what it takes."""
+def test_a_model_file_is_explained_without_a_server(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The signature in the file describes the input."""
     file = tmp_path / "rows.csv"
     file.write_text("9,10\n")
     data = explained(
@@ -233,7 +233,7 @@ class Doubled(torch.nn.Module):
 def test_a_file_without_a_batch_dimension_is_rejected(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, dims: tuple[int, ...], batch: int, code: int
 ) -> None:
-    """Its first dimension would be taken for rows."""
+    """Otherwise its first dimension would be interpreted as rows."""
     tensor = TensorSpec("x", "FP32", dims)
     file, rows = tmp_path / "model.pt", tmp_path / "rows.csv"
     extra = {EXTRA_FILE: encode(Signature((tensor,), (tensor,), batch))}
@@ -259,7 +259,7 @@ def test_a_digit_is_explained_by_gradients(capsys: pytest.CaptureFixture[str], t
 def test_a_file_with_several_inputs_explains_the_one_that_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """BERT's mask lies beside its tokens; the signature says which argument each is."""
+    """BERT's mask accompanies its tokens; the signature maps each input to an argument."""
     bert, file = REPOSITORY / "bert_texts_model" / "1" / "model.pt", tmp_path / "request.json"
     rows = {"INPUT__1": [1] * 4 + [0] * 20, "INPUT__0": [2, 5, 9, 3] + [0] * 20}
     inputs = [{"name": name, "shape": [1, 24], "datatype": "INT64", "data": row} for name, row in rows.items()]
@@ -296,10 +296,10 @@ def test_a_file_with_several_inputs_explains_the_one_that_is_named(
         (["missing", "-i", "TABLE"], 1, "unknown model: 'missing'"),
     ],
 )
-def test_what_cannot_be_explained_ends_with_a_sentence(
+def test_an_invalid_explanation_ends_with_a_message(
     capsys: pytest.CaptureFixture[str], table: Path, url: str, arguments: list[str], code: int, complaint: str
 ) -> None:
-    """No traceback; a mistake of the command line is exit status 2."""
+    """There is no traceback, and a usage error is exit status 2."""
     words = [str(table) if argument == "TABLE" else argument for argument in arguments]
     outcome = tritonctl(capsys, "explain", *(["--url", url] if "--url" not in words else []), *words)
     assert outcome.code == code, outcome.err

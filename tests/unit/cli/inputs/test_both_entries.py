@@ -28,19 +28,19 @@ def model(datatype: str, *shape: int, max_batch_size: int | None = None) -> Mode
 
 
 def through_sdk(interface: ModelInterface, value: Any, _: Path) -> Array:
-    """As a program passes it."""
+    """As a value from a program."""
     return prepare_inputs(interface, value)["x"]
 
 
 def through_json(interface: ModelInterface, value: Any, folder: Path) -> Array:
-    """As a file that has only the values."""
+    """As a file that contains only the values."""
     file = folder / "x.json"
     file.write_text(json.dumps(value))
     return read_input([file], [], lambda: interface).request.inputs["x"]
 
 
 def through_request(interface: ModelInterface, value: Any, folder: Path) -> Array:
-    """As a file with a whole request, which the client checks before it is sent."""
+    """As a file with a complete request, which the client checks before it sends it."""
     (tensor,) = interface.inputs
     body = {"name": "x", "datatype": tensor.datatype, "shape": np.shape(value), "data": value}
     file = folder / "request.json"
@@ -73,7 +73,7 @@ Entry = Callable[[ModelInterface, Any, Path], Array]
 def test_values_become_the_same_array(
     tmp_path: Path, entry: Entry, interface: ModelInterface, value: Any, expected: Array
 ) -> None:
-    """Of the declared type and shape."""
+    """The array has the declared type and shape."""
     result = entry(interface, value, tmp_path)
     assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
     assert result.tolist() == expected.tolist()
@@ -105,7 +105,7 @@ def test_values_become_the_same_array(
 def test_values_are_rejected_with_the_same_error(
     tmp_path: Path, entry: Entry, interface: ModelInterface, value: Any, sentence: str
 ) -> None:
-    """It names the input; of a file, the file as well."""
+    """The error names the input, and the file if there is one."""
     with pytest.raises((InvalidRequestError, UsageError)) as error:
         entry(interface, value, tmp_path)
     assert sentence in re.sub(r" \[[-,\d]*\]", "", str(error.value), count=1)
@@ -129,14 +129,14 @@ def test_values_are_rejected_with_the_same_error(
 def test_dimensions_of_size_1_are_added_and_dropped(
     tmp_path: Path, interface: ModelInterface, value: Any, expected: Any
 ) -> None:
-    """Of lists and single values, wherever they are written; arrays are exact."""
+    """For lists and single values from any source; arrays must match exactly."""
     assert through_sdk(interface, value, tmp_path).tolist() == expected
     assert through_json(interface, value, tmp_path).tolist() == expected
 
 
 @pytest.mark.parametrize("value", [[[1.0], [1.0, 2.0]], [1.0, [2.0]], {"y": 1}, {"x": {}}, "a", None])
 def test_a_file_adds_only_its_name_to_the_error(tmp_path: Path, value: Any) -> None:
-    """The rest is the SDK's own sentence."""
+    """The rest is the SDK's message."""
     interface = model("FP32", -1, -1)
     with pytest.raises(InvalidRequestError) as of_sdk:
         prepare_inputs(interface, value)
@@ -157,7 +157,7 @@ def test_lists_that_are_nested_too_deeply_are_rejected(value: Any) -> None:
 
 
 def test_an_input_that_may_be_optional_is_left_to_the_server(tmp_path: Path) -> None:
-    """Unless the server reports that it is not."""
+    """Unless the server reports that it is required."""
     file = tmp_path / "x.json"
     file.write_text('{"x": [1]}')
     for optional in (None, True, False):
@@ -171,7 +171,7 @@ def test_an_input_that_may_be_optional_is_left_to_the_server(tmp_path: Path) -> 
 
 
 def test_a_table_without_a_column_for_an_optional_input(tmp_path: Path) -> None:
-    """Several inputs need names; the only one takes all columns, although it is optional."""
+    """Several inputs need column names; a single input takes all columns, even if it is optional."""
     file = tmp_path / "x.csv"
     optional = TensorInterface("y", "FP32", (-1, 2), optional=True)
     inputs: tuple[TensorInterface, ...]
@@ -197,7 +197,7 @@ def test_a_table_without_a_column_for_an_optional_input(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_cell_becomes_the_array_of_its_value(tmp_path: Path, datatype: str, cell: str, value: Any) -> None:
-    """CSV has no types; the model's decide what the text means."""
+    """CSV has no types; the model's type determines how the text is parsed."""
     file = tmp_path / "x.csv"
     file.write_text(f"x\n{cell}\n")
     array = read_input([file], [], lambda: model(datatype, -1, 1)).request.inputs["x"]
@@ -214,7 +214,7 @@ def test_a_cell_becomes_the_array_of_its_value(tmp_path: Path, datatype: str, ce
     ],
 )  # fmt: skip
 def test_a_cell_that_does_not_fit_is_rejected_with_line_and_column(tmp_path: Path, datatype: str, cell: str) -> None:
-    """Whether the text or its value does not fit."""
+    """Because of its text or of its value."""
     file = tmp_path / "x.csv"
     file.write_text(f'y,x\n0,0\n0,"{cell}"\n')
     with pytest.raises(UsageError, match=r"x\.csv: line 3, column x: .*"):
@@ -231,7 +231,7 @@ def test_a_cell_that_does_not_fit_is_rejected_with_line_and_column(tmp_path: Pat
     ],
 )  # fmt: skip
 def test_an_image_has_one_layout(tmp_path: Path, datatype: str, shape: tuple[int, ...], mode: str) -> None:
-    """As a Pillow image and as a file: channels first or last, or none; with a batch, without one and flat."""
+    """As a Pillow image and as a file: channels first, last or none; with a batch, without one, and flat."""
     pixels = np.arange(25 * len(mode), dtype=np.uint8).reshape(5, 5, -1)
     image = Image.fromarray(pixels.squeeze())
     image.save(tmp_path / "x.png")
@@ -244,7 +244,7 @@ def test_an_image_has_one_layout(tmp_path: Path, datatype: str, shape: tuple[int
 
 @pytest.mark.parametrize("shape", [(-1, 7), (-1, -1), (7,), (5, 6, 7), ()])
 def test_other_shapes_hold_no_image(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    """Rows of [-1,784] are flat images of 28x28, and never images of any height."""
+    """Rows of [-1,784] are flat images of 28x28; rows of other sizes are not images."""
     Image.new("L", (7, 2)).save(tmp_path / "x.png")
     with pytest.raises(InvalidRequestError, match="the shape cannot hold an image"):
         prepare_inputs(model("FP32", *shape), Image.new("L", (7, 2)))
@@ -253,7 +253,7 @@ def test_other_shapes_hold_no_image(tmp_path: Path, shape: tuple[int, ...]) -> N
 
 
 def test_an_image_with_16_bits_keeps_its_shades(tmp_path: Path) -> None:
-    """Pillow alone would turn every shade above 255 of 65535 into white."""
+    """Pillow alone would convert every shade above 255 of 65535 to white."""
     Image.fromarray(np.array([[0, 13107], [32896, 65535]], np.uint16)).save(tmp_path / "x.png")
     array = read_input([tmp_path / "x.png"], [], lambda: model("UINT8", -1, 2, 2)).request.inputs["x"]
     assert array.tolist() == [[[0, 51], [128, 255]]]

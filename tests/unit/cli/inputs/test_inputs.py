@@ -1,4 +1,4 @@
-"""Files and texts become tensors; an error names the file, line, column and tensor."""
+"""Files and texts are converted to tensors; an error names the file, line, column and tensor."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def picture(folder: Path, name: str, colour: Any = 255, *, mode: str = "L", size
     return file
 
 
-def test_a_picture_has_the_declared_size_and_goes_from_0_to_1(tmp_path: Path) -> None:
-    """Also a JPEG, a color image and one of another size."""
+def test_an_image_has_the_declared_size_and_values_from_0_to_1(tmp_path: Path) -> None:
+    """Also a JPEG, a color image and an image of another size."""
     file = picture(tmp_path, "a.jpg", (255, 255, 255), mode="RGB", size=(100, 60))
     array = read(DIGITS, file)["INPUT__0"]
     assert array.shape == (1, 1, 28, 28)
@@ -70,7 +70,7 @@ def test_a_picture_has_the_declared_size_and_goes_from_0_to_1(tmp_path: Path) ->
     assert read(DIGITS, file, invert=True)["INPUT__0"].max() == 0.0
 
 
-def test_channels_stand_where_the_model_has_them(tmp_path: Path) -> None:
+def test_channels_have_the_position_that_the_model_declares(tmp_path: Path) -> None:
     """First or last; red is the first of the three."""
     file = picture(tmp_path, "red.png", (255, 0, 0), mode="RGB", size=(6, 4))
     first = read(COLOURED, file)["IMAGE"]
@@ -81,21 +81,21 @@ def test_channels_stand_where_the_model_has_them(tmp_path: Path) -> None:
     assert last[0, 3, 5].tolist() == [255, 0, 0]
 
 
-def test_several_pictures_are_a_batch_in_their_order(tmp_path: Path) -> None:
+def test_several_images_are_a_batch_in_order(tmp_path: Path) -> None:
     """Their shades of gray show the order."""
     files = [picture(tmp_path, f"{grey}.png", grey) for grey in (0, 51, 255)]
     assert read(DIGITS, *files)["INPUT__0"][:, 0, 5, 5].tolist() == pytest.approx([0, 0.2, 1])
 
 
-def test_what_is_transparent_is_white(tmp_path: Path) -> None:
-    """Transparent pixels look as on white paper."""
+def test_transparent_pixels_are_white(tmp_path: Path) -> None:
+    """As on white paper."""
     file = picture(tmp_path, "a.png", (0, 0, 0, 0), mode="RGBA")
     assert read(DIGITS, file)["INPUT__0"].min() == 1.0
 
 
 @pytest.mark.parametrize("row", [(28, 28), (784,), (1, 28, 28), (28, 28, 1)])
 def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[int, ...]) -> None:
-    """A flat row has the pixels line by line."""
+    """A flat row contains the pixels line by line."""
     pixels = np.arange(784, dtype=np.uint8).reshape(28, 28)
     file = tmp_path / "a.png"
     Image.fromarray(pixels).save(file)
@@ -105,31 +105,31 @@ def test_a_row_of_any_layout_takes_the_same_pixels(tmp_path: Path, row: tuple[in
 
 
 @pytest.mark.parametrize("row", [(), (10,), (2, 3, 4), (1, 2, 3, 4)])
-def test_a_row_that_is_no_picture_is_told(row: tuple[int, ...]) -> None:
+def test_a_row_that_cannot_be_an_image_is_reported(row: tuple[int, ...]) -> None:
     """Ten values are not a square, and two channels are not colors."""
     assert layout_of(TensorInterface("x", "FP32", (-1, *row))) is None
 
 
 def test_texts_become_rows() -> None:
-    """Of any script."""
+    """In any script."""
     array = read(TEXTS, texts=("我爱你", "I hate it"))["TEXT"]
     assert array.tolist() == [["我爱你"], ["I hate it"]]
 
 
-def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
+def test_each_line_of_a_text_file_is_a_text(tmp_path: Path) -> None:
     """A byte order mark and empty lines are ignored."""
     file = write(tmp_path, "a.txt", "\ufeff我爱你\r\n\r\n{ not JSON\n")
     assert read(TEXTS, file)["TEXT"].tolist() == [["我爱你"], ["{ not JSON"]]
 
 
-def test_a_table_without_names_is_the_one_input(tmp_path: Path) -> None:
+def test_a_table_without_names_is_the_only_input(tmp_path: Path) -> None:
     """The columns keep their order."""
     assert read(PATIENTS, write(tmp_path, "a.csv", "1,2,3\n4,5,6.5\n"))["INPUT__0"].tolist() == [[1, 2, 3], [4, 5, 6.5]]
     assert read(PATIENTS, write(tmp_path, "b.csv", "age;sex;bmi\n1;2;3\n"))["INPUT__0"].tolist() == [[1, 2, 3]]
 
 
 def test_columns_go_to_the_inputs_of_their_name(tmp_path: Path) -> None:
-    """In any order, each converted to its own type; other columns are ignored."""
+    """In any order, each converted to its input's type; other columns are ignored."""
     inputs = read(MIXED, write(tmp_path, "a.csv", 'ok,extra,name,age\ntrue,x,"Li, Na",41\nno,y,Bo,-3\n'))
     assert inputs["age"].tolist() == [[41], [-3]]
     assert inputs["age"].dtype == np.int8
@@ -138,7 +138,7 @@ def test_columns_go_to_the_inputs_of_their_name(tmp_path: Path) -> None:
 
 
 def test_json_may_be_values_alone(tmp_path: Path) -> None:
-    """One row or a batch; a list for one input, or an object for several."""
+    """One row or a batch; a list for a single input, or an object for several."""
     one = write(tmp_path, "a.json", "[1, 2, 3]")
     many = write(tmp_path, "b.json", "[[1, 2, 3], [4, 5, 6]]")
     named = write(tmp_path, "c.json", '{"age": [[4]], "name": [["x"]], "ok": [[true]]}')
@@ -170,7 +170,7 @@ def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
         (b"", InputFormat.TEXT),
     ],
 )
-def test_standard_input_is_known_by_its_content(
+def test_the_format_of_standard_input_is_detected_from_its_content(
     content: bytes, kind: InputFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pipe has no file name."""
@@ -225,10 +225,10 @@ REFUSED: list[tuple[ModelInterface, str, str | bytes, str]] = [
 
 
 @pytest.mark.parametrize(("model", "name", "content", "says"), REFUSED, ids=lambda value: str(value)[:40])
-def test_a_refusal_says_where_and_why(
+def test_an_error_names_the_place_and_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ModelInterface, name: str, content: str | bytes, says: str
 ) -> None:
-    """The error has the file, line, column and tensor, and what was expected."""
+    """The error has the file, line, column and tensor, and the expected value."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, name, content)
     with pytest.raises(UsageError) as error:
@@ -250,8 +250,8 @@ def test_files_or_texts_not_both_and_not_neither(tmp_path: Path) -> None:
             read_input(files, texts, lambda: TEXTS)
 
 
-def test_only_pictures_can_be_several(tmp_path: Path) -> None:
-    """A file of another format holds many rows itself."""
+def test_only_images_can_be_several_files(tmp_path: Path) -> None:
+    """A file of another format can contain many rows."""
     files = [write(tmp_path, name, "1,2,3\n") for name in ("a.csv", "b.csv")]
     with pytest.raises(UsageError, match="only images"):
         read(PATIENTS, *files)
@@ -271,7 +271,7 @@ MODELS = st.lists(TENSORS, max_size=3).map(lambda tensors: model("m", *tensors))
 @example(PATIENTS, "a.csv", b";")
 @example(MIXED, "a.tsv", b"\t\t\n,\n")
 @example(PATIENTS, "a.csv", b'""')
-def test_any_content_makes_tensors_that_fit_or_a_sentence(
+def test_any_content_becomes_matching_tensors_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, model: ModelInterface, name: str, content: bytes
 ) -> None:
     """Any other exception is a bug."""
@@ -281,17 +281,17 @@ def test_any_content_makes_tensors_that_fit_or_a_sentence(
 
 
 def encoded(form: str) -> bytes:
-    """A small image of that format."""
+    """A small image in this format."""
     file = io.BytesIO()
     Image.linear_gradient("L").resize((9, 7)).convert("RGB").save(file, form)
     return file.getvalue()
 
 
 @given(st.data())
-def test_a_damaged_picture_makes_a_tensor_or_a_sentence(
+def test_a_damaged_image_becomes_a_tensor_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Truncated anywhere, or with a few bytes replaced: Pillow's readers can raise any exception."""
+    """Truncated, or with a few bytes replaced: Pillow's readers can raise any exception."""
     content = bytearray(encoded(data.draw(st.sampled_from(FORMATS))))
     for at, byte in data.draw(
         st.dictionaries(st.integers(0, len(content) - 1), st.integers(0, 255), max_size=5)
@@ -311,7 +311,7 @@ OTHER_FORMATS = {
 
 
 @pytest.mark.parametrize("form", OTHER_FORMATS)
-def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path: Path, form: str) -> None:
+def test_other_formats_are_not_opened_under_any_name(tmp_path: Path, form: str) -> None:
     """Some of Pillow's readers are less tested, and one starts another program."""
     with pytest.raises(UsageError, match=r"is not a readable image; the supported formats are PNG, JPEG"):
         read(DIGITS, write(tmp_path, "a.png", OTHER_FORMATS[form]))
@@ -325,10 +325,10 @@ JSON = st.recursive(
 
 
 @given(MODELS, JSON)
-def test_any_json_makes_tensors_that_fit_or_a_sentence(
+def test_any_json_becomes_matching_tensors_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, model: ModelInterface, body: Any
 ) -> None:
-    """As above, with JSON that is well formed."""
+    """Like the previous test, with well-formed JSON."""
     file = tmp_path_factory.mktemp("any") / "a.json"
     file.write_text(json.dumps(body))
     fit_or_are_refused(file, model)

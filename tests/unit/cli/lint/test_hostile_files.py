@@ -1,6 +1,6 @@
-"""Files made to do harm: `lint` and `render` end with a sentence, in bounded time and memory.
+"""Malicious files: `lint` and `render` report an error, in bounded time and memory.
 
-What takes minutes where an algorithm is quadratic is caught by pytest's time limit.
+pytest's time limit detects an algorithm with quadratic time, which would take minutes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_a_table_of_operations_without_a_class_is_given_up(tmp_path: Path) -> No
 def test_members_that_unpack_to_gigabytes_are_refused_as_a_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each is below the limit of one, and the file has 0.8 MB."""
+    """Each member is below the limit for one, and the file has 0.8 MB."""
     path = tmp_path / "model.pt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/constants.pkl", b"\x80\x02).")

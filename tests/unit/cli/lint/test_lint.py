@@ -1,4 +1,4 @@
-"""`tritonctl lint`: the mistakes that it knows, by the file, the place and the advice that a user reads."""
+"""`tritonctl lint`: the problems that it detects, with their file, place and advice."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def a_program(code: str = CODE, signature: Signature | None = SIGNATURE) -> byte
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A folder in which there is nothing to complain about."""
+    """A folder without problems."""
     write(tmp_path / "digits" / "1" / "model.pt", a_program())
     write(tmp_path / "digits" / "config.pbtxt", CONFIG.encode())
     return tmp_path / "digits"
 
 
-def test_nothing_to_complain_about(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A model, and the repository that it is in."""
+def test_no_findings(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a model, and for its repository."""
     for path in (model, model.parent, model / "config.pbtxt", model / "1" / "model.pt"):
         assert tritonctl(capsys, "lint", path) == (0, "", "0 errors, 0 warnings\n"), path
 
 
-def test_what_this_project_ships(capsys: pytest.CaptureFixture[str]) -> None:
-    """The committed models and the examples."""
+def test_the_committed_models_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    """The models of the repository and the examples have no findings."""
     outcome = tritonctl(capsys, "lint", ROOT / "model_repository", *sorted((ROOT / "examples").glob("*.yaml")))
     assert (outcome.code, outcome.out) == (0, "")
 
@@ -83,7 +83,7 @@ def test_what_this_project_ships(capsys: pytest.CaptureFixture[str]) -> None:
 def test_lines_of_the_program(
     model: Path, capsys: pytest.CaptureFixture[str], line: str, severity: str, words: str
 ) -> None:
-    """The line is named as it stands in the archive."""
+    """The line number is that in the archive."""
     path = write(model / "1" / "model.pt", a_program(f"{CODE}    {line}\n"))
     outcome = tritonctl(capsys, "lint", path)
     assert outcome.code == (1 if severity == "error" else 0)
@@ -149,7 +149,7 @@ def test_without_a_signature_the_arguments_still_tell(model: Path, capsys: pytes
 
 
 def test_what_triton_fills_counts_among_the_arguments(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A control of a sequence is an argument of forward(); with a second one there is one too many."""
+    """A control of a sequence is an argument of forward(); a second one is one too many."""
     write(model / "1" / "model.pt", a_program(signature=None))
     control = "control_input {{ name: '{}' control {{ kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] }} }}"
     config = CONFIG.replace("dynamic_batching { }", f"sequence_batching {{ {control.format('START__1')} }}")
@@ -164,7 +164,7 @@ def test_what_triton_fills_counts_among_the_arguments(model: Path, capsys: pytes
 
 
 def test_a_batch_that_is_in_the_dims(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody can know for sure without a signature."""
+    """Without a signature, it can only be suspected."""
     write(model / "1" / "model.pt", a_program(signature=None))
     write(model / "config.pbtxt", CONFIG.replace("[1, 28", "[-1, 1, 28").replace("10", "[-1, 10]").encode())
     outcome = tritonctl(capsys, "lint", model)
@@ -192,7 +192,7 @@ def test_what_is_no_torchscript(model: Path, capsys: pytest.CaptureFixture[str],
 
 
 def test_a_model_without_versions(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As the pod would say it."""
+    """The message is that of the pod."""
     (model / "1").rename(model / "first")
     outcome = tritonctl(capsys, "lint", model)
     assert outcome.code == 1
@@ -200,7 +200,7 @@ def test_a_model_without_versions(model: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_config_without_a_backend(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The model's file chooses one; without any it is an error, and for a file by itself nobody knows."""
+    """The model's file determines it; without a file it is an error, and for a single file it is unknown."""
     silent = CONFIG.replace('backend: "pytorch"', "")
     config = write(model / "config.pbtxt", silent.encode())
     for path in (model, model.parent, config):
@@ -249,7 +249,7 @@ def test_what_a_server_ignores_or_does_not_know(
     ],
 )
 def test_arguments_that_no_input_can_be(model: Path, capsys: pytest.CaptureFixture[str], kind: str, words: str) -> None:
-    """Whatever forward() calls itself."""
+    """Independent of the names of the arguments."""
     code = CODE.replace("images: Tensor", f"images: {kind}").replace("self: __torch__", "s: __torch__")
     write(model / "1" / "model.pt", a_program(code))
     outcome = tritonctl(capsys, "lint", model)
@@ -282,7 +282,7 @@ def test_a_python_model_is_not_asked_for_torchscript(tmp_path: Path, capsys: pyt
 
 
 def test_a_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its fields, and the configuration that its model would get."""
+    """Its fields, and the configuration of its model."""
     text = (ROOT / "examples" / "digits.yaml").read_text()
     path = write(tmp_path / "a.yaml", text.replace("models:", "model:").encode())
     outcome = tritonctl(capsys, "lint", path)
@@ -308,7 +308,7 @@ def test_for_programs(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_this_torch_registers_is_no_custom_operator(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither its operators nor its classes, by what it says itself."""
+    """Neither its operators nor its classes, as listed by torch itself."""
     program = (
         "import torch; names = {s.name for s in torch._C._jit_get_all_schemas()}; "
         "operators = {name.replace('::', '.') for name in names if '::' in name}; "
@@ -330,7 +330,7 @@ def test_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:
-    """A pickle that would run a program when it is loaded is recognized without loading it."""
+    """A pickle that would run a program is detected without being loaded."""
 
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -366,7 +366,7 @@ def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:
 def test_what_the_operator_completes_is_not_missed(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The signature may say the rest, and no file is looked at here."""
+    """The signature may contain the rest; no file is read here."""
     text = (ROOT / "examples" / "digits.yaml").read_text()
     path = write(
         tmp_path / "a.yaml", text.replace("- name: digits", f"- name: digits\n      config: {config}").encode()
@@ -375,10 +375,8 @@ def test_what_the_operator_completes_is_not_missed(
     assert (outcome.code, outcome.out) == (0, "")
 
 
-def test_a_config_that_contradicts_itself_is_told_at_its_field(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What the operator would call InvalidSpec."""
+def test_a_contradictory_config_is_reported_with_its_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator reports the same as InvalidSpec."""
     config = "{inputs: [{name: INPUT__0, dataType: FP32, dims: [4], reshape: [3]}]}"
     text = (ROOT / "examples" / "digits.yaml").read_text()
     path = write(
@@ -392,7 +390,7 @@ def test_a_config_that_contradicts_itself_is_told_at_its_field(
 def test_an_ensemble_that_does_not_fit_the_models_of_its_deployment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As in a repository; a model whose file says what it takes is not known here."""
+    """As in a repository; a model whose file has a signature is not known here."""
     text = """
 apiVersion: triton-operator.io/v1alpha1
 kind: ModelDeployment
@@ -424,14 +422,14 @@ spec:
 
 
 def test_a_config_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Told like any mistake, without a traceback."""
+    """It is reported like any other problem, without a traceback."""
     outcome = tritonctl(capsys, "lint", write(tmp_path / "config.pbtxt", b"\xff\xfe"))
     assert outcome.code == 1
     assert "is not UTF-8 text (byte 0)" in outcome.out
 
 
 def test_the_advice_writes_the_same_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The folder's name and version, not those of the current folder."""
+    """With the folder's name and version, not those of the current folder."""
     write(model / "1" / "model.pt", a_program(signature=None))
     output = tritonctl(capsys, "lint", model).out
     assert f"tritonctl export {model}/1/model.pt --to {model.parent} --name digits --version 1 --input" in output

@@ -1,4 +1,4 @@
-"""`tritonctl logs`: of which containers, with which prefix, and how following begins, goes on and ends."""
+"""`tritonctl logs`: which containers it selects, the prefix of lines, and how following works and ends."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def digits(cluster: FakeCluster) -> FakeCluster:
     return cluster
 
 
-def test_lines_say_where_they_are_from(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """Shortly: the deployment's name is known."""
+def test_lines_have_a_prefix_with_their_source(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """The prefix is short, because the deployment's name is known."""
     outcome = tritonctl(capsys, "logs", "digits", "-n", "models", "--since", "10m", "--tail", 5)
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
@@ -62,7 +62,7 @@ def test_lines_say_where_they_are_from(digits: FakeCluster, capsys: pytest.Captu
 
 
 def test_one_source_needs_no_prefix(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """So that the lines can be worked on."""
+    """So that other programs can process the lines."""
     outcome = tritonctl(capsys, "logs", "digits", "--pod", "digits-b", "-c", "triton")
     assert outcome.out == "triton of digits-b [x/y]\n"
 
@@ -73,8 +73,8 @@ def test_containers_that_have_not_started_are_left_out(digits: FakeCluster, caps
     assert tritonctl(capsys, "logs", "digits").out == "prepare of digits-a [x/y]\n"
 
 
-def test_a_crashed_container_shows_its_last_words(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """It waits for its next start, and its log is there; `--previous` is the run before."""
+def test_a_crashed_container_shows_its_last_log(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """It waits for its restart and has a log; `--previous` selects the run before it."""
     crashed = pod("digits-a", triton={"waiting": {"reason": "CrashLoopBackOff"}}, terminated={"exitCode": 1})
     digits.put("pods", crashed)
     assert "triton of digits-a" in tritonctl(capsys, "logs", "digits", "-c", "triton").out
@@ -93,7 +93,7 @@ def test_a_crashed_container_shows_its_last_words(digits: FakeCluster, capsys: p
         ([], [pod("a", prepare=PULLS, triton=WAITS)], 1, "started yet (ImagePullBackOff)"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_shown_is_a_sentence(
+def test_missing_logs_are_reported_with_advice(
     digits: FakeCluster,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -101,7 +101,7 @@ def test_what_cannot_be_shown_is_a_sentence(
     code: int,
     says: str,
 ) -> None:
-    """With what to do."""
+    """The message says what to do."""
     digits.put("pods", *pods)
     outcome = tritonctl(capsys, "logs", "digits", *arguments)
     assert outcome.code == code
@@ -109,7 +109,7 @@ def test_what_cannot_be_shown_is_a_sentence(
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_deployment_that_is_not_there_is_told_from_one_without_pods(
+def test_a_missing_deployment_differs_from_one_without_pods(
     digits: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The list of pods is empty for both."""
@@ -119,15 +119,15 @@ def test_a_deployment_that_is_not_there_is_told_from_one_without_pods(
 
 
 def wait_for(look: Callable[[], bool]) -> None:
-    """Until it is so, at most ten seconds."""
+    """Wait up to ten seconds until the condition holds."""
     end = time.monotonic() + 60
     while not look():
         assert time.monotonic() < end, "not within a minute"
         time.sleep(0.02)
 
 
-def test_following_attends_to_new_pods_and_ends_with_ctrl_c(digits: FakeCluster, tmp_path: Path) -> None:
-    """At once, and without a trace of the streams."""
+def test_following_includes_new_pods_and_ends_with_ctrl_c(digits: FakeCluster, tmp_path: Path) -> None:
+    """It ends immediately, and leaves no stream open."""
     late = pod("digits-c", prepare=RUNS, triton=WAITS)
     digits.watch(pod("digits-a"), late, plural="pods")
     command = [sys.executable, "-m", "triton_operator.cli", "logs", "digits", "-f"]
@@ -154,7 +154,7 @@ def test_following_attends_to_new_pods_and_ends_with_ctrl_c(digits: FakeCluster,
 
 
 def test_following_ends_when_nobody_reads(digits: FakeCluster) -> None:
-    """`| head -1` has enough after a line."""
+    """`| head -1` closes the pipe after one line."""
     line = f"{sys.executable} -m triton_operator.cli logs digits -f | head -1"
     digits.log("digits-a", "prepare", "x\n" * 20000)
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=False)

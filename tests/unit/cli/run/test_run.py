@@ -1,4 +1,4 @@
-"""`tritonctl run`: what it refuses, with which words, before anything is fetched or written."""
+"""`tritonctl run`: the errors that it reports before anything is fetched or written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGITS = ROOT / "examples" / "digits.yaml"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder that is not there yet, and a working directory without models."""
+    """A cache folder that does not exist yet, and a working directory without models."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
@@ -29,7 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def a_file(folder: Path, *names: str, **spec: Any) -> Path:
-    """A YAML file with a ModelDeployment of each name."""
+    """A YAML file with a ModelDeployment for each name."""
     repository = {"image": {"reference": "models:1"}}
     path = folder / "file.yaml"
     bodies = [
@@ -45,10 +45,10 @@ def a_file(folder: Path, *names: str, **spec: Any) -> Path:
     return path
 
 
-def test_a_machine_that_does_not_fit_is_told_before_anything_is_changed(
+def test_an_unsupported_machine_is_reported_before_any_change(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    """A Mac, for one."""
+    """For example, a Mac."""
     monkeypatch.setattr(environment, "inspect_machine", lambda: Machine("Darwin", "arm64", "", True, False))
     outcome = tritonctl(capsys, "run", ROOT / "model_repository" / "digits")
     assert (outcome.code, outcome.out) == (2, "")
@@ -56,7 +56,7 @@ def test_a_machine_that_does_not_fit_is_told_before_anything_is_changed(
     assert not cache.exists()
 
 
-def test_without_a_folder_for_the_image_the_places_are_named(
+def test_a_missing_folder_for_the_image_is_reported_with_the_searched_places(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
 ) -> None:
     """An image cannot be pulled here."""
@@ -82,7 +82,7 @@ def test_without_a_folder_for_the_image_the_places_are_named(
 def test_wrong_usage_is_exit_status_2(
     capsys: pytest.CaptureFixture[str], cache: Path, arguments: list[object], words: str
 ) -> None:
-    """The option or the file is named."""
+    """The message names the option or the file."""
     Path("empty").mkdir()
     outcome = tritonctl(capsys, "run", *arguments)
     assert outcome.code == 2
@@ -94,7 +94,7 @@ def test_wrong_usage_is_exit_status_2(
 def test_folders_whose_names_no_model_can_have_are_all_named(
     capsys: pytest.CaptureFixture[str], cache: Path, tmp_path: Path
 ) -> None:
-    """Before Triton would hang with one of them."""
+    """Triton would hang with one of them."""
     for name in ("with space", "fine", "mödel"):
         (tmp_path / "repository" / name / "1").mkdir(parents=True)
     outcome = tritonctl(capsys, "run", tmp_path / "repository")
@@ -106,7 +106,7 @@ def test_folders_whose_names_no_model_can_have_are_all_named(
 
 
 def a_repository(folder: Path, *names: str) -> Path:
-    """Models of this project under other names, and one that is none."""
+    """Models of this project under other names, and a folder that is not a model."""
     for name in names:
         shutil.copytree(ROOT / "model_repository" / "linear_regression" / "1", folder / name / "1")
     (folder / "broken" / "1").mkdir(parents=True)
@@ -117,7 +117,7 @@ def a_repository(folder: Path, *names: str) -> Path:
 def test_a_broken_model_of_a_folder_is_named_before_anything_starts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
 ) -> None:
-    """With the way to serve the others."""
+    """The message includes the option that skips it."""
     outcome = tritonctl(capsys, "run", a_repository(tmp_path / "models", "good"))
     assert outcome.code == 1
     assert "1 model cannot be served:\n  'broken': " in outcome.err
@@ -129,7 +129,7 @@ def test_a_broken_model_of_a_folder_is_named_before_anything_starts(
 def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Each is named with its reason; where none is left, nothing is served."""
+    """Each is named with its reason; if no model is left, nothing is served."""
     folder = a_repository(tmp_path / "models", "good")
     for name, step in (("outer", "inner"), ("inner", "broken")):
         (folder / name).mkdir()
@@ -157,7 +157,7 @@ def test_broken_models_are_skipped_with_the_ensembles_that_need_them(
     ("place", "name"), [("net.pt", "net"), ("digits/1/model.pt", "digits"), ("Downloads/model.pt", "Downloads")]
 )
 def test_a_file_is_served_under_its_name(tmp_path: Path, place: str, name: str) -> None:
-    """Or its folder's, where all are called alike; nothing is left of the folder around it."""
+    """Or its folder's name, if it is named model.pt; the temporary folder is removed."""
     file = tmp_path / place
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "model_repository" / "linear_regression" / "1" / "model.pt", file)
@@ -169,7 +169,7 @@ def test_a_file_is_served_under_its_name(tmp_path: Path, place: str, name: str) 
 
 
 def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """They are named."""
+    """The message names them."""
     outcome = tritonctl(capsys, "run", a_file(tmp_path, "digits", "letters"))
     assert outcome.code == 2
     assert "has several ModelDeployments; select one with --name: digits, letters" in outcome.err
@@ -178,7 +178,7 @@ def test_of_several_deployments_one_has_to_be_chosen(capsys: pytest.CaptureFixtu
 def test_a_missing_model_is_exit_status_1_and_leaves_no_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cache: Path
 ) -> None:
-    """Found before anything is fetched: a new user waits minutes for that."""
+    """It is detected before the download, which takes minutes for a new user."""
     path = a_file(tmp_path, "digits", models=[{"name": "digitz"}])
     outcome = tritonctl(capsys, "run", path, "--repository", ROOT / "model_repository")
     assert outcome.code == 1

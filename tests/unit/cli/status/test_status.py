@@ -1,4 +1,4 @@
-"""`tritonctl status`: the answer first, the reasons after it, and an exit status that scripts can rely on."""
+"""`tritonctl status`: first whether it is Ready, then the reasons, and an exit status for scripts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_ready_is_exit_status_0(cluster: FakeCluster, capsys: pytest.CaptureFixt
 
 
 def test_not_ready_is_exit_status_1_and_says_why(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """Triton's own sentence is not cut, and its brackets are no markup."""
+    """Triton's message is not truncated, and its brackets are not interpreted as markup."""
     cluster.answer(BROKEN)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 1
@@ -94,8 +94,8 @@ def test_a_deployment_without_privacy_controls_has_no_table_of_them(
     assert "PRIVACY" not in tritonctl(capsys, "status", "digits").out
 
 
-def test_a_cache_says_how_far_it_is(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """The claim's name leads to the Job, too."""
+def test_a_cache_shows_its_progress(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Job is found by the claim's name."""
     body = deployment("False", "Caching", "a Job fetches the models")
     body["status"]["cache"] = {"claimName": "digits-cache-1", "state": "Filling", "since": "2026-01-02T03:04:05Z"}
     cluster.answer(body)
@@ -104,8 +104,10 @@ def test_a_cache_says_how_far_it_is(cluster: FakeCluster, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(("form", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_programs_get_data(cluster: FakeCluster, capsys: pytest.CaptureFixture[str], form: str, load: Any) -> None:
-    """The same in both forms, for Ready and not Ready."""
+def test_the_output_can_be_json_or_yaml(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], form: str, load: Any
+) -> None:
+    """Both have the same content, for Ready and not Ready."""
     cluster.answer(BROKEN, [POD])
     outcome = tritonctl(capsys, "status", "digits", "-o", form)
     data = load(outcome.out)
@@ -117,8 +119,8 @@ def test_programs_get_data(cluster: FakeCluster, capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_an_answer_to_an_older_spec_is_no_answer(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """Right after an apply the old Ready=True is still there."""
+def test_a_condition_of_an_older_spec_does_not_count(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """Immediately after an apply, the old Ready=True still exists."""
     cluster.answer(deployment("True", "Serving", "", generation=3, observed=2))
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 1
@@ -126,7 +128,7 @@ def test_an_answer_to_an_older_spec_is_no_answer(cluster: FakeCluster, capsys: p
 
 
 def test_an_operator_that_does_not_run_is_suspected(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """The most common mistake of all has no status to show."""
+    """It is the most common problem without a status."""
     untouched = copy.deepcopy(SERVING)
     del untouched["status"]
     cluster.answer(untouched)
@@ -171,10 +173,10 @@ def test_an_operator_that_does_not_run_is_suspected(cluster: FakeCluster, capsys
         ),
     ],
 )
-def test_a_pod_says_what_hinders_it(
+def test_a_pod_shows_its_problem(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str], change: dict[str, Any], state: str
 ) -> None:
-    """The first hindrance, not just a phase."""
+    """Its first problem, not only its phase."""
     cluster.answer(BROKEN, [{**POD, **change}])
     assert json.loads(tritonctl(capsys, "status", "digits", "-o", "json").out)["pods"][0]["state"] == state
 
@@ -182,7 +184,7 @@ def test_a_pod_says_what_hinders_it(
 def test_waiting_prints_each_reason_once_and_ends_with_ready(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The watch stays open; nothing waits for its end."""
+    """The watch stays open, and the command does not wait for its end."""
     rolling = deployment("False", "RollingOut", "0 of 1 replicas are ready.")
     cluster.answer(rolling)
     cluster.watch(rolling, rolling, BROKEN, SERVING, BROKEN)
@@ -192,10 +194,10 @@ def test_waiting_prints_each_reason_once_and_ends_with_ready(
     assert "watch=true" in " ".join(cluster.requests)
 
 
-def test_where_watching_is_not_allowed_it_is_read_again_less_and_less_often(
+def test_without_permission_to_watch_it_polls_with_growing_pauses(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each is a request to the API server: at 0, 0.25 and 0.75 s at the earliest."""
+    """The earliest requests are at 0, 0.25 and 0.75 s."""
     cluster.answer(BROKEN)
     cluster.fail("watch modeldeployments", 403, "cannot watch")
     outcome = tritonctl(capsys, "status", "digits", "--wait", 1)
@@ -204,7 +206,7 @@ def test_where_watching_is_not_allowed_it_is_read_again_less_and_less_often(
 
 
 def test_waiting_ends_with_its_time(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last word is the state as it is then."""
+    """The last output is the state at that time."""
     cluster.answer(BROKEN)
     cluster.fail("watch modeldeployments", 403, "")
     outcome = tritonctl(capsys, "status", "digits", "--wait", 0.2)
@@ -225,7 +227,7 @@ def test_waiting_ends_with_its_time(cluster: FakeCluster, capsys: pytest.Capture
 def test_an_error_of_the_api_server_becomes_one_line_and_an_exit_status(
     cluster: FakeCluster, capsys: pytest.CaptureFixture[str], failure: tuple[int, str], code: int, says: str
 ) -> None:
-    """An API server that fails is distinguished from one that rejects the request."""
+    """A failing API server is distinguished from one that rejects the request."""
     cluster.fail("modeldeployments", *failure)
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == code
@@ -233,10 +235,8 @@ def test_an_error_of_the_api_server_becomes_one_line_and_an_exit_status(
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_cluster_without_the_definition_is_told_apart(
-    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Such a server has no such path at all."""
+def test_a_cluster_without_the_crd_is_distinguished(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its API server does not have the path."""
     cluster.fail("modeldeployments", 404, "404 page not found")
     outcome = tritonctl(capsys, "status")
     assert outcome.code == 1
@@ -252,7 +252,7 @@ def test_a_cluster_without_the_definition_is_told_apart(
         ({"server": "https://127.0.0.1:1", "certificate-authority": "/none"}, [], "/none"),
     ],
 )
-def test_no_way_to_a_cluster_is_exit_status_3(
+def test_an_unreachable_cluster_is_exit_status_3(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -260,7 +260,7 @@ def test_no_way_to_a_cluster_is_exit_status_3(
     arguments: list[str],
     says: str,
 ) -> None:
-    """One line, with what to look at."""
+    """The message is one line with advice."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, "", **kubeconfig)))
     outcome = tritonctl(capsys, "status", "digits", *arguments)
@@ -269,10 +269,10 @@ def test_no_way_to_a_cluster_is_exit_status_3(
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_an_api_server_that_does_not_answer_is_given_up(
+def test_a_silent_api_server_is_a_timeout(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes connections, and says nothing."""
+    """It accepts connections, and does not respond."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr("triton_operator.sdk.kubernetes_client.REQUEST_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -78,8 +78,8 @@ def lines(nodes: tuple[TreeNode, ...], depth: int = 0) -> list[str]:
     ]
 
 
-def test_who_made_what_is_a_tree_down_to_the_containers() -> None:
-    """An old ReplicaSet without pods is left out; one that is not well keeps its reason."""
+def test_owners_are_a_tree_down_to_the_containers() -> None:
+    """An old ReplicaSet without pods is omitted; one that has failed is shown with its reason."""
     assert lines(build_tree(CHILDREN)) == [
         "Deployment digits: 1/2 ready",
         "  ReplicaSet digits-new: 1/2 ready",
@@ -98,8 +98,8 @@ def test_who_made_what_is_a_tree_down_to_the_containers() -> None:
     ]
 
 
-def test_a_failed_replica_set_shows_why_no_pod_comes() -> None:
-    """A quota, for example: it has no pods, and must not be left out."""
+def test_a_failed_replica_set_shows_why_it_has_no_pods() -> None:
+    """For example because of a quota."""
     condition = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
     replica_set = an_object("ReplicaSet", "a", spec={"replicas": 1}, status={"conditions": [condition]})
     assert lines(build_tree([replica_set])) == ["ReplicaSet a: 0/1 ready (exceeded quota)"]
@@ -130,7 +130,7 @@ def digits(cluster: FakeCluster) -> FakeCluster:
 def test_one_deployment_is_one_request_and_one_for_each_kind(
     digits: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """However many children it has: a slow link is felt at each."""
+    """Independent of the number of children, because each request takes time on a slow link."""
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 0
     assert "└── Container triton  CrashLoopBackOff, restarted 2 times  back-off 5m" in outcome.out
@@ -138,8 +138,8 @@ def test_one_deployment_is_one_request_and_one_for_each_kind(
     assert paths == Counter(["digits", *(resource.plural for resource in RESOURCES)])
 
 
-def test_children_that_may_not_be_read_are_said(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """The deployment's own words are worth more than nothing."""
+def test_unreadable_children_are_reported(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """The status of the deployment is shown nevertheless."""
     digits.fail("jobs", 403, 'jobs.batch is forbidden: User "me" cannot list')
     outcome = tritonctl(capsys, "status", "digits")
     assert outcome.code == 0
@@ -148,7 +148,7 @@ def test_children_that_may_not_be_read_are_said(digits: FakeCluster, capsys: pyt
 
 
 def test_several_are_a_line_each(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """The worst decides about the exit status."""
+    """The worst state determines the exit status."""
     items = [deployment("digits"), deployment("words", "False", "ModelNotFound")]
     digits.put("modeldeployments", *items)
     for arguments in ([], ["digits", "words"], ["-A"]):
@@ -164,8 +164,8 @@ def test_several_are_a_line_each(digits: FakeCluster, capsys: pytest.CaptureFixt
     assert len(digits.requests) == 5, "one for each list, and one for each name"
 
 
-def test_an_empty_namespace_is_said(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is no failure."""
+def test_an_empty_namespace_is_reported(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not a failure."""
     digits.put("modeldeployments")
     outcome = tritonctl(capsys, "status")
     assert (outcome.code, outcome.out) == (0, "")
@@ -178,17 +178,17 @@ def test_an_empty_namespace_is_said(digits: FakeCluster, capsys: pytest.CaptureF
 def test_options_that_contradict_each_other(
     digits: FakeCluster, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    """Usage, before anything is asked."""
+    """It is a usage error, before any request."""
     assert tritonctl(capsys, "status", *arguments).code == 2
 
 
 def watch_command(*arguments: str) -> list[str]:
-    """`tritonctl status --watch` as a program of its own."""
+    """`tritonctl status --watch` as a separate process."""
     return [sys.executable, "-m", "triton_operator.cli", "status", "digits", "--watch", *arguments]
 
 
 def test_in_a_pipe_each_change_is_a_line(digits: FakeCluster) -> None:
-    """What did not change is not said again; Ctrl-C leaves no process behind."""
+    """Unchanged states are not repeated; Ctrl-C leaves no process."""
     rolling = deployment("digits", "False", "RollingOut")
     later = copy.deepcopy(rolling)
     later["metadata"]["resourceVersion"] = "7"
@@ -202,16 +202,16 @@ def test_in_a_pipe_each_change_is_a_line(digits: FakeCluster) -> None:
     assert code == 130
 
 
-def test_as_json_each_change_is_a_document_of_a_line(digits: FakeCluster) -> None:
-    """A deletion, too."""
+def test_as_json_each_change_is_a_document_on_one_line(digits: FakeCluster) -> None:
+    """Including a deletion."""
     digits.watch({"type": "DELETED", "object": deployment("digits")})
     text, _ = run_until(watch_command("-o", "json"), *os.pipe(), "deleted")
     first, last = (json.loads(line) for line in text.splitlines())
     assert (first["ready"], last) == (True, {"name": "models/digits", "deleted": True})
 
 
-def test_on_a_terminal_the_picture_is_drawn_again(digits: FakeCluster) -> None:
-    """With the whole tree."""
+def test_on_a_terminal_the_status_is_redrawn(digits: FakeCluster) -> None:
+    """With the complete tree."""
     digits.watch(deployment("digits", "False", "Crashed"))
     text, code = run_until(watch_command(), *pty.openpty(), "Crashed")
     assert "Serving" in text
@@ -219,7 +219,7 @@ def test_on_a_terminal_the_picture_is_drawn_again(digits: FakeCluster) -> None:
     assert code == 130
 
 
-def test_a_watch_of_nothing_ends_at_once(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong name is a mistake, not something to wait for."""
+def test_a_watch_of_a_missing_object_ends_immediately(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name is an error, not a state to wait for."""
     digits.put("modeldeployments")
     assert tritonctl(capsys, "status", "digits", "--watch").code == 1

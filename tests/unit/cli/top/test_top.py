@@ -1,4 +1,4 @@
-"""`tritonctl top`: counters of two looks become figures, and quantiles are shown only where they can be known."""
+"""`tritonctl top`: rates from the counters of two scrapes, and quantiles where they are available."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_counters_become_rates_over_the_interval() -> None:
 
 
 def test_pods_are_added_up() -> None:
-    """A pod that was looked at once only does not count yet."""
+    """A pod that was scraped only once does not count yet."""
     pods = ("a", "b")
     before = dict.fromkeys(pods, looked(COUNTERS, **START))
     after = dict.fromkeys((*pods, "new"), looked(COUNTERS, **LATER))
@@ -69,8 +69,8 @@ def test_pods_are_added_up() -> None:
     assert (rate.pods, rate.requests_per_second, rate.mean_ms, rate.pending) == (2, 200, 3.0, 6)
 
 
-def test_a_server_that_began_anew_counts_from_nothing() -> None:
-    """Never a negative rate."""
+def test_counters_of_a_restarted_server_start_at_zero() -> None:
+    """A rate is never negative."""
     (rate,) = rates({"a": looked(COUNTERS, **LATER)}, {"a": looked(COUNTERS, **START)}, 1.0)
     assert rate.requests_per_second == 100
 
@@ -83,7 +83,7 @@ def test_an_idle_model_has_no_mean() -> None:
 
 
 def test_summaries_give_quantiles_of_the_slowest_pod() -> None:
-    """They cannot be joined; one that has seen nothing of late says NaN."""
+    """They cannot be merged; one without recent requests is NaN."""
     slow, quick, idle = (looked(COUNTERS % LATER + SUMMARY % value) for value in (2500, 1500, "NaN"))
     pods = {"a": slow, "b": quick, "c": idle}
     (rate,) = rates(pods, pods, 1.0)
@@ -91,7 +91,7 @@ def test_summaries_give_quantiles_of_the_slowest_pod() -> None:
 
 
 def test_a_histogram_gives_quantiles_of_the_interval() -> None:
-    """Of all pods; only for first responses, and said so."""
+    """Over all pods, but only for first responses, and the output says so."""
     bucket = 'nv_inference_first_response_histogram_ms_bucket{model="digits",version="1",le="%s"} %d\n'
 
     def pod(*counts: int) -> Any:
@@ -106,7 +106,7 @@ def test_a_histogram_gives_quantiles_of_the_interval() -> None:
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=50), st.sampled_from([0.5, 0.9, 0.99]))
 def test_a_histograms_quantile_is_within_the_bucket_of_the_true_one(values: list[float], quantile: float) -> None:
-    """That is all that can be known of it."""
+    """A histogram does not contain more information."""
     limits = [1.0, 10.0, 100.0, 1000.0, float("inf")]
     buckets = {limit: float(sum(value <= limit for value in values)) for limit in limits}
     true = sorted(values)[max(0, -int(-quantile * len(values) // 1) - 1)]
@@ -117,8 +117,8 @@ def test_a_histograms_quantile_is_within_the_bucket_of_the_true_one(values: list
     assert lower <= result <= upper
 
 
-def test_beyond_the_last_limit_only_that_is_known() -> None:
-    """And nothing without observations."""
+def test_a_quantile_above_the_last_limit_is_that_limit() -> None:
+    """And None without observations."""
     assert histogram_quantile(0.99, {10.0: 0.0, float("inf"): 5.0}) == 10.0
     assert histogram_quantile(0.5, {10.0: 0.0, float("inf"): 0.0}) is None
     assert histogram_quantile(0.5, {}) is None
@@ -126,18 +126,18 @@ def test_beyond_the_last_limit_only_that_is_known() -> None:
 
 @given(st.text())
 def test_any_text_is_parsed(text: str) -> None:
-    """What a newer server or a proxy may answer."""
+    """A newer server or a proxy may send it."""
     assert all(isinstance(sample, MetricSample) for sample in parse(text))
 
 
-def test_labels_may_hold_what_they_like() -> None:
+def test_labels_may_contain_any_character() -> None:
     """Braces, commas and quotes."""
     assert list(parse('a{model="x,}\\"y",version="1"} 2.5e+06 1700000000\n')) == [
         MetricSample("a", {"model": 'x,}"y', "version": "1"}, 2.5e6)
     ]
 
 
-def test_what_the_help_says_to_add_is_allowed() -> None:
+def test_the_argument_in_the_help_is_allowed() -> None:
     """In the spec of a deployment."""
     argument = "--metrics-config=summary_latencies=true"
     assert argument in EPILOG
@@ -148,7 +148,7 @@ def test_what_the_help_says_to_add_is_allowed() -> None:
 
 @contextmanager
 def metrics_server() -> Iterator[str]:
-    """`127.0.0.1:PORT` whose counters grow with each look."""
+    """`127.0.0.1:PORT`, whose counters grow with each scrape."""
     looks = chain([START], repeat(LATER))
 
     with web_server() as web:
@@ -165,7 +165,7 @@ def pod(name: str, *, ready: bool = True) -> dict[str, Any]:
 
 
 def test_ready_pods_are_reached_by_their_names(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """One list, one port-forward for each; a pod that is not ready yet is left out."""
+    """One list, and one port-forward for each; a pod that is not ready is skipped."""
     cluster.answer({"metadata": {"name": "digits"}, "spec": {}}, [pod("digits-a"), pod("digits-b", ready=False)])
     with metrics_server() as address:
         cluster.forward(address)
@@ -178,8 +178,8 @@ def test_ready_pods_are_reached_by_their_names(cluster: FakeCluster, capsys: pyt
     assert "pod/digits-a :8002" in forwarded
 
 
-def test_people_are_told_why_there_are_no_quantiles(capsys: pytest.CaptureFixture[str]) -> None:
-    """And how to get them."""
+def test_a_note_explains_missing_quantiles(capsys: pytest.CaptureFixture[str]) -> None:
+    """And how to enable them."""
     with metrics_server() as address:
         outcome = tritonctl(
             capsys, "top", "digits", "--once", "--interval", "0.2", "--url", f"http://{address}/metrics"
@@ -192,22 +192,22 @@ def test_people_are_told_why_there_are_no_quantiles(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("pods", "code", "says"), [([], 1, "no ready pod"), ([pod("a", ready=False)], 1, "no ready pod")]
 )
-def test_no_pod_to_look_at_is_a_sentence(
+def test_no_ready_pod_is_reported_with_advice(
     cluster: FakeCluster,
     capsys: pytest.CaptureFixture[str],
     pods: list[dict[str, Any]],
     code: int,
     says: str,
 ) -> None:
-    """With where to look."""
+    """The message says where to look."""
     cluster.answer({"metadata": {"name": "digits"}, "spec": {}}, pods)
     outcome = tritonctl(capsys, "top", "digits", "--once")
     assert outcome.code == code
     assert says in outcome.err
 
 
-def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the address."""
+def test_an_unreachable_endpoint_is_exit_status_3(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message contains the address."""
     with metrics_server() as address:
         pass
     outcome = tritonctl(capsys, "top", "digits", "--once", "--url", address)
@@ -216,8 +216,8 @@ def test_nobody_there_is_exit_status_3(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(("opened", "arguments"), [(pty.openpty, []), (os.pipe, []), (os.pipe, ["-o", "json"])])
-def test_it_goes_on_until_ctrl_c(opened: Any, arguments: list[str]) -> None:
-    """Drawn again on a terminal, printed again in a pipe; the second interval is idle."""
+def test_it_continues_until_ctrl_c(opened: Any, arguments: list[str]) -> None:
+    """It redraws on a terminal, and prints in a pipe; the second interval is idle."""
     with metrics_server() as address:
         command = [sys.executable, "-m", "triton_operator.cli", "top", "digits", "--interval", "0.2", "--url", address]
         idle = '"requestsPerSecond":0.0' if arguments else " 0.0 "

@@ -1,4 +1,4 @@
-"""Answers that cannot be sent: one sentence for their own caller, nothing for the others of the batch."""
+"""Responses that cannot be sent: the caller gets one sentence, and other requests of the batch are not affected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ backend = load()["model"]
 
 
 class Sparse(torch.nn.Module):
-    """Gives a sparse tensor."""
+    """Returns a sparse tensor."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Make it sparse."""
@@ -22,7 +22,7 @@ class Sparse(torch.nn.Module):
 
 
 class Complex(torch.nn.Module):
-    """Gives a type that Triton has not."""
+    """Returns a type that Triton does not have."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Make it complex."""
@@ -30,7 +30,7 @@ class Complex(torch.nn.Module):
 
 
 class Imaginary(torch.nn.Module):
-    """Gives a view with a pending sign, which has no bytes of its own."""
+    """Returns a view with a pending negation, which has no bytes of its own."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Negate by conjugation."""
@@ -38,7 +38,7 @@ class Imaginary(torch.nn.Module):
 
 
 class Dictionary(torch.nn.Module):
-    """Gives results by name."""
+    """Returns results by name."""
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Name them."""
@@ -46,7 +46,7 @@ class Dictionary(torch.nn.Module):
 
 
 class ListOfTensors(torch.nn.Module):
-    """Gives a list of tensors."""
+    """Returns a list of tensors."""
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """List them."""
@@ -54,7 +54,7 @@ class ListOfTensors(torch.nn.Module):
 
 
 class Nothing(torch.nn.Module):
-    """Gives nothing for one of two."""
+    """Returns one of two outputs."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | None:
         """Give x if it is positive."""
@@ -62,7 +62,7 @@ class Nothing(torch.nn.Module):
 
 
 class Number(torch.nn.Module):
-    """Gives a number."""
+    """Returns a number."""
 
     def forward(self, x: torch.Tensor) -> float:
         """Sum up."""
@@ -70,7 +70,7 @@ class Number(torch.nn.Module):
 
 
 class Nested(torch.nn.Module):
-    """Gives a tuple in a tuple."""
+    """Returns a tuple in a tuple."""
 
     def forward(self, x: torch.Tensor) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
         """Nest."""
@@ -78,7 +78,7 @@ class Nested(torch.nn.Module):
 
 
 def config(inputs: list[Any], outputs: list[Any], batch: int = 8, **more: Any) -> dict[str, Any]:
-    """Make a config as Triton hands it over."""
+    """A config as Triton passes it."""
     return {"name": "model", "max_batch_size": batch, "input": inputs, "output": outputs, **more}
 
 
@@ -96,7 +96,7 @@ def config(inputs: list[Any], outputs: list[Any], batch: int = 8, **more: Any) -
 def test_an_answer_of_another_kind_is_explained_in_one_sentence(
     tmp_path: Path, module: torch.nn.Module, words: str
 ) -> None:
-    """Alone and together; no trace, no path."""
+    """Alone and in a batch, without a traceback or a path."""
     save(module, tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)]))
     for answer in ask(model, *([numbers("x", [[1, 2]])] for _ in range(3))):
@@ -106,7 +106,7 @@ def test_an_answer_of_another_kind_is_explained_in_one_sentence(
 
 
 def test_nothing_for_one_caller_is_an_error_of_that_one(tmp_path: Path) -> None:
-    """The others have their answers."""
+    """The others receive their responses."""
     save(Nothing(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)]))
     good, bad, other = ask(model, *([numbers("x", [[value, 1]])] for value in (1, -1, 3)))
@@ -116,7 +116,7 @@ def test_nothing_for_one_caller_is_an_error_of_that_one(tmp_path: Path) -> None:
 
 
 def test_a_list_of_texts_of_the_wrong_length_fails_its_own_request(tmp_path: Path) -> None:
-    """The others of the batch had a right number; they got a Python trace with paths."""
+    """The lists of the other requests have the right length; formerly they got a traceback."""
     save(Letters(), tmp_path)
     model = serve(backend, tmp_path, config([put("texts", "STRING", 1)], [put("y", "STRING", 2)]))
     good, bad, other = ask(model, *([text("texts", [[word]])] for word in ("ab", "abc", "cd")))
@@ -126,7 +126,7 @@ def test_a_list_of_texts_of_the_wrong_length_fails_its_own_request(tmp_path: Pat
 
 
 def test_a_pending_sign_is_written_out(tmp_path: Path) -> None:
-    """Such a view cannot be handed over as it is."""
+    """Such a view cannot be passed on unchanged."""
     save(Imaginary(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)]))
     assert ask(model, [numbers("x", [[1, 2]])])[0].values("y") == [[-1, -2]]
@@ -135,7 +135,7 @@ def test_a_pending_sign_is_written_out(tmp_path: Path) -> None:
 def test_what_breaks_while_an_answer_is_written_stays_with_its_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever it is."""
+    """For any exception."""
     save(torch.nn.Identity(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 1)], [put("y", "FP32", 1)]))
     whole = Tensor.from_dlpack
@@ -153,7 +153,7 @@ def test_what_breaks_while_an_answer_is_written_stays_with_its_request(
 
 
 class Times(torch.nn.Module):
-    """Takes a number beside the tensor."""
+    """Has a number as its second argument."""
 
     def forward(self, x: torch.Tensor, n: int) -> torch.Tensor:
         """Multiply."""
@@ -161,7 +161,7 @@ class Times(torch.nn.Module):
 
 
 class Joined(torch.nn.Module):
-    """Takes a list of tensors."""
+    """Has a list of tensors as its argument."""
 
     def forward(self, xs: list[torch.Tensor]) -> torch.Tensor:
         """Join."""
@@ -169,7 +169,7 @@ class Joined(torch.nn.Module):
 
 
 class Spoken(torch.nn.Module):
-    """Takes text."""
+    """Has text as its argument."""
 
     def forward(self, texts: list[str]) -> list[str]:
         """Give it back."""
@@ -200,15 +200,15 @@ class Spoken(torch.nn.Module):
 def test_an_argument_that_no_input_can_be_is_explained_at_loading(
     tmp_path: Path, module: torch.nn.Module, inputs: list[Any], words: str
 ) -> None:
-    """Torch would say so in its own words, with every request."""
+    """torch would report it in its own words, for every request."""
     save(module, tmp_path)
     with pytest.raises(Exception, match=r"is passed to argument|but argument") as caught:
         serve(backend, tmp_path, config(inputs, [put("y", "FP32", 1)]))
     assert words in str(caught.value)
 
 
-def test_an_error_during_the_warm_up_says_so(tmp_path: Path) -> None:
-    """Triton refuses the model with this sentence; of a caller's error nothing of it is said."""
+def test_an_error_during_the_warm_up_is_marked(tmp_path: Path) -> None:
+    """Triton reports this sentence for the model; errors of callers are not marked."""
     save(torch.nn.Linear(2, 1), tmp_path)
     warmup = [{"name": "zeros", "batch_size": 1, "inputs": {}, "count": 1}]
     model_config = config([put("x", "FP32", -1)], [put("y", "FP32", 1)], model_warmup=warmup)
@@ -221,7 +221,7 @@ def test_an_error_during_the_warm_up_says_so(tmp_path: Path) -> None:
 
 
 def test_an_error_inside_of_a_prepared_module_is_an_ordinary_one(tmp_path: Path) -> None:
-    """It ended the process with signal 11: torch's trace of it read functions that freezing had removed."""
+    """Formerly it ended the process with signal 11: torch's trace read functions that freezing had removed."""
     save(torch.nn.Conv1d(1, 1, 3), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 1, -1)], [put("y", "FP32", 1, -1)]))
     (short,) = ask(model, [numbers("x", [[[1, 1]]])])

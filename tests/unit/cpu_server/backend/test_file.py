@@ -1,4 +1,4 @@
-"""A file that cannot be served: one sentence that names it and says why."""
+"""A file that cannot be served: one sentence with its name and the reason."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MODEL = torch.nn.Linear(2, 2)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Name the file of version 1, which is not there yet."""
+    """The path of the file of version 1, which does not exist yet."""
     (tmp_path / "1").mkdir()
     return tmp_path / "1" / "model.pt"
 
 
 def write(path: Path, kind: str) -> None:
-    """Write a file of the kind."""
+    """Write a file of this kind."""
     match kind:
         case "weights":
             torch.save(MODEL.state_dict(), path)
@@ -62,7 +62,7 @@ def write(path: Path, kind: str) -> None:
     ],
 )
 def test_another_kind_of_file_is_named_as_what_it_is(path: Path, kind: str, words: str) -> None:
-    """Torch's own message for most of these is a stack of C++ frames."""
+    """torch's message for most of these is a stack of C++ frames."""
     write(path, kind)
     with pytest.raises(LoadError, match=rf"^1/model\.pt is {words}"):
         torchscript_file.load(path)
@@ -79,7 +79,7 @@ def test_another_kind_of_file_is_named_as_what_it_is(path: Path, kind: str, word
     ],
 )
 def test_what_is_not_compiled_is_named_as_what_it_is(path: Path, kind: str, words: str) -> None:
-    """The loader's own message is a place in torch's sources."""
+    """The loader's message is a line in torch's sources."""
     path = path.with_suffix(".pt2")
     if kind == "script":
         save(MODEL, path.parent.parent).rename(path)
@@ -93,8 +93,8 @@ def test_what_is_not_compiled_is_named_as_what_it_is(path: Path, kind: str, word
         modules["aotinductor_file"].load(path)
 
 
-def test_a_missing_file_and_an_unreadable_one_are_told_apart(path: Path) -> None:
-    """As missing data and missing permission are."""
+def test_a_missing_file_and_an_unreadable_one_are_distinguished(path: Path) -> None:
+    """The data is missing, or the permission."""
     with pytest.raises(LoadError, match=r"^1/model\.pt does not exist"):
         torchscript_file.load(path)
     path.mkdir()
@@ -103,7 +103,7 @@ def test_a_missing_file_and_an_unreadable_one_are_told_apart(path: Path) -> None
 
 
 def test_an_operation_that_torch_does_not_know_is_named(path: Path) -> None:
-    """Custom operators are not in the image; the last line of torch's message would be a caret."""
+    """The image has no custom operators; the last line of torch's message would be a caret."""
     whole = save(MODEL, path.parent.parent)
     with zipfile.ZipFile(whole) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
@@ -115,7 +115,7 @@ def test_an_operation_that_torch_does_not_know_is_named(path: Path) -> None:
 
 
 def test_triton_gets_the_sentence(path: Path) -> None:
-    """It repeats the exception's text after `failed to load 'digits' version 1:`."""
+    """It appends the exception's text to `failed to load 'digits' version 1:`."""
     config: dict[str, Any] = {"input": [], "output": []}
     with pytest.raises(Exception, match=r"^1/model\.pt does not exist") as caught:
         serve(modules["model"], path.parent.parent, config)
@@ -123,12 +123,12 @@ def test_triton_gets_the_sentence(path: Path) -> None:
 
 
 def test_a_long_reason_is_cut() -> None:
-    """A kubelet keeps 2048 bytes of a container's last words."""
+    """A kubelet keeps the last 2048 bytes of a container's log."""
     assert len(modules["archive"].reason_of(RuntimeError("x" * 5000))) == 300
 
 
 def test_a_model_that_changes_itself_is_served_unfrozen(path: Path) -> None:
-    """Freezing would forget what it counts."""
+    """Freezing would remove its counter."""
 
     class Counter(torch.nn.Module):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The CPU image's backend with real TorchScript: types, batches, and errors that stay with their request."""
+"""The CPU image's backend with real TorchScript: types, batches, and errors that affect only their request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DTYPES = sorted(modules["tensors"].DTYPES.items(), key=str)
 
 
 class Same(torch.nn.Module):
-    """Gives back what it gets."""
+    """Returns its input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give x."""
@@ -24,7 +24,7 @@ class Same(torch.nn.Module):
 
 
 class Labels(torch.nn.Module):
-    """Text and truth values in and out."""
+    """Returns its text and booleans."""
 
     def forward(self, texts: list[str], flags: torch.Tensor) -> tuple[list[str], torch.Tensor]:
         """Mark each text, turn each flag."""
@@ -32,7 +32,7 @@ class Labels(torch.nn.Module):
 
 
 class Picky(torch.nn.Module):
-    """Refuses negative numbers, as a model may refuse what it was not made for."""
+    """Rejects negative numbers, like a model that rejects unsupported values."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Double x."""
@@ -42,7 +42,7 @@ class Picky(torch.nn.Module):
 
 
 def config(inputs: list[Any], outputs: list[Any], batch: int = 0, **more: Any) -> dict[str, Any]:
-    """Make a config as Triton hands it over."""
+    """A config as Triton passes it."""
     model_config = {"name": "digits", "max_batch_size": batch, "default_model_filename": ""}
     return {**model_config, "input": inputs, "output": outputs, **more}
 
@@ -56,7 +56,7 @@ def doubled(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize(("dtype", "name"), DTYPES, ids=[name for _, name in DTYPES])
 def test_every_type_of_torchscript_goes_in_and_out(tmp_path: Path, dtype: torch.dtype, name: str) -> None:
-    """The nine types of numbers that the native backend has."""
+    """The nine numeric types that the native backend has."""
     save(Same(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", name, -1)], [put("y", name, -1)]))
     (answer,) = ask(model, [numbers("x", [0, 1, 1], dtype)])
@@ -65,7 +65,7 @@ def test_every_type_of_torchscript_goes_in_and_out(tmp_path: Path, dtype: torch.
     assert answer.values("y") == [0, 1, 1]
 
 
-def test_text_goes_in_and_out_with_truth_values(tmp_path: Path) -> None:
+def test_text_and_booleans_go_in_and_out(tmp_path: Path) -> None:
     """Chinese text, two requests in one batch."""
     save(Labels(), tmp_path)
     inputs, outputs = [put("texts", "STRING", 1), put("flags", "BOOL", 2)], [put("a", "STRING", 1), put("b", "BOOL", 2)]
@@ -78,7 +78,7 @@ def test_text_goes_in_and_out_with_truth_values(tmp_path: Path) -> None:
 
 
 def test_text_that_is_no_list_is_the_callers_fault(tmp_path: Path) -> None:
-    """TorchScript knows lists of text only."""
+    """TorchScript supports lists of text only."""
     save(Labels(), tmp_path)
     inputs, outputs = (
         [put("texts", "STRING", 2, 2), put("flags", "BOOL", 1)],
@@ -95,7 +95,7 @@ def test_text_that_is_no_list_is_the_callers_fault(tmp_path: Path) -> None:
 
 
 def test_requests_of_a_batch_run_together(doubled: Any) -> None:
-    """One call of the model, each request its own rows."""
+    """The model is called once, and each request gets its own rows."""
     calls: list[int] = []
     run = doubled._module
 
@@ -110,7 +110,7 @@ def test_requests_of_a_batch_run_together(doubled: Any) -> None:
 
 
 def test_one_bad_request_spoils_no_other(doubled: Any) -> None:
-    """Its caller gets the model's own words, without a trace of its code."""
+    """Its caller gets the model's message, without a trace of its code."""
     good, bad, other = ask(doubled, *([numbers("x", [[first, 1]])] for first in (1, -1, 3)))
     assert (good.values("y"), other.values("y")) == ([[2, 2]], [[6, 2]])
     assert bad.error
@@ -118,7 +118,7 @@ def test_one_bad_request_spoils_no_other(doubled: Any) -> None:
 
 
 def test_a_wrong_shape_gives_one_sentence(tmp_path: Path) -> None:
-    """Torch's message holds a trace of serialized code and paths: none of that leaves."""
+    """torch's message contains a trace of serialized code and paths, which are not sent."""
     save(torch.nn.Linear(2, 1), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", -1)], [put("y", "FP32", 1)], batch=8))
     (answer,) = ask(model, [numbers("x", [[1, 2, 3]])])
@@ -138,8 +138,8 @@ def test_a_wrong_shape_gives_one_sentence(tmp_path: Path) -> None:
         (put("y__1", "FP32", 2), "forward() returned 1 result(s), so there is none for output y__1"),
     ],
 )
-def test_an_output_that_is_not_as_promised_is_said(tmp_path: Path, output: dict[str, Any], words: str) -> None:
-    """The bytes would be read as something else."""
+def test_an_output_that_differs_from_the_config_is_reported(tmp_path: Path, output: dict[str, Any], words: str) -> None:
+    """Clients would misinterpret its bytes."""
     save(Same(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 2)], [output]))
     (answer,) = ask(model, [numbers("x", [1, 2])])
@@ -166,8 +166,8 @@ def test_a_convolution_gives_what_eager_torch_gives(tmp_path: Path, dtype: torch
         )
 
 
-def test_a_failed_warm_up_is_told_with_the_shapes_that_were_sent(tmp_path: Path, capfd: Any) -> None:
-    """Triton 2.51 often crashes before it says why; of a caller's request nothing is ever told."""
+def test_a_failed_warm_up_is_reported_with_the_sent_shapes(tmp_path: Path, capfd: Any) -> None:
+    """Triton 2.51 often crashes before it reports the reason; requests of callers are never logged."""
     save(Picky(), tmp_path)
     warmup = [{"name": "zeros", "batch_size": 2, "inputs": {}, "count": 0}]
     model = serve(
@@ -181,8 +181,8 @@ def test_a_failed_warm_up_is_told_with_the_shapes_that_were_sent(tmp_path: Path,
     assert capfd.readouterr().err == ""
 
 
-def test_threads_are_one_unless_asked(tmp_path: Path) -> None:
-    """A process per instance on a few cores: more threads than cores made requests 12 times slower."""
+def test_the_default_is_one_thread(tmp_path: Path) -> None:
+    """There is one process per instance: more threads than cores made requests 12 times slower."""
     save(Same(), tmp_path)
     put_in_out = [put("x", "FP32", 2)], [put("y", "FP32", 2)]
     parameters = {"INTRA_OP_THREAD_COUNT": {"string_value": "2"}}
@@ -191,8 +191,8 @@ def test_threads_are_one_unless_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "many", "-1"])
-def test_a_number_of_threads_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
-    """At loading, with the parameter's name."""
+def test_an_invalid_number_of_threads_is_rejected(tmp_path: Path, value: str) -> None:
+    """When the model is loaded, with the parameter's name."""
     save(Same(), tmp_path)
     parameters = {"INTRA_OP_THREAD_COUNT": {"string_value": value}}
     with pytest.raises(Exception, match=f"INTRA_OP_THREAD_COUNT is '{value}'"):
@@ -200,7 +200,7 @@ def test_a_number_of_threads_that_is_none_is_refused(tmp_path: Path, value: str)
 
 
 def test_a_parameter_without_effect_is_named(tmp_path: Path, capfd: Any) -> None:
-    """The native backend knows more of them."""
+    """The native backend has more parameters."""
     save(Same(), tmp_path)
     parameters = {name: {"string_value": "true"} for name in ("ENABLE_NVFUSER", "INFERENCE_MODE")}
     serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)], parameters=parameters))
@@ -211,7 +211,7 @@ def test_a_parameter_without_effect_is_named(tmp_path: Path, capfd: Any) -> None
 
 @pytest.mark.parametrize(("value", "mode"), [("true", True), ("false", False), (None, True)])
 def test_inference_mode_is_the_configs_choice(tmp_path: Path, value: str | None, mode: bool) -> None:
-    """Without it, gradients are off all the same, as in the native backend."""
+    """Without it, gradients are disabled nevertheless, as in the native backend."""
     save(Same(), tmp_path)
     parameters = {"INFERENCE_MODE": {"string_value": value}} if value else {}
     model = serve(backend, tmp_path, config([put("x", "FP32", 2)], [put("y", "FP32", 2)], parameters=parameters))

@@ -1,4 +1,4 @@
-"""What the server makes of a module before it serves, tried where its end harms nobody, on the warm-up's data."""
+"""The form in which a module is served: tried in a child process, which may crash, with the data of the warm-up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Form = trial.Form
 
 
 class Masked(torch.nn.Module):
-    """Cuts its input to a length that is among the inputs, and convolves."""
+    """Cuts its input to a length that is one of the inputs, and convolves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,22 +34,22 @@ class Masked(torch.nn.Module):
 
 
 def config(inputs: list[Any], outputs: list[Any], batch: int = 0, **more: Any) -> dict[str, Any]:
-    """Make a config as Triton hands it over."""
+    """A config as Triton passes it."""
     return {"name": "model", "max_batch_size": batch, "input": inputs, "output": outputs, **more}
 
 
 def warm_up(**inputs: dict[str, Any]) -> list[dict[str, Any]]:
-    """Make the warm-up's part of a config."""
+    """The warm-up in a config."""
     return [{"name": "sample", "batch_size": 1, "count": 1, "inputs": inputs}]
 
 
 def sent(dtype: str, *dims: int, **data: Any) -> dict[str, Any]:
-    """Make one input of a warm-up; of zeros unless it says otherwise."""
+    """One input of a warm-up, with zeros by default."""
     return {"data_type": f"TYPE_{dtype}", "dims": [str(size) for size in dims], **(data or {"zero_data": True})}
 
 
 def test_a_convolution_without_a_batch_is_served_frozen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The optimised form refuses what the module takes; every request was an error."""
+    """The optimised form rejects inputs that the module accepts; every request failed."""
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU()).eval()
     save(network, tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 1, 5, 5)], [put("y", "FP32", 2, 3, 3)]))
@@ -61,7 +61,7 @@ def test_a_convolution_without_a_batch_is_served_frozen(tmp_path: Path, capfd: p
 
 
 def test_a_convolution_with_a_batch_is_served_optimised(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Which is 2.5 times as fast; nothing is said."""
+    """It is 2.5 times as fast; nothing is logged."""
     save(torch.nn.Conv2d(1, 2, 3), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 1, 5, 5)], [put("y", "FP32", 2, 3, 3)], batch=8))
     assert "mkldnn_convolution" in str(model._module.graph)
@@ -69,7 +69,7 @@ def test_a_convolution_with_a_batch_is_served_optimised(tmp_path: Path, capfd: p
 
 
 def crash(*_: Any) -> Any:
-    """End the process as a bad pointer does."""
+    """End the process like an invalid pointer."""
     faulthandler.disable()  # pytest's, which would print a trace
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -87,7 +87,7 @@ def crash(*_: Any) -> Any:
 def test_a_form_that_is_not_the_module_is_not_served(
     prepared: Any, words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The next one is, and this process goes on."""
+    """The next form is served, and this process continues."""
     forms = [Form("optimised", lambda: prepared), Form("frozen", torch.nn.Identity)]
     chosen = trial.choose(lambda x: x, forms, [([torch.zeros(2)], {})], "model 'm' version 1")
     assert isinstance(chosen, torch.nn.Identity)
@@ -95,7 +95,7 @@ def test_a_form_that_is_not_the_module_is_not_served(
 
 
 def test_a_module_that_no_form_equals_is_served_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    """With a line for each."""
+    """A line is logged for each form."""
 
     def own(x: torch.Tensor) -> torch.Tensor:
         return x
@@ -105,8 +105,8 @@ def test_a_module_that_no_form_equals_is_served_as_it_is(capfd: pytest.CaptureFi
     assert "is served as exported, not frozen: " in capfd.readouterr().err
 
 
-def test_what_the_module_itself_refuses_says_nothing_of_a_form() -> None:
-    """Only that it must not end the process."""
+def test_an_error_of_the_module_does_not_reject_a_form() -> None:
+    """A form must only not crash the process."""
 
     def refuses(_: torch.Tensor) -> torch.Tensor:
         raise ValueError("no")
@@ -116,7 +116,7 @@ def test_what_the_module_itself_refuses_says_nothing_of_a_form() -> None:
 
 
 def test_a_module_that_itself_ends_the_process_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the warm-up and what to do; the server would have ended with all its models."""
+    """The message names the warm-up and the solution; otherwise, all models of the server would stop."""
     save(torch.nn.Conv2d(1, 2, 3), tmp_path)
     monkeypatch.setattr(trial, "_outcome", crash)
     model_config = config(
@@ -132,7 +132,7 @@ def test_a_module_that_itself_ends_the_process_does_not_load(tmp_path: Path, mon
 def test_a_length_of_zero_in_the_warm_up_is_an_ordinary_failure(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It ended the process with signal 11, and no other model of the folder started."""
+    """Formerly the process ended with signal 11, and no other model of the folder started."""
     save(Masked(), tmp_path)
     inputs = [put("x", "FP32", 1, 9, 9), put("lengths", "INT64", 1)]
     zeros = warm_up(x=sent("FP32", 1, 9, 9), lengths=sent("INT64", 1))
@@ -148,7 +148,7 @@ def test_a_length_of_zero_in_the_warm_up_is_an_ordinary_failure(
 
 
 def test_the_same_length_in_a_request_is_an_error_of_that_request(tmp_path: Path) -> None:
-    """Plain torch raises an ordinary error; the process goes on and answers the next one."""
+    """Plain torch raises an exception; the process continues with the next request."""
     save(Masked(), tmp_path)
     inputs = [put("x", "FP32", 1, 9, 9), put("lengths", "INT64", 1)]
     model = serve(backend, tmp_path, config(inputs, [put("y", "FP32", 2)], batch=8))
@@ -159,7 +159,7 @@ def test_the_same_length_in_a_request_is_an_error_of_that_request(tmp_path: Path
 
 
 def test_a_warm_up_from_a_file_is_read(tmp_path: Path) -> None:
-    """The model takes this length, and would not take zero."""
+    """The model accepts this length, but not zero."""
     save(Masked(), tmp_path)
     (tmp_path / "warmup").mkdir()
     (tmp_path / "warmup" / "nine").write_bytes(np.array([9], np.int64).tobytes())
@@ -170,7 +170,7 @@ def test_a_warm_up_from_a_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [{"random_data": True}, {"input_data_file": "missing"}])
 def test_what_only_triton_knows_of_a_warm_up_is_left_to_it(tmp_path: Path, data: dict[str, Any]) -> None:
-    """Its numbers, and its words for a file that is not there."""
+    """Its random numbers, and its message for a missing file."""
     save(Masked(), tmp_path)
     inputs = [put("x", "FP32", 1, 9, 9), put("lengths", "INT64", 1)]
     sample = warm_up(x=sent("FP32", 1, 9, 9), lengths=sent("INT64", 1, **data))

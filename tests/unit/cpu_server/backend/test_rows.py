@@ -1,4 +1,4 @@
-"""With max_batch_size an output has the rows of its request: alone, among other callers', whatever the model does."""
+"""With max_batch_size, an output has the rows of its request: alone and in a batch, whatever the model does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ backend = load()["model"]
 
 
 class Boxes(torch.nn.Module):
-    """Gives a row for each detected box, which is no row of the batch."""
+    """Returns a row for each detected box, which is not a row of the batch."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score above a half."""
@@ -23,7 +23,7 @@ class Boxes(torch.nn.Module):
 
 
 class Nonzero(torch.nn.Module):
-    """The same by positions."""
+    """The same with positions."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score above a half."""
@@ -31,7 +31,7 @@ class Nonzero(torch.nn.Module):
 
 
 class Selected(torch.nn.Module):
-    """The same by a list."""
+    """The same with a list."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score above a half."""
@@ -44,7 +44,7 @@ class Selected(torch.nn.Module):
 
 
 class Cut(torch.nn.Module):
-    """As many rows as the values say."""
+    """Returns a number of rows that depends on the values."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Count boxes with a score above a half and give as many."""
@@ -52,7 +52,7 @@ class Cut(torch.nn.Module):
 
 
 class Leading(torch.nn.Module):
-    """Those before the first that is larger."""
+    """Returns the rows before the first larger one."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep the first boxes of each picture with a score up to a half."""
@@ -66,7 +66,7 @@ class Leading(torch.nn.Module):
 
 
 class Added(torch.nn.Module):
-    """The same by adding lists."""
+    """The same by concatenating lists."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -78,7 +78,7 @@ class Added(torch.nn.Module):
 
 
 class Joined(torch.nn.Module):
-    """The same by joining tensors."""
+    """The same by concatenating tensors."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -90,7 +90,7 @@ class Joined(torch.nn.Module):
 
 
 class Keyed(torch.nn.Module):
-    """The same in a dictionary."""
+    """The same with a dictionary."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -103,7 +103,7 @@ class Keyed(torch.nn.Module):
 
 
 class Counted(torch.nn.Module):
-    """The same by a number."""
+    """The same with a number."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -116,7 +116,7 @@ class Counted(torch.nn.Module):
 
 
 class Ranged(torch.nn.Module):
-    """The same by positions up to a number."""
+    """The same with positions up to a number."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -125,7 +125,7 @@ class Ranged(torch.nn.Module):
 
 
 class Parted(torch.nn.Module):
-    """The same by a place to part at."""
+    """The same by splitting at a position."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -134,7 +134,7 @@ class Parted(torch.nn.Module):
 
 
 class LargestMask(torch.nn.Module):
-    """The same by a mask, out of what gives positions, too."""
+    """The same with a mask, from an operation that also returns positions."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score up to a half."""
@@ -143,7 +143,7 @@ class LargestMask(torch.nn.Module):
 
 
 class Flagged(torch.nn.Module):
-    """The same, decided in a list of truth values."""
+    """The same, decided by a list of booleans."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep boxes with a score above a half."""
@@ -158,7 +158,7 @@ class Flagged(torch.nn.Module):
 
 
 class Chosen(torch.nn.Module):
-    """Text for some rows only."""
+    """Returns text for some rows only."""
 
     def forward(self, texts: list[str]) -> list[str]:
         """Say each long text twice and no short one."""
@@ -179,7 +179,7 @@ class Turned(torch.nn.Module):
 
 
 class Total(torch.nn.Module):
-    """No batch at all."""
+    """There is no batch dimension."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Sum over everything."""
@@ -187,7 +187,7 @@ class Total(torch.nn.Module):
 
 
 class Squeezed(torch.nn.Module):
-    """Loses the dimension of a batch of one."""
+    """Drops the dimension of a batch of one."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Squeeze it."""
@@ -195,7 +195,7 @@ class Squeezed(torch.nn.Module):
 
 
 class HalfRight(torch.nn.Module):
-    """One output in order, one not; and a flag for each row."""
+    """One output is correct, one is not; and there is a flag for each row."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give x and a single row."""
@@ -203,7 +203,7 @@ class HalfRight(torch.nn.Module):
 
 
 class Optional(torch.nn.Module):
-    """Takes a second input or none."""
+    """Accepts a second input or none."""
 
     def forward(self, x: torch.Tensor, more: torch.Tensor | None = None) -> torch.Tensor:
         """Add it."""
@@ -211,7 +211,7 @@ class Optional(torch.nn.Module):
 
 
 class Looked(torch.nn.Module):
-    """Looks rows up, which has one row for each whatever the values."""
+    """Looks up rows, one for each input row, for any values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ class Looked(torch.nn.Module):
 
 
 class Attention(torch.nn.Module):
-    """Attention within each row; torch's own code appends to lists by what shapes and types say."""
+    """Attention within each row; torch's own code appends to lists depending on shapes and types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,12 +248,12 @@ class Encoder(torch.nn.Module):
 
 
 def config(inputs: list[Any], outputs: list[Any], batch: int = 8) -> dict[str, Any]:
-    """Make a config as Triton hands it over."""
+    """A config as Triton passes it."""
     return {"name": "model", "max_batch_size": batch, "input": inputs, "output": outputs}
 
 
 def boxes(*scores: float) -> list[Tensor]:
-    """Make a picture's boxes, marked by the caller's first score."""
+    """The boxes of an image, marked with the caller's first score."""
     return [numbers("x", [[[score, scores[0], 1, 1, 1] for score in scores]])]
 
 
@@ -302,7 +302,7 @@ def test_text_is_not_parted_by_position_either(
 
 
 def test_text_of_any_length_goes_to_its_own_caller(tmp_path: Path) -> None:
-    """The config lets a row have any number of texts; then each request is computed by itself."""
+    """The config permits any number of texts per row, so each request is computed separately."""
     save(Chosen(), tmp_path)
     model = serve(backend, tmp_path, config([put("texts", "STRING", 1)], [put("y", "STRING", -1)]))
     answers = ask(model, [text("texts", [["long enough"]])], [text("texts", [["no"]])])
@@ -314,7 +314,7 @@ def test_text_of_any_length_goes_to_its_own_caller(tmp_path: Path) -> None:
 def test_what_is_wrong_alone_is_wrong_in_a_batch(
     tmp_path: Path, module: type[torch.nn.Module], rows: tuple[int, ...]
 ) -> None:
-    """Three numbers and three rows in all: turned, they are as many."""
+    """Three numbers and three rows in total: the transposed output has the same shape."""
     save(module(), tmp_path)
     outputs = [put("y", "FP32", 3)] if module is not HalfRight else [put("flags", "BOOL", 3), put("y", "FP32", 3)]
     model = serve(backend, tmp_path, config([put("x", "FP32", 3)], outputs))
@@ -326,7 +326,7 @@ def test_what_is_wrong_alone_is_wrong_in_a_batch(
 
 @pytest.mark.parametrize("dims", [(3,), (2, 3)])
 def test_a_shape_that_contradicts_the_config_is_an_error(tmp_path: Path, dims: tuple[int, ...]) -> None:
-    """Three rows in and [1, 3] out, or another number of dimensions: it was answered with 200."""
+    """Three input rows and an output [1, 3], or another number of dimensions: formerly the status was 200."""
     save(Turned(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 1)], [put("y", "FP32", *dims)]))
     (answer,) = ask(model, [numbers("x", [[1], [2], [3]])])
@@ -335,7 +335,7 @@ def test_a_shape_that_contradicts_the_config_is_an_error(tmp_path: Path, dims: t
 
 
 def test_one_number_for_each_row_is_what_reshape_says(tmp_path: Path) -> None:
-    """A [B] is no [B, 1], unless the config says that clients see it so."""
+    """[B] is not [B, 1], unless `reshape` in the config says so."""
 
     class Sums(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -351,7 +351,7 @@ def test_one_number_for_each_row_is_what_reshape_says(tmp_path: Path) -> None:
 
 
 def test_optional_inputs_may_be_missing_for_some(tmp_path: Path) -> None:
-    """Such requests do not go together; each is answered."""
+    """Such requests are not batched together; each gets a response."""
     save(Optional(), tmp_path)
     more = put("more", "FP32", 2) | {"optional": True}
     model = serve(backend, tmp_path, config([put("x", "FP32", 2), more], [put("y", "FP32", 2)]))
@@ -360,7 +360,7 @@ def test_optional_inputs_may_be_missing_for_some(tmp_path: Path) -> None:
 
 
 def test_a_table_is_looked_up_for_all_callers_at_once(tmp_path: Path) -> None:
-    """Positions are no mask."""
+    """Positions are not a mask."""
     save(Looked(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "INT64", 1)], [put("y", "FP32", 1, 2)]))
     calls = counted(model)
@@ -371,7 +371,7 @@ def test_a_table_is_looked_up_for_all_callers_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", [Attention, Encoder])
 def test_attention_is_computed_for_all_callers_at_once(tmp_path: Path, module: type[torch.nn.Module]) -> None:
-    """What is in a list may depend on sizes and types: they are those of every caller."""
+    """The content of a list may depend on sizes and types, which are equal for all callers."""
     torch.manual_seed(0)
     made = module().eval()
     save(made, tmp_path)
@@ -385,7 +385,7 @@ def test_attention_is_computed_for_all_callers_at_once(tmp_path: Path, module: t
 
 
 def test_a_model_of_unknown_size_is_tried_on_the_first_requests_own_rows(tmp_path: Path) -> None:
-    """Of zeros in the smallest size it takes none, so the first batch shows whether it can be parted."""
+    """It rejects zeros of the smallest size, so the first batch shows whether its output can be split."""
     save(torch.nn.Conv1d(1, 1, 3), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", 1, -1)], [put("y", "FP32", 1, -1)]))
     calls = counted(model)
@@ -396,7 +396,7 @@ def test_a_model_of_unknown_size_is_tried_on_the_first_requests_own_rows(tmp_pat
 
 
 class Padded(torch.nn.Module):
-    """Gives its rows as they are, whatever the config says of their size."""
+    """Returns its rows unchanged, whatever size the config declares."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give x."""
@@ -404,7 +404,7 @@ class Padded(torch.nn.Module):
 
 
 def test_a_caller_cannot_turn_the_batching_off_for_others(tmp_path: Path) -> None:
-    """Rows of a wrong size are an error each time; those of the right size run together before and after."""
+    """Rows of a wrong size are an error each time; rows of the right size are batched before and after."""
     save(Padded(), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", -1)], [put("y", "FP32", 2)]))
     good = [[numbers("x", [[1, 2]])], [numbers("x", [[3, 4]])]]

@@ -1,4 +1,4 @@
-"""Sequences, their states and ragged batches: what Triton fills beside the inputs of clients."""
+"""Sequences, their states and ragged batches: tensors that Triton adds to the inputs of clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ backend = modules["model"]
 
 
 class Sum(torch.nn.Module):
-    """Adds up a sequence: what came so far is its state."""
+    """Adds up the values of a sequence; the sum so far is its state."""
 
     def forward(self, x: torch.Tensor, start: torch.Tensor, so_far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add; a start counts ten times to show that the control arrived."""
@@ -28,7 +28,7 @@ class Sum(torch.nn.Module):
 
 
 class Lengths(torch.nn.Module):
-    """Sums up requests of different lengths that come as one row of numbers."""
+    """Sums up requests of different lengths, which are concatenated to one row."""
 
     def forward(self, x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
         """Give each request's sum."""
@@ -37,7 +37,7 @@ class Lengths(torch.nn.Module):
 
 
 class Scatter(torch.nn.Module):
-    """Gives back one row of numbers."""
+    """Returns one row of numbers."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Double them."""
@@ -62,7 +62,7 @@ def summing(tmp_path: Path, batch: int = 8, **changed: Any) -> Any:
 
 
 def step(value: float, sequence: int, *, start: bool = False, end: bool = False, batched: bool = True) -> Request:
-    """Make a request as Triton hands it over: with the control, and with the state as it was at the start."""
+    """A request as Triton passes it: with the control, and with the initial state."""
     wrap: Any = (lambda inner: [inner]) if batched else (lambda inner: inner)
     tensors = [
         numbers("X__0", wrap([value])),
@@ -72,8 +72,8 @@ def step(value: float, sequence: int, *, start: bool = False, end: bool = False,
     return Request(tensors, sequence, start=start, end=end)
 
 
-def test_a_sequence_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Two of them in one batch, in either order; their states are their own, and no output of the response."""
+def test_a_sequence_continues_with_its_state(tmp_path: Path) -> None:
+    """Two sequences in one batch, in either order; states are separate, and are not outputs of the response."""
     model = summing(tmp_path)
     first = ask(model, step(1, 5, start=True), step(2, 6, start=True))
     assert [answer.values("Y__0") for answer in first] == [[[10]], [[20]]]
@@ -83,13 +83,13 @@ def test_a_sequence_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_sequence_without_batching_keeps_its_state(tmp_path: Path) -> None:
-    """As one with."""
+    """Like one with batching."""
     model = summing(tmp_path, batch=0)
     answers = [ask(model, step(1, 5, start=start, batched=False))[0].values("Y__0") for start in (True, False, False)]
     assert answers == [[10], [11], [12]]
 
 
-def test_a_sequence_starts_anew(tmp_path: Path) -> None:
+def test_a_sequence_starts_again(tmp_path: Path) -> None:
     """After its end, or with a second start."""
     model = summing(tmp_path)
     ask(model, step(1, 5, start=True), step(1, 6, start=True))
@@ -99,14 +99,14 @@ def test_a_sequence_starts_anew(tmp_path: Path) -> None:
 
 
 def test_an_initial_state_is_taken_from_triton(tmp_path: Path) -> None:
-    """It has read the file or made the zeros."""
+    """Triton has read the file or created zeros."""
     state = SEQUENCE["state"][0] | {"initial_state": [{"name": "file", "data_type": "TYPE_FP32", "dims": ["1"]}]}  # type: ignore[index]
     model = summing(tmp_path, state=[state])
     assert ask(model, step(1, 5, start=True))[0].values("Y__0") == [[87]]
 
 
 def test_a_request_that_fails_leaves_the_state_as_it_was(tmp_path: Path) -> None:
-    """Its own, and that of the others in the batch."""
+    """Its own state, and those of the other requests in the batch."""
     model = summing(tmp_path)
     ask(model, step(1, 5, start=True), step(1, 6, start=True))
     bad, good = ask(model, step(-1, 5), step(1, 6))
@@ -115,8 +115,8 @@ def test_a_request_that_fails_leaves_the_state_as_it_was(tmp_path: Path) -> None
     assert ask(model, step(1, 5))[0].values("Y__0") == [[11]]
 
 
-def test_a_sequence_whose_start_failed_is_told_to_start_again(tmp_path: Path) -> None:
-    """The caller's to do."""
+def test_a_sequence_whose_start_failed_must_start_again(tmp_path: Path) -> None:
+    """The error tells the caller to do so."""
     model = summing(tmp_path)
     ask(model, step(-1, 5, start=True))
     (answer,) = ask(model, step(1, 5))
@@ -128,7 +128,7 @@ def test_a_sequence_whose_start_failed_is_told_to_start_again(tmp_path: Path) ->
 
 
 def test_states_do_not_pile_up(tmp_path: Path) -> None:
-    """Triton forgets a sequence that falls silent without a word to the model; two are under way at most here."""
+    """Triton drops an idle sequence without notifying the model; here, at most two are active."""
     model = summing(tmp_path)
     for sequence in range(1, 50):
         ask(model, step(1, sequence, start=True))
@@ -147,13 +147,13 @@ def test_an_empty_slot_of_a_direct_batch_disturbs_nobody(tmp_path: Path) -> None
 
 
 def test_a_warm_up_without_control_and_state_gets_zeros(tmp_path: Path) -> None:
-    """Triton sends what model_warmup says, which may be the inputs alone."""
+    """Triton sends the inputs in model_warmup, which may omit both."""
     model = summing(tmp_path)
     assert ask(model, [numbers("X__0", [[3.0]])])[0].values("Y__0") == [[3]]
 
 
 class Remembering(torch.nn.Module):
-    """Keeps a sum for each slot of the batch in itself, as models for direct sequence batching do."""
+    """Keeps a sum for each slot of the batch in an attribute, as models for direct sequence batching do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class Remembering(torch.nn.Module):
 
 
 def test_a_model_that_remembers_by_slot_runs_once_for_each_batch(tmp_path: Path) -> None:
-    """It is never tried, nor asked again one by one when a batch fails: it would remember that, in other slots."""
+    """It is never tried, and a failed batch is not repeated one by one, because it would count twice."""
     save(Remembering(), tmp_path)
     model_config = {"name": "slots", "max_batch_size": 2, "sequence_batching": {"direct": {}}}
     config = {**model_config, "input": [put("x", "FP32", 1)], "output": [put("y", "FP32", 1)]}
@@ -192,7 +192,7 @@ def ragged(tmp_path: Path, kind: str = "BATCH_ACCUMULATED_ELEMENT_COUNT") -> Any
 
 
 def test_requests_of_different_lengths_run_as_one(tmp_path: Path) -> None:
-    """The model gets one row of numbers and where each request ends."""
+    """The model gets one row of numbers and the end of each request."""
     model = ragged(tmp_path)
     calls: list[list[int]] = []
     run = model._module
@@ -239,7 +239,7 @@ def test_an_output_is_cut_by_the_shapes_of_an_input(tmp_path: Path) -> None:
 
 
 def test_the_backend_and_lint_count_the_same_arguments() -> None:
-    """Each reads its own form of a config: Triton's JSON here, the text there."""
+    """Each reads its own form of a config: Triton's JSON, and the text."""
     config: dict[str, Any] = {
         "input": [put("X__0", "FP32", 1)],
         "output": [put("Y__0", "FP32", 1)],
