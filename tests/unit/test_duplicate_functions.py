@@ -27,7 +27,7 @@ ACCEPTED = {
 
 
 class _Anonymous(ast.NodeTransformer):
-    """Removes what may differ between two functions of the same shape."""
+    """Removes the parts that may differ between two functions of the same shape."""
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         node.id = "name"
@@ -109,7 +109,7 @@ def _sources() -> dict[str, str]:
 
 
 def test_no_function_is_written_twice() -> None:
-    """A new pair is joined into one function, or accepted with a reason."""
+    """Merge a new pair into one function, or accept it with a reason."""
     files = _sources()
     assert len(files) > 300
     assert alike(files) == set(ACCEPTED)
@@ -139,12 +139,12 @@ def summe(werte, most):
 
 
 def test_names_texts_and_numbers_do_not_hide_a_copy() -> None:
-    """The control of the test above, with a function that differs in one operator."""
+    """The positive control of the test above, with a function that differs in one operator."""
     assert alike({"a.py": FIRST, "b.py": RENAMED}) == {("a.py:total", "b.py:summe")}
     assert alike({"a.py": FIRST, "b.py": RENAMED.replace(">", "<")}) == set()
 
 
 def test_short_functions_may_be_alike() -> None:
-    """They are idioms more often than copies."""
+    """They are usually idioms, not copies."""
     short = FIRST.replace("        if row > limit:\n            continue\n", "")
     assert alike({"a.py": short, "b.py": short}) == set()

@@ -1,4 +1,4 @@
-"""Exception classes: their common root, their names, and the trees that docstrings draw of them."""
+"""Exception classes: their common root, their names, and the trees of them in docstrings."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def _descends(name: str, classes: dict[str, tuple[Path, list[str]]]) -> bool:
 
 
 def test_every_exception_class_ends_in_error() -> None:
-    """Also those whose base is one of ours, which a linter does not recognise as an exception."""
+    """Also those that derive from another class of this project, which a linter does not recognise as an exception."""
     classes = _exceptions()
     assert len(classes) > 50
     assert [name for name in classes if not name.endswith("Error")] == []
 
 
 def test_no_two_exception_classes_have_the_same_name() -> None:
-    """An `except` then reads the same in every room."""
+    """So an `except` has the same meaning in every package."""
     named = Counter(
         node.name
         for folder in ("operator", "hack", "training")
@@ -80,7 +80,7 @@ def test_no_two_exception_classes_have_the_same_name() -> None:
 
 
 def test_every_exception_class_of_the_package_has_the_common_root() -> None:
-    """One `except` catches whatever the package raises on purpose."""
+    """One `except` catches every intended exception of the package."""
     classes = _exceptions()
     assert [
         f"{path.relative_to(PACKAGE)}: {name}"
@@ -96,7 +96,7 @@ def test_the_root_is_exported() -> None:
 
 
 def _drawn(text: str) -> Iterator[tuple[str, str]]:
-    """Each class of a tree and its parent there, empty for the root."""
+    """Each class of a tree with its parent, which is empty for the root."""
     above: list[tuple[int, str]] = []
     for line in text.splitlines():
         if not (node := NODE.match(line)):
@@ -109,7 +109,7 @@ def _drawn(text: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("module", [api_errors, cluster_errors, sdk_errors], ids=lambda module: module.__name__)
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes(module: object) -> None:
-    """Each class of the module stands below its base, and no other class is drawn."""
+    """Each class of the module is below its base, and the tree has no other class."""
     own = [
         kind
         for kind in vars(module).values()
@@ -133,7 +133,7 @@ def _docstrings() -> Iterator[tuple[Path, str]]:
 
 
 def test_docstrings_name_errors_that_exist() -> None:
-    """An error that was renamed is renamed where it is documented."""
+    """After an error is renamed, its documentation must be, too."""
     known = {*_exceptions(), *BUILT_IN, TRITONS_OWN}
     named = [
         (path.relative_to(ROOT), name)

@@ -1,7 +1,7 @@
-"""The documents cannot rot: what they name exists, and what they show stands in a list of what runs it.
+"""The documentation stays correct: the things that it names exist, and what it shows is run by a test.
 
-Paths, links, `make` targets and command lines of README.md, docs/ and CONTRIBUTING.md; their Python is run here, their
-YAML is an example or renders.
+Covers paths, links, `make` targets and command lines of README.md, docs/ and CONTRIBUTING.md. Their Python is run here;
+their YAML is an example, or can be rendered.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def commands(pages: Iterable[Path] = PAGES) -> list[str]:
 
 
 def spans(page: Path) -> set[str]:
-    """What stands between backticks, outside of blocks."""
+    """The text between backticks, outside of blocks."""
     return set(
         re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
     )
 
 
 def looks_like_a_path(text: str) -> bool:
-    """Folders and files of this tree; not places on other machines, options, types or code."""
+    """Folders and files of this tree; not paths on other machines, options, types or code."""
     return re.fullmatch(
         r"[\w.-]+(/[\w.*-]+)+/?|[\w-]+\.(md|py|yaml|toml|lock)", text
     ) is not None and not text.startswith(("nvidia.com", "nvcr.io", "triton-operator.io", "1/", "config."))
@@ -110,21 +110,21 @@ def looks_like_a_path(text: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_paths_exist(page: Path) -> None:
-    """A file that moved is noticed here."""
+    """A file that was moved fails this test."""
     named = [text for text in spans(page) if looks_like_a_path(text) and text not in NOT_TAKEN]
     places = (ROOT, ROOT / "operator" / "triton_operator")
     assert [path for path in named if not any(any(place.glob(path)) for place in places)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Relative ones; others are not ours to keep."""
+def test_relative_links_lead_to_a_file(page: Path) -> None:
+    """External links are not checked."""
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_make_targets_exist_and_say_what_they_do() -> None:
-    """Those that are named, and `make help` lists each target once."""
+def test_make_targets_exist_and_are_documented() -> None:
+    """`make help` lists each target once."""
     makefile = (ROOT / "Makefile").read_text()
     helped = re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.MULTILINE)
     named = {target for page in PAGES for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)`", page.read_text())}
@@ -135,7 +135,7 @@ def test_make_targets_exist_and_say_what_they_do() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_listed_with_what_runs_it(command: str) -> None:
-    """Only that the list is complete and its places are there; that a command works is shown where it is run."""
+    """Only the completeness of the list is checked; the listed tests run the commands."""
     shown = [by for start, by in SHOWN_BY.items() if command.startswith(start)]
     if command in commands(REASONS) and not command.startswith("tritonctl status"):
         shown.append(("tests/e2e/test_reason_pages.py", "page_commands"))
@@ -147,14 +147,14 @@ def test_every_command_is_listed_with_what_runs_it(command: str) -> None:
 
 
 def test_the_readmes_object_is_the_example() -> None:
-    """People copy it."""
+    """Readers copy it."""
     (shown,) = blocks("yaml", [ROOT / "README.md"])
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
 
 
 @pytest.mark.parametrize("fragment", [*blocks("yaml", [GUIDE, ROOT / "docs" / "cli.md"])])
 def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each is a part of a spec; the rest of it is the first example's."""
+    """Each is a part of a spec; the first example supplies the rest."""
     example = yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text())
     file = tmp_path / "file.yaml"
     file.write_text(yaml.safe_dump({**example, "spec": {**example["spec"], **yaml.safe_load(fragment)}}))
@@ -163,7 +163,7 @@ def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pyte
 
 
 def test_the_guide_explains_every_condition_reason_and_control() -> None:
-    """In a table, or on a page of its own; and none that is gone."""
+    """In a table or on a separate page; it names no reason that does not exist."""
     cells = re.findall(r"^\| (`[^|]+) \|", GUIDE.read_text(), re.MULTILINE)
     explained = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
     linked = re.findall(r"\[`(\w+)`\]\(reasons/(\w+)\.md\)", GUIDE.read_text())
@@ -188,7 +188,7 @@ def test_the_readmes_python_runs(
 def test_the_python_of_explanations_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Against a server that echoes: each pixel is an output of its own."""
+    """Against a server that echoes: each pixel is an output."""
     (code,) = blocks("python", [ROOT / "docs" / "explain.md"])
     kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
@@ -200,7 +200,7 @@ def test_the_python_of_explanations_runs(
 
 
 def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It exports a network of the reader's own."""
+    """It exports a network of the reader."""
     import torch
 
     (code,) = blocks("python", [GUIDE])
@@ -211,7 +211,7 @@ def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_page_about_exports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It compresses a network of the reader's own."""
+    """It compresses a network of the reader."""
     import torch
 
     (code,) = blocks("python", [ROOT / "docs" / "export.md"])
@@ -225,7 +225,7 @@ def test_the_page_about_exports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_tiers_are_those_that_pytest_runs() -> None:
-    """In their order."""
+    """In the same order."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     tiers = [Path(path).name for path in config["tool"]["pytest"]["ini_options"]["testpaths"]]
     named = re.findall(r"^\| (\w+) \| .* \| `make ", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)

@@ -46,7 +46,7 @@ def avoided() -> list[str]:
 
 
 def pattern(phrases: list[str]) -> re.Pattern[str]:
-    """Any of the phrases as whole words, over line breaks; an ellipsis stands for some words of one sentence."""
+    """Any of the phrases as whole words, also across line breaks; an ellipsis matches some words of one sentence."""
     parts = [r"[^.]{1,60}".join(_words(half) for half in phrase.split(" … ")) for phrase in phrases]
     return re.compile(rf"(?<![\w-])(?:{'|'.join(parts)})(?![\w-])", re.IGNORECASE)
 
@@ -56,7 +56,7 @@ def _words(text: str) -> str:
 
 
 def found_in(text: str) -> list[str]:
-    """The avoided phrases in a text, in its order."""
+    """The avoided phrases in a text, in order."""
     return [" ".join(phrase.split()) for phrase in pattern(avoided()).findall(text)]
 
 

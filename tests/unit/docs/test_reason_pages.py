@@ -1,4 +1,4 @@
-"""The pages of docs/reasons: one for each reason that something is wrong, true to what the code says."""
+"""The pages of docs/reasons: one for each reason for a failure, with the output of the current code."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_all_pages_are_built_alike(page: Path) -> None:
 
 @pytest.mark.parametrize("reason", sorted(STATES))
 async def test_a_page_shows_what_the_code_says(reason: str) -> None:
-    """When a sentence has changed on purpose: `make docs`, and read the difference."""
+    """After an intended change of a message, run `make docs` and review the difference."""
     world = await world_with(reason)
     condition = world.condition(OF_OTHER_CONDITIONS.get(reason, "Ready"))
     assert condition.reason == reason
@@ -62,8 +62,8 @@ async def test_a_page_shows_what_the_code_says(reason: str) -> None:
 
 
 @pytest.mark.parametrize("reason", sorted(set(STATES) - set(OF_OTHER_CONDITIONS)))
-async def test_a_page_says_whether_it_is_tried_again(reason: str) -> None:
-    """As Reconciling and Stalled say it."""
+async def test_a_page_says_whether_the_operator_retries(reason: str) -> None:
+    """As the conditions Reconciling and Stalled do."""
     (message,) = re.findall(
         r"^\*\*Recovers automatically:\*\* (yes|no)\b", (FOLDER / f"{reason}.md").read_text(), re.MULTILINE
     )
@@ -71,7 +71,7 @@ async def test_a_page_says_whether_it_is_tried_again(reason: str) -> None:
 
 
 def test_a_table_is_laid_out_as_kubectl_does_it() -> None:
-    """Seen on a real cluster; what has no value is said so."""
+    """Recorded on a real cluster; a missing value is `<none>`."""
     ready = {"type": "Ready", "status": "True", "reason": "Serving"}
     body = {"metadata": {"name": "good"}, "status": {"conditions": [ready], "replicas": 1}}
     assert get_md(body, age=timedelta(seconds=77)).splitlines() == [

@@ -1,4 +1,4 @@
-"""The Python of docs/sdk.md runs as it stands: a cluster, an operator and a server are inside the test."""
+"""The Python of docs/sdk.md runs unchanged: the test provides a cluster, an operator and a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DIGITS = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments/d
 
 
 async def operate(server: FakeApiServer) -> None:
-    """Report, as an operator would, that what was applied serves."""
+    """Report that the applied object serves, as an operator would."""
     await server.watched("modeldeployments")  # By then it is stored, and the client has read it.
     ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2"}
     stored = server.stored(DIGITS)
@@ -30,7 +30,7 @@ async def operate(server: FakeApiServer) -> None:
 async def test_the_python_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Block after block, as a reader would paste them."""
+    """The blocks run in order, as a reader would paste them."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "sdk.md").read_text(), re.MULTILINE | re.DOTALL)
     backend = Backend({"digits": Model({"INPUT__0": ("FP32", [-1, 1, 28, 28])}, most_rows=4)})
     backend.models["count"] = Model({"x": ("INT32", [-1])})

@@ -62,7 +62,7 @@ def test_a_picture_is_a_grid_of_signed_numbers_where_colours_are_not_wanted() ->
 
 
 def test_one_of_several_outputs_is_named_in_the_headline() -> None:
-    """A label says more than the name of the output that it is beside."""
+    """A label is more informative than the name of its output."""
     several = {"output": "scores", "outputs": ("scores", "boxes")}
     assert picture(**several).text().startswith("digits: output 7 of scores is 1, by")
     assert picture(**several, target=()).text().startswith("digits: output scores is 1, by")
@@ -75,13 +75,13 @@ def test_one_of_several_outputs_is_named_in_the_headline() -> None:
     ("factor", "shown", "unit"), [(1e-3, "+1.00", ", times 1e-3"), (5e4, "+5.00", ", times 1e4"), (50, "+50.00", "")]
 )
 def test_numbers_of_any_size_fit_their_places(factor: float, shown: str, unit: str) -> None:
-    """Attributions of a model that answers no probability are rarely between 0.1 and 100."""
+    """Attributions of a model that does not return probabilities are rarely between 0.1 and 100."""
     lines = replace(picture(), attributions=picture().attributions * factor).text().splitlines()
     assert lines[3].split() == [shown, "."]
     assert lines[5] == f"each number: 4x4 pixels{unit}; a point is close to 0"
 
 
-def test_a_picture_is_half_blocks_in_colour() -> None:
+def test_an_image_is_half_blocks_in_colour() -> None:
     """Four lines for eight rows; the ends of the scale are red and blue."""
     lines = [line for line in picture().text(colour=True).splitlines() if "▀" in line]
     assert len(lines) == 4
@@ -149,7 +149,7 @@ def test_programs_get_everything_as_json() -> None:
 
 
 def test_an_image_is_next_to_its_heat_map(tmp_path: Path) -> None:
-    """Red where it was raised, blue where it was lowered, and what the model saw to the left."""
+    """Red where it increased the prediction, blue where it decreased it, with the input to the left."""
     picture().save_png(tmp_path / "out.png")
     drawn = Image.open(tmp_path / "out.png").convert("RGB")
     left, top = 16, 60
@@ -171,7 +171,7 @@ def test_bars_go_right_for_what_raised_it_and_left_for_what_lowered_it(tmp_path:
 
 
 def test_characters_that_no_font_has_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rather than boxes that all look alike."""
+    """Instead of identical boxes."""
     from triton_operator.explain import fonts
 
     monkeypatch.setattr(fonts, "_FOLDERS", ())

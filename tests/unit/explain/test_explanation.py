@@ -22,20 +22,20 @@ def linear(rows: Array) -> Floats:
 
 
 def two_classes(rows: Array) -> Floats:
-    """The second output is the likelier one of a bright picture, by its upper left quarter alone."""
+    """The second output is the larger one for a bright image, and depends only on its upper left quarter."""
     light = rows[:, :, :4, :4].mean(axis=(1, 2, 3))
     return np.stack([1 - light, light], axis=1)
 
 
 def mood(texts: Array) -> Floats:
-    """The weighted number of good and bad words."""
+    """The weighted number of positive and negative words."""
     return np.array([sum(weight for word, weight in GOOD.items() if word in text) for text in texts])
 
 
 @settings(deadline=None)
 @given(hnp.arrays(np.float64, 4, elements=numbers), hnp.arrays(np.float64, 4, elements=numbers))
 def test_a_linear_model_is_its_weights_times_the_change(row: Floats, baseline: Floats) -> None:
-    """By every method that adds up."""
+    """For every method that guarantees additivity."""
     for method in (Method.KERNEL_SHAP, Method.OCCLUSION):
         if np.array_equal(row, baseline):
             continue
@@ -75,7 +75,7 @@ def test_the_words_that_count_get_what_they_count(text: str) -> None:
 
 
 def test_a_text_baseline_replaces_masked_pieces() -> None:
-    """A model that reads places would otherwise see the rest move up."""
+    """Otherwise, the other pieces would move, which affects a model that uses positions."""
     seen: list[str] = []
 
     def model(texts: Array) -> Floats:
@@ -92,7 +92,7 @@ def test_a_text_baseline_replaces_masked_pieces() -> None:
     [(Method.KERNEL_SHAP, 200, 200), (Method.OCCLUSION, 200, 43), (Method.AUTO, 60, 43), (Method.AUTO, 200, 200)],
 )
 def test_rows_are_evaluated_in_batches_up_to_the_limit(method: Method, samples: int, requested: int) -> None:
-    """Without a method, Shapley values where the number allows."""
+    """The default method is Shapley values if the number of rows permits."""
     sizes: list[int] = []
     progress: list[tuple[int, int]] = []
 
@@ -114,7 +114,7 @@ def test_rows_are_evaluated_in_batches_up_to_the_limit(method: Method, samples: 
 
 
 def test_too_few_samples_for_shapley_values_are_noted() -> None:
-    """Another method means other numbers: what was wanted, what it needs, and how to keep it."""
+    """Another method gives other numbers: the note has the requested method, its minimum and the option."""
     few = explain(linear_sum, np.ones(40), ExplanationRequest(samples=60))
     assert few.method is Method.OCCLUSION
     assert any("occlusion, as kernel-shap needs 83 samples for 40 pieces and may use 60" in note for note in few.notes)
@@ -126,7 +126,7 @@ def test_too_few_samples_for_shapley_values_are_noted() -> None:
 
 @pytest.mark.parametrize(("pieces", "samples"), [(1, 3), (2, 5), (3, 9), (4, 11)])
 def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, samples: int) -> None:
-    """The fewest that do: every combination of few pieces is fewer than twice as many as there are."""
+    """At the minimum: the coalitions of few pieces are fewer than twice their number."""
     explanation = explain(linear_sum, np.ones(pieces), ExplanationRequest(samples=samples))
     assert (explanation.method, explanation.evaluations <= samples) == (Method.KERNEL_SHAP, True)
     if samples > 3:
@@ -153,7 +153,7 @@ def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, sampl
     ],
 )
 def test_unused_options_are_noted(row: Array | str, options: ExplanationRequest, unused: str) -> None:
-    """Those that it uses are not."""
+    """Used options are not."""
     explanation = explain(mood if isinstance(row, str) else linear, row, options)
     assert [note.replace("--", "") for note in explanation.notes] == [unused]
     used = ExplanationRequest(seed=3, baseline=0.5, samples=200)
@@ -161,7 +161,7 @@ def test_unused_options_are_noted(row: Array | str, options: ExplanationRequest,
 
 
 def test_choosing_the_largest_output_is_noted() -> None:
-    """With how to choose another; not where one was chosen, and not where there is one."""
+    """The note says how to select another; there is none for a selected or a single output."""
     picture = np.ones((1, 8, 8), dtype=np.float32)
     explanation = explain(two_classes, picture, ExplanationRequest(patch=4))
     assert explanation.notes == ("output 1 is the largest of 2; --target chooses another",)
@@ -173,8 +173,8 @@ def linear_sum(rows: Array) -> Floats:
     return np.asarray(rows.sum(axis=1), dtype=np.float64)
 
 
-def test_occlusion_says_what_it_leaves_unexplained() -> None:
-    """Two pieces that stand in for each other are worth nothing to it, and the gap is all of the prediction."""
+def test_the_gap_of_occlusion_is_reported() -> None:
+    """Two pieces that can replace each other get zero, and the gap is the whole prediction."""
     explanation = explain(
         lambda rows: rows.max(axis=1), np.array([1.0, 1.0]), ExplanationRequest(method=Method.OCCLUSION)
     )

@@ -37,7 +37,7 @@ def predictor(module: nn.Module) -> Callable[[Array], Array]:
 
 
 class Tokens(nn.Module):
-    """Token numbers [n, 6] in, two classes out; 0 is padding."""
+    """Input: token ids [n, 6], with 0 as padding. Output: two classes."""
 
     def __init__(self, *, masked: bool = False, counts: bool = False) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def saved(module: nn.Module, folder: Path) -> Path:
 
 @pytest.mark.parametrize("ask", ["file", "answers"])
 def test_the_linear_model_is_its_weights_times_the_change(ask: str) -> None:
-    """Within 1e-6, by its file and by its answers."""
+    """Within 1e-6, from its file and from its outputs."""
     row, baseline = np.array([9, 10], dtype=np.float32), np.array([1, 2], dtype=np.float32)
     module = load(LINEAR)
     expected = module.linear.weight.detach().numpy()[0] * (row - baseline)
@@ -85,7 +85,7 @@ def test_the_linear_model_is_its_weights_times_the_change(ask: str) -> None:
 
 
 def test_sampled_shapley_values_are_those_of_captum() -> None:
-    """A network of ten inputs; ours are exact, Captum's are sampled."""
+    """For a network with ten inputs; this project's values are exact, Captum's are sampled."""
     from captum.attr import KernelShap
 
     torch.manual_seed(3)
@@ -103,7 +103,7 @@ def test_sampled_shapley_values_are_those_of_captum() -> None:
 def test_without_the_pixels_that_count_most_a_digit_is_not_recognised(
     method: Method, digits: Callable[[Array], Array]
 ) -> None:
-    """Faithfulness: deleting the top pixels costs far more than deleting as many random ones of the ink."""
+    """Deleting the top pixels lowers the prediction far more than deleting random pixels of the digit."""
     random = np.random.default_rng(1)
     kept, kept_at_random = [], []
     for picture in unseen_digits(5).inputs:
@@ -130,7 +130,7 @@ def left(model: Callable[[Array], Array], picture: Array, pixels: Array, explana
 
 @pytest.mark.parametrize("method", [Method.AUTO, Method.SALIENCY, Method.SMOOTH_GRAD])
 def test_gradients_of_a_digit(method: Method) -> None:
-    """Only integrated gradients promise a sum, and keep the promise."""
+    """Only integrated gradients guarantee additivity."""
     picture = unseen_digits(1).inputs[0]
     explanation = explain_file(DIGITS, picture, ExplanationRequest(method=method, seed=5))
     assert explanation.attributions.shape == (1, 28, 28)
@@ -166,7 +166,7 @@ def test_gradients_say_which_options_have_no_effect(method: Method, unused: set[
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_tokens_are_explained_in_the_embedding(tmp_path: Path, *, masked: bool) -> None:
-    """The sum holds, padding gets nothing, and equal tokens in different places get their own."""
+    """The attributions add up; padding gets zero, and equal tokens in different positions get different values."""
     path = saved(Tokens(masked=masked), tmp_path)
     explanation = explain_file(path, np.array([5, 7, 5, 3, 0, 0]))
     assert explanation.method is Method.EMBEDDING_GRADIENTS
@@ -180,7 +180,7 @@ def test_tokens_are_explained_in_the_embedding(tmp_path: Path, *, masked: bool) 
 
 
 def test_embedding_gradients_are_captums_of_the_python_module(tmp_path: Path) -> None:
-    """Where the module is no TorchScript, Captum has a hook for it."""
+    """For a Python module, Captum has hooks for inner layers."""
     from captum.attr import LayerIntegratedGradients
 
     module = Tokens()
@@ -194,7 +194,7 @@ def test_embedding_gradients_are_captums_of_the_python_module(tmp_path: Path) ->
 
 
 class Weighted(nn.Module):
-    """Weights first, then what they weigh."""
+    """The first argument has the weights, the second the weighted values."""
 
     def forward(self, weights: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
         return (weights * row).sum(dim=1, keepdim=True)
@@ -214,7 +214,7 @@ def test_an_invalid_position_is_rejected() -> None:
 
 @pytest.mark.parametrize("model", ["chinese_texts_model", "bert_texts_model"])
 def test_the_committed_text_models_are_explained_in_their_embedding(model: str) -> None:
-    """BERT's mask is beside its tokens, and what is padding gets nothing."""
+    """BERT's mask accompanies its tokens, and padding gets zero."""
     path = REPOSITORY / model / "1" / "model.pt"
     length = 24 if model == "bert_texts_model" else 10
     tokens = np.zeros(length, dtype=np.int64)

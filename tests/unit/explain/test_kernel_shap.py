@@ -23,7 +23,7 @@ def game_of(table: Floats) -> Game:
 
 
 def by_definition(table: Floats, players: int) -> Floats:
-    """The mean gain of a player over all orders in which players can come."""
+    """The mean gain of a player over all orders of the players."""
     shares = np.zeros(players)
     for player in range(players):
         others = [each for each in range(players) if each != player]
@@ -43,12 +43,12 @@ def tables(draw: st.DrawFn) -> tuple[int, Floats]:
 
 
 def additive(weights: Floats) -> Game:
-    """Players who neither help nor hinder each other."""
+    """Players without interactions."""
     return lambda keep: keep @ weights
 
 
 def pairs(players: int) -> Game:
-    """Two neighbours are worth something only together; smooth and far from additive."""
+    """Two neighbours have a value only together, so the game is smooth and far from additive."""
     return lambda keep: np.tanh(0.4 * (keep[:, :-1] & keep[:, 1:]).sum(axis=1) - 0.05 * players)
 
 
@@ -64,7 +64,7 @@ def test_a_small_game_is_solved_exactly(drawn: tuple[int, Floats]) -> None:
 @settings(deadline=None)
 @given(tables(), st.integers(0, 2**32 - 1))
 def test_shares_add_up_to_the_whole_gain(drawn: tuple[int, Floats], seed: int) -> None:
-    """Also when most coalitions were not asked."""
+    """Also if most coalitions were not evaluated."""
     players, table = drawn
     result = shapley(game_of(table), players, samples=min(2**players, 2 + 2 * players), seed=seed)
     assert result.shares.sum() == pytest.approx(table[-1] - table[0], abs=1e-8)
@@ -93,7 +93,7 @@ def test_players_who_do_the_same_get_the_same(drawn: tuple[int, Floats], data: s
 @settings(max_examples=20, deadline=None)
 @given(st.integers(8, 40), st.integers(0, 1000))
 def test_an_additive_game_is_solved_exactly_even_by_a_sample(players: int, seed: int) -> None:
-    """Its gains lie on the plane that is fitted."""
+    """Its gains are exactly linear."""
     weights = np.random.default_rng(seed).normal(size=players)
     result = shapley(additive(weights), players, samples=12 * players, seed=seed)
     assert np.allclose(result.shares, weights, atol=1e-6)
@@ -103,7 +103,7 @@ def test_an_additive_game_is_solved_exactly_even_by_a_sample(players: int, seed:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 60), st.integers(0, 1000), st.integers(0, 10))
 def test_at_most_the_permitted_coalitions_are_evaluated(players: int, more: int, seed: int) -> None:
-    """And none twice, nor the two ends, which are asked in any case."""
+    """None twice, and not the empty and the full one, which are always evaluated."""
     samples = 2 + 2 * players + more
     coalitions = choose_coalitions(players, samples, seed)
     assert len(coalitions.keep) + 2 <= max(samples, 2)
@@ -124,8 +124,8 @@ def test_the_same_seed_gives_the_same_shares() -> None:
 
 
 @pytest.mark.parametrize("samples", [200, 800])
-def test_the_standard_error_is_how_far_a_sample_is_off(samples: int) -> None:
-    """Within half and twice, over ten seeds, against the exact values of a game of twelve."""
+def test_the_standard_error_matches_the_actual_error(samples: int) -> None:
+    """Between half and twice, over ten seeds, compared with the exact values of a game of twelve players."""
     exact = shapley(pairs(12), 12, samples=2**12)
     assert exact.error == 0
     results = [shapley(pairs(12), 12, samples=samples, seed=seed) for seed in range(10)]

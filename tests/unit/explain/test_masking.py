@@ -64,8 +64,8 @@ def test_attributions_have_the_rows_shape_and_the_values_sum(masking: Patches, d
 
 @settings(deadline=None)
 @given(pictures())
-def test_only_pieces_that_change_the_row_are_said_to(masking: Patches) -> None:
-    """So that empty paper costs no evaluation."""
+def test_only_pieces_that_differ_from_the_baseline_count(masking: Patches) -> None:
+    """So an empty background costs no evaluations."""
     without_one = ~np.eye(masking.count, dtype=np.bool_)
     changed = [not np.array_equal(row, masking.row) for row in masking.rows(without_one)]
     assert masking.differs().tolist() == changed

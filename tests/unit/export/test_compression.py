@@ -18,7 +18,7 @@ from triton_operator.export.exporter import load
 
 
 class Pictures(nn.Module):
-    """[batch, 1, 12, 12] -> [batch, 3], with a normalisation and a pool in between."""
+    """[batch, 1, 12, 12] -> [batch, 3], with a normalisation and a pooling layer in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def size(module: nn.Module, examples: torch.Tensor, folder: Path, name: str, tol
 def test_a_compressed_module_can_be_exported_and_loaded(
     build: Callable[[], nn.Module], examples: torch.Tensor, method: str, tmp_path: Path
 ) -> None:
-    """The original stays as it is; the file is smaller, but where only zeros were written."""
+    """The original stays unchanged; the file is smaller, except if only zeros were written."""
     torch.manual_seed(0)
     module = build().eval()
     before = module(examples)
@@ -172,7 +172,7 @@ def test_channels_read_by_several_layers_are_kept() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 9), st.integers(1, 4), st.floats(0.1, 0.9), st.integers(0, 1000))
 def test_removing_zero_channels_does_not_change_outputs(width: int, block: int, sparsity: float, seed: int) -> None:
-    """However wide: with the weakest channels silent the smaller module answers as the whole one."""
+    """For any width: with zeroed channels, the smaller module returns the same outputs as the original."""
     torch.manual_seed(seed)
     module: Any = nn.Sequential(nn.Conv1d(2, width, 1), nn.ReLU(), nn.Flatten(), nn.Linear(width * block, 3)).eval()
     gone = width - max(1, width - round(sparsity * width))
@@ -189,7 +189,7 @@ def test_removing_zero_channels_does_not_change_outputs(width: int, block: int, 
 
 
 def test_a_drop_above_the_maximum_is_rejected() -> None:
-    """Both scores are said; a score that is no number is refused, too."""
+    """The message has both scores; a score of NaN is rejected, too."""
     scores = iter([0.9, 0.85])
     with pytest.raises(
         CompressionRejectedError, match=r"int8 lowers the score by 0\.05 \(0\.9 before, 0\.85 after\), and"
@@ -223,7 +223,7 @@ def test_modules_that_cannot_be_compressed_are_rejected(module: nn.Module, optio
 
 
 def test_large_numbers_in_a_row_do_not_affect_other_rows() -> None:
-    """Each row of a linear layer in 8 bits has its own scale, and one that is undefined stays alone."""
+    """Each row of a linear layer in 8 bits has its own scale, and an undefined row affects no other row."""
     torch.manual_seed(0)
     module = compress(nn.Linear(16, 8), torch.rand(4, 16), method="int8", evaluate=fair).module
     rows = torch.randn(4, 16)
@@ -236,7 +236,7 @@ def test_large_numbers_in_a_row_do_not_affect_other_rows() -> None:
 
 
 def test_recurrent_layers_in_8_bits_cannot_be_batched_by_default(tmp_path: Path) -> None:
-    """Torch has one scale for what all callers of a batch send."""
+    """torch uses one scale for all rows of a batch."""
     torch.manual_seed(0)
     module = compress(Words(), IDS, method="int8", evaluate=fair).module
     with pytest.raises(ExportError, match=r"influence each other: output OUTPUT__0 of one row differs by 0\.0\d+"):

@@ -134,7 +134,7 @@ def test_invalid_ranges_are_rejected(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".npz", ".pt", ".json"])
 def test_examples_come_from_files(net: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
-    """By forward()'s own names, whatever their order; a second file opens the size in which it differs."""
+    """By the argument names of forward(), in any order; a size that differs in a second file is variable."""
     first = _write(net.parent / f"first{suffix}", length=LENGTHS, ids=IDS)
     second = _write(net.parent / f"second{suffix}", length=[[2]], ids=LONGER)
     options = ("--example", first, "--example", second, "--max-batch-size", 8, "--to", net.parent)
@@ -174,7 +174,7 @@ def test_a_tensor_alone_is_one_argument(tmp_path: Path) -> None:
 
 
 class Evil:
-    """Runs something when it is unpickled."""
+    """Executes code when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return (Path.touch, (Path("owned"),))
@@ -211,7 +211,7 @@ def _evil_npz(path: Path) -> None:
 def test_invalid_example_files_are_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Any, words: str
 ) -> None:
-    """Files are hostile: nothing in them is run."""
+    """Files are untrusted: no code in them is executed."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / name)
     with pytest.raises(ExportError) as caught:
@@ -239,7 +239,7 @@ def test_invalid_example_files_are_rejected(
         (("-i", "FP32:x", "--name", "../a"), '"../a" cannot be the name'),
     ],
 )
-def test_mistakes_are_reported_before_torch_is_imported_and_the_file_is_run(
+def test_errors_are_reported_before_torch_is_imported_and_the_file_is_run(
     net: Path, options: tuple[object, ...], words: str
 ) -> None:
     """All at once."""
@@ -301,7 +301,7 @@ def test_values_that_triton_cannot_pass_are_explained(
 
 
 def test_the_command_names_its_options(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the library names its keywords."""
+    """Where the library names its keyword arguments."""
     file = net.with_name("mixed.py")
     file.write_text(
         "import torch\n\nclass Mixed(torch.nn.Module):\n    def forward(self, x):\n        return x.softmax(0)\n"

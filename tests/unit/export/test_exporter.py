@@ -1,4 +1,4 @@
-"""Export of a module to a file with its signature: what is written, and what is rejected with advice."""
+"""Export of a module to a file with its signature: the written files, and rejected modules with advice."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Function(nn.Module):
 
 
 def test_the_file_has_the_signature_inside(tmp_path: Path) -> None:
-    """The archive is where Triton looks for it, says what the model takes, and answers as the module does."""
+    """Triton finds the archive, it contains the signature, and it returns the outputs of the module."""
     module = Digits()
     exported = export_torchscript(module, (IMAGES,), tmp_path, name="digits", max_batch_size=64)
     assert exported.path == tmp_path / "digits" / "1" / "model.pt"
@@ -80,7 +80,7 @@ def test_torch_finds_the_signature_where_it_puts_extra_files_itself(tmp_path: Pa
 
 
 def test_sizes_that_differ_between_examples_are_any_size(tmp_path: Path) -> None:
-    """Texts, truth values and whole numbers, without a batch; names are forward()'s own."""
+    """Texts, booleans and integers, without a batch; with the argument names of forward()."""
     first = (["a", "bc"], torch.tensor([True, False]))
     other = (["", "b", "c"], torch.tensor([True, False, True]))
     exported = export_torchscript(
@@ -105,7 +105,7 @@ def test_one_value_in_each_row_has_no_dimensions(tmp_path: Path) -> None:
 
 
 def test_the_same_module_becomes_the_same_bytes(tmp_path: Path) -> None:
-    """And they say nothing of the machine."""
+    """They contain no information about the machine."""
     module = Digits()
     paths = [export_torchscript(module, IMAGES, tmp_path / name, name="digits").path for name in ("a", "b")]
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -149,7 +149,7 @@ def _branch(x: torch.Tensor) -> torch.Tensor:
 def test_modules_that_cannot_be_exported_are_rejected(
     tmp_path: Path, module: nn.Module, example: Any, options: dict[str, Any], words: str
 ) -> None:
-    """The sentence says what to change, and nothing is written."""
+    """The message says what to change, and nothing is written."""
     with pytest.raises(ExportError) as caught:
         export_torchscript(module, example, tmp_path, **{"name": "digits", **options})
     assert words in str(caught.value)
@@ -161,8 +161,8 @@ def test_modules_that_cannot_be_exported_are_rejected(
     st.lists(st.tuples(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.booleans()), min_size=1, max_size=3),
     st.integers(0, 8),
 )
-def test_a_signature_says_the_shapes_that_were_sent(shapes: list[tuple[list[int], bool]], batch: int) -> None:
-    """Each input is given back: outputs have the same dimensions, with and without a batch."""
+def test_a_signature_has_the_shapes_of_the_examples(shapes: list[tuple[list[int], bool]], batch: int) -> None:
+    """Each input is returned: outputs have the same dimensions, with and without a batch."""
     import tempfile
 
     rows = [2] if batch else []
@@ -182,7 +182,7 @@ def test_a_signature_says_the_shapes_that_were_sent(shapes: list[tuple[list[int]
 
 
 def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
-    """The package is imported without torch, and says what is missing when it is used."""
+    """The package can be imported without torch, and reports the missing extra when it is used."""
     program = (
         "import sys; sys.modules['torch'] = None\n"
         "from triton_operator.export import ExportError, export_torchscript\n"

@@ -33,7 +33,7 @@ class Line(nn.Module):
 
 
 class Same(nn.Module):
-    """Anything -> the same, moved by `by`."""
+    """Any tensor -> the same, plus `by`."""
 
     def __init__(self, by: float = 0.0) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def check(
 
 
 def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
-    """One row, three rows and as many as the model takes; whole numbers stay such as the example has."""
+    """One row, three rows and the maximum; integers stay within the range of the example."""
     calls: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def answer(x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -102,13 +102,13 @@ def test_inputs_of_other_sizes_are_generated(tmp_path: Path) -> None:
 
 
 def test_a_form_that_differs_only_for_other_values_is_rejected() -> None:
-    """The example alone would not tell."""
+    """The example alone would not reveal it."""
     with pytest.raises(ExportError, match="compiled module differ by"):
         check(lambda x: x, lambda x: x.clamp(max=5.0), [(ROWS,)], ExportOptions("line", max_batch_size=8), ["x"])
 
 
 def test_generated_inputs_that_the_module_rejects_are_skipped() -> None:
-    """A drawn number is no index."""
+    """A generated number may be an invalid index."""
     table = torch.arange(6)
 
     def look_up(x: torch.Tensor) -> torch.Tensor:
@@ -120,8 +120,8 @@ def test_generated_inputs_that_the_module_rejects_are_skipped() -> None:
 
 
 @pytest.mark.parametrize(("scale", "passes"), [(1e6, True), (1.0, False)])
-def test_large_values_may_differ_by_as_much_of_themselves(scale: float, passes: bool) -> None:
-    """A float32 of a million is no exacter than a twentieth."""
+def test_the_tolerance_of_large_values_is_relative(scale: float, passes: bool) -> None:
+    """The precision of a float32 of a million is about a twentieth."""
     examples = [(torch.tensor([2.0, 3.0]) * scale,)]
 
     def compare_both() -> Comparison:
@@ -135,7 +135,7 @@ def test_large_values_may_differ_by_as_much_of_themselves(scale: float, passes: 
 
 
 def test_a_server_receives_the_same_inputs(tmp_path: Path) -> None:
-    """The one of the tests echoes, so only the model that echoes is right there; the card says it."""
+    """The test server echoes, so only the identity model matches; the card reports the result."""
     with http_server() as address:
         exported = export_torchscript(Same(), ROWS, tmp_path, name="digits", max_batch_size=4, url=address)
         assert exported.served == 0.0
@@ -160,6 +160,6 @@ def test_a_name_comes_from_the_file_or_the_folder(path: str, name: str) -> None:
 
 @pytest.mark.parametrize("path", ["model.pt", "1/model.pt", "/model.pt", "digits/model.pt"])
 def test_the_stem_model_is_not_a_name(path: str) -> None:
-    """Every file in a repository is called so."""
+    """Every file in a repository has this stem."""
     with pytest.raises(ExportError, match="does not contain a model name"):
         name_of(Path(path))

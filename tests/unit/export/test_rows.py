@@ -88,7 +88,7 @@ def _export(function: Any, folder: Path, **options: Any) -> Any:
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("what", INFLUENCES)
 def test_rows_that_influence_each_other_are_refused(tmp_path: Path, what: str) -> None:
-    """With the output and the difference, and nothing is written."""
+    """The message has the output and the difference, and nothing is written."""
     with pytest.raises(ExportError, match=r"influence each other: output OUTPUT__0 .*max_batch_size") as caught:
         _export(INFLUENCES[what], tmp_path)
     assert "of one row differs " in str(caught.value)
@@ -99,7 +99,7 @@ def test_rows_that_influence_each_other_are_refused(tmp_path: Path, what: str) -
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("what", ["the largest of all", "mean of all", "running sum"])
 def test_the_same_module_is_exported_without_a_batch(tmp_path: Path, what: str) -> None:
-    """With 0, or for one row at a time."""
+    """With a maximum of 0, or of one row."""
     torch.manual_seed(0)
     module = Traced(INFLUENCES[what])
     for batch in (0, 1):
@@ -114,7 +114,7 @@ def test_independent_rows_pass_whatever_their_kernels_round(tmp_path: Path, what
 
 
 def test_a_deep_network_passes_though_its_kernels_round_differently(tmp_path: Path) -> None:
-    """In float64 the difference is gone, so it is no influence."""
+    """In float64 the difference disappears, so rows do not influence each other."""
     torch.manual_seed(0)
     layers = [layer for _ in range(12) for layer in (nn.Linear(256, 256), nn.ReLU())]
     module = nn.Sequential(nn.Linear(4, 256), *layers)
@@ -135,7 +135,7 @@ WHOLE: dict[str, Any] = {
 
 
 class Whole(nn.Module):
-    """Any function of whole numbers."""
+    """Any function of integers."""
 
     def __init__(self, function: Any) -> None:
         super().__init__()
@@ -147,8 +147,8 @@ class Whole(nn.Module):
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("what", WHOLE)
-def test_whole_numbers_influence_each_other_too(tmp_path: Path, what: str) -> None:
-    """The example has only 0 and 1, as the command line draws them."""
+def test_rows_of_integers_that_influence_each_other_are_rejected(tmp_path: Path, what: str) -> None:
+    """The example has only 0 and 1, as the command line generates them."""
     example = torch.tensor([[0, 1, 1, 0], [1, 0, 1, 1]])
     with pytest.raises(ExportError, match="influence each other"):
         export_torchscript(Whole(WHOLE[what]), example, tmp_path, name="whole", max_batch_size=8, trace=True)
@@ -156,7 +156,7 @@ def test_whole_numbers_influence_each_other_too(tmp_path: Path, what: str) -> No
 
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_one_row_per_detected_object_is_not_a_batch(tmp_path: Path, share: float) -> None:
-    """The first dimension of such an output belongs to no one caller."""
+    """The first dimension of such an output does not correspond to callers."""
     example = torch.full((2, 6, 5), share)
     with pytest.raises(
         ExportError, match=r"the first dimension of every input and output is the batch.*OUTPUT__0 has shape"
@@ -166,7 +166,7 @@ def test_one_row_per_detected_object_is_not_a_batch(tmp_path: Path, share: float
 
 
 def test_as_many_rows_by_chance_are_no_batch_either(tmp_path: Path) -> None:
-    """The example has one box in each picture."""
+    """The example has one box in each image."""
     example = torch.zeros(2, 6, 5)
     example[:, 3, 0] = 1
     with pytest.raises(ExportError, match="max_batch_size"):
@@ -174,7 +174,7 @@ def test_as_many_rows_by_chance_are_no_batch_either(tmp_path: Path) -> None:
 
 
 def test_all_outputs_determine_which_sizes_are_variable(tmp_path: Path) -> None:
-    """The example alone has five boxes; others have more, or none."""
+    """The example has five boxes; other inputs have more, or none."""
     example = torch.zeros(1, 6, 4)
     example[0, :5, 0] = 1
     exported = export_torchscript(Boxes(), example, tmp_path, name="boxes")
@@ -182,7 +182,7 @@ def test_all_outputs_determine_which_sizes_are_variable(tmp_path: Path) -> None:
 
 
 class Found(nn.Module):
-    """Places of numbers other than 0."""
+    """Positions of nonzero numbers."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.nonzero()
@@ -221,7 +221,7 @@ def test_a_length_that_the_batch_decides_is_refused(tmp_path: Path) -> None:
 
 
 class Norm(nn.Module):
-    """Statistics of the batch, in evaluation too."""
+    """Statistics of the batch, also in evaluation mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ def test_statistics_of_the_batch_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_a_file_traced_in_training_is_refused(tmp_path: Path) -> None:
-    """eval() does not reach what tracing has written down."""
+    """eval() does not affect a traced module."""
     path = tmp_path / "norm.pt"
     with deprecation_known():
         traced = torch.jit.trace(nn.Sequential(nn.Conv1d(4, 4, 1), nn.BatchNorm1d(4)).train(), torch.rand(3, 4, 2))  # type: ignore[no-untyped-call]
@@ -249,7 +249,7 @@ def test_a_file_traced_in_training_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_the_scale_of_dynamic_quantisation_is_named(tmp_path: Path) -> None:
-    """It is the largest value of the batch."""
+    """It depends on the largest value of the batch."""
     torch.manual_seed(0)
     module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 8)), {nn.Linear})  # type: ignore[no-untyped-call]
     with pytest.raises(ExportError, match=r"influence each other: .*the scale of torch's dynamic quantization"):
@@ -270,7 +270,7 @@ def test_a_single_row_must_be_accepted(tmp_path: Path) -> None:
 
 
 class Texts(nn.Module):
-    """Texts, each with the one before it."""
+    """Texts, each with the preceding one."""
 
     def forward(self, texts: list[str]) -> list[str]:
         return [texts[i] + texts[i - 1] for i in range(len(texts))]
@@ -282,7 +282,7 @@ def test_texts_influence_each_other_too(tmp_path: Path) -> None:
 
 
 class Trimmed(nn.Module):
-    """The mean over as many columns as the longest row of the batch has, padding of the others included."""
+    """The mean over as many columns as the longest row of the batch has, including the padding of the others."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         longest = int((x != 0).sum(1).max())
@@ -291,14 +291,14 @@ class Trimmed(nn.Module):
 
 @pytest.mark.parametrize("kind", [torch.int64, torch.float32])
 def test_padding_as_long_as_the_longest_row_is_refused(tmp_path: Path, kind: torch.dtype) -> None:
-    """Also when no row of the example is padded, as the command line draws it."""
+    """Also if no row of the example is padded, as the command line generates it."""
     example = torch.arange(1, 25).reshape(3, 8).to(kind)
     with pytest.raises(ExportError, match="influence each other: output OUTPUT__0 of one row differs by"):
         export_torchscript(Trimmed(), example, tmp_path, name="trimmed", max_batch_size=8)
 
 
 class Crowded(nn.Module):
-    """Rows are independent as long as there are few of them."""
+    """Rows are independent only in small batches."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.shape[0] > 20:
@@ -314,7 +314,7 @@ def test_the_largest_permitted_batch_is_run(tmp_path: Path) -> None:
 
 
 class AtMost(nn.Module):
-    """Takes no more rows than there are places in a table."""
+    """Accepts no more rows than a table has entries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -332,7 +332,7 @@ def test_the_largest_permitted_batch_must_be_accepted(tmp_path: Path) -> None:
 
 
 class Masked(nn.Module):
-    """Attention over the columns that are there: padding of one row is nothing to another."""
+    """Attention over the existing columns; padding of one row does not affect another."""
 
     def __init__(self) -> None:
         super().__init__()

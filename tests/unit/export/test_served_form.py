@@ -50,20 +50,20 @@ def test_convolutions_are_run_as_they_are_served(tmp_path: Path) -> None:
     assert 0 <= exported.difference <= 1e-5
 
 
-def test_pictures_without_a_batch_are_served_in_the_form_that_takes_them(tmp_path: Path) -> None:
-    """The optimised form fails for them; the server finds out by zeros, and so does the exporter."""
+def test_images_without_a_batch_are_served_in_the_form_that_accepts_them(tmp_path: Path) -> None:
+    """The optimised form fails for them; the server detects that by zeros, and so does the exporter."""
     exported = _export(Convolution(), PICTURES[0], tmp_path)
     assert exported.difference <= 1e-5
 
 
 def test_a_module_may_reject_zeros(tmp_path: Path) -> None:
-    """A length of 0 leaves nothing to convolve; torch raises an ordinary error."""
+    """With a length of 0, there is nothing to convolve; torch raises an exception."""
     exported = _export(Masked(), (torch.rand(1, 4, 6), torch.tensor([[4]])), tmp_path)
     assert exported.difference <= 1e-5
 
 
 def test_a_form_that_fails_for_valid_inputs_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Zeros passed, so the server would have it, and requests would fail."""
+    """It accepts zeros, so the server would use it, and requests would fail."""
 
     def fails(x: torch.Tensor) -> torch.Tensor:
         raise RuntimeError(f"no {x.dim()} dimensions")
@@ -76,7 +76,7 @@ def test_a_form_that_fails_for_valid_inputs_is_rejected(tmp_path: Path, monkeypa
 
 
 def test_a_form_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that waits for a lock of a thread that was not copied."""
+    """For example, because it waits for a lock of a thread that was not copied."""
     monkeypatch.setattr("triton_operator.export.served_form._prepared", lambda *_: lambda *_: signal.pause())
     monkeypatch.setattr("triton_operator.export.served_form._MOST_SECONDS", 1)
     with pytest.raises(ExportError, match="does not return all outputs within 1 s"):

@@ -1,4 +1,4 @@
-"""A module that returns other outputs for the same inputs is rejected."""
+"""A module that returns different outputs for the same inputs is rejected."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_state_is_rejected_with_advice(tmp_path: Path, module: Any, words: str, 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(("module", "changed"), [(Hidden, "inner.hidden"), (Collected, "all")])
 def test_state_that_tracing_loses_is_found(tmp_path: Path, module: Any, changed: str) -> None:
-    """Also where the next call changes the tensor in place that the last one returned."""
+    """Also if the next call changes the tensor that the previous one returned."""
     with pytest.raises(ExportError) as caught:
         export_torchscript(module(), ROWS, tmp_path, name="state", trace=True)
     assert f"{STATE} (it changes {changed})" in str(caught.value)
@@ -175,7 +175,7 @@ def test_state_that_tracing_loses_is_found(tmp_path: Path, module: Any, changed:
     ("module", "words"), [(Attribute, STATE), (Buffer, STATE), (Counter, STATE), (Late, STATE), (Dropout, RANDOM)]
 )
 def test_a_file_is_checked_like_a_module(tmp_path: Path, module: Any, words: str) -> None:
-    """What was left on when it was scripted."""
+    """For layers that were in training mode when it was scripted."""
     path = tmp_path / "state.pt"
     with deprecation_known():
         torch.jit.script(module().train()).save(str(path))
@@ -212,7 +212,7 @@ def test_a_table_computed_once_is_not_state(tmp_path: Path) -> None:
 
 
 def test_the_program_draws_the_same_random_numbers_afterwards(tmp_path: Path) -> None:
-    """Exporting does not use them up."""
+    """Exporting does not change the random state."""
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

@@ -1,4 +1,4 @@
-"""`hack.environment`: what it says when something is missing, and when it makes an environment anew."""
+"""`hack.environment`: its errors, and when it creates an environment again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.paths import ROOT
 
 
 def test_an_old_python_gets_a_sentence() -> None:
-    """It is run with whatever `python3` is; the sentence comes before anything that needs a newer one."""
+    """Any `python3` may run it; the message is printed before code that requires a newer version."""
     code = "import sys, runpy; sys.version_info = (3, 9, 2)\nrunpy.run_module('hack.environment', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -23,7 +23,7 @@ def test_an_old_python_gets_a_sentence() -> None:
 
 
 def test_a_python_without_pip_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian's python3 comes without."""
+    """Debian's python3 does not include pip."""
     bare = tmp_path / "python3"
     bare.write_text("#!/bin/sh\nexit 1\n")
     bare.chmod(0o755)
@@ -34,7 +34,7 @@ def test_a_python_without_pip_gets_a_sentence(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_installer_itself_comes_with_a_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything else is installed by it; another lock fetches it anew."""
+    """It installs everything else; a changed lock downloads it again."""
     pip = tmp_path / "python3"
     pip.write_text(f"#!{sys.executable}\n{PIP}")
     pip.chmod(0o755)
@@ -61,7 +61,7 @@ if "--target" in sys.argv:
 
 
 def test_the_stub_libraries_are_part_of_what_an_environment_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every module that the program writing them imports: a mended one makes the environment anew."""
+    """Every module that writes them: a changed module creates the environment again."""
     names = ("pyproject.toml", *environment.LOCKS["dev"], *(str(path.relative_to(ROOT)) for path in stub_modules()))
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def test_the_stub_libraries_are_part_of_what_an_environment_is(tmp_path: Path, m
 
 
 def stub_modules() -> set[Path]:
-    """Files of `cpu_server` that `cuda_stubs` runs."""
+    """Files of `cpu_server` that `cuda_stubs` imports."""
     code = "import sys, triton_operator.cpu_server.cuda_stubs\n"
     code += "print(*(module.__file__ for name, module in sys.modules.items() if 'cpu_server.' in name))"
     done = subprocess.run(
@@ -88,13 +88,13 @@ def stub_modules() -> set[Path]:
 
 
 def test_an_unknown_environment_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the names that exist."""
+    """With the valid names."""
     assert environment.main(["prod"]) == 2
     assert "demo|dev" in capsys.readouterr().err
 
 
 def test_a_complete_environment_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A half-made one is not: only the mark at the end counts."""
+    """An incomplete one is not: only the mark that is written last counts."""
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path))
     made: list[Path] = []
 
@@ -124,7 +124,7 @@ def test_locks_have_hashes_and_no_addresses(lock: Path) -> None:
 
 
 def test_locks_agree_on_versions() -> None:
-    """What the operator's image runs is what was tested."""
+    """The operator's image runs the tested versions."""
     pinned = [
         {line.split()[0] for line in (ROOT / name).read_text().splitlines() if "==" in line.split(" ")[0]}
         for name in ("requirements.lock", "requirements-operator.lock", "requirements-demo.lock")

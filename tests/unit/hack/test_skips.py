@@ -1,4 +1,4 @@
-"""The last line of a test run: what was skipped and why, and no skip in CI."""
+"""The last line of a test run: skipped tests with their reasons; in CI, a skip is a failure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_is_skipped(number): pytest.skip("there is no moon")
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with skips, in a run of its own."""
+    """A project with skips, in a separate test run."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(test_a=FILE, test_b="import pytest\npytest.skip('not on Mars', allow_module_level=True)")
     return pytester
 
 
 def test_the_last_line_has_every_reason_with_its_number(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Modules count too; an expected failure is no skip."""
+    """Skipped modules count, too; an expected failure does not."""
     monkeypatch.delenv("CI", raising=False)
     result = run.runpytest_subprocess("-p", "hack.skips")
     assert result.ret == pytest.ExitCode.OK
@@ -39,7 +39,7 @@ def test_the_last_line_has_every_reason_with_its_number(run: pytest.Pytester, mo
 
 
 def test_ci_accepts_no_skip(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tier that does not run there would otherwise look like one that passes."""
+    """Otherwise, a tier that does not run would look like one that passes."""
     monkeypatch.setenv("CI", "true")
     assert run.runpytest_subprocess("-p", "hack.skips").ret == pytest.ExitCode.TESTS_FAILED
     nothing_skipped = run.runpytest_subprocess("-p", "hack.skips", "test_a.py", "-k", "passes or fails")

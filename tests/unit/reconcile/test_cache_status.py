@@ -1,4 +1,4 @@
-"""What is reported while a cache is filled, and why it is not."""
+"""The status while a cache is being filled, and why it may not be filled."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def change_job(world: World, **state: Any) -> None:
 
 
 def fetching(world: World, name: str = "digits-cache-1", container: Container | None = None, **fields: Any) -> Pod:
-    """A pod of the Job that is at work, unless its container says otherwise."""
+    """A pod of the Job that is running, unless its container has another state."""
     running = Container(name=CONTAINER_PREPARE, init=False, running=True)
     return a_pod(name, revision="", job=job(world), containers=(container or running,), **fields)
 
@@ -53,7 +53,7 @@ def failed(world: World, reason: str, message: str, name: str = "digits-cache-1"
 
 
 async def seen(world: World, *pods: Pod) -> None:
-    """The watch brings these pods."""
+    """Let the watch report these pods."""
     version = world.cluster.next_version()
     world.cache.pods.replace([msgspec.structs.replace(pod, resource_version=version) for pod in pods], None)
     await world.reconcile()

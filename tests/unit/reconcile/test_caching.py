@@ -1,4 +1,4 @@
-"""The cache: what is made when, what waits for it, and what becomes of old ones."""
+"""The cache: when its objects are created, what waits for it, and when old ones are removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def a_world(**spec: Any) -> World:
 
 
 def change_job(world: World, **state: Any) -> None:
-    """The Job controller reports."""
+    """Change the Job's status, as the Job controller does."""
     (name,) = world.names(Kind.JOB)
     child = world.child(Kind.JOB, name)
     assert isinstance(child.state, JobState)
@@ -31,7 +31,7 @@ def change_job(world: World, **state: Any) -> None:
 
 
 def hide_job(world: World, **state: Any) -> None:
-    """Somebody takes away the labels by which it is watched."""
+    """Remove the labels by which it is watched."""
     (name,) = world.names(Kind.JOB)
     world.hide_child(Kind.JOB, name, fingerprint="without our labels", state=job_state(world, **state))
 
@@ -54,7 +54,7 @@ async def fill(world: World) -> str:
 
 
 async def settle(world: World) -> None:
-    """Passes until nothing is written any more."""
+    """Run passes until nothing is written."""
     for _ in range(5):
         world.forget_writes()
         await world.reconcile()
@@ -217,7 +217,7 @@ async def test_a_job_that_somebody_deleted_is_created_again() -> None:
 
 
 async def test_what_only_the_response_to_our_own_write_shows_is_acted_on() -> None:
-    """A Job that completes between the look at it and its new labels: the event of that write needs no pass."""
+    """The Job completes before its labels are restored: only the response to that write reports it."""
     world = a_world()
     await world.reconcile()
     (name,) = world.names(Kind.JOB)

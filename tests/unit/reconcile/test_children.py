@@ -1,4 +1,4 @@
-"""Which children a deployment gets, and what happens to them when somebody changes something."""
+"""The children of a deployment, and the reaction to changes of them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_children_of_a_deleted_object_of_the_same_name_are_waited_for() ->
 
 
 async def test_orphans_of_a_deleted_object_of_the_same_name_are_not_adopted() -> None:
-    """`kubectl delete --cascade=orphan` keeps the children for the user, whether or not a pass sees the deletion."""
+    """`kubectl delete --cascade=orphan` keeps the children for the user, whether or not a pass observes the deletion."""
     world = World()
     await world.reconcile()
     for kind, _, name in list(world.cluster.objects):
@@ -231,7 +231,7 @@ async def test_replicas_are_transferred_before_they_are_omitted() -> None:
 
 
 async def test_an_invalid_spec_that_turns_autoscaling_on_does_not_lose_replicas() -> None:
-    """The apply that stops naming `replicas` would reset them to 1, whatever else is wrong with the spec."""
+    """An apply without `replicas` would reset them to 1, whatever else is invalid in the spec."""
     world = World(replicas=4)
     await world.reconcile()
     world.forget_writes()
@@ -434,7 +434,7 @@ async def test_a_version_that_is_no_release_is_rejected_with_its_path() -> None:
 async def test_after_one_pass_nothing_is_built_again_for_the_echo_of_our_own_writes(
     edits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even with revisions that are kept for a rollback."""
+    """Also with revisions that are kept for a rollback."""
     world = World()
     await world.reconcile()
     for number in range(edits):

@@ -1,7 +1,7 @@
-"""What the operator remembers between passes changes nothing but the number of steps.
+"""The operator's memory between passes affects only the number of steps.
 
-Random events reach two operators: one remembers and runs only the passes that events and its own delays ask for, the
-other one forgets everything before each pass and runs passes until nothing changes. Both must end with the same
+Two operators receive the same random events. One keeps its memory and runs only the passes that events and its own
+delays request; the other restarts before each pass, and runs passes until nothing changes. Both must end with the same
 children and the same status.
 """
 
@@ -91,7 +91,7 @@ class Life(World):
             self.deployments.put(body)
 
     def change_body(self, change: Callable[[dict[str, Any]], object]) -> None:
-        """Somebody writes the ModelDeployment."""
+        """Another client changes the ModelDeployment."""
         if not self.exists:
             return
         stored = self.cluster.bodies[self.key]
@@ -111,7 +111,7 @@ class Life(World):
         return sorted(self.cluster.objects.values(), key=lambda child: (child.kind, child.name))
 
     def set_child(self, child: Child, **fields: Any) -> None:
-        """Somebody changes a child, and the watch reports it."""
+        """Another client changes a child, and the watch reports it."""
         changed = msgspec.structs.replace(child, **fields, resource_version=self.cluster.next_version())
         self.cluster.objects[child.kind, child.namespace, child.name] = changed
         self.child_handlers[child.kind].put(changed)
@@ -264,7 +264,7 @@ def remove(life: Life, child: Child) -> None:
 
 
 def remake(life: Life, child: Child) -> None:
-    """Deleted and created again by another hand with the same owner, between two passes."""
+    """Another client deletes and recreates it with the same owner, between two passes."""
     life.delete_child(child)
     life.set_child(child, uid=f"remade-{life.cluster.next_version()}", fingerprint="remade", owned="")
 
@@ -276,7 +276,7 @@ def scale(life: Life, child: Child) -> None:
 
 
 def roll_out(*, ready: bool) -> Event:
-    """The Deployment controller and the kubelet do their work."""
+    """Roll out as the Deployment controller and the kubelet do."""
 
     def run(life: Life, child: Child) -> None:
         if not isinstance(child.state, DeploymentState):
@@ -307,7 +307,7 @@ def on_pod(**fields: Any) -> Event:
 
 
 def evict(life: Life) -> None:
-    """The kubelet ends a pod, and its replacement starts."""
+    """The kubelet evicts a pod, and its replacement starts."""
     pods = life.cache.pods.get(life.key)
     on_pod(phase="Failed", reason="Evicted", message="memory", conditions=(), created_at=f"{life.now:%FT%TZ}")(life)
     if pods:

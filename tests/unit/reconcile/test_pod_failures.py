@@ -1,7 +1,7 @@
-"""Each way in which a pod can fail: what the kubelet or the scheduler writes, and what a person reads of it.
+"""Each failure of a pod: the status that the kubelet or the scheduler writes, and the resulting message.
 
-The statuses are those that a kubelet 1.36, its scheduler and its controllers wrote; `test_status_reasons` has what the
-whole status makes of them.
+The statuses were recorded from a kubelet 1.36, its scheduler and its controllers; `test_status_reasons` tests the whole
+status.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ def test_arguments_that_triton_rejects_though_the_user_gave_none_point_at_the_re
 
 
 def test_a_readiness_gate_that_is_not_passed_is_no_lost_node() -> None:
-    """The kubelet gives a reason for it, the node controller gives none."""
+    """The kubelet reports a reason for it, the node controller does not."""
     gate = ObservedCondition(type="Ready", status="False", reason="ReadinessGatesNotReady")
     pod = of_containers(prepared(), serving(), phase="Running")
     assert (

@@ -1,6 +1,6 @@
-"""What the status reports when the API server does not carry out a write of a child, and what is retried.
+"""The status when the API server rejects a write of a child, and which writes are retried.
 
-The sentences are those of a real API server (Kubernetes 1.36).
+The messages are those of a real API server (Kubernetes 1.36).
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ async def test_a_write_without_a_response_ends_in_time_for_the_status(monkeypatc
 
 
 async def _orphaned(**spec: Any) -> World:
-    """A new ModelDeployment in front of all the children of one that was deleted with `--cascade=orphan`."""
+    """A new ModelDeployment, and the children of one that was deleted with `--cascade=orphan`."""
     world = World(**spec)
     await world.reconcile()
     for identity, child in world.cluster.objects.items():
@@ -309,7 +309,7 @@ async def test_children_of_a_deleted_object_of_the_same_name_are_named_all_at_on
 
 
 async def test_a_child_of_another_deployment_is_not_waited_for() -> None:
-    """Such as a copy of its Service under another name: the owner may live, so that nothing removes the copy."""
+    """For example a copy of its Service under another name: if its owner exists, nothing removes the copy."""
     world = World()
     world.cluster.put_stranger(Kind.SERVICE, "digits", owner_uid="uid-of-another", owner="dig")
     assert await world.reconcile() is not None, "it may be deleted at any time"

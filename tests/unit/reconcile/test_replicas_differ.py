@@ -1,4 +1,4 @@
-"""Replicas that serve different models: what the status says, and what it does not take for a difference."""
+"""Replicas that serve different models: the message in the status, and differences that do not count."""
 
 from __future__ import annotations
 

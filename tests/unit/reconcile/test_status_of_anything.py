@@ -1,6 +1,7 @@
-"""Whatever a pod says, a status comes out that the API server accepts.
+"""For any state of a pod, the status is one that the API server accepts.
 
-A status that raises, or that the API server refuses, would be tried again for ever, and nobody would learn why.
+A status that raises an exception, or that the API server rejects, would be retried indefinitely, and users would not
+see the reason.
 """
 
 from __future__ import annotations
@@ -128,10 +129,10 @@ EVENTS = st.lists(st.builds(PodEvent, type=WORDS, reason=WORDS, message=TEXT), m
     blocked=st.none() | st.builds(Blocked, reason=st.just("InvalidSpec"), message=TEXT),
     gpu=st.booleans(),
 )
-def test_a_status_comes_out_that_the_api_server_accepts(
+def test_the_api_server_accepts_the_status(
     pods: tuple[Pod, ...], events: tuple[PodEvent, ...], blocked: Blocked | None, gpu: bool
 ) -> None:
-    """Twice in a row, because the second one is derived from the first one too."""
+    """Twice in a row, because the second status is derived from the first."""
     deployment = a_deployment(gpu={"count": 1} if gpu else None)
     previous: Status | None = None
     for _ in range(2):
@@ -148,14 +149,14 @@ def test_a_status_comes_out_that_the_api_server_accepts(
 
 
 @given(st.text() | TIMES)
-def test_what_is_no_time_is_none(text: str) -> None:
-    """And a time has a zone, so that it can be compared."""
+def test_an_invalid_time_is_none(text: str) -> None:
+    """A valid time has a zone, so that it can be compared."""
     parsed = parse_time(text)
     assert parsed is None or parsed.tzinfo is not None
 
 
 def violations(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
-    """Where a value is not what the schema allows; as much of OpenAPI as the status' schema uses."""
+    """The places where a value violates the schema; supports the subset of OpenAPI that the status uses."""
     if value is None:
         yield from [] if schema.get("nullable") else [f"{path}: null"]
     else:

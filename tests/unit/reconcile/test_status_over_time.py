@@ -1,4 +1,4 @@
-"""What the status says while something continues: a rollout, a replacement, a failure of one replica among others."""
+"""The status during a process: a rollout, a replacement, a failure of one of several replicas."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _served(**spec: Any) -> World:
 
 
 async def _edited(**spec: Any) -> World:
-    """The same after the user has changed the spec; its old pod serves still."""
+    """The same after the user has changed the spec; its old pod still serves."""
     world = await _served(**spec)
     world.edit(triton={"logLevel": "Info"})
     await world.reconcile()
@@ -132,7 +132,7 @@ async def test_a_model_that_one_replica_serves_is_ready_with_the_failure_of_anot
 
 
 async def test_a_rollout_past_its_deadline_is_stalled_and_one_that_waits_is_not() -> None:
-    """As Flux and kubectl see a Deployment that has given up waiting."""
+    """As Flux and kubectl report a Deployment that exceeded its deadline."""
     world = await _edited()
     assert world.condition("Stalled").status is Truth.FALSE
     assert world.condition("Reconciling").status is Truth.TRUE

@@ -1,4 +1,4 @@
-"""What Ready says: every reason, from the state that causes it."""
+"""The condition Ready: every reason, from the state that causes it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What each container asks for and may use: Triton's as the user says, the others' from there.
+"""Requests and limits of each container: the user's for Triton, and values derived from them for the others.
 
-Rules of the namespace which the user has followed once then hold for all.
+Rules of the namespace that the user's values follow are then followed by all containers.
 """
 
 from __future__ import annotations

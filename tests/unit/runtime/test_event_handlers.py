@@ -1,4 +1,4 @@
-"""What is cached and enqueued if lists and events arrive in another order than they happened."""
+"""The cache and the queue if lists and events arrive in another order than they happened."""
 
 from __future__ import annotations
 

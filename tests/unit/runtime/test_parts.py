@@ -1,4 +1,4 @@
-"""Small parts of the process: flags, log records, what the probes judge by."""
+"""Small parts of the process: flags, log records, and the state behind the probes."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def test_a_pod_is_configured_by_its_environment() -> None:
     assert (options.listen, options.metrics_port, options.log_level, options.workers) == ("", 8080, "DEBUG", 16)
 
 
-def test_flags_say_more_than_the_environment() -> None:
+def test_flags_override_the_environment() -> None:
     """For running outside a cluster."""
     options = parse(["--settings", "s.json", "--namespace", "shop", "--kubeconfig", "k", "--metrics-port", "0"], POD)
     assert (options.settings, options.kubeconfig) == (Path("s.json"), Path("k"))
     assert (options.namespace, options.metrics_port) == ("shop", 0)
 
 
-def test_without_settings_the_process_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    """And how to give it."""
+def test_missing_settings_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says how to set them."""
     with pytest.raises(SystemExit) as ended:
         parse([], {})
     assert ended.value.code == 2
@@ -58,7 +58,7 @@ def a_record(
 
 
 def test_a_record_is_one_line_of_json_with_the_deployment_at_work() -> None:
-    """Workers set it, so that log statements need not."""
+    """Workers set the deployment, so log statements need not contain it."""
     token = current_key.set(("shop", "digits"))
     try:
         line = JsonFormatter().format(a_record("line\n%s", "two"))
@@ -76,15 +76,15 @@ def test_a_record_is_one_line_of_json_with_the_deployment_at_work() -> None:
     }
 
 
-def test_a_record_cannot_steer_the_terminal_of_who_reads_the_log() -> None:
-    """JSON alone leaves 8-bit controls and bidirectional ones as they are."""
+def test_a_record_cannot_control_the_terminal_of_its_reader() -> None:
+    """JSON alone does not escape 8-bit and bidirectional controls."""
     line = JsonFormatter().format(a_record("a\x9b2J\u202e%s\x1b", "\x1b[2J"))
     assert line.isprintable()
     assert json.loads(line)["message"] == r"a\x9b2J\u202e\x1b[2J\x1b"
 
 
 def test_a_traceback_is_a_field() -> None:
-    """Still one line."""
+    """The record is still one line."""
     try:
         _divide()
     except ZeroDivisionError as error:
@@ -92,8 +92,8 @@ def test_a_traceback_is_a_field() -> None:
     assert "ZeroDivisionError: division by zero" in json.loads(JsonFormatter().format(record))["error"]
 
 
-def test_what_repeats_in_an_outage_is_counted_instead_of_written() -> None:
-    """Per template: 500 deployments that fail are one message."""
+def test_repeated_messages_are_counted_instead_of_written() -> None:
+    """Per template: failures of 500 deployments are one message."""
     clock = FakeClock()
     repetition = RepetitionFilter(clock)
     passed = [repetition.filter(a_record("trying again: %s", number)) for number in range(500)]
@@ -107,7 +107,7 @@ def test_what_repeats_in_an_outage_is_counted_instead_of_written() -> None:
 
 
 def test_kopfs_messages_are_recognised_by_their_beginning() -> None:
-    """It formats them itself, with the number of the attempt in them."""
+    """Kopf formats its messages itself, with the number of the attempt."""
     repetition = RepetitionFilter(FakeClock())
     messages = [f"Request attempt #{number} failed; will retry: GET ..." for number in range(100)]
     passed = [repetition.filter(a_record(message, name="kopf._cogs.clients.api")) for message in messages]
@@ -115,7 +115,7 @@ def test_kopfs_messages_are_recognised_by_their_beginning() -> None:
 
 
 def test_kopf_tries_forever_with_pauses_up_to_half_a_minute() -> None:
-    """Every request starts with short ones again."""
+    """Every request starts with short pauses again."""
     endless = kopf_watch.EndlessBackoff()
     for _ in range(2):
         pauses = list(itertools.islice(endless, 100))
@@ -124,7 +124,7 @@ def test_kopf_tries_forever_with_pauses_up_to_half_a_minute() -> None:
 
 
 async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
-    """The check of its watcher."""
+    """As the check of its watcher requires."""
     clock = FakeClock()
     signs = Probes([], None, None, None, None, WatchProgress(clock), clock)  # type: ignore[arg-type] # only the watcher is looked at
     assert signs._watcher_dead() is None
@@ -148,7 +148,7 @@ async def test_kopf_may_take_a_minute_to_watch_but_never_stop() -> None:
 
 
 async def test_a_watch_without_progress_is_reported_by_the_probe() -> None:
-    """Kopf may be started again and again meanwhile; the first event that it does not get past counts."""
+    """Kopf may be restarted repeatedly; the time since the first failing event counts."""
     clock = FakeClock()
     progress = WatchProgress(clock)
     signs = Probes([], None, None, None, None, progress, clock)  # type: ignore[arg-type] # only the watcher is looked at
@@ -164,7 +164,7 @@ async def test_a_watch_without_progress_is_reported_by_the_probe() -> None:
 
 
 async def test_pauses_before_a_restart_grow_only_while_it_ends_soon() -> None:
-    """Seven quick ends, then one after a long life; failures and quiet ends alike."""
+    """Seven quick ends, then one after a long run; failures and normal ends alike."""
     clock, stop = FakeClock(), asyncio.Event()
     lives = [1.0] * 7 + [HEALTHY + 1, 1.0]
 

@@ -1,4 +1,4 @@
-"""The work queue: one key once, one worker per key, later after failures."""
+"""The work queue: each key once, one worker per key, and delays after failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY, OTHER = ("shop", "digits"), ("shop", "other")
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that stands still."""
+    """A clock that advances only when a test sets it."""
     return FakeClock()
 
 
@@ -33,8 +33,8 @@ async def test_keys_come_out_once_and_in_order(queue: WorkQueue[tuple[str, str]]
     assert len(queue) == 0
 
 
-async def test_what_changed_goes_before_what_is_only_reconciled_again(queue: WorkQueue[tuple[str, str]]) -> None:
-    """Also when the same key waited for its routine look."""
+async def test_changed_keys_precede_routine_keys(queue: WorkQueue[tuple[str, str]]) -> None:
+    """Also if the same key is waiting for a routine pass."""
     keys = [("shop", f"digits-{number}") for number in range(100)]
     queue.add_routine(keys)
     queue.add(keys[70])
@@ -60,10 +60,10 @@ async def test_the_age_of_routine_counts(queue: WorkQueue[tuple[str, str]], cloc
     assert queue.oldest_age() == 5
 
 
-async def test_a_key_that_a_worker_holds_is_given_out_again_only_afterwards(
+async def test_a_key_in_progress_is_returned_again_only_afterwards(
     queue: WorkQueue[tuple[str, str]],
 ) -> None:
-    """News during a pass is not lost, and no two workers have the same key."""
+    """A change during a pass is not lost, and no two workers have the same key."""
     queue.add(KEY)
     await queue.get()
     queue.add(KEY)
@@ -78,8 +78,8 @@ async def test_a_key_that_a_worker_holds_is_given_out_again_only_afterwards(
     assert queue.busy == 0
 
 
-async def test_failures_are_repeated_later_each_time_until_success(queue: WorkQueue[tuple[str, str]]) -> None:
-    """0.5 s doubled up to 300 s, less up to a half."""
+async def test_failures_are_retried_with_growing_pauses(queue: WorkQueue[tuple[str, str]]) -> None:
+    """From 0.5 s, doubled up to 300 s, reduced by up to a half."""
     pauses = [queue.retry(KEY) for _ in range(12)]
     for number, pause in enumerate(pauses):
         whole = min(0.5 * 2**number, 300.0)
@@ -90,15 +90,15 @@ async def test_failures_are_repeated_later_each_time_until_success(queue: WorkQu
     queue.close()
 
 
-async def test_a_planned_look_comes_by_itself(queue: WorkQueue[tuple[str, str]]) -> None:
-    """And does not count as waiting before its time."""
+async def test_a_delayed_key_is_returned_when_due(queue: WorkQueue[tuple[str, str]]) -> None:
+    """It does not count as waiting before that."""
     queue.add_after(KEY, 0.01)
     assert len(queue) == 0
     assert await asyncio.wait_for(queue.get(), 60) == KEY
 
 
-async def test_a_look_for_another_reason_replaces_the_planned_one(queue: WorkQueue[tuple[str, str]]) -> None:
-    """The pass decides again when to come back."""
+async def test_an_earlier_pass_replaces_the_delayed_one(queue: WorkQueue[tuple[str, str]]) -> None:
+    """The pass decides again about a delay."""
     queue.add_after(KEY, 0.01)
     queue.add(KEY)
     assert await queue.get() == KEY
@@ -106,7 +106,7 @@ async def test_a_look_for_another_reason_replaces_the_planned_one(queue: WorkQue
     assert queue._timers == {}
 
 
-async def test_a_key_that_waits_needs_no_plan(queue: WorkQueue[tuple[str, str]]) -> None:
+async def test_a_waiting_key_is_not_delayed(queue: WorkQueue[tuple[str, str]]) -> None:
     """It was added while its pass failed, so it is reconciled immediately."""
     queue.add(KEY)
     await queue.get()
@@ -117,7 +117,7 @@ async def test_a_key_that_waits_needs_no_plan(queue: WorkQueue[tuple[str, str]])
 
 
 async def test_the_age_is_that_of_the_longest_waiting_key(queue: WorkQueue[tuple[str, str]], clock: FakeClock) -> None:
-    """Also of one that waits for its own pass to end."""
+    """Also of a key that waits for its current pass to end."""
     assert queue.oldest_age() == 0
     queue.add(KEY)
     clock.now += 5
@@ -133,8 +133,8 @@ async def test_the_age_is_that_of_the_longest_waiting_key(queue: WorkQueue[tuple
     assert queue.oldest_age() == 3
 
 
-async def test_a_closed_queue_sends_all_workers_home(queue: WorkQueue[tuple[str, str]]) -> None:
-    """Those that wait and those that come; plans are dropped."""
+async def test_a_closed_queue_ends_all_workers(queue: WorkQueue[tuple[str, str]]) -> None:
+    """Those that wait and those that call it later; delayed keys are dropped."""
     waiting = [asyncio.create_task(queue.get()) for _ in range(3)]
     queue.add_after(KEY, 0.01)
     await asyncio.sleep(0)
@@ -149,7 +149,7 @@ async def test_a_closed_queue_sends_all_workers_home(queue: WorkQueue[tuple[str,
     assert queue._timers == {}
 
 
-async def test_idle_waits_for_the_keys_that_are_held(queue: WorkQueue[tuple[str, str]]) -> None:
+async def test_idle_waits_for_keys_in_progress(queue: WorkQueue[tuple[str, str]]) -> None:
     """SIGTERM lets passes finish."""
     await queue.idle()
     queue.add(KEY)

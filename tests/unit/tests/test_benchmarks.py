@@ -1,4 +1,4 @@
-"""Benchmarks compare with a baseline in a way that no machine's speed changes, and fail nothing."""
+"""Benchmarks are compared with a baseline independently of the machine's speed, and never fail a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BENCH = ["-p", "tests.benchmarks.costs", "-o", "python_files=bench_*.py", "-o", 
 
 
 def measured_at(slowness: float, monkeypatch: pytest.MonkeyPatch) -> list[Cost]:
-    """What a benchmark of 8 CPU-ms, 20 ms and 50 MB finds on a machine that is so many times slower."""
+    """The results of a benchmark of 8 CPU-ms, 20 ms and 50 MB on a machine that is slower by this factor."""
     monkeypatch.setattr(plugin, "sample", lambda: Sample(cpu=10 * slowness, clock=11 * slowness))
     costs = Costs()
     costs.sample()
@@ -36,14 +36,14 @@ def test_a_slower_machine_does_not_change_the_ratio(slowness: float, monkeypatch
     assert [line.split()[-1] for line in lines[1:]] == ["1.00", "1.00", "1.00"]
 
 
-def test_the_ratio_tells_what_has_become_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cost that the baseline does not have is new."""
+def test_the_ratio_shows_which_costs_increased(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cost that is missing in the baseline is new."""
     lines = table(measured_at(1, monkeypatch), {"work": 0.4, "memory": 100})
     assert [line.split()[-1] for line in lines[1:]] == ["2.00", "new", "0.50"]
 
 
 def test_a_cost_above_the_baseline_fails_nothing(tmp_path: Path) -> None:
-    """The run says how many times it is, and ends with success."""
+    """The run prints the ratio, and succeeds."""
     name = next(iter(json.loads(BASELINE.read_text())))
     (tmp_path / "bench_it.py").write_text(f"def bench_it(costs):\n    costs.add({name!r}, 1e12, 'MB')\n")
     run = _pytest(*BENCH, "--rootdir", str(tmp_path), "-c", str(PYPROJECT), str(tmp_path))
@@ -52,8 +52,8 @@ def test_a_cost_above_the_baseline_fails_nothing(tmp_path: Path) -> None:
     assert float(line.split()[-1]) > 1000
 
 
-def test_tests_and_benchmarks_leave_each_other_out(tmp_path: Path) -> None:
-    """They stand in the same folders, for the sake of the fixtures."""
+def test_tests_and_benchmarks_exclude_each_other(tmp_path: Path) -> None:
+    """They are in the same folders, because they share fixtures."""
     (tmp_path / "test_it.py").write_text("def test_it(): ...\n")
     (tmp_path / "bench_it.py").write_text("def bench_it(): ...\n")
     assert _collected(tmp_path) == ["test_it"]

@@ -1,4 +1,4 @@
-"""Models that end-to-end tests deploy: each makes sense to Triton's protobuf and to our own checks."""
+"""Models that end-to-end tests deploy: each is valid for Triton's protobuf and for this project's checks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_whatever_a_spec_says_is_read_back_out_of_what_triton_reads(seed: int) -
 
 
 def test_all_of_them_fit_into_one_pod() -> None:
-    """With defaults filled in, Triton's parser still takes every text of the ConfigMap."""
+    """With defaults, Triton's parser still accepts every text of the ConfigMap."""
     models = draw_models(Random(1), 16)
     children = render(a_deployment(models=msgspec.to_builtins(models)), SETTINGS)
     data = next(child for child in children if child["kind"] == "ConfigMap")["data"]

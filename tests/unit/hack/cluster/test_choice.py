@@ -1,4 +1,4 @@
-"""Which cluster is used, and what is said when a machine will not do."""
+"""Which cluster is used, and the messages for unsupported machines."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def test_a_relative_cache_folder_is_refused() -> None:
         cache.locate({"TRITON_OPERATOR_CACHE": "here"}, Path("/home/ada"))
 
 
-def test_under_sudo_the_cache_is_the_callers_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else `make check` without sudo could not write there; what containers see as root's stays so."""
+def test_under_sudo_the_caller_owns_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise, `make check` without sudo could not write there; folders that containers see as root's stay so."""
     if os.geteuid() != 0:
         monkeypatch.setattr(os, "geteuid", lambda: 0)
     owner = (os.getuid() or 1234, os.getgid() or 1234)
@@ -118,8 +118,8 @@ def test_under_sudo_the_cache_is_the_callers_in_the_end(tmp_path: Path, monkeypa
     assert (folder / "node").stat().st_uid == stays
 
 
-def test_without_sudo_nothing_changes_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is said."""
+def test_without_sudo_no_owner_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no output."""
     monkeypatch.delenv("SUDO_UID", raising=False)
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", None)

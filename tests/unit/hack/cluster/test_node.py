@@ -1,4 +1,4 @@
-"""The pure parts of the native node: what is configured, started, found and reached."""
+"""The pure parts of the native node: configuration, start order, and addresses."""
 
 from __future__ import annotations
 
@@ -127,14 +127,14 @@ def test_an_image_is_there_only_under_both_of_its_names() -> None:
 
 
 class SomeContainerd:
-    """As much of containerd as importing needs: names and the digests behind them."""
+    """A fake of containerd with names and their digests, sufficient for imports."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.changes = 0
 
     def run(self, command: list[str]) -> str:
-        """Run the words after `images`."""
+        """Run the command after `images`."""
         verb, *arguments = command[command.index("images") + 1 :]
         if verb == "list":
             return "REF TYPE DIGEST\n" + "".join(f"{name} manifest {digest}\n" for name, digest in self.names.items())
@@ -149,7 +149,7 @@ class SomeContainerd:
 
 
 def test_an_image_is_named_latest_when_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Examples name it so; what is loaded last counts, also when it was there before, and nothing is done twice."""
+    """Examples use this name for the image that was loaded last; nothing is done twice."""
     node = SomeContainerd()
     monkeypatch.setattr(images, "_run", node.run)
     for tag in ("aa", "bb"):

@@ -1,4 +1,4 @@
-"""`hack.preflight`: what is wrong with the machine is said before anything on it is changed."""
+"""`hack.preflight`: problems of the machine are reported before anything on it is changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORSE = {"user_id": 1000, "free_disk": 2.0}
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
-    """Changes to a good machine without a node; the cache folder is not there yet."""
+    """Changes to a suitable machine without a node; the cache folder does not exist yet."""
     change: dict[str, object] = {}
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CLUSTER", "native")
@@ -27,8 +27,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object
     return change
 
 
-def test_a_good_machine_may_go_on(machine: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a word."""
+def test_a_suitable_machine_passes(machine: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without output."""
     assert [preflight.main([command]) for command in preflight.COMMANDS] == [0, 0]
     assert capsys.readouterr().err == ""
 
@@ -36,7 +36,7 @@ def test_a_good_machine_may_go_on(machine: dict[str, object], capsys: pytest.Cap
 def test_the_demo_is_refused_with_everything_that_is_wrong(
     machine: dict[str, object], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """And nothing was made, not even the cache folder."""
+    """Nothing was created, not even the cache folder."""
     machine |= WORSE
     assert preflight.main(["demo"]) == 1
     stderr = capsys.readouterr().err
@@ -45,19 +45,19 @@ def test_the_demo_is_refused_with_everything_that_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_tests_go_on_and_say_what_will_be_skipped(
+def test_the_tests_continue_and_report_what_will_be_skipped(
     machine: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All tiers but one run anywhere."""
+    """All tiers but one run on any machine."""
     machine |= WORSE
     assert preflight.main(["test"]) == 0
     assert "tests/e2e will be skipped" in capsys.readouterr().err
 
 
-def test_using_a_node_that_runs_asks_for_rights_only(
+def test_using_a_running_node_requires_only_permissions(
     machine: dict[str, object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its disk is taken already."""
+    """Its disk space is in use already."""
     monkeypatch.setattr("hack.cluster.running", object)
     machine |= WORSE
     assert preflight.main(["demo"]) == 1
@@ -67,14 +67,14 @@ def test_using_a_node_that_runs_asks_for_rights_only(
 
 
 def test_an_unknown_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """As later."""
+    """As in later steps."""
     monkeypatch.setenv("CLUSTER", "minikube")
     assert preflight.main(["demo"]) == 1
     assert "CLUSTER=minikube is not a kind of cluster" in capsys.readouterr().err
 
 
 def test_it_needs_nothing_but_python(tmp_path: Path) -> None:
-    """`-S` leaves out every installed package; whether this machine will do is not what is tested."""
+    """`-S` excludes all installed packages; the result for this machine does not matter."""
     environment = {**os.environ, "TRITON_OPERATOR_CACHE": str(tmp_path / "cache"), "CLUSTER": "native"}
     command = [sys.executable, "-S", "-m", "hack.preflight", "test"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -83,8 +83,8 @@ def test_it_needs_nothing_but_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["demo", "cluster-up", "test", "e2e"])
-def test_make_asks_before_it_makes_an_environment(target: str) -> None:
-    """The first command of each target that needs a node."""
+def test_make_checks_before_it_creates_an_environment(target: str) -> None:
+    """It is the first command of each target that needs a node."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "--dry-run", target]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What is built for the local cluster, and when it is built again."""
+"""The programs that are built for the local cluster, and when they are built again."""
 
 from __future__ import annotations
 
@@ -141,9 +141,9 @@ def test_only_builds_that_nothing_asked_for_in_weeks_are_removed(module: GoModul
 
 @pytest.mark.parametrize("of_ours", [NETPOL, CONTAINERD, KSTATUS], ids=lambda module: module.name)
 def test_modules_require_what_the_node_requires(of_ours: GoModule) -> None:
-    """Go keeps a compiled package by module and version: with others, hundreds of packages are compiled twice.
+    """Go caches a compiled package by module and version: with other versions, hundreds of packages are compiled twice.
 
-    containerd does not compile with the Kubernetes libraries of the node, so those are its own.
+    containerd does not compile with the Kubernetes libraries of the node, so it has its own versions.
     """
     theirs, ours = requirements(NODE), requirements(of_ours)
     shared = {
@@ -153,6 +153,6 @@ def test_modules_require_what_the_node_requires(of_ours: GoModule) -> None:
 
 
 def requirements(module: GoModule) -> dict[str, str]:
-    """Versions by module path, without what is put in their place."""
+    """Versions by module path, without replacements."""
     text = (module.folder / "go.mod").read_text().partition("\nreplace")[0]
     return dict(re.findall(r"^\s*(?:require )?([\w.-]+\.[\w.-]+/\S+) (v\S+)", text, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The demo's pure parts: what it applies, what it draws, what it suggests. That it works is shown in tests/e2e."""
+"""The demo's pure parts: manifests, drawings and suggested commands. tests/e2e runs the demo."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from triton_operator.sdk.protocol_json import parse_request
 
 @dataclass(frozen=True)
 class SomeCluster:
-    """As much of a cluster as the pure parts look at."""
+    """A fake of a cluster, sufficient for the pure parts."""
 
     kubeconfig: Path = Path("/a path/kubeconfig")
 
 
 def two_digits() -> Part:
-    """A black and a white picture, of a 1 and a 2."""
+    """A black and a white image, of a 1 and a 2."""
     blank = np.zeros((1, 1, 28, 28), np.float32)
     return Part(np.concatenate([blank + 1, blank]), np.array([1, 2]))
 
 
 def test_only_the_reference_of_the_example_is_changed() -> None:
-    """What one reads in examples/ is what runs."""
+    """The applied object is the documented example."""
     example = yaml.safe_load(run.EXAMPLE.read_text())
     changed = run.with_reference(example, "models:7")
     assert changed["spec"]["modelRepository"]["image"].pop("reference") == "models:7"
@@ -47,7 +47,7 @@ def test_only_the_reference_of_the_example_is_changed() -> None:
 
 
 def test_the_chart_gets_the_built_images_beside_its_own_catalogue() -> None:
-    """A list in Helm's values replaces the chart's, so it has to be said again."""
+    """A list in Helm's values replaces the chart's list, so its entries must be repeated."""
     built = {name: Image(name, f"here/{name}:7", Path("-")) for name in ("operator", "triton-cpu")}
     values: Any = chart_values(built)
     assert values["image"] == {"repository": "here/operator", "tag": "7"}
@@ -57,7 +57,7 @@ def test_the_chart_gets_the_built_images_beside_its_own_catalogue() -> None:
 
 
 def test_the_likeliest_digit_is_read_with_its_time() -> None:
-    """In milliseconds."""
+    """The time is in milliseconds."""
     outputs = {"OUTPUT__0": np.array([[0.1, 0.2, 0.7]], np.float32)}
     answer = likeliest_digit(Prediction("digits", "1", outputs, 0.0021))
     assert answer.digit == 2
@@ -65,8 +65,8 @@ def test_the_likeliest_digit_is_read_with_its_time() -> None:
     assert answer.milliseconds == pytest.approx(2.1)
 
 
-def test_pictures_stand_beside_what_was_said() -> None:
-    """A mistake is shown as one, and both protocols have a line."""
+def test_images_are_next_to_their_predictions() -> None:
+    """A wrong prediction is marked, and both protocols have a line."""
     predictions = ProtocolPredictions(DigitPrediction(1, 0.987, 2.1), DigitPrediction(1, 0.987, 1.4))
     shown = show_predictions(two_digits(), [predictions, predictions], colour=False)
     assert re.search(r"█   Prediction: 1  \(probability 98\.7%, correct\)", shown)
@@ -76,15 +76,15 @@ def test_pictures_stand_beside_what_was_said() -> None:
 
 
 def test_the_request_file_is_what_tritonctl_reads(tmp_path: Path) -> None:
-    """And curl sends the same; the folder may be there or not."""
+    """curl sends the same file; the folder may or may not exist."""
     image = two_digits().inputs[:1]
     path = write_request(tmp_path / "demo", image)
     assert write_request(tmp_path / "demo", image) == path
     assert np.array_equal(parse_request(path.read_bytes()).inputs["INPUT__0"], image)
 
 
-def test_suggestions_name_the_cluster_the_namespace_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths with spaces are quoted, or the line could not be pasted."""
+def test_suggestions_name_the_cluster_the_namespace_and_the_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths with spaces are quoted, so that the line can be pasted."""
     for name in ("CLUSTER", "TRITON_OPERATOR_CACHE", "SUDO_UID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("hack.cluster.tools", lambda *_: Path("/tools"))
@@ -107,8 +107,8 @@ def test_suggestions_name_the_cluster_the_namespace_and_the_way_out(monkeypatch:
         ),
     ],
 )
-def test_the_way_down_leads_where_the_way_up_led(environ: dict[str, str], command: str) -> None:
-    """Without the variable it would look for another cluster, or in another folder."""
+def test_demo_down_uses_the_cluster_of_demo(environ: dict[str, str], command: str) -> None:
+    """Without the variable, it would look for another cluster, or in another folder."""
     assert next_steps.demo_down(environ) == command
 
 
@@ -121,10 +121,10 @@ def test_the_way_down_leads_where_the_way_up_led(environ: dict[str, str], comman
         ("somebody-else", 0, False),
     ],
 )
-def test_the_definition_goes_only_if_the_demo_brought_it_and_nobody_uses_it(
+def test_the_crd_is_removed_only_if_the_demo_installed_it_and_it_is_unused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: str | None, others: int, deleted: bool
 ) -> None:
-    """Deleting it deletes every ModelDeployment of the cluster."""
+    """Its deletion deletes every ModelDeployment of the cluster."""
     annotations = {"meta.helm.sh/release-namespace": definition}
     stored = {"metadata": {"name": "modeldeployments.triton-operator.io", "uid": "u", "annotations": annotations}}
     with FakeCluster.running(tmp_path, monkeypatch) as cluster:

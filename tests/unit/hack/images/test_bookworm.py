@@ -1,4 +1,4 @@
-"""Packages of Debian 12: which mirror they come from."""
+"""Packages of Debian 12: the mirror that they are downloaded from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hack.images.failures import ImageError
 
 
 def test_the_machines_own_mirror_is_used_with_our_suite() -> None:
-    """Also when the machine runs another release; its other repositories are left out."""
+    """Also if the machine runs another release; its other repositories are ignored."""
     addresses = [
         "http://mirror.example/debian/",
         "http://mirror.example/debian-security/",
@@ -22,11 +22,11 @@ def test_the_machines_own_mirror_is_used_with_our_suite() -> None:
 
 
 def test_a_given_mirror_wins() -> None:
-    """Set by the person."""
+    """A mirror that the user configured."""
     assert mirrors(["http://a.example/debian"], "http://b.example/debian/") == {"bookworm": "http://b.example/debian"}
 
 
-def test_a_machine_without_debian_is_told_what_to_set() -> None:
-    """Ubuntu's apt knows no Debian mirror."""
+def test_a_machine_without_debian_gets_an_error_with_the_variable() -> None:
+    """apt on Ubuntu has no Debian mirror."""
     with pytest.raises(ImageError, match=r"archive\.example/ubuntu\. Set TRITON_OPERATOR_DEBIAN_MIRROR"):
         mirrors(["http://archive.example/ubuntu"])

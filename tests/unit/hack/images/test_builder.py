@@ -1,4 +1,4 @@
-"""Building images: equal inputs give equal tags and bytes, a change gives another tag and only the layers above it."""
+"""Building images: equal inputs give equal tags and bytes; a change gives another tag and rebuilds only the layers above it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.paths import ROOT
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a cache folder of its own."""
+    """Give each test a separate cache folder."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(folder))
     return folder
@@ -29,7 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """Make a small model repository."""
+    """Create a small model repository."""
     folder = tmp_path / "models"
     (folder / "digits" / "1").mkdir(parents=True)
     (folder / "digits" / "config.pbtxt").write_text('name: "digits"')
@@ -50,7 +50,7 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 def test_a_model_container_holds_the_repository_and_nothing_else(models: Path, tmp_path: Path) -> None:
-    """Readable by any user whatever the permissions here, owned by root, of one time."""
+    """Files are readable by any user, owned by root and have a fixed time."""
     files = contents(pack("toy", models).archive)
     manifest = json.loads(next(data for name, data in files.items() if b'"layers"' in data and "blobs" in name))
     (layer,) = manifest["layers"]
@@ -64,7 +64,7 @@ def test_a_model_container_holds_the_repository_and_nothing_else(models: Path, t
 
 
 def test_every_blob_has_the_digest_it_is_named_by(models: Path) -> None:
-    """As an importer checks it; the index names the image for containerd."""
+    """As an importer checks it; the index contains the image's name for containerd."""
     image = pack("toy", models)
     files = contents(image.archive)
     blobs = {name: data for name, data in files.items() if name.startswith("blobs/sha256/")}
@@ -75,7 +75,7 @@ def test_every_blob_has_the_digest_it_is_named_by(models: Path) -> None:
 
 
 def test_the_same_inputs_give_the_same_bytes(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In another cache, which stands for another machine."""
+    """In another cache, which represents another machine."""
     first = pack("toy", models)
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "other"))
     second = pack("toy", models)
@@ -84,7 +84,7 @@ def test_the_same_inputs_give_the_same_bytes(models: Path, tmp_path: Path, monke
 
 
 def test_a_changed_file_gives_another_tag(models: Path) -> None:
-    """A fixed tag would let a node run what it imported before."""
+    """With a fixed tag, a node could run the image that it imported before."""
     before = pack("toy", models)
     (models / "digits" / "1" / "model.pt").write_bytes(b"others!")
     after = pack("toy", models)
@@ -93,14 +93,14 @@ def test_a_changed_file_gives_another_tag(models: Path) -> None:
 
 
 def test_an_unchanged_image_is_not_built_again(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call only reads sources."""
+    """The second call only reads the sources."""
     first = pack("toy", models)
     monkeypatch.delattr(builder, "ensure_layer")
     assert pack("toy", models) == first
 
 
 def test_an_interrupted_build_is_done_again(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No half archive is taken for an image."""
+    """An incomplete archive is not used."""
     with monkeypatch.context() as broken:
         broken.setattr("hack.images.oci.read_digest", None)
         broken.setattr("tarfile.TarFile.addfile", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -110,7 +110,7 @@ def test_an_interrupted_build_is_done_again(models: Path, monkeypatch: pytest.Mo
 
 
 def test_pruning_leaves_the_present_images_alone(models: Path) -> None:
-    """What an earlier state of the sources left goes."""
+    """Images of earlier sources are removed."""
     before = pack("toy", models)
     (models / "digits" / "config.pbtxt").write_text("changed")
     after = pack("toy", models)
@@ -119,8 +119,8 @@ def test_pruning_leaves_the_present_images_alone(models: Path) -> None:
     assert pack("toy", models) == after
 
 
-def test_a_build_forgets_what_nobody_has_asked_for_in_days(models: Path, cache: Path) -> None:
-    """But not what a checkout that shares the cache has asked for since."""
+def test_a_build_removes_images_that_were_not_used_for_days(models: Path, cache: Path) -> None:
+    """But not those that another checkout with the same cache has used since."""
     config = models / "digits" / "config.pbtxt"
     old = pack("toy", models)
     old_layers = stored_layers(cache)
@@ -143,14 +143,14 @@ def stored_layers(cache: Path) -> set[Path]:
 
 
 def test_a_pattern_in_the_ignore_file_is_refused(models: Path) -> None:
-    """It would mean something else to docker than to us."""
+    """docker would interpret it differently."""
     (models / ".dockerignore").write_text("*.md\n")
     with pytest.raises(ImageError, match="patterns are not supported"):
         pack("toy", models)
 
 
 def contexts(folder: Path) -> dict[str, Context]:
-    """Give a main context and packages that must not be fetched to plan."""
+    """Give a main context and packages that `plan` must not fetch."""
     return {"": Folder(folder), "packages": Prepared("locked", lambda: pytest.fail("a plan prepares nothing"))}
 
 
@@ -165,7 +165,7 @@ ENTRYPOINT ["serve"]
 
 
 def test_a_change_of_sources_leaves_the_layers_below_alone(models: Path) -> None:
-    """So the operator is rebuilt without touching its dependencies."""
+    """The operator is rebuilt without its dependencies."""
     before = make_plan(parse(RECIPE), contexts(models), "debian")
     (models / "digits" / "config.pbtxt").write_text("changed")
     after = make_plan(parse(RECIPE), contexts(models), "debian")
@@ -193,7 +193,7 @@ def test_another_base_changes_every_layer_but_scratch_knows_none(models: Path) -
 
 
 def test_an_unknown_image_or_context_is_refused_with_what_there_is(models: Path) -> None:
-    """A typing mistake."""
+    """For example, a typo."""
     with pytest.raises(ImageError, match="unknown image 'opreator'; available: operator, triton-cpu"):
         catalogue.definition("opreator")
     with pytest.raises(ImageError, match="unknown build context 'package'"):
@@ -201,7 +201,7 @@ def test_an_unknown_image_or_context_is_refused_with_what_there_is(models: Path)
 
 
 def test_torch_has_the_version_that_training_uses() -> None:
-    """A model exported by one torch is served by the same."""
+    """A model is served by the version of torch that exported it."""
     locks = [ROOT / "requirements-torch.lock", ROOT / "operator/triton_operator/cpu_server/requirements.lock"]
     first, second = ([line for line in lock.read_text().splitlines() if line.startswith("torch==")] for lock in locks)
     assert first == second

@@ -1,4 +1,4 @@
-"""The Containerfile reader: what it understands, and that it refuses the rest by file and line."""
+"""The Containerfile reader: the supported instructions, and errors with file and line for all others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CMD ["--now"]
 
 
 def test_every_instruction_is_read_with_the_settings_in_force() -> None:
-    """A RUN sees the environment and folder set before it, and not the user set after it."""
+    """A RUN uses the environment and the folder set before it, but not a user set after it."""
     recipe = parse(EXAMPLE)
     env = ("A=1", "B=two words")
     assert recipe.base == "docker.io/library/debian:bookworm-slim"
@@ -52,14 +52,14 @@ def test_every_instruction_is_read_with_the_settings_in_force() -> None:
         ("ENV A", "KEY=VALUE"),
     ],
 )
-def test_what_is_not_understood_is_refused_with_its_line(line: str, words: str) -> None:
-    """Skipping an instruction would build another image than docker does."""
+def test_an_unsupported_instruction_is_rejected_with_its_line(line: str, words: str) -> None:
+    """Without it, the image would differ from docker's."""
     with pytest.raises(ImageError, match=r"Some/File, line 3: .*" + words):
         parse(f"FROM scratch\n\n{line}\n", "Some/File")
 
 
 def test_a_file_without_a_base_is_refused() -> None:
-    """An empty file is a mistake."""
+    """An empty file is an error."""
     with pytest.raises(ImageError, match="has no FROM"):
         parse("# nothing\n")
 
@@ -69,6 +69,6 @@ OURS = [*ROOT.glob("hack/images/*/Containerfile"), *ROOT.glob("*/Containerfile")
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.parent.name)
 def test_our_own_files_are_understood_and_do_not_run_as_root(path: Path) -> None:
-    """Each names a user that is not root, except the model container, which never runs."""
+    """Each sets a user other than root, except the model container, which never runs."""
     settings = parse(path.read_text(), str(path)).settings
     assert (settings.user or "model_repository").split(":")[0] in {"1000", "65532", "65535", path.parent.name}
