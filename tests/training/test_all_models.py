@@ -38,7 +38,7 @@ def test_training_all_models_gives_the_same_files_as_training_each_alone(
 def test_a_score_that_retraining_does_not_reach_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1, NO in its row of the table, and a sentence with both numbers."""
+    """Exit code 1, NO in its row of the table, and a message with both numbers."""
     card = model_card.read(REPOSITORY / "linear_regression")
     (tmp_path / "linear_regression").mkdir()
     model_card.write(replace(card, scores={"test": {"mse": 0.5}}, files={}), tmp_path / "linear_regression")

@@ -1,4 +1,4 @@
-"""A fake API server, and operator processes that talk to it in the test's own event loop."""
+"""A fake API server, and operator processes that use it in the test's event loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = tuple[str, str]
 
 
 class Running:
-    """One operator process whose passes only write down their key, unless `outcome` says otherwise."""
+    """One operator process whose passes only record their key, unless `outcome` is set."""
 
     def __init__(self, server: FakeApiServer, token: TokenFile | None = None, **options: Any) -> None:
         self.passes: list[Key] = []
@@ -42,12 +42,12 @@ class Running:
         return await self.outcome(key) if self.outcome else None
 
     async def passed(self, key: Key, times: int = 1) -> None:
-        """Wait until a key was reconciled that often since `forget_passes`."""
+        """Wait until a key was reconciled this many times since `forget_passes`."""
         async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: self.passes.count(key) >= times)
 
     async def quiet(self) -> None:
-        """Wait until it watches and nothing is left to do; then forget the passes so far."""
+        """Wait until it watches and the queue is empty; then forget the passes so far."""
         async with asyncio.timeout(60):
             await self.process.elector.leading.wait()
             queue = self.process.queue
@@ -57,13 +57,13 @@ class Running:
         self.passes.clear()
 
     async def ask(self, path: str) -> tuple[int, str]:
-        """What a probe or a scrape gets."""
+        """The response to a probe or a scrape."""
         url = f"http://127.0.0.1:{self.process.health.port}{path}"
         async with ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()
 
     async def end(self) -> int:
-        """SIGTERM, without the signal; returns the exit status."""
+        """Stop it as SIGTERM would; returns the exit status."""
         self.process.stop.set()
         return await asyncio.wait_for(self.task, 60)
 
@@ -77,7 +77,7 @@ async def server() -> AsyncIterator[FakeApiServer]:
 
 @pytest.fixture
 async def start(server: FakeApiServer) -> AsyncIterator[Callable[..., Running]]:
-    """Start operator processes; all are ended after the test."""
+    """Start operator processes; all are stopped after the test."""
     started: list[Running] = []
 
     def begin(**options: Any) -> Running:
@@ -91,7 +91,7 @@ async def start(server: FakeApiServer) -> AsyncIterator[Callable[..., Running]]:
 
 @pytest.fixture
 async def operator(start: Callable[..., Running], server: FakeApiServer) -> Running:
-    """One operator process that leads and watches everything."""
+    """One operator process that leads and watches all namespaces."""
     running = start()
     async with asyncio.timeout(60):
         await server.watched("modeldeployments", "services", "deployments", "pods", "configmaps")

@@ -1,4 +1,4 @@
-"""The process as a whole: start, leadership, probes, outages, the end."""
+"""The whole process: start, leadership, probes, outages, shutdown."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ COLLECTION = "/apis/triton-operator.io/v1alpha1/modeldeployments"
 LEASE_PATH = "/apis/coordination.k8s.io/v1/namespaces/operators/leases/triton-operator"
 
 
-async def test_probes_are_green_and_metrics_count_requests(operator: Running) -> None:
-    """The normal case."""
+async def test_probes_succeed_and_metrics_count_requests(operator: Running) -> None:
+    """In the normal case."""
     assert await operator.ask("/healthz") == (200, "ok\n")
     assert await operator.ask("/readyz") == (200, "ok\n")
     _, text = await operator.ask("/metrics")
@@ -37,7 +37,7 @@ async def test_probes_are_green_and_metrics_count_requests(operator: Running) ->
 
 
 async def test_a_dead_watcher_of_kopf_fails_healthz(operator: Running) -> None:
-    """Kopf swallows the cancellation of its watcher and runs on without it."""
+    """Kopf ignores the cancellation of its watcher and continues without it."""
     assert (await operator.ask("/healthz"))[0] == 200
     watchers = [task for task in asyncio.all_tasks() if task.get_name().startswith(kopf_watch.WATCHER)]
     assert len(watchers) == 1
@@ -47,16 +47,16 @@ async def test_a_dead_watcher_of_kopf_fails_healthz(operator: Running) -> None:
 
 
 async def test_a_dead_reflector_ends_the_process(operator: Running) -> None:
-    """A new process is the cure; the exit status says that it was no wish."""
+    """A new process is the remedy; the exit status shows that the end was a failure."""
     tasks = [task for task in operator.process._tasks if task.get_name() == "Reflector"]
     tasks[0].cancel()
     assert await asyncio.wait_for(operator.task, 60) == 1
 
 
-async def test_nothing_is_reconciled_before_all_lists_are_in(
+async def test_nothing_is_reconciled_before_all_lists_are_complete(
     server: FakeApiServer, start: Callable[..., Running]
 ) -> None:
-    """A child that is only not known yet must not be created again."""
+    """A child that is not in the cache yet must not be created again."""
     await server.put(DIGITS_PATH, a_body())
     server.faults["/api/v1/services"] = [500]
     operator = start()
@@ -68,10 +68,8 @@ async def test_nothing_is_reconciled_before_all_lists_are_in(
     await operator.passed(DIGITS)
 
 
-async def test_a_definition_that_comes_later_is_waited_for(
-    server: FakeApiServer, start: Callable[..., Running]
-) -> None:
-    """Helm may start the operator before the definition is established."""
+async def test_it_waits_for_a_crd_that_is_created_later(server: FakeApiServer, start: Callable[..., Running]) -> None:
+    """Helm may start the operator before the CRD is established."""
     server.faults[COLLECTION] = [404, 404]
     operator = start()
     await server.put(DIGITS_PATH, a_body())
@@ -83,7 +81,7 @@ async def test_a_definition_that_comes_later_is_waited_for(
 async def test_the_second_operator_waits_and_takes_over_when_the_first_ends(
     server: FakeApiServer, start: Callable[..., Running]
 ) -> None:
-    """The Lease is released at the end, so nobody waits for it to run out."""
+    """The Lease is released at the end, so the second does not wait until it expires."""
     first = start()
     await first.process.elector.leading.wait()
     second = start(identity="operator-2")
@@ -97,7 +95,7 @@ async def test_the_second_operator_waits_and_takes_over_when_the_first_ends(
 
 
 async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(server: FakeApiServer, operator: Running) -> None:
-    """Errors of the cluster and of our own are survived."""
+    """After errors of the cluster and of the code."""
     failures: list[Exception] = [UnavailableError("etcd is away"), ZeroDivisionError()]
 
     async def fail_twice(key: Key) -> None:
@@ -115,7 +113,7 @@ async def test_a_failed_pass_is_repeated_and_does_not_stop_the_others(server: Fa
 
 
 async def test_a_pass_can_request_another_one(server: FakeApiServer, operator: Running) -> None:
-    """Such as for a pod that hangs without an event."""
+    """For example, for a pod that hangs without an event."""
     answers = [0.05]
 
     async def once_more(_: Key) -> float | None:
@@ -138,10 +136,10 @@ async def test_an_outage_of_the_api_server_is_no_reason_to_restart(server: FakeA
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_process_and_frees_the_lease(
+async def test_a_signal_ends_the_process_and_releases_the_lease(
     server: FakeApiServer, operator: Running, number: signal.Signals
 ) -> None:
-    """The pass under way is finished, the exit status is 0, the Lease has no holder."""
+    """The running pass finishes, the exit status is 0, and the Lease has no holder."""
     under_way, finished = asyncio.Event(), asyncio.Event()
 
     async def take_a_moment(_: Key) -> None:
@@ -161,7 +159,7 @@ async def test_a_signal_ends_the_process_and_frees_the_lease(
 
 
 async def test_a_pass_that_hangs_does_not_delay_the_end(server: FakeApiServer, operator: Running) -> None:
-    """It is cut after the time that passes get."""
+    """It is cancelled after the time limit of passes."""
     under_way = asyncio.Event()
 
     async def hang(_: Key) -> None:
@@ -175,8 +173,8 @@ async def test_a_pass_that_hangs_does_not_delay_the_end(server: FakeApiServer, o
 
 
 @pytest.mark.parametrize("code", [500, 504])
-async def test_kopf_is_started_again_when_it_gives_up(server: FakeApiServer, operator: Running, code: int) -> None:
-    """An error in its stream other than 410 is the end for Kopf, and no reason to give up the Lease."""
+async def test_kopf_is_started_again_when_it_ends(server: FakeApiServer, operator: Running, code: int) -> None:
+    """Kopf ends after a stream error other than 410; the process keeps the Lease."""
     await server.send("modeldeployments", {"type": "ERROR", "object": {"code": code, "message": "etcd"}})
     await server.seen("GET", "/apis", times=2)
     await server.watched("modeldeployments")
@@ -186,8 +184,8 @@ async def test_kopf_is_started_again_when_it_gives_up(server: FakeApiServer, ope
     assert (await operator.ask("/healthz"))[0] == 200
 
 
-async def test_a_definition_that_is_deleted_is_waited_for(server: FakeApiServer, operator: Running) -> None:
-    """Nobody deletes it on purpose; the operator is there when it comes back."""
+async def test_it_waits_for_a_deleted_crd(server: FakeApiServer, operator: Running) -> None:
+    """The operator continues when the CRD exists again."""
     assert (await operator.ask("/healthz"))[0] == 200
     so_far = server.requests["GET", COLLECTION]
     server.faults[COLLECTION] = [404, 404, 404]
@@ -202,7 +200,7 @@ async def test_a_definition_that_is_deleted_is_waited_for(server: FakeApiServer,
 async def test_a_renewed_token_is_used_by_all_parts(
     server: FakeApiServer, start: Callable[..., Running], tmp_path: Path
 ) -> None:
-    """Kopf too; a spell of refusals is survived."""
+    """Including Kopf; temporary rejections are survived."""
     file = tmp_path / "token"
     file.write_text("one")
     server.tokens = {"one"}
@@ -217,8 +215,8 @@ async def test_a_renewed_token_is_used_by_all_parts(
     await operator.passed(DIGITS)
 
 
-async def test_a_process_of_its_own_ends_cleanly_on_sigterm(server: FakeApiServer, tmp_path: Path) -> None:
-    """Started as the container starts it: exit status 0, every line of its log is JSON."""
+async def test_a_separate_process_ends_cleanly_on_sigterm(server: FakeApiServer, tmp_path: Path) -> None:
+    """Started like the container: the exit status is 0, and every line of its log is JSON."""
     settings = tmp_path / "settings.json"
     settings.write_bytes(msgspec.json.encode(SETTINGS))
     kubeconfig = tmp_path / "kubeconfig"
@@ -250,8 +248,8 @@ users: [{{name: me, user: {{token: x}}}}]
 """
 
 
-async def test_a_success_that_is_no_json_ends_nothing(server: FakeApiServer, start: Callable[..., Running]) -> None:
-    """A proxy's page in place of lists and of the Lease: both are asked for again."""
+async def test_a_success_without_json_is_retried(server: FakeApiServer, start: Callable[..., Running]) -> None:
+    """A proxy's page instead of lists and of the Lease: both are requested again."""
     await server.put(DIGITS_PATH, a_body())
     server.pages[COLLECTION] = [b"<html>"]
     server.pages[LEASE_PATH] = [b"<html>"]
@@ -261,7 +259,7 @@ async def test_a_success_that_is_no_json_ends_nothing(server: FakeApiServer, sta
 
 
 async def test_objects_of_a_restored_backup_are_served_again(server: FakeApiServer, operator: Running) -> None:
-    """Their versions are smaller than what was seen; an object that the backup does not have is deleted."""
+    """Their versions are smaller than the known ones; an object that the backup lacks is deleted."""
     other = DIGITS_PATH.replace("digits", "other")
     for path in (DIGITS_PATH, other):
         await server.put(path, a_body(path.rsplit("/", 1)[-1]))
@@ -275,10 +273,10 @@ async def test_objects_of_a_restored_backup_are_served_again(server: FakeApiServ
     assert known.resource_version == 50
 
 
-async def test_an_object_that_a_404_made_us_forget_comes_back_with_the_next_list(
+async def test_an_object_forgotten_after_a_404_returns_with_the_next_list(
     server: FakeApiServer, operator: Running
 ) -> None:
-    """If it is there after all."""
+    """If it exists after all."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
     operator.cache.deployments.remove(*DIGITS)

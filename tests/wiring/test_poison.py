@@ -1,4 +1,4 @@
-"""One object that cannot be read disturbs no other one, whatever makes it unreadable."""
+"""An unreadable object does not affect other objects, whatever makes it unreadable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POISON, OTHER = ("shop", "poison"), ("shop", "other")
 
 
 def deep_event(levels: int) -> bytes:
-    """A new object with so many levels in a field that is passed through unchanged."""
+    """A new object with this many levels in a field that is passed through unchanged."""
     body = a_body()
     body["metadata"] = {"name": "poison", "namespace": "shop", "uid": "p", "resourceVersion": "150"}
     body["spec"]["scheduling"] = {"affinity": {"nodeAffinity": "HERE"}}
@@ -32,7 +32,7 @@ def deep_event(levels: int) -> bytes:
 async def test_an_object_that_the_cache_cannot_read_is_skipped(
     server: FakeApiServer, operator: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its log line has the name and nothing of its content."""
+    """Its log record has its name, and nothing of its content."""
 
     def refuse(body: dict[str, Any]) -> bool:
         if body["metadata"]["name"] == "poison":
@@ -53,7 +53,7 @@ async def test_an_object_that_the_cache_cannot_read_is_skipped(
 async def test_events_after_an_object_that_is_too_deep_are_handled(
     levels: int, server: FakeApiServer, operator: Running
 ) -> None:
-    """The object itself is reported, and the watch is still the same one."""
+    """The object itself is reported, and the watch continues."""
     await operator.quiet()
     lists = server.requests["GET", "/apis/triton-operator.io/v1alpha1/modeldeployments"]
     await server.send_line(PLURAL, deep_event(levels))

@@ -29,7 +29,7 @@ def labelled(**content: Any) -> dict[str, Any]:
 async def test_objects_that_exist_already_are_reconciled_once_at_the_start(
     server: FakeApiServer, start: Callable[..., Running]
 ) -> None:
-    """Our first list and Kopf's tell of the same object, and one pass is enough."""
+    """The operator's first list and Kopf's report the same object, and one pass is enough."""
     await server.put(DIGITS_PATH, a_body())
     operator = start()
     await operator.passed(DIGITS)
@@ -41,7 +41,7 @@ async def test_objects_that_exist_already_are_reconciled_once_at_the_start(
 async def test_kopf_gets_no_version_that_is_known(
     server: FakeApiServer, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither from our own list nor from our own write, because it starts a task for every object that it gets."""
+    """Neither from a list nor from a write of the operator, because Kopf starts a task for every object."""
     handled = []
 
     def handle(self: DeploymentHandler, body: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ async def test_at_the_start_an_edit_without_a_status_is_reconciled_first(
 
 
 async def test_a_new_object_enqueues_its_key(server: FakeApiServer, operator: Running) -> None:
-    """Kopf's watch brings it."""
+    """Kopf's watch reports it."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
 
@@ -91,7 +91,7 @@ async def test_a_new_object_enqueues_its_key(server: FakeApiServer, operator: Ru
 async def test_a_new_generation_enqueues_and_a_mere_annotation_does_not(
     server: FakeApiServer, operator: Running
 ) -> None:
-    """Only what a pass would look at is news."""
+    """Only changes that a pass uses are enqueued."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
     await operator.quiet()
@@ -107,7 +107,7 @@ async def test_a_new_generation_enqueues_and_a_mere_annotation_does_not(
 
 
 async def test_a_deleted_object_enqueues_its_key_once_more(server: FakeApiServer, operator: Running) -> None:
-    """The reconciler must learn to forget it."""
+    """The reconciler must forget it."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
     await operator.quiet()
@@ -120,7 +120,7 @@ async def test_a_deleted_object_enqueues_its_key_once_more(server: FakeApiServer
 async def test_children_and_pods_enqueue_the_deployment_of_their_label(
     server: FakeApiServer, operator: Running, path: str
 ) -> None:
-    """Added, changed, deleted: each is news."""
+    """When they are added, changed or deleted."""
     await server.put(path, labelled())
     await operator.passed(DIGITS, times=1)
     await server.put(path, labelled(spec={"type": "NodePort"}, status={"phase": "Running"}))
@@ -130,7 +130,7 @@ async def test_children_and_pods_enqueue_the_deployment_of_their_label(
 
 
 async def test_a_child_that_vanished_in_a_gap_enqueues_its_key(server: FakeApiServer, operator: Running) -> None:
-    """The stream says that it cannot go on; the new list shows what is missing."""
+    """The stream reports that it cannot continue; the new list shows which object is missing."""
     await server.put(SERVICE_PATH, labelled())
     await operator.passed(DIGITS)
     await operator.quiet()
@@ -143,7 +143,7 @@ async def test_a_child_that_vanished_in_a_gap_enqueues_its_key(server: FakeApiSe
 async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
     server: FakeApiServer, operator: Running
 ) -> None:
-    """Kopf reports no deletion across a gap (its streams start with what is there)."""
+    """Kopf reports no deletion in a gap, because its streams start with the existing objects."""
     await server.put(DIGITS_PATH, a_body())
     await operator.passed(DIGITS)
     await operator.quiet()
@@ -154,7 +154,7 @@ async def test_an_object_that_vanished_in_a_gap_is_found_by_the_resync(
 
 
 async def test_the_late_deletion_of_an_object_of_the_same_name_does_not_hide_the_new_one(operator: Running) -> None:
-    """Kopf handles objects of different uids side by side, so the order is not sure."""
+    """Kopf handles objects of different uids concurrently, so the order may differ."""
     old, new = a_body(), a_body()
     old["metadata"] |= {"uid": "old", "resourceVersion": "200"}
     new["metadata"] |= {"uid": "new", "resourceVersion": "202"}
@@ -166,7 +166,7 @@ async def test_the_late_deletion_of_an_object_of_the_same_name_does_not_hide_the
 
 
 async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running) -> None:
-    """An object made after the list was written is not gone."""
+    """An object that was created after the list is not deleted."""
     body = a_body()
     body["metadata"]["resourceVersion"] = "300"
     operator.process.deployments.put(body)
@@ -177,7 +177,7 @@ async def test_a_list_older_than_the_watch_takes_nothing_back(operator: Running)
 
 
 async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(operator: Running) -> None:
-    """It was written before the deletion and came in after it; so did an even older one of Kopf's."""
+    """The list was read before the deletion and handled after it; so was an even older one of Kopf's."""
     body = a_body()
     body["metadata"]["resourceVersion"] = "300"
     handler = operator.process.deployments
@@ -195,7 +195,7 @@ async def test_a_list_older_than_a_deletion_does_not_bring_the_object_back(opera
 
 
 async def test_deletions_are_remembered_for_two_lists_only(operator: Running) -> None:
-    """Their memory must not grow with every object that ever was."""
+    """Their number must not grow indefinitely."""
     body = a_body()
     body["metadata"]["resourceVersion"] = "300"
     handler = operator.process.deployments
@@ -208,7 +208,7 @@ async def test_deletions_are_remembered_for_two_lists_only(operator: Running) ->
 
 
 async def test_only_the_configured_namespace_is_watched(server: FakeApiServer, start: Callable[..., Running]) -> None:
-    """Nothing outside the namespace is asked of the API server: the operator has no right to it."""
+    """No request is sent for other namespaces, because the operator has no permission for them."""
     start(namespace="shop")
     async with asyncio.timeout(60):
         await server.watched("modeldeployments", "services", "pods")

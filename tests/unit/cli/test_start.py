@@ -21,7 +21,7 @@ MOST_MODULES = 320
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """numpy takes half a second, and so does tritonclient, at each completion and each typo."""
+    """Importing numpy takes half a second, and so does tritonclient, at each completion and each typo."""
     code = (
         "import sys; sys.argv = ['tritonctl', '--help']\n"
         "from triton_operator.cli.app import run\n"

@@ -24,7 +24,7 @@ def a_manifest(kind: str, **content: Any) -> Object:
 
 
 def test_labels_of_others_stay_and_labels_we_dropped_go() -> None:
-    """managedFields distinguish formerly applied labels from those of others."""
+    """The entries of managedFields distinguish formerly applied labels from those of others."""
     labels = {"mine": "0", "dropped": "x", "theirs": "x"}
     finalizers = ["service.kubernetes.io/load-balancer-cleanup"]
     live = a_stored("Service", OURS, THEIRS, metadata={"labels": labels, "finalizers": finalizers}, spec={})

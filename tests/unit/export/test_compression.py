@@ -236,7 +236,7 @@ def test_large_numbers_in_a_row_do_not_affect_other_rows() -> None:
 
 
 def test_recurrent_layers_in_8_bits_cannot_be_batched_by_default(tmp_path: Path) -> None:
-    """torch uses one scale for all rows of a batch."""
+    """Torch uses one scale for all rows of a batch."""
     torch.manual_seed(0)
     module = compress(Words(), IDS, method="int8", evaluate=fair).module
     with pytest.raises(ExportError, match=r"influence each other: output OUTPUT__0 of one row differs by 0\.0\d+"):

@@ -128,7 +128,7 @@ async def test_children_of_a_deleted_object_of_the_same_name_are_waited_for() ->
 
 
 async def test_orphans_of_a_deleted_object_of_the_same_name_are_not_adopted() -> None:
-    """`kubectl delete --cascade=orphan` keeps the children for the user, whether or not a pass observes the deletion."""
+    """`kubectl delete --cascade=orphan` keeps the children for the user, whether or not a pass sees the deletion."""
     world = World()
     await world.reconcile()
     for kind, _, name in list(world.cluster.objects):

@@ -1,4 +1,4 @@
-"""Calls of the clients over both protocols: batches, streams, repetitions and time limits, with and without asyncio."""
+"""Calls of the clients over both protocols: batches, streams, retries and time limits, with and without asyncio."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def serve(protocol: Protocol, backend: Backend) -> AbstractContextManager[str]:
 
 @pytest.fixture
 def backend() -> Backend:
-    """What the server has and does."""
+    """The models and the behaviour of the server."""
     count = Model({"x": ("INT32", [-1])}, max_batch_size=0)
     return Backend({"rows": ROWS, "silent": SILENT, "count": count, "secret": Model(), "broken": Model()})
 
 
 @pytest.fixture(params=list(Protocol))
 def protocol(request: pytest.FixtureRequest) -> Protocol:
-    """Each in turn."""
+    """Each protocol in turn."""
     return Protocol(request.param)
 
 
 @pytest.fixture
 def address(protocol: Protocol, backend: Backend) -> Iterator[str]:
-    """Where the server answers."""
+    """The server's address."""
     with serve(protocol, backend) as address:
         yield address
 
@@ -80,20 +80,20 @@ def streaming(backend: Backend) -> Iterator[Client]:
 
 
 def rows(number: int) -> np.ndarray[Any, Any]:
-    """So many different rows."""
+    """This many different rows."""
     return np.arange(number * 2, dtype=np.float32).reshape(number, 2)
 
 
 @pytest.mark.parametrize("model", ["rows", "silent"])
 def test_many_rows_go_in_batches_and_come_back_in_order(client: Client, backend: Backend, model: str) -> None:
-    """Whether the server tells how many it takes, or only refuses too many: then it is asked once too often."""
+    """The server reports its maximum, or only rejects larger batches: then one additional request is sent."""
     for _ in range(2):
         assert np.array_equal(client.infer(model, rows(11)).output, rows(11))
     assert backend.inferences == (6 if model == "rows" else 7)
 
 
-def test_batches_travel_a_few_at_a_time(protocol: Protocol, address: str, backend: Backend) -> None:
-    """The bound is the client's."""
+def test_only_a_few_batches_are_sent_concurrently(protocol: Protocol, address: str, backend: Backend) -> None:
+    """The client has the limit."""
     backend.hold = threading.Event()
     with Client("x", protocol=protocol, url=address, concurrency=3) as client, ThreadPoolExecutor(1) as beside:
         pending = beside.submit(client.infer, "rows", rows(40))
@@ -105,7 +105,7 @@ def test_batches_travel_a_few_at_a_time(protocol: Protocol, address: str, backen
 
 
 def test_nothing_is_sent_that_does_not_fit(client: Client, backend: Backend) -> None:
-    """The metadata is read again before a refusal, as the model may have changed; the model is not asked."""
+    """The metadata is read again before an error, as the model may have changed; no inference request is sent."""
     client.infer("rows", rows(1))
     for wrong in (rows(1).astype(np.float64), rows(1)[:, :1], {"y": rows(1)}, {}):
         with pytest.raises(InvalidRequestError, match=r"inputs\['[xy]'\]"):
@@ -113,10 +113,8 @@ def test_nothing_is_sent_that_does_not_fit(client: Client, backend: Backend) -> 
     assert backend.inferences == 1
 
 
-def test_what_a_model_takes_is_asked_once_and_again_when_it_seems_to_have_changed(
-    client: Client, backend: Backend
-) -> None:
-    """A model may be replaced under a client that lives long."""
+def test_the_interface_is_read_once_and_again_when_it_may_have_changed(client: Client, backend: Backend) -> None:
+    """A model may be replaced during the life of a client."""
     for _ in range(3):
         client.infer("rows", rows(2))
     assert backend.asked.count("metadata rows") == backend.asked.count("config rows") == 1
@@ -125,8 +123,8 @@ def test_what_a_model_takes_is_asked_once_and_again_when_it_seems_to_have_change
     assert client.interface("rows").inputs == (TensorInterface("x", "INT64", (-1,), optional=False),)
 
 
-def test_a_server_may_keep_its_models_secret(client: Client) -> None:
-    """Then arrays go as they are; other values would be a guess."""
+def test_a_server_may_hide_its_metadata(client: Client) -> None:
+    """Then arrays are sent unchanged; the type of other values would be a guess."""
     assert client.infer("secret", {"x": rows(3)}).output.shape == (3, 2)
     with pytest.raises(InvalidRequestError, match="does not report"):
         client.infer("secret", {"x": [1, 2]})
@@ -135,13 +133,13 @@ def test_a_server_may_keep_its_models_secret(client: Client) -> None:
 
 
 def test_an_unknown_model_is_not_found(client: Client) -> None:
-    """With the server's sentence."""
+    """With the server's message."""
     with pytest.raises(DeploymentNotFoundError, match="unknown model: 'rosw'"):
         client.infer("rosw", rows(1))
 
 
-def test_what_the_server_put_off_is_sent_again(client: Client, backend: Backend) -> None:
-    """It has not run the model; after some attempts it is the caller's turn."""
+def test_a_postponed_request_is_sent_again(client: Client, backend: Backend) -> None:
+    """The server has not run the model; after some attempts, the error is raised."""
     backend.busy = 2
     assert client.infer("rows", rows(1)).output.shape == (1, 2)
     assert backend.inferences == 3
@@ -151,8 +149,8 @@ def test_what_the_server_put_off_is_sent_again(client: Client, backend: Backend)
     assert backend.inferences == 3 + ATTEMPTS
 
 
-def test_repetitions_end_with_the_time(client: Client, backend: Backend) -> None:
-    """No pause is begun that would outlast it."""
+def test_retries_end_with_the_timeout(client: Client, backend: Backend) -> None:
+    """No pause begins that would exceed it."""
     client.interface("rows")
     backend.busy = 1000
     with pytest.raises(
@@ -162,7 +160,7 @@ def test_repetitions_end_with_the_time(client: Client, backend: Backend) -> None
     assert backend.inferences < ATTEMPTS
 
 
-def test_an_inference_whose_fate_is_unknown_is_repeated_only_when_allowed(backend: Backend) -> None:
+def test_an_inference_with_an_unknown_outcome_is_retried_only_if_allowed(backend: Backend) -> None:
     """The model may have run: a stateful one would count twice."""
     with http_server(backend) as address, Client("x", url=address) as client:
         client.interface("rows")
@@ -175,8 +173,8 @@ def test_an_inference_whose_fate_is_unknown_is_repeated_only_when_allowed(backen
         assert backend.inferences == 3
 
 
-def test_no_answer_in_time_is_a_timeout(client: Client, backend: Backend) -> None:
-    """And the client can still be used."""
+def test_no_response_in_time_is_a_timeout(client: Client, backend: Backend) -> None:
+    """The client can still be used."""
     backend.hold = threading.Event()
     with pytest.raises(DeadlineExceededError, match=r"inference by rows: no response within 0\.5 s"):
         client.infer("rows", rows(1), timeout=0.5)
@@ -185,14 +183,14 @@ def test_no_answer_in_time_is_a_timeout(client: Client, backend: Backend) -> Non
 
 
 def test_threads_may_share_a_client(client: Client) -> None:
-    """Each gets its own answer."""
+    """Each receives its own response."""
     with ThreadPoolExecutor(8) as threads:
         pending = {index: threads.submit(client.infer, "rows", rows(index + 1)) for index in range(40)}
         assert all(len(answer.result().output) == index + 1 for index, answer in pending.items())
 
 
 def test_closing_a_client_ends_the_calls_of_other_threads(backend: Backend) -> None:
-    """With a sentence; the other way would be to wait for them."""
+    """They raise an error with a message, because `close` does not wait for them."""
     backend.hold = threading.Event()
     with http_server(backend) as address, ThreadPoolExecutor(1) as threads:
         with Client("x", url=address) as client:
@@ -203,10 +201,10 @@ def test_closing_a_client_ends_the_calls_of_other_threads(backend: Backend) -> N
         backend.hold.set()
 
 
-def test_a_forward_that_broke_off_is_made_again(
+def test_an_interrupted_port_forward_is_restarted(
     protocol: Protocol, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kubectl's ends when its pod goes; the next one leads to another."""
+    """The process ends with its pod; the next one leads to another pod."""
     kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     with serve(protocol, backend) as gone:
         kubectl.forward(gone)
@@ -216,14 +214,14 @@ def test_a_forward_that_broke_off_is_made_again(
     assert len(kubectl.calls) == 2
 
 
-def test_a_stream_yields_answers_as_they_come(streaming: Client) -> None:
+def test_a_stream_yields_responses_as_they_arrive(streaming: Client) -> None:
     """Any number for each request."""
     answers = [int(answer.output[0]) for answer in streaming.stream("count", [[2], [0], [3]])]
     assert answers == [2, 2, 3, 3, 3]
 
 
-def test_a_stream_may_ask_what_depends_on_the_answers(streaming: Client) -> None:
-    """The requests are taken one after the other, in a thread that may wait."""
+def test_requests_of_a_stream_may_depend_on_its_responses(streaming: Client) -> None:
+    """Requests are read one after the other, in a thread that may block."""
     answered = threading.Semaphore(0)
 
     def requests() -> Iterator[list[int]]:
@@ -239,7 +237,7 @@ def test_a_stream_may_ask_what_depends_on_the_answers(streaming: Client) -> None
 
 
 def test_leaving_a_stream_early_ends_it_at_the_server(streaming: Client, backend: Backend) -> None:
-    """The server would go on for ever."""
+    """Otherwise, the server would continue forever."""
     for number, _ in enumerate(streaming.stream("count", [[-1]])):
         if number == 3:
             break
@@ -248,7 +246,7 @@ def test_leaving_a_stream_early_ends_it_at_the_server(streaming: Client, backend
 
 
 def test_a_stream_is_checked_like_any_request(streaming: Client) -> None:
-    """And its errors are ours."""
+    """Its errors are those of the SDK."""
     with pytest.raises(InvalidRequestError, match=r"inputs\['x'\]"):
         list(streaming.stream("count", [["a"]]))
     with pytest.raises(InferenceError, match="expected 2 dimensions"):
@@ -256,7 +254,7 @@ def test_a_stream_is_checked_like_any_request(streaming: Client) -> None:
 
 
 def test_streams_need_grpc(backend: Backend) -> None:
-    """Triton has none over HTTP."""
+    """Triton does not support them over HTTP."""
     with (
         http_server(backend) as address,
         Client("x", url=address) as client,
@@ -273,7 +271,7 @@ async def asynchronous(protocol: Protocol, address: str) -> AsyncIterator[AsyncC
 
 
 async def test_tasks_may_share_a_client(asynchronous: AsyncClient) -> None:
-    """Each gets its own answer."""
+    """Each receives its own response."""
     answers = await asyncio.gather(*(asynchronous.infer("rows", rows(index + 1)) for index in range(20)))
     assert [len(answer.output) for answer in answers] == list(range(1, 21))
     assert await asynchronous.is_ready("rows")
@@ -281,7 +279,7 @@ async def test_tasks_may_share_a_client(asynchronous: AsyncClient) -> None:
 
 
 async def test_one_failure_ends_the_other_batches(asynchronous: AsyncClient, backend: Backend) -> None:
-    """None goes on unseen."""
+    """None continues in the background."""
     backend.models["rows"] = Model({"x": ("FP32", [-1, 2])}, max_batch_size=4, most_rows=3)
     with pytest.raises(InferenceError, match="batch-size must be <= 3"):
         await asynchronous.infer("rows", rows(40))
@@ -289,7 +287,7 @@ async def test_one_failure_ends_the_other_batches(asynchronous: AsyncClient, bac
 
 
 async def test_cancelling_a_call_cancels_it(asynchronous: AsyncClient, backend: Backend) -> None:
-    """As everywhere in asyncio."""
+    """As usual in asyncio."""
     backend.hold = threading.Event()
     call = asyncio.create_task(asynchronous.infer("rows", rows(1)))
     assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
@@ -316,7 +314,7 @@ async def test_a_stream_in_an_event_loop(backend: Backend) -> None:
 
 @pytest.fixture
 async def over_grpc(backend: Backend) -> AsyncIterator[AsyncClient]:
-    """An open client whose server sees cancellations."""
+    """An open client whose server records cancellations."""
     with grpc_server(backend) as address:
         async with AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60) as opened:
             yield opened
@@ -324,10 +322,8 @@ async def over_grpc(backend: Backend) -> AsyncIterator[AsyncClient]:
                 backend.hold.set()
 
 
-async def test_a_call_over_grpc_that_nobody_waits_for_any_more_ends_by_itself(
-    over_grpc: AsyncClient, backend: Backend
-) -> None:
-    """Triton 24.10 crashes when calls are cancelled: by a deadline, with a task, or by a failure beside it."""
+async def test_an_abandoned_call_over_grpc_is_not_cancelled(over_grpc: AsyncClient, backend: Backend) -> None:
+    """Triton 24.10 crashes when calls are cancelled: by a deadline, with a task, or by a concurrent failure."""
     await over_grpc.interface("rows")
     backend.hold = threading.Event()
     with pytest.raises(DeadlineExceededError):
@@ -344,7 +340,7 @@ async def test_a_call_over_grpc_that_nobody_waits_for_any_more_ends_by_itself(
 
 
 async def test_closing_a_client_lets_calls_over_grpc_end_first(backend: Backend) -> None:
-    """A channel that closes cancels them."""
+    """Closing the channel would cancel them."""
     backend.hold = threading.Event()
     with grpc_server(backend) as address:
         client = AsyncClient("x", protocol=Protocol.GRPC, url=address, timeout=60)
@@ -357,7 +353,7 @@ async def test_closing_a_client_lets_calls_over_grpc_end_first(backend: Backend)
 
 
 async def test_a_stream_that_is_left_early_is_read_to_its_end(over_grpc: AsyncClient, backend: Backend) -> None:
-    """Neither leaving it, nor a reader that is cancelled, nor a request that fails cancels it at the server."""
+    """Leaving it, a cancelled reader and a failing request do not cancel it at the server."""
 
     async def requests() -> AsyncIterator[list[int]]:
         yield [300]
@@ -387,12 +383,12 @@ async def test_a_stream_that_is_left_early_is_read_to_its_end(over_grpc: AsyncCl
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 30))
 def test_any_number_of_rows_survives(client: Client, number: int) -> None:
-    """Over a connection that is kept."""
+    """Over a persistent connection."""
     assert np.array_equal(client.infer("rows", rows(number)).output, rows(number))
 
 
 def test_pauses_grow_and_differ() -> None:
-    """So that clients that were refused together do not come back together."""
+    """So that clients that were rejected together do not retry together."""
     assert list(backoff_delays(lambda: 1.0)) == [0.1, 0.2, 0.4, 0.8]
     assert list(backoff_delays(lambda: 0.0)) == [0.05, 0.1, 0.2, 0.4]
 
@@ -423,7 +419,7 @@ def test_pauses_grow_and_differ() -> None:
     ],
 )  # fmt: skip
 def test_each_failure_has_its_outcome(failure: AttemptError, outcome: RequestOutcome, error: type[Exception]) -> None:
-    """Only what was not sent or put off is harmless to repeat."""
+    """Only requests that were not sent or were postponed are safe to retry."""
     assert (failure.outcome, type(failure.error)) == (outcome, error)
     assert failure.is_retryable(idempotent=False) == (outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE})
     assert failure.is_retryable(idempotent=True) == (outcome is not RequestOutcome.ANSWERED)

@@ -1,4 +1,4 @@
-"""The client against a server inside the test: what is sent comes back, and each failure has its own error."""
+"""The client against a server in the test's process: results are unchanged, and each failure has its error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
     ],
 )
 def test_an_echo_returns_what_was_sent(client: Client, array: np.ndarray[Any, Any]) -> None:
-    """Over both protocols, text and half precision included."""
+    """Over both protocols, including text and half precision."""
     answer = client.infer("echo", {"x": array})
     got = answer.outputs["x"]
     assert (answer.model, answer.version) == ("echo", "1")
@@ -60,14 +60,14 @@ def test_an_echo_returns_what_was_sent(client: Client, array: np.ndarray[Any, An
     assert answer.seconds > 0
 
 
-def test_a_refusal_carries_the_servers_sentence(client: Client) -> None:
-    """The server knows best what is wrong."""
+def test_a_rejection_has_the_servers_message(client: Client) -> None:
+    """It describes the problem best."""
     with pytest.raises(InferenceError, match=COMPLAINT.split("] ")[1]):
         client.infer("broken", {"x": np.zeros(1, np.float32)})
 
 
 def test_readiness_is_per_model(client: Client) -> None:
-    """A server may be up without a model."""
+    """A server may be ready without a model."""
     assert client.is_ready("echo")
     assert not client.is_ready("broken")
 
@@ -80,7 +80,7 @@ def test_an_array_without_a_triton_type_is_refused_before_anything_is_sent(clien
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_nobody_listening_is_unreachable(protocol: Protocol) -> None:
-    """As different from a refusal as can be: the request may be sent again."""
+    """In contrast to a rejection, the request may be sent again."""
     with server(protocol) as address:
         gone = address
     with Client("echo", protocol=protocol, url=gone, timeout=5) as client, pytest.raises(UnreachableError, match=gone):
@@ -88,16 +88,16 @@ def test_nobody_listening_is_unreachable(protocol: Protocol) -> None:
 
 
 def test_a_client_must_be_open() -> None:
-    """A forgotten `with` gets a sentence."""
+    """Without `with`, the error says so."""
     with pytest.raises(UnreachableError, match="with Client"):
         Client("echo", url="127.0.0.1:1").infer("echo", {"x": np.zeros(1, np.float32)})
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
-def test_outside_the_cluster_it_goes_through_kubectl(
+def test_outside_the_cluster_it_uses_kubectl(
     protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The right Service, port and context are asked for, and kubectl's own choice of a local port is used."""
+    """With the right Service, port and context, and the local port that kubectl chooses."""
     kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     with server(protocol) as address:
         kubectl.forward(address)
@@ -124,7 +124,7 @@ def test_a_port_that_cannot_be_forwarded_has_the_error_of_the_api_server(
 
 
 def test_without_kubectl_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine may have none."""
+    """It may not be installed."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(UnreachableError, match=r"kubectl is not on PATH.*--url"), Client("echo"):
@@ -132,7 +132,7 @@ def test_without_kubectl_the_message_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 
 def test_inside_a_cluster_the_service_is_the_address() -> None:
-    """Unless another cluster is meant."""
+    """Unless another cluster is selected."""
     inside = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
     assert is_inside(inside, KubeContext())
     assert not is_inside({}, KubeContext())
@@ -140,7 +140,7 @@ def test_inside_a_cluster_the_service_is_the_address() -> None:
     assert not is_inside(inside, KubeContext(context="other"))
 
 
-def test_a_url_may_carry_its_scheme() -> None:
+def test_a_url_may_have_a_scheme() -> None:
     """But not one that would promise encryption."""
     assert strip_scheme("http://localhost:8000/") == "localhost:8000"
     assert strip_scheme("localhost:8000") == "localhost:8000"

@@ -1,4 +1,4 @@
-"""Deploying, waiting, looking and deleting against an API server inside the test: the clients, and the command."""
+"""Deploying, waiting, reading and deleting, against an API server in the test's process: clients and command."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def condition(kind: str, status: str, reason: str, message: str = "") -> dict[st
 
 
 def reported(*conditions: dict[str, Any], generation: int = 1, observed: int = 1) -> dict[str, Any]:
-    """The deployment with what an operator reported."""
+    """The deployment with a status of an operator."""
     status = {"observedGeneration": observed, "conditions": list(conditions)}
     return MANIFEST | {"metadata": {**MANIFEST["metadata"], "generation": generation}, "status": status}
 
@@ -61,7 +61,7 @@ STALLED = reported(
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[tuple[FakeApiServer, KubeContext]]:
-    """An API server, and the choice of its kubeconfig; the context's namespace is `models`."""
+    """An API server, and its kubeconfig; the context's namespace is `models`."""
     async with FakeApiServer().running() as server:
         file = tmp_path / "kubeconfig"
         context = {"cluster": "c", "user": "u", "namespace": "models"}
@@ -85,12 +85,12 @@ def server(cluster: tuple[FakeApiServer, KubeContext]) -> FakeApiServer:
 
 @pytest.fixture
 def client(cluster: tuple[FakeApiServer, KubeContext]) -> AsyncClient:
-    """A client for `digits`; it is not opened, as nothing here asks the deployment itself."""
+    """A client for `digits`; it is not opened, because no request is sent to the deployment itself."""
     return AsyncClient("digits", "models", cluster=cluster[1])
 
 
 async def test_a_file_is_applied_on_the_server(server: FakeApiServer, client: AsyncClient, tmp_path: Path) -> None:
-    """With a field manager of our own, and without what only the server writes."""
+    """With the SDK's field manager, and without fields that only the server writes."""
     file = tmp_path / "digits.yaml"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}}
     file.write_text(yaml.safe_dump_all([secret, READY | {"metadata": {"name": "digits", "uid": "1", "generation": 7}}]))
@@ -102,13 +102,13 @@ async def test_a_file_is_applied_on_the_server(server: FakeApiServer, client: As
 
 
 async def test_a_spec_is_applied_from_keyword_arguments(server: FakeApiServer, client: AsyncClient) -> None:
-    """In Python's spelling; models may be names."""
+    """In Python's naming; models may be names."""
     await client.deploy(models=["digits"], model_repository={"image": {"reference": "models:1"}})
     assert server.bodies["PATCH", DIGITS] == [MANIFEST]
 
 
-def test_what_cannot_be_deployed_is_named(tmp_path: Path) -> None:
-    """Before a cluster is asked."""
+def test_an_invalid_deployment_is_reported(tmp_path: Path) -> None:
+    """Before a request is sent."""
     for file, spec, sentence in (
         (None, {"model": []}, "model: is no field of a spec; did you mean models"),
         (MANIFEST, {"replicas": 2}, "replicas: is set in addition to a manifest"),
@@ -127,14 +127,14 @@ def test_what_cannot_be_deployed_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_list_has_several(tmp_path: Path) -> None:
-    """As `kubectl get -o yaml` writes them."""
+    """As `kubectl get -o yaml` writes it."""
     file = tmp_path / "list.yaml"
     file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [MANIFEST, READY]}))
     assert [each["metadata"]["name"] for each in read_manifests(file)] == ["digits", "digits"]
 
 
 async def test_waiting_follows_every_reason_until_ready(server: FakeApiServer, client: AsyncClient) -> None:
-    """By a watch: each change is seen once, and the object is read once."""
+    """By a watch: each change is received once, and the object is read once."""
     await server.put(DIGITS, MANIFEST)
     reasons: list[str] = []
     waiting = asyncio.create_task(client.wait_ready(20, lambda status: reasons.append(status.reason)))
@@ -151,7 +151,7 @@ async def test_waiting_follows_every_reason_until_ready(server: FakeApiServer, c
 
 
 async def test_a_stalled_deployment_ends_the_wait_with_its_reason(server: FakeApiServer, client: AsyncClient) -> None:
-    """Nothing would change by waiting."""
+    """Waiting would not change it."""
     await server.put(DIGITS, STALLED)
     with pytest.raises(NotReadyError, match="models/digits: not Ready: ModelLoadFailed: no such file") as failure:
         await client.wait_ready(20)
@@ -159,7 +159,7 @@ async def test_a_stalled_deployment_ends_the_wait_with_its_reason(server: FakeAp
 
 
 def test_the_end_of_the_wait_ends_the_watch() -> None:
-    """At once: what failed is held by its traceback, and held with it a connection would be open as long."""
+    """Immediately: otherwise, the traceback of a failure would keep the connection open."""
     ended = []
 
     def changes() -> Generator[dict[str, Any]]:
@@ -174,16 +174,16 @@ def test_the_end_of_the_wait_ends_the_watch() -> None:
     assert ended == ["the watch"]
 
 
-async def test_the_end_of_the_time_tells_the_last_reason(server: FakeApiServer, client: AsyncClient) -> None:
-    """And that it may still come."""
+async def test_a_timeout_reports_the_last_reason(server: FakeApiServer, client: AsyncClient) -> None:
+    """And that it may still become Ready."""
     await server.put(DIGITS, ROLLING_OUT)
     with pytest.raises(NotReadyError, match=r"models/digits after 1 s: not Ready: RollingOut") as failure:
         await client.wait_ready(1)
     assert not failure.value.stalled
 
 
-async def test_a_deployment_that_goes_ends_the_wait(server: FakeApiServer, client: AsyncClient) -> None:
-    """It will not come back by waiting."""
+async def test_a_deleted_deployment_ends_the_wait(server: FakeApiServer, client: AsyncClient) -> None:
+    """It will not come back."""
     await server.put(DIGITS, ROLLING_OUT)
     waiting = asyncio.create_task(client.wait_ready(20))
     await server.watched("modeldeployments")
@@ -192,8 +192,8 @@ async def test_a_deployment_that_goes_ends_the_wait(server: FakeApiServer, clien
         await waiting
 
 
-async def test_a_watch_that_breaks_off_is_taken_up_again(server: FakeApiServer, client: AsyncClient) -> None:
-    """What happened in between is read."""
+async def test_an_interrupted_watch_is_restarted(server: FakeApiServer, client: AsyncClient) -> None:
+    """Changes in between are read."""
     await server.put(DIGITS, ROLLING_OUT)
     waiting = asyncio.create_task(client.wait_ready(20))
     await server.watched("modeldeployments")
@@ -206,7 +206,7 @@ async def test_a_watch_that_breaks_off_is_taken_up_again(server: FakeApiServer, 
 
 
 async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, client: AsyncClient) -> None:
-    """The read that waits for the next event ends at once; else the program could not end before the time is over."""
+    """The read of the next event ends immediately; otherwise, the program could not exit before the timeout."""
     await server.put(DIGITS, MANIFEST)
     rolling_out = asyncio.Event()
 
@@ -226,7 +226,7 @@ async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, c
 
 
 async def test_status_and_deletion(server: FakeApiServer, client: AsyncClient) -> None:
-    """Typed, and only what was read is deleted."""
+    """The status is typed, and only the object that was read is deleted."""
     await server.put(DIGITS, READY)
     status = await client.status()
     assert isinstance(status, DeploymentStatus)
@@ -239,7 +239,7 @@ async def test_status_and_deletion(server: FakeApiServer, client: AsyncClient) -
 
 
 async def test_without_asyncio_it_is_the_same(server: FakeApiServer, cluster: tuple[Any, KubeContext]) -> None:
-    """In the thread that asks."""
+    """In the calling thread."""
     client = Client("digits", cluster=cluster[1])
     await asyncio.to_thread(client.deploy, None, models=["digits"])
     await server.put(DIGITS, READY)
@@ -249,8 +249,8 @@ async def test_without_asyncio_it_is_the_same(server: FakeApiServer, cluster: tu
     assert server.stored(DIGITS) is None
 
 
-def test_only_an_answer_about_the_latest_change_counts() -> None:
-    """A Ready of the generation before is none, and a Stalled neither."""
+def test_only_conditions_of_the_latest_generation_count() -> None:
+    """Neither a Ready nor a Stalled of the previous generation counts."""
     assert judge(READY).ready
     assert judge(MANIFEST).reason == NOT_SEEN
     outdated = judge(reported(*STALLED["status"]["conditions"], generation=2, observed=1))
@@ -258,8 +258,8 @@ def test_only_an_answer_about_the_latest_change_counts() -> None:
     assert judge(STALLED).stalled
 
 
-def test_no_look_is_no_answer() -> None:
-    """The time may be over before it began."""
+def test_a_timeout_before_the_first_read_is_an_error() -> None:
+    """The time may be over before it starts."""
     with pytest.raises(NotReadyError, match="time limit expired"):
         wait_until_ready(Deployments().follow("digits", "models", seconds=0), 0)
 
@@ -307,8 +307,8 @@ class Answer(NamedTuple):
         (Answer(500, "[" * 100_000), UnreachableError, "because"),
     ],
 )
-def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
-    """With what to do about it."""
+def test_each_response_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
+    """With advice."""
     body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
     error = explain_response(answer.status, body, "because")
     assert type(error) is kind
@@ -316,14 +316,14 @@ def test_each_answer_of_the_api_server_has_its_error(answer: Answer, kind: type[
 
 
 async def test_a_cluster_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
-    """As is one that nothing describes."""
+    """And so is one without a kubeconfig."""
     missing = Deployments(KubeContext(kubeconfig=str(tmp_path / "none")))
     with pytest.raises(UnreachableError, match="no cluster is configured"):
         missing.read("digits")
 
 
 async def run(capsys: pytest.CaptureFixture[str], kubectl: KubeContext, *arguments: object) -> Outcome:
-    """`tritonctl deploy` in a thread, as the API server answers from this one."""
+    """`tritonctl deploy` in a thread, because this thread runs the API server."""
     options = ("--kubeconfig", kubectl.kubeconfig)
     return await asyncio.to_thread(tritonctl, capsys, "deploy", *arguments, *options)
 
@@ -339,7 +339,7 @@ def file(tmp_path: Path) -> Path:
 async def test_the_command_applies_all_and_waits_for_each(
     capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, KubeContext], file: Path
 ) -> None:
-    """Answers on standard output, reasons on standard error, exit status 0 when all are Ready."""
+    """Results on standard output, reasons on standard error, exit status 0 if all are Ready."""
     server, kubectl = cluster
     command = asyncio.create_task(run(capsys, kubectl, "-f", file, "--wait", "--timeout", "20"))
     for name in ("digits", "letters"):
@@ -361,7 +361,7 @@ async def test_the_command_applies_all_and_waits_for_each(
 async def test_the_command_fails_with_the_reason(
     capsys: pytest.CaptureFixture[str], cluster: tuple[FakeApiServer, KubeContext], tmp_path: Path
 ) -> None:
-    """Exit status 1 for what is not Ready, 2 for a file, 3 for no cluster."""
+    """Exit status 1 if not Ready, 2 for an invalid file, 3 without a cluster."""
     server, kubectl = cluster
     file = tmp_path / "one.yaml"
     file.write_text(yaml.safe_dump(STALLED))
@@ -375,7 +375,7 @@ async def test_the_command_fails_with_the_reason(
 
 
 def test_a_stop_before_the_start_ends_it() -> None:
-    """Ctrl-C may come at any time."""
+    """Ctrl-C may arrive at any time."""
     stop = Stop()
     stop.now()
     assert list(Deployments().follow("digits", "models", seconds=60, stop=stop)) == []

@@ -25,7 +25,7 @@ def _sections(documented: object) -> dict[str, str]:
 
 
 def _terms(section: str) -> list[str]:
-    """What a section describes: the words before the colon of each entry."""
+    """The entries of a section: the words before the colons."""
     return re.findall(r"^ {4}(\w+):", section, re.MULTILINE)
 
 
@@ -55,7 +55,7 @@ def test_both_clients_have_the_same_methods() -> None:
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize("name", METHODS)
-def test_each_method_documents_itself(client: type[Any], name: str) -> None:
+def test_each_method_is_documented(client: type[Any], name: str) -> None:
     """Every parameter, the result unless it is None, each error by its class, and an example."""
     method = getattr(client, name)
     sections, signature = _sections(method), inspect.signature(method)
@@ -70,7 +70,7 @@ def test_each_method_documents_itself(client: type[Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", *METHODS])
 def test_the_blocking_client_has_the_text_of_the_other(name: str) -> None:
-    """From one source, with the example as it is written without asyncio."""
+    """Both come from one source; the example is adapted to use without asyncio."""
     blocking, asynchronous = (getattr(client, name) if name else client for client in (Client, AsyncClient))
     text = inspect.getdoc(blocking) or ""
     assert text == blocking_form(inspect.getdoc(asynchronous) or "")
@@ -81,7 +81,7 @@ def test_the_blocking_client_has_the_text_of_the_other(name: str) -> None:
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_each_client_documents_its_arguments(client: type[Any]) -> None:
-    """And shows how it is opened."""
+    """And how to open it."""
     sections = _sections(client)
     assert _terms(sections["Args"]) == list(inspect.signature(client).parameters)
     assert f"with {client.__name__}(" in sections["Example"]

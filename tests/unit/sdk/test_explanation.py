@@ -1,4 +1,4 @@
-"""`Client.explain`: a served model is asked with parts of its input taken away, whatever it takes and answers."""
+"""`Client.explain`: a served model is evaluated with parts of its input masked, for all types of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROW = np.array([1, 5, 2, 4], dtype=np.float32)
 
 
 def backend() -> Backend:
-    """An echo of four numbers that takes eight rows at most: its likeliest output is its largest input."""
+    """An echo of four numbers that accepts at most eight rows; its largest output is its largest input."""
     return Backend(models={"echo": Model({"x": ("FP32", [-1, 4])}, most_rows=8)})
 
 
@@ -36,7 +36,7 @@ TEXTS = interface({"TEXT": ("BYTES", [-1, 1])}, {"LABEL": ("BYTES", [-1, 1]), "P
 
 
 def feelings(inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """An ensemble from text to the likeliest of two labels: 0.5, 0.25 more for 爱, as much less for 不."""
+    """An ensemble from text to the more probable of two labels: 0.5, plus 0.25 for 爱, minus 0.25 for 不."""
     texts = [text.decode() if isinstance(text, bytes) else text for text in inputs["TEXT"].reshape(-1)]
     positive = np.array([[0.5 + 0.25 * ("爱" in text) - 0.375 * ("不" in text)] for text in texts])
     label = np.where(positive >= 0.5, b"positive", b"negative").astype(np.object_)
@@ -50,7 +50,7 @@ def explain(row: Any, ask: Any = feelings, declared: Any = TEXTS, method: str = 
 
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_a_served_model_is_explained_in_batches_that_it_takes(protocol: Protocol) -> None:
-    """More rows than the model takes in one request are sent in several."""
+    """More rows than the model's maximum are sent in several requests."""
     progress: list[tuple[int, int]] = []
     served = backend()
     with SERVERS[protocol](served) as url, Client("echo", protocol=protocol, url=url) as client:
@@ -76,8 +76,8 @@ async def test_the_same_with_asyncio() -> None:
     assert np.allclose(one.attributions, other.attributions)
 
 
-async def test_who_gives_up_is_not_asked_on() -> None:
-    """Two thousand questions would otherwise go on."""
+async def test_a_cancelled_explanation_sends_no_more_requests() -> None:
+    """Otherwise, two thousand requests would follow."""
     served = Backend(models={"echo": Model({"x": ("FP32", [-1, 40])})})
     called = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ async def test_who_gives_up_is_not_asked_on() -> None:
 
 
 def test_a_label_is_explained_by_its_own_probability() -> None:
-    """Also where taking a piece away turns the answer into the other label."""
+    """Also if masking a piece changes the output to the other label."""
     explanation = explain("我爱你")
     shares = dict(zip(explanation.pieces, explanation.attributions.round(9).tolist(), strict=True))
     assert (explanation.label, explanation.prediction, explanation.base_value) == ("positive", 0.75, 0.5)
@@ -106,8 +106,8 @@ def test_a_label_is_explained_by_its_own_probability() -> None:
     assert any("only its most probable label" in note for note in negative.notes)
 
 
-def test_each_token_has_a_label_of_its_own() -> None:
-    """A tagger's target is the place of a token."""
+def test_each_token_has_its_label() -> None:
+    """The target of a tagger is the position of a token."""
     declared = interface({"TEXT": ("BYTES", [-1, 1])}, {"LABEL": ("BYTES", [-1, 2]), "PROBABILITY": ("FP32", [-1, 2])})
 
     def tagger(inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -125,8 +125,8 @@ def test_each_token_has_a_label_of_its_own() -> None:
     assert any("0 is used" in note for note in explanation.notes)
 
 
-def test_more_than_two_labels_are_owned_up_to() -> None:
-    """1 - a probability is more than a third label's own."""
+def test_more_than_two_labels_are_noted() -> None:
+    """1 - p is then more than the probability of one other label."""
 
     def three(inputs: Mapping[str, Array]) -> dict[str, Array]:
         texts = [str(text) for text in inputs["TEXT"].reshape(-1)]
@@ -137,8 +137,8 @@ def test_more_than_two_labels_are_owned_up_to() -> None:
     assert not any("there are more labels" in note for note in explain("我爱你").notes)
 
 
-def test_the_output_that_was_taken_is_named() -> None:
-    """Where there are several, with how to choose another, also beside labels; drawings and texts show the notes."""
+def test_the_explained_output_is_named() -> None:
+    """If there are several, with how to select another, also for labels; images and texts show the notes."""
     declared = interface({"x": ("FP32", [-1, 2])}, {"a": ("FP32", [-1, 2]), "b": ("FP32", [-1, 1])})
 
     def model(inputs: Mapping[str, Array]) -> dict[str, Array]:

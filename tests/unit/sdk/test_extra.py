@@ -1,4 +1,4 @@
-"""The extra `sdk` is all that a client needs: no package of the command line, of training or of the operator."""
+"""The extra `sdk` is sufficient for a client: without packages of the command line, training or the operator."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _installed(requirements: list[str]) -> set[str]:
 
 
 def test_a_client_works_with_the_extra_alone() -> None:
-    """Every module of the SDK imports, and a request is answered."""
+    """Every module of the SDK can be imported, and a request succeeds."""
     extras = _project()
     kept = _installed([*extras[""], *extras[EXTRA]])
     assert {"msgspec", "tritonclient", "aiohttp", "grpcio", "kubernetes", "numpy"} <= kept
@@ -72,5 +72,5 @@ def test_a_client_works_with_the_extra_alone() -> None:
 
 
 def test_the_command_line_needs_the_client() -> None:
-    """Its extra brings the other along."""
+    """Its extra includes the other."""
     assert "triton-operator[sdk]" in _project()["cli"]

@@ -1,4 +1,4 @@
-"""Any value that loses nothing can be an input; an error names the tensor and what it expects."""
+"""Any value that can be converted without loss is a valid input; an error names the tensor and what it expects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model(datatype: str, *shape: int, max_batch_size: int | None = None) -> Mode
 
 
 def sent(interface: ModelInterface, value: Any, *, cast: bool = False) -> Array:
-    """The array that would be sent for `x`."""
+    """The array that is sent for `x`."""
     return prepare_inputs(interface, {"x": value}, cast=cast)["x"]
 
 
@@ -119,7 +119,7 @@ def test_one_row_gets_its_batch_dimension() -> None:
         sent(model("FP32", -1, 3, 2, max_batch_size=0), row)
 
 
-def test_another_width_is_sent_when_asked_for() -> None:
+def test_numbers_of_another_width_are_converted() -> None:
     """Fractions are rounded; other numbers are never changed, and fractions never become integers."""
     assert sent(model("FP32", -1), np.array([0.1]), cast=True).tolist() == [np.float32(0.1)]
     assert sent(model("INT8", -1), np.array([7, -7]), cast=True).tolist() == [7, -7]
@@ -145,14 +145,16 @@ def test_another_width_is_sent_when_asked_for() -> None:
         (model("UINT8", 28, 20), "L", (28, 20)),
     ],
 )
-def test_a_picture_is_laid_out_as_declared(interface: ModelInterface, mode: str, shape: tuple[int, ...]) -> None:
+def test_an_image_is_converted_to_the_declared_layout(
+    interface: ModelInterface, mode: str, shape: tuple[int, ...]
+) -> None:
     """Floats are fractions of white; the image is 20 wide and 28 high."""
     array = sent(interface, Image.new(mode, (20, 28), "white"))
     assert array.shape == shape
     assert np.all(array == (255 if array.dtype == np.uint8 else 1))
 
 
-def test_pictures_make_a_batch() -> None:
+def test_images_are_a_batch() -> None:
     """In their order."""
     pictures = [Image.new("L", (2, 2), shade) for shade in (0, 255)]
     array = sent(model("FP32", -1, 1, 2, 2), pictures)
@@ -169,8 +171,8 @@ def test_pictures_make_a_batch() -> None:
         (model("FP32", 7), "L", "the shape cannot hold an image"),
     ],
 )
-def test_a_picture_that_would_lose_something_is_refused(interface: ModelInterface, mode: str, sentence: str) -> None:
-    """The error has the call that makes it fit."""
+def test_an_image_that_would_lose_data_is_rejected(interface: ModelInterface, mode: str, sentence: str) -> None:
+    """The error contains a call that converts it."""
     with pytest.raises(InvalidRequestError, match=sentence):
         sent(interface, Image.new(mode, (2, 2)))
 
@@ -202,7 +204,7 @@ def test_inputs_of_a_batch_have_the_same_rows() -> None:
         prepare_inputs(TWO, {"text": ["a", "b", "c"], "score": [1.0, 2.0]})
 
 
-def test_where_the_server_tells_nothing_only_arrays_say_what_they_are() -> None:
+def test_without_metadata_only_arrays_are_accepted() -> None:
     """The type of any other value would be a guess."""
     assert undeclared_inputs({"x": np.zeros(2, np.int8)})["x"].dtype == np.int8
     for value in (np.zeros(2), {"x": [1]}):
@@ -280,7 +282,7 @@ def test_torch_and_pillow_are_never_imported_for_numpy() -> None:
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    """The operator's image has no NumPy."""
+    """The operator's image does not contain NumPy."""
     code = "import sys, triton_operator, triton_operator.sdk; print('numpy' in sys.modules, triton_operator.sdk.Client)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("False <class 'triton_operator.sdk.client.Client'")

@@ -1,4 +1,4 @@
-"""The client for the API server: what it sends again, what it gives up, and how it follows objects."""
+"""The client for the API server: which requests it retries, when it gives up, and how it follows objects."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ ALL = Selection(MODEL_DEPLOYMENTS)
 
 
 def named(name: str, **content: Any) -> dict[str, Any]:
-    """A ModelDeployment."""
+    """A ModelDeployment with this name."""
     return {"metadata": {"name": name, "namespace": NAMESPACE}, **content}
 
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A cluster that has nothing yet."""
+    """An empty cluster."""
     with FakeCluster.running(tmp_path, monkeypatch) as cluster:
         yield cluster
 
 
 @pytest.mark.parametrize("code", [429, 503])
-def test_a_request_is_sent_again_when_the_server_asks_for_it(cluster: FakeCluster, code: int) -> None:
-    """Whatever its verb: the server has not looked at it."""
+def test_a_request_is_sent_again_if_the_server_requests_it(cluster: FakeCluster, code: int) -> None:
+    """For any verb, because the server has not processed it."""
     cluster.put(DEPLOYMENTS, named("digits"))
     client = KubernetesClient()
     cluster.fail_once(DEPLOYMENTS, code, retry_after=0)
@@ -55,8 +55,8 @@ def test_a_request_is_sent_again_when_the_server_asks_for_it(cluster: FakeCluste
 
 
 @pytest.mark.parametrize("seconds", [3600, 10**400, 10**4299], ids=["hour", "400 digits", "4300 digits"])
-def test_a_server_that_is_busy_for_too_long_is_given_up(cluster: FakeCluster, seconds: int) -> None:
-    """At once, if it asks for more time than a request has."""
+def test_a_server_that_is_busy_for_too_long_is_an_error(cluster: FakeCluster, seconds: int) -> None:
+    """Immediately, if it requests a longer pause than the timeout of a request."""
     cluster.fail_once(DEPLOYMENTS, 429, retry_after=seconds)
     with pytest.raises(RejectedError):
         KubernetesClient().get(MODEL_DEPLOYMENTS, "digits")
@@ -71,16 +71,16 @@ def test_an_error_without_that_header_is_not_sent_again(cluster: FakeCluster) ->
 
 
 def test_a_server_that_is_no_api_server_is_named(cluster: FakeCluster) -> None:
-    """A proxy that wants a login answers with a page."""
+    """A proxy that requires a login responds with a page."""
     cluster.log("digits-a", "triton", "<html>")
     with pytest.raises(UnreachableError, match="not a JSON object but b'<html>'"):
         KubernetesClient().get_path("/api/v1/namespaces/models/pods/digits-a/log", {"container": "triton"})
 
 
-def test_a_certificate_of_another_authority_is_no_way_in(
+def test_a_certificate_of_another_authority_is_rejected(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server does not even speak TLS; the sentence says so."""
+    """The server does not even use TLS; the message says so."""
     url = cluster.url.replace("http://", "https://")
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, url)))
     with pytest.raises(UnreachableError, match="SSL"):
@@ -88,7 +88,7 @@ def test_a_certificate_of_another_authority_is_no_way_in(
 
 
 def test_several_kubeconfigs_are_merged(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As KUBECONFIG has it; a file that is missing is passed over."""
+    """As in KUBECONFIG; missing files are skipped."""
     second = tmp_path / "second"
     second.write_text(
         "contexts: [{name: there, context: {cluster: c, user: u, namespace: other}}]\ncurrent-context: there\n"
@@ -121,7 +121,7 @@ def test_an_exec_plugin_that_fails_is_named(
 
 
 def test_following_continues_after_an_expired_watch(cluster: FakeCluster) -> None:
-    """With a new list; what has gone in between is an event."""
+    """With a new list; a deletion in between is an event."""
     cluster.put(DEPLOYMENTS, named("digits"), named("words"))
     cluster.watch({"type": "ERROR", "object": {"code": 410}})
     events = follow(KubernetesClient(), ALL)
@@ -136,7 +136,7 @@ def test_following_continues_after_an_expired_watch(cluster: FakeCluster) -> Non
 
 
 def test_following_one_that_may_be_read_but_not_listed(cluster: FakeCluster) -> None:
-    """It is read again, less and less often."""
+    """It is read repeatedly, with growing pauses."""
     cluster.put(DEPLOYMENTS, named("digits"))
     cluster.fail("list modeldeployments", 403, "cannot list")
     cluster.fail("watch modeldeployments", 403, "cannot watch")
@@ -148,7 +148,7 @@ def test_following_one_that_may_be_read_but_not_listed(cluster: FakeCluster) -> 
 
 
 def test_an_error_while_following_is_raised_or_reported(cluster: FakeCluster) -> None:
-    """The first one is raised in any case."""
+    """The first one is always raised."""
     cluster.fail("watch modeldeployments", 403, "cannot watch")
     cluster.put(DEPLOYMENTS, named("digits"))
     errors: list[SdkError] = []
@@ -189,7 +189,7 @@ def test_a_log_is_followed_until_it_is_stopped(cluster: FakeCluster) -> None:
 
 
 def test_a_stop_before_the_start_ends_a_log(cluster: FakeCluster) -> None:
-    """Ctrl-C may come at any time."""
+    """Ctrl-C may arrive at any time."""
     stop = Stop()
     stop.now()
     assert list(KubernetesClient().log("digits-a", "triton", "", LogOptions(follow=True), stop)) == []
@@ -222,7 +222,7 @@ def test_characters_of_a_url_in_a_name_are_quoted(cluster: FakeCluster) -> None:
 
 @pytest.mark.parametrize("verb", ["log", "watch", "list"])
 def test_a_stop_ends_the_wait_for_the_start_of_a_response(cluster: FakeCluster, verb: str) -> None:
-    """A kubelet sends the header of a followed log with its first line, which may never come."""
+    """A kubelet sends the header of a followed log with its first line, which may never arrive."""
     cluster.hang("pods")
     client, stop = KubernetesClient(), Stop()
     lines: list[object] = []
@@ -246,7 +246,7 @@ def test_a_stop_ends_the_wait_for_the_start_of_a_response(cluster: FakeCluster, 
 
 @pytest.mark.parametrize("token", ["secret\n", "sec\nret", "secret\r\nX: y"])
 def test_a_token_that_cannot_be_sent_is_not_shown(cluster: FakeCluster, tmp_path: Path, token: str) -> None:
-    """A block of YAML ends in a line break; neither the message nor a traceback has the token."""
+    """A YAML block ends with a line break; neither the message nor a traceback contains the token."""
     file = tmp_path / "kubeconfig"
     config = json.loads(file.read_text())
     config["users"][0]["user"]["token"] = token

@@ -36,8 +36,8 @@ def body(**tensor: Any) -> bytes:
         )
     )
 )
-def test_numbers_survive_the_way_to_json_and_back(array: np.ndarray[Any, Any]) -> None:
-    """With the same type and shape; JSON cannot express infinity."""
+def test_numbers_survive_conversion_to_json_and_back(array: np.ndarray[Any, Any]) -> None:
+    """With the same type and shape; JSON cannot represent infinity."""
     tensor = json.loads(json.dumps(to_json("x", array)))
     again = parse_request(json.dumps({"inputs": [tensor]}).encode()).inputs["x"]
     assert again.dtype == array.dtype
@@ -45,8 +45,8 @@ def test_numbers_survive_the_way_to_json_and_back(array: np.ndarray[Any, Any]) -
 
 
 @given(st.lists(st.text(), min_size=1, max_size=5))
-def test_text_survives_the_way_to_json_and_back(texts: list[str]) -> None:
-    """Chinese, empty strings and characters at the edge of Unicode are text like any other."""
+def test_text_survives_conversion_to_json_and_back(texts: list[str]) -> None:
+    """Including Chinese, empty strings and characters at the end of Unicode."""
     tensor = to_json("x", np.array(texts, dtype=object))
     again = parse_request(json.dumps({"inputs": [tensor]}).encode()).inputs["x"]
     assert [text.decode() for text in again.tolist()] == texts
@@ -83,8 +83,8 @@ def test_outputs_and_model_are_read() -> None:
         ({"name": 3}, "inputs[0].name"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_with_its_field(tensor: dict[str, Any], field: str) -> None:
-    """Nothing is cut, rounded or guessed."""
+def test_an_invalid_request_is_rejected_with_its_field(tensor: dict[str, Any], field: str) -> None:
+    """Nothing is truncated, rounded or guessed."""
     with pytest.raises(InvalidRequestError) as refusal:
         parse_request(body(**tensor))
     assert refusal.value.field == field

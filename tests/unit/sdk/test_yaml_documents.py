@@ -1,4 +1,4 @@
-"""YAML from anybody: what a manifest may hold is read, and what is made to do harm ends in a sentence."""
+"""Untrusted YAML: valid manifests are read, and malicious ones cause an error message."""
 
 from __future__ import annotations
 

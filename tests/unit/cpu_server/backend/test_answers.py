@@ -200,7 +200,7 @@ class Spoken(torch.nn.Module):
 def test_an_argument_that_no_input_can_be_is_explained_at_loading(
     tmp_path: Path, module: torch.nn.Module, inputs: list[Any], words: str
 ) -> None:
-    """torch would report it in its own words, for every request."""
+    """Torch would report it in its own words, for every request."""
     save(module, tmp_path)
     with pytest.raises(Exception, match=r"is passed to argument|but argument") as caught:
         serve(backend, tmp_path, config(inputs, [put("y", "FP32", 1)]))

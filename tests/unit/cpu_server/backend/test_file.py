@@ -62,7 +62,7 @@ def write(path: Path, kind: str) -> None:
     ],
 )
 def test_another_kind_of_file_is_named_as_what_it_is(path: Path, kind: str, words: str) -> None:
-    """torch's message for most of these is a stack of C++ frames."""
+    """Torch's message for most of these is a stack of C++ frames."""
     write(path, kind)
     with pytest.raises(LoadError, match=rf"^1/model\.pt is {words}"):
         torchscript_file.load(path)

@@ -118,7 +118,7 @@ def test_one_bad_request_spoils_no_other(doubled: Any) -> None:
 
 
 def test_a_wrong_shape_gives_one_sentence(tmp_path: Path) -> None:
-    """torch's message contains a trace of serialized code and paths, which are not sent."""
+    """Torch's message contains a trace of serialized code and paths, which are not sent."""
     save(torch.nn.Linear(2, 1), tmp_path)
     model = serve(backend, tmp_path, config([put("x", "FP32", -1)], [put("y", "FP32", 1)], batch=8))
     (answer,) = ask(model, [numbers("x", [[1, 2, 3]])])

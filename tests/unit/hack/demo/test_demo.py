@@ -76,7 +76,7 @@ def test_images_are_next_to_their_predictions() -> None:
 
 
 def test_the_request_file_is_what_tritonctl_reads(tmp_path: Path) -> None:
-    """curl sends the same file; the folder may or may not exist."""
+    """The demo's curl command sends the same file; the folder may or may not exist."""
     image = two_digits().inputs[:1]
     path = write_request(tmp_path / "demo", image)
     assert write_request(tmp_path / "demo", image) == path

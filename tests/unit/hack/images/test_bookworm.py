@@ -27,6 +27,6 @@ def test_a_given_mirror_wins() -> None:
 
 
 def test_a_machine_without_debian_gets_an_error_with_the_variable() -> None:
-    """apt on Ubuntu has no Debian mirror."""
+    """Ubuntu's apt has no Debian mirror."""
     with pytest.raises(ImageError, match=r"archive\.example/ubuntu\. Set TRITON_OPERATOR_DEBIAN_MIRROR"):
         mirrors(["http://archive.example/ubuntu"])

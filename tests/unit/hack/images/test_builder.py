@@ -1,4 +1,4 @@
-"""Building images: equal inputs give equal tags and bytes; a change gives another tag and rebuilds only the layers above it."""
+"""Building images: equal inputs give equal tags and bytes, and a change rebuilds only the layers above it."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def stored_layers(cache: Path) -> set[Path]:
 
 
 def test_a_pattern_in_the_ignore_file_is_refused(models: Path) -> None:
-    """docker would interpret it differently."""
+    """Docker would interpret it differently."""
     (models / ".dockerignore").write_text("*.md\n")
     with pytest.raises(ImageError, match="patterns are not supported"):
         pack("toy", models)

@@ -1,9 +1,9 @@
-"""Configurations that Triton 24.10 rejected or loaded, compared with the rules that predict this before it starts.
+"""Configurations that Triton 24.10 rejected or loaded, compared with the rules that predict it.
 
-`triton_verdicts.json` was recorded from the server itself, started without auto-complete on one repository of models of
-its Python backend: `c_` are single configurations, `e_` ensembles, the others the steps of ensembles. Seventeen of the
-verdicts, about states and warm-ups whose loading can crash this release, were read in its sources instead. What only a
-GPU or another server would decide is not among them.
+`triton_verdicts.json` was recorded from the server, started without auto-complete on one repository of models of its
+Python backend: `c_` are single configurations, `e_` ensembles, and the others the steps of ensembles. Seventeen
+results, for states and warm-ups whose loading can crash this release, come from its sources instead. Results that
+depend on a GPU or on another server are not included.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERDICTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("trito
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with all of the configurations."""
+    """A repository with all configurations."""
     root = tmp_path_factory.mktemp("repository")
     for name, verdict in VERDICTS.items():
         (root / name / "1").mkdir(parents=True)
