@@ -16,7 +16,7 @@ import msgspec
 from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import ANNOTATION_FILLED, ANNOTATION_RECIPE, MANAGER, content_hash
 from triton_operator.api.status import Condition, Control, Status
-from triton_operator.cluster.errors import ConflictError, DeniedError
+from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
     AutoscalerState,
@@ -41,7 +41,7 @@ class FakeCluster:
     """Objects by kind, namespace and name; `writes` lists every write as "verb Kind/name".
 
     `answers` are errors by kind of child, `hangs` the kinds whose writes are never answered; `attempts` lists
-    the writes that met one of these.
+    the writes that met one of these. `config_maps` are those of users; `unreadable` is the error of reading them.
     """
 
     def __init__(self) -> None:
@@ -55,6 +55,8 @@ class FakeCluster:
         self.in_use: frozenset[tuple[Kind, str]] = frozenset()
         self.fail_with: Exception | None = None
         self.refuse: Kind | None = None
+        self.config_maps: dict[str, dict[str, str]] = {}
+        self.unreadable: ClusterError | None = None
         self.answers: dict[Kind, Exception] = {}
         self.hangs: frozenset[Kind] = frozenset()
         self.attempts: list[str] = []
@@ -87,6 +89,11 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         return self.objects.get((kind, namespace, name))
+
+    async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
+        if self.unreadable:
+            raise self.unreadable
+        return self.config_maps.get(name)
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         self._write(f"status {name}")

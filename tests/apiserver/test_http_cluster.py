@@ -454,3 +454,14 @@ async def test_only_the_leader_writes(client: ApiClient, api: Api, namespace: st
         await cluster.delete(Kind.SERVICE, namespace, "digits", uid=uid)
     assert await cluster.get(Kind.SERVICE, namespace, "digits") is None
     assert api.get(model_deployments(namespace))["status"] == {"observedGeneration": -1}
+
+
+async def test_a_config_map_of_a_user_is_read_by_key(api: Api, cluster: HttpCluster, namespace: str) -> None:
+    """Without its binary data; a missing one and an empty one differ."""
+    users: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keys"}}
+    folder = f"/api/v1/namespaces/{namespace}/configmaps"
+    assert await cluster.read_config_map(namespace, "keys") is None
+    api.create(folder, {**users, "data": {"jwks.json": '{"keys": []}'}, "binaryData": {"other": "AA=="}})
+    assert await cluster.read_config_map(namespace, "keys") == {"jwks.json": '{"keys": []}'}
+    api.create(folder, {**users, "metadata": {"name": "empty"}})
+    assert await cluster.read_config_map(namespace, "empty") == {}

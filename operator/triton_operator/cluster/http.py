@@ -46,6 +46,15 @@ _NEVER_STORED = "1"
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+class _Texts(msgspec.Struct):
+    """A ConfigMap without its binary data."""
+
+    data: dict[str, str] | None = None
+
+
+_decode_texts = msgspec.json.Decoder(_Texts).decode
+
+
 def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -116,6 +125,15 @@ class HttpCluster:
             return None
         # Not by the projector: for an object that lost our label, the watch sends its old state with the new version.
         return decode_response(partial(project_child, kind), response)
+
+    async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
+        """The texts in a user's ConfigMap by key; None if it does not exist."""
+        kind = Kind.CONFIG_MAP
+        try:
+            response = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
+        except NotFoundError:
+            return None
+        return decode_response(_decode_texts, response).data or {}
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; absent fields are removed.

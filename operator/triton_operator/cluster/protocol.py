@@ -38,6 +38,9 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, without any cache."""
 
+    async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
+        """The texts in a user's ConfigMap by key; None if it does not exist."""
+
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; absent fields are removed.
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from triton_operator.cluster.errors import ClusterError
+from triton_operator.cluster.errors import ClusterError, DeniedError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.desired_state import DesiredState, derive_desired_state
 from triton_operator.reconcile.execute import Executor
 from triton_operator.reconcile.failed_writes import Blocked, FailedWrite, outage_of, summarize
+from triton_operator.reconcile.history import current_revision
 from triton_operator.reconcile.memory import Memory, PlanInput, plan_input
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observed_state import ObservedState, observe
 from triton_operator.reconcile.plan import is_as_desired, make_plan, recognize
+from triton_operator.reconcile.policy_inputs import PolicyInputs, describe_unread
+from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
 from triton_operator.resources.settings import Settings
 
@@ -44,13 +47,18 @@ class ChildReconciler:
         self._cluster = cluster
         self._cache = cache
         self._settings = settings
+        self._inputs = PolicyInputs(cluster)
 
     async def reconcile(self, key: Key, observed: ObservedState, memory: Memory) -> ChildrenResult:
         """One pass. Spec errors and outages are part of the result; only TerminatingError is raised."""
-        current_input = plan_input(observed)
+        try:
+            proxy = await self._inputs.read(observed.deployment)
+        except ClusterError as error:
+            return _unread(observed, error)
+        current_input = plan_input(observed, proxy)
         if memory.converged and memory.converged.plan_input == current_input:
             return ChildrenResult(None, memory.converged.revision, converged=current_input)
-        desired = derive_desired_state(observed, current_input.replicas, self._settings)
+        desired = derive_desired_state(observed, current_input.replicas, self._settings, proxy)
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
         plan = make_plan(desired, observed, memory.applied, recognized)
@@ -59,16 +67,27 @@ class ChildReconciler:
         return ChildrenResult(
             _summarize(desired, failures, key),
             desired.revision,
-            converged=None if failures or desired.spec_error else self._converged(key, observed, desired, memory),
+            converged=None
+            if failures or desired.spec_error
+            else self._converged(key, observed, desired, memory, proxy),
             outage=outage_of(failures),
             # An invalid spec is reported at once, whatever else fails.
             is_transient=not desired.spec_error and all(failure.is_transient for failure in failures),
         )
 
-    def _converged(self, key: Key, before: ObservedState, desired: DesiredState, memory: Memory) -> PlanInput | None:
+    def _converged(
+        self, key: Key, before: ObservedState, desired: DesiredState, memory: Memory, proxy: ProxyInputs
+    ) -> PlanInput | None:
         """The input after our writes, if the API server's responses show the desired state."""
         after = observe(self._cache.snapshot(key, before.now), before.deployment, memory.applied_uids(), before.now)
-        return plan_input(after) if is_as_desired(desired, after, memory.applied) else None
+        return plan_input(after, proxy) if is_as_desired(desired, after, memory.applied) else None
+
+
+def _unread(observed: ObservedState, error: ClusterError) -> ChildrenResult:
+    """Nothing is written. Without the permission, a retry by the work queue would be too early."""
+    current = current_revision(observed)
+    outage = None if isinstance(error, DeniedError) else error
+    return ChildrenResult(describe_unread(error), current.summary() if current else None, outage=outage)
 
 
 def _summarize(desired: DesiredState, failures: list[FailedWrite], key: Key) -> Blocked | None:

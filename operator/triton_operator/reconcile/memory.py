@@ -13,6 +13,7 @@ from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
+from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
 
 
@@ -38,6 +39,7 @@ class PlanInput(NamedTuple):
     children: Mapping[ChildId, tuple[object, ...]]
     replicas: ReplicaDecision
     caching: Caching | None
+    proxy: ProxyInputs
 
 
 class Converged(NamedTuple):
@@ -70,11 +72,11 @@ class Memory:
         return frozenset(applied.uid for applied in self.applied.values())
 
 
-def plan_input(observed: ObservedState) -> PlanInput:
-    """The part of the observed state that a plan depends on."""
+def plan_input(observed: ObservedState, proxy: ProxyInputs) -> PlanInput:
+    """The inputs of the proxy's policy, and the part of the observed state that a plan depends on."""
     children = {child_id: _content(child) for child_id, child in observed.children.items()}
     replicas = decide_replicas(observed.deployment, observed.deployment_state)
-    return PlanInput(observed.deployment, children, replicas, observed.caching)
+    return PlanInput(observed.deployment, children, replicas, observed.caching, proxy)
 
 
 def _content(child: Child) -> tuple[object, ...]:
