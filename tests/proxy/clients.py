@@ -16,6 +16,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tests.proxy.certificates import Pair
 from triton_operator.local.ports import ADDRESS
 
+_QUIET_SECONDS = 0.1
+
 LINEAR = {"inputs": [{"name": "INPUT__0", "datatype": "FP32", "shape": [1, 2], "data": [1.0, 2.0]}]}
 
 
@@ -63,8 +65,11 @@ class Client:
         """Send one inference request over HTTP."""
         return self.request("POST", f"/v2/models/{model}/infer", json.dumps(LINEAR))
 
-    def raw(self, data: bytes, alpn: str = "http/1.1") -> bytes:
-        """Send bytes over TLS, and return everything that arrives until the connection is closed."""
+    def raw(self, data: bytes, alpn: str = "http/1.1", *, until_quiet: bool = False) -> bytes:
+        """Send bytes over TLS, and return everything that arrives until the connection is closed.
+
+        With `until_quiet`, a pause after the first response is an end too: the proxy may wait for another request.
+        """
         context = self.context()
         context.set_alpn_protocols([alpn])
         with (
@@ -76,7 +81,9 @@ class Client:
             try:
                 while chunk := connection.recv(65536):
                     received += chunk
-            except (ConnectionError, ssl.SSLError):
+                    if until_quiet:
+                        connection.settimeout(_QUIET_SECONDS)
+            except (ConnectionError, ssl.SSLError, TimeoutError):
                 pass
             return received
 

@@ -13,6 +13,8 @@ from tests.builders import a_deployment
 from tests.paths import ROOT
 from tests.proxy.certificates import Authority
 from tests.proxy.clients import Client
+from tests.proxy.recorded import Recorded
+from tests.proxy.recording_backend import recording_backend
 from tests.proxy.running_proxy import Proxy, running_proxy
 from triton_operator.cli.terminal.progress import step
 from triton_operator.local.command import ServerContext, server_command, server_variables
@@ -63,3 +65,14 @@ def proxy(triton: Ports, authority: Authority, tmp_path_factory: pytest.TempPath
 def client(proxy: Proxy, authority: Authority) -> Client:
     """A client of that proxy."""
     return Client(proxy.https, authority.pem)
+
+
+@pytest.fixture(scope="module")
+def recorded(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+    """A proxy that admits everybody, in front of a recording backend."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with (
+        recording_backend() as (ports, record),
+        running_proxy(folder / "pod", ports, ProxyPolicy(), authority.issue()) as proxy,
+    ):
+        yield Recorded(Client(proxy.https, authority.pem), record)
