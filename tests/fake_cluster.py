@@ -26,6 +26,8 @@ Object = dict[str, Any]
 NAMESPACE = "models"
 """The namespace of the kubeconfig's context."""
 DEPLOYMENTS = "modeldeployments"
+PLAIN = {"http": "http://digits.models.svc:8000", "grpc": "digits.models.svc:8001"}
+"""Addresses in the status of a deployment without TLS."""
 
 
 @dataclass
@@ -36,6 +38,8 @@ class FakeCluster:
     kubectl: FakeKubectl
     url: str = ""
     requests: list[str] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    """The bodies of all requests; None for a request without one."""
     _objects: dict[str, list[Object]] = field(default_factory=dict)
     _documents: dict[str, Object] = field(default_factory=dict)
     _changes: dict[str, list[Object]] = field(default_factory=dict)
@@ -66,8 +70,9 @@ class FakeCluster:
             server.server_close()
 
     def answer(self, deployment: Object, pods: list[Object] | None = None) -> None:
-        """Store this ModelDeployment, with these pods as its only children."""
-        self.put(DEPLOYMENTS, deployment)
+        """Store this ModelDeployment, with these pods as its only children; by default, its operator reports no TLS."""
+        status = {"endpoints": PLAIN, **deployment.get("status", {})}
+        self.put(DEPLOYMENTS, deployment | {"status": status})
         self.put("pods", *(pods or []))
 
     def put(self, plural: str, *objects: Object) -> None:
@@ -82,6 +87,10 @@ class FakeCluster:
     def document(self, path: str, body: Object) -> None:
         """Return this document at a path, such as `/version`."""
         self._documents[path] = body
+
+    def grant(self, path: str, token: str, expires: str) -> None:
+        """Answer the TokenRequest at this path."""
+        self._documents[path] = {"kind": "TokenRequest", "status": {"token": token, "expirationTimestamp": expires}}
 
     def watch(self, *objects: Object, plural: str = DEPLOYMENTS) -> None:
         """Send these objects or events to the next watch, one after the other, and keep it open."""
@@ -119,6 +128,7 @@ class FakeCluster:
         self.requests.append(f"{handler.command} {handler.path}")
         self.requested.set()
         body = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length") or 0)) or b"null")
+        self.bodies.append(body)
         plural, name = _place(url.path)
         if plural in self._hangs:
             self._ended.wait()

@@ -24,6 +24,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tests.web_server import serving
 
 COMPLAINT = "[request id: <id_unknown>] expected 2 dimensions"
+REFUSED = {401: "no valid token", 403: "this caller may not use this model"}
+"""The messages of the proxy by HTTP status."""
 BUSY = "Exceeds maximum queue size"
 CLOSED = "This API is restricted, expecting header 'CLOSED:TO-ALL'"
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/\d+)?(?:/(infer|ready|config))?")
@@ -87,6 +89,10 @@ class Backend:
     given_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client has cancelled a gRPC call before the response."""
     headers: list[dict[str, str]] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+    """The accepted tokens; if there are none, a request needs none."""
+    forbidden: set[str] = field(default_factory=set)
+    """Models that no caller may use."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: int = 0
 
@@ -94,6 +100,12 @@ class Backend:
     def inferences(self) -> int:
         """The number of received inferences."""
         return sum(each.startswith("infer") for each in self.asked)
+
+    def refusal(self, headers: dict[str, str], model: str) -> int:
+        """The HTTP status with which the proxy refuses a request, or 0."""
+        if self.tokens and headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return 401
+        return 403 if model in self.forbidden else 0
 
     def note(self, what: str, model: str) -> None:
         """Record a request."""
@@ -170,7 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name, what = self._asked()
         model = self.backend.models.get(name)
-        if what == "ready":
+        if status := self._refusal(name):
+            self._error(status, REFUSED[status])
+        elif what == "ready":
             self._answer(200 if model and name != "broken" else 400, b"")
         elif model is None:
             self._error(404, f"Request for unknown model: '{name}' is not found")
@@ -182,7 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         name, _ = self._asked()
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if name not in self.backend.models:
+        if status := self._refusal(name):
+            self._error(status, REFUSED[status])
+        elif name not in self.backend.models:
             self._error(404, f"Request for unknown model: '{name}' is not found")
         elif self.backend.takes("busy"):
             self._error(503, BUSY)
@@ -191,6 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             with self.backend.running():
                 self._infer(name, body)
+
+    def _refusal(self, name: str) -> int:
+        return self.backend.refusal({key.lower(): value for key, value in self.headers.items()}, name)
 
     def _infer(self, name: str, body: bytes) -> None:
         length = int(self.headers.get("Inference-Header-Content-Length", len(body)))
@@ -303,8 +322,12 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         return self.backend.models[name]
 
     def _asked(self, what: str, name: str, context: Any) -> None:
+        headers = dict(context.invocation_metadata())
         self.backend.note(what, name)
-        self.backend.headers.append(dict(context.invocation_metadata()))
+        self.backend.headers.append(headers)
+        if status := self.backend.refusal(headers, name):
+            code = grpc.StatusCode.UNAUTHENTICATED if status == 401 else grpc.StatusCode.PERMISSION_DENIED
+            context.abort(code, REFUSED[status])
 
 
 def _rows(request: Any) -> list[int]:

@@ -29,16 +29,17 @@ from triton_operator.sdk import Client, DeploymentNotFoundError
 
 spec = json.loads(os.environ["SPEC"])
 reasons = []
-with Client("digits") as client:
-    client.deploy(models=spec["models"], model_repository=spec["modelRepository"], resources=spec["resources"])
-    ready = client.wait_ready(240, lambda found: reasons.append(found.reason))
+client = Client("digits")
+client.deploy(models=spec["models"], model_repository=spec["modelRepository"], resources=spec["resources"])
+ready = client.wait_ready(240, lambda found: reasons.append(found.reason))
+with client:
     answer = client.infer("digits", {"INPUT__0": np.zeros((1, 1, 28, 28), np.float32)})
-    client.delete()
-    try:
-        client.status()
-        gone = False
-    except DeploymentNotFoundError:
-        gone = True
+client.delete()
+try:
+    client.status()
+    gone = False
+except DeploymentNotFoundError:
+    gone = True
 print(json.dumps({"namespace": ready.namespace, "reasons": reasons, "shape": answer.output.shape, "gone": gone}))
 """
 
@@ -88,12 +89,15 @@ def needed(*requirements: Requirement) -> dict[str, Distribution]:
 
 @pytest.fixture
 def account(kube: Kube) -> str:
-    """Create a ServiceAccount that has permissions for ModelDeployments only."""
-    rule = {"apiGroups": ["triton-operator.io"], "resources": ["modeldeployments"], "verbs": ["*"]}
+    """Create a ServiceAccount that has permissions for ModelDeployments and their authorities only."""
+    rules = [
+        {"apiGroups": ["triton-operator.io"], "resources": ["modeldeployments"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["triton-operator-ca"], "verbs": ["get"]},
+    ]
     api = "rbac.authorization.k8s.io"
     kube.apply(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app"}},
-        {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": {"name": "app"}, "rules": [rule]},
+        {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": {"name": "app"}, "rules": rules},
         {
             "apiVersion": f"{api}/v1",
             "kind": "RoleBinding",

@@ -13,6 +13,7 @@ import typer
 
 from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.options import (
+    CAFile,
     Context,
     Invert,
     Kubeconfig,
@@ -21,8 +22,12 @@ from triton_operator.cli.options import (
     Namespace,
     Output,
     RequestTimeout,
+    ServerName,
+    ServiceAccount,
+    TokenFile,
     Url,
     WireProtocol,
+    access_options,
     kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
@@ -72,6 +77,10 @@ def infer(
     output: Output = OutputFormat.TABLE,
     url: Url = "",
     timeout: RequestTimeout = 60,
+    ca_file: CAFile = "",
+    server_name: ServerName = "",
+    token_file: TokenFile = "",
+    service_account: ServiceAccount = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -81,7 +90,9 @@ def infer(
     """
     from triton_operator.cli.inputs.read import read_input
 
-    with ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout) as server:
+    access = access_options(ca_file, server_name, token_file, service_account)
+    cluster = kube_context(kubeconfig, context)
+    with ServerConnection(name, namespace, protocol, url, cluster, timeout, access) as server:
         chosen = cache(lambda: server.choose_model(model))
         read = read_input(input_files or [], texts or [], lambda: server.interface(chosen()), invert=invert)
         request = read.request

@@ -8,6 +8,7 @@ import typer
 
 from triton_operator.cli.cluster.names import complete_contexts, complete_deployments, complete_namespaces
 from triton_operator.cli.terminal.formats import OutputFormat
+from triton_operator.sdk.access import AccessOptions
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.kube_context import KubeContext
 
@@ -40,7 +41,34 @@ ModelName = Annotated[
 WireProtocol = Annotated[Protocol, typer.Option("--protocol", "-p", help="Protocol to use.")]
 Url = Annotated[
     str,
-    typer.Option("--url", metavar="HOST:PORT", help="Connect to this address instead of port-forwarding."),
+    typer.Option(
+        "--url",
+        metavar="HOST:PORT",
+        help="Connect to this address, such as https://HOST:PORT, instead of port-forwarding.",
+    ),
+]
+CAFile = Annotated[
+    str,
+    typer.Option(
+        "--ca-file", metavar="FILE", help="PEM file with the authorities to trust; by default, those of the deployment."
+    ),
+]
+ServerName = Annotated[
+    str,
+    typer.Option(
+        "--server-name",
+        metavar="NAME",
+        help="Name that the certificate must have; by default, that of the Service or of the host in --url.",
+    ),
+]
+TokenFile = Annotated[str, typer.Option("--token-file", metavar="FILE", help="File with the bearer token to send.")]
+ServiceAccount = Annotated[
+    str,
+    typer.Option(
+        "--service-account",
+        metavar="[NS/]NAME",
+        help="Send a token of this ServiceAccount; requires the right to create serviceaccounts/token.",
+    ),
 ]
 RequestTimeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit for each request.")
@@ -51,3 +79,10 @@ Invert = Annotated[bool, typer.Option("--invert", help="Invert the brightness of
 def kube_context(kubeconfig: str, context: str) -> KubeContext:
     """Access to the cluster that the options select."""
     return KubeContext(kubeconfig=kubeconfig, context=context)
+
+
+def access_options(ca_file: str, server_name: str, token_file: str, service_account: str) -> AccessOptions:
+    """TLS and the token that the options select; raises InvalidRequestError."""
+    return AccessOptions(
+        ca_file=ca_file, server_name=server_name, token_file=token_file, service_account=service_account
+    )

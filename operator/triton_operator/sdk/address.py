@@ -1,4 +1,4 @@
-"""The address of a deployment's server, inside and outside its cluster.
+"""The address of a deployment's server, inside and outside its cluster, and how to connect to it securely.
 
 Input: the name of a deployment. Output: a `ServerAddress`, valid while the context is open. `connection` calls it.
 Inside the cluster it is that of the Service. Outside, or if a kubeconfig or context is named explicitly (or by
@@ -6,7 +6,7 @@ KUBECONFIG), `kubectl port-forward` leads to a pod. kubectl is used for that ins
 package replaces `socket.create_connection` in the whole program, handles every byte in Python, and supports fewer login
 methods.
 
-Deployments use plain HTTP and gRPC. When they support TLS and tokens, `server_address` fills in `Security`.
+`access` finds out whether the deployment has TLS. Then the port is `https`, for both protocols.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from triton_operator.api.names import PORT_GRPC, PORT_HTTP
+from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_HTTPS, server_name
+from triton_operator.sdk.access import Access, Target, access_by_name, access_by_url
 from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
-from triton_operator.sdk.kube_context import KubeContext, is_inside
+from triton_operator.sdk.kube_context import is_inside
 from triton_operator.sdk.port_forward import port_forward
+from triton_operator.sdk.security import PLAIN, Security
 
 _LAST_PORT = 65535
+_PLAIN, _TLS = {"http", "grpc"}, {"https", "grpcs"}
 
 
 class Protocol(StrEnum):
@@ -33,17 +36,8 @@ class Protocol(StrEnum):
 
     @property
     def port(self) -> int:
-        """The port of the Service."""
+        """The port of the Service without TLS."""
         return PORT_GRPC if self is Protocol.GRPC else PORT_HTTP
-
-
-@dataclass(frozen=True)
-class Security:
-    """What a connection needs besides its address: nothing, because deployments have neither TLS nor tokens."""
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of one request, called for each because tokens expire."""
-        return {}
 
 
 @dataclass(frozen=True)
@@ -52,32 +46,53 @@ class ServerAddress:
 
     target: str
     forwarded: bool = False
-    security: Security = Security()
+    security: Security = PLAIN
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of the next request."""
+        """Return the headers of the next request; raises SdkError if it needs a token that cannot be obtained."""
         return self.security.headers()
+
+    @property
+    def server_name(self) -> str:
+        """The name that the server's certificate must have."""
+        trust = self.security.trust
+        return (trust.server_name if trust else "") or self.target.partition("/")[0].rpartition(":")[0]
 
 
 @contextmanager
-def server_address(
-    name: str, namespace: str, protocol: Protocol, *, url: str, cluster: KubeContext
-) -> Iterator[ServerAddress]:
-    """Yield the address of the deployment's server; a `url` takes precedence."""
-    if url:
-        yield ServerAddress(strip_scheme(url))
-    elif is_inside(os.environ, cluster):
-        yield ServerAddress(f"{name}.{namespace}.svc:{protocol.port}" if namespace else f"{name}:{protocol.port}")
+def server_address(target: Target, protocol: Protocol) -> Iterator[ServerAddress]:
+    """Yield the address of the deployment's server; a `url` takes precedence. Raises SdkError."""
+    access = find_access(target)
+    name, security = target.deployment, access.security
+    port = protocol.port if security.trust is None else PORT_HTTPS
+    if target.url:
+        yield ServerAddress(split_url(target.url)[1], security=security)
+    elif is_inside(os.environ, target.cluster):
+        host = server_name(access.namespace, name) if access.namespace else name
+        yield ServerAddress(f"{host}:{port}", security=security)
     else:
-        with port_forward(cluster, name, protocol.port, namespace) as address:
-            yield ServerAddress(address, forwarded=True)
+        with port_forward(target.cluster, name, port, access.namespace) as address:
+            yield ServerAddress(address, forwarded=True, security=security)
 
 
-def strip_scheme(url: str) -> str:
-    """Reduce `http://host:port/` to `host:port`; raises an SdkError for other schemes and invalid addresses."""
+def find_access(target: Target) -> Access:
+    """Return how to connect to the server securely, without connecting; raises SdkError."""
+    if not target.url:
+        return access_by_name(target)
+    scheme, _ = split_url(target.url)
+    tls = scheme in _TLS or (not scheme and bool(target.options.ca_file))
+    if target.options.ca_file and not tls:
+        raise InvalidRequestError(
+            "url", f"{scheme}:// has no TLS, for which ca_file was given; use https:// or grpcs://"
+        )
+    return access_by_url(target, tls=tls)
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return the scheme, "" if there is none, and `host:port`; raises an SdkError for an invalid address."""
     scheme, separator, rest = url.rpartition("://")
-    if separator and scheme not in {"http", "grpc"}:
-        raise UnreachableError(f"{url}: only http:// and grpc:// can be used here, not {scheme}://")
+    if separator and scheme not in _PLAIN | _TLS:
+        raise UnreachableError(f"{url}: only http://, https://, grpc:// and grpcs:// can be used here")
     target = rest.rstrip("/")
     if not (target and target.isascii() and target.isprintable()) or set(target) & set(" @?#"):
         raise InvalidRequestError("url", f"{url!r} is no address: HOST:PORT, such as 127.0.0.1:8000")
@@ -86,4 +101,4 @@ def strip_scheme(url: str) -> str:
         raise InvalidRequestError(
             "url", f"{url!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000"
         )
-    return target
+    return scheme, target

@@ -6,19 +6,18 @@ runs an AsyncClient in a thread and takes its docstrings from here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from triton_operator.sdk.access import AccessOptions, Target
 from triton_operator.sdk.address import Protocol
-from triton_operator.sdk.async_deployment import AsyncDeployment
-from triton_operator.sdk.connection import ConnectionOptions, DeploymentConnection
-from triton_operator.sdk.errors import RejectedError
+from triton_operator.sdk.async_models import AsyncModels
 from triton_operator.sdk.inference import Inference, InferRequest
-from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.kube_context import KubeContext
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.prediction import Prediction
-from triton_operator.sdk.retry import Deadline, call_with_retries
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
@@ -28,21 +27,33 @@ CONCURRENCY = 4
 """Parts of one batch that are in flight at a time: enough to keep the server's queue filled."""
 
 
-class AsyncClient(AsyncDeployment):
+class AsyncClient(AsyncModels):
     """A client for one ModelDeployment.
 
     Inside a cluster it connects to the deployment's Service, outside through a `kubectl port-forward` of its own. Open
     it as a context manager before calling `infer`, `stream`, `explain`, `is_ready` or `interface`, and after a fork.
     The tasks of the event loop that opened it can share it.
 
+    If the deployment has TLS, the client verifies its certificate and never connects without TLS. The authorities come
+    from the ConfigMap that the deployment's status names, or in a pod from
+    /var/run/secrets/triton-operator/ca.crt, if that file exists; `token` in the same folder is the token to send.
+
     Args:
         deployment: Name of the ModelDeployment.
         namespace: Its namespace; by default that of the pod or of the kubeconfig's context.
         protocol: Protocol.HTTP (default) or Protocol.GRPC.
-        url: Connect to this `host:port` instead, for example of `tritonctl run`.
+        url: Connect to this address instead: `host:port`, for example of `tritonctl run`, or `https://host:port`, or
+            `grpcs://host:port`.
         cluster: The kubeconfig and context to use; by default those of kubectl, or in a pod its ServiceAccount.
         timeout: Seconds within which each call must end, retries included; 60 by default.
         concurrency: Requests in flight at a time for one batch that does not fit into one request; 4 by default.
+        ca_file: PEM file with the authorities to trust; by default those of the deployment, and with `url` those of
+            this machine. It requires TLS.
+        server_name: Name that the certificate must have; by default that of the Service, and with `url` its host.
+        token: Bearer token to send, or a function that returns it, which is called for each request.
+        token_file: File with the token, read again when it is replaced.
+        service_account: Request tokens of this ServiceAccount, `NAME` or `NAMESPACE/NAME`, from the API server, and
+            renew them. Its namespace is by default that of the deployment.
 
     Example::
 
@@ -51,7 +62,7 @@ class AsyncClient(AsyncDeployment):
             print(prediction.output.argmax(axis=1))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- keyword arguments with defaults, which `help` lists
         self,
         deployment: str,
         namespace: str = "",
@@ -61,12 +72,17 @@ class AsyncClient(AsyncDeployment):
         cluster: KubeContext | None = None,
         timeout: float = 60.0,
         concurrency: int = CONCURRENCY,
+        ca_file: str | PathLike[str] = "",
+        server_name: str = "",
+        token: str | Callable[[], str] = "",
+        token_file: str | PathLike[str] = "",
+        service_account: str = "",
     ) -> None:
-        super().__init__(deployment, namespace, cluster or KubeContext())
-        options = ConnectionOptions(deployment, namespace, Protocol(protocol), url, cluster or KubeContext())
-        self._connection = DeploymentConnection(options)
+        options = AccessOptions(fspath(ca_file), server_name, token, fspath(token_file), service_account)
+        context = cluster or KubeContext()
+        target = Target(deployment, namespace, url, context, KubernetesClient(context), options)
+        super().__init__(target, Protocol(protocol), timeout)
         self._inference = Inference(self._connection, concurrency)
-        self._timeout = timeout
 
     async def __aenter__(self) -> Self:
         """Connect to the Service; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
@@ -207,57 +223,3 @@ class AsyncClient(AsyncDeployment):
 
         interface = await self.interface(model)
         return await explain_through(lambda inputs: self.infer(model, inputs), interface, row, method, options)
-
-    async def is_ready(self, model: str, version: str = "") -> bool:
-        """Return whether the server has loaded a model.
-
-        Args:
-            model: Name of the model.
-            version: Version of the model; by default any.
-
-        Returns:
-            True if the model can serve requests; False also if the server does not have it.
-
-        Raises:
-            RejectedError: Permission denied.
-            UnreachableError: The server cannot be reached.
-            DeadlineExceededError: No response within the client's `timeout`.
-
-        Example::
-
-            assert await client.is_ready("digits")
-        """
-        return await call_with_retries(
-            lambda: self._connection.transport.is_ready(model, version),
-            self._deadline(), f"readiness of {model}", idempotent=True, reconnect=self._connection.reconnect,
-        )  # fmt: skip
-
-    async def interface(self, model: str, version: str = "") -> ModelInterface:
-        """Return the inputs and outputs of a model. The server is queried once for each model and version.
-
-        Args:
-            model: Name of the model.
-            version: Version of the model; by default the server selects one.
-
-        Returns:
-            A ModelInterface: `inputs` and `outputs` with the `name`, `datatype` and `shape` of each tensor (-1 is any
-            size), and `max_batch_size` in rows, None if the server hides it.
-
-        Raises:
-            DeploymentNotFoundError: The server does not have the model or the version.
-            RejectedError: The server hides the model's interface.
-            UnreachableError: The server cannot be reached.
-            DeadlineExceededError: No response within the client's `timeout`.
-
-        Example::
-
-            for tensor in (await client.interface("digits")).inputs:
-                print(tensor.name, tensor.shown)
-        """
-        interface = await self._connection.interface(model, version, self._deadline())
-        if interface is None:
-            raise RejectedError(f"the server hides the inputs and outputs of {model}")
-        return interface
-
-    def _deadline(self, timeout: float | None = None) -> Deadline:
-        return Deadline(self._timeout if timeout is None else timeout)

@@ -13,6 +13,7 @@ from typing import Any
 
 from triton_operator.sdk.bound_deployment import WAIT_SECONDS, BoundDeployment
 from triton_operator.sdk.kube_context import KubeContext
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.waiting import Progress
@@ -21,7 +22,7 @@ from triton_operator.sdk.waiting import Progress
 class AsyncDeployment:
     """One ModelDeployment of a cluster, named by its name and namespace."""
 
-    def __init__(self, deployment: str, namespace: str, cluster: KubeContext) -> None:
+    def __init__(self, deployment: str, namespace: str, cluster: KubeContext | KubernetesClient) -> None:
         self._deployment = BoundDeployment(deployment, namespace, cluster)
 
     async def deploy(

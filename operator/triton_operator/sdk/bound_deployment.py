@@ -11,6 +11,7 @@ from typing import Any
 
 from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.kube_context import KubeContext
+from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.manifest import manifest_of
 from triton_operator.sdk.status import DeploymentStatus, judge
 from triton_operator.sdk.stop import Stop
@@ -26,7 +27,7 @@ class BoundDeployment:
     `AsyncDeployment` documents the methods.
     """
 
-    def __init__(self, name: str, namespace: str, cluster: KubeContext) -> None:
+    def __init__(self, name: str, namespace: str, cluster: KubeContext | KubernetesClient) -> None:
         self._name = name
         self._namespace = namespace
         self._deployments = Deployments(cluster)

@@ -7,12 +7,13 @@ method runs that of an `AsyncClient` in an event loop in a thread of its own, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from triton_operator.sdk.address import Protocol
+from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
 from triton_operator.sdk.bound_deployment import WAIT_SECONDS, BoundDeployment
 from triton_operator.sdk.documented import documented_by
@@ -35,7 +36,7 @@ _END = object()
 class Client:
     """As `AsyncClient`, without asyncio."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- as in AsyncClient
         self,
         deployment: str,
         namespace: str = "",
@@ -45,6 +46,11 @@ class Client:
         cluster: KubeContext | None = None,
         timeout: float = 60.0,
         concurrency: int = CONCURRENCY,
+        ca_file: str | PathLike[str] = "",
+        server_name: str = "",
+        token: str | Callable[[], str] = "",
+        token_file: str | PathLike[str] = "",
+        service_account: str = "",
     ) -> None:
         self._async_client = AsyncClient(
             deployment,
@@ -54,6 +60,11 @@ class Client:
             cluster=cluster,
             timeout=timeout,
             concurrency=concurrency,
+            ca_file=ca_file,
+            server_name=server_name,
+            token=token,
+            token_file=token_file,
+            service_account=service_account,
         )
         self._deployment = BoundDeployment(deployment, namespace, cluster or KubeContext())
         self._loop_thread: EventLoopThread | None = None
@@ -149,6 +160,11 @@ class Client:
     def interface(self, model: str, version: str = "") -> ModelInterface:
         """As `AsyncClient.interface`."""
         return self._opened.run(self._async_client.interface(model, version))
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where the client is connected; raises UnreachableError if it is not open."""
+        return self._async_client.address
 
     @property
     def _opened(self) -> EventLoopThread:

@@ -6,40 +6,43 @@ Input: the name of a deployment. Output: a transport, replaced after a broken po
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import TypeVar
 
 import msgspec
 
-from triton_operator.sdk.address import Protocol, ServerAddress, server_address
+from triton_operator.sdk.access import Target
+from triton_operator.sdk.address import Protocol, ServerAddress, find_access, server_address
 from triton_operator.sdk.errors import InferenceError, UnreachableError
 from triton_operator.sdk.interface import ModelInterface, read_interface
-from triton_operator.sdk.kube_context import KubeContext
-from triton_operator.sdk.retry import Deadline, call_with_retries
+from triton_operator.sdk.retry import AttemptError, Deadline, RequestOutcome, call_with_retries
+from triton_operator.sdk.security import Security
 from triton_operator.sdk.transport import Transport
 
-
-@dataclass(frozen=True)
-class ConnectionOptions:
-    """Which deployment to connect to, and how; the members are arguments of the clients."""
-
-    deployment: str
-    namespace: str
-    protocol: Protocol
-    url: str
-    cluster: KubeContext
+T = TypeVar("T")
 
 
 class DeploymentConnection:
     """Belongs to the event loop that opened it."""
 
-    def __init__(self, options: ConnectionOptions) -> None:
-        self._options = options
+    def __init__(self, target: Target, protocol: Protocol) -> None:
+        self._target = target
+        self._protocol = protocol
         self._resources = ExitStack()
         self._address: ServerAddress | None = None
         self._transport: Transport | None = None
+        self._replaced: list[Transport] = []
         self._interfaces: dict[tuple[str, str], ModelInterface | None] = {}
         self._reconnecting = asyncio.Lock()
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where the client is connected; raises UnreachableError if it is not open."""
+        if self._transport is None or self._address is None:
+            raise UnreachableError("the client is not open: use `with Client(…) as client:`")
+        return self._address
 
     @property
     def transport(self) -> Transport:
@@ -50,23 +53,21 @@ class DeploymentConnection:
 
     async def open(self) -> None:
         """Find the server's address and connect; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        options = self._options
-        address = server_address(
-            options.deployment, options.namespace, options.protocol, url=options.url, cluster=options.cluster
-        )
+        address = server_address(self._target, self._protocol)
         self._address = await asyncio.to_thread(self._resources.enter_context, address)
         try:
-            self._transport = _transport(options.protocol, self._address)
+            self._transport = _transport(self._protocol, self._address)
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Close the transport and the port-forward, and clear the cache of interfaces."""
-        transport, self._transport = self._transport, None
+        open_ = [*self._replaced, *([self._transport] if self._transport else [])]
+        self._replaced, self._transport = [], None
         self._interfaces.clear()
         try:
-            if transport is not None:
+            for transport in open_:
                 await transport.close()
         finally:
             await asyncio.to_thread(self._resources.close)
@@ -80,6 +81,23 @@ class DeploymentConnection:
             if self._transport is before:  # No other task has replaced it meanwhile.
                 await self.close()
                 await self.open()
+
+    async def renew(self, failure: AttemptError) -> bool:
+        """Read the authorities or the token again; returns whether they changed, so that a retry makes sense."""
+        if self._address is None:
+            return False
+        if failure.outcome is RequestOutcome.UNTRUSTED:
+            return await self._renew_trust(self._address.security)
+        token = self._address.security.token
+        return token is not None and await asyncio.to_thread(token.renew, failure.token)
+
+    async def call(
+        self, request: Callable[[Transport], Awaitable[T]], deadline: Deadline, operation: str, *, idempotent: bool
+    ) -> T:
+        """Send a request over the current transport, with retries; raises SdkError."""
+        return await call_with_retries(
+            lambda: request(self.transport), deadline, operation, idempotent=idempotent, recovery=self
+        )
 
     async def interface(
         self, model: str, version: str, deadline: Deadline, *, fresh: bool = False
@@ -102,20 +120,32 @@ class DeploymentConnection:
         self._interfaces[interface.model, version] = interface
 
     async def _read(self, model: str, version: str, deadline: Deadline) -> ModelInterface | None:
-        metadata = await call_with_retries(
-            lambda: self.transport.metadata(model, version),
-            deadline, f"metadata of {model}", idempotent=True, reconnect=self.reconnect,
-        )  # fmt: skip
+        metadata = await self.call(
+            lambda transport: transport.metadata(model, version), deadline, f"metadata of {model}", idempotent=True
+        )
         if metadata is None:
             return None
-        config = await call_with_retries(
-            lambda: self.transport.config(model, version),
-            deadline, f"configuration of {model}", idempotent=True, reconnect=self.reconnect,
-        )  # fmt: skip
+        config = await self.call(
+            lambda transport: transport.config(model, version), deadline, f"configuration of {model}", idempotent=True
+        )
         try:
             return read_interface(metadata, config)
         except msgspec.ValidationError as error:
             raise InferenceError(f"the server's metadata of {model} cannot be read: {error}") from error
+
+    async def _renew_trust(self, rejected: Security) -> bool:
+        """Read the bundle of authorities again, which changes when the authority is replaced."""
+        async with self._reconnecting:
+            assert self._address is not None  # noqa: S101 -- `renew` checks it
+            if self._address.security is not rejected:  # Another task has replaced it meanwhile.
+                return True
+            trust = (await asyncio.to_thread(find_access, self._target)).security.trust
+            if trust is None or trust == rejected.trust:
+                return False
+            self._address = replace(self._address, security=Security(trust, rejected.token))
+            self._replaced.append(self.transport)  # Calls in flight may still use it.
+            self._transport = _transport(self._protocol, self._address)
+            return True
 
 
 def _transport(protocol: Protocol, address: ServerAddress) -> Transport:

@@ -6,7 +6,7 @@ requests. No request is cancelled, for the reason in `in_flight`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from triton_operator.sdk.address import ServerAddress
@@ -20,13 +20,19 @@ from triton_operator.sdk.errors import (
 )
 from triton_operator.sdk.in_flight import CLOSE_SECONDS, InFlight, Requests, Responses
 from triton_operator.sdk.retry import AttemptError, RequestOutcome
+from triton_operator.sdk.tls_errors import tls_failure
 from triton_operator.sdk.transport import (
+    NO_HEADERS,
     Call,
     InferResult,
     document_unless_hidden,
+    forbidden,
     infer_inputs,
     not_installed,
+    request_headers,
     requested_outputs,
+    unauthenticated,
+    unless_tls,
 )
 
 T = TypeVar("T")
@@ -40,7 +46,10 @@ _NOT_RUN = ("maximum queue size", "request timeout expired", "not at ready state
 """Messages of Triton with UNAVAILABLE (core, `src/scheduler.h`, `src/server.cc`). gRPC also returns UNAVAILABLE if a
 connection is lost; with any other message it is unknown whether the model has run."""
 _NOT_IMPLEMENTED = {"StatusCode.UNIMPLEMENTED"}
-_DENIED = {"StatusCode.PERMISSION_DENIED", "StatusCode.UNAUTHENTICATED"}
+_UNAUTHENTICATED, _FORBIDDEN = "StatusCode.UNAUTHENTICATED", "StatusCode.PERMISSION_DENIED"
+_CLOSED = "Socket closed"
+_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+"""What tritonclient sets if it is given no options."""
 
 
 class GrpcTransport:
@@ -53,42 +62,51 @@ class GrpcTransport:
             raise not_installed(error) from error
         self._triton = triton
         self._address = address
-        self._client = triton.InferenceServerClient(address.target)
+        trust = address.security.trust
+        if trust is None:
+            self._client = triton.InferenceServerClient(address.target)
+        else:
+            self._client = triton.InferenceServerClient(
+                address.target, creds=trust.grpc_credentials(), channel_args=[*_UNLIMITED, *trust.grpc_options()]
+            )
         self._calls = InFlight()
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        headers = self._address.headers()
-        request = self._client.get_model_metadata(model, version, headers=headers, as_json=True)
-        return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
+        request = self._send(
+            lambda headers: self._client.get_model_metadata(model, version, headers=headers, as_json=True)
+        )
+        return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        headers = self._address.headers()
-        request = self._client.get_model_config(model, version, headers=headers, as_json=True)
-        document = await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
+        request = self._send(
+            lambda headers: self._client.get_model_config(model, version, headers=headers, as_json=True)
+        )
+        document = await document_unless_hidden(request, _NOT_IMPLEMENTED)
         return None if document is None else document.get("config", {})
 
     async def is_ready(self, model: str, version: str) -> bool:
         """As `Transport`."""
-        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._address.headers())))
+        return bool(await self._send(lambda headers: self._client.is_model_ready(model, version, headers=headers)))
 
     async def infer(self, call: Call) -> InferResult:
         """As `Transport`."""
         inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
         result = await self._send(
-            self._client.infer(call.model, inputs, call.version, outputs, headers=self._address.headers())
+            lambda headers: self._client.infer(call.model, inputs, call.version, outputs, headers=headers)
         )
         return _infer_result(result)
 
     async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """As `Transport`; ends after the last response to the last call, or when it is closed."""
         requests = Requests(self._stream_requests(calls))
-        responses = Responses(self._client.stream_infer(aiter(requests), headers=self._address.headers()), self._calls)
+        headers = await request_headers(self._address)
+        responses = Responses(self._client.stream_infer(aiter(requests), headers=headers), self._calls)
         try:
             while True:
                 try:
-                    result, error = await self._translate_errors(responses.read())
+                    result, error = await self._translate_errors(responses.read(), headers)
                 except StopAsyncIteration:
                     break
                 if error is not None:
@@ -104,9 +122,10 @@ class GrpcTransport:
         await self._calls.wait_until_done(CLOSE_SECONDS)
         await self._client.close()
 
-    async def _send(self, request: Coroutine[Any, Any, T]) -> T:
-        """Await a request, which continues if the caller stops waiting."""
-        return await self._translate_errors(self._calls.wait_for(request))
+    async def _send(self, request: Callable[[dict[str, str]], Coroutine[Any, Any, T]]) -> T:
+        """Send a request with the address's headers; it continues if the caller stops waiting."""
+        headers = await request_headers(self._address)
+        return await self._translate_errors(self._calls.wait_for(request(headers)), headers)
 
     async def _stream_requests(self, calls: AsyncIterator[Call]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the calls of a stream as arguments of tritonclient."""
@@ -118,7 +137,7 @@ class GrpcTransport:
                 "outputs": requested_outputs(self._triton, call),
             }
 
-    async def _translate_errors(self, request: Coroutine[Any, Any, T]) -> T:
+    async def _translate_errors(self, request: Coroutine[Any, Any, T], headers: Mapping[str, str]) -> T:
         """Await a request; every failure becomes an AttemptError."""
         import grpc
         from tritonclient.utils import InferenceServerException
@@ -126,32 +145,43 @@ class GrpcTransport:
         try:
             return await request
         except InferenceServerException as error:
-            raise error_from_status(error.status(), error.message(), self._address) from error
+            raise error_from_status(error.status(), error.message(), self._address, headers) from error
         except grpc.aio.AioRpcError as error:  # Of a stream: tritonclient does not translate it.
-            raise error_from_status(str(error.code()), error.details() or "", self._address) from error
+            raise error_from_status(str(error.code()), error.details() or "", self._address, headers) from error
 
 
-def error_from_status(status: str | None, message: str, address: ServerAddress) -> AttemptError:
-    """Return the error for a gRPC status and its message."""
+def error_from_status(
+    status: str | None, message: str, address: ServerAddress, headers: Mapping[str, str] = NO_HEADERS
+) -> AttemptError:
+    """Return the error for a gRPC status and its message; `headers` are those of the request."""
     message = (message or "").strip()
-    lower = message.lower()
-    error: SdkError
     if _RESTRICTED in message:
         return AttemptError(RejectedError(f"{address.target}: {message}"), RequestOutcome.ANSWERED)
+    if status == _UNAUTHENTICATED:
+        return unauthenticated(address, message, headers)
+    if status == _FORBIDDEN:
+        return forbidden(address, message)
     if status == _UNAVAILABLE:
-        error = UnreachableError(f"{address.target} does not answer over gRPC: {message}")
-        if any(text in lower for text in _NO_CONNECTION):
-            return AttemptError(error, RequestOutcome.NOT_SENT)
-        not_run = any(text in lower for text in _NOT_RUN)
-        return AttemptError(error, RequestOutcome.RETRYABLE if not_run else RequestOutcome.UNKNOWN)
+        return _unavailable(message, address)
+    error: SdkError = InferenceError(message)
     if status == "StatusCode.DEADLINE_EXCEEDED":
         return AttemptError(DeadlineExceededError(f"{address.target}: {message}"), RequestOutcome.UNKNOWN)
-    if status in _DENIED:
-        return AttemptError(RejectedError(f"{address.target}: {message}"), RequestOutcome.ANSWERED)
-    return AttemptError(
-        DeploymentNotFoundError(message) if status == "StatusCode.NOT_FOUND" else InferenceError(message),
-        RequestOutcome.ANSWERED,
-    )
+    if status == "StatusCode.NOT_FOUND":
+        error = DeploymentNotFoundError(message)
+    return AttemptError(error, RequestOutcome.ANSWERED)
+
+
+def _unavailable(message: str, address: ServerAddress) -> AttemptError:
+    """The error for UNAVAILABLE, which has many causes."""
+    if address.security.trust and (failure := tls_failure(message, address.target, address.server_name)):
+        return failure
+    advice = unless_tls(address) if _CLOSED in message else ""
+    error = UnreachableError(f"{address.target} does not answer over gRPC: {message}{advice}")
+    lower = message.lower()
+    if any(text in lower for text in _NO_CONNECTION):
+        return AttemptError(error, RequestOutcome.NOT_SENT)
+    not_run = any(text in lower for text in _NOT_RUN)
+    return AttemptError(error, RequestOutcome.RETRYABLE if not_run else RequestOutcome.UNKNOWN)
 
 
 def _infer_result(result: Any) -> InferResult:

@@ -6,7 +6,7 @@ request in flight.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from triton_operator.sdk.address import ServerAddress
@@ -14,24 +14,29 @@ from triton_operator.sdk.errors import (
     DeploymentNotFoundError,
     InferenceError,
     InvalidRequestError,
-    RejectedError,
     SdkError,
     UnreachableError,
 )
 from triton_operator.sdk.retry import AttemptError, RequestOutcome
+from triton_operator.sdk.tls_errors import tls_failure
 from triton_operator.sdk.transport import (
+    NO_HEADERS,
     Call,
     InferResult,
     document_unless_hidden,
+    forbidden,
     infer_inputs,
     not_installed,
+    request_headers,
     requested_outputs,
+    unauthenticated,
+    unless_tls,
 )
 
 T = TypeVar("T")
 
 _UNAVAILABLE = "503"
-_DENIED = {"401", "403"}
+_UNAUTHENTICATED, _FORBIDDEN = "401", "403"
 _NOT_FOUND = "404"
 _NOT_IMPLEMENTED = {"405", "501"}
 
@@ -47,27 +52,31 @@ class HttpTransport:
         self._triton = triton
         self._address = address
         # The caller's deadline ends a request; tritonclient's own timeout would raise another error.
-        self._client = triton.InferenceServerClient(address.target, conn_timeout=None)
+        trust = address.security.trust
+        context = trust.http_context() if trust else None
+        self._client = triton.InferenceServerClient(
+            address.target, conn_timeout=None, ssl=trust is not None, ssl_context=context
+        )
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        request = self._client.get_model_metadata(model, version, headers=self._address.headers())
-        return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
+        request = self._send(lambda headers: self._client.get_model_metadata(model, version, headers=headers))
+        return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
-        request = self._client.get_model_config(model, version, headers=self._address.headers())
-        return await document_unless_hidden(self._send(request), _NOT_IMPLEMENTED)
+        request = self._send(lambda headers: self._client.get_model_config(model, version, headers=headers))
+        return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def is_ready(self, model: str, version: str) -> bool:
         """As `Transport`."""
-        return bool(await self._send(self._client.is_model_ready(model, version, headers=self._address.headers())))
+        return bool(await self._send(lambda headers: self._client.is_model_ready(model, version, headers=headers)))
 
     async def infer(self, call: Call) -> InferResult:
         """As `Transport`."""
         inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
         result = await self._send(
-            self._client.infer(call.model, inputs, call.version, outputs, headers=self._address.headers())
+            lambda headers: self._client.infer(call.model, inputs, call.version, outputs, headers=headers)
         )
         response = result.get_response()
         arrays = {output["name"]: result.as_numpy(output["name"]) for output in response.get("outputs", [])}
@@ -82,35 +91,44 @@ class HttpTransport:
         """As `Transport`."""
         await self._client.close()
 
-    async def _send(self, request: Awaitable[T]) -> T:
-        """Await a request; every failure becomes an AttemptError."""
+    async def _send(self, request: Callable[[dict[str, str]], Awaitable[T]]) -> T:
+        """Send a request with the address's headers; every failure becomes an AttemptError."""
         import aiohttp
         from tritonclient.utils import InferenceServerException
 
+        headers = await request_headers(self._address)
         try:
-            return await request
+            return await request(headers)
         except InferenceServerException as error:
-            raise error_from_response(str(error.status()), error.message(), self._address) from error
+            raise error_from_response(str(error.status()), error.message(), self._address, headers) from error
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+            raise self._tls_failure(error) from error
         except aiohttp.ClientConnectorError as error:
             raise AttemptError(self._unreachable(error.os_error), RequestOutcome.NOT_SENT) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AttemptError(self._unreachable(error), RequestOutcome.UNKNOWN) from error
+            raise AttemptError(self._unreachable(error, unless_tls(self._address)), RequestOutcome.UNKNOWN) from error
 
-    def _unreachable(self, error: Exception) -> UnreachableError:
+    def _tls_failure(self, error: Exception) -> AttemptError:
+        failure = tls_failure(f"TLS: {error}", self._address.target, self._address.server_name)
+        return failure or AttemptError(self._unreachable(error), RequestOutcome.NOT_SENT)
+
+    def _unreachable(self, error: Exception, advice: str = "") -> UnreachableError:
         reason = str(error) or type(error).__name__
-        return UnreachableError(f"{self._address.target} does not answer over HTTP: {reason}")
+        return UnreachableError(f"{self._address.target} does not answer over HTTP: {reason}{advice}")
 
 
-def error_from_response(status: str, message: str, address: ServerAddress) -> AttemptError:
-    """Return the error for an HTTP status."""
+def error_from_response(
+    status: str, message: str, address: ServerAddress, headers: Mapping[str, str] = NO_HEADERS
+) -> AttemptError:
+    """Return the error for an HTTP status; `headers` are those of the request."""
     message = message.strip()
-    error: SdkError
     if status == _UNAVAILABLE:
         return AttemptError(
             UnreachableError(f"{address.target} accepts no requests now (503): {message}"), RequestOutcome.RETRYABLE
         )
-    if status in _DENIED:
-        error = RejectedError(f"{address.target}: {message}")
-    else:
-        error = DeploymentNotFoundError(message) if status == _NOT_FOUND else InferenceError(message)
+    if status == _UNAUTHENTICATED:
+        return unauthenticated(address, message, headers)
+    if status == _FORBIDDEN:
+        return forbidden(address, message)
+    error: SdkError = DeploymentNotFoundError(message) if status == _NOT_FOUND else InferenceError(message)
     return AttemptError(error, RequestOutcome.ANSWERED)

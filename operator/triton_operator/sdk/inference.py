@@ -21,7 +21,7 @@ from triton_operator.sdk.errors import InferenceError, InvalidRequestError
 from triton_operator.sdk.inputs import prepare_inputs, undeclared_inputs
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.prediction import Prediction
-from triton_operator.sdk.retry import Deadline, call_once, call_with_retries
+from triton_operator.sdk.retry import Deadline, call_once
 from triton_operator.sdk.tensors import Array
 from triton_operator.sdk.transport import Call, InferResult
 
@@ -126,10 +126,9 @@ class Inference:
 
         def send_part(arrays: Any) -> Callable[[], Coroutine[Any, Any, InferResult]]:
             part = Call(call.model, call.version, arrays, call.outputs)
-            return lambda: call_with_retries(
-                lambda: self._connection.transport.infer(part),
-                deadline, f"inference by {call.model}", idempotent=retry, reconnect=self._connection.reconnect,
-            )  # fmt: skip
+            return lambda: self._connection.call(
+                lambda transport: transport.infer(part), deadline, f"inference by {call.model}", idempotent=retry
+            )
 
         return await run_bounded([send_part(arrays) for arrays in parts], self._concurrency)
 

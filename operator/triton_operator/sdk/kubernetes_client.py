@@ -54,7 +54,7 @@ class KubernetesClient:
 
     def get(self, resource: Resource, name: str, namespace: str | None = "") -> Object:
         """Return one object; raises DeploymentNotFoundError, RejectedError, UnreachableError, as all methods do."""
-        return self.get_path(self._path(resource, namespace, name))
+        return self.get_path(self.path(resource, namespace, name))
 
     def get_path(self, path: str, query: Mapping[str, str] | None = None) -> Object:
         """Return the API server's response for a path, such as `/version`."""
@@ -62,7 +62,7 @@ class KubernetesClient:
 
     def list(self, selection: Selection) -> ObjectList:
         """Return the selected objects, page by page; each with its kind, which a list omits."""
-        path = self._path(selection.resource, selection.namespace)
+        path = self.path(selection.resource, selection.namespace)
         query = {**selection.query(), "limit": str(_PAGE)}
         items: list[Object] = []
         while True:
@@ -83,7 +83,7 @@ class KubernetesClient:
         Raises InvalidRequestError if the schema rejects it.
         """
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
-        path = self._path(resource, namespace, manifest["metadata"]["name"])
+        path = self.path(resource, namespace, manifest["metadata"]["name"])
         return self._json("PATCH", path, query, manifest, content="application/apply-patch+yaml")
 
     def create(self, path: str, body: Object) -> Object:
@@ -92,7 +92,7 @@ class KubernetesClient:
 
     def delete(self, resource: Resource, name: str, namespace: str | None = "", *, uid: str) -> None:
         """Delete the object with this uid; Kubernetes deletes what it owns."""
-        self._json("DELETE", self._path(resource, namespace, name), {}, {"preconditions": {"uid": uid}})
+        self._json("DELETE", self.path(resource, namespace, name), {}, {"preconditions": {"uid": uid}})
 
     def watch(self, selection: Selection, version: str, *, seconds: float, stop: Stop) -> Generator[Event]:
         """Yield changes since `version`, until the time expires, `stop` ends it, or the server closes it."""
@@ -103,7 +103,7 @@ class KubernetesClient:
             "resourceVersion": version,
             "timeoutSeconds": str(max(1, round(seconds))),
         }
-        path = self._path(selection.resource, selection.namespace)
+        path = self.path(selection.resource, selection.namespace)
         for line in self._lines(path, query, stop, read_seconds=seconds + 1):
             event = _decode(line, path)
             yield Event(str(event.get("type", "")), event.get("object") or {})
@@ -112,18 +112,19 @@ class KubernetesClient:
         self, pod: str, container: str, namespace: str, options: LogOptions, stop: Stop | None = None
     ) -> Generator[str]:
         """Yield the lines of a container's log; with `follow`, until the container or `stop` ends it."""
-        path = self._path(PODS, namespace, pod) + "/log"
+        path = self.path(PODS, namespace, pod) + "/log"
         query = {"container": container, **options.query()}
         read_seconds = None if options.follow else self._timeout
         for line in self._lines(path, query, stop or Stop(), read_seconds=read_seconds):
             yield line.decode(errors="replace")
 
-    def _path(self, resource: Resource, namespace: str | None, name: str | None = None) -> str:
+    def path(self, resource: Resource, namespace: str | None, name: str | None = None, subresource: str = "") -> str:
         """Return the path of the object with this name, or without one, of all objects."""
         chosen = self.namespace if namespace == "" else namespace
         return resource.path(
             None if chosen is None else _path_segment("namespace", chosen),
             "" if name is None else _path_segment("name", name),
+            subresource,
         )
 
     def _json(

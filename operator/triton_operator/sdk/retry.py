@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from triton_operator.errors import TritonOperatorError
 from triton_operator.sdk.errors import DeadlineExceededError, SdkError
@@ -34,23 +34,43 @@ class RequestOutcome(Enum):
     UNKNOWN = "unknown"
     """The connection was lost after the request was sent."""
 
+    UNTRUSTED = "untrusted"
+    """TLS failed, so nothing was sent. Another attempt fails too, unless the client reads other authorities."""
+
+    UNAUTHENTICATED = "unauthenticated"
+    """The server rejected the token (HTTP 401, gRPC UNAUTHENTICATED) and has not run the model."""
+
     ANSWERED = "answered"
     """The server returned an error, and would return it again."""
 
 
-class AttemptError(TritonOperatorError):
-    """One attempt failed; `error` is for the caller if it is the last one."""
+_RENEWABLE = {RequestOutcome.UNTRUSTED, RequestOutcome.UNAUTHENTICATED}
 
-    def __init__(self, error: SdkError, outcome: RequestOutcome) -> None:
+
+class AttemptError(TritonOperatorError):
+    """One attempt failed; `error` is for the caller if it is the last one, and `token` is a rejected token."""
+
+    def __init__(self, error: SdkError, outcome: RequestOutcome, token: str = "") -> None:
         super().__init__(str(error))
         self.error = error
         self.outcome = outcome
+        self.token = token
 
     def is_retryable(self, *, idempotent: bool) -> bool:
         """Return whether the request may be sent again; `idempotent` if running it twice has no further effect."""
         return self.outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE} or (
             idempotent and self.outcome is RequestOutcome.UNKNOWN
         )
+
+
+class Recovery(Protocol):
+    """What a connection can do before the next attempt."""
+
+    async def reconnect(self) -> None:
+        """Replace a connection that is gone."""
+
+    async def renew(self, failure: AttemptError) -> bool:
+        """Read the authorities (UNTRUSTED) or the token (UNAUTHENTICATED) again; returns whether they changed."""
 
 
 class Deadline:
@@ -80,23 +100,30 @@ async def call_with_retries(
     operation: str,
     *,
     idempotent: bool,
-    reconnect: Callable[[], Awaitable[None]] | None = None,
+    recovery: Recovery | None = None,
 ) -> T:
     """Call until it succeeds, a retry is not allowed, or the deadline is reached; raises SdkError.
 
-    `operation` describes the call in messages. `reconnect` is awaited after an attempt that found no connection.
+    `operation` describes the call in messages. `recovery` reconnects after an attempt that found no connection, and
+    reads authorities or a token again once if the server was not trusted or rejected the token.
     """
-    for delay in [*backoff_delays(), None]:
+    renewed: set[RequestOutcome] = set()
+    delays = [*backoff_delays(), None]
+    while True:
         try:
             return await _call_before(deadline, call, operation)
         except AttemptError as failure:
+            outcome = failure.outcome
+            if outcome in _RENEWABLE and recovery and outcome not in renewed:
+                renewed.add(outcome)
+                if await _renew_before(deadline, recovery, failure, operation):
+                    continue
+            delay = delays.pop(0)
             if delay is None or delay >= deadline.left or not failure.is_retryable(idempotent=idempotent):
                 raise failure.error from failure.__cause__
-            not_sent = failure.outcome is RequestOutcome.NOT_SENT
         await asyncio.sleep(delay)
-        if not_sent and reconnect:
-            await reconnect()
-    raise AssertionError("the last attempt returns or raises")
+        if outcome is RequestOutcome.NOT_SENT and recovery:
+            await recovery.reconnect()
 
 
 async def call_once(call: Callable[[], Awaitable[T]], deadline: Deadline, operation: str) -> T:
@@ -105,6 +132,10 @@ async def call_once(call: Callable[[], Awaitable[T]], deadline: Deadline, operat
         return await _call_before(deadline, call, operation)
     except AttemptError as failure:
         raise failure.error from failure.__cause__
+
+
+async def _renew_before(deadline: Deadline, recovery: Recovery, failure: AttemptError, operation: str) -> bool:
+    return await _call_before(deadline, lambda: recovery.renew(failure), operation)
 
 
 async def _call_before(deadline: Deadline, call: Callable[[], Awaitable[T]], operation: str) -> T:

@@ -6,12 +6,16 @@ tritonclient, and `connection` opens one. A transport belongs to the event loop 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from triton_operator.sdk.address import ServerAddress
 from triton_operator.sdk.errors import RejectedError, UnreachableError
-from triton_operator.sdk.retry import AttemptError
+from triton_operator.sdk.retry import AttemptError, RequestOutcome
+from triton_operator.sdk.security import token_of
 from triton_operator.sdk.tensors import Array, data_type
 
 
@@ -32,6 +36,9 @@ class InferResult:
     model: str
     version: str
     outputs: Mapping[str, Array]
+
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Transport(Protocol):
@@ -76,9 +83,41 @@ async def document_unless_hidden(request: Awaitable[dict[str, Any]], hidden: Col
     try:
         return await request
     except AttemptError as failure:
+        if failure.outcome is RequestOutcome.UNAUTHENTICATED:  # Every request would be rejected.
+            raise
         if isinstance(failure.error, RejectedError) or getattr(failure.__cause__, "status", str)() in hidden:
             return None
         raise
+
+
+async def request_headers(address: ServerAddress) -> dict[str, str]:
+    """Return the headers of the next request; a token is requested in a thread, and read from memory or a file here."""
+    return address.headers() if address.security.is_ready else await asyncio.to_thread(address.headers)
+
+
+def unauthenticated(address: ServerAddress, message: str, headers: Mapping[str, str]) -> AttemptError:
+    """The error if the server rejects the token of `headers`, or requires one."""
+    advice = (
+        "it rejected the token; check its audience (status.endpoints.audience) and that spec.privacy.clients has its "
+        "caller"
+        if address.security.token
+        else "it requires a token; give token, token_file (--token-file) or service_account (--service-account)"
+    )
+    error = RejectedError(f"{address.target}: {message} ({advice})")
+    return AttemptError(error, RequestOutcome.UNAUTHENTICATED, token_of(headers))
+
+
+def forbidden(address: ServerAddress, message: str) -> AttemptError:
+    """The error if the server does not permit the request to this caller."""
+    advice = " (spec.privacy.clients lists what each caller may use)" if address.security.trust else ""
+    return AttemptError(RejectedError(f"{address.target}: {message}{advice}"), RequestOutcome.ANSWERED)
+
+
+def unless_tls(address: ServerAddress) -> str:
+    """Advice for a server at an address without TLS that closed the connection."""
+    return (
+        "" if address.security.trust or address.forwarded else " (if the port requires TLS, use https:// or grpcs://)"
+    )
 
 
 def not_installed(error: ImportError) -> UnreachableError:

@@ -137,7 +137,7 @@ def test_texts_go_to_the_ensemble_among_several_models(
         outcome = tritonctl(capsys, "infer", "words", "-t", "我爱你", "-t", "no", "-o", "json")
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["outputs"][0]["data"] == ["我爱你", "no"]
-    assert len(cluster.requests) == len(cluster.calls) == 1, "one request for the deployment, one port-forward"
+    assert (len(cluster.requests), len(cluster.calls)) == (2, 1), "its models, its address; one port-forward"
 
 
 def test_a_file_that_does_not_fit_the_model_is_exit_status_2(

@@ -11,11 +11,14 @@ import pytest
 import yaml
 
 from tests.fake_api_server import FakeApiServer
+from tests.fake_cluster import PLAIN
 from tests.fake_kubectl import FakeKubectl
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.paths import ROOT
 
 DIGITS = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments/digits"
+
+COUNTER = "/apis/triton-operator.io/v1alpha1/namespaces/models/modeldeployments/counter"
 
 
 async def operate(server: FakeApiServer) -> None:
@@ -24,7 +27,8 @@ async def operate(server: FakeApiServer) -> None:
     ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2"}
     stored = server.stored(DIGITS)
     assert stored
-    await server.put(DIGITS, stored | {"status": {"observedGeneration": 1, "conditions": [ready]}})
+    status = {"observedGeneration": 1, "conditions": [ready], "endpoints": PLAIN}
+    await server.put(DIGITS, stored | {"status": status})
 
 
 async def test_the_python_of_the_page_runs(
@@ -40,6 +44,7 @@ async def test_the_python_of_the_page_runs(
     with http_server(backend) as http, grpc_server(backend) as grpc:
         async with FakeApiServer().running() as server:
             monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, server.url)))
+            await server.put(COUNTER, {"status": {"observedGeneration": 1, "endpoints": PLAIN}})
             operator = asyncio.create_task(operate(server))
             for block in blocks:
                 kubectl.forward(grpc if "Protocol.GRPC" in block else http)

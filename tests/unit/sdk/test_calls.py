@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.inference_server import BUSY, Backend, Model, grpc_server, http_server
 from triton_operator.sdk import (
     AsyncClient,
@@ -205,13 +205,14 @@ def test_an_interrupted_port_forward_is_restarted(
     protocol: Protocol, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process ends with its pod; the next one leads to another pod."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    with serve(protocol, backend) as gone:
-        kubectl.forward(gone)
-    with Client("x", protocol=protocol) as client, serve(protocol, backend) as address:
-        kubectl.forward(address)
-        assert client.infer("rows", rows(1)).output.shape == (1, 2)
-    assert len(kubectl.calls) == 2
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster, serve(protocol, backend) as address:
+        cluster.answer({"metadata": {"name": "x"}})
+        with serve(protocol, backend) as gone:
+            cluster.forward(gone)
+        with Client("x", protocol=protocol) as client:
+            cluster.forward(address)
+            assert client.infer("rows", rows(1)).output.shape == (1, 2)
+        assert len(cluster.calls) == 2
 
 
 def test_a_stream_yields_responses_as_they_arrive(streaming: Client) -> None:
@@ -413,7 +414,7 @@ def test_pauses_grow_and_differ() -> None:
         (error_from_status("StatusCode.DEADLINE_EXCEEDED", "late", ServerAddress("h:1")),
          RequestOutcome.UNKNOWN, DeadlineExceededError),
         (error_from_status("StatusCode.UNAUTHENTICATED", "who", ServerAddress("h:1")),
-         RequestOutcome.ANSWERED, RejectedError),
+         RequestOutcome.UNAUTHENTICATED, RejectedError),
         (error_from_status("StatusCode.INTERNAL", "oops", ServerAddress("h:1")),
          RequestOutcome.ANSWERED, InferenceError),
     ],
@@ -422,4 +423,5 @@ def test_each_failure_has_its_outcome(failure: AttemptError, outcome: RequestOut
     """Only requests that were not sent or were postponed are safe to retry."""
     assert (failure.outcome, type(failure.error)) == (outcome, error)
     assert failure.is_retryable(idempotent=False) == (outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE})
-    assert failure.is_retryable(idempotent=True) == (outcome is not RequestOutcome.ANSWERED)
+    final = {RequestOutcome.ANSWERED, RequestOutcome.UNAUTHENTICATED}
+    assert failure.is_retryable(idempotent=True) == (outcome not in final)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from tests.fake_cluster import FakeCluster, write_kubeconfig
-from tests.fake_kubectl import FakeKubectl
 from tests.inference_server import COMPLAINT, grpc_server, http_server
 from triton_operator.sdk import (
     Client,
@@ -21,7 +20,7 @@ from triton_operator.sdk import (
     Protocol,
     UnreachableError,
 )
-from triton_operator.sdk.address import strip_scheme
+from triton_operator.sdk.address import split_url
 from triton_operator.sdk.kube_context import KubeContext, is_inside
 
 
@@ -98,13 +97,13 @@ def test_outside_the_cluster_it_uses_kubectl(
     protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the right Service, port and context, and the local port that kubectl chooses."""
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    with server(protocol) as address:
-        kubectl.forward(address)
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster, server(protocol) as address:
+        cluster.answer({"metadata": {"name": "echo", "namespace": "models"}})
+        cluster.forward(address)
         with Client("echo", "models", protocol=protocol, cluster=KubeContext(context="here")) as client:
             client.infer("echo", {"x": np.zeros(1, np.float32)})
-    command = f"--context here port-forward --address=127.0.0.1 --namespace models service/echo :{protocol.port}"
-    assert kubectl.calls == [command]
+        command = f"--context here port-forward --address=127.0.0.1 --namespace models service/echo :{protocol.port}"
+        assert cluster.calls == [command]
 
 
 def test_a_port_that_cannot_be_forwarded_has_the_error_of_the_api_server(
@@ -113,6 +112,9 @@ def test_a_port_that_cannot_be_forwarded_has_the_error_of_the_api_server(
     """A Service that does not exist is distinguished from an unreachable cluster and from a Service without pods."""
     with FakeCluster.running(tmp_path, monkeypatch) as cluster:
         cluster.kubectl.fail("any words\n")
+        with pytest.raises(DeploymentNotFoundError, match='modeldeployments "echo" not found'), Client("echo"):
+            pass
+        cluster.answer({"metadata": {"name": "echo"}})
         with pytest.raises(DeploymentNotFoundError, match='services "echo" not found'), Client("echo"):
             pass
         cluster.put("services", {"metadata": {"name": "echo"}})
@@ -125,10 +127,11 @@ def test_a_port_that_cannot_be_forwarded_has_the_error_of_the_api_server(
 
 def test_without_kubectl_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It may not be installed."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(UnreachableError, match=r"kubectl is not on PATH.*--url"), Client("echo"):
-        pass
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster:
+        cluster.answer({"metadata": {"name": "echo"}})
+        monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+        with pytest.raises(UnreachableError, match=r"kubectl is not on PATH.*--url"), Client("echo"):
+            pass
 
 
 def test_inside_a_cluster_the_service_is_the_address() -> None:
@@ -140,12 +143,12 @@ def test_inside_a_cluster_the_service_is_the_address() -> None:
     assert not is_inside(inside, KubeContext(context="other"))
 
 
-def test_a_url_may_have_a_scheme() -> None:
-    """But not one that would promise encryption."""
-    assert strip_scheme("http://localhost:8000/") == "localhost:8000"
-    assert strip_scheme("localhost:8000") == "localhost:8000"
-    with pytest.raises(UnreachableError, match="https"):
-        strip_scheme("https://localhost:8443")
+@pytest.mark.parametrize("scheme", ["http", "grpc", "https", "grpcs"])
+def test_a_url_may_have_a_scheme(scheme: str) -> None:
+    assert split_url(f"{scheme}://localhost:8000/") == (scheme, "localhost:8000")
+    assert split_url("localhost:8000") == ("", "localhost:8000")
+    with pytest.raises(UnreachableError, match="ftp"):
+        split_url("ftp://localhost:8443")
 
 
 @pytest.mark.parametrize(
@@ -153,5 +156,5 @@ def test_a_url_may_have_a_scheme() -> None:
 )
 def test_a_url_without_a_port_where_one_is_expected_is_refused_before_anything_is_asked(url: str) -> None:
     with pytest.raises(InvalidRequestError, match="HOST:PORT"):
-        strip_scheme(url)
-    assert strip_scheme("[::1]:8000") == "[::1]:8000"
+        split_url(url)
+    assert split_url("[::1]:8000") == ("", "[::1]:8000")

@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
+from triton_operator.cli.bench.result import print_result, summarize
 from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.options import (
+    CAFile,
     Context,
     Kubeconfig,
     ModelName,
@@ -24,18 +25,21 @@ from triton_operator.cli.options import (
     Namespace,
     Output,
     RequestTimeout,
+    ServerName,
+    ServiceAccount,
+    TokenFile,
     Url,
     WireProtocol,
+    access_options,
     kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
-from triton_operator.cli.terminal.output import console, plain_text, print_data, table
+from triton_operator.cli.terminal.output import print_data
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.errors import InferenceError, UnreachableError
 
 if TYPE_CHECKING:
-    from triton_operator.cli.bench.load import Measured
     from triton_operator.cli.bench.wire import Connect
     from triton_operator.sdk.protocol_json import RequestBody
 
@@ -53,33 +57,6 @@ clients.
 """
 MOST_SECONDS = 300
 INTERRUPTED = 130
-_BUSY = 0.9
-"""Fraction of a core; above it, this Python program is the bottleneck."""
-_MOST_ERRORS = 5
-
-
-class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """The results; times are in milliseconds."""
-
-    deployment: str
-    model: str
-    protocol: Protocol
-    connections: int
-    rows: int
-    seconds: float
-    requests: int
-    failed: int
-    requests_per_second: float
-    rows_per_second: float
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    max_ms: float
-    errors: dict[str, int]
-    forwarded: bool
-    client_cores: float
-    interrupted: bool
 
 
 def bench(
@@ -120,6 +97,10 @@ def bench(
     output: Output = OutputFormat.TABLE,
     url: Url = "",
     timeout: RequestTimeout = 30,
+    ca_file: CAFile = "",
+    server_name: ServerName = "",
+    token_file: TokenFile = "",
+    service_account: ServiceAccount = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -130,7 +111,9 @@ def bench(
     from triton_operator.cli.bench.load import END_SECONDS, run
     from triton_operator.cli.bench.wire import connections as opened
 
-    with ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout) as server:
+    access = access_options(ca_file, server_name, token_file, service_account)
+    cluster = kube_context(kubeconfig, context)
+    with ServerConnection(name, namespace, protocol, url, cluster, timeout, access) as server:
         endpoint = server.endpoint
         requested, request = _request(server, model, input_files or [], texts or [], batch)
         connect = opened(endpoint, protocol, requested, request, timeout)
@@ -141,7 +124,7 @@ def bench(
             raise typer.Exit(INTERRUPTED)
         result = summarize(measured, server, requested, connections, rows_of(request))
     if output is OutputFormat.TABLE:
-        _print(result)
+        print_result(result)
     else:
         print_data(result, output)
     if measured.interrupted:
@@ -189,68 +172,3 @@ def _try(connect: Connect, endpoint: ServerAddress, timeout: float) -> None:
         raise UnreachableError(f"{endpoint.target} does not respond: {error}")
     if error:
         raise InferenceError(error)
-
-
-def summarize(measured: Measured, server: ServerConnection, model: str, connections: int, rows: int) -> Result:
-    """Compute the results; raises CommandFailedError if there was no response during the measurement."""
-    latencies = sorted(1000 * each for each in measured.latencies)
-    errors = dict(measured.errors.most_common(_MOST_ERRORS))
-    if not latencies:
-        cause = f": {next(iter(errors))}" if errors else "; use a longer --duration"
-        raise CommandFailedError(f"no response during the measurement{cause}")
-    rate = len(latencies) / measured.seconds
-    return Result(
-        deployment=server.deployment,
-        model=model,
-        protocol=server.protocol,
-        connections=connections,
-        rows=rows,
-        seconds=round(measured.seconds, 3),
-        requests=len(latencies),
-        failed=measured.errors.total(),
-        requests_per_second=round(rate, 1),
-        rows_per_second=round(rate * rows, 1),
-        mean_ms=round(sum(latencies) / len(latencies), 3),
-        p50_ms=percentile(latencies, 50),
-        p90_ms=percentile(latencies, 90),
-        p99_ms=percentile(latencies, 99),
-        max_ms=round(latencies[-1], 3),
-        errors=errors,
-        forwarded=server.endpoint.forwarded,
-        client_cores=round(measured.busy, 2),
-        interrupted=measured.interrupted,
-    )
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """The percentile of sorted values, by the nearest-rank method."""
-    return round(values[max(0, -(-len(values) * percent // 100) - 1)], 3)
-
-
-def _print(result: Result) -> None:
-    from rich.text import Text
-
-    out = console()
-    heads = ["REQ/S", "ROWS/S", "MEAN", "P50", "P90", "P99", "MAX", "REQUESTS", "FAILED"]
-    times = (result.mean_ms, result.p50_ms, result.p90_ms, result.p99_ms, result.max_ms)
-    figures = [
-        f"{result.requests_per_second:.1f}",
-        f"{result.rows_per_second:.1f}",
-        *(f"{each:.2f} ms" for each in times),
-    ]
-    out.print(table(heads, [[*figures, str(result.requests), str(result.failed)]]))
-    rows = f"{result.rows} row{'s' if result.rows > 1 else ''} per request"
-    how = f"{result.connections} connections over {result.protocol.name} for {result.seconds:.1f} s, {rows}"
-    out.print()
-    out.print(plain_text(f"{result.model}: {how}"))
-    for sentence, count in result.errors.items():
-        out.print(plain_text(f"{count} times: {sentence}"))
-    if result.forwarded:
-        out.print(
-            Text(
-                "Measured through kubectl port-forward: one pod only, and the latencies include kubectl's overhead.",
-                style="dim",
-            )
-        )
-    if result.client_cores > _BUSY:
-        out.print(Text(f"This client used {result.client_cores:.1f} CPU cores and may be the bottleneck.", style="dim"))

@@ -16,8 +16,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from triton_operator.sdk.address import Protocol, ServerAddress
+from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.protocol_json import RequestBody
 from triton_operator.sdk.tensors import Array, data_type
+from triton_operator.sdk.tls_errors import tls_failure
 
 Send: TypeAlias = Callable[[], str]
 """Sends the request, waits for the response and returns an error message, or ""."""
@@ -90,7 +92,12 @@ def raw(array: Array, name: str) -> bytes:
 def _over_http(
     endpoint: ServerAddress, model: str, head: dict[str, str], body: bytes, timeout: float
 ) -> Iterator[Send]:
-    connection = http.client.HTTPConnection(endpoint.target, timeout=timeout)
+    trust = endpoint.security.trust
+    connection = (
+        http.client.HTTPSConnection(endpoint.target, timeout=timeout, context=trust.http_context())
+        if trust
+        else http.client.HTTPConnection(endpoint.target, timeout=timeout)
+    )
     path = f"/v2/models/{model}/infer"
 
     def send() -> str:
@@ -98,13 +105,19 @@ def _over_http(
             connection.request("POST", path, body, {**head, **endpoint.headers()})
             response = connection.getresponse()
             content = response.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, SdkError) as error:
             connection.close()  # The next request reconnects.
-            return f"{type(error).__name__}: {error}"
+            return _explained(endpoint, f"{type(error).__name__}: {error}")
         return "" if response.status == http.client.OK else f"{response.status}: {_error_message(content)}"
 
     with closing(connection):
         yield send
+
+
+def _explained(endpoint: ServerAddress, message: str) -> str:
+    """The message, in a sentence about TLS if it comes from that."""
+    failure = tls_failure(message, endpoint.target, endpoint.server_name) if endpoint.security.trust else None
+    return f"UNAVAILABLE: {failure}" if failure else message
 
 
 def _error_message(content: bytes) -> str:
@@ -121,7 +134,13 @@ def _error_message(content: bytes) -> str:
 def _over_grpc(endpoint: ServerAddress, content: bytes) -> Iterator[Send]:
     import grpc
 
-    channel = grpc.insecure_channel(endpoint.target, options=[*_UNLIMITED, _OWN_CONNECTION])
+    trust, options = endpoint.security.trust, [*_UNLIMITED, _OWN_CONNECTION]
+    if trust:
+        channel = grpc.secure_channel(
+            endpoint.target, trust.grpc_credentials(), options=[*options, *trust.grpc_options()]
+        )
+    else:
+        channel = grpc.insecure_channel(endpoint.target, options=options)
     call = channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
 
     def send() -> str:
@@ -129,7 +148,9 @@ def _over_grpc(endpoint: ServerAddress, content: bytes) -> Iterator[Send]:
             # Blocking: futures, which would allow a time limit, halve the request rate of one client.
             call(content, metadata=tuple(endpoint.headers().items()) or None)
         except grpc.RpcError as error:
-            return f"{error.code().name}: {str(error.details())[:_LONGEST_MESSAGE]}"
+            return _explained(endpoint, f"{error.code().name}: {str(error.details())[:_LONGEST_MESSAGE]}")
+        except SdkError as error:  # There is no token.
+            return f"{type(error).__name__}: {error}"
         return ""
 
     with channel:

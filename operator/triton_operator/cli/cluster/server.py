@@ -6,6 +6,7 @@ All requests of a command use the same connection, such as one `kubectl port-for
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
-from triton_operator.sdk.address import Protocol, ServerAddress, server_address
+from triton_operator.sdk.access import AccessOptions
+from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
@@ -35,6 +37,7 @@ class ServerConnection:
     url: str
     cluster: KubeContext
     timeout: float
+    access: AccessOptions
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -52,24 +55,22 @@ class ServerConnection:
         """The SDK's client; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
         from triton_operator.sdk.client import Client
 
-        opened: ServerAddress | None = self.__dict__.get("endpoint")  # Reuse an open port-forward.
         client = Client(
             self.deployment,
             self.namespace,
             protocol=self.protocol,
-            url=opened.target if opened else self.url,
+            url=self.url,
             cluster=self.cluster,
             timeout=self.timeout,
+            **dataclasses.asdict(self.access),
         )
         with spinner(f"connecting to {self.deployment}"):
             return self._open.enter_context(client)
 
-    @cached_property
+    @property
     def endpoint(self) -> ServerAddress:
         """The endpoint for other clients; raises UnreachableError, DeploymentNotFoundError, RejectedError."""
-        endpoint = server_address(self.deployment, self.namespace, self.protocol, url=self.url, cluster=self.cluster)
-        with spinner(f"connecting to {self.deployment}"):
-            return self._open.enter_context(endpoint)
+        return self.client.address
 
     def choose_model(self, name: str) -> str:
         """Return the named model, or the only one that `main_models` finds; raises UsageError."""

@@ -27,6 +27,7 @@ from triton_operator.cli.explain.selected_row import SelectedRow
 from triton_operator.cli.explain.show import show
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.options import (
+    CAFile,
     Context,
     Invert,
     Kubeconfig,
@@ -35,8 +36,12 @@ from triton_operator.cli.options import (
     Namespace,
     Output,
     RequestTimeout,
+    ServerName,
+    ServiceAccount,
+    TokenFile,
     Url,
     WireProtocol,
+    access_options,
     kube_context,
 )
 from triton_operator.cli.terminal.formats import OutputFormat
@@ -59,7 +64,10 @@ integrated-gradients (the default with --model-file), saliency, smooth-grad and 
 from --model-file, without a server; they need the Python extra `explain`.
 Red parts increased the prediction, blue parts decreased it.
 """
-_OF_SERVERS = ("namespace", "model", "protocol", "url", "timeout", "kubeconfig", "context")
+_OF_SERVERS = (
+    *("namespace", "model", "protocol", "url", "timeout", "kubeconfig", "context"),
+    *("ca_file", "server_name", "token_file", "service_account"),
+)
 """Options that select a served model and the protocol."""
 _CLEAR = "\r\033[K"
 _EVERY_SECONDS = 0.2
@@ -128,6 +136,10 @@ def explain(
     output: Output = OutputFormat.TABLE,
     url: Url = "",
     timeout: RequestTimeout = 60,
+    ca_file: CAFile = "",
+    server_name: ServerName = "",
+    token_file: TokenFile = "",
+    service_account: ServiceAccount = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -149,7 +161,9 @@ def explain(
         options["output"] = output_name
         found = _by_file(name, model_file, selected, method, options)
     else:
-        server = ServerConnection(name, namespace, protocol, url, kube_context(kubeconfig, context), timeout)
+        access = access_options(ca_file, server_name, token_file, service_account)
+        cluster = kube_context(kubeconfig, context)
+        server = ServerConnection(name, namespace, protocol, url, cluster, timeout, access)
         found = _by_server(server, model, selected, method, options | {"output": output_name})
     show(replace(found, notes=(*found.notes, *_unused(command_line, selected))), output, png, font)
 
@@ -163,7 +177,8 @@ def _unused(command_line: typer.Context, selected: SelectedRow) -> list[str]:
         reasons["invert"] = "the input is not an image file"
     if not command_line.params["png"]:
         reasons["font"] = "it is used only with --png"
-    return [f"--{option} has no effect: {why}" for option, why in reasons.items() if _is_set(command_line, option)]
+    unused = {option: why for option, why in reasons.items() if _is_set(command_line, option)}
+    return [f"--{option.replace('_', '-')} has no effect: {why}" for option, why in unused.items()]
 
 
 def _is_set(command_line: typer.Context, option: str) -> bool:

@@ -21,7 +21,7 @@ from triton_operator.cli.status.pods import is_ready
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.cli.top.metrics_text import parse
 from triton_operator.cli.top.rates import Samples, samples_of
-from triton_operator.sdk.address import strip_scheme
+from triton_operator.sdk.address import split_url
 from triton_operator.sdk.errors import SdkError, UnreachableError
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
@@ -78,7 +78,7 @@ class Pods:
         """Open port-forwards to new pods, and close those to pods that are gone."""
         self._listed = time.monotonic()
         if self._url:
-            self._forwards = {self._url: (strip_scheme(self._url).partition("/")[0], ExitStack())}
+            self._forwards = {self._url: (split_url(self._url)[1].partition("/")[0], ExitStack())}
             return
         ready = [
             str(pod["metadata"]["name"]) for pod in pods_of(self._client, self._name, self._namespace) if is_ready(pod)

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from tests.fake_cluster import FakeCluster
 from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.tritonctl import tritonctl
-from triton_operator.cli.bench.command import percentile
 from triton_operator.cli.bench.load import run
+from triton_operator.cli.bench.result import percentile
 from triton_operator.cli.bench.wire import connections, raw
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.random_inputs import random_inputs
