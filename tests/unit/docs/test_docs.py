@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.fake_kubectl import FakeKubectl
+from tests.fake_cluster import FakeCluster
 from tests.inference_server import grpc_server, http_server
 from tests.paths import ROOT
 from tests.tritonctl import tritonctl
@@ -43,6 +43,7 @@ SHOWN_BY = {
     "tritonctl deploy": ("tests/unit/sdk/test_deployments.py", '"deploy"'),
     "tritonctl lint": ("tests/unit/cli/lint/test_lint.py", '"lint"'),
     "tritonctl explain": ("tests/unit/cli/explain/test_explain.py", '"explain"'),
+    "tritonctl ca": ("tests/unit/cli/test_ca.py", '"ca"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),
     "pip install '.[sdk]'": ("tests/unit/sdk/test_extra.py", 'EXTRA = "sdk"'),
@@ -178,9 +179,9 @@ def test_the_readmes_python_runs(
 ) -> None:
     """Against a server that echoes."""
     (code,) = blocks("python", [ROOT / "README.md"])
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
-    with grpc_server() as address:
-        kubectl.forward(address)
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster, grpc_server() as address:
+        cluster.answer({"metadata": {"name": "digits"}})
+        cluster.forward(address)
         exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - that it runs is the test.
     assert re.fullmatch(r"0 0\.\d+\n", capsys.readouterr().out)
 
@@ -190,10 +191,10 @@ def test_the_python_of_explanations_runs(
 ) -> None:
     """Against a server that echoes: each pixel is an output."""
     (code,) = blocks("python", [ROOT / "docs" / "explain.md"])
-    kubectl = FakeKubectl.install(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with http_server() as address:
-        kubectl.forward(address)
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster, http_server() as address:
+        cluster.answer({"metadata": {"name": "digits"}})
+        cluster.forward(address)
         exec(compile(code, "explain.md", "exec"), {})  # noqa: S102 - that it runs is the test.
     assert "(1, 28, 28)" in capsys.readouterr().out
     assert (tmp_path / "why.png").exists()
