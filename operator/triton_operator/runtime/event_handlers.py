@@ -15,15 +15,11 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND
-from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.cluster.child_cache import ChildCache
 from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.deployment_projection import project_deployment
-from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Child, Key, Kind, Pod
 from triton_operator.cluster.pod_cache import PodCache
-from triton_operator.cluster.policy_projection import ObservedPolicy
-from triton_operator.cluster.probe_projection import ProbeRecord
 from triton_operator.cluster.projection import identify
 from triton_operator.cluster.stored_objects import Identity
 from triton_operator.cluster.unreadable import report_unreadable
@@ -191,57 +187,6 @@ class PodHandler:
     def replace(self, items: Sequence[Pod], as_of: float) -> None:
         """Handle a list of all pods as of version `as_of`."""
         self._queue.add_routine(self._cache.replace(items, self._namespace, as_of))
-
-
-class PolicyHandler:
-    """Handles all NetworkPolicies, including those of others, because policies add up; a reflector calls it."""
-
-    def __init__(self, namespace: str | None, cache: ObjectCache, queue: WorkQueue[Key]) -> None:
-        self._namespace = namespace
-        self._cache = cache
-        self._queue = queue
-
-    def put(self, item: ObservedPolicy) -> None:
-        """Handle a new or changed policy: of the deployments that it opened before, and of those that it opens now."""
-        _enqueue(self._queue, *self._affected(self._cache.policies.put(item)))
-
-    def drop(self, item: ObservedPolicy) -> None:
-        """Handle a policy that was deleted."""
-        _enqueue(self._queue, *self._affected(self._cache.policies.remove(item)))
-
-    def replace(self, items: Sequence[ObservedPolicy], as_of: float) -> None:
-        """Handle a list of all policies as of version `as_of`."""
-        self._queue.add_routine(self._affected(self._cache.policies.replace(items, self._namespace, as_of)))
-
-    def _affected(self, policies: Iterable[ObservedPolicy]) -> set[Key]:
-        return set().union(*(self._cache.affected_by(policy) for policy in policies))
-
-
-class ProbeHandler:
-    """Handles the ConfigMap with the result of `tritonctl doctor --probe`; a reflector calls it."""
-
-    def __init__(self, cache: ObjectCache, queue: WorkQueue[Key]) -> None:
-        self._cache = cache
-        self._queue = queue
-
-    def put(self, item: ProbeRecord) -> None:
-        """Handle a new or changed result."""
-        self._set(item.probe)
-
-    def drop(self, item: ProbeRecord) -> None:
-        """Handle the deletion of the ConfigMap."""
-        del item
-        self._set(None)
-
-    def replace(self, items: Sequence[ProbeRecord], as_of: float) -> None:
-        """Handle a list, which has one ConfigMap at most."""
-        del as_of
-        self._set(next((item.probe for item in items), None))
-
-    def _set(self, probe: NetworkProbe | None) -> None:
-        if probe != self._cache.network_probe:
-            self._cache.network_probe = probe
-            self._queue.add_routine(self._cache.deployments.keys())
 
 
 def _enqueue(queue: WorkQueue[Key], *keys: Key | None) -> None:

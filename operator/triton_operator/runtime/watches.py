@@ -26,7 +26,8 @@ from triton_operator.cluster.projection import project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
-from triton_operator.runtime.event_handlers import ChildHandler, PodHandler, PolicyHandler, ProbeHandler
+from triton_operator.runtime.event_handlers import ChildHandler, PodHandler
+from triton_operator.runtime.network_handlers import PolicyHandler, ProbeHandler
 from triton_operator.runtime.work_queue import WorkQueue
 
 SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"

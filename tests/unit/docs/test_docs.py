@@ -79,8 +79,9 @@ NOT_TAKEN = {
     "sigs.k8s.io/kube-network-policies",
     "moons.py",
     "models/moons/1/model.pt",
+    "pods/portforward",
 }
-"""Files that a decision names as alternatives, and those that the tutorial's reader makes."""
+"""Files that a decision names as alternatives, those that the tutorial's reader makes, and a subresource."""
 
 
 def blocks(language: str, pages: Iterable[Path] = PAGES) -> Iterator[str]:

@@ -1,15 +1,19 @@
 """`tritonctl doctor`: check whether this user can serve models on this cluster.
 
-Input: a namespace. Output: a line for each check, with advice. The exit status is 0 only if no check fails.
+Input: a namespace. Output: a line for each check, with advice. The exit status is 0 only if no check fails. With
+`--probe`, it also tests whether the network enforces NetworkPolicies, which creates objects for some seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from triton_operator.cli.failures import CommandFailedError
+import typer
+
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.interruptions import interruptible
 from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kube_context
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, plain_text, print_data
@@ -26,15 +30,29 @@ Examples:
   tritonctl doctor
   tritonctl doctor -n models
   tritonctl doctor -o json
+  tritonctl doctor --probe
 \b
 `warn` means that some features may not work, or that the check could not run. `fail` means that the
-problem must be fixed. The command does not change anything.
+problem must be fixed. Without --probe, the command does not change anything.
+\b
+--probe starts two small pods that connect to each other, forbids that with a NetworkPolicy, and deletes
+everything again, also after Ctrl-C. The result is stored in the ConfigMap triton-operator-network-probe
+of the operator's namespace. The pods run there, or in the namespace that you select with -n.
 """
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
     namespace: Namespace = "",
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Test whether the network enforces NetworkPolicies, and record the result.")
+    ] = False,
+    image: Annotated[
+        str,
+        typer.Option(
+            "--image", metavar="IMAGE", help="Image with python3 for --probe; by default, the operator's image."
+        ),
+    ] = "",
     output: Output = OutputFormat.TABLE,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
@@ -43,7 +61,10 @@ def doctor(
 
     The exit status is 1 if a check fails, and 3 if the cluster is unreachable.
     """
-    results = examine(KubernetesClient(kube_context(kubeconfig, context)), namespace)
+    if image and not probe:
+        raise UsageError("--image has no effect without --probe")
+    client = KubernetesClient(kube_context(kubeconfig, context))
+    results = examine(client, namespace, probe=Probing(namespace, image) if probe else None)
     if output is OutputFormat.TABLE:
         _print(results)
     else:
@@ -55,18 +76,33 @@ def doctor(
         raise CommandFailedError(f"failed: {', '.join(failed)}")
 
 
-def examine(client: KubernetesClient, namespace: str) -> list[CheckResult]:
+class Probing(NamedTuple):
+    """Where and with which image to probe the network; "" for those of the operator."""
+
+    namespace: str
+    image: str
+
+
+def examine(client: KubernetesClient, namespace: str, *, probe: Probing | None = None) -> list[CheckResult]:
     """Gather the evidence and evaluate it; if the cluster does not respond, that is the only result."""
     from triton_operator.cli.doctor.evidence import gather
 
     with spinner("checking the cluster"):
         evidence = gather(client, namespace)
-    return evaluate(evidence, datetime.now(UTC))
+    results = evaluate(evidence, datetime.now(UTC))
+    if probe is None or len(results) == 1:
+        return results
+    from triton_operator.cli.doctor.probe.command import CHECK, probe_network
+
+    with interruptible():
+        probed = probe_network(client, evidence, namespace=probe.namespace, image=probe.image)
+    return [probed if result.check == CHECK else result for result in results]
 
 
 def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
     """Run all checks, in the order in which problems should be fixed."""
     from triton_operator.cli.doctor import cluster_checks, user_checks
+    from triton_operator.cli.doctor.port_forwarding import check_port_forwarding
 
     version = cluster_checks.check_version(evidence)
     if len(evidence.responses) == 1:  # The cluster does not respond.
@@ -81,7 +117,8 @@ def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
         user_checks.check_images(evidence),
         user_checks.check_metrics(evidence),
         user_checks.check_gpus(evidence),
-        user_checks.check_network(evidence),
+        user_checks.check_network(evidence, now),
+        check_port_forwarding(evidence),
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, PLURAL
+from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, NETWORK_PROBE, PLURAL
 from triton_operator.cli.concurrency import call_all
 from triton_operator.cli.doctor.rights import RIGHTS
 from triton_operator.cluster.observed import Kind
@@ -35,6 +35,11 @@ Response: TypeAlias = Object | SdkError
 _AT_A_TIME = 4
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
+_RBAC = "rbac.authorization.k8s.io/v1"
+_ROLES = Resource(_RBAC, "Role", "roles")
+_ROLE_BINDINGS = Resource(_RBAC, "RoleBinding", "rolebindings")
+_CLUSTER_ROLES = Resource(_RBAC, "ClusterRole", "clusterroles")
+_CLUSTER_ROLE_BINDINGS = Resource(_RBAC, "ClusterRoleBinding", "clusterrolebindings")
 _OPERATOR = "app.kubernetes.io/part-of=triton-operator,app.kubernetes.io/component=operator"
 
 
@@ -82,6 +87,11 @@ def _queries(client: KubernetesClient, namespace: str) -> dict[str, Callable[[],
         "metrics": lambda: client.get_path("/apis/metrics.k8s.io/v1beta1"),
         "nodes": listed(NODES),
         "agents": listed(_DAEMON_SETS),
+        "probe": listed(CHILDREN[Kind.CONFIG_MAP], name=NETWORK_PROBE),
+        "roles": listed(_ROLES, namespace),
+        "rolebindings": listed(_ROLE_BINDINGS, namespace),
+        "clusterroles": listed(_CLUSTER_ROLES),
+        "clusterrolebindings": listed(_CLUSTER_ROLE_BINDINGS),
     }
 
 

@@ -5,9 +5,14 @@ Pure. Input: evidence. Output: one result per check.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from triton_operator.api.names import LABEL_DEPLOYMENT
+from triton_operator.api.network_probe import RESULT_KEY, NetworkProbe, decode
 from triton_operator.cli.doctor.check_result import CheckResult, failed, items, passed, unknown, warned
 from triton_operator.cli.doctor.evidence import Evidence
 from triton_operator.cli.doctor.rights import RIGHTS, is_allowed
@@ -90,10 +95,12 @@ def check_gpus(evidence: Evidence) -> CheckResult:
     return passed("gpus", f"none on {len(nodes)} node{'s' if len(nodes) != 1 else ''}; models are served on CPUs")
 
 
-def check_network(evidence: Evidence) -> CheckResult:
-    """A known network plugin enforces NetworkPolicies; Kubernetes has no API to check this."""
+def check_network(evidence: Evidence, now: datetime) -> CheckResult:
+    """The last probe, or else a known network plugin, enforces NetworkPolicies; Kubernetes has no API to check this."""
+    if probe := _last_probe(evidence):
+        return _judge_probe(probe, now)
     response = evidence["agents"]
-    test = "the privacy profiles depend on it: try a connection that a policy denies"
+    test = "the privacy profiles depend on it; to test it, run tritonctl doctor --probe"
     if isinstance(response, SdkError):
         return unknown("network policies", response, test)
     names = [str(each["metadata"]["name"]) for each in items(response)]
@@ -105,6 +112,30 @@ def check_network(evidence: Evidence) -> CheckResult:
         advice = "install a network plugin that does; until then, spec.privacy has no effect on the network"
         return warned("network policies", f"{plain[0]} does not enforce them", advice)
     return warned("network policies", "no known network plugin that enforces them was found", test)
+
+
+def _judge_probe(probe: NetworkProbe, now: datetime) -> CheckResult:
+    where = f"tested on {probe.time[:10]} on {', '.join(probe.nodes)}"
+    if not probe.is_valid(now):
+        return warned("network policies", f"{where}, which is too long ago", "run tritonctl doctor --probe")
+    if probe.ingress and probe.egress:
+        return passed("network policies", f"enforced, {where}")
+    advice = "install a network plugin that enforces them; until then, spec.privacy has no effect on the network"
+    return failed("network policies", f"not enforced, {where}", advice)
+
+
+def _last_probe(evidence: Evidence) -> NetworkProbe | None:
+    """The newest result that an operator reads."""
+    response, operators = evidence["probe"], evidence["operator"]
+    if isinstance(response, SdkError) or isinstance(operators, SdkError):
+        return None
+    places = {each["metadata"].get("namespace") for each in items(operators)}
+    found = []
+    for item in items(response):
+        if item["metadata"].get("namespace") in places:
+            with suppress(msgspec.DecodeError):
+                found.append(decode((item.get("data") or {}).get(RESULT_KEY, "")))
+    return max(found, key=lambda probe: probe.time, default=None)
 
 
 def _count(node: dict[str, Any]) -> int:

@@ -6,7 +6,6 @@ folder remains.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.interruptions import interruptible
 from triton_operator.cli.run.models import LocalModels, local_models
 from triton_operator.cli.terminal.output import say
 
@@ -35,7 +35,6 @@ Examples:
 The first start downloads Triton and torch (1 GB) to ~/.cache/triton-operator, or to TRITON_OPERATOR_CACHE if it is set.
 Requires Linux on x86-64 and Python 3.11 or 3.12. Ctrl-C stops the server; only the cache folder remains.
 """
-INTERRUPTED = 130
 _STARTS = 3
 """Attempts to start Triton if another program takes a port."""
 _NAMED = 3
@@ -106,7 +105,7 @@ def run(
     from triton_operator.local.errors import LocalError, UnsupportedMachineError
 
     try:
-        with _interruptible(), local_models(path, repository, name, skip_broken=skip_broken) as found:
+        with interruptible(), local_models(path, repository, name, skip_broken=skip_broken) as found:
             _serve(found, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
     except UnsupportedMachineError as error:
         raise UsageError(str(error)) from error
@@ -229,26 +228,6 @@ def _sample(described: dict[str, Any], folder: Path) -> str:
     sample = folder / f"{described['name']}.json"
     sample.write_text(json.dumps(sample_request(described)))
     return f"--input {sample}"
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C; signals that the caller ignores stay ignored."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [
-        each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(*lines: str) -> None:

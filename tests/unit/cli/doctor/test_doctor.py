@@ -17,6 +17,7 @@ from tests.fake_cluster import FakeCluster, write_kubeconfig
 from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator import __version__
+from triton_operator.api.network_probe import NetworkProbe, encode
 from triton_operator.cli.doctor.check_result import CheckResult
 from triton_operator.cli.doctor.command import evaluate
 from triton_operator.cli.doctor.evidence import Evidence, Response
@@ -79,6 +80,11 @@ HEALTHY: dict[str, Response] = {
     "metrics": {"resources": []},
     "nodes": listed({"metadata": {"name": "n"}, "status": {"allocatable": {"nvidia.com/gpu": "8"}}}),
     "agents": listed({"metadata": {"name": "cilium"}}),
+    "probe": listed(),
+    "roles": listed(),
+    "rolebindings": listed(),
+    "clusterroles": listed(),
+    "clusterrolebindings": listed(),
 }
 
 
@@ -109,6 +115,16 @@ def pulling(reason: str) -> dict[str, Any]:
     waiting = {"waiting": {"reason": reason, "message": "not found: registry/x"}}
     labels = {"triton-operator.io/model-deployment": "digits"}
     return {"metadata": {"name": "p", "labels": labels}, "status": {"containerStatuses": [{"state": waiting}]}}
+
+
+def probed(*, age: float = 0, ingress: bool = True, namespace: str = "s") -> dict[str, Any]:
+    """The result of a probe that is so many days old."""
+    time = (NOW - timedelta(days=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    probe = NetworkProbe(time, "v1.36", ("n",), ingress=ingress, egress=True)
+    return {
+        "metadata": {"name": "triton-operator-network-probe", "namespace": namespace},
+        "data": {"result.json": encode(probe)},
+    }
 
 
 GPU_USER = listed({"metadata": {"name": "big"}, "spec": {"gpu": {"count": 1}, "autoscaling": {"maxReplicas": 3}}})
@@ -149,7 +165,12 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"nodes": BARE_NODE}, "gpus", "ok", ""),
     ({"nodes": BARE_NODE, "deployments": GPU_USER}, "gpus", "fail", "GPU operator"),
     ({"agents": listed({"metadata": {"name": "kube-flannel-ds"}})}, "network policies", "warn", "no effect"),
-    ({"agents": listed()}, "network policies", "warn", "try a connection"),
+    ({"agents": listed()}, "network policies", "warn", "doctor --probe"),
+    ({"agents": listed(), "probe": listed(probed(age=89))}, "network policies", "ok", ""),
+    ({"probe": listed(probed(age=91))}, "network policies", "warn", "doctor --probe"),
+    ({"probe": listed(probed(ingress=False))}, "network policies", "fail", "install a network plugin"),
+    ({"probe": listed(probed(ingress=False, namespace="elsewhere"))}, "network policies", "ok", ""),
+    ({"probe": listed(probed(ingress=False, age=1), probed())}, "network policies", "ok", ""),
 ]
 
 
@@ -176,8 +197,8 @@ ODD: tuple[Response, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": 
 
 @given(st.dictionaries(st.sampled_from(sorted(HEALTHY)), st.sampled_from(ODD), max_size=4))
 def test_no_response_causes_an_exception(changes: dict[str, Response]) -> None:
-    """There are ten results for any response."""
-    assert len(findings(**changes)) == 10
+    """There are eleven results for any response."""
+    assert len(findings(**changes)) == 11
 
 
 @pytest.fixture
@@ -205,11 +226,11 @@ def test_each_query_is_one_request(healthy: FakeCluster, capsys: pytest.CaptureF
     """The exit status is 0 if there are no problems."""
     outcome = tritonctl(capsys, "doctor", "-n", "models")
     assert outcome.code == 0, outcome.out + outcome.err
-    assert len(outcome.out.splitlines()) == 10
+    assert len(outcome.out.splitlines()) == 11
     assert all(line.startswith("ok ") for line in outcome.out.splitlines())
     reviewed = [request for request in healthy.requests if request.endswith("/selfsubjectaccessreviews")]
     assert len(reviewed) == len(RIGHTS)
-    assert len(healthy.requests) == 10 + len(RIGHTS)
+    assert len(healthy.requests) == 15 + len(RIGHTS)
 
 
 def test_what_the_api_server_denies_is_found(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
