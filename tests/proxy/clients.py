@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPSConnection
 from typing import Any, NamedTuple
@@ -88,16 +88,16 @@ class Client:
             return received
 
     @contextmanager
-    def channel(self) -> Iterator[grpc.Channel]:
+    def channel(self, options: Sequence[tuple[str, int]] = ()) -> Iterator[grpc.Channel]:
         """A gRPC channel with TLS."""
         credentials = grpc.ssl_channel_credentials(self.authority)
-        with grpc.secure_channel(f"localhost:{self.port}", credentials) as channel:
+        with grpc.secure_channel(f"localhost:{self.port}", credentials, list(options)) as channel:
             yield channel
 
     @contextmanager
-    def grpc(self) -> Iterator[Any]:
+    def grpc(self, options: Sequence[tuple[str, int]] = ()) -> Iterator[Any]:
         """A stub of Triton's service."""
-        with self.channel() as channel:
+        with self.channel(options) as channel:
             yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
     def call(self, method: str, message: Any, *, timeout: float = 20) -> Any:

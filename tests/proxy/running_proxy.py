@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -174,12 +174,20 @@ def running_proxy(
 
 def wait_for_port(port: int) -> None:
     """Wait until a process accepts connections."""
-    end = time.monotonic() + SECONDS
-    while True:
+
+    def accepts() -> bool:
         try:
             socket.create_connection((ADDRESS, port), timeout=1).close()
         except OSError:
-            assert time.monotonic() < end, f"nothing listens on {port}"
-            time.sleep(0.02)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(accepts)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that nothing announces."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -54,7 +54,8 @@ def _global(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
             f"maxconn {placement.max_connections}",
             # The time that an old worker keeps its streams after a reload.
             f"hard-stop-after {policy.limits.max_connection_age_seconds}s",
-            "mworker-max-reloads 5",
+            # An old worker has about 10 MiB of memory of its own; the oldest one is ended if there are more.
+            "mworker-max-reloads 10",
             "ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets",
             "tune.h2.max-concurrent-streams 100",
         ]
@@ -68,6 +69,9 @@ def _defaults(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]
             "mode http",
             "option dontlognull",
             "option http-no-delay",
+            # A client whose connection is closed at the moment when it sends a request gets an error. After a reload,
+            # the old worker therefore closes a connection with the next response.
+            "option idle-close-on-response",
             "timeout connect 2s",
             "timeout http-request 10s",
             f"timeout http-keep-alive {age}s",
