@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// fakeAPI is the part of an API server that a watch needs: it streams what there is and then what comes.
+// fakeAPI is the part of an API server that a watch needs: it streams existing objects and then changes.
 type fakeAPI struct {
 	lock    sync.Mutex
 	version int
@@ -43,7 +43,7 @@ var typeMeta = map[string]metav1.TypeMeta{
 	policiesPath:   {APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},
 }
 
-// serveAPI answers on loopback of the network and returns a kubeconfig for it.
+// serveAPI listens on the loopback of the network and returns a kubeconfig for it.
 func serveAPI(t *testing.T, network netns) (*fakeAPI, string) {
 	t.Helper()
 	api := &fakeAPI{stored: map[string][]event{}, streams: map[string][]chan<- event{}}
@@ -64,7 +64,7 @@ func serveAPI(t *testing.T, network netns) (*fakeAPI, string) {
 	return api, path
 }
 
-// add stores an object in its collection and tells the watches.
+// add stores an object in its collection and notifies the watches.
 func (a *fakeAPI) add(object metav1.Object) {
 	a.lock.Lock()
 	defer a.lock.Unlock()
@@ -86,7 +86,7 @@ func (a *fakeAPI) add(object metav1.Object) {
 	}
 }
 
-// ServeHTTP answers watches that want the present state first; other requests are not found, and clients then fail.
+// ServeHTTP serves watches that request the initial state; other requests fail with 404.
 func (a *fakeAPI) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	if request.URL.Query().Get("sendInitialEvents") != "true" {
 		http.NotFound(response, request)
@@ -110,7 +110,7 @@ func (a *fakeAPI) ServeHTTP(response http.ResponseWriter, request *http.Request)
 	}
 }
 
-// subscribe returns what there is, ended by the bookmark that says so, and a stream of what comes.
+// subscribe returns the existing objects, followed by the bookmark that marks their end, and a stream of changes.
 func (a *fakeAPI) subscribe(path string) ([]event, <-chan event) {
 	a.lock.Lock()
 	defer a.lock.Unlock()

@@ -8,8 +8,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// Compile works out what the policies mean for each pod. The same objects in any order give the same ruleset.
-// The meaning of every field is that of https://kubernetes.io/docs/concepts/services-networking/network-policies/.
+// Compile computes the effect of the policies on each pod. The order of the objects does not affect the ruleset.
+// Every field has the meaning defined in https://kubernetes.io/docs/concepts/services-networking/network-policies/.
 func Compile(
 	pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*networkingv1.NetworkPolicy,
 ) Ruleset {
@@ -25,12 +25,12 @@ func Compile(
 	return ruleset
 }
 
-// compiler turns the rules of policies into allows, given every pod that they may name.
+// compiler converts the rules of policies to allows; it knows every pod that they may select.
 type compiler struct {
 	endpoints []endpoint
 }
 
-// podRules adds up all policies that select the subject.
+// podRules combines all policies that select the subject.
 func (c compiler) podRules(subject endpoint, policies []*networkingv1.NetworkPolicy) PodRules {
 	rules := PodRules{Name: subject.pod.Namespace + "/" + subject.pod.Name, Addresses: subject.addresses}
 	for _, policy := range policies {
@@ -50,8 +50,8 @@ func (c compiler) podRules(subject endpoint, policies []*networkingv1.NetworkPol
 	return rules
 }
 
-// directions tells which ways of traffic a policy isolates.
-// Without policyTypes that is always ingress, and egress where it has egress rules.
+// directions returns the directions of traffic that a policy isolates.
+// Without policyTypes, these are ingress, and also egress if the policy has egress rules.
 func directions(policy *networkingv1.NetworkPolicy) (ingress, egress bool) {
 	types := policy.Spec.PolicyTypes
 	if len(types) == 0 {
@@ -60,7 +60,7 @@ func directions(policy *networkingv1.NetworkPolicy) (ingress, egress bool) {
 	return slices.Contains(types, networkingv1.PolicyTypeIngress), slices.Contains(types, networkingv1.PolicyTypeEgress)
 }
 
-// ingress compiles the rules for connections to the subject; its own containers say what port names mean.
+// ingress compiles the rules for connections to the subject; its containers define the port names.
 func (c compiler) ingress(policy *networkingv1.NetworkPolicy, subject endpoint) []Allow {
 	var allows []Allow
 	for _, rule := range policy.Spec.Ingress {
@@ -77,7 +77,7 @@ func (c compiler) ingress(policy *networkingv1.NetworkPolicy, subject endpoint) 
 }
 
 // egress compiles the rules for connections from the pods of a policy.
-// A port name means something else on every destination, so each gets an allow of its own.
+// A port name can have a different number on each destination, so each destination gets a separate allow.
 func (c compiler) egress(policy *networkingv1.NetworkPolicy) []Allow {
 	var allows []Allow
 	for _, rule := range policy.Spec.Egress {
@@ -93,8 +93,8 @@ func (c compiler) egress(policy *networkingv1.NetworkPolicy) []Allow {
 	return allows
 }
 
-// namedDestinations allows the named port on each pod among the peers that declares it.
-// Only pods have named ports, so an address outside the cluster never matches one, whatever block it is in.
+// namedDestinations allows the named port on each pod of the peers that declares it.
+// Only pods have named ports, so an address outside the cluster never matches, even if a block contains it.
 func (c compiler) namedDestinations(peers Peers, named portName) []Allow {
 	var allows []Allow
 	for _, destination := range c.endpoints {

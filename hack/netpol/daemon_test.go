@@ -17,7 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestMain lets the test program be started as netpol itself, in a network of its own.
+// TestMain allows starting the test program as netpol itself, in a separate network.
 func TestMain(m *testing.M) {
 	if os.Getenv("RUN_AS_NETPOL") != "" {
 		main()
@@ -54,7 +54,7 @@ func startDaemon(t *testing.T, world *lab, arguments ...string) daemon {
 	return d
 }
 
-// stop ends the daemon as a supervisor would; it must end well.
+// stop terminates the daemon as a supervisor would; it must exit with status 0.
 func (d daemon) stop(t *testing.T) {
 	t.Helper()
 	if err := d.command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -91,7 +91,7 @@ func TestTheDaemonFollowsTheCluster(t *testing.T) {
 	api.add(opening)
 	world.await(t, "bank/web shop/web:8000", true)
 
-	// A pod whose status has no address yet: the container runtime's result must do.
+	// The pod's status has no address yet, so the address comes from the container runtime's result.
 	world.await(t, "shop/cart shop/web:8000", false)
 	cart := newPod("shop/cart", "cart")
 	cart.UID = "the-uid-of-cart"
@@ -108,7 +108,7 @@ func TestTheDaemonFollowsTheCluster(t *testing.T) {
 }
 
 func TestOnlyChangesAreApplied(t *testing.T) {
-	rulesets := make(chan Ruleset) // each read answers one look at the cluster
+	rulesets := make(chan Ruleset) // each value is the result of one compilation
 	scripts := make(chan string, 10)
 	failures := 1
 	e := enforcer{
@@ -130,7 +130,7 @@ func TestOnlyChangesAreApplied(t *testing.T) {
 	after := Ruleset{Pods: []PodRules{{Name: "shop/web", Ingress: Direction{Isolated: true}}}}
 	changed.send()
 	rulesets <- before // fails
-	rulesets <- before // the retry, which nothing else asks for
+	rulesets <- before // the retry, which no other notice causes
 	changed.send()
 	rulesets <- before // nothing has changed
 	changed.send()
@@ -144,7 +144,7 @@ func TestOnlyChangesAreApplied(t *testing.T) {
 	<-ended
 }
 
-// await tries the connection until it is let through, or refused, as wanted.
+// await retries the connection until it is allowed, or refused, as expected.
 func (l *lab) await(t *testing.T, text string, want bool) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -157,7 +157,7 @@ func (l *lab) await(t *testing.T, text string, want bool) {
 	t.Fatalf("%s: let through is still %t", text, !want)
 }
 
-// tables lists what nft knows on the node.
+// tables lists the nftables tables on the node.
 func (l *lab) tables(t *testing.T) string {
 	t.Helper()
 	var output []byte

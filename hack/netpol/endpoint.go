@@ -17,9 +17,9 @@ type endpoint struct {
 	addresses       []netip.Addr
 }
 
-// endpointsOf lists the pods that policies can isolate or name as peers, ordered by namespace and name.
-// Pods on the node's network share its address, so a policy can neither isolate nor name them.
-// Ended pods have given their address back; where two pods still claim one, it is the newer pod's.
+// endpointsOf lists the pods that policies can isolate or select as peers, ordered by namespace and name.
+// Pods on the node's network share its address, so a policy can neither isolate nor select them.
+// Terminated pods have released their address; if two pods still have the same one, it belongs to the newer pod.
 func endpointsOf(pods []*corev1.Pod, namespaces []*corev1.Namespace) []endpoint {
 	namespaceLabels := make(map[string]labels.Set, len(namespaces))
 	for _, namespace := range namespaces {
@@ -67,7 +67,7 @@ func addressesOf(pod *corev1.Pod) []netip.Addr {
 }
 
 // namedPorts lists the ports that the pod's containers declare under this name and protocol.
-// Init containers count only where they run beside the others (restartPolicy Always).
+// Init containers count only if they run alongside the others (restartPolicy Always).
 func (e endpoint) namedPorts(name string, protocol corev1.Protocol) []PortRange {
 	var ranges []PortRange
 	for _, container := range e.runningContainers() {
@@ -90,8 +90,8 @@ func (e endpoint) runningContainers() []corev1.Container {
 	return containers
 }
 
-// selects tells whether a label selector picks the labels; an empty selector picks everything.
-// The API server refuses selectors that do not parse, so one that still comes along picks nothing.
+// selects reports whether a label selector matches the labels; an empty selector matches everything.
+// The API server rejects invalid selectors; an invalid selector matches nothing.
 func selects(selector *metav1.LabelSelector, set labels.Set) bool {
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && parsed.Matches(set)

@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	// debounce joins the events of one change (a Deployment's pods, say) into one transaction.
+	// debounce combines the events of one change (for example, of a Deployment's pods) into one transaction.
 	debounce = 20 * time.Millisecond
-	// retryAfter is the pause before a script that failed is tried again.
+	// retryAfter is the pause before a failed script is retried.
 	retryAfter = time.Second
 )
 
-// enforcer keeps the kernel's rules equal to what the cluster asks for.
+// enforcer keeps the kernel's rules in sync with the cluster.
 type enforcer struct {
 	desired func() Ruleset
 	apply   func(ctx context.Context, script string) error
 	log     *slog.Logger
 }
 
-// run applies the desired rules at each notice of a change that changes them, until the context ends.
+// run applies the desired rules after each notice, if they have changed, until the context ends.
 func (e enforcer) run(ctx context.Context, changed notice) {
 	applied := ""
 	for {
@@ -49,7 +49,7 @@ func (e enforcer) run(ctx context.Context, changed notice) {
 	}
 }
 
-// pause waits, and tells whether the context is still alive.
+// pause waits, and reports whether the context is still active.
 func pause(ctx context.Context, duration time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -59,7 +59,7 @@ func pause(ctx context.Context, duration time.Duration) bool {
 	}
 }
 
-// notice tells that something changed, without saying what. Notices nobody has seen yet become one.
+// notice reports that something changed, without details. Pending notices are combined into one.
 type notice chan struct{}
 
 func newNotice() notice {

@@ -14,7 +14,7 @@ type packet struct {
 	port                uint16
 }
 
-// permits says what a ruleset means, without nftables: whether the connection may be opened on a node with this address.
+// permits evaluates a ruleset without nftables: whether the connection is allowed on a node with this address.
 func (r Ruleset) permits(p packet, node netip.Addr) bool {
 	if p.source == p.destination || p.source == node {
 		return true

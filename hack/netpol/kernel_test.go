@@ -16,7 +16,7 @@ func TestTheKernelAgreesWithTheTruthTable(t *testing.T) {
 			for _, text := range slices.Concat(row.allowed, row.refused) {
 				attempt := readConnection(t, text)
 				if attempt.protocol == corev1.ProtocolSCTP {
-					continue // few kernels have its sockets; that its rules load is seen
+					continue // few kernels have SCTP sockets; only the loading of its rules is tested
 				}
 				want := slices.Contains(row.allowed, text)
 				if allowed, err := world.try(attempt); err != nil {
@@ -55,7 +55,7 @@ func TestRemovalLeavesNoTable(t *testing.T) {
 	world := newLab(t)
 	world.load(t, Render(Ruleset{}))
 	world.load(t, Removal)
-	world.load(t, Removal) // and once more, where there is none
+	world.load(t, Removal) // and again, without a table
 	if tables := world.tables(t); strings.Contains(tables, table) {
 		t.Errorf("the tables are still %s", tables)
 	}

@@ -21,10 +21,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hung is the longest a connection may take to open or be refused; the lab itself needs about a millisecond.
+// hung is the maximum time for a connection to be opened or refused; the lab itself needs about a millisecond.
 const hung = 3 * time.Second
 
-// labPorts are the ports on which every pod, the node and the host outside answer, by TCP and by UDP.
+// labPorts are the ports on which every pod, the node and the outside host listen, with TCP and UDP.
 var labPorts = []uint16{5353, 8000, 8001, 8002, 8003}
 
 // netns is a private network of the test. It ends with the last descriptor, so nothing is left behind.
@@ -32,15 +32,15 @@ type netns struct {
 	file *os.File
 }
 
-// lab is the world of the truth table on a real network: a node, pods and a host outside linked to it, a service.
+// lab is the world of the truth table on a real network: a node, pods and an outside host linked to it, a service.
 type lab struct {
 	nft   string
 	node  netns
 	sites map[string]netns // by the name of an address
-	next  uint16           // the local port of the next attempt: none is used twice, so no attempt meets an old flow
+	next  uint16           // the local port of the next attempt; each is used once, so that no attempt matches an old flow
 }
 
-// newLab builds the world, or skips the test where this user or machine cannot.
+// newLab builds the world, or skips the test if the user or the machine does not support it.
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	program := os.Getenv("NFT")
@@ -70,7 +70,8 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-// plug makes a network, links it to the node by a cable of this name as the CNI plugin ptp does, and gives it addresses.
+// plug creates a network, links it to the node by an interface of this name, as the CNI plugin ptp does, and assigns
+// addresses.
 func (l *lab) plug(t *testing.T, cable string, gateways []string, names ...string) {
 	t.Helper()
 	site := newNetns(t)
@@ -91,7 +92,7 @@ func (l *lab) plug(t *testing.T, cable string, gateways []string, names ...strin
 	}
 }
 
-// withoutDetection lets an IPv6 address be used at once, before a search for another owner.
+// withoutDetection makes an IPv6 address usable immediately, without duplicate address detection.
 func withoutDetection(address netip.Addr) string {
 	if address.Is6() {
 		return "nodad"
@@ -99,7 +100,7 @@ func withoutDetection(address netip.Addr) string {
 	return ""
 }
 
-// addService does what kube-proxy does for a service: its address becomes a pod's before any filter sees it.
+// addService does what kube-proxy does for a service: its address is replaced by a pod's before any filter.
 func (l *lab) addService(t *testing.T) {
 	t.Helper()
 	web := addresses["shop/web"]
@@ -122,7 +123,7 @@ func (l *lab) load(t *testing.T, script string) {
 	l.node.must(t, func() error { return nft{l.nft}.run(t.Context(), script) })
 }
 
-// serve answers on every port of every site until the test ends.
+// serve listens on every port of every site until the test ends.
 func (l *lab) serve(t *testing.T) {
 	t.Helper()
 	for name, site := range l.sites {
@@ -170,7 +171,7 @@ func echoAll(echo *net.UDPConn) {
 	}
 }
 
-// try makes the connection and tells whether it was let through. A refusal must come at once: silence is an error.
+// try opens the connection and reports whether it was allowed. A refusal must be immediate; a timeout is an error.
 func (l *lab) try(attempt connection) (allowed bool, err error) {
 	connection, err := l.open(attempt)
 	if err == nil {
@@ -186,7 +187,7 @@ func (l *lab) try(attempt connection) (allowed bool, err error) {
 	return err == nil, err
 }
 
-// open dials from the source's network, from a port of its own.
+// open dials from the source's network, from a new local port.
 func (l *lab) open(attempt connection) (net.Conn, error) {
 	l.next++
 	local := netip.AddrPortFrom(addresses[attempt.source], l.next)
@@ -205,7 +206,7 @@ func (l *lab) open(attempt connection) (net.Conn, error) {
 	return opened, err
 }
 
-// exchange sends a word and expects it back.
+// exchange sends a word and expects it in the response.
 func exchange(connection net.Conn) error {
 	_ = connection.SetDeadline(time.Now().Add(hung))
 	word, answer := []byte("ping"), make([]byte, 4)
@@ -221,7 +222,7 @@ func exchange(connection net.Conn) error {
 	return nil
 }
 
-// newNetns makes a network with nothing in it.
+// newNetns creates an empty network.
 func newNetns(t *testing.T) netns {
 	t.Helper()
 	var file *os.File
@@ -271,7 +272,7 @@ func (n netns) shell(t *testing.T, commands string) {
 	})
 }
 
-// onThreadOfItsOwn runs an action on a thread that ends with it, so that no other code meets its network.
+// onThreadOfItsOwn runs an action on a thread that ends with it, so that no other code runs in its network.
 func onThreadOfItsOwn(action func() error) error {
 	done := make(chan error)
 	go func() {

@@ -1,21 +1,21 @@
-// Netpol enforces the NetworkPolicies of a cluster of one node: the local test node, whose network plugin knows nothing
-// of policies. It is a tool for tests and the demo, no part of the operator.
+// Netpol enforces the NetworkPolicies of a cluster of one node: the local test node, whose network plugin does not
+// support policies. It is a tool for tests and the demo, and not part of the operator.
 //
 //	netpol --kubeconfig PATH [--nft PATH] [--cni-results FOLDER]
 //
 // It runs as root in the node's network namespace, watches Pods, Namespaces and NetworkPolicies, and keeps one nftables
-// table (inet triton_operator_netpol) equal to what they ask for. Objects become a [Ruleset] by [Compile] and a script
-// for nft by [Render], both pure; a script is applied as one transaction, and only if it differs from the last one.
-// A table left by an earlier run is replaced, and SIGTERM removes it.
+// table (inet triton_operator_netpol) in sync with them. [Compile] converts objects to a [Ruleset], and [Render]
+// converts it to a script for nft; both are pure. A script is applied as one transaction, and only if it differs from
+// the last one. A table of an earlier run is replaced, and SIGTERM removes it.
 //
-// Pods must be linked to the node one by one (the CNI plugin ptp), so that the node routes what they exchange. On a bridge
-// the answer to a refused connection through a service would lack the service's address, and callers would hang.
+// Each pod must have its own link to the node (the CNI plugin ptp), so that the node routes their traffic. On a bridge,
+// the response to a refused connection through a service would lack the service's address, and callers would hang.
 //
-// Everything of networking.k8s.io/v1 is supported. Refused connections fail at once (reset, or ICMP
-// administratively prohibited). Policies see addresses after services are resolved. Connections that are open when a
-// policy changes stay open, a pod always reaches itself, and what the node itself sends always passes.
+// Everything of networking.k8s.io/v1 is supported. Refused connections fail immediately (reset, or
+// ICMP administratively prohibited). Policies apply to addresses after services are resolved. Open connections stay
+// open when a policy changes, a pod can always connect to itself, and traffic from the node is always allowed.
 //
-// Tests: `NFT=/path/to/nft go test .` as root; without root or nft, those that need a network are skipped and say so.
+// Tests: `NFT=/path/to/nft go test .` as root; without root or nft, tests that need a network are skipped.
 package main
 
 import (
@@ -32,7 +32,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// removalLimit is how long the removal of the table may take at the end.
+// removalLimit is the time limit for removing the table at the end.
 const removalLimit = 5 * time.Second
 
 type options struct {
@@ -83,7 +83,7 @@ func run(ctx context.Context, chosen options, log *slog.Logger) error {
 	return program.run(ending, Removal)
 }
 
-// connect makes a client from a kubeconfig file.
+// connect creates a client from a kubeconfig file.
 func connect(kubeconfig string) (kubernetes.Interface, error) {
 	if kubeconfig == "" {
 		return nil, fmt.Errorf("--kubeconfig is missing: give the kubeconfig file of the cluster")

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// nft runs scripts with the nft program at a path. A script is one transaction: all of it happens, or nothing.
+// nft runs scripts with the nft program at a path. A script is one transaction: it is applied completely or not at all.
 type nft struct {
 	path string
 }
 
-// run hands the script to nft; the error carries what nft said.
+// run passes the script to nft; the error contains the output of nft.
 func (n nft) run(ctx context.Context, script string) error {
 	command := exec.CommandContext(ctx, n.path, "-f", "-")
 	command.Stdin = strings.NewReader(script)

@@ -7,7 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// peers resolves the from or to of a rule; without any peer the rule is about everyone.
+// peers resolves the from or to of a rule; a rule without peers applies to all addresses.
 func (c compiler) peers(namespace string, list []networkingv1.NetworkPolicyPeer) Peers {
 	peers := Peers{Anyone: len(list) == 0}
 	for _, peer := range list {
@@ -26,8 +26,8 @@ func (c compiler) peers(namespace string, list []networkingv1.NetworkPolicyPeer)
 	return peers
 }
 
-// isPeer tells whether a peer's selectors pick the pod. Both given must both match;
-// a pod selector alone stays in the policy's namespace; neither is refused by the API server and picks nothing.
+// isPeer reports whether a peer's selectors match the pod. If both are set, both must match;
+// a pod selector alone applies to the policy's namespace; the API server rejects a peer without selectors.
 func isPeer(peer networkingv1.NetworkPolicyPeer, namespace string, candidate endpoint) bool {
 	if peer.NamespaceSelector == nil {
 		return candidate.pod.Namespace == namespace && selects(peer.PodSelector, candidate.pod.Labels)
@@ -36,7 +36,7 @@ func isPeer(peer networkingv1.NetworkPolicyPeer, namespace string, candidate end
 	return inNamespace && (peer.PodSelector == nil || selects(peer.PodSelector, candidate.pod.Labels))
 }
 
-// blocks reads an ipBlock: one block, or none where its range does not parse (which the API server refuses).
+// blocks reads an ipBlock: one block, or none if its range is invalid (which the API server rejects).
 func blocks(ipBlock *networkingv1.IPBlock) []Block {
 	prefix, err := netip.ParsePrefix(ipBlock.CIDR)
 	if err != nil {
@@ -51,7 +51,7 @@ func blocks(ipBlock *networkingv1.IPBlock) []Block {
 	return []Block{block}
 }
 
-// contains tells whether the address is one of the peers.
+// contains reports whether the address is one of the peers.
 func (p Peers) contains(address netip.Addr) bool {
 	return p.Anyone || slices.Contains(p.Addresses, address) ||
 		slices.ContainsFunc(p.Blocks, func(block Block) bool { return block.Contains(address) })

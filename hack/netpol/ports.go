@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// portName is a port given by name, to be looked up on the pod that is connected to.
+// portName is a named port, which is resolved on the destination pod.
 type portName struct {
 	name     string
 	protocol corev1.Protocol
@@ -25,7 +25,7 @@ func portNames(ports []networkingv1.NetworkPolicyPort) []portName {
 	return names
 }
 
-// numberedPorts reads the ports that are given by number, as a range (endPort) or not at all (every port).
+// numberedPorts reads the ports with a number or a range (endPort); a missing port means every port.
 func numberedPorts(ports []networkingv1.NetworkPolicyPort) []PortRange {
 	var ranges []PortRange
 	for _, port := range ports {
@@ -51,7 +51,7 @@ func protocolOf(port networkingv1.NetworkPolicyPort) corev1.Protocol {
 	return *port.Protocol
 }
 
-// mergePorts orders ranges and joins those of one protocol that touch: nft refuses sets whose intervals overlap.
+// mergePorts sorts ranges and merges adjacent ones of one protocol, because nft rejects overlapping intervals.
 func mergePorts(ranges []PortRange) []PortRange {
 	slices.SortFunc(ranges, func(a, b PortRange) int {
 		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.First, b.First))

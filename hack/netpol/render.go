@@ -13,18 +13,18 @@ import (
 // table is the one nftables table that this program owns.
 const table = "inet triton_operator_netpol"
 
-// Removal is the nft script that takes the table away, also where there is none.
+// Removal is the nft script that removes the table, if it exists.
 const Removal = "add table " + table + "\ndelete table " + table + "\n"
 
 // fixedChains do not depend on the policies.
 //
-// The node routes everything that pods exchange, so all of it passes the forward hook. The filter priority comes after
-// destination NAT: services are already resolved to pods there.
-// What a pod sends to the node itself never reaches forward: the input hook judges its egress.
-// What the node sends meets neither hook, so kubelet's probes always pass.
+// The node routes all traffic between pods, so it passes the forward hook. The filter priority is after destination
+// NAT, where services are already resolved to pods.
+// Traffic from a pod to the node itself does not pass the forward hook: the input hook filters its egress.
+// Traffic from the node passes neither hook, so the kubelet's probes are always allowed.
 //
-// Neighbour discovery is to IPv6 what ARP is to IPv4, and no policy is about ARP.
-// A refusal answers at once instead of letting the caller wait for its time-out.
+// Neighbour discovery is the IPv6 equivalent of ARP, to which policies do not apply.
+// A refused connection gets an immediate response, so that the caller does not wait for its timeout.
 const fixedChains = `
 	chain forward {
 		type filter hook forward priority filter; policy accept;
@@ -47,7 +47,7 @@ const fixedChains = `
 	}
 `
 
-// Render writes the nft script that puts the ruleset in the place of the one before, in one transaction.
+// Render writes the nft script that replaces the previous ruleset, in one transaction.
 func Render(ruleset Ruleset) string {
 	var text strings.Builder
 	text.WriteString(Removal)
@@ -65,8 +65,8 @@ type way struct {
 	of              func(PodRules) Direction
 }
 
-// renderWay writes one chain per isolated pod, which returns for what is allowed,
-// and the chain that finds it by the pod's address.
+// renderWay writes one chain per isolated pod, which returns for allowed packets,
+// and the chain that selects it by the pod's address.
 func renderWay(text *strings.Builder, ruleset Ruleset, w way) {
 	entries := map[string][]string{} // family -> "address : jump chain"
 	for number, pod := range ruleset.Pods {
@@ -75,7 +75,7 @@ func renderWay(text *strings.Builder, ruleset Ruleset, w way) {
 			continue
 		}
 		chain := fmt.Sprintf("%s_%d", w.name, number)
-		own := Allow{Peers: Peers{Addresses: pod.Addresses}} // no policy keeps a pod from itself
+		own := Allow{Peers: Peers{Addresses: pod.Addresses}} // no policy blocks a pod's connections to itself
 		lines := allowLines(append([]Allow{own}, direction.Allows...), w.peer)
 		renderChain(text, chain, pod.Name, append(lines, "jump refuse"))
 		for _, address := range pod.Addresses {
@@ -90,7 +90,7 @@ func renderWay(text *strings.Builder, ruleset Ruleset, w way) {
 	renderChain(text, w.name, "", lines)
 }
 
-// renderChain writes a chain; the comment, a pod's name, is cut to what nft takes.
+// renderChain writes a chain; the comment, a pod's name, is truncated to nft's limit.
 func renderChain(text *strings.Builder, name, comment string, lines []string) {
 	const longestComment = 127
 	fmt.Fprintf(text, "\tchain %s {\n", name)
@@ -116,7 +116,7 @@ func allowLines(allows []Allow, field string) []string {
 	return lines
 }
 
-// peerMatches writes one match per address family and block; the empty match is everyone.
+// peerMatches writes one match per address family and block; the empty match is every address.
 func peerMatches(peers Peers, field string) []string {
 	if peers.Anyone {
 		return []string{""}
@@ -135,7 +135,7 @@ func peerMatches(peers Peers, field string) []string {
 	return matches
 }
 
-// blockMatch writes a block as one match per range: a set would refuse exceptions that overlap.
+// blockMatch writes a block as one match per range, because a set rejects overlapping exceptions.
 func blockMatch(block Block, field string) string {
 	family := familyOf(block.Range.Addr())
 	match := fmt.Sprintf("%s %s %s", family, field, block.Range)
@@ -145,7 +145,7 @@ func blockMatch(block Block, field string) string {
 	return match
 }
 
-// portMatches writes one match per protocol; the empty match is everything.
+// portMatches writes one match per protocol; the empty match is every port.
 func portMatches(ports []PortRange) []string {
 	if len(ports) == 0 {
 		return []string{""}

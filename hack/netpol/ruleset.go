@@ -6,16 +6,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Ruleset says which connections the policies of a cluster let through, in terms of addresses and ports alone.
-// It is what [Compile] makes of Kubernetes objects and what [Render] writes for the kernel.
-// Two connections pass whatever it says: one of a pod with itself, and one that the node itself opens.
+// Ruleset contains the connections that the policies of a cluster allow, as addresses and ports.
+// [Compile] computes it from Kubernetes objects, and [Render] writes it for the kernel.
+// Two kinds of connections are always allowed: those of a pod with itself, and those that the node opens.
 type Ruleset struct {
-	// Pods holds the pods that some policy isolates, ordered by name. Every other address is unrestricted.
+	// Pods contains the pods that a policy isolates, ordered by name. Every other address is unrestricted.
 	Pods []PodRules
 }
 
-// PodRules is what the policies say about one pod.
-// A connection between two pods needs the leave of both: egress of its source and ingress of its destination.
+// PodRules contains the rules for one pod.
+// A connection between two pods must be allowed by both: egress of its source and ingress of its destination.
 type PodRules struct {
 	Name      string // namespace/name
 	Addresses []netip.Addr
@@ -23,23 +23,23 @@ type PodRules struct {
 	Egress    Direction
 }
 
-// Direction is one way of traffic of one pod.
-// A pod that no policy isolates in this direction takes part in everything; an isolated one only in what Allows lists.
+// Direction is one direction of a pod's traffic.
+// Without isolation in this direction, all connections are allowed; with isolation, only those in Allows.
 type Direction struct {
 	Isolated bool
 	Allows   []Allow
 }
 
-// Allow lets connections through that match both its peers and its ports.
+// Allow allows connections that match both its peers and its ports.
 type Allow struct {
 	Peers Peers
 	Ports []PortRange // empty: every protocol and port
 }
 
-// Peers is the set of addresses at the other end: all of them, or the union of single addresses and blocks.
+// Peers is the set of addresses at the other end: all addresses, or the union of single addresses and blocks.
 type Peers struct {
 	Anyone    bool
-	Addresses []netip.Addr // ordered, without repeats
+	Addresses []netip.Addr // sorted, without duplicates
 	Blocks    []Block
 }
 
@@ -55,15 +55,15 @@ type PortRange struct {
 	First, Last uint16
 }
 
-// lastPort ends the range that stands for every port of a protocol.
+// lastPort is the end of the range that represents every port of a protocol.
 const lastPort = 65535
 
-// empty tells that no address at all is meant.
+// empty reports whether the set has no addresses.
 func (p Peers) empty() bool {
 	return !p.Anyone && len(p.Addresses) == 0 && len(p.Blocks) == 0
 }
 
-// Contains tells whether the address is in the block and in none of its exceptions.
+// Contains reports whether the address is in the block and in none of its exceptions.
 func (b Block) Contains(address netip.Addr) bool {
 	if !b.Range.Contains(address) {
 		return false

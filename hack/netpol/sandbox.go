@@ -13,15 +13,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// sandboxes knows the addresses of pods before the API server does.
-// The kubelet reports an address a second or so after the containers have started, and until then a policy could
-// neither protect the pod nor let it through. The container runtime, however, keeps the result of its network plugin
-// (libcni's cache, one file per pod and interface) before it starts the first container.
+// sandboxes reads the addresses of pods before the API server has them.
+// The kubelet reports an address about a second after the containers have started, and until then a policy could
+// neither protect the pod nor allow its connections. The container runtime, however, stores the result of its network
+// plugin (libcni's cache, one file per pod and interface) before it starts the first container.
 type sandboxes struct {
-	folder string // empty: nothing is known early
+	folder string // empty: addresses come only from the API server
 }
 
-// watchSandboxes sends a notice for each result that comes or goes, until the context ends.
+// watchSandboxes sends a notice for each new or deleted result, until the context ends.
 func watchSandboxes(ctx context.Context, folder string, changed notice) (sandboxes, error) {
 	if folder == "" {
 		return sandboxes{}, nil
@@ -51,7 +51,7 @@ func watchSandboxes(ctx context.Context, folder string, changed notice) (sandbox
 	return sandboxes{folder}, nil
 }
 
-// complete returns the pods, with copies in the place of those whose status lacks addresses that are known here.
+// complete returns the pods; pods whose status lacks known addresses are replaced by copies with them.
 func (s sandboxes) complete(pods []*corev1.Pod) []*corev1.Pod {
 	known := s.addresses()
 	completed := make([]*corev1.Pod, 0, len(pods))
@@ -67,8 +67,8 @@ func (s sandboxes) complete(pods []*corev1.Pod) []*corev1.Pod {
 	return completed
 }
 
-// addresses reads every result in the folder. A file that is gone or half written is passed over:
-// its end sends a notice of its own.
+// addresses reads every result in the folder. A missing or incomplete file is skipped,
+// because a notice follows when it is complete.
 func (s sandboxes) addresses() map[types.UID][]netip.Addr {
 	addresses := map[types.UID][]netip.Addr{}
 	if s.folder == "" {
@@ -86,7 +86,7 @@ func (s sandboxes) addresses() map[types.UID][]netip.Addr {
 	return addresses
 }
 
-// parseResult reads one file of libcni's cache: the pod it is about and its addresses, loopback left out.
+// parseResult reads one file of libcni's cache: the pod and its addresses, without loopback.
 func parseResult(content []byte) (types.UID, []netip.Addr) {
 	var cached struct {
 		Args   [][2]string `json:"cniArgs"`

@@ -1,6 +1,6 @@
 package main
 
-// truth is one row of the truth table: what a set of policies lets through and what it refuses.
+// truth is one row of the truth table: the connections that a set of policies allows and refuses.
 type truth struct {
 	name     string
 	policies []string // one line of YAML each: "namespace: {spec}"
@@ -8,7 +8,7 @@ type truth struct {
 	refused  []string
 }
 
-// truthTable is checked twice: against the compiler alone, and on a real network with the real nft.
+// truthTable is checked twice: with the compiler alone, and on a real network with nft.
 var truthTable = []truth{
 	{
 		"without policies everything passes", nil,

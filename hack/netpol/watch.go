@@ -13,13 +13,13 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// clusterState is a copy of the objects that rules are made of, kept up to date by watches.
+// clusterState is a copy of the objects that determine the rules, kept up to date by watches.
 type clusterState struct {
 	factory informers.SharedInformerFactory
 }
 
-// watchCluster starts the watches and returns when they have seen every object once.
-// From then on each change sends a notice. It waits as long as it takes the API server to answer.
+// watchCluster starts the watches and returns when they have received every object once.
+// After that, each change sends a notice. It waits without a limit until the API server responds.
 func watchCluster(ctx context.Context, client kubernetes.Interface, changed notice) (clusterState, error) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	handler := cache.ResourceEventHandlerFuncs{
@@ -45,9 +45,9 @@ func watchCluster(ctx context.Context, client kubernetes.Interface, changed noti
 	return clusterState{factory}, nil
 }
 
-// objects returns what is known now. The objects are shared: nobody may change them.
+// objects returns the current objects. They are shared and must not be changed.
 func (s clusterState) objects() ([]*corev1.Pod, []*corev1.Namespace, []*networkingv1.NetworkPolicy) {
-	// Listing a local copy by the selector of everything cannot fail.
+	// Listing a local copy with the selector for everything cannot fail.
 	pods, _ := s.factory.Core().V1().Pods().Lister().List(labels.Everything())
 	namespaces, _ := s.factory.Core().V1().Namespaces().Lister().List(labels.Everything())
 	policies, _ := s.factory.Networking().V1().NetworkPolicies().Lister().List(labels.Everything())

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The world of every test: two namespaces with two pods each, the node, and a host outside with two addresses.
+// The world of every test: two namespaces with two pods each, the node, and an outside host with two addresses.
 // A name with @6 is the IPv6 address of the same pod.
 var addresses = map[string]netip.Addr{
 	"shop/web":      netip.MustParseAddr("10.244.0.11"),
@@ -120,7 +120,7 @@ func readConnection(t *testing.T, text string) connection {
 	return connection{source, destination, corev1.Protocol(strings.ToUpper(protocol)), uint16(port)}
 }
 
-// target is where the connection goes before services are resolved.
+// target is the destination of the connection before services are resolved.
 func (c connection) target() netip.AddrPort {
 	if c.destination == "service" {
 		return netip.AddrPortFrom(serviceAddress, c.port)
@@ -128,7 +128,7 @@ func (c connection) target() netip.AddrPort {
 	return netip.AddrPortFrom(addresses[c.destination], c.port)
 }
 
-// packet is what policies see: the connection after services are resolved.
+// packet is the connection after services are resolved, to which policies apply.
 func (c connection) packet() packet {
 	if c.destination == "service" {
 		return packet{addresses[c.source], addresses["shop/web"], c.protocol, servicePorts[c.port]}
