@@ -45,17 +45,17 @@ class Model:
 
     def metadata(self, name: str) -> dict[str, Any]:
         """The v2 model metadata."""
-        inputs = [{"name": each, "datatype": kind, "shape": shape} for each, (kind, shape) in self.told.items()]
+        inputs = [{"name": each, "datatype": kind, "shape": shape} for each, (kind, shape) in self.declared.items()]
         outputs = [each | {"name": _echoed(str(each["name"]))} for each in inputs]
         return {"name": name, "versions": ["1"], "platform": "echo", "inputs": inputs, "outputs": outputs}
 
     def config(self, name: str) -> dict[str, Any]:
         """The part of the configuration that clients read."""
-        inputs = [{"name": each, "optional": each in self.optional} for each in self.told]
+        inputs = [{"name": each, "optional": each in self.optional} for each in self.declared]
         return {"name": name, "max_batch_size": self.max_batch_size, "input": inputs}
 
     @property
-    def told(self) -> Tensors:
+    def declared(self) -> Tensors:
         """The tensors of a model with available metadata."""
         assert self.tensors is not None
         return self.tensors
@@ -78,7 +78,7 @@ class Backend:
     cut: int = 0
     hold: threading.Event | None = None
     """Inferences wait for this event, and streams wait for it after each response."""
-    asked: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     """`metadata`, `config`, `ready` or `infer`, and the model."""
     at_a_time: int = 0
     """The maximum number of concurrent inferences."""
@@ -86,7 +86,7 @@ class Backend:
     """Released at the start of each inference."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when a stream has ended."""
-    given_up: threading.Event = field(default_factory=threading.Event)
+    call_cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when a client has cancelled a gRPC call before the response."""
     headers: list[dict[str, str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
@@ -99,7 +99,7 @@ class Backend:
     @property
     def inferences(self) -> int:
         """The number of received inferences."""
-        return sum(each.startswith("infer") for each in self.asked)
+        return sum(each.startswith("infer") for each in self.received)
 
     def refusal(self, headers: dict[str, str], model: str) -> int:
         """The HTTP status with which the proxy refuses a request, or 0."""
@@ -110,7 +110,7 @@ class Backend:
     def note(self, what: str, model: str) -> None:
         """Record a request."""
         with self._lock:
-            self.asked.append(f"{what} {model}")
+            self.received.append(f"{what} {model}")
 
     def takes(self, counter: str) -> bool:
         """Whether a fault of this type remains; consumes it."""
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
     backend: Backend
 
     def do_GET(self) -> None:
-        name, what = self._asked()
+        name, what = self._target()
         model = self.backend.models.get(name)
         if status := self._refusal(name):
             self._error(status, REFUSED[status])
@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, json.dumps(model.config(name) if what == "config" else model.metadata(name)).encode())
 
     def do_POST(self) -> None:
-        name, _ = self._asked()
+        name, _ = self._target()
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if status := self._refusal(name):
             self._error(status, REFUSED[status])
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         head = json.dumps({"model_name": name, "model_version": "1", "outputs": outputs}).encode()
         self._answer(200, head + body[length:], {"Inference-Header-Content-Length": str(len(head))})
 
-    def _asked(self) -> tuple[str, str]:
+    def _target(self) -> tuple[str, str]:
         match = _PATH.fullmatch(self.path)
         assert match, self.path
         name, what = match[1], match[2] or "metadata"
@@ -260,7 +260,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         self.backend = backend
 
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - its name in the protocol.
-        self._asked("ready", request.name, context)
+        self._record("ready", request.name, context)
         ready = request.name in self.backend.models and request.name != "broken"
         return service_pb2.ModelReadyResponse(ready=ready)
 
@@ -295,7 +295,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
             if complaint := self.backend.complaint(request.model_name, _rows(request)):
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, complaint)
             if not context.is_active():
-                self.backend.given_up.set()
+                self.backend.call_cancelled.set()
             return _echo_grpc(request)
 
     def ModelStreamInfer(self, requests: Any, context: Any) -> Any:  # noqa: N802 - as above.
@@ -313,15 +313,15 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
                 if self.backend.hold:
                     self.backend.hold.wait(30)
             if not context.is_active():
-                self.backend.given_up.set()
+                self.backend.call_cancelled.set()
 
     def _model(self, what: str, name: str, context: Any) -> Model:
-        self._asked(what, name, context)
+        self._record(what, name, context)
         if name not in self.backend.models:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{name}' is not found")
         return self.backend.models[name]
 
-    def _asked(self, what: str, name: str, context: Any) -> None:
+    def _record(self, what: str, name: str, context: Any) -> None:
         headers = dict(context.invocation_metadata())
         self.backend.note(what, name)
         self.backend.headers.append(headers)

@@ -23,13 +23,13 @@ __all__ = ["Cluster", "LocalClusterError", "down", "ensure", "running", "tools",
 def ensure(requested: str | None = None) -> Cluster:
     """Return a running cluster; start one if none is running.
 
-    `asked` is current, kind or native. Without it, $CLUSTER and then the machine determine the kind, which is printed.
-    Raises LocalClusterError, which describes the solution.
+    `requested` is current, kind or native. Without it, $CLUSTER and then the machine determine the kind, which is
+    printed. Raises LocalClusterError, which describes the solution.
     """
     chosen = which(requested)
     if chosen.kind == "native":
-        return _said(chosen, node.up())
-    return _said(chosen, kind.up() if chosen.kind == "kind" else current.up())
+        return _announced(chosen, node.up())
+    return _announced(chosen, kind.up() if chosen.kind == "kind" else current.up())
 
 
 def running(requested: str | None = None) -> Cluster | None:
@@ -55,6 +55,6 @@ def which(requested: str | None = None) -> Choice:
         raise LocalClusterError(str(error)) from error
 
 
-def _said(chosen: Choice, cluster: Cluster) -> Cluster:
+def _announced(chosen: Choice, cluster: Cluster) -> Cluster:
     say(f"cluster: {chosen.kind} ({chosen.reason})")
     return cluster

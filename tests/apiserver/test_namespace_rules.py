@@ -17,7 +17,7 @@ from triton_operator.resources.build import render
 
 Object = dict[str, Any]
 
-SAID: Object = {
+RESOURCES: Object = {
     "requests": {"cpu": "500m", "memory": "1Gi"},
     "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
 }
@@ -63,7 +63,7 @@ RULES: dict[str, tuple[Object, Object]] = {
 def test_pods_follow_the_rules_that_triton_follows(api: Api, namespace: str, rule: str) -> None:
     """Without settings for `prepare` or the Job, neither is rejected where Triton's container is admitted."""
     _set_rule(api, namespace, *RULES[rule])
-    for pod in _pods(namespace, **FETCHED, resources=SAID):
+    for pod in _pods(namespace, **FETCHED, resources=RESOURCES):
         _create(api, namespace, pod)
 
 

@@ -73,12 +73,12 @@ def test_a_copy_of_another_deployment_s_child_is_not_waited_for(operator: Operat
     ask("create", "-f", "-", stdin=copy)
     ask("create", "-f", "-", stdin=a_body("other") | {"metadata": {"name": "other"}})
 
-    def told() -> str:
+    def message() -> str:
         stored = ask("get", "modeldeployment", "other", "-o", "json")
         conditions = stored.get("status", {}).get("conditions", ())
         return next((each["message"] for each in conditions if each["reason"] == "NameConflict"), "")
 
-    _until(lambda: "ServiceAccount other belongs to ModelDeployment digits" in told(), "the second is reported")
+    _until(lambda: "ServiceAccount other belongs to ModelDeployment digits" in message(), "the second is reported")
     assert _reason(ask, "Accepted") == "Accepted"
 
 

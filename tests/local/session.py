@@ -75,17 +75,17 @@ class User:
 
 
 class Terminal:
-    """A terminal with a running command; `said` is its output until the command was ready."""
+    """A terminal with a running command; `output` is its output until the command was ready."""
 
-    def __init__(self, process: subprocess.Popen[bytes], descriptor: int, said: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int, output: str) -> None:
         self.process = process
-        self.said = said
+        self.output = output
         self._descriptor = descriptor
 
     @property
     def run(self) -> str:
         """The name of the run's folder."""
-        (name,) = set(re.findall(r"/(run-\w+)/", self.said))
+        (name,) = set(re.findall(r"/(run-\w+)/", self.output))
         return str(name)
 
     def type(self, keys: bytes) -> int:
@@ -108,19 +108,19 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Serving:
-    """A running `tritonctl run`; `said` is its output until it was ready."""
+    """A running `tritonctl run`; `output` is its output until it was ready."""
 
-    def __init__(self, process: subprocess.Popen[str], said: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], output: str) -> None:
         self.process = process
-        self.said = said
-        match = re.search(r"HTTP (\S+)\s+gRPC (\S+)\s+metrics (\S+)/metrics", said)
-        assert match, said
+        self.output = output
+        match = re.search(r"HTTP (\S+)\s+gRPC (\S+)\s+metrics (\S+)/metrics", output)
+        assert match, output
         self.http, self.grpc, self.metrics = match.groups()
 
     @property
     def command(self) -> list[str]:
         """The arguments of the suggested command, without `tritonctl`."""
-        (line,) = re.findall(r"^  tritonctl (infer .*)$", self.said, re.MULTILINE)
+        (line,) = re.findall(r"^  tritonctl (infer .*)$", self.output, re.MULTILINE)
         return str(line).split()
 
     @property

@@ -77,7 +77,7 @@ def test_the_example_is_served_from_the_folder_beside(user: User, monkeypatch: p
     monkeypatch.chdir(ROOT)
     with user.serving("examples/two-models.yaml") as serving:
         for model in ("digits", "linear_regression"):
-            assert f"  {model}  version 1\n" in serving.said
+            assert f"  {model}  version 1\n" in serving.output
         _, errors = serving.end(signal.SIGINT)
         assert "using the models in model_repository instead of spec.modelRepository" in errors
 
@@ -234,11 +234,11 @@ def test_texts_go_through_python_models_and_ensembles(user: User, tmp_path: Path
             answer = client.infer("upper", {"TEXT": np.array([["我爱 you"]], dtype=object)})
         assert [bytes(each).decode() for each in answer.outputs["OUT"].ravel()] == ["我爱 YOU"]
         tried = user.tritonctl(*serving.command)
-        assert "infer shout" in serving.said
+        assert "infer shout" in serving.output
         assert "HELLO" in tried.stdout, tried.stderr
     with user.serving(tmp_path / "shout") as alone:
         assert "HELLO" in user.tritonctl(*alone.command).stdout
-        assert "linear_regression" not in alone.said
+        assert "linear_regression" not in alone.output
 
 
 UPPER = """

@@ -116,4 +116,4 @@ def test_a_certificate_that_becomes_invalid_is_reported_by_bench_in_the_same_sen
         request = RequestBody({"INPUT__0": np.zeros((1, 1, 28, 28), np.float32)})
         with connections(endpoint, Protocol(protocol), "digits", request, 5)() as send:
             assert send().startswith(f"UNAVAILABLE: {target} cannot be trusted: its certificate is not signed by")
-    assert backend.asked == []
+    assert backend.received == []

@@ -28,7 +28,7 @@ class Script:
         self.answers = list(answers)
         self.connections = 0
         self.requests: list[bytes] = []
-        self.asked = asyncio.Event()
+        self.received = asyncio.Event()
         self.url = ""
         self._serving: set[asyncio.Task[None] | None] = set()
 
@@ -62,7 +62,7 @@ class Script:
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"Content-Length: (\d+)", head)
             self.requests.append(head + await reader.readexactly(int(length[1]) if length else 0))
-            self.asked.set()
+            self.received.set()
             answer = self.answers.pop(0)
             if answer is None:
                 return
@@ -152,7 +152,7 @@ async def test_a_late_response_is_not_taken_for_the_next_one() -> None:
     late = HELLO.replace(b"hello", b"LATE!")
     async with scripted(late, HELLO) as (server, exchange):
         asking = asyncio.create_task(exchange.send("GET", "/"))
-        await server.asked.wait()
+        await server.received.wait()
         asking.cancel()
         assert (await exchange.send("GET", "/")).body == b"hello"
     assert server.connections == 2

@@ -236,14 +236,14 @@ async def test_a_job_that_gave_up_on_an_outage_is_created_again_after_a_pause() 
     world = a_world()
     await world.reconcile()
     (name,) = world.names(Kind.JOB)
-    given_up = world.child(Kind.JOB, name).uid
+    failed_uid = world.child(Kind.JOB, name).uid
     change_job(world, failed=True, failed_at="2026-01-02T03:04:05Z", reason="BackoffLimitExceeded")
     again = await world.reconcile()
     assert again == 300
-    assert world.child(Kind.JOB, name).uid == given_up
+    assert world.child(Kind.JOB, name).uid == failed_uid
     world.pass_time(again)
     await settle(world)
-    assert world.child(Kind.JOB, name).uid != given_up
+    assert world.child(Kind.JOB, name).uid != failed_uid
 
 
 async def test_suspended_nothing_is_fetched_and_the_claim_is_kept() -> None:

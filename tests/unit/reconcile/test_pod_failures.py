@@ -36,7 +36,7 @@ LOAD = "E1122 10:34:27.715872 7 model_lifecycle.cc:642] \"failed to load 'digits
 SPEC: dict[str, Any] = {"gpu": {"count": 1}, "triton": {"extraArgs": ["--log-verbose=x", "--metrics-interval-ms=5"]}}
 
 
-def told(pod: Pod, *events: PodEvent, **spec: Any) -> Diagnosis:
+def first_diagnosis(pod: Pod, *events: PodEvent, **spec: Any) -> Diagnosis:
     """The first diagnosis."""
     return diagnose(pod, events, a_deployment(**(SPEC | spec)).spec)[0]
 
@@ -49,7 +49,7 @@ def of_the_server(message: str = "", **end: Any) -> Pod:
     return of_containers(prepared(), ended_server(message, **end))
 
 
-def given_up(reason: str, message: str) -> Pod:
+def failed_pod(reason: str, message: str) -> Pod:
     return a_pod(revision="1", containers=(), phase="Failed", reason=reason, message=message)
 
 
@@ -84,39 +84,39 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
         ('"weights"', "namespace shop", "automatically"),
     ),
     "a GPU that was gone when the pod came": (
-        given_up("OutOfnvidia.com/gpu", "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu"),
+        failed_pod("OutOfnvidia.com/gpu", "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu"),
         Reason.INSUFFICIENT_GPU,
         ("Node didn't have enough resource",),
     ),
     "CPUs that were gone when the pod came": (
-        given_up("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu"),
+        failed_pod("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu"),
         Reason.UNSCHEDULABLE,
         ("cpu",),
     ),
     "a full emptyDir": (
-        given_up("Evicted", 'Usage of EmptyDir volume "models" exceeds the limit "16Mi". '),
+        failed_pod("Evicted", 'Usage of EmptyDir volume "models" exceeds the limit "16Mi". '),
         Reason.OUT_OF_SPACE,
         ('EmptyDir volume "models" exceeds the limit "16Mi"', "automatically"),
     ),
     "a full disk of the node": (
-        given_up(
+        failed_pod(
             "Evicted", "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 9Mi."
         ),
         Reason.OUT_OF_SPACE,
         ("available: 9Mi",),
     ),
     "a container that wrote too much": (
-        given_up("Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "),
+        failed_pod("Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "),
         Reason.OUT_OF_SPACE,
         ("limit of containers 1Gi",),
     ),
     "a node without memory": (
-        given_up("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 9Mi."),
+        failed_pod("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 9Mi."),
         Reason.OUT_OF_MEMORY,
         ("low on resource: memory",),
     ),
     "a node that ends": (
-        given_up("Terminated", "Pod was terminated in response to imminent node shutdown."),
+        failed_pod("Terminated", "Pod was terminated in response to imminent node shutdown."),
         Reason.CRASHED,
         ("imminent node shutdown",),
     ),
@@ -125,7 +125,11 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
         Reason.NODE_LOST,
         ("node-1", "digits-1", "replaced automatically"),
     ),
-    "a pod that its node's loss took": (given_up("NodeLost", "Node n is unresponsive"), Reason.NODE_LOST, ("Node n",)),
+    "a pod that its node's loss took": (
+        failed_pod("NodeLost", "Node n is unresponsive"),
+        Reason.NODE_LOST,
+        ("Node n",),
+    ),
     "an image that is not there": (
         of_containers(waiting("ImagePullBackOff", 'Back-off pulling image "x:1": ErrImagePull: x:1: not found')),
         Reason.IMAGE_PULL_FAILED,
@@ -249,7 +253,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", TABLE)
 def test_a_failure_is_reported(case: str) -> None:
     pod, reason, words = TABLE[case]
-    diagnosis = told(pod)
+    diagnosis = first_diagnosis(pod)
     whole = join(diagnosis[1], diagnosis[3])
     assert diagnosis[0] == reason, whole
     assert [word for word in words if word not in whole] == [], whole
@@ -257,7 +261,7 @@ def test_a_failure_is_reported(case: str) -> None:
 
 @pytest.mark.parametrize("reason", sorted(PREPARE_REASONS))
 def test_every_reason_that_prepare_may_have_is_passed_on(reason: str) -> None:
-    assert told(of_prepare(reason))[:3] == (reason, "model digits: why", "digits")
+    assert first_diagnosis(of_prepare(reason))[:3] == (reason, "model digits: why", "digits")
 
 
 EVENTS = [
@@ -273,7 +277,7 @@ EVENTS = [
 @pytest.mark.parametrize(("message", "reason"), EVENTS)
 def test_what_only_an_event_says_is_reported_with_the_namespace(message: str, reason: str) -> None:
     pod = of_containers(waiting("ContainerCreating"))
-    diagnosis = told(pod, PodEvent(type="Warning", reason="FailedMount", message=message))
+    diagnosis = first_diagnosis(pod, PodEvent(type="Warning", reason="FailedMount", message=message))
     assert diagnosis[0] == reason
     assert diagnosis[1] == f"in namespace shop: {message}"
 
@@ -288,7 +292,7 @@ def test_a_transient_warning_of_the_kubelet_is_no_failure() -> None:
 def test_an_end_before_the_container_came_up_again_does_not_explain_why_it_is_unready_now() -> None:
     ended = ended_server(exit_code=139)
     again = msgspec.structs.replace(ended, running=True, waiting_reason="", started=False)
-    assert told(of_containers(prepared(), again))[0] == Reason.CRASHED
+    assert first_diagnosis(of_containers(prepared(), again))[0] == Reason.CRASHED
     up = msgspec.structs.replace(again, started=True)
     assert diagnose(of_containers(prepared(), up), (), a_deployment().spec) == ()
 
@@ -303,7 +307,7 @@ def test_every_model_that_triton_rejects_is_reported() -> None:
 
 
 def test_arguments_that_triton_rejects_though_the_user_gave_none_point_at_the_release() -> None:
-    assert "spec.triton.version" in told(of_the_server(USAGE), triton={})[1]
+    assert "spec.triton.version" in first_diagnosis(of_the_server(USAGE), triton={})[1]
 
 
 def test_a_readiness_gate_that_is_not_passed_is_no_lost_node() -> None:
@@ -346,5 +350,5 @@ def test_of_a_long_message_the_cause_is_cut_and_not_what_follows() -> None:
 
 def test_only_what_needs_a_person_asks_for_a_fix() -> None:
     for case, (pod, reason, _) in TABLE.items():
-        retry_hint = told(pod)[3]
+        retry_hint = first_diagnosis(pod)[3]
         assert ("fixed" in retry_hint) == (reason in TERMINAL), case

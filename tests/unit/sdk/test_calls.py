@@ -117,7 +117,7 @@ def test_the_interface_is_read_once_and_again_when_it_may_have_changed(client: C
     """A model may be replaced during the life of a client."""
     for _ in range(3):
         client.infer("rows", rows(2))
-    assert backend.asked.count("metadata rows") == backend.asked.count("config rows") == 1
+    assert backend.received.count("metadata rows") == backend.received.count("config rows") == 1
     backend.models["rows"] = Model({"x": ("INT64", [-1])}, max_batch_size=4)
     assert client.infer("rows", np.array([1, 2])).output.tolist() == [1, 2]
     assert client.interface("rows").inputs == (TensorInterface("x", "INT64", (-1,), optional=False),)
@@ -337,7 +337,7 @@ async def test_an_abandoned_call_over_grpc_is_not_cancelled(over_grpc: AsyncClie
         await waiting
     backend.hold.set()
     assert (await over_grpc.infer("rows", rows(1))).output.shape == (1, 2)
-    assert not backend.given_up.is_set()
+    assert not backend.call_cancelled.is_set()
 
 
 async def test_closing_a_client_lets_calls_over_grpc_end_first(backend: Backend) -> None:
@@ -350,7 +350,7 @@ async def test_closing_a_client_lets_calls_over_grpc_end_first(backend: Backend)
             assert await asyncio.to_thread(backend.begun.acquire, timeout=60)
             waiting.cancel()
             asyncio.get_running_loop().call_later(0.2, backend.hold.set)
-    assert not backend.given_up.is_set()
+    assert not backend.call_cancelled.is_set()
 
 
 async def test_a_stream_that_is_left_early_is_read_to_its_end(over_grpc: AsyncClient, backend: Backend) -> None:
@@ -378,7 +378,7 @@ async def test_a_stream_that_is_left_early_is_read_to_its_end(over_grpc: AsyncCl
         async for _ in over_grpc.stream("count", [[2], ["a"]]):
             pass
     assert await asyncio.to_thread(backend.cancelled.wait, 60)
-    assert not backend.given_up.is_set()
+    assert not backend.call_cancelled.is_set()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -210,11 +210,11 @@ async def test_a_cancelled_wait_leaves_no_thread_behind(server: FakeApiServer, c
     await server.put(DIGITS, MANIFEST)
     rolling_out = asyncio.Event()
 
-    def tell(status: DeploymentStatus) -> None:
+    def record(status: DeploymentStatus) -> None:
         if status.reason == "RollingOut":
             rolling_out.set()
 
-    waiting = asyncio.create_task(client.wait_ready(300, tell))
+    waiting = asyncio.create_task(client.wait_ready(300, record))
     await server.watched("modeldeployments")
     await server.put(DIGITS, ROLLING_OUT)
     await rolling_out.wait()

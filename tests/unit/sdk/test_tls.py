@@ -139,7 +139,7 @@ def test_a_certificate_that_is_not_valid_is_not_trusted(  # noqa: PLR0917 -- fix
         pytest.raises(UnreachableError, match=f"cannot be trusted: {sentence}"),
     ):
         send(protocol, f"https://{address}", ca_file=ca_file, server_name=NAME)
-    assert backend.asked == []
+    assert backend.received == []
     with tls_relay(authority.issue(tmp_path, [NAME]), plain) as address:
         send(protocol, f"https://{address}", ca_file=ca_file, server_name=NAME)
 
@@ -153,7 +153,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(
         pytest.raises(UnreachableError, match=r"not signed by a trusted authority.*tritonctl ca NAME"),
     ):
         send(protocol, f"https://{address}", ca_file=ca_file)
-    assert backend.asked == []
+    assert backend.received == []
 
 
 def test_a_plain_server_at_an_address_with_tls_gets_only_the_start_of_a_handshake(
@@ -162,7 +162,7 @@ def test_a_plain_server_at_an_address_with_tls_gets_only_the_start_of_a_handshak
     """The client does not fall back to plain, and the token and the inputs stay here."""
     with pytest.raises(UnreachableError, match="does not use TLS on this port"):
         send(protocol, f"https://{plain}", ca_file=ca_file, token="secret-token")
-    assert backend.asked == []
+    assert backend.received == []
     with recorder() as (address, received):
         with pytest.raises(UnreachableError):
             send(protocol, f"https://{address}", ca_file=ca_file, token="secret-token")
@@ -207,7 +207,7 @@ def test_a_deployment_requires_tls_1_3(
             return
         with pytest.raises(UnreachableError):
             send(protocol, "")
-        assert backend.asked == []
+        assert backend.received == []
         send(protocol, f"https://{address}", ca_file=tmp_path / "ca.crt")  # Any other server may have TLS 1.2.
 
 
@@ -264,7 +264,7 @@ def test_without_the_right_to_read_them_there_is_no_connection(
     cluster.fail(requests, 403, "forbidden")
     with pytest.raises(error, match=sentence), Client("digits"):
         pass
-    assert backend.asked == []
+    assert backend.received == []
     assert cluster.calls == []
 
 
@@ -292,7 +292,7 @@ def test_a_token_is_never_sent_without_tls(plain: str, backend: Backend, cluster
     for url in (plain, f"http://{plain}", ""):
         with pytest.raises(InvalidRequestError, match="a token is never sent without it"):
             send(Protocol.HTTP, url, token="t")
-    assert backend.asked == []
+    assert backend.received == []
 
 
 def test_a_token_that_was_replaced_in_its_file_is_used_for_the_next_request(
@@ -327,10 +327,10 @@ def test_a_rejected_token_is_replaced_once(
     with tls_relay(authority.issue(tmp_path, ["127.0.0.1"]), plain) as address:
         url = f"https://{address}"
         send(protocol, url, ca_file=ca_file, token=token)
-        requests = len(backend.asked)
+        requests = len(backend.received)
         with pytest.raises(RejectedError, match=rf"{REFUSED[401]} \(it rejected the token; check its audience"):
             send(protocol, url, ca_file=ca_file, token="old")
-        assert len(backend.asked) == requests + 1
+        assert len(backend.received) == requests + 1
 
 
 def test_a_server_that_requires_a_token_or_permits_no_access_says_so(

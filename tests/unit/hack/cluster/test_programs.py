@@ -70,13 +70,13 @@ def test_versions_are_written_in_as_the_module_requires_them(module: GoModule) -
 
 
 def test_the_oldest_usable_go_is_read_from_the_module() -> None:
-    assert gotoolchain.wanted_version(_GO_MOD) == (1, 26, 6)
+    assert gotoolchain.required_version(_GO_MOD) == (1, 26, 6)
 
 
 def test_the_packaged_go_may_build_every_module() -> None:
     packaged = tuple(int(number) for number in gotoolchain.PACKAGED_VERSION.split("."))
 
-    versions = [gotoolchain.wanted_version((each.folder / "go.mod").read_text()) for each in programs.MODULES]
+    versions = [gotoolchain.required_version((each.folder / "go.mod").read_text()) for each in programs.MODULES]
 
     assert all(packaged >= each for each in versions)
 

@@ -73,7 +73,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "WITHOUT_PROGRESS_SECONDS", 0.3)
 
 
-def wanted(web: Web, target: Path, path: str = "/models.tar.gz", sha256: str | None = None) -> Download:
+def a_download(web: Web, target: Path, path: str = "/models.tar.gz", sha256: str | None = None) -> Download:
     """Describe the download of a file from the test server."""
     target.mkdir(exist_ok=True)
     return Download(target=str(target), http=HttpSource(f"http://127.0.0.1:{web.port}{path}", sha256))
@@ -82,15 +82,15 @@ def wanted(web: Web, target: Path, path: str = "/models.tar.gz", sha256: str | N
 @pytest.mark.parametrize("content", [tar(FILES), tar(FILES, "w"), zipped(FILES)], ids=["tar.gz", "tar", "zip"])
 def test_every_kind_of_archive_is_told_by_its_content(web: Web, tmp_path: Path, content: bytes) -> None:
     web.files["/download"] = content
-    assert fetched(wanted(web, tmp_path / "source", "/download?id=7")) == FILES
+    assert fetched(a_download(web, tmp_path / "source", "/download?id=7")) == FILES
     assert not list((tmp_path / "source").glob("*.partial"))
 
 
 def test_it_is_fetched_once(web: Web, tmp_path: Path) -> None:
     """A container that restarts in the same pod reuses the files."""
-    assert fetched(wanted(web, tmp_path / "source")) == FILES
+    assert fetched(a_download(web, tmp_path / "source")) == FILES
     web.requests.clear()
-    assert fetched(wanted(web, tmp_path / "source")) == FILES
+    assert fetched(a_download(web, tmp_path / "source")) == FILES
     assert web.requests == []
 
 
@@ -98,20 +98,20 @@ def test_after_a_crash_of_the_node_nothing_is_believed(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a reboot, a download counts as complete only if it was flushed to disk (`durable`)."""
-    fetched(wanted(web, tmp_path / "source"))
-    fetch(wanted(web, tmp_path / "kept"), lambda done, total: None, durable=True)
+    fetched(a_download(web, tmp_path / "source"))
+    fetch(a_download(web, tmp_path / "kept"), lambda done, total: None, durable=True)
     monkeypatch.setattr(run, "this_boot", lambda: "another")
     web.requests.clear()
-    fetch(wanted(web, tmp_path / "kept"), lambda done, total: None, durable=True)
+    fetch(a_download(web, tmp_path / "kept"), lambda done, total: None, durable=True)
     assert web.requests == []
-    assert fetched(wanted(web, tmp_path / "source")) == FILES
+    assert fetched(a_download(web, tmp_path / "source")) == FILES
     assert web.requests != []
 
 
 def test_the_checksum_is_compared(web: Web, tmp_path: Path) -> None:
     right = hashlib.sha256(web.files["/models.tar.gz"]).hexdigest()
-    assert fetched(wanted(web, tmp_path / "right", sha256=right)) == FILES
-    error = refused(wanted(web, tmp_path / "wrong", sha256="0" * 64))
+    assert fetched(a_download(web, tmp_path / "right", sha256=right)) == FILES
+    error = refused(a_download(web, tmp_path / "wrong", sha256="0" * 64))
     assert error.reason == Reason.DIGEST_MISMATCH
     assert right in str(error)
     assert "0" * 64 in str(error)
@@ -125,7 +125,7 @@ def test_a_connection_that_breaks_off_is_taken_up_again(
     content = tar({"digits/1/model.pt": os.urandom(30_000)}, "w")
     web.files["/models.tar.gz"], web.ranges = content, ranges
     web.break_after, web.breaks = 3000, 4
-    assert len(fetched(wanted(web, tmp_path / "source"))["digits/1/model.pt"]) == 30_000
+    assert len(fetched(a_download(web, tmp_path / "source"))["digits/1/model.pt"]) == 30_000
 
 
 def test_what_is_there_is_not_fetched_again(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +135,10 @@ def test_what_is_there_is_not_fetched_again(web: Web, tmp_path: Path, monkeypatc
     content = tar({"digits/1/model.pt": os.urandom(40_000)}, "w")
     web.files["/models.tar.gz"] = content
     web.answer = lambda request: Answer(404) if len(web.requests) > 6 else None
-    refused(wanted(web, tmp_path / "source"))
+    refused(a_download(web, tmp_path / "source"))
     web.answer = lambda request: None
     web.requests.clear()
-    fetched(wanted(web, tmp_path / "source"))
+    fetched(a_download(web, tmp_path / "source"))
     assert web.requests[1].headers["range"] == "bytes=20480-24575"
     assert len(web.requests) == 1 + (len(content) - 20480 + 4095) // 4096
 
@@ -155,7 +155,7 @@ def test_another_version_begins_anew(web: Web, tmp_path: Path, monkeypatch: pyte
             web.files["/models.tar.gz"] = tar(new, "w")
 
     web.answer = replace
-    assert fetched(wanted(web, tmp_path / "source")) == new
+    assert fetched(a_download(web, tmp_path / "source")) == new
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_another_version_begins_anew(web: Web, tmp_path: Path, monkeypatch: pyte
 )
 def test_refusals_have_reasons_and_show_no_query(web: Web, tmp_path: Path, status: int, reason: str) -> None:
     web.answer = lambda request: Answer(status)
-    error = refused(wanted(web, tmp_path / "source", "/models.tar.gz?X-Signature=secret"))
+    error = refused(a_download(web, tmp_path / "source", "/models.tar.gz?X-Signature=secret"))
     assert error.reason == reason
     assert f"http://127.0.0.1:{web.port}/models.tar.gz: the server answered {status}" in str(error)
     assert "secret" not in str(error)
@@ -179,13 +179,13 @@ def test_refusals_have_reasons_and_show_no_query(web: Web, tmp_path: Path, statu
 
 def test_a_server_that_comes_back_is_waited_for(web: Web, tmp_path: Path) -> None:
     web.answer = lambda request: Answer(503) if len(web.requests) < 4 else None
-    assert fetched(wanted(web, tmp_path / "source")) == FILES
+    assert fetched(a_download(web, tmp_path / "source")) == FILES
 
 
 def test_nobody_at_the_address(tmp_path: Path) -> None:
     with web_server() as gone:
         pass
-    error = refused(wanted(gone, tmp_path / "source"))
+    error = refused(a_download(gone, tmp_path / "source"))
     assert error.reason == Reason.SOURCE_UNREACHABLE
     assert "Connection refused; no data was received for" in str(error)
 
@@ -201,14 +201,14 @@ def test_nobody_at_the_address(tmp_path: Path) -> None:
 def test_credentials_come_from_files(web: Web, tmp_path: Path, secret: dict[str, str], header: str) -> None:
     for key, value in secret.items():
         (tmp_path / key).write_text(value)
-    download = wanted(web, tmp_path / "source")
+    download = a_download(web, tmp_path / "source")
     fetched(Download(download.target, http=download.http, credentials=str(tmp_path)))
     assert {request.headers["authorization"] for request in web.requests} == {header}
 
 
 def test_half_a_secret_is_named_and_not_shown(web: Web, tmp_path: Path) -> None:
     (tmp_path / "username").write_text("me")
-    download = wanted(web, tmp_path / "source")
+    download = a_download(web, tmp_path / "source")
     error = refused(Download(download.target, http=download.http, credentials=str(tmp_path)))
     assert (error.reason, str(error)) == (Reason.ACCESS_DENIED, "the Secret of credentialsSecretRef has no password")
     (tmp_path / "password").write_text("pässword\n1")
@@ -221,7 +221,7 @@ def test_a_redirect_does_not_take_credentials_along(web: Web, tmp_path: Path) ->
     (tmp_path / "token").write_text("abc")
     with web_server(web.files) as other:
         web.answer = lambda request: Answer(302, b"", {"Location": f"http://127.0.0.1:{other.port}/models.tar.gz"})
-        download = wanted(web, tmp_path / "source")
+        download = a_download(web, tmp_path / "source")
         assert fetched(Download(download.target, http=download.http, credentials=str(tmp_path))) == FILES
     assert all("authorization" not in request.headers for request in other.requests)
     assert web.requests[0].headers["authorization"] == "Bearer abc"
@@ -230,7 +230,7 @@ def test_a_redirect_does_not_take_credentials_along(web: Web, tmp_path: Path) ->
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
 def test_a_redirect_does_not_lead_to_another_scheme(web: Web, tmp_path: Path, location: str) -> None:
     web.answer = lambda request: Answer(302, b"", {"Location": location})
-    assert refused(wanted(web, tmp_path / "source")).reason == Reason.SOURCE_NOT_FOUND
+    assert refused(a_download(web, tmp_path / "source")).reason == Reason.SOURCE_NOT_FOUND
 
 
 def test_a_private_authority_has_to_be_named(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_private_authority_has_to_be_named(tmp_path: Path) -> None:
 )
 def test_a_bundle_without_certificates_is_named(web: Web, tmp_path: Path, bundle: bytes) -> None:
     (tmp_path / "ca.crt").write_bytes(bundle)
-    download = wanted(web, tmp_path / "source")
+    download = a_download(web, tmp_path / "source")
     error = refused(Download(download.target, http=download.http, ca_bundle=str(tmp_path / "ca.crt")))
     assert (error.reason, "caBundleConfigMapRef" in str(error)) == (Reason.SOURCE_UNTRUSTED, True)
 
@@ -311,7 +311,7 @@ HOSTILE = {
 def test_hostile_archives_are_refused_and_leave_nothing_outside(web: Web, tmp_path: Path, case: str) -> None:
     content, words = HOSTILE[case]
     web.files["/models.tar.gz"] = content
-    error = refused(wanted(web, tmp_path / "source"))
+    error = refused(a_download(web, tmp_path / "source"))
     assert error.reason == Reason.SOURCE_INVALID
     assert words in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
@@ -342,7 +342,7 @@ def _broken_in_ways_of_their_own() -> dict[str, bytes]:
 @pytest.mark.parametrize("case", sorted(_broken_in_ways_of_their_own()))
 def test_what_no_reader_foresaw_is_a_mistake_of_the_source(web: Web, tmp_path: Path, case: str) -> None:
     web.files["/models.tar.gz"] = _broken_in_ways_of_their_own()[case]
-    assert refused(wanted(web, tmp_path / "source")).reason == Reason.SOURCE_INVALID
+    assert refused(a_download(web, tmp_path / "source")).reason == Reason.SOURCE_INVALID
 
 
 WHOLE = [tar(FILES, "w"), tar(FILES), zipped(FILES), zipped(FILES, zipfile.ZIP_STORED)]
@@ -387,7 +387,7 @@ def test_headers_that_cannot_be_used_are_not(web: Web, tmp_path: Path, headers: 
         return Answer(206, content[:1], part) if ranged else Answer(200, content, headers)
 
     web.answer = answer
-    assert fetched(wanted(web, tmp_path / "source")) == FILES
+    assert fetched(a_download(web, tmp_path / "source")) == FILES
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_headers_that_cannot_be_used_are_not(web: Web, tmp_path: Path, headers: 
 )
 def test_a_redirect_to_no_address_is_a_mistake_of_the_source(web: Web, tmp_path: Path, location: str) -> None:
     web.answer = lambda request: Answer(302, b"", {"Location": location})
-    error = refused(wanted(web, tmp_path / "source"))
+    error = refused(a_download(web, tmp_path / "source"))
     assert error.reason in {Reason.SOURCE_NOT_FOUND, Reason.SOURCE_UNREACHABLE}
 
 
@@ -403,7 +403,7 @@ def test_a_bomb_is_measured_before_it_goes_off(web: Web, tmp_path: Path, monkeyp
     """The declared size of a member is compared with the free space; a member cannot exceed its declared size."""
     monkeypatch.setattr(space, "free_bytes", lambda folder: 1 << 20)
     web.files["/models.tar.gz"] = tar({"digits/1/model.pt": bytes(4 << 20)})
-    error = refused(wanted(web, tmp_path / "source"))
+    error = refused(a_download(web, tmp_path / "source"))
     assert error.reason == Reason.OUT_OF_SPACE
     assert "needs 4.0 MiB, but the volume has 1.0 MiB free" in str(error)
 
@@ -411,12 +411,12 @@ def test_a_bomb_is_measured_before_it_goes_off(web: Web, tmp_path: Path, monkeyp
 def test_too_many_members(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
     web.files["/models.tar.gz"] = tar({"a": b"", "b": b"", "c": b""})
-    assert "more than 2 members" in str(refused(wanted(web, tmp_path / "source")))
+    assert "more than 2 members" in str(refused(a_download(web, tmp_path / "source")))
 
 
 def test_room_is_looked_at_before_the_first_byte(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "free_bytes", lambda folder: 100)
-    error = refused(wanted(web, tmp_path / "source"))
+    error = refused(a_download(web, tmp_path / "source"))
     size = len(web.files["/models.tar.gz"])
     assert (error.reason, len(web.requests)) == (Reason.OUT_OF_SPACE, 1)
     assert f"needs {size} bytes, but the volume has 100 bytes free" in str(error)

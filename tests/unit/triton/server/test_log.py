@@ -154,7 +154,7 @@ WRONG_SHAPE = (
     "[request id: <id_unknown>] unexpected shape for input 'INPUT__0' for model 'm'. Expected [-1,2], got [1,7]."
 )
 WARMUP_ERROR = "the model failed: mat1 and mat2 shapes cannot be multiplied (1x3 and 2x1)"
-TOLD_BY_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)\n"
+REPORT_OF_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)\n"
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ TOLD_BY_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (s
             "1",
             "Internal: failed to open text file for read /models/m/warmup/nope: No",
         ),
-        (TOLD_BY_THE_BACKEND, "1", f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)"),
+        (REPORT_OF_THE_BACKEND, "1", f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)"),
         (
-            TOLD_BY_THE_BACKEND
+            REPORT_OF_THE_BACKEND
             + error(
                 f"failed to load 'm' version 1: Invalid argument: failed to run warmup sample 'zeros': {WARMUP_ERROR}; "
             ),
@@ -189,8 +189,8 @@ TOLD_BY_THE_BACKEND = f"warm-up of model 'm' version 1 failed: {WARMUP_ERROR} (s
             f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
         ),
         (
-            TOLD_BY_THE_BACKEND
-            + error(f"failed to load 'm' version 1: Internal: TritonModelException: {TOLD_BY_THE_BACKEND.strip()}"),
+            REPORT_OF_THE_BACKEND
+            + error(f"failed to load 'm' version 1: Internal: TritonModelException: {REPORT_OF_THE_BACKEND.strip()}"),
             "1",
             f"warm-up failed: {WARMUP_ERROR} (sent INPUT__0 [1, 3] float32)",
         ),
