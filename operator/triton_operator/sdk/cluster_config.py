@@ -46,6 +46,7 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
             _check_user(config, file, context)
             with _logged_errors_raised(config.ConfigException):
                 config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
+            _check_token(config, settings)
             namespace = _namespace(config, file, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         raise explain_config(error) from error
@@ -53,7 +54,11 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
         raise explain_config(ValueError(f"the kubeconfig is malformed: {error}")) from error
     if not settings.verify_ssl:  # The kubeconfig sets insecure-skip-tls-verify; kubectl prints no warning either.
         warnings.simplefilter("ignore", import_module("urllib3.exceptions").InsecureRequestWarning)
-    return client.ApiClient(settings), namespace
+    try:
+        return client.ApiClient(settings), namespace
+    except ImportError as error:
+        message = f"the kubeconfig's proxy {settings.proxy} requires a package: pip install pysocks ({error})"
+        raise explain_config(ValueError(message)) from error
 
 
 def context_names(cluster: KubeContext) -> list[str]:
@@ -111,6 +116,21 @@ def _current_context(file: str | None) -> str | None:
             if context := (yaml.safe_load(path.read_text()) or {}).get("current-context"):
                 return str(context)
     return None
+
+
+def _check_token(config: Any, settings: Any) -> None:
+    """Reject the token of an exec plugin that returned `token: null`, now and after each renewal."""
+    renew = settings.refresh_api_key_hook
+
+    def renew_checked(renewed: Any) -> None:
+        renew(renewed)
+        _check_token(config, renewed)  # The package has replaced the hook.
+
+    token = settings.api_key.get("BearerToken")
+    if token is not None and token.removeprefix("Bearer").strip() in {"", "None"}:
+        raise config.ConfigException("the user's exec plugin returned no token")
+    if renew is not None:
+        settings.refresh_api_key_hook = renew_checked
 
 
 def _check_user(config: Any, file: str | None, context: str | None) -> None:

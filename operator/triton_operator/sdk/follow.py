@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator
 
 from triton_operator.sdk.cluster_objects import Event, Object, ObjectList, Selection
+from triton_operator.sdk.cluster_responses import metadata_of
 from triton_operator.sdk.errors import DeadlineExceededError, DeploymentNotFoundError, RejectedError, SdkError
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.stop import Stop
@@ -132,9 +133,10 @@ def _watch(
 
 
 def _is_selected(item: Object, selection: Selection) -> bool:
-    name = (item.get("metadata") or {}).get("name")
-    return name is not None and (not selection.name or name == selection.name)
+    name = metadata_of(item).get("name")
+    return isinstance(name, str) and (not selection.name or name == selection.name)
 
 
 def _key(item: Object) -> Key:
-    return str(item["metadata"].get("namespace", "")), str(item["metadata"]["name"])
+    metadata = metadata_of(item)
+    return str(metadata.get("namespace", "")), str(metadata.get("name", ""))

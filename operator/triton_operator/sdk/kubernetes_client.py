@@ -11,18 +11,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from triton_operator.cluster.resource_paths import PODS, Resource
 from triton_operator.sdk.cluster_config import open_api
-from triton_operator.sdk.cluster_errors import explain_config, explain_response, explain_transport
 from triton_operator.sdk.cluster_objects import Event, LogOptions, Object, ObjectList, Selection
-from triton_operator.sdk.errors import InvalidRequestError, SdkError, UnreachableError
+from triton_operator.sdk.cluster_responses import (
+    CHUNK,
+    decode,
+    explained,
+    items_of,
+    metadata_of,
+    read_body,
+    split_lines,
+)
+from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.stop import Stop
 from triton_operator.sdk.stoppable_connections import ended_by, make_stoppable
@@ -32,7 +37,9 @@ REQUEST_SECONDS = 20.0
 _CONNECT_SECONDS = 5.0
 _WATCH_SECONDS = 300.0
 _PAGE = 500
-_CHUNK = 1 << 16
+_MOST_PAGES = 10_000
+_BODY_TIMEOUTS = 3
+"""How long a response may take, as a multiple of the timeout."""
 _FIRST_ERROR = 400
 
 
@@ -65,15 +72,20 @@ class KubernetesClient:
         path = self.path(selection.resource, selection.namespace)
         query = {**selection.query(), "limit": str(_PAGE)}
         items: list[Object] = []
+        seen: set[str] = set()
         while True:
             page = self.get_path(path, query)
-            metadata = page.get("metadata") or {}
-            items += page.get("items") or []
-            if not metadata.get("continue"):
+            metadata = metadata_of(page)
+            items += items_of(page, path)
+            following = str(metadata.get("continue") or "")
+            if not following:
                 break
-            query["continue"] = metadata["continue"]
+            if following in seen or len(seen) > _MOST_PAGES:
+                raise UnreachableError(f"the list of {path} has no end: is this an API server?")
+            seen.add(following)
+            query["continue"] = following
         kind = {"apiVersion": selection.resource.api_version, "kind": selection.resource.kind}
-        return ObjectList([{**kind, **item} for item in items], metadata.get("resourceVersion", ""))
+        return ObjectList([{**kind, **item} for item in items], str(metadata.get("resourceVersion", "")))
 
     def apply(
         self, resource: Resource, manifest: Object, namespace: str | None = "", *, manager: str, force: bool = False
@@ -103,10 +115,13 @@ class KubernetesClient:
             "resourceVersion": version,
             "timeoutSeconds": str(max(1, round(seconds))),
         }
-        path = self.path(selection.resource, selection.namespace)
+        path, end = self.path(selection.resource, selection.namespace), time.monotonic() + seconds
         for line in self._lines(path, query, stop, read_seconds=seconds + 1):
-            event = _decode(line, path)
-            yield Event(str(event.get("type", "")), event.get("object") or {})
+            if time.monotonic() > end:  # A server that sends without a pause keeps every read below its timeout.
+                return
+            event = decode(line, path)
+            changed = event.get("object")
+            yield Event(str(event.get("type", "")), changed if isinstance(changed, dict) else {})
 
     def log(
         self, pod: str, container: str, namespace: str, options: LogOptions, stop: Stop | None = None
@@ -130,19 +145,19 @@ class KubernetesClient:
     def _json(
         self, method: str, path: str, query: Mapping[str, str], body: Object | None = None, *, content: str = ""
     ) -> Object:
-        with _explained():
+        with explained():
             response = self._send(method, path, query, body, content or "application/json", read_seconds=self._timeout)
-            return _decode(response.read(), path)
+            return decode(read_body(response, _BODY_TIMEOUTS * self._timeout), path)
 
     def _lines(self, path: str, query: Mapping[str, str], stop: Stop, *, read_seconds: float | None) -> Iterator[bytes]:
         """Yield the lines of a response that may stay open."""
-        with _explained(stop):
+        with explained(stop):
             with ended_by(stop):
                 sent = self._send("GET", path, query, None, "application/json", read_seconds=read_seconds)
             opened = sent.response
             try:
                 with stop.ends(opened.shutdown):
-                    yield from _split_lines(opened.stream(_CHUNK, decode_content=True))
+                    yield from split_lines(opened.stream(CHUNK, decode_content=True))
             finally:
                 opened.close()
 
@@ -183,7 +198,7 @@ class KubernetesClient:
                 response = api.call_api(*request, _request_timeout=seconds)  # The server closed an idle connection.
             if response.status < _FIRST_ERROR:
                 return response
-            response.read()
+            read_body(response, self._timeout)
             raise ApiException(http_resp=response)
 
         def is_in_time(error: Exception) -> bool:
@@ -207,29 +222,6 @@ class KubernetesClient:
             return self._api
 
 
-@contextmanager
-def _explained(stop: Stop | None = None) -> Iterator[None]:
-    """Convert the package's exceptions to SdkErrors; a read that `stop` ended is not an error."""
-    import urllib3.exceptions
-    from kubernetes.client.exceptions import ApiException
-    from kubernetes.config import ConfigException
-
-    try:
-        yield
-    except SdkError:
-        raise
-    except ConfigException as error:  # Credentials that have expired could not be renewed.
-        raise explain_config(error) from error
-    except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        if stop is not None and stop.stopped:
-            return
-        if isinstance(error, ValueError) and "header value" in str(error):  # The text, and a traceback, have the token.
-            raise explain_config(ValueError("the token has a line break or another control character")) from None
-        if isinstance(error, ApiException) and error.status:
-            raise explain_response(error.status, str(error.body or ""), str(error.reason or "")) from error
-        raise explain_transport(error) from error  # The package reports failures of TLS as an ApiException without one.
-
-
 def _path_segment(field: str, name: str) -> str:
     """Return the name as a part of a path; raises InvalidRequestError if it would lead to another object.
 
@@ -238,22 +230,3 @@ def _path_segment(field: str, name: str) -> str:
     if name in {"", ".", ".."} or not {"/", "%"}.isdisjoint(name):
         raise InvalidRequestError(field, f"{name!r} is not a valid name")
     return quote(name, safe=":")
-
-
-def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
-
-
-def _decode(text: bytes, path: str) -> Object:
-    try:
-        found = msgspec.json.decode(text)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors.
-        found = None
-    if not isinstance(found, dict):  # For example the login page of a proxy.
-        raise UnreachableError(f"the answer to {path} is not a JSON object but {text[:80]!r}: is this an API server?")
-    return found
