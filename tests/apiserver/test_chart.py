@@ -75,7 +75,7 @@ def test_pod_is_admitted_at_the_restricted_level(api: Api, kubectl: Kubectl, nam
 def test_rights_are_enough_and_end_where_they_should(
     api: Api, kubectl: Kubectl, namespace: str, scenario: str, *, everywhere: bool
 ) -> None:
-    """The operator can work in its scope; it has no permissions outside of it, or for Secrets and users' specs."""
+    """The operator can work in its scope; it has no permissions outside of it, or for users' Secrets and specs."""
     user = account(install(kubectl, scenario, namespace), namespace)
     needed = [("get", "coordination.k8s.io", "leases", "triton-operator")]
     await_right(api, user, needed[0], namespace)
@@ -87,8 +87,16 @@ def test_rights_are_enough_and_end_where_they_should(
     assert [right for right in needed if not may(api, user, right, namespace)] == []
     right = ("patch", "triton-operator.io", "modeldeployments", "digits")
     assert not may(api, user, right, namespace)
-    for verb in ("get", "list", "watch", "create", "patch", "update", "delete"):
-        assert not may(api, user, (verb, "", "secrets", "triton-operator"), namespace)
+    for name in ("triton-operator-serving", "triton-operator-authority"):
+        for verb in ("get", "list", "watch", "patch"):
+            assert may(api, user, (verb, "", "secrets", name), namespace)
+        assert not may(api, user, ("update", "", "secrets", name), namespace)
+        assert not may(api, user, ("delete", "", "secrets", name), namespace)
+    for name in ("triton-operator", "", "triton-operator-serving-2"):
+        for verb in ("get", "list", "watch", "patch", "update", "delete"):
+            assert not may(api, user, (verb, "", "secrets", name), namespace)
+    assert may(api, user, ("get", "", "secrets", "triton-operator-serving"), "default") is everywhere
+    assert not may(api, user, ("get", "", "secrets", "triton-operator-authority"), "default")
     assert may(api, user, ("create", "apps", "deployments", ""), "default") is everywhere
 
 

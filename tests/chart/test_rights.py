@@ -1,4 +1,4 @@
-"""The operator's permissions: sufficient for its work, and none for Secrets."""
+"""The operator's permissions: sufficient for its work, and none for users' Secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.chart.conftest import NAMESPACE, SCENARIOS, Manifest, Render, one
 from triton_operator.cluster.observed import IMMUTABLE_KINDS
-from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS
+from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS, SHARED
 
 ROLES = {"Role", "ClusterRole"}
 CHILD_VERBS = {"get", "list", "watch", "create", "patch", "update", "delete"}
@@ -28,12 +28,30 @@ def verbs(objects: list[Manifest], group: str, resource: str) -> set[str]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_no_secret_and_no_wildcard(render: Render, scenario: str) -> None:
-    """Even create and patch without get would read every Secret, by an empty patch."""
-    for role in (body for body in render(scenario) if body["kind"] in ROLES):
+def test_no_secret_of_a_user_and_no_wildcard(render: Render, scenario: str) -> None:
+    """Without a name, only `create`: even patch without get would read every Secret, by an empty patch."""
+    objects = render(scenario)
+    for role in (body for body in objects if body["kind"] in ROLES):
         for rule in role["rules"]:
             words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
-            assert not words & {"*", "secrets", "escalate", "bind", "impersonate"}
+            assert not words & {"*", "escalate", "bind", "impersonate"}
+    secrets = [rule for rule in rules(objects) if "secrets" in rule["resources"]]
+    assert {verb for rule in secrets if "resourceNames" not in rule for verb in rule["verbs"]} == {"create"}
+    named = {name: set(rule["verbs"]) for rule in secrets for name in rule.get("resourceNames", ())}
+    verbs_of_ours = {"get", "list", "watch", "patch"}
+    assert named == {"triton-operator-serving": verbs_of_ours, "triton-operator-authority": verbs_of_ours}
+    assert all(len(rule.get("resourceNames", ["one"])) == 1 for rule in secrets)
+
+
+@pytest.mark.parametrize("scenario", ["default", "namespace"])
+def test_the_authority_can_be_read_in_the_namespace_of_the_operator_only(render: Render, scenario: str) -> None:
+    roles = [
+        (body["kind"], body["metadata"].get("namespace"))
+        for body in render(scenario)
+        if body["kind"] in ROLES
+        and any("triton-operator-authority" in rule.get("resourceNames", ()) for rule in body["rules"])
+    ]
+    assert roles == [("Role", NAMESPACE)]
 
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
@@ -119,8 +137,8 @@ def test_the_confinement_covers_every_kind_that_is_written(render: Render) -> No
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    children = CHILDREN.values()
-    assert covered == {(each.api_version.rpartition("/")[0], each.plural) for each in children}
+    written = [*CHILDREN.values(), *SHARED.values()]
+    assert covered == {(each.api_version.rpartition("/")[0], each.plural) for each in written}
 
 
 def test_users_roles_join_the_clusters_own(render: Render) -> None:

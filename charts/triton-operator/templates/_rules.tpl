@@ -1,5 +1,5 @@
-{{/* Permissions of the operator, as rules of a Role or a ClusterRole. They do not cover Secrets: serving pods refer to pull
-secrets by name. */}}
+{{/* Permissions of the operator, as rules of a Role or a ClusterRole. Of Secrets, they cover only the one with the serving
+certificates: serving pods refer to users' Secrets by name. */}}
 {{- define "triton-operator.rules" -}}
 # ModelDeployments. The operator reads them and writes only their status.
 - apiGroups: [triton-operator.io]
@@ -39,6 +39,14 @@ secrets by name. */}}
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [list]
+# Serving certificates of TLS mode Managed. A name cannot be given for `create`, which reads nothing.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [triton-operator-serving]
+  verbs: [get, list, watch, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 # Failed mounts are reported only in Events of the pod; the operator creates Events for transitions of an object.
 - apiGroups: [events.k8s.io]
   resources: [events]

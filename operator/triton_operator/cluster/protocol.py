@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from triton_operator.api.names import MANAGER
 from triton_operator.api.status import Status
 from triton_operator.cluster.observed import Child, Kind, PodEvent
+from triton_operator.cluster.shared_objects import SharedKind
 
 Manifest = dict[str, Any]
 
@@ -53,6 +54,18 @@ class Cluster(Protocol):
 
     async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
         """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
+
+    async def read_shared(self, kind: SharedKind, namespace: str, name: str) -> bytes | None:
+        """A shared object as JSON; None if it does not exist."""
+
+    async def create_shared(self, manifest: Manifest) -> bytes:
+        """Create a shared object; raises ConflictError if it exists."""
+
+    async def patch_shared(self, kind: SharedKind, namespace: str, name: str, patch: Manifest) -> bytes:
+        """Merge a patch into a shared object: keys of `data`, and owners by their uid; None removes a key.
+
+        Raises NotFoundError, and ConflictError if `metadata.uid` in the patch is that of another object.
+        """
 
     async def post_event(
         self,
