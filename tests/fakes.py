@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from tests.builders import SETTINGS, a_body
-from triton_operator.api.names import ANNOTATION_FILLED, ANNOTATION_RECIPE, MANAGER, content_hash
+from triton_operator.api.names import (
+    ANNOTATION_FILLED,
+    ANNOTATION_RECIPE,
+    AUTHORITY_SECRET,
+    CA_CONFIG_MAP,
+    MANAGER,
+    SERVING_SECRET,
+    content_hash,
+)
 from triton_operator.api.status import Condition, Control, Status
-from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError
+from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, NotFoundError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
     AutoscalerState,
@@ -31,6 +39,8 @@ from triton_operator.cluster.observed import (
     State,
 )
 from triton_operator.cluster.protocol import Manifest
+from triton_operator.cluster.shared_objects import SharedCache, SharedKind
+from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
 from triton_operator.reconcile.reconciler import Reconciler
 from triton_operator.resources.settings import Settings
 
@@ -60,6 +70,10 @@ class FakeCluster:
         self.answers: dict[Kind, Exception] = {}
         self.hangs: frozenset[Kind] = frozenset()
         self.attempts: list[str] = []
+        self.shared = FakeSharedObjects(self)
+        self.read_shared = self.shared.read
+        self.create_shared = self.shared.create
+        self.patch_shared = self.shared.patch
         self._version = 1000
 
     async def create(self, manifest: Manifest) -> Child:
@@ -195,11 +209,64 @@ class FakeCluster:
         self._version += 1
         return self._version
 
+    def record(self, what: str) -> int:
+        """Count a write of a shared object; returns its version."""
+        self._write(what)
+        return self._version
+
     def _write(self, what: str) -> None:
         if self.fail_with:
             raise self.fail_with
         self.next_version()
         self.writes.append(what)
+
+
+class FakeSharedObjects:
+    """Secrets and ConfigMaps of a fixed name, whose patches are merged as the API server does it."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+        self.bodies: dict[tuple[SharedKind, str, str], dict[str, Any]] = {}
+        self.answer: Exception | None = None
+
+    async def read(self, kind: SharedKind, namespace: str, name: str) -> bytes | None:
+        body = self.bodies.get((kind, namespace, name))
+        return None if body is None else msgspec.json.encode(body)
+
+    async def create(self, manifest: Manifest) -> bytes:
+        kind, metadata = SharedKind(manifest["kind"]), manifest["metadata"]
+        identity = (kind, metadata["namespace"], metadata["name"])
+        if identity in self.bodies:
+            raise ConflictError("already exists", status=409)
+        body = copy.deepcopy(manifest)
+        body["metadata"]["uid"] = f"uid-{self._cluster.next_version()}"
+        return self._store(identity, body, "create")
+
+    async def patch(self, kind: SharedKind, namespace: str, name: str, patch: Manifest) -> bytes:
+        identity = (kind, namespace, name)
+        if identity not in self.bodies:
+            raise NotFoundError("not found", status=404)
+        body = copy.deepcopy(self.bodies[identity])
+        metadata = patch["metadata"]
+        if metadata.get("uid", body["metadata"]["uid"]) != body["metadata"]["uid"]:
+            raise ConflictError("another uid", status=409)
+        owners = {owner["uid"]: owner for owner in body["metadata"].get("ownerReferences", [])}
+        owners |= {owner["uid"]: owner for owner in metadata.get("ownerReferences", [])}
+        annotations = body["metadata"].get("annotations", {}) | metadata.get("annotations", {})
+        body["metadata"] |= {"ownerReferences": [*owners.values()], "annotations": _without_none(annotations)}
+        body["data"] = _without_none(body.get("data", {}) | patch.get("data", {}))
+        return self._store(identity, body, "patch")
+
+    def _store(self, identity: tuple[SharedKind, str, str], body: dict[str, Any], verb: str) -> bytes:
+        if self.answer:
+            raise self.answer
+        body["metadata"]["resourceVersion"] = str(self._cluster.record(f"{verb} {identity[0]}/{identity[2]}"))
+        self.bodies[identity] = body
+        return msgspec.json.encode(body)
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 class World:
@@ -210,6 +277,7 @@ class World:
         self.cache = ObjectCache()
         self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         self.settings = settings
+        self.issuing = Issuing(CertificateCaches(), "triton-operator")
         self.reconciler = self.new_operator()
         self.body = a_body(**spec)
         self.cluster.bodies[self.key] = self.body
@@ -217,7 +285,12 @@ class World:
 
     def new_operator(self, settings: Settings | None = None) -> Reconciler:
         """A new operator process, which knows only what the cluster shows."""
-        self.reconciler = Reconciler(self.cluster, self.cache, settings or self.settings, clock=lambda: self.now)
+        self.issuing = self.issuing._replace(caches=CertificateCaches())
+        self.issuing.caches.synced.set()
+        self.reconciler = Reconciler(
+            self.cluster, self.cache, settings or self.settings, clock=lambda: self.now, issuing=self.issuing
+        )
+        self.watch_shared()
         return self.reconciler
 
     async def reconcile(self) -> float | None:
@@ -279,6 +352,31 @@ class World:
         """Somebody else removes the labels of a child and changes it, which no watch reports."""
         self.cache.children.remove(self.cache.children.get(self.key)[kind, name])
         self.change_unseen(kind, name, **fields)
+
+    def watch_shared(self) -> None:
+        """The watches report the shared objects as they are."""
+        caches = self.issuing.caches
+        names: dict[str, SharedCache[Any]] = {
+            SERVING_SECRET: caches.serving,
+            CA_CONFIG_MAP: caches.bundles,
+            AUTHORITY_SECRET: caches.authorities,
+        }
+        for (_, namespace, name), body in self.cluster.shared.bodies.items():
+            cache = names[name]
+            cache.put(cache.project(msgspec.json.encode(body)))
+            assert cache.get(namespace)
+
+    def shared(self, name: str) -> dict[str, Any]:
+        """A shared object: of the deployment's namespace, or the operator's."""
+        (body,) = (body for (_, _, each), body in self.cluster.shared.bodies.items() if each == name)
+        return body
+
+    def edit_shared(self, name: str, change: Callable[[dict[str, Any]], object]) -> None:
+        """Somebody else changes a shared object, and the watch reports it."""
+        body = self.shared(name)
+        change(body)
+        body["metadata"]["resourceVersion"] = str(self.cluster.next_version())
+        self.watch_shared()
 
     def change_unseen(self, kind: Kind, name: str, **fields: Any) -> None:
         """Somebody else changes a child, which the watch has not reported yet."""

@@ -7,6 +7,7 @@ messages come from the code. Each state gets an empty folder, for those that nee
 from __future__ import annotations
 
 import contextlib
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,11 +19,13 @@ from tests.builders import SETTINGS, a_pod, ended_prepare, ended_server, prepare
 from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from triton_operator.api.conditions import Reason
-from triton_operator.api.names import CONTAINER_PREPARE
+from triton_operator.api.names import CONTAINER_PREPARE, LABEL_PART_OF, MANAGER, SERVING_SECRET
 from triton_operator.api.network_probe import NetworkProbe
+from triton_operator.certificates.plan import SIZE_LIMIT
 from triton_operator.cluster.errors import UnavailableError
 from triton_operator.cluster.observed import Container, DeploymentState, JobState, Kind, ObservedCondition, PodEvent
 from triton_operator.cluster.policy_projection import ObservedPolicy
+from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
@@ -199,6 +202,18 @@ async def _webhook_failed(_: Path) -> World:
 @_state(Reason.API_SERVER_ERROR)
 async def _api_server_error(_: Path) -> World:
     return await _unwritten("etcdserver: mvcc: database space exceeded")
+
+
+@_state(Reason.CERTIFICATE_INVALID)
+async def _certificate_invalid(_: Path) -> World:
+    """The namespace has as many certificates as a Secret can contain."""
+    world = World(privacy={"tls": {"mode": "Managed"}})
+    labels = {LABEL_PART_OF: MANAGER}
+    metadata = {"name": SERVING_SECRET, "namespace": "shop", "uid": "u", "resourceVersion": "1", "labels": labels}
+    full = {"metadata": metadata, "data": {"filler": b64encode(bytes(SIZE_LIMIT)).decode()}}
+    world.cluster.shared.bodies[SharedKind.SECRET, "shop", SERVING_SECRET] = full
+    await world.reconcile()
+    return world
 
 
 # --- `prepare` fails.

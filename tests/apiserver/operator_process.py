@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter as Tally
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,7 @@ class OperatorProcess:
         *,
         resync_seconds: float = 600,
         settings: Settings = SETTINGS,
+        flags: Sequence[str] = (),
     ) -> None:
         self._port = _free_port()
         settings_file = folder / "settings.json"
@@ -52,7 +54,7 @@ class OperatorProcess:
             sys.executable, "-m", "triton_operator.runtime",
             "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--settings", str(settings_file),
             "--identity", "operator-under-test", "--listen", "127.0.0.1", "--metrics-port", str(self._port),
-            "--resync-seconds", str(resync_seconds), "--log-level", "WARNING",
+            "--resync-seconds", str(resync_seconds), "--log-level", "WARNING", *flags,
         ]
         # fmt: on
 

@@ -18,6 +18,7 @@ from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.test_chart import account, await_right, install_values
 from tests.builders import SETTINGS, a_body
 from tests.kube import Kube
+from triton_operator.api.names import AUTHORITY_SECRET, CA_CONFIG_MAP, SERVING_SECRET
 from triton_operator.api.spec import parse
 from triton_operator.resources.build import render
 
@@ -105,6 +106,25 @@ def test_the_operator_can_do_all_its_work(
         kube.wait(lambda: _is_filled(kube), "the claim is marked")
         # There is no garbage collector here, so a Job with foreground deletion keeps its deletionTimestamp.
         kube.wait(lambda: all("deletionTimestamp" in job["metadata"] for job in kube.list("job")), "the Job is removed")
+        kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "the spec is accepted")
+        assert "denied request" not in operator.log.read_text()
+
+
+def test_the_operator_can_issue_certificates(
+    api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
+) -> None:
+    """It can create, update and restore the shared objects of TLS mode Managed, and pods with the proxy."""
+    own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    with OperatorProcess(own, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        _apply(kube)
+        _change(kube, privacy={"tls": {"mode": "Managed"}})
+        kube.wait(lambda: "digits.crt" in _data(kube), "the certificate is issued")
+        kube.wait(lambda: kube.get("deployment", "digits"), "the children are created")
+        kube.patch("secret", SERVING_SECRET, {"data": {"digits.crt": None}})
+        kube.wait(lambda: "digits.crt" in _data(kube), "a deleted certificate is issued again")
+        kube.delete("configmap", CA_CONFIG_MAP)
+        kube.wait(lambda: kube.get("configmap", CA_CONFIG_MAP), "a deleted bundle is created again")
         kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "the spec is accepted")
         assert "denied request" not in operator.log.read_text()
 
@@ -263,7 +283,75 @@ def test_it_can_update_and_delete_children_and_nothing_else(kubectl: Kubectl, ku
     kubectl("delete", "--dry-run=server", "-f", "-", stdin=json.dumps(theirs))
 
 
+def secret(name: str, namespace: str, **fields: Any) -> Object:
+    """Return a Secret as the operator would create it, with changed fields."""
+    labels = {"app.kubernetes.io/part-of": "triton-operator"}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"} | fields
+
+
+def test_it_can_create_two_secrets_and_no_other(kubectl: Kubectl, kube: Kube, user: str) -> None:
+    """A controller would fill a Secret of another type with the token of any ServiceAccount."""
+    namespace = kube.namespace
+    for name in (SERVING_SECRET, AUTHORITY_SECRET):
+        assert attempt(kubectl, user, secret(name, namespace)) == ""
+    assert attempt(kubectl, user, secret(SERVING_SECRET, "default")) == ""
+    token = secret(SERVING_SECRET, namespace, type="kubernetes.io/service-account-token")
+    token["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "default"}
+    rejected = {
+        "only Secrets of the type Opaque": token,
+        "must label them": secret(SERVING_SECRET, namespace, metadata={"name": SERVING_SECRET, "namespace": namespace}),
+        "belong to a ModelDeployment": secret("another", namespace),
+    }
+    for words, body in rejected.items():
+        assert words in attempt(kubectl, user, body), words
+    assert "belong to a ModelDeployment" in attempt(kubectl, user, secret(AUTHORITY_SECRET, "default"))
+
+
+def test_it_can_read_two_secrets_and_no_other(kubectl: Kubectl, kube: Kube, user: str) -> None:
+    """Neither by reading, nor by an empty patch, which returns the object, nor by a list or a watch."""
+    for name in (SERVING_SECRET, AUTHORITY_SECRET, "users"):
+        kube.apply(secret(name, kube.namespace, stringData={"canary": "9f1c"}))
+    foreign = secret(AUTHORITY_SECRET, "default", stringData={"canary": "9f1c"})
+    kubectl("apply", "--filename", "-", stdin=json.dumps(foreign))
+
+    def read(*arguments: str, namespace: str = kube.namespace) -> str:
+        """What the operator gets, or the error."""
+        try:
+            return kubectl("--as", user, "--namespace", namespace, *arguments)
+        except KubectlError as error:
+            return str(error)
+
+    for name in (SERVING_SECRET, AUTHORITY_SECRET):
+        assert "canary" in read("get", "secret", name, JSON)
+        assert "canary" in read("get", "secrets", f"--field-selector=metadata.name={name}", JSON)
+        assert "canary" in read("patch", "secret", name, "--type=strategic", "-p", "{}", JSON)
+    attempts = [
+        read("get", "secret", "users", JSON),
+        read("get", "secrets", JSON),
+        read("get", "secrets", "--all-namespaces", JSON),
+        read("get", "secrets", "--field-selector=metadata.name=users", JSON),
+        read("get", "secrets", f"--field-selector=metadata.name!={SERVING_SECRET}", JSON),
+        read("get", "secrets", "--selector=app.kubernetes.io/part-of=triton-operator", JSON),
+        read("patch", "secret", "users", "--type=strategic", "-p", "{}", JSON),
+        read("patch", "secret", "users", "--type=merge", "-p", "{}", "--dry-run=server", JSON),
+        read("get", "secret", AUTHORITY_SECRET, JSON, namespace="default"),
+        read("patch", "secret", AUTHORITY_SECRET, "--type=strategic", "-p", "{}", JSON, namespace="default"),
+        read("delete", "secret", SERVING_SECRET, "--dry-run=server"),
+    ]
+    for answer in attempts:
+        assert "Forbidden" in answer, answer
+        assert "canary" not in answer
+
+
+JSON = "--output=json"
 NOW = "2026-01-02T03:04:05Z"
+
+
+def _data(kube: Kube) -> Object:
+    """The content of the Secret with the serving certificates."""
+    data: Object = (kube.get("secret", SERVING_SECRET) or {}).get("data", {})
+    return data
 
 
 def _true(kind: str) -> Object:

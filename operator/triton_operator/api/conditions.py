@@ -64,6 +64,8 @@ class Reason:
     API_SERVER_ERROR = "APIServerError"  # The API server failed to write a child because of an internal error.
     WAITING_FOR_DELETION = "WaitingForDeletion"  # Children of a deleted deployment with the same name still exist.
 
+    CERTIFICATE_INVALID = "CertificateInvalid"  # There is no valid serving certificate; the message contains the cause.
+
     MODEL_NOT_FOUND = "ModelNotFound"  # The repository does not contain the model's folder.
     MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numeric version folder with a model file.
     CONFIG_INVALID = "ConfigInvalid"  # The configuration is missing, does not parse, or contradicts itself.
@@ -150,6 +152,7 @@ TERMINAL = frozenset(
         Reason.INVALID_SPEC,
         Reason.UNKNOWN_VERSION,
         Reason.NAME_CONFLICT,
+        Reason.CERTIFICATE_INVALID,
         Reason.MODEL_NOT_FOUND,
         Reason.MODEL_VERSION_NOT_FOUND,
         Reason.CONFIG_INVALID,

@@ -43,6 +43,7 @@ class Authority:
     id: str
     certificate: x509.Certificate
     key: PrivateKey
+    certificate_pem: bytes
 
     @property
     def active_from(self) -> datetime:
@@ -58,11 +59,6 @@ class Authority:
     def name(self) -> str:
         """Its common name, which is the issuer of what it signs."""
         return str(self.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
-
-    @property
-    def certificate_pem(self) -> bytes:
-        """For the bundle that clients trust."""
-        return encode_certificate(self.certificate)
 
     @property
     def key_pem(self) -> bytes:
@@ -88,7 +84,7 @@ def create_authority(active_from: datetime, generate: Generate = generate_key) -
         .add_extension(identifier, critical=False)
         .sign(key, hashes.SHA256())
     )
-    return Authority(identifier.digest.hex(), certificate, key)
+    return Authority(identifier.digest.hex(), certificate, key, encode_certificate(certificate))
 
 
 def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
@@ -103,7 +99,7 @@ def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
         raise InvalidAuthorityError("the key does not belong to the certificate")
     if not constraints.ca:
         raise InvalidAuthorityError("the certificate is not one of an authority")
-    return Authority(key_id(key).digest.hex(), certificate, key)
+    return Authority(key_id(key).digest.hex(), certificate, key, encode_certificate(certificate))
 
 
 def is_signed_by(certificate_der: bytes, authority: Authority) -> bool:

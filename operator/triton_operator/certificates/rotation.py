@@ -17,12 +17,7 @@ from enum import StrEnum
 
 from triton_operator.certificates.authority import Authority, create_authority
 from triton_operator.certificates.keys import Generate, generate_key
-
-ANNOUNCED = timedelta(hours=24)
-"""From the creation of an authority until it signs: clients get the new bundle within minutes, some after a restart."""
-
-KEPT = timedelta(days=7)
-"""How long an authority is trusted after its successor has become active."""
+from triton_operator.certificates.periods import ANNOUNCED, KEPT
 
 _ROTATE_AT = 2 / 3
 

@@ -1,4 +1,4 @@
-"""What must happen to the certificate of one deployment now, and when to look again."""
+"""What must happen to the certificate of one deployment now, and when to look again. It imports no cryptography."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from triton_operator.certificates.facts import CertificateFacts
 
 _RENEW_AT = 2 / 3
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
+
+
+class Wanted(NamedTuple):
+    """A deployment that needs a certificate: its name, uid and DNS names."""
+
+    name: str
+    uid: str
+    names: tuple[str, ...]
 
 
 class Need(StrEnum):

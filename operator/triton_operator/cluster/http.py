@@ -27,8 +27,8 @@ from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
 from triton_operator.cluster.replica_sets import mounted
-from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS, SHARED
-from triton_operator.cluster.shared_objects import SharedKind
+from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
+from triton_operator.cluster.shared_requests import SharedObjectRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
-STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 _NEVER_STORED = "1"
 """A resourceVersion that no object can have: an apply with it creates the object or fails with a conflict."""
 
@@ -61,7 +60,7 @@ def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class HttpCluster:
+class HttpCluster(SharedObjectRequests):
     """Reads and writes through one API client; `instance` names this process in Events."""
 
     def __init__(
@@ -168,33 +167,6 @@ class HttpCluster:
         """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
         selector = {"labelSelector": f"{LABEL_DEPLOYMENT}={deployment}"}
         return mounted((await list_all(self._client, REPLICA_SETS, namespace, selector)).items)
-
-    async def read_shared(self, kind: SharedKind, namespace: str, name: str) -> bytes | None:
-        """A shared object as JSON; None if it does not exist."""
-        try:
-            return await self._client.request("GET", SHARED[kind].path(namespace, name), kind=kind)
-        except NotFoundError:
-            return None
-
-    async def create_shared(self, manifest: Manifest) -> bytes:
-        """Create a shared object; raises ConflictError if it exists."""
-        kind = SharedKind(manifest["kind"])
-        path = SHARED[kind].path(manifest["metadata"]["namespace"])
-        return await self._write("POST", path, kind=kind, query={"fieldManager": MANAGER}, body=orjson.dumps(manifest))
-
-    async def patch_shared(self, kind: SharedKind, namespace: str, name: str, patch: Manifest) -> bytes:
-        """Merge a patch into a shared object; see the protocol.
-
-        Not an apply: it would remove what an earlier apply has set for other deployments.
-        """
-        return await self._write(
-            "PATCH",
-            SHARED[kind].path(namespace, name),
-            kind=kind,
-            query={"fieldManager": MANAGER},
-            body=orjson.dumps(patch),
-            content_type=STRATEGIC_MERGE_PATCH,
-        )
 
     async def post_event(
         self,

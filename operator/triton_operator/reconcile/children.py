@@ -49,21 +49,26 @@ class ChildReconciler:
         self._settings = settings
         self._inputs = PolicyInputs(cluster)
 
-    async def reconcile(self, key: Key, observed: ObservedState, memory: Memory) -> ChildrenResult:
-        """One pass. Spec errors and outages are part of the result; only TerminatingError is raised."""
+    async def reconcile(
+        self, key: Key, observed: ObservedState, memory: Memory, failed: FailedWrite | None = None
+    ) -> ChildrenResult:
+        """One pass. Spec errors and outages are part of the result; only TerminatingError is raised.
+
+        `failed` is an earlier write of the pass, without which pods may not be able to start.
+        """
         try:
             proxy = await self._inputs.read(observed.deployment)
         except ClusterError as error:
             return _unread(observed, error)
         current_input = plan_input(observed, proxy)
-        if memory.converged and memory.converged.plan_input == current_input:
+        if memory.converged and memory.converged.plan_input == current_input and not failed:
             return ChildrenResult(None, memory.converged.revision, converged=current_input)
         desired = derive_desired_state(observed, current_input.replicas, self._settings, proxy)
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
         plan = make_plan(desired, observed, memory.applied, recognized)
         executor = Executor(self._cluster, self._cache, memory, key, observed.deployment.metadata.uid)
-        failures = await executor.execute(plan)
+        failures = await executor.execute(plan, [failed] if failed else [])
         return ChildrenResult(
             _summarize(desired, failures, key),
             desired.revision,

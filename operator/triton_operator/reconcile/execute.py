@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,6 +18,7 @@ from triton_operator.cluster.errors import ClusterError, ConflictError, Terminat
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Child, Key, Kind
 from triton_operator.cluster.protocol import Cluster
+from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
 from triton_operator.reconcile.memory import Applied, Memory, RejectedManifest
 from triton_operator.reconcile.plan import Action, Plan, Verb, digest
@@ -29,7 +31,16 @@ WRITES_LIMIT = 40.0
 _STARTS_PODS = frozenset({Kind.DEPLOYMENT, Kind.JOB, Kind.AUTOSCALER})
 """In every plan they come after what their pods need."""
 
-_NEEDED_BY_PODS = frozenset({Kind.SERVICE_ACCOUNT, Kind.CLAIM, Kind.CONFIG_MAP, Kind.REVISION, Kind.NETWORK_POLICY})
+_NEEDED_BY_PODS = frozenset(
+    {
+        Kind.SERVICE_ACCOUNT,
+        Kind.CLAIM,
+        Kind.CONFIG_MAP,
+        Kind.REVISION,
+        Kind.NETWORK_POLICY,
+        SharedKind.SECRET,
+    }
+)
 
 _MOUNTED = frozenset({Kind.CONFIG_MAP, Kind.CLAIM})
 """Kinds that old ReplicaSets may still need."""
@@ -46,17 +57,20 @@ class Executor:
         self._uid = uid
         self._deadline = asyncio.get_running_loop().time() + WRITES_LIMIT
 
-    async def execute(self, plan: Plan) -> list[FailedWrite]:
-        """Write and, if all writes succeeded, prune; returns the writes that failed, outages included."""
-        return await self._write_all(plan.writes) or await self._prune(plan.pruning)
+    async def execute(self, plan: Plan, failed: Sequence[FailedWrite] = ()) -> list[FailedWrite]:
+        """Write and, if all writes succeeded, prune; returns the writes that failed, outages included.
 
-    async def _write_all(self, actions: list[Action]) -> list[FailedWrite]:
+        `failed` are earlier writes that the pods need.
+        """
+        return await self._write_all(plan.writes, failed) or await self._prune(plan.pruning)
+
+    async def _write_all(self, actions: list[Action], failed: Sequence[FailedWrite] = ()) -> list[FailedWrite]:
         """A failed write does not stop the others: a policy that somebody opened is restored in any case.
 
         But no pod starts before everything that it needs exists, and if another owner has the name of one child, no
         other child is created: then only the names of the missing ones are checked.
         """
-        failures: list[FailedWrite] = []
+        failures = [*failed]
         for action in actions:
             if any((failure.kind, failure.name) == (action.kind, action.name) for failure in failures):
                 continue  # A Deployment must not lose replicas that could not be transferred.

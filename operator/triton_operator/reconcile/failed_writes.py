@@ -12,6 +12,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, InvalidObjectError
 from triton_operator.cluster.observed import ChildId, Kind
+from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
 
 TOO_MANY_REQUESTS = 429
@@ -47,7 +48,7 @@ class FailedWrite(NamedTuple):
     ModelDeployment that the object belongs to, if any.
     """
 
-    kind: Kind
+    kind: Kind | SharedKind
     name: str
     reason: str
     message: str
@@ -63,7 +64,7 @@ class FailedWrite(NamedTuple):
         return isinstance(self.outage, ConflictError) or getattr(self.outage, "status", 0) == TOO_MANY_REQUESTS
 
 
-def judge_error(kind: Kind, name: str, error: ClusterError) -> FailedWrite:
+def judge_error(kind: Kind | SharedKind, name: str, error: ClusterError) -> FailedWrite:
     """Who caused an error: the user, an admission controller, or the API server."""
     if _MALFORMED.match(error.message):
         return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message, permanent=True)
@@ -90,7 +91,9 @@ def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None
         worst.reason,
         "; ".join(clip(_describe(group, namespace).rstrip(" .\n"), share) for group in groups.values()),
         permanent=all(failure.permanent for failure in failures),
-        taken=frozenset((failure.kind, failure.name) for failure in failures if failure.taken),
+        taken=frozenset(
+            (failure.kind, failure.name) for failure in failures if failure.taken and isinstance(failure.kind, Kind)
+        ),
     )
 
 
@@ -113,6 +116,8 @@ def _describe(group: Sequence[FailedWrite], namespace: str) -> str:
 def _blame(reason: str, kinds: str, message: str) -> str:
     """Who rejected the write, which kinds, and the original error."""
     match reason:
+        case Reason.CERTIFICATE_INVALID:
+            return message
         case Reason.INVALID_SPEC:
             field = _USER_FIELD.search(message)
             where = f"spec.scheduling.{field[1]}: " if field else ""

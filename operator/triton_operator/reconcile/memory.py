@@ -58,13 +58,14 @@ class Converged(NamedTuple):
 class Memory:
     """Of the deployment with this uid; `applied` and `rejected` are by child.
 
-    `was_interrupted`: the last pass met a transient error.
+    `certified`: its certificate existed. `was_interrupted`: the last pass met a transient error.
     """
 
     uid: str
     applied: dict[ChildId, Applied] = field(default_factory=dict)
     rejected: dict[ChildId, RejectedManifest] = field(default_factory=dict)
     converged: Converged | None = None
+    certified: bool = False
     was_interrupted: bool = False
 
     def applied_uids(self) -> frozenset[str]:

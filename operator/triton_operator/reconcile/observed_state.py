@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from triton_operator.api.names import selector_labels
+from triton_operator.api.names import CA_CONFIG_MAP, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Status
@@ -30,6 +30,9 @@ from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
 from triton_operator.reconcile.times import parse_time
+
+_SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
+"""Of all deployments; it is watched as a child only if somebody adds our label."""
 
 PENDING_GRACE = timedelta(seconds=5)
 """How long a pod may stay in ContainerCreating before its Events are read."""
@@ -101,7 +104,7 @@ def _owned_children(snapshot: Snapshot, uid: str, applied_uids: frozenset[str]) 
     return {
         child_id: child
         for child_id, child in snapshot.children.items()
-        if child.owner_uid == uid or (not child.owner_uid and child.uid in applied_uids)
+        if (child.owner_uid == uid or (not child.owner_uid and child.uid in applied_uids)) and child_id != _SHARED
     }
 
 

@@ -21,6 +21,8 @@ from triton_operator.cluster.object_cache import ObjectCache, Snapshot
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.assessment import assess
+from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
+from triton_operator.reconcile.certificates import NEVER, CertificateStep
 from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.memory import Converged, Memory
@@ -49,12 +51,19 @@ class Reconciler:
     """Brings the cluster to what ModelDeployments specify, one deployment per call."""
 
     def __init__(
-        self, cluster: Cluster, cache: ObjectCache, settings: Settings, clock: Callable[[], datetime] = utc_now
+        self,
+        cluster: Cluster,
+        cache: ObjectCache,
+        settings: Settings,
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        issuing: Issuing | None = None,
     ) -> None:
         self._cluster = cluster
         self._cache = cache
         self._clock = clock
         self._children = ChildReconciler(cluster, cache, settings)
+        self._certificates = CertificateStep(cluster, cache, issuing or Issuing(CertificateCaches()), clock)
         self._memories: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -82,10 +91,13 @@ class Reconciler:
     async def _pass(self, key: Key, deployment: ModelDeployment, memory: Memory) -> float | None:
         snapshot = self._cache.snapshot(key, self._clock())
         if memory.converged and memory.converged.snapshot == snapshot:
-            return None
+            until = self._certificates.valid_until(deployment) if memory.certified else NEVER
+            if until:
+                return self._time_until(until)
         before = self._observe(snapshot, deployment, memory)
         try:
-            result = await self._children.reconcile(key, before, memory)
+            certification = await self._certificates.ensure(before, memory)
+            result = await self._children.reconcile(key, before, memory, certification.failure)
         except TerminatingError:
             return None
         _raise_first_transient_error(result, memory)
@@ -97,7 +109,12 @@ class Reconciler:
             raise result.outage
         delay = next_pass_delay(before, observed, result.blocked)
         self._remember(key, memory, result, snapshot if delay is None else None, status)
-        return delay
+        until_renewal = self._time_until(certification.until)
+        return until_renewal if delay is None else min(delay, until_renewal or delay)
+
+    def _time_until(self, time: datetime) -> float | None:
+        """Seconds, None if the time will never come."""
+        return None if time == NEVER else max((time - self._clock()).total_seconds(), 0.0)
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
         return observe(snapshot, deployment, memory.applied_uids(), self._clock())

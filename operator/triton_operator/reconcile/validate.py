@@ -12,10 +12,11 @@ from pathlib import PurePosixPath
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import wrong_model_name
-from triton_operator.api.privacy import Profile
+from triton_operator.api.privacy import Profile, TLSMode
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
-from triton_operator.resources.tls import needs_proxy, terminates_tls
+from triton_operator.certificates.names import is_reserved
+from triton_operator.resources.tls import needs_proxy, terminates_tls, tls_mode
 from triton_operator.triton.server.versions import parse
 
 
@@ -30,6 +31,7 @@ def validate(spec: Spec) -> None:
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
     _make_sure_callers_are_enforced(spec)
+    _make_sure_hostnames_are_not_those_of_services(spec)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
@@ -108,3 +110,12 @@ def _make_sure_callers_are_enforced(spec: Spec) -> None:
         field = "clients" if spec.privacy.clients is not None else "audit"
         message = "requires spec.privacy.tls.mode Managed, Secret or CertManager, because the proxy enforces it"
         raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.privacy.{field}", message)
+
+
+def _make_sure_hostnames_are_not_those_of_services(spec: Spec) -> None:
+    """Otherwise the certificate would be valid for another deployment, whose clients trust the same authority."""
+    for index, hostname in enumerate(spec.service.hostnames):
+        if tls_mode(spec) is TLSMode.MANAGED and is_reserved(hostname):
+            path = f"spec.service.hostnames[{index}]"
+            message = f"{hostname} can be the name of a Service; use at least three labels, none of which is svc"
+            raise InvalidSpecError(Reason.INVALID_SPEC, path, message)

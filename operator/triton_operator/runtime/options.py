@@ -9,9 +9,11 @@ import argparse
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from triton_operator.certificates.periods import ANNOUNCED
 from triton_operator.runtime.resync import INTERVAL
 
 METRICS_PORT = 8080
@@ -30,6 +32,7 @@ class Options(NamedTuple):
     log_level: str
     workers: int
     resync_seconds: float
+    authority_announced: timedelta = ANNOUNCED
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
@@ -49,6 +52,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         log_level=found.log_level.upper(),
         workers=found.workers,
         resync_seconds=found.resync_seconds,
+        authority_announced=timedelta(seconds=found.authority_announced),
     )
 
 
@@ -94,6 +98,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="N",
         default=INTERVAL,
         help=f"seconds between two lists of all ModelDeployments, ±20 %%; default: {INTERVAL:.0f}",
+    )
+    add(
+        "--authority-announced",
+        type=float,
+        metavar="N",
+        default=ANNOUNCED.total_seconds(),
+        help="seconds for which clients get the next certificate authority before it signs; default: "
+        f"{ANNOUNCED.total_seconds():.0f}",
     )
     add("--workers", type=int, metavar="N", default=16, help="deployments reconciled concurrently; default: 16")
     add(

@@ -21,6 +21,7 @@ from triton_operator.cluster.lease import Elector
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.projector import Projector
+from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
 from triton_operator.runtime import kopf_watch
 from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.health import HealthServer
@@ -29,6 +30,7 @@ from triton_operator.runtime.options import Options
 from triton_operator.runtime.probes import Probes
 from triton_operator.runtime.restarts import restart_forever
 from triton_operator.runtime.resync import Resync
+from triton_operator.runtime.shared_watches import SharedWatches
 from triton_operator.runtime.watch_progress import WatchProgress
 from triton_operator.runtime.watches import build_reflectors
 from triton_operator.runtime.work_queue import WorkQueue
@@ -50,7 +52,7 @@ class Process:
         options: Options,
         connection: ApiServerConnection,
         cache: ObjectCache,
-        build_reconcile: Callable[[HttpCluster], Reconcile],
+        build_reconcile: Callable[[HttpCluster, Issuing], Reconcile],
     ) -> None:
         self._options = options
         self._connection = connection
@@ -83,9 +85,11 @@ class Process:
             projector,
             self.metrics.unreadable,
         )
+        issuing = Issuing(CertificateCaches(), self._authority_namespace(), options.authority_announced)
+        self.shared_watches = SharedWatches(self.client, options.namespace, issuing, cache.deployments, self.queue)
         self.workers = Workers(
             self.queue,
-            build_reconcile(cluster),
+            build_reconcile(cluster, issuing),
             ready=self._ready_to_work,
             leads=self.elector.leading.is_set,
             metrics=self.metrics,
@@ -114,6 +118,13 @@ class Process:
         """
         return self._options.namespace or self._options.own_namespace or self._connection.namespace
 
+    def _authority_namespace(self) -> str | None:
+        """The operator's own namespace. Outside a pod, that of the only namespace that is reconciled.
+
+        An operator for all namespaces that runs outside a pod has none, and does not issue certificates.
+        """
+        return self._options.own_namespace or self._options.namespace
+
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -121,7 +132,7 @@ class Process:
 
     def _start(self) -> None:
         """Start all parts."""
-        for part in (self.elector, self.resync, *self.reflectors):
+        for part in (self.elector, self.resync, self.shared_watches, *self.reflectors):
             self._spawn(type(part).__name__, part.run())
         for _ in range(self._options.workers):
             self._spawn("Worker", self.workers.run())

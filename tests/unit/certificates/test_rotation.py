@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from triton_operator.certificates.authority import InvalidAuthorityError, create_authority, read_authority
 from triton_operator.certificates.facts import CertificateFacts
-from triton_operator.certificates.rotation import ANNOUNCED, KEPT, Authorities, Rotation, rotate, sort_authorities
+from triton_operator.certificates.periods import ANNOUNCED, KEPT
+from triton_operator.certificates.rotation import Authorities, Rotation, rotate, sort_authorities
 from triton_operator.certificates.serving import issue
 from triton_operator.certificates.state import Judgement, Need, judge
 

@@ -1,0 +1,11 @@
+"""The periods of a rotation of the authority; see `rotation`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+ANNOUNCED = timedelta(hours=24)
+"""From the creation of an authority until it signs: clients get the new bundle within minutes, some after a restart."""
+
+KEPT = timedelta(days=7)
+"""How long an authority is trusted after its successor has become active."""

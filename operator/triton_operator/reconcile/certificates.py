@@ -1,0 +1,229 @@
+"""The step of a pass that makes sure that a deployment of TLS mode Managed has its certificate, before its pods exist.
+
+Input: a ModelDeployment, the authority, and the shared Secret and ConfigMap of its namespace. It writes both if
+something is missing, due or edited, and nothing otherwise. Deployments without TLS return at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, SERVING_SECRET
+from triton_operator.api.privacy import TLSMode
+from triton_operator.api.spec import Metadata, ModelDeployment, Spec
+from triton_operator.certificates.names import serving_names
+from triton_operator.certificates.state import Need, Wanted
+from triton_operator.cluster.errors import (
+    ClusterError,
+    ConflictError,
+    NotFoundError,
+    TerminatingError,
+    UnavailableError,
+)
+from triton_operator.cluster.object_cache import ObjectCache
+from triton_operator.cluster.protocol import Cluster
+from triton_operator.cluster.shared_objects import SharedKind
+from triton_operator.reconcile.authorities import AuthorityStore, AuthorityUnusableError
+from triton_operator.reconcile.certificate_caches import Issuing
+from triton_operator.reconcile.certificate_failures import FULL, UnusableObjectError, describe_foreign, judge_failure
+from triton_operator.reconcile.certificate_reports import CertificateReports
+from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
+from triton_operator.reconcile.history import current_revision
+from triton_operator.reconcile.memory import Memory
+from triton_operator.reconcile.observed_state import ObservedState
+from triton_operator.reconcile.shared_writes import SharedWriter
+from triton_operator.resources.tls import tls_mode
+
+if TYPE_CHECKING:
+    from triton_operator.certificates.rotation import Authorities
+
+LIMIT = 10.0
+"""Seconds for this step, so that a pass has time for its other writes."""
+FIRST_LIST = 5.0
+"""Seconds for which the first certificate waits until the watches have listed what exists."""
+ATTEMPTS = 3
+"""After a conflict, or if an object has been deleted meanwhile."""
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Certification(NamedTuple):
+    """What came of the step; `until` is when the deployment needs a pass because of its certificate."""
+
+    failure: FailedWrite | None = None
+    until: datetime = NEVER
+
+
+def is_managed(spec: Spec) -> bool:
+    """Whether the operator issues the certificate of new pods of this spec."""
+    return tls_mode(spec) is TLSMode.MANAGED
+
+
+def needs_certificate(observed: ObservedState) -> bool:
+    """Whether the operator issues the certificate of the deployment's pods.
+
+    A deployment that was rendered when the profile had another default keeps the mode of its revision.
+    """
+    spec = observed.deployment.spec
+    if spec.privacy.tls.mode or not is_managed(spec):
+        return is_managed(spec)
+    current = current_revision(observed)
+    return current is None or not current.is_rendered_from(spec) or current.tls_mode is TLSMode.MANAGED
+
+
+class CertificateStep:
+    """Issues certificates, and writes them through `cluster`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: ObjectCache,
+        issuing: Issuing,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._reports = CertificateReports(cluster)
+        self._deployments = cache.deployments
+        self._caches = issuing.caches
+        self._authorities = AuthorityStore(cluster, issuing, clock)
+        self._clock = clock
+        self._secrets = SharedWriter(cluster, SharedKind.SECRET, SERVING_SECRET, issuing.caches.serving)
+        self._bundles = SharedWriter(cluster, SharedKind.CONFIG_MAP, CA_CONFIG_MAP, issuing.caches.bundles)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._written_bundles: dict[str, str] = {}
+        self._has_waited = False
+
+    def valid_until(self, deployment: ModelDeployment) -> datetime | None:
+        """Until when there is nothing to write, as the caches have it; None if there is something to write."""
+        authorities = self._authorities.known()
+        if authorities is None:
+            return None
+        from triton_operator.certificates.plan import judge_pair
+
+        now, namespace, uid = self._clock(), deployment.metadata.namespace, deployment.metadata.uid
+        stored, bundle = self._caches.serving.get(namespace), self._caches.bundles.get(namespace)
+        if not (stored and bundle and uid in stored.owners & bundle.owners):
+            return None
+        judgement = judge_pair(_wanted(deployment), stored.content, authorities, now)
+        if judgement.need is not Need.NOTHING or bundle.content != authorities.bundle(now):
+            return None
+        return min(judgement.until, self._authorities.next_change(authorities, now))
+
+    async def ensure(self, observed: ObservedState, memory: Memory) -> Certification:
+        """Issue the certificate if necessary. A failure is part of the result; only TerminatingError is raised."""
+        deployment = observed.deployment
+        if not needs_certificate(observed):
+            memory.certified = False
+            return Certification()
+        until = self.valid_until(deployment)
+        if until is None:
+            if failure := await self._try_to_issue(deployment, memory):
+                return Certification(self._judge(failure, deployment.metadata))
+            until = self.valid_until(deployment) or self._clock()  # now: somebody was faster than the rest of the pass
+        memory.certified = True
+        return Certification(until=until)
+
+    async def _try_to_issue(self, deployment: ModelDeployment, memory: Memory) -> FailedWrite | None:
+        try:
+            async with asyncio.timeout(LIMIT):
+                await self._wait_for_lists()
+                await self._issue(deployment, memory)
+        except TerminatingError:
+            raise
+        except (AuthorityUnusableError, UnusableObjectError) as error:
+            return FailedWrite(SharedKind.SECRET, SERVING_SECRET, Reason.CERTIFICATE_INVALID, str(error))
+        except ClusterError as error:
+            return judge_error(SharedKind.SECRET, SERVING_SECRET, error)
+        except TimeoutError:
+            late = UnavailableError("timed out before the serving certificate was issued")
+            return judge_error(SharedKind.SECRET, SERVING_SECRET, late)
+        return None
+
+    async def _issue(self, deployment: ModelDeployment, memory: Memory) -> None:
+        namespace = deployment.metadata.namespace
+        for attempt in range(1, ATTEMPTS + 1):
+            authorities = self._authorities.known() or await self._authorities.current()
+            async with self._locks[namespace]:
+                try:
+                    await self._write_bundle(deployment, authorities)
+                    await self._write_certificates(deployment, authorities, memory)
+                except (ConflictError, NotFoundError):
+                    if attempt == ATTEMPTS:
+                        raise
+                    await self._secrets.read_again(namespace)
+                    await self._bundles.read_again(namespace)
+                else:
+                    return
+
+    async def _wait_for_lists(self) -> None:
+        """Wait once. If the watches lack permission, deployments without TLS must not wait behind those with it."""
+        self._caches.needed.set()
+        if not self._has_waited:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LIST):
+                    await self._caches.synced.wait()
+        self._has_waited = True
+        if not self._caches.synced.is_set():
+            raise UnavailableError(
+                "the serving certificates could not be listed; the operator's log contains the cause"
+            )
+
+    async def _write_bundle(self, deployment: ModelDeployment, authorities: Authorities) -> None:
+        """The ConfigMap with the authorities that clients trust, written before the certificates that they verify."""
+        metadata, bundle = deployment.metadata, authorities.bundle(self._clock())
+        stored = self._caches.bundles.get(metadata.namespace)
+        if stored and not stored.is_ours:
+            raise UnusableObjectError(describe_foreign(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, metadata.namespace))
+        is_right = stored is not None and stored.content == bundle
+        if not (is_right and stored and metadata.uid in stored.owners):
+            known = stored.owners if stored else frozenset()
+            owners = {each.name: each.uid for each in self._all_wanted(deployment) if each.uid not in known}
+            await self._bundles.write(metadata.namespace, owners, {CA_KEY: bundle})
+        if not is_right and self._written_bundles.get(metadata.namespace) == bundle:
+            await self._reports.bundle(metadata, was_deleted=stored is None)
+        self._written_bundles[metadata.namespace] = bundle
+
+    async def _write_certificates(self, deployment: ModelDeployment, authorities: Authorities, memory: Memory) -> None:
+        """The certificate of this deployment, and with it others of its namespace that are due."""
+        from triton_operator.certificates.plan import issue_all, judge_pair, plan_certificates
+
+        metadata, now = deployment.metadata, self._clock()
+        stored = self._caches.serving.get(metadata.namespace)
+        if stored and not stored.is_ours:
+            raise UnusableObjectError(describe_foreign(SharedKind.SECRET, SERVING_SECRET, metadata.namespace))
+        data = stored.content if stored else None
+        judgement = judge_pair(_wanted(deployment), data, authorities, now)
+        if judgement.need is Need.NOTHING and stored and metadata.uid in stored.owners:
+            return  # Written in the pass of another deployment.
+        plan = plan_certificates(self._all_wanted(deployment), data, authorities, now)
+        if plan.is_full:
+            raise UnusableObjectError(FULL)
+        owners = {change.wanted.name: change.wanted.uid for change in plan.changes} | {metadata.name: metadata.uid}
+        await self._secrets.write(metadata.namespace, owners, issue_all(plan, authorities.signing(now), now))
+        await self._reports.certificates(plan, metadata, existed=memory.certified)
+
+    def _all_wanted(self, first: ModelDeployment) -> Iterator[Wanted]:
+        """The certificate whose turn it is, and all others of the namespace."""
+        yield _wanted(first)
+        namespace = first.metadata.namespace
+        for key in sorted(key for key in self._deployments.keys() if key[0] == namespace):  # noqa: SIM118 -- no dictionary
+            record = self._deployments.get(key)
+            deployment = record.deployment if record and key != first.key else None
+            if isinstance(deployment, ModelDeployment) and is_managed(deployment.spec):
+                yield _wanted(deployment)
+
+    def _judge(self, failure: FailedWrite, deployment: Metadata) -> FailedWrite:
+        stored = self._caches.serving.get(deployment.namespace)
+        facts = stored.content.pairs.get(deployment.name) if stored else None
+        return judge_failure(failure, facts, self._clock())
+
+
+def _wanted(deployment: ModelDeployment) -> Wanted:
+    metadata = deployment.metadata
+    names = serving_names(metadata.namespace, metadata.name, deployment.spec.service.hostnames)
+    return Wanted(metadata.name, metadata.uid, names)
