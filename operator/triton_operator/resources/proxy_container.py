@@ -38,12 +38,15 @@ LEAVE_SECONDS = 10
 The kubelet sends SIGTERM to a sidecar only after Triton has ended, when connections could no longer be drained.
 """
 
+_LEAVE = f"import os, signal, time; time.sleep({LEAVE_SECONDS}); os.kill(1, signal.SIGTERM)"
+"""In Python, because a minimal image has no `sleep`."""
+
 WORK_SIZE = "64Mi"
 """A few rendered configurations and the certificate; the size counts towards the memory limit if it is used."""
 
 
 def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
-    """The container; its probe detects a proxy that does not listen, for which Triton's probes would blame Triton."""
+    """The container; its probes detect a proxy that does not listen, for which Triton's probes would blame Triton."""
     return {
         "name": CONTAINER_PROXY,
         "image": operator_image,
@@ -55,6 +58,13 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
         ],
         "resources": proxy_resources(spec),
         "securityContext": {**LOCKED_DOWN, "runAsUser": PROXY_UID, "runAsGroup": PROXY_UID},
+        # Only a proxy that listens is ready: it first waits for its files, and ends if they are not usable.
+        "readinessProbe": {
+            "tcpSocket": {"port": PORT_HEALTH},
+            "periodSeconds": 2,
+            "failureThreshold": 2,
+            "timeoutSeconds": 2,
+        },
         "livenessProbe": {
             "tcpSocket": {"port": PORT_HEALTH},
             # More than the time that the proxy waits for its files, after which it ends with a message.
@@ -64,7 +74,7 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
             "timeoutSeconds": 5,
             "terminationGracePeriodSeconds": 5,
         },
-        "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", f"sleep {LEAVE_SECONDS}; kill -TERM 1"]}}},
+        "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", _LEAVE]}}},
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [

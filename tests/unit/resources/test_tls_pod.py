@@ -133,7 +133,7 @@ def test_the_proxy_leaves_before_triton_ends() -> None:
     """The kubelet runs both hooks at the start of the termination, but ends the sidecar only after Triton."""
     pod = pod_of(TLS["Managed"])
     hook = proxy_of(pod)["lifecycle"]["preStop"]["exec"]["command"]
-    assert hook == ["sh", "-c", "sleep 10; kill -TERM 1"]
+    assert hook == ["python3", "-c", "import os, signal, time; time.sleep(10); os.kill(1, signal.SIGTERM)"]
     assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 15}}}
     assert pod["terminationGracePeriodSeconds"] == 50
 
