@@ -1,0 +1,118 @@
+"""Requests that are malformed at random, the same ones in each run, over HTTP/1.1, HTTP/2 and gRPC."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from hyperframe.frame import DataFrame, RstStreamFrame
+
+from tests.proxy.clients import Client, infer_request
+from tests.proxy.http2 import PREFACE, connected, grpc_headers, request_headers
+from triton_operator.local.ports import ADDRESS
+
+INFER = "/v2/models/linear_regression/infer"
+CALL = "/inference.GRPCInferenceService/ModelInfer"
+_SEED = 11
+_TIMEOUT_SECONDS = 2
+_VALID = b"POST " + INFER.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+_MESSAGE = infer_request().SerializeToString()
+
+
+def send_http_1(client: Client, count: int) -> None:
+    """Requests with changed, missing and random bytes, of which each has its own connection."""
+    dice = random.Random(_SEED)
+    for _ in range(count):
+        with encrypted(client) as connection, suppress(OSError):
+            connection.sendall(_damaged(dice, _VALID))
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1024)
+
+
+def send_http_2(client: Client, connections: int, frames: int) -> None:
+    """Frames of random types, flags, streams and content after a correct preface."""
+    dice = random.Random(_SEED)
+    for _ in range(connections):
+        with encrypted(client, "h2") as connection, suppress(OSError):
+            connection.sendall(PREFACE + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+            connection.sendall(b"".join(_frame(dice) for _ in range(frames)))
+            connection.recv(1024)
+
+
+def send_grpc(client: Client, connections: int, calls: int) -> int:
+    """Calls whose messages are damaged or have another length than they say; returns how many were answered."""
+    dice = random.Random(_SEED)
+    answered = 0
+    for _ in range(connections):
+        with connected(client) as connection:
+            for _ in range(calls):
+                message = _damaged(dice, _MESSAGE)
+                length = len(message) if dice.random() < 0.7 else dice.randrange(1 << 32)
+                prefix = bytes([dice.choice((0, 0, 0, 1, 255))]) + length.to_bytes(4)
+                reply = connection.request(grpc_headers(CALL), prefix + message)
+                answered += bool(reply.headers) or reply.reset is not None
+                if reply.closed:
+                    break
+    return answered
+
+
+def reset_rapidly(client: Client, path: str, connections: int, streams: int) -> None:
+    """Open streams and reset each at once, before there can be a response."""
+    for _ in range(connections):
+        with connected(client) as connection, suppress(OSError):
+            for stream in range(1, 2 * streams, 2):
+                if path == CALL:
+                    headers = connection.headers(stream, grpc_headers(path))
+                    body = DataFrame(stream, b"\0" + len(_MESSAGE).to_bytes(4) + _MESSAGE, flags=["END_STREAM"])
+                else:
+                    headers = connection.headers(stream, request_headers(path, method="POST"))
+                    body = DataFrame(stream, b"{}")
+                connection.send(headers, body, RstStreamFrame(stream, error_code=8))
+
+
+def flood(client: Client, frame: bytes, count: int) -> None:
+    """Send one frame many times after a correct preface, and do not read."""
+    with encrypted(client, "h2") as connection, suppress(OSError):
+        connection.sendall(PREFACE + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        for _ in range(count // 100):
+            connection.sendall(frame * 100)
+
+
+@contextmanager
+def encrypted(client: Client, protocol: str = "http/1.1") -> Iterator[ssl.SSLSocket]:
+    """A connection with TLS."""
+    context = client.context()
+    context.set_alpn_protocols([protocol])
+    with (
+        socket.create_connection((ADDRESS, client.port), timeout=_TIMEOUT_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        yield connection
+
+
+def _damaged(dice: random.Random, valid: bytes) -> bytes:
+    """The bytes with some of them changed, removed, repeated or replaced."""
+    data = bytearray(valid)
+    for _ in range(dice.randrange(1, 5)):
+        start = dice.randrange(len(data) + 1)
+        end = min(len(data), start + dice.randrange(1, 9))
+        match dice.randrange(4):
+            case 0:
+                del data[start:end]
+            case 1:
+                data[start:end] = dice.randbytes(end - start)
+            case 2:
+                data[start:start] = data[start:end] * dice.randrange(1, 40)
+            case _:
+                data[start:start] = dice.choice((b"\0", b"\r\n", b"\n", b" ", b"%00", b"\xff" * 9, b":", b"chunked"))
+    return bytes(data)
+
+
+def _frame(dice: random.Random) -> bytes:
+    content = dice.randbytes(dice.randrange(64))
+    length = len(content) if dice.random() < 0.9 else dice.randrange(1 << 24)
+    stream = dice.choice((0, 1, 3, 2, dice.randrange(1 << 32)))
+    return length.to_bytes(3) + bytes([dice.randrange(12), dice.randrange(256)]) + stream.to_bytes(4) + content
