@@ -52,13 +52,19 @@ NOT_OFFERED = Refusal(
     GrpcStatus.UNIMPLEMENTED,
     "not found: this endpoint offers inference, health and metadata; check the method and the path",
 )
+UNSUPPORTED_ENCODING = Refusal(
+    "UnsupportedEncoding",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    GrpcStatus.UNIMPLEMENTED,
+    "unsupported encoding: send requests without compression",
+)
 TOO_LARGE = Refusal(
     "TooLarge",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     GrpcStatus.RESOURCE_EXHAUSTED,
     "request too large: send smaller batches",
 )
-REFUSALS = (MALFORMED, LENGTH_REQUIRED, NOT_OFFERED, TOO_LARGE)
+REFUSALS = (MALFORMED, LENGTH_REQUIRED, NOT_OFFERED, UNSUPPORTED_ENCODING, TOO_LARGE)
 
 IS_GRPC = "grpc"
 """The ACL of gRPC requests, which `routes` defines."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from triton_operator.api.spec import Endpoint
-from triton_operator.proxy.refusals import LENGTH_REQUIRED, MALFORMED, NOT_OFFERED, refuse
+from triton_operator.proxy.refusals import LENGTH_REQUIRED, MALFORMED, NOT_OFFERED, UNSUPPORTED_ENCODING, refuse
 
 MODEL = r"[A-Za-z0-9](?:[.]?[A-Za-z0-9_-])*"
 """A model name, as `names.MODEL_NAME_PATTERN`."""
@@ -40,12 +40,10 @@ _PASSED_HEADERS = (
     "host",
     "accept",
     "accept-encoding",
-    "content-encoding",
     "content-length",
     "content-type",
     "expect",
     "grpc-accept-encoding",
-    "grpc-encoding",
     "grpc-timeout",
     "inference-header-content-length",
     "te",
@@ -65,6 +63,13 @@ def classify(folder: str) -> list[str]:
         *refuse(MALFORMED, "unless absolute_path", folder),
         *refuse(MALFORMED, "if { req.hdr(upgrade) -m found } or { req.hdr(http2-settings) -m found }", folder),
         *refuse(LENGTH_REQUIRED, "if { req.hdr(transfer-encoding) -m found }", folder),
+        # Triton has no limit for what it decompresses: 600 KB can become 1.2 GB of its memory.
+        *refuse(
+            UNSUPPORTED_ENCODING,
+            "if { req.hdr(content-encoding) -m reg -i ^(?!identity$) } "
+            "or { req.hdr(grpc-encoding) -m reg -i ^(?!identity$) }",
+            folder,
+        ),
     ]
 
 
