@@ -100,5 +100,9 @@ def _summarize(desired: DesiredState, failures: list[FailedWrite], key: Key) -> 
     failed = summarize(failures, key[0])
     spec_error = desired.spec_error
     if spec_error and failed:
-        return failed._replace(reason=spec_error.reason, message=join(spec_error.message, failed.message))
+        return failed._replace(
+            reason=spec_error.reason,
+            message=join(spec_error.message, failed.message),
+            failed=(failed.failed or frozenset()) | (spec_error.failed or frozenset()),
+        )
     return spec_error or failed

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.spec import ModelDeployment
+from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.history import current_revision, revision_number
@@ -47,10 +48,10 @@ def derive_desired_state(
         revision = _choose_revision(observed.deployment, current, settings)
         policy = _policy(observed.deployment, (revision, current), proxy_inputs)
     except InvalidSpecError as error:
-        spec_error = Blocked(error.reason, str(error), permanent=True)
-        if current is None:
-            return DesiredState([], replicas, None, spec_error)
-        return DesiredState(_build(observed, current, replicas), replicas, current.summary(), spec_error)
+        manifests = _build(observed, current, replicas) if current else []
+        kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
+        spec_error = Blocked(error.reason, str(error), permanent=True, failed=frozenset(kept))
+        return DesiredState(manifests, replicas, current.summary() if current else None, spec_error)
     manifests = _build_with_cache(observed, revision, current, replicas, settings, policy)
     return DesiredState(manifests, replicas, revision.summary())
 

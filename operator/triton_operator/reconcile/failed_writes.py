@@ -6,7 +6,7 @@ Pure. `execute` returns a FailedWrite for each; `summarize` combines those of on
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from triton_operator.api.conditions import TERMINAL, Reason
@@ -31,13 +31,14 @@ class Blocked(NamedTuple):
     """Why the children cannot be as desired; becomes Accepted=False.
 
     `permanent`: only a change of the spec can help, so there is no retry. `taken` are the children whose names objects
-    of other owners have.
+    of other owners have. `failed` are the children that could not be updated; None means that none was.
     """
 
     reason: str
     message: str
     permanent: bool = False
     taken: frozenset[ChildId] = frozenset()
+    failed: frozenset[ChildId] | None = None
 
 
 class FailedWrite(NamedTuple):
@@ -91,10 +92,14 @@ def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None
         worst.reason,
         "; ".join(clip(_describe(group, namespace).rstrip(" .\n"), share) for group in groups.values()),
         permanent=all(failure.permanent for failure in failures),
-        taken=frozenset(
-            (failure.kind, failure.name) for failure in failures if failure.taken and isinstance(failure.kind, Kind)
-        ),
+        taken=_children(failure for failure in failures if failure.taken),
+        failed=_children(failures),
     )
+
+
+def _children(failures: Iterable[FailedWrite]) -> frozenset[ChildId]:
+    """Their children; a shared object is none."""
+    return frozenset((failure.kind, failure.name) for failure in failures if isinstance(failure.kind, Kind))
 
 
 def outage_of(failures: Sequence[FailedWrite]) -> ClusterError | None:

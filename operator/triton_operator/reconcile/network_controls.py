@@ -13,6 +13,7 @@ from triton_operator.api.status import ControlName
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.child_controls import judge_child
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, unknown
 from triton_operator.resources.cache_policy import egress_ports
 
@@ -31,27 +32,14 @@ def judge_network(assessment: Assessment) -> Iterator[JudgedControl]:
 def _network_policy(assessment: Assessment) -> JudgedControl:
     deployment = assessment.observed.deployment
     name = deployment.metadata.name
-    if missing := _missing_policy(ControlName.NETWORK_POLICY, name, assessment):
-        return missing
+    if wrong := judge_child(ControlName.NETWORK_POLICY, Kind.NETWORK_POLICY, name, assessment):
+        return wrong
     peers = "the same namespace and spec.privacy.network.allowFrom"
     if not deployment.spec.privacy.network.allow_from:
         peers = "the same namespace"
     return enforced(
         ControlName.NETWORK_POLICY, f"NetworkPolicy {name} admits only callers from {peers}, and allows no egress"
     )
-
-
-def _missing_policy(control: ControlName, name: str, assessment: Assessment) -> JudgedControl | None:
-    """What to report if a policy of the deployment is not there."""
-    if assessment.blocked and (Kind.NETWORK_POLICY, name) in assessment.blocked.taken:
-        return unknown(
-            control,
-            Reason.NAME_CONFLICT,
-            f"NetworkPolicy {name} exists but is not part of this ModelDeployment, so its rules are not checked",
-        )
-    if (Kind.NETWORK_POLICY, name) not in assessment.observed.children:
-        return not_enforced(control, Reason.POLICY_MISSING, f"NetworkPolicy {name} does not exist")
-    return None
 
 
 def _other_policies(assessment: Assessment) -> JudgedControl:
@@ -108,9 +96,9 @@ def _nodes(probe: NetworkProbe) -> str:
 def _cache_egress(assessment: Assessment) -> JudgedControl | None:
     spec, caching = assessment.observed.deployment.spec, assessment.observed.caching
     if caching and caching.generation.job:
-        missing = _missing_policy(ControlName.CACHE_EGRESS, caching.generation.name, assessment)
-        if missing:
-            return missing
+        name = caching.generation.name
+        if wrong := judge_child(ControlName.CACHE_EGRESS, Kind.NETWORK_POLICY, name, assessment):
+            return wrong
     if spec.cache is None:
         return None
     if not spec.cache.egress.cidrs:

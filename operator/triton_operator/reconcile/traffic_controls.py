@@ -13,6 +13,7 @@ from triton_operator.api.privacy import Audit, TLSMode
 from triton_operator.api.status import ControlName
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.child_controls import judge_child
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, not_rendered, unknown
 from triton_operator.reconcile.revisions_in_use import RevisionsInUse
 
@@ -68,15 +69,9 @@ def _callers(assessment: Assessment, tls: JudgedControl) -> JudgedControl:
         )
     if tls.reason != Reason.ENFORCED:
         return tls._replace(name=ControlName.CALLERS, message=f"callers are not checked: {tls.message}")
-    config = (Kind.CONFIG_MAP, proxy_config_name(deployment.metadata.name))
-    if assessment.blocked and config in assessment.blocked.taken:
-        return unknown(
-            ControlName.CALLERS,
-            Reason.NAME_CONFLICT,
-            f"ConfigMap {config[1]} exists but is not part of this ModelDeployment, so its callers are not checked",
-        )
-    if config not in assessment.observed.children:
-        return not_enforced(ControlName.CALLERS, Reason.POLICY_MISSING, f"ConfigMap {config[1]} does not exist")
+    config = proxy_config_name(deployment.metadata.name)
+    if wrong := judge_child(ControlName.CALLERS, Kind.CONFIG_MAP, config, assessment):
+        return wrong
     return enforced(ControlName.CALLERS, f"the sidecar `proxy` admits {_admitted(len(clients))}")
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.builders import SETTINGS, a_deployment, a_pod
 from tests.fakes import World
@@ -130,6 +132,29 @@ async def test_profile_open_has_no_controls_and_no_condition() -> None:
     assert world.condition(PRIVACY_ENFORCED).status is Truth.FALSE
 
 
+async def test_private_with_tls_callers_and_a_probed_network_is_enforced() -> None:
+    """From the rendered pods and children, with nothing assumed but the result of the probe."""
+    tls = {"mode": "Secret", "secretRef": {"name": "certificate"}}
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    clients = [{"name": "shop", "token": {"publicKeys": [pem]}}]
+    world = World(privacy={"profile": "Private", "tls": tls, "clients": clients})
+    world.cache.network_probe = msgspec.structs.replace(PROBE, time="2026-01-01T00:00:00Z")
+    await world.reconcile()
+    condition = world.condition(PRIVACY_ENFORCED)
+    assert (condition.status, condition.reason, condition.message) == (
+        Truth.TRUE,
+        "Enforced",
+        "all 6 required controls are enforced",
+    )
+    world.vanish(Kind.CONFIG_MAP, "digits-proxy")
+    world.cluster.refuse = Kind.CONFIG_MAP
+    await world.reconcile()
+    condition = world.condition(PRIVACY_ENFORCED)
+    assert (condition.status, condition.reason) == (Truth.FALSE, "PolicyMissing")
+    assert "digits-proxy does not exist" in condition.message
+
+
 async def test_the_status_lists_the_controls_and_which_ones_are_only_advice() -> None:
     world = World()
     await world.reconcile()
@@ -161,6 +186,42 @@ def test_a_policy_of_another_owner_is_unknown() -> None:
     taken = Blocked("NameConflict", "", taken=frozenset({(Kind.NETWORK_POLICY, "digits")}))
     judged = judge(enforcing(blocked=taken), ControlName.NETWORK_POLICY)
     assert (judged.state, judged.reason) == (UNKNOWN, "NameConflict")
+
+
+@pytest.mark.parametrize(
+    ("failed", "policy", "callers"),
+    [
+        (None, UNKNOWN, UNKNOWN),
+        (frozenset(), ENFORCED, ENFORCED),
+        ({(Kind.NETWORK_POLICY, "digits")}, UNKNOWN, ENFORCED),
+        ({(Kind.CONFIG_MAP, "digits-proxy")}, ENFORCED, UNKNOWN),
+        ({(Kind.SERVICE, "digits")}, ENFORCED, ENFORCED),
+    ],
+)
+def test_what_could_not_be_updated_is_unknown_because_an_earlier_spec_may_admit_more(
+    failed: Any, policy: ControlState, callers: ControlState
+) -> None:
+    """None means that no child was updated."""
+    blocked = Blocked("Forbidden", "denied", failed=None if failed is None else frozenset(failed))
+    assessment = enforcing(blocked=blocked, clients=CLIENTS)
+    judged = [judge(assessment, name) for name in (ControlName.NETWORK_POLICY, ControlName.CALLERS)]
+    assert [each.state for each in judged] == [policy, callers]
+    assert {each.reason for each in judged} <= {"Enforced", "Forbidden"}
+
+
+async def test_an_invalid_edit_leaves_the_callers_of_the_earlier_spec_unknown() -> None:
+    """The network policy does not depend on what is wrong, so it is up to date."""
+    tls = {"mode": "Secret", "secretRef": {"name": "certificate"}}
+    world = World(privacy={"profile": "Private", "tls": tls, "clients": []})
+    await world.reconcile()
+    assert (world.control("NetworkPolicy").state, world.control("Callers").state) == (ENFORCED, ENFORCED)
+    world.edit(models=[{"name": "digits"}, {"name": "digits"}])
+    await world.reconcile()
+    assert (world.control("NetworkPolicy").state, world.control("Callers").state) == (ENFORCED, UNKNOWN)
+    assert "ConfigMap digits-proxy may be outdated" in world.control("Callers").message
+    world.edit(models=[{"name": "digits"}])
+    await world.reconcile()
+    assert world.control("Callers").state is ENFORCED
 
 
 @pytest.mark.parametrize(
