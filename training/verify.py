@@ -3,7 +3,7 @@
     python -m training.verify digits --http 127.0.0.1:8000 --grpc 127.0.0.1:8001
 
 Each output is compared with eager PyTorch on the same rows. Exit codes: 0 equal, 1 different or no response, 2 usage
-error. The end-to-end tests call `verify`.
+error. The end-to-end tests call `verify`, which also works over TLS.
 """
 
 from __future__ import annotations
@@ -64,22 +64,32 @@ class Report:
         ]
 
 
-def verify(model: str, *, http_url: str, grpc_url: str, repository: Path = REPOSITORY) -> Report:
-    """Send the test set of `model` to both addresses (host:port) and compare the outputs with those of PyTorch.
+def verify(
+    model: str,
+    http: tritonclient.http.InferenceServerClient,
+    grpc: tritonclient.grpc.InferenceServerClient,
+    repository: Path = REPOSITORY,
+) -> Report:
+    """Send the test set of `model` with both clients and compare the outputs with those of PyTorch.
 
     Raises tritonclient's InferenceServerException if the server returns an error, and OSError if no server listens.
     """
     recipe = recipes.find(model)
     eager = torchscript.load_eager(recipe.build, model_file(repository, model))
+    clients = {
+        "HTTP": _client(recipe, tritonclient.http, http.infer),
+        "gRPC": _client(recipe, tritonclient.grpc, partial(grpc.infer, client_timeout=_TIMEOUT_SECONDS)),
+    }
+    return compare(recipe, clients, partial(predict, eager))
+
+
+def verify_addresses(model: str, http: str, grpc: str) -> Report:
+    """As `verify`, for addresses `host:port` without TLS, such as those of `tritonctl run`."""
     with (
-        tritonclient.http.InferenceServerClient(http_url, network_timeout=_TIMEOUT_SECONDS) as http,
-        tritonclient.grpc.InferenceServerClient(grpc_url) as grpc,
+        tritonclient.http.InferenceServerClient(http, network_timeout=_TIMEOUT_SECONDS) as http_client,
+        tritonclient.grpc.InferenceServerClient(grpc) as grpc_client,
     ):
-        clients = {
-            "HTTP": _client(recipe, tritonclient.http, http.infer),
-            "gRPC": _client(recipe, tritonclient.grpc, partial(grpc.infer, client_timeout=_TIMEOUT_SECONDS)),
-        }
-        return compare(recipe, clients, partial(predict, eager))
+        return verify(model, http_client, grpc_client)
 
 
 def compare(recipe: Recipe, clients: Mapping[str, Infer], expected: Infer) -> Report:
@@ -138,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--grpc", required=True, metavar="HOST:PORT", help="Triton's gRPC address")
     options = parser.parse_args(arguments)
     try:
-        report = verify(options.model, http_url=options.http, grpc_url=options.grpc)
+        report = verify_addresses(options.model, options.http, options.grpc)
     except (InferenceServerException, OSError) as error:
         print(f"error: no response from {options.model} at {options.http} and {options.grpc}: {error}", file=sys.stderr)
         return 1

@@ -16,9 +16,10 @@ from hack.cluster.handle import Cluster
 from hack.demo.run import with_reference
 from hack.images.builder import Image
 from tests.kube import Kube, Object
+from tests.served import Served, serve
 from training import MODELS, recipes
 from training.verify import verify
-from triton_operator.sdk import Client, Protocol
+from triton_operator.sdk import Protocol
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ALL = EXAMPLES / "all-models.yaml"
@@ -85,13 +86,11 @@ def test_mixed_load_for_a_minute_is_answered_without_an_error(node: Cluster, kub
     }
     end = time.monotonic() + LOAD_SECONDS
     with (
-        node.reach(kube.namespace, name, 8000) as http,
-        node.reach(kube.namespace, name, 8001) as grpc,
+        serve(node, kube, name) as deployed,
         ThreadPoolExecutor(len(requested)) as pool,
     ):
-        addresses = {Protocol.HTTP: http, Protocol.GRPC: grpc}
         running = {
-            model: pool.submit(ask_until, end, model, rows, list(addresses.items())[index % 2])
+            model: pool.submit(ask_until, end, model, rows, deployed, list(Protocol)[index % 2])
             for index, (model, rows) in enumerate(requested.items())
         }
         answers = {model: future.result() for model, future in running.items()}
@@ -100,11 +99,10 @@ def test_mixed_load_for_a_minute_is_answered_without_an_error(node: Cluster, kub
     assert min(answers.values()) > 0, answers
 
 
-def ask_until(end: float, model: str, rows: Any, where: tuple[Protocol, str]) -> int:
+def ask_until(end: float, model: str, rows: Any, deployed: Served, protocol: Protocol) -> int:
     """Send requests to one model until the end, and return the number of responses. Any error fails the test."""
-    protocol, address = where
     count = 0
-    with Client("all-models", protocol=protocol, url=address) as client:
+    with deployed.client(protocol) as client:
         first = client.infer(model, rows)
         while not count or time.monotonic() < end:
             answer = client.infer(model, rows)
@@ -127,8 +125,8 @@ def rows_for(model: str) -> Any:
 
 def same_as_pytorch(model: str, node: Cluster, kube: Kube, service: str) -> None:
     """Assert that the results for all rows of the test set equal PyTorch's, over both protocols."""
-    with node.reach(kube.namespace, service, 8000) as http, node.reach(kube.namespace, service, 8001) as grpc:
-        report = verify(model, http_url=http, grpc_url=grpc)
+    with serve(node, kube, service) as deployed, deployed.http() as http, deployed.grpc() as grpc:
+        report = verify(model, http, grpc)
     print("\n".join(report.lines()))
     assert set(report.differences) == {"HTTP", "gRPC"}
     assert report.passed, report.lines()

@@ -10,8 +10,9 @@ import pytest
 from hack.cluster.handle import Cluster
 from tests.compiled_digits import CompiledDigits
 from tests.kube import Kube, Object
+from tests.served import serve
 from tests.volumes import claim_manifest, volume_manifest
-from triton_operator.sdk import Client, Protocol
+from triton_operator.sdk import Protocol
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,5 @@ def test_a_compiled_network_in_a_pod_answers_as_the_module_itself(
     node: Cluster, kube: Kube, deployed: CompiledDigits, protocol: Protocol
 ) -> None:
     """Compare requests with one row and with several rows."""
-    with (
-        node.reach(kube.namespace, "compiled", protocol.port) as address,
-        Client("compiled", protocol=protocol, url=address) as client,
-    ):
+    with serve(node, kube, "compiled") as served, served.client(protocol) as client:
         deployed.compare(client, (1, 8))

@@ -14,6 +14,7 @@ import tritonclient.http
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.served import Served, serve
 from tests.volumes import claim_manifest, volume_manifest
 from triton_operator.export import export_torchscript
 
@@ -89,11 +90,11 @@ def test_a_text_is_answered_with_a_label_and_its_probability(
     kube.apply(model_deployment("language", modelRepository=repository, models=MODELS))
     ready = kube.wait_ready("language", 240)
     assert {model["name"] for model in ready["status"]["models"]} == {"tokenizer", "scorer", "labels", "language"}
-    for port, client in ((8000, tritonclient.http), (8001, tritonclient.grpc)):
-        with node.reach(kube.namespace, "language", port) as address:
-            sent = client.InferInput("TEXT", [len(TEXTS), 1], "BYTES")
+    for protocol, connect in ((tritonclient.http, Served.http), (tritonclient.grpc, Served.grpc)):
+        with serve(node, kube, "language") as served, connect(served) as client:
+            sent = protocol.InferInput("TEXT", [len(TEXTS), 1], "BYTES")
             sent.set_data_from_numpy(np.array(TEXTS, dtype=np.object_).reshape(-1, 1))
-            answer = client.InferenceServerClient(address).infer("language", [sent])
+            answer = client.infer("language", [sent])
         labels, probabilities = answer.as_numpy("LABEL"), answer.as_numpy("PROBABILITY")
         expected = torch.softmax(Scorer()(_ids(TEXTS)), dim=1).max(dim=1)
         assert [label.decode() for label in labels[:, 0]] == [

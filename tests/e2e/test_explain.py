@@ -9,9 +9,10 @@ import pytest
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.served import serve
 from training.digits_data import unseen_digits
 from triton_operator.explain import Explanation, RowKind
-from triton_operator.sdk import Client, Protocol
+from triton_operator.sdk import Protocol
 from triton_operator.sdk.tensors import Array
 
 SAMPLES = 512
@@ -35,10 +36,7 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
 ) -> None:
     """The target is the model's prediction; deleting the top pixels lowers it far more than deleting random ones."""
     picture = unseen_digits(1).inputs[0]
-    with (
-        node.reach(kube.namespace, "digits", protocol.port) as address,
-        Client("digits", protocol=protocol, url=address) as client,
-    ):
+    with serve(node, kube, "digits") as deployed, deployed.client(protocol) as client:
         explanation = client.explain("digits", picture, samples=SAMPLES)
         answer = client.infer("digits", picture).output[0]
         ink, random = np.flatnonzero(picture), np.random.default_rng(1)
@@ -61,10 +59,7 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_chinese_text_hangs_on_the_character_that_says_it(protocol: Protocol, node: Cluster, kube: Kube) -> None:
-    with (
-        node.reach(kube.namespace, "chinese-texts", protocol.port) as address,
-        Client("chinese-texts", protocol=protocol, url=address) as client,
-    ):
+    with serve(node, kube, "chinese-texts") as deployed, deployed.client(protocol) as client:
         explanation = client.explain("chinese_texts", "我爱你")
     print(f"{protocol}: {explanation.evaluations} evaluations, {explanation.seconds:.1f} s; {explanation.attributions}")
     check_sum(explanation)

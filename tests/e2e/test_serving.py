@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import tritonclient.http
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.served import serve
 from tests.volumes import claim_manifest, volume_manifest
 from training.verify import verify
 
@@ -38,25 +38,16 @@ def model(request: pytest.FixtureRequest) -> str:
 
 def test_answers_are_those_of_eager_pytorch_over_http_and_grpc(model: str, node: Cluster, kube: Kube) -> None:
     service = model.replace("_", "-")
-    with (
-        node.reach(kube.namespace, service, 8000) as http,
-        node.reach(kube.namespace, service, 8001) as grpc,
-    ):
-        report = verify(model, http_url=http, grpc_url=grpc)
+    with serve(node, kube, service) as served, served.http() as http, served.grpc() as grpc:
+        report = verify(model, http, grpc)
     assert set(report.differences) == {"HTTP", "gRPC"}
     assert report.passed, report.lines()
 
 
 def test_curl_gets_an_answer(node: Cluster, kube: Kube) -> None:
     request = {"inputs": [{"name": "INPUT__0", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
-    with node.reach(kube.namespace, "linear-regression", 8000) as address:
-        url = f"http://{address}/v2/models/linear_regression/infer"
-        answer = subprocess.run(
-            ["curl", "--silent", "--fail", "--data", json.dumps(request), url],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+    with serve(node, kube, "linear-regression") as served:
+        answer = served.curl("v2/models/linear_regression/infer", "--fail", "--data", json.dumps(request))
     assert json.loads(answer)["outputs"][0]["data"][0] == pytest.approx(5, abs=0.2)
 
 
@@ -69,26 +60,17 @@ def test_status_names_versions_and_digests(model: str, kube: Kube) -> None:
 
 
 def test_admin_apis_are_closed_to_everybody(node: Cluster, kube: Kube) -> None:
-    with node.reach(kube.namespace, "digits", 8000) as address:
+    with serve(node, kube, "digits") as served:
+        assert served.status_code("v2/models/digits") == 200
         for path in ("v2/repository/index", "v2/logging", "v2/systemsharedmemory/status", "v2/models/digits/config"):
             method = "POST" if path.endswith("index") else "GET"
-            code = subprocess.run(
-                ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "-X", method,
-                 f"http://{address}/{path}"],
-                capture_output=True, text=True, check=True,
-            ).stdout  # fmt: skip
-            assert code == "403", path
+            assert served.status_code(path, "--request", method) in {403, 404}, path
 
 
 def test_texts_and_truth_values_come_back_unchanged(node: Cluster, kube: Kube, echo: str) -> None:
     flags = np.array([True, False, True])
     texts = np.array([text.encode() for text in TEXTS], dtype=np.object_)
-    with (
-        node.reach(kube.namespace, echo, 8000) as http_address,
-        node.reach(kube.namespace, echo, 8001) as grpc_address,
-        tritonclient.http.InferenceServerClient(http_address) as http,
-        tritonclient.grpc.InferenceServerClient(grpc_address) as grpc,
-    ):
+    with serve(node, kube, echo) as served, served.http() as http, served.grpc() as grpc:
         for protocol, client in ((tritonclient.http, http), (tritonclient.grpc, grpc)):
             inputs = [
                 protocol.InferInput("INPUT__0", [len(texts)], "BYTES"),

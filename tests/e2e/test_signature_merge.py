@@ -10,6 +10,7 @@ import pytest
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.served import serve
 from tests.volumes import claim_manifest, volume_manifest
 from training import REPOSITORY
 from training.verify import verify
@@ -41,11 +42,8 @@ def test_a_model_is_served_by_its_signature_and_pinned_by_its_digest(
     source = {"pvc": {"claimName": CLAIM}}
     kube.apply(model_deployment(MODEL, modelRepository=source))
     ready = kube.wait_ready("linear-regression")
-    with (
-        node.reach(kube.namespace, "linear-regression", 8000) as http,
-        node.reach(kube.namespace, "linear-regression", 8001) as grpc,
-    ):
-        report = verify(MODEL, http_url=http, grpc_url=grpc)
+    with serve(node, kube, "linear-regression") as served, served.http() as http, served.grpc() as grpc:
+        report = verify(MODEL, http, grpc)
     assert report.passed, report.lines()
     digest = ready["status"]["models"][0]["digest"]
     kube.apply(model_deployment(MODEL, modelRepository=source, models=[{"name": MODEL, "digest": digest}]))

@@ -18,6 +18,7 @@ from hack.cluster.pki import Authority, Subject
 from tests.kube import Kube, Object
 from tests.programs import build_before_tests
 from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
+from tests.served import serve
 from tests.volumes import claim_manifest, volume_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -102,8 +103,8 @@ def test_three_models_from_three_sources_in_each_of_two_deployments(
     for name in sources:
         body = kube.wait_ready(name, 240)
         assert {model["name"]: model["state"] for model in body["status"]["models"]} == dict.fromkeys(FOLDERS, "Ready")
-        with node.reach(kube.namespace, name, 8000) as address:
-            _ask_all(tritonclient.http.InferenceServerClient(address))
+        with serve(node, kube, name) as served, served.http() as client:
+            _ask_all(client)
 
 
 def test_a_source_that_refuses_or_is_not_trusted(

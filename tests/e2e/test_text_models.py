@@ -19,17 +19,19 @@ from tritonclient.utils import InferenceServerException
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.served import serve
 from training import REPOSITORY, bert_texts, chinese_texts, text_data, token_tagger, torchscript
 from training.fit import predict
 from training.recipes import find
 from training.text_data import FEELINGS
 from training.text_steps.labels import choose
 from training.workflow import model_file
+from triton_operator.sdk import Protocol
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ENSEMBLES = ("chinese_texts", "token_tagger", "bert_texts")
 SETS = {"chinese_texts": ("chinese",), "token_tagger": ("entities",), "bert_texts": bert_texts.SETS}
-PROTOCOLS = {8000: tritonclient.http, 8001: tritonclient.grpc}
+PROTOCOLS = {Protocol.HTTP: tritonclient.http, Protocol.GRPC: tritonclient.grpc}
 BATCH = 64
 
 Answer = dict[str, NDArray[Any]]
@@ -43,7 +45,7 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
     kube.wait_ready("texts", 240)
 
 
-@pytest.fixture(params=PROTOCOLS, ids=["http", "grpc"])
+@pytest.fixture(params=PROTOCOLS)
 def ask(request: pytest.FixtureRequest, node: Cluster, kube: Kube) -> Iterator[Callable[[str, list[str]], Answer]]:
     """Yield a function that sends texts to an ensemble over one of the protocols."""
     with _client(node, kube, request.param) as client:
@@ -96,15 +98,16 @@ def test_texts_of_any_length_are_answered(ask: Callable[[str, list[str]], Answer
 
 @pytest.mark.parametrize("name", ENSEMBLES)
 def test_invalid_utf8_is_rejected_with_one_sentence(name: str, node: Cluster, kube: Kube) -> None:
-    with _client(node, kube, 8001) as ask, pytest.raises(InferenceServerException, match="text is not UTF-8"):
+    with _client(node, kube, Protocol.GRPC) as ask, pytest.raises(InferenceServerException, match="text is not UTF-8"):
         ask(name, [b"\xff\xfe"])  # type: ignore[list-item]
 
 
 @contextmanager
-def _client(node: Cluster, kube: Kube, port: int) -> Iterator[Callable[[str, list[str]], Answer]]:
-    protocol = PROTOCOLS[port]
-    with node.reach(kube.namespace, "texts", port) as address, protocol.InferenceServerClient(address) as client:
-        yield partial(_infer, protocol, client)
+def _client(node: Cluster, kube: Kube, protocol: Protocol) -> Iterator[Callable[[str, list[str]], Answer]]:
+    with serve(node, kube, "texts") as served:
+        connect = served.grpc if protocol is Protocol.GRPC else served.http
+        with connect() as client:
+            yield partial(_infer, PROTOCOLS[protocol], client)
 
 
 def _infer(protocol: ModuleType, client: Any, name: str, texts: list[str]) -> Answer:

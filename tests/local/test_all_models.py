@@ -12,7 +12,7 @@ from tests.local.callers import CALLERS, ROUNDS, answers, caller_requests
 from tests.local.callers import MODELS as ALL
 from tests.local.session import Serving, User
 from training import MODELS, REPOSITORY
-from training.verify import Report, verify
+from training.verify import Report, verify_addresses
 
 pytestmark = pytest.mark.timeout(900)  # The first test may download the server.
 
@@ -27,7 +27,7 @@ def everything(user: User) -> Iterator[Serving]:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_served_model_answers_its_test_part_as_pytorch(everything: Serving, name: str) -> None:
     """Results over HTTP and gRPC are within the recipe's tolerance, and the scores are those of the model card."""
-    report = verify(name, http_url=everything.http, grpc_url=everything.grpc)
+    report = verify_addresses(name, everything.http, everything.grpc)
     assert set(report.differences) == {"HTTP", "gRPC"}
     assert report.passed, report.lines()
 
@@ -36,7 +36,7 @@ def test_all_models_answer_at_the_same_time(everything: Serving) -> None:
     """No caller gets the response of another model, or an error."""
 
     def ask(name: str) -> Report:
-        return verify(name, http_url=everything.http, grpc_url=everything.grpc)
+        return verify_addresses(name, everything.http, everything.grpc)
 
     with ThreadPoolExecutor(len(MODELS)) as pool:
         reports = list(pool.map(ask, MODELS))
