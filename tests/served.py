@@ -68,8 +68,14 @@ class Served:
         if self.tls is None:
             return Client(self.name, protocol=protocol, url=address, **options)
         scheme = "grpcs" if protocol is Protocol.GRPC else "https"
-        tls = {"ca_file": str(self.tls.ca_file), "server_name": self.tls.server_name}
-        return Client(self.name, protocol=protocol, url=f"{scheme}://{address}", **tls, **options)
+        return Client(
+            self.name,
+            protocol=protocol,
+            url=f"{scheme}://{address}",
+            ca_file=self.tls.ca_file,
+            server_name=self.tls.server_name,
+            **options,
+        )
 
     def curl(self, path: str, *options: str) -> str:
         """The output of `curl`, which fails the test if it exits with an error."""
