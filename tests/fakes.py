@@ -52,6 +52,7 @@ class FakeCluster:
 
     `answers` are errors by kind of child, `hangs` the kinds whose writes are never answered; `attempts` lists
     the writes that met one of these. `config_maps` are those of users; `unreadable` is the error of reading them.
+    `annotated` lists the annotations of pods, and `fail_annotations` is the error of setting one.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,8 @@ class FakeCluster:
         self.in_use: frozenset[tuple[Kind, str]] = frozenset()
         self.fail_with: Exception | None = None
         self.refuse: Kind | None = None
+        self.annotated: list[tuple[str, str, dict[str, str]]] = []
+        self.fail_annotations: ClusterError | None = None
         self.config_maps: dict[str, dict[str, str]] = {}
         self.unreadable: ClusterError | None = None
         self.answers: dict[Kind, Exception] = {}
@@ -108,6 +111,11 @@ class FakeCluster:
         if self.unreadable:
             raise self.unreadable
         return self.config_maps.get(name)
+
+    async def annotate_pod(self, namespace: str, name: str, uid: str, annotations: dict[str, str]) -> None:
+        if self.fail_annotations:
+            raise self.fail_annotations
+        self.annotated.append((name, uid, annotations))
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         self._write(f"status {name}")

@@ -20,6 +20,9 @@ from tests.builders import SETTINGS, a_body
 from tests.kube import Kube
 from triton_operator.api.names import AUTHORITY_SECRET, CA_CONFIG_MAP, SERVING_SECRET
 from triton_operator.api.spec import parse
+from triton_operator.cluster.client import ApiClient
+from triton_operator.cluster.errors import DeniedError
+from triton_operator.cluster.kubeconfig import from_kubeconfig
 from triton_operator.resources.build import render
 
 Object = dict[str, Any]
@@ -345,6 +348,47 @@ def test_it_can_read_two_secrets_and_no_other(kubectl: Kubectl, kube: Kube, user
 
 
 JSON = "--output=json"
+
+
+POD_PATCHES: dict[str, tuple[Object, bool]] = {
+    "an annotation": ({"metadata": {"annotations": {"triton-operator.io/proxy-policy": "0123"}}}, True),
+    "a label": ({"metadata": {"labels": {"triton-operator.io/track": "canary"}}}, False),
+    "an image": ({"spec": {"containers": [{"name": "triton", "image": "example.org/other:1"}]}}, False),
+}
+
+
+async def test_it_can_only_annotate_pods_of_a_deployment(
+    api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
+) -> None:
+    """The permission to patch pods would otherwise allow another image."""
+    pod = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(child("Deployment", kube)["spec"]["template"])}
+    pod["spec"]["serviceAccountName"] = "default"
+    pod["metadata"] |= {"name": "serving", "namespace": namespace}
+    foreign = copy.deepcopy(pod)
+    foreign["metadata"] |= {"name": "foreign", "labels": {"app": "other"}}
+    kube.apply(pod, foreign)
+    async with ApiClient(from_kubeconfig(_kubeconfig_of(api, kubeconfig, namespace, user, tmp_path))) as client:
+        for name, (patch, is_annotation) in POD_PATCHES.items():
+            for target in ("serving", "foreign"):
+                error = await _patch_pod(client, namespace, target, patch)
+                is_allowed = is_annotation and target == "serving"
+                assert (error == "") is is_allowed, (name, target, error)
+                assert is_allowed or "may change only annotations of pods" in error, (name, target, error)
+
+
+async def _patch_pod(client: ApiClient, namespace: str, name: str, patch: Object) -> str:
+    """Return the error of the API server, or "" if the change is admitted."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+    body = json.dumps(patch).encode()
+    try:
+        await client.request(
+            "PATCH", path, kind="Pod", body=body, content_type="application/strategic-merge-patch+json"
+        )
+    except DeniedError as denied:
+        return denied.message
+    return ""
+
+
 NOW = "2026-01-02T03:04:05Z"
 
 

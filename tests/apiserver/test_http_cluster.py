@@ -465,3 +465,15 @@ async def test_a_config_map_of_a_user_is_read_by_key(api: Api, cluster: HttpClus
     assert await cluster.read_config_map(namespace, "keys") == {"jwks.json": '{"keys": []}'}
     api.create(folder, {**users, "metadata": {"name": "empty"}})
     assert await cluster.read_config_map(namespace, "empty") == {}
+
+
+async def test_only_the_meant_pod_is_annotated(api: Api, cluster: HttpCluster, namespace: str) -> None:
+    """A pod with the same name that was created later, and a pod that no longer exists, are skipped."""
+    spec = {"containers": [{"name": "a", "image": "example.org/a:1"}], "serviceAccountName": "default"}
+    folder = f"/api/v1/namespaces/{namespace}/pods"
+    pod = api.create(folder, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec})
+    await cluster.annotate_pod(namespace, "a", "another-uid", {"example.org/a": "1"})
+    await cluster.annotate_pod(namespace, "missing", "another-uid", {"example.org/a": "1"})
+    assert "annotations" not in api.get(f"{folder}/a")["metadata"]
+    await cluster.annotate_pod(namespace, "a", pod["metadata"]["uid"], {"example.org/a": "1"})
+    assert api.get(f"{folder}/a")["metadata"]["annotations"] == {"example.org/a": "1"}

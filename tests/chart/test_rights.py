@@ -74,10 +74,10 @@ def test_users_objects_are_read_only(render: Render, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
-def test_pods_are_only_read(render: Render, scenario: str) -> None:
+def test_pods_are_only_read_and_annotated(render: Render, scenario: str) -> None:
     """No exec, no logs, no deletion."""
     pods = [rule for rule in rules(render(scenario)) if any(word.startswith("pods") for word in rule["resources"])]
-    assert [(rule["resources"], set(rule["verbs"])) for rule in pods] == [(["pods"], {"list", "watch"})]
+    assert [(rule["resources"], set(rule["verbs"])) for rule in pods] == [(["pods"], {"list", "watch", "patch"})]
 
 
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
@@ -138,7 +138,7 @@ def test_the_confinement_covers_every_kind_that_is_written(render: Render) -> No
         for resource in rule["resources"]
     }
     written = [*CHILDREN.values(), *SHARED.values()]
-    assert covered == {(each.api_version.rpartition("/")[0], each.plural) for each in written}
+    assert covered == {(each.api_version.rpartition("/")[0], each.plural) for each in written} | {("", "pods")}
 
 
 def test_users_roles_join_the_clusters_own(render: Render) -> None:

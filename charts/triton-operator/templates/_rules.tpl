@@ -31,10 +31,10 @@ certificates: serving pods refer to users' Secrets by name. */}}
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
-# Read for the status.
+# Read for the status. Patched so that the kubelet mounts a changed policy of the proxy at once.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
 # A ConfigMap or a cache is kept as long as a ReplicaSet refers to it.
 - apiGroups: [apps]
   resources: [replicasets]

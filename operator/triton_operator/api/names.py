@@ -45,6 +45,9 @@ ANNOTATION_FILLED = f"{GROUP}/filled"
 ANNOTATION_ROTATE = f"{GROUP}/rotate"
 """On the authority's Secret: a person requests a rotation, see `certificates.rotation`."""
 
+ANNOTATION_POLICY = f"{GROUP}/proxy-policy"
+"""On serving pods with the sidecar `proxy`: the hash of the policy that the kubelet was last asked to mount."""
+
 COMPONENT_SERVER = "server"
 COMPONENT_CACHE = "cache"
 TRACK_STABLE = "stable"

@@ -7,6 +7,7 @@ Lease is surely ours (`time_left`), so that no write of a former leader arrives 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -27,7 +28,7 @@ from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
 from triton_operator.cluster.replica_sets import mounted
-from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, REPLICA_SETS
+from triton_operator.cluster.resource_paths import CHILDREN, EVENTS, MODEL_DEPLOYMENTS, PODS, REPLICA_SETS
 from triton_operator.cluster.shared_requests import SharedObjectRequests
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from triton_operator.cluster.protocol import Manifest
 
 APPLY = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 _NEVER_STORED = "1"
 """A resourceVersion that no object can have: an apply with it creates the object or fails with a conflict."""
@@ -135,6 +137,19 @@ class HttpCluster(SharedObjectRequests):
         except NotFoundError:
             return None
         return decode_response(_decode_texts, response).data or {}
+
+    async def annotate_pod(self, namespace: str, name: str, uid: str, annotations: dict[str, str]) -> None:
+        """Set annotations of the pod with this uid, if it still exists."""
+        patch = {"metadata": {"uid": uid, "annotations": annotations}}
+        with suppress(NotFoundError, ConflictError):  # conflict: another pod has that name
+            await self._write(
+                "PATCH",
+                PODS.path(namespace, name),
+                kind=PODS.kind,
+                query={"fieldManager": MANAGER},
+                body=orjson.dumps(patch),
+                content_type=MERGE_PATCH,
+            )
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; absent fields are removed.

@@ -42,6 +42,9 @@ class Cluster(Protocol):
     async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
         """The texts in a user's ConfigMap by key; None if it does not exist."""
 
+    async def annotate_pod(self, namespace: str, name: str, uid: str, annotations: dict[str, str]) -> None:
+        """Set annotations of the pod with this uid, if it still exists."""
+
     async def write_status(self, namespace: str, name: str, uid: str, status: Status) -> dict[str, Any]:
         """Write the whole status of a ModelDeployment; absent fields are removed.
 

@@ -20,6 +20,7 @@ from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observed_state import ObservedState, observe
 from triton_operator.reconcile.plan import is_as_desired, make_plan, recognize
 from triton_operator.reconcile.policy_inputs import PolicyInputs, describe_unread
+from triton_operator.reconcile.policy_notifier import PolicyNotifier
 from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
 from triton_operator.resources.settings import Settings
@@ -48,6 +49,7 @@ class ChildReconciler:
         self._cache = cache
         self._settings = settings
         self._inputs = PolicyInputs(cluster)
+        self._notifier = PolicyNotifier(cluster)
 
     async def reconcile(
         self, key: Key, observed: ObservedState, memory: Memory, failed: FailedWrite | None = None
@@ -69,6 +71,7 @@ class ChildReconciler:
         plan = make_plan(desired, observed, memory.applied, recognized)
         executor = Executor(self._cluster, self._cache, memory, key, observed.deployment.metadata.uid)
         failures = await executor.execute(plan, [failed] if failed else [])
+        await self._notifier.notify(plan, failures, observed.pods)
         return ChildrenResult(
             _summarize(desired, failures, key),
             desired.revision,

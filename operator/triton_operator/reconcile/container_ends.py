@@ -12,13 +12,14 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from triton_operator.api.conditions import PREPARE_REASONS, Reason
-from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.cluster.observed import Container, Terminated
-from triton_operator.reconcile.pods import is_injected
+from triton_operator.reconcile.pods import is_injected, is_proxy
 from triton_operator.reconcile.retry_hint import restart_hint
 from triton_operator.reconcile.times import parse_time
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, read_prepare
+from triton_operator.triton.proxy_contract.outcome import read as read_proxy
 from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, read_server
 
 PROBE_SLACK = timedelta(seconds=30)
@@ -65,6 +66,8 @@ def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) ->
         return (Diagnosis(Reason.OUT_OF_MEMORY, _describe_lack_of_memory(container)),)
     if container.name == CONTAINER_PREPARE:
         return (_judge_prepare(ended),)
+    if is_proxy(container):
+        return (_judge_proxy(ended),)
     return _judge_server(container, ended, arguments)
 
 
@@ -114,6 +117,13 @@ def _judge_prepare(ended: Terminated) -> Diagnosis:
         return Diagnosis(report.reason, f"{about}{report.message}", report.model)
     # From a `prepare` of another release; the API server may not accept its word as a reason.
     return Diagnosis(Reason.PREPARE_FAILED, f"{report.reason}: {about}{report.message}", report.model)
+
+
+def _judge_proxy(ended: Terminated) -> Diagnosis:
+    """In its own words, because the operator cannot read the Secret of a user."""
+    problem = read_proxy(ended.message)
+    reason = Reason.CERTIFICATE_INVALID if "certificate" in problem else Reason.CRASHED
+    return Diagnosis(reason, f"container {CONTAINER_PROXY}: {problem or f'terminated with {_describe_end(ended)}'}")
 
 
 def _judge_server(container: Container, ended: Terminated, arguments: Sequence[str]) -> tuple[Diagnosis, ...]:

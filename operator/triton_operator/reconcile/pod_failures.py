@@ -14,7 +14,7 @@ from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.spec import Spec
 from triton_operator.cluster.observed import Pod, PodEvent
 from triton_operator.reconcile.container_ends import Diagnosis, judge_end
-from triton_operator.reconcile.pods import is_injected, is_loaded, last_termination
+from triton_operator.reconcile.pods import is_injected, is_loaded, is_proxy, last_termination
 from triton_operator.reconcile.retry_hint import retry_hint
 
 _PULL_REASONS = frozenset(
@@ -50,7 +50,7 @@ def diagnose(pod: Pod, events: Sequence[PodEvent], spec: Spec) -> tuple[Diagnosi
     ):
         if found:
             return (found._replace(retry_hint=retry_hint(found.reason)),)
-    ended = (_prepare_failed(pod) or _server_failed(pod, spec)) + _injected_failed(pod)
+    ended = (_prepare_failed(pod) or _proxy_failed(pod) or _server_failed(pod, spec)) + _injected_failed(pod)
     return ended or _volume_not_mounted(pod, events) or _not_ready_otherwise(pod)
 
 
@@ -132,6 +132,13 @@ def _prepare_failed(pod: Pod) -> tuple[Diagnosis, ...]:
     container = next((container for container in pod.containers if container.name == CONTAINER_PREPARE), None)
     ended = last_termination(container) if container else None
     return judge_end(container, ended) if container and ended and ended.exit_code else ()
+
+
+def _proxy_failed(pod: Pod) -> tuple[Diagnosis, ...]:
+    """The last end of the proxy, until it listens again: meanwhile Triton cannot become ready."""
+    container = next(filter(is_proxy, pod.containers), None)
+    ended = last_termination(container) if container and not container.ready else None
+    return judge_end(container, ended) if container and ended else ()
 
 
 def _server_failed(pod: Pod, spec: Spec) -> tuple[Diagnosis, ...]:

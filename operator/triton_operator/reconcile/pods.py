@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
 from triton_operator.cluster.observed import Container, Pod, Terminated
 from triton_operator.reconcile.times import parse_time
 
@@ -52,7 +52,12 @@ def waits_for_image(pod: Pod) -> bool:
 
 def is_injected(container: Container) -> bool:
     """Whether somebody else added the container to the pod, as a webhook adds a service mesh's proxy."""
-    return container.name not in {CONTAINER_PREPARE, CONTAINER_TRITON}
+    return container.name not in {CONTAINER_PREPARE, CONTAINER_TRITON} and not is_proxy(container)
+
+
+def is_proxy(container: Container) -> bool:
+    """Whether it is the native sidecar that terminates TLS."""
+    return container.init and container.name == CONTAINER_PROXY
 
 
 def last_termination(container: Container) -> Terminated | None:

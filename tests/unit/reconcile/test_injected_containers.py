@@ -42,19 +42,19 @@ async def test_a_failing_container_of_somebody_else_is_quoted(init: bool) -> Non
 
 async def test_its_log_is_not_read_as_that_of_triton() -> None:
     message = "failed to load 'digits' version 1: Internal: no"
-    world = await _with(_ended("proxy", init=False, message=message), prepared(), serving())
+    world = await _with(_ended("mesh-proxy", init=False, message=message), prepared(), serving())
     assert world.condition("Ready").reason == "Crashed"
     assert world.condition("Stalled").status is Truth.FALSE
 
 
 async def test_its_lack_of_memory_is_not_that_of_the_spec() -> None:
-    world = await _with(_ended("proxy", init=True, exit_code=137, reason="OOMKilled"), prepared(), serving())
+    world = await _with(_ended("mesh-proxy", init=True, exit_code=137, reason="OOMKilled"), prepared(), serving())
     assert world.condition("Ready").reason == "OutOfMemory"
     assert "spec.resources" not in world.condition("Ready").message
 
 
 async def test_models_are_loaded_whatever_a_sidecar_does() -> None:
-    world = await _with(_ended("proxy", init=True), prepared(), serving())
+    world = await _with(_ended("mesh-proxy", init=True), prepared(), serving())
     loaded = world.condition("ModelsLoaded")
     assert (loaded.status, loaded.reason) == (Truth.TRUE, "Loaded")
     assert world.status.models[0].state is ModelState.READY
@@ -63,14 +63,14 @@ async def test_models_are_loaded_whatever_a_sidecar_does() -> None:
 
 async def test_the_end_of_triton_is_reported_before_that_of_a_sidecar() -> None:
     log = "failed to load 'digits' version 1: Internal: no TorchScript\n"
-    world = await _with(_ended("proxy", init=True), prepared(), ended_server(log))
+    world = await _with(_ended("mesh-proxy", init=True), prepared(), ended_server(log))
     assert world.condition("Ready").reason == "ModelLoadFailed"
     assert world.condition("ModelsLoaded").reason == "ModelLoadFailed"
 
 
 async def test_a_sidecar_that_started_again_is_no_failure() -> None:
     back = msgspec.structs.replace(
-        _ended("proxy", init=True), waiting_reason="", running=True, started=True, ready=False
+        _ended("mesh-proxy", init=True), waiting_reason="", running=True, started=True, ready=False
     )
     world = await _with(back, prepared(), serving(ready=False))
     assert world.condition("Ready").reason == "RollingOut"
