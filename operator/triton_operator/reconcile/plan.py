@@ -124,7 +124,7 @@ def _is_as_applied(child_id: ChildId, observed: ObservedState, applied: AppliedC
 def _transfer_replicas(desired: DesiredState, observed: ObservedState) -> list[Action]:
     """Give the replica count to the second field manager, see `replicas`."""
     child, replicas = observed.deployment_child, desired.replicas.transfer
-    if child is None or replicas is None:
+    if child is None or child.deleting or replicas is None:
         return []
     manifest = {
         "apiVersion": "apps/v1",

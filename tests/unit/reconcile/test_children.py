@@ -475,3 +475,15 @@ def _replicas(world: World) -> int:
     state = world.child(Kind.DEPLOYMENT).state
     assert isinstance(state, DeploymentState)
     return state.replicas
+
+
+async def test_nothing_is_written_to_a_deployment_that_is_being_deleted() -> None:
+    """Every pass would otherwise transfer its replicas to the autoscaler again; its deletion starts the next pass."""
+    world = World()
+    await world.reconcile()
+    world.change_child(Kind.DEPLOYMENT, deleting=True)
+    world.forget_writes()
+    world.edit(autoscaling={"maxReplicas": 8})
+    await world.reconcile()
+    assert not [write for write in world.cluster.writes if write.endswith("Deployment/digits")]
+    assert "create HorizontalPodAutoscaler/digits" in world.cluster.writes
