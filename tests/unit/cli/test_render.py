@@ -93,6 +93,24 @@ def test_defaults_as_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert all(choice["why"].endswith(".") for choice in digits["choices"])
 
 
+def test_the_defaults_of_tls_are_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The mode if it is not set; audit, limit and resources if the sidecar `proxy` runs."""
+
+    def privacy(**spec: Any) -> dict[str, str]:
+        file = write(tmp_path, changed(privacy=spec))
+        (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--show-defaults", "-o", "json").out)
+        of_the_proxy = {"spec.privacy.tls.mode", "spec.privacy.audit", "largest request", "resources of `proxy`"}
+        return {each["field"]: each["value"] for each in digits["choices"] if each["field"] in of_the_proxy}
+
+    assert privacy(profile="Open") == {"spec.privacy.tls.mode": "Disabled"}
+    assert privacy(tls={"mode": "Managed"}) == {
+        "spec.privacy.audit": "All",
+        "largest request": "64Mi",
+        "resources of `proxy`": "cpu 50m, memory 64Mi to 256Mi",
+    }
+    assert privacy(tls={"mode": "Disabled"}) == {}
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_defaults_of_every_example_are_shown(capsys: pytest.CaptureFixture[str], file: Path) -> None:
     """With all features that they use."""
