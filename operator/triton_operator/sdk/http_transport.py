@@ -39,6 +39,8 @@ _UNAVAILABLE = "503"
 _UNAUTHENTICATED, _FORBIDDEN = "401", "403"
 _NOT_FOUND = "404"
 _NOT_IMPLEMENTED = {"405", "501"}
+_CLOSED = _NOT_IMPLEMENTED | {_NOT_FOUND}
+"""For the configuration: the proxy answers 404 for closed paths. The metadata is read before, so the model exists."""
 
 
 class HttpTransport:
@@ -66,7 +68,7 @@ class HttpTransport:
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
         request = self._send(lambda headers: self._client.get_model_config(model, version, headers=headers))
-        return await document_unless_hidden(request, _NOT_IMPLEMENTED)
+        return await document_unless_hidden(request, _CLOSED)
 
     async def is_ready(self, model: str, version: str) -> bool:
         """As `Transport`."""

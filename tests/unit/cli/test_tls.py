@@ -79,6 +79,13 @@ def test_requests_carry_a_token_of_the_service_account(
     assert all("service/digits :8443" in call for call in cluster.calls)
 
 
+def test_the_status_shows_the_address_with_tls(
+    capsys: pytest.CaptureFixture[str], cluster: FakeCluster, authority: Authority
+) -> None:
+    outcome = tritonctl(capsys, "status", "digits")
+    assert f"HTTP and gRPC with TLS https://{NAME}:8443   (inside the cluster)" in outcome.out
+
+
 def test_without_a_token_the_message_says_how_to_send_one(
     capsys: pytest.CaptureFixture[str], protocol: str, address: str, blank: Path
 ) -> None:

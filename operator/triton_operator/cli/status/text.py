@@ -55,6 +55,8 @@ def _sections(found: Report) -> Iterator[RenderableType]:
         yield plain_text(
             f"Last failure {failure.time}: {failure.pod}/{failure.container} {failure.reason}: {failure.message}"
         )
+    if found.endpoints.https:
+        yield plain_text(f"HTTP and gRPC with TLS {found.endpoints.https}   (inside the cluster)")
     if found.endpoints.http:
         yield plain_text(f"HTTP {found.endpoints.http}   gRPC {found.endpoints.grpc}   (inside the cluster)")
 
