@@ -33,12 +33,13 @@ COMMANDS = {
     "top": "Show the request rate, latency, queue time and batch size of each model.",
     "bench": "Measure throughput and latency under load.",
     "ca": "Print the authorities that sign the certificate of a ModelDeployment.",
+    "token": "Issue, list and revoke tokens for the callers of a ModelDeployment.",
     "doctor": "Check the cluster, the operator and your permissions.",
     "completion": "Print a shell completion script.",
 }
 """In the order in which `--help` lists them."""
 
-PACKAGES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "top"})
+PACKAGES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "token", "top"})
 """Commands that are packages."""
 
 
