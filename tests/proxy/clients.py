@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPSConnection
@@ -47,7 +48,13 @@ class Client:
 
     def context(self) -> ssl.SSLContext:
         """The settings of TLS."""
-        return ssl.create_default_context(cadata=self.authority.decode())
+        context = ssl.create_default_context(cadata=self.authority.decode())
+        if self.pair:
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(self.pair.certificate + self.pair.key)
+                file.flush()
+                context.load_cert_chain(file.name)
+        return context
 
     def request(
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
@@ -90,7 +97,11 @@ class Client:
     @contextmanager
     def channel(self, options: Sequence[tuple[str, int]] = ()) -> Iterator[grpc.Channel]:
         """A gRPC channel with TLS."""
-        credentials = grpc.ssl_channel_credentials(self.authority)
+        credentials = grpc.ssl_channel_credentials(
+            self.authority,
+            self.pair.key if self.pair else None,
+            self.pair.certificate if self.pair else None,
+        )
         with grpc.secure_channel(f"localhost:{self.port}", credentials, list(options)) as channel:
             yield channel
 
@@ -105,9 +116,9 @@ class Client:
         with self.grpc() as stub:
             return getattr(stub, method)(message, metadata=self.metadata(), timeout=timeout)
 
-    def metadata(self) -> list[tuple[str, str]]:
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """The metadata of a call."""
-        return [(name.lower(), value) for name, value in self._authorization().items()]
+        return tuple((name.lower(), value) for name, value in self._authorization().items())
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}

@@ -67,6 +67,7 @@ class Proxy:
             *("--https", f"{ADDRESS}:{self.https}", "--health", f"{ADDRESS}:{self.health}"),
             *("--triton-http", f"{ADDRESS}:{triton.http}", "--triton-grpc", f"{ADDRESS}:{triton.grpc}"),
             *("--haproxy", haproxy.ensure() / "sbin" / "haproxy", "--termination-log", self.termination_log),
+            *("--drain", 3),
             *options,
         ]
         self._work = str(folder / "work" / "haproxy.cfg").encode()
@@ -103,7 +104,7 @@ class Proxy:
         """Wait for `count` audit lines."""
 
         def lines() -> list[dict[str, Any]]:
-            return [line for line in self.lines if "protocol" in line]
+            return [line for line in self.lines if "caller" in line]
 
         with self._changed:
             assert self._changed.wait_for(lambda: len(lines()) >= count, SECONDS), self.lines

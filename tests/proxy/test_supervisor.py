@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 
 from tests.proxy.certificates import Authority, Pair
 from tests.proxy.clients import LINEAR, Client
-from tests.proxy.running_proxy import Proxy, running_proxy
+from tests.proxy.running_proxy import Proxy, running_proxy, wait_until
 from triton_operator.api.spec import Endpoint
 from triton_operator.local.ports import Ports
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
@@ -103,12 +102,13 @@ def test_a_start_without_valid_files_ends_with_a_termination_message(triton: Por
 
 
 def test_the_signal_to_terminate_stops_everything(own: Proxy) -> None:
-    assert len(own.haproxies()) == 2
+    wait_until(lambda: len(own.haproxies()) == 2)
     assert own.stop() == 0
     assert own.haproxies() == []
 
 
 def test_the_end_of_haproxy_is_the_end_of_the_container(own: Proxy) -> None:
+    wait_until(lambda: len(own.haproxies()) == 2)
     os.kill(max(own.haproxies()), signal.SIGKILL)
     assert own.process.wait(20) == 137
     assert json.loads(own.termination_log.read_text())["message"] == "HAProxy ended with exit status 137"
@@ -146,11 +146,3 @@ def reachable(client: Client) -> bool:
         return client.request("GET", "/v2/health/live").status == 200
     except ConnectionError:
         return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that nothing announces."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from triton_operator.proxy import routes
+from triton_operator.proxy import audit, routes
+from triton_operator.proxy.callers import CLIENT_AUTHORITIES, RATES, authenticate, key_files
+from triton_operator.proxy.models import (
+    CHECKED,
+    checked_backend,
+    choose_backend,
+    limit_models,
+    limit_sizes,
+)
 from triton_operator.proxy.placement import Placement
-from triton_operator.proxy.refusals import OWN_ERRORS, TOO_LARGE, error_file, refuse, response_files
+from triton_operator.proxy.policy_check import check_policy
+from triton_operator.proxy.refusals import OWN_ERRORS, error_file, response_files
+from triton_operator.proxy.scripts import load_scripts, script_files
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 CONFIGURATION = "haproxy.cfg"
@@ -30,16 +40,18 @@ class Configuration:
 
 
 def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
-    """Build the files."""
+    """Build the files; raises ProxyError if the policy cannot be enforced."""
+    check_policy(policy)
     sections = (
         _global(policy, placement),
         _defaults(policy, placement),
         _https(policy, placement),
         _health(placement),
         _backends(placement),
+        {f"backend {RATES}": ["stick-table type string len 256 size 1k expire 10s store gpc0,gpc0_rate(1s)"]},
     )
     text = "\n".join(_section(title, lines) for part in sections for title, lines in part.items())
-    return Configuration({**response_files(), CONFIGURATION: text})
+    return Configuration({**response_files(), **key_files(policy), **script_files(), CONFIGURATION: text})
 
 
 def _section(title: str, lines: list[str]) -> str:
@@ -49,13 +61,13 @@ def _section(title: str, lines: list[str]) -> str:
 def _global(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
     return {
         "global": [
-            "log stdout len 4096 format raw local0",
             f"nbthread {placement.threads}",
             f"maxconn {placement.max_connections}",
             # The time that an old worker keeps its streams after a reload.
             f"hard-stop-after {policy.limits.max_connection_age_seconds}s",
             # An old worker has about 10 MiB of memory of its own; the oldest one is ended if there are more.
             "mworker-max-reloads 10",
+            *load_scripts(str(placement.folder)),
             "ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets",
             "tune.h2.max-concurrent-streams 100",
         ]
@@ -84,14 +96,20 @@ def _defaults(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]
 
 
 def _https(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
-    limit, folder = policy.limits.max_body_bytes, str(placement.folder)
+    folder = str(placement.folder)
+    certificates = f" ca-file {folder}/{CLIENT_AUTHORITIES} verify optional" if policy.client_cas else ""
     return {
         "frontend https": [
-            f"bind {placement.https} ssl crt {placement.pem} alpn h2,http/1.1",
+            f"bind {placement.https} ssl crt {placement.pem} alpn h2,http/1.1{certificates}",
+            *audit.log(policy.audit),
             *routes.classify(folder),
+            *authenticate(policy, folder),
             *routes.allow_list(policy.open_endpoints, folder),
-            *refuse(TOO_LARGE, f"if {{ req.hdr(content-length),add(0) gt {limit} }}", folder),
+            *limit_models(policy, folder),
+            *routes.lengths(folder),
+            *limit_sizes(policy, folder),
             *routes.clean(),
+            *choose_backend(),
             "use_backend triton_grpc if grpc",
             "default_backend triton_http",
         ]
@@ -110,9 +128,11 @@ def _health(placement: Placement) -> dict[str, list[str]]:
 
 
 def _backends(placement: Placement) -> dict[str, list[str]]:
+    # `safe` keeps the calls of one client on its own connections: a client that does not read its responses would
+    # otherwise stop those of others.
+    grpc = ["http-reuse safe", f"server triton {placement.triton_grpc} proto h2"]
     return {
         "backend triton_http": ["http-reuse always", f"server triton {placement.triton_http}"],
-        # `safe` keeps the calls of one client on its own connections: a client that does not read its responses would
-        # otherwise stop those of others.
-        "backend triton_grpc": ["http-reuse safe", f"server triton {placement.triton_grpc} proto h2"],
+        "backend triton_grpc": grpc,
+        f"backend {CHECKED}": [*checked_backend(str(placement.folder)), *grpc],
     }

@@ -37,8 +37,11 @@ class HAProxy:
     def start(self) -> None:
         """Start the master process; it writes audit lines to this process's stdout."""
         self._process = subprocess.Popen(
-            [str(self._program), "-W", "-q", "-f", str(self._configuration)],
+            [str(self._program), "-W", "-f", str(self._configuration)],
             env=environment(self._program),
+            # Notices of each reload, and an alert for each message that a Lua filter refuses. The option -q would close
+            # stdout, too.
+            stderr=subprocess.DEVNULL,
             preexec_fn=_unblock_signals,  # noqa: PLW1509 -- this process has one thread
         )
 

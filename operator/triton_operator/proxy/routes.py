@@ -7,10 +7,17 @@ differently. What remains is passed on without its query and without headers tha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from triton_operator.api.spec import Endpoint
-from triton_operator.proxy.refusals import LENGTH_REQUIRED, MALFORMED, NOT_OFFERED, UNSUPPORTED_ENCODING, refuse
+from triton_operator.proxy.refusals import (
+    LENGTH_REQUIRED,
+    MALFORMED,
+    NOT_OFFERED,
+    UNSUPPORTED_ENCODING,
+    refuse,
+    refuse_at_once,
+)
 
 MODEL = r"[A-Za-z0-9](?:[.]?[A-Za-z0-9_-])*"
 """A model name, as `names.MODEL_NAME_PATTERN`."""
@@ -20,6 +27,7 @@ _ALL_STATISTICS = "/v2/models/stats"
 """The statistics of all models; the path has the form of the metadata of a model called `stats`."""
 
 _SERVICE = "/inference.GRPCInferenceService/"
+_STREAM = f"{_SERVICE}ModelStreamInfer"
 _GRPC_METHODS = (
     f"{_SERVICE}ServerLive",
     f"{_SERVICE}ServerReady",
@@ -27,7 +35,7 @@ _GRPC_METHODS = (
     f"{_SERVICE}ServerMetadata",
     f"{_SERVICE}ModelMetadata",
     f"{_SERVICE}ModelInfer",
-    f"{_SERVICE}ModelStreamInfer",
+    _STREAM,
     "/grpc.health.v1.Health/Check",
 )
 _OPENED_METHODS = {
@@ -57,12 +65,15 @@ def classify(folder: str) -> list[str]:
         "acl h1 req.ver 1.0 1.1",
         "acl h2 req.ver 2.0",
         "acl grpc req.hdr(content-type) -m reg ^application/grpc($|[+;])",
+        f"acl grpc_stream path -m str {_STREAM}",
         "acl origin_form url_beg /",
         "acl absolute_path path_beg /",
-        *refuse(MALFORMED, "unless h2 or h1 origin_form", folder),
-        *refuse(MALFORMED, "unless absolute_path", folder),
-        *refuse(MALFORMED, "if { req.hdr(upgrade) -m found } or { req.hdr(http2-settings) -m found }", folder),
-        *refuse(LENGTH_REQUIRED, "if { req.hdr(transfer-encoding) -m found }", folder),
+        "http-request set-var(txn.protocol) str(http)",
+        "http-request set-var(txn.protocol) str(grpc) if grpc",
+        *refuse_at_once(MALFORMED, "unless h2 or h1 origin_form", folder),
+        *refuse_at_once(MALFORMED, "unless absolute_path", folder),
+        *refuse_at_once(MALFORMED, "if { req.hdr(upgrade) -m found } or { req.hdr(http2-settings) -m found }", folder),
+        *refuse_at_once(LENGTH_REQUIRED, "if { req.hdr(transfer-encoding) -m found }", folder),
         # Triton has no limit for what it decompresses: 600 KB can become 1.2 GB of its memory.
         *refuse(
             UNSUPPORTED_ENCODING,
@@ -84,6 +95,7 @@ def allow_list(opened: Collection[Endpoint], folder: str) -> list[str]:
         f"acl model_get path -m reg {_OF_A_MODEL}(?:/(?:{pages}))?$",
         f"acl listed_post path -m reg {_OF_A_MODEL}/(?:infer|generate|generate_stream)$",
         f"acl listed_method path -m str {' '.join(methods)}",
+        f"acl grpc_of_a_model path -m str {' '.join(_of_a_model(methods))}",
         *all_statistics,
         *refuse(NOT_OFFERED, "if grpc !METH_POST or grpc !h2 or grpc !listed_method", folder),
         "acl get method GET",
@@ -96,10 +108,24 @@ def allow_list(opened: Collection[Endpoint], folder: str) -> list[str]:
     ]
 
 
+def lengths(folder: str) -> list[str]:
+    """Rules that refuse bodies of unknown length; gRPC announces the length of each message."""
+    return [
+        *refuse(LENGTH_REQUIRED, "if post !grpc !{ req.hdr(content-length) -m found }", folder),
+        "http-request wait-for-body time 5s at-least 1 if get !grpc",
+        *refuse_at_once(MALFORMED, "if get !grpc { req.body_len gt 0 }", folder),
+    ]
+
+
+def _of_a_model(methods: Iterable[str]) -> list[str]:
+    return [method for method in methods if method.startswith(f"{_SERVICE}Model")]
+
+
 def health_only(folder: str) -> list[str]:
     """Rules for the plain listener: health checks, of the kubelet for example."""
     return [
-        "acl grpc always_false",
+        "acl grpc_stream always_false",
+        "http-request set-var(txn.protocol) str(http)",
         "acl health path -m str /v2/health/live /v2/health/ready",
         f"acl health path -m reg {_OF_A_MODEL}/ready$",
         "acl read method GET HEAD",
