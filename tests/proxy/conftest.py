@@ -15,13 +15,13 @@ from tests.proxy.certificates import Authority
 from tests.proxy.clients import Client
 from tests.proxy.recorded import Recorded
 from tests.proxy.recording_backend import recording_backend
-from tests.proxy.running_proxy import Proxy, running_proxy
+from tests.proxy.running_proxy import Proxy, free_ports, running_proxy
 from triton_operator.cli.terminal.progress import step
 from triton_operator.local.command import ServerContext, server_command, server_variables
 from triton_operator.local.environment import ensure_environment, link_backends, plan_environment
 from triton_operator.local.folders import run_folder
 from triton_operator.local.models import adapt, stage_models
-from triton_operator.local.ports import Ports, choose_ports
+from triton_operator.local.ports import Ports
 from triton_operator.local.server import running_server
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
@@ -35,7 +35,7 @@ def triton() -> Iterator[Ports]:
         a_deployment(modelRepository={"image": {"reference": "m"}}, models=[{"name": name} for name in MODELS])
     )
     cache = cache_dir() / "local"
-    ports = choose_ports()
+    ports = free_ports()
     with run_folder(cache) as folder:
         staged = stage_models(deployment, ROOT / "model_repository", folder, cache)
         context = ServerContext(ensure_environment(plan_environment(cache), step), folder, ports)

@@ -12,13 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from hack.images import haproxy
 from tests.proxy.certificates import Pair
-from triton_operator.local.ports import ADDRESS, Ports, choose_ports
+from triton_operator.local.ports import ADDRESS, Ports
 from triton_operator.triton.proxy_contract.policy import (
     CERTIFICATE_FILE,
     POLICY_FILE,
@@ -60,7 +60,7 @@ class Proxy:
         self.tls = Volume(folder / "tls")
         self.termination_log = folder / "termination-log"
         self.lines: list[dict[str, Any]] = []
-        chosen = choose_ports()
+        chosen = free_ports()
         self.https, self.health = chosen.http, chosen.grpc
         self._options = [
             *("--policy", folder / "policy", "--tls", folder / "tls", "--work", folder / "work"),
@@ -171,6 +171,13 @@ def running_proxy(
         yield proxy
     finally:
         proxy.stop()
+
+
+def free_ports() -> Ports:
+    """Ports that the kernel chooses, so that two runs of the tests on one machine do not choose the same."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server((ADDRESS, 0))) for _ in range(3)]
+        return Ports(*(each.getsockname()[1] for each in sockets))
 
 
 def wait_for_port(port: int) -> None:
