@@ -182,15 +182,16 @@ def free_ports() -> Ports:
 
 def wait_for_port(port: int) -> None:
     """Wait until a process accepts connections."""
+    wait_until(lambda: accepts(port))
 
-    def accepts() -> bool:
-        try:
-            socket.create_connection((ADDRESS, port), timeout=1).close()
-        except OSError:
-            return False
-        return True
 
-    wait_until(accepts)
+def accepts(port: int) -> bool:
+    """Whether a process accepts connections."""
+    try:
+        socket.create_connection((ADDRESS, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

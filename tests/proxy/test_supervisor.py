@@ -9,18 +9,21 @@ import signal
 import socket
 import ssl
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 
 from tests.proxy.certificates import Authority, Pair
-from tests.proxy.clients import LINEAR, Client
-from tests.proxy.running_proxy import Proxy, running_proxy, wait_until
+from tests.proxy.clients import LINEAR, Client, infer_request
+from tests.proxy.running_proxy import Proxy, accepts, running_proxy, wait_until
 from triton_operator.api.spec import Endpoint
 from triton_operator.local.ports import Ports
-from triton_operator.triton.proxy_contract.policy import ProxyPolicy
+from triton_operator.triton.proxy_contract.policy import Limits, ProxyPolicy
 
 CONFIG = "/v2/models/linear_regression/config"
 
@@ -86,6 +89,17 @@ def test_invalid_files_change_nothing_and_are_reported(
     wait_until(lambda: client.request("GET", CONFIG).status == 403)
 
 
+def test_a_certificate_that_clients_would_refuse_is_not_loaded(own: Proxy, authority: Authority) -> None:
+    before = served_certificate(own, authority)
+    own.set_certificate(authority.issue(life=timedelta(seconds=-60)))
+    assert "the serving certificate expired at " in own.wait_for("rejected")["message"]
+    own.set_policy(ProxyPolicy(server_names=("digits.shop.svc",)))
+    own.set_certificate(authority.issue())
+    said = own.wait_for("rejected", 2)["message"]
+    assert "the serving certificate is for localhost; expected digits.shop.svc" in said
+    assert served_certificate(own, authority) == before
+
+
 def test_the_first_start_waits_for_valid_files(triton: Ports, authority: Authority, tmp_path: Path) -> None:
     with running_proxy(tmp_path / "pod", triton, ProxyPolicy(), None) as proxy:
         assert proxy.wait_for("waiting")["message"] == "the serving certificate is missing: tls.crt"
@@ -146,3 +160,70 @@ def reachable(client: Client) -> bool:
         return client.request("GET", "/v2/health/live").status == 200
     except ConnectionError:
         return False
+
+
+def test_an_idle_connection_of_a_removed_caller_has_no_access(own: Proxy, authority: Authority) -> None:
+    """The old worker passes its next request on to the new one, which refuses it; the connection is then closed."""
+    client = Client(own.https, authority.pem)
+    with closing(http.client.HTTPSConnection("localhost", own.https, context=client.context())) as connection:
+        body = json.dumps(LINEAR)
+        connection.request("POST", "/v2/models/linear_regression/infer", body)
+        response = connection.getresponse()
+        assert (response.status, response.read() != b"") == (200, True)
+        own.set_policy(ProxyPolicy(callers=()))
+        own.wait_for("reloaded")
+        wait_until(lambda: client.infer().status == 401)
+        connection.request("POST", "/v2/models/linear_regression/infer", body)
+        response = connection.getresponse()
+        assert (response.status, response.read() != b"", response.will_close) == (401, True, True)
+
+
+def test_a_channel_of_a_removed_caller_has_no_access(own: Proxy, authority: Authority) -> None:
+    client = Client(own.https, authority.pem)
+    with client.grpc() as stub:
+        stub.ModelInfer(infer_request(), timeout=20)
+        own.set_policy(ProxyPolicy(callers=()))
+        own.wait_for("reloaded")
+        wait_until(lambda: client.infer().status == 401)
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError) as refused:
+                stub.ModelInfer(infer_request(), timeout=20)
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_connection_ends_at_its_age_without_a_failed_request(
+    triton: Ports, authority: Authority, tmp_path: Path
+) -> None:
+    policy = ProxyPolicy(limits=Limits(max_connection_age_seconds=2))
+    with running_proxy(tmp_path / "pod", triton, policy, authority.issue()) as proxy:
+        client = Client(proxy.https, authority.pem)
+        started, connections = time.monotonic(), 0
+        while connections < 2:
+            with closing(http.client.HTTPSConnection("localhost", proxy.https, context=client.context())) as connection:
+                closed = False
+                while not closed:
+                    connection.request("GET", "/v2/health/live")
+                    response = connection.getresponse()
+                    assert (response.status, response.read()) == (200, b"")
+                    closed = response.will_close
+                connections += 1
+        assert 3 < time.monotonic() - started < 15
+
+
+def test_an_ending_pod_serves_the_next_request_of_each_connection(own: Proxy, authority: Authority) -> None:
+    """There is no new worker to pass it on to."""
+    client = Client(own.https, authority.pem)
+    with (
+        closing(http.client.HTTPSConnection("localhost", own.https, context=client.context())) as connection,
+        client.grpc() as stub,
+    ):
+        connection.request("GET", "/v2/models/linear_regression")
+        assert connection.getresponse().read()
+        stub.ModelInfer(infer_request(), timeout=20)
+        own.process.terminate()
+        own.wait_for("stopping")
+        wait_until(lambda: not accepts(own.https))
+        connection.request("POST", "/v2/models/linear_regression/infer", json.dumps(LINEAR))
+        response = connection.getresponse()
+        assert (response.status, response.read() != b"", response.will_close) == (200, True, True)
+    assert own.process.wait(20) == 0

@@ -13,7 +13,7 @@ from triton_operator.proxy import audit, routes
 from triton_operator.proxy.callers import CLIENT_AUTHORITIES, RATES, authenticate, key_files
 from triton_operator.proxy.models import (
     CHECKED,
-    checked_backend,
+    check_messages,
     choose_backend,
     limit_models,
     limit_sizes,
@@ -22,6 +22,7 @@ from triton_operator.proxy.placement import Placement
 from triton_operator.proxy.policy_check import check_policy
 from triton_operator.proxy.refusals import OWN_ERRORS, error_file, response_files
 from triton_operator.proxy.scripts import load_scripts, script_files
+from triton_operator.proxy.successor import choose_successor, successor_backends
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 CONFIGURATION = "haproxy.cfg"
@@ -48,6 +49,7 @@ def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
         _https(policy, placement),
         _health(placement),
         _backends(placement),
+        successor_backends(placement),
         {f"backend {RATES}": ["stick-table type string len 256 size 1k expire 10s store gpc0,gpc0_rate(1s)"]},
     )
     text = "\n".join(_section(title, lines) for part in sections for title, lines in part.items())
@@ -102,13 +104,14 @@ def _https(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
         "frontend https": [
             f"bind {placement.https} ssl crt {placement.pem} alpn h2,http/1.1{certificates}",
             *audit.log(policy.audit),
+            *routes.acls(),
             *routes.classify(folder),
             *authenticate(policy, folder),
             *routes.allow_list(policy.open_endpoints, folder),
             *limit_models(policy, folder),
             *routes.lengths(folder),
             *limit_sizes(policy, folder),
-            *routes.clean(),
+            *choose_successor(),
             *choose_backend(),
             "use_backend triton_grpc if grpc",
             "default_backend triton_http",
@@ -121,7 +124,6 @@ def _health(placement: Placement) -> dict[str, list[str]]:
         "frontend health": [
             f"bind {placement.health}",
             *routes.health_only(str(placement.folder)),
-            *routes.clean(),
             "default_backend triton_http",
         ]
     }
@@ -130,9 +132,9 @@ def _health(placement: Placement) -> dict[str, list[str]]:
 def _backends(placement: Placement) -> dict[str, list[str]]:
     # `safe` keeps the calls of one client on its own connections: a client that does not read its responses would
     # otherwise stop those of others.
-    grpc = ["http-reuse safe", f"server triton {placement.triton_grpc} proto h2"]
+    grpc = [*routes.clean(), "http-reuse safe", f"server triton {placement.triton_grpc} proto h2"]
     return {
-        "backend triton_http": ["http-reuse always", f"server triton {placement.triton_http}"],
+        "backend triton_http": [*routes.clean(), "http-reuse always", f"server triton {placement.triton_http}"],
         "backend triton_grpc": grpc,
-        f"backend {CHECKED}": [*checked_backend(str(placement.folder)), *grpc],
+        f"backend {CHECKED}": [*check_messages(str(placement.folder)), *grpc],
     }

@@ -61,8 +61,8 @@ def choose_backend() -> list[str]:
     return [f"use_backend {CHECKED} if grpc grpc_stream or grpc grpc_of_a_model limited_models"]
 
 
-def checked_backend(folder: str) -> list[str]:
-    """Lines of the backend CHECKED, besides its server: an error of the filter becomes a gRPC status."""
+def check_messages(folder: str) -> list[str]:
+    """Lines of a backend that reads messages: an error of the filter becomes a gRPC status."""
     return ["no log", "filter lua.grpc_messages", f"errorfile 400 {folder}/{grpc_file(MESSAGE_REFUSED)}"]
 
 

@@ -13,7 +13,7 @@ from triton_operator.triton.proxy_contract.policy import WORK_DIR
 class Placement:
     """Where HAProxy listens, where Triton does, and the folder for rendered files.
 
-    Addresses have the syntax of HAProxy: `*` is every IPv4 address. `pem` is the serving certificate with its key.
+    Addresses have the syntax of HAProxy: `*` is every IPv4 address.
     """
 
     https: str = f"*:{names.PORT_HTTPS}"

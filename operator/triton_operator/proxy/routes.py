@@ -59,8 +59,8 @@ _PASSED_HEADERS = (
 )
 
 
-def classify(folder: str) -> list[str]:
-    """ACLs that other rules use, and the refusal of requests that are ambiguous."""
+def acls() -> list[str]:
+    """Names of conditions that other rules use."""
     return [
         "acl h1 req.ver 1.0 1.1",
         "acl h2 req.ver 2.0",
@@ -68,6 +68,12 @@ def classify(folder: str) -> list[str]:
         f"acl grpc_stream path -m str {_STREAM}",
         "acl origin_form url_beg /",
         "acl absolute_path path_beg /",
+    ]
+
+
+def classify(folder: str) -> list[str]:
+    """The protocol of a request, and the refusal of requests that are ambiguous."""
+    return [
         "http-request set-var(txn.protocol) str(http)",
         "http-request set-var(txn.protocol) str(grpc) if grpc",
         *refuse_at_once(MALFORMED, "unless h2 or h1 origin_form", folder),
@@ -134,9 +140,12 @@ def health_only(folder: str) -> list[str]:
     ]
 
 
-def clean() -> list[str]:
-    """Rules that remove the query and every header that Triton does not need, such as tokens and `X-Forwarded-For`."""
-    kept = "|".join(_PASSED_HEADERS)
+def clean(*further: str) -> list[str]:
+    """Rules that remove the query and every header that Triton does not need, such as tokens and `X-Forwarded-For`.
+
+    `further` are headers that are kept, too.
+    """
+    kept = "|".join((*_PASSED_HEADERS, *further))
     return [
         "http-request set-uri %[path]",
         f"http-request del-header ^(?!(?:{kept})$) -m reg",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from triton_operator.proxy.certificate import check_certificate
 from triton_operator.proxy.errors import ProxyError
 from triton_operator.proxy.haproxy_config import render
 from triton_operator.proxy.haproxy_process import SIGNALS, HAProxy, check
@@ -48,6 +49,8 @@ class Supervisor:
         self._haproxy = HAProxy(settings.program, self._folder.selected)
         self._seen: Inputs | None = None
         self._problem = ""
+        self._reload_at = float("inf")
+        self._age_seconds = 0
 
     def run(self) -> int:
         """Run until a signal or the end of HAProxy."""
@@ -55,6 +58,7 @@ class Supervisor:
         deadline = time.monotonic() + self._settings.wait_seconds
         while True:
             self._follow_files()
+            self._limit_age()
             if not self._haproxy.started and time.monotonic() > deadline:
                 self._report.last_words(self._problem)
                 return 1
@@ -82,14 +86,26 @@ class Supervisor:
         pem = inputs.certificate.rstrip() + b"\n" + inputs.key
         path = self._folder.write(folder, render(policy, placement), pem, placement.pem)
         check(self._settings.program, path)
+        check_certificate(placement.pem, policy.server_names)
         self._folder.select(folder)
         self._problem = ""
+        self._age_seconds = policy.limits.max_connection_age_seconds
+        self._reload_at = time.monotonic() + self._age_seconds
         if self._haproxy.started:
             self._haproxy.reload()
             self._report.event("reloaded")
         else:
             self._haproxy.start()
             self._report.event("started")
+
+    def _limit_age(self) -> None:
+        """Reload at the limit of the age: the new worker gets new connections, and the old one closes its own.
+
+        HAProxy 2.6 has no limit for a connection. An HTTP/2 client gets GOAWAY, and finishes its requests.
+        """
+        if time.monotonic() >= self._reload_at:
+            self._reload_at = time.monotonic() + self._age_seconds
+            self._haproxy.reload()
 
     def _reject(self, problem: str) -> None:
         if problem == self._problem:

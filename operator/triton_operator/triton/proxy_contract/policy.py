@@ -90,12 +90,14 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 class ProxyPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     """The policy. `callers` None admits everybody whom the network policy admits; empty admits nobody.
 
-    `client_cas` is the PEM bundle that verifies client certificates, "" if no caller has one.
+    `client_cas` is the PEM bundle that verifies client certificates, "" if no caller has one. The serving certificate
+    must be valid for one of `server_names`; without any, every certificate is accepted.
     """
 
     callers: tuple[Caller, ...] | None = None
     issuers: tuple[Issuer, ...] = ()
     client_cas: str = ""
+    server_names: tuple[str, ...] = ()
     open_endpoints: tuple[Endpoint, ...] = ()
     limits: Limits = Limits()
     audit: Audit = Audit.ALL
