@@ -48,10 +48,17 @@ def control(body: Object | None, name: str) -> Any:
     return next((each for each in controls if each["name"] == name), {})
 
 
+def privacy_enforced(body: Object | None) -> tuple[str, str]:
+    """Status and reason of the condition."""
+    conditions = (body or {}).get("status", {}).get("conditions", [])
+    found = next((each for each in conditions if each["type"] == "PrivacyEnforced"), {"status": "", "reason": ""})
+    return found["status"], found["reason"]
+
+
 def test_the_probe_shows_that_the_network_enforces_policies_and_the_operator_reports_it(
     node: Cluster, operators: Kube, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
-    kube.apply(model_deployment("linear_regression"))
+    kube.apply(model_deployment("linear_regression", privacy={"profile": "Private", "tls": {"mode": "Managed"}}))
     name = "linear-regression"
     kube.wait(lambda: control(kube.get("md", name), "NetworkEnforcement").get("state") == "Unknown", "it is unknown")
     process = doctor(node, "--probe", "-o", "json")
@@ -67,6 +74,7 @@ def test_the_probe_shows_that_the_network_enforces_policies_and_the_operator_rep
     assert left(operators) == []
     kube.wait(lambda: control(kube.get("md", name), "NetworkEnforcement").get("state") == "Enforced", "it is enforced")
     assert probe["time"][:10] in control(kube.get("md", name), "NetworkEnforcement")["message"]
+    kube.wait(lambda: privacy_enforced(kube.get("md", name)) == ("True", "Enforced"), "all controls are enforced")
 
 
 def test_an_interrupted_probe_leaves_nothing(node: Cluster, operators: Kube) -> None:
