@@ -1,4 +1,4 @@
-"""`tritonctl ca`: print the authorities that sign the certificate of a deployment.
+"""`tritonctl ca`: print the CA certificates that verify the certificate of a deployment.
 
 Input: a name. Output: a PEM bundle on standard output or in a file, for `curl --cacert` and other clients.
 """
@@ -18,7 +18,7 @@ Examples:
   tritonctl ca digits -n models > ca.crt
   curl --cacert ca.crt https://digits.models.svc:8443/v2/models/digits
 \b
-From outside the cluster, forward the port and tell curl where the name is:
+From outside the cluster, forward the port and make curl connect to it instead of the name in the URL:
   kubectl port-forward -n models service/digits 8443
   curl --cacert ca.crt --connect-to ::127.0.0.1: https://digits.models.svc:8443/v2/models/digits
 """
@@ -33,9 +33,9 @@ def ca(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Print the authorities that sign a deployment's certificate, as PEM.
+    """Print the CA certificates that verify a deployment's certificate, as PEM.
 
-    The exit status is 1 if the operator does not manage its certificate.
+    The exit status is 1 if the operator does not manage the deployment's certificate.
     """
     from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
     from triton_operator.sdk.access import bundle

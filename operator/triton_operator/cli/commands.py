@@ -32,7 +32,7 @@ COMMANDS = {
     "logs": "Print the logs of a ModelDeployment's containers.",
     "top": "Show the request rate, latency, queue time and batch size of each model.",
     "bench": "Measure throughput and latency under load.",
-    "ca": "Print the authorities that sign the certificate of a ModelDeployment.",
+    "ca": "Print the CA certificates that verify the certificate of a ModelDeployment.",
     "token": "Issue, list and revoke tokens for the callers of a ModelDeployment.",
     "doctor": "Check the cluster, the operator and your permissions.",
     "completion": "Print a shell completion script.",

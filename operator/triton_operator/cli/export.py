@@ -34,8 +34,8 @@ Examples:
 NAME is a module, or a class or function that returns one when called without arguments. DIMS exclude the batch
 dimension; -1 means any size. Inputs without a name are named INPUT__0, INPUT__1 and so on. The exported model is
 compared with the module on random inputs; integers are 0 or 1 unless LOW..HIGH is set. To compare on real inputs
-instead, pass --example FILE, with the batch dimension: named arrays (.npz); a tensor, list or dict (.pt); or values,
-by name or in order (.json).
+instead, pass --example FILE. The file contains named arrays (.npz); a tensor, list or dict (.pt); or values, by name or
+in order (.json). Their shapes include the batch dimension.
 """
 
 

@@ -44,13 +44,15 @@ Url = Annotated[
     typer.Option(
         "--url",
         metavar="HOST:PORT",
-        help="Connect to this address, such as https://HOST:PORT, instead of port-forwarding.",
+        help="Connect to this address instead of port-forwarding; prefix it with https:// for TLS.",
     ),
 ]
 CAFile = Annotated[
     str,
     typer.Option(
-        "--ca-file", metavar="FILE", help="PEM file with the authorities to trust; by default, those of the deployment."
+        "--ca-file",
+        metavar="FILE",
+        help="PEM file with the CA certificates to trust; by default, those of the deployment.",
     ),
 ]
 ServerName = Annotated[
@@ -67,7 +69,7 @@ ServiceAccount = Annotated[
     typer.Option(
         "--service-account",
         metavar="[NS/]NAME",
-        help="Send a token of this ServiceAccount; requires the right to create serviceaccounts/token.",
+        help="Send a token of this ServiceAccount; requires permission to create serviceaccounts/token.",
     ),
 ]
 RequestTimeout = Annotated[

@@ -36,7 +36,7 @@ Examples:
 problem must be fixed. Without --probe, the command does not change anything.
 \b
 --probe starts two small pods that connect to each other, forbids that with a NetworkPolicy, and deletes
-everything again, also after Ctrl-C. The result is stored in the ConfigMap triton-operator-network-probe
+all that it created, even after Ctrl-C. The result is stored in the ConfigMap triton-operator-network-probe
 of the operator's namespace. The pods run there, or in the namespace that you select with -n.
 """
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
