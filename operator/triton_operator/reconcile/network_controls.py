@@ -1,4 +1,4 @@
-"""Privacy controls of the network: the policies of the deployment, those of others, and what the cluster makes of them.
+"""Privacy controls of the network: the deployment's policies, other policies, and whether the cluster enforces them.
 
 Pure. Policies add up: a connection is allowed if any policy that selects the pod allows it.
 """
@@ -54,7 +54,7 @@ def _other_policies(assessment: Assessment) -> JudgedControl:
         ControlName.OTHER_POLICIES,
         Reason.OTHER_POLICY_OPENS_POD,
         f"{policies} the pods and allow{'s' if len(opening) == 1 else ''} additional traffic, because policies add up; "
-        "exclude the pods in spec.podSelector",
+        f"to exclude the pods, change {'its' if len(opening) == 1 else 'their'} spec.podSelector",
     )
 
 
@@ -102,12 +102,13 @@ def _cache_egress(assessment: Assessment) -> JudgedControl | None:
     if spec.cache is None:
         return None
     if not spec.cache.egress.cidrs:
-        ports = ", ".join(map(str, egress_ports(spec, spec.cache)))
+        numbers = egress_ports(spec, spec.cache)
+        ports = f"port{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
         return not_enforced(
             ControlName.CACHE_EGRESS,
             Reason.CACHE_EGRESS_OPEN,
-            f"the Job that fills the cache may connect to port {ports} of any address; set spec.cache.egress.cidrs",
+            f"the Job that fills the cache can connect to any address on {ports}; set spec.cache.egress.cidrs",
         )
     return enforced(
-        ControlName.CACHE_EGRESS, "the Job that fills the cache may connect only to DNS and spec.cache.egress.cidrs"
+        ControlName.CACHE_EGRESS, "the Job that fills the cache can connect only to DNS and spec.cache.egress.cidrs"
     )

@@ -1,6 +1,6 @@
 """Ready: an ordered list of checks of an Assessment; the first failing one determines reason and message.
 
-Pure. The order is: the user's intent, the spec, the API server, the scheduler, the model.
+Pure. The order is: the spec, the requested replicas, the cache, the pods, the rollout, the models.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _describe_others(assessment: Assessment) -> str:
     """What is known about the replicas that do not serve."""
     unready = len(assessment.pods) - assessment.ready_pods
     if unready:
-        return f"{unready} more are running but not ready"
+        return f"{unready} more {'is' if unready == 1 else 'are'} running but not ready"
     there = assessment.state.current_replicas if assessment.state else 0
     if there > assessment.desired_replicas:
         return (
@@ -129,7 +129,10 @@ def _describe_others(assessment: Assessment) -> str:
 
 
 def _describe_injected(assessment: Assessment) -> str:
-    """The injected init container that a pod waits for, "" if there is none; it still runs, so it has not failed."""
+    """A message about the injected init container that a pod waits for; "" if there is none.
+
+    The container is still running, so this is progress and not a failure.
+    """
     for pod in assessment.pods:
         for container in pod.containers:
             if container.init and is_injected(container) and container.running and not container.started:

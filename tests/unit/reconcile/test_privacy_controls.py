@@ -311,7 +311,7 @@ def test_the_egress_of_the_cache_job_is_enforced_if_its_addresses_are_given() ->
     assert judge(cached(), ControlName.CACHE_EGRESS).state is ENFORCED
     judged = judge(cached(ports=[8443]), ControlName.CACHE_EGRESS)
     assert (judged.state, judged.reason) == (NOT_ENFORCED, "CacheEgressOpen")
-    assert "port 8443 of any address" in judged.message
+    assert "any address on port 8443;" in judged.message
 
 
 # --- The traffic.
