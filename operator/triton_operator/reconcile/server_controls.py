@@ -17,20 +17,20 @@ _STATES = {
     Truth.FALSE: ControlState.ENFORCED,
     Truth.UNKNOWN: ControlState.UNKNOWN,
 }
-"""By the status of RuntimeVulnerable."""
+"""The state of the control ServerRelease for each status of the condition RuntimeVulnerable."""
 
 
 def judge_server(assessment: Assessment, used: RevisionsInUse) -> Iterator[JudgedControl]:
     """The controls of the server."""
     yield _admin_apis(assessment, used)
-    # A tag can be moved to another image, but that takes access to the registry.
+    # Not required: to move a tag to another image, write access to the registry is necessary.
     yield _images_by_digest(used).as_advice()
-    # The condition RuntimeVulnerable reports it.
+    # Not required: the condition RuntimeVulnerable reports vulnerabilities.
     yield _server_release(assessment).as_advice()
 
 
 def _admin_apis(assessment: Assessment, used: RevisionsInUse) -> JudgedControl:
-    """Every revision closes them, and `extraArgs` with these flags are rejected."""
+    """Every revision closes the APIs, and flags in `extraArgs` that would open them are rejected."""
     if not used.revisions:
         return not_rendered(ControlName.ADMIN_APIS)
     message = "Triton's administration APIs are closed over HTTP and gRPC"
@@ -46,8 +46,8 @@ def _images_by_digest(used: RevisionsInUse) -> JudgedControl:
     images = dict.fromkeys(container.image for revision in used.revisions for container in revision.containers)
     tagged = [image for image in images if _BY_DIGEST not in image]
     if not tagged:
-        return enforced(ControlName.IMAGES_BY_DIGEST, "all images of the pods are given by digest")
-    message = f"without a digest, another image can take the place of: {', '.join(tagged)}"
+        return enforced(ControlName.IMAGES_BY_DIGEST, "all images of the pods are referenced by digest")
+    message = f"these images are not referenced by digest, so their content can change: {', '.join(tagged)}"
     return not_enforced(ControlName.IMAGES_BY_DIGEST, "", message)
 
 
