@@ -3,15 +3,15 @@
 ::
 
     TritonOperatorError
-     └─ ClusterError             any response that is not a success
+     └─ ClusterError             any request that failed
          ├─ NotFoundError          404
-         ├─ ConflictError          409: exists already, wrong uid, or a stale resourceVersion
+         ├─ ConflictError          409: the object already exists, has another uid, or has a newer resourceVersion
          ├─ InvalidObjectError     422 or 400: the API server rejects the object; a retry is useless
          ├─ DeniedError            403: RBAC, admission or a quota
          │   └─ TerminatingError   because the namespace is being deleted
          └─ UnavailableError       transient: 5xx, 401, 429, broken connections, timeouts, responses that are not JSON
              ├─ SilentWatchError   a watch without an event for too long
-             └─ TooLargeError      the response exceeds the size limit; a smaller page may not
+             └─ TooLargeError      the response exceeds the size limit; a request for a smaller page can succeed
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from triton_operator.errors import TritonOperatorError
 
 
 class ClusterError(TritonOperatorError):
-    """A response that is not a success; `message` is the text of the API server."""
+    """A request that failed; `message` is the text of the API server, or describes the failure."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class NotFoundError(ClusterError):
 
 
 class ConflictError(ClusterError):
-    """The object exists already, has another uid, or was changed meanwhile."""
+    """The object already exists, has another uid, or was changed since it was read."""
 
 
 class InvalidObjectError(ClusterError):

@@ -1,9 +1,9 @@
-"""A digest of the fields of an object that we own by its managedFields, to compare with a manifest.
+"""Digests of a manifest, and of the fields of a live object that the operator owns according to its managedFields.
 
-Server-side apply changes nothing if the fields that our Apply entry owns, with their live values, are exactly those of
-the manifest. Then a restarted operator need not apply it (docs/decisions/0017-managed-fields-after-a-restart.md).
-Pure. Both digests are derived from plain JSON in which an empty, false or zero field equals one that the API server
-omits, and quantities are compared by value.
+Server-side apply changes nothing if the fields that the operator's Apply entry owns, with their live values, are
+exactly those of the manifest. Then a restarted operator need not apply it
+(docs/decisions/0017-managed-fields-after-a-restart.md). Pure. Both digests are derived from plain JSON in which an
+empty, false or zero field equals one that the API server omits, and quantities are compared by value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
     {"env", "imagePullSecrets", "initContainers", "ports", "topologySpreadConstraints", "volumeMounts", "volumes"}
 )
-"""Lists whose entries are owned separately, so nothing of an empty one is owned."""
+"""Lists whose entries are owned separately, so an empty list has no owned entries."""
 _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|[MGTPE]|[KMGTPE]i)?$")
 _FACTORS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)}
 _FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
@@ -61,9 +61,9 @@ _decode_entries = msgspec.json.Decoder(list[_ManagedFieldsEntry]).decode
 
 
 def owned_digest(body: bytes | msgspec.Raw) -> str:
-    """16 hexadecimal digits over the live values of the fields that our applies own.
+    """Return the digest, 16 hexadecimal digits, of the live values of the fields that the operator owns.
 
-    "" if they own nothing, or if the object cannot be decoded; then an apply has to show whether it differs.
+    Return "" if it owns none, or if the object cannot be decoded. Then only an apply can show whether it differs.
     """
     try:
         members = _decode_members(body)
@@ -81,7 +81,7 @@ def owned_digest(body: bytes | msgspec.Raw) -> str:
 
 
 def manifest_digest(manifest: dict[str, Any]) -> str:
-    """The digest of a manifest; it equals that of the object exactly if an apply would change nothing."""
+    """The digest of a manifest; it equals that of the object if and only if an apply would change nothing."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"name", "namespace"}}
     content = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "data"}}
     plain = _plain({**content, "metadata": metadata})
@@ -110,7 +110,10 @@ def _owned_members(members: dict[str, msgspec.Raw], fields: dict[str, msgspec.Ra
 
 
 def _owned_owners(owners: Any, node: bytes) -> Any:
-    """The node has the uid of the owner, so it differs for each object; mostly it has one owner that is owned whole."""
+    """The owned part of `ownerReferences`; usually one entry, all of whose fields are owned.
+
+    The node contains the uid of the owner, so it differs between objects and is not cached.
+    """
     if owners and len(owners) == 1 and node == _SINGLE_OWNER % owners[0]["uid"].encode():
         return _plain(owners)
     return _owned(owners, _read_node(node))
@@ -126,7 +129,7 @@ def _read_node(fields: bytes) -> _FieldNode | None:
 
 
 _read_shared_node = lru_cache(maxsize=256)(_read_node)
-"""Cached, because most objects of a kind have the same fields, and decoding a node costs as much as its value."""
+"""Cached: most objects of a kind have the same fields, and decoding a node takes as long as decoding its value."""
 
 
 def _node(fields: dict[str, Any]) -> _FieldNode | None:
@@ -175,7 +178,8 @@ def _owned_entries(items: list[Any], node: _FieldNode) -> list[Any]:
 def _plain(value: Any) -> Any:
     """A value in a form that does not depend on how the API server writes it.
 
-    Most members are leaves, and a start normalizes some hundred of every object.
+    At startup, about a hundred members of every object are normalized. Most are leaves, so these are not passed to a
+    recursive call.
     """
     kind = type(value)
     if kind is dict:
