@@ -1,4 +1,4 @@
-"""Security settings of all pods of the operator, set explicitly, so that server-side apply owns them.
+"""Security settings of all pods that the operator creates, set explicitly so that server-side apply owns them.
 
 Pure; `pod` and `cache_job` use them, so that both have the same restrictions.
 """

@@ -16,7 +16,10 @@ from triton_operator.triton.config.formats import RUNNERS
 from triton_operator.triton.server.versions import Version
 
 _SINCE = {Format.AOT_INDUCTOR: Version(26, 3)}
-"""The first release whose backend supports a format that was added to it later (pytorch_backend, src/libtorch.cc)."""
+"""The first Triton release that supports a format; only formats that old releases of a backend do not support.
+
+Source: pytorch_backend, src/libtorch.cc.
+"""
 
 
 def check_formats(spec: Spec, server: ServerImage) -> None:
@@ -60,5 +63,5 @@ def _check_release(model_format: Format, server: ServerImage, path: str) -> None
         path,
         f"{model_format} requires Triton {since} or newer, but the image {server.image} has {server.release}; "
         f"choose a newer spec.triton.version. If it is this project's CPU image, add {AOT_INDUCTOR_BACKEND} "
-        "to its backends in the chart's images",
+        "to its backends in the chart value images",
     )

@@ -20,7 +20,11 @@ METRICS_PORT = 8080
 
 
 class Options(NamedTuple):
-    """All settings of one process. `namespace` None: all namespaces; `kubeconfig` None: the pod's service account."""
+    """All settings of one process.
+
+    If `namespace` is None, the process reconciles all namespaces. If `kubeconfig` is None, it uses the pod's service
+    account, or outside a pod KUBECONFIG or ~/.kube/config.
+    """
 
     settings: Path
     kubeconfig: Path | None
@@ -36,7 +40,7 @@ class Options(NamedTuple):
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
-    """Read flags, then the environment; exits with a usage message if something is missing."""
+    """Parse the flags, whose defaults come from the environment; exit with a usage message if they are not valid."""
     parser = _parser(environment)
     found = parser.parse_args(arguments)
     if not found.settings:
@@ -97,7 +101,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=float,
         metavar="N",
         default=INTERVAL,
-        help=f"seconds between two lists of all ModelDeployments, ±20 %%; default: {INTERVAL:.0f}",
+        help=f"seconds between two requests for the list of all ModelDeployments, ±20 %%; default: {INTERVAL:.0f}",
     )
     add(
         "--authority-announced",

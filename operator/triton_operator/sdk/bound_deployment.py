@@ -22,9 +22,9 @@ WAIT_SECONDS = 600.0
 
 
 class BoundDeployment:
-    """One ModelDeployment; an empty `namespace` is that of the pod or of the context. Threads can share it.
+    """One ModelDeployment. If `namespace` is empty, the namespace of the pod or the kubeconfig context is used.
 
-    `AsyncDeployment` documents the methods.
+    Threads can share an instance. `AsyncDeployment` documents the methods.
     """
 
     def __init__(self, name: str, namespace: str, cluster: KubeContext | KubernetesClient) -> None:

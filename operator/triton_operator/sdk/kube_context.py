@@ -1,7 +1,7 @@
 """The kubeconfig and context that a client uses, and the kubectl command line for them.
 
-Input: a kubeconfig and a context. Output: a command. kubectl forwards ports, and does nothing else:
-`kubernetes_client` reads and writes objects.
+Input: a kubeconfig and a context. Output: a command. kubectl is used only to forward ports; `kubernetes_client`
+reads and writes objects.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from triton_operator.sdk.errors import UnreachableError
 
 @dataclass(frozen=True)
 class KubeContext:
-    """A cluster; without a kubeconfig, the one that KUBECONFIG names, and without a context, its current one."""
+    """A cluster. The default kubeconfig is the one that kubectl uses, and the default context is its current one."""
 
     kubeconfig: str = ""
     context: str = ""
@@ -25,7 +25,7 @@ class KubeContext:
         program = shutil.which("kubectl")
         if program is None:
             raise UnreachableError(
-                "kubectl is not on PATH, and it forwards the port of a server in the cluster. Install it "
+                "kubectl is not on PATH; it is required to forward a port to a server in the cluster. Install it "
                 "(https://kubernetes.io/docs/tasks/tools), or give the server's address with --url."
             )
         options = [*(["--kubeconfig", self.kubeconfig] if self.kubeconfig else [])]
@@ -34,6 +34,6 @@ class KubeContext:
 
 
 def is_inside(environ: Mapping[str, str], cluster: KubeContext) -> bool:
-    """Whether this program runs in a pod, and that pod's cluster is meant."""
+    """Whether this program runs in a pod and no other cluster is selected."""
     other = cluster.kubeconfig or cluster.context or environ.get("KUBECONFIG")
     return "KUBERNETES_SERVICE_HOST" in environ and not other
