@@ -55,7 +55,7 @@ def test_the_operator_can_do_all_its_work(
     api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
 ) -> None:
     """Creating, updating, scaling, autoscaling, repairing, caching, suspending and deleting are all allowed."""
-    own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    own = kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
     with OperatorProcess(own, namespace, tmp_path) as operator:
         operator.wait_ready()
         _apply(kube)
@@ -117,7 +117,7 @@ def test_the_operator_can_issue_certificates(
     api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
 ) -> None:
     """It can create, update and restore the shared objects of TLS mode Managed, and pods with the proxy."""
-    own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    own = kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
     with OperatorProcess(own, namespace, tmp_path) as operator:
         operator.wait_ready()
         _apply(kube)
@@ -137,7 +137,7 @@ def test_a_name_conflict_is_still_reported(
 ) -> None:
     """The API server compares resource versions before it evaluates policies."""
     kube.run("create", "service", "clusterip", "digits", "--tcp=80")
-    own = _kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    own = kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
     with OperatorProcess(own, namespace, tmp_path) as operator:
         operator.wait_ready()
         _apply(kube)
@@ -367,7 +367,7 @@ async def test_it_can_only_annotate_pods_of_a_deployment(
     foreign = copy.deepcopy(pod)
     foreign["metadata"] |= {"name": "foreign", "labels": {"app": "other"}}
     kube.apply(pod, foreign)
-    async with ApiClient(from_kubeconfig(_kubeconfig_of(api, kubeconfig, namespace, user, tmp_path))) as client:
+    async with ApiClient(from_kubeconfig(kubeconfig_of(api, kubeconfig, namespace, user, tmp_path))) as client:
         for name, (patch, is_annotation) in POD_PATCHES.items():
             for target in ("serving", "foreign"):
                 error = await _patch_pod(client, namespace, target, patch)
@@ -402,7 +402,7 @@ def _true(kind: str) -> Object:
     return {"type": kind, "status": "True", "lastTransitionTime": NOW, "reason": "CompletionsReached", "message": ""}
 
 
-def _kubeconfig_of(api: Api, kubeconfig: Path, namespace: str, user: str, folder: Path) -> Path:
+def kubeconfig_of(api: Api, kubeconfig: Path, namespace: str, user: str, folder: Path) -> Path:
     """A kubeconfig with a token of the operator's ServiceAccount."""
     name = user.rpartition(":")[2]
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}

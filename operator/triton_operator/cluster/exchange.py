@@ -68,7 +68,8 @@ class Exchange:
         url = urlsplit(server)
         self._host, self._port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         self._tls = tls or url.scheme == "https" or None
-        self._always = f"Host: {url.netloc}\r\nUser-Agent: triton-operator\r\nAccept: application/json\r\n"
+        # The API server publishes its public keys as application/jwk-set+json only.
+        self._always = f"Host: {url.netloc}\r\nUser-Agent: triton-operator\r\nAccept: application/json, */*;q=0.5\r\n"
         self._clock = clock
         self._idle: deque[_HttpConnection] = deque()
 

@@ -15,18 +15,21 @@ from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import Metadata
 from triton_operator.cluster.child_cache import ChildCache
 from triton_operator.cluster.deployment_cache import DeploymentCache, DeploymentRecord
+from triton_operator.cluster.issuer import IssuerCache
 from triton_operator.cluster.label_selector import matches
 from triton_operator.cluster.observed import Child, ChildId, Key, Kind, Pod
 from triton_operator.cluster.pod_cache import PodCache
 from triton_operator.cluster.policy_cache import PolicyCache, deployment_of
 from triton_operator.cluster.policy_projection import ObservedPolicy
+from triton_operator.triton.proxy_contract.policy import Issuer
 
 
 class Snapshot(NamedTuple):
     """One deployment with every child and pod that has its label; `record` is None if it is deleted.
 
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
-    `network_probe` is the last run of `tritonctl doctor --probe`, which counts for some time. As long as a part has
+    `network_probe` is the last run of `tritonctl doctor --probe`, which counts for some time, and `issuer` that of the
+    cluster's ServiceAccount tokens, None unless a deployment needs it. As long as a part has
     not changed, snapshots have an equal object there.
     """
 
@@ -36,6 +39,7 @@ class Snapshot(NamedTuple):
     opening_policies: tuple[ObservedPolicy, ...] = ()
     network_probe: NetworkProbe | None = None
     probe_counts: bool = False
+    issuer: Issuer | None = None
 
     @property
     def metadata(self) -> Metadata | None:
@@ -52,6 +56,7 @@ class ObjectCache:
         self.pods = PodCache()
         self.policies = PolicyCache()
         self.network_probe: NetworkProbe | None = None
+        self.issuer = IssuerCache()
 
     def snapshot(self, key: Key, now: datetime) -> Snapshot:
         """The current state of one deployment; `now` decides only whether the probe still counts."""
@@ -62,6 +67,7 @@ class ObjectCache:
             tuple(self._opening_policies(key)),
             self.network_probe,
             self.network_probe is not None and self.network_probe.is_valid(now),
+            self.issuer.issuer,
         )
 
     def affected_by(self, policy: ObservedPolicy) -> set[Key]:

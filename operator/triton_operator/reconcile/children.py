@@ -48,7 +48,7 @@ class ChildReconciler:
         self._cluster = cluster
         self._cache = cache
         self._settings = settings
-        self._inputs = PolicyInputs(cluster)
+        self._inputs = PolicyInputs(cluster, cache.issuer)
         self._notifier = PolicyNotifier(cluster)
 
     async def reconcile(

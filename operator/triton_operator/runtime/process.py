@@ -25,6 +25,7 @@ from triton_operator.reconcile.certificate_caches import CertificateCaches, Issu
 from triton_operator.runtime import kopf_watch
 from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.health import HealthServer
+from triton_operator.runtime.issuer_refresh import IssuerRefresh
 from triton_operator.runtime.metrics import Metrics
 from triton_operator.runtime.options import Options
 from triton_operator.runtime.probes import Probes
@@ -87,6 +88,7 @@ class Process:
         )
         issuing = Issuing(CertificateCaches(), self._authority_namespace(), options.authority_announced)
         self.shared_watches = SharedWatches(self.client, options.namespace, issuing, cache.deployments, self.queue)
+        self.issuer_refresh = IssuerRefresh(self.client, cache, self.queue)
         self.workers = Workers(
             self.queue,
             build_reconcile(cluster, issuing),
@@ -132,7 +134,7 @@ class Process:
 
     def _start(self) -> None:
         """Start all parts."""
-        for part in (self.elector, self.resync, self.shared_watches, *self.reflectors):
+        for part in (self.elector, self.resync, self.shared_watches, self.issuer_refresh, *self.reflectors):
             self._spawn(type(part).__name__, part.run())
         for _ in range(self._options.workers):
             self._spawn("Worker", self.workers.run())
