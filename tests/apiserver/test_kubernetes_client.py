@@ -14,6 +14,7 @@ from hack.cluster.controlplane import ControlPlane
 from tests.apiserver.api_client import Api
 from tests.builders import a_body
 from tests.tritonctl import tritonctl
+from triton_operator.api import names
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.sdk.cluster_objects import Event, Selection
 from triton_operator.sdk.deployments import Deployments
@@ -21,7 +22,9 @@ from triton_operator.sdk.errors import DeploymentNotFoundError, InvalidRequestEr
 from triton_operator.sdk.follow import follow
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
+from triton_operator.sdk.service_account_token import service_account_token
 from triton_operator.sdk.stop import Stop
+from triton_operator.sdk.tokens import audiences
 
 RULES: dict[str, list[dict[str, Any]]] = {
     "everything": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
@@ -129,6 +132,31 @@ def test_a_certificate_is_verified_unless_the_kubeconfig_says_otherwise(
     cluster["insecure-skip-tls-verify"] = True
     file.write_text(yaml.safe_dump(config))
     assert KubernetesClient(KubeContext(str(file))).list(Selection(MODEL_DEPLOYMENTS, namespace)).items == []
+
+
+def test_a_token_for_a_deployment_is_verified_by_the_api_server(
+    api: Api, control_plane: ControlPlane, client: KubernetesClient, namespace: str
+) -> None:
+    """For its audience and for no other. A user without the right learns what to ask for."""
+    one_name = user(api, control_plane, namespace, "one-name")
+    audience = names.audience(namespace, "digits")
+    token = service_account_token(client, f"{namespace}/one-name", "elsewhere", audience).read()
+    assert audiences(token) == (audience,)
+    for asked, accepted in ((audience, True), (names.audience(namespace, "words"), False)):
+        review = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [asked]},
+        }
+        status = client.create("/apis/authentication.k8s.io/v1/tokenreviews", review)["status"]
+        assert status.get("authenticated", False) is accepted
+    other = KubernetesClient(KubeContext(str(one_name)))
+    with pytest.raises(
+        RejectedError, match=rf"the verb create for the resource serviceaccounts/token in .*{namespace}"
+    ):
+        service_account_token(other, "one-name", namespace, audience).read()
+    with pytest.raises(DeploymentNotFoundError, match=f"namespace {namespace} has no ServiceAccount none"):
+        service_account_token(client, "none", namespace, audience).read()
 
 
 def write_exec_kubeconfig(kubeconfig: Path, namespace: str, folder: Path) -> Path:
