@@ -15,7 +15,7 @@ from triton_operator.api.names import audience, token_issuer
 from triton_operator.api.privacy import CertificateCaller, Client, ConfigMapKey, JWTCaller, ServiceAccountCaller
 from triton_operator.api.spec import Metadata
 from triton_operator.resources.proxy_inputs import ProxyInputs
-from triton_operator.resources.public_keys import canonical_subject, key_of_pem, keys_of_jwks
+from triton_operator.resources.public_keys import canonical_subject, is_printable, key_of_pem, keys_of_jwks
 from triton_operator.triton.proxy_contract.policy import Caller, CertificateRule, Claim, Issuer, TokenRule
 
 _T = TypeVar("_T")
@@ -83,8 +83,11 @@ class CallerBuilder:
         else:
             keys = checked(keys_of_jwks, caller.jwks or "", f"{path}.jwks")
         self._add(Issuer(caller.issuer, keys))
-        claims = (Claim(name, value) for name, value in sorted((caller.claims or {}).items()))
-        return TokenRule(caller.issuer, caller.audiences, tuple(claims))
+        claims = tuple(Claim(name, value) for name, value in sorted((caller.claims or {}).items()))
+        if wrong := [claim.name for claim in claims if not (claim.value and is_printable(claim.value))]:
+            message = f"the value of {wrong[0]} is empty or contains characters other than printable ASCII"
+            raise InvalidSpecError(Reason.INVALID_SPEC, f"{path}.claims", message)
+        return TokenRule(caller.issuer, caller.audiences, claims)
 
     def _add(self, issuer: Issuer) -> None:
         known = self._issuers.get(issuer.name)

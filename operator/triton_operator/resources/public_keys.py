@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+LONGEST_TEXT = 1024
+
 RSA_BITS = 2048
 """The minimum, as in RFC 7518."""
 
-_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512"})
+"""HAProxy 2.6 does not verify PS256 and its like."""
+
 _CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 """The algorithm of each curve: with any other, a signature of its keys is invalid."""
 
@@ -52,7 +56,7 @@ _decode_key_set = msgspec.json.Decoder(_KeySet).decode
 def keys_of_jwks(text: str) -> tuple[PublicKey, ...]:
     """The keys that sign tokens; raises ValueError with the reason if a key is invalid or none is usable.
 
-    Keys for encryption and of types that the proxy does not support (such as Ed25519) are skipped.
+    Keys for encryption and of types or algorithms that the proxy does not support (such as Ed25519) are skipped.
     """
     try:
         found = _decode_key_set(text).keys
@@ -62,14 +66,14 @@ def keys_of_jwks(text: str) -> tuple[PublicKey, ...]:
     for number, key in enumerate(found):
         if key.d is not None or key.k is not None:
             raise ValueError(f"keys[{number}] is a private key; use its public key only, and replace the key")
-        if key.use != "sig" or key.kty not in {"RSA", "EC"} or (key.kty == "EC" and key.crv not in _CURVES):
+        if not _is_supported(key):
             continue
         try:
             keys.append(_public_key(key))
         except ValueError as error:
             raise ValueError(f"keys[{number}] is not a valid {key.kty} key: {error}") from error
     if not keys:
-        raise ValueError("it contains no RSA key and no EC key that signs tokens")
+        raise ValueError("it contains no RSA key and no EC key that signs tokens with RS256, ES256 or a longer hash")
     return tuple(dict.fromkeys(keys))
 
 
@@ -114,22 +118,35 @@ def canonical_subject(text: str) -> str:
     from cryptography import x509
 
     try:
-        return x509.Name.from_rfc4514_string(text).rfc4514_string()
+        subject = x509.Name.from_rfc4514_string(text).rfc4514_string()
     except ValueError as error:
         raise ValueError("it is not a subject such as CN=checkout,O=Shop (without spaces after commas)") from error
+    if not is_printable(subject):
+        raise ValueError("it contains characters other than printable ASCII, with which the proxy cannot compare it")
+    return subject
+
+
+def is_printable(text: str) -> bool:
+    """Whether the proxy accepts this text in a policy, of which it otherwise rejects the whole."""
+    return text.isascii() and text.isprintable() and len(text) <= LONGEST_TEXT
+
+
+def _is_supported(key: _Key) -> bool:
+    if key.kty == "EC":
+        return key.use == "sig" and key.crv in _CURVES
+    return key.use == "sig" and key.kty == "RSA" and (key.alg or "RS256") in _RSA_ALGORITHMS
 
 
 def _public_key(key: _Key) -> PublicKey:
-    """A key of a supported type; raises ValueError."""
+    """A key of a supported type and algorithm; raises ValueError."""
+    if not is_printable(key.kid):
+        raise ValueError(f"kid is not printable ASCII of at most {LONGEST_TEXT} characters")
     if key.kty == "EC":
         algorithm = _CURVES[key.crv]
         if key.alg not in {"", algorithm}:
             raise ValueError(f"alg is {key.alg!r}, but its curve requires {algorithm}")
         return PublicKey(key.kid, algorithm, _pem(_ec_key(key)))
-    algorithm = key.alg or "RS256"
-    if algorithm not in _RSA_ALGORITHMS:
-        raise ValueError(f"alg is {algorithm!r}; supported are {', '.join(_RSA_ALGORITHMS)}")
-    return PublicKey(key.kid, algorithm, _pem(_rsa_key(key)))
+    return PublicKey(key.kid, key.alg or "RS256", _pem(_rsa_key(key)))
 
 
 def _rsa_key(key: _Key) -> RSAPublicKey:

@@ -151,13 +151,19 @@ def test_the_proxy_opens_what_triton_opens(spec: dict[str, Any], opened: tuple[E
             [{"name": "a", "jwt": {"issuer": "i", "audiences": ["a"], "jwks": '{"keys": []}'}}],
             INPUTS,
             "clients[0].jwt.jwks",
-            "it contains no RSA key and no EC key that signs tokens",
+            "it contains no RSA key and no EC key that signs tokens with RS256, ES256 or a longer hash",
         ),
         (
             [{"name": "a", "token": {"publicKeys": [PEM, "key"]}}],
             INPUTS,
             "clients[0].token.publicKeys[1]",
             "it is not a public key in PEM form (BEGIN PUBLIC KEY)",
+        ),
+        (
+            [{"name": "a", "jwt": {"issuer": "i", "audiences": ["a"], "jwks": LOGIN, "claims": {"team": "équipe"}}}],
+            INPUTS,
+            "clients[0].jwt.claims",
+            "the value of team is empty or contains characters other than printable ASCII",
         ),
         (
             [{"name": "a"}],
