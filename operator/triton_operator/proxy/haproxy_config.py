@@ -23,6 +23,8 @@ from triton_operator.proxy.policy_check import check_policy
 from triton_operator.proxy.refusals import OWN_ERRORS, error_file, response_files
 from triton_operator.proxy.scripts import load_scripts, script_files
 from triton_operator.proxy.successor import choose_successor, successor_backends
+from triton_operator.proxy.token_memory import tokens_table
+from triton_operator.proxy.token_verifier import has_tokens, verifier
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 CONFIGURATION = "haproxy.cfg"
@@ -50,6 +52,8 @@ def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
         _health(placement),
         _backends(placement),
         successor_backends(placement),
+        verifier(policy, placement.folder, placement.threads + 1),
+        tokens_table(),
         {f"backend {RATES}": ["stick-table type string len 256 size 1k expire 10s store gpc0,gpc0_rate(1s)"]},
     )
     text = "\n".join(_section(title, lines) for part in sections for title, lines in part.items())
@@ -63,7 +67,8 @@ def _section(title: str, lines: list[str]) -> str:
 def _global(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
     return {
         "global": [
-            f"nbthread {placement.threads}",
+            # The last thread verifies tokens.
+            f"nbthread {placement.threads + has_tokens(policy)}",
             f"maxconn {placement.max_connections}",
             # The time that an old worker keeps its streams after a reload.
             f"hard-stop-after {policy.limits.max_connection_age_seconds}s",
@@ -100,13 +105,14 @@ def _defaults(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]
 def _https(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
     folder = str(placement.folder)
     certificates = f" ca-file {folder}/{CLIENT_AUTHORITIES} verify optional" if policy.client_cas else ""
+    threads = f"thread 1-{placement.threads}"
     return {
         "frontend https": [
-            f"bind {placement.https} ssl crt {placement.pem} alpn h2,http/1.1{certificates}",
+            f"bind {placement.https} {threads} ssl crt {placement.pem} alpn h2,http/1.1{certificates}",
             *audit.log(policy.audit),
             *routes.acls(),
             *routes.classify(folder),
-            *authenticate(policy, folder),
+            *authenticate(policy, placement.folder),
             *routes.allow_list(policy.open_endpoints, folder),
             *limit_models(policy, folder),
             *routes.lengths(folder),
@@ -122,7 +128,7 @@ def _https(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
 def _health(placement: Placement) -> dict[str, list[str]]:
     return {
         "frontend health": [
-            f"bind {placement.health}",
+            f"bind {placement.health} thread 1-{placement.threads}",
             *routes.health_only(str(placement.folder)),
             "default_backend triton_http",
         ]

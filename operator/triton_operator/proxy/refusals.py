@@ -21,6 +21,7 @@ class GrpcStatus(IntEnum):
     PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
+    UNAVAILABLE = 14
     UNAUTHENTICATED = 16
 
 
@@ -79,6 +80,12 @@ INVALID_TOKEN = Refusal(
     "unauthenticated: the token is not valid here; get a new one for the audience in the status of the deployment",
     (("www-authenticate", 'Bearer error="invalid_token"'),),
 )
+NOT_VERIFIED = Refusal(
+    "NotVerified",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    GrpcStatus.UNAVAILABLE,
+    "unavailable: the token cannot be verified now; try again",
+)
 NOT_ADMITTED = Refusal(
     "NotAdmitted",
     HTTPStatus.FORBIDDEN,
@@ -118,6 +125,7 @@ REFUSALS = (
     TOO_LARGE,
     NO_CREDENTIALS,
     INVALID_TOKEN,
+    NOT_VERIFIED,
     NOT_ADMITTED,
     MODEL_NOT_PERMITTED,
     MESSAGE_REFUSED,

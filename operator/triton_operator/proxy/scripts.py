@@ -9,7 +9,7 @@ from pathlib import Path
 
 from triton_operator.proxy.refusals import RESPONSES
 
-_SCRIPTS = ("grpc_messages.lua", "certificate_names.lua", "refusal_service.lua")
+_SCRIPTS = ("grpc_messages.lua", "certificate_names.lua", "refusal_service.lua", "verify_token.lua")
 
 
 def script_files() -> dict[str, str]:

@@ -14,7 +14,7 @@ from lupa.lua53 import LuaRuntime
 
 from tests.proxy.certificates import Authority
 from triton_operator.proxy import scripts
-from triton_operator.proxy.callers import encoded
+from triton_operator.proxy.token_verifier import encoded
 
 LUA = LuaRuntime(encoding=None)
 LIST_NAMES: Any = LUA.execute(Path(scripts.__file__).with_name("certificate_names.lua").read_bytes())

@@ -26,7 +26,10 @@ def lines(policy: ProxyPolicy) -> list[str]:
 
 def test_clients_need_tls_and_the_kubelet_does_not() -> None:
     binds = [line for line in lines(ProxyPolicy()) if line.startswith("bind ")]
-    assert binds == ["bind *:8443 ssl crt /run/x/serving.pem alpn h2,http/1.1", "bind *:8003"]
+    assert binds == [
+        "bind *:8443 thread 1-1 ssl crt /run/x/serving.pem alpn h2,http/1.1",
+        "bind *:8003 thread 1-1",
+    ]
     assert any("ssl-min-ver TLSv1.3" in line for line in lines(ProxyPolicy()))
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triton_operator.proxy.callers import encoded
 from triton_operator.proxy.errors import ProxyError
 from triton_operator.proxy.haproxy_config import render
 from triton_operator.proxy.placement import Placement
 from triton_operator.proxy.policy_check import CLAIM_NAME, check_policy
+from triton_operator.proxy.token_verifier import encoded
 from triton_operator.triton.proxy_contract.policy import (
     Caller,
     CertificateRule,
@@ -127,7 +127,11 @@ def test_no_text_changes_the_rules(
     except ProxyError:
         return
     expected = render(plain, PLACEMENT).text
-    for old, new in ((f"str({'N'})", f"str({name})"), ("'$.C'", f"'$.{claim}'".replace("\\", "\\\\"))):
+    for old, new in (
+        ("str(N)", f"str({name})"),
+        ("token_caller) -m str N ", f"token_caller) -m str {name} "),
+        ("'$.C'", f"'$.{claim}'".replace("\\", "\\\\")),
+    ):
         expected = expected.replace(old, new)
     for old, new in (
         ("iss) -m str 69", issuer),
