@@ -71,6 +71,8 @@ SHOWN_BY = {
 
 REASONS = sorted((ROOT / "docs" / "reasons").glob("*.md"))
 """All of their commands but `tritonctl status` are run by one test."""
+PRIVACY = ROOT / "docs" / "privacy.md"
+"""One test compares the output of each command with the page."""
 TUTORIALS = sorted((ROOT / "docs").glob("tutorial*.md"))
 """One test types them in from the first line to the last."""
 
@@ -142,6 +144,8 @@ def test_every_command_is_listed_with_what_runs_it(command: str) -> None:
     shown = [by for start, by in SHOWN_BY.items() if command.startswith(start)]
     if command in commands(REASONS) and not command.startswith("tritonctl status"):
         shown.append(("tests/e2e/test_reason_pages.py", "page_commands"))
+    if command in commands([PRIVACY]):
+        shown.append(("tests/e2e/test_privacy_page.py", "page_commands"))
     if command in commands(TUTORIALS):
         shown.append(("tests/e2e/test_tutorial.py", "blocks(ENGLISH)"))
     assert shown, f"add {command!r} to SHOWN_BY with the test that runs it"
