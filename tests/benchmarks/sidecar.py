@@ -1,108 +1,81 @@
-"""Start the TLS sidecar of a serving pod in front of a Triton on loopback.
+"""Run the sidecar `proxy` in front of a Triton on loopback, as a serving pod does.
 
-Input: the addresses of Triton, a folder, and the public key of a token issuer. Output: the address of a listener for
-HTTP/1.1 and gRPC with TLS 1.3, and the process id. With a key, each request needs a token of the issuer.
+Input: the addresses of Triton, a folder, and the policy. Output: the address of its TLS listener and its process id.
+The audit log is written to a file, because a reader in this process would use CPU time of the server.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from hack.cluster import debian
-from hack.cluster.pki import Authority, Subject
-from tests.benchmarks.tokens import AUDIENCE, ISSUER, SUBJECT
+from hack.images import haproxy
+from tests.benchmarks.tokens import AUDIENCE, ISSUER, KEY_ID, SUBJECT
+from tests.proxy.certificates import Authority
+from tests.proxy.running_proxy import wait_for_port
 from triton_operator.local.ports import ADDRESS, choose_ports
+from triton_operator.triton.proxy_contract.policy import (
+    CERTIFICATE_FILE,
+    POLICY_FILE,
+    PRIVATE_KEY_FILE,
+    Caller,
+    Claim,
+    Issuer,
+    ProxyPolicy,
+    PublicKey,
+    TokenRule,
+    encode,
+)
 
-_CONFIGURATION = """
-global
-  nbthread 1
-  ssl-default-bind-options ssl-min-ver TLSv1.3
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  timeout http-keep-alive 60s
-frontend https
-  bind {address}:{port} ssl crt {certificate} alpn h2,http/1.1
-  {rules}
-  use_backend grpc if {{ req.hdr(content-type) -m beg application/grpc }}
-  default_backend http
-backend http
-  http-reuse always
-  server triton {http}
-backend grpc
-  http-reuse always
-  server triton {grpc} proto h2
-"""
-
-_TOKEN_RULES = f"""
-  http-request set-var(txn.token) http_auth_bearer
-  http-request set-var(txn.alg) var(txn.token),jwt_header_query('$.alg')
-  http-request set-var(txn.iss) var(txn.token),jwt_payload_query('$.iss')
-  http-request set-var(txn.sub) var(txn.token),jwt_payload_query('$.sub')
-  http-request set-var(txn.aud) var(txn.token),jwt_payload_query('$.aud[0]')
-  http-request set-var(txn.exp) var(txn.token),jwt_payload_query('$.exp','int')
-  http-request set-var(txn.now) date()
-  http-request deny deny_status 401 unless {{ var(txn.alg) -m str RS256 }}
-  http-request deny deny_status 401 unless {{ var(txn.iss) -m str {ISSUER} }}
-  http-request deny deny_status 401 unless {{ var(txn.sub) -m str {SUBJECT} }}
-  http-request deny deny_status 401 unless {{ var(txn.aud) -m str {AUDIENCE} }}
-  http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
-  http-request deny deny_status 401 unless {{ var(txn.token),jwt_verify(txn.alg,"@KEY@") 1 }}
-"""
-
-
-_START_SECONDS = 30
+OPEN = ProxyPolicy()
+"""Admits everybody."""
 
 
 class Sidecar(NamedTuple):
-    """A running sidecar; `pid` is the process whose descendants belong to it."""
+    """A running sidecar; its supervisor is the process `pid`, and HAProxy a descendant of it."""
 
     address: str
     pid: int
 
 
+def token_policy(public_key: str) -> ProxyPolicy:
+    """Admit the ServiceAccount of `tokens` only, whose issuer has this key."""
+    rule = TokenRule(ISSUER, (AUDIENCE,), (Claim("sub", SUBJECT),))
+    issuer = Issuer(ISSUER, (PublicKey(KEY_ID, "RS256", public_key),))
+    return ProxyPolicy(callers=(Caller("caller", token=rule),), issuers=(issuer,))
+
+
 @contextmanager
-def sidecar(folder: Path, http: str, grpc: str, key: str = "") -> Iterator[Sidecar]:
-    """Run a sidecar; `key` is the public key of tokens, "" if no token is required."""
-    folder.mkdir()
-    Authority(folder).issue("server", Subject("triton", hosts=("localhost",), addresses=(ADDRESS,)))
-    certificate = folder / "server.pem"
-    certificate.write_bytes((folder / "server.crt").read_bytes() + (folder / "server.key").read_bytes())
-    port = choose_ports().http
-    file = folder / "haproxy.cfg"
-    (folder / "token.pem").write_text(key)
-    rules = _TOKEN_RULES.replace("@KEY@", str(folder / "token.pem")) if key else ""
-    file.write_text(
-        _CONFIGURATION.format(address=ADDRESS, port=port, certificate=certificate, rules=rules, http=http, grpc=grpc)
-    )
-    root = debian.unpacked("haproxy")
-    environment = {**os.environ, "LD_LIBRARY_PATH": debian.library_path(root)}
-    command = [str(root / "usr" / "sbin" / "haproxy"), "-W", "-db", "-f", str(file)]
-    with subprocess.Popen(command, env=environment) as process:
+def sidecar(folder: Path, http: str, grpc: str, policy: ProxyPolicy = OPEN) -> Iterator[Sidecar]:
+    """Run a sidecar until the block ends; `http` and `grpc` are the addresses of Triton."""
+    ports = choose_ports()
+    options = _write_files(folder, policy) | {
+        "--https": f"{ADDRESS}:{ports.http}",
+        "--health": f"{ADDRESS}:{ports.grpc}",
+        "--triton-http": http,
+        "--triton-grpc": grpc,
+        "--haproxy": str(haproxy.ensure() / "sbin" / "haproxy"),
+    }
+    command = [sys.executable, "-m", "triton_operator.proxy", *(word for pair in options.items() for word in pair)]
+    with (folder / "audit.log").open("wb") as log, subprocess.Popen(command, stdout=log) as process:
         try:
-            _wait_until_it_listens(process, port)
-            yield Sidecar(f"https://{ADDRESS}:{port}", process.pid)
+            wait_for_port(ports.http)
+            yield Sidecar(f"https://{ADDRESS}:{ports.http}", process.pid)
         finally:
             process.terminate()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            socket.create_connection((ADDRESS, port), 1).close()
-        except ConnectionRefusedError:
-            assert process.poll() is None, "the sidecar has ended"
-            assert time.monotonic() < deadline, "the sidecar does not listen"
-            time.sleep(0.05)
-        else:
-            return
+def _write_files(folder: Path, policy: ProxyPolicy) -> dict[str, str]:
+    """Write what a pod mounts, and return the options with the paths."""
+    for name in ("policy", "tls", "work"):
+        (folder / name).mkdir(parents=True)
+    pair = Authority().issue()
+    (folder / "policy" / POLICY_FILE).write_text(encode(policy))
+    (folder / "tls" / CERTIFICATE_FILE).write_bytes(pair.certificate)
+    (folder / "tls" / PRIVATE_KEY_FILE).write_bytes(pair.key)
+    paths = {f"--{name}": str(folder / name) for name in ("policy", "tls", "work")}
+    return {**paths, "--termination-log": str(folder / "termination-log")}
