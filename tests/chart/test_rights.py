@@ -8,7 +8,8 @@ import pytest
 
 from tests.chart.conftest import NAMESPACE, SCENARIOS, Manifest, Render, one
 from triton_operator.cluster.observed import IMMUTABLE_KINDS
-from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS, SHARED
+from triton_operator.cluster.resource_paths import CHILDREN, LEASES, MODEL_DEPLOYMENTS
+from triton_operator.cluster.shared_objects import SHARED
 
 ROLES = {"Role", "ClusterRole"}
 CHILD_VERBS = {"get", "list", "watch", "create", "patch", "update", "delete"}

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from triton_operator.api.names import API_VERSION, KIND, PLURAL
 from triton_operator.cluster.observed import Kind
-from triton_operator.cluster.shared_objects import SharedKind
 
 
 class Resource(NamedTuple):
@@ -39,11 +38,6 @@ CHILDREN: dict[Kind, Resource] = {
         Kind.JOB: "batch/v1",
     }.items()
 } | {Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies")}
-
-SHARED: dict[SharedKind, Resource] = {
-    SharedKind.SECRET: Resource("v1", "Secret", "secrets"),
-    SharedKind.CONFIG_MAP: CHILDREN[Kind.CONFIG_MAP],
-}
 
 MODEL_DEPLOYMENTS = Resource(API_VERSION, KIND, PLURAL)
 PODS = Resource("v1", "Pod", "pods")

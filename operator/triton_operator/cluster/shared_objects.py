@@ -17,7 +17,9 @@ import msgspec
 
 from triton_operator.api.names import GROUP, KIND, LABEL_PART_OF, MANAGER
 from triton_operator.cluster.deep_json import decode_any_depth
+from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.projection import identify
+from triton_operator.cluster.resource_paths import CHILDREN, Resource
 from triton_operator.cluster.stored_objects import Owner, Stored
 
 T = TypeVar("T")
@@ -28,6 +30,12 @@ class SharedKind(StrEnum):
 
     SECRET = "Secret"  # noqa: S105 -- a kind
     CONFIG_MAP = "ConfigMap"
+
+
+SHARED: dict[SharedKind, Resource] = {
+    SharedKind.SECRET: Resource("v1", "Secret", "secrets"),
+    SharedKind.CONFIG_MAP: CHILDREN[Kind.CONFIG_MAP],
+}
 
 
 @dataclass(frozen=True, slots=True)

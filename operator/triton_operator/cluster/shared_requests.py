@@ -8,8 +8,7 @@ import orjson
 
 from triton_operator.api.names import MANAGER
 from triton_operator.cluster.errors import NotFoundError
-from triton_operator.cluster.resource_paths import SHARED
-from triton_operator.cluster.shared_objects import SharedKind
+from triton_operator.cluster.shared_objects import SHARED, SharedKind
 
 if TYPE_CHECKING:
     from triton_operator.cluster.client import ApiClient

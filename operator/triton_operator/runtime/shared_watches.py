@@ -19,8 +19,7 @@ from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.reflector import Reflector
-from triton_operator.cluster.resource_paths import SHARED
-from triton_operator.cluster.shared_objects import SharedCache, SharedKind, SharedObject
+from triton_operator.cluster.shared_objects import SHARED, SharedCache, SharedKind, SharedObject
 from triton_operator.reconcile.certificate_caches import Issuing
 from triton_operator.reconcile.certificates import is_managed
 from triton_operator.runtime.work_queue import WorkQueue
