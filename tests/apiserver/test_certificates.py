@@ -12,11 +12,13 @@ import pytest
 from cryptography import x509
 
 from tests.apiserver.api_client import Api, RequestRefusedError
+from tests.apiserver.conftest import Kubectl
 from tests.apiserver.many_objects import until_passed, until_written
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace
 from triton_operator.api.names import ANNOTATION_ROTATE, AUTHORITY_SECRET, CA_CONFIG_MAP, SERVING_SECRET
 from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 
 Object = dict[str, Any]
 
@@ -196,7 +198,7 @@ async def test_a_deleted_object_is_restored(
 
 
 async def test_a_rotation_keeps_every_certificate_trusted(
-    kubeconfig: Path, api: Api, namespace: str, tmp_path: Path, certificates: Certificates
+    kubeconfig: Path, kubectl: Kubectl, namespace: str, tmp_path: Path, certificates: Certificates
 ) -> None:
     """A client that reads the bundle at any time accepts the certificate that is served at that time or later."""
     with OperatorProcess(kubeconfig, namespace, tmp_path, flags=["--authority-announced", "3"]) as operator:
@@ -205,8 +207,8 @@ async def test_a_rotation_keeps_every_certificate_trusted(
             await world.create(3, **MANAGED)
             await world.until_observed()
             (old,) = certificates.bundle()
-            annotations = {"metadata": {"annotations": {ANNOTATION_ROTATE: "Gradual"}}}
-            api.merge(certificates.path(AUTHORITY_SECRET), annotations)
+            request = f"{ANNOTATION_ROTATE}=Gradual"
+            kubectl("annotate", "secret", AUTHORITY_SECRET, request, "--namespace", namespace)
             certificates.wait(lambda: len(certificates.bundle()) == 2, "the next authority is announced")
             announced = certificates.bundle()
             assert announced[0] == old
@@ -241,3 +243,20 @@ async def test_a_killed_operator_is_continued(
             assert certificates.is_trusted("m-0")
             assert len(certificates.bundle()) == 1
             assert certificates.get(name)["metadata"]["uid"] == uid
+
+
+async def test_the_next_write_removes_the_certificates_of_deleted_deployments(
+    kubeconfig: Path, api: Api, namespace: str, tmp_path: Path, certificates: Certificates
+) -> None:
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        async with Namespace(kubeconfig, namespace) as world:
+            await world.create(2, **MANAGED)
+            await world.until_observed()
+            kept = certificates.leaf("m-1")
+            api.delete(MODEL_DEPLOYMENTS.path(namespace, "m-0"))
+            await world.create(1, first=2, **MANAGED)
+            certificates.wait(lambda: certificates.is_trusted("m-2"), "another certificate is issued")
+            data = certificates.get(SERVING_SECRET)["data"]
+            assert sorted(data) == ["m-1.crt", "m-1.key", "m-2.crt", "m-2.key"]
+            assert certificates.leaf("m-1") == kept

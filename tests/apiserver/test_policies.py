@@ -51,13 +51,14 @@ def from_http(url: str) -> Object:
 
 
 def with_secret(name: str) -> list[Object]:
-    """Return specs that name a Secret for fetching, for all models or for one, and for pulling."""
+    """Return specs that name a Secret for fetching, for all models or for one, for pulling, and for TLS."""
     repository = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": name}}
     models = [{"name": "digits", "modelRepository": repository}]
     return [
         fetched(**repository),
         {"models": models, "privacy": OPEN},
         changed(MINIMAL, "imagePullSecrets", [{"name": name}]),
+        changed(MINIMAL, "privacy", {"tls": {"mode": "Secret", "secretRef": {"name": name}}}),
     ]
 
 

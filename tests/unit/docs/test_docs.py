@@ -34,6 +34,7 @@ SHOWN_BY = {
     "kubectl wait --for=condition=Ready": ("tests/e2e/test_demo.py", "readme_commands"),
     "kubectl get md": ("tests/e2e/test_demo.py", "readme_commands"),
     "kubectl describe md": ("tests/e2e/test_demo.py", "readme_commands"),
+    "kubectl annotate secret": ("tests/apiserver/test_certificates.py", '"annotate", "secret"'),
     "kubectl scale md": ("tests/e2e/test_demo.py", "readme_commands"),
     "tritonctl status": ("tests/unit/cli/status/test_status.py", '"status"'),
     "tritonctl infer": ("tests/unit/cli/test_infer.py", '"infer"'),
