@@ -108,7 +108,7 @@ def _make_sure_callers_are_enforced(spec: Spec) -> None:
     """The CRD has this rule for a mode that is set; the default of the profile is the operator's."""
     if needs_proxy(spec) and not terminates_tls(spec):
         field = "clients" if spec.privacy.clients is not None else "audit"
-        message = "requires spec.privacy.tls.mode Managed, Secret or CertManager, because the proxy enforces it"
+        message = "requires spec.privacy.tls.mode Managed or Secret, because the proxy enforces it"
         raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.privacy.{field}", message)
 
 

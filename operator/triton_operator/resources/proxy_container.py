@@ -1,6 +1,6 @@
 """The sidecar `proxy` of a serving pod: HAProxy, which terminates TLS in front of Triton, and the volumes it mounts.
 
-Pure; `pod` adds both to pods of the TLS modes Managed, Secret and CertManager. It is a native sidecar: the kubelet
+Pure; `pod` adds both to pods of the TLS modes Managed and Secret. It is a native sidecar: the kubelet
 starts it before Triton and ends it afterwards.
 """
 
@@ -96,12 +96,8 @@ def proxy_volumes(deployment: ModelDeployment) -> list[Manifest]:
 
 def certificate_secret(deployment: ModelDeployment) -> str:
     """The name of the Secret with the serving certificate."""
-    tls = deployment.spec.privacy.tls
-    if tls.secret_ref:
-        return tls.secret_ref.name
-    if tls_mode(deployment.spec) is TLSMode.CERT_MANAGER:
-        return f"{deployment.metadata.name}-tls"
-    return SERVING_SECRET
+    reference = deployment.spec.privacy.tls.secret_ref
+    return reference.name if reference else SERVING_SECRET
 
 
 def _certificate(deployment: ModelDeployment) -> Manifest:

@@ -78,7 +78,7 @@ async def test_the_certificate_exists_before_the_pods() -> None:
     assert digits.condition("Accepted").status == "True"
 
 
-@pytest.mark.parametrize("mode", [None, "Secret", "CertManager", "External", "Disabled"])
+@pytest.mark.parametrize("mode", [None, "Secret", "External", "Disabled"])
 async def test_a_deployment_with_another_mode_causes_nothing(mode: str | None) -> None:
     other = World(privacy={"tls": {"mode": mode} if mode else {}})
     await other.reconcile()
