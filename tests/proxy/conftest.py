@@ -29,7 +29,13 @@ MODELS = ("digits", "linear_regression")
 
 
 @pytest.fixture(scope="session")
-def triton() -> Iterator[Ports]:
+def triton_output() -> list[str]:
+    """The lines that the server writes."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def triton(triton_output: list[str]) -> Iterator[Ports]:
     """A server with two models, started with the operator's flags."""
     deployment, _ = adapt(
         a_deployment(modelRepository={"image": {"reference": "m"}}, models=[{"name": name} for name in MODELS])
@@ -42,8 +48,9 @@ def triton() -> Iterator[Ports]:
         link_backends(context.environment, folder / "backends")
         command = server_command(deployment.spec, context, staged)
         variables = server_variables(deployment.spec, context, os.environ)
-        with running_server(command, variables, ports, lambda _: None) as server:
+        with running_server(command, variables, ports, triton_output.append) as server:
             server.wait_ready(120)
+            server.forward_log()
             yield ports
 
 

@@ -50,6 +50,11 @@ class Reply:
         return self.closed or self.ended or self.reset is not None
 
     @property
+    def status(self) -> str:
+        """The status of HTTP; "refused" if the stream or the connection ended without one."""
+        return self.headers.get(":status", "refused")
+
+    @property
     def admitted(self) -> bool:
         """Whether the server answered as it answers a request that it passes on."""
         return self.headers.get(":status") == "200" and self.headers.get("grpc-status", "0") == "0"

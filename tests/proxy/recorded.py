@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.proxy.clients import Client
-from tests.proxy.http2 import connected, grpc_headers, request_headers
+from tests.proxy.http2 import Headers, connected, grpc_headers, request_headers
 from tests.proxy.recording_backend import Arrived, Record
 
 LAST_HTTP = "/v2/models/last/ready"
@@ -11,11 +13,12 @@ LAST_GRPC = "/inference.GRPCInferenceService/ServerLive"
 
 
 class Recorded:
-    """`client` sends to the proxy; `arrived` is the evidence of its requests."""
+    """`client` sends to the proxy; `arrived` is the evidence of its requests. `headers` admit requests."""
 
-    def __init__(self, client: Client, record: Record) -> None:
+    def __init__(self, client: Client, record: Record, headers: Callable[[], Headers] = list) -> None:
         self.client = client
         self._record = record
+        self._headers = headers
 
     def arrived(self) -> list[Arrived]:
         """Everything that arrived since the last call.
@@ -24,6 +27,6 @@ class Recorded:
         them has arrived by then.
         """
         with connected(self.client) as connection:
-            assert connection.request(request_headers(LAST_HTTP)).admitted
-            assert connection.request(grpc_headers(LAST_GRPC), b"\0\0\0\0\0").admitted
+            assert connection.request(request_headers(LAST_HTTP, *self._headers())).admitted
+            assert connection.request(grpc_headers(LAST_GRPC, *self._headers()), b"\0\0\0\0\0").admitted
         return self._record.take(LAST_HTTP, LAST_GRPC)

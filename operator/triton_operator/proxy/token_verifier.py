@@ -26,6 +26,8 @@ _AUDIENCES = 8
 """Of a token with several audiences, the first ones are compared."""
 _CLOCK_SKEW_SECONDS = 60
 """A token may be used this long before its `nbf`, because clocks differ."""
+_LONGEST_LIFE_SECONDS = 100 * 366 * 86400
+"""HAProxy reads a negative `exp` as a time in the far future."""
 _TOKEN = "var(txn.token)"  # noqa: S105 -- an expression
 _VERIFIED = "{ var(txn.issuer) -m found }"
 _ADMITTED = "http-request return status 200 hdr caller %[var(txn.caller)] hdr expires %[var(txn.exp)]"
@@ -95,11 +97,13 @@ def _verify(issuers: tuple[Issuer, ...], folder: str) -> list[str]:
             lines.append(f"http-request set-var(txn.issuer) str({number}) if !{_VERIFIED} {claimed} {signed}")
     lines += [
         f"{_INVALID} !{_VERIFIED}",
+        # An extension that the issuer calls critical must be understood (RFC 7515, 4.1.11); the proxy understands none.
+        f"{_INVALID} {{ {_TOKEN},jwt_header_query('$.crit[0]') -m found }}",
         f"http-request set-var(txn.exp) {_TOKEN},jwt_payload_query('$.exp','int')",
         f"http-request set-var(txn.nbf) {_TOKEN},jwt_payload_query('$.nbf','int')",
         "http-request set-var(txn.left) date,neg,add(txn.exp) if { var(txn.exp) -m found }",
         "http-request set-var(txn.early) date,neg,add(txn.nbf) if { var(txn.nbf) -m found }",
-        f"{_INVALID} !{{ var(txn.left) -m int gt 0 }}",
+        f"{_INVALID} !{{ var(txn.left) -m int 1:{_LONGEST_LIFE_SECONDS} }}",
         f"{_INVALID} {{ var(txn.early) -m int gt {_CLOCK_SKEW_SECONDS} }}",
     ]
     for number, issuer in enumerate(issuers):
