@@ -60,7 +60,26 @@ def authenticate(policy: ProxyPolicy, folder: Path) -> list[str]:
         *refuse(NO_CREDENTIALS, f"unless {has_credentials}", str(folder)),
         *refuse(NOT_ADMITTED, "unless { var(txn.caller) -m found }", str(folder)),
         *(remember(folder) if has_tokens(policy) else []),
+        *(_claims_of_token() if has_tokens(policy) else []),
+        # Other requests that reach an old worker are passed on to the new one.
+        "http-request lua.check_withdrawal if { stopping } { ssl_c_used }",
+        *refuse(NOT_ADMITTED, "if { var(txn.withdrawn) -m found }", str(folder)),
         *_limit_rates(policy.callers, str(folder)),
+    ]
+
+
+def _claims_of_token() -> list[str]:
+    """Variables for `withdrawals.lua`, which may look at them later."""
+    present = "{ var(txn.token) -m found }"
+    queries = {
+        "iss": "jwt_payload_query('$.iss')",
+        "kid": "jwt_header_query('$.kid')",
+        "jti": "jwt_payload_query('$.jti')",
+    }
+    return [
+        f"http-request set-var(txn.{name}) var(txn.token),{query},hex if {present} {condition}"
+        for name, query in queries.items()
+        for condition in ("grpc_stream", "{ ssl_c_used }")
     ]
 
 

@@ -154,6 +154,10 @@ end
 
 function Filter:http_payload(txn, message)
   if message.channel:is_resp() then return end
+  if is_withdrawn(txn) then
+    txn:set_var("txn.refused", "NotAdmitted")
+    error("the caller is no longer admitted")
+  end
   local chunk = message:body()
   local problem = chunk and self.messages:read(chunk)
   if problem then

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from triton_operator.proxy import audit, routes
+from triton_operator.proxy.admissions import ADMISSIONS, admission_comments, admission_table
 from triton_operator.proxy.callers import CLIENT_AUTHORITIES, RATES, authenticate, key_files
 from triton_operator.proxy.models import (
     CHECKED,
@@ -45,6 +46,7 @@ class Configuration:
 def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
     """Build the files; raises ProxyError if the policy cannot be enforced."""
     check_policy(policy)
+    newest = str(placement.folder.parent / CONFIGURATION)
     sections = (
         _global(policy, placement),
         _defaults(policy, placement),
@@ -57,7 +59,16 @@ def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
         {f"backend {RATES}": ["stick-table type string len 256 size 1k expire 10s store gpc0,gpc0_rate(1s)"]},
     )
     text = "\n".join(_section(title, lines) for part in sections for title, lines in part.items())
-    return Configuration({**response_files(), **key_files(policy), **script_files(), CONFIGURATION: text})
+    text = "\n".join([text, *admission_comments(policy), ""])
+    return Configuration(
+        {
+            **response_files(),
+            **key_files(policy),
+            **script_files(),
+            ADMISSIONS: admission_table(policy, newest),
+            CONFIGURATION: text,
+        }
+    )
 
 
 def _section(title: str, lines: list[str]) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from triton_operator.proxy.admissions import ADMISSIONS
 from triton_operator.proxy.refusals import RESPONSES
 
-_SCRIPTS = ("grpc_messages.lua", "certificate_names.lua", "refusal_service.lua", "verify_token.lua")
+_SCRIPTS = ("withdrawals.lua", "grpc_messages.lua", "certificate_names.lua", "refusal_service.lua", "verify_token.lua")
 
 
 def script_files() -> dict[str, str]:
@@ -19,4 +20,4 @@ def script_files() -> dict[str, str]:
 
 def load_scripts(folder: str) -> list[str]:
     """Lines of the section `global`; each thread has its own copy, so that threads do not wait for each other."""
-    return [f"lua-load-per-thread {folder}/{name}" for name in (RESPONSES, *_SCRIPTS)]
+    return [f"lua-load-per-thread {folder}/{name}" for name in (RESPONSES, ADMISSIONS, *_SCRIPTS)]

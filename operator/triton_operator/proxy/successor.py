@@ -3,7 +3,8 @@
 Input: a Placement. Output: lines of a `frontend`, and backends. After a reload, the old worker keeps a connection until
 its next response, because a client that is about to send a request would get an error. Both policies decide about that
 request: first the old one, then that of the new worker. A request with a client certificate cannot be passed on; for
-it, the old policy decides, once per connection. When the pod ends there is no new worker, and Triton gets the request.
+it, and for messages of streams, the old worker looks up whether the caller is still admitted (`admissions`). When the
+pod ends there is no new worker, and Triton gets the request.
 """
 
 from __future__ import annotations

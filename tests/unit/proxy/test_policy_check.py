@@ -109,6 +109,10 @@ def test_usual_names_of_claims_are_accepted(name: str) -> None:
     assert re.fullmatch(CLAIM_NAME, name)
 
 
+def without_comments(text: str) -> str:
+    return re.sub(r"^# (admits|key|revokes) ([0-9a-f]{32}|[0-9A-F]+:[0-9A-F]+)$\n", "", text, flags=re.MULTILINE)
+
+
 @given(NAME, TEXT, TEXT, NAME, TEXT, TEXT, TEXT)
 def test_no_text_changes_the_rules(
     name: str, issuer: str, audience: str, claim: str, value: str, kid: str, revoked: str
@@ -123,10 +127,10 @@ def test_no_text_changes_the_rules(
         issuers=(Issuer("i", (PublicKey("k", "ES256", "PEM"),), ("r",)),),
     )
     try:
-        text = render(policy, PLACEMENT).text
+        text = without_comments(render(policy, PLACEMENT).text)
     except ProxyError:
         return
-    expected = render(plain, PLACEMENT).text
+    expected = without_comments(render(plain, PLACEMENT).text)
     for old, new in (
         ("str(N)", f"str({name})"),
         ("token_caller) -m str N ", f"token_caller) -m str {name} "),
