@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import grpc
 import pytest
-from hyperframe.frame import DataFrame
 
+from tests.proxy.certificates import Authority
 from tests.proxy.clients import Client, infer_request
 from tests.proxy.hostile import CALL, INFER, encrypted
 from tests.proxy.http2 import connected, grpc_headers, request_headers
 from tests.proxy.recorded import Recorded
+from tests.proxy.running_proxy import Proxy, running_proxy
+from triton_operator.local.ports import Ports
+from triton_operator.triton.proxy_contract.policy import Limits, ProxyPolicy
 
 GIGABYTE = 1 << 30
 CHUNK = bytes(16_000)
 
 
-def test_a_body_of_a_gigabyte_is_refused_by_its_length_over_http_1(recorded: Recorded) -> None:
+def test_a_body_of_a_gigabyte_is_refused_by_its_length(recorded: Recorded) -> None:
+    """The response comes after 16 MiB at most, because many clients do not read it before they have sent that much."""
     with encrypted(recorded.client) as connection:
         head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {GIGABYTE}\r\n\r\n".encode()
         connection.settimeout(30)
-        connection.sendall(head + CHUNK)
+        connection.sendall(head)
+        with suppress(ConnectionError, ssl.SSLError):
+            for _ in range((17 << 20) // len(CHUNK)):
+                connection.sendall(CHUNK)
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
     assert recorded.arrived() == []
 
 
-def test_a_body_of_a_gigabyte_is_refused_by_its_length_over_http_2(recorded: Recorded) -> None:
+def test_a_body_without_a_length_is_refused(recorded: Recorded) -> None:
+    """The proxy passes bodies on as they arrive, so it must know their size at the start."""
     with connected(recorded.client) as connection:
-        headers = request_headers(INFER, ("content-length", str(GIGABYTE)), method="POST")
-        connection.send(connection.headers(1, headers), DataFrame(1, CHUNK))
-        assert connection.read(1).headers[":status"] == "413"
+        assert connection.request(request_headers(INFER, ("content-length", "2"), method="POST"), b"{}").admitted
+        assert connection.request(request_headers(INFER, method="POST"), b"{}").headers[":status"] == "411"
+    with encrypted(recorded.client) as connection:
+        head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        connection.settimeout(30)
+        connection.sendall(head + b"3e80\r\n" + CHUNK + b"\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 411 ")
+    assert [each.path for each in recorded.arrived()] == [INFER]
+
+
+def test_a_message_above_the_limit_is_refused_over_grpc(recorded: Recorded) -> None:
+    message = bytes(ProxyPolicy().limits.max_body_bytes + 1)
+    with recorded.client.channel() as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.unary_unary(CALL, None, None)(message, timeout=60)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert recorded.arrived() == []
 
 
@@ -67,3 +89,38 @@ def test_a_client_that_compresses_learns_that_it_must_not(client: Client, compre
             stub.ModelInfer(request, compression=compression, timeout=20)
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert str(refused.value.details()).startswith("unsupported encoding: ")
+
+
+@pytest.fixture(scope="module")
+def small(triton: Ports, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy that admits bodies up to 1,000 bytes."""
+    folder = tmp_path_factory.mktemp("small")
+    policy = ProxyPolicy(limits=Limits(max_body_bytes=1000))
+    with running_proxy(folder / "pod", triton, policy, authority.issue()) as proxy:
+        yield proxy
+
+
+def test_the_limit_is_exact_over_both_protocols(small: Proxy, authority: Authority) -> None:
+    client = Client(small.https, authority.pem)
+    assert client.request("POST", INFER, "x" * 1000).error.startswith("failed to parse the request JSON buffer")
+    assert client.request("POST", INFER, "x" * 1001).status == 413
+    request = infer_request()
+    request.parameters["p"].string_param = "x" * 500
+    padding = 1000 - request.ByteSize() + 500
+    for extra, code in ((0, "OK"), (1, "RESOURCE_EXHAUSTED")):
+        request.parameters["p"].string_param = "x" * (padding + extra)
+        assert request.ByteSize() == 1000 + extra
+        try:
+            found = client.call("ModelInfer", request).model_name and "OK"
+        except grpc.RpcError as error:
+            found = error.code().name
+        assert found == code
+
+
+def test_the_limit_is_for_each_message_of_a_stream(small: Proxy, authority: Authority) -> None:
+    large = infer_request()
+    large.parameters["p"].string_param = "x" * 1000
+    with Client(small.https, authority.pem).grpc() as stub:
+        assert len(list(stub.ModelStreamInfer(iter([infer_request()] * 50), timeout=20))) == 50
+        with pytest.raises(grpc.RpcError):
+            list(stub.ModelStreamInfer(iter([infer_request(), large]), timeout=20))
