@@ -104,7 +104,7 @@ changelog:  ## Print the section of the next release in CHANGELOG.md.
 
 .PHONY: bench
 bench:  ## Run the benchmarks and compare them with the baseline (BASELINE=1: write a new one).
-	@$(BENCH) tests/unit tests/apiserver tests/local tests/e2e --ignore=tests/local/bench_tls.py
+	@$(BENCH) tests/unit tests/apiserver tests/local tests/proxy tests/e2e --ignore=tests/local/bench_tls.py
 
 .PHONY: bench-sources
 bench-sources:  ## Benchmark downloads of 2 GiB from S3, compared with curl (7 GiB of disk).
