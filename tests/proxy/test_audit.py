@@ -103,8 +103,10 @@ def test_a_line_contains_nothing_that_was_sent(start: Callable[[Audit], Any], au
             client.request("GET", f"/v2/health/live?key={canary}", headers=headers)
             client.request("POST", f"/v2/logging?{canary}", canary, headers)
             client.request("POST", "/v2/models/linear_regression/infer", json.dumps({**LINEAR, "id": canary}), headers)
-            client.raw(f"GET /{canary} HTTP/1.1\r\nHost: {canary}\r\n{canary}: {canary}\r\n\r\n".encode() * 2)
-            client.raw(f"{canary} {canary}\r\n\r\n".encode())
+            client.raw(
+                f"GET /{canary} HTTP/1.1\r\nHost: {canary}\r\n{canary}: {canary}\r\n\r\n".encode() * 2, until_quiet=True
+            )
+            client.raw(f"{canary} {canary}\r\n\r\n".encode(), until_quiet=True)
         proxy.audited(12)
         proxy.stop()
         text = json.dumps(proxy.lines)

@@ -12,7 +12,7 @@ from tests.proxy.clients import Client
 from tests.proxy.http2 import connected, grpc_headers, request_headers
 from tests.proxy.recorded import Recorded
 from tests.proxy.recording_backend import recording_backend
-from tests.proxy.running_proxy import running_proxy
+from tests.proxy.running_proxy import running_proxy, wait_until
 from tests.proxy.tokens import AUDIENCE, Signer, encode
 from triton_operator.triton.proxy_contract.policy import Caller, Claim, Issuer, ProxyPolicy, TokenRule
 
@@ -166,3 +166,21 @@ def test_a_token_is_for_one_request_of_a_connection(admitting: Recorded) -> None
         ]
     assert found == ["401", "200", "401", "401", "200"]
     assert [each.path for each in admitting.arrived()] == [LIVE, LIVE]
+
+
+def test_a_remembered_token_is_refused_when_it_expires(admitting: Recorded) -> None:
+    token = ("authorization", f"Bearer {SIGNER.token(exp=int(time.time()) + 3)}")
+    assert statuses(admitting, token) == ("200", "0")
+    wait_until(lambda: statuses(admitting, token) == ("401", "16"))
+    admitting.arrived()
+
+
+@pytest.mark.parametrize("change", ["signature", "claims", "header"])
+def test_a_remembered_token_admits_no_similar_one(admitting: Recorded, change: str) -> None:
+    token = SIGNER.token()
+    parts = dict(zip(("header", "claims", "signature"), token.split("."), strict=True))
+    parts[change] = ("A" if parts[change][0] != "A" else "B") + parts[change][1:]
+    assert statuses(admitting, ("authorization", f"Bearer {token}")) == ("200", "0")
+    assert [each.path for each in admitting.arrived()] == [LIVE, CALL]
+    assert statuses(admitting, ("authorization", f"Bearer {'.'.join(parts.values())}")) == ("401", "16")
+    assert admitting.arrived() == []
