@@ -78,14 +78,20 @@ def requested_outputs(triton: Any, call: Call) -> list[Any] | None:
     return [triton.InferRequestedOutput(name) for name in call.outputs] or None
 
 
-async def document_unless_hidden(request: Awaitable[dict[str, Any]], hidden: Collection[str]) -> dict[str, Any] | None:
-    """Await and return a document; None if access is rejected, or if the server's status is one of `hidden`."""
+async def document_unless_hidden(
+    request: Awaitable[dict[str, Any]], hidden: Collection[str], *, rejected_is_hidden: bool = True
+) -> dict[str, Any] | None:
+    """Await and return a document; None if the server's status is one of `hidden`, or if access is rejected.
+
+    Without `rejected_is_hidden`, a rejection is an error: the server offers the document to every admitted caller.
+    """
     try:
         return await request
     except AttemptError as failure:
         if failure.outcome is RequestOutcome.UNAUTHENTICATED:  # Every request would be rejected.
             raise
-        if isinstance(failure.error, RejectedError) or getattr(failure.__cause__, "status", str)() in hidden:
+        is_rejected = isinstance(failure.error, RejectedError)
+        if (is_rejected and rejected_is_hidden) or getattr(failure.__cause__, "status", str)() in hidden:
             return None
         raise
 

@@ -346,6 +346,19 @@ def test_a_server_that_requires_a_token_or_permits_no_access_says_so(
             send(protocol, url, ca_file=ca_file, token="t")
 
 
+def test_a_refused_caller_gets_the_refusal_whatever_the_form_of_its_inputs(
+    protocol: Protocol, plain: str, backend: Backend, authority: Authority, ca_file: Path, tmp_path: Path
+) -> None:
+    """An array needs the names of the inputs, and a server with TLS hides them only from callers that it refuses."""
+    backend.forbidden = {"echo"}
+    with (
+        tls_relay(authority.issue(tmp_path, ["127.0.0.1"]), plain) as address,
+        Client("x", protocol=protocol, url=f"https://{address}", ca_file=ca_file) as client,
+        pytest.raises(RejectedError, match=REFUSED[403]),
+    ):
+        client.infer("echo", np.zeros((1, 2), np.float32))
+
+
 @pytest.mark.parametrize("content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"])
 def test_a_bundle_without_a_certificate_is_refused_before_connecting(
     protocol: Protocol, tmp_path: Path, content: str

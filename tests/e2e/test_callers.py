@@ -1,0 +1,126 @@
+"""Named callers of a deployment on a real node: ServiceAccounts of the cluster, and the audit log of the proxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hack.cluster import tools
+from hack.cluster.handle import Cluster
+from tests.kube import Kube, Object
+from triton_operator.api.names import audience
+from triton_operator.sdk import Client, Protocol
+from triton_operator.sdk.errors import RejectedError
+from triton_operator.sdk.kube_context import KubeContext
+
+NAME, CALLER = "linear-regression", "checkout"
+ROW = np.array([[9, 10]], np.float32)
+each_protocol = pytest.mark.parametrize("protocol", list(Protocol))
+Connect = Callable[..., Client]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed(kube: Kube, model_deployment: Callable[..., Object]) -> Object:
+    """Serve a model for one of three ServiceAccounts."""
+    for account in (CALLER, "newcomer", "stranger"):
+        kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
+    kube.apply(model_deployment("linear_regression", privacy=privacy(CALLER)))
+    return kube.wait_ready(NAME)
+
+
+@pytest.fixture
+def connect(node: Cluster, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """A client of the SDK; its arguments select the token."""
+    monkeypatch.setenv("PATH", f"{tools('kubectl')}:{os.environ['PATH']}")
+    return partial(Client, NAME, kube.namespace, cluster=KubeContext(str(node.kubeconfig)))
+
+
+def privacy(*accounts: str) -> Object:
+    clients = [{"name": account, "serviceAccount": {"name": account}} for account in accounts]
+    return {"tls": {"mode": "Managed"}, "clients": clients}
+
+
+@each_protocol
+def test_a_token_of_the_service_account_is_admitted(protocol: Protocol, connect: Connect) -> None:
+    with connect(protocol=protocol, service_account=CALLER) as client:
+        assert client.infer("linear_regression", ROW).output.reshape(-1) == pytest.approx([5], abs=0.2)
+
+
+@each_protocol
+@pytest.mark.parametrize("account", ["", "stranger"])
+def test_nobody_else_is_admitted(account: str, protocol: Protocol, connect: Connect) -> None:
+    with connect(protocol=protocol, service_account=account) as client, pytest.raises(RejectedError):
+        client.infer("linear_regression", ROW)
+
+
+@each_protocol
+def test_a_token_for_another_audience_is_refused(protocol: Protocol, connect: Connect, kube: Kube) -> None:
+    """The audience of another deployment, and that of the API server."""
+    for other in (audience(kube.namespace, "digits"), "https://kubernetes.default.svc"):
+        token = kube.run("create", "token", CALLER, f"--audience={other}").strip()
+        with connect(protocol=protocol, token=token) as client, pytest.raises(RejectedError):
+            client.infer("linear_regression", ROW)
+
+
+def test_a_caller_is_added_and_removed_without_a_restart(connect: Connect, kube: Kube) -> None:
+    pods = serving_pods(kube)
+    with connect(service_account="newcomer", timeout=5) as client:
+        assert not is_admitted(client)
+        kube.patch("modeldeployment", NAME, {"spec": {"privacy": privacy(CALLER, "newcomer")}})
+        added = seconds_until(kube, lambda: is_admitted(client))
+        kube.patch("modeldeployment", NAME, {"spec": {"privacy": privacy(CALLER)}})
+        removed = seconds_until(kube, lambda: not is_admitted(client))
+    print(f"admitted after {added:.1f} s, refused after {removed:.1f} s")
+    assert serving_pods(kube) == pods
+
+
+def test_the_audit_log_names_callers_and_contains_neither_tokens_nor_tensors(connect: Connect, kube: Kube) -> None:
+    """The canaries are searched in the logs of all containers; the line of the request is the positive control."""
+    canary = np.array([[12345.625, 54321.375]], np.float32)
+    token = kube.run("create", "token", CALLER, f"--audience={audience(kube.namespace, NAME)}").strip()
+    with connect(token=token) as client:
+        client.infer("linear_regression", canary)
+    (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")
+    name = pod["metadata"]["name"]
+    logs = kube.run("logs", name, "--all-containers")
+    lines = audit_lines(kube, name)
+    assert any((line["caller"], line["model"], line["status"]) == (CALLER, "linear_regression", 200) for line in lines)
+    assert any(line["status"] == 401 for line in lines)
+    for secret in (token, token.rpartition(".")[2], "12345.6", "54321.3"):
+        assert secret not in logs
+
+
+def audit_lines(kube: Kube, pod: str) -> list[dict[str, Any]]:
+    """The lines of the proxy about requests."""
+    lines = kube.run("logs", pod, "-c", "proxy").splitlines()
+    return [line for text in lines if text.startswith("{") and "caller" in (line := json.loads(text))]
+
+
+def is_admitted(client: Client) -> bool:
+    try:
+        client.infer("linear_regression", ROW)
+    except RejectedError:
+        return False
+    return True
+
+
+def seconds_until(kube: Kube, condition: Callable[[], bool]) -> float:
+    start = time.monotonic()
+    kube.wait(condition, "the changed callers are in force", 20)
+    return time.monotonic() - start
+
+
+def serving_pods(kube: Kube) -> list[tuple[str, list[int]]]:
+    """UID and restart counts of each pod."""
+    pods = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")
+    return [
+        (pod["metadata"]["uid"], [each["restartCount"] for each in pod["status"]["initContainerStatuses"]])
+        for pod in pods
+    ]
