@@ -103,7 +103,7 @@ def test_a_remembered_token_is_refused_when_it_has_expired(proxy: Proxy, authori
     assert 0 <= time.time() - expires < 2
 
 
-@pytest.mark.parametrize("expires", [2**31 + 10, 2**32 + 10, 2**40])
+@pytest.mark.parametrize("expires", [2**31 + 10, 2**32 + 10])
 def test_a_token_that_is_valid_for_a_very_long_time_is_admitted_each_time(
     proxy: Proxy, authority: Authority, expires: int
 ) -> None:

@@ -53,11 +53,6 @@ class ServerAddress:
         return self.security.headers()
 
     @property
-    def has_tls(self) -> bool:
-        """Whether the connection has TLS; the metadata of a deployment with TLS is open to every admitted caller."""
-        return self.security.trust is not None
-
-    @property
     def server_name(self) -> str:
         """The name that the server's certificate must have."""
         trust = self.security.trust

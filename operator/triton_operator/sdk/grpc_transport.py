@@ -23,6 +23,7 @@ from triton_operator.sdk.retry import AttemptError, RequestOutcome
 from triton_operator.sdk.tls_errors import tls_failure
 from triton_operator.sdk.transport import (
     NO_HEADERS,
+    RESTRICTED,
     Call,
     InferResult,
     document_unless_hidden,
@@ -38,8 +39,6 @@ from triton_operator.sdk.transport import (
 T = TypeVar("T")
 
 _UNAVAILABLE = "StatusCode.UNAVAILABLE"
-_RESTRICTED = "is restricted, expecting header"
-"""Triton returns UNAVAILABLE for a restricted API, as if it were busy (server, `src/restricted_features.h`)."""
 _NO_CONNECTION = ("failed to connect", "connection refused", "resolution failed", "name resolution", "no route to host")
 """Messages of gRPC if there is no connection, so that nothing was sent."""
 _NOT_RUN = ("maximum queue size", "request timeout expired", "not at ready state", "not ready", "is stopping")
@@ -76,7 +75,7 @@ class GrpcTransport:
         request = self._send(
             lambda headers: self._client.get_model_metadata(model, version, headers=headers, as_json=True)
         )
-        return await document_unless_hidden(request, _NOT_IMPLEMENTED, rejected_is_hidden=not self._address.has_tls)
+        return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
@@ -155,7 +154,7 @@ def error_from_status(
 ) -> AttemptError:
     """Return the error for a gRPC status and its message; `headers` are those of the request."""
     message = (message or "").strip()
-    if _RESTRICTED in message:
+    if RESTRICTED in message:  # Triton returns UNAVAILABLE, as if it were busy.
         return AttemptError(RejectedError(f"{address.target}: {message}"), RequestOutcome.ANSWERED)
     if status == _UNAUTHENTICATED:
         return unauthenticated(address, message, headers)

@@ -63,7 +63,7 @@ class HttpTransport:
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""
         request = self._send(lambda headers: self._client.get_model_metadata(model, version, headers=headers))
-        return await document_unless_hidden(request, _NOT_IMPLEMENTED, rejected_is_hidden=not self._address.has_tls)
+        return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
         """As `Transport`."""

@@ -78,20 +78,20 @@ def requested_outputs(triton: Any, call: Call) -> list[Any] | None:
     return [triton.InferRequestedOutput(name) for name in call.outputs] or None
 
 
-async def document_unless_hidden(
-    request: Awaitable[dict[str, Any]], hidden: Collection[str], *, rejected_is_hidden: bool = True
-) -> dict[str, Any] | None:
-    """Await and return a document; None if the server's status is one of `hidden`, or if access is rejected.
+RESTRICTED = "is restricted, expecting header"
+"""In Triton's message about an API that is closed to everybody, over both protocols (server,
+`src/restricted_features.h`). A proxy that does not admit the caller has other messages."""
 
-    Without `rejected_is_hidden`, a rejection is an error: the server offers the document to every admitted caller.
-    """
+
+async def document_unless_hidden(request: Awaitable[dict[str, Any]], hidden: Collection[str]) -> dict[str, Any] | None:
+    """Await and return a document; None if Triton restricts the API, or if the server's status is one of `hidden`."""
     try:
         return await request
     except AttemptError as failure:
         if failure.outcome is RequestOutcome.UNAUTHENTICATED:  # Every request would be rejected.
             raise
-        is_rejected = isinstance(failure.error, RejectedError)
-        if (is_rejected and rejected_is_hidden) or getattr(failure.__cause__, "status", str)() in hidden:
+        is_restricted = isinstance(failure.error, RejectedError) and RESTRICTED in str(failure.error)
+        if is_restricted or getattr(failure.__cause__, "status", str)() in hidden:
             return None
         raise
 
