@@ -69,6 +69,8 @@ class FakeCluster:
         self.annotated: list[tuple[str, str, dict[str, str]]] = []
         self.fail_annotations: ClusterError | None = None
         self.config_maps: dict[str, dict[str, str]] = {}
+        self.accounts: dict[tuple[str, str], str] = {}
+        self.hidden_accounts: DeniedError | None = None
         self.unreadable: ClusterError | None = None
         self.answers: dict[Kind, Exception] = {}
         self.hangs: frozenset[Kind] = frozenset()
@@ -106,6 +108,11 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         return self.objects.get((kind, namespace, name))
+
+    async def read_account_uid(self, namespace: str, name: str) -> str | None:
+        if self.hidden_accounts:
+            raise self.hidden_accounts
+        return self.accounts.get((namespace, name))
 
     async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
         if self.unreadable:

@@ -81,6 +81,22 @@ def test_a_caller_is_added_and_removed_without_a_restart(connect: Connect, kube:
     assert serving_pods(kube) == pods
 
 
+def test_a_token_does_not_outlive_its_service_account(connect: Connect, kube: Kube) -> None:
+    """Nor does a new ServiceAccount of the same name admit it. A change of the spec starts each pass at once."""
+    token = kube.run("create", "token", "newcomer", f"--audience={audience(kube.namespace, NAME)}").strip()
+    kube.patch("modeldeployment", NAME, {"spec": {"privacy": privacy(CALLER, "newcomer")}})
+    with connect(token=token, timeout=5) as client:
+        kube.wait(lambda: is_admitted(client), "the token is admitted", 20)
+        kube.delete("serviceaccount", "newcomer")
+        kube.patch("modeldeployment", NAME, {"spec": {"privacy": {"audit": "Refused"}}})
+        kube.wait(lambda: not is_admitted(client), "the token is refused", 20)
+        kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "newcomer"}})
+        kube.patch("modeldeployment", NAME, {"spec": {"privacy": {"audit": "All"}}})
+        with connect(service_account="newcomer", timeout=5) as successor:
+            kube.wait(lambda: is_admitted(successor), "a new token is admitted", 20)
+        assert not is_admitted(client)
+
+
 def test_the_audit_log_names_callers_and_contains_neither_tokens_nor_tensors(connect: Connect, kube: Kube) -> None:
     """The canaries are searched in the logs of all containers; the line of the request is the positive control."""
     canary = np.array([[12345.625, 54321.375]], np.float32)

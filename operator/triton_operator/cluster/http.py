@@ -129,6 +129,11 @@ class HttpCluster(SharedObjectRequests):
         # Not by the projector: for an object that lost our label, the watch sends its old state with the new version.
         return decode_response(partial(project_child, kind), response)
 
+    async def read_account_uid(self, namespace: str, name: str) -> str | None:
+        """The uid of a user's ServiceAccount; None if it does not exist."""
+        account = await self.get(Kind.SERVICE_ACCOUNT, namespace, name)
+        return account.uid if account else None
+
     async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
         """The texts in a user's ConfigMap by key; None if it does not exist."""
         kind = Kind.CONFIG_MAP

@@ -39,6 +39,9 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, without any cache."""
 
+    async def read_account_uid(self, namespace: str, name: str) -> str | None:
+        """The uid of a user's ServiceAccount; None if it does not exist."""
+
     async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
         """The texts in a user's ConfigMap by key; None if it does not exist."""
 

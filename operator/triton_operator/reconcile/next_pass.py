@@ -8,13 +8,13 @@ from datetime import timedelta
 from triton_operator.reconcile.assessment import report_time_left
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.observed_state import PENDING_GRACE, ObservedState, find_stuck
-from triton_operator.resources.proxy_inputs import references
+from triton_operator.resources.proxy_inputs import needs_cluster_keys, references
 
 BLOCKED_RETRY_SECONDS = 15.0
 """Objects of others under our children's names do not carry our labels, so no watch reports their deletion."""
 
 POLICY_INPUTS_INTERVAL = timedelta(seconds=60)
-"""Time between two reads of the users' ConfigMaps that the proxy's policy depends on."""
+"""Time between two reads of the users' ConfigMaps and ServiceAccounts that the proxy's policy depends on."""
 
 LONGEST_EVENT_INTERVAL = timedelta(seconds=60)
 """Longest time between two reads of the Events of what is stuck."""
@@ -41,7 +41,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
     yield from filter(None, (report_time_left(pod, observed.now) for pod in observed.pods))
     if observed.caching and observed.caching.retry_at:
         yield max(observed.caching.retry_at - observed.now, timedelta(0))
-    if any(references(observed.deployment.spec)):
+    spec = observed.deployment.spec
+    if any(references(spec)) or needs_cluster_keys(spec):
         yield POLICY_INPUTS_INTERVAL
 
 

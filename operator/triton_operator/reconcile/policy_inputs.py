@@ -1,7 +1,7 @@
-"""Read what the proxy's policy depends on besides the spec: the cluster's public keys, and ConfigMaps of users.
+"""Read what the proxy's policy depends on besides the spec: the cluster's public keys, and objects of users.
 
-Input: a deployment. Output: ProxyInputs for `resources.proxy_policy`. No watch reports changes of users' ConfigMaps, so
-every pass reads them, and `next_pass` schedules one from time to time.
+Input: a deployment. Output: ProxyInputs for `resources.proxy_policy`. No watch reports changes of users' ConfigMaps and
+ServiceAccounts, so every pass reads them, and `next_pass` schedules one from time to time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from triton_operator.cluster.errors import ClusterError, DeniedError, Unavailabl
 from triton_operator.cluster.issuer import IssuerCache
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.failed_writes import Blocked
-from triton_operator.resources.proxy_inputs import NO_INPUTS, ProxyInputs, needs_cluster_keys, references
+from triton_operator.resources.proxy_inputs import (
+    ABSENT,
+    NO_INPUTS,
+    ProxyInputs,
+    needs_cluster_keys,
+    references,
+    service_accounts,
+)
 from triton_operator.triton.proxy_contract.policy import Issuer
 
 FIRST_READ = 5.0
@@ -38,14 +45,23 @@ class PolicyInputs:
     async def read(self, deployment: ModelDeployment) -> ProxyInputs:
         """The current inputs; raises ClusterError."""
         issuer = await self._read_issuer() if needs_cluster_keys(deployment.spec) else None
+        accounts = {account: await self._read_uid(*account) for account in sorted(service_accounts(deployment))}
         keys = {reference.key for reference in references(deployment.spec)}
-        if not keys:
-            return ProxyInputs(issuer) if issuer else NO_INPUTS
+        if not (accounts or keys):
+            return NO_INPUTS
         namespace = deployment.metadata.namespace
         maps = {
             name: await self._cluster.read_config_map(namespace, name) for name in sorted({key.name for key in keys})
         }
-        return ProxyInputs(issuer, {key: text for key in keys if (text := _text(maps, key)) is not None})
+        texts = {key: text for key in keys if (text := _text(maps, key)) is not None}
+        return ProxyInputs(issuer, texts, accounts)
+
+    async def _read_uid(self, namespace: str, name: str) -> str | None:
+        """The uid of a ServiceAccount; None if an operator of one namespace may not read it in another one."""
+        try:
+            return await self._cluster.read_account_uid(namespace, name) or ABSENT
+        except DeniedError:
+            return None
 
     async def _read_issuer(self) -> Issuer:
         """The cluster's issuer. Only one pass waits for it, so that it does not delay other deployments."""
@@ -68,9 +84,7 @@ def describe_unread(error: ClusterError) -> Blocked:
     reason = Reason.FORBIDDEN if isinstance(error, DeniedError) else Reason.API_SERVER_ERROR
     if isinstance(error, IssuerUnknownError):
         return Blocked(reason, error.message)
-    message = (
-        f"the operator cannot read a ConfigMap that spec.privacy names, and retries automatically: {error.message}"
-    )
+    message = f"the operator cannot read an object that spec.privacy names, and retries automatically: {error.message}"
     return Blocked(reason, message)
 
 

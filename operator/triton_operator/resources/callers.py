@@ -20,6 +20,9 @@ from triton_operator.triton.proxy_contract.policy import Caller, CertificateRule
 
 _T = TypeVar("_T")
 
+_ACCOUNT_UID = r"kubernetes\.io.serviceaccount.uid"
+"""The claim with the uid of the ServiceAccount. Without it, a token would outlive a deleted ServiceAccount."""
+
 
 class CallerBuilder:
     """Builds one caller after the other, and collects their issuers."""
@@ -72,8 +75,11 @@ class CallerBuilder:
             message = "the cluster's public keys, which verify its tokens, are not known"
             raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
         self._add(cluster)
-        subject = f"system:serviceaccount:{caller.namespace or self._deployment.namespace}:{caller.name}"
-        return TokenRule(cluster.name, (self._audience,), (Claim("sub", subject),))
+        namespace = caller.namespace or self._deployment.namespace
+        claims = [Claim("sub", f"system:serviceaccount:{namespace}:{caller.name}")]
+        if uid := self._inputs.accounts.get((namespace, caller.name)):
+            claims.append(Claim(_ACCOUNT_UID, uid))
+        return TokenRule(cluster.name, (self._audience,), tuple(claims))
 
     def _jwt(self, caller: JWTCaller, path: str) -> TokenRule:
         if caller.jwks_config_map_ref:

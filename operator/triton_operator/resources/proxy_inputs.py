@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from triton_operator.api.privacy import ConfigMapKey
-from triton_operator.api.spec import Spec
+from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.triton.proxy_contract.policy import Issuer
 
 
@@ -17,13 +17,18 @@ class ProxyInputs(NamedTuple):
     """`cluster` is the issuer of the cluster's ServiceAccount tokens, None if it is not known.
 
     `texts` are the contents of the ConfigMaps that the spec names; a key that is missing from it does not exist. None
-    means that ConfigMaps cannot be read, and the policy has no keys in their place.
+    means that ConfigMaps cannot be read, and the policy has no keys in their place. `accounts` are the uids of the
+    callers' ServiceAccounts by namespace and name: None for one that may not be read, ABSENT for one that does not
+    exist.
     """
 
     cluster: Issuer | None = None
     texts: Mapping[ConfigMapKey, str] | None = {}
+    accounts: Mapping[tuple[str, str], str | None] = {}
 
 
+ABSENT = "absent"
+"""In place of the uid of a ServiceAccount that does not exist, so that no token is accepted as one of it."""
 NO_INPUTS = ProxyInputs()
 OFFLINE = ProxyInputs(cluster=Issuer("", ()), texts=None)
 """For rendering without a cluster: the policy shows callers without keys."""
@@ -45,6 +50,13 @@ def references(spec: Spec) -> Iterator[Reference]:
             yield Reference(path, client.jwt.jwks_config_map_ref)
     if privacy.client_cas:
         yield Reference("spec.privacy.clientCas.configMapRef", privacy.client_cas.config_map_ref)
+
+
+def service_accounts(deployment: ModelDeployment) -> set[tuple[str, str]]:
+    """Namespace and name of each ServiceAccount that is a caller."""
+    clients = deployment.spec.privacy.clients or ()
+    callers = (client.service_account for client in clients if client.service_account)
+    return {(caller.namespace or deployment.metadata.namespace, caller.name) for caller in callers}
 
 
 def needs_cluster_keys(spec: Spec) -> bool:

@@ -135,7 +135,7 @@ async def test_without_its_inputs_the_policy_stays_and_the_cause_is_reported(err
             await world.reconcile()
     accepted = world.condition(ACCEPTED)
     assert (accepted.status, accepted.reason) == (Truth.FALSE, reason)
-    assert accepted.message.startswith("the operator cannot read a ConfigMap that spec.privacy names")
+    assert accepted.message.startswith("the operator cannot read an object that spec.privacy names")
     assert policy_of(world) == before
     world.cluster.unreadable = None
     await world.reconcile()
