@@ -76,11 +76,17 @@ def shell(
 
 
 def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None:
-    """Create the objects that the pages use: `digits`, which has restarted once, `other`, a claim and a Secret."""
+    """Create the objects that the pages use: `digits`, which has restarted once, `other`, and objects of users."""
     other = model_deployment("digits", suspend=True)
     other["metadata"]["name"] = "other"
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "models-reader"}}
-    kube.apply(model_deployment("digits"), other, claim_manifest("models"), secret)
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "allow-dns"},
+        "spec": {"podSelector": {"matchLabels": {"app": "shop"}}, "policyTypes": ["Egress"], "egress": [{}]},
+    }
+    kube.apply(model_deployment("digits"), other, claim_manifest("models"), secret, policy)
     kube.wait_ready("digits")
     (pod,) = kube.list("pods", SELECTOR)
     end = ["python3", "-c", "import os; os.kill(1, 15)"]
