@@ -69,7 +69,7 @@ def test_an_open_policy_admits_everybody() -> None:
 
 
 def test_the_table_has_the_hashes_of_the_comments() -> None:
-    table = admission_table(POLICY, "/work/haproxy.cfg")
+    table = admission_table(POLICY, "/run/haproxy.cfg")
     for line in admission_comments(POLICY):
         assert line.split()[2] in table
     assert '["697373756572:6B"] = {' in table
