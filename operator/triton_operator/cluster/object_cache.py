@@ -27,10 +27,10 @@ from triton_operator.triton.proxy_contract.policy import Issuer
 class Snapshot(NamedTuple):
     """One deployment with every child and pod that has its label; `record` is None if it is deleted.
 
-    `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
-    `network_probe` is the last run of `tritonctl doctor --probe`, which counts for some time, and `issuer` that of the
-    cluster's ServiceAccount tokens, None unless a deployment needs it. As long as a part has
-    not changed, snapshots have an equal object there.
+    `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic, `network_probe` is the
+    last run of `tritonctl doctor --probe`, which counts for some time, and `issuer` that of the cluster's
+    ServiceAccount tokens, None unless a deployment needs it. As long as a part has not changed, snapshots have an equal
+    object there.
     """
 
     record: DeploymentRecord | None

@@ -13,6 +13,7 @@ import json
 
 import msgspec
 
+from triton_operator.proxy.token_verifier import encoded
 from triton_operator.triton.proxy_contract.policy import Caller, Issuer, ProxyPolicy, PublicKey
 
 ADMISSIONS = "admissions.lua"
@@ -25,7 +26,7 @@ def admission_comments(policy: ProxyPolicy) -> list[str]:
     return [
         *(f"# admits {_caller(caller, policy)}" for caller in policy.callers),
         *(f"# key {_key(issuer, key)}" for issuer in policy.issuers for key in issuer.keys),
-        *(f"# revokes {_hex(each.name)}:{_hex(token)}" for each in policy.issuers for token in each.revoked),
+        *(f"# revokes {encoded(each.name)}:{encoded(token)}" for each in policy.issuers for token in each.revoked),
     ]
 
 
@@ -34,7 +35,7 @@ def admission_table(policy: ProxyPolicy, newest: str) -> str:
     keys: dict[str, list[str]] = {}
     for issuer in policy.issuers:
         for key in issuer.keys:
-            keys.setdefault(f"{_hex(issuer.name)}:{_hex(key.kid)}", []).append(_key(issuer, key))
+            keys.setdefault(f"{encoded(issuer.name)}:{encoded(key.kid)}", []).append(_key(issuer, key))
     return "\n".join(
         [
             "admissions = {",
@@ -63,8 +64,3 @@ def _key(issuer: Issuer, key: PublicKey) -> str:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _hex(text: str) -> str:
-    """As the converter `hex` of HAProxy writes it."""
-    return text.encode().hex().upper()

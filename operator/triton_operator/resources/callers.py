@@ -14,7 +14,7 @@ from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import audience, token_issuer
 from triton_operator.api.privacy import CertificateCaller, Client, ConfigMapKey, JWTCaller, ServiceAccountCaller
 from triton_operator.api.spec import Metadata
-from triton_operator.resources.proxy_inputs import ProxyInputs
+from triton_operator.resources.proxy_inputs import ProxyInputs, account_of
 from triton_operator.resources.public_keys import canonical_subject, is_printable, key_of_pem, keys_of_jwks
 from triton_operator.triton.proxy_contract.policy import Caller, CertificateRule, Claim, Issuer, TokenRule
 
@@ -75,9 +75,9 @@ class CallerBuilder:
             message = "the cluster's public keys, which verify its tokens, are not known"
             raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
         self._add(cluster)
-        namespace = caller.namespace or self._deployment.namespace
-        claims = [Claim("sub", f"system:serviceaccount:{namespace}:{caller.name}")]
-        if uid := self._inputs.accounts.get((namespace, caller.name)):
+        account = account_of(caller, self._deployment)
+        claims = [Claim("sub", f"system:serviceaccount:{':'.join(account)}")]
+        if uid := self._inputs.accounts.get(account):
             claims.append(Claim(_ACCOUNT_UID, uid))
         return TokenRule(cluster.name, (self._audience,), tuple(claims))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from triton_operator.api.privacy import ConfigMapKey
-from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.privacy import ConfigMapKey, ServiceAccountCaller
+from triton_operator.api.spec import Metadata, ModelDeployment, Spec
 from triton_operator.triton.proxy_contract.policy import Issuer
 
 
@@ -55,8 +55,12 @@ def references(spec: Spec) -> Iterator[Reference]:
 def service_accounts(deployment: ModelDeployment) -> set[tuple[str, str]]:
     """Namespace and name of each ServiceAccount that is a caller."""
     clients = deployment.spec.privacy.clients or ()
-    callers = (client.service_account for client in clients if client.service_account)
-    return {(caller.namespace or deployment.metadata.namespace, caller.name) for caller in callers}
+    return {account_of(client.service_account, deployment.metadata) for client in clients if client.service_account}
+
+
+def account_of(caller: ServiceAccountCaller, deployment: Metadata) -> tuple[str, str]:
+    """Namespace and name of the ServiceAccount; its namespace is by default that of the deployment."""
+    return caller.namespace or deployment.namespace, caller.name
 
 
 def needs_cluster_keys(spec: Spec) -> bool:
