@@ -19,6 +19,7 @@ from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import Metadata, ModelDeployment, Spec
 from triton_operator.certificates.names import serving_names
 from triton_operator.certificates.state import Need, Wanted
+from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.errors import (
     ClusterError,
     ConflictError,
@@ -63,6 +64,18 @@ class Certification(NamedTuple):
 def is_managed(spec: Spec) -> bool:
     """Whether the operator issues the certificate of new pods of this spec."""
     return tls_mode(spec) is TLSMode.MANAGED
+
+
+def managed_deployments(deployments: DeploymentCache, namespace: str | None = None) -> Iterator[ModelDeployment]:
+    """The deployments of one or (None) of all namespaces whose certificates the operator issues, sorted by key.
+
+    Those with an unreadable spec are left out.
+    """
+    for key in sorted(key for key in deployments.keys() if namespace in {None, key[0]}):  # noqa: SIM118 -- no dictionary
+        record = deployments.get(key)
+        deployment = record.deployment if record else None
+        if isinstance(deployment, ModelDeployment) and is_managed(deployment.spec):
+            yield deployment
 
 
 def needs_certificate(observed: ObservedState) -> bool:
@@ -210,11 +223,8 @@ class CertificateStep:
     def _all_wanted(self, first: ModelDeployment) -> Iterator[Wanted]:
         """The certificate whose turn it is, and all others of the namespace."""
         yield _wanted(first)
-        namespace = first.metadata.namespace
-        for key in sorted(key for key in self._deployments.keys() if key[0] == namespace):  # noqa: SIM118 -- no dictionary
-            record = self._deployments.get(key)
-            deployment = record.deployment if record and key != first.key else None
-            if isinstance(deployment, ModelDeployment) and is_managed(deployment.spec):
+        for deployment in managed_deployments(self._deployments, first.metadata.namespace):
+            if deployment.key != first.key:
                 yield _wanted(deployment)
 
     def _judge(self, failure: FailedWrite, deployment: Metadata) -> FailedWrite:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
 from triton_operator.api.names import AUTHORITY_SECRET, CA_CONFIG_MAP, SERVING_SECRET
-from triton_operator.api.spec import ModelDeployment
 from triton_operator.certificates.serving_data import ServingData
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.deployment_cache import DeploymentCache
@@ -21,7 +20,7 @@ from triton_operator.cluster.observed import Key
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.shared_objects import SHARED, SharedCache, SharedKind, SharedObject
 from triton_operator.reconcile.certificate_caches import Issuing
-from triton_operator.reconcile.certificates import is_managed
+from triton_operator.reconcile.certificates import managed_deployments
 from triton_operator.runtime.work_queue import WorkQueue
 
 T = TypeVar("T")
@@ -116,11 +115,10 @@ class SharedWatches:
 
     def _of_namespace(self, old: SharedObject[Any] | None, new: SharedObject[Any] | None) -> Iterable[Key]:
         changed = new or old
-        return [key for key in self._all(old, new) if changed and key[0] == changed.namespace]
+        return self._managed(changed.namespace) if changed else []
 
     def _all(self, _old: SharedObject[Any] | None, _new: SharedObject[Any] | None) -> Iterable[Key]:
-        for key in self._deployments.keys():  # noqa: SIM118 -- no dictionary
-            record = self._deployments.get(key)
-            deployment = record.deployment if record else None
-            if isinstance(deployment, ModelDeployment) and is_managed(deployment.spec):
-                yield key
+        return self._managed()
+
+    def _managed(self, namespace: str | None = None) -> list[Key]:
+        return [deployment.key for deployment in managed_deployments(self._deployments, namespace)]
