@@ -52,12 +52,14 @@ class FakeCluster:
 
     `answers` are errors by kind of child, `hangs` the kinds whose writes are never answered; `attempts` lists
     the writes that met one of these. `config_maps` are those of users; `unreadable` is the error of reading them.
+    `live` are edited children as the API server returns them, by identity.
     `annotated` lists the annotations of pods, and `fail_annotations` is the error of setting one.
     """
 
     def __init__(self) -> None:
         self.objects: dict[Identity, Child] = {}
         self.manifests: dict[Identity, Manifest] = {}
+        self.live: dict[Identity, dict[str, Any]] = {}
         self.bodies: dict[tuple[str, str], dict[str, Any]] = {}
         self.writes: list[str] = []
         self.statuses: list[Status] = []
@@ -108,6 +110,11 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         return self.objects.get((kind, namespace, name))
+
+    async def read(self, kind: Kind, namespace: str, name: str) -> bytes | None:
+        identity = (kind, namespace, name)
+        body = self.live.get(identity) or self.manifests.get(identity)
+        return msgspec.json.encode(body) if identity in self.objects else None
 
     async def read_account_uid(self, namespace: str, name: str) -> str | None:
         if self.hidden_accounts:

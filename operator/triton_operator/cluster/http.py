@@ -122,12 +122,18 @@ class HttpCluster(SharedObjectRequests):
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, without any cache."""
-        try:
-            response = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
-        except NotFoundError:
+        response = await self.read(kind, namespace, name)
+        if response is None:
             return None
         # Not by the projector: for an object that lost our label, the watch sends its old state with the new version.
         return decode_response(partial(project_child, kind), response)
+
+    async def read(self, kind: Kind, namespace: str, name: str) -> bytes | None:
+        """The live object as JSON; see the protocol."""
+        try:
+            return await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
+        except NotFoundError:
+            return None
 
     async def read_account_uid(self, namespace: str, name: str) -> str | None:
         """The uid of a user's ServiceAccount; None if it does not exist."""
@@ -136,12 +142,8 @@ class HttpCluster(SharedObjectRequests):
 
     async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
         """The texts in a user's ConfigMap by key; None if it does not exist."""
-        kind = Kind.CONFIG_MAP
-        try:
-            response = await self._client.request("GET", CHILDREN[kind].path(namespace, name), kind=kind)
-        except NotFoundError:
-            return None
-        return decode_response(_decode_texts, response).data or {}
+        response = await self.read(Kind.CONFIG_MAP, namespace, name)
+        return None if response is None else decode_response(_decode_texts, response).data or {}
 
     async def annotate_pod(self, namespace: str, name: str, uid: str, annotations: dict[str, str]) -> None:
         """Set annotations of the pod with this uid, if it still exists."""

@@ -121,7 +121,7 @@ class Child(Record, frozen=True, kw_only=True):
     if it was not derived (see `field_ownership`). `has_foreign_fields`: another field manager owns a part of its spec
     or data. Status, `/scale`, a Deployment's replicas and the metadata of its pod template do not count, because labels
     and annotations of others stay, so that `kubectl rollout restart` works. `fingerprint` and `has_foreign_fields`
-    ignore the content of IMMUTABLE_KINDS.
+    ignore the content of IMMUTABLE_KINDS. `is_frozen`: somebody has set `immutable` of a ConfigMap.
     """
 
     kind: Kind
@@ -134,6 +134,7 @@ class Child(Record, frozen=True, kw_only=True):
     fingerprint: str = ""
     owned: str = ""
     has_foreign_fields: bool = False
+    is_frozen: bool = False
     deleting: bool = False
     state: State | None = None
 

@@ -66,6 +66,7 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = F
         fingerprint=immutable_fingerprint(stored) if immutable else _fingerprint(stored),
         owned=owned_digest(body) if with_owned else "",
         has_foreign_fields=not immutable and any(_owns_content(kind, entry) for entry in metadata.managed_fields),
+        is_frozen=kind is Kind.CONFIG_MAP and stored.immutable,
         deleting=metadata.deletion_timestamp is not None,
         state=immutable_state(kind, stored) if immutable else _state(kind, stored, replicas),
     )

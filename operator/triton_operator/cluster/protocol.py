@@ -39,6 +39,9 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Child | None:
         """The live object, without any cache."""
 
+    async def read(self, kind: Kind, namespace: str, name: str) -> bytes | None:
+        """The live object as JSON, with managedFields; None if it does not exist."""
+
     async def read_account_uid(self, namespace: str, name: str) -> str | None:
         """The uid of a user's ServiceAccount; None if it does not exist."""
 

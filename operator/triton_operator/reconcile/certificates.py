@@ -193,12 +193,14 @@ class CertificateStep:
         if stored and not stored.is_ours:
             raise UnusableObjectError(describe_foreign(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, metadata.namespace))
         is_right = stored is not None and stored.content == bundle
+        is_edited = not is_right and self._written_bundles.get(metadata.namespace) == bundle
+        edit = await self._reports.find_edit_of_bundle(metadata.namespace) if is_edited and stored else None
         if not (is_right and stored and metadata.uid in stored.owners):
             known = stored.owners if stored else frozenset()
             owners = {each.name: each.uid for each in self._all_wanted(deployment) if each.uid not in known}
             await self._bundles.write(metadata.namespace, owners, {CA_KEY: bundle})
-        if not is_right and self._written_bundles.get(metadata.namespace) == bundle:
-            await self._reports.bundle(metadata, was_deleted=stored is None)
+        if is_edited:
+            await self._reports.bundle(metadata, edit, self._clock())
         self._written_bundles[metadata.namespace] = bundle
 
     async def _write_certificates(self, deployment: ModelDeployment, authorities: Authorities, memory: Memory) -> None:
@@ -217,8 +219,9 @@ class CertificateStep:
         if plan.is_full:
             raise UnusableObjectError(FULL)
         owners = {change.wanted.name: change.wanted.uid for change in plan.changes} | {metadata.name: metadata.uid}
+        edits = await self._reports.find_edits(plan, metadata, existed=memory.certified)
         await self._secrets.write(metadata.namespace, owners, issue_all(plan, authorities.signing(now), now))
-        await self._reports.certificates(plan, metadata, existed=memory.certified)
+        await self._reports.certificates(plan, edits, metadata.namespace, now)
 
     def _all_wanted(self, first: ModelDeployment) -> Iterator[Wanted]:
         """The certificate whose turn it is, and all others of the namespace."""

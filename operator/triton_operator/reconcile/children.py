@@ -21,6 +21,7 @@ from triton_operator.reconcile.observed_state import ObservedState, observe
 from triton_operator.reconcile.plan import is_as_desired, make_plan, recognize
 from triton_operator.reconcile.policy_inputs import PolicyInputs, describe_unread
 from triton_operator.reconcile.policy_notifier import PolicyNotifier
+from triton_operator.reconcile.restored_edits import RestoredEdits
 from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
 from triton_operator.resources.settings import Settings
@@ -50,6 +51,7 @@ class ChildReconciler:
         self._settings = settings
         self._inputs = PolicyInputs(cluster, cache.issuer)
         self._notifier = PolicyNotifier(cluster)
+        self._edits = RestoredEdits(cluster)
 
     async def reconcile(
         self, key: Key, observed: ObservedState, memory: Memory, failed: FailedWrite | None = None
@@ -69,9 +71,11 @@ class ChildReconciler:
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
         plan = make_plan(desired, observed, memory.applied, recognized)
+        restored = await self._edits.find(plan, memory.applied, observed)
         executor = Executor(self._cluster, self._cache, memory, key, observed.deployment.metadata.uid)
         failures = await executor.execute(plan, [failed] if failed else [])
         await self._notifier.notify(plan, failures, observed.pods)
+        await self._edits.report(restored, failures, observed)
         return ChildrenResult(
             _summarize(desired, failures, key),
             desired.revision,

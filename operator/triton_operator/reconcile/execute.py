@@ -118,7 +118,7 @@ class Executor:
         except TimeoutError:
             late = UnavailableError("the writes of this attempt timed out before this one was completed")
             failure = judge_error(action.kind, action.name, late)
-        return failure._replace(missing=action.verb is Verb.CREATE) if failure else None
+        return failure._replace(missing=action.verb in {Verb.CREATE, Verb.RECREATE}) if failure else None
 
     async def _write(self, action: Action) -> FailedWrite | None:
         match action.verb:
@@ -128,6 +128,9 @@ class Executor:
                 self._remember(action, await self._cluster.apply(action.manifest, uid=action.uid))
             case Verb.REPLACE:
                 self._remember(action, await self._force_replace(action))
+            case Verb.RECREATE:
+                await self._cluster.delete(action.kind, self._key[0], action.name, uid=action.uid)
+                return await self._create(action)
             case Verb.TRANSFER_REPLICAS:
                 child = await self._cluster.apply(action.manifest, uid=action.uid, manager=SCALE_MANAGER)
                 self._cache.children.put(child)

@@ -83,4 +83,5 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs) -> PlanInput:
 def _content(child: Child) -> tuple[object, ...]:
     """Everything but the status of a child."""
     replicas = getattr(child.state, "replicas", None)
-    return child.uid, child.fingerprint, child.owner_uid, child.has_foreign_fields, child.deleting, replicas
+    edits = child.has_foreign_fields, child.is_frozen
+    return child.uid, child.fingerprint, child.owner_uid, edits, child.deleting, replicas

@@ -22,6 +22,11 @@ from triton_operator.reconcile.history import kept_for_rollback
 from triton_operator.reconcile.memory import Applied
 from triton_operator.reconcile.observed_state import ObservedState
 
+CHANGED = "changed by somebody else"
+FOREIGN_FIELDS = "has fields of another manager"
+FROZEN = "made immutable by somebody else"
+"""Reasons of writes that undo an edit."""
+
 
 class Verb(StrEnum):
     """Kinds of writes."""
@@ -29,6 +34,7 @@ class Verb(StrEnum):
     CREATE = "create"
     APPLY = "apply"
     REPLACE = "replace"
+    RECREATE = "delete and create"
     TRANSFER_REPLICAS = "transfer the replicas of"
     DELETE = "delete"
 
@@ -117,7 +123,7 @@ def _is_as_applied(child_id: ChildId, observed: ObservedState, applied: AppliedC
         child is not None
         and known is not None
         and (known.uid, known.fingerprint) == (child.uid, child.fingerprint)
-        and not (child.has_foreign_fields or child.deleting)
+        and not (child.has_foreign_fields or child.is_frozen or child.deleting)
     )
 
 
@@ -146,8 +152,10 @@ def _plan_write(
         return None  # Its DELETED event starts the next pass.
     if isinstance(child.state, JobState) and child.state.labelled:
         return None  # A Job cannot be changed: it is kept, or not desired.
+    if child.is_frozen:
+        return Action(Verb.RECREATE, kind, name, FROZEN, child.uid, manifest)
     if child.has_foreign_fields:
-        return Action(Verb.REPLACE, kind, name, "has fields of another manager", child.uid, manifest)
+        return Action(Verb.REPLACE, kind, name, FOREIGN_FIELDS, child.uid, manifest)
     why = "" if is_recognized else _difference(manifest, child, applied)
     why = why or _difference_in_replicas(manifest, child)
     return Action(Verb.APPLY, kind, name, why, child.uid, manifest) if why else None
@@ -159,7 +167,7 @@ def _difference(manifest: Manifest, child: Child, applied: Applied | None) -> st
     if applied.digest != digest(manifest):
         return "the desired content has changed"
     if applied.fingerprint != child.fingerprint:
-        return "changed by somebody else"
+        return CHANGED
     return ""
 
 

@@ -121,6 +121,12 @@ def test_content_of_other_managers_is_foreign(kind: str, entry: Object, *, forei
     assert project(stored).has_foreign_fields is foreign
 
 
+@pytest.mark.parametrize("kind", ["ConfigMap", "Service"])
+def test_only_a_config_map_can_be_frozen(kind: str) -> None:
+    assert project(a_stored(kind, immutable=True)).is_frozen is (kind == "ConfigMap")
+    assert not project(a_stored(kind)).is_frozen
+
+
 CHANGES: dict[str, Object] = {
     "spec": {"spec": {"type": "NodePort"}},
     "a new field of the spec": {"spec": {"type": "ClusterIP", "externalIPs": ["192.0.2.1"]}},
