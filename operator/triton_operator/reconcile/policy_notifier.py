@@ -35,6 +35,8 @@ class PolicyNotifier:
         """Annotate the pods whose policy the plan has written; if that fails, they follow within about a minute."""
         failed = {failure.name for failure in failures if failure.kind is Kind.CONFIG_MAP}
         written = [action for action in plan.writes if action.kind is Kind.CONFIG_MAP and action.name not in failed]
+        if not written:
+            return
         policies = {action.name: digest(action.manifest) for action in written}
         try:
             async with asyncio.timeout(LIMIT):

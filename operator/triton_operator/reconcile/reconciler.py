@@ -27,7 +27,7 @@ from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.memory import Converged, Memory
 from triton_operator.reconcile.next_pass import next_pass_delay
-from triton_operator.reconcile.observed_state import ObservedState, observe, read_events
+from triton_operator.reconcile.observed_state import ObservedState, find_stuck, observe, read_events
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.transitions import events_for
 from triton_operator.resources.settings import Settings
@@ -121,6 +121,8 @@ class Reconciler:
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:
         """With the Events of what is stuck; if they cannot be read, the status has less detail."""
+        if not find_stuck(observed):
+            return observed
         try:
             async with asyncio.timeout(EVENTS_LIMIT):
                 events = await read_events(self._cluster, observed)

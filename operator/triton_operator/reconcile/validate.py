@@ -7,7 +7,6 @@ older CRD still reach the operator.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
@@ -84,7 +83,7 @@ def _make_sure_paths_stay_inside(spec: Spec) -> None:
         paths[f"{place}.pvc.path"] = repository.pvc.path if repository.pvc else None
         paths[f"{place}.s3.prefix"] = repository.s3.prefix if repository.s3 else None
     for field, path in paths.items():
-        if path and ".." in PurePosixPath(path).parts:
+        if path and ".." in path.split("/"):
             raise InvalidSpecError(Reason.INVALID_SPEC, field, f"{path!r} points outside the repository; remove '..'")
 
 

@@ -7,6 +7,7 @@ reads them from the cluster and decides which one is current.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -199,8 +200,9 @@ def decode_revision(data: bytes) -> Revision:
     return msgspec.json.decode(data, type=Revision)
 
 
+@lru_cache(maxsize=64)
 def summarize_revision(data: bytes) -> RevisionSummary:
-    """Decode only the summary; raises msgspec.DecodeError for foreign content."""
+    """Decode only the summary; raises msgspec.DecodeError for foreign content. Cached: a pass needs it repeatedly."""
     return msgspec.json.decode(data, type=RevisionSummary)
 
 
