@@ -11,12 +11,16 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import orjson
 
 from triton_operator.api.names import MANAGER, content_hash
+from triton_operator.cluster.observed import Kind
+
+if TYPE_CHECKING:
+    from triton_operator.cluster.stored_objects import Owner, StoredChild, StoredMetadata
 
 _WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir"})
 """Fields whose members may be quantities."""
@@ -29,15 +33,6 @@ _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|[MGTPE]|[KMGTPE]i)?
 _FACTORS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)}
 _FACTORS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
 _FACTORS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
-
-
-class _ManagedFieldsEntry(msgspec.Struct):
-    """An entry of managedFields."""
-
-    manager: str = ""
-    operation: str = ""
-    subresource: str = ""
-    fields: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="fieldsV1")
 
 
 class _FieldNode(NamedTuple):
@@ -54,29 +49,26 @@ class _FieldNode(NamedTuple):
     values: tuple[Any, ...]
 
 
-_ELSEWHERE = frozenset({".", "f:metadata"})
+_MEMBERS = {
+    "f:automountServiceAccountToken": "automount_service_account_token",
+    "f:revision": "revision",
+}
+"""Fields of children besides spec, data and metadata."""
 _SINGLE_OWNER = b'{"k:{\\"uid\\":\\"%b\\"}":{}}'
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_entries = msgspec.json.Decoder(list[_ManagedFieldsEntry]).decode
 
 
-def owned_digest(body: bytes | msgspec.Raw) -> str:
+def owned_digest(kind: Kind, stored: StoredChild) -> str:
     """Return the digest, 16 hexadecimal digits, of the live values of the fields that the operator owns.
 
-    Return "" if it owns none, or if the object cannot be decoded. Then only an apply can show whether it differs.
+    Return "" if it owns none, or if they cannot be decoded. Then only an apply can show whether the object differs.
     """
-    try:
-        members = _decode_members(body)
-        metadata = _decode_members(members["metadata"])
-        for entry in _decode_entries(metadata.get("managedFields", b"[]")):
-            if entry.manager == MANAGER and entry.operation == "Apply" and not entry.subresource:
-                fields = _decode_members(entry.fields)
-                content = _owned_members(members, fields)
-                if "f:metadata" in fields:
-                    content["metadata"] = _owned_members(metadata, _decode_members(fields["f:metadata"]))
-                return _digest(content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return ""
+    for entry in stored.metadata.managed_fields:
+        if entry.manager == MANAGER and entry.operation == "Apply" and not entry.subresource:
+            try:
+                return _digest(_owned_content(kind, stored, _decode_members(entry.fields)))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                return ""
     return ""
 
 
@@ -85,38 +77,51 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
     metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"name", "namespace"}}
     content = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "data"}}
     plain = _plain({**content, "metadata": metadata})
-    return _digest({**plain, "data": manifest["data"]} if "data" in manifest else plain)
+    return _digest({**plain, "data": manifest["data"]} if _has_data(manifest["kind"]) and "data" in manifest else plain)
+
+
+def _has_data(kind: str) -> bool:
+    """Whether the digests include `data`: that of a ControllerRevision is immutable, and its name is the digest."""
+    return kind != Kind.REVISION
 
 
 def _digest(content: Any) -> str:
     return content_hash(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), 16)
 
 
-def _owned_members(members: dict[str, msgspec.Raw], fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    """The owned part of an object with undecoded members; only the owned ones are decoded."""
-    owned = {}
-    for key, below in fields.items():
-        if key in _ELSEWHERE:
-            continue
-        name, node = key[2:], bytes(below)
-        value = orjson.loads(bytes(members[name])) if name in members else None
-        if name == "data":
-            owned[name] = _owned_data(value, _read_shared_node(node))
-        elif name == "ownerReferences":
-            owned[name] = _owned_owners(value, node)
+def _owned_content(kind: Kind, stored: StoredChild, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for key, node in fields.items():
+        if key == "f:metadata":
+            content["metadata"] = _owned_metadata(stored.metadata, _decode_members(node))
+        elif key == "f:spec":
+            content["spec"] = _owned(orjson.loads(bytes(stored.spec)), _read_shared_node(bytes(node)))
+        elif key != "f:data":
+            content[key[2:]] = getattr(stored, _MEMBERS[key]) or None
+        elif _has_data(kind):
+            content["data"] = _owned_data(orjson.loads(bytes(stored.data)), _read_shared_node(bytes(node)))
+    return content
+
+
+def _owned_metadata(metadata: StoredMetadata, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    owned: dict[str, Any] = {}
+    for key, node in fields.items():
+        if key == "f:ownerReferences":
+            owned["ownerReferences"] = _owned_owners(metadata.owner_references, bytes(node))
         else:
-            owned[name] = _owned(value, _read_shared_node(node))
+            owned[key[2:]] = _owned(getattr(metadata, key[2:]), _read_shared_node(bytes(node)))
     return owned
 
 
-def _owned_owners(owners: Any, node: bytes) -> Any:
+def _owned_owners(owners: list[Owner], node: bytes) -> Any:
     """The owned part of `ownerReferences`; usually one entry, all of whose fields are owned.
 
     The node contains the uid of the owner, so it differs between objects and is not cached.
     """
-    if owners and len(owners) == 1 and node == _SINGLE_OWNER % owners[0]["uid"].encode():
-        return _plain(owners)
-    return _owned(owners, _read_node(node))
+    plain = msgspec.to_builtins(owners)
+    if len(owners) == 1 and node == _SINGLE_OWNER % owners[0].uid.encode():
+        return plain
+    return _owned(plain, _read_node(node))
 
 
 def _owned_data(value: Any, node: _FieldNode | None) -> Any:

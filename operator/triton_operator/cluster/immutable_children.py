@@ -17,9 +17,9 @@ from triton_operator.api.names import (
     content_hash,
 )
 from triton_operator.cluster.observed import ClaimState, JobState, Kind
-from triton_operator.cluster.stored_objects import StoredChild, StoredClaimResources, StoredCondition, StoredStatus
+from triton_operator.cluster.stored_objects import StoredChild, StoredClaimSpec, StoredCondition, StoredStatus
 
-_decode_resources = msgspec.json.Decoder(StoredClaimResources).decode
+_decode_spec = msgspec.json.Decoder(StoredClaimSpec).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,8 +36,7 @@ def immutable_fingerprint(stored: StoredChild) -> str:
 
 
 def _claim_state(stored: StoredChild) -> ClaimState:
-    resources = stored.spec.get("resources")
-    requests = _decode_resources(resources).requests if resources else {}
+    requests = _decode_spec(stored.spec).resources.requests
     filled = stored.metadata.annotations.get(ANNOTATION_FILLED) == "true"
     return ClaimState(requested=requests.get("storage", ""), filled=filled)
 

@@ -26,10 +26,12 @@ from triton_operator.cluster.observed import (
     State,
 )
 from triton_operator.cluster.stored_objects import (
+    DeploymentFields,
     Identity,
     ManagedFields,
     StoredChild,
     StoredCondition,
+    StoredDeploymentSpec,
     StoredMetadata,
     StoredObject,
     StoredStatus,
@@ -39,12 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OURS = frozenset({MANAGER, SCALE_MANAGER})
+_CONTENT = frozenset({"f:spec", "f:data", "f:binaryData"})
 _ROLLOUT_ANNOTATIONS = "deployment.kubernetes.io/"
 """Annotations of the Deployment controller; its revision number changes with every rollout."""
 
 _decode_child = msgspec.json.Decoder(StoredChild).decode
 _decode_any = msgspec.json.Decoder(StoredObject).decode
-_decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_deployment_spec = msgspec.json.Decoder(StoredDeploymentSpec).decode
+_decode_owned_replicas = msgspec.json.Decoder(DeploymentFields).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _ABSENT = msgspec.Raw(b"null")
 
@@ -54,7 +59,6 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = F
     stored = decode_any_depth(_decode_child, bytes(body))
     immutable = kind in IMMUTABLE_KINDS
     metadata = stored.metadata
-    replicas = stored.spec.pop("replicas", None) if kind is Kind.DEPLOYMENT else None
     return Child(
         kind=kind,
         namespace=metadata.namespace,
@@ -63,12 +67,12 @@ def project_child(kind: Kind, body: bytes | msgspec.Raw, *, with_owned: bool = F
         resource_version=int(metadata.resource_version),
         deployment=metadata.deployment_name or metadata.labels.get(LABEL_DEPLOYMENT, ""),
         owner_uid=metadata.deployment_uid,
-        fingerprint=immutable_fingerprint(stored) if immutable else _fingerprint(stored),
-        owned=owned_digest(body) if with_owned else "",
+        fingerprint=immutable_fingerprint(stored) if immutable else _fingerprint(kind, stored),
+        owned=owned_digest(kind, stored) if with_owned else "",
         has_foreign_fields=not immutable and any(_owns_content(kind, entry) for entry in metadata.managed_fields),
         is_frozen=kind is Kind.CONFIG_MAP and stored.immutable,
         deleting=metadata.deletion_timestamp is not None,
-        state=immutable_state(kind, stored) if immutable else _state(kind, stored, replicas),
+        state=immutable_state(kind, stored) if immutable else _state(kind, stored),
     )
 
 
@@ -84,13 +88,17 @@ def project_conditions(conditions: Iterable[StoredCondition]) -> tuple[ObservedC
     )
 
 
-def _fingerprint(stored: StoredChild) -> str:
-    """16 hexadecimal digits over everything that somebody else could change, without the status."""
+def _fingerprint(kind: Kind, stored: StoredChild) -> str:
+    """16 hexadecimal digits over everything that somebody else could change, without status and replicas."""
+    spec: msgspec.Raw | dict[str, msgspec.Raw] = stored.spec
+    if kind is Kind.DEPLOYMENT:
+        spec = _decode_members(stored.spec)
+        spec.pop("replicas", None)
     annotations = {
         key: value for key, value in stored.metadata.annotations.items() if not key.startswith(_ROLLOUT_ANNOTATIONS)
     }
     content = (
-        stored.spec,
+        spec,
         stored.data or _ABSENT,
         stored.binary_data or _ABSENT,
         stored.immutable,
@@ -107,33 +115,35 @@ def _owns_content(kind: Kind, entry: ManagedFields) -> bool:
     """Whether an entry of another manager owns content, other than through /status or /scale."""
     if entry.manager in _OURS or entry.subresource:
         return False
-    fields = entry.fields
-    if kind is Kind.DEPLOYMENT and fields.spec is not None:
-        return any(_is_content(field, owned) for field, owned in fields.spec.items())
-    return fields.spec is not None or fields.data is not None or fields.binary_data is not None
+    if kind is Kind.DEPLOYMENT:
+        return any(_is_content(field, owned) for field, owned in _owned_spec(entry).items())
+    return not _decode_members(entry.fields).keys().isdisjoint(_CONTENT)
+
+
+def _owned_spec(entry: ManagedFields) -> dict[str, msgspec.Raw]:
+    fields = _decode_members(entry.fields)
+    return _decode_members(fields["f:spec"]) if "f:spec" in fields else {}
 
 
 def _is_content(field: str, owned: msgspec.Raw) -> bool:
     """Whether only we may own a field of a Deployment's spec: not replicas, and not the pod template's metadata."""
     if field == "f:template":
-        return bool(_decode_keys(owned).keys() - {"f:metadata"})
+        return bool(_decode_members(owned).keys() - {"f:metadata"})
     return field != "f:replicas"
 
 
 def _owns_replicas(metadata: StoredMetadata) -> bool:
-    return any(
-        entry.manager == MANAGER and entry.operation == "Apply" and "f:replicas" in (entry.fields.spec or ())
-        for entry in metadata.managed_fields
-    )
+    ours = (entry for entry in metadata.managed_fields if entry.manager == MANAGER and entry.operation == "Apply")
+    return any(_decode_owned_replicas(entry.fields).spec.replicas for entry in ours)
 
 
-def _state(kind: Kind, stored: StoredChild, replicas: msgspec.Raw | None) -> State | None:
+def _state(kind: Kind, stored: StoredChild) -> State | None:
     status = stored.status or StoredStatus()
     match kind:
         case Kind.DEPLOYMENT:
             return DeploymentState(
                 generation=stored.metadata.generation,
-                replicas=int(bytes(replicas)) if replicas is not None else 1,
+                replicas=_decode_deployment_spec(stored.spec).replicas,
                 owns_replicas=_owns_replicas(stored.metadata),
                 observed_generation=status.observed_generation,
                 current_replicas=status.replicas,

@@ -17,7 +17,7 @@ class Stored(msgspec.Struct, rename="camel"):
     """Common options: camelCase on the wire."""
 
 
-class Owner(Stored):
+class Owner(Stored, omit_defaults=True):
     """One ownerReference."""
 
     api_version: str = ""
@@ -28,21 +28,25 @@ class Owner(Stored):
     block_owner_deletion: bool = False
 
 
-class FieldSet(msgspec.Struct):
-    """The parts of a `fieldsV1` that show who owns content."""
-
-    spec: dict[str, Raw] | None = msgspec.field(default=None, name="f:spec")
-    data: dict[str, Raw] | None = msgspec.field(default=None, name="f:data")
-    binary_data: dict[str, Raw] | None = msgspec.field(default=None, name="f:binaryData")
-
-
 class ManagedFields(Stored):
-    """What one field manager owns."""
+    """What one field manager owns; `field_ownership` decodes the fields."""
 
     manager: str = ""
     operation: str = ""
     subresource: str = ""
-    fields: FieldSet = msgspec.field(default_factory=FieldSet, name="fieldsV1")
+    fields: Raw = msgspec.field(default=Raw(b"{}"), name="fieldsV1")
+
+
+class DeploymentSpecFields(msgspec.Struct):
+    """Whether a field manager owns the replica count."""
+
+    replicas: Raw = msgspec.field(default=Raw(), name="f:replicas")
+
+
+class DeploymentFields(msgspec.Struct):
+    """The part of a Deployment's `fieldsV1` with the replica count."""
+
+    spec: DeploymentSpecFields = msgspec.field(default_factory=DeploymentSpecFields, name="f:spec")
 
 
 class StoredMetadata(Stored):
@@ -100,10 +104,22 @@ class StoredStatus(Stored):
     conditions: list[StoredCondition] = []
 
 
+class StoredDeploymentSpec(Stored):
+    """`spec` of a Deployment."""
+
+    replicas: int = 1
+
+
 class StoredClaimResources(Stored):
     """`spec.resources` of a claim."""
 
     requests: dict[str, str] = {}
+
+
+class StoredClaimSpec(Stored):
+    """`spec` of a claim."""
+
+    resources: StoredClaimResources = msgspec.field(default_factory=StoredClaimResources)
 
 
 class Identity(Stored):
@@ -137,7 +153,7 @@ class StoredChild(Stored):
     """Any child kind; the content is in one of these members."""
 
     metadata: StoredMetadata
-    spec: dict[str, Raw] = {}
+    spec: Raw = Raw(b"{}")
     data: Raw = Raw()
     binary_data: Raw = Raw()
     immutable: bool = False

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.stored_objects import LABELS, OWNER, a_stored, encode, managed
-from triton_operator.cluster.field_ownership import manifest_digest, owned_digest
+from triton_operator.cluster.field_ownership import manifest_digest
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.projection import project_child
 
 OWNED: dict[str, Any] = {
     "f:metadata": {
@@ -63,8 +65,12 @@ def a_live_object(fields: dict[str, Any] = OWNED) -> dict[str, Any]:
     return a_stored("Pod", managed(fields), spec={**spec, "dnsPolicy": "ClusterFirst"}, status={"phase": "Running"})
 
 
+def _owned_digest(live: dict[str, Any]) -> str:
+    return project_child(Kind.SERVICE, encode(live), with_owned=True).owned
+
+
 def test_an_object_that_an_apply_would_not_change_is_recognized() -> None:
-    assert owned_digest(encode(a_live_object())) == manifest_digest(a_manifest())
+    assert _owned_digest(a_live_object()) == manifest_digest(a_manifest())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,7 @@ def test_an_object_that_an_apply_would_not_change_is_recognized() -> None:
 def test_another_manifest_is_none_that_was_applied(desired: dict[str, Any]) -> None:
     manifest = a_manifest()
     manifest["spec"] |= desired
-    assert owned_digest(encode(a_live_object())) != manifest_digest(manifest)
+    assert _owned_digest(a_live_object()) != manifest_digest(manifest)
 
 
 def _edited(place: str, value: Any) -> dict[str, Any]:
@@ -111,23 +117,37 @@ def _edited(place: str, value: Any) -> dict[str, Any]:
     ],
 )
 def test_a_value_that_is_another_than_the_applied_one_is_noticed(place: str, value: Any) -> None:
-    assert owned_digest(encode(_edited(place, value))) != manifest_digest(a_manifest())
+    assert _owned_digest(_edited(place, value)) != manifest_digest(a_manifest())
 
 
 @pytest.mark.parametrize("lost", ["f:emptyDir", "f:rules", "f:finalizers"])
 def test_a_field_that_is_ours_no_more_is_noticed_even_with_the_same_value(lost: str) -> None:
     """Another client changed or removed it; the operator takes it back even if the value is equal."""
     spec = {key: value for key, value in OWNED["f:spec"].items() if key != lost}
-    assert owned_digest(encode(a_live_object({**OWNED, "f:spec": spec}))) != manifest_digest(a_manifest())
+    assert _owned_digest(a_live_object({**OWNED, "f:spec": spec})) != manifest_digest(a_manifest())
 
 
 def test_a_label_of_others_and_defaults_make_no_difference() -> None:
     live = _edited("metadata/labels", {**LABELS, "team": "vision"})
-    assert owned_digest(encode(live)) == manifest_digest(a_manifest())
+    assert _owned_digest(live) == manifest_digest(a_manifest())
 
 
 def test_without_an_entry_of_ours_nothing_is_recognized() -> None:
-    assert owned_digest(encode(a_stored("Pod", managed({}, manager="kubectl")))) == ""
-    assert owned_digest(encode(a_stored("Pod", managed(OWNED, operation="Update")))) == ""
-    assert owned_digest(encode(a_stored("Pod", managed(OWNED, subresource="status")))) == ""
-    assert owned_digest(b'{"metadata":{"managedFields":5}}') == ""
+    assert _owned_digest(a_stored("Pod", managed({}, manager="kubectl"))) == ""
+    assert _owned_digest(a_stored("Pod", managed(OWNED, operation="Update"))) == ""
+    assert _owned_digest(a_stored("Pod", managed(OWNED, subresource="status"))) == ""
+
+
+def test_fields_that_cannot_be_decoded_are_not_recognized() -> None:
+    assert _owned_digest(a_live_object({**OWNED, "f:spec": {"f:containers": {"k:name": {}}}})) == ""
+    assert _owned_digest(a_live_object({**OWNED, "f:another": {}})) == ""
+
+
+def test_the_data_of_a_revision_is_not_compared() -> None:
+    """It is immutable, and the object's name is its hash; the number is compared."""
+    fields = {"f:metadata": OWNED["f:metadata"], "f:data": {}, "f:revision": {}}
+    live = a_stored("ControllerRevision", managed(fields), data={"config": 1}, revision=3)
+    manifest = {"kind": "ControllerRevision", "metadata": a_manifest()["metadata"], "data": {"config": 2}}
+    owned = project_child(Kind.REVISION, encode(live), with_owned=True).owned
+    assert owned == manifest_digest({**manifest, "revision": 3})
+    assert owned != manifest_digest({**manifest, "revision": 4})
