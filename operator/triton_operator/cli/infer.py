@@ -14,8 +14,10 @@ import typer
 from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.options import (
     CAFile,
+    CertFile,
     Context,
     Invert,
+    KeyFile,
     Kubeconfig,
     ModelName,
     Name,
@@ -81,6 +83,8 @@ def infer(
     server_name: ServerName = "",
     token_file: TokenFile = "",
     service_account: ServiceAccount = "",
+    cert: CertFile = "",
+    key: KeyFile = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -90,7 +94,7 @@ def infer(
     """
     from triton_operator.cli.inputs.read import read_input
 
-    access = access_options(ca_file, server_name, token_file, service_account)
+    access = access_options(ca_file, server_name, token_file, service_account, cert, key)
     cluster = kube_context(kubeconfig, context)
     with ServerConnection(name, namespace, protocol, url, cluster, timeout, access) as server:
         chosen = cache(lambda: server.choose_model(model))

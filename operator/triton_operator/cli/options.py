@@ -10,6 +10,8 @@ from triton_operator.cli.cluster.names import complete_contexts, complete_deploy
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.sdk.access import AccessOptions
 from triton_operator.sdk.address import Protocol
+from triton_operator.sdk.client_certificate import names_of_files
+from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.kube_context import KubeContext
 
 Name = Annotated[
@@ -72,6 +74,10 @@ ServiceAccount = Annotated[
         help="Send a token of this ServiceAccount; requires permission to create serviceaccounts/token.",
     ),
 ]
+CertFile = Annotated[str, typer.Option("--cert", metavar="FILE", help="PEM file with the client certificate to send.")]
+KeyFile = Annotated[
+    str, typer.Option("--key", metavar="FILE", help="PEM file with its private key; by default, the file of --cert.")
+]
 RequestTimeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit for each request.")
 ]
@@ -83,8 +89,16 @@ def kube_context(kubeconfig: str, context: str) -> KubeContext:
     return KubeContext(kubeconfig=kubeconfig, context=context)
 
 
-def access_options(ca_file: str, server_name: str, token_file: str, service_account: str) -> AccessOptions:
-    """TLS and the token that the options select; raises InvalidRequestError."""
+def access_options(
+    ca_file: str, server_name: str, token_file: str, service_account: str, cert: str, key: str
+) -> AccessOptions:
+    """TLS, the token and the certificate that the options select; raises InvalidRequestError."""
+    if key and not cert:
+        raise InvalidRequestError("key", "--key requires --cert, the certificate of the key")
     return AccessOptions(
-        ca_file=ca_file, server_name=server_name, token_file=token_file, service_account=service_account
+        ca_file=ca_file,
+        server_name=server_name,
+        token_file=token_file,
+        service_account=service_account,
+        cert=names_of_files((cert, key)) if cert else (),
     )

@@ -16,6 +16,7 @@ from triton_operator.api import names
 from triton_operator.api.status import CABundleRef, Endpoints
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
+from triton_operator.sdk.client_certificate import ClientCertificate, read_client_certificate
 from triton_operator.sdk.errors import DeploymentNotFoundError, InvalidRequestError, RejectedError, UnreachableError
 from triton_operator.sdk.kube_context import KubeContext, is_inside
 from triton_operator.sdk.kubernetes_client import KubernetesClient
@@ -39,6 +40,7 @@ class AccessOptions:
     token: str | Callable[[], str] = ""
     token_file: str = ""
     service_account: str = ""
+    cert: tuple[str, str] | tuple[()] = ()
 
     def __post_init__(self) -> None:
         given = [each for each in ("token", "token_file", "service_account") if getattr(self, each)]
@@ -69,7 +71,7 @@ class Access:
 def access_by_url(target: Target, *, tls: bool) -> Access:
     """Return the access for `target.url`; `tls` if its scheme, or an option, requires it. Raises SdkError."""
     options = target.options
-    trust = Trust(_authorities(options.ca_file), options.server_name) if tls else None
+    trust = Trust(_authorities(options.ca_file), options.server_name, client=_client(options)) if tls else None
     token = _chosen_token(target, lambda: target.namespace or target.client.namespace)
     return Access(target.namespace, Security(trust, token))
 
@@ -84,6 +86,8 @@ def access_by_name(target: Target) -> Access:
     else:
         namespace, endpoints = _endpoints(target, inside=inside)
         trust = _reported_trust(target, namespace, endpoints)
+    if trust is None and target.options.cert:
+        raise InvalidRequestError("cert", f"{target.deployment} has no TLS, without which no certificate can be sent")
     token = _chosen_token(target, lambda: namespace)
     if token is None and inside and trust is not None:
         token = _pod_token(names.audience(namespace, target.deployment))
@@ -137,7 +141,11 @@ def _reported_trust(target: Target, namespace: str, endpoints: Endpoints) -> Tru
 
 def _own_trust(target: Target, namespace: str, authorities: str) -> Trust:
     name = target.options.server_name or names.server_name(namespace, target.deployment)
-    return Trust(authorities, name, own=True)
+    return Trust(authorities, name, own=True, client=_client(target.options))
+
+
+def _client(options: AccessOptions) -> ClientCertificate | None:
+    return read_client_certificate(*options.cert) if options.cert else None
 
 
 def _chosen_token(target: Target, namespace: Callable[[], str]) -> TokenSource | None:

@@ -80,10 +80,11 @@ def find_access(target: Target) -> Access:
     if not target.url:
         return access_by_name(target)
     scheme, _ = split_url(target.url)
-    tls = scheme in _TLS or (not scheme and bool(target.options.ca_file))
-    if target.options.ca_file and not tls:
+    needing = [option for option in ("ca_file", "cert") if getattr(target.options, option)]
+    tls = scheme in _TLS or (not scheme and bool(needing))
+    if needing and not tls:
         raise InvalidRequestError(
-            "url", f"{scheme}:// has no TLS, for which ca_file was given; use https:// or grpcs://"
+            "url", f"{scheme}:// has no TLS, for which {needing[0]} was given; use https:// or grpcs://"
         )
     return access_by_url(target, tls=tls)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from triton_operator.sdk.access import AccessOptions, Target
 from triton_operator.sdk.address import Protocol
 from triton_operator.sdk.async_models import AsyncModels
+from triton_operator.sdk.client_certificate import CertificateFiles, names_of_files
 from triton_operator.sdk.inference import Inference, InferRequest
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
@@ -54,6 +55,8 @@ class AsyncClient(AsyncModels):
         token_file: File with the token, read again when it is replaced.
         service_account: Request tokens of this ServiceAccount, `NAME` or `NAMESPACE/NAME`, from the API server, and
             renew them. Its namespace is by default that of the deployment.
+        cert: Client certificate to send: a PEM file with the certificate and its key, or a pair of files. It requires
+            TLS. The files are read again when they are replaced.
 
     Example::
 
@@ -77,8 +80,10 @@ class AsyncClient(AsyncModels):
         token: str | Callable[[], str] = "",
         token_file: str | PathLike[str] = "",
         service_account: str = "",
+        cert: CertificateFiles = "",
     ) -> None:
-        options = AccessOptions(fspath(ca_file), server_name, token, fspath(token_file), service_account)
+        files = names_of_files(cert)
+        options = AccessOptions(fspath(ca_file), server_name, token, fspath(token_file), service_account, files)
         context = cluster or KubeContext()
         target = Target(deployment, namespace, url, context, KubernetesClient(context), options)
         super().__init__(target, Protocol(protocol), timeout)

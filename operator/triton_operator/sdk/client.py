@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from triton_operator.sdk.address import Protocol, ServerAddress
 from triton_operator.sdk.async_client import CONCURRENCY, AsyncClient
 from triton_operator.sdk.bound_deployment import WAIT_SECONDS, BoundDeployment
+from triton_operator.sdk.client_certificate import CertificateFiles
 from triton_operator.sdk.documented import documented_by
 from triton_operator.sdk.errors import UnreachableError
 from triton_operator.sdk.event_loop_thread import EventLoopThread
@@ -51,6 +52,7 @@ class Client:
         token: str | Callable[[], str] = "",
         token_file: str | PathLike[str] = "",
         service_account: str = "",
+        cert: CertificateFiles = "",
     ) -> None:
         self._async_client = AsyncClient(
             deployment,
@@ -65,6 +67,7 @@ class Client:
             token=token,
             token_file=token_file,
             service_account=service_account,
+            cert=cert,
         )
         self._deployment = BoundDeployment(deployment, namespace, cluster or KubeContext())
         self._loop_thread: EventLoopThread | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,10 +15,11 @@ import msgspec
 
 from triton_operator.sdk.access import Target
 from triton_operator.sdk.address import Protocol, ServerAddress, find_access, server_address
-from triton_operator.sdk.errors import InferenceError, UnreachableError
+from triton_operator.sdk.client_certificate import read_client_certificate
+from triton_operator.sdk.errors import InferenceError, InvalidRequestError, UnreachableError
 from triton_operator.sdk.interface import ModelInterface, read_interface
 from triton_operator.sdk.retry import AttemptError, Deadline, RequestOutcome, call_with_retries
-from triton_operator.sdk.security import Security
+from triton_operator.sdk.security import Security, Trust
 from triton_operator.sdk.transport import Transport
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class DeploymentConnection:
         self, request: Callable[[Transport], Awaitable[T]], deadline: Deadline, operation: str, *, idempotent: bool
     ) -> T:
         """Send a request over the current transport, with retries; raises SdkError."""
+        await self._follow_certificate()
         return await call_with_retries(
             lambda: request(self.transport), deadline, operation, idempotent=idempotent, recovery=self
         )
@@ -142,10 +144,26 @@ class DeploymentConnection:
             trust = (await asyncio.to_thread(find_access, self._target)).security.trust
             if trust is None or trust == rejected.trust:
                 return False
-            self._address = replace(self._address, security=Security(trust, rejected.token))
-            self._replaced.append(self.transport)  # Calls in flight may still use it.
-            self._transport = _transport(self._protocol, self._address)
+            self._replace(self._address, trust)
             return True
+
+    async def _follow_certificate(self) -> None:
+        """Use the client certificate that has replaced the one of this connection."""
+        address, trust = self._address, self._address.security.trust if self._address else None
+        if not (address and trust and trust.client and trust.client.is_replaced()):
+            return
+        async with self._reconnecting:
+            if self._address is not address:  # Another task has replaced it meanwhile.
+                return
+            files = trust.client.cert_file, trust.client.key_file
+            with suppress(InvalidRequestError):  # Only one of the two files is there yet; the next call reads them.
+                self._replace(address, replace(trust, client=await asyncio.to_thread(read_client_certificate, *files)))
+
+    def _replace(self, address: ServerAddress, trust: Trust) -> None:
+        """Open another transport."""
+        self._address = replace(address, security=Security(trust, address.security.token))
+        self._replaced.append(self.transport)  # Calls in flight may still use it.
+        self._transport = _transport(self._protocol, self._address)
 
 
 def _transport(protocol: Protocol, address: ServerAddress) -> Transport:

@@ -26,6 +26,7 @@ from triton_operator.sdk.transport import (
     RESTRICTED,
     Call,
     InferResult,
+    advice_if_closed,
     document_unless_hidden,
     forbidden,
     infer_inputs,
@@ -33,7 +34,6 @@ from triton_operator.sdk.transport import (
     request_headers,
     requested_outputs,
     unauthenticated,
-    unless_tls,
 )
 
 T = TypeVar("T")
@@ -174,7 +174,7 @@ def _unavailable(message: str, address: ServerAddress) -> AttemptError:
     """The error for UNAVAILABLE, which has many causes."""
     if address.security.trust and (failure := tls_failure(message, address.target, address.server_name)):
         return failure
-    advice = unless_tls(address) if _CLOSED in message else ""
+    advice = advice_if_closed(address) if _CLOSED in message else ""
     error = UnreachableError(f"{address.target} does not answer over gRPC: {message}{advice}")
     lower = message.lower()
     if any(text in lower for text in _NO_CONNECTION):

@@ -23,6 +23,7 @@ from triton_operator.sdk.transport import (
     NO_HEADERS,
     Call,
     InferResult,
+    advice_if_closed,
     document_unless_hidden,
     forbidden,
     infer_inputs,
@@ -30,7 +31,6 @@ from triton_operator.sdk.transport import (
     request_headers,
     requested_outputs,
     unauthenticated,
-    unless_tls,
 )
 
 T = TypeVar("T")
@@ -108,7 +108,12 @@ class HttpTransport:
         except aiohttp.ClientConnectorError as error:
             raise AttemptError(self._unreachable(error.os_error), RequestOutcome.NOT_SENT) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AttemptError(self._unreachable(error, unless_tls(self._address)), RequestOutcome.UNKNOWN) from error
+            # With TLS 1.3, the server rejects a client certificate after the handshake of the client.
+            if failure := tls_failure(str(error), self._address.target, self._address.server_name):
+                raise failure from error
+            raise AttemptError(
+                self._unreachable(error, advice_if_closed(self._address)), RequestOutcome.UNKNOWN
+            ) from error
 
     def _tls_failure(self, error: Exception) -> AttemptError:
         failure = tls_failure(f"TLS: {error}", self._address.target, self._address.server_name)

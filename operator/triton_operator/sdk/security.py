@@ -1,6 +1,7 @@
 """What a connection needs besides its address: the authorities that it trusts, the name that it verifies, and a token.
 
-Input: a PEM bundle, a name, a token source. Output: contexts for TLS over HTTP and gRPC, and the headers of a request.
+Input: a PEM bundle, a name, a client certificate, a token source. Output: contexts for TLS over HTTP and gRPC, and the
+headers of a request.
 The certificate of a server is always verified, and a token is never sent without TLS.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from triton_operator.sdk.client_certificate import ClientCertificate
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.tokens import TokenSource
 
@@ -26,12 +28,13 @@ class Trust:
 
     `authorities` is a PEM bundle; "" trusts the authorities of this machine. `server_name` is the name that the
     certificate must have; "" is the host of the address. `own` is a server of a ModelDeployment, which always supports
-    TLS 1.3.
+    TLS 1.3. `client` identifies this client.
     """
 
     authorities: str = ""
     server_name: str = ""
     own: bool = False
+    client: ClientCertificate | None = None
 
     def http_context(self) -> ssl.SSLContext:
         """Return a context for HTTP/1.1; raises InvalidRequestError if the bundle has no certificate."""
@@ -43,6 +46,8 @@ class Trust:
             _load(context, self.authorities)
         else:
             context.load_default_certs()
+        if self.client:
+            self.client.load(context)
         return context
 
     def grpc_credentials(self) -> Any:
@@ -52,7 +57,8 @@ class Trust:
         if self.authorities:
             _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.authorities)  # gRPC reports it at the first call only.
         bundle = self.authorities or _machine_authorities()
-        return grpc.ssl_channel_credentials(bundle.encode() if bundle else None)
+        key, chain = (self.client.key.encode(), self.client.certificate.encode()) if self.client else (None, None)
+        return grpc.ssl_channel_credentials(bundle.encode() if bundle else None, key, chain)
 
     def grpc_options(self) -> list[tuple[str, str]]:
         """Return the options of a gRPC channel."""

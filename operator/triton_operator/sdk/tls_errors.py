@@ -18,9 +18,13 @@ _NAME = re.compile(r"hostname mismatch|ip address mismatch|not valid for|hostnam
 _AUTHORITY = re.compile(r"certificate.?verify.?failed|certificate.?signature.?failure", re.IGNORECASE)
 _PLAIN = re.compile(r"wrong.?version.?number|record layer failure|http.?request|packet length too long", re.IGNORECASE)
 _VERSION = re.compile(r"protocol.?version|unsupported.?protocol|no.?protocols.?available", re.IGNORECASE)
-_ALERT = re.compile(r"certificate.?required|bad.?certificate|handshake.?failure", re.IGNORECASE)
+_ALERT = re.compile(
+    r"certificate.?required|bad.?certificate|handshake.?failure|alert.?certificate|unknown.?ca|alert.?decrypt.?error"
+    r"|unwrap failed",  # gRPC only logs which alert it has received.
+    re.IGNORECASE,
+)
 _GIVE_BUNDLE = "give the right bundle with ca_file (--ca-file), such as the output of `tritonctl ca NAME`"
-_TLS = re.compile(r"\bssl\b|\btls|handshake|hostname verification", re.IGNORECASE)
+_TLS = re.compile(r"\bssl\b|\btls|handshake|hostname verification|unwrap failed", re.IGNORECASE)
 
 
 def tls_failure(message: str, target: str, server_name: str) -> AttemptError | None:
@@ -33,7 +37,8 @@ def tls_failure(message: str, target: str, server_name: str) -> AttemptError | N
         _AUTHORITY: f"its certificate is not signed by a trusted authority; {_GIVE_BUNDLE}",
         _PLAIN: "it does not use TLS on this port; check the port, or use an address with http:// or grpc://",
         _VERSION: "it does not support TLS 1.3",
-        _ALERT: "it ended the TLS handshake; it may require a client certificate",
+        _ALERT: "it ended the TLS handshake; it may require a client certificate, or reject the one that it received, "
+        "for example because it has expired or is of another authority",
     }
     if not _TLS.search(message):
         return None

@@ -103,12 +103,19 @@ async def request_headers(address: ServerAddress) -> dict[str, str]:
 
 def unauthenticated(address: ServerAddress, message: str, headers: Mapping[str, str]) -> AttemptError:
     """The error if the server rejects the token of `headers`, or requires one."""
-    advice = (
-        "it rejected the token; check its audience (status.endpoints.audience) and that spec.privacy.clients has its "
-        "caller"
-        if address.security.token
-        else "it requires a token; give token, token_file (--token-file) or service_account (--service-account)"
-    )
+    trust = address.security.trust
+    if address.security.token:
+        advice = (
+            "it rejected the token; check its audience (status.endpoints.audience) and that spec.privacy.clients has "
+            "its caller"
+        )
+    elif trust and trust.client:
+        advice = "it ignores the client certificate; check that spec.privacy has a caller with a certificate"
+    else:
+        advice = (
+            "it requires a token; give token, token_file (--token-file) or service_account (--service-account), or "
+            "cert (--cert) for a caller with a certificate"
+        )
     error = RejectedError(f"{address.target}: {message} ({advice})")
     return AttemptError(error, RequestOutcome.UNAUTHENTICATED, token_of(headers))
 
@@ -119,11 +126,12 @@ def forbidden(address: ServerAddress, message: str) -> AttemptError:
     return AttemptError(RejectedError(f"{address.target}: {message}{advice}"), RequestOutcome.ANSWERED)
 
 
-def unless_tls(address: ServerAddress) -> str:
-    """Advice for a server at an address without TLS that closed the connection."""
-    return (
-        "" if address.security.trust or address.forwarded else " (if the port requires TLS, use https:// or grpcs://)"
-    )
+def advice_if_closed(address: ServerAddress) -> str:
+    """Advice if a server closed the connection."""
+    trust = address.security.trust
+    if trust and trust.client:
+        return " (it may have rejected the client certificate)"
+    return "" if trust or address.forwarded else " (if the port requires TLS, use https:// or grpcs://)"
 
 
 def not_installed(error: ImportError) -> UnreachableError:

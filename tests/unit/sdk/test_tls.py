@@ -216,6 +216,11 @@ def test_a_deployment_requires_tls_1_3(
     [
         ("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version", "does not support TLS 1.3"),
         ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "a client certificate"),
+        (
+            "[SSL: SSLV3_ALERT_CERTIFICATE_EXPIRED] sslv3 alert certificate expired",
+            "or reject the one that it received",
+        ),
+        ("ipv4:127.0.0.1:1: Unwrap failed (TSI_DATA_CORRUPTED)", "or reject the one that it received"),
         ("Tls handshake failed: OPENSSL_internal:CERTIFICATE_VERIFY_FAILED", "not signed by a trusted authority"),
         ("Custom verification check failed: Hostname Verification Check failed.", "is not for digits.models.svc"),
     ],

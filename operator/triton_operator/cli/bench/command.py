@@ -18,7 +18,9 @@ from triton_operator.cli.cluster.server import ServerConnection
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.options import (
     CAFile,
+    CertFile,
     Context,
+    KeyFile,
     Kubeconfig,
     ModelName,
     Name,
@@ -101,6 +103,8 @@ def bench(
     server_name: ServerName = "",
     token_file: TokenFile = "",
     service_account: ServiceAccount = "",
+    cert: CertFile = "",
+    key: KeyFile = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -111,7 +115,7 @@ def bench(
     from triton_operator.cli.bench.load import END_SECONDS, run
     from triton_operator.cli.bench.wire import connections as opened
 
-    access = access_options(ca_file, server_name, token_file, service_account)
+    access = access_options(ca_file, server_name, token_file, service_account, cert, key)
     cluster = kube_context(kubeconfig, context)
     with ServerConnection(name, namespace, protocol, url, cluster, timeout, access) as server:
         endpoint = server.endpoint

@@ -28,8 +28,10 @@ from triton_operator.cli.explain.show import show
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.options import (
     CAFile,
+    CertFile,
     Context,
     Invert,
+    KeyFile,
     Kubeconfig,
     ModelName,
     Name,
@@ -66,7 +68,7 @@ Red parts increased the prediction, blue parts decreased it.
 """
 _OF_SERVERS = (
     *("namespace", "model", "protocol", "url", "timeout", "kubeconfig", "context"),
-    *("ca_file", "server_name", "token_file", "service_account"),
+    *("ca_file", "server_name", "token_file", "service_account", "cert", "key"),
 )
 """Options that select a served model and the protocol."""
 _CLEAR = "\r\033[K"
@@ -140,6 +142,8 @@ def explain(
     server_name: ServerName = "",
     token_file: TokenFile = "",
     service_account: ServiceAccount = "",
+    cert: CertFile = "",
+    key: KeyFile = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -161,7 +165,7 @@ def explain(
         options["output"] = output_name
         found = _by_file(name, model_file, selected, method, options)
     else:
-        access = access_options(ca_file, server_name, token_file, service_account)
+        access = access_options(ca_file, server_name, token_file, service_account, cert, key)
         cluster = kube_context(kubeconfig, context)
         server = ServerConnection(name, namespace, protocol, url, cluster, timeout, access)
         found = _by_server(server, model, selected, method, options | {"output": output_name})
