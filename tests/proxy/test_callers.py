@@ -223,11 +223,12 @@ def test_a_certificate_admits_its_subject_and_names(
     assert code_of(client)[0] == {200: "OK", 403: "PERMISSION_DENIED"}[status]
 
 
-@pytest.mark.parametrize("kind", ["other authority", "expired"])
-def test_a_certificate_that_cannot_be_verified_is_refused(anyone: Client, kind: str) -> None:
-    issuer = Authority("clients") if kind == "other authority" else CLIENTS
+@pytest.mark.parametrize("kind", ["other authority", "authority of serving certificates", "expired"])
+def test_a_certificate_that_cannot_be_verified_is_refused(anyone: Client, authority: Authority, kind: str) -> None:
+    """A deployment cannot use its own serving certificate as that of a caller."""
+    issuers = {"other authority": Authority("clients"), "authority of serving certificates": authority}
     life = timedelta(hours=-1) if kind == "expired" else timedelta(hours=1)
-    client = Client(anyone.port, anyone.authority, pair=issuer.issue("trainer", [], life=life))
+    client = Client(anyone.port, anyone.authority, pair=issuers.get(kind, CLIENTS).issue("trainer", [], life=life))
     with pytest.raises(OSError, match=r"SSL|alert|reset|Broken|EOF"):
         client.infer()
     assert code_of(client)[0] == "UNAVAILABLE"

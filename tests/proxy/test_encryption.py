@@ -105,6 +105,7 @@ STRANGER = Authority()
     [
         ("right", ""),
         ("other name", "Hostname mismatch"),
+        ("other deployment", "Hostname mismatch"),
         ("wildcard of another domain", "Hostname mismatch"),
         ("other authority", "certificate verify failed"),
         ("expired", "certificate has expired"),
@@ -114,6 +115,7 @@ def test_a_client_refuses_another_certificate(rotating: Proxy, authority: Author
     pairs: dict[str, Pair] = {
         "right": authority.issue("server"),
         "other name": authority.issue("other", [x509.DNSName("other.example")]),
+        "other deployment": authority.issue("other", [x509.DNSName("other.shop.svc"), x509.DNSName("other.shop")]),
         "wildcard of another domain": authority.issue("other", [x509.DNSName("*.localhost.example")]),
         "other authority": STRANGER.issue("server"),
         "expired": authority.issue("server", life=timedelta(seconds=EXPIRES_SECONDS)),
