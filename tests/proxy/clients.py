@@ -1,4 +1,4 @@
-"""Clients of the proxy: HTTP/1.1 and raw bytes over TLS, and gRPC."""
+"""Clients of the proxy: HTTP/1.1 and raw bytes over TLS, and gRPC; each request is sent once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from tests.proxy.certificates import Pair
 from triton_operator.local.ports import ADDRESS
+from triton_operator.sdk.security import Trust
 
 _QUIET_SECONDS = 0.1
 
@@ -38,17 +39,26 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """A client that verifies the server as `localhost`."""
+    """A client of a port of this machine, which verifies the server as `server_name`."""
 
-    def __init__(self, port: int, authority: bytes, *, token: str = "", pair: Pair | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        authority: bytes,
+        *,
+        token: str = "",
+        pair: Pair | None = None,
+        server_name: str = "localhost",
+    ) -> None:
         self.port = port
         self.authority = authority
         self.token = token
         self.pair = pair
+        self.trust = Trust(authority.decode(), server_name)
 
     def context(self) -> ssl.SSLContext:
         """The settings of TLS."""
-        context = ssl.create_default_context(cadata=self.authority.decode())
+        context = self.trust.http_context()
         if self.pair:
             with tempfile.NamedTemporaryFile() as file:
                 file.write(self.pair.certificate + self.pair.key)
@@ -62,7 +72,7 @@ class Client:
         """Send one request on a new connection."""
         connection = HTTPSConnection("localhost", self.port, timeout=30, context=self.context())
         try:
-            connection.request(method, path, body, {**self._authorization(), **(headers or {})})
+            connection.request(method, path, body, {**self.authorization(), **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:
@@ -102,7 +112,8 @@ class Client:
             self.pair.key if self.pair else None,
             self.pair.certificate if self.pair else None,
         )
-        with grpc.secure_channel(f"localhost:{self.port}", credentials, list(options)) as channel:
+        named = [*self.trust.grpc_options(), *options]
+        with grpc.secure_channel(f"localhost:{self.port}", credentials, named) as channel:
             yield channel
 
     @contextmanager
@@ -118,9 +129,10 @@ class Client:
 
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """The metadata of a call."""
-        return tuple((name.lower(), value) for name, value in self._authorization().items())
+        return tuple((name.lower(), value) for name, value in self.authorization().items())
 
-    def _authorization(self) -> dict[str, str]:
+    def authorization(self) -> dict[str, str]:
+        """The header with the token, if there is one."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 

@@ -1,7 +1,8 @@
 """Constant load over one protocol each: every request must succeed, and none is sent twice.
 
 Input: a Client. Output: the number of requests, and what failed. Each kind of load is a thread of its own. HTTP clients
-keep their connection until a response says that it will be closed, as HTTP/1.1 demands.
+keep their connection until a response says that it will be closed, as HTTP/1.1 demands. The token of the Client may
+change meanwhile.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,10 @@ import grpc
 from tests.proxy.clients import LINEAR, Client, infer_request
 
 _PAUSE_SECONDS = 0.002
+_PATIENCE_SECONDS = 120
+
+Kind = Callable[[Client, "Load", threading.Event], None]
+"""A kind of load: it sends requests and counts them until the event is set."""
 
 
 @dataclass
@@ -35,14 +40,13 @@ class Load:
 def over_http(client: Client, load: Load, stop: threading.Event) -> None:
     """Inference over one keep-alive connection after another."""
     body = json.dumps(LINEAR)
-    headers = {"Authorization": f"Bearer {client.token}"} if client.token else {}
     connection = http.client.HTTPSConnection("localhost", client.port, timeout=30, context=client.context())
     try:
         while not stop.is_set():
-            connection.request("POST", "/v2/models/linear_regression/infer", body, headers)
+            connection.request("POST", "/v2/models/linear_regression/infer", body, client.authorization())
             response = connection.getresponse()
             response.read()
-            _count(load, "" if response.status == 200 else str(response.status))
+            count(load, "" if response.status == 200 else str(response.status))
     finally:
         connection.close()
 
@@ -53,9 +57,9 @@ def over_grpc(client: Client, load: Load, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 stub.ModelInfer(infer_request(), metadata=client.metadata(), timeout=30)
-                _count(load, "")
+                count(load, "")
             except grpc.RpcError as error:
-                _count(load, f"{error.code()}: {error.details()}")
+                count(load, f"{error.code()}: {error.details()}")
 
 
 def over_stream(client: Client, load: Load, stop: threading.Event) -> None:
@@ -66,21 +70,22 @@ def over_stream(client: Client, load: Load, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
                 sent.put(infer_request())
-                _count(load, next(answers).error_message)
+                count(load, next(answers).error_message)
         except grpc.RpcError as error:
-            _count(load, f"{error.code()}: {error.details()}")
+            count(load, f"{error.code()}: {error.details()}")
         finally:
             sent.put(None)
-            answers.cancel()
+            with suppress(grpc.RpcError):  # A stream that failed has been counted.
+                list(answers)
 
 
 @contextmanager
-def under_load(client: Client, *kinds: Callable[[Client, Load, threading.Event], None]) -> Iterator[list[Load]]:
+def under_load(client: Client, *kinds: Kind) -> Iterator[list[Load]]:
     """Load of each kind during the block; a thread that ends early with an exception is a failure."""
     stop = threading.Event()
     loads = [Load(kind.__name__) for kind in kinds]
 
-    def run(kind: Callable[[Client, Load, threading.Event], None], load: Load) -> None:
+    def run(kind: Kind, load: Load) -> None:
         try:
             kind(client, load, stop)
         except Exception as error:  # noqa: BLE001 -- reported as a failure
@@ -97,13 +102,22 @@ def under_load(client: Client, *kinds: Callable[[Client, Load, threading.Event],
             thread.join()
 
 
+def wait_for_requests(loads: Sequence[Load], count: int) -> None:
+    """Wait until the clients have sent requests, or one has failed."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while sum(load.requests for load in loads) < count and not any(load.failures for load in loads):
+        assert time.monotonic() < end, loads
+        time.sleep(0.02)
+
+
 @contextmanager
 def _stub_without_retries(client: Client) -> Iterator[Any]:
     with client.grpc(options=[("grpc.enable_retries", 0)]) as stub:
         yield stub
 
 
-def _count(load: Load, failure: str) -> None:
+def count(load: Load, failure: str) -> None:
+    """Add one request, which failed unless `failure` is empty, and pause."""
     load.requests += 1
     if failure:
         load.failures.append(failure)

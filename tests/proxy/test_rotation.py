@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from tests.proxy.certificates import Authority
 from tests.proxy.clients import Client
-from tests.proxy.load import Load, over_grpc, over_http, over_stream, under_load
+from tests.proxy.load import over_grpc, over_http, over_stream, under_load, wait_for_requests
 from tests.proxy.running_proxy import Proxy, running_proxy, wait_until
 from triton_operator.api.spec import Endpoint
 from triton_operator.local.ports import Ports
@@ -46,14 +45,6 @@ def test_no_request_fails_while_certificates_and_policies_rotate(own: Proxy, aut
         wait_for_requests(loads, REQUESTS)
     assert [load.failures for load in loads] == [[]] * len(loads)
     assert min(load.requests for load in loads) > REQUESTS // 20
-
-
-def wait_for_requests(loads: list[Load], count: int) -> None:
-    """Wait until the clients have sent requests, or one has failed."""
-    end = time.monotonic() + 60
-    while sum(load.requests for load in loads) < count and not any(load.failures for load in loads):
-        assert time.monotonic() < end, loads
-        time.sleep(0.02)
 
 
 def test_an_idle_connection_is_closed_with_its_next_response(own: Proxy, authority: Authority) -> None:

@@ -34,6 +34,12 @@ class Signer:
         """The key as a policy contains it."""
         return PublicKey(self.kid, self.algorithm, self.pem)
 
+    def jwk(self) -> dict[str, str]:
+        """The public key of ES256 in a JSON Web Key Set."""
+        numbers = self._elliptic.public_key().public_numbers()
+        point = {"x": encode(numbers.x.to_bytes(32)), "y": encode(numbers.y.to_bytes(32))}
+        return {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.kid, **point}
+
     def token(self, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token of `issuer` for AUDIENCE that is valid for a minute; a claim that is None is left out."""
         now = int(time.time())
