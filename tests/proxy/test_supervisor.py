@@ -21,10 +21,23 @@ import pytest
 from tests.proxy.certificates import Authority, Pair
 from tests.proxy.clients import LINEAR, Client, infer_request
 from tests.proxy.running_proxy import Proxy, accepts, running_proxy, wait_until
+from tests.proxy.tokens import AUDIENCE, Signer
 from triton_operator.api.spec import Endpoint
 from triton_operator.local.ports import Ports
-from triton_operator.triton.proxy_contract.policy import Limits, ProxyPolicy
+from triton_operator.triton.proxy_contract.policy import (
+    Caller,
+    Claim,
+    Issuer,
+    Limits,
+    ProxyPolicy,
+    TokenRule,
+)
 
+SIGNER = Signer()
+WITH_TOKENS = ProxyPolicy(
+    callers=(Caller("robot", token=TokenRule("issuer", (AUDIENCE,), (Claim("sub", "robot"),))),),
+    issuers=(Issuer("issuer", (SIGNER.public(),)),),
+)
 CONFIG = "/v2/models/linear_regression/config"
 
 
@@ -210,20 +223,28 @@ def test_a_connection_ends_at_its_age_without_a_failed_request(
         assert 3 < time.monotonic() - started < 15
 
 
-def test_an_ending_pod_serves_the_next_request_of_each_connection(own: Proxy, authority: Authority) -> None:
-    """There is no new worker to pass it on to."""
-    client = Client(own.https, authority.pem)
-    with (
-        closing(http.client.HTTPSConnection("localhost", own.https, context=client.context())) as connection,
-        client.grpc() as stub,
-    ):
-        connection.request("GET", "/v2/models/linear_regression")
-        assert connection.getresponse().read()
-        stub.ModelInfer(infer_request(), timeout=20)
-        own.process.terminate()
-        own.wait_for("stopping")
-        wait_until(lambda: not accepts(own.https))
-        connection.request("POST", "/v2/models/linear_regression/infer", json.dumps(LINEAR))
-        response = connection.getresponse()
-        assert (response.status, response.read() != b"", response.will_close) == (200, True, True)
-    assert own.process.wait(20) == 0
+@pytest.mark.parametrize("policy", [ProxyPolicy(), WITH_TOKENS], ids=["everybody", "callers with tokens"])
+def test_an_ending_pod_serves_the_next_request_of_each_connection(
+    triton: Ports, authority: Authority, tmp_path: Path, policy: ProxyPolicy
+) -> None:
+    """There is no new worker to pass it on to, or to verify its token, which the ending worker does not remember."""
+    with running_proxy(tmp_path / "pod", triton, policy, authority.issue()) as proxy:
+        client = Client(proxy.https, authority.pem, token=SIGNER.token() if policy.callers else "")
+        with (
+            closing(http.client.HTTPSConnection("localhost", proxy.https, context=client.context())) as connection,
+            client.grpc() as stub,
+        ):
+            connection.request("GET", "/v2/models/linear_regression", headers=client.authorization())
+            assert connection.getresponse().read()
+            stub.ModelInfer(infer_request(), metadata=client.metadata(), timeout=20)
+            proxy.process.terminate()
+            proxy.wait_for("stopping")
+            wait_until(lambda: not accepts(proxy.https))
+            if policy.callers:
+                client.token = SIGNER.token(jti="another")
+            headers = client.authorization()
+            connection.request("POST", "/v2/models/linear_regression/infer", json.dumps(LINEAR), headers)
+            response = connection.getresponse()
+            assert (response.status, response.read() != b"", response.will_close) == (200, True, True)
+        assert proxy.process.wait(20) == 0
+        assert proxy.haproxies() == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from triton_operator.proxy import audit, routes
+from triton_operator.proxy import audit, last_verifier, routes
 from triton_operator.proxy.admissions import ADMISSIONS, admission_comments, admission_table
 from triton_operator.proxy.callers import CLIENT_AUTHORITIES, RATES, authenticate, key_files
 from triton_operator.proxy.models import (
@@ -58,17 +58,22 @@ def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
         tokens_table(),
         {f"backend {RATES}": ["stick-table type string len 256 size 1k expire 10s store gpc0,gpc0_rate(1s)"]},
     )
-    text = "\n".join(_section(title, lines) for part in sections for title, lines in part.items())
-    text = "\n".join([text, *admission_comments(policy), ""])
+    text = "\n".join([*(_text(part) for part in sections if part), *admission_comments(policy), ""])
+    last = last_verifier.sections(policy, placement.folder)
     return Configuration(
         {
             **response_files(),
             **key_files(policy),
             **script_files(),
             ADMISSIONS: admission_table(policy, newest),
+            **({last_verifier.CONFIGURATION: _text(last)} if last else {}),
             CONFIGURATION: text,
         }
     )
+
+
+def _text(sections: dict[str, list[str]]) -> str:
+    return "\n".join(_section(title, lines) for title, lines in sections.items())
 
 
 def _section(title: str, lines: list[str]) -> str:

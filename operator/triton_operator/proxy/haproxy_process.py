@@ -36,14 +36,7 @@ class HAProxy:
 
     def start(self) -> None:
         """Start the master process; it writes audit lines to this process's stdout."""
-        self._process = subprocess.Popen(
-            [str(self._program), "-W", "-f", str(self._configuration)],
-            env=environment(self._program),
-            # Notices of each reload, and an alert for each message that a Lua filter refuses. The option -q would close
-            # stdout, too.
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_unblock_signals,  # noqa: PLW1509 -- this process has one thread
-        )
+        self._process = _run(self._program, "-W", "-f", str(self._configuration))
 
     def reload(self) -> None:
         """Load the configuration; connections are neither refused nor closed in the middle of a request."""
@@ -65,6 +58,22 @@ class HAProxy:
     def _signal(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
+
+
+def run_in_foreground(program: Path, configuration: Path) -> subprocess.Popen[bytes]:
+    """Start a process without a master, which ends with SIGTERM."""
+    return _run(program, "-db", "-f", str(configuration))
+
+
+def _run(program: Path, *options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [str(program), *options],
+        env=environment(program),
+        # Notices of each reload, and an alert for each message that a Lua filter refuses. The option -q would close
+        # stdout, too.
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_unblock_signals,  # noqa: PLW1509 -- this process has one thread
+    )
 
 
 def check(program: Path, configuration: Path) -> None:

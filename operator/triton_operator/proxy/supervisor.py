@@ -19,6 +19,7 @@ from triton_operator.proxy.errors import ProxyError
 from triton_operator.proxy.haproxy_config import render
 from triton_operator.proxy.haproxy_process import SIGNALS, HAProxy, check
 from triton_operator.proxy.inputs import Inputs, read_inputs
+from triton_operator.proxy.last_verifier import last_verifier
 from triton_operator.proxy.placement import Placement
 from triton_operator.proxy.report import Report
 from triton_operator.proxy.work_folder import WorkFolder
@@ -119,6 +120,10 @@ class Supervisor:
         if not self._haproxy.started:
             return 0
         self._report.event("stopping")
+        with last_verifier(self._settings.program, self._folder.selected.resolve().parent):
+            return self._drain()
+
+    def _drain(self) -> int:
         deadline = time.monotonic() + self._settings.drain_seconds
         while self._haproxy.exit_status() is None:
             # Repeated, because a worker that has just been started can miss a signal.

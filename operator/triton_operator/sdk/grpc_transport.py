@@ -41,9 +41,14 @@ T = TypeVar("T")
 _UNAVAILABLE = "StatusCode.UNAVAILABLE"
 _NO_CONNECTION = ("failed to connect", "connection refused", "resolution failed", "name resolution", "no route to host")
 """Messages of gRPC if there is no connection, so that nothing was sent."""
-_NOT_RUN = ("maximum queue size", "request timeout expired", "not at ready state", "not ready", "is stopping")
-"""Messages of Triton with UNAVAILABLE (core, `src/scheduler.h`, `src/server.cc`). gRPC also returns UNAVAILABLE if a
-connection is lost; with any other message it is unknown whether the model has run."""
+_NOT_VERIFIED = "the token cannot be verified now"
+"""Part of the message of the sidecar `proxy` with UNAVAILABLE."""
+_NOT_RUN = (
+    _NOT_VERIFIED,
+    *("maximum queue size", "request timeout expired", "not at ready state", "not ready", "is stopping"),
+)
+"""The others are messages of Triton with UNAVAILABLE (core, `src/scheduler.h`, `src/server.cc`). gRPC also returns
+UNAVAILABLE if a connection is lost; with any other message it is unknown whether the model has run."""
 _NOT_IMPLEMENTED = {"StatusCode.UNIMPLEMENTED"}
 _UNAUTHENTICATED, _FORBIDDEN = "StatusCode.UNAUTHENTICATED", "StatusCode.PERMISSION_DENIED"
 _CLOSED = "Socket closed"

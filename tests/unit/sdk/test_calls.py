@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.fake_cluster import FakeCluster
 from tests.inference_server import BUSY, Backend, Model, grpc_server, http_server
+from triton_operator.proxy.refusals import NOT_VERIFIED
 from triton_operator.sdk import (
     AsyncClient,
     Client,
@@ -403,6 +404,8 @@ def test_pauses_grow_and_differ() -> None:
          RequestOutcome.ANSWERED, DeploymentNotFoundError),
         (error_from_response("400", "wrong", ServerAddress("h:1")), RequestOutcome.ANSWERED, InferenceError),
         (error_from_status("StatusCode.UNAVAILABLE", BUSY, ServerAddress("h:1")),
+         RequestOutcome.RETRYABLE, UnreachableError),
+        (error_from_status("StatusCode.UNAVAILABLE", NOT_VERIFIED.message, ServerAddress("h:1")),
          RequestOutcome.RETRYABLE, UnreachableError),
         (error_from_status("StatusCode.UNAVAILABLE", "failed to connect to all addresses", ServerAddress("h:1")),
          RequestOutcome.NOT_SENT, UnreachableError),
