@@ -76,6 +76,14 @@ class Reason:
     SOURCE_UNREACHABLE = "SourceUnreachable"  # The source does not respond, or the connection was interrupted.
     SOURCE_INVALID = "SourceInvalid"  # The content is unusable, such as a corrupt archive or an unsafe path.
     DIGEST_MISMATCH = "DigestMismatch"  # The files do not match the pinned digest; the message contains both digests.
+    MODEL_UNSIGNED = "ModelUnsigned"  # The model has no signature, and `spec.verification` requires one.
+    SIGNER_UNKNOWN = "SignerUnknown"  # The model was signed with a key that is not in `spec.verification.keys`.
+    SIGNATURE_INVALID = "SignatureInvalid"  # The signature is corrupt, or was not made with the key that it names.
+    SIGNATURE_OF_OTHER_MODEL = "SignatureOfOtherModel"  # The signature belongs to a model of another name.
+    SIGNED_FILE_CHANGED = "SignedFileChanged"  # A file of the model is not the one that was signed.
+    SIGNED_FILES_ADDED = "SignedFilesAdded"  # The model's folder contains files that the signature does not cover.
+    SIGNED_FILES_MISSING = "SignedFilesMissing"  # Files that were signed are not in the model's folder.
+    SIGNED_LINK_FOUND = "SignedLinkFound"  # The folder of a signed model contains a link.
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message contains the required space.
     CACHING = "Caching"  # A Job fetches the models into the cache; pods are created when it completes.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton could not load the model; the message is Triton's own.
@@ -141,6 +149,14 @@ PREPARE_REASONS = frozenset(
         Reason.SOURCE_UNREACHABLE,
         Reason.SOURCE_INVALID,
         Reason.DIGEST_MISMATCH,
+        Reason.MODEL_UNSIGNED,
+        Reason.SIGNER_UNKNOWN,
+        Reason.SIGNATURE_INVALID,
+        Reason.SIGNATURE_OF_OTHER_MODEL,
+        Reason.SIGNED_FILE_CHANGED,
+        Reason.SIGNED_FILES_ADDED,
+        Reason.SIGNED_FILES_MISSING,
+        Reason.SIGNED_LINK_FOUND,
         Reason.OUT_OF_SPACE,
         Reason.PREPARE_FAILED,
     }
@@ -161,6 +177,14 @@ TERMINAL = frozenset(
         Reason.SOURCE_UNTRUSTED,
         Reason.SOURCE_INVALID,
         Reason.DIGEST_MISMATCH,
+        Reason.MODEL_UNSIGNED,
+        Reason.SIGNER_UNKNOWN,
+        Reason.SIGNATURE_INVALID,
+        Reason.SIGNATURE_OF_OTHER_MODEL,
+        Reason.SIGNED_FILE_CHANGED,
+        Reason.SIGNED_FILES_ADDED,
+        Reason.SIGNED_FILES_MISSING,
+        Reason.SIGNED_LINK_FOUND,
         Reason.MODEL_LOAD_FAILED,
         Reason.WARMUP_FAILED,
         Reason.UNSUPPORTED_BY_IMAGE,
