@@ -32,6 +32,8 @@ COMMANDS = {
     "logs": "Print the logs of a ModelDeployment's containers.",
     "top": "Show the request rate, latency, queue time and batch size of each model.",
     "bench": "Measure throughput and latency under load.",
+    "sign": "Sign models with a private key.",
+    "verify": "Check the signatures of models.",
     "ca": "Print the CA certificates that verify the certificate of a ModelDeployment.",
     "token": "Issue, list and revoke tokens for the callers of a ModelDeployment.",
     "doctor": "Check the cluster, the operator and your permissions.",
