@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.struct import Struct
 
 
@@ -64,13 +65,6 @@ class ServiceAccountCaller(Struct, frozen=True):
 
     name: str
     namespace: str | None = None
-
-
-class ConfigMapKey(Struct, frozen=True):
-    """One key of a ConfigMap in the deployment's namespace."""
-
-    name: str
-    key: str
 
 
 class JWTCaller(Struct, frozen=True):

@@ -8,6 +8,13 @@ from __future__ import annotations
 from triton_operator.api.struct import Struct
 
 
+class ConfigMapKey(Struct, frozen=True):
+    """One key of a ConfigMap in the deployment's namespace."""
+
+    name: str
+    key: str
+
+
 class SecretName(Struct, frozen=True):
     """Reference to a Secret of the same namespace."""
 

@@ -21,6 +21,7 @@ from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.resources import Resources
 from triton_operator.api.struct import Struct
+from triton_operator.api.verification import Verification
 
 
 class LogLevel(StrEnum):
@@ -125,6 +126,7 @@ class Spec(Struct, frozen=True):
 
     models: tuple[Model, ...]
     model_repository: ModelRepository | None = None
+    verification: Verification | None = None
     cache: Cache | None = None
     replicas: int = 1
     autoscaling: Autoscaling | None = None

@@ -44,12 +44,16 @@ class ModelState(StrEnum):
 
 
 class ModelStatus(Struct, frozen=True):
-    """The status of one model: the versions that Triton can load, the digest of its files, and the error, if any."""
+    """The status of one model: the versions that Triton can load, the digest of its files, and the error, if any.
+
+    `signed_by` is the name of the key in `spec.verification.keys` that signed it.
+    """
 
     name: str
     state: ModelState
     versions: tuple[str, ...] = ()
     digest: str = ""
+    signed_by: str = ""
     message: str = ""
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.privacy import ConfigMapKey
+from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.errors import ClusterError, DeniedError, UnavailableError
 from triton_operator.cluster.issuer import IssuerCache

@@ -12,7 +12,8 @@ from typing import TypeVar
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import audience, token_issuer
-from triton_operator.api.privacy import CertificateCaller, Client, ConfigMapKey, JWTCaller, ServiceAccountCaller
+from triton_operator.api.privacy import CertificateCaller, Client, JWTCaller, ServiceAccountCaller
+from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.spec import Metadata
 from triton_operator.resources.proxy_inputs import ProxyInputs, account_of
 from triton_operator.resources.public_keys import canonical_subject, is_printable, key_of_pem, keys_of_jwks

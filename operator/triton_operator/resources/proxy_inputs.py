@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from triton_operator.api.privacy import ConfigMapKey, ServiceAccountCaller
+from triton_operator.api.privacy import ServiceAccountCaller
+from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.spec import Metadata, ModelDeployment, Spec
 from triton_operator.triton.proxy_contract.policy import Issuer
 

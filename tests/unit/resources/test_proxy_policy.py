@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.builders import SETTINGS, a_deployment
 from tests.unit.resources.test_public_keys import a_certificate, ec_jwk, jwks, pem_of, rsa_jwk
 from triton_operator.api.errors import InvalidSpecError
-from triton_operator.api.privacy import Audit, ConfigMapKey
+from triton_operator.api.privacy import Audit
+from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.spec import Endpoint
 from triton_operator.resources.build import render
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs, needs_cluster_keys, references

@@ -1,0 +1,68 @@
+"""Which signers a real API server accepts and rejects, and which field the error names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apiserver.api_client import Api, RequestRefusedError
+from tests.apiserver.specs import MINIMAL, changed, create, deployment
+from tests.signers import Signer
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+IN_CONFIG_MAP = {"name": "signers", "key": "release.pub"}
+
+
+def signers(*keys: dict[str, Any], **verification: Any) -> dict[str, Any]:
+    """Return a spec that names these keys."""
+    return changed(MINIMAL, "verification", {"keys": list(keys), **verification})
+
+
+# The keys, the field that the server names, and words of the reason.
+BAD: dict[str, tuple[list[dict[str, Any]], str, str]] = {
+    "no key": ([], "verification.keys", "at least 1 items"),
+    "a key without content": ([{"name": "a"}], "verification.keys[0]", "exactly one of publicKey and configMapRef"),
+    "a key with both": (
+        [{"name": "a", "publicKey": CERTIFICATE, "configMapRef": IN_CONFIG_MAP}],
+        "verification.keys[0]",
+        "exactly one of publicKey and configMapRef",
+    ),
+    "a key that is not PEM": ([{"name": "a", "publicKey": "AAAA"}], "verification.keys[0].publicKey", "in PEM form"),
+    "a private key": (
+        [{"name": "a", "publicKey": f"{CERTIFICATE}-----BEGIN EC PRIVATE KEY-----"}],
+        "verification.keys[0].publicKey",
+        "must not contain a private key",
+    ),
+    "two keys with one name": (
+        [{"name": "a", "publicKey": CERTIFICATE}, {"name": "a", "configMapRef": IN_CONFIG_MAP}],
+        "verification.keys[1]",
+        "Duplicate value",
+    ),
+    "a name in capitals": ([{"name": "A", "publicKey": CERTIFICATE}], "verification.keys[0].name", "match"),
+    "17 keys": (
+        [{"name": f"a{number}", "publicKey": CERTIFICATE} for number in range(17)],
+        "verification.keys",
+        "at most 16 items",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_signers_are_refused_at_their_field(api: Api, namespace: str, case: str) -> None:
+    keys, field, words = BAD[case]
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(signers(*keys)))
+    assert f"spec.{field}" in str(refused.value)
+    assert words in str(refused.value)
+
+
+def test_public_keys_certificates_and_config_maps_are_accepted(api: Api, namespace: str, tmp_path: Path) -> None:
+    keys: list[dict[str, Any]] = [
+        {"name": "release", "publicKey": Signer(tmp_path).public_key},
+        {"name": "authority", "publicKey": CERTIFICATE},
+        {"name": "old", "configMapRef": IN_CONFIG_MAP},
+    ]
+    body = create(api, namespace, deployment(signers(*keys, require=False)))
+    assert body["spec"]["verification"] == {"keys": keys, "require": False}
