@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 from triton_operator.api.conditions import TERMINAL
 from triton_operator.prepare.__main__ import main
 from triton_operator.triton.prepare_contract.outcome import LIMIT, MISTAKE, Prepared, PrepareFailed, read_prepare
-from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel, encode
+from triton_operator.triton.prepare_contract.request import (
+    KeyFile,
+    Preparation,
+    PreparationModel,
+    SignatureCheck,
+    encode,
+)
 from triton_operator.triton.text.parser import Message, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.signers import Signer
 
 CONFIG = 'backend: "pytorch"\ninput { name: "x" data_type: TYPE_FP32 dims: 2 }\n'
 
@@ -24,7 +32,8 @@ class Pod:
     root: Path
 
     def __post_init__(self) -> None:
-        for name in ("source", "models", "config"):
+        self._verification: SignatureCheck | None = None
+        for name in ("source", "models", "config", "verified"):
             (self.root / name).mkdir()
         self.ask("digits")
 
@@ -45,7 +54,18 @@ class Pod:
 
     def ask_for(self, *models: PreparationModel, source_path: str = "/") -> None:
         """Write the list of models as the operator renders it."""
-        (self.root / "config" / "models.json").write_bytes(encode(Preparation(models, source_path)))
+        request = Preparation(models, source_path, verification=self._verification)
+        (self.root / "config" / "models.json").write_bytes(encode(request))
+
+    def verify_with(self, *signers: Signer, require: bool = True) -> None:
+        """Require signatures of these signers, named `release`, `release-2` and so on, from the next `ask` on."""
+        names = [f"release-{number}" if number > 1 else "release" for number in range(1, len(signers) + 1)]
+        keys = tuple(KeyFile(name, public_key=signer.public_key) for name, signer in zip(names, signers, strict=True))
+        self.check_signatures(SignatureCheck(keys, require))
+
+    def check_signatures(self, check: SignatureCheck) -> None:
+        """Check signatures from the next `ask` on."""
+        self._verification = check
 
     def add_config(self, name: str, text: str) -> str:
         """Write a configuration next to the list of models, as in the pod's ConfigMap, and return its name."""
@@ -70,6 +90,7 @@ class Pod:
             "config": self.root / "config" / "models.json",
             "source": self.source,
             "models": self.models,
+            "verified": self.root / "verified",
             "termination-log": self.root / "termination-log",
         }
         return [f"--{flag}={path}" for flag, path in places.items()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from hack.cluster.pki import Authority, Subject
 from hack.images.builder import Image
 from tests.connections import reaches
 from tests.kube import Kube, Object
+from tests.signers import Signer
 from tests.volumes import volume_manifest
 
 NAME = "linear-regression"
@@ -57,7 +59,17 @@ def volumes(node: Cluster, kube: Kube) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def archive(kube: Kube, images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> str:
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    """Create the key that signs the model in the archive."""
+    return Signer(tmp_path_factory.mktemp("signer"))
+
+
+def verification(signer: Signer) -> Object:
+    return {"keys": [{"name": "release", "publicKey": signer.public_key}]}
+
+
+@pytest.fixture(scope="module")
+def archive(kube: Kube, images: dict[str, Image], signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Start a web server in the cluster at https://archive.<namespace>.svc; return its pod's address."""
     folder = tmp_path_factory.mktemp("authority")
     authority = Authority(folder)
@@ -66,7 +78,7 @@ def archive(kube: Kube, images: dict[str, Image], tmp_path_factory: pytest.TempP
     kube.apply(
         _named("Secret", "archive-key", data=key),
         _named("ConfigMap", "archive-authority", data={"ca.crt": authority.certificate.read_text()}),
-        _named("ConfigMap", "archive", binaryData={"models.tar.gz": _base64(_archive())}),
+        _named("ConfigMap", "archive", binaryData={"models.tar.gz": _base64(_archive(folder, signer))}),
         _named(
             "Service", "archive", spec={"selector": {"app": "archive"}, "ports": [{"port": 443, "targetPort": PORT}]}
         ),
@@ -79,21 +91,27 @@ def archive(kube: Kube, images: dict[str, Image], tmp_path_factory: pytest.TempP
 
 
 def test_a_job_reaches_only_what_is_named_and_pods_serve_what_it_fetched(
-    kube: Kube, volumes: None, archive: str, model_deployment: Callable[..., Object]
+    kube: Kube, volumes: None, archive: str, model_deployment: Callable[..., Object], signer: Signer, tmp_path: Path
 ) -> None:
+    """The Job also verifies the signature, and so does each pod."""
     elsewhere = {"cidrs": ["192.0.2.0/24"], "ports": [PORT]}
     repository = {
         "http": {"url": f"https://archive.{kube.namespace}.svc/models.tar.gz"},
         "caBundleConfigMapRef": {"name": "archive-authority"},
     }
     cache = {"size": "1Gi", "storageClassName": STORAGE, "egress": elsewhere}
-    kube.apply(model_deployment("linear_regression", modelRepository=repository, cache=cache))
+    stranger = verification(Signer(tmp_path, 2))
+    kube.apply(model_deployment("linear_regression", modelRepository=repository, cache=cache, verification=stranger))
     condition = kube.wait_reason(NAME, "SourceUnreachable", seconds=120)
     assert "archive" in condition["message"]
     assert kube.get("deployment", NAME) is None, "no pod is made before there is something to serve"
     named = {"cidrs": [f"{archive}/32"], "ports": [PORT]}
     kube.patch("modeldeployment", NAME, {"spec": {"cache": {"egress": named}}})
+    kube.wait_reason(NAME, "SignerUnknown", seconds=120)
+    assert kube.get("deployment", NAME) is None
+    kube.patch("modeldeployment", NAME, {"spec": {"verification": verification(signer)}})
     body = kube.wait_ready(NAME, 180)
+    assert [model["signedBy"] for model in body["status"]["models"]] == ["release"]
     assert body["status"]["cache"]["state"] == "Filled"
     (claim,) = kube.list("persistentvolumeclaim")
     assert claim["metadata"]["name"] == body["status"]["cache"]["claimName"]
@@ -127,11 +145,12 @@ def _claims(pod: Object) -> set[str]:
     return {each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each}
 
 
-def _archive() -> bytes:
-    """Build an archive of a repository with one model."""
+def _archive(folder: Path, signer: Signer) -> bytes:
+    """Build an archive of a repository with one signed model."""
+    model = signer.sign(shutil.copytree(REPOSITORY / "linear_regression", folder / "linear_regression"))
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        archive.add(REPOSITORY / "linear_regression", "linear_regression")
+        archive.add(model, model.name)
     return content.getvalue()
 
 

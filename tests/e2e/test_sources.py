@@ -19,6 +19,7 @@ from tests.kube import Kube, Object
 from tests.programs import build_before_tests
 from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
 from tests.served import serve
+from tests.signers import Signer
 from tests.volumes import claim_manifest, volume_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -125,6 +126,48 @@ def test_a_source_that_refuses_or_is_not_trusted(
         assert ACCESS_KEY not in condition["message"]
         assert SECRET_KEY not in condition["message"]
         kube.delete("modeldeployment", name, wait=False)
+
+
+def test_signed_models_are_served_from_a_claim_and_a_bucket_until_they_are_changed(
+    node: Cluster,
+    kube: Kube,
+    model_deployment: Callable[..., Object],
+    bucket: Object,
+    volume: Object,
+    s3: S3,
+    tmp_path: Path,
+) -> None:
+    """The signatures are made where the models are released. A pod that starts after a change refuses the model."""
+    signer = Signer(tmp_path)
+    claimed = signer.sign(_host_path(node) / "sources" / "digits")
+    stored = signer.sign(s3.folder / BUCKET / "team-a" / "linear_regression")
+    models = [
+        {"name": "digits", "modelRepository": volume},
+        {"name": "linear_regression", "modelRepository": bucket},
+    ]
+    verification = {"keys": [{"name": "release", "publicKey": signer.public_key}]}
+    kube.apply(model_deployment("signed", modelRepository=None, models=models, privacy=OPEN, verification=verification))
+    body = kube.wait_ready("signed", 240)
+    assert {model["name"]: model["signedBy"] for model in body["status"]["models"]} == {
+        "digits": "release",
+        "linear_regression": "release",
+    }
+    with serve(node, kube, "signed") as served, served.http() as client:
+        picture = _input("INPUT__0", np.zeros((1, 1, 28, 28), np.float32), "FP32")
+        assert client.infer("digits", [picture]).as_numpy("OUTPUT__0").shape == (1, 10)
+    for folder in (claimed, stored):
+        original = (folder / "config.pbtxt").read_bytes()
+        (folder / "config.pbtxt").write_bytes(original + b"\n")
+        kube.run("delete", "pods", "-l", "triton-operator.io/model-deployment=signed", "--wait=false")
+        refused = kube.wait_reason("signed", "SignedFileChanged", seconds=120)
+        assert f"model {folder.name}: config.pbtxt is not the file that was signed" in refused["message"]
+        (folder / "config.pbtxt").write_bytes(original)
+    kube.delete("modeldeployment", "signed", wait=False)
+
+
+def _host_path(node: Cluster) -> Path:
+    assert node.host_path
+    return node.host_path
 
 
 def _ask_all(client: Any) -> None:

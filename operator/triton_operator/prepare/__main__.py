@@ -32,7 +32,7 @@ def _run(options: argparse.Namespace) -> Prepared | PrepareFailed:
     try:
         if options.fetch_only:
             return fetch_only(options.config)
-        return prepare(options.config, options.source, options.models)
+        return prepare(options.config, options.source, options.models, options.verified)
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
     except Exception as error:  # noqa: BLE001 -- the process ends and reports the error
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, default=config, help="list of models, JSON")
     parser.add_argument("--source", type=Path, default=Path(layout.SOURCE_DIR), help="mount path of the repository")
     parser.add_argument("--models", type=Path, default=Path(layout.MODELS_DIR), help="folder to lay the models out in")
+    parser.add_argument(
+        "--verified", type=Path, default=Path(layout.VERIFIED_DIR), help="folder for copies of signed models"
+    )
     parser.add_argument(
         "--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message"
     )

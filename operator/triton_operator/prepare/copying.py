@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from triton_operator.api.conditions import Reason
-from triton_operator.prepare.digest import digest_of, file_names, size_of
+from triton_operator.prepare.digest import digest_of, file_names
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import ResolvedModel
 
@@ -24,13 +24,20 @@ def copy_files(model: ResolvedModel, target: Path) -> str:
 
     Raises PrepareError if there is not enough space.
     """
-    names = file_names(model)
-    needed = size_of(model, names)
+    return copy_names(model.name, model.folder, target, file_names(model))
+
+
+def copy_names(model: str, folder: Path, target: Path, names: list[str]) -> str:
+    """Copy these files of `folder` into the folder `target` and return the digest of the copied bytes.
+
+    Raises PrepareError if there is not enough space.
+    """
+    needed = sum((folder / name).stat().st_size for name in names)
     had = shutil.disk_usage(target).free
     if needed > had:
         raise _out_of_space(model, needed, had)
     try:
-        return digest_of(names, lambda name: _copy(model.folder / name, target / name))
+        return digest_of(names, lambda name: _copy(folder / name, target / name))
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise _out_of_space(model, needed, had) from error
@@ -47,10 +54,10 @@ def _copy(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _out_of_space(model: ResolvedModel, needed: int, had: int) -> PrepareError:
+def _out_of_space(model: str, needed: int, had: int) -> PrepareError:
     return PrepareError(
         Reason.OUT_OF_SPACE,
-        model.name,
+        model,
         f"a copy of the model needs {needed / 2**20:,.0f} MiB, but the disk had {had / 2**20:,.0f} MiB free; "
         "free space on the node, or serve the model from an image, which needs no copy",
     )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.prepare_contract.request import Download, Preparation, PreparationModel
@@ -48,6 +49,14 @@ def _fetch(download: Download, *, durable: bool) -> Path:
     from triton_operator.prepare.fetch.run import fetch  # Slow import, needed for downloads only.
 
     return fetch(download, _ProgressReporter(), durable=durable)
+
+
+class VerifiedModel(NamedTuple):
+    """A model whose signature was verified, if the object requires one; `signed_by` is "" for an unsigned one."""
+
+    repository: Repository
+    request: PreparationModel
+    signed_by: str = ""
 
 
 class _ProgressReporter:

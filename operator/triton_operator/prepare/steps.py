@@ -1,4 +1,4 @@
-"""The steps of `prepare`, in order: fetch the repositories, resolve the models, lay them out for Triton.
+"""The steps of `prepare`, in order: fetch the repositories, verify and resolve the models, lay them out for Triton.
 
 Input: the Preparation in the pod's ConfigMap, the mounted repository and the folder for the models. Output: a Prepared,
 or PrepareError. The command line and `tritonctl run` call it.
@@ -6,6 +6,7 @@ or PrepareError. The command line and `tritonctl run` call it.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from triton_operator.api.conditions import Reason
@@ -13,32 +14,58 @@ from triton_operator.prepare.digest import content_mark
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import lay_out
 from triton_operator.prepare.model import resolve_model
-from triton_operator.prepare.sources import Repositories, fetch_all
+from triton_operator.prepare.sources import Repositories, VerifiedModel, fetch_all
 from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel
-from triton_operator.triton.prepare_contract.request import Preparation, decode
+from triton_operator.triton.prepare_contract.request import VERIFIED_DIR, Preparation, decode
 
 
-def prepare(config: Path, source: Path, models: Path) -> Prepared:
-    """Run all steps; raises PrepareError, or OSError if a file cannot be read or written."""
+def prepare(config: Path, source: Path, models: Path, verified: Path = Path(VERIFIED_DIR)) -> Prepared:
+    """Run all steps; raises PrepareError, or OSError if a file cannot be read or written.
+
+    `verified` is the folder for copies of signed models.
+    """
     preparation = _read_preparation(config)
     repositories = Repositories(source, preparation, fetch_all(preparation.downloads))
-    resolved = [resolve_model(repositories.of(model), model, config.parent) for model in preparation.models]
+    opened = _verify(preparation, repositories, config.parent, verified)
+    resolved = [resolve_model(model.repository, model.request, config.parent) for model in opened]
     digests = lay_out(resolved, models)
     return Prepared(
         tuple(
-            PreparedModel(model.name, model.versions, digest, content_mark(model, digest))
-            for model, digest in zip(resolved, digests, strict=True)
+            PreparedModel(model.name, model.versions, digest, content_mark(model, digest), checked.signed_by)
+            for model, digest, checked in zip(resolved, digests, opened, strict=True)
         )
     )
 
 
 def fetch_only(config: Path) -> Prepared:
-    """Only fetch, onto a volume that outlives this pod; raises the same errors as `prepare`."""
-    downloads = _read_preparation(config).downloads
-    for download in downloads:
+    """Only fetch and verify, onto a volume that outlives this pod; raises the same errors as `prepare`.
+
+    A repository with a model that is refused is removed, so that the next attempt fetches it again.
+    """
+    preparation = _read_preparation(config)
+    for download in preparation.downloads:
         Path(download.target).mkdir(exist_ok=True)
-    fetch_all(downloads, durable=True)
+    fetched = fetch_all(preparation.downloads, durable=True)
+    try:
+        _verify(preparation, Repositories(Path(), preparation, fetched), config.parent, Path())
+    except PrepareError:
+        for folder in fetched.values():
+            shutil.rmtree(folder)
+        raise
     return Prepared(())
+
+
+def _verify(
+    preparation: Preparation, repositories: Repositories, config_dir: Path, copies: Path
+) -> list[VerifiedModel]:
+    """Check the signatures, if the object requires it, before any other step reads the files."""
+    opened = [VerifiedModel(repositories.of(model), model) for model in preparation.models]
+    if preparation.verification is None:
+        return opened
+    from triton_operator.prepare.verified import Verifier  # Slow import, needed for signed models only.
+
+    verifier = Verifier(preparation.verification, config_dir, copies)
+    return [verifier.verify(model.repository, model.request) for model in opened]
 
 
 def _read_preparation(config: Path) -> Preparation:

@@ -19,6 +19,7 @@ from triton_operator.triton.prepare_contract.outcome import PreparedModel
 
 _VERSION = re.compile(r"[0-9]{1,20}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_KEY_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """The API server would reject any other text from a termination message, and with it the whole status."""
 
 
@@ -69,5 +70,6 @@ def _state(name: str, prepared: PreparedModel | None, failure: Diagnosis | None,
         state=state,
         versions=tuple(filter(_VERSION.fullmatch, prepared.versions)) if prepared else (),
         digest=prepared.digest if prepared and _DIGEST.fullmatch(prepared.digest) else "",
+        signed_by=prepared.signed_by if prepared and _KEY_NAME.fullmatch(prepared.signed_by) else "",
         message=clip(failure.message) if failure else "",
     )

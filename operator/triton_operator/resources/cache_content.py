@@ -34,6 +34,7 @@ class _JobInputs(Struct, frozen=True):
     image_pull_secrets: Any
     scheduling: Any
     resources: Any = None
+    verification: Any = None
 
 
 def claim_name(deployment: ModelDeployment) -> str:
@@ -59,5 +60,6 @@ def recipe(spec: Spec) -> str:
         image_pull_secrets=spec.image_pull_secrets,
         scheduling=spec.scheduling,
         resources=explicit_job_resources(spec),
+        verification=spec.verification,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)

@@ -6,6 +6,8 @@ and when a failed Job is created again. Every security-relevant field is set exp
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from triton_operator.api.names import (
@@ -21,8 +23,10 @@ from triton_operator.resources.container_resources import job_resources
 from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import prepare_container, scheduling_fields
+from triton_operator.resources.signing_keys import key_sources, signature_check
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
+    RepositorySource,
     access_mounts,
     access_volumes,
     build_download,
@@ -79,8 +83,25 @@ def _template(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
 
 
 def _preparation(spec: Spec) -> str:
-    downloads = [build_download(spec, source, f"{layout.CACHE_DIR}/{source.name}") for source in cached_sources(spec)]
-    return layout.encode(layout.Preparation(models=(), downloads=tuple(downloads))).decode()
+    sources = cached_sources(spec)
+    request = layout.Preparation(
+        models=tuple(_verified_models(spec, sources)) if spec.verification else (),
+        downloads=tuple(build_download(spec, source, _target(source)) for source in sources),
+        verification=signature_check(spec),
+    )
+    return layout.encode(request).decode()
+
+
+def _verified_models(spec: Spec, sources: Sequence[RepositorySource]) -> Iterator[layout.PreparationModel]:
+    """The models whose signatures the Job checks, in the folders to which it fetches them."""
+    for model in spec.models:
+        for source in sources:
+            if source.repository == (model.model_repository or spec.model_repository):
+                yield layout.PreparationModel(name=model.name, path=model.folder, source=_target(source))
+
+
+def _target(source: RepositorySource) -> str:
+    return f"{layout.CACHE_DIR}/{source.name}"
 
 
 def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
@@ -94,7 +115,7 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
         "containers": [_container(spec, operator_image)],
         "volumes": [
             {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": name, "readOnly": False}},
-            {"name": "config", "downwardAPI": {"items": [_preparation_file()]}},
+            {"name": "config"} | _config_volume(spec),
             *(volume for source in cached_sources(spec) for volume in access_volumes(source)),
         ],
     }
@@ -108,6 +129,13 @@ def _container(spec: Spec, operator_image: str) -> Manifest:
         *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
     ]
     return prepare_container(operator_image, "--fetch-only", resources=job_resources(spec), mounts=mounts)
+
+
+def _config_volume(spec: Spec) -> Manifest:
+    preparation = {"items": [_preparation_file()]}
+    if keys := key_sources(spec):
+        return {"projected": {"sources": [{"downwardAPI": preparation}, *keys]}}
+    return {"downwardAPI": preparation}
 
 
 def _preparation_file() -> Manifest:

@@ -58,16 +58,16 @@ def known_messages(configs: Sequence[RenderedConfig]) -> dict[str, Message]:
     return {config.model.name: config.message for config in configs if config.message is not None}
 
 
-def config_volume(config_name: str, configs: Sequence[RenderedConfig]) -> Manifest:
-    """The volume at CONFIG_DIR: the operator's ConfigMap, and the keys of users' ConfigMaps.
+def config_volume(config_name: str, configs: Sequence[RenderedConfig], others: Sequence[Manifest] = ()) -> Manifest:
+    """The volume at CONFIG_DIR: the operator's ConfigMap, the keys of users' ConfigMaps, and `others`.
 
     Users' ConfigMaps are optional, because `prepare` reports a missing one with its key and the model, which the
     kubelet does not.
     """
-    users = [config for config in configs if config.model.config_map_ref]
+    users = [*(_users_source(config) for config in configs if config.model.config_map_ref), *others]
     if not users:
         return {"configMap": {"name": config_name}}
-    return {"projected": {"sources": [{"configMap": {"name": config_name}}, *map(_users_source, users)]}}
+    return {"projected": {"sources": [{"configMap": {"name": config_name}}, *users]}}
 
 
 def add_configs(preparation: Preparation, configs: Sequence[RenderedConfig]) -> Preparation:

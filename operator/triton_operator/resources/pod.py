@@ -31,6 +31,7 @@ from triton_operator.resources.proxy_container import build_proxy_container, pro
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
+from triton_operator.resources.signing_keys import key_sources, verified_mounts, verified_volumes
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
 from triton_operator.resources.tls import terminates_tls
 from triton_operator.triton.prepare_contract import request as layout
@@ -95,6 +96,7 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
         *prepare_mounts(spec),
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         {"name": "models", "mountPath": layout.MODELS_DIR},
+        *verified_mounts(spec, read_only=False),
     ]
     return prepare_container(operator_image, resources=prepare_resources(spec), mounts=mounts)
 
@@ -115,6 +117,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             *server_mounts(spec),
+            *verified_mounts(spec, read_only=True),
             {"name": "models", "mountPath": layout.MODELS_DIR, "readOnly": True},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 -- the pod has its own volume
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod has its own volume
@@ -156,7 +159,8 @@ def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
     return [
         *source_volumes(spec, claim),
         {"name": "models"} | models_volume(spec),
-        {"name": "config"} | config_volume(parts.config_name, parts.configs),
+        {"name": "config"} | config_volume(parts.config_name, parts.configs, key_sources(spec)),
+        *verified_volumes(spec),
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]

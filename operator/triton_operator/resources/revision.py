@@ -27,6 +27,7 @@ from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
+from triton_operator.resources.signing_keys import is_writable, signature_check
 from triton_operator.resources.sources import build_downloads, location_of
 from triton_operator.resources.tls import has_proxy, needs_proxy, tls_mode
 from triton_operator.triton.prepare_contract import request as preparation
@@ -146,6 +147,7 @@ class _PodInputs(Struct, frozen=True):
     startup_timeout: Any = None
     cache: Any = None
     prepare: Any = None
+    verification: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -164,6 +166,7 @@ def inputs_hash(spec: Spec) -> str:
         # The egress and the resources of the cache Job do not affect serving pods.
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
         prepare=spec.prepare if spec.prepare != Prepare() else None,
+        verification=spec.verification,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 
@@ -223,6 +226,7 @@ def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
         models=tuple(_preparation_model(spec, model, server) for model in spec.models),
         source_path=common.path if common else "/",
         downloads=build_downloads(spec),
+        verification=signature_check(spec),
     )
 
 
@@ -235,4 +239,5 @@ def _preparation_model(spec: Spec, model: Model, server: ServerImage) -> prepara
         source_path=location.source_path,
         copy=is_copied(spec, model),
         aotinductor_backend=aotinductor_backend(model, server),
+        writable=spec.verification is not None and is_writable(spec, model),
     )

@@ -45,6 +45,8 @@ SHOWN_BY = {
     "tritonctl lint": ("tests/unit/cli/lint/test_lint.py", '"lint"'),
     "tritonctl explain": ("tests/unit/cli/explain/test_explain.py", '"explain"'),
     "tritonctl ca": ("tests/unit/cli/test_ca.py", '"ca"'),
+    "tritonctl sign": ("tests/unit/cli/test_sign.py", '"sign"'),
+    "tritonctl verify": ("tests/unit/cli/test_sign.py", '"verify"'),
     "tritonctl token": ("tests/unit/cli/token/test_token.py", '"token"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),

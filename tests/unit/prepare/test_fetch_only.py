@@ -10,11 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.signers import Signer
 from tests.web_server import Answer, Web, web_server
 from triton_operator.api.repository import HttpSource
 from triton_operator.prepare.__main__ import main
 from triton_operator.triton.prepare_contract.outcome import MISTAKE, PrepareFailed, read_prepare
-from triton_operator.triton.prepare_contract.request import Download, Preparation, encode
+from triton_operator.triton.prepare_contract.request import (
+    Download,
+    KeyFile,
+    Preparation,
+    PreparationModel,
+    SignatureCheck,
+    encode,
+)
 
 
 def an_archive() -> bytes:
@@ -82,3 +90,41 @@ def test_what_may_pass_has_another(tmp_path: Path, web: Web) -> None:
     job = Job(tmp_path, web, "0" * 64)
     job.config.write_text("{")
     assert job.run() == 1
+
+
+def test_a_job_verifies_signatures_and_removes_what_it_refuses(tmp_path: Path) -> None:
+    """The model is signed at the source later, so the next attempt fetches it again."""
+    signer = Signer(tmp_path)
+    model = tmp_path / "digits"
+    (model / "1").mkdir(parents=True)
+    (model / "1" / "model.pt").write_bytes(b"model")
+    files = {"/models.tar.gz": packed(model)}
+    with web_server(files) as web:
+        job = Job(tmp_path, web, "")
+        download = Download(
+            target=str(job.claim / "source"), http=HttpSource(url=f"http://127.0.0.1:{web.port}/models.tar.gz")
+        )
+        request = PreparationModel("digits", "digits", source=download.target)
+        check = SignatureCheck((KeyFile("release", public_key=signer.public_key),))
+        job.config.write_bytes(encode(Preparation((request,), downloads=(download,), verification=check)))
+        assert job.run() == MISTAKE
+        refused = read_prepare(job.log.read_text())
+        assert isinstance(refused, PrepareFailed)
+        assert (refused.reason, refused.model) == ("ModelUnsigned", "digits")
+        assert not (job.claim / "source" / "repository").exists()
+        signer.sign(model)
+        files["/models.tar.gz"] = packed(model)
+    with web_server(files) as web:
+        again = HttpSource(url=f"http://127.0.0.1:{web.port}/models.tar.gz")
+        signed = Download(target=download.target, http=again)
+        job.config.write_bytes(encode(Preparation((request,), downloads=(signed,), verification=check)))
+        assert job.run() == 0
+    assert (job.claim / "source" / "repository" / "digits" / "1" / "model.pt").read_bytes() == b"model"
+
+
+def packed(folder: Path) -> bytes:
+    """A repository with this model, as an archive."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.add(folder, folder.name)
+    return content.getvalue()

@@ -20,7 +20,7 @@ MISTAKE = 78
 """Exit code of `prepare` for errors that a retry cannot fix: EX_CONFIG of sysexits.h."""
 
 ELLIPSIS = "…"
-_MODEL_LIMIT, _REASON_LIMIT = 100, 60
+_MODEL_LIMIT, _REASON_LIMIT, _SIGNER_LIMIT = 100, 60, 63
 
 CONTENT_LENGTH = 12
 """Characters of PreparedModel.content."""
@@ -30,13 +30,15 @@ class PreparedModel(Struct, frozen=True):
     """One model that is laid out: its versions in ascending order, and the digest of its files or "".
 
     `content` is a short hash of everything that Triton reads of the model, including its configuration: pods with
-    different values serve different models. It is "" in the outcome of an older release.
+    different values serve different models. It is "" in the outcome of an older release. `signed_by` is the name of
+    the key that signed the model, "" without a signature or if signatures are not checked.
     """
 
     name: str
     versions: tuple[str, ...] = ()
     digest: str = ""
     content: str = ""
+    signed_by: str = ""
 
 
 class Prepared(Struct, frozen=True, tag_field="outcome", tag="Prepared"):
@@ -83,7 +85,9 @@ def escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
 
 def _encode_prepared(outcome: Prepared) -> bytes:
     models = tuple(_printable(model) for model in outcome.models)
-    without_digests = tuple(PreparedModel(model.name, model.versions, "", model.content) for model in models)
+    without_digests = tuple(
+        PreparedModel(model.name, model.versions, "", model.content, model.signed_by) for model in models
+    )
     for candidate in (models, without_digests, *_ever_fewer_versions(without_digests)):
         line = _line(Prepared(candidate))
         if len(line) <= LIMIT:
@@ -97,6 +101,7 @@ def _printable(model: PreparedModel) -> PreparedModel:
         tuple(map(escape, model.versions)),
         escape(model.digest),
         _cut(model.content, CONTENT_LENGTH),
+        _cut(model.signed_by, _SIGNER_LIMIT),
     )
 
 
@@ -104,7 +109,9 @@ def _ever_fewer_versions(models: tuple[PreparedModel, ...]) -> list[tuple[Prepar
     """The newest 64, 32, ... 1 versions of each model."""
     limits = (64, 32, 16, 8, 4, 2, 1)
     return [
-        tuple(PreparedModel(model.name, model.versions[-limit:], "", model.content) for model in models)
+        tuple(
+            PreparedModel(model.name, model.versions[-limit:], "", model.content, model.signed_by) for model in models
+        )
         for limit in limits
     ]
 

@@ -29,6 +29,9 @@ CACHE_DIR = "/cache"
 MODELS_DIR = "/models"
 """The tree that Triton reads."""
 
+VERIFIED_DIR = "/verified"
+"""Copies of signed models from sources that others can change, at the same path in both containers."""
+
 CONFIG_DIR = "/config"
 CONFIG_FILE = "models.json"
 """Key in the ConfigMap and file in CONFIG_DIR: a Preparation."""
@@ -43,7 +46,7 @@ class PreparationModel(Struct, frozen=True):
     `spec.models`. `tuning` determines the defaults for the configuration. `copy` is set if others could change the
     source's files after their digest was checked. `aotinductor_backend` is the server's backend for compiled
     files, "" if it uses their platform. `source` is the mount path of the model's own repository, to which
-    `source_path` then refers, "" for the common repository.
+    `source_path` then refers, "" for the common repository. `writable` is set if others can write to the source.
     """
 
     name: str
@@ -59,6 +62,27 @@ class PreparationModel(Struct, frozen=True):
     aotinductor_backend: str = ""
     source: str = ""
     source_path: str = "/"
+    writable: bool = False
+
+
+class KeyFile(Struct, frozen=True):
+    """A key that may sign models: `public_key` is the key itself, in PEM form, or `file` its name in CONFIG_DIR.
+
+    `config_map` and `config_key` name the user's ConfigMap that provides the file, for messages.
+    """
+
+    name: str
+    public_key: str = ""
+    file: str = ""
+    config_map: str = ""
+    config_key: str = ""
+
+
+class SignatureCheck(Struct, frozen=True):
+    """The keys of `spec.verification`; without `require`, models without a signature are accepted."""
+
+    keys: tuple[KeyFile, ...]
+    require: bool = True
 
 
 class Download(Struct, frozen=True):
@@ -79,12 +103,13 @@ class Download(Struct, frozen=True):
 class Preparation(Struct, frozen=True):
     """The models to lay out, the repositories to fetch first, and the models' path in the common repository.
 
-    `source_path` is relative to SOURCE_DIR.
+    `source_path` is relative to SOURCE_DIR. `verification` is None if signatures are not checked.
     """
 
     models: tuple[PreparationModel, ...]
     source_path: str = "/"
     downloads: tuple[Download, ...] = ()
+    verification: SignatureCheck | None = None
 
 
 def encode(preparation: Preparation) -> bytes:
