@@ -7,6 +7,7 @@ messages come from the code. Each state gets an empty folder, for those that nee
 from __future__ import annotations
 
 import contextlib
+import shutil
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests import failed_downloads
 from tests.builders import SETTINGS, a_pod, ended_prepare, ended_server, prepared, serving, unschedulable, waiting
 from tests.fakes import World
 from tests.pod_folders import Pod as Folders
+from tests.signers import Signer, forge_signature
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE, LABEL_PART_OF, MANAGER, SERVING_SECRET
 from triton_operator.api.network_probe import NetworkProbe
@@ -249,6 +251,61 @@ async def _digest_mismatch(folder: Path) -> World:
     folders.add("digits", v1="model")
     folders.ask_for(PreparationModel("digits", "digits", digest=pinned))
     return await _failed_prepare(folders, models=[{"name": "digits", "digest": pinned}])
+
+
+@_state(Reason.MODEL_UNSIGNED)
+async def _model_unsigned(folder: Path) -> World:
+    return await _refused_by_verification(folder, lambda model: (model / "model.sig").unlink())
+
+
+@_state(Reason.SIGNER_UNKNOWN)
+async def _signer_unknown(folder: Path) -> World:
+    return await _refused_by_verification(folder, lambda model: Signer(folder, 2).sign(model))
+
+
+@_state(Reason.SIGNATURE_INVALID)
+async def _signature_invalid(folder: Path) -> World:
+    return await _refused_by_verification(folder, forge_signature)
+
+
+@_state(Reason.SIGNATURE_OF_OTHER_MODEL)
+async def _signature_of_other_model(folder: Path) -> World:
+    def replace(model: Path) -> None:
+        shutil.rmtree(model)
+        model.with_name("linear_regression").rename(model)
+
+    return await _refused_by_verification(folder, replace)
+
+
+@_state(Reason.SIGNED_FILE_CHANGED)
+async def _signed_file_changed(folder: Path) -> World:
+    return await _refused_by_verification(folder, lambda model: (model / "1" / "model.pt").write_text("other"))
+
+
+@_state(Reason.SIGNED_FILES_ADDED)
+async def _signed_files_added(folder: Path) -> World:
+    return await _refused_by_verification(folder, lambda model: (model / "1" / "plugin.so").write_text(""))
+
+
+@_state(Reason.SIGNED_FILES_MISSING)
+async def _signed_files_missing(folder: Path) -> World:
+    return await _refused_by_verification(folder, lambda model: (model / "1" / "model.pt").unlink())
+
+
+@_state(Reason.SIGNED_LINK_FOUND)
+async def _signed_link_found(folder: Path) -> World:
+    return await _refused_by_verification(folder, lambda model: (model / "1" / "extra").symlink_to("/etc/passwd"))
+
+
+async def _refused_by_verification(folder: Path, tamper: Callable[[Path], object]) -> World:
+    """Two signed models; one of them is changed afterwards."""
+    folders, signer = Folders(folder), Signer(folder)
+    for name in ("digits", "linear_regression"):
+        signer.sign(folders.add(name, v1="model"))
+    tamper(folders.source / "digits")
+    folders.verify_with(signer)
+    folders.ask("digits")
+    return await _failed_prepare(folders, verification={"keys": [{"name": "release", "publicKey": signer.public_key}]})
 
 
 @_state(Reason.PREPARE_FAILED)
