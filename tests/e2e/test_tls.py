@@ -1,4 +1,4 @@
-"""TLS mode Managed in a real pod: both protocols, closed plain ports, repaired edits, renewal without a restart."""
+"""TLS mode Managed in a real pod: both protocols, closed plain ports, repaired edits."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from hack.cluster import tools
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
+from tests.proxy.http2 import PREFACE
 from tests.served import Served, serve
 from training.verify import verify
 from triton_operator.api.names import (
@@ -91,6 +92,17 @@ def test_only_tls_1_3_with_the_right_name_and_authority_is_spoken(served: Served
         handshake(served, version=ssl.TLSVersion.TLSv1_2)
 
 
+@pytest.mark.parametrize("data", [b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n", PREFACE + bytes(64)])
+def test_a_request_without_encryption_gets_no_answer(served: Served, data: bytes) -> None:
+    assert served.status_code("v2/health/live") == 200
+    received = b""
+    with connected(served) as plain, suppress(ConnectionError):
+        plain.sendall(data)
+        while part := plain.recv(65536):
+            received += part
+    assert b"HTTP" not in received
+
+
 def test_triton_listens_on_loopback_only(kube: Kube) -> None:
     """The serving pod itself connects to its address, which no policy forbids."""
     pod = serving_pod(kube)
@@ -133,17 +145,6 @@ def test_an_edit_is_undone(kind: str, name: str, key: str, kube: Kube) -> None:
         assert body["data"] == before["data"]
 
 
-def test_a_new_certificate_is_served_without_a_restart(kube: Kube, served: Served) -> None:
-    """The entry of the Secret is deleted; clients that trust the bundle see only valid certificates meanwhile."""
-    pod, before = serving_pod(kube), serial(served)
-    kube.patch("secret", SERVING_SECRET, {"data": {serving_certificate_key(NAME): None}})
-    kube.wait(lambda: serial(served) != before, "another certificate is served", 180)
-    after = serving_pod(kube)
-    assert after["metadata"]["uid"] == pod["metadata"]["uid"]
-    assert [each["restartCount"] for each in after["status"]["initContainerStatuses"]] == [0, 0]
-    assert served.status_code("v2/health/ready") == 200
-
-
 def test_privacy_lacks_nothing_but_the_proof_that_the_network_enforces_policies(kube: Kube) -> None:
     body = kube.get("modeldeployment", NAME)
     assert body
@@ -168,16 +169,6 @@ def handshake(
     context.minimum_version = context.maximum_version = version
     with connected(served) as plain, context.wrap_socket(plain, server_hostname=name or served.tls.server_name) as tls:
         return tls.version()
-
-
-def serial(served: Served) -> int:
-    """The serial number of the certificate, which a client that trusts the bundle has verified."""
-    assert served.tls
-    context = ssl.create_default_context(cafile=str(served.tls.ca_file))
-    with connected(served) as plain, context.wrap_socket(plain, server_hostname=served.tls.server_name) as tls:
-        certificate = tls.getpeercert(binary_form=True)
-    assert certificate
-    return x509.load_der_x509_certificate(certificate).serial_number
 
 
 def connected(served: Served) -> socket.socket:
