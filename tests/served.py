@@ -40,6 +40,12 @@ class Served:
     grpc_address: str
     tls: TLSClient | None = None
 
+    @property
+    def https_port(self) -> int:
+        """The port of this machine for both protocols with TLS."""
+        assert self.tls, f"{self.name} has no TLS"
+        return int(self.http_address.rpartition(":")[2])
+
     def http(self) -> tritonclient.http.InferenceServerClient:
         """A client of tritonclient; use it as a context manager."""
         if self.tls is None:
