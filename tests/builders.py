@@ -12,6 +12,9 @@ from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedMo
 
 NOW = "2026-01-02T03:04:05Z"
 
+WITHOUT_TLS = {"tls": {"mode": "Disabled"}}
+"""`spec.privacy` of a private deployment without the sidecar `proxy` and without certificates."""
+
 SETTINGS = Settings(
     operator_image="example.org/triton-operator:1",
     images=(

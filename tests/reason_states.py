@@ -16,7 +16,17 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tests import failed_downloads
-from tests.builders import SETTINGS, a_pod, ended_prepare, ended_server, prepared, serving, unschedulable, waiting
+from tests.builders import (
+    SETTINGS,
+    WITHOUT_TLS,
+    a_pod,
+    ended_prepare,
+    ended_server,
+    prepared,
+    serving,
+    unschedulable,
+    waiting,
+)
 from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from tests.signers import Signer, forge_signature
@@ -485,7 +495,7 @@ async def _node_lost(_: Path) -> World:
 
 @_state(Reason.TLS_NOT_CONFIGURED)
 async def _tls_not_configured(_: Path) -> World:
-    return await _serving(privacy={"profile": "Private"})
+    return await _serving(privacy=WITHOUT_TLS)
 
 
 @_state(Reason.POLICY_MISSING)
@@ -519,7 +529,7 @@ async def _other_policy_opens_pod(_: Path) -> World:
 
 @_state(Reason.NETWORK_NOT_PROVEN)
 async def _network_not_proven(_: Path) -> World:
-    return await _serving(privacy={"profile": "Private", "tls": {"mode": "External"}})
+    return await _serving(privacy={"profile": "Private"})
 
 
 @_state(Reason.NETWORK_NOT_ENFORCED)

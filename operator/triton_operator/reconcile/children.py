@@ -64,9 +64,10 @@ class ChildReconciler:
             proxy = await self._inputs.read(observed.deployment)
         except ClusterError as error:
             return _unread(observed, error)
-        current_input = plan_input(observed, proxy)
-        if memory.converged and memory.converged.plan_input == current_input and not failed:
-            return ChildrenResult(None, memory.converged.revision, converged=current_input)
+        converged = memory.converged
+        current_input = plan_input(observed, proxy, converged.revision if converged else None)
+        if converged and converged.plan_input == current_input and not failed:
+            return ChildrenResult(None, converged.revision, converged=current_input)
         desired = derive_desired_state(observed, current_input.replicas, self._settings, proxy)
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
@@ -92,7 +93,7 @@ class ChildReconciler:
     ) -> PlanInput | None:
         """The input after our writes, if the API server's responses show the desired state."""
         after = observe(self._cache.snapshot(key, before.now), before.deployment, memory.applied_uids(), before.now)
-        return plan_input(after, proxy) if is_as_desired(desired, after, memory.applied) else None
+        return plan_input(after, proxy, desired.revision) if is_as_desired(desired, after, memory.applied) else None
 
 
 def _unread(observed: ObservedState, error: ClusterError) -> ChildrenResult:

@@ -10,7 +10,7 @@ from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.failed_writes import Blocked
-from triton_operator.reconcile.history import current_revision, revision_number
+from triton_operator.reconcile.history import current_revision, older_revisions, revision_number
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision
 from triton_operator.reconcile.validate import validate
@@ -46,7 +46,8 @@ def derive_desired_state(
     try:
         validate(observed.deployment.spec)
         revision = _choose_revision(observed.deployment, current, settings)
-        policy = _policy(observed.deployment, (revision, current), proxy_inputs)
+        revisions = (revision, current, *older_revisions(observed, current))
+        policy = _policy(observed.deployment, revisions, proxy_inputs)
     except InvalidSpecError as error:
         manifests = _build(observed, current, replicas) if current else []
         kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
@@ -100,5 +101,11 @@ def _build(
 ) -> list[Manifest]:
     number = revision_number(observed, revision)
     return build_children(
-        observed.deployment, revision, number=number, replicas=replicas.apply, cache=cache, policy=policy
+        observed.deployment,
+        revision,
+        number=number,
+        replicas=replicas.apply,
+        cache=cache,
+        policy=policy,
+        older=older_revisions(observed, revision),
     )

@@ -5,12 +5,14 @@ Pure; the contents come from ControllerRevisions among the observed children.
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 import msgspec
 
 from triton_operator.cluster.observed import Child, ChildId, Kind, RevisionState
 from triton_operator.reconcile.observed_state import ObservedState
+from triton_operator.reconcile.pods import revisions_of_pods
 from triton_operator.resources.revision import (
     HISTORY,
     Revision,
@@ -49,6 +51,18 @@ def past_revisions(observed: ObservedState) -> list[PastRevision]:
     return found
 
 
+def older_revisions(observed: ObservedState, current: Revision | None) -> tuple[Revision, ...]:
+    """Revisions other than `current` that still have pods, newest first; an ending pod still completes requests."""
+    hashes = revisions_of_pods(observed.pods) - {current.template_hash if current else ""}
+    found: dict[str, Revision] = {}
+    for _, state in _newest_first(observed) if hashes else ():
+        with contextlib.suppress(msgspec.DecodeError):
+            revision = decode_revision(state.data)
+            if revision.template_hash in hashes:
+                found.setdefault(revision.template_hash, revision)
+    return tuple(found.values())
+
+
 def revision_number(observed: ObservedState, revision: Revision) -> int:
     """The number of its ControllerRevision, or one more than the newest if it is not the newest yet."""
     newest = next(iter(_newest_first(observed)), None)
@@ -61,9 +75,10 @@ def revision_number(observed: ObservedState, revision: Revision) -> int:
 
 
 def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildId]:
-    """The newest revisions other than `current` (an object name), and what these and `current` mount."""
-    past = past_revisions(observed)
-    kept = [revision for revision in past if revision.name != current][: HISTORY - 1]
+    """The newest revisions other than `current` (an object name), all with pods, and what these and `current` mount."""
+    past, with_pods = past_revisions(observed), revisions_of_pods(observed.pods)
+    others = [revision for revision in past if revision.name != current]
+    kept = [each for place, each in enumerate(others) if place < HISTORY - 1 or each.summary.template_hash in with_pods]
     mounting = [*kept, *(revision for revision in past if revision.name == current)]
     revisions = {(Kind.REVISION, revision.name) for revision in kept}
     configs = {(Kind.CONFIG_MAP, revision.summary.config_name) for revision in mounting}

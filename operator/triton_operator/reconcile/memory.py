@@ -12,6 +12,7 @@ from triton_operator.cluster.observed import Child, ChildId
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
+from triton_operator.reconcile.pods import revisions_of_pods
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
 from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
@@ -33,9 +34,13 @@ class RejectedManifest(NamedTuple):
 
 
 class PlanInput(NamedTuple):
-    """Everything that a plan depends on; equal inputs lead to equal plans."""
+    """Everything that a plan depends on; equal inputs lead to equal plans.
+
+    `older` are the hashes of older revisions that still have pods.
+    """
 
     deployment: ModelDeployment
+    older: frozenset[str]
     children: Mapping[ChildId, tuple[object, ...]]
     replicas: ReplicaDecision
     caching: Caching | None
@@ -73,11 +78,15 @@ class Memory:
         return frozenset(applied.uid for applied in self.applied.values())
 
 
-def plan_input(observed: ObservedState, proxy: ProxyInputs) -> PlanInput:
-    """The inputs of the proxy's policy, and the part of the observed state that a plan depends on."""
+def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSummary | None) -> PlanInput:
+    """The inputs of the proxy's policy, and the part of the observed state that a plan depends on.
+
+    `revision` is the current one of the last plan.
+    """
     children = {child_id: _content(child) for child_id, child in observed.children.items()}
     replicas = decide_replicas(observed.deployment, observed.deployment_state)
-    return PlanInput(observed.deployment, children, replicas, observed.caching, proxy)
+    older = revisions_of_pods(observed.pods) - {revision.template_hash if revision else ""}
+    return PlanInput(observed.deployment, older, children, replicas, observed.caching, proxy)
 
 
 def _content(child: Child) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
@@ -20,6 +21,11 @@ def is_ready(pod: Pod) -> bool:
 def is_over(pod: Pod) -> bool:
     """Whether the pod has ended for good."""
     return pod.phase in {"Failed", "Succeeded"}
+
+
+def revisions_of_pods(pods: Iterable[Pod]) -> frozenset[str]:
+    """The hashes of the templates of the pods that have not ended for good."""
+    return frozenset(pod.revision for pod in pods if not is_over(pod))
 
 
 def is_loaded(pod: Pod) -> bool:

@@ -66,7 +66,7 @@ def derive_status(assessment: Assessment) -> Status:
             assessment.differing_models,
             any_ready=assessment.loaded_pods > 0,
         ),
-        endpoints=_endpoints(deployment, assessment.revision),
+        endpoints=_endpoints(deployment, _reachable(assessment)),
         revisions=_revisions(assessment),
         cache=_cache(assessment),
         privacy=PrivacyStatus(tuple(judged.control() for judged in controls)) if controls else None,
@@ -75,8 +75,18 @@ def derive_status(assessment: Assessment) -> Status:
     )
 
 
+def _reachable(assessment: Assessment) -> RevisionSummary | None:
+    """The revision that clients can reach: the current one, or an older one as long as only its pods are ready."""
+    current = assessment.revision
+    ready = {pod.revision for pod in assessment.observed.pods if is_ready(pod) and not pod.deleting}
+    if current is None or not ready or current.template_hash in ready:
+        return current
+    past = (past.summary for past in past_revisions(assessment.observed))
+    return next((summary for summary in past if summary.template_hash in ready), current)
+
+
 def _endpoints(deployment: ModelDeployment, revision: RevisionSummary | None) -> Endpoints:
-    """The addresses of the current revision; before the first one, there are no Services."""
+    """The addresses of pods of this revision; before the first one, there are no Services."""
     name, namespace = deployment.metadata.name, deployment.metadata.namespace
     host = server_name(namespace, name)
     metrics = f"http://{headless_service_name(name)}.{namespace}.svc:{PORT_METRICS}/metrics"

@@ -50,12 +50,16 @@ def _tls(assessment: Assessment, used: RevisionsInUse) -> JudgedControl:
 
 
 def _why_plain(assessment: Assessment, mode: TLSMode | None) -> str:
-    cause = "traffic to the pods is not encrypted"
     if mode is TLSMode.DISABLED:
-        return f"{cause} because spec.privacy.tls.mode is Disabled"
+        return "traffic to the pods is not encrypted because spec.privacy.tls.mode is Disabled"
     if assessment.revision and assessment.revision.terminates_tls:
         return "pods of an older revision, without TLS, still exist"
-    return f"{cause}; set spec.privacy.tls.mode"
+    if mode is None:
+        return (
+            "the pods are of an older revision, without TLS, because Disabled was the default when they were created; "
+            "set spec.privacy.tls.mode to Managed to replace them with pods that accept only TLS"
+        )
+    return f"the pods are of an older revision, without TLS; those of spec.privacy.tls.mode {mode} do not exist yet"
 
 
 def _callers(assessment: Assessment, tls: JudgedControl) -> JudgedControl:

@@ -20,7 +20,7 @@ from triton_operator.resources.network_policy import build_network_policy
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
 from triton_operator.resources.proxy_policy import build_proxy_config, build_proxy_policy
 from triton_operator.resources.revision import Revision, build_controller_revision, render_revision
-from triton_operator.resources.service import build_headless_service, build_service, service_ports
+from triton_operator.resources.service import build_headless_service, build_service, client_ports, service_ports
 from triton_operator.resources.service_account import build_service_account
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.tls import terminates_tls
@@ -53,28 +53,31 @@ def build_children(
     replicas: int | None,
     cache: Sequence[Manifest] = (),
     policy: ProxyPolicy | None = None,
+    older: Sequence[Revision] = (),
 ) -> list[Manifest]:
     """Every child, in the order of creation: the objects that pods need come before the Deployment.
 
     `number` is the number of the ControllerRevision. If `replicas` is None, another field manager owns the count.
     `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the
-    proxy's ConfigMap is not part of the result.
+    proxy's ConfigMap is not part of the result. `older` are revisions that still have pods, which keep their ports and
+    their policy, so that a rollout which changes the TLS mode has no outage.
     """
     spec = deployment.spec
+    ports = client_ports([revision, *older])
     children = [
         build_service_account(deployment),
         *cache,
         build_config_map(deployment, revision),
         build_controller_revision(deployment, revision, number),
     ]
-    if policy and revision.terminates_tls:
+    if policy and any(each.terminates_tls for each in (revision, *older)):
         children.append(build_proxy_config(deployment, policy))
     if spec.privacy.profile is Profile.PRIVATE:
         # Created before the pods, so that no pod runs without its policy.
-        children.append(build_network_policy(deployment, revision))
+        children.append(build_network_policy(deployment, ports))
     children += [
-        build_service(deployment, revision),
-        build_headless_service(deployment, revision),
+        build_service(deployment, ports),
+        build_headless_service(deployment, ports),
         build_deployment(deployment, revision, replicas),
     ]
     if spec.autoscaling and not spec.suspend:

@@ -6,16 +6,19 @@ allows all peers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_HTTPS, PORT_METRICS, selector_labels
+from triton_operator.api.names import PORT_METRICS, selector_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.revision import Revision
 
 
-def build_network_policy(deployment: ModelDeployment, revision: Revision) -> Manifest:
-    """The deployment's policy. It sets `egress: []`, so that the operator owns the field and reverts added rules."""
+def build_network_policy(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
+    """The deployment's policy for the ports of its Service.
+
+    It sets `egress: []`, so that the operator owns the field and reverts added rules.
+    """
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -23,16 +26,15 @@ def build_network_policy(deployment: ModelDeployment, revision: Revision) -> Man
         "spec": {
             "podSelector": {"matchLabels": selector_labels(deployment.metadata.name)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": _ingress(deployment, revision),
+            "ingress": _ingress(deployment, _ports(*(port["port"] for port in ports))),
             "egress": [],
         },
     }
 
 
-def _ingress(deployment: ModelDeployment, revision: Revision) -> list[dict[str, Any]]:
+def _ingress(deployment: ModelDeployment, ports: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """No rule allows the port for health checks: the kubelet, which the policy does not restrict, is its only user."""
     network = deployment.spec.privacy.network
-    ports = _ports(PORT_HTTPS) if revision.terminates_tls else _ports(PORT_HTTP, PORT_GRPC)
     same_namespace: dict[str, Any] = {"podSelector": {}}
     rules = [{"from": [same_namespace, *network.allow_from], "ports": ports}]
     if network.metrics_from:

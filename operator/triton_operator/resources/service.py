@@ -1,6 +1,7 @@
-"""The two Services of a deployment.
+"""The two Services of a deployment, and the ports for clients.
 
-With TLS, they have the port `https` for both protocols instead of `http` and `grpc`.
+With TLS, they have the port `https` for both protocols instead of `http` and `grpc`. While pods of an older revision
+exist, its ports remain: a port has the name of a container port, so that requests reach only pods that listen on it.
 
 The plain Service balances connections. The headless Service gives gRPC clients the address of every pod, because a gRPC
 channel through a cluster IP stays on one pod. Every field that could expose the Service outside the cluster is set
@@ -9,6 +10,7 @@ explicitly, so that server-side apply owns it and reverts manual changes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from triton_operator.api.names import (
@@ -36,7 +38,16 @@ def service_ports(spec: Spec) -> list[dict[str, Any]]:
     ]
 
 
-def build_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
+def client_ports(revisions: Iterable[Revision]) -> list[dict[str, Any]]:
+    """Ports of the plain Service while pods of these revisions exist, the current revision first."""
+    ports: dict[str, dict[str, Any]] = {}
+    for revision in revisions:
+        for port in revision.service_ports:
+            ports.setdefault(port["name"], port)
+    return list(ports.values())
+
+
+def build_service(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
     """The Service that clients use."""
     service = deployment.spec.service
     metadata = child_metadata(deployment, deployment.metadata.name)
@@ -49,7 +60,7 @@ def build_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
         "spec": {
             "type": service.type,
             "selector": selector_labels(deployment.metadata.name),
-            "ports": list(revision.service_ports),
+            "ports": list(ports),
             "externalIPs": [],
             "publishNotReadyAddresses": False,
             "sessionAffinity": "None",
@@ -57,7 +68,7 @@ def build_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
     }
 
 
-def build_headless_service(deployment: ModelDeployment, revision: Revision) -> Manifest:
+def build_headless_service(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
     """The headless Service: one DNS record per ready pod, with the metrics port for scrapers."""
     name = deployment.metadata.name
     return {
@@ -68,7 +79,7 @@ def build_headless_service(deployment: ModelDeployment, revision: Revision) -> M
             "type": ServiceType.CLUSTER_IP,
             "clusterIP": "None",
             "selector": selector_labels(name),
-            "ports": [*revision.service_ports, _port("metrics", PORT_METRICS, "http")],
+            "ports": [*ports, _port("metrics", PORT_METRICS, "http")],
             "externalIPs": [],
             "publishNotReadyAddresses": False,
             "sessionAffinity": "None",

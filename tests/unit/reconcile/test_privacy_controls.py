@@ -129,7 +129,7 @@ async def test_profile_open_has_no_controls_and_no_condition() -> None:
     assert PRIVACY_ENFORCED not in {condition.type for condition in world.status.conditions}
     world.edit(privacy={"profile": "Private"})
     await world.reconcile()
-    assert world.condition(PRIVACY_ENFORCED).status is Truth.FALSE
+    assert world.condition(PRIVACY_ENFORCED).status is Truth.UNKNOWN
 
 
 async def test_private_with_tls_callers_and_a_probed_network_is_enforced() -> None:
@@ -164,14 +164,22 @@ async def test_the_status_lists_the_controls_and_which_ones_are_only_advice() ->
         ("NetworkPolicy", ENFORCED, True),
         ("OtherPolicies", ENFORCED, True),
         ("NetworkEnforcement", UNKNOWN, True),
-        ("TLS", NOT_ENFORCED, True),
+        ("TLS", ENFORCED, True),
         ("Callers", ENFORCED, True),
-        ("Audit", NOT_ENFORCED, False),
+        ("Audit", ENFORCED, False),
         ("AdminApis", ENFORCED, True),
         ("ImagesByDigest", NOT_ENFORCED, False),
         ("ServerRelease", NOT_ENFORCED, False),
     ]
-    assert world.condition(PRIVACY_ENFORCED).reason == "TLSNotConfigured"
+    assert world.condition(PRIVACY_ENFORCED).reason == "NetworkNotProven"
+
+
+async def test_a_new_private_deployment_is_enforced_on_a_network_that_is() -> None:
+    """With the defaults: TLS, and everybody whom the policy admits may call."""
+    world = World()
+    world.cache.network_probe = msgspec.structs.replace(PROBE, time="2026-01-01T00:00:00Z")
+    await world.reconcile()
+    assert world.condition(PRIVACY_ENFORCED).status is Truth.TRUE
 
 
 # --- The network.
@@ -324,7 +332,15 @@ def test_the_egress_of_the_cache_job_is_enforced_if_its_addresses_are_given() ->
         ("Managed", True, True, ENFORCED, "Enforced", "every pod accepts only TLS"),
         ("Managed", True, False, NOT_ENFORCED, "TLSNotConfigured", "pods of an older revision, without TLS"),
         ("Disabled", False, None, NOT_ENFORCED, "TLSNotConfigured", "because spec.privacy.tls.mode is Disabled"),
-        (None, False, None, NOT_ENFORCED, "TLSNotConfigured", "set spec.privacy.tls.mode"),
+        (
+            "Managed",
+            False,
+            None,
+            NOT_ENFORCED,
+            "TLSNotConfigured",
+            "those of spec.privacy.tls.mode Managed do not exist",
+        ),
+        (None, False, None, NOT_ENFORCED, "TLSNotConfigured", "set spec.privacy.tls.mode to Managed"),
         ("External", False, None, UNKNOWN, "TLSNotVerifiable", "a service mesh has to encrypt"),
     ],
 )
@@ -402,7 +418,7 @@ def test_callers_that_no_proxy_checks_are_not_enforced() -> None:
         ("All", True, ENFORCED, "logs all requests, without their content"),
         ("Refused", True, ENFORCED, "logs refused requests, without their content"),
         ("Off", True, NOT_ENFORCED, "spec.privacy.audit is Off"),
-        (None, False, NOT_ENFORCED, "requests are not logged: traffic to the pods is not encrypted"),
+        (None, False, NOT_ENFORCED, "requests are not logged: the pods are of an older revision, without TLS"),
     ],
 )
 def test_requests_are_logged_by_the_proxy(audit: str | None, tls: bool, state: ControlState, part: str) -> None:
