@@ -81,7 +81,8 @@ def render(
 ) -> None:
     """Print the Kubernetes objects that the operator would create, without a cluster.
 
-    The exit status is 2 if the file has unknown fields, wrong types or conflicting values.
+    The Secret and the ConfigMap with certificates, which the deployments of a namespace share, are not included. The
+    exit status is 2 if the file has unknown fields, wrong types or conflicting values.
     """
     from triton_operator.resources.applied_defaults import applied_defaults
     from triton_operator.resources.build import render as render_children

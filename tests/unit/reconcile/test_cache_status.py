@@ -211,7 +211,7 @@ async def test_open_egress_is_reported_until_addresses_are_named() -> None:
     assert "port 443" in enforced.message
     world.edit(cache=CACHE)
     await world.reconcile()
-    assert world.condition("PrivacyEnforced").reason == "TLSNotConfigured"
+    assert world.condition("PrivacyEnforced").reason == "NetworkNotProven"
 
 
 async def test_a_job_without_its_policy_is_reported() -> None:

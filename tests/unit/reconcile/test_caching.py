@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import SETTINGS
+from tests.builders import SETTINGS, WITHOUT_TLS
 from tests.fakes import World
 from triton_operator.cluster.errors import ConflictError
 from triton_operator.cluster.observed import ClaimState, JobState, Kind
@@ -218,7 +218,7 @@ async def test_a_job_that_somebody_deleted_is_created_again() -> None:
 
 async def test_what_only_the_response_to_our_own_write_shows_is_acted_on() -> None:
     """The Job completes before its labels are restored: only the response to that write reports it."""
-    world = a_world()
+    world = a_world(privacy=WITHOUT_TLS)
     await world.reconcile()
     (name,) = world.names(Kind.JOB)
     hide_job(world, labelled=False)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.builders import a_body
+from tests.builders import WITHOUT_TLS, a_body
 from tests.fakes import World
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import ANNOTATION_ROTATE, AUTHORITY_SECRET, CA_CONFIG_MAP, SERVING_SECRET
@@ -78,9 +78,13 @@ async def test_the_certificate_exists_before_the_pods() -> None:
     assert digits.condition("Accepted").status == "True"
 
 
-@pytest.mark.parametrize("mode", [None, "Secret", "External", "Disabled"])
-async def test_a_deployment_with_another_mode_causes_nothing(mode: str | None) -> None:
-    other = World(privacy={"tls": {"mode": mode} if mode else {}})
+@pytest.mark.parametrize(
+    "privacy",
+    [{"tls": {"mode": mode}} for mode in ("Secret", "External", "Disabled")] + [{"profile": "Open"}],
+    ids=["Secret", "External", "Disabled", "profile Open"],
+)
+async def test_a_deployment_with_another_mode_causes_nothing(privacy: dict[str, Any]) -> None:
+    other = World(privacy=privacy)
     await other.reconcile()
     assert not other.cluster.shared.bodies
     assert not other.issuing.caches.needed.is_set()
@@ -392,7 +396,7 @@ async def test_deployments_without_tls_do_not_wait_for_watches_that_fail(monkeyp
     with pytest.raises(UnavailableError):
         await digits.reconcile()
     assert "could not be listed" in digits.condition("Accepted").message
-    plain = a_body("plain")
+    plain = a_body("plain", privacy=WITHOUT_TLS)
     digits.cluster.bodies["shop", "plain"] = plain
     digits.cache.deployments.put(plain)
     await digits.reconciler.reconcile(("shop", "plain"))
@@ -433,8 +437,9 @@ async def test_no_certificate_is_valid_for_the_service_of_another_deployment(hos
 async def test_a_deployment_keeps_the_mode_with_which_it_was_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an upgrade of the operator that changes the default of the profile."""
     before = World(privacy={})
-    await before.reconcile()
-    monkeypatch.setitem(DEFAULT_MODES, Profile.PRIVATE, TLSMode.MANAGED)
+    with monkeypatch.context() as earlier:
+        earlier.setitem(DEFAULT_MODES, Profile.PRIVATE, TLSMode.DISABLED)
+        await before.reconcile()
     before.new_operator()
     await before.reconcile()
     assert not before.cluster.shared.bodies

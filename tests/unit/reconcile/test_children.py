@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import SETTINGS, a_pod
+from tests.builders import SETTINGS, WITHOUT_TLS, a_pod
 from tests.fakes import World
 from triton_operator.api.status import Truth
 from triton_operator.cluster.errors import TerminatingError, UnavailableError
@@ -17,6 +17,27 @@ from triton_operator.reconcile import desired_state
 
 async def test_a_new_object_gets_every_child_with_one_write_each_and_one_status() -> None:
     world = World()
+    await world.reconcile()
+    (config,) = (name for name in world.names(Kind.CONFIG_MAP) if name.startswith("digits-config-"))
+    (revision,) = world.names(Kind.REVISION)
+    assert world.cluster.writes == [
+        "create Secret/triton-operator-authority",
+        "create ConfigMap/triton-operator-ca",
+        "create Secret/triton-operator-serving",
+        "create ServiceAccount/digits",
+        f"create ConfigMap/{config}",
+        f"create ControllerRevision/{revision}",
+        "create ConfigMap/digits-proxy",
+        "create NetworkPolicy/digits",
+        "create Service/digits",
+        "create Service/digits-headless",
+        "create Deployment/digits",
+        "status digits",
+    ]
+
+
+async def test_without_tls_there_are_neither_certificates_nor_a_policy_of_the_proxy() -> None:
+    world = World(privacy=WITHOUT_TLS)
     await world.reconcile()
     assert [write.split("-config-")[0].split("/")[0] for write in world.cluster.writes] == [
         "create ServiceAccount",
@@ -137,7 +158,8 @@ async def test_orphans_of_a_deleted_object_of_the_same_name_are_not_adopted() ->
     world.cache.deployments.put(world.body)
     world.forget_writes()
     await world.reconcile()
-    assert world.cluster.writes == ["status digits"]
+    shared = ["patch ConfigMap/triton-operator-ca", "patch Secret/triton-operator-serving"]
+    assert world.cluster.writes == [*shared, "status digits"]
     assert world.condition("Accepted").reason == "NameConflict"
 
 
@@ -191,7 +213,7 @@ async def test_three_revisions_are_kept_with_their_configs() -> None:
         world.edit(models=[{"name": model}])
         await world.reconcile()
     assert len(world.names(Kind.REVISION)) == 3
-    assert len(world.names(Kind.CONFIG_MAP)) == 3
+    assert len([name for name in world.names(Kind.CONFIG_MAP) if name != "digits-proxy"]) == 3
 
 
 async def test_a_config_that_a_replica_set_mounts_is_kept() -> None:

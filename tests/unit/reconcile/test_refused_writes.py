@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import a_pod
+from tests.builders import WITHOUT_TLS, a_pod
 from tests.fakes import World
 from triton_operator.api.status import ControlState, Truth
 from triton_operator.cluster.errors import (
@@ -101,7 +101,7 @@ async def test_a_deployment_that_was_deleted_and_cannot_be_created_again_serves_
 
 @pytest.mark.parametrize("error", [TYPO, NO_NUMBER], ids=["a typing mistake", "a wrong type"])
 async def test_content_that_fits_no_schema_is_the_user_s_mistake_and_not_sent_again(error: ClusterError) -> None:
-    world = World()
+    world = World(privacy=WITHOUT_TLS)
     world.cluster.answers = {Kind.DEPLOYMENT: error}
     assert await world.reconcile() is None, "nothing to wait for but another spec"
     accepted = world.condition("Accepted")

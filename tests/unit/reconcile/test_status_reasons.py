@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.builders import (
+    WITHOUT_TLS,
     a_pod,
     ended_prepare,
     ended_server,
@@ -337,7 +338,7 @@ async def test_pods_that_stop_being_ready_without_a_cause_are_reported_as_such()
 
 
 async def test_private_without_tls_says_that_it_is_not_enforced() -> None:
-    world = await _world()
+    world = await _world(privacy=WITHOUT_TLS)
     privacy = world.condition("PrivacyEnforced")
     assert (privacy.status, privacy.reason) == (Truth.FALSE, "TLSNotConfigured")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import SETTINGS, a_deployment
+from tests.builders import SETTINGS, WITHOUT_TLS, a_deployment
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.resources.build import build_children, render, render_new_revision
 from triton_operator.resources.revision import decode_revision, inputs_hash
@@ -161,7 +161,7 @@ def test_metrics_are_open_only_to_the_configured_peers() -> None:
 
 
 def test_grpc_is_marked_as_http2_without_tls() -> None:
-    ports = {port["name"]: port for port in _children()["Service", "digits"]["spec"]["ports"]}
+    ports = {port["name"]: port for port in _children(privacy=WITHOUT_TLS)["Service", "digits"]["spec"]["ports"]}
     assert ports["grpc"]["appProtocol"] == "kubernetes.io/h2c"
     assert (ports["http"]["port"], ports["grpc"]["port"]) == (8000, 8001)
 

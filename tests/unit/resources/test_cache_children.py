@@ -108,8 +108,9 @@ def test_only_the_job_can_write_and_has_the_credentials() -> None:
     name = claim_name(an_object())
     bodies = render(an_object(), SETTINGS)
     serving = next(body for body in bodies if body["kind"] == "Deployment")["spec"]["template"]["spec"]
+    secrets = [volume["name"] for volume in serving["volumes"] if "secret" in volume]
+    assert secrets == ["serving-certificate"]
     for volume in serving["volumes"]:
-        assert "secret" not in volume
         assert volume.get("persistentVolumeClaim", {"readOnly": True})["readOnly"] is True
     mounts = [
         mount for container in serving["initContainers"] + serving["containers"] for mount in container["volumeMounts"]

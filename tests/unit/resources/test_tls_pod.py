@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import SETTINGS, a_deployment
+from tests.builders import SETTINGS, WITHOUT_TLS, a_deployment
 from tests.paths import ROOT
 from triton_operator.api.privacy import Audit, Profile, TLSMode
 from triton_operator.resources.build import build_children, render, render_new_revision
@@ -172,7 +172,7 @@ def test_the_network_policy_opens_the_tls_port_only(tls: Manifest) -> None:
 def test_without_the_proxy_nothing_changes(tls: Manifest) -> None:
     """External leaves encryption to a mesh, which intercepts the plain ports."""
     pod = pod_of(tls)
-    assert pod == pod_of({})
+    assert pod == pod_of(PLAIN["Disabled"])
     assert [container["name"] for container in pod["initContainers"]] == ["prepare"]
     children = children_of(tls)
     assert ports_of(children["Service", "digits"]) == {"http": 8000, "grpc": 8001}
@@ -190,8 +190,7 @@ def test_the_policy_exists_before_the_pods(tls: Manifest) -> None:
 # --- Modes and revisions.
 
 
-def test_an_unset_mode_is_the_default_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DEFAULT_MODES, Profile.PRIVATE, TLSMode.MANAGED)
+def test_an_unset_mode_is_the_default_of_the_profile() -> None:
     assert tls_mode(a_deployment().spec) is TLSMode.MANAGED
     assert tls_mode(a_deployment(privacy={"profile": "Open"}).spec) is TLSMode.DISABLED
     assert tls_mode(a_deployment(privacy={"tls": {"mode": "External"}}).spec) is TLSMode.EXTERNAL
@@ -220,10 +219,11 @@ def test_the_rendered_children_agree_on_the_mode(mode: TLSMode, profile: Profile
 
 def test_a_plain_revision_is_stored_as_before() -> None:
     """The name of a ControllerRevision is a hash of its content."""
-    for privacy in ({}, {"tls": {"mode": "Disabled"}}):
+    for privacy in ({"profile": "Open"}, WITHOUT_TLS):
         assert "tlsMode" not in json.loads(render_new_revision(a_deployment(privacy=privacy), SETTINGS).encode())
-    stored = json.loads(render_new_revision(a_deployment(privacy={"tls": TLS["Managed"]}), SETTINGS).encode())
-    assert stored["tlsMode"] == "Managed"
+    for privacy in ({}, {"tls": TLS["Managed"]}):
+        stored = json.loads(render_new_revision(a_deployment(privacy=privacy), SETTINGS).encode())
+        assert stored["tlsMode"] == "Managed"
 
 
 def stored_revisions() -> dict[str, tuple[Manifest, Manifest]]:
@@ -242,10 +242,9 @@ STORED = stored_revisions()
 
 @pytest.mark.parametrize(("spec", "stored"), STORED.values(), ids=STORED)
 def test_a_revision_of_an_earlier_release_keeps_its_ports_under_another_default(
-    spec: Manifest, stored: Manifest, monkeypatch: pytest.MonkeyPatch
+    spec: Manifest, stored: Manifest
 ) -> None:
     """The pods listen on the plain ports until the user changes the spec."""
-    monkeypatch.setitem(DEFAULT_MODES, Profile.PRIVATE, TLSMode.MANAGED)
     deployment = a_deployment(**spec)
     revision = decode_revision(msgspec.json.encode(stored["data"]))
     assert revision.object_name("digits") == stored["metadata"]["name"]
@@ -269,8 +268,9 @@ def test_callers_end_the_compatibility_with_a_plain_revision(
 ) -> None:
     """Only the proxy can enforce them, so the pods are rendered again."""
     before = a_deployment()
-    revision: Revision = render_new_revision(before, SETTINGS)
-    monkeypatch.setitem(DEFAULT_MODES, Profile.PRIVATE, TLSMode.MANAGED)
+    with monkeypatch.context() as earlier:
+        earlier.setitem(DEFAULT_MODES, Profile.PRIVATE, TLSMode.DISABLED)
+        revision: Revision = render_new_revision(before, SETTINGS)
     assert revision.is_rendered_from(before.spec)
     after = a_deployment(privacy=privacy)
     assert needs_proxy(after.spec)
