@@ -98,6 +98,16 @@ def test_columns_show_why(api: Api, kubectl: Kubectl, namespace: str, path: str)
     assert "http://digits.test.svc:8000" in wide
 
 
+def test_the_column_of_the_address_shows_the_one_that_clients_can_use(
+    api: Api, kubectl: Kubectl, namespace: str, path: str
+) -> None:
+    """With TLS, or without."""
+    for field, address in (("https", "https://digits.test.svc:8443"), ("http", "http://digits.test.svc:8000")):
+        api.merge(f"{path}/status", {"status": {"endpoints": {"https": None, "http": None, field: address}}})
+        head, row = kubectl("--namespace", namespace, "get", "md", "--output", "wide").splitlines()
+        assert row[head.index("HTTP") :].split()[0] == address
+
+
 def test_get_all_shows_it(kubectl: Kubectl, namespace: str, path: str) -> None:
     """It owns objects that `get all` shows, so it is in that category."""
     assert "modeldeployment.triton-operator.io/digits" in kubectl("--namespace", namespace, "get", "all")
