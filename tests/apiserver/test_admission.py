@@ -130,6 +130,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU under requests": ("resources.requests", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU for prepare": ("prepare.resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
+    "GPU for the proxy": ("privacy.proxy.resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "misspelt quantity for prepare": (
         "prepare.resources.limits",
         {"memory": "1 GB"},

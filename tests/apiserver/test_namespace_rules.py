@@ -1,5 +1,7 @@
 """Pods in a namespace with resource rules (ResourceQuota, LimitRange): rules that Triton's container follows suffice.
 
+The sidecar `proxy` is an exception: it has a part of Triton's resources, so a minimum may require its own field.
+
 The tests create pods from the rendered templates, as the controllers would. A quota counts by its status, which its
 controller writes in a cluster; here the test writes it.
 """
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.apiserver.api_client import Api, RequestRefusedError
-from tests.builders import SETTINGS, a_deployment
+from tests.builders import SETTINGS, WITHOUT_TLS, a_deployment
 from triton_operator.resources.build import render
 
 Object = dict[str, Any]
@@ -59,11 +61,15 @@ RULES: dict[str, tuple[Object, Object]] = {
 }
 
 
+MINIMA = {"a minimum", "a minimum of scratch space"}
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_pods_follow_the_rules_that_triton_follows(api: Api, namespace: str, rule: str) -> None:
-    """Without settings for `prepare` or the Job, neither is rejected where Triton's container is admitted."""
+    """Without settings for `prepare`, the Job or `proxy`, no pod is rejected where Triton's container is admitted."""
     _set_rule(api, namespace, *RULES[rule])
-    for pod in _pods(namespace, **FETCHED, resources=RESOURCES):
+    privacy: Object = {"proxy": {"resources": RESOURCES}} if rule in MINIMA else {}
+    for pod in _pods(namespace, **FETCHED, resources=RESOURCES, privacy=privacy):
         _create(api, namespace, pod)
 
 
@@ -75,23 +81,23 @@ def test_pods_of_a_spec_that_says_nothing_get_the_defaults_of_the_namespace(api:
         "maxLimitRequestRatio": {"cpu": "4", "memory": "1"},
     }
     _set_rule(api, namespace, a_range(**bounds), SCARCE)
-    for pod in _pods(namespace, **FETCHED):
+    for pod in _pods(namespace, **FETCHED, privacy=WITHOUT_TLS):
         created = _create(api, namespace, pod)
         for container in [*created["spec"].get("initContainers", ()), *created["spec"]["containers"]]:
             assert container["resources"]["limits"] == bounds["default"]
 
 
 def test_a_field_helps_where_the_default_does_not(api: Api, namespace: str) -> None:
-    """By default, a Job gets at most one CPU; here that is not enough."""
+    """By default, a Job gets at most one CPU, and the sidecar a quarter of Triton's; here that is not enough."""
     _set_rule(api, namespace, a_range(min={"cpu": "2"}), SCARCE)
     two: Object = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
     four: Object = {"requests": {"cpu": "4"}, "limits": {"cpu": "4"}}
-    job, serving = _pods(namespace, **FETCHED, resources=four)
-    _create(api, namespace, serving)
-    with pytest.raises(RequestRefusedError, match="minimum cpu usage per Container is 2"):
-        _create(api, namespace, job)
-    job, serving = _pods(namespace, **FETCHED, resources=four, prepare={"resources": two})
-    assert serving["spec"]["initContainers"][0]["resources"]["limits"]["cpu"] == "2"
+    for pod in _pods(namespace, **FETCHED, resources=four):
+        with pytest.raises(RequestRefusedError, match="minimum cpu usage per Container is 2"):
+            _create(api, namespace, pod)
+    privacy: Object = {"proxy": {"resources": two}}
+    job, serving = _pods(namespace, **FETCHED, resources=four, prepare={"resources": two}, privacy=privacy)
+    assert [each["resources"]["limits"]["cpu"] for each in serving["spec"]["initContainers"]] == ["2", "2"]
     _create(api, namespace, serving)
     _create(api, namespace, job)
     cache = FETCHED["cache"] | {"resources": two}

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from triton_operator.api.references import ConfigMapKey
+from triton_operator.api.resources import Resources
 from triton_operator.api.struct import Struct
 
 
@@ -116,6 +117,12 @@ class Client(Struct, frozen=True):
     requests_per_second: int | None = None
 
 
+class Proxy(Struct, frozen=True):
+    """The sidecar that terminates TLS; its resources default to a part of those of the Triton container."""
+
+    resources: Resources = Resources()
+
+
 class Privacy(Struct, frozen=True):
     """Who may connect to the serving pods, and how. `clients` None admits everybody whom the network policy admits."""
 
@@ -125,3 +132,4 @@ class Privacy(Struct, frozen=True):
     clients: tuple[Client, ...] | None = None
     client_cas: ClientCAs | None = None
     audit: Audit | None = None
+    proxy: Proxy = Proxy()

@@ -1,7 +1,7 @@
 """Parse, compare and format Kubernetes quantities of memory, disk and CPUs.
 
-`parse_bytes` and `whole_cpus` parse values from users and the kubelet, `smaller` compares two quantities, and
-`format_bytes` formats values for manifests and messages.
+`parse_exact`, `parse_bytes` and `whole_cpus` parse values from users and the kubelet, `smaller` compares two
+quantities, and `format_bytes` and `format_cpus` format values for manifests and messages.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _FORM = re.compile(r"\+?(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2}
 
 def parse_bytes(text: str) -> int | None:
     """The number of bytes, rounded up as in Kubernetes; None if `text` is not a quantity or is negative."""
-    exact = _exact(text)
+    exact = parse_exact(text)
     return None if exact is None else math.ceil(exact)
 
 
 def whole_cpus(text: str) -> int | None:
     """The number of CPUs that this limit allows to run permanently, at least 1; None as for `parse_bytes`."""
-    exact = _exact(text)
+    exact = parse_exact(text)
     return None if exact is None else max(1, math.floor(exact))
 
 
 def smaller(first: str, second: str) -> str:
     """The smaller quantity, in its original form; `first` if either is not a quantity."""
-    one, other = _exact(first), _exact(second)
+    one, other = parse_exact(first), parse_exact(second)
     return second if one is not None and other is not None and other < one else first
 
 
@@ -45,7 +45,14 @@ def format_bytes(count: int) -> str:
     return str(count)
 
 
-def _exact(text: str) -> Fraction | None:
+def format_cpus(count: Fraction) -> str:
+    """CPUs, rounded up to thousandths, the smallest unit that Kubernetes accepts."""
+    thousandths = math.ceil(count * 1000)
+    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+
+
+def parse_exact(text: str) -> Fraction | None:
+    """The value of a quantity; None if `text` is not a quantity or is negative."""
     found = _FORM.fullmatch(text)
     if found is None:
         return None

@@ -95,7 +95,7 @@ def _field_of_resources(container: Container) -> str:
         return "spec.resources"
     if container.name == CONTAINER_PREPARE:
         return "spec.prepare.resources" if container.init else "spec.cache.resources"
-    return ""
+    return "spec.privacy.proxy.resources" if is_proxy(container) else ""
 
 
 def more_memory(limit: str) -> str:

@@ -38,6 +38,7 @@ from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
 _REQUESTS = "Sufficient for small models; an autoscaler on CPU needs a request as its reference."
 
 _PREPARE = "The values of Triton's container, which runs after it; values in the spec override them."
+_PROXY = "A part of the limits of Triton's container, with the same ratio of request and limit; the spec overrides it."
 _JOB = "The values of Triton's container, at most 1 CPU and 1Gi of memory; values in the spec override them."
 
 
@@ -126,7 +127,7 @@ def _privacy(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:
         yield Choice("spec.privacy.audit", Audit.ALL, "Records who calls what; it never contains tensors or tokens.")
     limit = format_bytes(max_body_bytes(spec, known_messages(configs)))
     yield Choice("largest request", limit, "A full batch of the largest known model as JSON, at least Triton's limit.")
-    yield Choice("resources of `proxy`", describe(proxy_resources(spec)), "Of the sidecar that terminates TLS.")
+    yield Choice("spec.privacy.proxy.resources", describe(proxy_resources(spec)), _PROXY)
 
 
 def _shared_memory(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:

@@ -7,9 +7,12 @@ other containers.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
 
-from triton_operator.api.quantity import smaller
+from triton_operator.api.quantity import MI, format_bytes, format_cpus, parse_exact, smaller
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
@@ -20,13 +23,29 @@ DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
 JOB_AT_MOST: dict[str, str] = {"cpu": "1", "memory": "1Gi"}
 """Maximum defaults of the Job that fills a cache: it needs less than 100 MB and runs at the same time as the pods."""
 
-PROXY_REQUESTS: dict[str, str] = {"cpu": "50m", "memory": "64Mi"}
-PROXY_LIMITS: dict[str, str] = {"memory": "256Mi"}
+PROXY_REQUESTS: dict[str, str | int] = {"cpu": "50m", "memory": "64Mi"}
+PROXY_LIMITS: dict[str, str | int] = {"memory": "256Mi"}
 """The sidecar `proxy` needs 60 MB, and about 40 kB for each connection. It has no CPU limit: a throttled proxy delays
 every request."""
 
-_PROXY_REQUIRED_LIMITS: dict[str, str] = {"cpu": "2", "ephemeral-storage": "64Mi"}
-"""Its limits for resources for which the user limits Triton's container, because a quota may require them."""
+PROXY_SCRATCH_AT_MOST = "64Mi"
+"""Its limit of ephemeral storage if Triton's container has one: it writes only its log."""
+
+
+class _Share(NamedTuple):
+    """The part of Triton's limit that the sidecar `proxy` gets, between its default request and `most`."""
+
+    part: Fraction
+    least: Fraction
+    most: Fraction
+    format: Callable[[Fraction], str]
+
+
+_PROXY_SHARES = {
+    # The proxy needs 50 µs for a request for which Triton needs at least 200 µs.
+    "cpu": _Share(Fraction(1, 4), Fraction(50, 1000), Fraction(2), format_cpus),
+    "memory": _Share(Fraction(1), Fraction(64 * MI), Fraction(256 * MI), lambda count: format_bytes(math.ceil(count))),
+}
 
 SCRATCH_AT_MOST = "100Gi"
 """Default size limit of a volume for models on the node's disk.
@@ -59,9 +78,27 @@ def prepare_resources(spec: Spec) -> Manifest:
 
 
 def proxy_resources(spec: Spec) -> Manifest:
-    """The resources of the sidecar `proxy`, with limits for every resource for which Triton's container has limits."""
-    limits = {name: value for name, value in _PROXY_REQUIRED_LIMITS.items() if name in spec.resources.limits}
-    return _manifest(Resources(requests={**PROXY_REQUESTS}, limits={**PROXY_LIMITS, **limits}))
+    """The resources of the sidecar `proxy`, which runs at the same time as Triton, unless the user sets others.
+
+    If the user limits a resource of Triton's container, the sidecar gets a limit, too, and both containers have the
+    same ratio of request and limit.
+    """
+    requests, limits = {**PROXY_REQUESTS}, {**PROXY_LIMITS}
+    for name, share in _PROXY_SHARES.items():
+        if name in spec.resources.limits:
+            requests[name], limits[name] = _proxy_share(spec.resources, name, share)
+    if scratch := spec.resources.limits.get("ephemeral-storage"):
+        limits["ephemeral-storage"] = smaller(PROXY_SCRATCH_AT_MOST, str(scratch))
+    return _manifest(_overlay(Resources(requests=requests, limits=limits), spec.privacy.proxy.resources))
+
+
+def _proxy_share(server: Resources, name: str, share: _Share) -> tuple[str, str]:
+    """The request and the limit."""
+    limit = parse_exact(str(server.limits[name])) or share.most
+    # Kubernetes uses a limit without a request as the request.
+    request = parse_exact(str(server.requests.get(name, ""))) or limit
+    own = min(limit, share.most, max(limit * share.part, share.least))
+    return share.format(min(own, max(own * request / limit, share.least))), share.format(own)
 
 
 def scratch_limit(spec: Spec) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from triton_operator.api.cache import Egress
 from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
-from triton_operator.api.privacy import TLSMode
+from triton_operator.api.privacy import Proxy, TLSMode
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
@@ -148,6 +148,7 @@ class _PodInputs(Struct, frozen=True):
     cache: Any = None
     prepare: Any = None
     verification: Any = None
+    proxy: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -167,6 +168,7 @@ def inputs_hash(spec: Spec) -> str:
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
         prepare=spec.prepare if spec.prepare != Prepare() else None,
         verification=spec.verification,
+        proxy=spec.privacy.proxy if spec.privacy.proxy != Proxy() else None,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

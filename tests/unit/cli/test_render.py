@@ -99,13 +99,18 @@ def test_the_defaults_of_tls_are_shown(capsys: pytest.CaptureFixture[str], tmp_p
     def privacy(**spec: Any) -> dict[str, str]:
         file = write(tmp_path, changed(privacy=spec))
         (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--show-defaults", "-o", "json").out)
-        of_the_proxy = {"spec.privacy.tls.mode", "spec.privacy.audit", "largest request", "resources of `proxy`"}
+        of_the_proxy = {
+            "spec.privacy.tls.mode",
+            "spec.privacy.audit",
+            "largest request",
+            "spec.privacy.proxy.resources",
+        }
         return {each["field"]: each["value"] for each in digits["choices"] if each["field"] in of_the_proxy}
 
     of_managed = {
         "spec.privacy.audit": "All",
         "largest request": "64Mi",
-        "resources of `proxy`": "cpu 50m, memory 64Mi to 256Mi",
+        "spec.privacy.proxy.resources": "cpu 50m, memory 64Mi to 256Mi",
     }
     assert privacy() == of_managed | {"spec.privacy.tls.mode": "Managed"}
     assert privacy(tls={"mode": "Managed"}) == of_managed

@@ -73,12 +73,14 @@ async def test_a_proxy_that_listens_again_is_no_failure() -> None:
     assert world.condition("Ready").reason == "RollingOut"
 
 
-async def test_its_lack_of_memory_is_not_that_of_the_spec() -> None:
+async def test_its_lack_of_memory_names_its_own_field() -> None:
     world = await with_pod(prepared(), a_proxy(exit_code=137, reason="OOMKilled"), serving(ready=False))
     ready = world.condition("Ready")
     assert ready.reason == "OutOfMemory"
-    assert "container proxy exceeded its memory limit of 256Mi and was killed" in ready.message
-    assert "spec.resources" not in ready.message
+    assert ready.message == (
+        "container proxy exceeded its memory limit of 256Mi and was killed; "
+        "try spec.privacy.proxy.resources.limits.memory: 384Mi; it is retried automatically"
+    )
 
 
 @given(st.text())

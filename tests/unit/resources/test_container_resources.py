@@ -13,13 +13,20 @@ from tests.builders import SETTINGS, a_deployment
 from triton_operator.api.quantity import smaller
 from triton_operator.resources.build import render
 from triton_operator.resources.cache_content import claim_name, recipe
-from triton_operator.resources.container_resources import describe, job_resources, prepare_resources, server_resources
+from triton_operator.resources.container_resources import (
+    describe,
+    job_resources,
+    prepare_resources,
+    proxy_resources,
+    server_resources,
+)
 from triton_operator.resources.revision import inputs_hash
 
 Object = dict[str, Any]
 
 FETCHED: Object = {"modelRepository": {"s3": {"bucket": "models"}}, "cache": {"size": "1Gi"}}
 LARGE: Object = {"requests": {"cpu": 4, "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "32Gi"}}
+LARGE_AS_TEXT: Object = {"requests": {"cpu": "4", "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "32Gi"}}
 SMALL: Object = {"requests": {"cpu": "100m", "memory": "200Mi"}, "limits": {"cpu": "200m", "memory": "256Mi"}}
 SCRATCH: Object = {"limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"}}
 
@@ -66,24 +73,68 @@ def test_resources_of_the_cache_override_those_of_prepare() -> None:
     assert job_resources(spec) == {"requests": {"memory": "3Gi"}, "limits": {"cpu": "2"}}
 
 
-def test_both_containers_are_rendered_with_their_resources() -> None:
-    fields: Object = {"prepare": {"resources": SMALL}, "cache": {"size": "1Gi", "resources": SCRATCH}}
+@pytest.mark.parametrize(
+    ("resources", "requests", "limits"),
+    [
+        ({}, {}, {}),
+        ({"requests": {"cpu": "4", "memory": "8Gi"}}, {}, {}),
+        ({"limits": {"memory": "4Gi"}}, {"memory": "256Mi"}, {"memory": "256Mi"}),
+        ({"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}, {"memory": "128Mi"}, {"memory": "256Mi"}),
+        ({"requests": {"memory": "1Gi"}, "limits": {"memory": "64Gi"}}, {"memory": "64Mi"}, {"memory": "256Mi"}),
+        ({"limits": {"memory": "100Mi"}}, {"memory": "100Mi"}, {"memory": "100Mi"}),
+        ({"limits": {"cpu": "4"}}, {"cpu": "1"}, {"cpu": "1"}),
+        ({"limits": {"cpu": 64}}, {"cpu": "2"}, {"cpu": "2"}),
+        ({"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}, {"cpu": "125m"}, {"cpu": "250m"}),
+        ({"requests": {"cpu": "100m"}, "limits": {"cpu": "8"}}, {"cpu": "50m"}, {"cpu": "2"}),
+        ({"limits": {"cpu": "100m"}}, {"cpu": "50m"}, {"cpu": "50m"}),
+        ({"limits": {"cpu": "20m"}}, {"cpu": "20m"}, {"cpu": "20m"}),
+        ({"limits": {"ephemeral-storage": "1Gi"}}, {}, {"ephemeral-storage": "64Mi"}),
+        ({"limits": {"ephemeral-storage": "8Mi"}}, {}, {"ephemeral-storage": "8Mi"}),
+    ],
+)
+def test_the_proxy_gets_a_part_of_the_limits_of_triton_in_the_same_ratio(
+    resources: Object, requests: Object, limits: Object
+) -> None:
+    """It runs at the same time; and a quota that requires limits applies to every container."""
+    assert proxy_resources(a_deployment(resources=resources).spec) == {
+        "requests": {"cpu": "50m", "memory": "64Mi"} | requests,
+        "limits": {"memory": "256Mi"} | limits,
+    }
+
+
+def test_the_users_resources_of_the_proxy_replace_the_defaults() -> None:
+    spec = a_deployment(resources=LARGE, privacy={"proxy": {"resources": {"requests": {"memory": "1Gi"}}}}).spec
+    assert proxy_resources(spec) == {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2"}}
+
+
+def test_each_container_is_rendered_with_its_resources() -> None:
+    fields: Object = {
+        "prepare": {"resources": SMALL},
+        "cache": {"size": "1Gi", "resources": SCRATCH},
+        "privacy": {"proxy": {"resources": LARGE_AS_TEXT}},
+    }
     by_kind = {body["kind"]: body for body in render(a_deployment(**(FETCHED | fields)), SETTINGS)}
-    assert by_kind["Deployment"]["spec"]["template"]["spec"]["initContainers"][0]["resources"] == SMALL
+    prepare, proxy = by_kind["Deployment"]["spec"]["template"]["spec"]["initContainers"]
+    assert (prepare["resources"], proxy["resources"]) == (SMALL, LARGE_AS_TEXT)
     assert by_kind["Job"]["spec"]["template"]["spec"]["containers"][0]["resources"] == SCRATCH
 
 
-def test_resources_of_prepare_affect_pods_and_those_of_the_job_do_not() -> None:
+def test_resources_of_prepare_and_the_proxy_affect_pods_and_those_of_the_job_do_not() -> None:
     old = a_deployment(**FETCHED).spec
     prepare = a_deployment(**FETCHED, prepare={"resources": SMALL}).spec
+    proxy = a_deployment(**FETCHED, privacy={"proxy": {"resources": SMALL}}).spec
     job = a_deployment(**(FETCHED | {"cache": {"size": "1Gi", "resources": SMALL}})).spec
-    assert inputs_hash(prepare) != inputs_hash(old)
+    assert len({inputs_hash(spec) for spec in (old, prepare, proxy)}) == 3
     assert inputs_hash(job) == inputs_hash(old)
 
 
 def test_an_empty_field_is_equal_to_an_unset_field() -> None:
     """A field that a newer operator adds must not roll the pods of an older one."""
-    fields: Object = {"prepare": {"resources": {}}, "cache": {"size": "1Gi", "resources": {}}}
+    fields: Object = {
+        "prepare": {"resources": {}},
+        "cache": {"size": "1Gi", "resources": {}},
+        "privacy": {"proxy": {"resources": {}}},
+    }
     old, new = a_deployment(**FETCHED).spec, a_deployment(**(FETCHED | fields)).spec
     assert (inputs_hash(new), recipe(new)) == (inputs_hash(old), recipe(old))
 

@@ -136,22 +136,6 @@ def test_the_proxy_leaves_before_triton_ends() -> None:
     assert pod["terminationGracePeriodSeconds"] == 50
 
 
-@pytest.mark.parametrize(
-    ("limits", "added"),
-    [
-        ({}, {}),
-        ({"memory": "4Gi"}, {}),
-        ({"cpu": "8"}, {"cpu": "2"}),
-        ({"ephemeral-storage": "1Gi"}, {"ephemeral-storage": "64Mi"}),
-    ],
-)
-def test_the_proxy_has_a_limit_for_what_triton_has_one_for(limits: dict[str, str], added: dict[str, str]) -> None:
-    """A quota that requires limits applies to every container."""
-    proxy = proxy_of(pod_of(TLS["Managed"], resources={"limits": limits}))
-    requests = {"cpu": "50m", "memory": "64Mi"}
-    assert proxy["resources"] == {"requests": requests, "limits": {"memory": "256Mi", **added}}
-
-
 @each_tls
 def test_services_have_one_port_for_both_protocols(tls: Manifest) -> None:
     children = children_of(tls)
