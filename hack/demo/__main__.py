@@ -13,9 +13,10 @@ from pathlib import Path
 from hack.cache import give_back
 from hack.cluster import LocalClusterError
 from hack.demo.end import down
+from hack.demo.failures import DemoError
 from hack.demo.next_steps import demo_down
 from hack.demo.pack import pack_models
-from hack.demo.run import DemoError, up
+from hack.demo.run import up
 from hack.images.failures import ImageError
 from hack.install import InstallError
 from hack.progress import say

@@ -1,28 +1,23 @@
-"""Send images of handwritten digits to a server, and format its predictions for the terminal.
+"""The predictions of handwritten digits, formatted for the terminal, and a request as a file.
 
-Input: images [1, 28, 28], float32 from 0 to 1. Output: the digit, its probability and the latency for each protocol.
+Pure except for the file. Input: the responses of the server, and images [1, 28, 28], float32 from 0 to 1. Output: the
+digit, its probability and the latency for each protocol.
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hack.cluster import Cluster
 from training.dataset import Part
-from training.digits_data import SIDE
 from training.picture import draw
-from triton_operator.sdk import Client, Prediction, Protocol
+from triton_operator.sdk import Prediction
 from triton_operator.sdk.tensors import data_type
 
-MODEL = "digits"
 INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"
 
 
@@ -41,35 +36,6 @@ class ProtocolPredictions:
 
     http: DigitPrediction
     grpc: DigitPrediction
-
-
-class Prober:
-    """HTTP and gRPC connections to a deployment's Service; use it as a context manager."""
-
-    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
-        self._cluster, self._namespace, self._name = cluster, namespace, name
-        self._open = ExitStack()
-        self._clients: dict[Protocol, Client] = {}
-
-    def __enter__(self) -> Self:
-        """Connect, and send a blank image over each connection, so that the first measured request is not slower."""
-        for protocol in Protocol:
-            reach = self._cluster.reach(self._namespace, self._name, protocol.value)
-            client = Client(self._name, protocol=protocol, url=self._open.enter_context(reach))
-            self._clients[protocol] = self._open.enter_context(client)
-            client.infer(MODEL, {INPUT: np.zeros((1, 1, SIDE, SIDE), np.float32)})
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close both connections."""
-        self._open.close()
-
-    def predict(self, image: NDArray[np.float32]) -> ProtocolPredictions:
-        """Send one image over each protocol."""
-        results = {protocol: client.infer(MODEL, {INPUT: image[None]}) for protocol, client in self._clients.items()}
-        return ProtocolPredictions(likeliest_digit(results[Protocol.HTTP]), likeliest_digit(results[Protocol.GRPC]))
 
 
 def likeliest_digit(prediction: Prediction) -> DigitPrediction:

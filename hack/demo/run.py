@@ -1,7 +1,7 @@
-"""`make demo`: cluster, images, operator, model, predictions.
+"""`make demo`: cluster, images, operator, model, predictions, privacy.
 
-Input: the machine, and $CLUSTER. Output: a running deployment `digits`, its predictions on standard output, and
-commands to try next. Completed steps are skipped.
+Input: the machine, and $CLUSTER. Output: a running deployment `digits`, its predictions and its privacy controls on
+standard output, and commands to try next. Completed steps are skipped.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from hack import cluster as clusters
 from hack.cache import cache_dir
 from hack.cluster import Cluster
 from hack.cluster.programs import are_built
+from hack.demo.failures import DemoError
 from hack.demo.next_steps import next_steps
-from hack.demo.predictions import Prober, show_predictions, write_request
+from hack.demo.predictions import show_predictions, write_request
+from hack.demo.privacy import check_network, show_privacy
+from hack.demo.prober import Prober
 from hack.images import build
 from hack.images.builder import Image
-from hack.install import install_operator, make_namespace
+from hack.install import client_of, install_operator, make_namespace
 from hack.preflight import require_machine
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits
 from triton_operator.sdk import DeploymentStatus, KubeContext, NotReadyError
 from triton_operator.sdk.deployments import Deployments
+from triton_operator.sdk.status import read_status
 from triton_operator.sdk.waiting import wait_until_ready
 
 NAMESPACE = "triton-demo"
@@ -37,12 +41,8 @@ _READY_SECONDS = 300
 _DIGITS = 5
 
 
-class DemoError(Exception):
-    """The demo started but does not work; the message states where to find details."""
-
-
 def up() -> None:
-    """Start what is missing, and show predictions over HTTP and gRPC."""
+    """Start what is missing, and show predictions over HTTP and gRPC, and the privacy controls."""
     started = time.monotonic()
     require_machine()
     announce_builds()
@@ -52,7 +52,9 @@ def up() -> None:
         install_operator(cluster, images)
     deploy(cluster, images["models"])
     await_ready(cluster)
+    check_network(client_of(cluster), NAMESPACE, NAME)
     predict(cluster)
+    print(f"\n{show_privacy(read_status(deployments(cluster).read(NAME, NAMESPACE)))}")
     say(next_steps(cluster, NAMESPACE, NAME, write_request(cache_dir() / "demo", unseen_digits(1).inputs)))
     say(f"\n✓ {bold('the demo took')} {time.monotonic() - started:.0f} s")
 

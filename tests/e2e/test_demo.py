@@ -18,9 +18,11 @@ from hack.cache import cache_dir
 from hack.cluster.handle import Cluster
 from hack.demo.run import NAMESPACE
 from tests.kube import Kube, Object
+from triton_operator.api.names import NETWORK_PROBE
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
+FORWARD = "port-forward service/digits 8443 &"
 WAIT = f"kubectl -n {NAMESPACE} wait --for=condition=Ready md/digits --timeout=120s"
 
 
@@ -43,20 +45,37 @@ def without_ages(table: str) -> list[str]:
     return [line[:end] for line in table.splitlines()]
 
 
+def readme_blocks() -> list[str]:
+    """Return the README's blocks of commands, in order."""
+    return re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
 def readme_commands() -> list[str]:
-    """Return the README's commands for an existing deployment, in order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    """Return the README's single commands for an existing deployment, in order."""
+    lines = [line for block in readme_blocks() if FORWARD not in block for line in block.splitlines()]
     return [line for line in lines if line.startswith(("kubectl", "tritonctl"))]
+
+
+def with_free_port(script: str) -> str:
+    """Return the script with a free local port instead of 8443, which other programs may use."""
+    assert FORWARD in script
+    assert "::localhost:" in script
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = script.replace(FORWARD, FORWARD.replace("8443", f"{port}:8443"))
+    script = script.replace("::localhost:", f"::localhost:{port}")
+    return f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"
 
 
 @pytest.fixture(scope="module")
 def kube(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
-    """The demo's namespace, which is deleted afterwards."""
-    del operator
+    """The demo's namespace, which is deleted afterwards, in a cluster without a result of the network probe."""
+    forget_probe = ("delete", "configmap", NETWORK_PROBE, "--ignore-not-found")
+    in_namespace(operator).run(*forget_probe)
     created = in_namespace(NAMESPACE)
     yield created
     created.run("delete", "namespace", NAMESPACE, "--ignore-not-found", namespaced=False)
+    in_namespace(operator).run(*forget_probe)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +126,19 @@ def test_five_digits_are_read_over_both_protocols(demo: subprocess.CompletedProc
     assert "\033" not in demo.stdout + demo.stderr
 
 
+def test_the_demo_tests_the_network_and_shows_that_all_required_controls_are_enforced(
+    demo: subprocess.CompletedProcess[str], kube: Kube
+) -> None:
+    assert "✓ network policies: enforced, tested on node " in demo.stderr
+    assert "\nPrivacyEnforced is True: all 6 required controls are enforced\n" in demo.stdout
+    controls = re.findall(r"^  (\w+) +(\w+) +\w", demo.stdout.partition("\nPrivacyEnforced is ")[2], re.MULTILINE)
+    deployment = kube.get("modeldeployment", "digits")
+    assert deployment
+    required = [each for each in deployment["status"]["privacy"]["controls"] if each.get("required", True)]
+    assert controls == [(each["state"], each["name"]) for each in required]
+    assert ("Enforced", "TLS") in controls
+
+
 def test_the_reason_is_shown_while_it_waits(demo: subprocess.CompletedProcess[str]) -> None:
     """The output shows each reason with its time until the deployment is Ready."""
     assert re.search(r"^ +[\d.]+ s  Serving: ", demo.stderr, re.MULTILINE)
@@ -114,11 +146,12 @@ def test_the_reason_is_shown_while_it_waits(demo: subprocess.CompletedProcess[st
 
 
 def test_a_second_run_reuses_everything(demo: subprocess.CompletedProcess[str], kube: Kube) -> None:
-    """The pods are the same after the second run."""
+    """The pods are the same after the second run, and the network is not tested again."""
     del demo
     before = {pod["metadata"]["uid"] for pod in kube.list("pods")}
     again = make_demo()
     assert again.returncode == 0, again.stderr
+    assert "test whether the network enforces" not in again.stderr
     assert {pod["metadata"]["uid"] for pod in kube.list("pods")} == before
 
 
@@ -153,11 +186,7 @@ def test_the_suggested_commands_work(demo: subprocess.CompletedProcess[str], she
     lines = demo.stderr.partition("What to try next\n")[2].partition("\n\n")[0].splitlines()
     *commands, way_down = [line.strip() for line in lines]
     assert re.search(r"\bmake demo-down\b", way_down)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    script = "\n".join(commands).replace("service/digits 8000 &", f"service/digits {port}:8000 &")
-    script = script.replace("localhost:8000", f"localhost:{port}")
-    output = shell(f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")
+    output = shell(with_free_port("\n".join(commands)))
     assert "OUTPUT__0" in output
     assert re.search(r'"outputs":\[\{"name":"OUTPUT__0"', output)
 
@@ -171,6 +200,15 @@ def test_the_readmes_commands_work(demo: subprocess.CompletedProcess[str], shell
         shell(command)
         if "scale" in command:
             shell(WAIT)
+
+
+def test_the_readmes_curl_sends_a_request_over_tls(
+    demo: subprocess.CompletedProcess[str], shell: Callable[[str], str]
+) -> None:
+    del demo
+    shell(WAIT)
+    (block,) = [block for block in readme_blocks() if FORWARD in block]
+    assert re.search(r'"outputs":\[\{"name":"OUTPUT__0"', shell(with_free_port(block)))
 
 
 def test_the_example_works_as_it_is(

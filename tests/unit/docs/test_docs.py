@@ -34,6 +34,8 @@ SHOWN_BY = {
     "kubectl wait --for=condition=Ready": ("tests/e2e/test_demo.py", "readme_commands"),
     "kubectl get md": ("tests/e2e/test_demo.py", "readme_commands"),
     "kubectl describe md": ("tests/e2e/test_demo.py", "readme_commands"),
+    "kubectl port-forward service/digits 8443 &": ("tests/e2e/test_demo.py", "with_free_port(block)"),
+    "curl --retry 3 --retry-connrefused --cacert": ("tests/e2e/test_demo.py", "with_free_port(block)"),
     "kubectl annotate secret": ("tests/apiserver/test_certificates.py", '"annotate", "secret"'),
     "kubectl scale md": ("tests/e2e/test_demo.py", "readme_commands"),
     "tritonctl status": ("tests/unit/cli/status/test_status.py", '"status"'),

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 import yaml
 
-from hack.demo import end, next_steps, pack, run
+from hack.demo import end, next_steps, pack, privacy, prober, run
+from hack.demo.failures import DemoError
 from hack.demo.predictions import DigitPrediction, ProtocolPredictions, likeliest_digit, show_predictions, write_request
 from hack.images.builder import Image
 from hack.images.failures import ImageError
 from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
-from tests.fake_cluster import FakeCluster
+from tests.fake_cluster import PLAIN, FakeCluster
 from training.dataset import Part
+from triton_operator.api.status import Condition, Control, ControlState, PrivacyStatus, Status, Truth
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.protocol_json import parse_request
@@ -93,7 +95,37 @@ def test_suggestions_name_the_cluster_the_namespace_and_the_cleanup(monkeypatch:
     assert "export KUBECONFIG='/a path/kubeconfig'" in text
     assert "kubectl -n ns describe md digits " in text
     assert "tritonctl infer digits -n ns --input '/a b/digit.json'" in text
+    assert "tritonctl ca digits -n ns > '/a b/ca.crt'" in text
+    assert "--cacert '/a b/ca.crt' " in text
+    assert "https://digits.ns.svc:8443/v2/models/digits/infer" in text
     assert text.rstrip().splitlines()[-1].startswith("  make demo-down ")
+
+
+def test_only_a_deployment_with_tls_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods that are older than the operator have no TLS, which the demo promises."""
+    tls = {"https": "https://digits.ns.svc:8443", "caBundleRef": {"name": "authorities", "key": "ca.crt"}}
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster:
+        cluster.put("configmaps", {"metadata": {"name": "authorities"}, "data": {"ca.crt": "PEM"}})
+        cluster.put("modeldeployments", {"metadata": {"name": "digits"}, "status": {"endpoints": tls}})
+        assert prober.read_authorities(KubernetesClient(), "ns", "digits") == "PEM"
+        cluster.put("modeldeployments", {"metadata": {"name": "digits"}, "status": {"endpoints": PLAIN}})
+        with pytest.raises(DemoError, match=r"no TLS; run `.*make demo-down`"):
+            prober.read_authorities(KubernetesClient(), "ns", "digits")
+
+
+def test_the_required_controls_are_shown_with_their_summary() -> None:
+    """The others are advice."""
+    condition = Condition("PrivacyEnforced", Truth.UNKNOWN, "NetworkNotProven", "no test")
+    controls = (
+        Control("TLS", ControlState.ENFORCED, "TLS 1.3"),
+        Control("NetworkEnforcement", ControlState.UNKNOWN, "no test"),
+        Control("Audit", ControlState.ENFORCED, "one line per request", required=False),
+    )
+    assert privacy.show_privacy(Status(1, conditions=(condition,), privacy=PrivacyStatus(controls))).splitlines() == [
+        "PrivacyEnforced is Unknown: no test",
+        "  Enforced    TLS                 TLS 1.3",
+        "  Unknown     NetworkEnforcement  no test",
+    ]
 
 
 @pytest.mark.parametrize(
