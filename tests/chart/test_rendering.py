@@ -122,4 +122,5 @@ def test_notes_describe_the_next_steps(helm: Callable[..., subprocess.CompletedP
     notes = done.stdout.partition("NOTES:")[2]
     assert "watches the namespace team-a" in notes
     assert "kind: ModelDeployment" in notes
+    assert "tritonctl ca digits --namespace team-a" in notes
     assert "crds.enabled=false" in notes

@@ -65,7 +65,7 @@ def workshop(node: Cluster, operator: str, in_namespace: Callable[[str], Kube], 
 def type_in(workshop: Path) -> Run:
     def run(text: str) -> str:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-xc", text],
+            ["bash", "-euo", "pipefail", "-xc", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{text}"],
             cwd=workshop,
             env=environment(workshop),
             capture_output=True,
