@@ -25,7 +25,7 @@ import (
 const hung = 3 * time.Second
 
 // labPorts are the ports on which every pod, the node and the outside host listen, with TCP and UDP.
-var labPorts = []uint16{5353, 8000, 8001, 8002, 8003}
+var labPorts = []uint16{5353, 8000, 8001, 8002, 8003, 8443}
 
 // netns is a private network of the test. It ends with the last descriptor, so nothing is left behind.
 type netns struct {

@@ -382,9 +382,9 @@ var truthTable = []truth{
 		[]string{"shop/web bank/teller:8000", "bank/teller shop/web:8000"}, nil,
 	},
 	{
-		"a private model server: metrics from one namespace, inference from its own, no egress",
-		[]string{"shop: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress], egress: [], ingress: [{from: [{podSelector: {}}], ports: [{port: 8000}, {port: 8001}]}, {from: [{namespaceSelector: {matchLabels: {team: money}}}], ports: [{port: metrics}]}]}"},
-		[]string{"shop/cart shop/web:8000", "shop/cart shop/web:8001", "bank/web shop/web:8002", "shop/cart service:80", "node shop/web:8000"},
-		[]string{"shop/cart shop/web:8002", "bank/web shop/web:8000", "bank/web service:80", "shop/web outside:8000", "shop/web shop/cart:8001", "shop/web node:8000"},
+		"a private model server: metrics from one namespace, inference from its own, health from the node, no egress",
+		[]string{"shop: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress], egress: [], ingress: [{from: [{podSelector: {}}], ports: [{port: 8443}]}, {from: [{namespaceSelector: {matchLabels: {team: money}}}], ports: [{port: metrics}]}]}"},
+		[]string{"shop/cart shop/web:8443", "bank/web shop/web:8002", "node shop/web:8003"},
+		[]string{"shop/cart shop/web:8002", "shop/cart shop/web:8003", "bank/web shop/web:8443", "shop/cart service:80", "bank/web service:80", "shop/web outside:8000", "shop/web shop/cart:8001", "shop/web node:8000"},
 	},
 }

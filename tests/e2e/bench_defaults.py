@@ -97,7 +97,9 @@ def bench_chosen_values(addresses: tuple[Served, dict[str, str]], kube: Kube, co
 
 
 def _deployment(model_deployment: Callable[..., Object], name: str, model: Object) -> Object:
-    body = model_deployment(name, models=[model], resources={"limits": {"cpu": CPUS, "memory": "1Gi"}})
+    resources = {"limits": {"cpu": CPUS, "memory": "1Gi"}}
+    # Without TLS, because the costs of Triton are compared.
+    body = model_deployment(name, models=[model], resources=resources, privacy={"tls": {"mode": "Disabled"}})
     body["spec"]["resources"]["requests"] = {"cpu": "50m", "memory": "256Mi"}
     return body
 

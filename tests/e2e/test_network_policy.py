@@ -17,6 +17,10 @@ from tests.connections import reaches
 from tests.kube import Kube, Object
 
 NAME = "linear-regression"
+TLS, METRICS, HEALTH = 8443, 8002, 8003
+"""The ports on which a pod with the sidecar `proxy` listens."""
+OPEN_WITH_TLS = {"profile": "Open", "network": None, "tls": {"mode": "Managed"}}
+"""The pods of this profile have the same ports, and no policy."""
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +51,13 @@ def pod_address(kube: Kube, model_deployment: Callable[..., Object], namespaces:
 @pytest.mark.parametrize(
     ("who", "port", "expected"),
     [
-        ("same", 8000, True),
-        ("same", 8001, True),
-        ("allowed", 8000, True),
-        ("allowed", 8001, True),
-        ("stranger", 8000, False),
-        ("stranger", 8001, False),
-        ("same", 8002, False),
-        ("stranger", 8002, False),
+        ("same", TLS, True),
+        ("allowed", TLS, True),
+        ("stranger", TLS, False),
+        ("same", METRICS, False),
+        ("stranger", METRICS, False),
+        ("same", HEALTH, False),
+        ("stranger", HEALTH, False),
     ],
 )
 def test_only_the_namespace_and_allow_from_come_in(
@@ -72,13 +75,14 @@ def test_a_serving_pod_reaches_nothing(pod_address: str, kube: Kube, namespaces:
 def test_with_the_policy_lifted_the_same_packets_pass(
     pod_address: str, kube: Kube, namespaces: dict[str, Kube], model_deployment: Callable[..., Object]
 ) -> None:
-    kube.patch("modeldeployment", NAME, {"spec": {"privacy": {"profile": "Open", "network": None}}})
+    kube.patch("modeldeployment", NAME, {"spec": {"privacy": OPEN_WITH_TLS}})
     kube.wait_ready(NAME)
     kube.wait(lambda: kube.get("networkpolicy", NAME) is None, "the policy is gone")
     pod = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")[0]
     serving, address = pod["metadata"]["name"], pod["status"]["podIP"]
-    kube.wait(lambda: reaches(namespaces["stranger"], "client", address, 8000), "a stranger gets through")
-    assert reaches(namespaces["stranger"], "client", address, 8002)
+    kube.wait(lambda: reaches(namespaces["stranger"], "client", address, TLS), "a stranger gets through")
+    assert reaches(namespaces["stranger"], "client", address, METRICS)
+    assert reaches(namespaces["stranger"], "client", address, HEALTH)
     for target, port in _targets(kube, namespaces):
         assert reaches(kube, serving, target, port, container="triton"), (target, port)
 
