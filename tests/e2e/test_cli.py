@@ -111,7 +111,7 @@ def test_status_shows_the_tree_of_what_belongs_to_a_deployment(shell: Shell) -> 
     assert re.search(
         r"Deployment digits  1/1 ready\n.*ReplicaSet digits-\w+  1/1 ready\n.*Pod digits-\S+  Running", text
     )
-    assert re.search(r"Container prepare  Completed\n.*Container triton  Running\n", text)
+    assert re.search(r"Container prepare  Completed\n.*Container proxy  Running\n.*Container triton  Running\n", text)
     assert "NetworkPolicy" in text
     data = json.loads(shell("tritonctl status digits -o json").stdout)
     assert data["children"][0]["children"][0]["children"][0]["kind"] == "Pod"
@@ -208,17 +208,23 @@ def test_top_reports_that_a_server_records_no_quantiles(shell: Shell) -> None:
     assert "no P50 and P99: this server does not record them" in text
 
 
-def test_bench_speaks_grpc_and_ends_with_ctrl_c(shell: Shell, environment: dict[str, str]) -> None:
+def test_bench_speaks_grpc_and_ends_with_ctrl_c(shell: Shell, environment: dict[str, str], kube: Kube) -> None:
     text = shell("tritonctl bench linear-regression -p grpc --duration 2 --warm-up 0.5").stdout
     assert re.search(r"linear_regression: 8 connections over GRPC for 2\.0 s", text)
     with subprocess.Popen(
-        ["tritonctl", "bench", "digits", "--duration", "200"], env=environment, stdout=subprocess.PIPE
+        ["tritonctl", "bench", "digits", "--warm-up", "0", "--duration", "200"], env=environment, stdout=subprocess.PIPE
     ) as process:
-        time.sleep(5)
+        kube.wait(lambda: _requests_in_a_second(kube, "digits") > 16, "more requests than those before the load arrive")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"digits: 8 connections" in out
+
+
+def _requests_in_a_second(kube: Kube, name: str) -> int:
+    """Return the number of inferences that the audit log of the deployment has for the last second."""
+    selector = f"triton-operator.io/model-deployment={name}"
+    return kube.run("logs", "-l", selector, "-c", "proxy", "--since=1s", "--tail=-1").count(f'"model":"{name}"')
 
 
 def test_doctor_finds_this_cluster_fit(shell: Shell, kube: Kube) -> None:

@@ -129,7 +129,7 @@ def test_five_digits_are_read_over_both_protocols(demo: subprocess.CompletedProc
 def test_the_demo_tests_the_network_and_shows_that_all_required_controls_are_enforced(
     demo: subprocess.CompletedProcess[str], kube: Kube
 ) -> None:
-    assert "✓ network policies: enforced, tested on node " in demo.stderr
+    assert "✓ network policies: enforced, tested on node; recorded in ConfigMap" in demo.stderr
     assert "\nPrivacyEnforced is True: all 6 required controls are enforced\n" in demo.stdout
     controls = re.findall(r"^  (\w+) +(\w+) +\w", demo.stdout.partition("\nPrivacyEnforced is ")[2], re.MULTILINE)
     deployment = kube.get("modeldeployment", "digits")

@@ -58,7 +58,7 @@ def privacy_enforced(body: Object | None) -> tuple[str, str]:
 def test_the_probe_shows_that_the_network_enforces_policies_and_the_operator_reports_it(
     node: Cluster, operators: Kube, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
-    kube.apply(model_deployment("linear_regression", privacy={"profile": "Private", "tls": {"mode": "Managed"}}))
+    kube.apply(model_deployment("linear_regression"))
     name = "linear-regression"
     kube.wait(lambda: control(kube.get("md", name), "NetworkEnforcement").get("state") == "Unknown", "it is unknown")
     process = doctor(node, "--probe", "-o", "json")

@@ -18,10 +18,7 @@ from tests.kube import Kube, Object
 
 PAGE = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
 PROGRAMS = Path(sys.executable).parent
-PRIVACY = {
-    "tls": {"mode": "Managed"},
-    "clients": [{"name": "shop", "serviceAccount": {"name": "checkout"}}],
-}
+PRIVACY = {"clients": [{"name": "shop", "serviceAccount": {"name": "checkout"}}]}
 PODS = "triton-operator.io/model-deployment=digits"
 EXPECTED = {
     "kubectl get md digits -o jsonpath='{range .status.privacy": r"^TLS\tEnforced\t(.|\n)*^Callers\tEnforced\t",
