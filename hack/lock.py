@@ -22,7 +22,7 @@ OVERRIDES = ["torch; sys_platform == 'never'", "packaging>=26", "rich>=15", "typ
 """Packages that depend on torch would add it, with its CUDA libraries, to the main lock; torch has its own lock.
 flwr's bounds on the other packages concern its command line, which is not used here."""
 
-_EXTRAS = ("operator", "cli", "explain", "compress", "training", "federated")
+_EXTRAS = ("operator", "cli", "explain", "compress", "training", "federated", "masking")
 LOCKS: dict[str, list[str]] = {
     MAIN: [*(word for extra in _EXTRAS for word in ("--extra", extra)), "--group", "dev", "pyproject.toml"],
     "requirements-demo.lock": ["-c", MAIN, "--extra", "cli", "--group", "demo", "pyproject.toml"],
