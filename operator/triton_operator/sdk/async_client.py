@@ -6,7 +6,7 @@ runs an AsyncClient in a thread and takes its docstrings from here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -22,7 +22,9 @@ from triton_operator.sdk.prediction import Prediction
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
+    from triton_operator.masking import Action, Kind, Recognizer
     from triton_operator.sdk.explanation import ExplainOptions
+    from triton_operator.sdk.masked import AsyncMaskedClient
 
 CONCURRENCY = 4
 """Parts of one batch that are in flight at a time: enough to keep the server's queue filled."""
@@ -188,6 +190,43 @@ class AsyncClient(AsyncModels):
         request = InferRequest(model, version, tuple(outputs), cast=cast)
         seconds = self._timeout if timeout is None else timeout
         return self._inference.stream(request, requests, seconds, metadata_seconds=self._timeout)
+
+    def masked(
+        self,
+        actions: Action | str | Mapping[Kind, Action] = "tokenize",
+        *,
+        key: bytes = b"",
+        recognizers: Iterable[Recognizer] = (),
+    ) -> AsyncMaskedClient:
+        """Mask personal data in the texts of requests, and restore it in the texts of responses.
+
+        Requires the extra `masking`. Texts are searched for names, addresses, telephone numbers, identity cards, bank
+        cards, e-mail and IP addresses, passports and licence plates, in Chinese and English. The values never leave
+        this process, and are forgotten at the end of the block.
+
+        Args:
+            actions: What is written in place of the values: an action for all types, or a mapping from the types to
+                mask to their actions. "tokenize" (default) writes tokens such as <PHONE_1>, which responses are
+                searched for. "mask", "replace" and "hash" cannot be reversed.
+            key: The secret key of the action "hash", at least 16 bytes.
+            recognizers: Functions that find further personal data in a text.
+
+        Returns:
+            A client with `infer` and `stream`; `counts` has the number of masked values by type.
+
+        Raises:
+            InvalidRequestError: An action does not exist or lacks its key; `infer` also raises it for bytes that are
+                not UTF-8.
+
+        Example::
+
+            async with AsyncClient("chinese-texts") as client, client.masked() as masked:
+                prediction = await masked.infer("chinese_texts", "我是王小明 我爱你")
+        """
+        from triton_operator.sdk.conversation import Conversation
+        from triton_operator.sdk.masked import AsyncMaskedClient
+
+        return AsyncMaskedClient(self.infer, self.stream, Conversation(actions, key=key, recognizers=recognizers))
 
     async def explain(
         self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]

@@ -28,7 +28,9 @@ from triton_operator.sdk.waiting import Progress
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
+    from triton_operator.masking import Action, Kind, Recognizer
     from triton_operator.sdk.explanation import ExplainOptions
+    from triton_operator.sdk.masked import MaskedClient
 
 _END = object()
 
@@ -148,6 +150,20 @@ class Client:
             model, _iterate_in_threads(requests), outputs, version=version, timeout=timeout, cast=cast
         )
         return self._opened.iterate(predictions)
+
+    @documented_by(AsyncClient.masked)
+    def masked(
+        self,
+        actions: Action | str | Mapping[Kind, Action] = "tokenize",
+        *,
+        key: bytes = b"",
+        recognizers: Iterable[Recognizer] = (),
+    ) -> MaskedClient:
+        """As `AsyncClient.masked`."""
+        from triton_operator.sdk.conversation import Conversation
+        from triton_operator.sdk.masked import MaskedClient
+
+        return MaskedClient(self.infer, self.stream, Conversation(actions, key=key, recognizers=recognizers))
 
     @documented_by(AsyncClient.explain)
     def explain(self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]) -> Explanation:

@@ -38,6 +38,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "infer",
         "interface",
         "is_ready",
+        "masked",
         "status",
         "stream",
         "wait_ready",
