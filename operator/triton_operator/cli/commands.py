@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "Serve models on this machine, without a cluster.",
     "export": "Export a PyTorch module to a model repository.",
     "compress": "Prune or quantize a PyTorch module, and export it if it stays accurate enough.",
+    "mask-model": "Write a model that masks personal data in front of a text model.",
     "deploy": "Create or update ModelDeployments, and optionally wait until they are Ready.",
     "status": "Show whether a ModelDeployment is Ready and, if not, why.",
     "infer": "Send an inference request: images, text, CSV or JSON.",
@@ -41,7 +42,7 @@ COMMANDS = {
 }
 """In the order in which `--help` lists them."""
 
-PACKAGES = frozenset({"bench", "doctor", "explain", "lint", "logs", "run", "status", "token", "top"})
+PACKAGES = frozenset({"bench", "doctor", "explain", "lint", "logs", "mask-model", "run", "status", "token", "top"})
 """Commands that are packages."""
 
 
@@ -61,7 +62,8 @@ class Commands(TyperGroup):
 
 def command_module(name: str) -> ModuleType:
     """Import the module of a command."""
-    return import_module(f"triton_operator.cli.{name}.command" if name in PACKAGES else f"triton_operator.cli.{name}")
+    place = f"triton_operator.cli.{_identifier(name)}"
+    return import_module(f"{place}.command" if name in PACKAGES else place)
 
 
 def load(name: str, program: str = PROGRAM) -> Any:
@@ -69,5 +71,10 @@ def load(name: str, program: str = PROGRAM) -> Any:
     module = command_module(name)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     epilog = module.EPILOG.replace(f"  {PROGRAM} ", f"  {program} ")
-    single.command(name, cls=Command, epilog=epilog)(getattr(module, name))
+    single.command(name, cls=Command, epilog=epilog)(getattr(module, _identifier(name)))
     return get_command(single)
+
+
+def _identifier(name: str) -> str:
+    """Return the name of a command's module and function."""
+    return name.replace("-", "_")

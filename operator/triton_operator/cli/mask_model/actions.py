@@ -1,0 +1,41 @@
+"""Read the options --types and --action. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from triton_operator.cli.failures import UsageError
+from triton_operator.masking import Action, Kind
+
+
+def parse_actions(types: str, actions: Sequence[str], key_file: str) -> dict[Kind, Action]:
+    """Return an action for each type; raises UsageError for unknown words and for actions that a model cannot do."""
+    kinds = [_kind(each) for each in types.split(",") if each.strip()] or list(Kind)
+    chosen = dict.fromkeys(kinds, Action.REPLACE)
+    for each in sorted(actions, key=lambda each: "=" in each):  # The action of one type wins over that of all.
+        kind, separator, action = each.rpartition("=")
+        for target in [_kind(kind)] if separator else kinds:
+            if target not in chosen:
+                raise UsageError(f"--action {each}: --types does not contain {target}")
+            chosen[target] = _action(action)
+    if Action.HASH in chosen.values() and not key_file:
+        raise UsageError("the action hash needs --key-file, the path of a secret key in the pod")
+    return chosen
+
+
+def _kind(word: str) -> Kind:
+    try:
+        return Kind(word.strip().upper())
+    except ValueError:
+        raise UsageError(f"{word.strip()!r} is no type; use {', '.join(Kind)}") from None
+
+
+def _action(word: str) -> Action:
+    if word == Action.TOKENIZE:
+        raise UsageError(
+            "tokens need the vault of the client, which no model has: use `with client.masked() as …` of the SDK"
+        )
+    try:
+        return Action(word)
+    except ValueError:
+        raise UsageError(f"{word!r} is no action; use mask, replace or hash") from None

@@ -1,0 +1,77 @@
+"""`tritonctl mask-model`: write a model that masks personal data, and an ensemble that has it in front of a text model.
+
+Input: a model repository, types and actions. Output: the folders of the masking model and of the ensemble.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triton_operator.cli.failures import CommandFailedError, UsageError
+
+EPILOG = """\b
+Examples:
+  tritonctl mask-model --to models
+  tritonctl mask-model --to model_repository --before chinese_texts
+  tritonctl mask-model --to models --before echo --types PHONE,ID_CARD,NAME --action mask --action NAME=replace
+  tritonctl mask-model --to models --action hash --key-file /var/run/secrets/masking/key
+\b
+Types: NAME, PHONE, ID_CARD, BANK_CARD, EMAIL, IP, PASSPORT, LICENSE_PLATE, ADDRESS.
+Actions: mask (asterisks), replace (the type), hash (the type and a keyed hash). Tokens that can be turned back are made
+by the client, not by the model: `with client.masked() as ...` of the SDK.
+"""
+
+
+def mask_model(
+    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Model repository to write to.")] = Path(),
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the masking model.")] = "mask",
+    before: Annotated[
+        str,
+        typer.Option("--before", metavar="MODEL", help="Also write an ensemble that masks the texts of this model."),
+    ] = "",
+    ensemble: Annotated[
+        str, typer.Option("--ensemble", metavar="NAME", help="Name of the ensemble. [default: masked_MODEL]")
+    ] = "",
+    types: Annotated[
+        str, typer.Option("--types", metavar="TYPE,…", help="Types of personal data to mask. [default: all]")
+    ] = "",
+    actions: Annotated[
+        list[str] | None,
+        typer.Option("--action", metavar="[TYPE=]ACTION", help="Action for all types or for one; repeatable."),
+    ] = None,
+    key_file: Annotated[
+        str, typer.Option("--key-file", metavar="FILE", help="Key of the action hash, as the server sees it.")
+    ] = "",
+) -> None:
+    """Write a model that masks personal data in texts, in Chinese and English.
+
+    The model is self-contained: it runs in Triton's Python backend without further packages. With --before, clients
+    call the ensemble, and the models behind it see masked texts only.
+    """
+    from triton_operator.cli.mask_model.actions import parse_actions
+    from triton_operator.cli.mask_model.ensemble import ensemble_of, read_model, steps_of, texts_of
+    from triton_operator.cli.mask_model.folder import Texts, write_mask
+    from triton_operator.masking import MaskingError
+    from triton_operator.triton.config.constants import CONFIG_NAME
+    from triton_operator.triton.text.writer import write
+
+    chosen = parse_actions(types, actions or [], key_file)
+    config = read_model(folder, before) if before else {}
+    texts = texts_of(before, config) if before else Texts()
+    try:
+        write_mask(folder / name, chosen, texts, key_file)
+    except MaskingError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise CommandFailedError(f"{error.filename or folder}: {error.strerror or error}") from error
+    typer.echo(f"{folder / name}: masks {', '.join(f'{kind} ({action})' for kind, action in chosen.items())}")
+    if not before:
+        return
+    written = folder / (ensemble or f"masked_{before}")
+    written.mkdir(exist_ok=True)
+    (written / CONFIG_NAME).write_text(write(ensemble_of(written.name, config, name, before)), encoding="utf-8")
+    served = [written.name, name, *(steps_of(config) or [before])]
+    typer.echo(f"{written}: serve {', '.join(served)}; clients call {written.name}")
