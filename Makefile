@@ -80,6 +80,10 @@ models:  ## Train all models again and compare them with their cards (15 minutes
 compression:  ## Measure compressed and compiled models, and write docs/compression.md.
 	@$(DEV) python -m training.compression
 
+.PHONY: masking
+masking:  ## Measure how well and how fast personal data is masked (one minute).
+	@$(DEV) python -m tests.unit.masking.report
+
 .PHONY: cluster-up
 cluster-up:  ## Start a local cluster (CLUSTER=current|kind|native).
 	@$(PREFLIGHT) demo

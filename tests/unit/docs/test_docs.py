@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.fake_cluster import FakeCluster
-from tests.inference_server import grpc_server, http_server
+from tests.inference_server import Backend, Model, grpc_server, http_server
 from tests.paths import ROOT
 from tests.tritonctl import tritonctl
 from triton_operator.api import conditions
@@ -42,6 +42,10 @@ SHOWN_BY = {
     "tritonctl infer": ("tests/unit/cli/test_infer.py", '"infer"'),
     "tritonctl render": ("tests/unit/cli/test_render.py", '"render"'),
     "tritonctl export": ("tests/unit/cli/test_export.py", '"export"'),
+    "tritonctl mask-model": (
+        "tests/unit/cli/mask_model/test_mask_model.py",
+        '"mask-model", "--to", repository, "--before"',
+    ),
     "tritonctl compress": ("tests/unit/cli/test_compress.py", '"compress"'),
     "tritonctl deploy": ("tests/unit/sdk/test_deployments.py", '"deploy"'),
     "tritonctl lint": ("tests/unit/cli/lint/test_lint.py", '"lint"'),
@@ -209,6 +213,23 @@ def test_the_python_of_explanations_runs(
         exec(compile(code, "explain.md", "exec"), {})  # noqa: S102 - that it runs is the test.
     assert "(1, 28, 28)" in capsys.readouterr().out
     assert (tmp_path / "why.png").exists()
+
+
+def test_the_python_of_masking_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against a server that echoes."""
+    backend = Backend({"answers": Model({"TEXT": ("BYTES", [-1, 1])})})
+    with FakeCluster.running(tmp_path, monkeypatch) as cluster, http_server(backend) as address:
+        cluster.answer({"metadata": {"name": "answers"}})
+        cluster.forward(address)
+        for code in blocks("python", [ROOT / "docs" / "masking.md"]):
+            exec(compile(code, "masking.md", "exec"), {})  # noqa: S102 - that it runs is the test.
+    assert capsys.readouterr().out.splitlines() == [
+        "我是林晓东, 电话13912345678",
+        "{'NAME': 1, 'PHONE': 1}",
+        "<STAFF> called",
+    ]
 
 
 def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
