@@ -97,8 +97,20 @@ func TestTheDaemonFollowsTheCluster(t *testing.T) {
 	cart.UID = "the-uid-of-cart"
 	cart.Status = corev1.PodStatus{Phase: corev1.PodPending}
 	api.add(cart)
-	writeResult(t, results, string(cart.UID), addresses["shop/cart"].String())
+	writeResult(t, results, string(cart.UID), addresses["shop/cart"].String(), world.links["shop/cart"][0])
 	world.await(t, "shop/cart shop/web:8000", true)
+
+	// The link comes from the same result.
+	world.await(t, "shop/cart@link node@link:8000", true)
+	closing := readPolicies(t, []string{"shop: {podSelector: {matchLabels: {app: cart}}, policyTypes: [Egress]}"})[0]
+	closing.Name = "closing"
+	api.add(closing)
+	world.patience = 200 * time.Millisecond // for a response that never comes
+	for deadline := time.Now().Add(20 * time.Second); world.passes(readConnection(t, "shop/cart@link node@link:8000")); {
+		if time.Now().After(deadline) {
+			t.Fatal("the policy does not apply to the link of the pod")
+		}
+	}
 
 	running.stop(t)
 	if tables := world.tables(t); strings.Contains(tables, table) {
@@ -169,11 +181,12 @@ func (l *lab) tables(t *testing.T) string {
 }
 
 // writeResult writes a file as libcni caches a result, with the fields that are read.
-func writeResult(t *testing.T, folder, uid, address string) {
+func writeResult(t *testing.T, folder, uid, address, link string) {
 	t.Helper()
 	content := `{"kind": "cniCacheV1", "containerId": "c1", "ifName": "eth0", "networkName": "pods",
 		"cniArgs": [["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_UID", "` + uid + `"]],
-		"result": {"cniVersion": "1.0.0", "ips": [{"address": "` + address + `/24", "gateway": "10.244.0.1", "interface": 2}]}}`
+		"result": {"cniVersion": "1.0.0", "interfaces": [{"name": "` + link + `"}, {"name": "eth0", "sandbox": "/run/n"}],
+			"ips": [{"address": "` + address + `/24", "gateway": "10.244.0.1", "interface": 2}]}}`
 	if err := os.WriteFile(filepath.Join(folder, "pods-c1-eth0"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -38,16 +39,39 @@ func TestAnOpenConnectionOutlivesANewPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close() //nolint:errcheck // nothing was written that could be lost
-	if err := exchange(opened); err != nil {
+	if err := exchange(opened, hung); err != nil {
 		t.Fatal(err)
 	}
 	policies := readPolicies(t, []string{"shop: {podSelector: {}, policyTypes: [Ingress, Egress]}"})
 	world.load(t, Render(Compile(worldPods(), worldNamespaces(), policies)))
-	if err := exchange(opened); err != nil {
+	if err := exchange(opened, hung); err != nil {
 		t.Errorf("the open connection: %v", err)
 	}
 	if allowed, err := world.try(attempt); allowed || err != nil {
 		t.Errorf("a new connection: let through is %t (%v), want a refusal", allowed, err)
+	}
+}
+
+func TestTheLinkOfAPodIsThePodsWhateverItsAddress(t *testing.T) {
+	world := newLab(t)
+	world.patience = 200 * time.Millisecond // for a response that never comes
+	for _, row := range []struct {
+		policy    string
+		web, cart bool
+	}{
+		{"shop: {podSelector: {}, policyTypes: [Ingress]}", true, true},
+		{"shop: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]}", false, true},
+		{"shop: {podSelector: {}, policyTypes: [Ingress, Egress]}", false, false},
+	} {
+		rules := Compile(worldPods(), worldNamespaces(), readPolicies(t, []string{row.policy})).Linked(world.links)
+		world.load(t, Render(rules))
+		for pod, want := range map[string]bool{"shop/web": row.web, "shop/cart": row.cart} {
+			for _, destination := range []string{" node@link:8000", " node@link:5353/udp"} {
+				if allowed := world.passes(readConnection(t, pod+"@link"+destination)); allowed != want {
+					t.Errorf("%s%s with %s: let through is %t, want %t", pod, destination, row.policy, allowed, want)
+				}
+			}
+		}
 	}
 }
 

@@ -34,10 +34,12 @@ type netns struct {
 
 // lab is the world of the truth table on a real network: a node, pods and an outside host linked to it, a service.
 type lab struct {
-	nft   string
-	node  netns
-	sites map[string]netns // by the name of an address
-	next  uint16           // the local port of the next attempt; each is used once, so that no attempt matches an old flow
+	nft      string
+	node     netns
+	sites    map[string]netns    // by the name of an address
+	links    map[string][]string // the node's interfaces to pods
+	next     uint16              // the local port of the next attempt; each is used once, so that no attempt matches an old flow
+	patience time.Duration       // how long an attempt waits for a response
 }
 
 // newLab builds the world, or skips the test if the user or the machine does not support it.
@@ -54,15 +56,17 @@ func newLab(t *testing.T) *lab {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for private networks")
 	}
-	l := &lab{nft: path, node: newNetns(t), sites: map[string]netns{}, next: 20000}
-	l.sites["node"] = l.node
+	l := &lab{nft: path, node: newNetns(t), sites: map[string]netns{}, links: map[string][]string{}, patience: hung, next: 20000}
+	l.sites["node"], l.sites["node@link"] = l.node, l.node
 	l.node.shell(t, `
 		ip link set lo up; ip addr add 10.99.0.1/32 dev lo
 		echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 		# The kernel sends few ICMP errors a second to one peer; the test provokes more.
 		echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 0 > /proc/sys/net/ipv6/icmp/ratelimit`)
 	for number, pod := range []string{"shop/web", "shop/cart", "bank/web", "bank/teller"} {
-		l.plug(t, fmt.Sprintf("pod%d", number), []string{"10.244.0.1", "fd00:244::1"}, pod, pod+"@6")
+		cable := fmt.Sprintf("pod%d", number)
+		l.plug(t, cable, []string{"10.244.0.1", "fd00:244::1"}, pod, pod+"@6")
+		l.addLink(t, cable, pod)
 	}
 	l.plug(t, "world", []string{"192.0.2.1"}, "outside", "outside-other")
 	l.addService(t)
@@ -90,6 +94,14 @@ func (l *lab) plug(t *testing.T, cable string, gateways []string, names ...strin
 	for _, name := range names {
 		l.node.shell(t, fmt.Sprintf("ip route add %s dev %s", addresses[name], cable))
 	}
+}
+
+// addLink assigns link-local addresses, as the kernel does after it has detected that nobody else has them.
+func (l *lab) addLink(t *testing.T, cable, pod string) {
+	t.Helper()
+	l.node.shell(t, fmt.Sprintf("ip addr add fe80::1/64 dev %s nodad", cable))
+	l.sites[pod].shell(t, "ip addr add fe80::2/64 dev eth0 nodad")
+	l.sites[pod+"@link"], l.links[pod] = l.sites[pod], []string{cable}
 }
 
 // withoutDetection makes an IPv6 address usable immediately, without duplicate address detection.
@@ -127,16 +139,22 @@ func (l *lab) load(t *testing.T, script string) {
 func (l *lab) serve(t *testing.T) {
 	t.Helper()
 	for name, site := range l.sites {
+		if strings.HasSuffix(name, "@link") && name != "node@link" {
+			continue // nobody connects to them
+		}
 		for _, port := range labPorts {
-			address := netip.AddrPortFrom(addresses[name], port)
+			address, tcp, udp := netip.AddrPortFrom(addresses[name], port), "tcp", "udp"
+			if name == "node@link" { // as kubelet, which listens on all addresses
+				address, tcp, udp = netip.AddrPortFrom(netip.IPv6Unspecified(), port), "tcp6", "udp6"
+			}
 			site.must(t, func() error {
-				listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
+				listener, err := net.ListenTCP(tcp, net.TCPAddrFromAddrPort(address))
 				if err != nil {
 					return err
 				}
 				t.Cleanup(func() { _ = listener.Close() })
 				go acceptAll(listener)
-				echo, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(address))
+				echo, err := net.ListenUDP(udp, net.UDPAddrFromAddrPort(address))
 				if err != nil {
 					return err
 				}
@@ -176,7 +194,7 @@ func (l *lab) try(attempt connection) (allowed bool, err error) {
 	connection, err := l.open(attempt)
 	if err == nil {
 		defer connection.Close() //nolint:errcheck // nothing was written that could be lost
-		err = exchange(connection)
+		err = exchange(connection, l.patience)
 	}
 	refusals := []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.EACCES}
 	for _, refusal := range refusals {
@@ -187,6 +205,12 @@ func (l *lab) try(attempt connection) (allowed bool, err error) {
 	return err == nil, err
 }
 
+// passes reports whether the connection was allowed; a timeout counts as a refusal.
+func (l *lab) passes(attempt connection) bool {
+	allowed, err := l.try(attempt)
+	return allowed && err == nil
+}
+
 // open dials from the source's network, from a new local port.
 func (l *lab) open(attempt connection) (net.Conn, error) {
 	l.next++
@@ -194,7 +218,7 @@ func (l *lab) open(attempt connection) (net.Conn, error) {
 	if attempt.source == "node" {
 		local = netip.AddrPortFrom(netip.IPv4Unspecified(), l.next)
 	}
-	dialer := net.Dialer{Timeout: hung, LocalAddr: net.TCPAddrFromAddrPort(local)}
+	dialer := net.Dialer{Timeout: l.patience, LocalAddr: net.TCPAddrFromAddrPort(local)}
 	if attempt.protocol == corev1.ProtocolUDP {
 		dialer.LocalAddr = net.UDPAddrFromAddrPort(local)
 	}
@@ -207,8 +231,8 @@ func (l *lab) open(attempt connection) (net.Conn, error) {
 }
 
 // exchange sends a word and expects it in the response.
-func exchange(connection net.Conn) error {
-	_ = connection.SetDeadline(time.Now().Add(hung))
+func exchange(connection net.Conn, patience time.Duration) error {
+	_ = connection.SetDeadline(time.Now().Add(patience))
 	word, answer := []byte("ping"), make([]byte, 4)
 	if _, err := connection.Write(word); err != nil {
 		return err

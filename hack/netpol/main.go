@@ -72,7 +72,7 @@ func run(ctx context.Context, chosen options, log *slog.Logger) error {
 	}
 	desired := func() Ruleset {
 		pods, namespaces, policies := state.objects()
-		return Compile(sandboxes.complete(pods), namespaces, policies)
+		return Compile(sandboxes.complete(pods), namespaces, policies).Linked(sandboxes.links(pods))
 	}
 	program := nft{chosen.nft}
 	changed.send()

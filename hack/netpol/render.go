@@ -24,7 +24,10 @@ const Removal = "add table " + table + "\ndelete table " + table + "\n"
 // Traffic from the node passes neither hook, so the kubelet's probes are always allowed.
 //
 // Neighbour discovery is the IPv6 equivalent of ARP, to which policies do not apply.
-// A refused connection gets an immediate response, so that the caller does not wait for its timeout.
+// Everything else that arrives on the link of a pod is the pod's, whatever its source address: the kernel gives each
+// link an IPv6 address, with which a pod could reach programs of the node that listen on all addresses.
+// A refused connection gets an immediate response, so that the caller does not wait for its timeout. There is none to the
+// address on a link, because it would be sent over any of the links.
 const fixedChains = `
 	chain forward {
 		type filter hook forward priority filter; policy accept;
@@ -42,6 +45,7 @@ const fixedChains = `
 		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
 	}
 	chain refuse {
+		ip6 saddr fe80::/10 drop
 		meta l4proto tcp reject with tcp reset
 		reject with icmpx type admin-prohibited
 	}
@@ -52,23 +56,23 @@ func Render(ruleset Ruleset) string {
 	var text strings.Builder
 	text.WriteString(Removal)
 	fmt.Fprintf(&text, "table %s {%s", table, fixedChains)
-	renderWay(&text, ruleset, way{"egress", "saddr", "daddr", func(pod PodRules) Direction { return pod.Egress }})
-	renderWay(&text, ruleset, way{"ingress", "daddr", "saddr", func(pod PodRules) Direction { return pod.Ingress }})
+	renderWay(&text, ruleset, way{"egress", "iifname", "saddr", "daddr", func(pod PodRules) Direction { return pod.Egress }})
+	renderWay(&text, ruleset, way{"ingress", "", "daddr", "saddr", func(pod PodRules) Direction { return pod.Ingress }})
 	text.WriteString("}\n")
 	return text.String()
 }
 
-// way is one of the two directions: its name, the packet fields with the pod's and the peer's address,
-// and where its rules are.
+// way is one of the two directions: its name, the packet fields with the pod's link (empty: no rules by link), with the
+// pod's and the peer's address, and where its rules are.
 type way struct {
-	name, pod, peer string
-	of              func(PodRules) Direction
+	name, link, pod, peer string
+	of                    func(PodRules) Direction
 }
 
 // renderWay writes one chain per isolated pod, which returns for allowed packets,
-// and the chain that selects it by the pod's address.
+// and the chain that selects it by the pod's link and address.
 func renderWay(text *strings.Builder, ruleset Ruleset, w way) {
-	entries := map[string][]string{} // family -> "address : jump chain"
+	entries := map[string][]string{} // packet field -> "value : jump chain"
 	for number, pod := range ruleset.Pods {
 		direction := w.of(pod)
 		if !direction.Isolated {
@@ -79,13 +83,18 @@ func renderWay(text *strings.Builder, ruleset Ruleset, w way) {
 		lines := allowLines(append([]Allow{own}, direction.Allows...), w.peer)
 		renderChain(text, chain, pod.Name, append(lines, "jump refuse"))
 		for _, address := range pod.Addresses {
-			family := familyOf(address)
-			entries[family] = append(entries[family], fmt.Sprintf("%s : jump %s", address, chain))
+			field := familyOf(address) + " " + w.pod
+			entries[field] = append(entries[field], fmt.Sprintf("%s : jump %s", address, chain))
+		}
+		if w.link != "" {
+			for _, link := range pod.Links {
+				entries[w.link] = append(entries[w.link], fmt.Sprintf("%q : jump %s", link, chain))
+			}
 		}
 	}
 	var lines []string
-	for _, family := range slices.Sorted(maps.Keys(entries)) {
-		lines = append(lines, fmt.Sprintf("%s %s vmap { %s }", family, w.pod, strings.Join(entries[family], ", ")))
+	for _, field := range slices.Sorted(maps.Keys(entries)) {
+		lines = append(lines, fmt.Sprintf("%s vmap { %s }", field, strings.Join(entries[field], ", ")))
 	}
 	renderChain(text, w.name, "", lines)
 }

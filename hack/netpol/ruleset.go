@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -19,6 +20,7 @@ type Ruleset struct {
 type PodRules struct {
 	Name      string // namespace/name
 	Addresses []netip.Addr
+	Links     []string // the node's interfaces to the pod; empty: not known
 	Ingress   Direction
 	Egress    Direction
 }
@@ -57,6 +59,15 @@ type PortRange struct {
 
 // lastPort is the end of the range that represents every port of a protocol.
 const lastPort = 65535
+
+// Linked adds the node's interfaces to each pod, by namespace/name.
+func (r Ruleset) Linked(links map[string][]string) Ruleset {
+	linked := Ruleset{Pods: slices.Clone(r.Pods)}
+	for number, pod := range linked.Pods {
+		linked.Pods[number].Links = links[pod.Name]
+	}
+	return linked
+}
 
 // empty reports whether the set has no addresses.
 func (p Peers) empty() bool {

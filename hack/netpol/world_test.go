@@ -15,19 +15,23 @@ import (
 )
 
 // The world of every test: two namespaces with two pods each, the node, and an outside host with two addresses.
-// A name with @6 is the IPv6 address of the same pod.
+// A name with @6 is the IPv6 address of the same pod, and one with @link is the address on the link to the node,
+// which is the second interface of a pod (Go remembers the numbers of names, which differ between networks).
 var addresses = map[string]netip.Addr{
-	"shop/web":      netip.MustParseAddr("10.244.0.11"),
-	"shop/web@6":    netip.MustParseAddr("fd00:244::11"),
-	"shop/cart":     netip.MustParseAddr("10.244.0.12"),
-	"shop/cart@6":   netip.MustParseAddr("fd00:244::12"),
-	"bank/web":      netip.MustParseAddr("10.244.0.21"),
-	"bank/web@6":    netip.MustParseAddr("fd00:244::21"),
-	"bank/teller":   netip.MustParseAddr("10.244.0.22"),
-	"bank/teller@6": netip.MustParseAddr("fd00:244::22"),
-	"node":          netip.MustParseAddr("10.99.0.1"),
-	"outside":       netip.MustParseAddr("192.0.2.10"),
-	"outside-other": netip.MustParseAddr("192.0.2.77"),
+	"shop/web":       netip.MustParseAddr("10.244.0.11"),
+	"shop/web@6":     netip.MustParseAddr("fd00:244::11"),
+	"shop/cart":      netip.MustParseAddr("10.244.0.12"),
+	"shop/cart@6":    netip.MustParseAddr("fd00:244::12"),
+	"bank/web":       netip.MustParseAddr("10.244.0.21"),
+	"bank/web@6":     netip.MustParseAddr("fd00:244::21"),
+	"bank/teller":    netip.MustParseAddr("10.244.0.22"),
+	"bank/teller@6":  netip.MustParseAddr("fd00:244::22"),
+	"node":           netip.MustParseAddr("10.99.0.1"),
+	"outside":        netip.MustParseAddr("192.0.2.10"),
+	"shop/web@link":  netip.MustParseAddr("fe80::2%2"),
+	"shop/cart@link": netip.MustParseAddr("fe80::2%2"),
+	"node@link":      netip.MustParseAddr("fe80::1%2"),
+	"outside-other":  netip.MustParseAddr("192.0.2.77"),
 }
 
 // The Service "service" of shop/web maps its ports 80 to 8000 and, by UDP, 53 to 5353.
