@@ -1,7 +1,7 @@
 """Plain HTTP to an API server, for tests that check its raw responses.
 
-Input: a kubeconfig with client certificates. Output: JSON, or RequestRefusedError with the fields that the server
-rejects. The operator's own client is tested elsewhere in this tier, so the tests do not rely on it.
+Input: a kubeconfig with a client certificate or a token. Output: JSON, or RequestRefusedError with the fields that the
+server rejects. The operator's own client is tested elsewhere in this tier, so the tests do not rely on it.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class Api:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._host = urllib.parse.urlsplit(cluster["server"]).netloc
         self._tls = ssl.create_default_context(cadata=_content(cluster, "certificate-authority").decode())
+        self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if self._headers:
+            return
         with tempfile.NamedTemporaryFile() as pair:  # Python reads a key from files only.
             pair.write(_content(user, "client-certificate") + b"\n" + _content(user, "client-key"))
             pair.flush()
@@ -81,6 +84,13 @@ class Api:
         """DELETE an object."""
         return self._ask("DELETE", path, None, {})
 
+    def code(self, verb: str, path: str, body: dict[str, Any] | None = None) -> int:
+        """The status of the response to any request; `path` may have a query."""
+        path, _, query = path.partition("?")
+        content = None if body is None else json.dumps(body).encode()
+        content_type = "application/merge-patch+json" if verb == "PATCH" else "application/json"
+        return self._exchange(verb, path, content, dict(urllib.parse.parse_qsl(query)), content_type)[0]
+
     def create_from(self, path: str, content: bytes, **query: str) -> bytes:
         """POST a body that Python's encoder cannot write; returns the raw response."""
         return self._send("POST", path, content, query, "application/json")
@@ -114,7 +124,8 @@ class Api:
         """Status, `Retry-After` ("" without) and body."""
         connection = http.client.HTTPSConnection(self._host, context=self._tls, timeout=30)
         try:
-            connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", content, {"Content-Type": content_type})
+            headers = {"Content-Type": content_type, **self._headers}
+            connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", content, headers)
             response = connection.getresponse()
             return response.status, response.headers.get("Retry-After", ""), response.read()
         finally:

@@ -138,6 +138,16 @@ def test_bad_privacy_is_refused_at_its_field(api: Api, namespace: str, case: str
     assert len(refused.value.fields) == 1, refused.value.fields
 
 
+def test_50_callers_with_one_name_are_refused_and_with_50_names_accepted(api: Api, namespace: str) -> None:
+    callers = [{"name": f"caller-{number}", "certificate": {"san": "a"}} for number in range(50)]
+    create(api, namespace, deployment(changed(GOOD, "privacy.clients", callers)))
+    same = [{**caller, "name": "caller"} for caller in callers]
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(changed(GOOD, "privacy.clients", same), "refused"))
+    assert set(refused.value.fields) <= {f"spec.privacy.clients[{number}]" for number in range(1, 50)}
+    assert set(refused.value.fields.values()) == {'Duplicate value: {"name":"caller"}'}
+
+
 @pytest.mark.parametrize("mode", ["Disabled", "External", NOTHING], ids=["Disabled", "External", "default of Open"])
 @pytest.mark.parametrize("field", ["clients", "audit"])
 def test_callers_and_audit_need_the_proxy(api: Api, namespace: str, mode: Any, field: str) -> None:

@@ -148,3 +148,41 @@ def test_an_edited_policy_is_reverted(life: Life) -> None:
     life.kube.wait(lambda: set((life.kube.get("configmap", POLICY) or {})["data"]) == {"policy.json"}, "nothing else")
     life.kube.run("delete", "configmap", POLICY)
     life.kube.wait(lambda: life.policy() == original, "the policy exists again")
+
+
+KEYS = {"configMapRef": {"name": "keys", "key": "keys"}}
+LOGIN = {"issuer": "https://login.example.com", "audiences": ["digits"]}
+NOT_KEYS: dict[str, tuple[Object, str]] = {
+    "a token": ({"clients": [a_caller("broken", "key")]}, "clients[0].token.publicKeys[0]: it is not a public key"),
+    "keys in the spec": (
+        {"clients": [{"name": "login", "jwt": {**LOGIN, "jwks": "keys"}}]},
+        "clients[0].jwt.jwks: it is not a JSON Web Key Set",
+    ),
+    "keys in a ConfigMap": (
+        {"clients": [{"name": "login", "jwt": {**LOGIN, "jwksConfigMapRef": KEYS["configMapRef"]}}]},
+        "clients[0].jwt.jwksConfigMapRef: it is not a JSON Web Key Set",
+    ),
+    "authorities": (
+        {"clients": [{"name": "mesh", "certificate": {"san": "a"}}], "clientCas": KEYS},
+        "clientCas.configMapRef: ",
+    ),
+}
+
+
+def test_keys_that_are_no_keys_are_reported_by_field_and_everything_else_continues(life: Life) -> None:
+    """The admitted callers stay, edits of other children are undone, and another deployment is created."""
+    kube = life.kube
+    life.edit(tls=SECRET, clients=[a_caller("shop", a_public_key())])
+    kube.wait(lambda: life.callers() == ["shop"], "the caller is admitted")
+    kube.run("create", "configmap", "keys", "--from-literal=keys=nothing")
+    for name, (privacy, message) in NOT_KEYS.items():
+        life.edit(**{"clientCas": None, **privacy})
+        condition = life.wait_accepted("False")
+        assert condition["reason"] == "InvalidSpec", name
+        assert condition["message"].startswith(f"spec.privacy.{message}"), condition["message"]
+        assert life.callers() == ["shop"], name
+    kube.patch("networkpolicy", "digits", {"spec": {"egress": [{}]}})
+    kube.wait(lambda: not (kube.get("networkpolicy", "digits") or {})["spec"].get("egress"), "the policy is restored")
+    kube.apply({**a_body(privacy={"tls": SECRET, "clients": []}), "metadata": {"name": "other"}})
+    kube.wait(lambda: kube.get("deployment", "other"), "another deployment is created")
+    kube.wait(lambda: (kube.condition("other", "Accepted") or {}).get("status") == "True", "it is accepted")
