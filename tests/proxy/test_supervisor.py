@@ -22,8 +22,12 @@ from tests.proxy.certificates import Authority, Pair
 from tests.proxy.clients import LINEAR, Client, infer_request
 from tests.proxy.running_proxy import Proxy, accepts, running_proxy, wait_until
 from tests.proxy.tokens import AUDIENCE, Signer
+from triton_operator.api.conditions import Reason
+from triton_operator.api.names import CONTAINER_PROXY
 from triton_operator.api.spec import Endpoint
+from triton_operator.cluster.observed import Container, Terminated
 from triton_operator.local.ports import Ports
+from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.triton.proxy_contract.policy import (
     Caller,
     Claim,
@@ -79,9 +83,9 @@ def test_a_renewed_certificate_is_used_without_a_restart(own: Proxy, authority: 
         (lambda own, pair: own.policy.write({}), "the policy is missing: policy.json"),
         (
             lambda own, pair: own.set_certificate(Pair(pair.certificate, Authority().issue().key)),
-            "private key",
+            "the serving certificate does not match its key",
         ),
-        (lambda own, pair: own.set_certificate(Pair(b"nonsense\n", pair.key)), "certificate"),
+        (lambda own, pair: own.set_certificate(Pair(b"nonsense\n", pair.key)), "the serving certificate cannot"),
         (
             lambda own, pair: own.tls.write({"tls.crt": pair.certificate}),
             "the key of the serving certificate is missing",
@@ -126,6 +130,31 @@ def test_a_start_without_valid_files_ends_with_a_termination_message(triton: Por
         assert proxy.process.wait(20) == 1
         said = json.loads(proxy.termination_log.read_text())
     assert said == {"proxy": "failed", "message": "the serving certificate is missing: tls.crt"}
+
+
+@pytest.mark.parametrize(
+    ("break_pair", "name", "words"),
+    [
+        (lambda pair: Pair(pair.certificate, Authority().issue().key), "localhost", "does not match its key"),
+        (lambda pair: Pair(pair.certificate, b""), "localhost", "has a key that cannot be read"),
+        (lambda pair: Pair(b"nonsense\n", pair.key), "localhost", "cannot be read"),
+        (lambda pair: Authority().issue(life=timedelta(seconds=-60)), "localhost", "expired at "),
+        (lambda pair: pair, "digits.shop.svc", "is for localhost; expected digits.shop.svc"),
+    ],
+    ids=["other key", "no key", "no certificate", "expired", "other name"],
+)
+def test_the_operator_reports_an_unusable_certificate_of_a_user(
+    triton: Ports, authority: Authority, tmp_path: Path, break_pair: Callable[[Pair], Pair], name: str, words: str
+) -> None:
+    """It cannot read the Secret, and quotes the termination message."""
+    policy = ProxyPolicy(server_names=(name,))
+    with running_proxy(tmp_path / "pod", triton, None, break_pair(authority.issue()), "--wait", "2") as proxy:
+        proxy.set_policy(policy)
+        assert proxy.process.wait(20) == 1
+        ended = Terminated(exit_code=1, message=proxy.termination_log.read_text())
+    (diagnosis,) = judge_end(Container(name=CONTAINER_PROXY, init=True), ended)
+    assert diagnosis.reason == Reason.CERTIFICATE_INVALID
+    assert diagnosis.message.startswith(f"container proxy: the serving certificate {words}")
 
 
 def test_the_signal_to_terminate_stops_everything(own: Proxy) -> None:

@@ -1,12 +1,13 @@
-"""Check what HAProxy does not check about the serving certificate: its validity and its names.
+"""Check the serving certificate: its validity and its names, which HAProxy does not check, and its key.
 
-Input: a PEM file whose first certificate is the serving one, and the names that clients use. Output: a problem or
-nothing. The check runs in a process of its own, because the library takes 15 MB of memory, and the supervisor runs for
-months.
+Input: a PEM file with a key, whose first certificate is the serving one, and the names that clients use. Output: a
+problem or nothing. The check runs in a process of its own, because the library takes 15 MB of memory, and the
+supervisor runs for months.
 """
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 from triton_operator.proxy.errors import ProxyError
 
 _SECONDS = 30
+_SHOWN = 3
+"""Names in a message."""
 
 
 def check_certificate(pem: Path, names: Sequence[str]) -> None:
@@ -46,8 +49,23 @@ def find_problem(pem: bytes, names: Sequence[str], now: datetime) -> str:
     if certificate.not_valid_after_utc <= now:
         return f"expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
     if names and not any(_matches(pattern, name) for pattern in own for name in names):
-        return f"is for {', '.join(own) or 'no name'}; expected {' or '.join(names)}"
+        return f"is for {', '.join(own) or 'no name'}; expected {_enumerate(names)}"
     return ""
+
+
+def find_key_problem(pem: Path) -> str:
+    """What is wrong with the key of the first certificate; "" if nothing is."""
+    try:
+        # An encrypted key must not ask for a password.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pem, password="")
+    except ssl.SSLError as error:
+        return "does not match its key" if error.reason == "KEY_VALUES_MISMATCH" else "has a key that cannot be read"
+    return ""
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    shown = [*names[:_SHOWN], *([f"{len(names) - _SHOWN} others"] if len(names) > _SHOWN else [])]
+    return " or ".join(shown)
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -59,4 +77,5 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(find_problem(Path(sys.argv[1]).read_bytes(), sys.argv[2:], datetime.now(UTC)))
+    _pem = Path(sys.argv[1])
+    sys.stdout.write(find_problem(_pem.read_bytes(), sys.argv[2:], datetime.now(UTC)) or find_key_problem(_pem))

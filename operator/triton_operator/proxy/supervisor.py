@@ -86,8 +86,8 @@ class Supervisor:
         placement = replace(self._settings.placement, folder=folder)
         pem = inputs.certificate.rstrip() + b"\n" + inputs.key
         path = self._folder.write(folder, render(policy, placement), pem, placement.pem)
-        check(self._settings.program, path)
         check_certificate(placement.pem, policy.server_names)
+        check(self._settings.program, path)
         self._folder.select(folder)
         self._problem = ""
         self._age_seconds = policy.limits.max_connection_age_seconds

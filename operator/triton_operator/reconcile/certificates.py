@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, SERVING_SECRET
 from triton_operator.api.privacy import TLSMode
+from triton_operator.api.serving_names import serving_names
 from triton_operator.api.spec import Metadata, ModelDeployment, Spec
-from triton_operator.certificates.names import serving_names
 from triton_operator.certificates.state import Need, Wanted
 from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.errors import (

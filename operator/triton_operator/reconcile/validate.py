@@ -13,8 +13,8 @@ from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import wrong_model_name
 from triton_operator.api.privacy import Profile, TLSMode
 from triton_operator.api.repository import ModelRepository
+from triton_operator.api.serving_names import is_reserved
 from triton_operator.api.spec import Spec
-from triton_operator.certificates.names import is_reserved
 from triton_operator.resources.tls import needs_proxy, terminates_tls, tls_mode
 from triton_operator.triton.server.versions import parse
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from triton_operator.api.names import proxy_config_name
 from triton_operator.api.privacy import Audit
+from triton_operator.api.serving_names import serving_names
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.body_limit import max_body_bytes
 from triton_operator.resources.callers import CallerBuilder, checked, content_of
@@ -31,6 +32,7 @@ def build_proxy_policy(deployment: ModelDeployment, inputs: ProxyInputs) -> Prox
         callers=callers,
         issuers=builder.issuers,
         client_cas=_client_cas(spec, inputs),
+        server_names=serving_names(deployment.metadata.namespace, deployment.metadata.name, spec.service.hostnames),
         open_endpoints=open_endpoints(spec),
         limits=Limits(max_body_bytes=max_body_bytes(spec, known_messages(render_configs(spec)))),
         audit=spec.privacy.audit or Audit.ALL,

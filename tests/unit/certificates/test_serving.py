@@ -14,8 +14,8 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from triton_operator.api.serving_names import serving_names
 from triton_operator.certificates.authority import Authority, create_authority, is_signed_by, read_authority
-from triton_operator.certificates.names import serving_names
 from triton_operator.certificates.read import read_pair
 from triton_operator.certificates.serving import SERVING_LIFE, issue
 

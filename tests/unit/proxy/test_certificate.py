@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from tests.proxy.certificates import Authority
-from triton_operator.proxy.certificate import check_certificate, find_problem
+from triton_operator.proxy.certificate import check_certificate, find_key_problem, find_problem
 from triton_operator.proxy.errors import ProxyError
 
 AUTHORITY = Authority()
+PAIR = AUTHORITY.issue()
 NAME = "digits.shop.svc"
+
+
+def encrypted(key: bytes) -> bytes:
+    """The same key, for which a password is needed."""
+    private = serialization.load_pem_private_key(key, password=None)
+    protection = serialization.BestAvailableEncryption(b"password")
+    return private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
 
 
 def problem(*own: str, names: tuple[str, ...] = (NAME,), life: timedelta = timedelta(hours=1)) -> str:
@@ -44,6 +53,27 @@ def test_an_expired_certificate_is_reported_with_the_time() -> None:
 
 def test_a_file_without_a_certificate_is_reported() -> None:
     assert find_problem(b"nothing", (), datetime.now(UTC)).startswith("cannot be read: ")
+
+
+def test_of_many_names_the_first_are_shown() -> None:
+    assert problem("a", names=("b", "c", "d", "e", "f")) == "is for a; expected b or c or d or 2 others"
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (PAIR.key, ""),
+        (AUTHORITY.issue().key, "does not match its key"),
+        (b"", "has a key that cannot be read"),
+        (b"nonsense", "has a key that cannot be read"),
+        (encrypted(PAIR.key), "has a key that cannot be read"),
+    ],
+    ids=["its own", "another", "none", "nonsense", "encrypted"],
+)
+def test_a_key_that_does_not_belong_to_the_certificate_is_reported(key: bytes, found: str, tmp_path: Path) -> None:
+    pem = tmp_path / "serving.pem"
+    pem.write_bytes(PAIR.certificate + key)
+    assert find_key_problem(pem) == found
 
 
 def test_the_check_runs_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.unit.resources.test_public_keys import a_certificate, ec_jwk, jwks, p
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.privacy import Audit
 from triton_operator.api.references import ConfigMapKey
+from triton_operator.api.serving_names import serving_names
 from triton_operator.api.spec import Endpoint
 from triton_operator.resources.build import render
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs, needs_cluster_keys, references
@@ -51,6 +52,15 @@ CLIENT_CAS = {"configMapRef": {"name": "company", "key": "ca.crt"}}
 def policy_of(*clients: dict[str, Any], inputs: ProxyInputs = INPUTS, **privacy: Any) -> ProxyPolicy:
     privacy = {"tls": {"mode": "Managed"}, "clients": list(clients), **privacy}
     return build_proxy_policy(a_deployment(privacy=privacy), inputs)
+
+
+@pytest.mark.parametrize("mode", ["Managed", "Secret", "CertManager"])
+def test_the_certificate_must_be_valid_for_a_name_that_clients_use(mode: str) -> None:
+    """In every mode, because the names of the rendered pods stay the same if the mode changes."""
+    spec: dict[str, Any] = {"privacy": {"tls": {"mode": mode}}, "service": {"hostnames": ["digits.example.com"]}}
+    names = build_proxy_policy(a_deployment(**spec), INPUTS).server_names
+    assert names == serving_names("shop", "digits", ("digits.example.com",))
+    assert {"digits.shop.svc", "digits.example.com"} < set(names)
 
 
 def test_a_service_account_is_admitted_by_its_name_for_this_deployment_only() -> None:

@@ -1,4 +1,4 @@
-"""The DNS names in the certificate of a deployment."""
+"""The DNS names under which clients reach a deployment, for which its certificate is valid."""
 
 from __future__ import annotations
 
