@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -69,6 +70,19 @@ def built(module: GoModule) -> Path:
 def output_folder(module: GoModule) -> Path:
     """The folder of the module's programs, whether or not they are built."""
     return cache_place() / "tools" / f"{module.name}-{fingerprint(module)}"
+
+
+def source_folder(module: GoModule, path: str) -> Path:
+    """Return the folder with the source of a Go module that `module` requires; download it if it is missing.
+
+    Raises BuildError.
+    """
+    command = [str(go_program(module.folder / "go.mod")), "mod", "download", "-json", path]
+    done = subprocess.run(command, cwd=module.folder, env=go_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        msg = f"`go mod download {path}` in {module.folder} failed:\n{done.stdout}{done.stderr}"
+        raise BuildError(msg)
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def fingerprint(module: GoModule) -> str:

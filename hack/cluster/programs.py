@@ -68,7 +68,9 @@ VERSITYGW = GoModule(
 """An S3 server for the tests; it serves the files of a folder."""
 KSTATUS = GoModule(name="kstatus", folder=HACK / "tools" / "kstatus", programs=("kstatus",))
 """The status of an object as Helm and Flux compute it, for the tests."""
-MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS)
+CERT_MANAGER = GoModule(name="certmanager", folder=HACK / "tools" / "certmanager", programs=("certmanager",))
+"""The controllers of cert-manager that issue certificates, for the tests."""
+MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS, CERT_MANAGER)
 
 # program -> (Debian package, path below the unpacked root)
 PACKAGED = {
