@@ -28,6 +28,7 @@ from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedEr
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
     AutoscalerState,
+    CertificateState,
     Child,
     ClaimState,
     DeploymentState,
@@ -65,6 +66,7 @@ class FakeCluster:
         self.statuses: list[Status] = []
         self.events: list[tuple[str, str, str]] = []
         self.pod_event_log: dict[str, list[PodEvent]] = {}
+        self.request_event_log: dict[str, list[PodEvent]] = {}
         self.in_use: frozenset[tuple[Kind, str]] = frozenset()
         self.fail_with: Exception | None = None
         self.refuse: Kind | None = None
@@ -141,6 +143,9 @@ class FakeCluster:
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         return self.pod_event_log.get(pod_uid, [])
 
+    async def request_events(self, namespace: str, name: str) -> Sequence[PodEvent]:
+        return self.request_event_log.get(name, [])
+
     async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
         return self.in_use
 
@@ -207,8 +212,9 @@ class FakeCluster:
                 return RevisionState(
                     number=manifest["revision"], data=msgspec.json.encode(manifest["data"], order="sorted")
                 )
-            case Kind.AUTOSCALER:
-                return AutoscalerState()
+            case Kind.AUTOSCALER | Kind.CERTIFICATE as kind:
+                first = AutoscalerState() if kind is Kind.AUTOSCALER else CertificateState()
+                return known.state if known else first
             case Kind.CLAIM:
                 filled = manifest["metadata"].get("annotations", {}).get(ANNOTATION_FILLED) == "true"
                 return ClaimState(requested=manifest["spec"]["resources"]["requests"]["storage"], filled=filled)

@@ -35,7 +35,15 @@ from triton_operator.api.names import CONTAINER_PREPARE, LABEL_PART_OF, MANAGER,
 from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.certificates.plan import SIZE_LIMIT
 from triton_operator.cluster.errors import UnavailableError
-from triton_operator.cluster.observed import Container, DeploymentState, JobState, Kind, ObservedCondition, PodEvent
+from triton_operator.cluster.observed import (
+    CertificateState,
+    Container,
+    DeploymentState,
+    JobState,
+    Kind,
+    ObservedCondition,
+    PodEvent,
+)
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.prepare.errors import PrepareError
@@ -224,6 +232,22 @@ async def _certificate_invalid(_: Path) -> World:
     metadata = {"name": SERVING_SECRET, "namespace": "shop", "uid": "u", "resourceVersion": "1", "labels": labels}
     full = {"metadata": metadata, "data": {"filler": b64encode(bytes(SIZE_LIMIT)).decode()}}
     world.cluster.shared.bodies[SharedKind.SECRET, "shop", SERVING_SECRET] = full
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.CERTIFICATE_PENDING)
+async def _certificate_pending(_: Path) -> World:
+    """The issuer does not exist."""
+    issuer = {"issuerRef": {"name": "company"}}
+    world = World(privacy={"tls": {"mode": "CertManager", "certManager": issuer}})
+    await world.reconcile()
+    missing = "Issuing certificate as Secret does not exist"
+    ready = ObservedCondition(type="Ready", status="False", reason="DoesNotExist", message=missing)
+    unknown = 'Referenced "Issuer" not found: issuer.cert-manager.io "company" not found'
+    event = PodEvent(type="Normal", reason="IssuerNotFound", message=unknown)
+    world.cluster.request_event_log["digits-tls-1"] = [event]
+    world.change_child(Kind.CERTIFICATE, "digits-tls", state=CertificateState(conditions=(ready,)))
     await world.reconcile()
     return world
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from typing import Any
 
 import tritonclient.grpc
 import tritonclient.http
+from cryptography import x509
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube
@@ -82,6 +85,18 @@ class Served:
             server_name=self.tls.server_name,
             **options,
         )
+
+    def certificate(self) -> x509.Certificate:
+        """The certificate on a new connection, after the client has verified it."""
+        assert self.tls
+        context = ssl.create_default_context(cafile=str(self.tls.ca_file))
+        with (
+            socket.create_connection(("127.0.0.1", self.https_port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=self.tls.server_name) as encrypted,
+        ):
+            certificate = encrypted.getpeercert(binary_form=True)
+        assert certificate
+        return x509.load_der_x509_certificate(certificate)
 
     def curl(self, path: str, *options: str) -> str:
         """The output of `curl`, which fails the test if it exits with an error."""

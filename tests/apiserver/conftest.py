@@ -35,7 +35,7 @@ CRD = Path(__file__).parents[2] / "crds" / "modeldeployments.yaml"
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the API server and the programs that check its objects, if they are missing."""
-    build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm", "kstatus")
+    build_before_tests(session, Path(__file__).parent, *CONTROL_PLANE, "helm", "kstatus", "certmanager")
 
 
 class KubectlError(Exception):

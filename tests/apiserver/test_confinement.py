@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from hack.cluster.programs import tools
+from tests import cert_manager
 from tests.apiserver.api_client import Api
 from tests.apiserver.conftest import Kubectl, KubectlError
 from tests.apiserver.operator_process import OperatorProcess
@@ -130,6 +131,28 @@ def test_the_operator_can_issue_certificates(
         kube.wait(lambda: kube.get("configmap", CA_CONFIG_MAP), "a deleted bundle is created again")
         kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "the spec is accepted")
         assert "denied request" not in operator.log.read_text()
+
+
+def test_the_operator_can_use_cert_manager(
+    api: Api, kube: Kube, kubeconfig: Path, namespace: str, user: str, tmp_path: Path
+) -> None:
+    """It can create, restore and delete a Certificate."""
+    cert_manager.install(kube)
+    own = kubeconfig_of(api, kubeconfig, namespace, user, tmp_path)
+    try:
+        with OperatorProcess(own, namespace, tmp_path) as operator:
+            operator.wait_ready()
+            _apply(kube)
+            issuer = {"mode": "CertManager", "certManager": {"issuerRef": {"name": "company"}}}
+            _change(kube, privacy={"tls": issuer})
+            kube.wait(lambda: kube.get("certificate", "digits-tls"), "the Certificate is created")
+            kube.patch("certificate", "digits-tls", {"spec": {"isCA": True}})
+            kube.wait(lambda: "isCA" not in _spec(kube, "certificate", "digits-tls"), "an edit is reverted")
+            _change(kube, privacy={"tls": {"mode": "Managed", "certManager": None}})
+            kube.wait(lambda: not kube.get("certificate", "digits-tls"), "it is deleted")
+            assert "denied request" not in operator.log.read_text()
+    finally:
+        cert_manager.uninstall(kube)
 
 
 def test_a_name_conflict_is_still_reported(
@@ -423,8 +446,8 @@ def _change(kube: Kube, **spec: Any) -> None:
     kube.patch("modeldeployment", "digits", {"spec": spec})
 
 
-def _spec(kube: Kube, kind: str) -> Object:
-    spec: Object = (kube.get(kind, "digits") or {})["spec"]
+def _spec(kube: Kube, kind: str, name: str = "digits") -> Object:
+    spec: Object = (kube.get(kind, name) or {})["spec"]
     return spec
 
 

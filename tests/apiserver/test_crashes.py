@@ -12,7 +12,7 @@ import pytest
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace, Object
-from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.observed import OPTIONAL_KINDS, Kind
 
 COUNT = 50
 KILLS = 8
@@ -64,6 +64,7 @@ async def _picture(world: Namespace) -> Any:
     children = {
         (kind.value, body["metadata"]["name"]): (_content(body), _owner(body, owners))
         for kind in Kind
+        if kind not in OPTIONAL_KINDS
         for body in await world.children(kind)
     }
     statuses = {body["metadata"]["name"]: _reasons(body) for body in await world.deployments()}

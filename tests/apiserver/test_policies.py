@@ -62,6 +62,11 @@ def with_secret(name: str) -> list[Object]:
     ]
 
 
+def issued(**issuer: str) -> Object:
+    """Return a spec whose certificate comes from this issuer of cert-manager."""
+    return changed(MINIMAL, "privacy", {"tls": {"mode": "CertManager", "certManager": {"issuerRef": issuer}}})
+
+
 PLAIN = MINIMAL
 CLAIM = changed(MINIMAL, "modelRepository", {"pvc": {"claimName": "models"}})
 
@@ -150,6 +155,18 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
         [PLAIN, *with_secret("registry"), *with_secret("models-reader")],
         [*with_secret("registry-2"), *with_secret("database"), *with_secret("my-models-reader")],
         "does not allow Secret ",
+    ),
+    "issuers": (
+        {"issuers": ["Issuer/team", "ClusterIssuer/company", "AWSPCAIssuer.awspca.cert-manager.io/private"]},
+        [
+            PLAIN,
+            issued(name="team"),
+            issued(name="team", kind="Issuer", group="cert-manager.io"),
+            issued(name="company", kind="ClusterIssuer"),
+            issued(name="private", kind="AWSPCAIssuer", group="awspca.cert-manager.io"),
+        ],
+        [issued(name="company"), issued(name="team", kind="ClusterIssuer"), issued(name="team", group="example.com")],
+        "does not allow issuer ",
     ),
     "priority classes": (
         {"priorityClasses": ["models"]},

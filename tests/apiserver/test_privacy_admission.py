@@ -30,8 +30,9 @@ PRIVACY: dict[str, Any] = {
     "audit": "Refused",
 }
 GOOD: dict[str, Any] = {**MINIMAL, "privacy": PRIVACY, "service": {"hostnames": ["digits.example.com"]}}
+ISSUER: dict[str, Any] = {"issuerRef": {"name": "company", "kind": "ClusterIssuer", "group": "cert-manager.io"}}
 TOKEN = {"publicKeys": ["key"]}
-PROXY = "must not be set unless spec.privacy.tls.mode is Managed or Secret, because the proxy that"
+PROXY = "must not be set unless spec.privacy.tls.mode is Managed, Secret or CertManager, because the proxy that"
 NO_CERTIFICATE = "has no effect, because no caller has a certificate; remove it"
 ONE_METHOD = "exactly one of serviceAccount, jwt, certificate and token must be set"
 
@@ -50,6 +51,30 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         {"secretRef": {"name": "certificate"}},
         "tls.secretRef",
         "must not be set unless the mode is Secret",
+    ),
+    "cert-manager without an issuer": (
+        "tls",
+        {"mode": "CertManager"},
+        "tls.certManager",
+        "is required with the mode CertManager",
+    ),
+    "issuer with another mode": (
+        "tls.certManager",
+        ISSUER,
+        "tls.certManager",
+        "must not be set unless the mode is CertManager",
+    ),
+    "unknown kind of issuer": (
+        "tls",
+        {"mode": "CertManager", "certManager": {"issuerRef": {"name": "company", "kind": "Isuer"}}},
+        "tls.certManager.issuerRef.kind",
+        "must be Issuer or ClusterIssuer, or spec.privacy.tls.certManager.issuerRef.group must be set",
+    ),
+    "issuer without a name": (
+        "tls",
+        {"mode": "CertManager", "certManager": {"issuerRef": {"kind": "Issuer"}}},
+        "tls.certManager.issuerRef.name",
+        "Required value",
     ),
     "two callers of one name": (
         "clients",
@@ -171,11 +196,17 @@ def test_callers_of_every_kind_are_accepted_and_kept(api: Api, namespace: str) -
     [
         {"mode": "Managed"},
         {"mode": "Secret", "secretRef": {"name": "certificate"}},
+        {"mode": "CertManager", "certManager": ISSUER},
+        {"mode": "CertManager", "certManager": {"issuerRef": {"name": "company"}}},
+        {
+            "mode": "CertManager",
+            "certManager": {"issuerRef": {"name": "a", "kind": "PCAIssuer", "group": "pca.example.com"}},
+        },
     ],
-    ids=["Managed", "Secret"],
+    ids=["Managed", "Secret", "CertManager", "CertManager with defaults", "external issuer"],
 )
 def test_callers_are_accepted_with_each_certificate(api: Api, namespace: str, tls: dict[str, Any]) -> None:
-    """The proxy checks callers in both modes."""
+    """The proxy checks callers in all three modes."""
     create(api, namespace, deployment(changed(GOOD, "privacy.tls", tls)))
 
 

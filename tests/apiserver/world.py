@@ -20,7 +20,7 @@ from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connect import connect
 from triton_operator.cluster.errors import UnavailableError
 from triton_operator.cluster.listing import list_all
-from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.observed import OPTIONAL_KINDS, Kind
 from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
 
 Object = dict[str, Any]
@@ -118,8 +118,9 @@ class Namespace:
         await self._client.request("PUT", path, kind=kind, query=query, body=orjson.dumps(body))
 
     async def count_children(self) -> Counter[str]:
-        """The number of children of each kind."""
-        return Counter({kind.value: len(await self.children(kind)) for kind in Kind})
+        """The number of children of each kind that every cluster has."""
+        kinds = (kind for kind in Kind if kind not in OPTIONAL_KINDS)
+        return Counter({kind.value: len(await self.children(kind)) for kind in kinds})
 
     async def until(
         self, look: Callable[[list[Object]], bool], what: str, seconds: float, poll: float = _POLL_SECONDS

@@ -66,6 +66,11 @@ def test_every_child_can_be_created_repaired_and_removed(render: Render, scenari
         )
 
 
+def test_certificates_of_cert_manager_can_be_excluded(render: Render) -> None:
+    assert verbs(render("default"), "cert-manager.io", "certificates") == CHILD_VERBS
+    assert verbs(render("closed"), "cert-manager.io", "certificates") == set()
+
+
 @pytest.mark.parametrize("scenario", ["default", "namespace"])
 def test_users_objects_are_read_only(render: Render, scenario: str) -> None:
     """The operator writes only the status of a ModelDeployment."""

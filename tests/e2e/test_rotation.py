@@ -7,8 +7,6 @@ announced, as the guide requires.
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -98,7 +96,7 @@ def test_no_request_fails_while_certificates_authority_callers_and_keys_change(
         added, removed = add_and_remove(kube, client_of(served, guest))
         replace_keys(kube, served, issued)
         renew(kube, served)
-        kube.wait(lambda: served_certificate(served).issuer == next_authority.subject, "the next authority signs", 120)
+        kube.wait(lambda: served.certificate().issuer == next_authority.subject, "the next authority signs", 120)
         wait_for_requests(loads, REQUESTS)
     with capsys.disabled():
         print(f"\n  {summary(loads)}; a caller admitted after {added:.1f} s, and refused after {removed:.1f} s", end="")
@@ -174,22 +172,9 @@ def replace_keys(kube: Kube, served: Served, issued: Client) -> None:
 
 def renew(kube: Kube, served: Served) -> None:
     """Delete the certificate, and wait until another one is served."""
-    before = served_certificate(served).serial_number
+    before = served.certificate().serial_number
     kube.patch("secret", SERVING_SECRET, {"data": {serving_certificate_key(NAME): None}})
-    kube.wait(lambda: served_certificate(served).serial_number != before, "another certificate is served", 120)
-
-
-def served_certificate(served: Served) -> x509.Certificate:
-    """The certificate on a new connection, after the client has verified it."""
-    assert served.tls
-    context = ssl.create_default_context(cafile=str(served.tls.ca_file))
-    with (
-        socket.create_connection(("127.0.0.1", served.https_port), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname=served.tls.server_name) as encrypted,
-    ):
-        certificate = encrypted.getpeercert(binary_form=True)
-    assert certificate
-    return x509.load_der_x509_certificate(certificate)
+    kube.wait(lambda: served.certificate().serial_number != before, "another certificate is served", 120)
 
 
 def scale(kube: Kube, replicas: int) -> None:

@@ -64,7 +64,7 @@ matchResources:
 allows nothing. */}}
 {{- define "triton-operator.limitsDeployments" -}}
 {{- $limited := .Values.policies.deployments.imagesByDigest -}}
-{{- range list "images" "sources" "addresses" "secrets" "priorityClasses" "runtimeClasses" "serviceTypes" -}}
+{{- range list "images" "sources" "addresses" "secrets" "issuers" "priorityClasses" "runtimeClasses" "serviceTypes" -}}
 {{- if kindIs "slice" (get $.Values.policies.deployments .) -}}{{- $limited = true -}}{{- end -}}
 {{- end -}}
 {{- if $limited -}}true{{- end -}}

@@ -31,6 +31,12 @@ certificates: serving pods refer to users' Secrets by name. */}}
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.rbac.certManager }}
+# TLS mode CertManager: cert-manager writes the Secret, which the operator cannot read.
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [get, list, watch, create, patch, update, delete]
+{{- end }}
 # Read for the status. Patched so that the kubelet mounts a changed policy of the proxy at once.
 - apiGroups: [""]
   resources: [pods]

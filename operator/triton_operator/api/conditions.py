@@ -65,6 +65,7 @@ class Reason:
     WAITING_FOR_DELETION = "WaitingForDeletion"  # Children of a deleted deployment with the same name still exist.
 
     CERTIFICATE_INVALID = "CertificateInvalid"  # There is no valid serving certificate; the message contains the cause.
+    CERTIFICATE_PENDING = "CertificatePending"  # cert-manager has not issued the certificate; the message is its own.
 
     MODEL_NOT_FOUND = "ModelNotFound"  # The repository does not contain the model's folder.
     MODEL_VERSION_NOT_FOUND = "ModelVersionNotFound"  # The folder has no numeric version folder with a model file.

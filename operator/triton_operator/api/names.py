@@ -122,6 +122,11 @@ def proxy_config_name(name: str) -> str:
     return f"{name}-proxy"
 
 
+def certificate_name(name: str) -> str:
+    """Name of the Certificate of TLS mode CertManager, and of the Secret that cert-manager writes for it."""
+    return f"{name}-tls"
+
+
 def serving_certificate_key(name: str) -> str:
     """Key in SERVING_SECRET of the deployment's certificate with its chain."""
     return f"{name}.crt"

@@ -23,12 +23,13 @@ class Profile(StrEnum):
 class TLSMode(StrEnum):
     """The source of the serving certificates.
 
-    With Managed and Secret, the sidecar `proxy` terminates TLS. With External, a service mesh encrypts the
+    With Managed, Secret and CertManager, the sidecar `proxy` terminates TLS. With External, a service mesh encrypts the
     traffic, which the operator cannot see.
     """
 
     MANAGED = "Managed"
     SECRET = "Secret"  # noqa: S105 -- the name of a mode, not a secret
+    CERT_MANAGER = "CertManager"
     EXTERNAL = "External"
     DISABLED = "Disabled"
 
@@ -54,11 +55,26 @@ class SecretRef(Struct, frozen=True):
     name: str
 
 
+class IssuerRef(Struct, frozen=True):
+    """An issuer of cert-manager; `group` is cert-manager's own unless it is an external issuer."""
+
+    name: str
+    kind: str = "Issuer"
+    group: str = "cert-manager.io"
+
+
+class CertManager(Struct, frozen=True):
+    """Who signs the Certificate that the operator creates for cert-manager."""
+
+    issuer_ref: IssuerRef
+
+
 class TLS(Struct, frozen=True):
     """Encryption of traffic to the serving pods; `mode` None is the default of the profile."""
 
     mode: TLSMode | None = None
     secret_ref: SecretRef | None = None
+    cert_manager: CertManager | None = None
 
 
 class ServiceAccountCaller(Struct, frozen=True):

@@ -185,6 +185,11 @@ class HttpCluster(SharedObjectRequests):
         listing = await list_all(self._client, EVENTS, namespace, {"fieldSelector": f"regarding.uid={pod_uid}"})
         return read_events(listing.items)
 
+    async def request_events(self, namespace: str, name: str) -> Sequence[PodEvent]:
+        """Events about a CertificateRequest of cert-manager, oldest first."""
+        selector = {"fieldSelector": f"regarding.kind=CertificateRequest,regarding.name={name}"}
+        return read_events((await list_all(self._client, EVENTS, namespace, selector)).items)
+
     async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
         """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
         selector = {"labelSelector": f"{LABEL_DEPLOYMENT}={deployment}"}

@@ -25,10 +25,13 @@ class Kind(StrEnum):
     REVISION = "ControllerRevision"
     CLAIM = "PersistentVolumeClaim"
     JOB = "Job"
+    CERTIFICATE = "Certificate"
 
 
 IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
 """Kinds whose content is immutable: they are created, relabelled and deleted, but never reverted."""
+OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE})
+"""Kinds of other projects, which a cluster may not have, or for which the operator may lack permission."""
 
 
 Key = tuple[str, str]
@@ -109,7 +112,24 @@ class JobState(Record, frozen=True, kw_only=True):
         return self.complete or self.failed
 
 
-State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobState
+class CertificateState(Record, frozen=True, kw_only=True):
+    """What cert-manager reports about a Certificate.
+
+    The certificate expires at `not_after` (RFC 3339), and is the result of the request number `revision`; "" and 0
+    before the first one.
+    """
+
+    conditions: tuple[ObservedCondition, ...] = ()
+    not_after: str = ""
+    revision: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a valid certificate for the spec is in the Secret."""
+        return any(each.type == "Ready" and each.status == "True" for each in self.conditions)
+
+
+State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobState | CertificateState
 
 
 class Child(Record, frozen=True, kw_only=True):

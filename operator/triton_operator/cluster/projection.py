@@ -18,6 +18,7 @@ from triton_operator.cluster.immutable_children import immutable_fingerprint, im
 from triton_operator.cluster.observed import (
     IMMUTABLE_KINDS,
     AutoscalerState,
+    CertificateState,
     Child,
     DeploymentState,
     Kind,
@@ -156,5 +157,11 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
             return RevisionState(number=stored.revision, data=bytes(stored.data))
         case Kind.AUTOSCALER:
             return AutoscalerState(conditions=project_conditions(status.conditions))
+        case Kind.CERTIFICATE:
+            return CertificateState(
+                conditions=project_conditions(status.conditions),
+                not_after=status.not_after or "",
+                revision=status.revision,
+            )
         case _:
             return None

@@ -61,6 +61,9 @@ class Cluster(Protocol):
     async def pod_events(self, namespace: str, pod_uid: str) -> Sequence[PodEvent]:
         """Events about one pod, oldest first."""
 
+    async def request_events(self, namespace: str, name: str) -> Sequence[PodEvent]:
+        """Events about a CertificateRequest of cert-manager, oldest first."""
+
     async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
         """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
 

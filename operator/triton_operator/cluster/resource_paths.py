@@ -36,6 +36,7 @@ CHILDREN: dict[Kind, Resource] = {
         Kind.REVISION: "apps/v1",
         Kind.CLAIM: "v1",
         Kind.JOB: "batch/v1",
+        Kind.CERTIFICATE: "cert-manager.io/v1",
     }.items()
 } | {Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies")}
 

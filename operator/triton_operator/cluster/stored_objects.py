@@ -93,7 +93,7 @@ class StoredCondition(Stored):
 
 
 class StoredStatus(Stored):
-    """The status fields of Deployments, HorizontalPodAutoscalers and Jobs that the operator reads."""
+    """The status fields of Deployments, HorizontalPodAutoscalers, Jobs and Certificates that the operator reads."""
 
     observed_generation: int = 0
     replicas: int = 0
@@ -101,6 +101,8 @@ class StoredStatus(Stored):
     ready_replicas: int = 0
     available_replicas: int = 0
     start_time: str | None = None
+    not_after: str | None = None
+    revision: int = 0
     conditions: list[StoredCondition] = []
 
 

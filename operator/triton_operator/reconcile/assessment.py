@@ -17,6 +17,7 @@ from triton_operator.cluster.observed import DeploymentState, Pod
 from triton_operator.reconcile.cache_progress import diagnose_cache
 from triton_operator.reconcile.container_ends import Diagnosis
 from triton_operator.reconcile.failed_writes import Blocked
+from triton_operator.reconcile.issuance import diagnose_certificate
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pod_failures import diagnose, judge_eviction, node_lost
 from triton_operator.reconcile.pods import ended_at, is_loaded, is_over, is_ready
@@ -37,8 +38,8 @@ class Assessment(NamedTuple):
     """Facts that several conditions need.
 
     `pods` are those of the current revision that are not being deleted; `diagnoses` is what is wrong with them, the
-    most important first. `cache_failure` is what prevents the cache from being filled. `differing_models` are the
-    models of which these pods have different content.
+    most important first. `cache_failure` is what prevents the cache from being filled, `certificate_failure` what is
+    wrong with the Certificate. `differing_models` are the models of which these pods have different content.
     """
 
     observed: ObservedState
@@ -49,6 +50,7 @@ class Assessment(NamedTuple):
     pods: tuple[Pod, ...]
     diagnoses: tuple[Diagnosis, ...]
     cache_failure: Diagnosis | None = None
+    certificate_failure: Diagnosis | None = None
     differing_models: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
 
     @property
@@ -134,6 +136,7 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
         pods=pods,
         diagnoses=_diagnose(observed, current, pods),
         cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,
+        certificate_failure=diagnose_certificate(observed, revision),
         differing_models=find_variants(deployment, pods),
     )
 

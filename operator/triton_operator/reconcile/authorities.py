@@ -68,7 +68,7 @@ class AuthorityStore:
         if self._namespace is None:
             raise AuthorityUnusableError(
                 "the operator does not know in which namespace its authority is; set POD_NAMESPACE, or use the mode "
-                "Secret"
+                "Secret or CertManager"
             )
         async with self._lock:
             if known := self.known():

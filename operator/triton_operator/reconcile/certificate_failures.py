@@ -13,7 +13,7 @@ from triton_operator.reconcile.failed_writes import FailedWrite
 
 FULL = (
     f"Secret {SERVING_SECRET} has no room for another certificate, because a Secret can contain 1 MiB (about 500 "
-    "deployments); create the deployment in another namespace, or set spec.privacy.tls.mode to Secret"
+    "deployments); create the deployment in another namespace, or set spec.privacy.tls.mode to Secret or CertManager"
 )
 
 

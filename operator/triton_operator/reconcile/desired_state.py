@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.history import current_revision, older_revisions, revision_number
+from triton_operator.reconcile.issuance import is_issued
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision
 from triton_operator.reconcile.validate import validate
@@ -53,7 +55,7 @@ def derive_desired_state(
         kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
         spec_error = Blocked(error.reason, str(error), permanent=True, failed=frozenset(kept))
         return DesiredState(manifests, replicas, current.summary() if current else None, spec_error)
-    manifests = _build_with_cache(observed, revision, current, replicas, settings, policy)
+    manifests = _build_in_order(observed, revision, current, replicas, settings, policy)
     return DesiredState(manifests, replicas, revision.summary())
 
 
@@ -64,7 +66,7 @@ def _choose_revision(deployment: ModelDeployment, current: Revision | None, sett
     return render_new_revision(deployment, settings)
 
 
-def _build_with_cache(
+def _build_in_order(
     observed: ObservedState,
     revision: Revision,
     current: Revision | None,
@@ -72,16 +74,20 @@ def _build_with_cache(
     settings: Settings,
     policy: ProxyPolicy | None,
 ) -> list[Manifest]:
-    """Every child. Pods of a new revision wait for its cache; until then existing pods stay as they are."""
+    """Every child. Pods of a new revision wait for what they mount; until then existing pods stay as they are."""
     caching = observed.caching
-    if caching is None:
-        return _build(observed, revision, replicas, policy=policy)
-    cache = build_cache(observed.deployment, caching.generation, settings.operator_image)
-    if caching.generation.filled or revision is current:
+    cache = build_cache(observed.deployment, caching.generation, settings.operator_image) if caching else ()
+    if revision is current or not _has_to_wait(observed, revision):
         return _build(observed, revision, replicas, cache, policy)
     if current:
         return _build(observed, current, replicas, cache, policy)
     return without_pods(_build(observed, revision, replicas, cache, policy))
+
+
+def _has_to_wait(observed: ObservedState, revision: Revision) -> bool:
+    """Whether the cache is not filled yet, or the certificate not issued."""
+    is_cached = observed.caching is None or observed.caching.generation.filled
+    return not is_cached or (revision.tls_mode is TLSMode.CERT_MANAGER and not is_issued(observed))
 
 
 def _policy(

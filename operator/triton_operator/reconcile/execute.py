@@ -38,6 +38,7 @@ _NEEDED_BY_PODS = frozenset(
         Kind.CONFIG_MAP,
         Kind.REVISION,
         Kind.NETWORK_POLICY,
+        Kind.CERTIFICATE,
         SharedKind.SECRET,
     }
 )

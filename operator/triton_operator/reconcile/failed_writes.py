@@ -10,15 +10,21 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from triton_operator.api.conditions import TERMINAL, Reason
-from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, InvalidObjectError
+from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, InvalidObjectError, NotFoundError
 from triton_operator.cluster.observed import ChildId, Kind
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
 
 TOO_MANY_REQUESTS = 429
 
+CERT_MANAGER_MISSING = (
+    "cert-manager is not installed: the cluster has no Certificates (cert-manager.io/v1), which "
+    "spec.privacy.tls.mode CertManager needs; the operator retries automatically"
+)
+
 _MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")
 """The API server responds with 500 to content that violates the schema of its kind (observed with Kubernetes 1.36)."""
+_NO_NAMESPACE = re.compile(r"^namespaces \"")
 _WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
 _DENIED = re.compile(r"denied (?:the )?request")
 """Webhooks and ValidatingAdmissionPolicies choose the status code themselves (observed: 403, 413, 422)."""
@@ -67,6 +73,8 @@ class FailedWrite(NamedTuple):
 
 def judge_error(kind: Kind | SharedKind, name: str, error: ClusterError) -> FailedWrite:
     """Who caused an error: the user, an admission controller, or the API server."""
+    if kind is Kind.CERTIFICATE and isinstance(error, NotFoundError) and not _NO_NAMESPACE.search(error.message):
+        return FailedWrite(kind, name, Reason.DEPENDENCY_MISSING, CERT_MANAGER_MISSING)
     if _MALFORMED.match(error.message):
         return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message, permanent=True)
     if isinstance(error, DeniedError) or _DENIED.search(error.message):
@@ -121,7 +129,7 @@ def _describe(group: Sequence[FailedWrite], namespace: str) -> str:
 def _blame(reason: str, kinds: str, message: str) -> str:
     """Who rejected the write, which kinds, and the original error."""
     match reason:
-        case Reason.CERTIFICATE_INVALID:
+        case Reason.CERTIFICATE_INVALID | Reason.DEPENDENCY_MISSING:
             return message
         case Reason.INVALID_SPEC:
             field = _USER_FIELD.search(message)

@@ -90,7 +90,7 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
 
 
 def _content(child: Child) -> tuple[object, ...]:
-    """Everything but the status of a child."""
-    replicas = getattr(child.state, "replicas", None)
+    """Everything but the status of a child, of which only the readiness of a Certificate affects a plan."""
+    state = getattr(child.state, "replicas", None), getattr(child.state, "is_ready", None)
     edits = child.has_foreign_fields, child.is_frozen
-    return child.uid, child.fingerprint, child.owner_uid, edits, child.deleting, replicas
+    return child.uid, child.fingerprint, child.owner_uid, edits, child.deleting, state

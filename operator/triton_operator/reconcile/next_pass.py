@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from triton_operator.reconcile.assessment import report_time_left
 from triton_operator.reconcile.failed_writes import Blocked
+from triton_operator.reconcile.issuance import pending_request
 from triton_operator.reconcile.observed_state import PENDING_GRACE, ObservedState, find_stuck
 from triton_operator.resources.proxy_inputs import needs_cluster_keys, references
 
@@ -15,6 +16,9 @@ BLOCKED_RETRY_SECONDS = 15.0
 
 POLICY_INPUTS_INTERVAL = timedelta(seconds=60)
 """Time between two reads of the users' ConfigMaps and ServiceAccounts that the proxy's policy depends on."""
+
+ISSUANCE_INTERVAL = timedelta(seconds=10)
+"""Time between two reads of the Events of a pending CertificateRequest."""
 
 LONGEST_EVENT_INTERVAL = timedelta(seconds=60)
 """Longest time between two reads of the Events of what is stuck."""
@@ -41,6 +45,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
     yield from filter(None, (report_time_left(pod, observed.now) for pod in observed.pods))
     if observed.caching and observed.caching.retry_at:
         yield max(observed.caching.retry_at - observed.now, timedelta(0))
+    if pending_request(observed):
+        yield ISSUANCE_INTERVAL
     spec = observed.deployment.spec
     if any(references(spec)) or needs_cluster_keys(spec):
         yield POLICY_INPUTS_INTERVAL

@@ -41,6 +41,7 @@ PENDING_GRACE = timedelta(seconds=5)
 class ObservedState(NamedTuple):
     """One deployment with its own children, its serving pods, those of its Jobs, and Events about what is stuck.
 
+    `request_events` are about the pending CertificateRequest of cert-manager.
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
     `network_probe` is the last run of `tritonctl doctor --probe`.
     """
@@ -53,6 +54,7 @@ class ObservedState(NamedTuple):
     cache_pods: tuple[Pod, ...] = ()
     caching: Caching | None = None
     pod_events: Mapping[str, tuple[PodEvent, ...]] = {}
+    request_events: tuple[PodEvent, ...] = ()
     opening_policies: tuple[ObservedPolicy, ...] = ()
     network_probe: NetworkProbe | None = None
 

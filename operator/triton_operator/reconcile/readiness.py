@@ -1,6 +1,6 @@
 """Ready: an ordered list of checks of an Assessment; the first failing one determines reason and message.
 
-Pure. The order is: the spec, the requested replicas, the cache, the pods, the rollout, the models.
+Pure. The order is: the spec, the requested replicas, the cache, the certificate, the pods, the rollout, the models.
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ def judge_cache(assessment: Assessment) -> Verdict | None:
         f"a Job is fetching the models into claim {caching.generation.name}; pods are created when it has finished"
     )
     return Verdict(Truth.FALSE, Reason.CACHING, join(progress, older))
+
+
+def _make_sure_there_is_a_certificate(assessment: Assessment) -> Verdict | None:
+    failure = assessment.certificate_failure
+    if failure is None:
+        return None
+    message = join(failure.message, failure.retry_hint, _describe_older(assessment))
+    return Verdict(Truth.FALSE, failure.reason, message)
 
 
 def _make_sure_nothing_forbids_pods(assessment: Assessment) -> Verdict | None:
@@ -163,6 +171,7 @@ _CHECKS: tuple[Callable[[Assessment], Verdict | None], ...] = (
     _make_sure_it_is_not_suspended,
     _make_sure_pods_are_desired,
     judge_cache,
+    _make_sure_there_is_a_certificate,
     _make_sure_nothing_forbids_pods,
     _make_sure_no_pod_fails,
     _make_sure_the_rollout_makes_progress,

@@ -25,6 +25,7 @@ from triton_operator.reconcile.certificate_caches import CertificateCaches, Issu
 from triton_operator.reconcile.certificates import NEVER, CertificateStep
 from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
 from triton_operator.reconcile.failed_writes import Blocked
+from triton_operator.reconcile.issuance import pending_request, read_request_events
 from triton_operator.reconcile.memory import Converged, Memory
 from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, find_stuck, observe, read_events
@@ -121,15 +122,16 @@ class Reconciler:
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:
         """With the Events of what is stuck; if they cannot be read, the status has less detail."""
-        if not find_stuck(observed):
+        if not (find_stuck(observed) or pending_request(observed)):
             return observed
         try:
             async with asyncio.timeout(EVENTS_LIMIT):
                 events = await read_events(self._cluster, observed)
+                request_events = await read_request_events(self._cluster, observed)
         except (ClusterError, TimeoutError) as error:
-            log.warning("cannot read the events of pods: %s", str(error) or "timed out")
+            log.warning("cannot read the events of what is stuck: %s", str(error) or "timed out")
             return observed
-        return observed._replace(pod_events=events)
+        return observed._replace(pod_events=events, request_events=request_events)
 
     async def _report_unreadable(
         self, key: Key, record: DeploymentRecord, error: InvalidSpecError, memory: Memory

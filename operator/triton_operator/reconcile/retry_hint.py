@@ -22,6 +22,7 @@ _BY_REASON = {
     Reason.VOLUME_UNBOUND: "it continues automatically once the volume is bound",
     # The kubelet doubles its pause between mounts up to 2 minutes and 2 seconds.
     Reason.DEPENDENCY_MISSING: "it continues automatically, at most about 2 minutes after the object exists",
+    Reason.CERTIFICATE_PENDING: "pods are created when cert-manager has issued the certificate",
     Reason.INSUFFICIENT_GPU: "it continues automatically once a node has room",
     Reason.UNSCHEDULABLE: "it continues automatically once a node fits",
     # Work queues of Kubernetes' controllers double their pause up to 1000 seconds.

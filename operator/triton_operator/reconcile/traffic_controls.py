@@ -14,7 +14,9 @@ from triton_operator.api.status import ControlName
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.child_controls import judge_child
+from triton_operator.reconcile.issuance import describe_renewal
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, not_rendered, unknown
+from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.revisions_in_use import RevisionsInUse
 
 
@@ -46,7 +48,8 @@ def _tls(assessment: Assessment, used: RevisionsInUse) -> JudgedControl:
             Reason.WAITING,
             f"pod {used.foreign_pods[0]} has the labels of the serving pods, but not the revision of this deployment",
         )
-    return enforced(ControlName.TLS, "every pod accepts only TLS 1.3, in the sidecar `proxy`")
+    renewal = describe_renewal(assessment.observed, assessment.revision)
+    return enforced(ControlName.TLS, join("every pod accepts only TLS 1.3, in the sidecar `proxy`", renewal))
 
 
 def _why_plain(assessment: Assessment, mode: TLSMode | None) -> str:

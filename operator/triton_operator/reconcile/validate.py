@@ -30,6 +30,7 @@ def validate(spec: Spec) -> None:
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
     _make_sure_callers_are_enforced(spec)
+    _make_sure_there_is_an_issuer(spec)
     _make_sure_hostnames_are_not_those_of_services(spec)
 
 
@@ -103,18 +104,24 @@ def _make_sure_the_version_is_a_release(spec: Spec) -> None:
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.triton.version", str(error)) from error
 
 
+def _make_sure_there_is_an_issuer(spec: Spec) -> None:
+    if spec.privacy.tls.mode is TLSMode.CERT_MANAGER and spec.privacy.tls.cert_manager is None:
+        path = "spec.privacy.tls.certManager"
+        raise InvalidSpecError(Reason.INVALID_SPEC, path, "is required with the mode CertManager")
+
+
 def _make_sure_callers_are_enforced(spec: Spec) -> None:
     """The CRD has this rule for a mode that is set; the default of the profile is the operator's."""
     if needs_proxy(spec) and not terminates_tls(spec):
         field = "clients" if spec.privacy.clients is not None else "audit"
-        message = "requires spec.privacy.tls.mode Managed or Secret, because the proxy enforces it"
+        message = "requires spec.privacy.tls.mode Managed, Secret or CertManager, because the proxy enforces it"
         raise InvalidSpecError(Reason.INVALID_SPEC, f"spec.privacy.{field}", message)
 
 
 def _make_sure_hostnames_are_not_those_of_services(spec: Spec) -> None:
     """Otherwise the certificate would be valid for another deployment, whose clients trust the same authority."""
     for index, hostname in enumerate(spec.service.hostnames):
-        if tls_mode(spec) is TLSMode.MANAGED and is_reserved(hostname):
+        if tls_mode(spec) in {TLSMode.MANAGED, TLSMode.CERT_MANAGER} and is_reserved(hostname):
             path = f"spec.service.hostnames[{index}]"
             message = f"{hostname} can be the name of a Service; use at least three labels, none of which is svc"
             raise InvalidSpecError(Reason.INVALID_SPEC, path, message)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from triton_operator.api.privacy import Profile
+from triton_operator.api.privacy import Profile, TLSMode
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.autoscaler import build_autoscaler
 from triton_operator.resources.cache import build_cache, first_generation
+from triton_operator.resources.certificate import build_certificate
 from triton_operator.resources.config_map import build_config_map
 from triton_operator.resources.deployment import build_deployment
 from triton_operator.resources.disruption_budget import build_disruption_budget
@@ -23,7 +24,7 @@ from triton_operator.resources.revision import Revision, build_controller_revisi
 from triton_operator.resources.service import build_headless_service, build_service, client_ports, service_ports
 from triton_operator.resources.service_account import build_service_account
 from triton_operator.resources.settings import Settings
-from triton_operator.resources.tls import terminates_tls
+from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 _ABOUT_PODS = frozenset(
@@ -70,6 +71,8 @@ def build_children(
         build_config_map(deployment, revision),
         build_controller_revision(deployment, revision, number),
     ]
+    if tls_mode(spec) is TLSMode.CERT_MANAGER and spec.privacy.tls.cert_manager:
+        children.append(build_certificate(deployment, spec.privacy.tls.cert_manager))
     if policy and any(each.terminates_tls for each in (revision, *older)):
         children.append(build_proxy_config(deployment, policy))
     if spec.privacy.profile is Profile.PRIVATE:

@@ -1,6 +1,6 @@
 """The sidecar `proxy` of a serving pod: HAProxy, which terminates TLS in front of Triton, and the volumes it mounts.
 
-Pure; `pod` adds both to pods of the TLS modes Managed and Secret. It is a native sidecar: the kubelet
+Pure; `pod` adds both to pods of the TLS modes Managed, Secret and CertManager. It is a native sidecar: the kubelet
 starts it before Triton and ends it afterwards.
 """
 
@@ -11,6 +11,7 @@ from triton_operator.api.names import (
     PORT_HEALTH,
     PORT_HTTPS,
     SERVING_SECRET,
+    certificate_name,
     proxy_config_name,
     serving_certificate_key,
     serving_private_key_key,
@@ -96,8 +97,12 @@ def proxy_volumes(deployment: ModelDeployment) -> list[Manifest]:
 
 def certificate_secret(deployment: ModelDeployment) -> str:
     """The name of the Secret with the serving certificate."""
-    reference = deployment.spec.privacy.tls.secret_ref
-    return reference.name if reference else SERVING_SECRET
+    tls = deployment.spec.privacy.tls
+    if tls.secret_ref:
+        return tls.secret_ref.name
+    if tls_mode(deployment.spec) is TLSMode.CERT_MANAGER:
+        return certificate_name(deployment.metadata.name)
+    return SERVING_SECRET
 
 
 def _certificate(deployment: ModelDeployment) -> Manifest:

@@ -162,7 +162,8 @@ def inputs_hash(spec: Spec) -> str:
         triton=spec.triton,
         scheduling=spec.scheduling,
         profile=spec.privacy.profile,
-        tls=spec.privacy.tls,
+        # The issuer affects the content of the Secret, which changes in place.
+        tls=msgspec.structs.replace(spec.privacy.tls, cert_manager=None),
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
         # The egress and the resources of the cache Job do not affect serving pods.
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,

@@ -10,7 +10,7 @@ from triton_operator.api.spec import Spec
 
 DEFAULT_MODES = {Profile.PRIVATE: TLSMode.MANAGED, Profile.OPEN: TLSMode.DISABLED}
 
-_OF_THE_PROXY = frozenset({TLSMode.MANAGED, TLSMode.SECRET})
+_OF_THE_PROXY = frozenset({TLSMode.MANAGED, TLSMode.SECRET, TLSMode.CERT_MANAGER})
 
 
 def tls_mode(spec: Spec) -> TLSMode:

@@ -20,6 +20,7 @@ from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.lease import Elector
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
+from triton_operator.cluster.optional_reflector import OptionalReflector
 from triton_operator.cluster.projector import Projector
 from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
 from triton_operator.runtime import kopf_watch
@@ -96,7 +97,8 @@ class Process:
             leads=self.elector.leading.is_set,
             metrics=self.metrics,
         )
-        self.probes = Probes(self.reflectors, self.resync, self.queue, self.elector, cache.deployments, self.progress)
+        required = [each for each in self.reflectors if not isinstance(each, OptionalReflector)]
+        self.probes = Probes(required, self.resync, self.queue, self.elector, cache.deployments, self.progress)
         self.probes.publish(self.metrics)
         self.health = HealthServer(self.probes.alive(), self.probes.ready(), self.metrics)
 

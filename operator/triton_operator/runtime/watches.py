@@ -18,7 +18,8 @@ from triton_operator.api.names import (
 )
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.object_cache import ObjectCache
-from triton_operator.cluster.observed import Child, Key, Kind, Pod
+from triton_operator.cluster.observed import OPTIONAL_KINDS, Child, Key, Kind, Pod
+from triton_operator.cluster.optional_reflector import OptionalReflector
 from triton_operator.cluster.pod_projection import project_pod
 from triton_operator.cluster.policy_projection import ObservedPolicy, project_policy
 from triton_operator.cluster.probe_projection import ProbeRecord, project_probe
@@ -47,10 +48,12 @@ def build_reflectors(
 ) -> list[AnyReflector]:
     """All reflectors, not running yet; `unreadable` counts objects that are skipped.
 
+    Those of optional kinds are OptionalReflectors.
+
     `namespace` is the one to reconcile (None: all), `home_namespace` that of the network probe.
     """
     children: list[AnyReflector] = [
-        Reflector(
+        (OptionalReflector if kind in OPTIONAL_KINDS else Reflector)(
             client,
             CHILDREN[kind],
             namespace,

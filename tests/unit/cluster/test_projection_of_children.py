@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.stored_objects import OWNER, a_stored, a_stored_deployment, encode, managed
 from triton_operator.cluster.observed import (
     AutoscalerState,
+    CertificateState,
     Child,
     DeploymentState,
     Kind,
@@ -145,6 +146,30 @@ UNCHANGED: dict[str, Object] = {
     "rollout": {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "7"}}},
     "image pull secrets that the platform adds": {"imagePullSecrets": [{"name": "x"}], "secrets": [{"name": "x"}]},
 }
+
+
+def test_a_certificate_reports_what_cert_manager_writes() -> None:
+    """Its status as recorded with cert-manager 1.21; its spec is content like that of other kinds."""
+    message = "Certificate is up to date and has not expired"
+    ready = {
+        "lastTransitionTime": "2026-11-30T03:21:28Z",
+        "message": message,
+        "observedGeneration": 1,
+        "reason": "Ready",
+        "status": "True",
+        "type": "Ready",
+    }
+    status = {"conditions": [ready], "notAfter": "2027-02-28T03:21:28Z", "notBefore": "2026-11-30T03:21:28Z"}
+    child = project(a_stored("Certificate", spec={"secretName": "a"}, status={**status, "revision": 1}))
+    condition = ObservedCondition(type="Ready", status="True", reason="Ready", message=message)
+    state = CertificateState(conditions=(condition,), not_after="2027-02-28T03:21:28Z", revision=1)
+    assert child.state == state
+    assert state.is_ready
+    new = project(a_stored("Certificate", spec={"secretName": "a"}))
+    assert new.state == CertificateState()
+    assert not CertificateState().is_ready
+    other = project(a_stored("Certificate", spec={"secretName": "b"}))
+    assert new.fingerprint == child.fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize("change", CHANGES)

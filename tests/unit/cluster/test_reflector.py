@@ -15,6 +15,7 @@ from triton_operator.cluster import reflector as reflector_module
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connection import ApiServerConnection
 from triton_operator.cluster.observed import Child, Kind
+from triton_operator.cluster.optional_reflector import ABSENT_SECONDS, OptionalReflector
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN
@@ -99,8 +100,8 @@ async def begin(
     tasks = []
     async with ApiClient(ApiServerConnection(server.url)) as client:
 
-        def start(namespace: str | None = None) -> Reflector[Child]:
-            reflector = Reflector(
+        def start(namespace: str | None = None, *, optional: bool = False) -> Reflector[Child]:
+            reflector = (OptionalReflector if optional else Reflector)(
                 client,
                 CHILDREN[Kind.SERVICE],
                 namespace,
@@ -346,3 +347,42 @@ async def test_a_restored_backup_is_detected_by_a_silent_watch(
     await sink.noted("replace", "one")
     assert sink.table == {"one": 50}
     assert sink.diary.index(("replace", "")) < sink.diary.index(("replace", "one"))
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_an_optional_kind_may_be_absent(
+    server: FakeApiServer, clock: FakeClock, sink: Recorder, begin: Callable[..., Reflector[Child]], status: int
+) -> None:
+    """Nobody waits for it, and it is found when it exists, without hurry."""
+    await server.put(path("one"), {})
+    server.faults[ALL] = [status, status]
+    reflector = begin(optional=True)
+    await reflector.synced.wait()
+    assert sink.table == {}
+    await sink.noted("replace", "one")
+    assert sink.diary == [("replace", ""), ("replace", ""), ("replace", "one")]
+    assert len(clock.pauses) == 2
+    assert all(ABSENT_SECONDS / 2 <= pause <= ABSENT_SECONDS for pause in clock.pauses)
+
+
+async def test_an_optional_kind_that_disappears_has_no_objects(
+    server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
+) -> None:
+    await server.put(path("one"), {})
+    begin(optional=True)
+    await server.watched("services")
+    server.lose(path("one"))
+    server.faults[ALL] = [404]
+    await server.end_watches()
+    await sink.until(lambda: sink.table == {})
+
+
+async def test_nobody_waits_for_an_optional_kind_that_cannot_be_read(
+    server: FakeApiServer, sink: Recorder, begin: Callable[..., Reflector[Child]]
+) -> None:
+    """Its conversion webhook may fail, for example; what is cached then stays."""
+    await server.put(path("one"), {})
+    server.faults[ALL] = [500]
+    await begin(optional=True).synced.wait()
+    await sink.noted("replace", "one")
+    assert sink.diary == [("replace", "one")]

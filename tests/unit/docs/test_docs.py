@@ -37,6 +37,14 @@ SHOWN_BY = {
     "kubectl port-forward service/digits 8443 &": ("tests/e2e/test_demo.py", "with_free_port(block)"),
     "curl --retry 3 --retry-connrefused --cacert": ("tests/e2e/test_demo.py", "with_free_port(block)"),
     "kubectl annotate secret": ("tests/apiserver/test_certificates.py", '"annotate", "secret"'),
+    "kubectl get secret digits-tls": (
+        "tests/e2e/test_cert_manager.py",
+        'guide_command("kubectl get secret digits-tls")',
+    ),
+    "kubectl logs -l triton-operator.io/model-deployment=digits -c proxy --tail=-1": (
+        "tests/e2e/test_cert_manager.py",
+        'guide_command("kubectl logs")',
+    ),
     "kubectl scale md": ("tests/e2e/test_demo.py", "readme_commands"),
     "tritonctl status": ("tests/unit/cli/status/test_status.py", '"status"'),
     "tritonctl infer": ("tests/unit/cli/test_infer.py", '"infer"'),

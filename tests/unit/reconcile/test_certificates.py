@@ -80,8 +80,8 @@ async def test_the_certificate_exists_before_the_pods() -> None:
 
 @pytest.mark.parametrize(
     "privacy",
-    [{"tls": {"mode": mode}} for mode in ("Secret", "External", "Disabled")] + [{"profile": "Open"}],
-    ids=["Secret", "External", "Disabled", "profile Open"],
+    [{"tls": {"mode": mode}} for mode in ("Secret", "CertManager", "External", "Disabled")] + [{"profile": "Open"}],
+    ids=["Secret", "CertManager", "External", "Disabled", "profile Open"],
 )
 async def test_a_deployment_with_another_mode_causes_nothing(privacy: dict[str, Any]) -> None:
     other = World(privacy=privacy)

@@ -22,6 +22,7 @@ RELEASES = sorted((ROOT / "tests" / "apiserver" / "releases").glob("*.json"))
 TLS: dict[str, dict[str, Any]] = {
     "Managed": {"mode": "Managed"},
     "Secret": {"mode": "Secret", "secretRef": {"name": "digits-certificate"}},
+    "CertManager": {"mode": "CertManager", "certManager": {"issuerRef": {"name": "company"}}},
 }
 PLAIN: dict[str, dict[str, Any]] = {"Disabled": {"mode": "Disabled"}, "External": {"mode": "External"}}
 each_tls = pytest.mark.parametrize("tls", TLS.values(), ids=TLS)
@@ -52,6 +53,8 @@ def ports_of(manifest: Manifest) -> dict[str, int]:
 @each_tls
 def test_every_child_is_valid_for_kubernetes(tls: Manifest) -> None:
     for child in children_of(tls).values():
+        if child["kind"] == "Certificate":
+            continue  # The tier apiserver validates it with the definition of cert-manager.
         kubernetes_validate.validate(child, "1.35", strict=True)
 
 
@@ -117,6 +120,7 @@ def test_only_the_proxy_mounts_the_certificate_and_the_policy(tls: Manifest) -> 
             },
         ),
         ("Secret", {"secretName": "digits-certificate", "optional": True}),
+        ("CertManager", {"secretName": "digits-tls", "optional": True}),
     ],
 )
 def test_the_pod_mounts_its_own_certificate_only(mode: str, secret: Manifest) -> None:
@@ -268,13 +272,14 @@ def test_callers_end_the_compatibility_with_a_plain_revision(
     [
         {"clients": [{"name": "shop", "serviceAccount": {"name": "checkout"}}]},
         {"audit": "Refused"},
+        {"tls": {"mode": "CertManager", "certManager": {"issuerRef": {"name": "other"}}}},
         {"clientCas": {"configMapRef": {"name": "ca", "key": "ca.crt"}}},
     ],
 )
-def test_callers_and_audit_change_in_place(change: Manifest) -> None:
-    """They are in the ConfigMap, so no pod is rendered again."""
-    before = a_deployment(privacy={"tls": TLS["Secret"]})
-    after = a_deployment(privacy={"tls": TLS["Secret"], **change})
+def test_callers_audit_and_issuer_change_in_place(change: Manifest) -> None:
+    """They are in the ConfigMap and in the Secret, so no pod is rendered again."""
+    before = a_deployment(privacy={"tls": TLS["CertManager"]})
+    after = a_deployment(privacy={"tls": TLS["CertManager"], **change})
     assert inputs_hash(after.spec) == inputs_hash(before.spec)
     assert render_new_revision(before, SETTINGS).is_rendered_from(after.spec)
 
