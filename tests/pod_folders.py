@@ -33,7 +33,7 @@ class Pod:
 
     def __post_init__(self) -> None:
         self._verification: SignatureCheck | None = None
-        for name in ("source", "models", "config", "verified"):
+        for name in ("source", "models", "config", "verified", "plaintext"):
             (self.root / name).mkdir()
         self.ask("digits")
 
@@ -47,6 +47,16 @@ class Pod:
         """The folder that Triton reads."""
         return self.root / "models"
 
+    @property
+    def plaintext(self) -> Path:
+        """The volume in memory for decrypted models."""
+        return self.root / "plaintext"
+
+    @property
+    def keyset(self) -> Path:
+        """The file with the keys of encrypted models; the object names it if it exists at the next `ask`."""
+        return self.root / "keyset.json"
+
     def ask(self, *models: str | tuple[str, str], source_path: str = "/") -> None:
         """Write the list of models: names, or (name, path)."""
         pairs = [(model, model) if isinstance(model, str) else model for model in models]
@@ -54,7 +64,7 @@ class Pod:
 
     def ask_for(self, *models: PreparationModel, source_path: str = "/") -> None:
         """Write the list of models as the operator renders it."""
-        request = Preparation(models, source_path, verification=self._verification)
+        request = Preparation(models, source_path, verification=self._verification, decrypts=self.keyset.exists())
         (self.root / "config" / "models.json").write_bytes(encode(request))
 
     def verify_with(self, *signers: Signer, require: bool = True) -> None:
@@ -91,6 +101,8 @@ class Pod:
             "source": self.source,
             "models": self.models,
             "verified": self.root / "verified",
+            "plaintext": self.plaintext,
+            "keyset": self.keyset,
             "termination-log": self.root / "termination-log",
         }
         return [f"--{flag}={path}" for flag, path in places.items()]

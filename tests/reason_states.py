@@ -27,6 +27,7 @@ from tests.builders import (
     unschedulable,
     waiting,
 )
+from tests.encrypted import encrypt
 from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from tests.signers import Signer, forge_signature
@@ -46,6 +47,7 @@ from triton_operator.cluster.observed import (
 )
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.shared_objects import SharedKind
+from triton_operator.prepare.decrypted import no_space
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
@@ -340,6 +342,32 @@ async def _refused_by_verification(folder: Path, tamper: Callable[[Path], object
     folders.verify_with(signer)
     folders.ask("digits")
     return await _failed_prepare(folders, verification={"keys": [{"name": "release", "publicKey": signer.public_key}]})
+
+
+@_state(Reason.DECRYPTION_KEY_MISSING)
+async def _decryption_key_missing(folder: Path) -> World:
+    folders = Folders(folder)
+    encrypt(folders, folders.add("digits", v1="model")).unlink()
+    folders.ask("digits")
+    return await _failed_prepare(folders)
+
+
+@_state(Reason.DECRYPTION_FAILED)
+async def _decryption_failed(folder: Path) -> World:
+    folders = Folders(folder)
+    encrypt(folders, folders.add("digits", v1="model"))
+    file = folders.source / "digits" / "1" / "model.pt.enc"
+    file.write_bytes(file.read_bytes()[:-1])
+    folders.ask("digits")
+    return await _failed_prepare(folders)
+
+
+@_state(Reason.PLAINTEXT_TOO_LARGE)
+async def _plaintext_too_large(_: Path) -> World:
+    message = no_space(needed=3 << 30, free=2 << 30)
+    return await _with_pod(
+        await _new(), ended_prepare(encode(PrepareFailed(message.reason, "", str(message))).decode())
+    )
 
 
 @_state(Reason.PREPARE_FAILED)

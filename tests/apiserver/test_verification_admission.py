@@ -66,3 +66,38 @@ def test_public_keys_certificates_and_config_maps_are_accepted(api: Api, namespa
     ]
     body = create(api, namespace, deployment(signers(*keys, require=False)))
     assert body["spec"]["verification"] == {"keys": keys, "require": False}
+
+
+def decrypting(memory: str, limit: str = "", prepare: str = "") -> dict[str, Any]:
+    """Return a spec with a volume of this size for the plaintext, and these memory limits."""
+    spec = changed(MINIMAL, "decryption", {"secretRef": {"name": "model-keys"}, "memory": memory})
+    if limit:
+        spec = changed(spec, "resources", {"limits": {"memory": limit}})
+    return changed(spec, "prepare", {"resources": {"limits": {"memory": prepare}}}) if prepare else spec
+
+
+# The spec, and words of the reason.
+NO_ROOM: dict[str, tuple[dict[str, Any], str]] = {
+    "no limit": (decrypting("1Gi"), "1Gi of no limit"),
+    "an equal limit": (
+        decrypting("1Gi", "1Gi"),
+        "(resources.limits), because the decrypted models are in memory: 1Gi of 1Gi",
+    ),
+    "a smaller limit": (decrypting("2Gi", "1500Mi"), "2Gi of 1500Mi"),
+    "a smaller limit of prepare": (decrypting("1Gi", "2Gi", "512Mi"), "1Gi of 512Mi"),
+    "no quantity": (decrypting("much", "2Gi"), "must be a quantity"),
+}
+
+
+@pytest.mark.parametrize("case", NO_ROOM)
+def test_a_plaintext_that_cannot_fit_is_refused_with_both_numbers(api: Api, namespace: str, case: str) -> None:
+    spec, words = NO_ROOM[case]
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(spec))
+    assert "spec.decryption.memory" in str(refused.value)
+    assert words in str(refused.value)
+
+
+def test_a_plaintext_that_fits_is_accepted(api: Api, namespace: str) -> None:
+    body = create(api, namespace, deployment(decrypting("1Gi", "2Gi", "1536Mi")))
+    assert body["spec"]["decryption"] == {"secretRef": {"name": "model-keys"}, "memory": "1Gi"}

@@ -54,8 +54,9 @@ def volumes(node: Cluster, kube: Kube) -> Iterator[None]:
         kube.apply(volume)
         names.append(volume["metadata"]["name"])
     yield
-    for name in names:
+    for number, name in enumerate(names, 1):
         kube.delete("persistentvolume", name, wait=False)
+        shutil.rmtree(node.host_path / f"cache-{number}")
 
 
 @pytest.fixture(scope="module")

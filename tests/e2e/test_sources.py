@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
 from tests.served import serve
 from tests.signers import Signer
 from tests.volumes import claim_manifest, volume_manifest
+from triton_operator.encryption.encrypt import encrypt_model
+from triton_operator.encryption.keyset import create_keyset, read_keyset
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {
@@ -163,6 +166,48 @@ def test_signed_models_are_served_from_a_claim_and_a_bucket_until_they_are_chang
         assert f"model {folder.name}: config.pbtxt is not the file that was signed" in refused["message"]
         (folder / "config.pbtxt").write_bytes(original)
     kube.delete("modeldeployment", "signed", wait=False)
+
+
+def test_an_encrypted_and_signed_model_is_served_from_memory(
+    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], volume: Object, tmp_path: Path
+) -> None:
+    """The answers are those of the model in the clear; without the key, and with a wrong one, nothing is served."""
+    signer, keyset = Signer(tmp_path), tmp_path / "keyset.json"
+    create_keyset(keyset)
+    encrypted = _host_path(node) / "sources" / "secret" / "linear_regression"
+    encrypted.parent.mkdir()
+    encrypt_model(FOLDERS["linear_regression"], encrypted, read_keyset(keyset.read_bytes(), "keyset"))
+    signer.sign(encrypted)
+    create_keyset(tmp_path / "wrong.json")
+    spec = {
+        "modelRepository": {"pvc": volume["pvc"] | {"path": "/secret"}},
+        "privacy": OPEN,
+        "verification": {"keys": [{"name": "release", "publicKey": signer.public_key}]},
+        "resources": {"limits": {"memory": "1Gi"}},
+    }
+    body = model_deployment("linear_regression", **spec)
+    body["metadata"]["name"] = name = "secret"
+    kube.apply(body)
+    kube.wait_reason(name, "DecryptionKeyMissing", seconds=120)
+    for secret, file in (("wrong-keys", "wrong.json"), ("model-keys", "keyset.json")):
+        content = {"keyset.json": (tmp_path / file).read_text()}
+        kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": content})
+    decryption = {"secretRef": {"name": "wrong-keys"}, "memory": "16Mi"}
+    kube.patch("modeldeployment", name, {"spec": {"decryption": decryption}})
+    kube.wait_reason(name, "DecryptionFailed", seconds=120)
+    kube.patch("modeldeployment", name, {"spec": {"decryption": {"secretRef": {"name": "model-keys"}}}})
+    status = kube.wait_ready(name, 180)["status"]
+    assert [model["signedBy"] for model in status["models"]] == ["release"]
+    with serve(node, kube, name) as served, served.http() as client:
+        numbers = _input("INPUT__0", np.array([[9, 10]], np.float32), "FP32")
+        assert client.infer("linear_regression", [numbers]).as_numpy("OUTPUT__0")[0] == pytest.approx(5, abs=0.2)
+    (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={name}")
+    mounted = kube.run("exec", pod["metadata"]["name"], "-c", "triton", "--", "grep", "/plaintext", "/proc/mounts")
+    assert mounted.startswith("tmpfs /plaintext tmpfs ro")
+    secret_text = kube.run("get", "configmaps,events,pods,controllerrevisions,deployments", "-o", "yaml")
+    key = json.loads(keyset.read_text())["key"][0]["keyData"]["value"]
+    assert key not in secret_text
+    kube.delete("modeldeployment", name, wait=False)
 
 
 def _host_path(node: Cluster) -> Path:

@@ -85,6 +85,9 @@ class Reason:
     SIGNED_FILES_ADDED = "SignedFilesAdded"  # The model's folder contains files that the signature does not cover.
     SIGNED_FILES_MISSING = "SignedFilesMissing"  # Files that were signed are not in the model's folder.
     SIGNED_LINK_FOUND = "SignedLinkFound"  # The folder of a signed model contains a link.
+    DECRYPTION_KEY_MISSING = "DecryptionKeyMissing"  # The model is encrypted, and `spec.decryption` is not set.
+    DECRYPTION_FAILED = "DecryptionFailed"  # The key does not match, or the encrypted files were changed.
+    PLAINTEXT_TOO_LARGE = "PlaintextTooLarge"  # The decrypted models do not fit into `spec.decryption.memory`.
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message contains the required space.
     CACHING = "Caching"  # A Job fetches the models into the cache; pods are created when it completes.
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # Triton could not load the model; the message is Triton's own.
@@ -158,6 +161,9 @@ PREPARE_REASONS = frozenset(
         Reason.SIGNED_FILES_ADDED,
         Reason.SIGNED_FILES_MISSING,
         Reason.SIGNED_LINK_FOUND,
+        Reason.DECRYPTION_KEY_MISSING,
+        Reason.DECRYPTION_FAILED,
+        Reason.PLAINTEXT_TOO_LARGE,
         Reason.OUT_OF_SPACE,
         Reason.PREPARE_FAILED,
     }
@@ -186,6 +192,9 @@ TERMINAL = frozenset(
         Reason.SIGNED_FILES_ADDED,
         Reason.SIGNED_FILES_MISSING,
         Reason.SIGNED_LINK_FOUND,
+        Reason.DECRYPTION_KEY_MISSING,
+        Reason.DECRYPTION_FAILED,
+        Reason.PLAINTEXT_TOO_LARGE,
         Reason.MODEL_LOAD_FAILED,
         Reason.WARMUP_FAILED,
         Reason.UNSUPPORTED_BY_IMAGE,

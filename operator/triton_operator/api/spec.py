@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.cache import Cache
+from triton_operator.api.decryption import Decryption
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
 from triton_operator.api.privacy import Privacy
@@ -127,6 +128,7 @@ class Spec(Struct, frozen=True):
     models: tuple[Model, ...]
     model_repository: ModelRepository | None = None
     verification: Verification | None = None
+    decryption: Decryption | None = None
     cache: Cache | None = None
     replicas: int = 1
     autoscaling: Autoscaling | None = None

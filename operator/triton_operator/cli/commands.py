@@ -35,6 +35,8 @@ COMMANDS = {
     "bench": "Measure throughput and latency under load.",
     "sign": "Sign models with a private key.",
     "verify": "Check the signatures of models.",
+    "encrypt": "Encrypt models, so that only pods with the key can read them.",
+    "decrypt": "Decrypt models.",
     "ca": "Print the CA certificates that verify the certificate of a ModelDeployment.",
     "token": "Issue, list and revoke tokens for the callers of a ModelDeployment.",
     "doctor": "Check the cluster, the operator and your permissions.",

@@ -18,7 +18,7 @@ from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.local.errors import LocalError, UnsupportedMachineError
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.steps import prepare
+from triton_operator.prepare.steps import Folders, prepare
 from triton_operator.resources.revision import render_revision
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
 from triton_operator.resources.sources import RepositorySource, sources_of
@@ -95,11 +95,19 @@ def stage_models(deployment: ModelDeployment, folder: Path | None, run: Path, ca
         (config / name).write_text(text, encoding="utf-8")
     common = folders.get(preparation.SOURCE_DIR, run)
     try:
-        prepared = prepare(config / preparation.CONFIG_FILE, common, tree)
+        prepared = prepare(config / preparation.CONFIG_FILE, common, _writable_folders(run, tree))
     except PrepareError as error:
         prefix = f'model "{error.model}": ' if error.model else ""
         raise LocalError(f"{error.reason}: {prefix}{error}") from error
     return StagedModels(tree, prepared.models)
+
+
+def _writable_folders(run: Path, tree: Path) -> Folders:
+    """The folders of this run; there is no keyset, so encrypted models are refused."""
+    verified, plaintext = run / "verified", run / "plaintext"
+    verified.mkdir()
+    plaintext.mkdir()
+    return Folders(tree, verified, plaintext, run / "keyset.json")
 
 
 def _source_folders(spec: Spec, folder: Path | None, cache: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.steps import fetch_only, prepare
+from triton_operator.prepare.steps import Folders, fetch_only, prepare
 from triton_operator.triton.prepare_contract import request as layout
 from triton_operator.triton.prepare_contract.outcome import MISTAKE, Prepared, PrepareFailed, encode, escaped
 
@@ -32,7 +32,8 @@ def _run(options: argparse.Namespace) -> Prepared | PrepareFailed:
     try:
         if options.fetch_only:
             return fetch_only(options.config)
-        return prepare(options.config, options.source, options.models, options.verified)
+        folders = Folders(options.models, options.verified, options.plaintext, options.keyset)
+        return prepare(options.config, options.source, folders)
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
     except Exception as error:  # noqa: BLE001 -- the process ends and reports the error
@@ -77,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verified", type=Path, default=Path(layout.VERIFIED_DIR), help="folder for copies of signed models"
     )
+    parser.add_argument(
+        "--plaintext", type=Path, default=Path(layout.PLAINTEXT_DIR), help="folder in memory for decrypted models"
+    )
+    keyset = Path(layout.KEYSET_DIR, layout.KEYSET_FILE)
+    parser.add_argument("--keyset", type=Path, default=keyset, help="keyset for encrypted models, JSON")
     parser.add_argument(
         "--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message"
     )

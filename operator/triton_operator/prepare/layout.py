@@ -69,6 +69,15 @@ def _clear(target: Path) -> None:
     mark.touch()
 
 
+def empty_folder(folder: Path) -> None:
+    """Remove everything in a folder, which itself may be a mount point; links are not followed."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
 def _first_file(path: Path) -> Path:
     """A file below a folder, which identifies the content better than the folder's name."""
     return next((each for each in sorted(path.rglob("*")) if not each.is_dir()), path)

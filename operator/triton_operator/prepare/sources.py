@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from triton_operator.prepare.repository import Repository
@@ -52,11 +52,20 @@ def _fetch(download: Download, *, durable: bool) -> Path:
 
 
 class VerifiedModel(NamedTuple):
-    """A model whose signature was verified, if the object requires one; `signed_by` is "" for an unsigned one."""
+    """A model whose signature was verified, if the object requires one; `signed_by` is "" for an unsigned one.
+
+    `released_as` is the name of its folder in the source, if it was copied from there.
+    """
 
     repository: Repository
     request: PreparationModel
     signed_by: str = ""
+    released_as: str = ""
+
+    @property
+    def signed_name(self) -> str:
+        """The name under which the model was signed or encrypted: that of its folder."""
+        return self.released_as or PurePosixPath(self.request.path).name or self.request.name
 
 
 class _ProgressReporter:

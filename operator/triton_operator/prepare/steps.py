@@ -1,4 +1,4 @@
-"""The steps of `prepare`, in order: fetch the repositories, verify and resolve the models, lay them out for Triton.
+"""The steps of `prepare`, in order: fetch the repositories; verify, decrypt and resolve the models; lay them out.
 
 Input: the Preparation in the pod's ConfigMap, the mounted repository and the folder for the models. Output: a Prepared,
 or PrepareError. The command line and `tritonctl run` call it.
@@ -8,27 +8,48 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
+from triton_operator.encryption.header import is_encrypted
 from triton_operator.prepare.digest import content_mark
 from triton_operator.prepare.errors import PrepareError
-from triton_operator.prepare.layout import lay_out
+from triton_operator.prepare.layout import empty_folder, lay_out
 from triton_operator.prepare.model import resolve_model
 from triton_operator.prepare.sources import Repositories, VerifiedModel, fetch_all
 from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel
-from triton_operator.triton.prepare_contract.request import VERIFIED_DIR, Preparation, decode
+from triton_operator.triton.prepare_contract.request import (
+    KEYSET_DIR,
+    KEYSET_FILE,
+    MODELS_DIR,
+    PLAINTEXT_DIR,
+    VERIFIED_DIR,
+    Preparation,
+    decode,
+)
 
 
-def prepare(config: Path, source: Path, models: Path, verified: Path = Path(VERIFIED_DIR)) -> Prepared:
-    """Run all steps; raises PrepareError, or OSError if a file cannot be read or written.
+class Folders(NamedTuple):
+    """The folders that `prepare` writes to, and the file with the keyset for encrypted models.
 
-    `verified` is the folder for copies of signed models.
+    `models` is the tree that Triton reads, `verified` has copies of signed models, and `plaintext` decrypted models.
     """
+
+    models: Path = Path(MODELS_DIR)
+    verified: Path = Path(VERIFIED_DIR)
+    plaintext: Path = Path(PLAINTEXT_DIR)
+    keyset: Path = Path(KEYSET_DIR, KEYSET_FILE)
+
+
+def prepare(config: Path, source: Path, folders: Folders) -> Prepared:
+    """Run all steps; raises PrepareError, or OSError if a file cannot be read or written."""
     preparation = _read_preparation(config)
+    if preparation.decrypts:
+        empty_folder(folders.plaintext)  # An init container may run again, and may fail then.
     repositories = Repositories(source, preparation, fetch_all(preparation.downloads))
-    opened = _verify(preparation, repositories, config.parent, verified)
+    opened = _decrypt(preparation, _verify(preparation, repositories, config.parent, folders.verified), folders)
     resolved = [resolve_model(model.repository, model.request, config.parent) for model in opened]
-    digests = lay_out(resolved, models)
+    digests = lay_out(resolved, folders.models)
     return Prepared(
         tuple(
             PreparedModel(model.name, model.versions, digest, content_mark(model, digest), checked.signed_by)
@@ -66,6 +87,30 @@ def _verify(
 
     verifier = Verifier(preparation.verification, config_dir, copies)
     return [verifier.verify(model.repository, model.request) for model in opened]
+
+
+def _decrypt(preparation: Preparation, models: list[VerifiedModel], folders: Folders) -> list[VerifiedModel]:
+    """Replace encrypted models with their plaintext in memory."""
+    encrypted = {model.request.name for model in models if _is_encrypted(model)}
+    if not encrypted:
+        return models
+    if not preparation.decrypts:
+        name = min(encrypted)
+        raise PrepareError(
+            Reason.DECRYPTION_KEY_MISSING,
+            name,
+            "the model is encrypted; set spec.decryption to a Secret with its key",
+        )
+    from triton_operator.prepare.decrypted import decrypt_all  # Slow import, needed for encrypted models only.
+
+    return decrypt_all(models, encrypted, folders.keyset, folders.plaintext)
+
+
+def _is_encrypted(model: VerifiedModel) -> bool:
+    request = model.request
+    if not model.repository.has_folder(request.path):
+        return False
+    return is_encrypted(model.repository.find_folder(request.name, request.path))
 
 
 def _read_preparation(config: Path) -> Preparation:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Verifier:
         folder = repository.find_folder(request.name, request.path)
         if not self._check.require and not has_signature(folder):
             return VerifiedModel(repository, request)
-        name = PurePosixPath(request.path).name or request.name
+        name = VerifiedModel(repository, request).signed_name
         try:
             if not request.writable:
                 return VerifiedModel(repository, request, verify_model(folder, name, self._keys))
@@ -52,7 +52,7 @@ class Verifier:
         except VerificationError as error:
             raise PrepareError(error.reason, request.name, str(error)) from error
         own = msgspec.structs.replace(request, path=copy.name, copy=False)
-        return VerifiedModel(Repository(self._copies, "/"), own, signer)
+        return VerifiedModel(Repository(self._copies, "/"), own, signer, name)
 
     def _copy(self, model: str, folder: Path) -> Path:
         """Copy what a signature covers, and the signature; an earlier copy, of a restarted pod, is removed."""

@@ -12,6 +12,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import wrong_model_name
 from triton_operator.api.privacy import Profile, TLSMode
+from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.serving_names import is_reserved
 from triton_operator.api.spec import Spec
@@ -29,6 +30,7 @@ def validate(spec: Spec) -> None:
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
+    _make_sure_the_plaintext_fits(spec)
     _make_sure_callers_are_enforced(spec)
     _make_sure_there_is_an_issuer(spec)
     _make_sure_hostnames_are_not_those_of_services(spec)
@@ -108,6 +110,24 @@ def _make_sure_there_is_an_issuer(spec: Spec) -> None:
     if spec.privacy.tls.mode is TLSMode.CERT_MANAGER and spec.privacy.tls.cert_manager is None:
         path = "spec.privacy.tls.certManager"
         raise InvalidSpecError(Reason.INVALID_SPEC, path, "is required with the mode CertManager")
+
+
+def _make_sure_the_plaintext_fits(spec: Spec) -> None:
+    """The volume in memory counts towards the limit of each container that uses it."""
+    if spec.decryption is None:
+        return
+    own = spec.resources.limits.get("memory")
+    limits = {"Triton (resources.limits)": own}
+    if "memory" in spec.prepare.resources.limits:
+        limits["prepare (prepare.resources.limits)"] = spec.prepare.resources.limits["memory"]
+    needed = parse_bytes(spec.decryption.memory) or 0
+    for container, limit in limits.items():
+        if limit is None or (parse_bytes(str(limit)) or 0) <= needed:
+            message = (
+                f"must be less than the memory limit of {container}, because the decrypted models are in memory: "
+                f"{spec.decryption.memory} of {limit or 'no limit'}"
+            )
+            raise InvalidSpecError(Reason.INVALID_SPEC, "spec.decryption.memory", message)
 
 
 def _make_sure_callers_are_enforced(spec: Spec) -> None:

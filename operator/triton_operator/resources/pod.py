@@ -26,6 +26,12 @@ from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
 from triton_operator.resources.model_tree import models_volume
+from triton_operator.resources.plaintext import (
+    plaintext_volumes,
+    prepare_plaintext_mounts,
+    scratch_medium,
+    server_plaintext_mounts,
+)
 from triton_operator.resources.probes import build_probes
 from triton_operator.resources.proxy_container import build_proxy_container, proxy_volumes
 from triton_operator.resources.server_environment import server_environment
@@ -97,6 +103,7 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         {"name": "models", "mountPath": layout.MODELS_DIR},
         *verified_mounts(spec, read_only=False),
+        *prepare_plaintext_mounts(spec),
     ]
     return prepare_container(operator_image, resources=prepare_resources(spec), mounts=mounts)
 
@@ -118,6 +125,7 @@ def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
         "volumeMounts": [
             *server_mounts(spec),
             *verified_mounts(spec, read_only=True),
+            *server_plaintext_mounts(spec),
             {"name": "models", "mountPath": layout.MODELS_DIR, "readOnly": True},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 -- the pod has its own volume
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod has its own volume
@@ -161,8 +169,9 @@ def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:
         {"name": "models"} | models_volume(spec),
         {"name": "config"} | config_volume(parts.config_name, parts.configs, key_sources(spec)),
         *verified_volumes(spec),
+        *plaintext_volumes(spec),
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
-        {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"} | scratch_medium(spec)},
     ]
 
 

@@ -149,6 +149,7 @@ class _PodInputs(Struct, frozen=True):
     prepare: Any = None
     verification: Any = None
     proxy: Any = None
+    decryption: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -170,6 +171,7 @@ def inputs_hash(spec: Spec) -> str:
         prepare=spec.prepare if spec.prepare != Prepare() else None,
         verification=spec.verification,
         proxy=spec.privacy.proxy if spec.privacy.proxy != Proxy() else None,
+        decryption=spec.decryption,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 
@@ -230,6 +232,7 @@ def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
         source_path=common.path if common else "/",
         downloads=build_downloads(spec),
         verification=signature_check(spec),
+        decrypts=spec.decryption is not None,
     )
 
 

@@ -32,6 +32,13 @@ MODELS_DIR = "/models"
 VERIFIED_DIR = "/verified"
 """Copies of signed models from sources that others can change, at the same path in both containers."""
 
+PLAINTEXT_DIR = "/plaintext"
+"""Decrypted models, in memory, at the same path in both containers."""
+
+KEYSET_DIR = "/decryption-key"
+KEYSET_FILE = "keyset.json"
+"""The keyset of `spec.decryption`, in `prepare` only."""
+
 CONFIG_DIR = "/config"
 CONFIG_FILE = "models.json"
 """Key in the ConfigMap and file in CONFIG_DIR: a Preparation."""
@@ -103,13 +110,15 @@ class Download(Struct, frozen=True):
 class Preparation(Struct, frozen=True):
     """The models to lay out, the repositories to fetch first, and the models' path in the common repository.
 
-    `source_path` is relative to SOURCE_DIR. `verification` is None if signatures are not checked.
+    `source_path` is relative to SOURCE_DIR. `verification` is None if signatures are not checked. `decrypts` is set if
+    there is a keyset for encrypted models.
     """
 
     models: tuple[PreparationModel, ...]
     source_path: str = "/"
     downloads: tuple[Download, ...] = ()
     verification: SignatureCheck | None = None
+    decrypts: bool = False
 
 
 def encode(preparation: Preparation) -> bytes:

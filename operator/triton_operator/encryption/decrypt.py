@@ -1,0 +1,95 @@
+"""Decrypt the folder of a model into a folder in memory.
+
+Input: the folder of an encrypted model, its name, a Keyset, and a folder. Output: the plaintext there, or a
+DecryptionError, after which nothing is left. The caller checks beforehand that the plaintext fits. Every file is
+authenticated together with its path and the header, so a file that was swapped, renamed, truncated or belongs to
+another model is refused. `prepare` and `tritonctl` call it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.text import escape
+from triton_operator.encryption.errors import DecryptionError
+from triton_operator.encryption.header import HEADER_FILE, SUFFIX, Header, associated_data, read_header
+from triton_operator.encryption.keyset import Keyset
+from triton_operator.encryption.streams import copy_stream
+
+_OTHERS = frozenset({HEADER_FILE, "model.sig"})
+"""Files that are not encrypted: the header, and the signature of the encrypted model."""
+
+
+def decrypt_model(folder: Path, name: str, target: Path, keyset: Keyset) -> Header:
+    """Decrypt the model in `folder`, which was encrypted under the name `name`, into the new folder `target`."""
+    header, content = read_header(folder)
+    if header.model != name:
+        raise _failed(f'the files are those of the model "{escape(header.model[:100])}", not of "{name}"')
+    _require_same_names(folder, header)
+    if header.key_id not in keyset.ids:
+        known = ", ".join(map(str, keyset.ids))
+        raise _failed(f"the model was encrypted with the key {header.key_id}, but the Secret has {known}; add the key")
+    try:
+        target.mkdir(mode=0o700)
+        for path in header.files:
+            _decrypt(folder, path, target, header, keyset, associated_data(content, name, path))
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return header
+
+
+def _decrypt(folder: Path, path: str, target: Path, header: Header, keyset: Keyset, data: bytes) -> None:
+    (target / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(target / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as plain, _open(folder, path) as cipher:
+        try:
+            size = copy_stream(keyset.aead.new_decrypting_stream(cipher, data), plain)
+        except OSError:
+            raise
+        except Exception as error:  # Tink raises errors of several classes; every one is a refusal.
+            raise _failed(f"{escape(path)}{SUFFIX} was changed, truncated, or encrypted with another key") from error
+    if size != header.files[path]:
+        raise _failed(f"{escape(path)} has {size} bytes, but the header says {header.files[path]}")
+
+
+def _open(folder: Path, path: str) -> IO[bytes]:
+    """Open an encrypted file, but no link and no pipe, for which a reader would wait."""
+    try:
+        descriptor = os.open(folder / f"{path}{SUFFIX}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise _failed(f"{escape(path)}{SUFFIX} cannot be read: {error.strerror}") from error
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise _failed(f"{escape(path)}{SUFFIX} is not a file")
+    return file
+
+
+def _require_same_names(folder: Path, header: Header) -> None:
+    """A file that the header does not list would not be served, but somebody wanted it to be."""
+    expected = {f"{path}{SUFFIX}" for path in header.files}
+    found = set(_names(folder)) - _OTHERS
+    if missing := sorted(expected - found):
+        raise _failed(f"{escape(missing[0])} is missing")
+    if added := sorted(found - expected):
+        raise _failed(f"{escape(added[0])} is not in {HEADER_FILE}; remove it, or encrypt the model again")
+
+
+def _names(folder: Path, prefix: str = "") -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _names(Path(entry.path), f"{prefix}{entry.name}/")
+            else:
+                yield f"{prefix}{entry.name}"
+
+
+def _failed(message: str) -> DecryptionError:
+    return DecryptionError(Reason.DECRYPTION_FAILED, message)

@@ -1,0 +1,60 @@
+"""The keys of encrypted models: a Tink keyset in a file, which `tritonctl encrypt --create-key` creates.
+
+Input: the bytes of a JSON keyset. Output: a Keyset, which encrypts with its primary key and decrypts with all of them,
+so a rotation needs no new form. Error messages never contain a part of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tink
+from tink import secret_key_access, streaming_aead
+
+from triton_operator.encryption.errors import EncryptionError, KeysetError
+
+TEMPLATE = "AES256_GCM_HKDF_1MB"
+"""Each segment of 1 MiB is authenticated on its own, so memory use does not depend on the size of a file."""
+
+MAX_BYTES = 1 << 20
+
+
+class Keyset:
+    """Keys for models; `primary_id` identifies the key that encrypts."""
+
+    def __init__(self, handle: Any) -> None:
+        self.aead: Any = handle.primitive(streaming_aead.StreamingAead)
+        info = handle.keyset_info()
+        self.primary_id: int = info.primary_key_id
+        self.ids: tuple[int, ...] = tuple(key.key_id for key in info.key_info)
+
+
+def read_keyset(content: bytes, name: str) -> Keyset:
+    """Read a keyset; raises KeysetError, which names it `name`."""
+    streaming_aead.register()
+    if len(content) > MAX_BYTES:
+        raise KeysetError(f"{name} has more than 1 MiB, so it is no keyset")
+    try:
+        handle = tink.json_proto_keyset_format.parse(content.decode(), secret_key_access.TOKEN)
+        return Keyset(handle)
+    except (tink.TinkError, ValueError):
+        # The cause is not chained: the library's messages may quote the file.
+        raise KeysetError(
+            f"{name} is not a keyset of tritonctl encrypt --create-key (Tink, JSON, streaming AEAD)"
+        ) from None
+
+
+def create_keyset(file: Path) -> None:
+    """Write a new keyset that only its owner can read; raises EncryptionError if the file exists."""
+    streaming_aead.register()
+    handle = tink.new_keyset_handle(streaming_aead.streaming_aead_key_templates.AES256_GCM_HKDF_1MB)
+    content = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(content)
+    except FileExistsError:
+        raise EncryptionError(f"{file} already exists; omit --create-key to encrypt with it") from None
+    except OSError as error:
+        raise EncryptionError(f"{file} cannot be written: {error.strerror}") from error

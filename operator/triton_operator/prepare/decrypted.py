@@ -1,0 +1,88 @@
+"""Decrypt models into memory before any other step reads them.
+
+Input: a model whose signature was verified, if the object requires one. Output: the model in the volume in memory, with
+which the other steps continue; models that are not encrypted stay where they are. `steps` calls it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.quantity import MI
+from triton_operator.encryption.decrypt import decrypt_model
+from triton_operator.encryption.errors import DecryptionError, KeysetError
+from triton_operator.encryption.header import read_header
+from triton_operator.encryption.keyset import MAX_BYTES, Keyset, read_keyset
+from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.layout import empty_folder
+from triton_operator.prepare.repository import Repository
+from triton_operator.prepare.sources import VerifiedModel
+
+
+def decrypt_all(
+    models: Sequence[VerifiedModel], encrypted: set[str], keyset: Path, target: Path
+) -> list[VerifiedModel]:
+    """Decrypt the models named in `encrypted` into the empty folder `target`.
+
+    Raises PrepareError, after which nothing is left in the folder.
+    """
+    keys = _read_keys(keyset)
+    _require_space([model for model in models if model.request.name in encrypted], target)
+    try:
+        return [_decrypt(model, keys, target) if model.request.name in encrypted else model for model in models]
+    except BaseException:
+        empty_folder(target)
+        raise
+
+
+def _decrypt(model: VerifiedModel, keys: Keyset, target: Path) -> VerifiedModel:
+    request = model.request
+    folder = model.repository.find_folder(request.name, request.path)
+    try:
+        decrypt_model(folder, model.signed_name, target / request.name, keys)
+    except DecryptionError as error:
+        raise PrepareError(error.reason, request.name, str(error)) from error
+    own = msgspec.structs.replace(request, path=request.name, copy=False)
+    return model._replace(repository=Repository(target, "/"), request=own)
+
+
+def _require_space(models: Sequence[VerifiedModel], target: Path) -> None:
+    """Compare the sizes in the headers with the volume before anything is decrypted."""
+    needed = 0
+    for model in models:
+        folder = model.repository.find_folder(model.request.name, model.request.path)
+        try:
+            needed += read_header(folder)[0].size
+        except DecryptionError as error:
+            raise PrepareError(error.reason, model.request.name, str(error)) from error
+    free = free_bytes(target)
+    if needed > free:
+        raise no_space(needed, free)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space in the volume of a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def no_space(needed: int, free: int) -> PrepareError:
+    """The error for models of `needed` bytes and a volume with `free` bytes."""
+    return PrepareError(
+        Reason.PLAINTEXT_TOO_LARGE,
+        "",
+        f"the decrypted models have {needed / MI:,.1f} MiB, but the volume of spec.decryption.memory has "
+        f"{free / MI:,.1f} MiB; increase it, and the memory limits of Triton and prepare with it",
+    )
+
+
+def _read_keys(file: Path) -> Keyset:
+    try:
+        with file.open("rb") as opened:
+            return read_keyset(opened.read(MAX_BYTES + 1), "the Secret of spec.decryption.secretRef")
+    except KeysetError as error:
+        raise PrepareError(Reason.DECRYPTION_FAILED, "", str(error)) from error

@@ -1,0 +1,118 @@
+"""`prepare` decrypts models into memory, together with signatures, and leaves nothing behind if it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.encrypted import encrypt
+from tests.pod_folders import Pod
+from tests.signers import Signer
+from triton_operator.api.conditions import Reason
+from triton_operator.encryption.keyset import create_keyset
+from triton_operator.prepare import decrypted
+from triton_operator.triton.prepare_contract.outcome import Prepared
+from triton_operator.triton.prepare_contract.request import PreparationModel
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Pod:
+    """A pod with two models, of which one is encrypted."""
+    (tmp_path / "pod").mkdir()
+    pod = Pod(tmp_path / "pod")
+    encrypt(pod, pod.add("digits", v1="model"))
+    pod.add("plain", v1="plain")
+    pod.ask("digits", "plain")
+    return pod
+
+
+def served(pod: Pod) -> dict[str, str]:
+    """Run it, expect success, and return the content of each model's file as Triton reads it."""
+    outcome = pod.prepare()
+    assert isinstance(outcome, Prepared), outcome
+    return {model.name: (pod.models / model.name / "1" / "model.pt").read_text() for model in outcome.models}
+
+
+def test_an_encrypted_model_is_served_from_memory_and_others_from_their_source(pod: Pod) -> None:
+    assert served(pod) == {"digits": "model", "plain": "plain"}
+    assert pod.plaintext in (pod.models / "digits" / "1" / "model.pt").resolve().parents
+    assert pod.source in (pod.models / "plain" / "1" / "model.pt").resolve().parents
+    assert not any(b"model" in file.read_bytes() for file in (pod.source / "digits").rglob("*.enc"))
+
+
+def test_a_restarted_pod_decrypts_again(pod: Pod) -> None:
+    assert served(pod) == served(pod)
+    (pod.plaintext / "left").write_text("of an interrupted run")
+    served(pod)
+    assert [entry.name for entry in pod.plaintext.iterdir()] == ["digits"]
+
+
+def test_an_encrypted_model_without_a_key_is_refused(pod: Pod) -> None:
+    pod.keyset.unlink()
+    pod.ask("plain", "digits")
+    refused = pod.failure()
+    assert (refused.reason, refused.model) == (Reason.DECRYPTION_KEY_MISSING, "digits")
+
+
+def test_a_wrong_key_leaves_nothing_behind(pod: Pod) -> None:
+    encrypt(pod, pod.add("other", v1="other"))
+    pod.keyset.unlink()
+    create_keyset(pod.keyset)
+    encrypt(pod, pod.add("first", v1="first"))
+    pod.ask("first", "digits")
+    refused = pod.failure()
+    assert (refused.reason, refused.model) == (Reason.DECRYPTION_FAILED, "digits")
+    assert list(pod.plaintext.iterdir()) == []
+    assert not (pod.models / "first").exists()
+
+
+def test_a_file_that_is_no_keyset_is_refused_without_its_content(pod: Pod) -> None:
+    pod.keyset.write_text("the secret words")
+    refused = pod.failure()
+    assert refused.reason == Reason.DECRYPTION_FAILED
+    assert "words" not in pod.message()
+
+
+def test_models_that_do_not_fit_are_refused_with_both_numbers_before_the_decryption(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decrypted, "free_bytes", lambda _: 4)
+    refused = pod.failure()
+    assert refused.reason == Reason.PLAINTEXT_TOO_LARGE
+    assert "have 0.0 MiB, but the volume of spec.decryption.memory has 0.0 MiB" in refused.message
+    assert list(pod.plaintext.iterdir()) == []
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_the_signature_covers_the_ciphertext(pod: Pod, tmp_path: Path, writable: bool) -> None:
+    signer = Signer(tmp_path)
+    signer.sign(pod.source / "digits")
+    pod.verify_with(signer)
+    pod.ask_for(PreparationModel("digits", "digits", writable=writable))
+    assert served(pod) == {"digits": "model"}
+    cipher = pod.source / "digits" / "1" / "model.pt.enc"
+    cipher.write_bytes(cipher.read_bytes() + b"x")
+    assert pod.failure().reason == Reason.SIGNED_FILE_CHANGED
+    assert list(pod.plaintext.iterdir()) == []
+
+
+def test_the_signature_of_the_plaintext_does_not_cover_the_ciphertext(tmp_path: Path) -> None:
+    (tmp_path / "pod").mkdir()
+    pod, signer = Pod(tmp_path / "pod"), Signer(tmp_path)
+    model = signer.sign(pod.add("digits", v1="model"))
+    signature = (model / "model.sig").read_bytes()
+    (model / "model.sig").unlink()
+    encrypt(pod, model)
+    (model / "model.sig").write_bytes(signature)
+    pod.verify_with(signer)
+    pod.ask("digits")
+    assert pod.failure().reason == Reason.SIGNED_FILES_ADDED
+
+
+def test_a_model_that_was_renamed_in_its_source_is_refused(pod: Pod) -> None:
+    (pod.source / "digits").rename(pod.source / "fraud")
+    pod.ask("fraud")
+    refused = pod.failure()
+    assert refused.reason == Reason.DECRYPTION_FAILED
+    assert 'the model "digits", not of "fraud"' in refused.message
