@@ -201,7 +201,8 @@ def test_an_encrypted_and_signed_model_is_served_from_memory(
     with serve(node, kube, name) as served, served.http() as client:
         numbers = _input("INPUT__0", np.array([[9, 10]], np.float32), "FP32")
         assert client.infer("linear_regression", [numbers]).as_numpy("OUTPUT__0")[0] == pytest.approx(5, abs=0.2)
-    (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={name}")
+    pods = kube.list("pods", f"triton-operator.io/model-deployment={name}")
+    (pod,) = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
     mounted = kube.run("exec", pod["metadata"]["name"], "-c", "triton", "--", "grep", "/plaintext", "/proc/mounts")
     assert mounted.startswith("tmpfs /plaintext tmpfs ro")
     secret_text = kube.run("get", "configmaps,events,pods,controllerrevisions,deployments", "-o", "yaml")
