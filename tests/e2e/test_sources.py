@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -203,8 +204,9 @@ def test_an_encrypted_and_signed_model_is_served_from_memory(
         assert client.infer("linear_regression", [numbers]).as_numpy("OUTPUT__0")[0] == pytest.approx(5, abs=0.2)
     pods = kube.list("pods", f"triton-operator.io/model-deployment={name}")
     (pod,) = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
-    mounted = kube.run("exec", pod["metadata"]["name"], "-c", "triton", "--", "grep", "/plaintext", "/proc/mounts")
-    assert mounted.startswith("tmpfs /plaintext tmpfs ro")
+    read = ["python3", "-c", "print(open('/proc/mounts').read())"]
+    mounted = kube.run("exec", pod["metadata"]["name"], "-c", "triton", "--", *read)
+    assert re.search(r"^tmpfs /plaintext tmpfs ro\b", mounted, re.MULTILINE)
     secret_text = kube.run("get", "configmaps,events,pods,controllerrevisions,deployments", "-o", "yaml")
     key = json.loads(keyset.read_text())["key"][0]["keyData"]["value"]
     assert key not in secret_text
