@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import urllib.request
@@ -31,7 +32,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPOSITORY / name, folder / name)
     shutil.copytree(ROOT / "tests" / "models" / "echo", folder / "echo")
     mask_model(folder, before="chinese_texts")
-    mask_model(folder, before="echo", name="echo_mask")
+    mask_model(folder, before="echo", name="echo_mask", actions=["EMAIL=hash"], key_file="hash.key")
+    (folder / "echo_mask" / "1" / "hash.key").write_bytes(b"0123456789abcdef\n")
     return folder
 
 
@@ -52,10 +54,12 @@ def test_an_echo_behind_the_mask_returns_masked_texts_only(echo: Serving) -> Non
     with Client("echo", url=echo.http) as client:
         assert texts(client, "masked_echo", TEXT, "nothing") == [SEEN, "nothing"]
         assert texts(client, "echo", TEXT) == [TEXT]
+        (hashed,) = texts(client, "masked_echo", "a@example.com")
+        assert re.fullmatch(r"<EMAIL:[0-9a-f]{16}>", hashed)
     metrics = urllib.request.urlopen(f"http://{echo.metrics}/metrics", timeout=30).read().decode()
     counts = {line for line in metrics.splitlines() if line.startswith("masked_total{") and "echo_mask" in line}
     assert 'masked_total{model="echo_mask",type="PHONE"} 1' in counts
-    assert 'masked_total{model="echo_mask",type="EMAIL"} 0' in counts
+    assert 'masked_total{model="echo_mask",type="EMAIL"} 1' in counts
     assert "13912345678" not in metrics
 
 

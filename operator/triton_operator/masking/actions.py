@@ -62,11 +62,9 @@ def hashed(key: bytes) -> Replacement:
     return replacement
 
 
-def read_key(path: str) -> bytes:
+def read_key(path: Path) -> bytes:
     """Read the key of the action `hash` from a file; a line break at the end is no part of it."""
-    if not path:
-        raise MaskingError("the action hash needs a key file")
     try:
-        return Path(path).read_bytes().rstrip(b"\r\n")
+        return path.read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise MaskingError(f"key file {path}: {error.strerror}") from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ OUTPUT = "MASKED"
 ACTIONS = "actions"
 """Parameter: a JSON object of types and actions."""
 KEY_FILE = "key_file"
-"""Parameter: the path of the key of the action `hash`, as the pod sees it."""
+"""Parameter: the key of the action `hash`: an absolute path, or one relative to the version folder of the model."""
 METRIC = "masked_total"
 
 
@@ -36,7 +37,8 @@ class TritonPythonModel:
 
         self._pb = pb
         self._name = args["model_name"]
-        self._masker = masker(json.loads(args["model_config"]).get("parameters", {}))
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self._masker = masker(json.loads(args["model_config"]).get("parameters", {}), folder)
         self._masker.load()
         self._totals: Counter[str] = Counter()
         self._metrics = _Metrics(pb, self._name)
@@ -87,11 +89,11 @@ class _Metrics:
                 self._counters[kind].increment(count)
 
 
-def masker(parameters: Mapping[str, Mapping[str, str]]) -> Masker:
-    """Return the masker of a configuration; raises MaskingError if the key is missing."""
+def masker(parameters: Mapping[str, Mapping[str, str]], folder: Path) -> Masker:
+    """Return the masker of a configuration, of a model version in `folder`; raises MaskingError without a key."""
     values = {name: each["string_value"] for name, each in parameters.items()}
     actions = {Kind(kind): Action(action) for kind, action in json.loads(values[ACTIONS]).items()}
-    key = read_key(values.get(KEY_FILE, "")) if Action.HASH in actions.values() else b""
+    key = read_key(folder / values[KEY_FILE]) if Action.HASH in actions.values() else b""
     return Masker(actions, key=key)
 
 

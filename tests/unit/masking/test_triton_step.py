@@ -53,14 +53,19 @@ class FakeTriton(ModuleType):
 
 
 def loaded(
-    triton: FakeTriton, monkeypatch: pytest.MonkeyPatch, actions: dict[str, str], **parameters: str
+    triton: FakeTriton,
+    monkeypatch: pytest.MonkeyPatch,
+    actions: dict[str, str],
+    repository: Path = Path("mask"),
+    **parameters: str,
 ) -> TritonPythonModel:
     """Return the model as Triton loads it."""
     monkeypatch.setitem(sys.modules, triton.__name__, triton)
     values = {"actions": json.dumps(actions), **parameters}
     config = {"parameters": {name: {"string_value": value} for name, value in values.items()}}
     model = TritonPythonModel()
-    model.initialize({"model_name": "mask", "model_config": json.dumps(config)})
+    place = {"model_repository": str(repository), "model_version": "1"}
+    model.initialize({"model_name": "mask", "model_config": json.dumps(config), **place})
     return model
 
 
@@ -97,10 +102,16 @@ def test_a_server_without_metrics_masks_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert model.execute([request(TEXTS)])[0].tensors[0].values[1].tolist() == [b"tel <PHONE>"]
 
 
-def test_the_key_of_hashes_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without the file, the model does not load."""
+@pytest.mark.parametrize("absolute", [True, False])
+def test_the_key_of_hashes_is_read_from_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, absolute: bool
+) -> None:
+    """A relative path begins at the version folder. Without the file, the model does not load."""
+    key = tmp_path / "1" / "hash.key"
+    name = str(key) if absolute else key.name
     with pytest.raises(MaskingError, match="No such file"):
-        loaded(FakeTriton(), monkeypatch, {"PHONE": "hash"}, key_file=str(tmp_path / "key"))
-    (tmp_path / "key").write_bytes(b"0123456789abcdef")
-    model = loaded(FakeTriton(), monkeypatch, {"PHONE": "hash"}, key_file=str(tmp_path / "key"))
+        loaded(FakeTriton(), monkeypatch, {"PHONE": "hash"}, tmp_path, key_file=name)
+    key.parent.mkdir()
+    key.write_bytes(b"0123456789abcdef")
+    model = loaded(FakeTriton(), monkeypatch, {"PHONE": "hash"}, tmp_path, key_file=name)
     assert model.execute([request(TEXTS)])[0].tensors[0].values[1][0].startswith(b"tel <PHONE:")

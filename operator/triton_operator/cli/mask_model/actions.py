@@ -19,7 +19,9 @@ def parse_actions(types: str, actions: Sequence[str], key_file: str) -> dict[Kin
                 raise UsageError(f"--action {each}: --types does not contain {target}")
             chosen[target] = _action(action)
     if Action.HASH in chosen.values() and not key_file:
-        raise UsageError("the action hash needs --key-file, the path of a secret key in the pod")
+        raise UsageError(
+            "the action hash needs --key-file, the path of a secret key, relative to the folder of model.py"
+        )
     return chosen
 
 

@@ -17,7 +17,7 @@ Examples:
   tritonctl mask-model --to models
   tritonctl mask-model --to model_repository --before chinese_texts
   tritonctl mask-model --to models --before echo --types PHONE,ID_CARD,NAME --action mask --action NAME=replace
-  tritonctl mask-model --to models --action hash --key-file /var/run/secrets/masking/key
+  tritonctl mask-model --to models --action hash --key-file hash.key
 \b
 Types: NAME, PHONE, ID_CARD, BANK_CARD, EMAIL, IP, PASSPORT, LICENSE_PLATE, ADDRESS.
 Actions: mask (asterisks), replace (the type), hash (the type and a keyed hash). Tokens that can be turned back are made
@@ -43,7 +43,8 @@ def mask_model(
         typer.Option("--action", metavar="[TYPE=]ACTION", help="Action for all types or for one; repeatable."),
     ] = None,
     key_file: Annotated[
-        str, typer.Option("--key-file", metavar="FILE", help="Key of the action hash, as the server sees it.")
+        str,
+        typer.Option("--key-file", metavar="FILE", help="Key of the action hash, relative to the folder of model.py."),
     ] = "",
 ) -> None:
     """Write a model that masks personal data in texts, in Chinese and English.
