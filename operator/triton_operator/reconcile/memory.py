@@ -19,11 +19,15 @@ from triton_operator.resources.revision import RevisionSummary
 
 
 class Applied(NamedTuple):
-    """The last apply of a child: digest of the manifest, and uid and fingerprint in the API server's response."""
+    """The last apply of a child: digest of the manifest, and uid and fingerprint in the API server's response.
+
+    For a child that was recognized, `owned` is the digest of what the operator owns, and `digest` is "".
+    """
 
     uid: str
     digest: str
     fingerprint: str
+    owned: str = ""
 
 
 class RejectedManifest(NamedTuple):

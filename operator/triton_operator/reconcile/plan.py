@@ -91,7 +91,7 @@ def recognize(
         if child is None or not child.owned or (known and known.uid == child.uid):
             continue
         if child.owned == manifest_digest(manifest):
-            found[child_id] = Applied(child.uid, digest(manifest), child.fingerprint)
+            found[child_id] = Applied(child.uid, "", child.fingerprint, child.owned)
     return found
 
 
@@ -164,11 +164,15 @@ def _plan_write(
 def _difference(manifest: Manifest, child: Child, applied: Applied | None) -> str:
     if applied is None or applied.uid != child.uid:
         return "not applied since the operator started"
-    if applied.digest != digest(manifest):
+    if not _is_manifest_of(applied, manifest):
         return "the desired content has changed"
     if applied.fingerprint != child.fingerprint:
         return CHANGED
     return ""
+
+
+def _is_manifest_of(applied: Applied, manifest: Manifest) -> bool:
+    return applied.owned == manifest_digest(manifest) if applied.owned else applied.digest == digest(manifest)
 
 
 def _difference_in_replicas(manifest: Manifest, child: Child) -> str:
