@@ -26,6 +26,12 @@ from tests.builders import SETTINGS
 from triton_operator.resources.settings import Settings
 
 _START_SECONDS = 60
+_AS_IN_THE_IMAGE = """
+import runpy, sys
+sys.modules["kubernetes"] = None
+runpy.run_module("triton_operator.runtime", run_name="__main__", alter_sys=True)
+"""
+"""Kopf imports the package `kubernetes` (23 MB) if it is there. Tests use it; the operator's image is without it."""
 _WRITES = frozenset({"PATCH", "PUT", "POST", "DELETE"})
 _REQUEST = re.compile(
     r'^triton_operator_api_requests_total\{code="(\d+)",kind="([^"]+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
@@ -51,7 +57,7 @@ class OperatorProcess:
         self.log = folder / f"operator-{time.monotonic_ns()}.log"
         # fmt: off
         self._command = [
-            sys.executable, "-m", "triton_operator.runtime",
+            sys.executable, "-c", _AS_IN_THE_IMAGE,
             "--kubeconfig", str(kubeconfig), "--namespace", namespace, "--settings", str(settings_file),
             "--identity", "operator-under-test", "--listen", "127.0.0.1", "--metrics-port", str(self._port),
             "--resync-seconds", str(resync_seconds), "--log-level", "WARNING", *flags,
