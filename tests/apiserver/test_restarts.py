@@ -117,7 +117,7 @@ async def test_what_was_edited_while_no_operator_ran_is_repaired_alone(
             operator.start()
             await until_passed(operator, 1)
             assert _content(await world.child(kind, "m-0")) == _content(before)
-            assert set(operator.writes()) <= {kind.value, "ModelDeployment/status"}
+            assert set(operator.writes()) <= {kind.value, "ModelDeployment/status", "Event"}
 
 
 def _content(body: dict[str, Any]) -> Any:
