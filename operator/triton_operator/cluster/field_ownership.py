@@ -49,6 +49,10 @@ class _FieldNode(NamedTuple):
     values: tuple[Any, ...]
 
 
+_CONTAINERS = frozenset({"containers", "initContainers"})
+"""Most of a manifest, and often equal in all Deployments. So what is derived from them is cached as JSON."""
+_AROUND_CONTAINERS = frozenset({"template", "spec"})
+_ABSENT = msgspec.Raw(b"null")
 _MEMBERS = {
     "f:automountServiceAccountToken": "automount_service_account_token",
     "f:revision": "revision",
@@ -94,6 +98,8 @@ def _owned_content(kind: Kind, stored: StoredChild, fields: dict[str, msgspec.Ra
     for key, node in fields.items():
         if key == "f:metadata":
             content["metadata"] = _owned_metadata(stored.metadata, _decode_members(node))
+        elif key == "f:spec" and kind is Kind.DEPLOYMENT:
+            content["spec"] = _owned_members(stored.spec, node)
         elif key == "f:spec":
             content["spec"] = _owned(orjson.loads(bytes(stored.spec)), _read_shared_node(bytes(node)))
         elif key != "f:data":
@@ -101,6 +107,36 @@ def _owned_content(kind: Kind, stored: StoredChild, fields: dict[str, msgspec.Ra
         elif _has_data(kind):
             content["data"] = _owned_data(orjson.loads(bytes(stored.data)), _read_shared_node(bytes(node)))
     return content
+
+
+def _owned_members(value: msgspec.Raw, fields: msgspec.Raw) -> dict[str, Any]:
+    """The owned part of a Deployment's spec, without decoding containers that are equal to those of another one."""
+    members = _decode_members(value)
+    owned: dict[str, Any] = {}
+    for key, node in _decode_members(fields).items():
+        name = key[2:]
+        member = members.get(name, _ABSENT)
+        if name in _AROUND_CONTAINERS and member is not _ABSENT:
+            owned[name] = _owned_members(member, node)
+        elif name in _CONTAINERS:
+            owned[name] = _owned_containers(bytes(member), bytes(node))
+        elif name:
+            owned[name] = _owned(orjson.loads(bytes(member)), _read_shared_node(bytes(node)))
+    return owned
+
+
+@lru_cache(maxsize=256)
+def _owned_containers(containers: bytes, node: bytes) -> orjson.Fragment:
+    return _encoded(_owned(orjson.loads(containers), _read_node(node)))
+
+
+@lru_cache(maxsize=256)
+def _plain_containers(containers: bytes) -> orjson.Fragment:
+    return _encoded(_plain(orjson.loads(containers)))
+
+
+def _encoded(content: Any) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
 
 
 def _owned_metadata(metadata: StoredMetadata, fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
@@ -196,7 +232,7 @@ def _plain(value: Any) -> Any:
             elif type(below) in _LEAVES:
                 plain[key] = below
             else:
-                deeper = _plain(below)
+                deeper = _plain_containers(orjson.dumps(below)) if key in _CONTAINERS else _plain(below)
                 plain[key] = _quantities(key, deeper) if key in _WITH_QUANTITIES else deeper
         return plain or None
     if kind is list or kind is tuple:

@@ -187,15 +187,13 @@ def _plan_pruning(desired: DesiredState, observed: ObservedState) -> list[Action
     if desired.spec_error:
         return []
     ids = {identity(manifest) for manifest in desired.manifests}
-    superfluous = [
-        child for child_id, child in sorted(observed.children.items()) if child_id not in ids and not child.deleting
-    ]
+    superfluous = [child for child_id, child in observed.children.items() if child_id not in ids and not child.deleting]
     if not superfluous:
         return []
     current = next((name for kind, name in ids if kind is Kind.REVISION), "")
     kept = kept_for_rollback(observed, current) | policies_of_jobs(observed.children)
     return [
         Action(Verb.DELETE, child.kind, child.name, "no longer desired", child.uid)
-        for child in superfluous
+        for child in sorted(superfluous, key=lambda child: (child.kind, child.name))
         if (child.kind, child.name) not in kept
     ]
