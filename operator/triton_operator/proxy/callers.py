@@ -21,8 +21,8 @@ from triton_operator.proxy.refusals import (
     refuse,
     refuse_at_once,
 )
-from triton_operator.proxy.token_memory import caller_maps, identify, remember
-from triton_operator.proxy.token_verifier import encoded, has_tokens, token_key_files
+from triton_operator.proxy.token_memory import caller_maps, identify
+from triton_operator.proxy.token_verifier import address, encoded, has_tokens, token_key_files
 from triton_operator.triton.proxy_contract.policy import Caller, ProxyPolicy
 
 CLIENT_AUTHORITIES = "client-authorities.pem"
@@ -45,7 +45,7 @@ def authenticate(policy: ProxyPolicy, folder: Path) -> list[str]:
         "http-request set-var(txn.token) http_auth_bearer",
     ]
     if has_tokens(policy):
-        lines += identify(folder)
+        lines += identify(folder, address(folder))
         lines += refuse(INVALID_TOKEN, "if { var(txn.token_status) -m str 401 }", str(folder))
         lines += refuse(NOT_VERIFIED, "if { var(txn.token_status) -m str 503 }", str(folder))
     lines += ["http-request set-var(txn.subject) ssl_c_s_dn(,0,rfc2253),hex if { ssl_c_used } { ssl_c_verify 0 }"]
@@ -59,7 +59,6 @@ def authenticate(policy: ProxyPolicy, folder: Path) -> list[str]:
         *(_admit(caller) for caller in policy.callers),
         *refuse(NO_CREDENTIALS, f"unless {has_credentials}", str(folder)),
         *refuse(NOT_ADMITTED, "unless { var(txn.caller) -m found }", str(folder)),
-        *(remember(folder) if has_tokens(policy) else []),
         *(_claims_of_token() if has_tokens(policy) else []),
         # Other requests that reach an old worker are passed on to the new one.
         "http-request lua.check_withdrawal if { stopping } { ssl_c_used }",

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from triton_operator.proxy.haproxy_process import run_in_foreground
+from triton_operator.proxy.token_memory import tokens_table
 from triton_operator.proxy.token_verifier import SOCKET, has_tokens, verifier
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
@@ -30,6 +31,8 @@ def sections(policy: ProxyPolicy, folder: Path) -> dict[str, list[str]]:
         "global": ["nbthread 1", "maxconn 1000"],
         "defaults": ["mode http", *timeouts],
         **verifier(policy, folder, 1),
+        # It remembers tokens for nobody, but the rules of the frontend name the table.
+        **tokens_table(),
     }
 
 

@@ -1,6 +1,6 @@
 """Remember verified tokens, because a signature costs more CPU time than everything else that the proxy does.
 
-Output: lines of a `frontend`, and a table. The table contains the SHA-256 of each admitted token, when the token
+Output: lines of two frontends, and a table. The table contains the SHA-256 of each admitted token, when the token
 expires, and the number of its caller. A changed policy starts a worker with an empty table, so a removed caller, key or
 token is not remembered. Only admitted tokens are remembered, so that nobody else can fill the table.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triton_operator.proxy.token_verifier import SOCKET
 from triton_operator.triton.proxy_contract.policy import Caller
 
 TABLE = "tokens_seen"
@@ -32,10 +31,11 @@ def tokens_table() -> dict[str, list[str]]:
     return {f"backend {TABLE}": ["stick-table type binary len 32 size 10k expire 5m store gpt(2)"]}
 
 
-def identify(folder: Path) -> list[str]:
+def identify(folder: Path, verifier: str) -> list[str]:
     """Rules that set `txn.token_caller` to the caller of `txn.token`, or `txn.token_status` to 401 or 403.
 
-    The expiry is compared for each request, also of a remembered token.
+    `verifier` is the address of the frontend that verifies tokens. The expiry is compared for each request, also that
+    of a remembered token.
     """
     remembered = f"var(txn.digest),table_gpt({_CALLER},{TABLE}),map_int({folder / _NAMES})"
     digest = "{ var(txn.digest) -m found }"
@@ -44,17 +44,17 @@ def identify(folder: Path) -> list[str]:
         f"http-request set-var(txn.expires) var(txn.digest),table_gpt({_EXPIRES},{TABLE}) if {digest}",
         "http-request set-var(txn.left) date,neg,add(txn.expires) if { var(txn.expires) -m found }",
         f"http-request set-var(txn.token_caller) {remembered} if {_KNOWN}",
-        f"http-request lua.verify_token unix@{folder.parent / SOCKET} if {digest} !{_KNOWN}",
+        f"http-request lua.verify_token {verifier} if {digest} !{_KNOWN}",
     ]
 
 
 def remember(folder: Path) -> list[str]:
-    """Rules for an admitted request: remember its token if it was verified now."""
-    verified = "if { var(txn.token_status) -m str 200 }"
-    numbered = "if { var(txn.token_number) -m found }"
+    """Rules of the frontend that verifies tokens, after those that name the caller: remember its token."""
+    admitted = "if { var(txn.caller) -m found }"
     return [
-        f"http-request set-var(txn.token_number) var(txn.token_caller),map_str_int({folder / _NUMBERS}) {verified}",
-        f"http-request track-sc1 var(txn.digest) table {TABLE} {numbered}",
-        f"http-request sc-set-gpt({_EXPIRES},1) var(txn.expires) {numbered}",
-        f"http-request sc-set-gpt({_CALLER},1) var(txn.token_number) {numbered}",
+        "http-request set-var(txn.digest) var(txn.token),sha2(256)",
+        f"http-request set-var(txn.number) var(txn.caller),map_str_int({folder / _NUMBERS}) {admitted}",
+        f"http-request track-sc0 var(txn.digest) table {TABLE} {admitted}",
+        f"http-request sc-set-gpt({_EXPIRES},0) var(txn.exp) {admitted}",
+        f"http-request sc-set-gpt({_CALLER},0) var(txn.number) {admitted}",
     ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from triton_operator.proxy.token_memory import remember
 from triton_operator.triton.proxy_contract.policy import Caller, Claim, Issuer, ProxyPolicy
 
 SOCKET = "tokens.sock"
@@ -57,16 +58,22 @@ def verifier(policy: ProxyPolicy, folder: Path, thread: int) -> dict[str, list[s
     claims = _claim_variables(callers)
     return {
         "frontend tokens": [
-            f"bind unix@{folder.parent / SOCKET} mode 600 thread {thread}",
+            f"bind {address(folder)} mode 600 thread {thread}",
             "no log",
             *_read_token(),
             *_verify(policy.issuers, str(folder)),
             *_read_claims(claims),
             *(line for number, each in enumerate(callers) for line in _admit(number, each, policy.issuers, claims)),
+            *remember(folder),
             f"{_ADMITTED} if {{ var(txn.caller) -m found }}",
             "http-request return status 403",
         ]
     }
+
+
+def address(folder: Path) -> str:
+    """Where the frontend listens; `folder` is that of a configuration."""
+    return f"unix@{folder.parent / SOCKET}"
 
 
 def encoded(text: str) -> str:
