@@ -1,54 +1,82 @@
-"""What hostile clients cost another one: its p99 beside idle and slow connections, and beside reset streams.
+"""What hostile clients cost another one: its p99 beside idle and slow connections, and beside floods.
 
-Reset streams compete for the CPUs of this machine too, so their ratio is above that of a client with CPUs of its own.
+A flood also takes CPU time of this machine. Each is therefore measured on another proxy, too, which shares nothing but
+the machine with the measured client. A ratio "to the same flood elsewhere" is what sharing the proxy costs.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import multiprocessing
-import socket
 import statistics
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPSConnection
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+import pytest
 
 from tests.benchmarks.costs import Costs
+from tests.proxy.certificates import Authority
 from tests.proxy.clients import LINEAR, Client
-from tests.proxy.hostile import CALL, INFER, encrypted, reset_rapidly
-from triton_operator.local.ports import ADDRESS
+from tests.proxy.hostile import CALL, INFER, encrypted, reset_streams, send_http_1
+from tests.proxy.running_proxy import Proxy, running_proxy
+from triton_operator.local.ports import Ports
+from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
-REQUESTS = 2000
+REQUESTS = 1200
+CONNECTIONS = 4
 ROUNDS = 3
+HERE, THERE = "127.0.0.2", "127.0.0.3"
+"""The address of the measured client, and another one."""
+
+Kind = Callable[[Client], Iterator[None]]
 
 
-def bench_other_clients(client: Client, costs: Costs) -> None:
+@pytest.mark.timeout(900)
+def bench_other_clients(proxy: Proxy, triton: Ports, authority: Authority, tmp_path: Path, costs: Costs) -> None:
     """Rounds without and with each kind of hostile client alternate; a ratio is that of the medians."""
-    kinds: dict[str, Callable[[Client], Iterator[None]]] = {"idle": idle, "slow": slow, "resets": resets}
-    measured: dict[str, list[float]] = {name: [] for name in ("alone", *kinds)}
-    p99(client)
-    for _ in range(ROUNDS):
-        measured["alone"].append(p99(client))
-        for name, kind in kinds.items():
-            with contextmanager(kind)(client):
-                measured[name].append(p99(client))
+    client = Client(proxy.https, authority.pem, source=HERE)
+    with (
+        running_proxy(tmp_path / "elsewhere", triton, ProxyPolicy(), authority.issue()) as other,
+        ExitStack() as opened,
+    ):
+        # Opened before the floods, because the address of a hostile client has to pause before it can connect.
+        connections = [opened.enter_context(closing(client.connection())) for _ in range(CONNECTIONS)]
+        targets = {
+            "elsewhere": Client(other.https, authority.pem, source=THERE),
+            "another address": Client(proxy.https, authority.pem, source=THERE),
+            "same address": Client(proxy.https, authority.pem, source=HERE),
+        }
+        measured: dict[str, list[float]] = {}
+        p99(connections)
+        for _ in range(ROUNDS):
+            measured.setdefault("alone", []).append(p99(connections))
+            for name, kind in KINDS.items():
+                for target, hostile in targets.items():
+                    with contextmanager(kind)(hostile):
+                        measured.setdefault(f"{name}, {target}", []).append(p99(connections))
     medians = {name: statistics.median(values) for name, values in measured.items()}
     costs.add("p99 of a client through the proxy", medians["alone"] * 1000, "ms")
-    for name in kinds:
-        costs.add(f"p99 beside hostile clients: {name}", medians[name] / medians["alone"], "x")
+    for name in KINDS:
+        for target in ("another address", "same address"):
+            value = medians[f"{name}, {target}"]
+            costs.add(f"p99 beside {name}, {target}: to alone", value / medians["alone"], "x")
+            costs.add(f"p99 beside {name}, {target}: to elsewhere", value / medians[f"{name}, elsewhere"], "x")
 
 
-def p99(client: Client) -> float:
-    """The latency that one of a hundred requests exceeds, in seconds, over one connection."""
+def p99(connections: list[HTTPSConnection]) -> float:
+    """The latency that one of a hundred requests exceeds, in seconds; the connections take turns."""
     body, latencies = json.dumps(LINEAR), []
-    with closing(http.client.HTTPSConnection("localhost", client.port, timeout=30, context=client.context())) as one:
-        for _ in range(REQUESTS):
-            begin = time.perf_counter()
-            one.request("POST", INFER, body)
-            response = one.getresponse()
-            assert response.read(), response.status
-            latencies.append(time.perf_counter() - begin)
+    for number in range(REQUESTS):
+        connection = connections[number % CONNECTIONS]
+        begin = perf_counter()
+        connection.request("POST", INFER, body)
+        response = connection.getresponse()
+        assert response.read(), response.status
+        latencies.append(perf_counter() - begin)
     return statistics.quantiles(latencies, n=100)[-1]
 
 
@@ -58,7 +86,7 @@ def idle(client: Client) -> Iterator[None]:
         for _ in range(200):
             opened.enter_context(encrypted(client))
         for _ in range(1800):
-            opened.enter_context(socket.create_connection((ADDRESS, client.port), timeout=10))
+            opened.enter_context(client.connect())
         yield
 
 
@@ -72,17 +100,49 @@ def slow(client: Client) -> Iterator[None]:
         yield
 
 
-def resets(client: Client) -> Iterator[None]:
-    """Streams that another process resets at once, a hundred per connection."""
-    process = multiprocessing.get_context("spawn").Process(target=reset_until_killed, args=(client,), daemon=True)
-    process.start()
-    try:
-        yield
-    finally:
-        process.kill()
-        process.join()
+def reset_on_one_connection(client: Client) -> None:
+    """Reset streams as quickly as the proxy reads them."""
+    for _ in reset_streams(client, CALL):
+        pass
 
 
-def reset_until_killed(client: Client) -> None:
+def reset_on_many_connections(client: Client) -> None:
+    """Reset a hundred streams on each of many connections."""
+    with closing(reset_streams(client, CALL)) as streams:
+        for _ in islice(streams, 1):
+            pass
+
+
+def malformed(client: Client) -> None:
+    """Send malformed requests, each on its own connection."""
+    send_http_1(client, 1000)
+
+
+def flood(attack: Callable[[Client], None]) -> Kind:
+    """Repeat an attack in another process."""
+
+    def run(client: Client) -> Iterator[None]:
+        process = multiprocessing.get_context("spawn").Process(target=repeat, args=(attack, client), daemon=True)
+        process.start()
+        try:
+            yield
+        finally:
+            process.kill()
+            process.join()
+
+    return run
+
+
+def repeat(attack: Callable[[Client], None], client: Client) -> None:
     while True:
-        reset_rapidly(client, CALL, 1, 100)
+        with suppress(OSError):
+            attack(client)
+
+
+KINDS: dict[str, Kind] = {
+    "idle connections": idle,
+    "slow requests": slow,
+    "resets on one connection": flood(reset_on_one_connection),
+    "resets on many connections": flood(reset_on_many_connections),
+    "malformed requests": flood(malformed),
+}

@@ -39,7 +39,10 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """A client of a port of this machine, which verifies the server as `server_name`."""
+    """A client of a port of this machine, which verifies the server as `server_name`.
+
+    `source` is its address, except for gRPC channels.
+    """
 
     def __init__(
         self,
@@ -49,7 +52,9 @@ class Client:
         token: str = "",
         pair: Pair | None = None,
         server_name: str = "localhost",
+        source: str = ADDRESS,
     ) -> None:
+        self.source = (source, 0)
         self.port = port
         self.authority = authority
         self.token = token
@@ -66,11 +71,21 @@ class Client:
                 context.load_cert_chain(file.name)
         return context
 
+    def connection(self) -> HTTPSConnection:
+        """A connection for several requests."""
+        return HTTPSConnection("localhost", self.port, timeout=30, context=self.context(), source_address=self.source)
+
+    def connect(self, timeout: float = 15) -> socket.socket:
+        """A connection without TLS, which sends small frames at once."""
+        connection = socket.create_connection((ADDRESS, self.port), timeout, self.source)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
     def request(
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         """Send one request on a new connection."""
-        connection = HTTPSConnection("localhost", self.port, timeout=30, context=self.context())
+        connection = self.connection()
         try:
             connection.request(method, path, body, {**self.authorization(), **(headers or {})})
             response = connection.getresponse()
@@ -90,7 +105,7 @@ class Client:
         context = self.context()
         context.set_alpn_protocols([alpn])
         with (
-            socket.create_connection((ADDRESS, self.port), timeout=15) as plain,
+            self.connect() as plain,
             context.wrap_socket(plain, server_hostname="localhost") as connection,
         ):
             connection.sendall(data)

@@ -25,7 +25,6 @@ from hyperframe.frame import (
 )
 
 from tests.proxy.clients import Client
-from triton_operator.local.ports import ADDRESS
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER = 9
@@ -130,6 +129,17 @@ class Connection:
                     reply.add(frame)
         return reply
 
+    def discard(self) -> None:
+        """Forget what has arrived; raises OSError if the server has closed the connection."""
+        timeout = self._socket.gettimeout()
+        self._socket.settimeout(0)
+        try:
+            while self._socket.recv(65536):
+                pass
+            raise ConnectionError("the server closed the connection")
+        except (ssl.SSLWantReadError, BlockingIOError):
+            self._socket.settimeout(timeout)
+
     def _acknowledge(self, frame: SettingsFrame | PingFrame) -> None:
         data = frame.opaque_data if isinstance(frame, PingFrame) else b""
         self.send(PingFrame(opaque_data=data, flags=["ACK"]) if data else SettingsFrame(flags=["ACK"]))
@@ -158,12 +168,12 @@ class Connection:
 
 
 @contextmanager
-def connected(client: Client) -> Iterator[Connection]:
+def connected(client: Client, timeout: float = 15) -> Iterator[Connection]:
     """Connect with TLS and the protocol `h2`."""
     context = client.context()
     context.set_alpn_protocols(["h2"])
     with (
-        socket.create_connection((ADDRESS, client.port), timeout=15) as plain,
+        client.connect(timeout) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as encrypted,
     ):
         yield Connection(encrypted)

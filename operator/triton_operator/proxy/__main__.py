@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         triton_grpc=options.triton_grpc,
         folder=options.work,
         threads=options.threads,
+        silence_seconds=options.silence,
     )
     settings = Settings(options.policy, options.tls, options.haproxy, placement, options.wait, options.drain)
     return Supervisor(settings, Report(options.termination_log)).run()
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--triton-http", default=defaults.triton_http, help="address of Triton's HTTP server")
     add("--triton-grpc", default=defaults.triton_grpc, help="address of Triton's gRPC server")
     add("--threads", type=int, default=min(4, len(os.sched_getaffinity(0))), help="threads of HAProxy")
+    add("--silence", type=int, default=defaults.silence_seconds, help="seconds until a silent client is disconnected")
     add("--wait", type=float, default=15, help="seconds to wait for valid files")
     add("--drain", type=float, default=30, help="seconds for requests to finish after SIGTERM")
     add("--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message")

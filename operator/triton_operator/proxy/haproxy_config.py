@@ -23,6 +23,13 @@ from triton_operator.proxy.placement import Placement
 from triton_operator.proxy.policy_check import check_policy
 from triton_operator.proxy.refusals import OWN_ERRORS, error_file, response_files
 from triton_operator.proxy.scripts import load_scripts, script_files
+from triton_operator.proxy.sources import (
+    count_cancelled,
+    limit_connections,
+    limit_requests,
+    refuse_cancelled,
+    source_backends,
+)
 from triton_operator.proxy.successor import choose_successor, successor_backends
 from triton_operator.proxy.token_memory import tokens_table
 from triton_operator.proxy.token_verifier import has_tokens, verifier
@@ -56,6 +63,7 @@ def render(policy: ProxyPolicy, placement: Placement) -> Configuration:
         successor_backends(placement),
         verifier(policy, placement.folder, placement.threads + 1),
         tokens_table(),
+        source_backends(),
         {f"backend {RATES}": ["stick-table type string len 256 size 1k expire 10s store gpc0,gpc0_rate(1s)"]},
     )
     text = "\n".join([*(_text(part) for part in sections if part), *admission_comments(policy), ""])
@@ -109,8 +117,11 @@ def _defaults(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]
             "option idle-close-on-response",
             "timeout connect 2s",
             "timeout http-request 10s",
+            # For idle connections with HTTP/2; those with HTTP/1.1 are closed after `timeout client`.
             f"timeout http-keep-alive {age}s",
-            f"timeout client {age}s",
+            # The TLS handshake has this limit too. So has a client that does not read. It does not end the pauses of a
+            # stream, because `timeout server` applies while the server can respond.
+            f"timeout client {placement.silence_seconds}s",
             # A model may compute for a long time; clients have their own limits.
             "timeout server 1h",
             *(f"errorfile {status.value} {placement.folder / error_file(status)}" for status in OWN_ERRORS),
@@ -125,14 +136,19 @@ def _https(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
     return {
         "frontend https": [
             f"bind {placement.https} {threads} ssl crt {placement.pem} alpn h2,http/1.1{certificates}",
+            *limit_connections(),
+            *count_cancelled(),
             *audit.log(policy.audit),
             *routes.acls(),
+            *routes.protocol(),
+            *limit_requests(folder),
             *routes.classify(folder),
             *authenticate(policy, placement.folder),
             *routes.allow_list(policy.open_endpoints, folder),
             *limit_models(policy, folder),
             *routes.lengths(folder),
             *limit_sizes(policy, folder),
+            *refuse_cancelled(),
             *choose_successor(),
             *choose_backend(),
             "use_backend triton_grpc if grpc",
@@ -145,6 +161,7 @@ def _health(placement: Placement) -> dict[str, list[str]]:
     return {
         "frontend health": [
             f"bind {placement.health} thread 1-{placement.threads}",
+            *limit_connections(),
             *routes.health_only(str(placement.folder)),
             "default_backend triton_http",
         ]

@@ -13,7 +13,8 @@ from triton_operator.triton.proxy_contract.policy import WORK_DIR
 class Placement:
     """Where HAProxy listens, where Triton does, and the folder for rendered files.
 
-    Addresses have the syntax of HAProxy: `*` is every IPv4 address.
+    Addresses have the syntax of HAProxy: `*` is every IPv4 address. A client that sends nothing for `silence_seconds`
+    when it should, or reads nothing, is disconnected.
     """
 
     https: str = f"*:{names.PORT_HTTPS}"
@@ -23,6 +24,7 @@ class Placement:
     folder: Path = Path(WORK_DIR)
     threads: int = 1
     max_connections: int = 4096
+    silence_seconds: int = 30
 
     @property
     def pem(self) -> Path:

@@ -117,6 +117,13 @@ RATE_LIMITED = Refusal(
     "too many requests: send fewer requests per second",
     (("retry-after", "1"),),
 )
+TOO_MANY_AT_ONCE = Refusal(
+    "TooManyAtOnce",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    GrpcStatus.RESOURCE_EXHAUSTED,
+    "too many requests: wait for responses before you send more from this address",
+    (("retry-after", "1"),),
+)
 REFUSALS = (
     MALFORMED,
     LENGTH_REQUIRED,
@@ -131,12 +138,14 @@ REFUSALS = (
     MESSAGE_REFUSED,
     STREAM_NOT_PERMITTED,
     RATE_LIMITED,
+    TOO_MANY_AT_ONCE,
 )
 
 RESPONSES = "responses.lua"
 IS_STREAM = "grpc_stream"
 """The ACL of streams, which `routes` defines."""
 _REFUSED = "{ var(txn.refused) -m found }"
+_GRPC = "{ var(txn.protocol) -m str grpc }"
 
 
 def refuse(refusal: Refusal, condition: str, folder: str) -> list[str]:
@@ -158,6 +167,7 @@ def refuse_at_once(refusal: Refusal, condition: str, folder: str) -> list[str]:
     """As `refuse`, without reading the body, whose end may be unclear. HTTP/1.1 clients get a closed connection."""
     return [
         f"http-request set-var(txn.refused) str({refusal.reason}) {condition}",
+        f"http-request return status 200 errorfile {folder}/{grpc_file(refusal)} if {_REFUSED} {_GRPC}",
         f"http-request return status 400 errorfile {folder}/{http_file(refusal)} if {_REFUSED}",
     ]
 

@@ -71,11 +71,14 @@ def acls() -> list[str]:
     ]
 
 
+def protocol() -> list[str]:
+    """The variable `txn.protocol`, on which the form of a refusal depends."""
+    return ["http-request set-var(txn.protocol) str(http)", "http-request set-var(txn.protocol) str(grpc) if grpc"]
+
+
 def classify(folder: str) -> list[str]:
-    """The protocol of a request, and the refusal of requests that are ambiguous."""
+    """Rules that refuse requests that are ambiguous."""
     return [
-        "http-request set-var(txn.protocol) str(http)",
-        "http-request set-var(txn.protocol) str(grpc) if grpc",
         *refuse_at_once(MALFORMED, "unless h2 or h1 origin_form", folder),
         *refuse_at_once(MALFORMED, "unless absolute_path", folder),
         *refuse_at_once(MALFORMED, "if { req.hdr(upgrade) -m found } or { req.hdr(http2-settings) -m found }", folder),
@@ -118,6 +121,8 @@ def lengths(folder: str) -> list[str]:
     """Rules that refuse bodies of unknown length; gRPC announces the length of each message."""
     return [
         *refuse(LENGTH_REQUIRED, "if post !grpc !{ req.hdr(content-length) -m found }", folder),
+        # Triton gets a small body at once, so a client that sends it slowly keeps nothing of Triton.
+        "http-request wait-for-body time 10s if post !grpc",
         "http-request wait-for-body time 5s at-least 1 if get !grpc",
         *refuse_at_once(MALFORMED, "if get !grpc { req.body_len gt 0 }", folder),
     ]

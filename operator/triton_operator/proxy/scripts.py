@@ -10,7 +10,14 @@ from pathlib import Path
 from triton_operator.proxy.admissions import ADMISSIONS
 from triton_operator.proxy.refusals import RESPONSES
 
-_SCRIPTS = ("withdrawals.lua", "grpc_messages.lua", "certificate_names.lua", "refusal_service.lua", "verify_token.lua")
+_SCRIPTS = (
+    "withdrawals.lua",
+    "grpc_messages.lua",
+    "certificate_names.lua",
+    "refusal_service.lua",
+    "verify_token.lua",
+    "cancelled_streams.lua",
+)
 
 
 def script_files() -> dict[str, str]:

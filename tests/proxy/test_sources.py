@@ -1,0 +1,148 @@
+"""What one source address can hold and cancel. The addresses of the tests are all on loopback."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from contextlib import ExitStack, closing, suppress
+
+import pytest
+from hyperframe.frame import HeadersFrame, RstStreamFrame
+
+from tests.proxy.certificates import Authority
+from tests.proxy.clients import LINEAR, Client
+from tests.proxy.hostile import CALL, INFER, STREAMS, reset_streams
+from tests.proxy.http2 import Connection, connected, grpc_headers, request_headers
+from tests.proxy.recorded import Recorded
+from tests.proxy.running_proxy import Proxy
+from triton_operator.proxy.sources import (
+    MAX_AT_ONCE,
+    MAX_CANCELLED,
+    MAX_CANCELLED_OF_CONNECTION,
+)
+
+_NUMBERS = itertools.count(2)
+LIVE = request_headers("/v2/health/live")
+UNFINISHED = 64
+ENHANCE_YOUR_CALM = 11
+STEPS = 5
+BUFFERED = 300_000
+"""More streams than fit into the buffers of a connection that the proxy does not read."""
+
+
+@pytest.fixture
+def one(proxy: Proxy, authority: Authority) -> Client:
+    """A client with an address that no other test uses."""
+    return Client(proxy.https, authority.pem, source=f"127.0.0.{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def other(proxy: Proxy, authority: Authority) -> Client:
+    """A client with another address."""
+    return Client(proxy.https, authority.pem, source=f"127.0.0.{next(_NUMBERS)}")
+
+
+def test_an_address_cannot_take_all_connections(one: Client, other: Client) -> None:
+    with ExitStack() as opened:
+        for _ in range(MAX_AT_ONCE - 1):
+            opened.enter_context(one.connect())
+        with closing(one.connection()) as last:
+            last.request("GET", "/v2/health/live")
+            assert last.getresponse().read() == b""
+            with pytest.raises(ConnectionError):
+                one.infer()
+            assert other.infer().status == 200
+        assert one.infer().status == 200
+
+
+def test_an_address_cannot_have_unlimited_requests(recorded: Recorded) -> None:
+    """Calls whose messages do not arrive wait in the proxy."""
+    clients = [
+        Client(recorded.client.port, recorded.client.authority, source=f"127.0.0.{next(_NUMBERS)}") for _ in range(2)
+    ]
+    with ExitStack() as opened:
+        refused = opened.enter_context(connected(clients[0]))
+        for _ in range(MAX_AT_ONCE // UNFINISHED):
+            assert refused.request(LIVE).admitted
+            unfinished = opened.enter_context(connected(clients[0]))
+            unfinished.send(*(unfinished_call(unfinished) for _ in range(UNFINISHED)))
+            unfinished.request(LIVE)
+        assert refused.request(grpc_headers(CALL), b"\0\0\0\0\0").headers["grpc-status"] == "8"
+        assert refused.request(request_headers("/v2")).headers[":status"] == "429"
+        with connected(clients[1]) as served:
+            assert served.request(grpc_headers(CALL), b"\0\0\0\0\0").admitted
+    assert {each.path for each in recorded.arrived()} == {"/v2/health/live", CALL}
+
+
+def unfinished_call(connection: Connection) -> HeadersFrame:
+    """The headers of a call whose message does not follow."""
+    stream, connection.next_stream = connection.next_stream, connection.next_stream + 2
+    return connection.headers(stream, grpc_headers(CALL))
+
+
+def cancel(connection: Connection, count: int) -> None:
+    """Start calls, and reset each at once."""
+    calls = [unfinished_call(connection) for _ in range(count)]
+    resets = [RstStreamFrame(call.stream_id, error_code=8) for call in calls]
+    connection.send(*itertools.chain.from_iterable(zip(calls, resets, strict=True)))
+
+
+def test_a_connection_that_cancels_its_requests_is_closed(one: Client) -> None:
+    with connected(one) as connection:
+        cancel(connection, MAX_CANCELLED_OF_CONNECTION - 10)
+        assert connection.request(LIVE).admitted
+        cancel(connection, 20)
+        assert connection.request(LIVE).reset == ENHANCE_YOUR_CALM
+        assert connection.request(LIVE).closed
+    assert one.infer().status == 200
+
+
+def test_a_connection_with_responses_can_cancel(one: Client) -> None:
+    """It cancels as many requests as the one that is closed."""
+    with connected(one) as connection:
+        for _ in range(2 * MAX_CANCELLED_OF_CONNECTION // 10):
+            cancel(connection, 10)
+            assert all(connection.request(LIVE).admitted for _ in range(10))
+
+
+def test_a_request_of_a_closed_connection_does_not_reach_triton(recorded: Recorded) -> None:
+    request = request_headers(INFER, ("content-length", "2"), method="POST")
+    with connected(recorded.client) as connection:
+        assert connection.request(request, b"{}").admitted
+        assert [each.path for each in recorded.arrived()] == [INFER]
+        cancel(connection, MAX_CANCELLED_OF_CONNECTION + 10)
+        assert connection.request(request, b"{}").reset == ENHANCE_YOUR_CALM
+    assert recorded.arrived() == []
+
+
+@pytest.mark.parametrize("path", [INFER, CALL, "/v2/logging"])
+def test_a_connection_that_resets_streams_at_once_becomes_slow(one: Client, path: str) -> None:
+    """The proxy cannot close it, and does not read it any more."""
+    steps = 0
+    with closing(reset_streams(one, path, timeout=3)) as streams, suppress(TimeoutError):
+        for _ in itertools.islice(streams, BUFFERED // STREAMS):
+            steps += 1
+    assert MAX_CANCELLED_OF_CONNECTION <= steps * STREAMS < BUFFERED
+    assert one.infer().status == 200
+
+
+def test_an_address_that_cancels_has_to_pause(one: Client, other: Client) -> None:
+    """Its other connections are served, and so are other addresses."""
+    body = json.dumps(LINEAR)
+    with closing(one.connection()) as earlier:
+        earlier.request("POST", INFER, body)
+        assert earlier.getresponse().read()
+        connections = 0
+        with suppress(ConnectionError):
+            while connections < MAX_CANCELLED:
+                with closing(reset_streams(one, CALL)) as streams:
+                    assert len(list(itertools.islice(streams, STEPS))) == STEPS
+                connections += 1
+        assert MAX_CANCELLED // 2 <= connections * STEPS * STREAMS <= 3 * MAX_CANCELLED
+        with pytest.raises(ConnectionError):
+            one.infer()
+        assert other.infer().status == 200
+        for _ in range(20):
+            earlier.request("POST", INFER, body)
+            response = earlier.getresponse()
+            assert (response.status, response.read() != b"") == (200, True)
