@@ -227,10 +227,11 @@ def test_a_channel_of_a_removed_caller_has_no_access(own: Proxy, authority: Auth
         own.set_policy(ProxyPolicy(callers=()))
         own.wait_for("reloaded")
         wait_until(lambda: client.infer().status == 401)
-        for _ in range(2):
+        # The old worker, which sees the first call if the client has not yet read its GOAWAY, has another reason.
+        for codes in ({"UNAUTHENTICATED", "PERMISSION_DENIED"}, {"UNAUTHENTICATED"}):
             with pytest.raises(grpc.RpcError) as refused:
                 stub.ModelInfer(infer_request(), timeout=20)
-            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+            assert refused.value.code().name in codes
 
 
 def test_a_connection_ends_at_its_age_without_a_failed_request(
