@@ -140,7 +140,24 @@ class Reason:
     VERSION_UNKNOWN = "VersionUnknown"  # RuntimeVulnerable=Unknown: the release of a custom image is not known.
 
 
-PREPARE_REASONS = frozenset(
+_REFUSED_MODELS = frozenset(
+    {
+        Reason.MODEL_UNSIGNED,
+        Reason.SIGNER_UNKNOWN,
+        Reason.SIGNATURE_INVALID,
+        Reason.SIGNATURE_OF_OTHER_MODEL,
+        Reason.SIGNED_FILE_CHANGED,
+        Reason.SIGNED_FILES_ADDED,
+        Reason.SIGNED_FILES_MISSING,
+        Reason.SIGNED_LINK_FOUND,
+        Reason.DECRYPTION_KEY_MISSING,
+        Reason.DECRYPTION_FAILED,
+        Reason.PLAINTEXT_TOO_LARGE,
+    }
+)
+"""Models that `prepare` refuses because of their signature or encryption."""
+
+PREPARE_REASONS = _REFUSED_MODELS | frozenset(
     {
         Reason.MODEL_NOT_FOUND,
         Reason.MODEL_VERSION_NOT_FOUND,
@@ -153,24 +170,13 @@ PREPARE_REASONS = frozenset(
         Reason.SOURCE_UNREACHABLE,
         Reason.SOURCE_INVALID,
         Reason.DIGEST_MISMATCH,
-        Reason.MODEL_UNSIGNED,
-        Reason.SIGNER_UNKNOWN,
-        Reason.SIGNATURE_INVALID,
-        Reason.SIGNATURE_OF_OTHER_MODEL,
-        Reason.SIGNED_FILE_CHANGED,
-        Reason.SIGNED_FILES_ADDED,
-        Reason.SIGNED_FILES_MISSING,
-        Reason.SIGNED_LINK_FOUND,
-        Reason.DECRYPTION_KEY_MISSING,
-        Reason.DECRYPTION_FAILED,
-        Reason.PLAINTEXT_TOO_LARGE,
         Reason.OUT_OF_SPACE,
         Reason.PREPARE_FAILED,
     }
 )
 """Reasons that `prepare` may report. Any other reason becomes PrepareFailed, and the message contains it."""
 
-TERMINAL = frozenset(
+TERMINAL = _REFUSED_MODELS | frozenset(
     {
         Reason.INVALID_SPEC,
         Reason.UNKNOWN_VERSION,
@@ -184,17 +190,6 @@ TERMINAL = frozenset(
         Reason.SOURCE_UNTRUSTED,
         Reason.SOURCE_INVALID,
         Reason.DIGEST_MISMATCH,
-        Reason.MODEL_UNSIGNED,
-        Reason.SIGNER_UNKNOWN,
-        Reason.SIGNATURE_INVALID,
-        Reason.SIGNATURE_OF_OTHER_MODEL,
-        Reason.SIGNED_FILE_CHANGED,
-        Reason.SIGNED_FILES_ADDED,
-        Reason.SIGNED_FILES_MISSING,
-        Reason.SIGNED_LINK_FOUND,
-        Reason.DECRYPTION_KEY_MISSING,
-        Reason.DECRYPTION_FAILED,
-        Reason.PLAINTEXT_TOO_LARGE,
         Reason.MODEL_LOAD_FAILED,
         Reason.WARMUP_FAILED,
         Reason.UNSUPPORTED_BY_IMAGE,
