@@ -141,6 +141,13 @@ def test_paths_exist(page: Path) -> None:
     assert [path for path in named if not any(any(place.glob(path)) for place in places)] == []
 
 
+def test_each_decision_has_its_own_number() -> None:
+    records = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    numbers = [record.name[:4] for record in records]
+    assert numbers == [f"{number:04}" for number in range(1, len(records) + 1)]
+    assert [record.read_text()[2:6] for record in records] == numbers
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_to_a_file(page: Path) -> None:
     """External links are not checked."""
