@@ -18,8 +18,8 @@ import pytest
 from hack.cluster.handle import Cluster
 from hack.cluster.pki import Authority, Subject
 from hack.images.builder import Image
-from tests.connections import reaches
 from tests.kube import Kube, Object
+from tests.network_attempts import reaches
 from tests.signers import Signer
 from tests.volumes import volume_manifest
 
@@ -118,7 +118,7 @@ def test_a_job_reaches_only_what_is_named_and_pods_serve_what_it_fetched(
     assert claim["metadata"]["name"] == body["status"]["cache"]["claimName"]
     assert claim["metadata"]["ownerReferences"][0]["uid"] == body["metadata"]["uid"]
     serving = _serving(kube)
-    assert not reaches(kube, serving["metadata"]["name"], archive, PORT, container="triton")
+    assert not reaches(kube, serving["metadata"]["name"], archive, [PORT], container="triton")
     kube.wait(lambda: not kube.list("job"), "the Job is gone, having done its work")
 
 
