@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apiserver.many_objects import EVERYTHING, until_passed, until_quiet, until_written
+from tests.apiserver.many_objects import everything, until_passed, until_quiet, until_written
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace
 from tests.benchmarks.costs import Costs, Scale
@@ -35,7 +35,7 @@ async def bench_many_objects(kubeconfig: Path, namespace: str, tmp_path: Path, c
         async with Namespace(kubeconfig, namespace) as world:
             idle, cpu = operator.resident_megabytes(), operator.cpu_seconds()
             counter = count_instructions(operator.pid)
-            await world.create(COUNT, **EVERYTHING)
+            await world.create(COUNT, **everything(COUNT))
             await until_written(operator, COUNT, meanwhile=costs.sample)
         await _until_idle(operator)
         costs.add(f"each of {COUNT} objects", (operator.cpu_seconds() - cpu) * 1000 / COUNT, "CPU-ms", Scale.CPU)
@@ -55,7 +55,7 @@ async def bench_restart(kubeconfig: Path, namespace: str, tmp_path: Path, costs:
         operator.wait_ready()
         alone = operator.cpu_seconds()
         async with Namespace(kubeconfig, namespace) as world:
-            await world.create(COUNT, **EVERYTHING)
+            await world.create(COUNT, **everything(COUNT))
             await until_written(operator, COUNT, meanwhile=costs.sample)
         await until_quiet(operator, 5)
         operator.kill()

@@ -8,13 +8,21 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.apiserver.operator_process import OperatorProcess
+from tests.builders import WITHOUT_TLS
 
 EVERYTHING: dict[str, Any] = {"replicas": 2, "autoscaling": {"maxReplicas": 4}}
 """Adds the autoscaler and the disruption budget, so that every kind of child is there but those of a cache."""
+MOST_CERTIFICATES = 500
+"""About as many fit into the Secret of a namespace."""
 SCRAPE_SECONDS = 5.0
 """Between two looks at the operator's metrics, whose writing costs it as much as half an object."""
 HANG_SECONDS = 600.0
 """For 500 objects; a few seconds are usual."""
+
+
+def everything(count: int) -> dict[str, Any]:
+    """The spec of so many objects in one namespace, with TLS if their certificates fit into a Secret."""
+    return EVERYTHING if count <= MOST_CERTIFICATES else EVERYTHING | {"privacy": WITHOUT_TLS}
 
 
 async def until_written(operator: OperatorProcess, count: int, *, meanwhile: Callable[[], object] = int) -> None:

@@ -51,30 +51,35 @@ def judge_pair(wanted: Wanted, data: ServingData | None, authorities: Authoritie
 
 
 def plan_certificates(
-    wanted: Iterable[Wanted], data: ServingData | None, authorities: Authorities, now: datetime
+    wanted: Iterable[Wanted],
+    data: ServingData | None,
+    authorities: Authorities,
+    now: datetime,
+    obsolete: tuple[str, ...] = (),
 ) -> CertificatePlan:
     """The next write. The first of the wanted ones is the one whose turn it is; it is always part of the write.
 
-    Certificates that nobody wants are removed if something is written in any case.
+    `obsolete` are certificates that nobody wants. They are removed if something is written in any case, and without
+    changes if the first one has no room beside them. If it has none at all, the others do not matter: in a namespace
+    with many deployments, this is the result for most of them.
     """
     room = SIZE_LIMIT - (data.size if data else 0)
     changes: list[Change] = []
-    names: set[str] = set()
-    is_full = False
     for index, each in enumerate(wanted):
-        names.add(each.name)
         judgement = judge_pair(each, data, authorities, now)
-        if judgement.need is Need.NOTHING or len(changes) == BATCH:
+        if judgement.need is Need.NOTHING:
             continue
         if judgement.need is Need.ISSUE:
             size = _PAIR_SIZE + sum(map(len, each.names))
+            if size > room and not index:
+                return CertificatePlan((), obsolete, is_full=not obsolete)
             if size > room:
-                is_full = is_full or not index
                 continue
             room -= size
         changes.append(Change(each, judgement))
-    obsolete = tuple(sorted(set(data.pairs) - names)) if data and (changes or is_full) else ()
-    return CertificatePlan(tuple(changes), obsolete, is_full)
+        if len(changes) == BATCH:
+            break
+    return CertificatePlan(tuple(changes), obsolete if changes else ())
 
 
 def issue_all(

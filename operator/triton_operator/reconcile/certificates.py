@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, SERVING_SECRET
-from triton_operator.api.privacy import TLSMode
 from triton_operator.api.serving_names import serving_names
-from triton_operator.api.spec import Metadata, ModelDeployment, Spec
+from triton_operator.api.spec import Metadata, ModelDeployment
 from triton_operator.certificates.state import Need, Wanted
-from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.errors import (
     ClusterError,
     ConflictError,
@@ -35,14 +33,14 @@ from triton_operator.reconcile.certificate_caches import Issuing
 from triton_operator.reconcile.certificate_failures import FULL, UnusableObjectError, describe_foreign, judge_failure
 from triton_operator.reconcile.certificate_reports import CertificateReports
 from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
-from triton_operator.reconcile.history import current_revision
+from triton_operator.reconcile.managed_deployments import managed_deployment, managed_deployments, needs_certificate
 from triton_operator.reconcile.memory import Memory
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.shared_writes import SharedWriter
-from triton_operator.resources.tls import tls_mode
 
 if TYPE_CHECKING:
     from triton_operator.certificates.rotation import Authorities
+    from triton_operator.certificates.serving_data import ServingData
 
 LIMIT = 10.0
 """Seconds for this step, so that a pass has time for its other writes."""
@@ -59,35 +57,6 @@ class Certification(NamedTuple):
 
     failure: FailedWrite | None = None
     until: datetime = NEVER
-
-
-def is_managed(spec: Spec) -> bool:
-    """Whether the operator issues the certificate of new pods of this spec."""
-    return tls_mode(spec) is TLSMode.MANAGED
-
-
-def managed_deployments(deployments: DeploymentCache, namespace: str | None = None) -> Iterator[ModelDeployment]:
-    """The deployments of one or (None) of all namespaces whose certificates the operator issues, sorted by key.
-
-    Those with an unreadable spec are left out.
-    """
-    for key in sorted(key for key in deployments.keys() if namespace in {None, key[0]}):  # noqa: SIM118 -- no dictionary
-        record = deployments.get(key)
-        deployment = record.deployment if record else None
-        if isinstance(deployment, ModelDeployment) and is_managed(deployment.spec):
-            yield deployment
-
-
-def needs_certificate(observed: ObservedState) -> bool:
-    """Whether the operator issues the certificate of the deployment's pods.
-
-    A deployment that was rendered when the profile had another default keeps the mode of its revision.
-    """
-    spec = observed.deployment.spec
-    if spec.privacy.tls.mode or not is_managed(spec):
-        return is_managed(spec)
-    current = current_revision(observed)
-    return current is None or not current.is_rendered_from(spec) or current.tls_mode is TLSMode.MANAGED
 
 
 class CertificateStep:
@@ -215,13 +184,21 @@ class CertificateStep:
         judgement = judge_pair(_wanted(deployment), data, authorities, now)
         if judgement.need is Need.NOTHING and stored and metadata.uid in stored.owners:
             return  # Written in the pass of another deployment.
-        plan = plan_certificates(self._all_wanted(deployment), data, authorities, now)
+        obsolete = self._obsolete(metadata.namespace, data)
+        plan = plan_certificates(self._all_wanted(deployment), data, authorities, now, obsolete)
         if plan.is_full:
             raise UnusableObjectError(FULL)
         owners = {change.wanted.name: change.wanted.uid for change in plan.changes} | {metadata.name: metadata.uid}
         edits = await self._reports.find_edits(plan, metadata, existed=memory.certified)
         await self._secrets.write(metadata.namespace, owners, issue_all(plan, authorities.signing(now), now))
         await self._reports.certificates(plan, edits, metadata.namespace, now)
+        if plan.obsolete and not plan.changes:  # now there is room
+            await self._write_certificates(deployment, authorities, memory)
+
+    def _obsolete(self, namespace: str, data: ServingData | None) -> tuple[str, ...]:
+        """The stored certificates of deployments that need none any more, by name."""
+        names = sorted(data.pairs) if data else ()
+        return tuple(name for name in names if not managed_deployment(self._deployments, (namespace, name)))
 
     def _all_wanted(self, first: ModelDeployment) -> Iterator[Wanted]:
         """The certificate whose turn it is, and all others of the namespace."""

@@ -20,7 +20,7 @@ from triton_operator.cluster.observed import Key
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.shared_objects import SHARED, SharedCache, SharedKind, SharedObject
 from triton_operator.reconcile.certificate_caches import Issuing
-from triton_operator.reconcile.certificates import managed_deployments
+from triton_operator.reconcile.managed_deployments import managed_deployments
 from triton_operator.runtime.work_queue import WorkQueue
 
 T = TypeVar("T")

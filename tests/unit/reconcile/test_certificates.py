@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from base64 import b64decode, b64encode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,10 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.names import ANNOTATION_ROTATE, AUTHORITY_SECRET, CA_CONFIG_MAP, SERVING_SECRET
 from triton_operator.api.privacy import Profile, TLSMode
 from triton_operator.certificates.periods import ANNOUNCED, KEPT
-from triton_operator.certificates.plan import BATCH, SIZE_LIMIT
+from triton_operator.certificates.plan import BATCH, SIZE_LIMIT, plan_certificates
+from triton_operator.certificates.rotation import rotate
+from triton_operator.certificates.serving_data import ServingData
+from triton_operator.certificates.state import Wanted
 from triton_operator.cluster.errors import DeniedError, UnavailableError
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.shared_objects import SharedKind
@@ -376,6 +380,32 @@ async def test_a_full_secret_is_reported_and_keeps_what_it_has() -> None:
     digits.pass_time(61 * 86400)
     await digits.reconcile()
     assert certificate(digits).serial_number != before.serial_number
+
+
+async def test_certificates_of_deleted_deployments_make_room_before_the_pods_of_a_new_one_start() -> None:
+    digits = world()
+    await digits.reconcile()
+    filler = b64encode(bytes(SIZE_LIMIT - 3000)).decode()
+    digits.edit_shared(SERVING_SECRET, lambda body: body["data"].update({"gone.crt": filler}))
+    digits.forget_writes()
+    await digits.reconciler.reconcile(add(digits, "text"))
+    assert set(digits.shared(SERVING_SECRET)["data"]) == {"digits.crt", "digits.key", "text.crt", "text.key"}
+    secret = f"patch Secret/{SERVING_SECRET}"
+    assert [write for write in digits.cluster.writes if write in {secret, "create Deployment/text"}] == [
+        secret,
+        secret,
+        "create Deployment/text",
+    ]
+
+
+def test_a_deployment_without_room_does_not_look_at_the_others() -> None:
+    """Otherwise a namespace with thousands of them would occupy the operator."""
+    others = iter([Wanted("other", "uid-of-other", ("other.shop",))])
+    wanted = itertools.chain([Wanted("digits", "uid-of-digits", ("digits.shop",))], others)
+    now = datetime.now(UTC)
+    full = ServingData({}, SIZE_LIMIT)
+    assert plan_certificates(wanted, full, rotate(None, now), now).is_full
+    assert len(list(others)) == 1
 
 
 async def test_an_operator_without_a_namespace_says_what_to_do() -> None:
