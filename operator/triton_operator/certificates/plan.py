@@ -60,7 +60,7 @@ def plan_certificates(
     """The next write. The first of the wanted ones is the one whose turn it is; it is always part of the write.
 
     `obsolete` are certificates that nobody wants. They are removed if something is written in any case, and without
-    changes if the first one has no room beside them. If it has none at all, the others do not matter: in a namespace
+    changes if the first one has no room next to them. If it has none at all, the others do not matter: in a namespace
     with many deployments, this is the result for most of them.
     """
     room = SIZE_LIMIT - (data.size if data else 0)
