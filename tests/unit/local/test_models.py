@@ -191,9 +191,10 @@ def a_context(folder: Path) -> ServerContext:
     return ServerContext(Environment(Path("/cache/env")), folder, Ports(8100, 8101, 8102))
 
 
-def test_the_flags_are_the_pods_but_for_places_and_ports(tmp_path: Path) -> None:
-    """A flag that the operator learns is given here as well."""
-    described = deployment(triton={"extraArgs": ["--http-thread-count=4"]})
+@pytest.mark.parametrize(("mode", "addresses"), [("Managed", {"metrics"}), ("Disabled", {"http", "grpc", "metrics"})])
+def test_the_flags_are_the_pods_but_for_places_and_ports(mode: str, addresses: set[str], tmp_path: Path) -> None:
+    """A flag that the operator learns is given here as well. Behind the proxy, a pod has loopback too."""
+    described = deployment(triton={"extraArgs": ["--http-thread-count=4"]}, privacy={"tls": {"mode": mode}})
     staged = StagedModels(tmp_path / "models", ())
     here = server_command(described.spec, a_context(tmp_path), staged)
     template = build_pod_template(described, Parts(ServerImage("image", RELEASE), "", "config", []))
@@ -203,7 +204,8 @@ def test_the_flags_are_the_pods_but_for_places_and_ports(tmp_path: Path) -> None
     assert here[0] == "tritonserver"
     differs = {ours.partition("=")[0] for ours, theirs in zip(here, pod, strict=False) if ours != theirs}
     assert differs == {
-        *(f"--{listener}-{part}" for listener in ("http", "grpc", "metrics") for part in ("address", "port")),
+        *(f"--{listener}-address" for listener in addresses),
+        *(f"--{listener}-port" for listener in ("http", "grpc", "metrics")),
         "--model-repository",
     }
     assert not any("0.0.0.0" in word or "$(" in word for word in here)
