@@ -109,7 +109,9 @@ class Reconciler:
         if result.outage:
             raise result.outage
         delay = next_pass_delay(before, observed, result.blocked)
-        self._remember(key, memory, result, snapshot if delay is None else None, status)
+        # An edit that arrived during the pass is in the snapshot, but not in what the pass has done.
+        final = delay is None and snapshot.metadata == deployment.metadata
+        self._remember(key, memory, result, snapshot if final else None, status)
         until_renewal = self._time_until(certification.until)
         return until_renewal if delay is None else min(delay, until_renewal or delay)
 
