@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ async def _picture(world: Namespace) -> Any:
         for body in await world.children(kind)
     }
     statuses = {body["metadata"]["name"]: _reasons(body) for body in await world.deployments()}
-    return children, statuses
+    return json.loads(json.dumps([sorted(children.items()), statuses]).replace(world.name, "NAMESPACE"))
 
 
 def _content(body: Object) -> Object:
