@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from triton_operator.signing.sign import sign_model
-from triton_operator.signing.statement import SIGNATURE_FILE
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE
 
 
 class Signer:

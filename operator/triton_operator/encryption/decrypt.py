@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,8 +20,9 @@ from triton_operator.encryption.errors import DecryptionError
 from triton_operator.encryption.header import HEADER_FILE, SUFFIX, Header, associated_data, read_header
 from triton_operator.encryption.keyset import Keyset
 from triton_operator.encryption.streams import copy_stream
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE, walk
 
-_OTHERS = frozenset({HEADER_FILE, "model.sig"})
+_OTHERS = frozenset({HEADER_FILE, SIGNATURE_FILE})
 """Files that are not encrypted: the header, and the signature of the encrypted model."""
 
 
@@ -75,20 +75,11 @@ def _open(folder: Path, path: str) -> IO[bytes]:
 def _require_same_names(folder: Path, header: Header) -> None:
     """A file that the header does not list would not be served, but somebody wanted it to be."""
     expected = {f"{path}{SUFFIX}" for path in header.files}
-    found = set(_names(folder)) - _OTHERS
+    found = {path for path, _ in walk(folder)} - _OTHERS
     if missing := sorted(expected - found):
         raise _failed(f"{escape(missing[0])} is missing")
     if added := sorted(found - expected):
         raise _failed(f"{escape(added[0])} is not in {HEADER_FILE}; remove it, or encrypt the model again")
-
-
-def _names(folder: Path, prefix: str = "") -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _names(Path(entry.path), f"{prefix}{entry.name}/")
-            else:
-                yield f"{prefix}{entry.name}"
 
 
 def _failed(message: str) -> DecryptionError:

@@ -6,22 +6,19 @@ Input: the folder, a Keyset, and a folder for the result. Output: an encrypted m
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from triton_operator.encryption.errors import EncryptionError
 from triton_operator.encryption.header import HEADER_FILE, SUFFIX, Header, associated_data, encode_header
 from triton_operator.encryption.keyset import Keyset
 from triton_operator.encryption.streams import copy_stream
-
-SIGNATURE = "model.sig"
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE, is_file, walk
 
 
 def encrypt_model(folder: Path, target: Path, keyset: Keyset) -> Header:
     """Encrypt the model in `folder` into the new folder `target`; raises EncryptionError."""
-    names = sorted(_files(folder))
+    names = _files(folder)
     _require_encryptable(folder, names)
     header = Header(folder.resolve().name, {name: (folder / name).stat().st_size for name in names}, keyset.primary_id)
     if target.exists():
@@ -44,8 +41,8 @@ def encrypt_model(folder: Path, target: Path, keyset: Keyset) -> Header:
 def _require_encryptable(folder: Path, names: list[str]) -> None:
     if HEADER_FILE in names:
         raise EncryptionError(f"{folder} is already encrypted")
-    if SIGNATURE in names:
-        raise EncryptionError(f"{folder} is signed; remove {SIGNATURE}, encrypt, and sign the encrypted model")
+    if SIGNATURE_FILE in names:
+        raise EncryptionError(f"{folder} is signed; remove {SIGNATURE_FILE}, encrypt, and sign the encrypted model")
     if not names:
         raise EncryptionError(f"{folder} contains no files to encrypt")
 
@@ -56,16 +53,12 @@ def _encrypt(source: Path, target: Path, keyset: Keyset, data: bytes) -> None:
         copy_stream(plain, cipher)
 
 
-def _files(folder: Path, prefix: str = "") -> Iterator[str]:
+def _files(folder: Path) -> list[str]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda each: each.name)
+        found = list(walk(folder))
     except OSError as error:
-        raise EncryptionError(f"{folder}: {error.strerror}") from error
-    for entry in entries:
-        path = f"{prefix}{entry.name}"
-        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+        raise EncryptionError(f"{error.filename}: {error.strerror}") from error
+    for _, entry in found:
+        if not is_file(entry):
             raise EncryptionError(f"{entry.path} is a link or a special file; replace it with the file")
-        if entry.is_dir():
-            yield from _files(Path(entry.path), f"{path}/")
-        else:
-            yield path
+    return sorted(path for path, _ in found)

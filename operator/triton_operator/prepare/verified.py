@@ -22,8 +22,8 @@ from triton_operator.prepare.sources import VerifiedModel
 from triton_operator.signing.errors import KeyFileError, VerificationError
 from triton_operator.signing.keys import VerificationKey, key_in_memory, read_key
 from triton_operator.signing.signed_files import covered_files
-from triton_operator.signing.statement import SIGNATURE_FILE
 from triton_operator.signing.verify import has_signature, verify_model
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE
 from triton_operator.triton.prepare_contract.request import KeyFile, PreparationModel, SignatureCheck
 
 
@@ -38,12 +38,13 @@ class Verifier:
 
     def verify(self, repository: Repository, request: PreparationModel) -> VerifiedModel:
         """Verify one model; raises PrepareError with the reason of the refusal."""
+        opened = VerifiedModel(repository, request)
         if not repository.has_folder(request.path):  # An ensemble without files, or an error that `resolve` reports.
-            return VerifiedModel(repository, request)
+            return opened
         folder = repository.find_folder(request.name, request.path)
         if not self._check.require and not has_signature(folder):
-            return VerifiedModel(repository, request)
-        name = VerifiedModel(repository, request).signed_name
+            return opened
+        name = opened.signed_name
         try:
             if not request.writable:
                 return VerifiedModel(repository, request, verify_model(folder, name, self._keys))

@@ -12,7 +12,7 @@ from typing import Any
 
 from triton_operator.signing.errors import SigningError, VerificationError
 from triton_operator.signing.signed_files import covered_files
-from triton_operator.signing.statement import SIGNATURE_FILE
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE
 
 
 def sign_model(folder: Path, private_key: Path, password: str | None = None) -> list[str]:

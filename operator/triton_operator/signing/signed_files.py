@@ -8,19 +8,23 @@ check.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.text import escape
 from triton_operator.signing.errors import VerificationError
-from triton_operator.signing.statement import SIGNATURE_FILE, Statement
+from triton_operator.signing.statement import Statement
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE, is_file, walk
 
 
 def covered_files(folder: Path) -> list[str]:
     """Paths of the files that a signature of this folder covers; raises VerificationError for a link."""
-    return sorted(_walk(folder))
+    found = [(path, entry) for path, entry in walk(folder) if path != SIGNATURE_FILE]
+    for path, entry in found:
+        if not is_file(entry):
+            raise _linked(path, is_link=entry.is_symlink())
+    return sorted(path for path, _ in found)
 
 
 def require_same_names(found: Iterable[str], statement: Statement) -> None:
@@ -48,20 +52,6 @@ def find_changed_file(folder: Path, statement: Statement) -> str:
         if algorithm == "sha256" and (folder / name).is_file() and _sha256(folder / name) != expected:
             return name
     return ""
-
-
-def _walk(folder: Path, prefix: str = "") -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
-            path = f"{prefix}{entry.name}"
-            if path == SIGNATURE_FILE:
-                continue
-            if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-                raise _linked(path, is_link=entry.is_symlink())
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), f"{path}/")
-            else:
-                yield path
 
 
 def _linked(path: str, *, is_link: bool) -> VerificationError:

@@ -16,9 +16,7 @@ import msgspec
 from triton_operator.api.conditions import Reason
 from triton_operator.api.struct import Struct
 from triton_operator.signing.errors import VerificationError
-
-SIGNATURE_FILE = "model.sig"
-"""Name of the signature in the model's folder."""
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE
 
 MAX_BYTES = 8 << 20
 """Maximum size of a signature file: a model has at most 20,000 files, each with a line of 100 to 300 bytes."""

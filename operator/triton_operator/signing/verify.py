@@ -16,7 +16,8 @@ from triton_operator.api.text import escape
 from triton_operator.signing.errors import VerificationError
 from triton_operator.signing.keys import VerificationKey
 from triton_operator.signing.signed_files import covered_files, find_changed_file, require_same_names
-from triton_operator.signing.statement import MAX_BYTES, SIGNATURE_FILE, Statement, read_statement
+from triton_operator.signing.statement import MAX_BYTES, Statement, read_statement
+from triton_operator.triton.model_file.folder import SIGNATURE_FILE
 
 _FINGERPRINT_SHOWN = 12
 
