@@ -61,20 +61,16 @@ def _clear(target: Path) -> None:
         raise PrepareError(
             Reason.PREPARE_FAILED, "", f"{_first_file(found[0])} was not created by prepare; empty the volume"
         )
-    for entry in found:
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry != mark:
-            entry.unlink()
+    empty_folder(target, keep=MARK)  # An interrupted run must leave the mark, or the next one refuses the folder.
     mark.touch()
 
 
-def empty_folder(folder: Path) -> None:
-    """Remove everything in a folder, which itself may be a mount point; links are not followed."""
+def empty_folder(folder: Path, keep: str = "") -> None:
+    """Remove everything but the file `keep` in a folder, which may be a mount point; links are not followed."""
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
-        else:
+        elif entry.name != keep:
             entry.unlink()
 
 
