@@ -105,13 +105,15 @@ class ControlName(StrEnum):
 class Control(Struct, frozen=True):
     """One privacy control; `message` says what enforces it, or what is missing.
 
-    Only controls that the profile requires (`required`) affect the condition PrivacyEnforced.
+    Only controls that the profile requires (`required`) affect the condition PrivacyEnforced. `last_transition_time`
+    changes only with `state`.
     """
 
     name: str
     state: ControlState
     message: str = ""
     required: bool = True
+    last_transition_time: str = ""
 
 
 class PrivacyStatus(Struct, frozen=True):

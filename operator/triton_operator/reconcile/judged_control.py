@@ -21,9 +21,9 @@ class JudgedControl(NamedTuple):
     message: str
     required: bool = True
 
-    def control(self) -> Control:
-        """The control in the status."""
-        return Control(self.name, self.state, clip(self.message), self.required)
+    def control(self, since: str) -> Control:
+        """The control in the status, with the time since which it has this state."""
+        return Control(self.name, self.state, clip(self.message), self.required, since)
 
     def as_advice(self) -> JudgedControl:
         """The same control, if the profile does not require it."""

@@ -6,6 +6,8 @@ the previous one. The reconciler writes the result if it differs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from triton_operator.api.names import (
     CA_CONFIG_MAP,
     CA_KEY,
@@ -23,6 +25,7 @@ from triton_operator.api.status import (
     CABundleRef,
     CacheStatus,
     Condition,
+    Control,
     Endpoints,
     Failure,
     PrivacyStatus,
@@ -35,6 +38,7 @@ from triton_operator.reconcile.cache_progress import derive_cache
 from triton_operator.reconcile.conditions import judge_all
 from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.reconcile.history import past_revisions
+from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.model_states import derive_models
 from triton_operator.reconcile.observed_state import selector
@@ -69,7 +73,7 @@ def derive_status(assessment: Assessment) -> Status:
         endpoints=_endpoints(deployment, _reachable(assessment)),
         revisions=_revisions(assessment),
         cache=_cache(assessment),
-        privacy=PrivacyStatus(tuple(judged.control() for judged in controls)) if controls else None,
+        privacy=_privacy(controls, assessment),
         last_failure=_last_failure(assessment),
         conditions=_conditions(judge_all(assessment, controls), assessment),
     )
@@ -179,6 +183,20 @@ def _conditions(verdicts: dict[str, Verdict], assessment: Assessment) -> tuple[C
         )
         for kind, verdict in verdicts.items()
     )
+
+
+def _privacy(controls: Sequence[JudgedControl], assessment: Assessment) -> PrivacyStatus | None:
+    if not controls:
+        return None
+    previous = assessment.observed.status
+    old = {control.name: control for control in previous.privacy.controls} if previous and previous.privacy else {}
+    now = format_time(assessment.observed.now)
+    return PrivacyStatus(tuple(each.control(_in_state_since(old.get(each.name), each, now)) for each in controls))
+
+
+def _in_state_since(old: Control | None, judged: JudgedControl, now: str) -> str:
+    """As for conditions; a status of an older release has no time."""
+    return (old.last_transition_time if old and old.state is judged.state else "") or now
 
 
 def _since(old: Condition | None, verdict: Verdict, now: str) -> str:

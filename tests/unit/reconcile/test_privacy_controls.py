@@ -13,7 +13,7 @@ from tests.builders import SETTINGS, a_deployment, a_pod
 from tests.fakes import World
 from triton_operator.api.conditions import PRIVACY_ENFORCED
 from triton_operator.api.network_probe import NetworkProbe
-from triton_operator.api.status import ControlName, ControlState, Truth
+from triton_operator.api.status import ControlName, ControlState, PrivacyStatus, Truth
 from triton_operator.cluster.observed import Child, ChildId, Kind, Pod, RevisionState
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.reconcile.assessment import Assessment, assess
@@ -460,3 +460,43 @@ async def test_the_images_of_a_rendered_template_are_read() -> None:
     await world.reconcile()
     server = SETTINGS.images[1].image
     assert world.control("ImagesByDigest").message.endswith(f": {SETTINGS.operator_image}, {server}")
+
+
+async def test_a_control_has_the_time_since_which_its_state_is_the_same() -> None:
+    """Its message may change in between; another pass without a change writes nothing."""
+    world = World()
+    await world.reconcile()
+    first = world.control("NetworkEnforcement").last_transition_time
+    assert first
+    world.forget_writes()
+    world.pass_time(60)
+    await world.reconcile()
+    assert world.cluster.writes == []
+    world.cache.network_probe = msgspec.structs.replace(PROBE, time="2000-01-01T00:00:00Z")
+    await world.reconcile()
+    outdated = world.control("NetworkEnforcement")
+    assert ("is older than" in outdated.message, outdated.last_transition_time) == (True, first)
+    world.cache.network_probe = msgspec.structs.replace(PROBE, time="2026-01-01T00:00:00Z")
+    await world.reconcile()
+    proven = world.control("NetworkEnforcement")
+    assert (proven.state, proven.last_transition_time > first) == (ENFORCED, True)
+    assert world.control("TLS").last_transition_time == first
+
+
+async def test_a_control_of_an_older_operator_gets_a_time_once() -> None:
+    """That operator did not write any."""
+    world = World()
+    await world.reconcile()
+    privacy = world.status.privacy
+    assert privacy is not None
+    untimed = tuple(msgspec.structs.replace(control, last_transition_time="") for control in privacy.controls)
+    world.cluster.statuses.append(msgspec.structs.replace(world.status, privacy=PrivacyStatus(untimed)))
+    world.edit()
+    world.new_operator()
+    world.pass_time(60)
+    await world.reconcile()
+    timed = world.control("TLS").last_transition_time
+    assert timed > privacy.controls[0].last_transition_time
+    world.pass_time(60)
+    await world.reconcile()
+    assert world.control("TLS").last_transition_time == timed
