@@ -103,6 +103,7 @@ def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
     """Run all checks, in the order in which problems should be fixed."""
     from triton_operator.cli.doctor import cluster_checks, user_checks
     from triton_operator.cli.doctor.port_forwarding import check_port_forwarding
+    from triton_operator.cli.doctor.swap import check_swap
 
     version = cluster_checks.check_version(evidence)
     if len(evidence.responses) == 1:  # The cluster does not respond.
@@ -119,6 +120,7 @@ def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
         user_checks.check_gpus(evidence),
         user_checks.check_network(evidence, now),
         check_port_forwarding(evidence),
+        check_swap(evidence),
     ]
 
 

@@ -70,7 +70,7 @@ def check_metrics(evidence: Evidence) -> CheckResult:
     response = evidence["metrics"]
     if not isinstance(response, SdkError):
         return passed("autoscaling", "the metrics API responds")
-    users = _with(evidence, "autoscaling")
+    users = deployments_with(evidence, "autoscaling")
     advice = "install metrics-server, or remove spec.autoscaling"
     if users:
         return failed(
@@ -86,7 +86,7 @@ def check_gpus(evidence: Evidence) -> CheckResult:
         return unknown("gpus", response, "GPUs are needed only by deployments with spec.gpu")
     nodes = items(response)
     counts = {node["metadata"]["name"]: _count(node) for node in nodes if _count(node)}
-    users = _with(evidence, "gpu")
+    users = deployments_with(evidence, "gpu")
     if counts:
         return passed("gpus", ", ".join(f"{name} has {count}" for name, count in counts.items()))
     if users:
@@ -143,7 +143,7 @@ def _count(node: dict[str, Any]) -> int:
     return int(value) if value.isdigit() else 0
 
 
-def _with(evidence: Evidence, field: str) -> list[str]:
+def deployments_with(evidence: Evidence, field: str) -> list[str]:
     """The deployments in the namespace whose spec sets this field."""
     response = evidence["deployments"]
     if isinstance(response, SdkError):

@@ -197,8 +197,8 @@ ODD: tuple[Response, ...] = (FORBIDDEN, listed(), {}, {"items": None}, {"spec": 
 
 @given(st.dictionaries(st.sampled_from(sorted(HEALTHY)), st.sampled_from(ODD), max_size=4))
 def test_no_response_causes_an_exception(changes: dict[str, Response]) -> None:
-    """There are eleven results for any response."""
-    assert len(findings(**changes)) == 11
+    """There are twelve results for any response."""
+    assert len(findings(**changes)) == 12
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_each_query_is_one_request(healthy: FakeCluster, capsys: pytest.CaptureF
     """The exit status is 0 if there are no problems."""
     outcome = tritonctl(capsys, "doctor", "-n", "models")
     assert outcome.code == 0, outcome.out + outcome.err
-    assert len(outcome.out.splitlines()) == 11
+    assert len(outcome.out.splitlines()) == 12
     assert all(line.startswith("ok ") for line in outcome.out.splitlines())
     reviewed = [request for request in healthy.requests if request.endswith("/selfsubjectaccessreviews")]
     assert len(reviewed) == len(RIGHTS)
