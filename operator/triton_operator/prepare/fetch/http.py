@@ -19,6 +19,7 @@ from typing import IO, Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from triton_operator.api.conditions import Reason
+from triton_operator.api.url import shown_url
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.credentials import Credentials
 from triton_operator.prepare.fetch.origin import BUSY, CHUNK, RemoteFile, SourceChangedError, TransientError
@@ -117,12 +118,6 @@ def _check_address(url: str) -> SplitResult:
     parts = urlsplit(url)
     _ = parts.port
     return parts
-
-
-def shown_url(url: str) -> str:
-    """A URL without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _authorization(credentials: Credentials) -> str:
