@@ -12,6 +12,7 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kube_context
+from triton_operator.cli.terminal.output import write_result
 
 EPILOG = """\b
 Examples:
@@ -53,10 +54,4 @@ def ca(
             "this machine, or, with the mode CertManager, get ca.crt from the Secret of the Certificate"
         )
     found = bundle(client, str(deployment["metadata"].get("namespace") or namespace), endpoints.ca_bundle_ref)
-    if output_file is None:
-        typer.echo(found, nl=not found.endswith("\n"))
-    else:
-        try:
-            output_file.write_text(found)
-        except OSError as error:
-            raise CommandFailedError(f"{output_file}: {error.strerror or error}") from error
+    write_result(found, output_file)

@@ -59,6 +59,11 @@ class KubernetesClient:
         _ = self._opened
         return self._namespace
 
+    @property
+    def server(self) -> str:
+        """The URL of the API server."""
+        return str(self._opened.configuration.host)
+
     def get(self, resource: Resource, name: str, namespace: str | None = "") -> Object:
         """Return one object; raises DeploymentNotFoundError, RejectedError, UnreachableError, as all methods do."""
         return self.get_path(self.path(resource, namespace, name))

@@ -40,7 +40,7 @@ def judge(deployment: dict[str, Any]) -> DeploymentStatus:
     metadata = deployment["metadata"]
     details = read_status(deployment)
     ready, reason, message = _verdict(details, metadata.get("generation", 0))
-    stalled = _condition(details, STALLED)
+    stalled = find_condition(details, STALLED)
     current = reason not in {NOT_SEEN, OUTDATED}
     return DeploymentStatus(
         name=metadata.get("name", ""),
@@ -63,7 +63,7 @@ def read_status(deployment: dict[str, Any]) -> Status:
 
 
 def _verdict(details: Status, generation: int) -> tuple[bool, str, str]:
-    found = _condition(details, READY)
+    found = find_condition(details, READY)
     if found is None:
         return (
             False,
@@ -75,5 +75,6 @@ def _verdict(details: Status, generation: int) -> tuple[bool, str, str]:
     return found.status is Truth.TRUE, found.reason, found.message
 
 
-def _condition(details: Status, kind: str) -> Condition | None:
+def find_condition(details: Status, kind: str) -> Condition | None:
+    """Return the condition of this type."""
     return next((condition for condition in details.conditions if condition.type == kind), None)

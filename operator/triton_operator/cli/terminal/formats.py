@@ -13,6 +13,14 @@ class OutputFormat(StrEnum):
     YAML = "yaml"
 
 
+class ReportFormat(StrEnum):
+    """How a report is printed; `html` is a page that can be filed."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
 class ManifestFormat(StrEnum):
     """How Kubernetes objects are printed."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 import typer
 
 from triton_operator.api.text import escape
+from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.terminal.formats import ManifestFormat, OutputFormat
 
 if TYPE_CHECKING:
@@ -79,11 +81,25 @@ def plain_text(words: str, style: str = "") -> Text:
     return Text(escape(words), style)
 
 
-def console() -> Console:
-    """The console for tables. If the output is not a terminal, it is not colored or truncated."""
+def write_result(text: str, file: Path | None) -> None:
+    """Print a result, or write it to a file as UTF-8; raises CommandFailedError."""
+    if file is None:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandFailedError(f"{file}: {error.strerror or error}") from error
+
+
+def console(to: TextIO | None = None) -> Console:
+    """The console for tables, by default on standard output.
+
+    If that is not a terminal, the output is not colored or truncated.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(file=to, highlight=False, width=None if (to or sys.stdout).isatty() else 200)
 
 
 def table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
