@@ -33,6 +33,7 @@ EXPECTED = {
     f"kubectl logs -l {PODS} -c proxy": '^{"time":',
     f"kubectl get pods -l {PODS} -o jsonpath": "sha256:[0-9a-f]{64}",
     "kubectl get md digits -o jsonpath='{.status.conditions": "24.10",
+    "tritonctl privacy digits": r"^TLS +Enforced +yes +2\d{3}-(.|\n)*^Callers +caller shop +kind: ServiceAccount",
     "kubectl auth can-i create pods --subresource=portforward": "^no$",
 }
 """The beginning of each command, and a pattern of its output."""

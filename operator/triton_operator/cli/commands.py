@@ -39,12 +39,15 @@ COMMANDS = {
     "decrypt": "Decrypt models.",
     "ca": "Print the CA certificates that verify the certificate of a ModelDeployment.",
     "token": "Issue, list and revoke tokens for the callers of a ModelDeployment.",
+    "privacy": "Report the privacy controls of a ModelDeployment with their proof, for an audit.",
     "doctor": "Check the cluster, the operator and your permissions.",
     "completion": "Print a shell completion script.",
 }
 """In the order in which `--help` lists them."""
 
-PACKAGES = frozenset({"bench", "doctor", "explain", "lint", "logs", "mask-model", "run", "status", "token", "top"})
+PACKAGES = frozenset(
+    {"bench", "doctor", "explain", "lint", "logs", "mask-model", "privacy", "run", "status", "token", "top"}
+)
 """Commands that are packages."""
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from tests.archives import an_archive, write
 from tests.fake_cluster import FakeCluster
+from tests.privacy_reports import a_private_body, a_serving_pod
 from tests.tritonctl import tritonctl
 from triton_operator.triton.server.log import LoadFailure, last_lines, read_server
 
@@ -56,6 +57,24 @@ def test_a_status_is_text_in_every_format(
         return
     read = json.loads(outcome.out) if "json" in arguments else yaml.safe_load(outcome.out)
     assert read["message"] == HOSTILE, "a program reads the very text"
+
+
+@pytest.mark.parametrize("form", ["table", "json", "html"])
+def test_a_privacy_report_is_text_in_every_format(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    body = a_private_body(enforced=False)
+    body["status"]["privacy"]["controls"][0]["message"] = HOSTILE
+    pod = a_serving_pod("digits-1")
+    pod["spec"]["containers"][0]["image"] = HOSTILE
+    cluster.answer(body, [pod])
+    outcome = tritonctl(capsys, "privacy", "digits", "-o", form)
+    assert outcome.code == 1
+    assert is_safe(outcome.out + outcome.err)
+    if form == "json":
+        assert json.loads(outcome.out)["controls"][0]["message"] == HOSTILE, "a program reads the very text"
+    else:
+        assert outcome.out.count(SHOWN) == 2
 
 
 def test_a_log_line_is_text(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,7 @@ SHOWN_BY = {
     "tritonctl encrypt": ("tests/unit/cli/test_encrypt.py", '"encrypt"'),
     "tritonctl decrypt": ("tests/unit/cli/test_encrypt.py", '"decrypt"'),
     "kubectl create secret generic model-keys": ("tests/e2e/test_sources.py", '"keyset.json"'),
+    "tritonctl privacy": ("tests/unit/cli/privacy/test_privacy.py", '"privacy", "digits"'),
     "tritonctl token": ("tests/unit/cli/token/test_token.py", '"token"'),
     "tritonctl run": ("tests/local/test_run.py", "user.serving("),
     "pip install '.[cli]'": ("tests/local/conftest.py", "[cli]"),

@@ -1,0 +1,83 @@
+"""Facts about pods, NetworkPolicies and ConfigMaps, as proofs. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from triton_operator.api.names import child_labels, selector_labels
+from triton_operator.cli.privacy.report import Proof
+from triton_operator.cli.status.pods import container_statuses
+from triton_operator.cluster.label_selector import matches
+from triton_operator.cluster.policy_projection import project_policy
+from triton_operator.sdk.cluster_objects import Object
+
+
+def describe_images(pods: Sequence[Object]) -> Iterator[Proof]:
+    """The image of each container, and the digests that run, over all pods."""
+    running: dict[tuple[str, str], set[str]] = {}
+    for pod in pods:
+        digests = {str(each.get("name")): str(each.get("imageID") or "") for each in container_statuses(pod)}
+        spec = pod.get("spec", {})
+        for container in (*spec.get("initContainers", []), *spec.get("containers", [])):
+            name, image = str(container.get("name", "")), str(container.get("image", ""))
+            running.setdefault((name, image), set()).add(digests.get(name, ""))
+    for (name, image), found in running.items():
+        yield Proof(f"container {name}", {"image": image, "running": ", ".join(sorted(found - {""})) or "not running"})
+
+
+def describe_policy(policy: Object) -> Proof:
+    """A NetworkPolicy with its rules."""
+    spec = policy.get("spec", {})
+    return Proof(
+        f"NetworkPolicy {policy['metadata']['name']}",
+        {
+            **identity(policy),
+            "policyTypes": ", ".join(spec.get("policyTypes", [])),
+            "ingress": compact(spec.get("ingress", [])),
+            "egress": compact(spec.get("egress", [])),
+        },
+    )
+
+
+def describe_config_map(config_map: Object, key: str, facts: Mapping[str, str]) -> Proof:
+    """A ConfigMap with the digest of one of its values, and facts about that value."""
+    content = str((config_map.get("data") or {}).get(key, ""))
+    digest = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
+    return Proof(
+        f"ConfigMap {config_map['metadata']['name']}", {**identity(config_map), f"sha256 of {key}": digest, **facts}
+    )
+
+
+def policies_of_others(policies: Sequence[Object], name: str, uid: str, pods: Sequence[Object]) -> Iterator[Object]:
+    """NetworkPolicies that the deployment does not own, select its pods, and allow traffic."""
+    labels = [child_labels(name) | selector_labels(name), *(pod["metadata"].get("labels") or {} for pod in pods)]
+    for policy in policies:
+        found = project_policy(msgspec.json.encode(policy))
+        opens = found.allows_ingress or found.allows_egress
+        if opens and not is_owned(policy, uid) and any(matches(found.selector, each) for each in labels):
+            yield policy
+
+
+def is_owned(item: Object, uid: str) -> bool:
+    """Whether the deployment with this uid is an owner of the object."""
+    return bool(uid) and any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences") or [])
+
+
+def identity(item: Object) -> dict[str, str]:
+    """What identifies one state of an object: uid, resource version, time of creation."""
+    metadata = item["metadata"]
+    return {
+        "uid": str(metadata.get("uid", "")),
+        "resourceVersion": str(metadata.get("resourceVersion", "")),
+        "created": str(metadata.get("creationTimestamp", "")),
+    }
+
+
+def compact(value: Any) -> str:
+    """JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))

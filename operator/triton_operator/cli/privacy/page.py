@@ -1,0 +1,131 @@
+"""The HTML form of a report: one page that can be filed.
+
+Pure. Input: a `Report`. Output: HTML without scripts, links and external resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from triton_operator.api.status import ControlState, Truth
+from triton_operator.cli.privacy.markup import Markup, document, element, joined
+from triton_operator.cli.privacy.report import ControlEvidence, Proof, Report
+from triton_operator.cli.privacy.style import STYLE
+
+_VERDICTS = {
+    Truth.TRUE: ("good", "Enforced"),
+    Truth.FALSE: ("bad", "Not enforced"),
+    Truth.UNKNOWN: ("open", "Unknown"),
+}
+_STATES = {
+    ControlState.ENFORCED: ("good", "Enforced"),
+    ControlState.NOT_ENFORCED: ("bad", "Not enforced"),
+    ControlState.UNKNOWN: ("open", "Unknown"),
+}
+
+
+def render_page(report: Report) -> str:
+    """The whole page."""
+    subject = report.deployment
+    title = f"Privacy report: {subject.namespace}/{subject.name}, {report.time}"
+    return document(title, STYLE, joined(*_sections(report)))
+
+
+def _sections(report: Report) -> Iterable[Markup]:
+    yield element("h1", f"Privacy report: {report.deployment.namespace}/{report.deployment.name}")
+    yield _facts(_heading_facts(report))
+    yield _verdict(report)
+    yield _section("Controls", _controls(report.controls) if report.controls else _paragraph("None."))
+    proven = [control for control in report.controls if control.proof]
+    yield _section("Proof", *(part for control in proven for part in _proofs(control.name, control.proof)))
+    yield _section("Models", _models(report))
+    for setting in report.settings:
+        yield _section(f"{setting.name} of models", _paragraph(setting.value), *_blocks(setting.proof))
+    yield _section("Not covered", _listed((limit.title, limit.text) for limit in report.not_covered))
+    if report.not_read:
+        yield _section("Could not be read", _listed((each.what, each.why) for each in report.not_read))
+
+
+def _heading_facts(report: Report) -> dict[str, str]:
+    subject, cluster = report.deployment, report.cluster
+    return {
+        "Date": report.time,
+        "Cluster": cluster.server,
+        "Kubernetes": cluster.version or "unknown",
+        "Namespace": subject.namespace,
+        "ModelDeployment": subject.name,
+        "UID": subject.uid,
+        "Generation": f"{subject.generation}, observed by the operator: {subject.observed_generation}",
+        "Profile": subject.profile,
+        "Written by": f"{report.program} ({report.schema})",
+    }
+
+
+def _verdict(report: Report) -> Markup:
+    verdict = report.verdict
+    look, word = _VERDICTS[verdict.status]
+    since = f" since {verdict.since}" if verdict.since else ""
+    return element("p", element("span", word, class_=look), f"{since} ({verdict.reason}): {verdict.message}")
+
+
+def _controls(controls: Sequence[ControlEvidence]) -> Markup:
+    rows = []
+    for control in controls:
+        look, word = _STATES[control.state]
+        required = "yes" if control.required else "no"
+        rows.append((control.name, element("span", word, class_=look), required, control.since, control.message))
+    return _table(("Control", "State", "Required", "Since", "Message"), rows)
+
+
+def _proofs(control: str, proofs: Sequence[Proof]) -> Iterable[Markup]:
+    yield element("h3", control)
+    yield from _blocks(proofs)
+
+
+def _models(report: Report) -> Markup:
+    rows = [
+        (
+            model.name,
+            model.state,
+            ", ".join(model.versions),
+            model.digest,
+            model.signed_by or "no named key",
+            model.repository,
+            model.message,
+        )
+        for model in report.models
+    ]
+    return _table(("Model", "State", "Versions", "Digest of the files", "Signed by", "Repository", "Message"), rows)
+
+
+def _section(title: str, *parts: Markup) -> Markup:
+    return element("section", element("h2", title), *(parts or (_paragraph("None."),)))
+
+
+def _blocks(proofs: Sequence[Proof]) -> Iterable[Markup]:
+    for proof in proofs:
+        yield element("p", proof.subject, class_="subject")
+        yield _facts(proof.facts)
+
+
+def _facts(facts: Mapping[str, str]) -> Markup:
+    return element(
+        "dl", *(part for name, value in facts.items() for part in (element("dt", name), element("dd", value)))
+    )
+
+
+def _listed(entries: Iterable[tuple[str, str]]) -> Markup:
+    return element("ul", *(element("li", element("strong", title), f" {text}") for title, text in entries))
+
+
+def _paragraph(text: str) -> Markup:
+    return element("p", text)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Markup | str]]) -> Markup:
+    head = element("thead", element("tr", *(element("th", each, scope="col") for each in heads)))
+    body = (
+        element("tr", element("th", first, scope="row"), *(element("td", each) for each in others))
+        for first, *others in rows
+    )
+    return element("table", head, element("tbody", *body))
