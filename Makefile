@@ -51,7 +51,7 @@ fmt:  ## Format the code and apply automatic fixes of ruff.
 	@$(DEV) ruff format
 	@$(DEV) ruff check --fix
 
-.PHONY: test-unit test-wiring test-training test-chart test-sources test-local test-proxy test-apiserver
+.PHONY: test-unit test-wiring test-training test-chart test-sources test-local test-proxy test-browser test-apiserver
 test-unit:  ## Test pure code, with property-based tests (minutes).
 test-wiring:  ## Test event handlers with an in-process fake API server (seconds).
 test-training:  ## Train small models again and compare them with their cards (one or two minutes).
@@ -59,8 +59,9 @@ test-chart:  ## Test the rendered chart (seconds).
 test-sources:  ## Test downloads from a real S3 server (one minute).
 test-local:  ## Test `tritonctl run` with a real Triton (one minute, more the first time).
 test-proxy:  ## Test the sidecar `proxy` with a real HAProxy and a real Triton (one minute).
+test-browser:  ## Test the report of `tritonctl privacy` in a real Chromium (one minute, another one to download it).
 test-apiserver:  ## Test with a real API server and etcd (one or two minutes).
-test-unit test-wiring test-training test-chart test-sources test-local test-proxy test-apiserver:
+test-unit test-wiring test-training test-chart test-sources test-local test-proxy test-browser test-apiserver:
 	@$(DEV) pytest tests/$(@:test-%=%)
 
 .PHONY: e2e

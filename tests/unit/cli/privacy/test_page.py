@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.html_page import Page
 from tests.privacy_reports import a_bundle, a_full_report, a_policy, a_private_body, a_report, a_serving_pod
 from triton_operator.api.text import escape
 from triton_operator.cli.privacy.markup import element
@@ -28,26 +28,6 @@ HOSTILE = [
     "javascript:alert(1)",
     "\x00\x1b]0;x\x07\u202e\ud800",
 ]
-
-
-class Page(HTMLParser):
-    """The elements of a page with their attributes, and its text."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
-        self.texts: list[str] = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, tuple(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        self.elements.append(("comment", ((data, None),)))
 
 
 MARK = "\u65e5"
