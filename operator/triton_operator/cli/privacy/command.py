@@ -14,8 +14,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, kube_context
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.options import CAFile, Context, Kubeconfig, Name, Namespace, kube_context
 from triton_operator.cli.privacy.report import Report
 from triton_operator.cli.terminal.formats import ReportFormat
 from triton_operator.cli.terminal.output import console, to_json, write_result
@@ -25,6 +25,7 @@ Examples:
   tritonctl privacy digits -n models
   tritonctl privacy digits -o html --output-file digits-privacy.html
   tritonctl privacy digits -o json
+  tritonctl privacy digits --url 127.0.0.1:8443  also the certificate of the server, through kubectl port-forward
 \b
 The command reads the ModelDeployment and its pods, NetworkPolicies, ConfigMaps and Certificate, but no
 Secret. What cannot be read is listed in the report.
@@ -38,6 +39,13 @@ def privacy(
     output_file: Annotated[
         Path | None, typer.Option("--output-file", metavar="FILE", help="Write to this file instead of printing.")
     ] = None,
+    url: Annotated[
+        str,
+        typer.Option(
+            "--url", metavar="HOST:PORT", help="Also read the certificate that the server at this address presents."
+        ),
+    ] = "",
+    ca_file: CAFile = "",
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
@@ -46,12 +54,21 @@ def privacy(
     The exit status is 1 if a control that the profile requires is not enforced, or if its state is unknown.
     """
     from triton_operator.cli.privacy.build import build_report
+    from triton_operator.cli.privacy.handshake import add_served_certificate
     from triton_operator.cli.privacy.read import read_observed
     from triton_operator.cli.privacy.text import render_text
+    from triton_operator.sdk.access import AccessOptions, Target
     from triton_operator.sdk.kubernetes_client import KubernetesClient
 
-    client = KubernetesClient(kube_context(kubeconfig, context))
-    report = build_report(read_observed(client, name, namespace), datetime.now(UTC))
+    if ca_file and not url:
+        raise UsageError("--ca-file has no effect without --url")
+    cluster = kube_context(kubeconfig, context)
+    client = KubernetesClient(cluster)
+    observed = read_observed(client, name, namespace)
+    if url:
+        target = Target(name, namespace, "", cluster, client, AccessOptions(ca_file=ca_file))
+        observed = add_served_certificate(observed, target, url)
+    report = build_report(observed, datetime.now(UTC))
     if output is ReportFormat.TABLE and output_file is None:
         console().print(render_text(report))  # In color on a terminal.
     else:
