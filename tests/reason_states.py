@@ -47,8 +47,7 @@ from triton_operator.cluster.observed import (
 )
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.shared_objects import SharedKind
-from triton_operator.prepare.decrypted import no_space
-from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
 from triton_operator.triton.prepare_contract.request import PreparationModel
@@ -364,7 +363,7 @@ async def _decryption_failed(folder: Path) -> World:
 
 @_state(Reason.PLAINTEXT_TOO_LARGE)
 async def _plaintext_too_large(_: Path) -> World:
-    message = no_space(needed=3 << 30, free=2 << 30)
+    message = PlaintextTooLargeError(needed=3 << 30, free=2 << 30)
     return await _with_pod(
         await _new(), ended_prepare(encode(PrepareFailed(message.reason, "", str(message))).decode())
     )

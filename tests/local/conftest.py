@@ -22,13 +22,22 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     """Build the wheel and install it with its extra `cli`."""
-    folder = tmp_path_factory.mktemp("user")
+    return _installed(tmp_path_factory.mktemp("user"), "[cli]")
+
+
+@pytest.fixture(scope="session")
+def encrypting_user(tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Install it with the extras for signed and encrypted models, too."""
+    return _installed(tmp_path_factory.mktemp("encrypting_user"), "[cli,encryption,signing]")
+
+
+def _installed(folder: Path, extras: str) -> User:
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
     (wheel,) = folder.glob("*.whl")
     base = getattr(sys, "_base_executable", sys.executable)
     _run(str(uv_program()), "venv", "--quiet", "--python", base, str(folder / "venv"))
     python = folder / "venv" / "bin" / "python"
-    _run(str(uv_program()), "pip", "install", "--quiet", "--python", str(python), f"{wheel}[cli]")
+    _run(str(uv_program()), "pip", "install", "--quiet", "--python", str(python), f"{wheel}{extras}")
     return User(python.parent, cache_dir() / "local")
 
 

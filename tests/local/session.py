@@ -126,7 +126,8 @@ class Serving:
     @property
     def run(self) -> str:
         """The name of the run's folder, which all its processes and files contain."""
-        return Path(self.command[-1]).parent.name
+        (name,) = set(re.findall(r"/(run-\w+)/", self.output))
+        return str(name)
 
     def cpu_seconds(self) -> float:
         """The CPU time of the command and its server so far."""

@@ -209,14 +209,13 @@ def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
 
 def _stubs(serving: Serving) -> list[int]:
     """Return the model processes of a server, which the folder in their command lines identifies."""
-    folder = serving.command[-1].rpartition("/")[0]
     results = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = place.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if words[0].endswith("triton_python_backend_stub") and words[0].startswith(folder):
+        if words[0].endswith("triton_python_backend_stub") and f"/{serving.run}/" in words[0]:
             results.append(int(place.parent.name))
     return results
 

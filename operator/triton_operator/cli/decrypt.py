@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from triton_operator.cli.encrypt import open_keyset
 from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.keyset import open_keyset
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
 

@@ -6,16 +6,14 @@ Input: model folders or a model repository, and a file with keys. Output: the sa
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.failures import CommandFailedError
+from triton_operator.cli.keyset import open_keyset
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
-
-if TYPE_CHECKING:
-    from triton_operator.encryption.keyset import Keyset
 
 EPILOG = """\b
 Examples:
@@ -54,16 +52,3 @@ def encrypt(
             say(f"{folder / header.model}: {len(header.files)} files, {header.size / MI:,.1f} MiB when decrypted")
     except EncryptionError as error:
         raise CommandFailedError(str(error)) from error
-
-
-def open_keyset(file: Path) -> Keyset:
-    """Read a file with keys; raises UsageError."""
-    from triton_operator.encryption.errors import KeysetError
-    from triton_operator.encryption.keyset import read_keyset
-
-    try:
-        return read_keyset(file.read_bytes(), str(file))
-    except OSError as error:
-        raise UsageError(f"--key: {file} cannot be read: {error.strerror}") from error
-    except KeysetError as error:
-        raise UsageError(f"--key: {error}") from error

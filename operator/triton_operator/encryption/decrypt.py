@@ -34,7 +34,7 @@ def decrypt_model(folder: Path, name: str, target: Path, keyset: Keyset) -> Head
     _require_same_names(folder, header)
     if header.key_id not in keyset.ids:
         known = ", ".join(map(str, keyset.ids))
-        raise _failed(f"the model was encrypted with the key {header.key_id}, but the Secret has {known}; add the key")
+        raise _failed(f"the model was encrypted with the key {header.key_id}, but the keyset has {known}; add the key")
     try:
         target.mkdir(mode=0o700)
         for path in header.files:

@@ -78,7 +78,7 @@ def run_folder(cache: Path) -> Iterator[Path]:
 
 
 def region_prefix(folder: Path) -> str:
-    """Prefix of the names of this run's shared memory regions."""
+    """Prefix of the names of everything that this run has in SHARED_MEMORY."""
     return f"tritonctl-{folder.name}-"
 
 
@@ -91,7 +91,10 @@ def _remove_abandoned(runs: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder last, because the next run finds what is left of this one by it."""
     for region in SHARED_MEMORY.glob(f"{region_prefix(folder)}*"):
-        with suppress(OSError):
-            region.unlink()
+        if region.is_dir():
+            shutil.rmtree(region, ignore_errors=True)
+        else:
+            region.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

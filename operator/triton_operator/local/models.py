@@ -1,7 +1,8 @@
 """Stage the models of a deployment for a server on this machine, as in a pod.
 
-Input: a deployment, and the local folder that replaces its model repository. Output: the model tree that Triton reads.
-The operator's rendering supplies the configurations, and `prepare` finds, checks, completes and stages the models.
+Input: a deployment, the local folder that replaces its model repository, and the keys of encrypted models. Output: the
+model tree that Triton reads. The operator's rendering supplies the configurations, and `prepare` finds, decrypts,
+checks, completes and stages the models.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import NamedTuple
 import msgspec
 
 from triton_operator.api.model import Format
+from triton_operator.api.quantity import MI
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.local.errors import LocalError, UnsupportedMachineError
-from triton_operator.prepare.errors import PrepareError
+from triton_operator.local.folders import SHARED_MEMORY
+from triton_operator.local.plaintext import Plaintext
+from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
 from triton_operator.prepare.steps import Folders, prepare
 from triton_operator.resources.revision import render_revision
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
@@ -76,17 +80,19 @@ def needs_folder(spec: Spec) -> bool:
     return any(not source.repository.fetched for source in sources_of(spec))
 
 
-def stage_models(deployment: ModelDeployment, folder: Path | None, run: Path, cache: Path) -> StagedModels:
+def stage_models(
+    deployment: ModelDeployment, folder: Path | None, run: Path, cache: Path, plaintext: Plaintext | None = None
+) -> StagedModels:
     """Prepare the models in `run`; `folder`, if set, replaces every repository, and `cache` keeps downloads.
 
+    `plaintext` is required if the deployment has encrypted models: everything with a part of a model is there then.
     Raises InvalidSpecError, UnsupportedMachineError for a source that only a cluster can mount, and LocalError with the
     message of `prepare`.
     """
     folders = _source_folders(deployment.spec, folder, cache)
-    config, tree = run / "config", run / "models"
+    config = run / "config"
     config.mkdir()
-    tree.mkdir()
-    (run / "tmp").mkdir()
+    writable = _writable_folders(run, plaintext)
     rendered = render_revision(deployment, [], SETTINGS).config
     pod_request = preparation.decode(rendered.pop(preparation.CONFIG_FILE).encode())
     local_request = _with_local_paths(pod_request, folders, fetch=folder is None)
@@ -95,19 +101,34 @@ def stage_models(deployment: ModelDeployment, folder: Path | None, run: Path, ca
         (config / name).write_text(text, encoding="utf-8")
     common = folders.get(preparation.SOURCE_DIR, run)
     try:
-        prepared = prepare(config / preparation.CONFIG_FILE, common, _writable_folders(run, tree))
+        prepared = prepare(config / preparation.CONFIG_FILE, common, writable)
     except PrepareError as error:
-        prefix = f'model "{error.model}": ' if error.model else ""
-        raise LocalError(f"{error.reason}: {prefix}{error}") from error
-    return StagedModels(tree, prepared.models)
+        raise _local_error(error) from error
+    return StagedModels(writable.models, prepared.models)
 
 
-def _writable_folders(run: Path, tree: Path) -> Folders:
-    """The folders of this run; there is no keyset, so encrypted models are refused."""
-    verified, plaintext = run / "verified", run / "plaintext"
-    verified.mkdir()
-    plaintext.mkdir()
-    return Folders(tree, verified, plaintext, run / "keyset.json")
+def _writable_folders(run: Path, plaintext: Plaintext | None) -> Folders:
+    """Create the folders of this run, `tmp` included; those for files with parts of encrypted models are in memory."""
+    memory = plaintext.folder if plaintext else run
+    keyset = plaintext.keyset if plaintext else run / "keyset.json"
+    folders = Folders(memory / "models", run / "verified", memory / "plaintext", keyset)
+    for each in (folders.models, folders.verified, folders.plaintext, memory / "tmp"):
+        each.mkdir()
+    if plaintext:
+        (run / "tmp").symlink_to(memory / "tmp")
+    return folders
+
+
+def _local_error(error: PrepareError) -> LocalError:
+    """The message of `prepare`, but with the memory of this machine instead of the pod's volume."""
+    prefix = f'model "{error.model}": ' if error.model else ""
+    if not isinstance(error, PlaintextTooLargeError):
+        return LocalError(f"{error.reason}: {prefix}{error}")
+    return LocalError(
+        f"{error.reason}: the decrypted models have {error.needed / MI:,.1f} MiB, but {SHARED_MEMORY} has "
+        f"{error.free / MI:,.1f} MiB free; remove files from it or increase its size (mount -o remount,size=SIZE "
+        f"{SHARED_MEMORY}; for a container, docker run --shm-size)"
+    )
 
 
 def _source_folders(spec: Spec, folder: Path | None, cache: Path) -> dict[str, Path]:

@@ -6,32 +6,31 @@ which the other steps continue; models that are not encrypted stay where they ar
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.quantity import MI
 from triton_operator.encryption.decrypt import decrypt_model
 from triton_operator.encryption.errors import DecryptionError, KeysetError
 from triton_operator.encryption.header import read_header
 from triton_operator.encryption.keyset import MAX_BYTES, Keyset, read_keyset
-from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
+from triton_operator.prepare.fetch.space import free_bytes
 from triton_operator.prepare.layout import empty_folder
 from triton_operator.prepare.repository import Repository
 from triton_operator.prepare.sources import VerifiedModel
 
 
 def decrypt_all(
-    models: Sequence[VerifiedModel], encrypted: set[str], keyset: Path, target: Path
+    models: Sequence[VerifiedModel], encrypted: set[str], keyset: Path | Keyset, target: Path
 ) -> list[VerifiedModel]:
-    """Decrypt the models named in `encrypted` into the empty folder `target`.
+    """Decrypt the models named in `encrypted` into the empty folder `target`; `keyset` has the keys, or is their file.
 
     Raises PrepareError, after which nothing is left in the folder.
     """
-    keys = _read_keys(keyset)
+    keys = _read_keys(keyset) if isinstance(keyset, Path) else keyset
     _require_space([model for model in models if model.request.name in encrypted], target)
     try:
         return [_decrypt(model, keys, target) if model.request.name in encrypted else model for model in models]
@@ -62,22 +61,7 @@ def _require_space(models: Sequence[VerifiedModel], target: Path) -> None:
             raise PrepareError(error.reason, model.request.name, str(error)) from error
     free = free_bytes(target)
     if needed > free:
-        raise no_space(needed, free)
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space in the volume of a folder."""
-    return shutil.disk_usage(folder).free
-
-
-def no_space(needed: int, free: int) -> PrepareError:
-    """The error for models of `needed` bytes and a volume with `free` bytes."""
-    return PrepareError(
-        Reason.PLAINTEXT_TOO_LARGE,
-        "",
-        f"the decrypted models have {needed / MI:,.1f} MiB, but the volume of spec.decryption.memory has "
-        f"{free / MI:,.1f} MiB; increase it, and the memory limits of Triton and prepare with it",
-    )
+        raise PlaintextTooLargeError(needed, free)
 
 
 def _read_keys(file: Path) -> Keyset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from triton_operator.api.conditions import Reason
+from triton_operator.api.quantity import MI
 from triton_operator.errors import TritonOperatorError
 
 
@@ -13,6 +14,20 @@ class PrepareError(TritonOperatorError):
         super().__init__(message)
         self.reason = reason
         self.model = model
+
+
+class PlaintextTooLargeError(PrepareError):
+    """The decrypted models have `needed` bytes, and their volume in memory has `free` bytes."""
+
+    def __init__(self, needed: int, free: int) -> None:
+        super().__init__(
+            Reason.PLAINTEXT_TOO_LARGE,
+            "",
+            f"the decrypted models have {needed / MI:,.1f} MiB, but the volume of spec.decryption.memory has "
+            f"{free / MI:,.1f} MiB; increase it, and the memory limits of Triton and prepare with it",
+        )
+        self.needed = needed
+        self.free = free
 
 
 def not_found(model: str, message: str) -> PrepareError:

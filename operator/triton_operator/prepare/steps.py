@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from triton_operator.api.conditions import Reason
 from triton_operator.encryption.header import is_encrypted
@@ -28,9 +28,12 @@ from triton_operator.triton.prepare_contract.request import (
     decode,
 )
 
+if TYPE_CHECKING:
+    from triton_operator.encryption.keyset import Keyset
+
 
 class Folders(NamedTuple):
-    """The folders that `prepare` writes to, and the file with the keyset for encrypted models.
+    """The folders that `prepare` writes to, and the keys of encrypted models or the file with them.
 
     `models` is the tree that Triton reads, `verified` has copies of signed models, and `plaintext` decrypted models.
     """
@@ -38,7 +41,7 @@ class Folders(NamedTuple):
     models: Path = Path(MODELS_DIR)
     verified: Path = Path(VERIFIED_DIR)
     plaintext: Path = Path(PLAINTEXT_DIR)
-    keyset: Path = Path(KEYSET_DIR, KEYSET_FILE)
+    keyset: Path | Keyset = Path(KEYSET_DIR, KEYSET_FILE)
 
 
 def prepare(config: Path, source: Path, folders: Folders) -> Prepared:

@@ -130,7 +130,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "the header lists a path outside": (lambda m: edit(m, files={"../x": 1}), "not a path in the model's folder"),
     "the header lists an absolute path": (lambda m: edit(m, files={"/x": 1}), "not a path in the model's folder"),
     "the header lists a negative size": (lambda m: edit(m, files={"x": -1}), "a size of -1 bytes"),
-    "the header names another key": (lambda m: edit(m, keyId=1), "encrypted with the key 1, but the Secret has"),
+    "the header names another key": (lambda m: edit(m, keyId=1), "encrypted with the key 1, but the keyset has"),
     "the header is of a newer version": (lambda m: edit(m, version=2), "only version 1 is supported"),
     "the header is empty": (lambda m: (m / HEADER_FILE).write_bytes(b""), "not a header of tritonctl encrypt"),
     "the header is nested": (lambda m: (m / HEADER_FILE).write_bytes(b"[" * 100_000), "not a header"),
@@ -163,7 +163,7 @@ def test_another_key_is_refused_by_its_number_and_a_rotated_keyset_accepted(
     encrypted: Path, keys: Keyset, tmp_path: Path
 ) -> None:
     other = new_keys(tmp_path, "other")
-    with pytest.raises(DecryptionError, match=f"with the key {keys.primary_id}, but the Secret has {other.primary_id}"):
+    with pytest.raises(DecryptionError, match=f"with the key {keys.primary_id}, but the keyset has {other.primary_id}"):
         decrypt_model(encrypted, "digits", tmp_path / "plain", other)
 
 

@@ -15,6 +15,7 @@ from triton_operator.cli.lint.config import check_config
 from triton_operator.cli.lint.data_files import check_data_files
 from triton_operator.cli.lint.finding import Finding, error
 from triton_operator.cli.lint.steps import check_steps_of
+from triton_operator.encryption.header import is_encrypted
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import resolve_model
 from triton_operator.prepare.repository import Repository
@@ -29,8 +30,10 @@ from triton_operator.triton.text.parser import parse
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a folder is a model: it has a configuration or a numbered version."""
-    return (folder / CONFIG_NAME).is_file() or any(is_version(each) for each in folder.iterdir())
+    """Whether a folder is a model: it has a configuration or a numbered version, or is encrypted."""
+    return (
+        (folder / CONFIG_NAME).is_file() or is_encrypted(folder) or any(is_version(each) for each in folder.iterdir())
+    )
 
 
 def models_in(folder: Path) -> list[Path]:

@@ -15,13 +15,16 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.interruptions import interruptible
+from triton_operator.cli.run.keys import KeyOption
 from triton_operator.cli.run.models import LocalModels, local_models
 from triton_operator.cli.terminal.output import say
 
 if TYPE_CHECKING:
     from triton_operator.api.spec import Spec
+    from triton_operator.encryption.keyset import Keyset
     from triton_operator.local.environment import Environment
     from triton_operator.local.models import StagedModels
+    from triton_operator.local.plaintext import Plaintext
     from triton_operator.local.ports import Ports
     from triton_operator.local.server import Server
 
@@ -31,6 +34,7 @@ Examples:
   tritonctl run model_repository --skip-broken
   tritonctl run model.pt --cpus 2
   tritonctl run examples/digits.yaml --repository model_repository --http-port 9000
+  tritonctl run encrypted/digits --key keyset.json
 \b
 The first start downloads Triton and torch (1 GB) to ~/.cache/triton-operator, or to TRITON_OPERATOR_CACHE if it is set.
 Requires Linux on x86-64 and Python 3.11 or 3.12. Ctrl-C stops the server; only the cache folder remains.
@@ -55,6 +59,14 @@ def run(
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="ModelDeployment to serve, if the YAML file has several.")
     ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="FILE",
+            help="File with the keys of encrypted models; by default, they are entered at the terminal.",
+        ),
+    ] = None,
     http_port: Annotated[
         int,
         typer.Option(
@@ -106,18 +118,20 @@ def run(
 
     try:
         with interruptible(), local_models(path, repository, name, skip_broken=skip_broken) as found:
-            _serve(found, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
+            keys = KeyOption(key, path)
+            keys.check(found.deployment.spec)
+            _serve(found, keys, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
     except UnsupportedMachineError as error:
         raise UsageError(str(error)) from error
     except LocalError as error:
         raise CommandFailedError(str(error)) from error
     except ModuleNotFoundError as error:
-        raise UsageError(f"fetching the models requires {error.name}: pip install '.[cli,operator]'") from error
+        raise UsageError(f"serving these models requires {error.name}: pip install '.[cli,operator]'") from error
     except OSError as error:
         raise CommandFailedError(f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _serve(found: LocalModels, requested: tuple[int, int, int], cpus: int, *, verbose: bool) -> None:
+def _serve(found: LocalModels, keys: KeyOption, requested: tuple[int, int, int], cpus: int, *, verbose: bool) -> None:
     """Run the fast checks, then install what is missing, then serve."""
     import os
 
@@ -137,12 +151,27 @@ def _serve(found: LocalModels, requested: tuple[int, int, int], cpus: int, *, ve
     planned = plan_environment(cache)
     choose_ports(*requested)
     _say(f"instances and threads are chosen for {chosen}; use --cpus N to change this")
-    with run_folder(cache) as folder:
-        staged = stage_models(deployment, found.folder, folder, cache)
+    keyset = keys.read(deployment.spec)
+    with run_folder(cache) as folder, _memory(folder, keyset) as plaintext:
+        staged = stage_models(deployment, found.folder, folder, cache, plaintext)
         environment = ensure_environment(planned, step)
         link_backends(environment, folder / "backends")
         with _started(deployment.spec, environment, folder, staged, requested, verbose=verbose) as (server, ports):
             _serve_until_interrupted(server, staged, ports, folder)
+
+
+@contextmanager
+def _memory(run: Path, keyset: Keyset | None) -> Iterator[Plaintext | None]:
+    """The folder in memory for decrypted models; None if the keys are not needed."""
+    if keyset is None:
+        yield None
+        return
+    from triton_operator.local.plaintext import Plaintext, plaintext_folder, swap_warning
+
+    with plaintext_folder(run) as folder:
+        if warning := swap_warning():
+            _say(warning)
+        yield Plaintext(folder, keyset)
 
 
 @contextmanager
@@ -225,7 +254,7 @@ def _sample(described: dict[str, Any], folder: Path) -> str:
 
     if accepts_only_text(described):
         return f"--text {SAMPLE_TEXT}"
-    sample = folder / f"{described['name']}.json"
+    sample = folder / "tmp" / f"{described['name']}.json"
     sample.write_text(json.dumps(sample_request(described)))
     return f"--input {sample}"
 

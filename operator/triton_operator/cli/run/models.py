@@ -25,6 +25,10 @@ _MODEL_FILES = frozenset({".pt", ".pt2"})
 """Extensions of model files that need no configuration, because they contain a signature."""
 
 
+_DECRYPTION = {"secretRef": {"name": "local"}, "memory": "1Gi"}
+"""Models of a folder have no Secret and no volume: the keys are those of the user, and the memory is this machine's."""
+
+
 class LocalModels(NamedTuple):
     """The deployment to serve; `folder` is its model repository, or None if the models are fetched."""
 
@@ -68,12 +72,14 @@ def _folder(path: Path, *, skip_broken: bool) -> LocalModels:
     from triton_operator.api.names import API_VERSION, KIND
     from triton_operator.api.spec import parse
     from triton_operator.cli.lint.folder import is_model, models_in
+    from triton_operator.encryption.header import is_encrypted
     from triton_operator.local.ensembles import with_steps
 
     models = with_steps(path.resolve()) if is_model(path) else [model.resolve() for model in models_in(path)]
     if not models:
         raise UsageError(f"{path}: contains no model: no config.pbtxt or numbered version in it or its subfolders")
     served = _whole(models, path, skip_broken=skip_broken)
+    encrypted = any(is_encrypted(model) for model in served)
     body = {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -81,6 +87,7 @@ def _folder(path: Path, *, skip_broken: bool) -> LocalModels:
         "spec": {
             "modelRepository": {"image": {"reference": str(path)}},
             "models": [{"name": model.name} for model in served],
+            "decryption": _DECRYPTION if encrypted else None,
         },
     }
     return LocalModels(parse(body), served[0].parent)
@@ -119,10 +126,13 @@ def _problems(models: Sequence[Path]) -> dict[Path, str]:
 
 
 def _problem(model: Path) -> str:
-    """Why a model cannot be served, by the errors of `lint`; "" if it can."""
+    """Why a model cannot be served, by the errors of `lint`; "" if it can. Encrypted models are checked later."""
     from triton_operator.cli.lint.finding import Severity
     from triton_operator.cli.lint.folder import check_folder
+    from triton_operator.encryption.header import is_encrypted
 
+    if is_encrypted(model):
+        return ""
     errors = [finding for finding in check_folder(model) if finding.severity is Severity.ERROR]
     return "; ".join(f"{finding.place}: {finding.message}" if finding.place else finding.message for finding in errors)
 
