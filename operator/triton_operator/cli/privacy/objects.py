@@ -31,12 +31,14 @@ def describe_images(pods: Sequence[Object]) -> Iterator[Proof]:
 
 
 def describe_policy(policy: Object) -> Proof:
-    """A NetworkPolicy with its rules."""
+    """A NetworkPolicy with its owner, by which one of somebody else is recognized, and its rules."""
     spec = policy.get("spec", {})
+    owners = [f"{each.get('kind')} {each.get('name')}" for each in policy["metadata"].get("ownerReferences") or []]
     return Proof(
         f"NetworkPolicy {policy['metadata']['name']}",
         {
             **identity(policy),
+            "owner": ", ".join(owners) or "none",
             "policyTypes": ", ".join(spec.get("policyTypes", [])),
             "ingress": compact(spec.get("ingress", [])),
             "egress": compact(spec.get("egress", [])),

@@ -77,11 +77,13 @@ def test_policies_prove_the_control_of_the_network() -> None:
         "uid": "uid-of-digits",
         "resourceVersion": "7",
         "created": "",
+        "owner": "ModelDeployment digits",
         "policyTypes": "Ingress, Egress",
         "ingress": '[{"from": [{"podSelector": {}}]}]',
         "egress": "[]",
     }
     assert set(proof(report, ControlName.OTHER_POLICIES)) == {"NetworkPolicy allow-all"}
+    assert proof(report, ControlName.OTHER_POLICIES)["NetworkPolicy allow-all"]["owner"] == "none"
 
 
 def test_the_policy_of_the_cache_proves_where_its_job_may_connect() -> None:
