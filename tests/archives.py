@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from triton_operator.triton.model_file.signature import EXTRA_FILE, Signature, TensorSpec, encode
@@ -31,7 +32,7 @@ def an_archive(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORE
 
 def a_model_file(signature: Signature | None = SIGNATURE, *more: tuple[str, bytes], code: str = "") -> bytes:
     """An archive that `prepare` detects as TorchScript, with a signature."""
-    members = [("data.pkl", b"\x80\x02"), ("code/__torch__.py", code.encode()), ("constants.pkl", b"\x80\x02")]
+    members = [("data.pkl", b"\x80\x02N."), ("code/__torch__.py", code.encode()), ("constants.pkl", b"\x80\x02).")]
     if signature is not None:
         members.append((EXTRA, encode(signature)))
     return an_archive(*members, *more)
@@ -42,3 +43,29 @@ def write(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def with_members(archive: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """The archive with changed members: `change` returns the new content, or None to leave a member out."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            content = change(name, old.read(name))
+            if content is not None:
+                new.writestr(name, content)
+    return buffer.getvalue()
+
+
+def with_statements(archive: bytes, *statements: str) -> bytes:
+    """A TorchScript archive whose forward() begins with these statements; it has no table of source positions."""
+
+    def change(name: str, content: bytes) -> bytes | None:
+        if name.endswith(".debug_pkl"):
+            return None
+        if not name.endswith(".py"):
+            return content
+        head, arrow, body = content.decode().partition(") -> Tensor:\n")
+        lines = "".join(f"    {statement}\n" for statement in statements)
+        return (head + arrow + lines + body).encode()
+
+    return with_members(archive, change)

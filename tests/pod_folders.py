@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from triton_operator.api.conditions import TERMINAL
+from triton_operator.api.scan import Scan
 from triton_operator.prepare.__main__ import main
 from triton_operator.triton.prepare_contract.outcome import LIMIT, MISTAKE, Prepared, PrepareFailed, read_prepare
 from triton_operator.triton.prepare_contract.request import (
@@ -33,6 +34,7 @@ class Pod:
 
     def __post_init__(self) -> None:
         self._verification: SignatureCheck | None = None
+        self._scan = Scan.WARN
         for name in ("source", "models", "config", "verified", "plaintext"):
             (self.root / name).mkdir()
         self.ask("digits")
@@ -64,7 +66,13 @@ class Pod:
 
     def ask_for(self, *models: PreparationModel, source_path: str = "/") -> None:
         """Write the list of models as the operator renders it."""
-        request = Preparation(models, source_path, verification=self._verification, decrypts=self.keyset.exists())
+        request = Preparation(
+            models,
+            source_path,
+            verification=self._verification,
+            decrypts=self.keyset.exists(),
+            scan=self._scan,
+        )
         (self.root / "config" / "models.json").write_bytes(encode(request))
 
     def verify_with(self, *signers: Signer, require: bool = True) -> None:
@@ -72,6 +80,10 @@ class Pod:
         names = [f"release-{number}" if number > 1 else "release" for number in range(1, len(signers) + 1)]
         keys = tuple(KeyFile(name, public_key=signer.public_key) for name, signer in zip(names, signers, strict=True))
         self.check_signatures(SignatureCheck(keys, require))
+
+    def refuse_findings(self) -> None:
+        """Refuse models in which the scan finds something, from the next `ask` on."""
+        self._scan = Scan.REFUSE
 
     def check_signatures(self, check: SignatureCheck) -> None:
         """Check signatures from the next `ask` on."""

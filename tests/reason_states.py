@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tests import failed_downloads
+from tests.archives import a_model_file
 from tests.builders import (
     SETTINGS,
     WITHOUT_TLS,
@@ -330,6 +331,15 @@ async def _signed_files_missing(folder: Path) -> World:
 @_state(Reason.SIGNED_LINK_FOUND)
 async def _signed_link_found(folder: Path) -> World:
     return await _refused_by_verification(folder, lambda model: (model / "1" / "extra").symlink_to("/etc/passwd"))
+
+
+@_state(Reason.MODEL_SCAN_REFUSED)
+async def _model_scan_refused(folder: Path) -> World:
+    folders = Folders(folder)
+    folders.add("digits", v1=a_model_file(None, code='def f(x):\n  torch.save(x, "/tmp/x")\n'))
+    folders.refuse_findings()
+    folders.ask("digits")
+    return await _failed_prepare(folders, verification={"scan": "Refuse"})
 
 
 async def _refused_by_verification(folder: Path, tamper: Callable[[Path], object]) -> World:

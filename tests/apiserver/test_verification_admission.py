@@ -68,6 +68,28 @@ def test_public_keys_certificates_and_config_maps_are_accepted(api: Api, namespa
     assert body["spec"]["verification"] == {"keys": keys, "require": False}
 
 
+@pytest.mark.parametrize("scan", ["Refuse", "Warn"])
+def test_the_scan_needs_no_keys(api: Api, namespace: str, scan: str) -> None:
+    body = create(api, namespace, deployment(changed(MINIMAL, "verification", {"scan": scan})))
+    assert body["spec"]["verification"] == {"scan": scan}
+
+
+# The verification, the field that the server names, and words of the reason.
+BAD_SCANS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "another mode": ({"scan": "Ignore"}, "verification.scan", 'supported values: "Refuse", "Warn"'),
+    "nothing to check": ({"require": True}, "verification", "set keys, scan, or both"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SCANS)
+def test_a_wrong_scan_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
+    verification, field, words = BAD_SCANS[case]
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(changed(MINIMAL, "verification", verification)))
+    assert f"spec.{field}" in str(refused.value)
+    assert words in str(refused.value)
+
+
 def decrypting(memory: str, limit: str = "", prepare: str = "") -> dict[str, Any]:
     """Return a spec with a volume of this size for the plaintext, and these memory limits."""
     spec = changed(MINIMAL, "decryption", {"secretRef": {"name": "model-keys"}, "memory": memory})

@@ -85,6 +85,7 @@ class Reason:
     SIGNED_FILES_ADDED = "SignedFilesAdded"  # The model's folder contains files that the signature does not cover.
     SIGNED_FILES_MISSING = "SignedFilesMissing"  # Files that were signed are not in the model's folder.
     SIGNED_LINK_FOUND = "SignedLinkFound"  # The folder of a signed model contains a link.
+    MODEL_SCAN_REFUSED = "ModelScanRefused"  # The scan found something, and `spec.verification.scan` is Refuse.
     DECRYPTION_KEY_MISSING = "DecryptionKeyMissing"  # The model is encrypted, and `spec.decryption` is not set.
     DECRYPTION_FAILED = "DecryptionFailed"  # The key does not match, or the encrypted files were changed.
     PLAINTEXT_TOO_LARGE = "PlaintextTooLarge"  # The decrypted models do not fit into `spec.decryption.memory`.
@@ -150,12 +151,13 @@ _REFUSED_MODELS = frozenset(
         Reason.SIGNED_FILES_ADDED,
         Reason.SIGNED_FILES_MISSING,
         Reason.SIGNED_LINK_FOUND,
+        Reason.MODEL_SCAN_REFUSED,
         Reason.DECRYPTION_KEY_MISSING,
         Reason.DECRYPTION_FAILED,
         Reason.PLAINTEXT_TOO_LARGE,
     }
 )
-"""Models that `prepare` refuses because of their signature or encryption."""
+"""Models that `prepare` refuses because of their signature, their encryption or what the scan found."""
 
 PREPARE_REASONS = _REFUSED_MODELS | frozenset(
     {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from triton_operator.api.scan import ScanResult
 from triton_operator.api.struct import Struct
 
 
@@ -46,7 +47,8 @@ class ModelState(StrEnum):
 class ModelStatus(Struct, frozen=True):
     """The status of one model: the versions that Triton can load, the digest of its files, and the error, if any.
 
-    `signed_by` is the name of the key in `spec.verification.keys` that signed it.
+    `signed_by` is the name of the key in `spec.verification.keys` that signed it. `scan` is the result of the scan of
+    its files, None if they were not scanned.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ModelStatus(Struct, frozen=True):
     versions: tuple[str, ...] = ()
     digest: str = ""
     signed_by: str = ""
+    scan: ScanResult | None = None
     message: str = ""
 
 

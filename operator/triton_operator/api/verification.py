@@ -1,12 +1,13 @@
-"""Whose signatures a deployment's models must have: `spec.verification`.
+"""How a deployment's models are checked before they are loaded: `spec.verification`.
 
 The schema documents each field. `resources` gives the keys to `prepare`, which verifies the models before anything else
-reads them.
+reads them, and scans what Triton will read.
 """
 
 from __future__ import annotations
 
 from triton_operator.api.references import ConfigMapKey
+from triton_operator.api.scan import Scan
 from triton_operator.api.struct import Struct
 
 
@@ -19,7 +20,12 @@ class SigningKey(Struct, frozen=True):
 
 
 class Verification(Struct, frozen=True):
-    """The signers. Unless `require` is false, a model without a signature is refused; a wrong one always is."""
+    """The signers, and what happens to models in which the scan finds something; without keys, none are checked.
 
-    keys: tuple[SigningKey, ...]
+    Unless `require` is false, a model without a signature is refused; a wrong one always is. `scan` None is the default
+    of the profile.
+    """
+
+    keys: tuple[SigningKey, ...] = ()
     require: bool = True
+    scan: Scan | None = None

@@ -1,4 +1,4 @@
-"""The steps of `prepare`, in order: fetch the repositories; verify, decrypt and resolve the models; lay them out.
+"""The steps of `prepare`: fetch the repositories; verify, decrypt and resolve the models; lay them out; scan them.
 
 Input: the Preparation in the pod's ConfigMap, the mounted repository and the folder for the models. Output: a Prepared,
 or PrepareError. The command line and `tritonctl run` call it.
@@ -16,6 +16,7 @@ from triton_operator.prepare.digest import content_mark
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.layout import empty_folder, lay_out
 from triton_operator.prepare.model import resolve_model
+from triton_operator.prepare.scanned import scan_all
 from triton_operator.prepare.sources import Repositories, VerifiedModel, fetch_all
 from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel
 from triton_operator.triton.prepare_contract.request import (
@@ -53,10 +54,11 @@ def prepare(config: Path, source: Path, folders: Folders) -> Prepared:
     opened = _decrypt(preparation, _verify(preparation, repositories, config.parent, folders.verified), folders)
     resolved = [resolve_model(model.repository, model.request, config.parent) for model in opened]
     digests = lay_out(resolved, folders.models)
+    scans = scan_all(resolved, opened, folders.models, preparation.scan)
     return Prepared(
         tuple(
-            PreparedModel(model.name, model.versions, digest, content_mark(model, digest), checked.signed_by)
-            for model, digest, checked in zip(resolved, digests, opened, strict=True)
+            PreparedModel(model.name, model.versions, digest, content_mark(model, digest), checked.signed_by, scan)
+            for model, digest, checked, scan in zip(resolved, digests, opened, scans, strict=True)
         )
     )
 

@@ -71,5 +71,6 @@ def _state(name: str, prepared: PreparedModel | None, failure: Diagnosis | None,
         versions=tuple(filter(_VERSION.fullmatch, prepared.versions)) if prepared else (),
         digest=prepared.digest if prepared and _DIGEST.fullmatch(prepared.digest) else "",
         signed_by=prepared.signed_by if prepared and _KEY_NAME.fullmatch(prepared.signed_by) else "",
+        scan=prepared.scan if prepared else None,
         message=clip(failure.message) if failure else "",
     )

@@ -23,7 +23,7 @@ from triton_operator.resources.container_resources import job_resources
 from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import prepare_container, scheduling_fields
-from triton_operator.resources.signing_keys import key_sources, signature_check
+from triton_operator.resources.signing_keys import checks_signatures, key_sources, signature_check
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
     RepositorySource,
@@ -85,7 +85,7 @@ def _template(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
 def _preparation(spec: Spec) -> str:
     sources = cached_sources(spec)
     request = layout.Preparation(
-        models=tuple(_verified_models(spec, sources)) if spec.verification else (),
+        models=tuple(_verified_models(spec, sources)) if checks_signatures(spec) else (),
         downloads=tuple(build_download(spec, source, _target(source)) for source in sources),
         verification=signature_check(spec),
     )

@@ -6,15 +6,20 @@ Pure. `revision` lists the models to copy for `prepare`, and `pod` sizes the vol
 from __future__ import annotations
 
 from triton_operator.api.model import Model
+from triton_operator.api.scan import Scan
 from triton_operator.api.spec import Spec
 from triton_operator.resources.container_resources import scratch_limit
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.scan_mode import scan_mode
+from triton_operator.resources.signing_keys import is_writable
 
 
 def is_copied(spec: Spec, model: Model) -> bool:
-    """Whether the model has a digest and is in a claim, to which others could write after the digest is checked."""
+    """Whether others could write to the model after its digest is checked, or after a scan that can refuse it."""
     repository = model.model_repository or spec.model_repository
-    return model.digest is not None and repository is not None and repository.pvc is not None
+    if model.digest is not None and repository is not None and repository.pvc is not None:
+        return True
+    return scan_mode(spec) is Scan.REFUSE and is_writable(spec, model)
 
 
 def models_volume(spec: Spec) -> Manifest:

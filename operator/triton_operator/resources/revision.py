@@ -25,9 +25,10 @@ from triton_operator.resources.model_configs import add_configs, config_files, r
 from triton_operator.resources.model_formats import aotinductor_backend, check_formats
 from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
+from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
-from triton_operator.resources.signing_keys import is_writable, signature_check
+from triton_operator.resources.signing_keys import checks_signatures, is_writable, signature_check
 from triton_operator.resources.sources import build_downloads, location_of
 from triton_operator.resources.tls import has_proxy, needs_proxy, tls_mode
 from triton_operator.triton.prepare_contract import request as preparation
@@ -233,6 +234,7 @@ def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
         downloads=build_downloads(spec),
         verification=signature_check(spec),
         decrypts=spec.decryption is not None,
+        scan=scan_mode(spec),
     )
 
 
@@ -245,5 +247,5 @@ def _preparation_model(spec: Spec, model: Model, server: ServerImage) -> prepara
         source_path=location.source_path,
         copy=is_copied(spec, model),
         aotinductor_backend=aotinductor_backend(model, server),
-        writable=spec.verification is not None and is_writable(spec, model),
+        writable=checks_signatures(spec) and is_writable(spec, model),
     )

@@ -19,10 +19,15 @@ _VOLUME = "verified"
 
 def signature_check(spec: Spec) -> SignatureCheck | None:
     """The keys for `prepare`; None if signatures are not checked."""
-    if spec.verification is None:
+    if spec.verification is None or not checks_signatures(spec):
         return None
     keys = tuple(_key_file(index, key) for index, key in enumerate(spec.verification.keys))
     return SignatureCheck(keys, spec.verification.require)
+
+
+def checks_signatures(spec: Spec) -> bool:
+    """Whether there are keys with which the models are verified."""
+    return bool(spec.verification and spec.verification.keys)
 
 
 def key_sources(spec: Spec) -> list[Manifest]:
@@ -59,7 +64,7 @@ def verified_mounts(spec: Spec, *, read_only: bool) -> list[Manifest]:
 
 
 def _has_copies(spec: Spec) -> bool:
-    return spec.verification is not None and any(is_writable(spec, model) for model in spec.models)
+    return checks_signatures(spec) and any(is_writable(spec, model) for model in spec.models)
 
 
 def _key_file(index: int, key: SigningKey) -> KeyFile:

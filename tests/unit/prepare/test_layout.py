@@ -9,6 +9,7 @@ import pytest
 
 from tests.pod_folders import CONFIG, Pod
 from triton_operator.api.conditions import Reason
+from triton_operator.api.scan import ScanResult
 from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedModel
 
 
@@ -80,7 +81,9 @@ def test_the_digest_is_what_sha256sum_says(pod: Pod) -> None:
     outcome = pod.prepare()
     assert isinstance(outcome, Prepared)
     (prepared,) = outcome.models
-    assert prepared == PreparedModel("digits", ("1",), f"sha256:{shell.stdout.split()[0]}", prepared.content)
+    assert prepared == PreparedModel(
+        "digits", ("1",), f"sha256:{shell.stdout.split()[0]}", prepared.content, scan=ScanResult(0)
+    )
     (model / "1" / "model.pt").write_text("z")
     changed = pod.prepare()
     assert isinstance(changed, Prepared)

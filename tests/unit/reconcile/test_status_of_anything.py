@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.builders import NOW, a_deployment
 from tests.paths import ROOT
+from triton_operator.api.scan import ScanFinding, ScanResult
 from triton_operator.api.status import Status
 from triton_operator.cluster.observed import Container, ObservedCondition, Pod, PodEvent, Terminated
 from triton_operator.reconcile.assessment import assess
@@ -32,6 +33,9 @@ from triton_operator.triton.prepare_contract.outcome import Prepared, PreparedMo
 CRD = yaml.safe_load((ROOT / "crds" / "modeldeployments.yaml").read_text())
 STATUS = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
 REVISION = RevisionSummary(template_hash="r", server_image="x", server_version="26.11", config_name="c")
+
+ANY_FINDING = ScanFinding("K" * 300, "f\n" * 900, "e" * 3000, "m\u202e" * 900)
+ANY_RESULT = ScanResult(10**18, (ANY_FINDING,) * 99)
 
 WORDS = st.sampled_from(
     [
@@ -66,6 +70,10 @@ SENTENCES = st.sampled_from(
         encode(PrepareFailed("no reason\n at all", "m" * 90, "x" * 900)).decode(),
         encode(Prepared((PreparedModel("digits", ("1", "v" * 900), "d" * 900),))).decode(),
         encode(Prepared((PreparedModel("digits", tuple(map(str, range(3000)))),))).decode(),
+        encode(Prepared((PreparedModel("digits", scan=ScanResult(-5, (ANY_FINDING,) * 99)),))).decode(),
+        msgspec.json.encode(
+            Prepared((PreparedModel("digits", scan=ScanResult(10**18, (ANY_FINDING,) * 99)),))
+        ).decode(),
     ]
 )
 TEXT = WORDS | SENTENCES | st.text(max_size=60)

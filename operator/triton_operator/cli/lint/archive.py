@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from triton_operator.api.scan import ScanFinding
 from triton_operator.cli.lint.code import ForwardArgument, check_code, read_arguments
 from triton_operator.cli.lint.finding import Finding, error, warning
+from triton_operator.scan.archive import scan_archive
 from triton_operator.triton.model_file.archive import Archive, ArchiveError, FileType, read_file_type
 from triton_operator.triton.model_file.signature import Signature
 
+_SCAN_ADVICE = "spec.verification.scan: Refuse refuses it"
 _EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
 
 
@@ -41,6 +44,7 @@ def check_model_file(path: Path, shown: str) -> ModelFile:
 
 def _check_archive(archive: Archive, shown: str) -> ModelFile:
     findings = list(check_code(archive, shown))
+    findings += (scan_error(found) for found in scan_archive(archive, shown))
     if any(name.startswith("traced_inputs/") for name in archive.names):
         message = "contains the inputs that it was traced with (traced_inputs), which may be personal data"
         findings.append(warning(shown, "", message, "export it with tritonctl export, which omits them"))
@@ -49,6 +53,11 @@ def _check_archive(archive: Archive, shown: str) -> ModelFile:
         message = "has no signature, so a wrong name, type or shape is detected only by the first request"
         findings.append(warning(shown, "", message, f"add one: {_export_again(shown)}"))
     return ModelFile(findings, signature, read_arguments(archive))
+
+
+def scan_error(found: ScanFinding) -> Finding:
+    """A finding of the scan."""
+    return error(f"{found.file}:{found.entry}" if found.entry else found.file, "", found.message, _SCAN_ADVICE)
 
 
 def _export_again(shown: str) -> str:

@@ -24,6 +24,7 @@ Examples:
   tritonctl lint model_repository
   tritonctl lint model_repository/digits examples/digits.yaml
   tritonctl lint digits/1/model.pt -o json
+  tritonctl lint model_repository/digits --scan
 """
 
 
@@ -34,13 +35,17 @@ def lint(
             metavar="PATH", help="Model files, model folders, model repositories or ModelDeployment YAML files."
         ),
     ],
+    scan: Annotated[
+        bool,
+        typer.Option("--scan", help="Also report all that spec.verification.scan refuses, such as Python code."),
+    ] = False,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Check models and ModelDeployments for errors and bad practices. Model code is not executed.
 
     The exit status is 1 if there are errors, 0 if there are only warnings or no findings, and 2 if a path is invalid.
     """
-    findings = [finding for path in paths for finding in _check(path)]
+    findings = [finding for path in paths for finding in _check(path, scan=scan)]
     errors = sum(finding.severity == "error" for finding in findings)
     if output is OutputFormat.TABLE:
         for finding in findings:
@@ -52,11 +57,11 @@ def lint(
         raise CommandFailedError(f"{errors} of {len(findings)} findings are errors, which prevent serving")
 
 
-def _check(path: Path) -> Iterator[Finding]:
+def _check(path: Path, *, scan: bool) -> Iterator[Finding]:
     from triton_operator.cli.lint.archive import check_model_file
     from triton_operator.cli.lint.config import check_file
     from triton_operator.cli.lint.deployment import check_deployments
-    from triton_operator.cli.lint.folder import check_folder, models_in
+    from triton_operator.cli.lint.folder import check_folder, models_in, scan_folder
 
     try:
         if path.is_dir():
@@ -66,7 +71,10 @@ def _check(path: Path) -> Iterator[Finding]:
                     f"{path}: contains no model: no config.pbtxt or numbered version in it or its subfolders"
                 )
             for model in models:
-                yield from check_folder(model)
+                findings = list(check_folder(model))
+                yield from findings
+                if scan:
+                    yield from scan_folder(model, findings)
         elif path.suffix in {".yaml", ".yml"}:
             yield from check_deployments(path)
         elif path.suffix == ".pbtxt":

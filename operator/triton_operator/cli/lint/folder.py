@@ -5,12 +5,12 @@ Input: a path. Output: Findings.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from triton_operator.api.names import wrong_model_name
-from triton_operator.cli.lint.archive import ModelFile, check_model_file
+from triton_operator.cli.lint.archive import ModelFile, check_model_file, scan_error
 from triton_operator.cli.lint.config import check_config
 from triton_operator.cli.lint.data_files import check_data_files
 from triton_operator.cli.lint.finding import Finding, error
@@ -20,10 +20,12 @@ from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.model import resolve_model
 from triton_operator.prepare.repository import Repository
 from triton_operator.prepare.versions import is_version, version_contents
+from triton_operator.scan.folder import scan_files
 from triton_operator.triton.config.constants import CONFIG_NAME
 from triton_operator.triton.config.derived_backend import with_backend
 from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.summary import summarize
+from triton_operator.triton.model_file.folder import is_file, walk
 from triton_operator.triton.prepare_contract.request import PreparationModel
 from triton_operator.triton.text.errors import ConfigError
 from triton_operator.triton.text.parser import parse
@@ -42,6 +44,17 @@ def models_in(folder: Path) -> list[Path]:
         return [folder]
     inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.name.startswith("."))
     return [each for each in inside if is_model(each)]
+
+
+def scan_folder(folder: Path, reported: Sequence[Finding]) -> Iterator[Finding]:
+    """Scan all files of a model's folder; `reported` are the findings of the other checks, which are not repeated."""
+    checked = {(each.file, each.message) for each in reported}
+    files = ((str(folder / name), folder / name) for name, entry in walk(folder) if is_file(entry))
+    for found in scan_files(files):
+        finding = scan_error(found)
+        without_line = finding.message.partition(": ")[2]
+        if checked.isdisjoint({(finding.file, finding.message), (finding.file, without_line)}):
+            yield finding
 
 
 def check_folder(folder: Path) -> Iterator[Finding]:

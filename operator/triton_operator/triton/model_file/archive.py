@@ -7,6 +7,7 @@ readers differ in which one they use.
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
@@ -78,15 +79,21 @@ class _Bounded:
 
 
 class Archive:
-    """A zip archive as torch reads it: its members are those below the folder of the first member."""
+    """A zip archive as torch reads it: its members are those below the folder of the first member.
+
+    `members` are those of the whole table of contents, which starts at `contents_start` of the file's `size` bytes.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         """Read the table of contents; raises ArchiveError."""
+        self._file = file
         try:
             self._zip = zipfile.ZipFile(cast("BinaryIO", _Bounded(file)))
+            self.size = file.seek(0, os.SEEK_END)
         except _BROKEN as error:
             raise _unreadable(error) from error
-        members = self._zip.infolist()
+        self.members = members = self._zip.infolist()
+        self.contents_start = self._zip.start_dir
         self.folder = members[0].filename.partition("/")[0] + "/" if members else "/"
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
         for member in members:
@@ -129,6 +136,14 @@ class Archive:
         try:
             with self._zip.open(member) as opened:
                 return b"".join(_pieces(opened, size))
+        except _BROKEN as error:
+            raise _unreadable(error) from error
+
+    def read_range(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes of the file itself, from `offset` on; raises ArchiveError."""
+        try:
+            self._file.seek(offset)
+            return self._file.read(size)
         except _BROKEN as error:
             raise _unreadable(error) from error
 

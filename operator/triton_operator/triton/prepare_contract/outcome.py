@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from triton_operator.api.scan import ScanFinding, ScanResult
 from triton_operator.api.struct import Struct
 from triton_operator.api.text import escape
 
@@ -22,6 +23,11 @@ MISTAKE = 78
 ELLIPSIS = "…"
 _MODEL_LIMIT, _REASON_LIMIT, _SIGNER_LIMIT = 100, 60, 63
 
+SHOWN_FINDINGS = 8
+"""Maximum number of findings of the scan for each model; their total is always part of the outcome."""
+
+_TEXT_LIMIT, _MOST_FINDINGS = 160, 1_000_000
+
 CONTENT_LENGTH = 12
 """Characters of PreparedModel.content."""
 
@@ -31,7 +37,8 @@ class PreparedModel(Struct, frozen=True):
 
     `content` is a short hash of everything that Triton reads of the model, including its configuration: pods with
     different values serve different models. It is "" in the outcome of an older release. `signed_by` is the name of
-    the key that signed the model, "" without a signature or if signatures are not checked.
+    the key that signed the model, "" without a signature or if signatures are not checked. `scan` is the result of the
+    scan, None in the outcome of an older release.
     """
 
     name: str
@@ -39,6 +46,7 @@ class PreparedModel(Struct, frozen=True):
     digest: str = ""
     content: str = ""
     signed_by: str = ""
+    scan: ScanResult | None = None
 
 
 class Prepared(Struct, frozen=True, tag_field="outcome", tag="Prepared"):
@@ -58,8 +66,8 @@ class PrepareFailed(Struct, frozen=True, tag_field="outcome", tag="Failed"):
 def encode(outcome: Prepared | PrepareFailed) -> bytes:
     """The outcome as one JSON line of at most LIMIT bytes.
 
-    Content that does not fit is dropped in this order: digests, older versions of a model, and then whole models from
-    the end; for a failure, the end of its message.
+    Content that does not fit is dropped in this order: findings of the scan, digests, older versions of a model, and
+    then whole models from the end; for a failure, the end of its message.
     """
     if isinstance(outcome, PrepareFailed):
         return _encode_failed(outcome)
@@ -85,10 +93,10 @@ def escaped(outcome: Prepared | PrepareFailed) -> Prepared | PrepareFailed:
 
 def _encode_prepared(outcome: Prepared) -> bytes:
     models = tuple(_printable(model) for model in outcome.models)
-    without_digests = tuple(
-        PreparedModel(model.name, model.versions, "", model.content, model.signed_by) for model in models
-    )
-    for candidate in (models, without_digests, *_ever_fewer_versions(without_digests)):
+    without_findings = _with_findings(models, 0)
+    without_digests = tuple(msgspec.structs.replace(model, digest="") for model in without_findings)
+    fewer_findings = (_with_findings(models, limit) for limit in (SHOWN_FINDINGS, 3, 1))
+    for candidate in (*fewer_findings, without_findings, without_digests, *_ever_fewer_versions(without_digests)):
         line = _line(Prepared(candidate))
         if len(line) <= LIMIT:
             return line
@@ -102,6 +110,27 @@ def _printable(model: PreparedModel) -> PreparedModel:
         escape(model.digest),
         _cut(model.content, CONTENT_LENGTH),
         _cut(model.signed_by, _SIGNER_LIMIT),
+        _printable_scan(model.scan) if model.scan else None,
+    )
+
+
+def _printable_scan(scan: ScanResult) -> ScanResult:
+    findings = (
+        ScanFinding(
+            _cut(each.kind, _REASON_LIMIT), *(_cut(text, _TEXT_LIMIT) for text in (each.file, each.entry, each.message))
+        )
+        for each in scan.findings[:SHOWN_FINDINGS]
+    )
+    return ScanResult(min(max(scan.total, 0), _MOST_FINDINGS), tuple(findings))
+
+
+def _with_findings(models: tuple[PreparedModel, ...], limit: int) -> tuple[PreparedModel, ...]:
+    """The models with at most `limit` findings each; their total stays."""
+    return tuple(
+        msgspec.structs.replace(model, scan=ScanResult(model.scan.total, model.scan.findings[:limit]))
+        if model.scan
+        else model
+        for model in models
     )
 
 
@@ -109,10 +138,7 @@ def _ever_fewer_versions(models: tuple[PreparedModel, ...]) -> list[tuple[Prepar
     """The newest 64, 32, ... 1 versions of each model."""
     limits = (64, 32, 16, 8, 4, 2, 1)
     return [
-        tuple(
-            PreparedModel(model.name, model.versions[-limit:], "", model.content, model.signed_by) for model in models
-        )
-        for limit in limits
+        tuple(msgspec.structs.replace(model, versions=model.versions[-limit:]) for model in models) for limit in limits
     ]
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from triton_operator.api.model import VersionPolicy
 from triton_operator.api.repository import HttpSource, S3Source
+from triton_operator.api.scan import Scan
 from triton_operator.api.struct import Struct
 from triton_operator.triton.config.defaults import TuningInputs
 
@@ -111,7 +112,7 @@ class Preparation(Struct, frozen=True):
     """The models to lay out, the repositories to fetch first, and the models' path in the common repository.
 
     `source_path` is relative to SOURCE_DIR. `verification` is None if signatures are not checked. `decrypts` is set if
-    there is a keyset for encrypted models.
+    there is a keyset for encrypted models. `scan` decides about models in which the scan finds something.
     """
 
     models: tuple[PreparationModel, ...]
@@ -119,6 +120,7 @@ class Preparation(Struct, frozen=True):
     downloads: tuple[Download, ...] = ()
     verification: SignatureCheck | None = None
     decrypts: bool = False
+    scan: Scan = Scan.WARN
 
 
 def encode(preparation: Preparation) -> bytes:
